@@ -1,0 +1,44 @@
+"""The program: its commands, and the one place where an error becomes a message and an exit code."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from eailab import __version__
+from eailab.errors import EailabError
+
+app = typer.Typer(
+    name="eailab",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"eailab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Controlled deep-learning experiments: one factor at a time, blocked, repeated, answered with a verdict.
+
+    Example: eailab ablate batch-size 16 32 64 --recipe digits-mlp
+    """
+
+
+def main() -> None:
+    """Run the program; an `EailabError` becomes one message on standard error and its exit code."""
+    try:
+        app()
+    except EailabError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)

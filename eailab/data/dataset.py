@@ -1,0 +1,56 @@
+"""The types that data travel in. Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Labels: TypeAlias = NDArray[np.int64]
+
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of one split, with their classes."""
+
+    pixels: Pixels
+    """`[N, H, W, C]`."""
+    labels: Labels
+    """`[N]`, each from 0 to `K` - 1."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as it is published: training and test images."""
+
+    name: str
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+    """Names of the `K` classes, in the order of their numbers."""
+    fingerprint: str
+    """SHA-256 over the decoded arrays (see `fingerprint.fingerprint`): files may differ, the content may not."""
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """What one trial learns from: three splits and the scale of the training split."""
+
+    train: Images
+    validation: Images
+    test: Images
+    mean: NDArray[np.float32]
+    """`[C]`, of the training split's pixels, in units of the pixel's own scale."""
+    std: NDArray[np.float32]
+    """`[C]`, the population's standard deviation of the same; at least 1e-6."""
+    classes: tuple[str, ...]
+
+    def part(self, split: SplitName) -> Images:
+        """Return the images of one split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[split]

@@ -1,0 +1,119 @@
+"""What every engine can do, and the table of engines."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eailab.data.dataset import SplitName, TrialData
+from eailab.recipe.schema import MlpRecipe, Recipe
+
+Arrays: TypeAlias = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well the predictions of one pass fit the labels."""
+
+    loss: float
+    """Mean cross-entropy over the images, in nats; with the recipe's label smoothing in training, without elsewhere."""
+    accuracy: float
+    """Share of the images whose predicted class is their label, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores over a whole split, and what was predicted for each image."""
+
+    scores: Scores
+    predictions: NDArray[np.uint16]
+    """`[N]`, the predicted class of each image, in the split's order."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far an epoch has come; sent now and then while it runs."""
+
+    step: int
+    """Steps done in this epoch."""
+    steps: int
+    """Steps of the epoch."""
+    loss: float | None
+    """Mean training loss of the epoch so far; None where reading it would stall the device."""
+    accuracy: float | None
+    """Training accuracy of the epoch so far, likewise."""
+
+
+OnStep: TypeAlias = Callable[[Step], None]
+"""Called by an engine between two steps; what it raises ends the epoch, and the engine is not used again."""
+
+
+class Engine(Protocol):
+    """One trial in training: a model, its optimizer and its data on one device.
+
+    All chance comes from `eailab.seeding.stream` with the trial's block and the epoch's number, so that the state after
+    an epoch is all that a resumed trial needs.
+    """
+
+    device: str
+    """What it runs on, in words: "cpu" or the GPU's name."""
+    parameters: int
+    """Number of trained parameters."""
+
+    def train_epoch(self, number: int, on_step: OnStep) -> Scores:
+        """Train over the training split once and return the running scores of its (augmented) batches.
+
+        Args:
+            number: The epoch's number, from 1.
+            on_step: Called between steps, at least a few times a second.
+
+        Raises:
+            DivergedError: The loss is not finite; the optimizer has not acted on it.
+        """
+        ...
+
+    def evaluate(self, split: SplitName) -> Evaluation:
+        """Score the current weights (their moving average, if the recipe asks for one) over one split, unaugmented."""
+        ...
+
+    def state(self) -> Arrays:
+        """Return a copy of all that training on needs, by name; a file of it and `load_state` give the same bits."""
+        ...
+
+    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take up a state that an engine of the same recipe and data returned."""
+        ...
+
+    def weights(self) -> Arrays:
+        """Return a copy of the weights that `evaluate` uses, by the names that other software knows them by."""
+        ...
+
+
+ENGINE_VERSIONS: dict[str, int] = {"numpy-mlp": 1, "torch-resnet": 1}
+"""Raised when an engine's results change for an unchanged recipe; part of a trial's identity."""
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+def build(recipe: Recipe, data: TrialData, block: int, device: DeviceName = "auto") -> Engine:
+    """Return the engine of a recipe, initialised for one block.
+
+    Args:
+        recipe: What to train.
+        data: The block's splits.
+        block: The seed bundle's number, 0 or more.
+        device: Where the torch engine runs; `auto` is CUDA where there is one. The numpy engine is always on the CPU.
+
+    Raises:
+        DataError: The data do not fit the recipe.
+        DeviceError: The device is not here.
+    """
+    if isinstance(recipe, MlpRecipe):
+        from eailab.engines.numpy_mlp.engine import MlpEngine
+
+        return MlpEngine(recipe, data, block)
+    from eailab.engines.torch_resnet.engine import ResNetEngine
+
+    return ResNetEngine(recipe, data, block, device)

@@ -1,0 +1,1 @@
+"""The numpy engine: a multilayer perceptron with hand-written gradients."""

@@ -1,0 +1,121 @@
+"""Learning-rate schedules, shared by the engines: every rate of a trial is known before its first step.
+
+A schedule is a pure function from the step's number to a factor on the recipe's learning rate; a new one is its
+settings class in `recipe/schema.py`, one function here, and one line of `SCHEDULES`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eailab.recipe.schema import AnySchedule, Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
+
+Factors = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When each step of a trial happens."""
+
+    epochs: int
+    steps_per_epoch: int
+
+    @property
+    def step(self) -> NDArray[np.int64]:
+        """`[T]`, the number of each step, from 0."""
+        return np.arange(self.epochs * self.steps_per_epoch, dtype=np.int64)
+
+    @property
+    def epoch(self) -> NDArray[np.int64]:
+        """`[T]`, the epoch of each step, from 0."""
+        return self.step // self.steps_per_epoch
+
+
+def constant(_: Constant, clock: Clock) -> Factors:
+    """1 throughout."""
+    return np.ones(len(clock.step))
+
+
+def steplr(settings: StepLR, clock: Clock) -> Factors:
+    """`gamma` to the number of whole `step_size` epochs passed."""
+    return np.power(settings.gamma, clock.epoch // settings.step_size, dtype=np.float64)
+
+
+def multistep(settings: MultiStep, clock: Clock) -> Factors:
+    """`gamma` to the number of milestones passed."""
+    passed = np.searchsorted(np.asarray(settings.milestones), clock.epoch, side="right")
+    return np.power(settings.gamma, passed, dtype=np.float64)
+
+
+def exponential(settings: Exponential, clock: Clock) -> Factors:
+    """`gamma` to the number of epochs passed."""
+    return np.power(settings.gamma, clock.epoch, dtype=np.float64)
+
+
+FORMULAS: dict[str, Callable[[NDArray[np.float64], int], Factors]] = {
+    "inverse-sqrt": lambda epoch, _: 1.0 / np.sqrt(1.0 + epoch),
+    "inverse": lambda epoch, _: 1.0 / (1.0 + epoch),
+    "linear": lambda epoch, epochs: 1.0 - epoch / epochs,
+    "poly2": lambda epoch, epochs: (1.0 - epoch / epochs) ** 2,
+}
+
+
+def named_lambda(settings: Lambda, clock: Clock) -> Factors:
+    """A formula of the epoch's number."""
+    return FORMULAS[settings.formula](clock.epoch.astype(np.float64), clock.epochs)
+
+
+def cosine(settings: Cosine, clock: Clock) -> Factors:
+    """Half a cosine wave from 1 to `final` (Loshchilov & Hutter, 2017, eq. 5), a point a step."""
+    progress = clock.step / max(len(clock.step), 1)
+    return settings.final + (1.0 - settings.final) * 0.5 * (1.0 + np.cos(np.pi * progress))
+
+
+def onecycle(settings: OneCycle, clock: Clock) -> Factors:
+    """Two half cosine waves: from 1/start_divisor to 1, then to 1/(start_divisor final_divisor) (Smith & Topin, 2018).
+
+    Equal to torch's `OneCycleLR(max_lr=lr, pct_start=peak)`, whose momentum is left alone.
+    """
+    steps = len(clock.step)
+    start, end = 1.0 / settings.start_divisor, 1.0 / (settings.start_divisor * settings.final_divisor)
+    turn = settings.peak * steps - 1.0
+    rise = np.clip(clock.step / turn, 0.0, 1.0) if turn > 0.0 else np.ones(steps)
+    fall = np.clip((clock.step - turn) / (steps - 1.0 - turn), 0.0, 1.0)
+    up = 1.0 + (start - 1.0) * 0.5 * (1.0 + np.cos(np.pi * rise))
+    down = end + (1.0 - end) * 0.5 * (1.0 + np.cos(np.pi * fall))
+    return np.where(clock.step <= turn, up, down)
+
+
+SCHEDULES: dict[type[Any], Callable[[Any, Clock], Factors]] = {
+    Constant: constant,
+    StepLR: steplr,
+    MultiStep: multistep,
+    Exponential: exponential,
+    Lambda: named_lambda,
+    Cosine: cosine,
+    OneCycle: onecycle,
+}
+
+
+def learning_rates(settings: AnySchedule, lr: float, epochs: int, steps_per_epoch: int) -> Factors:
+    """Return the learning rate of every step of a trial.
+
+    Args:
+        settings: The recipe's schedule.
+        lr: The recipe's learning rate.
+        epochs: Epochs of the trial.
+        steps_per_epoch: Steps of an epoch, the last partial batch counted.
+
+    Returns:
+        `[epochs * steps_per_epoch]`, in the order of the steps. Step `t` (from 0) of a warm-up of `w` steps has the
+        factor `(t + 1) / w` on top of the schedule's own, whose clock does not wait for the warm-up's end.
+    """
+    clock = Clock(epochs, steps_per_epoch)
+    factors = SCHEDULES[type(settings)](settings, clock)
+    warmup_steps = settings.warmup_epochs * steps_per_epoch
+    if warmup_steps > 0.0:
+        factors = factors * np.minimum(1.0, (clock.step + 1) / warmup_steps)
+    return lr * factors

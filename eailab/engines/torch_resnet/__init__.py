@@ -1,0 +1,1 @@
+"""The torch engine: residual networks on CUDA or on the CPU."""

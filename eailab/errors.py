@@ -1,0 +1,94 @@
+"""What eailab says when it cannot do what was asked.
+
+The family, with the exit code that the command line gives each::
+
+    EailabError                 1
+    ├── UsageError              2   a wrong word on the command line
+    │   ├── RecipeError         2   a recipe that cannot be read, or names impossible settings
+    │   ├── StudyError          2   a factor, level, baseline or plan that makes no comparison
+    │   └── DataError           2   data that are missing, damaged, or do not fit the recipe
+    ├── DeviceError             2   a device that is not here, or cannot do what the recipe asks
+    ├── StoreError              1   a file of the store that is damaged, newer, or cannot be written
+    ├── TrialFailedError        1   a trial that ended without a result
+    ├── CheckFailedError        1   a check that does not hold
+    ├── StoppedError          130   Ctrl-C (143: a termination signal)
+    └── DivergedError           -   a loss that is not finite: a result of the trial, not a failure of the program
+
+A message says what was found, what would be right, and what to do next. Library code raises; only ``cli/`` prints.
+"""
+
+
+class EailabError(Exception):
+    """Anything that eailab explains in one message, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(EailabError):
+    """The command line asked for something that does not exist or does not fit."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A recipe that cannot be read, or whose settings are impossible; the message lists every problem found."""
+
+
+class StudyError(UsageError):
+    """A factor, level, baseline or plan that does not make a controlled comparison."""
+
+
+class DataError(UsageError):
+    """Data that are missing, damaged, or do not fit the recipe."""
+
+
+class DeviceError(EailabError):
+    """A device that this machine has not, or that cannot do what the recipe asks."""
+
+    exit_code = 2
+
+
+class StoreError(EailabError):
+    """A file of the store that is damaged, of a newer version, or cannot be written."""
+
+
+class TrialFailedError(EailabError):
+    """One or more trials ended without a result."""
+
+
+class CheckFailedError(EailabError):
+    """A check was made, and what it checked does not hold."""
+
+
+class StoppedError(EailabError):
+    """A signal asked the program to stop; what was finished is kept.
+
+    Args:
+        message: What is kept and the command that goes on.
+        exit_code: 130 after Ctrl-C, 143 after a termination signal.
+    """
+
+    exit_code = 130
+
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class DivergedError(EailabError):
+    """The training loss is no longer finite; raised before the optimizer acts on it.
+
+    Args:
+        epoch: Number of the epoch, from 1.
+        step: Number of the step within the epoch, from 1.
+        loss: The loss that was found (NaN or infinite).
+    """
+
+    def __init__(self, epoch: int, step: int, loss: float) -> None:
+        super().__init__(
+            f"the training loss was {loss} at epoch {epoch}, step {step}: "
+            "the trial has diverged. Lower optimizer.lr, or give schedule.warmup_epochs."
+        )
+        self.epoch = epoch
+        self.step = step
+        self.loss = loss

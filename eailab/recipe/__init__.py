@@ -1,0 +1,1 @@
+"""What is asked: recipes, their files, their variations and their identity."""
