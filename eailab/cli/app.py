@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from eailab import __version__
+from eailab.cli.ablate import ablate
+from eailab.cli.train import train_mlp, train_resnet
 from eailab.errors import EailabError
 
 app = typer.Typer(
@@ -33,6 +35,11 @@ def _program(
 
     Example: eailab ablate batch-size 16 32 64 --recipe digits-mlp
     """
+
+
+app.command()(train_mlp)
+app.command()(train_resnet)
+app.command()(ablate)
 
 
 def main() -> None:

@@ -1,9 +1,12 @@
 """Options that several commands share, so that they read and behave alike everywhere."""
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from eailab.runs.executors.base import Surroundings
 
 RunsDir: TypeAlias = Annotated[
     Path, typer.Option("--runs", envvar="EAILAB_RUNS", help="Folder of trials and studies.", show_default=True)
@@ -17,5 +20,15 @@ Overrides: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("-o", "--override", metavar="KEY=VALUE", help="Set any field of the recipe; repeatable."),
 ]
+Device: TypeAlias = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="Where the torch engine runs; auto is CUDA where there is one.")
+]
 
 RUNS_DIR = Path("runs")
+
+
+def surroundings(runs: Path, data_dir: Path | None, device: Literal["auto", "cpu", "cuda"]) -> "Surroundings":
+    """Gather what a command says about folders and device."""
+    from eailab.runs.executors.base import Surroundings
+
+    return Surroundings(runs, data_dir, device)

@@ -1,6 +1,7 @@
 """Arrays in a file that tells when it is damaged: safetensors with a checksum. Nothing is ever unpickled."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,8 +22,10 @@ def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], **facts: str) ->
     Raises:
         StoreError: The file cannot be written; an older one is untouched.
     """
-    contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
-    write_bytes(path, serialise(contiguous, metadata={**facts, "sha256": _sha256(contiguous)}))
+    contiguous = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
+    # One entry, since safetensors writes several in an order that changes from process to process.
+    facts_text = json.dumps({**facts, "sha256": _sha256(contiguous)}, sort_keys=True)
+    write_bytes(path, serialise(contiguous, metadata={"eailab": facts_text}))
 
 
 def load(path: Path) -> tuple[Arrays, dict[str, str]]:
@@ -33,7 +36,7 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            facts = dict(file.metadata() or {})
+            facts: dict[str, str] = json.loads((file.metadata() or {})["eailab"])
         arrays: Arrays = parse(path.read_bytes())
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise StoreError(f"{path} is no readable safetensors file ({error}): move it away and run again.") from error
@@ -47,5 +50,5 @@ def _sha256(arrays: Mapping[str, NDArray[np.generic]]) -> str:
     digest = hashlib.sha256()
     for name, array in arrays.items():
         digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
-        digest.update(np.ascontiguousarray(array).data if array.ndim else array.tobytes())
+        digest.update(array.tobytes())
     return digest.hexdigest()

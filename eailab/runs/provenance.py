@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TypedDict
 
 
-
 class Provenance(TypedDict):
     """Where and with what a trial was trained; never part of its identity."""
 

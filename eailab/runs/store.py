@@ -212,7 +212,9 @@ class TrialFolder:
             checkpoint.save(self.weights_file, weights, trial=trial.fingerprint)
         if predictions is not None:
             buffer = io.BytesIO()
-            np.savez_compressed(buffer, **{name: _narrow(array) for name, array in predictions.items()})
+            np.savez_compressed(
+                buffer, allow_pickle=False, **{name: _narrow(array) for name, array in predictions.items()}
+            )
             atomic.write_bytes(self.predictions_file, buffer.getvalue())
         vouched = (self.recipe_file, self.epochs_file, self.weights_file, self.predictions_file)
         record: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """From a factor and its levels to the arms and trials of a controlled study, checked before anything is trained."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -60,6 +61,11 @@ class Study:
                 "block": self.blocks[0] if self.factor is None else None,
             }
         )[:10]
+
+    @property
+    def folder_name(self) -> str:
+        """The name, made safe for any file system, and the fingerprint."""
+        return f"{re.sub(r'[^A-Za-z0-9_-]+', '-', self.name).strip('-')[:80] or 'study'}-{self.fingerprint}"
 
     def trials(self, data: Mapping[str, str]) -> dict[tuple[int, int], Trial]:
         """Return the trials by arm index and block, block by block, so that an interrupted study has whole blocks.
@@ -155,12 +161,11 @@ def _baseline(recipe: Recipe, path: str, arms: Sequence[Arm], wanted: Any | None
 def _check_control(path: str, arms: Sequence[Arm], baseline: int) -> None:
     """Refuse arms that differ in more than the factor; a variant's own settings come with it."""
     part = path.removesuffix(".name")
-    own = (path,) if part == path and not path.endswith("augment") else (part,)
     for arm in arms:
         other = {
             field: values
             for field, values in differences(arms[baseline].recipe, arm.recipe).items()
-            if not any(field == prefix or field.startswith(f"{prefix}.") for prefix in own)
+            if field != part and not field.startswith(f"{part}.")
         }
         if other:
             listed = "; ".join(f"{field}: {a} against {b}" for field, (a, b) in other.items())
@@ -242,9 +247,7 @@ def read_record(folder: Path) -> StudyRecord:
             metric=mapping["metric"],
             margin=mapping["margin"],
         )
-        trials = {
-            (index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks
-        }
+        trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}
         return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise StoreError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error

@@ -1,0 +1,121 @@
+"""`eailab train-mlp` and `eailab train-resnet`: a study of one trial."""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Overrides, RunsDir
+
+Recipe: TypeAlias = Annotated[str, typer.Option("--recipe", help="A recipe's name or path; see `eailab recipes list`.")]
+Lr: TypeAlias = Annotated[str | None, typer.Option(help="Learning rate, such as 1e-3.")]
+OptimizerName: TypeAlias = Annotated[str | None, typer.Option("--optimizer", help="sgd, adam or adamw.")]
+Sched: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Schedule: constant, steplr, multistep, exponential, lambda, cosine or onecycle."),
+]
+BatchSize: TypeAlias = Annotated[str | None, typer.Option(help="Images a step.")]
+Epochs: TypeAlias = Annotated[str | None, typer.Option(help="Passes over the training split.")]
+Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="The block: seeds initialisation, order, augmentation.")]
+
+
+def train_mlp(
+    recipe: Recipe = "mnist-mlp",
+    lr: Lr = None,
+    optimizer: OptimizerName = None,
+    sched: Sched = None,
+    activation: Annotated[
+        str | None, typer.Option(help="relu, sigmoid, tanh or gelu, or one a layer: relu,sigmoid.")
+    ] = None,
+    hidden: Annotated[str | None, typer.Option(help="Widths of the hidden layers: 128,256.")] = None,
+    batch_size: BatchSize = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    override: Overrides = None,
+    runs: RunsDir = RUNS_DIR,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Train an MLP with the numpy engine.
+
+    Example: eailab train-mlp --recipe digits-mlp --lr 1e-3 --activation sigmoid
+    """
+    flags = {
+        "optimizer": optimizer,
+        "sched": sched,
+        "lr": lr,
+        "activation": _as_list(activation),
+        "hidden": _as_list(hidden, always=True),
+        "batch-size": batch_size,
+        "epochs": epochs,
+    }
+    _train("numpy-mlp", recipe, flags, override, seed, (runs, data_dir, "cpu"), json)
+
+
+def train_resnet(
+    recipe: Recipe = "resnet18-cifar10",
+    lr: Lr = None,
+    optimizer: OptimizerName = None,
+    sched: Sched = None,
+    stem: Annotated[str | None, typer.Option(help="First convolution: 7x7, 3x3, 3x3-pad1 or 3x3-nopool.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="none, crop-flip, resize-224, cutout or trivial-augment.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, tf32 or bf16.")] = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Same bits each time, maybe slower.")] = False,
+    batch_size: BatchSize = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    override: Overrides = None,
+    runs: RunsDir = RUNS_DIR,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Train a ResNet with the torch engine, on CUDA where there is one.
+
+    Example: eailab train-resnet --recipe resnet18-digits --stem 3x3 --sched steplr
+    """
+    flags = {
+        "optimizer": optimizer,
+        "sched": sched,
+        "lr": lr,
+        "stem": stem,
+        "augment": augment,
+        "precision": precision,
+        "deterministic": "true" if deterministic else None,
+        "batch-size": batch_size,
+        "epochs": epochs,
+    }
+    _train("torch-resnet", recipe, flags, override, seed, (runs, data_dir, device), json)
+
+
+def _train(
+    engine: str,
+    recipe: str,
+    flags: dict[str, str | None],
+    overrides: list[str] | None,
+    seed: int,
+    where: tuple[Path, Path | None, Literal["auto", "cpu", "cuda"]],
+    as_json: bool,
+) -> None:
+    from eailab.cli.carry_out import carry_out, load_recipe
+    from eailab.cli.options import surroundings
+    from eailab.errors import RecipeError
+    from eailab.studies.design import single
+
+    loaded = load_recipe(recipe, flags, overrides)
+    if loaded.recipe.engine != engine:
+        command = {"numpy-mlp": "train-mlp", "torch-resnet": "train-resnet"}[loaded.recipe.engine]
+        raise RecipeError(
+            f"the recipe {recipe} is for the {loaded.recipe.engine} engine: use `eailab {command} --recipe {recipe}`."
+        )
+    quick = None if "digits" in loaded.recipe.data.name else "eailab train-resnet --recipe resnet18-digits"
+    carry_out(single(loaded.recipe, seed), surroundings(*where), jobs=1, quick=quick, as_json=as_json)
+
+
+def _as_list(text: str | None, always: bool = False) -> str | None:
+    """Let a list be written without brackets: `128,256` is `[128, 256]`."""
+    if text is None or text.startswith("["):
+        return text
+    return f"[{text}]" if always or "," in text else text

@@ -1,0 +1,68 @@
+"""What a trial in training tells whoever watches it; small and picklable, since it crosses processes."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from eailab.engines.base import Scores, Step
+from eailab.runs.store import Epoch, Status
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Another process holds the trial; this one waits for its result."""
+
+    trial: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """The engine is ready."""
+
+    trial: str
+    device: str
+    threads: int
+    epochs: int
+    """Epochs of the whole trial."""
+    resumed: int
+    """Epochs that an earlier attempt has finished."""
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """An epoch has come further."""
+
+    trial: str
+    epoch: int
+    step: Step
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """An epoch was trained, validated and written."""
+
+    trial: str
+    epoch: Epoch
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The trial's result is in the store."""
+
+    trial: str
+    status: Status
+    test: Scores | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The trial ended without a result."""
+
+    trial: str
+    reason: str
+    """What to tell the user: a message, or the traceback of a bug."""
+    exit_code: int
+    """2 when what was asked for is at fault, else 1."""
+
+
+Event: TypeAlias = Waiting | Started | Stepped | EpochEnded | Ended | Failed

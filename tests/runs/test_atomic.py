@@ -1,0 +1,61 @@
+"""A reader finds the old file or the new one, never a part."""
+
+import os
+
+import pytest
+
+from eailab.errors import StoreError
+from eailab.runs import atomic
+
+
+def test_a_file_is_written_whole_in_folders_that_are_made(tmp_path):
+    file = tmp_path / "a" / "b" / "file.bin"
+    atomic.write_bytes(file, b"content")
+    assert file.read_bytes() == b"content"
+    assert os.listdir(file.parent) == ["file.bin"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path, monkeypatch, call):
+    """A full disk must not cost what was there."""
+    file = tmp_path / "file.txt"
+    atomic.write_text(file, "old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync" if call == "fsync" else "pathlib.Path.replace", fail)
+    with pytest.raises(StoreError, match="No space left on device"):
+        atomic.write_text(file, "new")
+    assert file.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_a_link_put_in_place_of_the_file_is_replaced_not_followed(tmp_path):
+    """Writing a result must not change a file elsewhere."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("precious")
+    link = tmp_path / "result.json"
+    link.symlink_to(elsewhere)
+    atomic.write_text(link, "new")
+    assert elsewhere.read_text() == "precious"
+    assert not link.is_symlink()
+
+
+def test_an_append_that_fails_has_added_nothing(tmp_path, monkeypatch):
+    file = tmp_path / "epochs.jsonl"
+    atomic.append_bytes(file, b"one\n")
+
+    def fail(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StoreError):
+        atomic.append_bytes(file, b"two\n")
+    assert file.read_bytes() == b"one\n"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "runs").write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match="runs"):
+        atomic.write_text(tmp_path / "runs" / "x", "")
