@@ -1,7 +1,7 @@
 """The types that data travel in. Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+class Content(NamedTuple):
+    """What the files of a data set say, once decoded: all that its fingerprint covers."""
+
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

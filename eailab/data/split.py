@@ -1,0 +1,85 @@
+"""The division of the official training images into those that train and those that validate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eailab.data.dataset import Dataset, Images, TrialData
+from eailab.data.scale import channel_scale
+from eailab.errors import DataError
+from eailab.recipe.schema import Data
+from eailab.seeding import stream
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which of the official training images train, and which validate; each image is in one of the two."""
+
+    train: NDArray[np.int64]
+    """Indices into the official training images, in the order in which the training split has them."""
+    validation: NDArray[np.int64]
+    """The same for the validation split."""
+
+
+def lab_split(n: int, val_fraction: float, seed: int) -> Split:
+    """Divide `n` images as the lab report does, index for index.
+
+    It calls ``numpy.random.seed(seed)`` and takes ``permutation(n)``, cut at ``int(n * (1 - val_fraction))``. A
+    `RandomState` of its own draws the same numbers, which numpy has promised never to change.
+
+    Raises:
+        DataError: One of the two parts would be empty.
+    """
+    return _cut(np.random.RandomState(seed).permutation(n), val_fraction)
+
+
+def block_split(n: int, val_fraction: float, block: int) -> Split:
+    """Divide `n` images at random, anew for each block, in the proportion of `lab_split`.
+
+    Raises:
+        DataError: One of the two parts would be empty.
+    """
+    return _cut(stream(block, "split").permutation(n), val_fraction)
+
+
+def _cut(order: NDArray[np.integer], val_fraction: float) -> Split:
+    n = len(order)
+    train = int(n * (1 - val_fraction))
+    if not 0 < train < n:
+        raise DataError(
+            f"data.val_fraction {val_fraction} divides {n} training images into {train} that train and {n - train} "
+            "that validate: choose a fraction that leaves at least one image in both."
+        )
+    indices = order.astype(np.int64)
+    return Split(indices[:train], indices[train:])
+
+
+def trial_data(dataset: Dataset, settings: Data, block: int) -> TrialData:
+    """Return what the trials of one block learn from.
+
+    Args:
+        dataset: The data set that `settings` names.
+        settings: How it is divided and limited. The scale is that of the training split after the limit.
+        block: The block's number; without effect when the split is fixed.
+
+    Raises:
+        DataError: A split would be empty, or has fewer images than the limit.
+    """
+    n = len(dataset.train)
+    if settings.split == "fixed":
+        split = lab_split(n, settings.val_fraction, settings.split_seed)
+    else:
+        split = block_split(n, settings.val_fraction, block)
+    if settings.limit is not None and settings.limit > len(split.train):
+        raise DataError(
+            f"data.limit is {settings.limit}, but the training split of {dataset.name} has {len(split.train)} images: "
+            "lower the limit, or leave it out to take all."
+        )
+    train = _rows(dataset.train, split.train[: settings.limit])
+    mean, std = channel_scale(train.pixels)
+    return TrialData(train, _rows(dataset.train, split.validation), dataset.test, mean, std, dataset.classes)
+
+
+def _rows(images: Images, indices: NDArray[np.int64]) -> Images:
+    return Images(images.pixels[indices], images.labels[indices])

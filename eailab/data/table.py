@@ -1,0 +1,92 @@
+"""The data sets by name, and the one way from a name to images."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+
+import platformdirs
+
+from eailab.data import cifar10, digits, folder, mnist, npz
+from eailab.data.dataset import Content, Dataset
+from eailab.data.fetch import fetch, missing_files
+from eailab.data.fingerprint import fingerprint
+from eailab.data.source import Source
+from eailab.errors import DataError
+
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (digits.DIGITS, digits.DIGITS32, mnist.MNIST, mnist.FASHION_MNIST, cifar10.CIFAR10)
+}
+"""A new data set: one module, one entry."""
+
+
+def data_dir(option: Path | None = None) -> Path:
+    """Return the data folder: the option, else `EAILAB_DATA`, else the platform's folder for a user's data."""
+    if option is not None:
+        return option
+    named = os.environ.get("EAILAB_DATA")
+    return Path(named) if named else platformdirs.user_data_path("eailab")
+
+
+def load(name: str, data_dir: Path | None = None, download: bool = True) -> Dataset:
+    """Return a data set; one that was read before in this process, and whose files have not changed, is not read again.
+
+    Args:
+        name: One of `SOURCES`, or the path of an `.npz` file or of a folder of images by class.
+        data_dir: The data folder, as for the function `data_dir`.
+        download: Whether files that are missing are downloaded.
+
+    Raises:
+        DataError: There is no such data set, or its files are missing, damaged or impossible.
+    """
+    if name in SOURCES:
+        return _published(SOURCES[name], data_dir, download)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _read(path.resolve().name, folder.read, path.resolve(), _stamp(folder.image_files(path)))
+    if path.suffix == ".npz" and path.is_file():
+        return _read(path.stem, npz.read, path.resolve(), _stamp([path]))
+    raise _unknown(name, path)
+
+
+def _published(source: Source, option: Path | None, download: bool) -> Dataset:
+    where = data_dir(option).expanduser().absolute()
+    if source.missing(where):
+        if not download:
+            raise missing_files(source, where, "nothing was to be downloaded")
+        fetch(source, where)
+    paths = [path for file in source.files if (path := file.find(where)) is not None]
+    return _read(source.name, source.read, where, _stamp(paths))
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """What changes when a file is written anew."""
+
+    path: Path
+    nanoseconds: int
+    size: int
+
+
+def _stamp(paths: list[Path]) -> tuple[_Stamp, ...]:
+    return tuple(_Stamp(path, status.st_mtime_ns, status.st_size) for path in paths for status in [path.stat()])
+
+
+@lru_cache(maxsize=1)
+def _read(name: str, read: Callable[[Path], Content], where: Path, _: tuple[_Stamp, ...]) -> Dataset:
+    train, test, classes = read(where)
+    return Dataset(name, train, test, classes, fingerprint(train, test, classes))
+
+
+def _unknown(name: str, path: Path) -> DataError:
+    known = ", ".join(SOURCES)
+    if path.exists():
+        return DataError(f"{name} is no data set: give a folder of images by class, an .npz file, or one of {known}.")
+    if path.suffix == ".npz" or len(path.parts) > 1:
+        return DataError(f"there is no data set at {path.absolute()}: correct the path, or give one of {known}.")
+    near = get_close_matches(name, SOURCES, n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return DataError(f"there is no data set {name!r}.{meant} Known are {known}; or give a folder or an .npz file.")
