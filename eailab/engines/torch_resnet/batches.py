@@ -1,0 +1,150 @@
+"""The batches of an epoch and of an evaluation, made on the device.
+
+Shapes: `N` images of the split, `B` of a batch, `C` channels, `H` rows, `W` columns.
+The split lies on the device once, in whole pixel values. Order, augmentation and mixup of an epoch are drawn on the
+host from the block's streams, sent over once, and applied batch by batch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eailab.data.dataset import Images
+from eailab.engines.torch_resnet.augment import Augmentation, Normalisation, PixelTable
+from eailab.seeding import stream
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The second labels of a batch of mixtures (Zhang et al., 2018)."""
+
+    labels: Tensor
+    """`[B]`, int64."""
+    share: Tensor
+    """A scalar: the weight of the first labels, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from."""
+
+    images: Tensor
+    """`[B, 3, H, W]`, float32, normalised."""
+    labels: Tensor
+    """`[B]`, int64."""
+    mix: Mix | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch's chance: the order of the images and what varies them, all in that order."""
+
+    order: Tensor
+    """`[N]`, int64."""
+    drawn: dict[str, Tensor]
+    shares: Tensor | None
+    """`[steps]`, mixup's shares; None without mixup."""
+    partners: Tensor | None
+    """`[N]`, the place within its batch of the image that each image is mixed with."""
+
+
+class TrainingBatches:
+    """The training split, varied anew each epoch.
+
+    Args:
+        images: The training split.
+        augmentation: How its images are varied.
+        normalise: How pixel values are scaled.
+        batch_size: Images a batch; the last of an epoch has what is left.
+        mixup: Parameter of mixup's Beta distribution, or None.
+        block: The seed bundle's number.
+        device: Where the batches are made.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        augmentation: Augmentation,
+        normalise: Normalisation,
+        *,
+        batch_size: int,
+        mixup: float | None,
+        block: int,
+        device: torch.device,
+    ) -> None:
+        self._table = PixelTable(images.pixels, device)
+        self._labels = torch.tensor(images.labels, device=device)
+        self._augmentation, self._normalise = augmentation, normalise
+        self._batch_size, self._mixup, self._block, self._device = batch_size, mixup, block, device
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return -(-len(self._labels) // self._batch_size)
+
+    def draw(self, number: int) -> Epoch:
+        """Draw all chance of one epoch (its number from 1) and send it to the device."""
+        count = len(self._labels)
+        order = stream(self._block, "order", number).permutation(count)
+        drawn = self._augmentation.draw(stream(self._block, "augment", number), count)
+        shares = partners = None
+        if self._mixup is not None:
+            random = stream(self._block, "mixup", number)
+            shares = self._sent(random.beta(self._mixup, self._mixup, self.steps).astype(np.float32))
+            sizes = [min(self._batch_size, count - start) for start in range(0, count, self._batch_size)]
+            partners = self._sent(np.concatenate([random.permutation(size) for size in sizes]))
+        return Epoch(self._sent(order), {name: self._sent(rows) for name, rows in drawn.items()}, shares, partners)
+
+    def _sent(self, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Yield the batches of one epoch (its number from 1), in order."""
+        chance = self.draw(number)
+        for step in range(self.steps):
+            rows = slice(step * self._batch_size, (step + 1) * self._batch_size)
+            chosen = chance.order[rows]
+            drawn = {name: values[rows] for name, values in chance.drawn.items()}
+            images = self._normalise(self._augmentation.train(self._table, chosen, drawn))
+            labels = self._labels.index_select(0, chosen)
+            if chance.shares is None or chance.partners is None:
+                yield Batch(images, labels)
+            else:
+                partners, share = chance.partners[rows], chance.shares[step]
+                mixed = torch.lerp(images.index_select(0, partners), images, share)
+                yield Batch(mixed, labels, Mix(labels.index_select(0, partners), share))
+
+
+class EvaluationBatches:
+    """One split as evaluation sees it, in order.
+
+    Args:
+        images: The split.
+        augmentation: The recipe's, for its evaluation view.
+        normalise: How pixel values are scaled.
+        batch_size: Images a batch.
+        device: Where the batches are made.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        augmentation: Augmentation,
+        normalise: Normalisation,
+        *,
+        batch_size: int,
+        device: torch.device,
+    ) -> None:
+        self._table = PixelTable(images.pixels, device)
+        self._labels = torch.tensor(images.labels, device=device)
+        self._augmentation, self._normalise, self._batch_size = augmentation, normalise, batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches."""
+        numbers = torch.arange(len(self._labels), device=self._labels.device)
+        for chosen in torch.split(numbers, self._batch_size):
+            images = self._normalise(self._augmentation.evaluate(self._table, chosen))
+            yield Batch(images, self._labels.index_select(0, chosen))
