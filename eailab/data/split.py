@@ -55,6 +55,12 @@ def _cut(order: NDArray[np.integer], val_fraction: float) -> Split:
     return Split(indices[:train], indices[train:])
 
 
+def training_size(n: int, settings: Data) -> int:
+    """Return how many of `n` official training images a trial trains on, without drawing the split."""
+    size = int(n * (1 - settings.val_fraction))
+    return size if settings.limit is None else min(size, settings.limit)
+
+
 def trial_data(dataset: Dataset, settings: Data, block: int) -> TrialData:
     """Return what the trials of one block learn from.
 

@@ -1,0 +1,152 @@
+"""What is read from the store is what was written, or it is refused and named."""
+
+import json
+
+import numpy as np
+import pytest
+
+from eailab.engines.base import Scores
+from eailab.errors import StoreError
+from eailab.recipe.load import load
+from eailab.recipe.variation import vary
+from eailab.runs.provenance import collect
+from eailab.runs.store import Epoch, Result, Store, Trial
+
+
+@pytest.fixture
+def trial():
+    return Trial(load("digits-mlp").recipe, block=3, data="d" * 64)
+
+
+def result(**changes):
+    fields = {
+        "status": "finished",
+        "epochs": 2,
+        "train": Scores(0.1, 0.97),
+        "validation": Scores(0.2, 0.95),
+        "test": Scores(0.3, 0.94),
+        "diverged_at": None,
+        "parameters": 10,
+        "provenance": collect("cpu", 1, ("numpy",)),
+    }
+    return Result(**(fields | changes))
+
+
+def epoch(number):
+    return Epoch(number, Scores(1 / 3 / number, 0.5), Scores(0.7, 0.25))
+
+
+def write_finished(folder, trial):
+    folder.begin(trial, 1)
+    for number in (1, 2):
+        folder.add_epoch(epoch(number))
+    predictions = {"validation": np.array([1, 2], np.uint16), "test": np.array([9], np.uint16)}
+    folder.finish(trial, result(), {"w": np.ones(3, np.float32)}, predictions)
+
+
+def test_a_finished_trial_reads_back_as_written(tmp_path, trial):
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    assert folder.result() is None
+    write_finished(folder, trial)
+    assert folder.result() == result(provenance=folder.result().provenance)
+    assert folder.epochs() == [epoch(1), epoch(2)]
+    assert folder.predictions()["test"].tolist() == [9]
+    assert load(folder.recipe_file).recipe == trial.recipe
+
+
+@pytest.mark.parametrize("change", [("optimizer.lr", 0.002), ("epochs", 31), ("batch_size", 16), ("model.init", "xavier")])
+def test_whatever_changes_a_result_changes_the_name(trial, change):
+    other = Trial(vary(trial.recipe, *change).recipe, trial.block, trial.data)
+    assert other.fingerprint != trial.fingerprint
+
+
+def test_block_and_data_change_the_name_and_labels_do_not(trial):
+    assert Trial(trial.recipe, 4, trial.data).fingerprint != trial.fingerprint
+    assert Trial(trial.recipe, 3, "e" * 64).fingerprint != trial.fingerprint
+    renamed = load("digits-mlp", ()).recipe.model_copy(update={"name": "other"})
+    assert Trial(renamed, 3, trial.data).fingerprint == trial.fingerprint
+
+
+@pytest.mark.parametrize("name", ["result.json", "epochs.jsonl", "model.safetensors", "predictions.npz", "recipe.yaml"])
+def test_one_flipped_bit_in_any_file_is_found(tmp_path, trial, name):
+    """A wrong number must never reach a table."""
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    write_finished(folder, trial)
+    file = folder.path / name
+    whole = file.read_bytes()
+    generator = np.random.default_rng(0)
+    for position in generator.choice(len(whole), size=min(60, len(whole)), replace=False):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(generator.integers(8))
+        file.write_bytes(damaged)
+        try:
+            found = folder.result()
+        except StoreError as error:
+            assert str(folder.path) in str(error)
+        else:
+            assert found == result(provenance=found.provenance)
+            assert name == "result.json"
+            assert json.loads(damaged) == json.loads(whole), "only white space may change unseen"
+
+
+def test_a_result_of_a_newer_version_is_refused_with_advice(tmp_path, trial):
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    write_finished(folder, trial)
+    record = json.loads(folder.result_file.read_text()) | {"schema_version": 99}
+    folder.result_file.write_text(json.dumps(record))
+    with pytest.raises(StoreError, match="newer eailab"):
+        folder.result()
+
+
+def test_a_torn_last_line_is_dropped_and_a_bad_one_before_it_is_refused(tmp_path, trial):
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    folder.begin(trial, 1)
+    for number in (1, 2):
+        folder.add_epoch(epoch(number))
+    whole = folder.epochs_file.read_bytes()
+    folder.epochs_file.write_bytes(whole[:-10])
+    assert folder.epochs() == [epoch(1)]
+    folder.epochs_file.write_bytes(whole.replace(b"0.25", b"0.26", 1))
+    with pytest.raises(StoreError, match=r"epochs.jsonl:1"):
+        folder.epochs()
+
+
+def test_beginning_again_cuts_epochs_that_will_be_trained_again(tmp_path, trial):
+    """So a resumed trial's file has the bytes of an uninterrupted one."""
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    folder.begin(trial, 1)
+    for number in (1, 2, 3):
+        folder.add_epoch(epoch(number))
+    folder.begin(trial, 3)
+    assert [e.number for e in folder.epochs()] == [1, 2]
+
+
+def test_a_damaged_checkpoint_is_set_aside(tmp_path, trial):
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    folder.begin(trial, 1)
+    folder.add_epoch(epoch(1))
+    folder.save_checkpoint({"w": np.ones(3, np.float32)}, trial, 1)
+    state, at = folder.load_checkpoint(trial)
+    assert at == 1
+    assert state["w"].tolist() == [1, 1, 1]
+    data = bytearray(folder.checkpoint_file.read_bytes())
+    data[-1] ^= 1
+    folder.checkpoint_file.write_bytes(data)
+    assert folder.load_checkpoint(trial) is None
+    assert not folder.checkpoint_file.exists()
+    assert folder.checkpoint_file.with_name("checkpoint.safetensors.damaged-1").exists()
+
+
+def test_a_checkpoint_of_another_trial_is_not_taken_up(tmp_path, trial):
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    folder.begin(trial, 1)
+    folder.add_epoch(epoch(1))
+    folder.save_checkpoint({"w": np.ones(3, np.float32)}, Trial(trial.recipe, 4, trial.data), 1)
+    assert folder.load_checkpoint(trial) is None
+
+
+def test_a_trial_is_held_by_one_at_a_time(tmp_path, trial):
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    with folder.lock(wait=False) as first, Store(tmp_path).folder(trial.fingerprint).lock(wait=False) as second:
+        assert first
+        assert not second

@@ -1,0 +1,58 @@
+"""A plan asks the store what is left, and conducting it trains just that."""
+
+import pytest
+
+from eailab.errors import DataError
+from eailab.recipe.load import Override, load
+from eailab.runs.events import EpochEnded
+from eailab.runs.executors.base import Surroundings
+from eailab.studies.conduct import conduct, plan
+from eailab.studies.design import one_factor, read_record
+
+RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
+
+
+def study(blocks, levels=(16, 32)):
+    return one_factor(RECIPE, "batch-size", list(levels), blocks)
+
+
+def carry_out(root, blocks):
+    planned, events = plan(study(blocks), Surroundings(root)), []
+    failed = conduct(planned, Surroundings(root), 1, events.append, lambda: False)
+    assert failed == []
+    return planned, sum(isinstance(event, EpochEnded) for event in events)
+
+
+def test_a_second_run_trains_nothing_and_more_blocks_train_only_those(tmp_path):
+    planned, trained = carry_out(tmp_path, (0, 1))
+    assert (len(planned.todo), trained) == (4, 4)
+    planned, trained = carry_out(tmp_path, (0, 1))
+    assert (len(planned.todo), trained) == (0, 0)
+    planned, trained = carry_out(tmp_path, (0, 1, 2))
+    assert (len(planned.trials), len(planned.todo), trained) == (6, 2, 2)
+
+
+def test_asking_for_fewer_blocks_drops_none(tmp_path):
+    """Leaving out blocks that are known would choose among results."""
+    carry_out(tmp_path, (0, 1, 2))
+    planned, _ = carry_out(tmp_path, (0,))
+    assert planned.record.study.blocks == (0, 1, 2)
+    assert "choose among results" in planned.notes[0]
+    assert read_record(planned.folder).study.blocks == (0, 1, 2)
+
+
+def test_planning_writes_nothing(tmp_path):
+    plan(study((0,)), Surroundings(tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_batch_larger_than_the_set_is_refused_before_anything_starts(tmp_path):
+    with pytest.raises(DataError, match="batch_size 4096 is more than"):
+        plan(study((0,), (16, 4096)), Surroundings(tmp_path / "runs"))
+
+
+def test_labels_name_the_level_and_the_block(tmp_path):
+    assert set(plan(study((0,)), Surroundings(tmp_path)).labels.values()) == {
+        "batch_size 16, block 0",
+        "batch_size 32, block 0",
+    }

@@ -1,0 +1,132 @@
+"""A study compares recipes that differ in one factor, over blocks that all arms share."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eailab.errors import RecipeError, StoreError, StudyError
+from eailab.recipe.load import load
+from eailab.recipe.variation import differences
+from eailab.studies.conduct import parse_blocks
+from eailab.studies.design import StudyRecord, one_factor, read_record, single, updates, write_record
+
+RECIPE = load("digits-mlp").recipe
+RESNET = load("resnet18-cifar10").recipe
+
+
+@given(st.lists(st.floats(1e-6, 10), min_size=2, max_size=6, unique=True))
+def test_an_arm_differs_from_the_baseline_in_its_own_factor_only(levels):
+    """One factor at a time means exactly that."""
+    study = one_factor(RECIPE, "lr", levels, blocks=(0,))
+    baseline = study.arms[study.baseline].recipe
+    for arm in study.arms:
+        assert set(differences(baseline, arm.recipe)) <= {"optimizer.lr"}
+        assert arm.recipe.optimizer.lr == arm.level
+
+
+def test_the_baseline_is_the_recipes_own_level_else_the_first():
+    assert one_factor(RECIPE, "batch-size", [16, 32, 64], (0,)).baseline == 1
+    assert one_factor(RECIPE, "batch-size", [16, 64], (0,)).baseline == 0
+    assert one_factor(RECIPE, "batch-size", [16, 32, 64], (0,), baseline=64).baseline == 2
+
+
+@pytest.mark.parametrize(
+    ("factor", "levels", "settings", "message"),
+    [
+        ("batch-size", [16], {}, "two or more"),
+        ("batch-size", [16, 16], {}, "name each level once"),
+        ("lr", [1, 1.0], {}, "name each level once"),
+        ("batch-size", [16, 64], {"baseline": 32}, "none of the levels"),
+        ("batch-size", [16, 64], {"blocks": ()}, "at least one block"),
+    ],
+)
+def test_what_makes_no_comparison_is_refused(factor, levels, settings, message):
+    with pytest.raises(StudyError, match=message):
+        one_factor(RECIPE, factor, levels, **({"blocks": (0,)} | settings))
+
+
+@pytest.mark.parametrize(
+    ("factor", "levels", "fragments"),
+    [
+        ("batch-sise", [16, 32], ["batch-sise", "batch-size"]),
+        ("stem", ["7x7", "3x3"], ["stem", "torch-resnet"]),
+        ("batch-size", ["many", 32], ["many", "batch_size"]),
+        ("optimizer", ["adam", "sdg"], ["sdg", "sgd"]),
+    ],
+)
+def test_an_unknown_factor_or_level_is_explained(factor, levels, fragments):
+    with pytest.raises(RecipeError) as caught:
+        one_factor(RECIPE, factor, levels, (0,))
+    assert all(fragment in str(caught.value) for fragment in fragments)
+
+
+def test_a_variant_brings_its_own_settings_and_says_so():
+    study = one_factor(RESNET, "optimizer", ["adam", "sgd"], (0,))
+    assert any("momentum" in sentence for sentence in study.arms[1].brought)
+    assert study.arms[1].recipe.optimizer.lr == RESNET.optimizer.lr
+
+
+def test_a_level_by_augmentation_keeps_all_else():
+    study = one_factor(RESNET, "augment", ["none", "crop-flip", "cutout"], (0,))
+    assert [arm.label for arm in study.arms] == ["none", "crop-flip", "cutout"]
+    assert study.baseline == 1
+
+
+def test_every_arm_has_a_trial_in_every_block_and_all_names_differ():
+    study = one_factor(RECIPE, "batch-size", [16, 32, 64], (0, 1, 4))
+    trials = study.trials({"digits": "x"})
+    assert list(trials) == [(arm, block) for block in (0, 1, 4) for arm in range(3)]
+    assert len({trial.fingerprint for trial in trials.values()}) == 9
+
+
+def test_the_baselines_trials_are_those_of_the_plain_recipe():
+    """So that a study finds what `train-mlp` has trained."""
+    study = one_factor(RECIPE, "batch-size", [16, 32], (0,))
+    assert study.trials({"digits": "x"})[1, 0] == single(RECIPE, 0).trials({"digits": "x"})[0, 0]
+
+
+def test_more_blocks_go_on_with_the_same_study_and_another_baseline_does_not():
+    def study(**settings):
+        return one_factor(RECIPE, "batch-size", [16, 32], **({"blocks": (0,)} | settings))
+
+    assert study().folder_name == study(blocks=(0, 1, 2)).folder_name
+    assert study().folder_name != study(baseline=16).folder_name
+    assert single(RECIPE, 0).folder_name != single(RECIPE, 1).folder_name
+
+
+def test_a_folders_name_is_safe_whatever_the_recipes_name_is():
+    recipe = RECIPE.model_copy(update={"name": "../../etc/<script> 表"})
+    name = single(recipe, 0).folder_name
+    assert "/" not in name
+    assert "." not in name
+    assert name.isascii()
+
+
+def test_a_record_reads_back_as_written(tmp_path):
+    study = one_factor(RESNET, "optimizer", ["adam", "sgd"], (0, 2), None)
+    trials = {key: trial.fingerprint for key, trial in study.trials({"cifar10": "x"}).items()}
+    record = StudyRecord(study, trials, (10, 20), 45_000)
+    write_record(tmp_path, record)
+    assert read_record(tmp_path) == record
+
+
+@pytest.mark.parametrize("text", ["", "schema_version: 99", "[1, 2", "schema_version: 1\nname: x"])
+def test_a_record_that_is_no_study_is_refused(tmp_path, text):
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(StoreError, match=r"study\.yaml"):
+        read_record(tmp_path)
+
+
+def test_updates_count_the_last_partial_batch():
+    assert updates(RECIPE.model_copy(update={"epochs": 3, "batch_size": 32}), 100) == 12
+
+
+@pytest.mark.parametrize(("text", "blocks"), [("1", (0,)), ("3", (0, 1, 2)), ("0,3,7", (0, 3, 7)), ("7,3", (3, 7))])
+def test_seeds_are_a_count_or_a_list(text, blocks):
+    assert parse_blocks(text) == blocks
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "five", "1.5", "3,3", "-1,2", "", "3,", "99999999"])
+def test_seeds_that_are_neither_are_refused(text):
+    with pytest.raises(StudyError, match="--seeds"):
+        parse_blocks(text)
