@@ -7,6 +7,8 @@ import typer
 
 from eailab import __version__
 from eailab.cli.ablate import ablate
+from eailab.cli.data import data
+from eailab.cli.split import split
 from eailab.cli.train import train_mlp, train_resnet
 from eailab.errors import EailabError
 
@@ -37,9 +39,11 @@ def _program(
     """
 
 
+app.command()(split)
 app.command()(train_mlp)
 app.command()(train_resnet)
 app.command()(ablate)
+app.add_typer(data, name="data")
 
 
 def main() -> None:

@@ -151,6 +151,8 @@ def _classes(arrays: dict[str, Array], train_labels: Labels, test_labels: Labels
             f"{path}: classes holds {names.dtype} in the shape {names.shape}: "
             f"make it {count} texts, one for each class of y_train."
         )
+    if len(set(names.tolist())) < count:
+        raise DataError(f"{path}: classes names two classes alike: give each a name of its own.")
     return tuple(str(name) for name in names)
 
 

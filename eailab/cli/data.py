@@ -1,0 +1,96 @@
+"""`eailab data`: which data sets there are, where their files lie, and whether these are the published ones."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eailab.cli.options import AsJson, DataDir
+from eailab.errors import CheckFailedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eailab.data.check import DataCheck
+    from eailab.data.source import Source
+
+data = typer.Typer(no_args_is_help=True, help="List the data sets, and check their files.", rich_markup_mode=None)
+
+
+@data.command("list")
+def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the data sets that have a name, and where their files are looked for.
+
+    Example: eailab data list
+    """
+    from eailab.data import table
+
+    folder = table.data_dir(data_dir)
+    known = [_about(source, folder) for source in table.SOURCES.values()]
+    if as_json:
+        typer.echo(json.dumps({"data_dir": str(folder), "data": known}, indent=2))
+        return
+    rows = [("name", "training", "test", "image", "classes", "files", "")]
+    for entry in known:
+        size = "x".join(str(side) for side in entry["shape"])
+        where = {"embedded": "embedded", "downloaded": "in the folder" if entry["here"] else "to download"}
+        rows.append(
+            (entry["name"], entry["train"], entry["test"], size, entry["classes"], where[entry["kind"]], entry["about"])
+        )
+    for name, train, test, size, classes, where_, about in rows:
+        typer.echo(f"{name:<14}{train:>9}{test:>8}  {size:<9}{classes:>8}  {where_:<14}{about}".rstrip())
+    typer.echo(f"\nfolder of downloaded files: {folder}")
+    typer.echo(
+        "your own: the path of an .npz file (x_train, y_train, x_test, y_test) or of a folder (train/CLASS/*.png)"
+    )
+
+
+@data.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A name of `eailab data list`, or a path.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say where a data set's files are looked for and whether their checksums hold; nothing is downloaded.
+
+    Example: eailab data check digits
+    """
+    from eailab.data.check import check as check_data
+
+    result = check_data(name, data_dir)
+    typer.echo(json.dumps(_as_json(name, result), indent=2) if as_json else _as_text(name, result))
+    wrong = [file for file in result.files if file.state != "ok"]
+    if wrong:
+        raise CheckFailedError(
+            f"{len(wrong)} of the {len(result.files)} files of {name} are missing or damaged, {wrong[0].path} first."
+        )
+
+
+def _about(source: "Source", folder: "Path") -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "about": source.about,
+        "train": source.train,
+        "test": source.test,
+        "shape": list(source.shape),
+        "classes": source.classes,
+        "kind": source.kind,
+        "here": not source.missing(folder),
+    }
+
+
+def _as_text(name: str, result: "DataCheck") -> str:
+    lines = [f"{file.state:<8} {file.path}" + (f": {file.detail}" if file.detail else "") for file in result.files]
+    dataset = result.dataset
+    if dataset is not None:
+        size = "x".join(str(side) for side in dataset.train.pixels.shape[1:])
+        lines.append(
+            f"{name}: {len(dataset.train)} training and {len(dataset.test)} test images of {size}, "
+            f"{len(dataset.classes)} classes, fingerprint {dataset.fingerprint}"
+        )
+    return "\n".join(lines)
+
+
+def _as_json(name: str, result: "DataCheck") -> dict[str, Any]:
+    files = [{"path": str(file.path), "state": file.state, "detail": file.detail} for file in result.files]
+    return {"name": name, "files": files, "fingerprint": result.dataset and result.dataset.fingerprint}

@@ -1,0 +1,103 @@
+"""`eailab split`: the division into training, validation and test images, written down and checked."""
+
+import json
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Overrides, RunsDir
+from eailab.errors import CheckFailedError, UsageError
+
+if TYPE_CHECKING:
+    from eailab.data.dataset import Dataset
+    from eailab.data.split_file import SplitFiles
+
+
+def split(
+    written: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="With --check: a split.json, or its folder.", show_default=False),
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="Name or path of the recipe whose data are divided.")] = "mnist-mlp",
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; say whether a written split still fits the data.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write to [default: RUNS/splits/DATA-SEED].", show_default=False),
+    ] = None,
+    override: Overrides = None,
+    runs: RunsDir = RUNS_DIR,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Divide a recipe's data into training, validation and test images, and write the split.
+
+    Example: eailab split --recipe digits-mlp
+    """
+    from eailab.cli.carry_out import load_recipe
+    from eailab.data.split_file import split_files
+    from eailab.data.table import load
+
+    if written is not None and not check:
+        raise UsageError(f"{written} is a split to check: add --check, or name a folder to write to with --out.")
+    if out is not None and check:
+        raise UsageError("--out is a folder to write to: name the split to check after --check instead.")
+    settings = load_recipe(recipe, {}, override).recipe.data
+    dataset = load(settings.name, data_dir)
+    files = split_files(dataset, settings)
+    folder = written or out or runs / "splits" / f"{dataset.name}-{settings.split_seed}"
+    if check:
+        _check(files, folder.parent if folder.is_file() else folder, as_json)
+    else:
+        _write(files, dataset, folder, as_json)
+
+
+def _check(files: "SplitFiles", folder: Path, as_json: bool) -> None:
+    from eailab.data.split_file import differences
+
+    found = differences(files, folder)
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), "fits": not found, "differences": found}, indent=2))
+    if found:
+        listed = "".join(f"\n  {difference}" for difference in found)
+        raise CheckFailedError(
+            f"the split in {folder} does not fit the data:{listed}\nWrite it anew with `eailab split`."
+        )
+    if not as_json:
+        typer.echo(f"the split in {folder} fits the data {files.summary['data']}")
+
+
+def _write(files: "SplitFiles", dataset: "Dataset", folder: Path, as_json: bool) -> None:
+    from eailab.data.split_file import JSON_NAME, differences
+    from eailab.runs.atomic import write_bytes
+
+    if (folder / JSON_NAME).exists() and differences(files, folder):
+        raise UsageError(
+            f"{folder} holds another split, which is not overwritten: choose another folder with --out, or delete it."
+        )
+    contents = files.contents()
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+    paths = [str(folder / name) for name in reversed(contents)]
+    x_shape = (1, prod(dataset.train.pixels.shape[1:]))
+    y_shape = (1, len(dataset.classes))
+    if as_json:
+        typer.echo(json.dumps({**files.summary, "x_shape": x_shape, "y_shape": y_shape, "files": paths}, indent=2))
+        return
+    typer.echo(_table(files))
+    typer.echo(f"one flattened image: x {x_shape}, its one-hot class: y {y_shape}")
+    for path in paths:
+        typer.echo(path)
+
+
+def _table(files: "SplitFiles") -> str:
+    """Lay out how many images of each class each split has, with the sums below."""
+    counts = files.summary["class_counts"]
+    rows = [("class", *counts)]
+    rows += [(name, *(str(part[name]) for part in counts.values())) for name in counts["train"]]
+    rows += [("all", *(str(size) for size in files.summary["sizes"].values()))]
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(f"{row[0]:<{width}}" + "".join(f"{cell:>12}" for cell in row[1:]) for row in rows)
