@@ -1,0 +1,82 @@
+"""The blocked model `y = arm + block + error`, by least squares, complete or with trials missing.
+
+Shapes: `B` blocks, `A` arms.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+ROUNDING = 1e-12
+"""A residual spread below this share of the largest value is rounding, and counts as none."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The additive model, fitted."""
+
+    difference: Values
+    """`[A]`, arm minus baseline; 0 for the baseline."""
+    covariance: Values
+    """`[A, A]`, of the differences, for an error variance of 1; zeros for the baseline."""
+    residuals: Values
+    """`[B, A]`, what arm and block leave; NaN where there is no trial."""
+    variance: float
+    """Of the error, unbiased; exactly 0 when all that is left is rounding."""
+    df: int
+    """Degrees of freedom of the error: `(A-1)(B-1)` when complete."""
+    complete: bool
+    """Whether every arm was seen in every block that tells of a difference."""
+
+
+def fit_additive(values: Values, baseline: int) -> Fit:
+    """Fit the additive model by solving the intra-block equations (Cochran & Cox, 1957, section 9.4).
+
+    Args:
+        values: `[B, A]`, NaN where there is no trial. Every arm must share two or more blocks with the baseline.
+        baseline: The column to take differences from.
+
+    Returns:
+        Best linear unbiased differences. When complete they are differences of means, with variance `2/B` each and
+        correlation 1/2.
+    """
+    arms = values.shape[1]
+    seen = np.isfinite(values)
+    telling = seen.sum(axis=1) >= 2
+    present = seen[telling].astype(np.float64)
+    y = np.where(seen, values, 0.0)[telling]
+    count = present.sum(axis=1, keepdims=True)
+    centred = present * (y - y.sum(axis=1, keepdims=True) / count)
+    information = np.diag(present.sum(axis=0)) - present.T @ (present / count)
+    others = np.delete(np.arange(arms), baseline)
+    inverse = np.linalg.inv(information[np.ix_(others, others)])
+    covariance = np.zeros((arms, arms))
+    covariance[np.ix_(others, others)] = inverse
+    difference = covariance @ centred.sum(axis=0)
+
+    left = np.where(seen, values, np.nan) - difference
+    block_effect = np.where(seen, left, 0.0).sum(axis=1, keepdims=True) / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+    residuals = left - block_effect
+    cells, blocks = int(present.sum()), len(present)
+    df = cells - blocks - (arms - 1)
+    squares = float(np.nansum(residuals[telling] ** 2))
+    variance = _without_rounding(squares / df, float(np.abs(y).max(initial=0.0)))
+    return Fit(difference, covariance, residuals, variance, df, bool(present.all()))
+
+
+def spread_of(values: Values, largest: float) -> float:
+    """Return the SD of two values or more, divisor `n - 1`; exactly 0 when it is rounding.
+
+    Args:
+        values: Of one dimension.
+        largest: Magnitude of the numbers that `values` were computed from.
+    """
+    return float(np.sqrt(_without_rounding(float(values.var(ddof=1)), largest)))
+
+
+def _without_rounding(variance: float, largest: float) -> float:
+    """Return a variance, or 0 when the spread is rounding."""
+    return variance if variance > (ROUNDING * largest) ** 2 else 0.0

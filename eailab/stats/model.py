@@ -1,0 +1,349 @@
+"""The comparison of a study's arms with its baseline: blocked model, simultaneous intervals, verdicts.
+
+Shapes: `B` blocks, `A` arms, the baseline among them; `k` arms compared with it. All values are in the metric's unit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eailab.errors import StudyError
+from eailab.stats import dunnett
+from eailab.stats.additive import Fit, Values, fit_additive, spread_of
+from eailab.stats.guard import unequal_spread
+from eailab.stats.pairs import holm
+from eailab.stats.power import noncentrality
+from eailab.stats.verdict import Interval, Verdict, blocks_to_decide, decide, within
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """One arm against the baseline; None stands for what cannot be given."""
+
+    trials: int
+    """Blocks in which the arm has a value."""
+    missing: int
+    """Blocks without a value for another reason than divergence."""
+    diverged: int
+    """Blocks in which the arm's trial diverged."""
+    mean: float | None
+    """Over the arm's own trials."""
+    sd: float | None
+    """Over the arm's own trials, divisor `n - 1`; it contains the blocks' differences."""
+    difference: float | None = None
+    """Arm minus baseline, as the model estimates it: with trials missing not the difference of the two means."""
+    interval95: Interval | None = None
+    """Simultaneous over the arms."""
+    interval90: Interval | None = None
+    """Simultaneous over the arms; within the margin it shows sameness."""
+    p_adjusted: float | None = None
+    """Two-sided, adjusted for all arms."""
+    detectable: float | None = None
+    """Smallest true difference that this arm's interval excludes zero for in 80% of studies."""
+    verdict: Verdict | None = None
+    """None for the baseline."""
+    within_margin: bool = False
+    """Whether the 90% interval lies within the margin; beside BETTER or WORSE: shown, but smaller than the margin."""
+    blocks_needed: int | None = None
+    """Beside UNDECIDED: blocks that would decide it if difference and spread stay as they are; None: out of reach."""
+    withheld: str | None = None
+    """Why UNDECIDED is said without regard to an interval: a side diverged, or there is no spread to judge by."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All arms of a study against its baseline, in the order of the columns."""
+
+    arms: tuple[ArmResult, ...]
+    baseline: int
+    """Column of the baseline."""
+    margin: float
+    higher_is_better: bool
+    blocks: int
+    """Blocks in which any arm has a value."""
+    complete_blocks: int
+    """Blocks in which every arm has a value."""
+    method: str
+    """One sentence that names the model and the intervals."""
+    guard: str | None
+    """Why the arms' errors were not pooled; None when they were."""
+    pooled_sd: float | None
+    """Of a trial within its block: the square root of the model's error variance."""
+    df: int | None
+    """Degrees of freedom of the intervals; the fewest among the arms where each is judged by its own differences."""
+    critical_value: float | None
+    """Of the 95% intervals, at `df`."""
+    correlation: float | None
+    """Between arms over the complete blocks: mean covariance over mean variance; from three complete blocks on."""
+    detectable: float | None
+    """The largest of the arms' detectable differences: what the study as a whole detects at 80% power."""
+    notes: tuple[str, ...]
+    """What a reader must know besides, a sentence each."""
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """How one difference is judged: its size, standard error, and the tail area of intervals around it."""
+
+    difference: float
+    standard_error: float
+    critical95: float
+    critical90: float
+    df: int
+    p: float
+    tail_area: Callable[[float, int], float]
+    """Of a half-width and a number of blocks: one minus the simultaneous confidence."""
+
+
+def compare(
+    values: Values,
+    baseline: int,
+    margin: float,
+    higher_is_better: bool = True,
+    *,
+    diverged: Mask | None = None,
+) -> Comparison:
+    """Compare every arm with the baseline within blocks, `y = arm + block + error`.
+
+    The error is pooled over the arms, and the intervals are simultaneous: Dunnett's multivariate t with correlation
+    1/2 and `k(B-1)` degrees of freedom (Dunnett, 1955), exact when no trial is missing. Where `guard.unequal_spread`
+    finds a reason, each arm is judged by its own differences from the baseline: paired t with Bonferroni's
+    simultaneous intervals and Holm's p-values.
+
+    Missing trials: an arm takes part when it shares two blocks or more with the baseline; else its verdict is SCREEN.
+    The model is then fitted by least squares to all trials of the arms that take part, so that no finished trial is
+    thrown away, and the intervals use the studentised maximum modulus, which holds at whatever correlations the gaps
+    leave (Sidak, 1967) and is slightly wider than Dunnett's.
+
+    Diverged trials are an outcome, not a gap: the trials that survive flatter their arm. Its numbers are of the
+    survivors, and a verdict in favour of a side that diverged is withheld, as UNDECIDED: an arm that diverged is never
+    BETTER or SAME, and where the baseline diverged no arm is WORSE or SAME.
+
+    Args:
+        values: `[B, A]`, one metric of each trial; NaN or infinite where there is none.
+        baseline: Column of the baseline.
+        margin: Largest difference that counts as none, 0 or more.
+        higher_is_better: False for a loss.
+        diverged: `[B, A]`, True where a trial diverged; its value is then not used. Left out, no trial diverged and
+            every NaN is merely missing.
+
+    Raises:
+        StudyError: Fewer than two arms, no block, or an impossible margin.
+    """
+    if values.ndim != 2 or values.shape[0] < 1 or values.shape[1] < 2:
+        raise StudyError(f"a comparison needs two arms or more and one block or more, not an array of {values.shape}.")
+    if not (0.0 <= margin < float("inf")):
+        raise StudyError(f"the margin is {margin}: give a number of 0 or more, in the metric's unit.")
+    lost = np.zeros(values.shape, dtype=np.bool_) if diverged is None else diverged
+    values = np.where(np.isfinite(values) & ~lost, values, np.nan)
+    seen = np.isfinite(values)
+    rows = [_describe(values[:, arm], lost[:, arm]) for arm in range(values.shape[1])]
+    shared = (seen & seen[:, [baseline]]).sum(axis=0)
+    judged = [arm for arm in range(values.shape[1]) if arm != baseline and shared[arm] >= 2]
+
+    fit, guard, estimates, notes = None, None, [], []
+    method = "no interval: no arm shares two blocks with the baseline"
+    if judged:
+        columns = [baseline, *judged]
+        fit = fit_additive(values[:, columns], 0)
+        differences = [_paired(values, arm, baseline) for arm in judged]
+        guard = unequal_spread(fit, differences)
+        estimates = _pooled(fit) if guard is None else _separate(differences, float(np.nanmax(np.abs(values))))
+        method = _method(fit, len(judged), guard)
+        notes = _notes(estimates, seen[:, columns], guard)
+    by_arm = dict(zip(judged, estimates, strict=True))
+    arms = []
+    for arm, row in enumerate(rows):
+        if arm == baseline:
+            arms.append(row)
+        elif arm in by_arm:
+            blocks = int(shared[arm])
+            arms.append(_judge(row, by_arm[arm], margin, higher_is_better, blocks, bool(rows[baseline].diverged)))
+        else:
+            arms.append(_screen(row, _paired(values, arm, baseline)))
+    fewest_df = min((estimate.df for estimate in estimates), default=None)
+    return Comparison(
+        arms=tuple(arms),
+        baseline=baseline,
+        margin=margin,
+        higher_is_better=higher_is_better,
+        blocks=int(seen.any(axis=1).sum()),
+        complete_blocks=int(seen.all(axis=1).sum()),
+        method=method,
+        guard=guard,
+        pooled_sd=None if fit is None else float(np.sqrt(fit.variance)),
+        df=fewest_df,
+        critical_value=max((estimate.critical95 for estimate in estimates), default=None),
+        correlation=correlation_between_arms(values[:, [baseline, *judged]]),
+        detectable=max((arm.detectable for arm in arms if arm.detectable is not None), default=None),
+        notes=tuple(notes),
+    )
+
+
+def correlation_between_arms(values: Values) -> float | None:
+    """Return the mean covariance between arms over their mean variance, from the complete blocks.
+
+    This is what blocking gains: a difference has the variance `2 s^2 (1 - r)`. None below three complete blocks,
+    where a correlation is nearly all chance, or when nothing varies.
+    """
+    complete = values[np.isfinite(values).all(axis=1)]
+    if len(complete) < 3:
+        return None
+    covariance = np.cov(complete, rowvar=False)
+    arms = len(covariance)
+    variance = float(np.trace(covariance)) / arms
+    if variance <= 1e-24 * float(np.abs(complete).max()) ** 2:
+        return None
+    between = (float(covariance.sum()) - variance * arms) / (arms * (arms - 1))
+    return between / variance
+
+
+def _describe(column: Values, lost: Mask) -> ArmResult:
+    """Count an arm's trials and describe those that have a value."""
+    own = column[np.isfinite(column)]
+    return ArmResult(
+        trials=len(own),
+        missing=int((~np.isfinite(column) & ~lost).sum()),
+        diverged=int(lost.sum()),
+        mean=float(own.mean()) if len(own) else None,
+        sd=float(own.std(ddof=1)) if len(own) >= 2 else None,
+    )
+
+
+def _paired(values: Values, arm: int, baseline: int) -> Values:
+    """Return the differences arm minus baseline of the blocks that have both."""
+    difference = values[:, arm] - values[:, baseline]
+    return difference[np.isfinite(difference)]
+
+
+def _pooled(fit: Fit) -> list[_Estimate]:
+    """Judge all arms by one error: Dunnett's intervals, or the studentised maximum modulus with trials missing."""
+    contrasts = len(fit.difference) - 1
+    correlation = dunnett.CORRELATION if fit.complete else 0.0
+    sd = float(np.sqrt(fit.variance))
+    standard_errors = sd * np.sqrt(np.diag(fit.covariance)[1:])
+    p = dunnett.adjusted_p(_ratios(fit.difference[1:], standard_errors), contrasts, fit.df, correlation)
+    critical95 = dunnett.critical_value(0.95, contrasts, fit.df, correlation)
+    critical90 = dunnett.critical_value(0.90, contrasts, fit.df, correlation)
+
+    def tail_area(half_width: float, number: int) -> float:
+        t = half_width / (sd * np.sqrt(2.0 / number))
+        return dunnett.adjusted_p(t, contrasts, contrasts * (number - 1)).item()
+
+    return [
+        _Estimate(float(d), float(se), critical95, critical90, fit.df, float(p_arm), tail_area)
+        for d, se, p_arm in zip(fit.difference[1:], standard_errors, p, strict=True)
+    ]
+
+
+def _separate(differences: list[Values], largest: float) -> list[_Estimate]:
+    """Judge each arm by its own differences from the baseline: paired t, Bonferroni's intervals, Holm's p-values."""
+    contrasts = len(differences)
+
+    def estimate(paired: Values) -> _Estimate:
+        blocks = len(paired)
+        sd = spread_of(paired, largest)
+
+        def tail_area(half_width: float, number: int) -> float:
+            t = half_width / (sd / np.sqrt(number))
+            return contrasts * dunnett.adjusted_p(t, 1, number - 1).item()
+
+        mean, standard_error = float(paired.mean()), sd / float(np.sqrt(blocks))
+        return _Estimate(
+            difference=mean,
+            standard_error=standard_error,
+            critical95=dunnett.bonferroni_critical_value(0.95, contrasts, blocks - 1),
+            critical90=dunnett.bonferroni_critical_value(0.90, contrasts, blocks - 1),
+            df=blocks - 1,
+            p=dunnett.adjusted_p(_ratios(np.array(mean), np.array(standard_error)), 1, blocks - 1).item(),
+            tail_area=tail_area,
+        )
+
+    estimates = [estimate(paired) for paired in differences]
+    adjusted = holm(np.array([one.p for one in estimates]))
+    return [replace(one, p=float(p)) for one, p in zip(estimates, adjusted, strict=True)]
+
+
+def _ratios(difference: Values, standard_error: Values) -> Values:
+    """Return the t statistics; 0 without any spread, where there is nothing to measure a difference by."""
+    return np.divide(difference, standard_error, out=np.zeros_like(difference), where=standard_error > 0.0)
+
+
+def _judge(
+    row: ArmResult, estimate: _Estimate, margin: float, higher_is_better: bool, blocks: int, baseline_diverged: bool
+) -> ArmResult:
+    """Give an arm its intervals and verdict; without any spread there are none to give."""
+    if estimate.standard_error == 0.0:
+        same = "equals the baseline's" if estimate.difference == 0.0 else "differs from the baseline's by as much"
+        return replace(
+            row,
+            difference=estimate.difference,
+            verdict=Verdict.UNDECIDED,
+            withheld=f"every trial {same} in every block: there is no spread to judge by",
+        )
+    half95, half90 = (c * estimate.standard_error for c in (estimate.critical95, estimate.critical90))
+    interval95 = (estimate.difference - half95, estimate.difference + half95)
+    interval90 = (estimate.difference - half90, estimate.difference + half90)
+    verdict = decide(interval95, interval90, margin, higher_is_better=higher_is_better)
+    withheld = _flattered(verdict, row.diverged > 0, baseline_diverged)
+    needed = None
+    if verdict is Verdict.UNDECIDED:
+        needed = blocks_to_decide(estimate.difference, margin, estimate.tail_area, blocks)
+    return replace(
+        row,
+        difference=estimate.difference,
+        interval95=interval95,
+        interval90=interval90,
+        p_adjusted=estimate.p,
+        detectable=estimate.standard_error * noncentrality(estimate.critical95, estimate.df),
+        verdict=Verdict.UNDECIDED if withheld else verdict,
+        within_margin=within(interval90, margin),
+        blocks_needed=needed,
+        withheld=withheld,
+    )
+
+
+def _flattered(verdict: Verdict, arm_diverged: bool, baseline_diverged: bool) -> str | None:
+    """Return why a verdict is withheld: it would favour a side whose bad trials have dropped out."""
+    if arm_diverged and verdict in {Verdict.BETTER, Verdict.SAME}:
+        return f"{verdict} holds only for the trials that did not diverge"
+    if baseline_diverged and verdict in {Verdict.WORSE, Verdict.SAME}:
+        return f"{verdict} holds only against the baseline's trials that did not diverge"
+    return None
+
+
+def _screen(row: ArmResult, paired: Values) -> ArmResult:
+    """Give an arm that shares fewer than two blocks with the baseline its bare difference."""
+    return replace(row, difference=float(paired.mean()) if len(paired) else None, verdict=Verdict.SCREEN)
+
+
+def _method(fit: Fit, contrasts: int, guard: str | None) -> str:
+    """Return the sentence that names the model and its intervals."""
+    if guard is not None:
+        return (
+            "each arm by its own differences from the baseline within blocks: paired t, "
+            f"Bonferroni's simultaneous intervals over {contrasts} arms, Holm's p-values"
+        )
+    if contrasts == 1:
+        return f"blocked model (arm + block + error, {fit.df} df), Student's t interval"
+    if fit.complete:
+        return f"blocked model (arm + block + error pooled over arms, {fit.df} df), Dunnett's simultaneous intervals"
+    return (
+        f"blocked model (arm + block + error pooled over arms, {fit.df} df) fitted to the trials there are, "
+        "simultaneous intervals by the studentised maximum modulus"
+    )
+
+
+def _notes(estimates: list[_Estimate], seen: Mask, guard: str | None) -> list[str]:
+    """Return what a reader must know besides the numbers."""
+    notes = []
+    if min(estimate.df for estimate in estimates) < 3:
+        notes.append("So few blocks leave fewer than 3 degrees of freedom: only very large differences show.")
+    if not seen.all():
+        how = "adjusted for the blocks they lack" if guard is None else "of the blocks that both arms have"
+        notes.append(f"{int((~seen).sum())} of {seen.size} trials have no value: differences are {how}.")
+    return notes

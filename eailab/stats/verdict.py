@@ -1,0 +1,91 @@
+"""What a difference from the baseline allows one to say, and how many blocks would decide one that says nothing yet."""
+
+import math
+from collections.abc import Callable
+from enum import StrEnum
+
+Interval = tuple[float, float]
+"""Low and high end, in the metric's unit."""
+
+MOST_BLOCKS = 1000
+"""Beyond this many blocks a difference is called out of reach rather than given a number."""
+
+
+class Verdict(StrEnum):
+    """What is said of an arm against the baseline."""
+
+    BETTER = "BETTER"
+    """The simultaneous 95% interval lies wholly on the better side of zero."""
+    WORSE = "WORSE"
+    """The simultaneous 95% interval lies wholly on the worse side of zero."""
+    SAME = "SAME"
+    """The simultaneous 90% interval lies within the margin: shown to be equivalent, not just not shown to differ."""
+    UNDECIDED = "UNDECIDED"
+    """Neither: these blocks cannot tell. It does not mean that there is no difference."""
+    SCREEN = "SCREEN"
+    """Fewer than two blocks shared with the baseline: a first look, from which nothing can be concluded."""
+
+
+def decide(interval95: Interval, interval90: Interval, margin: float, *, higher_is_better: bool = True) -> Verdict:
+    """Return the verdict on one difference from the baseline.
+
+    The 90% interval within `±margin` is two one-sided tests at 5% (Schuirmann, 1987), here simultaneous over the arms.
+
+    Args:
+        interval95: Simultaneous 95% interval of arm minus baseline.
+        interval90: Simultaneous 90% interval of the same.
+        margin: Largest difference that counts as none, 0 or more, in the metric's unit.
+        higher_is_better: False for a loss.
+
+    Returns:
+        BETTER, WORSE, SAME or UNDECIDED. A difference that is shown comes first: an interval that excludes zero yet
+        lies within the margin is BETTER or WORSE.
+    """
+    low, high = interval95
+    if low > 0.0:
+        return Verdict.BETTER if higher_is_better else Verdict.WORSE
+    if high < 0.0:
+        return Verdict.WORSE if higher_is_better else Verdict.BETTER
+    return Verdict.SAME if within(interval90, margin) else Verdict.UNDECIDED
+
+
+def within(interval: Interval, margin: float) -> bool:
+    """Return whether an interval lies wholly within `±margin`."""
+    return -margin <= interval[0] and interval[1] <= margin
+
+
+def blocks_to_decide(
+    difference: float, margin: float, tail_area: Callable[[float, int], float], blocks: int, most: int = MOST_BLOCKS
+) -> int | None:
+    """Return the fewest blocks that would decide a difference, if it and the spread stay as they are.
+
+    A difference `d` is decided when its 95% interval excludes zero, or when its 90% interval lies within the margin,
+    that is when a half-width of `margin - |d|` is reached.
+
+    Args:
+        difference: Arm minus baseline.
+        margin: Largest difference that counts as none.
+        tail_area: Of a half-width (in the metric's unit) and a number of blocks: one minus the simultaneous
+            confidence of intervals that wide. It must fall as the blocks grow.
+        blocks: Blocks seen so far; the answer is more.
+        most: Where to give up.
+
+    Returns:
+        A number of blocks, or None when `most` would not decide it.
+    """
+    size, slack = abs(difference), margin - abs(difference)
+
+    def decided(number: int) -> bool:
+        return tail_area(size, number) < 0.05 or (slack > 0.0 and tail_area(slack, number) <= 0.10)
+
+    return fewest(decided, blocks + 1, most)
+
+
+def fewest(enough: Callable[[int], bool], low: int, high: int) -> int | None:
+    """Return the smallest number from `low` to `high` that is enough, by bisection; None when `high` is not."""
+    if low > high or not enough(high):
+        return None
+    while low < high:
+        middle = math.floor((low + high) / 2)
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return high
