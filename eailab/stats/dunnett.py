@@ -74,7 +74,8 @@ def adjusted_p(t: ArrayLike, contrasts: int, df: float, correlation: float = COR
     outside = special.ndtr((shift - limit) / spread) + special.ndtr((-shift - limit) / spread)
     with np.errstate(divide="ignore"):  # outside is 1 where t is 0: log1p(-1), and expm1(-inf) is -1 as it should be
         any_outside = -np.expm1(contrasts * np.log1p(-np.minimum(outside, 1.0)))
-    return np.minimum((any_outside @ normal_weights) @ scale_weights, 1.0)
+    area: NDArray[np.float64] = np.minimum((any_outside @ normal_weights) @ scale_weights, 1.0)
+    return area
 
 
 @lru_cache(maxsize=4096)

@@ -41,7 +41,9 @@ class ArmResult:
     interval90: Interval | None = None
     """Simultaneous over the arms; within the margin it shows sameness."""
     p_adjusted: float | None = None
-    """Two-sided, adjusted for all arms."""
+    """That there is no difference: two-sided, adjusted for all arms."""
+    p_same: float | None = None
+    """That the difference is the margin or more: two one-sided tests, adjusted for all arms; SAME when at most 0.05."""
     detectable: float | None = None
     """Smallest true difference that this arm's interval excludes zero for in 80% of studies."""
     verdict: Verdict | None = None
@@ -95,8 +97,10 @@ class _Estimate:
     critical90: float
     df: int
     p: float
+    tail_of_t: Callable[[float], float]
+    """Of a half-width in standard errors: one minus the simultaneous confidence."""
     tail_area: Callable[[float, int], float]
-    """Of a half-width and a number of blocks: one minus the simultaneous confidence."""
+    """Of a half-width and a number of blocks, if the spread stays: one minus the simultaneous confidence."""
 
 
 def compare(
@@ -234,8 +238,11 @@ def _pooled(fit: Fit) -> list[_Estimate]:
         t = half_width / (sd * np.sqrt(2.0 / number))
         return dunnett.adjusted_p(t, contrasts, contrasts * (number - 1)).item()
 
+    def tail_of_t(t: float) -> float:
+        return dunnett.adjusted_p(t, contrasts, fit.df, correlation).item()
+
     return [
-        _Estimate(float(d), float(se), critical95, critical90, fit.df, float(p_arm), tail_area)
+        _Estimate(float(d), float(se), critical95, critical90, fit.df, float(p_arm), tail_of_t, tail_area)
         for d, se, p_arm in zip(fit.difference[1:], standard_errors, p, strict=True)
     ]
 
@@ -260,6 +267,7 @@ def _separate(differences: list[Values], largest: float) -> list[_Estimate]:
             critical90=dunnett.bonferroni_critical_value(0.90, contrasts, blocks - 1),
             df=blocks - 1,
             p=dunnett.adjusted_p(_ratios(np.array(mean), np.array(standard_error)), 1, blocks - 1).item(),
+            tail_of_t=lambda t: contrasts * dunnett.adjusted_p(t, 1, blocks - 1).item(),
             tail_area=tail_area,
         )
 
@@ -278,12 +286,12 @@ def _judge(
 ) -> ArmResult:
     """Give an arm its intervals and verdict; without any spread there are none to give."""
     if estimate.standard_error == 0.0:
-        same = "equals the baseline's" if estimate.difference == 0.0 else "differs from the baseline's by as much"
+        how = "equals the baseline" if estimate.difference == 0.0 else "differs from the baseline by exactly as much"
         return replace(
             row,
             difference=estimate.difference,
             verdict=Verdict.UNDECIDED,
-            withheld=f"every trial {same} in every block: there is no spread to judge by",
+            withheld=f"{how} in every block: there is no spread to judge by",
         )
     half95, half90 = (c * estimate.standard_error for c in (estimate.critical95, estimate.critical90))
     interval95 = (estimate.difference - half95, estimate.difference + half95)
@@ -299,12 +307,19 @@ def _judge(
         interval95=interval95,
         interval90=interval90,
         p_adjusted=estimate.p,
+        p_same=_p_same(estimate, margin),
         detectable=estimate.standard_error * noncentrality(estimate.critical95, estimate.df),
         verdict=Verdict.UNDECIDED if withheld else verdict,
         within_margin=within(interval90, margin),
         blocks_needed=needed,
         withheld=withheld,
     )
+
+
+def _p_same(estimate: _Estimate, margin: float) -> float:
+    """Return half the tail area of the widest interval within the margin; at least 1/2 when there is none."""
+    slack = (margin - abs(estimate.difference)) / estimate.standard_error
+    return min(estimate.tail_of_t(slack) / 2.0 if slack > 0.0 else 1.0, 1.0)
 
 
 def _flattered(verdict: Verdict, arm_diverged: bool, baseline_diverged: bool) -> str | None:

@@ -1,0 +1,51 @@
+"""Looking more than once without fooling oneself: alpha is split over looks that are fixed in advance.
+
+A study that adds blocks until its arms are decided looks several times; each look at 5% would raise the false alarms
+far above 5%. The looks share alpha by O'Brien and Fleming's boundary in Lan and DeMets' form (1983, "Discrete
+sequential boundaries for clinical trials", Biometrika 70): little is spent early, nearly all is left for the end.
+"""
+
+import math
+from collections.abc import Sequence
+
+from scipy import special
+
+from eailab.errors import StudyError
+from eailab.stats.model import ArmResult
+from eailab.stats.verdict import Verdict
+
+
+def look_levels(blocks: Sequence[int], alpha: float = 0.05) -> tuple[float, ...]:
+    """Return the level of each look, which sum to alpha.
+
+    After the share `f` of the blocks, `2 - 2 Phi(z / sqrt(f))` has been spent, with `z` the two-sided normal quantile of
+    alpha. A look is made at what was newly spent, so that by Bonferroni's inequality all looks together keep alpha
+    whatever their dependence: a little less power than exact boundaries, which few blocks and t-statistics have not.
+
+    Args:
+        blocks: Number of blocks at each look, rising, 2 or more; the last is the most that the study will use.
+        alpha: Of the whole study.
+
+    Raises:
+        StudyError: No look, or numbers that do not rise.
+    """
+    if not blocks or blocks[0] < 2 or any(b <= a for a, b in zip(blocks, blocks[1:], strict=False)):
+        raise StudyError(f"looks after {list(blocks)} blocks: give rising numbers, 2 or more.")
+    quantile = -float(special.ndtri(alpha / 2.0))
+    spent = [2.0 * float(special.ndtr(-quantile * math.sqrt(blocks[-1] / number))) for number in blocks]
+    return tuple(now - before for before, now in zip([0.0, *spent], spent, strict=False))
+
+
+def verdict_at(arm: ArmResult, level: float, higher_is_better: bool = True) -> Verdict:
+    """Return the verdict on an arm at one look.
+
+    Args:
+        arm: From the comparison of all blocks so far.
+        level: Of this look; 0.05 gives the arm's own verdict wherever its errors are pooled.
+        higher_is_better: False for a loss.
+    """
+    if arm.p_adjusted is None or arm.p_same is None or arm.difference is None or arm.withheld is not None:
+        return arm.verdict or Verdict.SCREEN
+    if arm.p_adjusted < level:
+        return Verdict.BETTER if (arm.difference > 0.0) is higher_is_better else Verdict.WORSE
+    return Verdict.SAME if arm.p_same <= level else Verdict.UNDECIDED
