@@ -6,15 +6,17 @@ A copy with one field changed is checked again by `variation.vary`, never by `mo
 """
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
 
 Activation = Literal["relu", "sigmoid", "tanh", "gelu"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]+$"
+"""One line of text without control characters, as a recipe's file may hold."""
 
 
 class Settings(BaseModel):
@@ -89,10 +91,9 @@ def _by_name(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-Augment: TypeAlias = Annotated[
-    NoAugment | CropFlip | Resize224 | Cutout | TrivialAugment | Deform,
-    Field(discriminator="name"),
-    BeforeValidator(_by_name),
+MlpAugment: TypeAlias = Annotated[NoAugment | Deform, Field(discriminator="name"), BeforeValidator(_by_name)]
+ResNetAugment: TypeAlias = Annotated[
+    NoAugment | CropFlip | Resize224 | Cutout | TrivialAugment, Field(discriminator="name"), BeforeValidator(_by_name)
 ]
 
 # --- data -----------------------------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ Augment: TypeAlias = Annotated[
 class Data(Settings):
     """Which images, how they are divided, and how the training images vary."""
 
-    name: Annotated[str, Field(min_length=1, max_length=4096)]
+    name: Annotated[str, Field(min_length=1, max_length=4096, pattern=PRINTABLE)]
     """A data set of `eailab data list`, or the path of an `.npz` file or of a folder of images by class."""
     val_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Share of the official training images that is held out for validation."""
@@ -109,10 +110,24 @@ class Data(Settings):
     """Seed of the division into training and validation images, when it is fixed."""
     split: Literal["fixed", "per-block"] = "fixed"
     """One division for all blocks, or a new one for each block, shared by its arms."""
-    augment: Augment = NoAugment()
+    augment: NoAugment | CropFlip | Resize224 | Cutout | TrivialAugment | Deform = NoAugment()
     """How training images are varied anew each epoch: a name, or a mapping with its settings."""
     limit: Count | None = None
     """Train on the first so many images of the training split only; null takes all."""
+
+
+class MlpData(Data):
+    """Data of the numpy engine, which augments without a change of size."""
+
+    augment: MlpAugment = NoAugment()
+    """How training images are varied anew each epoch: a name, or a mapping with its settings."""
+
+
+class ResNetData(Data):
+    """Data of the torch engine."""
+
+    augment: ResNetAugment = NoAugment()
+    """How training images are varied anew each epoch: a name, or a mapping with its settings."""
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
@@ -133,14 +148,16 @@ class Mlp(Settings):
     init: Literal["he", "xavier", "torch"] = "he"
     """Initial weights: He et al. (2015), Glorot & Bengio (2010), or torch's `Linear` default (uniform)."""
 
-    @model_validator(mode="after")
-    def _one_activation_a_layer(self) -> Self:
-        if isinstance(self.activation, list) and len(self.activation) != len(self.hidden):
+    @field_validator("activation")
+    @classmethod
+    def _one_a_layer(cls, value: Activation | list[Activation], info: ValidationInfo) -> Activation | list[Activation]:
+        layers = len(info.data.get("hidden", value))
+        if isinstance(value, list) and len(value) != layers:
             raise ValueError(
-                f"activation lists {len(self.activation)} functions for {len(self.hidden)} hidden layers: "
-                "give one name for all layers, or as many names as layers"
+                f"{len(value)} functions for {layers} hidden layers: "
+                "give one name for all layers, or a list with one for each"
             )
-        return self
+        return value
 
     @property
     def activations(self) -> list[Activation]:
@@ -178,11 +195,12 @@ class Sgd(Settings):
     weight_decay: NotNegative = 5e-4
     """L2 penalty, added to the gradient."""
 
-    @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> Self:
-        if self.nesterov and self.momentum == 0.0:
+    @field_validator("nesterov")
+    @classmethod
+    def _needs_momentum(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("momentum") == 0.0:
             raise ValueError("nesterov needs a momentum above 0: set momentum, or nesterov: false")
-        return self
+        return value
 
 
 class Adam(Settings):
@@ -314,7 +332,7 @@ class Study(Settings):
 class BaseRecipe(Settings):
     """What recipes of both engines have."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
     """What tables and folders call this recipe; no part of its identity."""
     data: Data
     optimizer: Optimizer
@@ -334,23 +352,17 @@ class MlpRecipe(BaseRecipe):
     """A recipe of the numpy engine: an MLP with hand-written gradients."""
 
     engine: Literal["numpy-mlp"]
+    data: MlpData
     model: Mlp = Mlp()
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """BLAS threads of a trial; fixed, since sums in another order have other last bits."""
-
-    @model_validator(mode="after")
-    def _augment_of_this_engine(self) -> Self:
-        if not isinstance(self.data.augment, NoAugment | Deform):
-            raise ValueError(
-                f"data.augment {self.data.augment.name!r} is for the torch-resnet engine: numpy-mlp has none and deform"
-            )
-        return self
 
 
 class ResNetRecipe(BaseRecipe):
     """A recipe of the torch engine: a residual network on CUDA or on the CPU."""
 
     engine: Literal["torch-resnet"]
+    data: ResNetData
     model: ResNet = ResNet()
     mixup: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     """Parameter alpha of mixup's Beta(alpha, alpha) (Zhang et al., 2018); null for none."""
@@ -360,15 +372,6 @@ class ResNetRecipe(BaseRecipe):
     """Use only algorithms that give the same bits each time, which may be slower."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 2
     """CPU threads of a trial; fixed, since sums in another order have other last bits."""
-
-    @model_validator(mode="after")
-    def _augment_of_this_engine(self) -> Self:
-        if isinstance(self.data.augment, Deform):
-            raise ValueError(
-                "data.augment 'deform' is for the numpy-mlp engine: "
-                "torch-resnet has none, crop-flip, resize-224, cutout and trivial-augment"
-            )
-        return self
 
 
 Recipe: TypeAlias = MlpRecipe | ResNetRecipe

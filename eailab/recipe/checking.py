@@ -1,0 +1,193 @@
+"""A plain mapping becomes a recipe, or a list of everything that is wrong with it in plain words."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from eailab.recipe.fields import members, parts, settings, variant_names, variants
+from eailab.recipe.problems import KeyPath, Problem
+from eailab.recipe.schema import ENGINES, Recipe, Settings
+from eailab.recipe.wording import advice, choices, expected, found, nearest, type_of
+
+EXAMPLES = {"numpy-mlp": "mnist-mlp", "torch-resnet": "resnet18-cifar10"}
+"""A shipped recipe of each engine, for hints."""
+TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
+
+
+def check(value: Mapping[str, object]) -> tuple[Recipe | None, list[Problem]]:
+    """Return the recipe that a mapping makes and no problems, or None and all problems found.
+
+    What stands beside an unknown engine or variant is checked too, as far as all engines or variants agree on it.
+    """
+    engine = value.get("engine")
+    if isinstance(engine, str) and engine in ENGINES:
+        return _check_engine(engine, value)
+    if engine is None:
+        problem = Problem(("engine",), f"missing: write one of {', '.join(ENGINES)}", at_key=True)
+    else:
+        problem = Problem(
+            ("engine",), f"expected one of {', '.join(ENGINES)}, found {found(engine)}{nearest(engine, ENGINES)}"
+        )
+    return None, [problem, *_agreed(_check_engine(one, {**value, "engine": one})[1] for one in ENGINES)]
+
+
+def value_at(value: Any, path: KeyPath) -> Any:
+    """Return what lies at a path of nested mappings and lists, or None where nothing does."""
+    for step in path:
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif isinstance(value, list | tuple) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def _agreed(lists: Iterable[list[Problem]]) -> list[Problem]:
+    """Return the problems of the first list whose places are in every other list."""
+    first, *others = lists
+    places = [{(one.path, one.at_key) for one in other} for other in others]
+    return [one for one in first if all((one.path, one.at_key) in other for other in places)]
+
+
+def _check_engine(engine: str, value: Mapping[str, object]) -> tuple[Recipe | None, list[Problem]]:
+    try:
+        return ENGINES[engine].model_validate(value), []
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    problems: list[Problem] = []
+    for detail in details:
+        problems += _explain(engine, value, detail)
+        if detail["type"] in TAG_ERRORS:
+            path = _place(engine, detail["loc"])[0]
+            names = variants(engine)[_join(path)]
+            problems += _agreed(_with_variant(engine, value, path, name) for name in names)
+    return None, problems
+
+
+def _with_variant(engine: str, value: Mapping[str, object], path: KeyPath, name: str) -> list[Problem]:
+    """Return the problems inside a part, were its name the given one."""
+    part = value_at(value, path)
+    changed: dict[Any, Any] = {**(part if isinstance(part, Mapping) else {}), "name": name}
+    for length in range(len(path) - 1, -1, -1):
+        above = value_at(value, path[:length])
+        changed = {**(above if isinstance(above, Mapping) else {}), path[length]: changed}
+    return [one for one in _check_engine(engine, changed)[1] if one.path[: len(path)] == path]
+
+
+def _place(engine: str, loc: tuple[int | str, ...]) -> tuple[KeyPath, type[Settings], str | None]:
+    """Return the path that pydantic's `loc` means, the class that owns its last key, and the member of a plain union.
+
+    A `loc` names the tags of unions among the keys, such as ("optimizer", "adam", "lr").
+    """
+    owner: type[Settings] = ENGINES[engine]
+    inside: type[Settings] | None = owner
+    path: list[int | str] = []
+    member = None
+    steps = iter(loc)
+    for step in steps:
+        if inside is None:
+            if isinstance(step, int):
+                path.append(step)
+            else:
+                member = step
+            continue
+        owner = inside
+        path.append(step)
+        if step not in owner.model_fields:
+            break
+        below = parts(owner, str(step))
+        if len(below) > 1:
+            tag = next(steps, None)
+            inside = next((one for one in below if tag in variant_names(one)), None)
+        else:
+            inside = below[0] if below else None
+    return tuple(path), owner, member
+
+
+def _explain(engine: str, value: Mapping[str, object], detail: ErrorDetails) -> list[Problem]:
+    """Say one of pydantic's errors in plain words; nothing for a member of a union that was not meant."""
+    path, owner, member = _place(engine, detail["loc"])
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        return [Problem(path, _unknown_key(engine, path, owner), at_key=True)]
+    key, items = _field_of(path)
+    if kind == "missing":
+        return [Problem(path, f"missing: give {key} {expected(owner.model_fields[key])}", at_key=True)]
+    given = value_at(value, path)
+    if kind in TAG_ERRORS:
+        return [_wrong_variant(engine, path, given)]
+    if kind == "value_error":
+        return [Problem(path, str(detail["ctx"]["error"]))]
+    whole = value_at(value, path[: len(path) - items])
+    if member is not None and isinstance(whole, list) != member.startswith("list["):
+        return []
+    item: Any = owner.model_fields[key]
+    for _ in range(items):
+        item = next(get_args(one)[0] for one in members(type_of(item)) if get_origin(one) is list)
+    if kind == "literal_error" and isinstance(given, str):
+        return [Problem(path, _unknown_name(engine, path, given, choices(item)))]
+    return [Problem(path, f"expected {expected(item)}, found {found(given)}{advice(item, given)}")]
+
+
+def _field_of(path: KeyPath) -> tuple[str, int]:
+    """Return the last key of a path, and how many positions in lists follow it."""
+    items = next(index for index, step in enumerate(reversed(path)) if isinstance(step, str))
+    return str(path[len(path) - 1 - items]), items
+
+
+def _wrong_variant(engine: str, path: KeyPath, given: object) -> Problem:
+    """Say that a part has no name, or one that does not exist."""
+    names = list(variants(engine)[_join(path)])
+    if not isinstance(given, Mapping):  # data.augment may be a name alone
+        return Problem(path, _unknown_name(engine, path, given, names))
+    path = (*path, "name")
+    if "name" not in given:
+        return Problem(path, f"missing: give name one of {', '.join(names)}", at_key=True)
+    return Problem(path, _unknown_name(engine, path, given["name"], names))
+
+
+def _unknown_name(engine: str, path: KeyPath, given: object, names: Iterable[str]) -> str:
+    """Say that a text is none of the names that may stand here."""
+    names = list(names)
+    part = _join(path).removesuffix(".name")
+    for other in ENGINES:
+        if other != engine and isinstance(given, str) and given in variants(other).get(part, {}):
+            return (
+                f"{given} is for the engine {other}, and {engine} has {', '.join(names)}: "
+                f"take one of these, or start from a recipe such as {EXAMPLES[other]}"
+            )
+    return f"expected one of {', '.join(names)}, found {found(given)}{nearest(given, names)}"
+
+
+def _unknown_key(engine: str, path: KeyPath, owner: type[Settings]) -> str:
+    """Say that a key does not exist here, and where it does."""
+    key, dotted = str(path[-1]), _join(path)
+    keys = ", ".join(owner.model_fields)
+    if dotted in settings(engine):
+        having = [name for one in settings(engine)[dotted].owners for name in variant_names(one)]
+        mine, have = " and ".join(variant_names(owner)), "has" if len(having) == 1 else "have"
+        return (
+            f"{mine} has no {key} ({', '.join(having)} {have}): remove it, or change the name; the keys here are {keys}"
+        )
+    for other in ENGINES:
+        if other != engine and dotted in {*settings(other), *variants(other)}:
+            return (
+                f"a key of the engine {other}, not of {engine}: "
+                f"remove it, or start from a recipe such as {EXAMPLES[other]}"
+            )
+    close = nearest(key, owner.model_fields)
+    elsewhere = [one.path.rpartition(".")[0] for one in settings(engine).values() if one.leaf == key]
+    if elsewhere and not close:
+        return (
+            f"this key belongs under {' or '.join(elsewhere)}"
+            if all(elsewhere)
+            else "this key belongs at the top level"
+        )
+    return f"unknown key{close}" if close else f"unknown key; the keys here are {keys}"
+
+
+def _join(path: KeyPath) -> str:
+    return ".".join(str(step) for step in path)

@@ -1,0 +1,203 @@
+"""A recipe's file and the command line's overrides become one checked recipe, with the origin of each value."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eailab.errors import RecipeError
+from eailab.recipe.catalogue import names, shipped
+from eailab.recipe.checking import check, value_at
+from eailab.recipe.identity import flatten
+from eailab.recipe.problems import KeyPath, Located, Problem, report
+from eailab.recipe.schema import Recipe
+from eailab.recipe.variation import Switch, change, names_variant, path_of, sentence
+from eailab.recipe.wording import nearest
+from eailab.recipe.yaml12 import MAX_BYTES, Document, parse_value, read, write
+
+__all__ = ["Loaded", "Override", "load", "names", "parse_override", "parse_value", "shipped"]
+
+OPTION = "-o"
+"""Origin of overrides that give way to flags."""
+DEFAULT = "default"
+"""Origin of a value that nobody wrote."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """One setting that the command line gives."""
+
+    path: str
+    """A factor's name or a dotted path."""
+    value: object
+    """As read from YAML; see `parse_value`."""
+    origin: str
+    """The option it came with: "-o", or a flag such as "--lr"."""
+
+    def __str__(self) -> str:
+        """The option as it was typed."""
+        value = write(self.value)
+        return f"{OPTION} {self.path}={value}" if self.origin == OPTION else f"{self.origin} {value}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checked recipe and where it comes from."""
+
+    recipe: Recipe
+    source: str
+    """The file, as a person would name it."""
+    origins: dict[str, str]
+    """Where each value comes from, by dotted path: "digits-mlp.yaml:7", "default", "-o" or a flag such as "--lr"."""
+    notes: tuple[str, ...]
+    """What changes of variant on the command line brought and dropped, one sentence each."""
+
+
+def load(recipe: str | Path, overrides: Sequence[Override] = ()) -> Loaded:
+    """Read and check a recipe, then change it by the overrides: flags before `-o`, else the last one counts.
+
+    A variant's name is changed before the variant's settings are, whatever their order.
+
+    Args:
+        recipe: A shipped recipe's name, or a path (which has a separator, ends in .yaml or .yml, or exists).
+        overrides: In the order of the command line.
+
+    Raises:
+        RecipeError: No such recipe, or one with problems: all of them, each with its place.
+    """
+    file, source = _find(recipe)
+    document = read(_content(file, source), source)
+    base = _checked(document)
+    origins = {path: _origin(document, path) for path in flatten(base)}
+    if not overrides:
+        return Loaded(base, source, origins, ())
+    return _overridden(document, base, origins, overrides)
+
+
+def parse_override(text: str) -> Override:
+    """Read the `key=value` of `-o`.
+
+    Raises:
+        RecipeError: No key, no "=", or a value that is not YAML.
+    """
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise RecipeError(f"{OPTION} {text}: write {OPTION} key=value, such as {OPTION} epochs=3.")
+    try:
+        return Override(path.strip(), parse_value(value), OPTION)
+    except RecipeError as error:
+        raise RecipeError(f"{OPTION} {text}: {error}") from error
+
+
+def _find(recipe: str | Path) -> tuple[Path, str]:
+    """Return a recipe's file, and what messages call it."""
+    if isinstance(recipe, str) and recipe in shipped():
+        file = shipped()[recipe]
+        return file, file.name
+    file = Path(recipe)
+    text = str(recipe)
+    is_path = isinstance(recipe, Path) or os.sep in text or "/" in text or file.suffix.lower() in {".yaml", ".yml"}
+    if is_path or file.is_file():
+        return file, text
+    hint = nearest(text, shipped()) or f"; the shipped ones are {', '.join(shipped())}."
+    raise RecipeError(
+        f"there is no recipe {text!r}{hint} "
+        "`eailab recipes list` describes them; a file needs its path, such as ./mine.yaml."
+    )
+
+
+def _content(file: Path, source: str) -> bytes:
+    """Return a file's bytes, no more than it takes to know that it is too large."""
+    try:
+        if file.exists() and not file.is_file():
+            raise RecipeError(f"{source}: not a file: give the path of a recipe's .yaml file.")
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise RecipeError(
+            f"{source}: no such file: `eailab recipes copy digits-mlp` makes one to start from."
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RecipeError(f"{source}: the file cannot be read: {reason}.") from error
+
+
+def _checked(document: Document) -> Recipe:
+    """Return a document's recipe, or raise with the problems of the YAML and of the settings together."""
+    recipe, problems = check(document.value)
+    spoilt = [one.path for one in document.problems]
+    problems = [one for one in problems if not any(one.path[: len(path)] == path for path in spoilt)]
+    problems = [*document.problems, *problems]
+    if recipe is None or problems:
+        raise RecipeError(report([document.locate(one) for one in problems], document.source, document.text))
+    return recipe
+
+
+def _origin(document: Document, path: str) -> str:
+    """Return the line that writes a setting, or "default"."""
+    steps: KeyPath = tuple(path.split("."))
+    name_alone = steps[-1] == "name" and isinstance(value_at(document.value, steps[:-1]), str)  # augment: cutout
+    written = steps in document.marks or name_alone
+    return f"{document.source}:{document.mark(steps).line}" if written else DEFAULT
+
+
+def _overridden(document: Document, base: Recipe, origins: dict[str, str], overrides: Sequence[Override]) -> Loaded:
+    """Return a checked recipe changed by overrides."""
+    chosen = _chosen(overrides, base.engine)
+    plain = base.model_dump()
+    switches: list[Switch] = []
+    for path, override in chosen.items():
+        plain, switch = change(base.engine, plain, path, override.value)
+        origins = _origins_after(origins, path, override, switch)
+        if switch is not None:
+            own = {one.rpartition(".")[2] for one in chosen if one.rpartition(".")[0] == switch.part}
+            switches.append(replace(switch, given=switch.given | own))
+    recipe, problems = check(plain)
+    if recipe is None:
+        blamed = [_blame(one, chosen, document) for one in problems]
+        raise RecipeError(report(blamed, document.source, document.text))
+    return Loaded(
+        recipe,
+        document.source,
+        {path: origins.get(path, DEFAULT) for path in flatten(recipe)},
+        tuple(sentence(switch, recipe) for switch in switches),
+    )
+
+
+def _chosen(overrides: Sequence[Override], engine: str) -> dict[str, Override]:
+    """Return the override of each setting that counts, by dotted path, names of variants first."""
+    chosen: dict[str, Override] = {}
+    unknown = []
+    for one in sorted(overrides, key=lambda one: one.origin != OPTION):
+        try:
+            chosen[path_of(one.path, engine, factors_only=False)] = one
+        except RecipeError as error:
+            unknown.append(f"{one}: {error}")
+    if unknown:
+        raise RecipeError("\n".join(unknown))
+    return dict(sorted(chosen.items(), key=lambda item: not names_variant(engine, item[0])))
+
+
+def _origins_after(origins: dict[str, str], path: str, override: Override, switch: Switch | None) -> dict[str, str]:
+    """Return the origins of values after one override."""
+    if switch is None:
+        return {**origins, (f"{path}.name" if f"{path}.name" in origins else path): override.origin}
+    inside = f"{switch.part}."
+    stay = {
+        one: origin
+        for one, origin in origins.items()
+        if not one.startswith(inside) or one.removeprefix(inside) in switch.kept
+    }
+    return {**stay, **{f"{inside}{key}": override.origin for key in {"name", *switch.given}}}
+
+
+def _blame(problem: Problem, chosen: dict[str, Override], document: Document) -> Located:
+    """Return a problem with the override that brought it; the file alone had none."""
+    for path, override in chosen.items():
+        steps = (
+            tuple(path.removesuffix(".name").split(".")) if isinstance(override.value, dict) else tuple(path.split("."))
+        )
+        if problem.path[: len(steps)] == steps:
+            return Located(problem, option=str(override))
+    near = [one for path, one in chosen.items() if path.partition(".")[0] == problem.path[0]]
+    return replace(document.locate(problem), option=" and ".join(str(one) for one in near or chosen.values()))

@@ -1,0 +1,110 @@
+"""Plain words for values, types and names, as messages about recipes use them."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from pydantic.fields import FieldInfo
+
+from eailab.recipe.fields import is_settings, members
+from eailab.recipe.yaml12 import write
+
+KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+BOUNDS = ((Gt, "gt", "above"), (Ge, "ge", "at least"), (Lt, "lt", "below"), (Le, "le", "at most"))
+SHOWN = 60  # characters of a value in a message
+
+
+def found(value: object) -> str:
+    """Return a value for the words "found …": as a recipe writes it, text in quotes, cut when long."""
+    if value is None:
+        return "nothing (null)"
+    text = repr(value) if isinstance(value, str) else write(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the known word that is most like one, or nothing.
+
+    >>> nearest("batchsize", ["batch_size", "epochs"])
+    "; did you mean 'batch_size'?"
+    """
+    plain = {one.lower().replace("_", "-"): one for one in known}
+    close = difflib.get_close_matches(str(word)[:SHOWN].lower().replace("_", "-"), plain, n=1)
+    return f"; did you mean {plain[close[0]]!r}?" if close else ""
+
+
+def expected(item: Any) -> str:
+    """Return in words what may stand at a field, or at a place of the given type.
+
+    >>> from eailab.recipe.schema import Sgd
+    >>> expected(Sgd.model_fields["momentum"])
+    'a number at least 0 and below 1'
+    """
+    kinds = members(type_of(item))
+    words = ["a mapping of settings"] if all(map(is_settings, kinds)) else [_kind(one, _limits(item)) for one in kinds]
+    if type(None) in get_args(type_of(item)):
+        words.append("null")
+    return " or ".join(words)
+
+
+def advice(item: Any, given: object) -> str:
+    """Return what to do about a value of the wrong kind, such as ": remove the quotes", or nothing."""
+    kinds = members(type_of(item))
+    numbers = {int, float} & set(kinds)
+    if isinstance(given, str):
+        if numbers and given.replace(".", "", 1).isdigit():
+            return ": remove the quotes"
+        return f": write {{name: {write(given)}}}" if any(map(is_settings, kinds)) else ""
+    if int in kinds and isinstance(given, float) and given.is_integer():
+        return f": write {int(given)}"
+    if isinstance(given, list):
+        return ": write it without the brackets" if len(given) == 1 and (numbers or str in kinds) else ""
+    if given is None or isinstance(given, Mapping):
+        return ""
+    if str in kinds:
+        return ": put it in quotes"
+    listed = any(get_origin(one) is list for one in kinds) and not choices(item)
+    return f": write [{write(given)}]" if listed else ""
+
+
+def choices(item: Any) -> list[str]:
+    """Return the words that may stand at a field, or at a place of the given type."""
+    return [str(name) for one in members(type_of(item)) if get_origin(one) is Literal for name in get_args(one)]
+
+
+def type_of(item: Any) -> Any:
+    """Return the type of a field; a type is its own."""
+    return item.annotation if isinstance(item, FieldInfo) else item
+
+
+def _kind(one: Any, limits: list[Any]) -> str:
+    least = next((limit.min_length for limit in limits if isinstance(limit, MinLen)), 0)
+    most = next((limit.max_length for limit in limits if isinstance(limit, MaxLen)), None)
+    if get_origin(one) is Literal:
+        return f"one of {', '.join(choices(one))}"
+    if get_origin(one) is list:
+        count = f" of {least} items" if least == most else f" of {least} to {most} items" if most else ""
+        return f"a list{count}, each {expected(get_args(one)[0])}"
+    if one is str:
+        return f"text of {least} to {most} printable characters" if most else "text"
+    bounds = [
+        f"{word} {getattr(limit, attribute):{'g' if one is float else ''}}"
+        for limit in limits
+        for kind, attribute, word in BOUNDS
+        if isinstance(limit, kind)
+    ]
+    return f"{KINDS[one]} {' and '.join(bounds)}" if bounds else KINDS[one]
+
+
+def _limits(item: Any) -> list[Any]:
+    """Return the limits of a field or type, those of the members of a union included."""
+    if isinstance(item, FieldInfo):
+        return [*item.metadata, *_limits(item.annotation)]
+    if get_origin(item) is Annotated:
+        base, *extra = get_args(item)
+        limits = [limit for one in extra for limit in (one.metadata if isinstance(one, FieldInfo) else [one])]
+        return [*limits, *_limits(base)]
+    if get_origin(item) in (list, Literal):
+        return []
+    return [limit for one in get_args(item) for limit in _limits(one)]

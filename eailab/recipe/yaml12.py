@@ -1,0 +1,374 @@
+"""YAML 1.2 as recipes use it: the core schema, with the place of every key and value.
+
+PyYAML reads YAML 1.1, in which `on` is true, `1e-3` is text and `12:30` is 750. Here its parser gives the events, and
+this module gives them their meaning: that of YAML 1.2's core schema, plus `1_000` for 1000. Refused is what a recipe
+never needs and what can mislead or exhaust a reader: keys written twice, aliases, tags, several documents, numbers that
+are not finite, control characters, and texts without measure.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import yaml
+
+from eailab.errors import RecipeError
+from eailab.recipe.problems import LINE_BREAK, KeyPath, Located, Mark, Problem, report
+
+MAX_BYTES = 256 * 1024
+MAX_NODES = 20_000
+MAX_DEPTH = 32
+MAX_DIGITS = 20
+
+NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+DECIMAL = re.compile(r"[-+]?[0-9]+(?:_[0-9]+)*")
+OCTAL = re.compile(r"0o[0-7]+")
+HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+
+# Control characters, the line breaks on which YAML 1.1 and 1.2 disagree, lone surrogates and non-characters.
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+PLAIN = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~+-]*(?: [A-Za-z0-9_./~+-]+)*")
+
+# PyYAML's words for a broken text, by a fragment of them, and ours.
+SYNTAX = (
+    ("'\\t'", "a tab cannot indent: use spaces"),
+    ("mapping values are not allowed", "a second ': ' on this line: quote the value, or mend the line's indentation"),
+    ("could not find expected ':'", "a key without its colon: write `key: value`"),
+    ("expected <block end>", "the indentation does not fit the lines above: keys of one mapping start in one column"),
+    ("expected ',' or ']'", "a list is not closed: write `[a, b]`"),
+    ("expected ',' or '}'", "a mapping is not closed: write `{key: value, key: value}`"),
+    ("unexpected end of stream", "a quotation mark is not closed"),
+    (
+        "unknown escape character",
+        "an unknown escape after a backslash: use single quotes, in which a backslash is itself",
+    ),
+    ("escape sequence", "a wrong escape after a backslash: use single quotes, in which a backslash is itself"),
+    ("cannot start any token", "text that starts with this character needs quotes"),
+    ("undefined alias", "an alias: write the value out"),
+    ("expected the node content", "a value is missing here"),
+    ("sequence entries are not allowed", "a list item in the middle of a line: write `key: [a, b]`"),
+    ("did not find expected", "the text is not YAML here"),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a key and its value begin; list items and the top have no key."""
+
+    key: Mark | None
+    value: Mark
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text that was read: its value, the place of every key and value, and what is wrong with it."""
+
+    source: str
+    text: str
+    value: Any
+    """Mappings, lists and scalars; what `read` and `parse` give is a mapping."""
+    marks: dict[KeyPath, Place]
+    problems: tuple[Problem, ...] = ()
+    """What YAML allows and a recipe does not; the value at such a path is None."""
+
+    def mark(self, path: KeyPath, at_key: bool = False) -> Mark:
+        """Return the place of a path, or of the nearest part above it that was written."""
+        for length in range(len(path), -1, -1):
+            place = self.marks.get(path[:length])
+            if place is not None:
+                whole = length == len(path)
+                return place.key if place.key is not None and (at_key or not whole) else place.value
+        return Mark(1, 1)
+
+    def locate(self, problem: Problem) -> Located:
+        """Return a problem with its place in this text."""
+        return Located(problem, self.mark(problem.path, problem.at_key))
+
+
+def parse(text: str | bytes, source: str) -> Document:
+    """Read a text whose top level is a mapping.
+
+    Args:
+        text: The text, or its bytes in UTF-8.
+        source: What errors call it, such as its path.
+
+    Raises:
+        RecipeError: With file, line and column of everything that is wrong.
+    """
+    document = read(text, source)
+    _refuse_problems(document)
+    return document
+
+
+def read(text: str | bytes, source: str) -> Document:
+    """Read like `parse`, but leave what does not hinder reading in `Document.problems`.
+
+    Raises:
+        RecipeError: When the text cannot be read to its end, or holds no mapping.
+    """
+    document = _Reader(_decode(text, source), source).document()
+    if document.value is None and not document.problems:
+        _stop("the recipe is empty: start from `eailab recipes copy digits-mlp`", Mark(1, 1), source, document.text)
+    if not isinstance(document.value, dict) and not document.problems:
+        _stop(
+            "a recipe is a mapping: write `key: value` lines, as `eailab recipes show digits-mlp` does",
+            document.marks[()].value,
+            source,
+            document.text,
+        )
+    return document
+
+
+def parse_value(text: str) -> object:
+    """Read one value of the command line by the rules of a recipe.
+
+    >>> parse_value("[relu, 1e-3, 3x3, on]")
+    ['relu', 0.001, '3x3', 'on']
+
+    Raises:
+        RecipeError: When the text is not one value.
+    """
+    document = _Reader(_decode(text, ""), "").document()
+    _refuse_problems(document)
+    return document.value
+
+
+def write(value: object) -> str:
+    """Return a value on one line as a recipe writes it, so that reading it gives the same again.
+
+    >>> write({"a": [True, None, 1e-3, "3x3", "on the way: 3", "on", "010"]})
+    '{a: [true, null, 0.001, 3x3, "on the way: 3", on, "010"]}'
+
+    Raises:
+        TypeError: For a value that no recipe can hold.
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{write(str(key))}: {write(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(write(one) for one in value) + "]"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if not isinstance(value, str):
+        raise TypeError(f"a recipe cannot hold {type(value).__name__}")
+    if PLAIN.fullmatch(value) and isinstance(_meaning(value), str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _refuse_problems(document: Document) -> None:
+    if document.problems:
+        located = [document.locate(one) for one in document.problems]
+        raise RecipeError(report(located, document.source, document.text))
+
+
+class _NumberError(ValueError):
+    """A number that a recipe cannot hold."""
+
+
+def _meaning(text: str) -> bool | int | float | str | None:
+    """Return what an unquoted scalar means."""
+    if text in NULLS:
+        return None
+    if text in BOOLEANS:
+        return BOOLEANS[text]
+    for pattern, base in ((DECIMAL, 10), (OCTAL, 8), (HEXADECIMAL, 16)):
+        if pattern.fullmatch(text):
+            digits = text.replace("_", "").lstrip("+-").removeprefix("0o").removeprefix("0x")
+            if len(digits) > MAX_DIGITS:
+                raise _NumberError(f"a whole number of {len(digits)} digits: at most {MAX_DIGITS} are read")
+            return -int(digits, base) if text.startswith("-") else int(digits, base)
+    if FLOAT.fullmatch(text):
+        number = float(text)
+        if math.isinf(number):
+            raise _NumberError(f"{text[:40]} is beyond the largest number, about 1.8e308: write a smaller one")
+        if number == 0.0 and re.search("[1-9]", re.split("[eE]", text)[0]):
+            raise _NumberError(f"{text[:40]} is below the smallest number, about 5e-324: write 0 or a larger one")
+        return number
+    if NOT_FINITE.fullmatch(text):
+        raise _NumberError(f"{text} is not a finite number: write a number, or null where there is none")
+    return text
+
+
+@dataclass
+class _Reader:
+    """Gives PyYAML's events their meaning; one instance reads one text."""
+
+    text: str
+    source: str
+    marks: dict[KeyPath, Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    nodes: int = 0
+
+    def document(self) -> Document:
+        """Read the whole text."""
+        events = self._events()
+        value: object = None
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._stop("a second document: keep one, and remove the line `---`", _mark(event))
+                if event.tags or (event.version is not None and tuple(event.version) != (1, 2)):
+                    self._stop(
+                        "a directive: recipes are YAML 1.2 without tags, so remove the line with %", _mark(event)
+                    )
+            elif isinstance(event, yaml.NodeEvent):
+                value = self._node(event, events, (), None, 1)
+        return Document(self.source, self.text, value, self.marks, tuple(self.problems))
+
+    def _events(self) -> Iterator[Any]:
+        """PyYAML's events; its errors, and those that it lets through, become ours."""
+        loader = yaml.SafeLoader(self.text)
+        try:
+            while loader.check_event():
+                yield loader.get_event()  # type: ignore[no-untyped-call]
+        except yaml.MarkedYAMLError as error:
+            words = error.problem or error.context or "the text is not YAML here"
+            ours = next((said for fragment, said in SYNTAX if fragment in words), words)
+            mark = error.problem_mark or error.context_mark
+            if "end of stream" in words and error.context_mark is not None:
+                mark = error.context_mark  # where the quotation opens says more than where the text ends
+            self._stop(ours, Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1))
+        except (ValueError, OverflowError):  # PyYAML's own int() and chr(), of "\UFFFFFFFF" and of `%YAML 1.99999…`
+            self._stop(
+                "an impossible number in an escape or a directive: write the character itself",
+                Mark(loader.line + 1, loader.column + 1),
+            )
+        finally:
+            loader.dispose()
+
+    def _node(self, event: Any, events: Iterator[Any], path: KeyPath, key: Mark | None, depth: int) -> object:
+        """Read the value that an event begins."""
+        self.marks[path] = Place(key, _mark(event))
+        self._count(event, depth)
+        if isinstance(event, yaml.AliasEvent):
+            self._note(path, f"an alias, *{event.anchor}: write the value out")
+            return None
+        if event.anchor is not None:
+            self._note(path, f"an anchor, &{event.anchor}: remove it, and write values out where they are used")
+        if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._note(path, f"a tag, {tag}: remove it; text that looks like a number needs quotes")
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(events, path, depth)
+        return self._mapping(events, path, depth)
+
+    def _scalar(self, event: Any, path: KeyPath) -> object:
+        if FORBIDDEN.search(event.value):
+            self._note(path, "a control character or half a character, made by an escape: remove it")
+            return None
+        if event.style is not None:
+            return event.value
+        try:
+            return _meaning(event.value)
+        except _NumberError as error:
+            self._note(path, str(error))
+            return None
+
+    def _sequence(self, events: Iterator[Any], path: KeyPath, depth: int) -> list[object]:
+        items: list[object] = []
+        for event in events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            items.append(self._node(event, events, (*path, len(items)), None, depth + 1))
+        return items
+
+    def _mapping(self, events: Iterator[Any], path: KeyPath, depth: int) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for event in events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            key = self._key(event, depth)
+            child = (*path, key)
+            if key not in values:
+                values[key] = self._node(next(events), events, child, _mark(event), depth + 1)
+                continue
+            first, kept = self.marks[child].key, (self.marks, self.problems)
+            self.marks, self.problems = {}, []  # what is inside the second value does not matter
+            self._node(next(events), events, child, _mark(event), depth + 1)
+            second, (self.marks, self.problems) = self.marks[child], kept
+            self.marks[child] = second
+            line = first.line if first else 1
+            self._note(child, f"this key was already given on line {line}: keep one of the two", at_key=True)
+        return values
+
+    def _key(self, event: Any, depth: int) -> str:
+        """Return the text of a key: `on` and `1` are names like any other."""
+        self._count(event, depth)
+        if not isinstance(event, yaml.ScalarEvent):
+            kind = "an alias" if isinstance(event, yaml.AliasEvent) else "a list or mapping"
+            self._stop(f"{kind} as a key: keys are names, as in `key: value`", _mark(event))
+        if event.anchor is not None or event.tag is not None:
+            self._stop("a tag or an anchor before a key: remove it", _mark(event))
+        if FORBIDDEN.search(event.value):
+            self._stop("a control character or half a character in a key: remove it", _mark(event))
+        if event.value == "":
+            self._stop("a key without a name: write `key: value`", _mark(event))
+        return str(event.value)
+
+    def _count(self, event: Any, depth: int) -> None:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            self._stop(f"more than {MAX_NODES:,} keys and values: a recipe has about thirty", _mark(event))
+        if depth > MAX_DEPTH:
+            self._stop(f"nested more than {MAX_DEPTH} deep: a recipe is three levels deep", _mark(event))
+
+    def _note(self, path: KeyPath, message: str, at_key: bool = False) -> None:
+        self.problems.append(Problem(path, message, at_key))
+
+    def _stop(self, message: str, mark: Mark) -> NoReturn:
+        _stop(message, mark, self.source, self.text)
+
+
+def _decode(raw: str | bytes, source: str) -> str:
+    """Return the text of bytes, once its size and characters are known to be harmless."""
+    if len(raw) > MAX_BYTES:
+        raise RecipeError(f"{source}:1:1: larger than {MAX_BYTES // 1024} KB: a recipe has about one")
+    text = raw if isinstance(raw, str) else _utf8(raw, source)
+    text = text.removeprefix("\ufeff")
+    bad = FORBIDDEN.search(text)
+    if bad:
+        place = _end(text[: bad.start()])
+        _stop(
+            f"the character U+{ord(bad.group()):04X} cannot stand in a recipe: remove it",
+            place,
+            source,
+            FORBIDDEN.sub("\ufffd", text),
+        )
+    return text
+
+
+def _utf8(raw: bytes, source: str) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        good = raw[: error.start].decode("utf-8")
+        message = f"byte 0x{raw[error.start]:02x} is not UTF-8: save the file in UTF-8"
+        _stop(message, _end(good), source, f"{good}\ufffd")
+
+
+def _end(text: str) -> Mark:
+    """Return the place after a text."""
+    lines = LINE_BREAK.split(text)
+    return Mark(len(lines), len(lines[-1]) + 1)
+
+
+def _mark(event: Any) -> Mark:
+    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _stop(message: str, mark: Mark, source: str, text: str) -> NoReturn:
+    raise RecipeError(report([Located(Problem((), message), mark)], source, text))
