@@ -1,0 +1,202 @@
+"""The numpy engine: one trial of an MLP on the CPU."""
+
+from collections.abc import Mapping
+from math import ceil, isfinite
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from eailab.data.dataset import Images, SplitName, TrialData
+from eailab.engines.base import Arrays, Evaluation, OnStep, Scores, Step
+from eailab.engines.numpy_mlp import kernels
+from eailab.engines.numpy_mlp.augment import deform
+from eailab.engines.numpy_mlp.layout import Floats
+from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy
+from eailab.engines.numpy_mlp.network import Design, Network, Work
+from eailab.engines.numpy_mlp.optimizers import rule
+from eailab.engines.schedules import learning_rates
+from eailab.errors import DataError, DivergedError, RecipeError
+from eailab.recipe.schema import Deform, MlpRecipe
+from eailab.seeding import stream
+
+REPORT_SECONDS = 0.05
+"""Shortest time between two reports of an epoch's progress."""
+
+EVALUATION_ROWS = 1000
+"""Images evaluated at once."""
+
+
+class MlpEngine:
+    """An MLP in training, as `engines.base.Engine` describes.
+
+    The same recipe, data and block give the same bits on one machine with one number of BLAS threads, which the caller
+    sets. Bits may differ between kinds of CPU, and between versions of BLAS and numba.
+    """
+
+    device = "cpu"
+
+    def __init__(self, recipe: MlpRecipe, data: TrialData, block: int, dtype: DTypeLike = np.float32) -> None:
+        """Initialise the network of one block.
+
+        Args:
+            recipe: What to train.
+            data: The block's splits.
+            block: The seed bundle's number, 0 or more.
+            dtype: Of the arithmetic: 32 bits, or 64 where the engine is compared with a reference.
+
+        Raises:
+            DataError: A split is empty, or smaller than a batch.
+            RecipeError: The recipe asks for batch normalisation of batches of one image.
+        """
+        _check(recipe, data)
+        self.recipe, self.data, self.block = recipe, data, block
+        self.dtype = np.dtype(dtype)
+        self.steps_per_epoch = ceil(len(data.train) / recipe.batch_size)
+        self.rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self.steps_per_epoch)
+        self.steps = 0
+
+        self.design = Design(recipe.model, int(np.prod(data.train.pixels.shape[1:])), len(data.classes))
+        self.parameters = self.design.trained.count
+        self.trained, self.running = self.design.initial(stream(block, "init"), self.dtype)
+        self.gradient = self.design.trained.zeros(self.dtype)
+        self.average = self.trained.copy() if recipe.ema is not None else self.trained
+        self.rule = rule(recipe.optimizer, self.design.trained, self.dtype)
+        self.loss = SoftmaxCrossEntropy(recipe.label_smoothing)
+
+        positions = self.design.inputs // len(data.mean)
+        self.scale = np.tile(1.0 / data.std.astype(np.float64), positions).astype(self.dtype)
+        self.offset = np.tile(-data.mean.astype(np.float64) / data.std, positions).astype(self.dtype)
+        self.deformed = np.empty_like(data.train.pixels) if isinstance(recipe.data.augment, Deform) else None
+
+        self.network = Network(self.design, self.trained, self.running, self.gradient)
+        self.evaluated = Network(self.design, self.average, self.running, self.gradient)
+        self._works: dict[int, Work] = {}
+
+    # --- training ---------------------------------------------------------------------------------------------------
+
+    def train_epoch(self, number: int, on_step: OnStep) -> Scores:
+        """Train over the training split once; see `engines.base.Engine`."""
+        images = self.data.train
+        count, size = len(images), self.recipe.batch_size
+        order = stream(self.block, "order", number).permutation(count)
+        labels = images.labels[order]
+        pixels = self._training_pixels(number)
+        self.network.use_chance(stream(self.block, "dropout", number))
+
+        loss, correct, seen = 0.0, 0, 0
+        reported = perf_counter()
+        for step in range(1, self.steps_per_epoch + 1):
+            rows = slice(seen, min(seen + size, count))
+            seen = rows.stop
+            work = self._work(rows.stop - rows.start)
+            kernels.gather(pixels, order[rows], self.scale, self.offset, work.inputs)
+            work.forward()
+            batch_loss, batch_correct = self.loss(work.logits, labels[rows], work.logits)
+            if not isfinite(batch_loss):
+                raise DivergedError(number, step, batch_loss / (rows.stop - rows.start))
+            work.backward(work.logits)
+            self._update()
+            loss += batch_loss
+            correct += batch_correct
+            if step == self.steps_per_epoch or perf_counter() - reported > REPORT_SECONDS:
+                on_step(Step(step, self.steps_per_epoch, loss / seen, correct / seen))
+                reported = perf_counter()
+        return Scores(loss / count, correct / count)
+
+    def _training_pixels(self, number: int) -> NDArray[np.uint8]:
+        """Return the epoch's images, `[N, D]`."""
+        pixels, augment = self.data.train.pixels, self.recipe.data.augment
+        if self.deformed is not None and isinstance(augment, Deform):
+            deform(pixels, augment, stream(self.block, "augment", number), out=self.deformed)
+            pixels = self.deformed
+        return pixels.reshape(len(pixels), -1)
+
+    def _work(self, rows: int) -> Work:
+        """Return the network at work on batches of so many rows; there are two sizes at most."""
+        if rows not in self._works:
+            self._works[rows] = self.network.work(rows, training=True)
+        return self._works[rows]
+
+    def _update(self) -> None:
+        """Let the optimizer act on the gradient, and the moving average follow."""
+        lr = float(self.rates[self.steps])
+        self.steps += 1
+        self.rule.step(self.trained, self.gradient, lr, self.steps)
+        if self.recipe.ema is not None:
+            # the average starts at the weights after the first step, as in torch's AveragedModel
+            share = 1.0 - self.recipe.ema if self.steps > 1 else 1.0
+            kernels.average(self.average, self.trained, share)
+
+    # --- evaluation -------------------------------------------------------------------------------------------------
+
+    def evaluate(self, split: SplitName) -> Evaluation:
+        """Score the weights over one split; see `engines.base.Engine`."""
+        images = self.data.part(split)
+        pixels = images.pixels.reshape(len(images), -1)
+        predictions = np.empty(len(images), np.uint16)
+        score = SoftmaxCrossEntropy()
+        loss, correct = 0.0, 0
+        work: Work | None = None
+        for start in range(0, len(images), EVALUATION_ROWS):
+            rows = np.arange(start, min(start + EVALUATION_ROWS, len(images)))
+            if work is None or len(work.inputs) != len(rows):
+                work = self.evaluated.work(len(rows), training=False)
+            kernels.gather(pixels, rows, self.scale, self.offset, work.inputs)
+            work.forward()
+            predictions[rows] = np.argmax(work.logits, axis=1)
+            part_loss, part_correct = score(work.logits, images.labels[rows], work.logits)
+            loss += part_loss
+            correct += part_correct
+        return Evaluation(Scores(loss / len(images), correct / len(images)), predictions)
+
+    # --- state ------------------------------------------------------------------------------------------------------
+
+    def state(self) -> Arrays:
+        """Return a copy of all that training on needs."""
+        arrays: Arrays = {name: array.copy() for name, array in self._numbers().items()}
+        return arrays | {"steps": np.array([self.steps], np.int64)}
+
+    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take up a state that an engine of the same recipe and data returned."""
+        for name, array in self._numbers().items():
+            array[...] = state[name]
+        self.steps = int(state["steps"][0])
+
+    def _numbers(self) -> dict[str, Floats]:
+        """Return the flat arrays that change in training, by name."""
+        numbers = {"trained": self.trained, "running": self.running}
+        if self.recipe.ema is not None:
+            numbers["average"] = self.average
+        return numbers | {f"moment.{name}": array for name, array in self.rule.moments.items()}
+
+    def weights(self) -> Arrays:
+        """Return a copy of the evaluated weights.
+
+        `layers.N.weight` `[O, I]` and `layers.N.bias` `[O]` are as torch's `Linear` has them, with `N` from 0 over the
+        linear layers; with batch normalisation, `norms.N.weight`, `.bias`, `.running_mean` and `.running_var` belong
+        to the one after linear layer `N`.
+        """
+        arrays: Arrays = {}
+        for layout, numbers in ((self.design.trained, self.average), (self.design.running, self.running)):
+            for name in layout.parts:
+                arrays[name] = np.ascontiguousarray(layout.view(numbers, name).T).copy()
+        return arrays
+
+
+def _check(recipe: MlpRecipe, data: TrialData) -> None:
+    """Refuse data that do not fit the recipe."""
+    for split in ("train", "validation", "test"):
+        images: Images = data.part(split)
+        if not len(images):
+            raise DataError(
+                f"the {split} split of {recipe.data.name!r} has no images: change data.val_fraction or the data"
+            )
+    count = len(data.train)
+    if recipe.batch_size > count:
+        raise DataError(
+            f"batch_size is {recipe.batch_size}, but the training split of {recipe.data.name!r} has {count} images: "
+            f"give a batch size from 1 to {count}"
+        )
+    if recipe.model.norm == "batch" and recipe.batch_size == 1:
+        raise RecipeError("model.norm 'batch' needs batches of two or more images: raise batch_size, or set norm: none")

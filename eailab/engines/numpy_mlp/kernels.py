@@ -1,0 +1,193 @@
+"""Compiled loops for what numpy needs many passes for.
+
+numba compiles each at its first call (0.1 to 0.4 s) and keeps the machine code beside this module, or in the user's
+cache folder where that is not writable. All are for one thread. Their arithmetic is the dtype of the arrays handed in.
+
+The flags allow a product and a sum to be contracted, sums to be taken in another order, and a division to be made by
+an approximate reciprocal with a Newton step (about 1 unit in the last place): on one machine the bits are always the
+same, between machines they may differ, as with BLAS. Infinities and NaNs keep their meaning.
+
+Shapes: `N` images, `B` rows of a batch, `I` inputs, `O` outputs, `K` classes, `P` parameters.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+FLAGS = {"contract", "reassoc", "arcp", "afn", "nsz"}
+TINY = 1e-30
+"""Moments below this count as 0: they move nothing, and numbers below 1e-38 would slow every later step."""
+
+compiled = njit(cache=True, fastmath=FLAGS, error_model="numpy")
+
+
+@compiled
+def gather(pixels, rows, scale, offset, out):  # type: ignore[no-untyped-def]
+    """Normalise rows of the images into a batch.
+
+    Args:
+        pixels: `[N, I]`, bytes.
+        rows: `[B]`, which images.
+        scale: `[I]`, one over the standard deviation of each input.
+        offset: `[I]`, minus the mean over the standard deviation of each input.
+        out: `[B, I]`, `pixels[rows] * scale + offset`.
+    """
+    for row in range(rows.size):
+        image = pixels[rows[row]]
+        target = out[row]
+        for i in range(target.size):
+            target[i] = image[i] * scale[i] + offset[i]
+
+
+@compiled
+def softmax_cross_entropy(logits, labels, smoothing, gradient):  # type: ignore[no-untyped-def]
+    """Score a batch and write the gradient of its mean loss; see `losses`.
+
+    Args:
+        logits: `[B, K]`.
+        labels: `[B]`.
+        smoothing: Share of the target's probability that is spread evenly over all classes.
+        gradient: `[B, K]`, written: of the mean loss, with respect to the logits. May be `logits` itself.
+
+    Returns:
+        The sum of the losses, and how many rows have their largest logit at their label.
+    """
+    rows, classes = logits.shape
+    total = 0.0
+    correct = 0
+    per_row = 1.0 / rows
+    elsewhere = smoothing / classes
+    for b in range(rows):
+        label = labels[b]
+        best = 0
+        for k in range(1, classes):
+            if logits[b, k] > logits[b, best]:
+                best = k
+        largest = logits[b, best]
+        target = logits[b, label] - largest
+        normaliser = 0.0
+        below = 0.0
+        for k in range(classes):
+            shifted = logits[b, k] - largest
+            exponential = math.exp(shifted)
+            below += shifted
+            normaliser += exponential
+            gradient[b, k] = exponential
+        # -sum_k t_k log p_k, with t = (1 - smoothing) onehot + smoothing / K and log p = logit - largest - log(sum)
+        total += math.log(normaliser) - (1.0 - smoothing) * target - elsewhere * below
+        correct += best == label
+        for k in range(classes):
+            gradient[b, k] = (gradient[b, k] / normaliser - elsewhere) * per_row
+        gradient[b, label] -= (1.0 - smoothing) * per_row
+    return total, correct
+
+
+@compiled
+def relu_backward(output, gradient):  # type: ignore[no-untyped-def]
+    """Set the gradient to 0 where the output is 0. Both `[B, O]`; in place."""
+    flat_output, flat_gradient = output.reshape(-1), gradient.reshape(-1)
+    for i in range(flat_output.size):
+        if not flat_output[i] > 0.0:
+            flat_gradient[i] = 0.0
+
+
+@compiled
+def drop(values, draws, probability, scale):  # type: ignore[no-untyped-def]
+    """Turn uniform draws into the mask 0 or `scale`, and multiply the values by it. Both `[B, O]`; in place."""
+    flat_values, flat_draws = values.reshape(-1), draws.reshape(-1)
+    for i in range(flat_values.size):
+        keep = scale if flat_draws[i] >= probability else flat_draws.dtype.type(0.0)
+        flat_draws[i] = keep
+        flat_values[i] *= keep
+
+
+@compiled
+def sgd(parameters, gradient, velocity, coefficients):  # type: ignore[no-untyped-def]
+    """Take one step of `optimizers.SgdRule` over `[P]` numbers."""
+    lr, decay, momentum = coefficients[0], coefficients[1], coefficients[2]
+    own, carried = coefficients[3], coefficients[4]
+    for i in range(parameters.size):
+        slope = gradient[i] + decay * parameters[i]
+        speed = momentum * velocity[i] + slope
+        velocity[i] = speed
+        parameters[i] -= lr * (own * slope + carried * speed)
+
+
+@compiled
+def adam(parameters, gradient, first, second, coefficients):  # type: ignore[no-untyped-def]
+    """Take one step of `optimizers.AdamRule` over `[P]` numbers."""
+    lr, new_first, new_second, unbias = coefficients[0], coefficients[1], coefficients[2], coefficients[3]
+    epsilon, penalty, keep = coefficients[4], coefficients[5], coefficients[6]
+    one, zero, tiny = coefficients[7], coefficients[8], coefficients[9]
+    for i in range(parameters.size):
+        slope = gradient[i] + penalty * parameters[i]
+        mean = first[i] + new_first * (slope - first[i])
+        square = second[i] + new_second * (slope * slope - second[i])
+        mean = mean if abs(mean) > tiny else zero
+        square = square if square > tiny else zero
+        first[i] = mean
+        second[i] = square
+        # the square root by way of 1/sqrt and the quotient by way of 1/x: both have fast vector forms, see FLAGS
+        root = square * (one / math.sqrt(max(square, tiny)))
+        parameters[i] = keep * parameters[i] - lr * mean * (one / (root * unbias + epsilon))
+
+
+@compiled
+def average(mean, parameters, share):  # type: ignore[no-untyped-def]
+    """Move a running mean `[P]` towards the parameters by a share of the way; in place."""
+    share = mean.dtype.type(share)
+    for i in range(mean.size):
+        mean[i] += share * (parameters[i] - mean[i])
+
+
+@compiled
+def sample(pixels, maps, shifts, displacements, out):  # type: ignore[no-untyped-def]
+    """Read each pixel of the new images from where it lies in the old ones; see `augment`.
+
+    Args:
+        pixels: `[N, H, W, C]`, bytes.
+        maps: `[N, 2, 2]`, from an offset (down, right) to the new centre to one to the old centre.
+        shifts: `[N, 2]`, (down, right) in pixels.
+        displacements: `[N, G, G, 2]`, (down, right) in pixels, at nodes from corner to corner.
+        out: `[N, H, W, C]`, bytes, written.
+    """
+    count, height, width, channels = pixels.shape
+    last = displacements.shape[1] - 1
+    middle_row, middle_column = np.float32(0.5 * (height - 1)), np.float32(0.5 * (width - 1))
+    node_row = np.float32(last) / np.float32(max(height - 1, 1))
+    node_column = np.float32(last) / np.float32(max(width - 1, 1))
+    for n in range(count):
+        image, field, target = pixels[n], displacements[n], out[n]
+        down_down, down_right, right_down, right_right = maps[n, 0, 0], maps[n, 0, 1], maps[n, 1, 0], maps[n, 1, 1]
+        start_row, start_column = middle_row + shifts[n, 0], middle_column + shifts[n, 1]
+        for i in range(height):
+            down = np.float32(i) - middle_row
+            grid_row = np.float32(i) * node_row
+            g = min(int(grid_row), last - 1)
+            below = grid_row - np.float32(g)
+            for j in range(width):
+                right = np.float32(j) - middle_column
+                grid_column = np.float32(j) * node_column
+                h = min(int(grid_column), last - 1)
+                beside = grid_column - np.float32(h)
+                near, far = (np.float32(1.0) - below) * (np.float32(1.0) - beside), below * beside
+                under, next_to = below * (np.float32(1.0) - beside), (np.float32(1.0) - below) * beside
+                row = start_row + down_down * down + down_right * right
+                row += near * field[g, h, 0] + next_to * field[g, h + 1, 0]
+                row += under * field[g + 1, h, 0] + far * field[g + 1, h + 1, 0]
+                column = start_column + right_down * down + right_right * right
+                column += near * field[g, h, 1] + next_to * field[g, h + 1, 1]
+                column += under * field[g + 1, h, 1] + far * field[g + 1, h + 1, 1]
+                top, left = int(np.floor(row)), int(np.floor(column))
+                down_share, right_share = row - np.float32(top), column - np.float32(left)
+                for c in range(channels):
+                    value = np.float32(0.5)  # so that the cut to a whole number rounds
+                    for a in range(2):
+                        if 0 <= top + a < height:
+                            across = down_share if a else np.float32(1.0) - down_share
+                            if 0 <= left < width:
+                                value += across * (np.float32(1.0) - right_share) * image[top + a, left, c]
+                            if 0 <= left + 1 < width:
+                                value += across * right_share * image[top + a, left + 1, c]
+                    target[i, j, c] = np.uint8(value)

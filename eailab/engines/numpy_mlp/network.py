@@ -1,0 +1,161 @@
+"""A multilayer perceptron: its parameters in one flat array, and its layers over them.
+
+Shapes: `B` rows of a batch, `D` inputs, `K` classes, `P` parameters.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from eailab.engines.numpy_mlp.initialisation import INITIALISATIONS
+from eailab.engines.numpy_mlp.layers import (
+    GELU,
+    Activation,
+    BatchNorm1d,
+    Dropout,
+    Layer,
+    Linear,
+    ReLU,
+    Sigmoid,
+    Stage,
+    Tanh,
+)
+from eailab.engines.numpy_mlp.layout import Floats, Layout, buffer
+from eailab.recipe.schema import Mlp
+
+ACTIVATIONS = {
+    "relu": Activation(ReLU),
+    "sigmoid": Activation(Sigmoid),
+    "tanh": Activation(Tanh),
+    "gelu": Activation(GELU),
+}
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a network is made of, before it has numbers."""
+
+    model: Mlp
+    inputs: int
+    classes: int
+
+    @property
+    def widths(self) -> list[int]:
+        """Units of each layer, from the inputs to the classes."""
+        return [self.inputs, *self.model.hidden, self.classes]
+
+    @property
+    def trained(self) -> Layout:
+        """Where each trained part lies; `layers.N` are the linear layers, `norms.N` the normalisations before them."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for number, (inputs, outputs) in enumerate(pairwise(self.widths)):
+            shapes[f"layers.{number}.weight"] = (inputs, outputs)
+        for number, (_, outputs) in enumerate(pairwise(self.widths)):
+            shapes[f"layers.{number}.bias"] = (outputs,)
+        if self.model.norm == "batch":
+            for number, width in enumerate(self.model.hidden):
+                shapes |= {f"norms.{number}.weight": (width,), f"norms.{number}.bias": (width,)}
+        return Layout.of(shapes)
+
+    @property
+    def running(self) -> Layout:
+        """Where each running statistic lies."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.model.norm == "batch":
+            for number, width in enumerate(self.model.hidden):
+                shapes |= {f"norms.{number}.running_mean": (width,), f"norms.{number}.running_var": (width,)}
+        return Layout.of(shapes)
+
+    def initial(self, chance: np.random.Generator, dtype: DTypeLike) -> tuple[Floats, Floats]:
+        """Return new trained and running numbers; the draws are made in 64 bits, whatever the dtype."""
+        trained, running = self.trained.zeros(dtype), self.running.zeros(dtype)
+        initialise = INITIALISATIONS[self.model.init]
+        for number, (inputs, outputs) in enumerate(pairwise(self.widths)):
+            weight, bias = initialise(inputs, outputs, chance)
+            self.trained.view(trained, f"layers.{number}.weight")[...] = weight
+            self.trained.view(trained, f"layers.{number}.bias")[...] = bias
+        if self.model.norm == "batch":
+            for number in range(len(self.model.hidden)):
+                self.trained.view(trained, f"norms.{number}.weight")[...] = 1.0
+                self.running.view(running, f"norms.{number}.running_var")[...] = 1.0
+        return trained, running
+
+
+class Network:
+    """The layers of a design over given numbers; it copies none of them."""
+
+    def __init__(self, design: Design, trained: Floats, running: Floats, gradient: Floats) -> None:
+        """Lay the layers over flat arrays: trained numbers `[P]`, running statistics, and the gradient `[P]`."""
+        self.design = design
+        self.dtype = trained.dtype
+        self.layers: list[Layer] = []
+        at, statistic = design.trained.view, design.running.view
+        model = design.model
+        for number in range(len(design.widths) - 1):
+            name = f"layers.{number}"
+            self.layers.append(
+                Linear(
+                    at(trained, f"{name}.weight"),
+                    at(trained, f"{name}.bias"),
+                    at(gradient, f"{name}.weight"),
+                    at(gradient, f"{name}.bias"),
+                    first=number == 0,
+                )
+            )
+            if number == len(model.hidden):
+                break
+            if model.norm == "batch":
+                name = f"norms.{number}"
+                self.layers.append(
+                    BatchNorm1d(
+                        at(trained, f"{name}.weight"),
+                        at(trained, f"{name}.bias"),
+                        at(gradient, f"{name}.weight"),
+                        at(gradient, f"{name}.bias"),
+                        statistic(running, f"{name}.running_mean"),
+                        statistic(running, f"{name}.running_var"),
+                    )
+                )
+            self.layers.append(ACTIVATIONS[model.activations[number]])
+            if model.dropout > 0.0:
+                self.layers.append(Dropout(model.dropout))
+
+    def use_chance(self, generator: np.random.Generator) -> None:
+        """Let dropout draw from a generator, layer after layer, from now on."""
+        for layer in self.layers:
+            if isinstance(layer, Dropout):
+                layer.generator = generator
+
+    def work(self, rows: int, training: bool) -> "Work":
+        """Return the network at work on batches of `rows` rows."""
+        return Work(self, rows, training)
+
+
+class Work:
+    """A network at work on batches of one size: fill `inputs`, call `forward`, read `logits`."""
+
+    def __init__(self, network: Network, rows: int, training: bool) -> None:
+        self.inputs = buffer((rows, network.design.inputs), network.dtype)
+        """`[B, D]`"""
+        self.stages: list[Stage] = []
+        values = self.inputs
+        for layer in network.layers:
+            stage = layer.stage(values, training)
+            self.stages.append(stage)
+            values = stage.output
+        self.logits = values
+        """`[B, K]`"""
+        self._forwards = [stage.forward for stage in self.stages]
+        self._backwards = [stage.backward for stage in reversed(self.stages)]
+
+    def forward(self) -> None:
+        """Compute the logits of the inputs."""
+        for forward in self._forwards:
+            forward()
+
+    def backward(self, gradient: Floats) -> None:
+        """Write the gradients of all parameters, given that of the logits `[B, K]`, which is overwritten."""
+        for backward in self._backwards:
+            gradient = backward(gradient)
