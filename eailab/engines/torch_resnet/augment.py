@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eailab.data.dataset import TrialData
+from eailab.engines.torch_resnet import trivial
 from eailab.engines.torch_resnet.resizing import resize, resizing, scaled_size
-from eailab.errors import RecipeError
-from eailab.recipe.schema import CropFlip, Cutout, NoAugment, Resize224, ResNetAugment
+from eailab.recipe.schema import CropFlip, Cutout, NoAugment, Resize224, ResNetAugment, TrivialAugment
 
 Draws: TypeAlias = dict[str, NDArray[np.generic]]
 """The numbers that an epoch's images are varied by: each array has one row for each image, in the epoch's order."""
@@ -133,6 +133,20 @@ class CutOut(CroppedAndFlipped):
         return torch.where(covered[:, None], self.mean, cropped)
 
 
+@dataclass(frozen=True)
+class CroppedAndVaried(CroppedAndFlipped):
+    """Crop and flip, then one random operation of random strength (`trivial`)."""
+
+    def draw(self, random: np.random.Generator, count: int) -> Draws:
+        """Draw the crop, and each image's `operation` and `strength`."""
+        return super().draw(random, count) | trivial.draw(random, count)
+
+    def train(self, images: PixelTable, chosen: Tensor, drawn: Drawn) -> Tensor:
+        """Return the crops, each changed by its operation, `[B, C, H, W]`, uint8."""
+        cropped = super().train(images, chosen, drawn)
+        return trivial.apply(cropped, drawn["operation"], drawn["strength"])
+
+
 class Resized224:
     """Resize the shorter side to 256, crop at random, resize the crop to 224x224, flip; evaluation crops the centre.
 
@@ -220,9 +234,6 @@ def build(settings: ResNetAugment, height: int, width: int, mean: Tensor) -> Aug
         height: Rows of the images.
         width: Columns of the images.
         mean: `[C, 1, 1]`, of the training split's pixel values, on the images' device.
-
-    Raises:
-        RecipeError: The variant is the other engine's.
     """
     match settings:
         case NoAugment():
@@ -233,5 +244,5 @@ def build(settings: ResNetAugment, height: int, width: int, mean: Tensor) -> Aug
             return CutOut(settings.padding, settings.size, mean, height, width)
         case Resize224():
             return Resized224(settings.scale_min, height, width, mean.device)
-        case _:
-            raise RecipeError(f"data.augment {settings.name!r} is not one of the torch-resnet engine's")
+        case TrivialAugment():
+            return CroppedAndVaried(settings.padding)

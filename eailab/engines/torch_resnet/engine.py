@@ -101,7 +101,7 @@ class ResNetEngine:
                 self._step(batch, rates[step - 1])
                 if self._device.type == "cpu":
                     self._check(number)
-                if (now := time.monotonic()) >= reported + REPORT_SECONDS:
+                if (now := time.monotonic()) >= reported + REPORT_SECONDS or step == steps:
                     reported = now
                     on_step(self._progress(step, steps))
         self._check(number)
