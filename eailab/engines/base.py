@@ -67,7 +67,7 @@ class Engine(Protocol):
 
         Args:
             number: The epoch's number, from 1.
-            on_step: Called between steps, at least a few times a second.
+            on_step: Called between steps, a few times a second, and after the last.
 
         Raises:
             DivergedError: The loss is not finite; the optimizer has not acted on it.
