@@ -65,6 +65,15 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """How long an epoch took, validation included."""
+
+    seconds: float
+    images_per_second: float
+    device: str
+
+
+@dataclass(frozen=True)
 class Result:
     """How a trial ended."""
 
@@ -114,16 +123,21 @@ class TrialFolder:
         """
         return [_epoch(record) for record in self._epoch_records()]
 
-    def seconds(self) -> float:
-        """Return the seconds spent on the epochs that count (the last attempt at each)."""
-        by_epoch: dict[int, float] = {}
+    def timings(self) -> dict[int, Timing]:
+        """Return how long each epoch took, by its number: the last attempt at each, which is the one that counts."""
+        by_epoch: dict[int, Timing] = {}
         for line in _lines(self.timings_file):
             try:
                 record = json.loads(line)
-                by_epoch[int(record["epoch"])] = float(record["seconds"])
+                timing = Timing(float(record["seconds"]), float(record["images_per_second"]), str(record["device"]))
+                by_epoch[int(record["epoch"])] = timing
             except (ValueError, KeyError, TypeError):
                 continue  # timings are no evidence: a torn line is passed over
-        return sum(by_epoch.values())
+        return by_epoch
+
+    def seconds(self) -> float:
+        """Return the seconds spent on the epochs that count."""
+        return sum(timing.seconds for timing in self.timings().values())
 
     def predictions(self) -> dict[str, NDArray[np.integer[Any]]]:
         """Return the predicted classes of the `validation` and `test` images, each `[N]`.
