@@ -1,12 +1,26 @@
 """The recipes that come with eailab."""
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from eailab.errors import EailabError
 from eailab.recipe.schema import ENGINES
 from eailab.recipe.yaml12 import parse
 
+HEADER = re.compile(r"#\s*(Run|What):\s*(.+)")
+
 _HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the comments at the top of a recipe say."""
+
+    run: str
+    """A command that uses it."""
+    what: str
+    """What it is, in one line."""
 
 
 def shipped() -> dict[str, Path]:
@@ -39,3 +53,9 @@ def engine_of(file: Path) -> object:
     """Return what a recipe's file writes for `engine`, without checking the rest."""
     value = parse(file.read_bytes(), file.name).value
     return value.get("engine") if isinstance(value, dict) else None
+
+
+def header(file: Path) -> Header:
+    """Return what the lines `# Run:` and `# What:` of a recipe say; empty where there is none."""
+    said = {match[1]: match[2] for match in map(HEADER.match, file.read_text("utf-8").splitlines()) if match}
+    return Header(said.get("Run", ""), said.get("What", ""))

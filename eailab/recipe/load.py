@@ -15,7 +15,7 @@ from eailab.recipe.variation import Switch, change, names_variant, path_of, sent
 from eailab.recipe.wording import nearest
 from eailab.recipe.yaml12 import MAX_BYTES, Document, parse_value, read, write
 
-__all__ = ["Loaded", "Override", "load", "names", "parse_override", "parse_value", "shipped"]
+__all__ = ["Loaded", "Override", "load", "names", "parse_override", "parse_value", "shipped", "shipped_file"]
 
 OPTION = "-o"
 """Origin of overrides that give way to flags."""
@@ -89,6 +89,22 @@ def parse_override(text: str) -> Override:
         raise RecipeError(f"{OPTION} {text}: {error}") from error
 
 
+def shipped_file(name: str) -> Path:
+    """Return the file of a shipped recipe.
+
+    Raises:
+        RecipeError: None has the name; the message gives the nearest.
+    """
+    files = shipped()
+    if name in files:
+        return files[name]
+    hint = nearest(name, files) or f"; the shipped ones are {', '.join(files)}."
+    raise RecipeError(
+        f"there is no recipe {name!r}{hint} "
+        "`eailab recipes list` describes them; a file needs its path, such as ./mine.yaml."
+    )
+
+
 def _find(recipe: str | Path) -> tuple[Path, str]:
     """Return a recipe's file, and what messages call it."""
     if isinstance(recipe, str) and recipe in shipped():
@@ -99,11 +115,7 @@ def _find(recipe: str | Path) -> tuple[Path, str]:
     is_path = isinstance(recipe, Path) or os.sep in text or "/" in text or file.suffix.lower() in {".yaml", ".yml"}
     if is_path or file.is_file():
         return file, text
-    hint = nearest(text, shipped()) or f"; the shipped ones are {', '.join(shipped())}."
-    raise RecipeError(
-        f"there is no recipe {text!r}{hint} "
-        "`eailab recipes list` describes them; a file needs its path, such as ./mine.yaml."
-    )
+    return shipped_file(text), text
 
 
 def _content(file: Path, source: str) -> bytes:

@@ -91,9 +91,16 @@ def _by_name(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-MlpAugment: TypeAlias = Annotated[NoAugment | Deform, Field(discriminator="name"), BeforeValidator(_by_name)]
+_MlpAugments: TypeAlias = Annotated[NoAugment | Deform, Field(discriminator="name")]
+MlpAugment: TypeAlias = Annotated[
+    _MlpAugments, BeforeValidator(_by_name, json_schema_input_type=Literal["none", "deform"] | _MlpAugments)
+]
+_ResNetAugments: TypeAlias = Annotated[
+    NoAugment | CropFlip | Resize224 | Cutout | TrivialAugment, Field(discriminator="name")
+]
+_ResNetNames = Literal["none", "crop-flip", "resize-224", "cutout", "trivial-augment"]
 ResNetAugment: TypeAlias = Annotated[
-    NoAugment | CropFlip | Resize224 | Cutout | TrivialAugment, Field(discriminator="name"), BeforeValidator(_by_name)
+    _ResNetAugments, BeforeValidator(_by_name, json_schema_input_type=_ResNetNames | _ResNetAugments)
 ]
 
 # --- data -----------------------------------------------------------------------------------------------------------
@@ -380,3 +387,9 @@ ENGINES: dict[str, type[MlpRecipe] | type[ResNetRecipe]] = {"numpy-mlp": MlpReci
 
 recipe_adapter: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="engine")])
 """Checks a plain mapping and gives the recipe, or pydantic's `ValidationError` with every problem."""
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a recipe's file, for editors."""
+    title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "eailab recipe"}
+    return title | recipe_adapter.json_schema()

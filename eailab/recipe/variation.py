@@ -160,7 +160,7 @@ def path_of(word: str, engine: str, factors_only: bool = True) -> str:
         raise RecipeError("the engine of a recipe stays: choose a recipe of the other engine, with --recipe.")
     if factors_only and matches(plain, engine, factors_only=False):
         raise RecipeError(f"{word!r} is no factor: it does not change what is trained, and can only be set with -o.")
-    for other in sorted(engine_of_factor(word)):
+    for other in sorted(engines_with(word)):
         examples = " or ".join(names(other))
         raise RecipeError(f"{word!r} is a factor of the engine {other}, not of {engine}: add --recipe {examples}.")
     table = [one for one in settings(engine).values() if one.is_factor or not factors_only]
@@ -168,7 +168,7 @@ def path_of(word: str, engine: str, factors_only: bool = True) -> str:
     raise RecipeError(f"there is no setting {word!r}{nearest(plain, known) or f'; choose {_some(engine)}.'}")
 
 
-def engine_of_factor(factor: str) -> set[str]:
+def engines_with(factor: str) -> set[str]:
     """Return the engines whose recipes have a factor of that name; none for a word that is no factor."""
     return {engine for engine in ENGINES if matches(_plain(factor), engine)}
 

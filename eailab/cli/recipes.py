@@ -1,0 +1,109 @@
+"""`eailab recipes`: which recipes there are, what they say in full, and whether a file is one."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eailab.cli.options import AsJson, Overrides
+from eailab.errors import EailabError, RecipeError
+
+recipes = typer.Typer(no_args_is_help=True, help="List, show, check and copy recipes.", rich_markup_mode=None)
+
+WIDEST = 44
+"""Column at which origins stand, if the values leave room."""
+
+
+@recipes.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the recipes that come with eailab.
+
+    Example: eailab recipes list
+    """
+    from eailab.recipe.catalogue import engine_of, header, shipped
+
+    known = [
+        {"name": name, "engine": engine_of(file), "what": header(file).what, "run": header(file).run}
+        for name, file in shipped().items()
+    ]
+    if as_json:
+        typer.echo(json.dumps({"recipes": known}, indent=2))
+        return
+    for entry in known:
+        typer.echo(f"{entry['name']}  ({entry['engine']})\n    {entry['what']}\n    {entry['run']}")
+
+
+@recipes.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A name of `eailab recipes list`, or a path.")],
+    override: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a recipe with every default written out, and where each value comes from.
+
+    Example: eailab recipes show digits-mlp -o optimizer=sgd -o lr=0.1
+    """
+    from eailab.recipe.identity import yaml_lines
+    from eailab.recipe.load import load, parse_override
+
+    loaded = load(name, [parse_override(text) for text in override or ()])
+    if as_json:
+        recipe = loaded.recipe.model_dump(mode="json")
+        typer.echo(json.dumps({"recipe": recipe, "origins": loaded.origins, "notes": loaded.notes}, indent=2))
+        return
+    for note in loaded.notes:
+        typer.echo(f"note: {note}", err=True)
+    lines = list(yaml_lines(loaded.recipe))
+    width = min(WIDEST, max(len(line) for _, line in lines))
+    for path, line in lines:
+        typer.echo(line if path is None else f"{line:<{width}}  # {loaded.origins[path]}")
+
+
+@recipes.command()
+def check(file: Annotated[str, typer.Argument(help="The recipe's path, or a name of `eailab recipes list`.")]) -> None:
+    """Say whether a file is a recipe, or everything that is wrong with it.
+
+    Example: eailab recipes check mine.yaml
+    """
+    from eailab.recipe.load import load
+
+    loaded = load(file)
+    typer.echo(f"{loaded.source}: OK ({loaded.recipe.name}, a recipe of {loaded.recipe.engine})")
+
+
+@recipes.command()
+def copy(
+    name: Annotated[str, typer.Argument(help="A name of `eailab recipes list`.")],
+    destination: Annotated[
+        Path | None, typer.Argument(help="A new file, or a folder [default: NAME.yaml here]", metavar="[DEST]")
+    ] = None,
+) -> None:
+    """Copy a recipe to a file of your own, to be changed; nothing is overwritten.
+
+    Example: eailab recipes copy digits-mlp mine.yaml
+    """
+    from eailab.recipe.load import shipped_file
+
+    file = shipped_file(name)
+    target = destination or Path(file.name)
+    target = target / file.name if target.is_dir() else target
+    try:
+        with target.open("x", encoding="utf-8") as stream:
+            stream.write(file.read_text("utf-8"))
+    except FileExistsError as error:
+        raise RecipeError(f"{target} exists already, and is left as it is: give another name.") from error
+    except OSError as error:
+        raise EailabError(f"{target} cannot be written: {error.strerror}.") from error
+    typer.echo(target)
+
+
+@recipes.command()
+def schema() -> None:
+    """Print the JSON Schema of recipes, with which editors check and complete them.
+
+    Example: eailab recipes schema > recipe.schema.json
+    """
+    from eailab.recipe.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
