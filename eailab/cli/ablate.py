@@ -11,25 +11,34 @@ DEFAULT_RECIPES = {"torch-resnet": "resnet18-cifar10", "numpy-mlp": "mnist-mlp"}
 
 
 def ablate(
-    factor: Annotated[str, typer.Argument(help="A recipe's field: batch-size, lr, sched, optimizer, stem, model.init …")],
-    levels: Annotated[list[str], typer.Argument(help="Its values, two or more.")],
+    factor: Annotated[
+        str,
+        typer.Argument(metavar="FACTOR", help="A recipe's field: batch-size, lr, sched, optimizer, stem, model.init …"),
+    ],
+    levels: Annotated[list[str], typer.Argument(metavar="LEVELS...", help="Its values, two or more.")],
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", help="What all arms share: a recipe's name or path [default: resnet18-cifar10 or mnist-mlp]"
+            "--recipe",
+            metavar="RECIPE",
+            help="What all arms share: a recipe's name or path [default: resnet18-cifar10 or mnist-mlp]",
         ),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="Number of blocks, or a list of them: 5 or 0,3,7.")] = "5",
+    seeds: Annotated[str, typer.Option(metavar="N", help="Number of blocks, or a list of them: 5 or 0,3,7.")] = "5",
     baseline: Annotated[
-        str | None, typer.Option(help="The level that the others are compared with [default: the recipe's own]")
+        str | None,
+        typer.Option(metavar="LEVEL", help="The level that the others are compared with [default: the recipe's own]"),
     ] = None,
     margin: Annotated[
-        str | None, typer.Option(help="Differences below this do not matter, in percentage points.")
+        str | None, typer.Option(metavar="M", help="Differences below this do not matter, in percentage points.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="validation-accuracy, validation-loss, loss-gap or test-accuracy.")
+        str | None,
+        typer.Option(metavar="METRIC", help="validation-accuracy, validation-loss, loss-gap or test-accuracy."),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Trials side by side [default: as many as fit]")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Trials side by side [default: as many as fit]")
+    ] = None,
     device: Device = "auto",
     override: Overrides = None,
     runs: RunsDir = RUNS_DIR,

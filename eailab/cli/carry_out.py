@@ -1,10 +1,8 @@
 """What `train-*` and `ablate` have in common: plan a study, train what is left, publish, print."""
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,7 +11,7 @@ from eailab.errors import StoppedError, TrialFailedError, UsageError
 from eailab.runs.events import Failed
 
 if TYPE_CHECKING:
-    from eailab.recipe.load import Loaded, Override
+    from eailab.recipe.load import Loaded
     from eailab.runs.executors.base import Surroundings
     from eailab.studies.conduct import Plan
     from eailab.studies.design import Study
@@ -65,12 +63,12 @@ def carry_out(study: "Study", surroundings: "Surroundings", jobs: int | None, qu
                 failed = conduct(planned, surroundings, jobs, watch, lambda: stop_code() != 0)
         except StoppedError as error:
             raise StoppedError(
-                f"stopped: finished epochs and trials are kept in {surroundings.runs_dir}. Go on with the same command:\n"
-                f"  {shlex.join(['eailab', *sys.argv[1:]])}",
+                f"stopped: finished trials and checkpoints are kept in {surroundings.runs_dir}. "
+                f"The same command goes on:\n  {shlex.join(['eailab', *sys.argv[1:]])}",
                 stop_code() or 130,
             ) from error
     store = surroundings.store
-    for (_, _), fingerprint in planned.record.trials.items():
+    for fingerprint in planned.record.trials.values():
         publish_trial(store.folder(fingerprint), planned.labels[fingerprint])
     findings = publish_study(store, planned.folder)
     if as_json:

@@ -9,11 +9,16 @@ if TYPE_CHECKING:
     from eailab.runs.executors.base import Surroundings
 
 RunsDir: TypeAlias = Annotated[
-    Path, typer.Option("--runs", envvar="EAILAB_RUNS", help="Folder of trials and studies.", show_default=True)
+    Path,
+    typer.Option(
+        "--runs", envvar="EAILAB_RUNS", metavar="FOLDER", help="Folder of trials and studies.", show_default=True
+    ),
 ]
 DataDir: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--data-dir", envvar="EAILAB_DATA", help="Folder of downloaded data sets.", show_default=False),
+    typer.Option(
+        "--data-dir", envvar="EAILAB_DATA", metavar="FOLDER", help="Folder of downloaded data sets.", show_default=False
+    ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Overrides: TypeAlias = Annotated[

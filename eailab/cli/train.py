@@ -7,16 +7,24 @@ import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Overrides, RunsDir
 
-Recipe: TypeAlias = Annotated[str, typer.Option("--recipe", help="A recipe's name or path; see `eailab recipes list`.")]
-Lr: TypeAlias = Annotated[str | None, typer.Option(help="Learning rate, such as 1e-3.")]
-OptimizerName: TypeAlias = Annotated[str | None, typer.Option("--optimizer", help="sgd, adam or adamw.")]
+Recipe: TypeAlias = Annotated[
+    str, typer.Option("--recipe", metavar="RECIPE", help="A recipe's name or path; see `eailab recipes list`.")
+]
+Lr: TypeAlias = Annotated[str | None, typer.Option(metavar="RATE", help="Learning rate, such as 1e-3.")]
+OptimizerName: TypeAlias = Annotated[
+    str | None, typer.Option("--optimizer", metavar="NAME", help="sgd, adam or adamw.")
+]
 Sched: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="Schedule: constant, steplr, multistep, exponential, lambda, cosine or onecycle."),
+    typer.Option(
+        metavar="NAME", help="Schedule: constant, steplr, multistep, exponential, lambda, cosine or onecycle."
+    ),
 ]
-BatchSize: TypeAlias = Annotated[str | None, typer.Option(help="Images a step.")]
-Epochs: TypeAlias = Annotated[str | None, typer.Option(help="Passes over the training split.")]
-Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="The block: seeds initialisation, order, augmentation.")]
+BatchSize: TypeAlias = Annotated[str | None, typer.Option(metavar="N", help="Images a step.")]
+Epochs: TypeAlias = Annotated[str | None, typer.Option(metavar="N", help="Passes over the training split.")]
+Seed: TypeAlias = Annotated[
+    int, typer.Option(min=0, metavar="BLOCK", help="The block: seeds initialisation, order, augmentation.")
+]
 
 
 def train_mlp(
@@ -25,9 +33,9 @@ def train_mlp(
     optimizer: OptimizerName = None,
     sched: Sched = None,
     activation: Annotated[
-        str | None, typer.Option(help="relu, sigmoid, tanh or gelu, or one a layer: relu,sigmoid.")
+        str | None, typer.Option(metavar="NAME", help="relu, sigmoid, tanh or gelu, or one a layer: relu,sigmoid.")
     ] = None,
-    hidden: Annotated[str | None, typer.Option(help="Widths of the hidden layers: 128,256.")] = None,
+    hidden: Annotated[str | None, typer.Option(metavar="WIDTHS", help="Widths of the hidden layers: 128,256.")] = None,
     batch_size: BatchSize = None,
     epochs: Epochs = None,
     seed: Seed = 0,
@@ -57,11 +65,13 @@ def train_resnet(
     lr: Lr = None,
     optimizer: OptimizerName = None,
     sched: Sched = None,
-    stem: Annotated[str | None, typer.Option(help="First convolution: 7x7, 3x3, 3x3-pad1 or 3x3-nopool.")] = None,
-    augment: Annotated[
-        str | None, typer.Option(help="none, crop-flip, resize-224, cutout or trivial-augment.")
+    stem: Annotated[
+        str | None, typer.Option(metavar="NAME", help="First convolution: 7x7, 3x3, 3x3-pad1 or 3x3-nopool.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32, tf32 or bf16.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="none, crop-flip, resize-224, cutout or trivial-augment.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(metavar="NAME", help="fp32, tf32 or bf16.")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Same bits each time, maybe slower.")] = False,
     batch_size: BatchSize = None,
     epochs: Epochs = None,
