@@ -45,16 +45,15 @@ def read(path: Path) -> Content:
 
 def _arrays(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(
-                    f"{path} holds one array, not several: write it with numpy.savez, with {_listed(KEYS)}."
-                )
+                raise DataError(f"{path} holds one array, not several: write it with numpy.savez, {_listed(KEYS)}.")
             absent = [key for key in KEYS if key not in file]
             if absent:
                 raise DataError(
                     f"{path} has no {_listed(absent)}; it holds {_listed(file.files) or 'nothing'}. "
-                    f"Write it with numpy.savez, with {_listed(KEYS)}."
+                    f"Write it with numpy.savez, {_listed(KEYS)}."
                 )
             return {key: _array(file, key, path) for key in (*KEYS, *({"classes"} & set(file.files)))}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:

@@ -33,7 +33,7 @@ class SplitFiles:
     indices: Split
 
     def contents(self) -> dict[str, bytes]:
-        """Return the files by name, in the order to write them in: `split.json` vouches for the other, so it is last."""
+        """Return the files by name, in the order to write them: `split.json` vouches for the other, so comes last."""
         arrays = io.BytesIO()
         np.savez(arrays, train=self.indices.train, validation=self.indices.validation)
         text = json.dumps(self.summary, indent=2, ensure_ascii=False) + "\n"

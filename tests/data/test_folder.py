@@ -1,0 +1,140 @@
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eailab.data import folder
+from eailab.errors import DataError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two classes with grey PNG images of 4x3: three and two for training, one of the second for testing."""
+    value = 0
+    for part, name, count in (("train", "cat", 3), ("train", "Bee", 2), ("test", "cat", 1)):
+        for number in range(count):
+            value += 10
+            save(tmp_path / part / name / f"{number}.png", value)
+    return tmp_path
+
+
+def save(path: Path, value: int | tuple[int, ...], mode: str = "L", size: tuple[int, int] = (4, 3)) -> None:
+    """Write an image of one colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, value).save(path)
+
+
+def test_classes_and_files_come_in_the_order_of_their_names(root):
+    """Capital letters come first, as everywhere in Python; the order of the disk does not matter."""
+    train, test, classes = folder.read(root)
+    assert classes == ("Bee", "cat")
+    assert train.pixels[:, 0, 0, 0].tolist() == [40, 50, 10, 20, 30]
+    assert train.labels.tolist() == [0, 0, 1, 1, 1]
+    assert train.pixels.shape == (5, 3, 4, 1)
+    assert (test.pixels.tolist(), test.labels.tolist()) == ([[[[60]] * 4] * 3], [1])
+
+
+def test_one_coloured_image_gives_all_three_channels(root):
+    save(root / "train" / "cat" / "9.png", (1, 2, 3), "RGB")
+    train = folder.read(root).train
+    assert train.pixels[:, 0, 0].tolist() == [[40] * 3, [50] * 3, [10] * 3, [20] * 3, [30] * 3, [1, 2, 3]]
+
+
+def test_hidden_files_are_passed_over(root):
+    (root / "train" / ".DS_Store").write_bytes(b"x")
+    (root / "train" / "cat" / ".hidden").write_bytes(b"x")
+    assert len(folder.read(root).train) == 5
+
+
+def test_the_first_image_of_another_size_is_named(root):
+    save(root / "train" / "cat" / "1.png", 0, size=(5, 3))
+    with pytest.raises(DataError, match=r"cat.1\.png is 5x3 pixels, but .*Bee.0\.png is 4x3"):
+        folder.read(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("train/cat/notes.txt", b"hello", r"notes\.txt is no image"),
+        ("train/notes.txt", b"hello", r"notes\.txt is no folder of a class"),
+        ("train/cat/x.png", b"hello", r"x\.png cannot be read as an image"),
+        ("train/cat/x.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 3\n", r"x\.png cannot be read as an image"),
+        ("train/cat/x.png", b"", r"x\.png cannot be read as an image"),
+        ("test/dog/x.png", b"", r"dog is a class without training images"),
+    ],
+)
+def test_what_is_no_image_of_a_class_is_named(root, name, content, says):
+    """Nothing is skipped in silence: the number of images is what one sees in the folder."""
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_bytes(content)
+    with pytest.raises(DataError, match=says):
+        folder.read(root)
+
+
+def test_a_torn_image_is_named(root):
+    path = root / "train" / "cat" / "x.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (3, 4)).astype(np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(DataError, match=r"x\.png is damaged"):
+        folder.read(root)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "I;16", "LA"])
+def test_kinds_that_would_lose_something_are_refused(root, mode):
+    """Transparency and 16 bits have no place in 8-bit images; what to do with them is the user's to say."""
+    save(root / "train" / "cat" / "x.png", 0, mode)
+    with pytest.raises(DataError, match=rf"x\.png is of Pillow's mode {mode}: save it as 8-bit grey or RGB"):
+        folder.read(root)
+
+
+@pytest.mark.parametrize("side", [5000, 20000, 65000])
+def test_a_decompression_bomb_is_not_decoded(root, side):
+    """A few hundred bytes that say they are gigabytes: below, in and beyond the range where Pillow itself speaks up."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    bomb = (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+    (root / "train" / "cat" / "x.png").write_bytes(bomb)
+    with pytest.raises(DataError, match=r"x\.png (says that it is|cannot be read)"):
+        folder.read(root)
+
+
+@pytest.mark.parametrize("where", ["train/cat/link.png", "train/link"])
+def test_links_out_of_the_folder_are_refused(root, tmp_path_factory, where):
+    """A folder from a stranger must not show what lies elsewhere on the disk."""
+    outside = tmp_path_factory.mktemp("outside")
+    save(outside / "0.png", 1)
+    (root / where).symlink_to(outside / "0.png" if where.endswith("png") else outside)
+    with pytest.raises(DataError, match="leads out of"):
+        folder.read(root)
+
+
+def test_links_inside_the_folder_are_images_like_others(root):
+    (root / "train" / "cat" / "7.png").symlink_to(root / "train" / "cat" / "0.png")
+    assert folder.read(root).train.pixels[:, 0, 0, 0].tolist() == [40, 50, 10, 20, 30, 10]
+
+
+@pytest.mark.parametrize(
+    ("removed", "says"),
+    [
+        ("test", "has no folder test: the layout is train/CLASS"),
+        ("train", "has no folder train: the layout is train/CLASS"),
+        ("train/cat", "has 1 class folders"),
+        ("test/cat", r"test has no image"),
+        ("train/cat/*", r"cat has no image"),
+    ],
+)
+def test_an_incomplete_layout_is_explained(root, removed, says):
+    for path in sorted(root.glob(f"{removed}/**/*") if "*" not in removed else root.glob(removed), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    if "*" not in removed:
+        (root / removed).rmdir()
+    with pytest.raises(DataError, match=says):
+        folder.read(root)
