@@ -1,0 +1,255 @@
+"""The comparison of arms: intervals, verdicts, and what happens to trials that are missing or diverged."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from eailab.errors import StudyError
+from eailab.stats.dunnett import bonferroni_critical_value, critical_value
+from eailab.stats.model import compare
+from eailab.stats.pairs import holm, tost_paired
+from eailab.stats.verdict import Verdict
+
+SHIFTS = np.array([0.0, 0.1, -0.9, 0.9])
+
+
+def study(blocks=5, shifts=SHIFTS, sd=0.2, seed=2):
+    """Values of arms that share their blocks' effects."""
+    rng = np.random.default_rng(seed)
+    return 93.0 + rng.normal(0.0, 1.0, (blocks, 1)) + rng.normal(0.0, sd, (blocks, len(shifts))) + shifts
+
+
+def verdicts(comparison):
+    return [arm.verdict for arm in comparison.arms]
+
+
+def test_a_study_gets_dunnetts_intervals_and_verdicts():
+    values = study()
+    found = compare(values, 0, 0.25)
+    assert found.guard is None
+    assert verdicts(found) == [None, Verdict.UNDECIDED, Verdict.WORSE, Verdict.BETTER]
+    assert (found.df, found.critical_value) == (12, critical_value(0.95, 3, 12))
+    half = found.critical_value * found.pooled_sd * math.sqrt(2 / 5)
+    for arm, result in enumerate(found.arms[1:], 1):
+        difference = values[:, arm].mean() - values[:, 0].mean()
+        assert result.difference == pytest.approx(difference)
+        assert result.interval95 == pytest.approx((difference - half, difference + half))
+    assert "Dunnett" in found.method
+
+
+def test_one_contrast_is_the_paired_t_test():
+    values = study(shifts=SHIFTS[:2])
+    result = compare(values, 0, 0.25).arms[1]
+    reference = stats.ttest_rel(values[:, 1], values[:, 0])
+    assert result.p_adjusted == pytest.approx(reference.pvalue)
+    assert result.interval95 == pytest.approx(tuple(reference.confidence_interval(0.95)))
+    assert result.p_same == pytest.approx(tost_paired(values[:, 1], values[:, 0], 0.25))
+
+
+def test_for_a_loss_lower_is_better():
+    values = study()
+    assert verdicts(compare(values, 0, 0.25, higher_is_better=False))[2:] == [Verdict.BETTER, Verdict.WORSE]
+
+
+def test_the_verdict_turns_with_the_baseline():
+    assert verdicts(compare(study(), 3, 0.25))[0] is Verdict.WORSE
+
+
+def test_sameness_is_shown_by_a_narrow_interval_only():
+    values = study(shifts=np.zeros(3), sd=0.05, seed=1)
+    found = compare(values, 0, 0.25)
+    assert verdicts(found)[1:] == [Verdict.SAME, Verdict.SAME]
+    assert all(arm.p_same < 0.05 and arm.within_margin for arm in found.arms[1:])
+    assert verdicts(compare(values, 0, 0.001))[1:] == [Verdict.UNDECIDED, Verdict.UNDECIDED]
+
+
+def test_a_difference_that_is_shown_but_smaller_than_the_margin_says_both():
+    values = study(shifts=np.array([0.0, 0.1]), sd=0.01)
+    result = compare(values, 0, 0.25).arms[1]
+    assert (result.verdict, result.within_margin) == (Verdict.BETTER, True)
+
+
+def test_one_block_gives_no_verdict():
+    found = compare(study(blocks=1), 0, 0.25)
+    assert verdicts(found)[1:] == [Verdict.SCREEN] * 3
+    assert all(arm.interval95 is None and arm.p_adjusted is None for arm in found.arms)
+    assert found.arms[2].difference == pytest.approx(found.arms[2].mean - found.arms[0].mean)
+    assert (found.pooled_sd, found.df, found.detectable) == (None, None, None)
+
+
+def test_two_blocks_and_one_contrast_are_allowed_and_noted():
+    found = compare(study(blocks=2, shifts=SHIFTS[:2]), 0, 0.25)
+    assert found.critical_value == pytest.approx(12.706, abs=1e-3)
+    assert any("degrees of freedom" in note for note in found.notes)
+
+
+def test_two_blocks_and_several_arms_are_not_pooled():
+    """Two blocks cannot show unequal spread, and pooling it would raise the false alarms up to fourfold."""
+    found = compare(study(blocks=2), 0, 0.25)
+    assert "two blocks" in found.guard
+
+
+def test_one_wide_arm_is_kept_from_the_others():
+    values = study(blocks=8)
+    values[:, 1] += np.random.default_rng(0).normal(0.0, 6.0, 8)
+    found = compare(values, 0, 0.25)
+    assert "residual SD" in found.guard
+    assert "paired t" in found.method
+    references = [stats.ttest_rel(values[:, arm], values[:, 0]) for arm in (1, 2, 3)]
+    adjusted = holm(np.array([reference.pvalue for reference in references]))
+    assert [arm.p_adjusted for arm in found.arms[1:]] == pytest.approx(list(adjusted))
+    assert found.critical_value == pytest.approx(bonferroni_critical_value(0.95, 3, 7))
+    bonferroni = references[1].confidence_interval(1.0 - 0.05 / 3)
+    assert found.arms[2].interval95 == pytest.approx(tuple(bonferroni))
+    assert verdicts(found)[2:] == [Verdict.WORSE, Verdict.BETTER]
+
+
+def test_equal_results_are_undecided_for_want_of_spread():
+    """Where nothing varies there is no chance to measure by: not SAME, not a warning."""
+    found = compare(np.full((3, 3), 0.5), 0, 0.25)
+    assert verdicts(found)[1:] == [Verdict.UNDECIDED] * 2
+    assert "equals the baseline" in found.arms[1].withheld
+    assert found.correlation is None
+
+
+def test_a_difference_that_never_varies_is_no_proof():
+    """Three times one image more: a coarse metric, not certainty."""
+    values = np.array([[0.90, 0.91], [0.93, 0.94], [0.92, 0.93]])
+    result = compare(values, 0, 0.001).arms[1]
+    assert (result.verdict, result.interval95) == (Verdict.UNDECIDED, None)
+    assert "exactly as much" in result.withheld
+
+
+def test_a_missing_trial_costs_only_itself():
+    values = study()
+    values[0, 1] = values[3, 0] = np.nan
+    found = compare(values, 0, 0.25)
+    assert [arm.missing for arm in found.arms] == [1, 1, 0, 0]
+    assert (found.blocks, found.complete_blocks, found.df) == (5, 3, 10)
+    assert "maximum modulus" in found.method
+    assert found.critical_value == critical_value(0.95, 3, 10, correlation=0.0)
+    assert any("2 of 20 trials" in note for note in found.notes)
+    assert verdicts(found)[2:] == [Verdict.WORSE, Verdict.BETTER]
+
+
+def test_a_block_that_no_arm_has_run_is_as_if_not_planned():
+    values = study()
+    longer = np.vstack([values, np.full((2, 4), np.nan)])
+    assert compare(longer, 0, 0.25).arms[2].interval95 == pytest.approx(compare(values, 0, 0.25).arms[2].interval95)
+    assert compare(longer, 0, 0.25).blocks == 5
+
+
+def test_an_arm_with_one_trial_is_screened_and_spoils_no_other():
+    values = study()
+    values[1:, 1] = np.nan
+    found = compare(values, 0, 0.25)
+    without = compare(np.delete(values, 1, axis=1), 0, 0.25)
+    assert verdicts(found) == [None, Verdict.SCREEN, Verdict.WORSE, Verdict.BETTER]
+    assert found.arms[2].interval95 == without.arms[1].interval95
+    assert found.arms[1].difference == pytest.approx(values[0, 1] - values[0, 0])
+    assert found.correlation == without.correlation
+
+
+def test_an_arm_without_any_trial_has_no_numbers():
+    values = study()
+    values[:, 1] = np.nan
+    arm = compare(values, 0, 0.25).arms[1]
+    assert (arm.trials, arm.mean, arm.sd, arm.difference, arm.verdict) == (0, None, None, None, Verdict.SCREEN)
+
+
+def test_an_arm_that_diverged_is_never_better_or_same():
+    """Its bad trials have dropped out, so the survivors flatter it."""
+    values = study()
+    diverged = np.zeros(values.shape, dtype=bool)
+    diverged[2, 1:] = True
+    found = compare(values, 0, 0.25, diverged=diverged)
+    assert [arm.diverged for arm in found.arms] == [0, 1, 1, 1]
+    assert [arm.missing for arm in found.arms] == [0, 0, 0, 0]
+    assert verdicts(found)[2:] == [Verdict.WORSE, Verdict.UNDECIDED]
+    assert "BETTER" in found.arms[3].withheld
+    assert found.arms[3].interval95[0] > 0.0
+
+
+def test_against_a_baseline_that_diverged_no_arm_is_worse_or_same():
+    values = study()
+    diverged = np.zeros(values.shape, dtype=bool)
+    diverged[2, 0] = True
+    found = compare(values, 0, 0.25, diverged=diverged)
+    assert verdicts(found)[2:] == [Verdict.UNDECIDED, Verdict.BETTER]
+    assert "WORSE" in found.arms[2].withheld
+
+
+def test_the_blocks_that_would_decide_do_decide():
+    """Repeating a study's differences and spread over that many blocks decides it, and one block fewer does not."""
+    values = study(shifts=np.array([0.0, 0.1, -0.05]), seed=5)
+    found = compare(values, 0, 0.25)
+    undecided = [arm for arm in found.arms if arm.verdict is Verdict.UNDECIDED]
+    assert undecided
+    for arm in undecided:
+
+        def half(blocks, confidence, sd=found.pooled_sd):
+            return critical_value(confidence, 2, 2 * (blocks - 1)) * sd * math.sqrt(2.0 / blocks)
+
+        def decided(blocks, difference=arm.difference):
+            size = abs(difference)
+            return half(blocks, 0.95) < size or size + half(blocks, 0.90) <= 0.25
+
+        assert decided(arm.blocks_needed)
+        assert not decided(arm.blocks_needed - 1)
+
+
+def test_the_measured_correlation_is_that_of_the_arms():
+    rng = np.random.default_rng(1)
+    values = math.sqrt(0.8) * rng.normal(size=(4000, 1)) + math.sqrt(0.2) * rng.normal(size=(4000, 3))
+    assert compare(values, 0, 0.1).correlation == pytest.approx(0.8, abs=0.02)
+    assert compare(values[:2], 0, 0.1).correlation is None
+
+
+def test_an_infinite_value_counts_as_none():
+    values = study()
+    values[0, 1] = np.inf
+    assert compare(values, 0, 0.25).arms[1].missing == 1
+
+
+@pytest.mark.parametrize("margin", [-0.1, math.nan, math.inf])
+def test_impossible_margins_are_refused(margin):
+    with pytest.raises(StudyError, match="margin"):
+        compare(study(), 0, margin)
+
+
+def test_a_comparison_needs_two_arms():
+    with pytest.raises(StudyError, match="two arms"):
+        compare(study(shifts=SHIFTS[:1]), 0, 0.25)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    blocks=st.integers(1, 7),
+    arms=st.integers(2, 5),
+    lost=st.floats(0.0, 0.7),
+    margin=st.floats(0.0, 3.0),
+)
+def test_whatever_is_missing_a_verdict_follows_from_its_interval(seed, blocks, arms, lost, margin):
+    rng = np.random.default_rng(seed)
+    values = np.where(rng.random((blocks, arms)) < lost, np.nan, rng.normal(size=(blocks, arms)))
+    found = compare(values, 0, margin)
+    assert found.arms[0].verdict is None
+    for arm in found.arms[1:]:
+        if arm.interval95 is None:
+            assert arm.verdict is Verdict.SCREEN
+            continue
+        low, high = arm.interval95
+        assert (arm.verdict is Verdict.BETTER) is (low > 0.0)
+        assert (arm.verdict is Verdict.WORSE) is (high < 0.0)
+        assert all(outer <= inner for outer, inner in pairwise([low, arm.interval90[0], arm.difference]))
+        if arm.verdict is Verdict.SAME:
+            assert arm.p_same <= 0.05 + 1e-9
+        if arm.verdict is Verdict.UNDECIDED:
+            assert arm.p_same > 0.05 - 1e-9
+            assert arm.blocks_needed is None or arm.blocks_needed > 2

@@ -1,0 +1,78 @@
+"""The slope per doubling against statsmodels, and its guard."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+from scipy import stats
+
+from eailab.errors import StudyError
+from eailab.stats.trend import trend
+
+LEVELS = [16, 32, 64, 128]
+
+
+def study(curve=0.0, blocks=5, seed=3):
+    rng = np.random.default_rng(seed)
+    doublings = np.log2(LEVELS)
+    means = -0.4 * doublings + curve * (doublings - doublings.mean()) ** 2
+    return 95.0 + rng.normal(size=(blocks, 1)) + rng.normal(0.0, 0.1, (blocks, 4)) + means
+
+
+def test_slope_and_lack_of_fit_are_nested_least_squares():
+    """The line, against the model with an effect for every arm; both with blocks."""
+    values = study(curve=0.05)
+    found = trend(values, LEVELS)
+    block, arm = np.indices(values.shape)
+    data = pd.DataFrame(
+        {"y": values.ravel(), "block": block.ravel(), "arm": arm.ravel(), "x": np.log2(LEVELS)[arm.ravel()]}
+    )
+    line = smf.ols("y ~ x + C(block)", data).fit()
+    full = smf.ols("y ~ C(arm) + C(block)", data).fit()
+    f, p, _ = full.compare_f_test(line)
+    assert found.pooled
+    assert found.slope == pytest.approx(line.params["x"])
+    assert (found.lack_of_fit_f, found.lack_of_fit_p) == pytest.approx((f, p))
+    half = stats.t.ppf(0.975, full.df_resid) * np.sqrt(full.mse_resid / line.mse_resid) * line.bse["x"]
+    assert found.interval95 == pytest.approx((found.slope - half, found.slope + half))
+    assert found.df == full.df_resid
+
+
+def test_a_line_fits_and_a_curve_does_not():
+    assert trend(study(), LEVELS).lack_of_fit_p > 0.05
+    assert trend(study(curve=0.3), LEVELS).lack_of_fit_p < 1e-6
+
+
+def test_the_order_of_the_arms_does_not_matter():
+    values = study()
+    a, b = trend(values, LEVELS), trend(values[:, [2, 0, 3, 1]], [64, 16, 128, 32])
+    assert b.slope == pytest.approx(a.slope)
+    assert b.lack_of_fit_f == pytest.approx(a.lack_of_fit_f)
+
+
+def test_with_unequal_spread_the_blocks_slopes_are_the_sample():
+    values = study(blocks=8)
+    values[:, 1] += np.random.default_rng(0).normal(0.0, 5.0, 8)
+    found = trend(values, LEVELS)
+    slopes = [stats.linregress(np.log2(LEVELS), row).slope for row in values]
+    assert not found.pooled
+    assert found.lack_of_fit_f is None
+    assert found.interval95 == pytest.approx(tuple(stats.ttest_1samp(slopes, 0.0).confidence_interval(0.95)))
+
+
+def test_incomplete_blocks_are_left_out():
+    values = study()
+    gap = values.copy()
+    gap[1, 2] = np.nan
+    assert trend(gap, LEVELS) == trend(np.delete(values, 1, axis=0), LEVELS)
+
+
+def test_nothing_is_said_where_nothing_can_be():
+    assert trend(study(blocks=1), LEVELS) is None
+    assert trend(np.full((3, 4), 0.5), LEVELS) is None
+
+
+@pytest.mark.parametrize("levels", [[1, 2], [0, 1, 2, 3], [1, 2, 2, 3], [1.0, 2.0, float("inf"), 3.0]])
+def test_levels_without_doublings_are_refused(levels):
+    with pytest.raises(StudyError):
+        trend(study()[:, : len(levels)], levels)
