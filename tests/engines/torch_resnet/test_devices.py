@@ -1,0 +1,71 @@
+"""Devices and precisions that are not here."""
+
+import pytest
+import torch
+
+from eailab.engines.torch_resnet import devices
+from eailab.errors import DeviceError
+
+
+def test_auto_is_cuda_where_there_is_one():
+    assert devices.choose("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_the_cpu_is_always_here():
+    assert devices.describe(devices.choose("cpu")) == "cpu"
+
+
+def test_cuda_without_a_gpu_is_refused_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match=r"--device cuda.*Use --device cpu, or auto") as raised:
+        devices.choose("cuda")
+    assert raised.value.exit_code == 2
+    assert devices.choose("auto").type == "cpu"
+
+
+def test_tf32_is_refused_on_the_cpu(make_recipe):
+    with pytest.raises(DeviceError, match=r"precision tf32 needs an NVIDIA GPU.*use precision fp32 or bf16"):
+        devices.check_precision(make_recipe(precision="tf32"), torch.device("cpu"))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "tf32"])
+def test_an_old_gpu_is_refused_by_its_capability(monkeypatch, make_recipe, precision):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Old GPU")
+    with pytest.raises(DeviceError, match="Old GPU: use precision fp32"):
+        devices.check_precision(make_recipe(precision=precision), torch.device("cuda"))
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize(("precision", "products"), [("fp32", "ieee"), ("tf32", "tf32"), ("bf16", "ieee")])
+def test_switches_are_set_for_a_pass_and_put_back(make_recipe, precision, products, deterministic, monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    switches = torch.backends.cudnn
+
+    def now():
+        return (
+            switches.conv.fp32_precision,
+            torch.backends.cuda.matmul.fp32_precision,
+            switches.deterministic,
+            switches.benchmark,
+            torch.are_deterministic_algorithms_enabled(),
+        )
+
+    before = now()
+    recipe = make_recipe(precision=precision, deterministic=deterministic)
+    within = []
+
+    def a_pass_that_fails():
+        with devices.arithmetic(recipe, torch.device("cuda")):
+            within.append(now())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        a_pass_that_fails()
+    assert within == [(products, products, deterministic, not deterministic, deterministic)]
+    assert now() == before
+
+
+def test_the_cpu_needs_no_switch(make_recipe):
+    with devices.arithmetic(make_recipe(deterministic=True), torch.device("cpu")):
+        assert not torch.are_deterministic_algorithms_enabled()

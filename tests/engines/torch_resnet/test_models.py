@@ -1,0 +1,113 @@
+"""Residual networks, against torchvision's."""
+
+from math import sqrt
+
+import pytest
+import torch
+import torchvision
+
+from eailab.engines.torch_resnet import models
+from eailab.errors import DataError, RecipeError
+from eailab.recipe.schema import ResNet
+
+STEMS = list(models.STEMS)
+
+
+@pytest.mark.parametrize("name", list(models.DEPTHS))
+def test_weights_have_torchvisions_names_and_shapes(name):
+    """A file of weights can be read by torchvision, and the other way round."""
+    with torch.device("meta"):
+        theirs = getattr(torchvision.models, name)(num_classes=10)
+        ours = models.ResNet(ResNet(name=name), 10)
+    assert [(key, value.shape) for key, value in ours.state_dict().items()] == [
+        (key, value.shape) for key, value in theirs.state_dict().items()
+    ]
+
+
+@pytest.mark.parametrize("name", list(models.DEPTHS))
+def test_outputs_equal_torchvisions_with_the_same_weights(name):
+    theirs = getattr(torchvision.models, name)(num_classes=10)
+    ours = models.build(ResNet(name=name), 10, block=0)
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    for mode in (True, False):
+        torch.testing.assert_close(ours.train(mode)(images), theirs.train(mode)(images), rtol=1e-4, atol=1e-4)
+    for (name_, mine), yours in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
+        torch.testing.assert_close(mine, yours, msg=name_)
+
+
+@pytest.mark.parametrize(
+    ("stem", "sides"),
+    [("7x7", (8, 4, 2, 1)), ("3x3", (18, 9, 5, 3)), ("3x3-pad1", (16, 8, 4, 2)), ("3x3-nopool", (32, 16, 8, 4))],
+)
+def test_stems_give_the_maps_that_the_lab_report_names(stem, sides):
+    model = models.build(ResNet(stem=stem, width=0.125), 10, block=0)
+    found = []
+    for number in range(1, 5):
+        model.get_submodule(f"layer{number}").register_forward_hook(lambda *call: found.append(call[2].shape[-1]))
+    model(torch.zeros(2, 3, 32, 32))
+    assert tuple(found) == sides == models.stage_sides(models.STEMS[stem], 32)
+
+
+def test_initial_weights_have_torchvisions_distributions():
+    """Convolutions are normal with variance 2 / fan-out, the linear layer uniform, BatchNorm one and zero."""
+    model = models.build(ResNet(), 100, block=3)
+    theirs = torchvision.models.resnet18(num_classes=100)
+    for name, module in model.named_modules():
+        other = theirs.get_submodule(name)
+        if isinstance(module, torch.nn.Conv2d):
+            deviation = sqrt(2.0 / (module.out_channels * module.kernel_size[0] ** 2))
+            for weight in (module.weight.detach(), other.weight.detach()):
+                assert weight.std().item() == pytest.approx(deviation, rel=5.0 / sqrt(weight.numel()))
+                assert abs(weight.mean().item()) < 5.0 * deviation / sqrt(weight.numel())
+            kurtosis = (model.layer4[0].conv2.weight / model.layer4[0].conv2.weight.std()).pow(4).mean().item()
+            assert kurtosis == pytest.approx(3.0, abs=0.05)
+        elif isinstance(module, torch.nn.BatchNorm2d):
+            for key, value in module.state_dict().items():
+                assert torch.equal(value, other.state_dict()[key])
+    for values in (model.fc.weight, model.fc.bias):
+        assert values.abs().max().item() == pytest.approx(1 / sqrt(512), rel=0.05)
+        assert values.std().item() == pytest.approx(1 / sqrt(3 * 512), rel=0.15)
+
+
+def test_arms_of_a_block_share_the_initial_weights_of_equal_layers():
+    """A stem is compared with nothing else changed, so its arms start alike in all other layers."""
+    first, second = (models.build(ResNet(stem=stem, width=0.125), 10, block=1) for stem in ("7x7", "3x3"))
+    different = [
+        name
+        for (name, mine), other in zip(first.named_parameters(), second.parameters(), strict=True)
+        if mine.shape != other.shape or not torch.equal(mine, other)
+    ]
+    assert different == ["conv1.weight"]
+    assert not torch.equal(models.build(ResNet(width=0.125), 10, block=2).fc.weight, first.fc.weight)
+
+
+def test_building_leaves_torchs_global_generator_alone():
+    before = torch.get_rng_state()
+    models.build(ResNet(width=0.125), 10, block=0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_width_scales_every_layer():
+    model = models.build(ResNet(width=0.5), 10, block=0)
+    assert [model.get_submodule(f"layer{n}")[0].conv1.out_channels for n in range(1, 5)] == [32, 64, 128, 256]
+
+
+def test_a_width_without_channels_is_refused():
+    with pytest.raises(RecipeError, match=r"model\.width 0\.001"):
+        models.build(ResNet(width=0.001), 10, block=0)
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_the_smallest_allowed_image_keeps_two_pixels_for_each_halving(stem):
+    sides = range(1, 64)
+    smallest = next(side for side in sides if models.fits(models.STEMS[stem], side))
+    assert smallest == {"7x7": 17, "3x3": 5, "3x3-pad1": 9, "3x3-nopool": 5}[stem]
+    models.check_image_size(ResNet(stem=stem), smallest, smallest)
+    with pytest.raises(DataError, match=rf"{smallest - 1}x40 are too small for model\.stem {stem}"):
+        models.check_image_size(ResNet(stem=stem), smallest - 1, 40)
+
+
+def test_the_message_names_the_stems_that_fit():
+    with pytest.raises(DataError, match=r"needs 17x17: model\.stem 3x3 or 3x3-nopool fits these"):
+        models.check_image_size(ResNet(stem="7x7"), 8, 8)
