@@ -47,7 +47,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 @data.command()
 def check(
-    name: Annotated[str, typer.Argument(help="A name of `eailab data list`, or a path.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `eailab data list`, or a path.")],
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

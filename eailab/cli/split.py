@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def split(
     written: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="With --check: a split.json, or its folder.", show_default=False),
+        typer.Argument(metavar="FILE", help="With --check: a split.json, or its folder.", show_default=False),
     ] = None,
     recipe: Annotated[str, typer.Option(help="Name or path of the recipe whose data are divided.")] = "mnist-mlp",
     check: Annotated[

@@ -82,19 +82,20 @@ def differences(expected: SplitFiles, folder: Path) -> list[str]:
     text, arrays = _bytes(folder / JSON_NAME), _bytes(folder / NPZ_NAME)
     try:
         found = json.loads(text)
-    except ValueError as error:  # UnicodeDecodeError is one
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         return [f"{JSON_NAME} is damaged: {error}"]
     if not isinstance(found, dict):
         return [f"{JSON_NAME} is damaged: it holds no mapping"]
     version = found.get("schema_version")
     if version != SCHEMA_VERSION:
         return [f"{JSON_NAME} has schema_version {version}, this eailab writes {SCHEMA_VERSION}"]
-    keys = [*expected.summary, *(key for key in found if key not in expected.summary)]
     changed = [
-        f"{key}: {_short(found.get(key))} in {JSON_NAME}, {_short(expected.summary.get(key))} by data and recipe"
-        for key in keys
-        if found.get(key) != expected.summary.get(key)
+        f"{key}: {json.dumps(found.get(key))} in {JSON_NAME}, {json.dumps(value)} by data and recipe"
+        for key, value in expected.summary.items()
+        if key != "class_counts" and found.get(key) != value
     ]
+    if found.get("class_counts") != expected.summary["class_counts"]:  # too long to show
+        changed.append(f"class_counts: those in {JSON_NAME} are not those by data and recipe")
     return changed + _array_differences(arrays, found)
 
 
@@ -129,8 +130,3 @@ def _digest(train: NDArray[np.int64], validation: NDArray[np.int64]) -> str:
 
 def _counts(labels: Labels, classes: tuple[str, ...]) -> dict[str, int]:
     return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."

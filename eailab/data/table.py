@@ -85,7 +85,7 @@ def _unknown(name: str, path: Path) -> DataError:
     known = ", ".join(SOURCES)
     if path.exists():
         return DataError(f"{name} is no data set: give a folder of images by class, an .npz file, or one of {known}.")
-    if path.suffix == ".npz" or len(path.parts) > 1:
+    if path.suffix == ".npz" or {"/", os.sep} & set(name):
         return DataError(f"there is no data set at {path.absolute()}: correct the path, or give one of {known}.")
     near = get_close_matches(name, SOURCES, n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
