@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from eailab.recipe.fields import members, parts, settings, variant_names, variants
 from eailab.recipe.problems import KeyPath, Problem
 from eailab.recipe.schema import ENGINES, Recipe, Settings
-from eailab.recipe.wording import advice, choices, expected, found, nearest, type_of
+from eailab.recipe.wording import advice, choices, closest, expected, found, nearest, type_of
 
 EXAMPLES = {"numpy-mlp": "mnist-mlp", "torch-resnet": "resnet18-cifar10"}
 """A shipped recipe of each engine, for hints."""
@@ -57,14 +57,23 @@ def _check_engine(engine: str, value: Mapping[str, object]) -> tuple[Recipe | No
         return ENGINES[engine].model_validate(value), []
     except ValidationError as error:
         details = error.errors(include_url=False)
+    meant = {_meant(engine, detail) for detail in details if detail["type"] == "extra_forbidden"}
     problems: list[Problem] = []
     for detail in details:
+        if detail["type"] == "missing" and _place(engine, detail["loc"])[0] in meant:
+            continue  # the key is there, with a slip in it
         problems += _explain(engine, value, detail)
         if detail["type"] in TAG_ERRORS:
             path = _place(engine, detail["loc"])[0]
             names = variants(engine)[_join(path)]
             problems += _agreed(_with_variant(engine, value, path, name) for name in names)
     return None, problems
+
+
+def _meant(engine: str, detail: ErrorDetails) -> KeyPath:
+    """Return the path that an unknown key was probably meant to have."""
+    path, owner, _ = _place(engine, detail["loc"])
+    return (*path[:-1], closest(path[-1], owner.model_fields) or path[-1])
 
 
 def _with_variant(engine: str, value: Mapping[str, object], path: KeyPath, name: str) -> list[Problem]:

@@ -11,6 +11,7 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 LINE_BREAK = re.compile("\r\n|\r|\n")
 SHOWN_WIDTH = 100  # characters of a source line that are shown around the caret
 SHOWN_PROBLEMS = 50
+SHOWN_PATH = 120  # characters of a path
 
 
 @dataclass(frozen=True, order=True)
@@ -81,7 +82,7 @@ def report(found: Sequence[Located], source: str, text: str) -> str:
 
 
 def _entry(one: Located, source: str, text: str) -> str:
-    path = dotted(one.problem.path)
+    path = dotted(one.problem.path)[:SHOWN_PATH]
     what = f"{path}: {one.problem.message}" if path else one.problem.message
     if one.mark is None:
         return f"{one.option}: {what}" if one.option else what

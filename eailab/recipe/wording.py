@@ -4,15 +4,19 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from annotated_types import MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
 from eailab.recipe.fields import is_settings, members
 from eailab.recipe.yaml12 import write
 
 KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-BOUNDS = ((Gt, "gt", "above"), (Ge, "ge", "at least"), (Lt, "lt", "below"), (Le, "le", "at most"))
+BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+"""Attributes of `annotated_types`' limits, and how they read."""
 SHOWN = 60  # characters of a value in a message
+USUAL = {"learning_rate": "lr", "scheduler": "schedule", "augmentation": "augment", "bs": "batch_size"}
+"""What other programs call some settings."""
+TRUTH = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 
 
 def found(value: object) -> str:
@@ -23,15 +27,22 @@ def found(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
+def closest(word: object, known: Iterable[str]) -> str | None:
+    """Return the known word that is most like one, whatever its case and joints, or that means the same."""
+    plain = {_plain(one): one for one in known}
+    plain |= {_plain(usual): plain[_plain(ours)] for usual, ours in USUAL.items() if _plain(ours) in plain}
+    close = difflib.get_close_matches(_plain(str(word)[:SHOWN]), plain, n=1)
+    return plain[close[0]] if close else None
+
+
 def nearest(word: object, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the known word that is most like one, or nothing.
+    """Return "; did you mean 'x'?" for the closest known word, or nothing.
 
     >>> nearest("batchsize", ["batch_size", "epochs"])
     "; did you mean 'batch_size'?"
     """
-    plain = {one.lower().replace("_", "-"): one for one in known}
-    close = difflib.get_close_matches(str(word)[:SHOWN].lower().replace("_", "-"), plain, n=1)
-    return f"; did you mean {plain[close[0]]!r}?" if close else ""
+    close = closest(word, known)
+    return "" if close is None else f"; did you mean {close!r}?"
 
 
 def expected(item: Any) -> str:
@@ -55,6 +66,8 @@ def advice(item: Any, given: object) -> str:
     if isinstance(given, str):
         if numbers and given.replace(".", "", 1).isdigit():
             return ": remove the quotes"
+        if bool in kinds and given.lower() in TRUTH:
+            return f": write {TRUTH[given.lower()]}"
         return f": write {{name: {write(given)}}}" if any(map(is_settings, kinds)) else ""
     if int in kinds and isinstance(given, float) and given.is_integer():
         return f": write {int(given)}"
@@ -88,13 +101,19 @@ def _kind(one: Any, limits: list[Any]) -> str:
         return f"a list{count}, each {expected(get_args(one)[0])}"
     if one is str:
         return f"text of {least} to {most} printable characters" if most else "text"
-    bounds = [
-        f"{word} {getattr(limit, attribute):{'g' if one is float else ''}}"
-        for limit in limits
-        for kind, attribute, word in BOUNDS
-        if isinstance(limit, kind)
-    ]
-    return f"{KINDS[one]} {' and '.join(bounds)}" if bounds else KINDS[one]
+    bounds = {word: getattr(limit, word) for limit in limits for word in BOUNDS if hasattr(limit, word)}
+    if {"ge", "le"} <= set(bounds):
+        return f"{KINDS[one]} from {_number(bounds['ge'])} to {_number(bounds['le'])}"
+    said = " and ".join(f"{BOUNDS[word]} {_number(bound)}" for word, bound in bounds.items())
+    return f"{KINDS[one]} {said}" if said else KINDS[one]
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("_", "-")
 
 
 def _limits(item: Any) -> list[Any]:

@@ -53,7 +53,19 @@ SYNTAX = (
     ("undefined alias", "an alias: write the value out"),
     ("expected the node content", "a value is missing here"),
     ("sequence entries are not allowed", "a list item in the middle of a line: write `key: [a, b]`"),
-    ("did not find expected", "the text is not YAML here"),
+    ("mapping keys are not allowed", "a `?` here: write `key: value`"),
+    (
+        "<document start>",
+        "text that does not belong to the mapping: write `key: value`, in the column of the other keys",
+    ),
+    ("document separator", "a quotation mark is not closed before this line"),
+    ("alphabetic or numeric", "text that starts with this character needs quotes"),
+    ("tag", "a tag: remove it; text that starts with ! needs quotes"),
+    ("URI", "a tag: remove it; text that starts with ! needs quotes"),
+    ("chomping", "text that starts with | or > needs quotes"),
+    ("comment or a line break", "text that starts with | or > needs quotes"),
+    ("YAML d", "a directive: remove the line with %"),
+    ("digit", "a directive: remove the line with %"),
 )
 
 
@@ -253,12 +265,12 @@ class _Reader:
         self.marks[path] = Place(key, _mark(event))
         self._count(event, depth)
         if isinstance(event, yaml.AliasEvent):
-            self._note(path, f"an alias, *{event.anchor}: write the value out")
+            self._note(path, f"an alias, *{str(event.anchor)[:40]}: write the value out")
             return None
         if event.anchor is not None:
-            self._note(path, f"an anchor, &{event.anchor}: remove it, and write values out where they are used")
+            self._note(path, f"an anchor, &{event.anchor[:40]}: remove it, and write values out where they are used")
         if event.tag is not None:
-            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")[:40]
             self._note(path, f"a tag, {tag}: remove it; text that looks like a number needs quotes")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
