@@ -26,7 +26,8 @@ def fetch(source: Source, folder: Path) -> None:
     except (OSError, RuntimeError) as error:  # torchvision raises both; URLError is an OSError
         raise missing_files(source, folder, f"downloading them failed ({_first_line(error)})") from error
     if source.missing(folder):
-        raise missing_files(source, folder, "torchvision did not leave them there")
+        unpacked = "torchvision fetched nothing, as it does where its unpacked files lie already (delete those)"
+        raise missing_files(source, folder, unpacked)
 
 
 def missing_files(source: Source, folder: Path, why: str) -> DataError:

@@ -76,7 +76,11 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _inside(root: Path, path: Path) -> None:
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:  # a link to itself
+        raise DataError(f"{path} is a link that leads nowhere: {error}.") from error
+    if not inside:
         raise DataError(f"{path} is a link that leads out of {root}: put the images themselves there.")
 
 

@@ -26,9 +26,12 @@ class PublishedFile:
     def find(self, folder: Path) -> Path | None:
         """Return where the file lies below a data folder, or None; the plain file comes before the compressed one."""
         plain, compressed = folder / self.path, folder / f"{self.path}.gz"
-        if self.digest is not None and plain.is_file():
-            return plain
-        return compressed if self.gz_digest is not None and compressed.is_file() else None
+        try:
+            if self.digest is not None and plain.is_file():
+                return plain
+            return compressed if self.gz_digest is not None and compressed.is_file() else None
+        except OSError:  # the folder may not be looked into; who writes there next says why
+            return None
 
     @property
     def wanted(self) -> str:

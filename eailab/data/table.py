@@ -44,12 +44,16 @@ def load(name: str, data_dir: Path | None = None, download: bool = True) -> Data
     """
     if name in SOURCES:
         return _published(SOURCES[name], data_dir, download)
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return _read(path.resolve().name, folder.read, path.resolve(), _stamp(folder.image_files(path)))
-    if path.suffix == ".npz" and path.is_file():
-        return _read(path.stem, npz.read, path.resolve(), _stamp([path]))
-    raise _unknown(name, path)
+    try:
+        path = Path(name).expanduser().resolve()
+        if path.is_dir():
+            return _read(path.name, folder.read, path, _stamp(folder.image_files(path)))
+        if path.suffix == ".npz" and path.is_file():
+            return _read(path.stem, npz.read, path, _stamp([path]))
+        found = path.exists()
+    except (OSError, RuntimeError) as error:  # a name too long, a folder that may not be looked into, no such user
+        raise DataError(f"the data set {name!r} cannot be read: {error}.") from error
+    raise _unknown(name, path, found)
 
 
 def _published(source: Source, option: Path | None, download: bool) -> Dataset:
@@ -81,12 +85,12 @@ def _read(name: str, read: Callable[[Path], Content], where: Path, _: tuple[_Sta
     return Dataset(name, train, test, classes, fingerprint(train, test, classes))
 
 
-def _unknown(name: str, path: Path) -> DataError:
+def _unknown(name: str, path: Path, found: bool) -> DataError:
     known = ", ".join(SOURCES)
-    if path.exists():
+    if found:
         return DataError(f"{name} is no data set: give a folder of images by class, an .npz file, or one of {known}.")
     if path.suffix == ".npz" or {"/", os.sep} & set(name):
-        return DataError(f"there is no data set at {path.absolute()}: correct the path, or give one of {known}.")
+        return DataError(f"there is no data set at {path}: correct the path, or give one of {known}.")
     near = get_close_matches(name, SOURCES, n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
     return DataError(f"there is no data set {name!r}.{meant} Known are {known}; or give a folder or an .npz file.")

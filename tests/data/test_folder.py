@@ -116,6 +116,12 @@ def test_links_out_of_the_folder_are_refused(root, tmp_path_factory, where):
         folder.read(root)
 
 
+def test_a_link_to_itself_is_refused(root):
+    (root / "train" / "cat" / "loop.png").symlink_to("loop.png")
+    with pytest.raises(DataError, match=r"loop\.png"):
+        folder.read(root)
+
+
 def test_links_inside_the_folder_are_images_like_others(root):
     (root / "train" / "cat" / "7.png").symlink_to(root / "train" / "cat" / "0.png")
     assert folder.read(root).train.pixels[:, 0, 0, 0].tolist() == [40, 50, 10, 20, 30, 10]

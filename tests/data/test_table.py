@@ -96,6 +96,8 @@ def test_a_data_set_is_read_once_and_again_when_its_file_changes(npz):
         ("xyzzy", r"no data set 'xyzzy'\. Known are digits, digits32, mnist"),
         ("there/is/none.npz", r"no data set at .*none\.npz: correct the path"),
         ("./none", "no data set at .*none: correct the path"),
+        ("x" * 300, "cannot be read: .*File name too long"),
+        ("~nobody-of-this-name/x", "cannot be read: .*home"),
         (__file__, r"test_table\.py is no data set: give a folder"),
     ],
 )
@@ -151,6 +153,15 @@ def test_torchvision_fetches_into_the_same_folder(monkeypatch, tmp_path):
     assert source.missing(tmp_path / "new") == []
     monkeypatch.setattr(torchvision.datasets, "CIFAR10", lambda *_, **__: pytest.fail("it was fetched twice"))
     fetch(source, tmp_path / "new")
+
+
+def test_unpacked_files_alone_are_not_enough_for_fashion_mnist(monkeypatch, tmp_path):
+    """Only its compressed files have published checksums, and torchvision does not fetch them a second time."""
+    import torchvision
+
+    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda *_, **__: None)
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz.*unpacked files lie already \(delete those\)"):
+        table.load("fashion-mnist", tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
