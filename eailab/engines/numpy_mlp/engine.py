@@ -14,7 +14,8 @@ from eailab.engines.numpy_mlp.augment import deform
 from eailab.engines.numpy_mlp.layout import Floats
 from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy
 from eailab.engines.numpy_mlp.network import Design, Network, Work
-from eailab.engines.numpy_mlp.optimizers import rule
+from eailab.engines.numpy_mlp.optimizers import moves, rule
+from eailab.engines.numpy_mlp.products import Call, plan_for
 from eailab.engines.schedules import learning_rates
 from eailab.errors import DataError, DivergedError, RecipeError
 from eailab.recipe.schema import Deform, MlpRecipe
@@ -69,9 +70,10 @@ class MlpEngine:
         self.offset = np.tile(-data.mean.astype(np.float64) / data.std, positions).astype(self.dtype)
         self.deformed = np.empty_like(data.train.pixels) if isinstance(recipe.data.augment, Deform) else None
 
-        self.network = Network(self.design, self.trained, self.running, self.gradient)
-        self.evaluated = Network(self.design, self.average, self.running, self.gradient)
-        self._works: dict[int, Work] = {}
+        plan = plan_for(recipe.threads)
+        self.network = Network(self.design, self.trained, self.running, self.gradient, plan)
+        self.evaluated = Network(self.design, self.average, self.running, self.gradient, plan)
+        self._works: dict[int, tuple[Work, list[Call]]] = {}
 
     # --- training ---------------------------------------------------------------------------------------------------
 
@@ -89,14 +91,14 @@ class MlpEngine:
         for step in range(1, self.steps_per_epoch + 1):
             rows = slice(seen, min(seen + size, count))
             seen = rows.stop
-            work = self._work(rows.stop - rows.start)
+            work, update = self._work(rows.stop - rows.start)
             kernels.gather(pixels, order[rows], self.scale, self.offset, work.inputs)
             work.forward()
-            batch_loss, batch_correct = self.loss(work.logits, labels[rows], work.logits)
+            batch_loss, batch_correct = self.loss(work.logits.value, labels[rows], work.logits.gradient)
             if not isfinite(batch_loss):
                 raise DivergedError(number, step, batch_loss / (rows.stop - rows.start))
-            work.backward(work.logits)
-            self._update()
+            work.backward()
+            self._update(update)
             loss += batch_loss
             correct += batch_correct
             if step == self.steps_per_epoch or perf_counter() - reported > REPORT_SECONDS:
@@ -112,17 +114,20 @@ class MlpEngine:
             pixels = self.deformed
         return pixels.reshape(len(pixels), -1)
 
-    def _work(self, rows: int) -> Work:
-        """Return the network at work on batches of so many rows; there are two sizes at most."""
+    def _work(self, rows: int) -> tuple[Work, list[Call]]:
+        """Return the network and the optimizer at work on batches of so many rows; there are two sizes at most."""
         if rows not in self._works:
-            self._works[rows] = self.network.work(rows, training=True)
+            work = self.network.work(rows, training=True)
+            self._works[rows] = (work, moves(self.rule, self.design.trained, self.trained, self.gradient, work.outer))
         return self._works[rows]
 
-    def _update(self) -> None:
+    def _update(self, update: list[Call]) -> None:
         """Let the optimizer act on the gradient, and the moving average follow."""
         lr = float(self.rates[self.steps])
         self.steps += 1
-        self.rule.step(self.trained, self.gradient, lr, self.steps)
+        self.rule.aim(lr, self.steps)
+        for move in update:
+            move()
         if self.recipe.ema is not None:
             # the average starts at the weights after the first step, as in torch's AveragedModel
             share = 1.0 - self.recipe.ema if self.steps > 1 else 1.0
@@ -144,8 +149,8 @@ class MlpEngine:
                 work = self.evaluated.work(len(rows), training=False)
             kernels.gather(pixels, rows, self.scale, self.offset, work.inputs)
             work.forward()
-            predictions[rows] = np.argmax(work.logits, axis=1)
-            part_loss, part_correct = score(work.logits, images.labels[rows], work.logits)
+            predictions[rows] = np.argmax(work.logits.value, axis=1)
+            part_loss, part_correct = score(work.logits.value, images.labels[rows], work.logits.gradient)
             loss += part_loss
             correct += part_correct
         return Evaluation(Scores(loss / len(images), correct / len(images)), predictions)

@@ -103,34 +103,84 @@ def drop(values, draws, probability, scale):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def sgd(parameters, gradient, velocity, coefficients):  # type: ignore[no-untyped-def]
-    """Take one step of `optimizers.SgdRule` over `[P]` numbers."""
-    lr, decay, momentum = coefficients[0], coefficients[1], coefficients[2]
-    own, carried = coefficients[3], coefficients[4]
-    for i in range(parameters.size):
-        slope = gradient[i] + decay * parameters[i]
-        speed = momentum * velocity[i] + slope
-        velocity[i] = speed
-        parameters[i] -= lr * (own * slope + carried * speed)
+def sgd_rule(parameter, slope, velocity, c):  # type: ignore[no-untyped-def]
+    """Return one parameter and its velocity after a step; `c` are the coefficients of `optimizers.SgdRule`."""
+    slope += c[1] * parameter
+    velocity = c[2] * velocity + slope
+    return parameter - c[0] * (c[3] * slope + c[4] * velocity), velocity
 
 
 @compiled
-def adam(parameters, gradient, first, second, coefficients):  # type: ignore[no-untyped-def]
-    """Take one step of `optimizers.AdamRule` over `[P]` numbers."""
-    lr, new_first, new_second, unbias = coefficients[0], coefficients[1], coefficients[2], coefficients[3]
-    epsilon, penalty, keep = coefficients[4], coefficients[5], coefficients[6]
-    one, zero, tiny = coefficients[7], coefficients[8], coefficients[9]
+def sgd(parameters, gradient, velocities, coefficients):  # type: ignore[no-untyped-def]
+    """Take one step over `[P]` numbers."""
+    c = (coefficients[0], coefficients[1], coefficients[2], coefficients[3], coefficients[4])
     for i in range(parameters.size):
-        slope = gradient[i] + penalty * parameters[i]
-        mean = first[i] + new_first * (slope - first[i])
-        square = second[i] + new_second * (slope * slope - second[i])
-        mean = mean if abs(mean) > tiny else zero
-        square = square if square > tiny else zero
-        first[i] = mean
-        second[i] = square
-        # the square root by way of 1/sqrt and the quotient by way of 1/x: both have fast vector forms, see FLAGS
-        root = square * (one / math.sqrt(max(square, tiny)))
-        parameters[i] = keep * parameters[i] - lr * mean * (one / (root * unbias + epsilon))
+        parameters[i], velocities[i] = sgd_rule(parameters[i], gradient[i], velocities[i], c)
+
+
+@compiled
+def sgd_outer(parameters, left, right, velocities, coefficients):  # type: ignore[no-untyped-def]
+    """Take one step over `[I, O]` numbers, whose gradient is the outer product of `left` `[I]` and `right` `[O]`."""
+    c = (coefficients[0], coefficients[1], coefficients[2], coefficients[3], coefficients[4])
+    for i in range(left.size):
+        factor, row, speeds = left[i], parameters[i], velocities[i]
+        for j in range(right.size):
+            row[j], speeds[j] = sgd_rule(row[j], factor * right[j], speeds[j], c)
+
+
+@compiled
+def adam_rule(parameter, slope, first, second, c, one, zero, tiny):  # type: ignore[no-untyped-def]
+    """Return one parameter and its moments after a step; `c` are the coefficients of `optimizers.AdamRule`."""
+    slope += c[5] * parameter
+    first += c[1] * (slope - first)
+    second += c[2] * (slope * slope - second)
+    first = first if abs(first) > tiny else zero
+    second = second if second > tiny else zero
+    # the square root by way of 1/sqrt and the quotient by way of 1/x: both have fast vector forms, see FLAGS
+    root = second * (one / math.sqrt(max(second, tiny)))
+    return c[6] * parameter - c[0] * first * (one / (root * c[3] + c[4])), first, second
+
+
+@compiled
+def adam(parameters, gradient, firsts, seconds, coefficients):  # type: ignore[no-untyped-def]
+    """Take one step over `[P]` numbers."""
+    number = parameters.dtype.type
+    one, zero, tiny = number(1.0), number(0.0), number(TINY)
+    c = (
+        coefficients[0],
+        coefficients[1],
+        coefficients[2],
+        coefficients[3],
+        coefficients[4],
+        coefficients[5],
+        coefficients[6],
+    )
+    for i in range(parameters.size):
+        parameters[i], firsts[i], seconds[i] = adam_rule(
+            parameters[i], gradient[i], firsts[i], seconds[i], c, one, zero, tiny
+        )
+
+
+@compiled
+def adam_outer(parameters, left, right, firsts, seconds, coefficients):  # type: ignore[no-untyped-def]
+    """Take one step over `[I, O]` numbers, whose gradient is the outer product of `left` `[I]` and `right` `[O]`."""
+    number = parameters.dtype.type
+    one, zero, tiny = number(1.0), number(0.0), number(TINY)
+    c = (
+        coefficients[0],
+        coefficients[1],
+        coefficients[2],
+        coefficients[3],
+        coefficients[4],
+        coefficients[5],
+        coefficients[6],
+    )
+    for i in range(left.size):
+        factor, row, means, squares = left[i], parameters[i], firsts[i], seconds[i]
+        for j in range(right.size):
+            row[j], means[j], squares[j] = adam_rule(
+                row[j], factor * right[j], means[j], squares[j], c, one, zero, tiny
+            )
 
 
 @compiled

@@ -1,12 +1,13 @@
 """Layers with hand-derived gradients.
 
-A layer holds its parameters; `layer.stage(inputs, training)` puts it to work on a batch of one size. A stage owns its
-buffers, so that a step allocates nothing: `forward()` reads the stage's inputs and writes `output`, and
-`backward(gradient)` takes the gradient of the loss with respect to `output` (which it may overwrite) and returns the
-one with respect to the inputs, having written those of its parameters. The loss has divided by the batch's size, so
-gradients of parameters are summed over rows.
+A layer holds its parameters; `layer.stage(inputs, training)` puts it to work on a batch of one size. What travels
+between stages is a `Signal`: an array of values, and an array for the gradient of the loss with respect to them.
+`forward()` reads the values of the inputs and writes those of the output; `backward()` reads the gradient of the
+output, which it may overwrite, and writes those of the inputs and of the parameters. All arrays are made with the
+stage, so that a step allocates nothing and the matrix products are planned once.
 
-Activations and dropout work in place: their output is their input's array.
+The loss has divided by the batch's size, so gradients of parameters are summed over rows. Activations and dropout
+work in place: their output is their inputs' signal.
 
 Shapes: `B` rows of the batch, `I` inputs, `O` outputs, `F` features.
 """
@@ -14,34 +15,55 @@ Shapes: `B` rows of the batch, `I` inputs, `O` outputs, `F` features.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import pi, sqrt
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.layout import Floats, buffer
+from eailab.engines.numpy_mlp.products import Plan, whole
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What travels between two stages."""
+
+    value: Floats
+    """`[B, F]`"""
+    gradient: Floats
+    """`[B, F]`, of the loss with respect to `value`; `[0, F]` for data, whose gradient nobody asks for."""
+
+    @classmethod
+    def of(cls, rows: int, features: int, dtype: DTypeLike) -> Self:
+        """Return a signal of zeros."""
+        return cls(buffer((rows, features), dtype), buffer((rows, features), dtype))
+
+    @classmethod
+    def data(cls, rows: int, features: int, dtype: DTypeLike) -> Self:
+        """Return a signal of zeros without a gradient."""
+        return cls(buffer((rows, features), dtype), buffer((0, features), dtype))
 
 
 class Stage(Protocol):
     """A layer at work on batches of one size."""
 
-    output: Floats
-    """`[B, O]`, written by `forward`."""
+    output: Signal
 
     def forward(self) -> None:
-        """Read the inputs and write `output`."""
+        """Write the values of the output."""
         ...
 
-    def backward(self, gradient: Floats) -> Floats:
-        """Take the gradient of `output`, write those of the parameters, and return that of the inputs."""
+    def backward(self) -> None:
+        """Write the gradients of the inputs and of the parameters."""
         ...
 
 
 class Layer(Protocol):
     """A step of the network."""
 
-    def stage(self, inputs: Floats, training: bool, /) -> Stage:
-        """Put the layer to work on `inputs` `[B, I]`, an array that is filled anew before each `forward`."""
+    def stage(self, inputs: Signal, training: bool, /) -> Stage:
+        """Put the layer to work on the signal of the stage before."""
         ...
 
 
@@ -57,40 +79,47 @@ class Linear:
     bias: Floats
     """`[O]`"""
     weight_gradient: Floats
-    """`[I, O]`, written by `backward`."""
+    """`[I, O]`, written by `backward`, but for batches of one row."""
     bias_gradient: Floats
-    """`[O]`, likewise."""
-    first: bool = False
-    """Whether the inputs are data, whose gradient nobody asks for."""
+    """`[O]`, written by `backward`."""
+    plan: Plan = whole
+    """How its matrix products are made."""
 
-    def stage(self, inputs: Floats, _training: bool, /) -> "LinearStage":
+    def stage(self, inputs: Signal, _training: bool, /) -> "LinearStage":
         """Put the layer to work."""
         return LinearStage(self, inputs)
 
 
 class LinearStage:
-    """`Linear` at work; the matrix products are BLAS's."""
+    """`Linear` at work.
 
-    def __init__(self, layer: Linear, inputs: Floats) -> None:
-        rows, dtype = len(inputs), inputs.dtype
+    For a batch of one row the weight's gradient is the outer product of the inputs and the output's gradient: it is not
+    written out, since the optimizer can multiply it out in passing.
+    """
+
+    def __init__(self, layer: Linear, inputs: Signal) -> None:
+        rows, dtype = len(inputs.value), inputs.value.dtype
         self.layer = layer
         self.inputs = inputs
-        self.output = buffer((rows, layer.weight.shape[1]), dtype)
-        self.input_gradient = buffer((0,) if layer.first else inputs.shape, dtype)
+        self.output = Signal.of(rows, layer.weight.shape[1], dtype)
         self.ones = np.ones(rows, dtype)
+        gradient = self.output.gradient
+        self._forward = layer.plan(inputs.value, layer.weight, self.output.value)
+        self._backward = [layer.plan(self.ones[np.newaxis], gradient, layer.bias_gradient[np.newaxis])]
+        if rows > 1:
+            self._backward.append(layer.plan(inputs.value.T, gradient, layer.weight_gradient))
+        if len(inputs.gradient):
+            self._backward.append(layer.plan(gradient, layer.weight.T, inputs.gradient))
 
     def forward(self) -> None:
         """`y = x W + b`."""
-        np.dot(self.inputs, self.layer.weight, out=self.output)
-        np.add(self.output, self.layer.bias, out=self.output)
+        self._forward()
+        np.add(self.output.value, self.layer.bias, self.output.value)
 
-    def backward(self, gradient: Floats) -> Floats:
-        """`dW = x' dy`, `db = 1' dy`, `dx = dy W'`; for the first layer `dx` is empty."""
-        np.dot(self.inputs.T, gradient, out=self.layer.weight_gradient)
-        np.dot(self.ones, gradient, out=self.layer.bias_gradient)
-        if not self.layer.first:
-            np.dot(gradient, self.layer.weight.T, out=self.input_gradient)
-        return self.input_gradient
+    def backward(self) -> None:
+        """`db = 1' dy`, `dW = x' dy`, `dx = dy W'`."""
+        for product in self._backward:
+            product()
 
 
 # --- activations ----------------------------------------------------------------------------------------------------
@@ -102,7 +131,7 @@ class Activation:
 
     function: "type[ReLU | Sigmoid | Tanh | GELU]"
 
-    def stage(self, inputs: Floats, _training: bool, /) -> Stage:
+    def stage(self, inputs: Signal, _training: bool, /) -> Stage:
         """Put the layer to work."""
         return self.function(inputs)
 
@@ -110,73 +139,72 @@ class Activation:
 class ReLU:
     """`max(x, 0)`; its slope at 0 is 0."""
 
-    def __init__(self, inputs: Floats) -> None:
+    def __init__(self, inputs: Signal) -> None:
         self.output = inputs
 
     def forward(self) -> None:
         """`y = max(x, 0)`."""
-        np.maximum(self.output, 0.0, out=self.output)
+        np.maximum(self.output.value, 0.0, out=self.output.value)
 
-    def backward(self, gradient: Floats) -> Floats:
+    def backward(self) -> None:
         """`dx = dy` where `y > 0`, else 0."""
-        kernels.relu_backward(self.output, gradient)
-        return gradient
+        kernels.relu_backward(self.output.value, self.output.gradient)
 
 
 class Sigmoid:
     """`1 / (1 + exp(-x))`, as `(1 + tanh(x / 2)) / 2`, which cannot overflow."""
 
-    def __init__(self, inputs: Floats) -> None:
+    def __init__(self, inputs: Signal) -> None:
         self.output = inputs
-        self.slope = np.empty_like(inputs)
+        self.slope = np.empty_like(inputs.value)
 
     def forward(self) -> None:
         """`y = (1 + tanh(x / 2)) / 2`."""
-        y = self.output
+        y = self.output.value
         np.multiply(y, 0.5, out=y)
         np.tanh(y, out=y)
         np.add(y, 1.0, out=y)
         np.multiply(y, 0.5, out=y)
 
-    def backward(self, gradient: Floats) -> Floats:
+    def backward(self) -> None:
         """`dx = dy y (1 - y)`."""
-        np.subtract(1.0, self.output, out=self.slope)
-        np.multiply(self.slope, self.output, out=self.slope)
-        return np.multiply(gradient, self.slope, out=gradient)
+        np.subtract(1.0, self.output.value, out=self.slope)
+        np.multiply(self.slope, self.output.value, out=self.slope)
+        np.multiply(self.output.gradient, self.slope, out=self.output.gradient)
 
 
 class Tanh:
     """The hyperbolic tangent."""
 
-    def __init__(self, inputs: Floats) -> None:
+    def __init__(self, inputs: Signal) -> None:
         self.output = inputs
-        self.slope = np.empty_like(inputs)
+        self.slope = np.empty_like(inputs.value)
 
     def forward(self) -> None:
         """`y = tanh(x)`."""
-        np.tanh(self.output, out=self.output)
+        np.tanh(self.output.value, out=self.output.value)
 
-    def backward(self, gradient: Floats) -> Floats:
+    def backward(self) -> None:
         """`dx = dy (1 - y^2)`."""
-        np.multiply(self.output, self.output, out=self.slope)
+        np.multiply(self.output.value, self.output.value, out=self.slope)
         np.subtract(1.0, self.slope, out=self.slope)
-        return np.multiply(gradient, self.slope, out=gradient)
+        np.multiply(self.output.gradient, self.slope, out=self.output.gradient)
 
 
 class GELU:
     """`x P(x)`, with `P` the normal distribution function itself, not its tanh fit (Hendrycks & Gimpel, 2016)."""
 
-    def __init__(self, inputs: Floats) -> None:
+    def __init__(self, inputs: Signal) -> None:
         from scipy.special import erf
 
         self.erf: Callable[..., Floats] = erf
         self.output = inputs
-        self.probability = np.empty_like(inputs)
-        self.slope = np.empty_like(inputs)
+        self.probability = np.empty_like(inputs.value)
+        self.slope = np.empty_like(inputs.value)
 
     def forward(self) -> None:
         """`y = x P(x)`, and the slope `P(x) + x p(x)` with the density `p(x) = exp(-x^2 / 2) / sqrt(2 pi)`."""
-        x, probability, slope = self.output, self.probability, self.slope
+        x, probability, slope = self.output.value, self.probability, self.slope
         np.multiply(x, sqrt(0.5), out=probability)
         self.erf(probability, out=probability)
         np.add(probability, 1.0, out=probability)
@@ -189,9 +217,9 @@ class GELU:
         np.add(slope, probability, out=slope)
         np.multiply(x, probability, out=x)
 
-    def backward(self, gradient: Floats) -> Floats:
+    def backward(self) -> None:
         """`dx = dy (P(x) + x p(x))`."""
-        return np.multiply(gradient, self.slope, out=gradient)
+        np.multiply(self.output.gradient, self.slope, out=self.output.gradient)
 
 
 # --- regularisation -------------------------------------------------------------------------------------------------
@@ -200,15 +228,14 @@ class GELU:
 class Nothing:
     """A stage that hands its input on: dropout outside training."""
 
-    def __init__(self, inputs: Floats) -> None:
+    def __init__(self, inputs: Signal) -> None:
         self.output = inputs
 
     def forward(self) -> None:
         """Leave the output as it is."""
 
-    def backward(self, gradient: Floats) -> Floats:
-        """Hand the gradient on."""
-        return gradient
+    def backward(self) -> None:
+        """Leave the gradient as it is."""
 
 
 @dataclass
@@ -219,7 +246,7 @@ class Dropout:
     generator: np.random.Generator = field(default_factory=np.random.default_rng)
     """Where the draws come from; handed in anew at the start of each epoch."""
 
-    def stage(self, inputs: Floats, training: bool, /) -> Stage:
+    def stage(self, inputs: Signal, training: bool, /) -> Stage:
         """Put the layer to work; outside training it does nothing."""
         return DropoutStage(self, inputs) if training else Nothing(inputs)
 
@@ -227,21 +254,21 @@ class Dropout:
 class DropoutStage:
     """`Dropout` in training, in place."""
 
-    def __init__(self, layer: Dropout, inputs: Floats) -> None:
+    def __init__(self, layer: Dropout, inputs: Signal) -> None:
         self.layer = layer
         self.output = inputs
-        self.mask = np.empty_like(inputs)
-        self.threshold = inputs.dtype.type(layer.probability)
-        self.scale = inputs.dtype.type(1.0 / (1.0 - layer.probability))
+        self.mask = np.empty_like(inputs.value)
+        self.threshold = inputs.value.dtype.type(layer.probability)
+        self.scale = inputs.value.dtype.type(1.0 / (1.0 - layer.probability))
 
     def forward(self) -> None:
         """`y = x mask`, with a mask of 0 and `1 / (1 - p)` drawn anew."""
         self.layer.generator.random(dtype=self.mask.dtype, out=self.mask)
-        kernels.drop(self.output, self.mask, self.threshold, self.scale)
+        kernels.drop(self.output.value, self.mask, self.threshold, self.scale)
 
-    def backward(self, gradient: Floats) -> Floats:
+    def backward(self) -> None:
         """`dx = dy mask`."""
-        return np.multiply(gradient, self.mask, out=gradient)
+        np.multiply(self.output.gradient, self.mask, out=self.output.gradient)
 
 
 @dataclass(frozen=True)
@@ -266,7 +293,7 @@ class BatchNorm1d:
     momentum: float = 0.1
     """Weight of the newest batch in the running statistics."""
 
-    def stage(self, inputs: Floats, training: bool, /) -> Stage:
+    def stage(self, inputs: Signal, training: bool, /) -> Stage:
         """Put the layer to work on the batch's statistics in training, and on the running ones otherwise."""
         return BatchNormStage(self, inputs) if training else FrozenBatchNormStage(self, inputs)
 
@@ -274,72 +301,76 @@ class BatchNorm1d:
 class BatchNormStage:
     """`BatchNorm1d` in training."""
 
-    def __init__(self, layer: BatchNorm1d, inputs: Floats) -> None:
-        rows, features = inputs.shape
+    def __init__(self, layer: BatchNorm1d, inputs: Signal) -> None:
+        rows, features = inputs.value.shape
+        dtype = inputs.value.dtype
         self.layer = layer
         self.inputs = inputs
-        self.output = np.empty_like(inputs)
-        self.normal = np.empty_like(inputs)
-        self.products = np.empty_like(inputs)
-        self.share = np.full(rows, 1.0 / rows, inputs.dtype)
-        self.mean, self.variance, self.over_deviation, self.row = (buffer((features,), inputs.dtype) for _ in range(4))
+        self.output = Signal.of(rows, features, dtype)
+        self.normal, self.products = (buffer((rows, features), dtype) for _ in range(2))
+        self.mean, self.variance, self.over_deviation, self.row = (buffer((features,), dtype) for _ in range(4))
+        self.share = np.full(rows, 1.0 / rows, dtype)
 
     def forward(self) -> None:
         """`n = (x - mean) / sqrt(variance + epsilon)`, `y = scale n + shift`; the variance is the biased one."""
-        layer, rows = self.layer, len(self.inputs)
-        np.dot(self.share, self.inputs, out=self.mean)
-        np.subtract(self.inputs, self.mean, out=self.normal)
+        layer, x, y = self.layer, self.inputs.value, self.output.value
+        np.dot(self.share, x, out=self.mean)
+        np.subtract(x, self.mean, out=self.normal)
         np.multiply(self.normal, self.normal, out=self.products)
         np.dot(self.share, self.products, out=self.variance)
         np.add(self.variance, layer.epsilon, out=self.over_deviation)
         np.sqrt(self.over_deviation, out=self.over_deviation)
         np.divide(1.0, self.over_deviation, out=self.over_deviation)
         np.multiply(self.normal, self.over_deviation, out=self.normal)
-        np.multiply(self.normal, layer.scale, out=self.output)
-        np.add(self.output, layer.shift, out=self.output)
+        np.multiply(self.normal, layer.scale, out=y)
+        np.add(y, layer.shift, out=y)
+        rows = len(x)
         if rows > 1:
             self._remember(layer.running_mean, self.mean)
             np.multiply(self.variance, rows / (rows - 1.0), out=self.variance)
             self._remember(layer.running_variance, self.variance)
 
     def _remember(self, running: Floats, newest: Floats) -> None:
+        """Move a running statistic towards the newest one."""
         np.subtract(newest, running, out=self.row)
         np.multiply(self.row, self.layer.momentum, out=self.row)
         np.add(running, self.row, out=running)
 
-    def backward(self, gradient: Floats) -> Floats:
+    def backward(self) -> None:
         """`dx = scale / deviation (dy - mean(dy) - n mean(dy n))`, the means over the rows."""
-        layer, rows = self.layer, len(gradient)
-        np.multiply(gradient, self.normal, out=self.products)
-        np.dot(self.share, gradient, out=layer.shift_gradient)
+        layer, dy, dx = self.layer, self.output.gradient, self.inputs.gradient
+        np.multiply(dy, self.normal, out=self.products)
+        np.dot(self.share, dy, out=layer.shift_gradient)
         np.dot(self.share, self.products, out=layer.scale_gradient)
-        np.subtract(gradient, layer.shift_gradient, out=gradient)
+        np.subtract(dy, layer.shift_gradient, out=dx)
         np.multiply(self.normal, layer.scale_gradient, out=self.products)
-        np.subtract(gradient, self.products, out=gradient)
+        np.subtract(dx, self.products, out=dx)
         np.multiply(self.over_deviation, layer.scale, out=self.row)
-        np.multiply(gradient, self.row, out=gradient)
+        np.multiply(dx, self.row, out=dx)
         # summed, not averaged: the loss has divided by the batch's size
-        np.multiply(layer.shift_gradient, float(rows), out=layer.shift_gradient)
-        np.multiply(layer.scale_gradient, float(rows), out=layer.scale_gradient)
-        return gradient
+        np.multiply(layer.shift_gradient, float(len(dy)), out=layer.shift_gradient)
+        np.multiply(layer.scale_gradient, float(len(dy)), out=layer.scale_gradient)
 
 
 class FrozenBatchNormStage:
     """`BatchNorm1d` outside training, in place: one product and one sum."""
 
-    def __init__(self, layer: BatchNorm1d, inputs: Floats) -> None:
+    def __init__(self, layer: BatchNorm1d, inputs: Signal) -> None:
         self.layer = layer
         self.output = inputs
 
     def forward(self) -> None:
         """`y = scale (x - running mean) / sqrt(running variance + epsilon) + shift`."""
-        layer = self.layer
-        np.subtract(self.output, layer.running_mean, out=self.output)
-        np.multiply(self.output, layer.scale / np.sqrt(layer.running_variance + layer.epsilon), out=self.output)
-        np.add(self.output, layer.shift, out=self.output)
+        y = self.output.value
+        np.subtract(y, self.layer.running_mean, out=y)
+        np.multiply(y, self._slope(), out=y)
+        np.add(y, self.layer.shift, out=y)
 
-    def backward(self, gradient: Floats) -> Floats:
-        """Multiply by the slope; the parameters' own gradients are not made outside training."""
-        layer = self.layer
-        np.multiply(gradient, layer.scale / np.sqrt(layer.running_variance + layer.epsilon), out=gradient)
-        return gradient
+    def backward(self) -> None:
+        """`dx = dy` times the slope; the parameters' own gradients are not made outside training."""
+        np.multiply(self.output.gradient, self._slope(), out=self.output.gradient)
+
+    def _slope(self) -> Floats:
+        """`[F]`: scale over deviation."""
+        slope: Floats = self.layer.scale / np.sqrt(self.layer.running_variance + self.layer.epsilon)
+        return slope

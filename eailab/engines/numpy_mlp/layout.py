@@ -30,6 +30,11 @@ def buffer(shape: tuple[int, ...], dtype: DTypeLike) -> Floats:
     return aligned(prod(shape), dtype).reshape(shape)
 
 
+def _whole_lines(size: int) -> int:
+    """Return the size in numbers, rounded up to whole cache lines of 32-bit ones."""
+    return -(-size // 16) * 16
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where each named part lies within one flat array."""
@@ -45,13 +50,18 @@ class Layout:
         parts, end = {}, 0
         for name, shape in shapes.items():
             parts[name] = (end, shape)
-            end += -(-prod(shape) // 16) * 16
+            end += _whole_lines(prod(shape))
         return cls(parts, end)
 
     @property
     def count(self) -> int:
         """How many numbers the parts have."""
         return sum(prod(shape) for _, shape in self.parts.values())
+
+    def end(self, name: str) -> int:
+        """Return where the part after this one starts."""
+        start, shape = self.parts[name]
+        return start + _whole_lines(prod(shape))
 
     def zeros(self, dtype: DTypeLike) -> Floats:
         """Return a flat array for this layout."""

@@ -17,12 +17,16 @@ from eailab.engines.numpy_mlp.layers import (
     Dropout,
     Layer,
     Linear,
+    LinearStage,
     ReLU,
     Sigmoid,
+    Signal,
     Stage,
     Tanh,
 )
-from eailab.engines.numpy_mlp.layout import Floats, Layout, buffer
+from eailab.engines.numpy_mlp.layout import Floats, Layout
+from eailab.engines.numpy_mlp.optimizers import Outer
+from eailab.engines.numpy_mlp.products import Plan, whole
 from eailab.recipe.schema import Mlp
 
 ACTIVATIONS = {
@@ -86,7 +90,7 @@ class Design:
 class Network:
     """The layers of a design over given numbers; it copies none of them."""
 
-    def __init__(self, design: Design, trained: Floats, running: Floats, gradient: Floats) -> None:
+    def __init__(self, design: Design, trained: Floats, running: Floats, gradient: Floats, plan: Plan = whole) -> None:
         """Lay the layers over flat arrays: trained numbers `[P]`, running statistics, and the gradient `[P]`."""
         self.design = design
         self.dtype = trained.dtype
@@ -101,7 +105,7 @@ class Network:
                     at(trained, f"{name}.bias"),
                     at(gradient, f"{name}.weight"),
                     at(gradient, f"{name}.bias"),
-                    first=number == 0,
+                    plan,
                 )
             )
             if number == len(model.hidden):
@@ -134,28 +138,36 @@ class Network:
 
 
 class Work:
-    """A network at work on batches of one size: fill `inputs`, call `forward`, read `logits`."""
+    """A network at work on batches of one size.
+
+    Fill `inputs`, call `forward`, read `logits.value`; then write `logits.gradient` and call `backward`.
+    """
 
     def __init__(self, network: Network, rows: int, training: bool) -> None:
-        self.inputs = buffer((rows, network.design.inputs), network.dtype)
+        signal = Signal.data(rows, network.design.inputs, network.dtype)
+        self.inputs = signal.value
         """`[B, D]`"""
-        self.stages: list[Stage] = []
-        values = self.inputs
+        self.outer: list[Outer] = []
+        """Gradients that `backward` leaves as outer products."""
+        stages: list[Stage] = []
         for layer in network.layers:
-            stage = layer.stage(values, training)
-            self.stages.append(stage)
-            values = stage.output
-        self.logits = values
+            stage = layer.stage(signal, training)
+            if rows == 1 and isinstance(stage, LinearStage):
+                name = f"layers.{len(self.outer)}.weight"
+                self.outer.append(Outer(name, signal.value[0], stage.output.gradient[0]))
+            stages.append(stage)
+            signal = stage.output
+        self.logits = signal
         """`[B, K]`"""
-        self._forwards = [stage.forward for stage in self.stages]
-        self._backwards = [stage.backward for stage in reversed(self.stages)]
+        self._forwards = [stage.forward for stage in stages]
+        self._backwards = [stage.backward for stage in reversed(stages)]
 
     def forward(self) -> None:
         """Compute the logits of the inputs."""
         for forward in self._forwards:
             forward()
 
-    def backward(self, gradient: Floats) -> None:
-        """Write the gradients of all parameters, given that of the logits `[B, K]`, which is overwritten."""
+    def backward(self) -> None:
+        """Compute the gradients of all parameters, given that of the logits."""
         for backward in self._backwards:
-            gradient = backward(gradient)
+            backward()

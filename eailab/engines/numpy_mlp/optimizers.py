@@ -1,9 +1,15 @@
 """Optimizers over one flat array of parameters, equal to torch's.
 
-A rule is made of a recipe's settings; it owns its moments, each a flat array like the parameters. A new optimizer is
-its settings class in `recipe/schema.py`, one class here, and one line of `rule`.
+A rule owns its moments, each a flat array like the parameters. Its work on a gradient is planned once, as calls of the
+compiled loops of `kernels`; `aim` sets the numbers that change from step to step. A new optimizer is its settings class
+in `recipe/schema.py`, one class here with two kernels, and one line of `rule`.
+
+Shapes: `P` parameters, `I` inputs and `O` outputs of a linear layer.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +17,20 @@ from numpy.typing import DTypeLike
 
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.layout import Floats, Layout
+from eailab.engines.numpy_mlp.products import Call
 from eailab.recipe.schema import Adam, AdamW, Optimizer, Sgd
+
+
+@dataclass(frozen=True)
+class Outer:
+    """A weight's gradient that is not written out: the outer product of two rows."""
+
+    name: str
+    """The weight's name in the layout."""
+    left: Floats
+    """`[I]`"""
+    right: Floats
+    """`[O]`"""
 
 
 class Rule(Protocol):
@@ -19,16 +38,15 @@ class Rule(Protocol):
 
     moments: dict[str, Floats]
     """What the rule remembers between steps, by name."""
+    coefficients: Floats
+    """What the kernels are told."""
+    dense: Callable[..., None]
+    """The kernel for a gradient that is written out: parameters, gradient, moments, coefficients."""
+    outer: Callable[..., None]
+    """The kernel for an outer product: parameters, left, right, moments, coefficients."""
 
-    def step(self, parameters: Floats, gradient: Floats, lr: float, number: int, /) -> None:
-        """Move the parameters once.
-
-        Args:
-            parameters: `[P]`, changed.
-            gradient: `[P]`.
-            lr: The step's learning rate.
-            number: The step's number in the trial, from 1.
-        """
+    def aim(self, lr: float, number: int, /) -> None:
+        """Set the coefficients for the step with this learning rate and this number in the trial, from 1."""
         ...
 
 
@@ -39,15 +57,17 @@ class SgdRule:
     `lr v`, or with Nesterov's look ahead by `lr (g' + u v)`.
     """
 
+    dense = staticmethod(kernels.sgd)
+    outer = staticmethod(kernels.sgd_outer)
+
     def __init__(self, settings: Sgd, layout: Layout, dtype: DTypeLike) -> None:
         self.moments = {"velocity": layout.zeros(dtype)}
         own, carried = (1.0, settings.momentum) if settings.nesterov else (0.0, 1.0)
         self.coefficients = np.array([0.0, settings.weight_decay, settings.momentum, own, carried], dtype)
 
-    def step(self, parameters: Floats, gradient: Floats, lr: float, _number: int, /) -> None:
-        """Move the parameters once."""
+    def aim(self, lr: float, _number: int, /) -> None:
+        """Set the learning rate."""
         self.coefficients[0] = lr
-        kernels.sgd(parameters, gradient, self.moments["velocity"], self.coefficients)
 
 
 class AdamRule:
@@ -58,6 +78,8 @@ class AdamRule:
     """
 
     epsilon = 1e-8
+    dense = staticmethod(kernels.adam)
+    outer = staticmethod(kernels.adam_outer)
 
     def __init__(self, settings: Adam | AdamW, layout: Layout, dtype: DTypeLike) -> None:
         self.moments = {"first": layout.zeros(dtype), "second": layout.zeros(dtype)}
@@ -65,19 +87,38 @@ class AdamRule:
         self.decoupled = settings.weight_decay if isinstance(settings, AdamW) else 0.0
         penalty = 0.0 if isinstance(settings, AdamW) else settings.weight_decay
         new_first, new_second = (1.0 - beta for beta in settings.betas)
-        self.coefficients = np.array(
-            [0.0, new_first, new_second, 0.0, self.epsilon, penalty, 0.0, 1.0, 0.0, kernels.TINY], dtype
-        )
+        self.coefficients = np.array([0.0, new_first, new_second, 0.0, self.epsilon, penalty, 0.0], dtype)
 
-    def step(self, parameters: Floats, gradient: Floats, lr: float, number: int, /) -> None:
-        """Move the parameters once."""
+    def aim(self, lr: float, number: int, /) -> None:
+        """Set the learning rate and undo the moments' pull towards their start at 0."""
         beta_first, beta_second = self.betas
         self.coefficients[0] = lr / (1.0 - beta_first**number)
         self.coefficients[3] = (1.0 - beta_second**number) ** -0.5
         self.coefficients[6] = 1.0 - lr * self.decoupled
-        kernels.adam(parameters, gradient, self.moments["first"], self.moments["second"], self.coefficients)
 
 
 def rule(settings: Optimizer, layout: Layout, dtype: DTypeLike) -> Rule:
     """Return the rule of a recipe's optimizer, at rest."""
     return SgdRule(settings, layout, dtype) if isinstance(settings, Sgd) else AdamRule(settings, layout, dtype)
+
+
+def moves(rule: Rule, layout: Layout, parameters: Floats, gradient: Floats, outer: Sequence[Outer]) -> list[Call]:
+    """Plan a rule's step: after `aim`, each call moves its part of the parameters.
+
+    Args:
+        rule: How they move.
+        layout: Where the parts of the parameters lie.
+        parameters: `[P]`, changed by the calls.
+        gradient: `[P]`, read by the calls.
+        outer: Weights whose gradient is not in `gradient`; the first parts of the layout, or none.
+    """
+    moments = list(rule.moments.values())
+    calls: list[Call] = []
+    end = 0
+    for factors in outer:
+        parts = (layout.view(flat, factors.name) for flat in moments)
+        weight = layout.view(parameters, factors.name)
+        calls.append(partial(rule.outer, weight, factors.left, factors.right, *parts, rule.coefficients))
+        end = layout.end(factors.name)
+    rest = [flat[end:] for flat in (parameters, gradient, *moments)]
+    return [*calls, partial(rule.dense, *rest, rule.coefficients)]
