@@ -190,11 +190,7 @@ def _unknown_key(engine: str, path: KeyPath, owner: type[Settings]) -> str:
     close = nearest(key, owner.model_fields)
     elsewhere = [one.path.rpartition(".")[0] for one in settings(engine).values() if one.leaf == key]
     if elsewhere and not close:
-        return (
-            f"this key belongs under {' or '.join(elsewhere)}"
-            if all(elsewhere)
-            else "this key belongs at the top level"
-        )
+        return f"this key belongs to {' or '.join(one or 'the top level' for one in elsewhere)}: move it there"
     return f"unknown key{close}" if close else f"unknown key; the keys here are {keys}"
 
 

@@ -41,9 +41,12 @@ SYNTAX = (
     ("mapping values are not allowed", "a second ': ' on this line: quote the value, or mend the line's indentation"),
     ("could not find expected ':'", "a key without its colon: write `key: value`"),
     ("expected <block end>", "the indentation does not fit the lines above: keys of one mapping start in one column"),
-    ("expected ',' or ']'", "a list is not closed: write `[a, b]`"),
-    ("expected ',' or '}'", "a mapping is not closed: write `{key: value, key: value}`"),
-    ("unexpected end of stream", "a quotation mark is not closed"),
+    ("expected ',' or ']'", "a list is not closed, or a comma is missing: write `[a, b]`"),
+    ("expected ',' or '}'", "a mapping is not closed, or a comma is missing: write `{key: value, key: value}`"),
+    (
+        "unexpected end of stream",
+        "a quotation mark is not closed: write the second one, or double a quote that is meant",
+    ),
     (
         "unknown escape character",
         "an unknown escape after a backslash: use single quotes, in which a backslash is itself",
@@ -58,7 +61,7 @@ SYNTAX = (
         "<document start>",
         "text that does not belong to the mapping: write `key: value`, in the column of the other keys",
     ),
-    ("document separator", "a quotation mark is not closed before this line"),
+    ("document separator", "a quotation mark is not closed: write the second one before the line `---`"),
     ("alphabetic or numeric", "text that starts with this character needs quotes"),
     ("tag", "a tag: remove it; text that starts with ! needs quotes"),
     ("URI", "a tag: remove it; text that starts with ! needs quotes"),
@@ -248,9 +251,9 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             words = error.problem or error.context or "the text is not YAML here"
             ours = next((said for fragment, said in SYNTAX if fragment in words), words)
-            mark = error.problem_mark or error.context_mark
-            if "end of stream" in words and error.context_mark is not None:
-                mark = error.context_mark  # where the quotation opens says more than where the text ends
+            mark, opened = error.problem_mark or error.context_mark, error.context_mark
+            if mark is not None and opened is not None and ("not closed" in ours or "colon" in ours):
+                mark = mark if mark.line == opened.line else opened  # what is not closed says more than where it shows
             self._stop(ours, Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1))
         except (ValueError, OverflowError):  # PyYAML's own int() and chr(), of "\UFFFFFFFF" and of `%YAML 1.99999…`
             self._stop(
