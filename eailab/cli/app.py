@@ -9,6 +9,7 @@ from eailab import __version__
 from eailab.cli.ablate import ablate
 from eailab.cli.data import data
 from eailab.cli.recipes import recipes
+from eailab.cli.report import report
 from eailab.cli.split import split
 from eailab.cli.train import train_mlp, train_resnet
 from eailab.errors import EailabError
@@ -44,6 +45,7 @@ app.command()(split)
 app.command()(train_mlp)
 app.command()(train_resnet)
 app.command()(ablate)
+app.command()(report)
 app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")
 

@@ -1,0 +1,43 @@
+"""`eailab report`: tell what studies have found."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
+
+OUT_DIR = Path("report")
+
+
+def report(
+    studies: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STUDY]...", help="Names or folders of studies [default: all]", show_default=False),
+    ] = None,
+    runs: RunsDir = RUNS_DIR,
+    out: Annotated[Path, typer.Option("--out", help="Folder that the report is written into.")] = OUT_DIR,
+    json: AsJson = False,
+) -> None:
+    """Write the tables and figures of studies as report.md and report.html; works while they run.
+
+    Example: eailab report digits-mlp-batch-size --out report/
+    """
+    from eailab.report.publish import find_studies, publish_report
+    from eailab.runs.store import Store
+
+    written = publish_report(find_studies(Store(runs), studies or []), out)
+    for message in written.unreadable:
+        typer.echo(f"left out: {message}", err=True)
+    if json:
+        from eailab.report.record import layout, report_mapping
+
+        typer.echo(layout(report_mapping(written.studies, written.unreadable)))
+        return
+    from eailab.report.terminal import print_study
+
+    for findings in written.studies:
+        print_study(findings)
+        typer.echo()
+    typer.echo(f"markdown: {written.markdown_file}")
+    typer.echo(f"report:   {written.html_file}")

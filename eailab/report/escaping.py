@@ -1,0 +1,42 @@
+"""Text from recipes, data and files, made harmless for the place it is set in: it is shown, never obeyed."""
+
+import html
+import re
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, line breaks, marks that turn the direction of writing, and halves of surrogate pairs."""
+
+_MARKDOWN = re.compile(
+    r"[\\`*<>|~$#]"
+    r"|(?<!\w)_|_(?!\w)"  # inside a word an underscore means itself
+    r"|&(?=[#\w])"  # an entity
+    r"|\](?=[\[(])"  # a link; brackets alone are none, as no reference is ever defined
+    r"|:(?=//)|(?<=www)\.(?=\w)"  # an address that GitHub would make a link of
+)
+
+
+def plain(text: str) -> str:
+    r"""Return text on one line without control characters, which terminals obey and XML forbids.
+
+    >>> print(plain("a\nb\x1b[31m"))
+    a b�[31m
+    """
+    return _CONTROLS.sub(lambda found: " " if found[0] in "\t\n\r\u2028\u2029" else "\ufffd", text)
+
+
+def markdown(text: str) -> str:
+    r"""Return text as GitHub's markdown shows it literally, in a table's cell too.
+
+    >>> print(markdown("<script>|*a*"))
+    \<script\>\|\*a\*
+    """
+    return _MARKDOWN.sub(r"\\\g<0>", plain(text))
+
+
+def hypertext(text: str) -> str:
+    """Return text as HTML shows it literally, between tags or in a quoted attribute.
+
+    >>> hypertext('<script>"')
+    '&lt;script&gt;&quot;'
+    """
+    return html.escape(plain(text), quote=True)

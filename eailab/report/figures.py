@@ -1,0 +1,33 @@
+"""Which figures a study has and how they are called; `plots` draws them, and formats that set them need no more."""
+
+from dataclasses import dataclass
+
+from eailab.report.findings import StudyFindings
+
+INK, PAPER = "#1a1a1a", "#ffffff"
+"""Of text, axes and the baseline, and of what is behind them; a page puts its theme's in their place."""
+
+TITLES = {
+    "intervals": "Differences from the baseline with their intervals",
+    "curves": "Learning curves",
+}
+"""What a reader who cannot see a figure is told of it, by the figure's name, which is its files' name too."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure in both formats."""
+
+    png: bytes
+    svg: bytes
+
+
+def figure_names(findings: StudyFindings) -> tuple[str, ...]:
+    """Return the names of the figures that there are numbers for."""
+    trials = [trial for arm in findings.arms for trial in arm.trials]
+    names = []
+    if findings.factor is not None and any(trial.value is not None for trial in trials):
+        names.append("intervals")
+    if any(trial.curves.epochs for trial in trials):
+        names.append("curves")
+    return tuple(names)

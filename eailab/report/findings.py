@@ -1,0 +1,285 @@
+"""Every number of a report, computed once; the formats only set them.
+
+Accuracies are in percent and their differences in percentage points; losses are in nats.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from eailab.recipe.schema import Metric
+from eailab.report.measures import MEASURES, Measure
+from eailab.report.trials import Curves, Environment, TrialFindings, TrialState, read_trial
+from eailab.runs.store import Store
+from eailab.stats.model import ArmResult, Comparison, compare
+from eailab.stats.verdict import Verdict
+from eailab.studies.design import StudyRecord
+
+StudyState = Literal["complete", "running"]
+"""`running` until every trial has ended; nothing in the store tells a study at work from one that was interrupted."""
+
+Settings = tuple[tuple[str, Any], ...]
+"""Dotted path and value of settings, in the order of the recipe."""
+
+SPOKEN = {
+    "lr": "learning rate",
+    "val_fraction": "validation share",
+    "augment": "augmentation",
+    "ema": "weight averaging",
+    "norm": "normalisation",
+    "init": "initialisation",
+    "limit": "number of training images",
+    "hidden": "hidden layers",
+    "epochs": "number of epochs",
+}
+"""Factors whose field is not called what a sentence calls it."""
+
+
+@dataclass(frozen=True)
+class ArmFindings:
+    """One level of the factor."""
+
+    label: str
+    is_baseline: bool
+    trials: tuple[TrialFindings, ...]
+    """One a block, in the study's order."""
+    against_baseline: ArmResult | None
+    """Mean, difference, interval and verdict of the metric; None for the arm of a single trial."""
+    test_accuracy: float | None
+    """Mean over the finished trials, in percent."""
+    updates: int
+    """Optimizer steps of a trial."""
+    updates_change: float
+    """Of the updates, relative to the baseline's: -0.5 for half as many."""
+    brought: tuple[str, ...]
+    """Settings that come with the level; one sentence each."""
+    notes: tuple[str, ...]
+    """What a reader of the row must know."""
+    curves: Curves | None
+    """Mean over the finished trials, which all have the same epochs; None where there is none."""
+
+    @property
+    def finished(self) -> list[TrialFindings]:
+        """The trials that have a value."""
+        return [trial for trial in self.trials if trial.state == "finished"]
+
+    def count(self, *states: TrialState) -> int:
+        """Return the number of trials in any of these states."""
+        return sum(trial.state in states for trial in self.trials)
+
+
+@dataclass(frozen=True)
+class StudyFindings:
+    """A study, or a single trial (no factor, one arm, one block)."""
+
+    name: str
+    fingerprint: str
+    factor: str | None
+    """Dotted path of the varied field; None for a single trial."""
+    state: StudyState
+    blocks: tuple[int, ...]
+    metric: Metric
+    margin: float
+    """In the metric's unit."""
+    arms: tuple[ArmFindings, ...]
+    baseline: int
+    """Index of the arm that the others are compared with."""
+    comparison: Comparison | None
+    """What the intervals rest on; None for a single trial."""
+    held_fixed: Settings
+    """The settings that are equal in all arms."""
+    environments: tuple[tuple[Environment, int], ...]
+    """What trials ran on, with their number; more than one is a mixed study."""
+    training_images: int
+    """Of the baseline arm."""
+
+    @property
+    def measure(self) -> Measure:
+        """How the metric is told."""
+        return MEASURES[self.metric]
+
+    @property
+    def leaf(self) -> str:
+        """The factor's last word, as a column is headed; empty for a single trial."""
+        return (self.factor or "").removesuffix(".name").rpartition(".")[2]
+
+    @property
+    def spoken_factor(self) -> str:
+        """The factor as a sentence says it; empty for a single trial."""
+        return SPOKEN.get(self.leaf, self.leaf.replace("_", " "))
+
+    @property
+    def title(self) -> str:
+        """The question that the study asks, or the name of the single trial."""
+        if self.factor is None:
+            return self.name
+        return f"Does the {self.spoken_factor} change the {self.measure.title}?"
+
+    @property
+    def baseline_arm(self) -> ArmFindings:
+        """The arm that the others are compared with."""
+        return self.arms[self.baseline]
+
+    @property
+    def ended(self) -> int:
+        """Number of trials with nothing left to train."""
+        return sum(arm.count("finished", "diverged") for arm in self.arms)
+
+    @property
+    def planned(self) -> int:
+        """Number of trials of the study."""
+        return len(self.arms) * len(self.blocks)
+
+
+def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
+    """Read a study's trials and compute every number that is told of it.
+
+    Args:
+        store: Where the trials lie; what is damaged or missing there becomes a marked gap.
+        record: The study and the names of its trials.
+    """
+    study = record.study
+    measure = MEASURES[study.metric]
+    margin = study.margin * measure.margin_scale
+    trials = [
+        tuple(read_trial(store.folder(record.trials[index, block]), block, measure) for block in study.blocks)
+        for index in range(len(study.arms))
+    ]
+    comparison = None
+    if study.factor is not None:
+        comparison = _compare(trials, study.baseline, margin, measure)
+    environments = Counter(t.environment for row in trials for t in row if t.environment is not None)
+    return StudyFindings(
+        name=study.name,
+        fingerprint=study.fingerprint,
+        factor=study.factor,
+        state="complete" if all(trial.has_ended for row in trials for trial in row) else "running",
+        blocks=study.blocks,
+        metric=study.metric,
+        margin=margin,
+        arms=tuple(
+            _arm(record, index, row, None if comparison is None else comparison.arms[index])
+            for index, row in enumerate(trials)
+        ),
+        baseline=study.baseline,
+        comparison=comparison,
+        held_fixed=held_fixed([arm.recipe.model_dump(mode="json") for arm in study.arms]),
+        environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
+        training_images=record.training_images,
+    )
+
+
+def held_fixed(recipes: Sequence[Mapping[str, Any]]) -> Settings:
+    """Return the settings that all recipes have with the same value; names and the study's own settings are none.
+
+    >>> held_fixed([{"name": "a", "epochs": 2, "optimizer": {"lr": 0.1}}, {"name": "a", "epochs": 2, "optimizer": {}}])
+    (('epochs', 2),)
+    """
+    flat = [dict(_flatten(recipe)) for recipe in recipes]
+    return tuple(
+        (path, value)
+        for path, value in flat[0].items()
+        if path != "name"
+        and not path.startswith("study.")
+        and all(path in other and other[path] == value for other in flat[1:])
+    )
+
+
+def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> Settings:
+    found: list[tuple[str, Any]] = []
+    for key, value in mapping.items():
+        found += _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return tuple(found)
+
+
+def _compare(trials: Sequence[Sequence[TrialFindings]], baseline: int, margin: float, measure: Measure) -> Comparison:
+    """Hand the metric over as `[B, A]`, with a gap wherever a trial has no value."""
+    values = np.array([[np.nan if trial.value is None else trial.value for trial in row] for row in trials]).T
+    diverged = np.array([[trial.state == "diverged" for trial in row] for row in trials]).T
+    return compare(values, baseline, margin, measure.higher_is_better, diverged=diverged)
+
+
+def _arm(
+    record: StudyRecord, index: int, trials: tuple[TrialFindings, ...], against_baseline: ArmResult | None
+) -> ArmFindings:
+    study = record.study
+    arm, baseline = study.arms[index], study.arms[study.baseline]
+    change = record.updates[index] / record.updates[study.baseline] - 1.0
+    tests = [trial.test.accuracy for trial in trials if trial.test is not None]
+    finished = [trial.curves for trial in trials if trial.state == "finished"]
+    return ArmFindings(
+        label=arm.label,
+        is_baseline=index == study.baseline and study.factor is not None,
+        trials=trials,
+        against_baseline=against_baseline,
+        test_accuracy=float(np.mean(tests)) if tests else None,
+        updates=record.updates[index],
+        updates_change=change,
+        brought=arm.brought,
+        notes=(
+            *_gaps(trials),
+            *_coupling(change, epochs_held=arm.recipe.epochs == baseline.recipe.epochs),
+            *arm.brought,
+            *_outlook(against_baseline),
+        ),
+        curves=_mean(finished),
+    )
+
+
+def _gaps(trials: Sequence[TrialFindings]) -> list[str]:
+    """Say which trials have no value, and why."""
+    notes = []
+    diverged = [trial for trial in trials if trial.state == "diverged"]
+    if diverged:
+        rest = len(trials) - len(diverged)
+        notes.append(f"{len(diverged)} of {len(trials)} diverged" + (": numbers are of the others" if rest else ""))
+    notes += [f"block {trial.block} is damaged and left out" for trial in trials if trial.state == "damaged"]
+    waiting = sum(trial.state in ("unfinished", "missing") for trial in trials)
+    if waiting:
+        notes.append(f"{waiting} of {len(trials)} not finished")
+    return notes
+
+
+def _coupling(change: float, *, epochs_held: bool) -> list[str]:
+    """Say when a level changes the number of updates by itself."""
+    if change == 0.0:
+        return []
+    return [f"updates {change:+.0%}" + (" (epochs held)" if epochs_held else "")]
+
+
+def _outlook(result: ArmResult | None) -> list[str]:
+    """Say what qualifies a verdict, and what would decide an open one."""
+    if result is None or result.verdict is None:
+        return []
+    notes = [result.withheld] if result.withheld else []
+    if result.verdict is Verdict.SCREEN:
+        notes.append("too few blocks shared with the baseline for a verdict")
+    elif result.verdict is Verdict.UNDECIDED and not result.withheld:
+        notes.append(
+            f"about {result.blocks_needed} blocks in all would decide it, if difference and spread stay"
+            if result.blocks_needed
+            else "out of reach: no feasible number of blocks would decide it"
+        )
+    elif result.within_margin and result.verdict is not Verdict.SAME:
+        notes.append("smaller than the margin")
+    return notes
+
+
+def _mean(curves: Sequence[Curves]) -> Curves | None:
+    """Average curves epoch by epoch."""
+    if not curves:
+        return None
+
+    def average(name: str) -> tuple[float, ...]:
+        return tuple(np.mean([getattr(one, name) for one in curves], axis=0).tolist())
+
+    return Curves(
+        epochs=curves[0].epochs,
+        train_loss=average("train_loss"),
+        train_accuracy=average("train_accuracy"),
+        validation_loss=average("validation_loss"),
+        validation_accuracy=average("validation_accuracy"),
+    )

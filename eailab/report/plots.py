@@ -1,0 +1,374 @@
+"""Figures as PNG and SVG: learning curves, and differences from the baseline with their intervals.
+
+The only user of matplotlib, through its objects and never through pyplot, which would look for a display. Colours are
+Okabe & Ito's (2008), told apart by all common kinds of colour vision; line styles and markers differ as well. The same
+findings give the same bytes.
+"""
+
+import io
+import math
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
+
+from eailab.report.escaping import plain
+from eailab.report.figures import INK, PAPER, Drawing, figure_names
+from eailab.report.findings import ArmFindings, StudyFindings
+from eailab.report.tables import arm_name, decimals, interval, signed
+from eailab.report.trials import Curves
+from eailab.stats.verdict import Verdict
+
+FAINT = "#767676"
+"""Of what supports: grid, notes, single blocks."""
+
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+"""Of the arms other than the baseline, in turn."""
+DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+PNG_DOTS_PER_INCH = 150
+LOG_FROM = 20.0
+"""Losses that span more than this factor are drawn on a logarithmic axis."""
+LEGEND_COLUMNS = 4
+EARLY = 0.15
+"""Share of the epochs whose accuracies may lie below the axis."""
+CJK_FONTS = ("Noto Sans CJK TC", "Noto Sans CJK SC", "Noto Sans CJK JP", "PingFang TC", "Microsoft JhengHei")
+"""Taken where installed, for names that the first font has no letters for."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How an arm is drawn, the same in every figure."""
+
+    colour: str
+    dash: Any
+    marker: str
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def trial_curves(curves: Curves, title: str) -> Drawing:
+    """Draw the loss and the accuracy of one trial by epoch, training against validation.
+
+    Args:
+        curves: One epoch or more.
+        title: What the trial is called.
+    """
+    with _style():
+        figure = Figure(figsize=(8.0, 3.5))
+        figure.subplots_adjust(left=0.09, right=0.985, top=0.80, bottom=0.135, wspace=0.24)
+        panels = figure.subplots(1, 2)
+        looks = {"training": _Look(BLUE, DASHES[1], "s"), "validation": _Look(VERMILLION, DASHES[0], "o")}
+        pairs = (
+            (panels[0], "loss", (curves.train_loss, curves.validation_loss)),
+            (panels[1], "accuracy", (curves.train_accuracy, curves.validation_accuracy)),
+        )
+        for axes, quantity, lines in pairs:
+            for (name, look), values in zip(looks.items(), lines, strict=True):
+                _line(axes, curves.epochs, values, look, name)
+            _epoch_axis(axes, curves.epochs)
+            _quantity_axis(axes, quantity, [(curves.epochs, values) for values in lines])
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="upper right", bbox_to_anchor=(0.995, 0.985), ncols=2)
+        _heading(
+            figure,
+            _shortened(title, 48),
+            f"loss and accuracy by epoch; after epoch {curves.epochs[-1]}: "
+            f"training {curves.train_accuracy[-1]:.2f}%, validation {curves.validation_accuracy[-1]:.2f}%",
+        )
+        return _rendered(figure)
+
+
+def study_figures(findings: StudyFindings) -> dict[str, Drawing]:
+    """Draw the figures of a study or a single trial, by their names."""
+    drawings = {}
+    for name in figure_names(findings):
+        if name == "intervals":
+            drawings[name] = _intervals(findings)
+        elif findings.factor is None:
+            drawings[name] = trial_curves(findings.arms[0].trials[0].curves, findings.title)
+        else:
+            drawings[name] = _study_curves(findings)
+    return drawings
+
+
+def _study_curves(findings: StudyFindings) -> Drawing:
+    """Draw mean curves of the arms, training beside validation on one scale, with bands from block to block."""
+    with _style():
+        legend_rows = math.ceil(len(findings.arms) / LEGEND_COLUMNS)
+        height = 6.15 + 0.24 * legend_rows
+        top = 1.0 - (0.8 + 0.24 * legend_rows) / height
+        figure = Figure(figsize=(8.0, height))
+        figure.subplots_adjust(left=0.1, right=0.98, top=top, bottom=0.55 / height, wspace=0.08, hspace=0.2)
+        panels = figure.subplots(2, 2, sharex=True, sharey="row")
+        every = [trial.curves for arm in findings.arms for trial in arm.trials if trial.curves.epochs]
+        last = max((curves.epochs for curves in every), key=len)
+        for row, quantity in enumerate(("loss", "accuracy")):
+            for column, split in enumerate(("train", "validation")):
+                axes = panels[row, column]
+                for arm, look in zip(findings.arms, _looks(findings), strict=True):
+                    _arm_curves(axes, arm, look, f"{split}_{quantity}")
+                _epoch_axis(axes, last, labelled=row == 1)
+                axes.set_title(f"{'training' if split == 'train' else split} {quantity}", fontsize=10)
+            names = (f"train_{quantity}", f"validation_{quantity}")
+            shown = [(curves.epochs, getattr(curves, name)) for curves in every for name in names]
+            _quantity_axis(panels[row, 0], quantity, shown)
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        columns = min(len(labels), LEGEND_COLUMNS)
+        above = (0.54, 1.0 - 0.46 / height)
+        figure.legend(handles, labels, loc="upper center", bbox_to_anchor=above, ncols=columns)
+        blocks = len(findings.blocks)
+        band = f"mean of {blocks} blocks, band from the lowest to the highest" if blocks > 1 else "one block"
+        _heading(figure, f"Learning curves by {findings.spoken_factor}", f"{findings.name}: {band}")
+        return _rendered(figure)
+
+
+def _arm_curves(axes: Any, arm: ArmFindings, look: _Look, name: str) -> None:
+    """Draw the mean and the band of the finished trials, and the others one by one, faintly."""
+    finished = [getattr(trial.curves, name) for trial in arm.finished]
+    if arm.curves is not None:
+        epochs, mean = arm.curves.epochs, getattr(arm.curves, name)
+        if len(finished) > 1:
+            low, high = zip(*((min(values), max(values)) for values in zip(*finished, strict=True)), strict=True)
+            axes.fill_between(epochs, low, high, color=look.colour, alpha=0.16, linewidth=0)
+        _line(axes, epochs, mean, look, arm_name(arm))
+    for trial in arm.trials:
+        if trial.state in ("diverged", "unfinished") and trial.curves.epochs:
+            values = getattr(trial.curves, name)
+            label = f"{arm.label}: {trial.state}" if arm.curves is None else None
+            axes.plot(trial.curves.epochs, values, color=look.colour, alpha=0.6, linewidth=0.9, linestyle=look.dash)
+            end = "x" if trial.state == "diverged" else "."
+            axes.plot(trial.curves.epochs[-1], values[-1], color=look.colour, marker=end, linestyle="none", label=label)
+
+
+def _intervals(findings: StudyFindings) -> Drawing:
+    """Draw each arm's difference from the baseline with its interval, the margin, and every block as a faint dot."""
+    rows = [
+        (arm, look)
+        for arm, look in zip(findings.arms, _looks(findings), strict=True)
+        if not arm.is_baseline and arm.against_baseline is not None
+    ]
+    measure, digits = findings.measure, decimals(findings)
+    height = 1.55 + 0.6 * len(rows)
+    labels = [_shortened(arm.label, 24) for arm, _ in rows]
+    with _style():
+        figure = Figure(figsize=(8.0, height))
+        figure.subplots_adjust(
+            left=0.035 + 0.0115 * max(len(label) for label in labels),
+            right=0.73,
+            top=1.0 - 0.62 / height,
+            bottom=0.68 / height,
+        )
+        axes = figure.subplots()
+        axes.axvspan(-findings.margin, findings.margin, color=SKY, alpha=0.2, linewidth=0)
+        axes.axvline(0.0, color=INK, linewidth=1.0)
+        for place, (arm, look) in enumerate(rows):
+            _interval_row(axes, findings, arm, look, place)
+            beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 9.5}
+            verdict, numbers = _row_text(arm, digits)
+            axes.text(1.03, place - 0.03, verdict, va="bottom", fontweight="bold", **beside)
+            axes.text(1.03, place + 0.03, numbers, va="top", **beside)
+        axes.set_ylim(len(rows) - 0.45, -0.55)
+        axes.set_yticks(range(len(rows)), labels)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        axes.spines["left"].set_visible(False)
+        low, high = axes.get_xlim()
+        axes.set_xlim(min(low, -1.2 * findings.margin), max(high, 1.2 * findings.margin))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+        unit = "percentage points" if measure.difference_unit else "nats"
+        axes.set_xlabel(
+            f"difference in {measure.title} ({unit}; {'right' if measure.higher_is_better else 'left'} is better)"
+        )
+        baseline = findings.baseline_arm
+        mean = baseline.against_baseline.mean if baseline.against_baseline else None
+        blocks = len(findings.blocks)
+        _heading(
+            figure,
+            f"{_shortened(findings.spoken_factor, 40).capitalize()}: difference from {_shortened(baseline.label, 24)}",
+            f"{_shortened(findings.name, 48)}; {blocks} block{'s' * (blocks > 1)}; baseline "
+            + ("has no value" if mean is None else f"mean {mean:.{digits}f}{measure.unit}"),
+        )
+        legend = "bars: simultaneous 95% intervals; dots below: single blocks; shaded: "
+        legend += f"margin ±{measure.with_unit(f'{findings.margin:g}')}"
+        figure.text(0.012, 0.06 / height, legend, ha="left", va="bottom", fontsize=8.2, color=FAINT)
+        return _rendered(figure)
+
+
+def _interval_row(axes: Any, findings: StudyFindings, arm: ArmFindings, look: _Look, place: int) -> None:
+    """Draw one arm: its interval, its difference, and under them its blocks, equal ones stacked."""
+    result = arm.against_baseline
+    assert result is not None  # noqa: S101 - rows are made of compared arms
+    pairs = zip(arm.trials, findings.baseline_arm.trials, strict=True)
+    seen: Counter[float] = Counter()
+    for ours, theirs in pairs:
+        if ours.value is not None and theirs.value is not None:
+            difference = ours.value - theirs.value
+            key = round(difference, 9)
+            dot = place + 0.2 + 0.085 * seen[key]
+            seen[key] += 1
+            axes.plot(difference, dot, "o", color=look.colour, alpha=0.5, markersize=4.5, markeredgewidth=0)
+    if result.difference is None:
+        return
+    if result.interval95 is not None:
+        axes.plot(result.interval95, [place, place], color=look.colour, linewidth=2.6, solid_capstyle="butt")
+        axes.plot(result.interval95, [place, place], "|", color=look.colour, markersize=10, markeredgewidth=1.6)
+    axes.plot(result.difference, place, look.marker, color=look.colour, markersize=8, markeredgecolor=PAPER)
+
+
+def _row_text(arm: ArmFindings, digits: int) -> tuple[str, str]:
+    """Return what stands beside a row: the verdict, and the numbers."""
+    result = arm.against_baseline
+    if result is None or result.difference is None:
+        return "no value", f"{arm.count('diverged')} of {len(arm.trials)} diverged" if arm.count("diverged") else ""
+    numbers = signed(result.difference, digits)
+    if result.interval95 is not None:
+        numbers += f"  {interval(result.interval95, digits)}"
+    lost = arm.count("diverged")
+    counted = f" ({lost} of {len(arm.trials)} diverged)" if lost else ""
+    return f"{result.verdict or Verdict.SCREEN}{counted}", numbers
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+_Y_LABELS = {"loss": "loss", "accuracy": "accuracy (%)"}
+
+
+def _looks(findings: StudyFindings) -> Iterator[_Look]:
+    """Yield the look of each arm: the baseline in ink, the others in colours."""
+    number = 0
+    for arm in findings.arms:
+        if arm.is_baseline:
+            yield _Look(INK, DASHES[0], MARKERS[0])
+        else:
+            number += 1
+            turn = number - 1
+            yield _Look(COLOURS[turn % len(COLOURS)], DASHES[number % len(DASHES)], MARKERS[number % len(MARKERS)])
+
+
+def _line(axes: Any, epochs: Sequence[int], values: Sequence[float], look: _Look, label: str) -> None:
+    axes.plot(
+        epochs,
+        values,
+        color=look.colour,
+        linestyle=look.dash,
+        marker=look.marker,
+        markevery=max(1, math.ceil(len(epochs) / 8)),
+        markersize=4.5,
+        linewidth=1.7,
+        label=_shortened(label, 28),
+    )
+
+
+def _epoch_axis(axes: Any, epochs: Sequence[int], *, labelled: bool = True) -> None:
+    if labelled:
+        axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    room = 0.02 * max(epochs[-1] - 1, 1)
+    axes.set_xlim(1 - room, max(epochs[-1], 2) + room)
+
+
+def _quantity_axis(axes: Any, quantity: str, lines: Sequence[tuple[Sequence[int], Sequence[float]]]) -> None:
+    """Label the axis, and choose its range so that the later epochs, which tell arms apart, fill it.
+
+    Args:
+        axes: Where the lines were drawn.
+        quantity: `loss` or `accuracy`.
+        lines: Epochs and values of all that share the axis.
+    """
+    axes.set_ylabel(_Y_LABELS[quantity])
+    every = [value for _, values in lines for value in values]
+    if quantity == "loss":
+        if min(every) > 0.0 and max(every) > LOG_FROM * min(every):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        return
+    early = max(epochs[-1] for epochs, _ in lines) * EARLY
+    late = [value for line in lines for number, value in zip(*line, strict=True) if number > early]
+    room = 0.06 * (max(every) - min(late))
+    if room > 0.0:
+        axes.set_ylim(min(late) - room, max(every) + room)
+
+
+def _heading(figure: Any, title: str, note: str = "") -> None:
+    """Set the title at the top left, and a note in small type under it."""
+    inches = figure.get_figheight()
+    figure.text(0.012, 1.0 - 0.10 / inches, plain(title), ha="left", va="top", fontsize=12, fontweight="bold")
+    if note:
+        figure.text(0.012, 1.0 - 0.37 / inches, plain(note), ha="left", va="top", fontsize=8.8, color=FAINT)
+
+
+def _shortened(text: str, length: int) -> str:
+    text = plain(text)
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+# --- rendering -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _families() -> list[str]:
+    """Return the fonts to look for letters in."""
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in CJK_FONTS if name in installed)]
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Set what all figures share, whatever the user's own matplotlib settings are."""
+    settings: dict[Any, Any] = {
+        "font.family": _families(),
+        "font.size": 9.5,
+        "text.parse_math": False,  # a recipe named lr=$\frac{1}$ is a name
+        "text.color": INK,
+        "axes.edgecolor": INK,
+        "axes.labelcolor": INK,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.8,
+        "grid.color": FAINT,
+        "grid.alpha": 0.25,
+        "grid.linewidth": 0.6,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "legend.frameon": False,
+        "legend.handlelength": 3.2,
+        "figure.facecolor": PAPER,
+        "axes.facecolor": "none",
+        "savefig.facecolor": "auto",
+        "svg.hashsalt": "eailab",
+        "svg.fonttype": "none",
+    }
+    with mpl.rc_context(), warnings.catch_warnings():
+        # A letter that no font has is drawn as a box in the PNG; the SVG holds the text itself.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
+        yield
+
+
+def _rendered(figure: Any) -> Drawing:
+    """Write the figure in both formats, without date or version."""
+
+    def saved(kind: str, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, **options)
+        return buffer.getvalue()
+
+    return Drawing(
+        png=saved("png", dpi=PNG_DOTS_PER_INCH, metadata={"Software": None}),
+        svg=saved("svg", metadata={"Date": None, "Creator": None}),
+    )

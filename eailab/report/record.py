@@ -1,0 +1,100 @@
+"""Findings as JSON for programs: every number, unrounded, in bytes that depend on the trials alone."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from eailab.report.findings import ArmFindings, StudyFindings
+from eailab.report.trials import TrialFindings
+
+SCHEMA_VERSION = 1
+"""Of `table.json`: raised when a field is renamed, removed or changes its meaning, and when figures are drawn otherwise,
+which are redrawn when this file changes."""
+
+
+def as_json(findings: StudyFindings) -> str:
+    """Return the text of `table.json`.
+
+    It holds no time, date, host or path; numbers are as Python's `repr` writes them, and null where there is none.
+    """
+    return layout(as_mapping(findings)) + "\n"
+
+
+def as_mapping(findings: StudyFindings) -> dict[str, Any]:
+    """Return all of a study's findings as plain values, in a fixed order."""
+    comparison = findings.comparison
+    mapping = {
+        "schema_version": SCHEMA_VERSION,
+        "name": findings.name,
+        "fingerprint": findings.fingerprint,
+        "state": findings.state,
+        "factor": findings.factor,
+        "baseline": findings.baseline_arm.label,
+        "blocks": findings.blocks,
+        "metric": findings.metric,
+        "unit": findings.measure.unit or "nats",
+        "difference_unit": findings.measure.difference_unit or "nats",
+        "margin": findings.margin,
+        "arms": [_arm(arm) for arm in findings.arms],
+        "comparison": None
+        if comparison is None
+        else {name: value for name, value in asdict(comparison).items() if name not in ("arms", "baseline", "margin")},
+        "training_images": findings.training_images,
+        "environments": [{**asdict(environment), "trials": count} for environment, count in findings.environments],
+        "held_fixed": dict(findings.held_fixed),
+    }
+    return dict(_plain(mapping))
+
+
+def report_mapping(studies: Sequence[StudyFindings], unreadable: Sequence[str]) -> dict[str, Any]:
+    """Return the findings of several studies, and why others could not be read, as plain values."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "studies": [as_mapping(findings) for findings in studies],
+        "unreadable": list(unreadable),
+    }
+
+
+def _arm(arm: ArmFindings) -> dict[str, Any]:
+    return {
+        "label": arm.label,
+        "is_baseline": arm.is_baseline,
+        **(asdict(arm.against_baseline) if arm.against_baseline else {}),
+        "test_accuracy": arm.test_accuracy,
+        "updates": arm.updates,
+        "updates_change": arm.updates_change,
+        "brought": arm.brought,
+        "notes": arm.notes,
+        "by_block": [_trial(trial) for trial in arm.trials],
+    }
+
+
+def _trial(trial: TrialFindings) -> dict[str, Any]:
+    mapping = asdict(trial)
+    curves = mapping.pop("curves")
+    del mapping["environment"]
+    return {**mapping, "curves": curves}
+
+
+def _plain(value: Any) -> Any:
+    """Turn tuples into lists, enumerations into their values, and numbers that JSON has not into null."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, str) else value
+
+
+def layout(value: Any, indent: str = "") -> str:
+    """Return JSON with a line for each member of a mapping; a list of plain values stays on one line."""
+    inner = f"{indent}  "
+    if isinstance(value, dict) and value:
+        members = (f"{inner}{json.dumps(key)}: {layout(item, inner)}" for key, item in value.items())
+        return "{\n" + ",\n".join(members) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return "[\n" + ",\n".join(f"{inner}{layout(item, inner)}" for item in value) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

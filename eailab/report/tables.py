@@ -1,0 +1,303 @@
+"""Findings as tables and sentences of plain text, which every format sets in its own way; nothing here is escaped."""
+
+import json
+import math
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from eailab.report.findings import ArmFindings, Settings, StudyFindings
+from eailab.report.trials import TrialFindings
+from eailab.stats.model import ArmResult
+from eailab.stats.verdict import Interval, Verdict
+
+NOTHING = "-"
+"""Stands where there is no number."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """The head of a column."""
+
+    heading: str
+    is_number: bool = False
+    narrow: str | None = ""
+    """The heading where space is short; empty for the same, None for a column that is then left out."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text; the first cell of a row names it."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that a claim rests on."""
+
+    name: str
+    sentence: str
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def main_table(findings: StudyFindings) -> Table:
+    """Return the table that answers: arms against the baseline, or the scores of a single trial."""
+    return _scores_table(findings) if findings.factor is None else _arms_table(findings)
+
+
+def blocks_table(findings: StudyFindings) -> Table:
+    """Return the metric of every trial, gaps in words: the numbers behind the dots of the interval plot."""
+    digits = decimals(findings)
+    return Table(
+        columns=(
+            Column(findings.leaf or "trial"),
+            *(Column(f"block {block}", is_number=True) for block in findings.blocks),
+        ),
+        rows=tuple((arm_name(arm), *(_value_or_state(trial, digits) for trial in arm.trials)) for arm in findings.arms),
+    )
+
+
+def _arms_table(findings: StudyFindings) -> Table:
+    measure, digits = findings.measure, decimals(findings)
+    in_unit = _in(measure.difference_unit)
+    return Table(
+        columns=(
+            Column(findings.leaf),
+            Column(f"mean{_in(measure.unit)}", is_number=True, narrow=f"mean {measure.unit}".rstrip()),
+            Column(f"SD{in_unit}", is_number=True, narrow=None),
+            Column(f"difference{in_unit}", is_number=True, narrow=measure.with_unit("diff.")),
+            Column("95% interval", is_number=True),
+            Column("verdict"),
+            Column("test accuracy (%)", is_number=True, narrow="test %"),
+            Column("trials", is_number=True, narrow=None),
+            Column("note", narrow=None),
+        ),
+        rows=tuple(_arm_row(arm, digits) for arm in findings.arms),
+    )
+
+
+def _arm_row(arm: ArmFindings, digits: int) -> tuple[str, ...]:
+    result = arm.against_baseline
+    assert result is not None  # noqa: S101 - a study with a factor is compared
+    finished = len(arm.finished)
+    return (
+        arm_name(arm),
+        number(result.mean, digits),
+        number(result.sd, digits),
+        NOTHING if arm.is_baseline else signed(result.difference, digits),
+        NOTHING if arm.is_baseline else interval(result.interval95, digits),
+        result.verdict or NOTHING,
+        number(arm.test_accuracy, 2),
+        str(finished) if finished == len(arm.trials) else f"{finished} of {len(arm.trials)}",
+        "; ".join(arm.notes),
+    )
+
+
+def _scores_table(findings: StudyFindings) -> Table:
+    trial = findings.arms[0].trials[0]
+    splits = (("training", trial.train), ("validation", trial.validation), ("test", trial.test))
+    return Table(
+        columns=(Column("split"), Column("loss", is_number=True), Column("accuracy (%)", is_number=True)),
+        rows=tuple(
+            (name, NOTHING, NOTHING) if scores is None else (name, f"{scores.loss:.4f}", f"{scores.accuracy:.2f}")
+            for name, scores in splits
+        ),
+    )
+
+
+def arm_name(arm: ArmFindings) -> str:
+    """Return an arm's label, the baseline's marked."""
+    return f"{arm.label} (baseline)" if arm.is_baseline else arm.label
+
+
+def _value_or_state(trial: TrialFindings, digits: int) -> str:
+    if trial.value is not None:
+        return number(trial.value, digits)
+    return {"unfinished": "not finished", "missing": "not started"}.get(trial.state, trial.state)
+
+
+# --- sentences -------------------------------------------------------------------------------------------------------
+
+
+def headlines(findings: StudyFindings) -> tuple[str, ...]:
+    """Return what the study says: a sentence for each arm but the baseline, or for the single trial."""
+    if findings.factor is None:
+        return (_single_headline(findings.arms[0].trials[0]),)
+    baseline, digits = findings.baseline_arm.label, decimals(findings)
+    return tuple(
+        f"{arm.label}: {_verdict_in_words(arm.against_baseline, baseline, findings, digits)}"
+        for arm in findings.arms
+        if not arm.is_baseline and arm.against_baseline is not None
+    )
+
+
+def state_sentence(findings: StudyFindings) -> str | None:
+    """Return what an unfinished study's reader must know first; None for a complete one."""
+    if findings.state == "complete":
+        return None
+    return (
+        f"{findings.ended} of {findings.planned} trials have ended: the study is running or was interrupted, "
+        "and every number is interim."
+    )
+
+
+def facts(findings: StudyFindings) -> tuple[Fact, ...]:
+    """Return what the table rests on: blocks, metric, method, device, versions, and what was held fixed."""
+    parameters = sorted({t.parameters for arm in findings.arms for t in arm.trials if t.parameters is not None})
+    found = [
+        Fact("Blocks", _blocks(findings.blocks)),
+        *(_comparison_facts(findings) if findings.comparison else ()),
+    ]
+    sizes = [f"{findings.training_images:,} training images"]
+    if parameters:
+        sizes.append(f"{' or '.join(f'{count:,}' for count in parameters)} trained parameters")
+    found.append(Fact("Sizes", ", ".join(sizes)))
+    found.append(Fact("Device and versions", _environments(findings)))
+    for arm in findings.arms:
+        found += [
+            Fact(f"{arm.label}, block {trial.block}", f"{trial.state}: {trial.reason}")
+            for trial in arm.trials
+            if trial.reason is not None
+        ]
+    name = "Held fixed" if findings.factor else "Settings"
+    return (*found, Fact(name, _settings_sentence(findings.held_fixed)))
+
+
+def _comparison_facts(findings: StudyFindings) -> list[Fact]:
+    comparison, measure = findings.comparison, findings.measure
+    assert comparison is not None  # noqa: S101 - asked by the caller
+    digits = decimals(findings)
+
+    def amount(value: float) -> str:
+        return measure.with_unit(number(value, digits))
+
+    scale = "in percent; differences in percentage points (pp)" if measure.unit else "in nats; lower is better"
+    found = [
+        Fact("Metric", f"{measure.title} after the last epoch, {scale}"),
+        Fact("Intervals", f"95%, {comparison.method}"),
+        Fact("Margin", f"differences within ±{measure.with_unit(f'{findings.margin:g}')} do not matter"),
+    ]
+    if findings.metric == "test-accuracy":
+        found.append(Fact("Caution", "verdicts rest on the test set, which then is no independent check"))
+    if comparison.guard:
+        found.append(Fact("Errors not pooled", comparison.guard))
+    precision = []
+    if comparison.pooled_sd is not None:
+        precision.append(f"SD of a trial within its block {amount(comparison.pooled_sd)}")
+    if comparison.correlation is not None:
+        precision.append(f"correlation between arms {comparison.correlation:.2f}")
+    if comparison.detectable is not None and math.isfinite(comparison.detectable):
+        precision.append(f"smallest difference detectable with 80% power {amount(comparison.detectable)}")
+    if precision:
+        found.append(Fact("Precision", "; ".join(precision)))
+    return found + [Fact("Note", note) for note in comparison.notes]
+
+
+def _single_headline(trial: TrialFindings) -> str:
+    if trial.test is not None and trial.validation is not None:
+        return f"test accuracy {trial.test.accuracy:.2f}%, validation accuracy {trial.validation.accuracy:.2f}%"
+    if trial.reason is not None:
+        return f"{trial.state}: {trial.reason}"
+    done = len(trial.curves.epochs)
+    return f"not finished: {done} epoch{'' if done == 1 else 's'} so far" if done else "not started"
+
+
+def _verdict_in_words(result: ArmResult | None, baseline: str, findings: StudyFindings, digits: int) -> str:
+    if result is None or result.difference is None:
+        return "nothing to compare yet"
+    measure = findings.measure
+    size = measure.with_unit(signed(result.difference, digits))
+    if result.interval95 is not None:
+        size += f" {interval(result.interval95, digits)}"
+    match result.verdict:
+        case Verdict.BETTER:
+            return f"BETTER than {baseline}, {size}"
+        case Verdict.WORSE:
+            return f"WORSE than {baseline}, {size}"
+        case Verdict.SAME:
+            return f"SAME as {baseline} within ±{measure.with_unit(f'{findings.margin:g}')}, {size}"
+        case Verdict.UNDECIDED:
+            return f"UNDECIDED against {baseline}, {size}: these blocks cannot tell"
+        case _:
+            return f"SCREEN only, {size} against {baseline}: one shared block gives no verdict"
+
+
+def _blocks(blocks: tuple[int, ...]) -> str:
+    if len(blocks) == 1:
+        return f"1 (number {blocks[0]})"
+    is_range = blocks == tuple(range(blocks[0], blocks[-1] + 1))
+    return f"{len(blocks)} ({f'{blocks[0]} to {blocks[-1]}' if is_range else ', '.join(map(str, blocks))})"
+
+
+def _environments(findings: StudyFindings) -> str:
+    if not findings.environments:
+        return "no trial has ended yet"
+    if len(findings.environments) == 1:
+        return str(findings.environments[0][0])
+    listed = "; and ".join(f"{count} trials on {environment}" for environment, count in findings.environments)
+    return f"MIXED, which may change results: {listed}"
+
+
+def _settings_sentence(settings: Settings) -> str:
+    """Write settings part by part, a variant by its name: `optimizer adam (lr 0.001); epochs 30`."""
+    parts = []
+    for part, members in groupby(settings, key=lambda item: item[0].partition(".")[0]):
+        inside = {path.removeprefix(part).removeprefix("."): written(value) for path, value in members}
+        name = inside.pop("name", None) or inside.pop("", None)
+        rest = ", ".join(f"{path.removesuffix('.name')} {value}" for path, value in inside.items())
+        parts.append(part + (f" {name}" if name else "") + (f" ({rest})" if rest else ""))
+    return "; ".join(parts)
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def decimals(findings: StudyFindings) -> int:
+    """Return how many decimals the study's values are shown with.
+
+    Enough for two significant digits of the narrowest interval's half-width and one of each bound, so that no interval
+    is hidden by rounding; at least the metric's own, and at most two more.
+    """
+    least = findings.measure.decimals
+    intervals = [
+        arm.against_baseline.interval95
+        for arm in findings.arms
+        if arm.against_baseline is not None and arm.against_baseline.interval95 is not None
+    ]
+    wanted = [1 - _magnitude((high - low) / 2.0) for low, high in intervals if high > low]
+    wanted += [-_magnitude(bound) for bounds in intervals for bound in bounds if bound]
+    return min(max([least, *wanted]), least + 2)
+
+
+def number(value: float | None, digits: int) -> str:
+    """Write a value, or that there is none."""
+    return NOTHING if value is None else f"{value:z.{digits}f}"
+
+
+def signed(value: float | None, digits: int) -> str:
+    """Write a difference with its sign."""
+    return NOTHING if value is None else f"{value:+z.{digits}f}"
+
+
+def interval(bounds: Interval | None, digits: int) -> str:
+    """Write an interval of a difference."""
+    return NOTHING if bounds is None else f"[{signed(bounds[0], digits)}, {signed(bounds[1], digits)}]"
+
+
+def written(value: Any) -> str:
+    """Write a setting's value as a recipe would; `none` for null."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _magnitude(value: float) -> int:
+    return math.floor(math.log10(abs(value)))
+
+
+def _in(unit: str) -> str:
+    return f" ({unit})" if unit else ""

@@ -1,0 +1,144 @@
+"""What one trial has to say: its state, its last scores, its curves. A trial that cannot be read is a marked gap."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from eailab.engines.base import Scores
+from eailab.errors import StoreError
+from eailab.report.measures import PERCENT, Measure
+from eailab.runs.provenance import Provenance
+from eailab.runs.store import Epoch, Result, TrialFolder
+
+TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged"]
+"""`unfinished` has epochs but no result yet; `missing` has neither; `damaged` has files that cannot be trusted."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Scores by epoch, all sequences of one length; losses in nats, accuracies in percent."""
+
+    epochs: tuple[int, ...]
+    train_loss: tuple[float, ...]
+    train_accuracy: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    validation_accuracy: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class FinalScores:
+    """One split's scores after the last epoch."""
+
+    loss: float
+    accuracy: float
+    """In percent."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a trial ran on, as far as it may change bits; no host, date or path."""
+
+    device: str
+    software: tuple[str, ...]
+    """Name and version of each package that the result depends on."""
+
+    def __str__(self) -> str:
+        return f"{self.device}; {', '.join(self.software)}"
+
+
+@dataclass(frozen=True)
+class TrialFindings:
+    """One arm in one block."""
+
+    block: int
+    fingerprint: str
+    state: TrialState
+    reason: str | None
+    """Why a damaged trial is not read, or where a diverged one stopped."""
+    value: float | None
+    """The study's metric in the unit shown; None unless finished."""
+    train: FinalScores | None
+    validation: FinalScores | None
+    test: FinalScores | None
+    parameters: int | None
+    environment: Environment | None
+    curves: Curves
+    """Of the epochs finished so far; empty for a missing or damaged trial."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.state in ("finished", "diverged")
+
+
+def read_trial(folder: TrialFolder, block: int, measure: Measure) -> TrialFindings:
+    """Read a trial; damage becomes a state with its reason, never an error and never a number."""
+    try:
+        result = folder.result()
+        epochs = folder.epochs()
+    except StoreError as error:
+        return _without_result(folder, block, "damaged", _without_path(str(error), folder), [])
+    if result is None:
+        return _without_result(folder, block, "unfinished" if epochs else "missing", None, epochs)
+    return TrialFindings(
+        block=block,
+        fingerprint=folder.path.name,
+        state=result.status,
+        reason=_where(result),
+        value=measure.value(result),
+        train=_final(result.train),
+        validation=_final(result.validation),
+        test=_final(result.test),
+        parameters=result.parameters,
+        environment=_environment(result.provenance),
+        curves=curves_of(epochs),
+    )
+
+
+def _without_result(
+    folder: TrialFolder, block: int, state: TrialState, reason: str | None, epochs: list[Epoch]
+) -> TrialFindings:
+    return TrialFindings(
+        block=block,
+        fingerprint=folder.path.name,
+        state=state,
+        reason=reason,
+        value=None,
+        train=None,
+        validation=None,
+        test=None,
+        parameters=None,
+        environment=None,
+        curves=curves_of(epochs),
+    )
+
+
+def _without_path(message: str, folder: TrialFolder) -> str:
+    """Name files from the trial's folder on: tables hold no path of a machine."""
+    return message.replace(f"{folder.path.parent}/", "").replace(f"{folder.path.parent}\\", "")
+
+
+def _where(result: Result) -> str | None:
+    if result.diverged_at is None:
+        return None
+    epoch, step = result.diverged_at
+    return f"the loss was not finite at epoch {epoch}, " + (f"step {step}" if step else "in validation")
+
+
+def _final(scores: Scores | None) -> FinalScores | None:
+    return None if scores is None else FinalScores(scores.loss, PERCENT * scores.accuracy)
+
+
+def _environment(provenance: Provenance) -> Environment:
+    software = {"eailab": provenance["eailab"], "python": provenance["python"], **provenance["packages"]}
+    return Environment(provenance["device"], tuple(f"{name} {version}" for name, version in software.items()))
+
+
+def curves_of(epochs: list[Epoch]) -> Curves:
+    """Return the scores of a trial's epochs as sequences."""
+    return Curves(
+        epochs=tuple(epoch.number for epoch in epochs),
+        train_loss=tuple(epoch.train.loss for epoch in epochs),
+        train_accuracy=tuple(PERCENT * epoch.train.accuracy for epoch in epochs),
+        validation_loss=tuple(epoch.validation.loss for epoch in epochs),
+        validation_accuracy=tuple(PERCENT * epoch.validation.accuracy for epoch in epochs),
+    )
