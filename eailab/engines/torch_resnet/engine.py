@@ -16,7 +16,7 @@ from torch import Tensor
 from eailab.data.dataset import SplitName, TrialData
 from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
 from eailab.engines.schedules import learning_rates
-from eailab.engines.torch_resnet import augment, devices, models, optimizers
+from eailab.engines.torch_resnet import augment, devices, models, optimizers, reduction
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
@@ -33,6 +33,9 @@ EVALUATION_BYTES = 2**28
 
 class ResNetEngine:
     """One trial of a residual network (see `eailab.engines.base.Engine`).
+
+    The network is reduced to the weights that the images reach (`reduction`): `parameters` counts and `weights` returns
+    all of them, `state` holds those that are trained.
 
     A CUDA trial never waits for the GPU within an epoch: `on_step` then gets no loss, and a loss that is not finite,
     which stops the optimizer on the device at once, is raised when the epoch ends.
@@ -57,8 +60,10 @@ class ResNetEngine:
         self._bf16 = recipe.precision == "bf16"
         self.device = devices.describe(self._device)
 
+        height, width = data.train.pixels.shape[1:3]
         model = models.build(recipe.model, len(data.classes), block)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        self._cut = reduction.reduce(model, *input_size(recipe, height, width))
         self._model = model.to(self._device).train()
         self._lr = torch.zeros((), device=self._device)
         self._optimizer = optimizers.build(recipe.optimizer, self._model.parameters(), self._lr)
@@ -73,7 +78,6 @@ class ResNetEngine:
         )
 
         normalise = Normalisation(data, self._device)
-        height, width = data.train.pixels.shape[1:3]
         augmentation = augment.build(recipe.data.augment, height, width, normalise.mean)
         self._training = TrainingBatches(
             data.train,
@@ -167,7 +171,10 @@ class ResNetEngine:
 
     def weights(self) -> Arrays:
         """Return a copy of the weights that `evaluate` uses, by torchvision's names."""
-        return {name: copied(tensor) for name, tensor in self._evaluated.state_dict().items()}
+        return {
+            name: copied(self._cut[name].restored(tensor) if name in self._cut else tensor)
+            for name, tensor in self._evaluated.state_dict().items()
+        }
 
 
 def copied(tensor: Tensor) -> NDArray[np.generic]:

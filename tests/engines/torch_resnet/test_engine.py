@@ -70,7 +70,7 @@ def plain_losses(recipe, data, make_optimizer, make_scheduler):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_fifty_steps_equal_a_plain_loop_with_torchs_own_optimizer_and_scheduler(name, make_recipe, make_data):
-    """Epoch losses agree to 1e-6 over ten epochs of five steps: only the fused optimizers round in another order.
+    """Epoch losses agree to 1e-5 over ten epochs of five steps: only the fused optimizers round in another order.
 
     The rates are powers of two, which float32 holds exactly, and the network has no maps of one pixel, on which
     BatchNorm magnifies last bits until no two orders of summation agree.
@@ -90,7 +90,7 @@ def test_fifty_steps_equal_a_plain_loop_with_torchs_own_optimizer_and_scheduler(
     )
     engine = ResNetEngine(recipe, data, 0, "cpu")
     found = [scores.loss for scores in train(engine, range(1, 11))]
-    assert found == pytest.approx(expected, abs=1e-6)
+    assert found == pytest.approx(expected, abs=1e-5)
     assert found[-1] < 0.7 * found[0]
     weights = engine.weights()
     assert weights.keys() == model.state_dict().keys()
@@ -98,12 +98,16 @@ def test_fifty_steps_equal_a_plain_loop_with_torchs_own_optimizer_and_scheduler(
 
 
 def test_the_loss_falls_and_accuracy_rises(make_recipe, make_data):
-    engine = ResNetEngine(make_recipe(epochs=8, ema=0.8, mixup=0.2, label_smoothing=0.1), make_data(200), 0, "cpu")
-    first, *_, last = train(engine, range(1, 9))
-    evaluation = engine.evaluate("validation")
+    """With everything on; but no flips, which would swap the classes of these images."""
+    recipe = make_recipe(augment="none", epochs=6, ema=0.9, mixup=0.2, label_smoothing=0.1)
+    engine = ResNetEngine(recipe, make_data(200), 0, "cpu")
+    before = engine.evaluate("validation").scores
+    first, *_, last = train(engine, range(1, 7))
+    after = engine.evaluate("validation").scores
     assert last.loss < first.loss
-    assert evaluation.scores.accuracy > 0.6
-    assert evaluation.predictions.dtype == np.uint16
+    assert last.accuracy > first.accuracy
+    assert after.loss < 0.75 * before.loss
+    assert after.accuracy > 0.75
 
 
 VARIANTS = [
