@@ -175,9 +175,7 @@ def write(value: object) -> str:
         return repr(value)
     if not isinstance(value, str):
         raise TypeError(f"a recipe cannot hold {type(value).__name__}")
-    if PLAIN.fullmatch(value) and isinstance(_meaning(value), str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    return value if PLAIN.fullmatch(value) and _is_text(value) else json.dumps(value, ensure_ascii=False)
 
 
 def _refuse_problems(document: Document) -> None:
@@ -212,6 +210,14 @@ def _meaning(text: str) -> bool | int | float | str | None:
     if NOT_FINITE.fullmatch(text):
         raise _NumberError(f"{text} is not a finite number: write a number, or null where there is none")
     return text
+
+
+def _is_text(text: str) -> bool:
+    """Return whether an unquoted scalar would be read as text."""
+    try:
+        return isinstance(_meaning(text), str)
+    except _NumberError:
+        return False
 
 
 @dataclass

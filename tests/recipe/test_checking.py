@@ -1,0 +1,120 @@
+"""Any mapping is a recipe or a list of explained problems; what is expected is said in plain words."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eailab.errors import RecipeError
+from eailab.recipe.checking import check
+from eailab.recipe.fields import settings as all_settings
+from eailab.recipe.fields import variants
+from eailab.recipe.load import load
+from eailab.recipe.schema import ENGINES, Adam, MlpRecipe, ResNet
+from eailab.recipe.variation import vary
+from eailab.recipe.wording import advice, expected, found, nearest
+
+BASES = {name: load(name).recipe for name in ("digits-mlp", "resnet18-cifar10")}
+NAMES = (
+    "name engine data model optimizer schedule augment lr epochs hidden study adam sgd cutout deform mlp resnet18 relu"
+)
+WORDS = st.sampled_from([*NAMES.split(), "3x3", "numpy-mlp", "torch-resnet", "zzz", "", "10", "on"])
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-3, 10**19), st.floats(-1e308, 1e308), WORDS)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3), max_leaves=5
+)
+PATHS = st.sampled_from(
+    sorted({path for engine in ENGINES for path in (*all_settings(engine), *variants(engine))} | {"data", "study"})
+)
+
+
+def put(mapping, path, value):
+    first, _, rest = path.partition(".")
+    if not rest:
+        return {**mapping, first: value}
+    inside = mapping.get(first)
+    return {**mapping, first: put(inside if isinstance(inside, dict) else {}, rest, value)}
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(st.sampled_from(list(BASES)), st.lists(st.tuples(PATHS, VALUES), min_size=1, max_size=4))
+def test_any_mapping_is_a_recipe_or_a_list_of_problems(base, changes):
+    """A bug in the words for one of pydantic's errors would show as an exception here."""
+    mapping = BASES[base].model_dump()
+    for path, value in changes:
+        mapping = put(mapping, path, value)
+    recipe, problems = check(mapping)
+    assert (recipe is None) == bool(problems)
+    for problem in problems:
+        assert problem.message
+        assert problem.path
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(st.sampled_from(list(BASES)), st.data())
+def test_any_level_makes_a_recipe_or_one_explained_error(base, draw):
+    recipe = BASES[base]
+    path = draw.draw(st.sampled_from(sorted(all_settings(recipe.engine))))
+    value = draw.draw(VALUES)
+    try:
+        vary(recipe, path, value)
+    except RecipeError as error:
+        message = str(error)
+    else:
+        return
+    assert re.match(rf"(\d+ problems:\n)?{re.escape(path)}=", message)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.dictionaries(WORDS, VALUES, max_size=6))
+def test_a_mapping_of_anything_is_explained_too(mapping):
+    recipe, problems = check(mapping)
+    assert recipe is None
+    assert problems
+
+
+@pytest.mark.parametrize(
+    ("owner", "key", "words"),
+    [
+        (Adam, "lr", "a number above 0"),
+        (Adam, "betas", "a list of 2 items, each a number at least 0 and below 1"),
+        (ResNet, "width", "a number above 0 and at most 4"),
+        (ResNet, "name", "one of resnet18, resnet34, resnet50"),
+        (MlpRecipe, "threads", "a whole number from 1 to 1024"),
+        (MlpRecipe, "ema", "a number above 0 and below 1 or null"),
+        (MlpRecipe, "study", "a mapping of settings"),
+    ],
+)
+def test_what_is_expected_is_said_in_words(owner, key, words):
+    assert expected(owner.model_fields[key]) == words
+
+
+@pytest.mark.parametrize(
+    ("item", "given_", "said"),
+    [
+        (int, "3", ": remove the quotes"),
+        (float, "0.1", ": remove the quotes"),
+        (int, 3.0, ": write 3"),
+        (bool, "no", ": write false"),
+        (str, 3, ": put it in quotes"),
+        (list[int], 3, ": write [3]"),
+        (int, [3], ": write it without the brackets"),
+        (int, "ten", ""),
+        (int, None, ""),
+    ],
+)
+def test_advice_says_what_to_do_about_a_value_of_the_wrong_kind(item, given_, said):
+    assert advice(item, given_) == said
+
+
+def test_a_long_value_is_cut():
+    assert len(found("x" * 1000)) <= 60
+    assert len(found([0.123456789] * 1000)) <= 60
+
+
+def test_the_nearest_name_is_found_whatever_its_case_and_joints():
+    assert nearest("ReLU", ["relu", "tanh"]) == "; did you mean 'relu'?"
+    assert nearest("Batch-Size", ["batch_size"]) == "; did you mean 'batch_size'?"
+    assert nearest("scheduler", ["schedule", "lr"]) == "; did you mean 'schedule'?"
+    assert nearest("qqq", ["relu", "tanh"]) == ""
