@@ -1,0 +1,73 @@
+"""Softmax cross-entropy against torch, against differences, and at its extremes."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy
+
+
+def score(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> tuple[float, int, np.ndarray]:
+    gradient = np.full_like(logits, np.nan)
+    loss, correct = SoftmaxCrossEntropy(smoothing)(logits, labels, gradient)
+    return loss, correct, gradient
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 9), st.integers(2, 7), st.floats(0.0, 0.9), st.integers(0, 2**32 - 1))
+def test_the_gradient_is_that_of_the_mean_loss(rows, classes, smoothing, seed):
+    chance = np.random.default_rng(seed)
+    logits, labels = 3.0 * chance.normal(size=(rows, classes)), chance.integers(0, classes, rows)
+    _, _, gradient = score(logits, labels, smoothing)
+    expected, step = np.empty_like(logits), 1e-5
+    for index in np.ndindex(logits.shape):
+        here = logits[index]
+        values = []
+        for offset in (2.0, 1.0, -1.0, -2.0):
+            logits[index] = here + offset * step
+            values.append(score(logits, labels, smoothing)[0] / rows)
+        logits[index] = here
+        expected[index] = (-values[0] + 8.0 * values[1] - 8.0 * values[2] + values[3]) / (12.0 * step)
+    assert np.linalg.norm(gradient - expected) / max(np.linalg.norm(expected), 1e-3) < 1e-6
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 9), st.integers(2, 7), st.floats(0.0, 0.9), st.integers(0, 2**32 - 1))
+def test_loss_and_hits_equal_torch(rows, classes, smoothing, seed):
+    chance = np.random.default_rng(seed)
+    logits, labels = 3.0 * chance.normal(size=(rows, classes)), chance.integers(0, classes, rows)
+    loss, correct, _ = score(logits, labels, smoothing)
+    reference = torch.nn.functional.cross_entropy(
+        torch.tensor(logits), torch.tensor(labels), reduction="sum", label_smoothing=smoothing
+    )
+    assert loss == pytest.approx(reference.item(), rel=1e-12, abs=1e-12)
+    assert correct == np.sum(logits.argmax(axis=1) == labels)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logits_of_ten_thousand_neither_overflow_nor_lose_the_loss(dtype):
+    logits = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0]], dtype)
+    loss, correct, gradient = score(logits, np.array([0, 0]))
+    assert loss == pytest.approx(2e4)
+    assert correct == 1
+    assert_allclose(gradient, [[0.0, 0.0, 0.0], [-0.5, 0.5, 0.0]])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_logit_that_is_not_finite_makes_the_loss_so(bad, place):
+    """The engine stops at such a loss, so none may slip through; -inf counts only at the label or where smoothed."""
+    logits = np.zeros((1, 3), np.float32)
+    logits[0, place] = bad
+    loss, _, _ = score(logits, np.array([place]), 0.1)
+    assert not np.isfinite(loss)
+
+
+def test_the_gradient_may_overwrite_the_logits():
+    logits = np.array([[0.3, -1.0, 2.0]])
+    _, _, apart = score(logits.copy(), np.array([1]))
+    SoftmaxCrossEntropy()(logits, np.array([1]), logits)
+    assert_allclose(logits, apart)
