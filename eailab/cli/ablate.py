@@ -52,12 +52,12 @@ def ablate(
     from eailab.cli.carry_out import carry_out, load_recipe
     from eailab.cli.options import surroundings
     from eailab.recipe.load import parse_value
-    from eailab.recipe.variation import engine_of_factor
+    from eailab.recipe.factors import engines_with
     from eailab.studies.conduct import parse_blocks
     from eailab.studies.design import one_factor
 
     if recipe is None:
-        engines = engine_of_factor(factor)
+        engines = engines_with(factor)
         recipe = next((name for engine, name in DEFAULT_RECIPES.items() if engine in engines), "resnet18-cifar10")
     loaded = load_recipe(recipe, {"study.margin": margin, "study.metric": metric}, override)
     texts = levels[0].split(",") if len(levels) == 1 and "[" not in levels[0] else levels

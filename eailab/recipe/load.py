@@ -8,10 +8,11 @@ from pathlib import Path
 from eailab.errors import RecipeError
 from eailab.recipe.catalogue import names, shipped
 from eailab.recipe.checking import check, value_at
+from eailab.recipe.factors import path_of
 from eailab.recipe.identity import flatten
 from eailab.recipe.problems import KeyPath, Located, Problem, report
 from eailab.recipe.schema import Recipe
-from eailab.recipe.variation import Switch, change, names_variant, path_of, sentence
+from eailab.recipe.variation import Switch, change, names_variant, sentence
 from eailab.recipe.wording import nearest
 from eailab.recipe.yaml12 import MAX_BYTES, Document, parse_value, read, write
 

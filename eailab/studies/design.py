@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 
 from eailab.errors import StoreError, StudyError
+from eailab.recipe.factors import resolve
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import Metric, Recipe, recipe_adapter
-from eailab.recipe.variation import differences, resolve, vary
+from eailab.recipe.variation import differences, vary
 from eailab.runs.atomic import write_text
 from eailab.runs.store import SCHEMA_VERSION, Trial
 

@@ -1,10 +1,10 @@
-"""A changed recipe differs in what was changed and in what a variant brings; a factor's name is found or explained."""
+"""A changed recipe differs in what was changed, and in what a new variant brings."""
 
 import pytest
 
 from eailab.errors import RecipeError
 from eailab.recipe.load import load
-from eailab.recipe.variation import differences, engines_with, level_of, resolve, vary
+from eailab.recipe.variation import differences, vary
 
 MLP = load("mnist-mlp").recipe
 RESNET = load("resnet18-cifar10").recipe
@@ -106,66 +106,3 @@ def test_differences_name_what_only_one_of_two_variants_has():
         "optimizer.betas": (None, [0.9, 0.999]),
     }
     assert differences(RESNET, RESNET) == {}
-
-
-def test_the_recipes_own_level_is_its_value():
-    assert level_of(RESNET, "batch_size") == 32
-    assert level_of(RESNET, "data.augment") == "crop-flip"
-    assert level_of(MLP, "model.hidden") == [128, 256]
-
-
-# --- names ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("factor", "path"),
-    {
-        "batch-size": "batch_size",
-        "batch_size": "batch_size",
-        "lr": "optimizer.lr",
-        "optimizer.lr": "optimizer.lr",
-        "optimizer": "optimizer.name",
-        "sched": "schedule.name",
-        "schedule": "schedule.name",
-        "model": "model.name",
-        "stem": "model.stem",
-        "augment": "data.augment",
-        "data.augment": "data.augment",
-        "data.augment.name": "data.augment",
-        "data": "data.name",
-        "gamma": "schedule.gamma",
-        "schedule.step-size": "schedule.step_size",
-        "split": "data.split",
-    }.items(),
-)
-def test_a_factor_is_found_by_its_short_name_or_its_path(factor, path):
-    assert resolve(factor, RESNET) == path
-
-
-@pytest.mark.parametrize(
-    ("factor", "said"),
-    [
-        ("activation", "a factor of the engine numpy-mlp, not of torch-resnet: add --recipe digits-mlp or mnist-mlp"),
-        ("rotation", "a factor of the engine numpy-mlp"),
-        ("batchsize", "did you mean 'batch-size'?"),
-        ("learning-rate", "did you mean 'lr'?"),
-        ("name", "may be data.name or data.augment or optimizer.name or schedule.name or model.name"),
-        ("margin", "is no factor"),
-        ("study.metric", "is no factor"),
-        ("engine", "the engine of a recipe stays"),
-        ("qqq", "choose augment, optimizer, schedule, model"),
-        ("", "choose augment"),
-    ],
-)
-def test_a_word_that_is_no_factor_says_what_would_be(factor, said):
-    with pytest.raises(RecipeError) as caught:
-        resolve(factor, RESNET)
-    assert said in str(caught.value)
-
-
-def test_a_factor_says_which_engines_have_it():
-    assert engines_with("activation") == {"numpy-mlp"}
-    assert engines_with("hidden") == {"numpy-mlp"}
-    assert engines_with("stem") == {"torch-resnet"}
-    assert engines_with("batch-size") == {"numpy-mlp", "torch-resnet"}
-    assert engines_with("margin") == engines_with("engine") == engines_with("qqq") == set()

@@ -1,0 +1,98 @@
+"""What people call the settings that a study varies, and the dotted paths that they mean."""
+
+from eailab.errors import RecipeError
+from eailab.recipe.catalogue import names
+from eailab.recipe.checking import value_at
+from eailab.recipe.fields import settings, variants
+from eailab.recipe.schema import ENGINES, Recipe
+from eailab.recipe.wording import nearest
+
+SHORT = {"sched": "schedule"}
+"""Further words for parts on the command line."""
+
+
+def resolve(factor: str, recipe: Recipe) -> str:
+    """Return the dotted path of a factor.
+
+    Args:
+        factor: A setting's own name (`batch-size`, `lr`), a part's (`optimizer`, `sched`, `augment`) for the name in
+            it, or a dotted path; `-` and `_` are alike.
+        recipe: Its engine says which settings there are.
+
+    Raises:
+        RecipeError: No factor has the name, or several have.
+    """
+    return path_of(factor, recipe.engine)
+
+
+def level_of(recipe: Recipe, path: str) -> object:
+    """Return the recipe's own value of a factor; of `data.augment` it is the name."""
+    value = value_at(recipe.model_dump(), tuple(path.split(".")))
+    return value["name"] if isinstance(value, dict) else value
+
+
+def path_of(word: str, engine: str, factors_only: bool = True) -> str:
+    """Return the dotted path of a setting of an engine; like `resolve`, but labels and `study` too if asked.
+
+    Raises:
+        RecipeError: No setting has the name, or several have.
+    """
+    plain = _plain(word)
+    paths = matches(plain, engine, factors_only) if plain != "engine" else []
+    if len(paths) == 1:
+        return paths[0]
+    if paths:
+        raise RecipeError(f"{word!r} may be {' or '.join(paths)}: write the whole path.")
+    if plain == "engine":
+        raise RecipeError("the engine of a recipe stays: choose a recipe of the other engine, with --recipe.")
+    if factors_only and matches(plain, engine, factors_only=False):
+        raise RecipeError(f"{word!r} is no factor: it does not change what is trained, and can only be set with -o.")
+    for other in sorted(engines_with(word)):
+        examples = " or ".join(names(other))
+        raise RecipeError(f"{word!r} is a factor of the engine {other}, not of {engine}: add --recipe {examples}.")
+    table = [one for one in settings(engine).values() if one.is_factor or not factors_only]
+    known = {known.replace("_", "-") for one in table for known in (one.leaf, one.path)} | set(_parts(engine))
+    raise RecipeError(f"there is no setting {word!r}{nearest(plain, known) or f'; choose {_some(engine)}.'}")
+
+
+def engines_with(factor: str) -> set[str]:
+    """Return the engines whose recipes have a factor of that name; none for a word that is no factor."""
+    return {engine for engine in ENGINES if matches(_plain(factor), engine)}
+
+
+def matches(word: str, engine: str, factors_only: bool = True) -> list[str]:
+    """Return the dotted paths that a word may mean: a path, a part with a name, or the last word of a path."""
+    table = {path: one for path, one in settings(engine).items() if one.is_factor or not factors_only}
+    part = _parts(engine).get(SHORT.get(word, word))
+    if part is not None:
+        return [part]
+    if word in table:
+        return [_short_augment(word)]
+    return [_short_augment(path) for path, one in table.items() if one.leaf == word]
+
+
+def _parts(engine: str) -> dict[str, str]:
+    """Return what a part's own name and path stand for: the setting that names its variant."""
+    found = {"data": "data.name"}
+    for part in variants(engine):
+        for word in (part, part.rpartition(".")[2]):
+            found[word] = _short_augment(f"{part}.name")
+    return found
+
+
+def _short_augment(path: str) -> str:
+    """A recipe writes `augment: cutout`, so the factor is `data.augment`."""
+    return "data.augment" if path == "data.augment.name" else path
+
+
+def _plain(word: str) -> str:
+    return word.strip().replace("-", "_")
+
+
+def _some(engine: str) -> str:
+    """Return the shortest names of an engine's factors, as a list for people."""
+    leaves = [one.leaf for one in settings(engine).values() if one.is_factor]
+    plain = [leaf for leaf in leaves if leaf != "name" and leaves.count(leaf) == 1]
+    return ", ".join(
+        leaf.replace("_", "-") for leaf in [*(part.rpartition(".")[2] for part in variants(engine)), *plain]
+    )
