@@ -51,8 +51,8 @@ def ablate(
     """
     from eailab.cli.carry_out import carry_out, load_recipe
     from eailab.cli.options import surroundings
-    from eailab.recipe.load import parse_value
     from eailab.recipe.factors import engines_with
+    from eailab.recipe.load import parse_value
     from eailab.studies.conduct import parse_blocks
     from eailab.studies.design import one_factor
 
