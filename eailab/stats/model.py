@@ -192,10 +192,10 @@ def correlation_between_arms(values: Values) -> float | None:
     """Return the mean covariance between arms over their mean variance, from the complete blocks.
 
     This is what blocking gains: a difference has the variance `2 s^2 (1 - r)`. None below three complete blocks,
-    where a correlation is nearly all chance, or when nothing varies.
+    where a correlation is nearly all chance, for a single arm, or when nothing varies.
     """
     complete = values[np.isfinite(values).all(axis=1)]
-    if len(complete) < 3:
+    if len(complete) < 3 or values.shape[1] < 2:
         return None
     covariance = np.cov(complete, rowvar=False)
     arms = len(covariance)

@@ -37,8 +37,12 @@ def detectable_difference(blocks: int, arms: int, sd: float, power: float = POWE
     """
     if blocks < 2 or arms < 2:
         raise StudyError(f"{arms} arms in {blocks} blocks detect no difference: give two or more of each.")
-    df = (arms - 1) * (blocks - 1)
-    critical_value = dunnett.critical_value(0.95, arms - 1, df)
+    contrasts = arms - 1
+    if blocks == 2:  # never pooled: see `guard.unequal_spread`
+        df, critical_value = 1, dunnett.bonferroni_critical_value(0.95, contrasts, 1)
+    else:
+        df = contrasts * (blocks - 1)
+        critical_value = dunnett.critical_value(0.95, contrasts, df)
     return noncentrality(critical_value, df, power) * sd * math.sqrt(2.0 / blocks)
 
 
