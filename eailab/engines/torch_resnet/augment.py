@@ -215,15 +215,23 @@ class Resized224:
 
 
 class Normalisation:
-    """Scale pixel values by the training split's mean and deviation, and give grey images three equal channels."""
+    """Scale pixel values by the training split's mean and deviation, and give grey images three equal channels.
 
-    def __init__(self, data: TrialData, device: torch.device) -> None:
+    Args:
+        data: The block's splits.
+        device: Where the images are.
+        memory_format: How the network wants its images to lie.
+    """
+
+    def __init__(self, data: TrialData, device: torch.device, memory_format: torch.memory_format) -> None:
         self.mean = torch.tensor(data.mean, device=device)[:, None, None]
         self.std = torch.tensor(data.std, device=device)[:, None, None]
+        self._memory_format = memory_format
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Map `[B, 1 or 3, H, W]` in pixel values to `[B, 3, H, W]`, float32, contiguous."""
-        return ((images - self.mean) / self.std).expand(-1, 3, -1, -1).contiguous()
+        """Map `[B, 1 or 3, H, W]` in pixel values to `[B, 3, H, W]`, float32."""
+        scaled = (images - self.mean) / self.std
+        return scaled.expand(-1, 3, -1, -1).contiguous(memory_format=self._memory_format)
 
 
 def build(settings: ResNetAugment, height: int, width: int, mean: Tensor) -> Augmentation:

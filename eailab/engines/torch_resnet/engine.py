@@ -37,6 +37,9 @@ class ResNetEngine:
     The network is reduced to the weights that the images reach (`reduction`): `parameters` counts and `weights` returns
     all of them, `state` holds those that are trained.
 
+    In bf16, images and weights lie channels last in memory, which is quicker there at every stem and batch size; in
+    float32 it is not.
+
     A CUDA trial never waits for the GPU within an epoch: `on_step` then gets no loss, and a loss that is not finite,
     which stops the optimizer on the device at once, is raised when the epoch ends.
 
@@ -64,6 +67,8 @@ class ResNetEngine:
         model = models.build(recipe.model, len(data.classes), block)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         self._cut = reduction.reduce(model, *input_size(recipe, height, width))
+        layout = torch.channels_last if self._bf16 else torch.contiguous_format
+        models.arrange(model, layout)
         self._model = model.to(self._device).train()
         self._lr = torch.zeros((), device=self._device)
         self._optimizer = optimizers.build(recipe.optimizer, self._model.parameters(), self._lr)
@@ -77,7 +82,7 @@ class ResNetEngine:
             bf16=self._bf16,
         )
 
-        normalise = Normalisation(data, self._device)
+        normalise = Normalisation(data, self._device, layout)
         augmentation = augment.build(recipe.data.augment, height, width, normalise.mean)
         self._training = TrainingBatches(
             data.train,
@@ -178,8 +183,8 @@ class ResNetEngine:
 
 
 def copied(tensor: Tensor) -> NDArray[np.generic]:
-    """Return a tensor's values as an array of its own."""
-    return np.array(tensor.detach().cpu().numpy())
+    """Return a tensor's values as an array of its own, row by row."""
+    return np.array(tensor.detach().cpu().numpy(), order="C")
 
 
 def input_size(recipe: ResNetRecipe, height: int, width: int) -> tuple[int, int]:

@@ -147,6 +147,13 @@ def scaled_channels(width: float) -> tuple[int, ...]:
     return channels
 
 
+def arrange(model: nn.Module, memory_format: torch.memory_format) -> None:
+    """Lay the weights of the convolutions out in this format, in place; values and names stay."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=memory_format)
+
+
 def output_side(side: int, kernel: int, stride: int, padding: int) -> int:
     """Return the side of a convolution's output, in pixels."""
     return (side + 2 * padding - kernel) // stride + 1

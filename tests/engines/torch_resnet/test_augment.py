@@ -123,7 +123,7 @@ def test_resized_crops_are_distributed_as_torchvisions(height, width, scale_min)
 
 def test_normalisation_scales_by_the_training_split_and_repeats_grey(make_data):
     data = make_data(channels=1)
-    normalise = augment.Normalisation(data, torch.device("cpu"))
+    normalise = augment.Normalisation(data, torch.device("cpu"), torch.contiguous_format)
     images = torch.tensor(data.train.pixels).permute(0, 3, 1, 2)
     scaled = normalise(images)
     assert scaled.shape == (40, 3, 32, 32)
