@@ -27,6 +27,9 @@ REPORT_SECONDS = 0.05
 EVALUATION_ROWS = 1000
 """Images evaluated at once."""
 
+quietly = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+"""Diverging numbers are found by the loss, and told by `DivergedError`; numpy need not warn of them as well."""
+
 
 class MlpEngine:
     """An MLP in training, as `engines.base.Engine` describes.
@@ -77,6 +80,7 @@ class MlpEngine:
 
     # --- training ---------------------------------------------------------------------------------------------------
 
+    @quietly
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
         """Train over the training split once; see `engines.base.Engine`."""
         images = self.data.train
@@ -135,6 +139,7 @@ class MlpEngine:
 
     # --- evaluation -------------------------------------------------------------------------------------------------
 
+    @quietly
     def evaluate(self, split: SplitName) -> Evaluation:
         """Score the weights over one split; see `engines.base.Engine`."""
         images = self.data.part(split)
