@@ -48,5 +48,5 @@ def test_pooling_sees_more_than_paired_t_with_holm(calibration):
 
 def test_a_a_studies_from_one_pool_are_seldom_called_different(calibration):
     pool = np.random.default_rng(4).normal(size=(60, 6))
-    found = calibration.a_a_studies(pool, blocks=5, arms=4, studies=300, seed=5)
+    found = calibration.a_a_studies(pool, blocks=5, arms=4, studies=150, seed=5)
     assert 0.01 < found["false_alarms"] < found["limit"]
