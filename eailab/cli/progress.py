@@ -15,6 +15,7 @@ from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Steppe
 from eailab.studies.conduct import Plan
 
 ESTIMATE_AFTER_SECONDS = 2.0
+WORTH_SAYING_SECONDS = 60.0
 
 
 def watcher(planned: Plan, quick: str | None = None) -> "_Bars | _Lines":
@@ -73,7 +74,10 @@ class _Said:
             return
         done = (event.epoch - 1 - started.resumed) + event.step.step / event.step.steps
         left = seconds / done * (started.epochs - started.resumed)
-        self.line(f"expected time on this CPU: {duration(left)} a trial, {self.trials} to train. Quicker: {self.quick}")
+        if left > WORTH_SAYING_SECONDS:
+            self.line(
+                f"expected time on this CPU: {duration(left)} a trial, {self.trials} to train. Quicker: {self.quick}"
+            )
         self.quick = None
 
 

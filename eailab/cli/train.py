@@ -26,6 +26,13 @@ Seed: TypeAlias = Annotated[
     int, typer.Option(min=0, metavar="BLOCK", help="The block: seeds initialisation, order, augmentation.")
 ]
 
+COMMANDS = {"numpy-mlp": "train-mlp", "torch-resnet": "train-resnet"}
+QUICK = {
+    "numpy-mlp": "eailab train-mlp --recipe digits-mlp",
+    "torch-resnet": "eailab train-resnet --recipe resnet18-digits",
+}
+"""What to name beside a long expected time, by engine."""
+
 
 def train_mlp(
     recipe: Recipe = "mnist-mlp",
@@ -116,11 +123,11 @@ def _train(
 
     loaded = load_recipe(recipe, flags, overrides)
     if loaded.recipe.engine != engine:
-        command = {"numpy-mlp": "train-mlp", "torch-resnet": "train-resnet"}[loaded.recipe.engine]
+        command = COMMANDS[loaded.recipe.engine]
         raise RecipeError(
             f"the recipe {recipe} is for the {loaded.recipe.engine} engine: use `eailab {command} --recipe {recipe}`."
         )
-    quick = None if "digits" in loaded.recipe.data.name else "eailab train-resnet --recipe resnet18-digits"
+    quick = None if "digits" in loaded.recipe.data.name else QUICK[engine]
     carry_out(single(loaded.recipe, seed), surroundings(*where), jobs=1, quick=quick, as_json=as_json)
 
 
