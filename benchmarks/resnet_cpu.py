@@ -1,0 +1,255 @@
+"""Training a ResNet on CIFAR-10 on the CPU: what a student writes, a tight eager loop, and eailab, side by side.
+
+Run:  python benchmarks/resnet_cpu.py [--stem 7x7] [--batch-size 32] [--threads 2] [--rounds 5] [--json FILE]
+
+Every contestant trains the same network with Adam (lr 0.001), crop and flip, from the same initial weights. They take
+turns of `--steps` steps for `--rounds` rounds, after one turn each that is not counted, so that what else the machine
+does meets all alike; given are the medians over the rounds, and the ratios round by round. A turn of the student's
+begins when its loader's workers have started, with the batches they had ready by then. Without CIFAR-10 in the data
+folder (EAILAB_DATA, or --data-dir) the pixels are made up, which changes no time; the output says so.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.transforms.functional import to_pil_image
+
+from eailab.data.dataset import Images, TrialData
+from eailab.engines.base import build
+from eailab.engines.torch_resnet import models
+from eailab.errors import DataError
+from eailab.recipe.schema import ResNetRecipe, recipe_adapter
+
+Turn = Callable[[], float]
+"""Trains for the turn's steps, and returns the seconds they took."""
+
+
+def recipe(options: argparse.Namespace, precision: str) -> ResNetRecipe:
+    """Return the recipe that all contestants follow."""
+    made = recipe_adapter.validate_python(
+        {
+            "name": "benchmark",
+            "engine": "torch-resnet",
+            "data": {"name": "cifar10", "augment": "crop-flip"},
+            "model": {"name": "resnet18", "stem": options.stem},
+            "optimizer": {"name": "adam", "lr": 0.001},
+            "epochs": options.rounds + 1,
+            "batch_size": options.batch_size,
+            "precision": precision,
+            "threads": options.threads,
+        }
+    )
+    assert isinstance(made, ResNetRecipe)  # noqa: S101 - by its engine's name
+    return made
+
+
+def images(options: argparse.Namespace) -> tuple[TrialData, str]:
+    """Return a turn's images, and where they are from."""
+    count = options.steps * options.batch_size
+    try:
+        from eailab.data.table import load
+
+        train, source = load("cifar10", options.data_dir, download=False).train, "cifar10"
+        chosen = Images(train.pixels[:count], train.labels[:count])
+    except DataError:
+        random = np.random.default_rng(0)
+        pixels = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+        chosen, source = Images(pixels, random.integers(0, 10, count)), "made up"
+    few = Images(chosen.pixels[:10], chosen.labels[:10])
+    mean, std = (f(chosen.pixels, axis=(0, 1, 2)).astype(np.float32) for f in (np.mean, np.std))
+    return TrialData(chosen, few, few, mean, std, tuple("0123456789")), source
+
+
+def network(options: argparse.Namespace) -> nn.Module:
+    """Return the network that all contestants start from."""
+    return models.build(recipe(options, "fp32").model, 10, block=0).train()
+
+
+class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """PIL images and torchvision's transforms, as the tutorials have them."""
+
+    def __init__(self, data: TrialData) -> None:
+        self.images = [to_pil_image(image) for image in data.train.pixels]
+        self.labels = data.train.labels.tolist()
+        self.transform = transforms.Compose(
+            [
+                transforms.RandomCrop(32, padding=4),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
+                transforms.Normalize((data.mean / 255.0).tolist(), (data.std / 255.0).tolist()),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(self.images[index]), self.labels[index]
+
+
+def student(options: argparse.Namespace, data: TrialData) -> Turn:
+    """Peer 1: a DataLoader with workers, PIL images, float32, the loss read in every step."""
+    loader = DataLoader(Pictures(data), batch_size=options.batch_size, shuffle=True, num_workers=options.workers)
+    model = network(options)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    criterion = nn.CrossEntropyLoss()
+
+    def turn() -> float:
+        batches = iter(loader)
+        batch = next(batches)
+        begun = time.perf_counter()
+        running_loss, correct = 0.0, 0
+        while batch is not None:
+            inputs, labels = batch
+            optimizer.zero_grad()
+            outputs = model(inputs)
+            loss = criterion(outputs, labels)
+            loss.backward()
+            optimizer.step()
+            running_loss += loss.item()
+            correct += (outputs.argmax(1) == labels).sum().item()
+            batch = next(batches, None)
+        return time.perf_counter() - begun
+
+    return turn
+
+
+def crops(options: argparse.Namespace, padded: Tensor, labels: Tensor, layout: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches cut by views from padded, normalised images: the quickest cropping in eager torch on a CPU."""
+    size = options.batch_size
+    for chosen in torch.randperm(len(labels)).split(size):
+        top, left = torch.randint(0, 9, (2, len(chosen))).tolist()
+        batch = torch.stack(
+            [padded[n, :, y : y + 32, x : x + 32] for n, y, x in zip(chosen.tolist(), top, left, strict=True)]
+        )
+        flipped = torch.rand(len(chosen)) < 0.5
+        batch[flipped] = batch[flipped].flip(3)
+        yield batch.contiguous(memory_format=layout), labels[chosen]
+
+
+def tight(options: argparse.Namespace, data: TrialData, bf16: bool, channels_last: bool) -> Turn:
+    """Peer 3: data in memory and normalised beforehand, a fused optimizer, no loss read, no workers."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    pixels = torch.tensor(data.train.pixels).permute(0, 3, 1, 2).float()
+    black = functional.pad(pixels, (4, 4, 4, 4))
+    padded = (black - torch.tensor(data.mean)[:, None, None]) / torch.tensor(data.std)[:, None, None]
+    labels = torch.tensor(data.train.labels)
+    model = network(options).to(memory_format=layout)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=True)
+
+    def turn() -> float:
+        begun = time.perf_counter()
+        for inputs, targets in crops(options, padded, labels, layout):
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                outputs = model(inputs)
+            loss = functional.cross_entropy(outputs.float(), targets)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        return time.perf_counter() - begun
+
+    return turn
+
+
+def eailab(options: argparse.Namespace, data: TrialData, precision: str) -> Turn:
+    """The engine, as `train-resnet` runs it: one epoch of the turn's images."""
+    engine = build(recipe(options, precision), data, 0, "cpu")
+    epochs = iter(range(1, options.rounds + 2))
+
+    def turn() -> float:
+        begun = time.perf_counter()
+        engine.train_epoch(next(epochs), lambda _: None)
+        return time.perf_counter() - begun
+
+    return turn
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Let all contestants take their turns, and return what was found."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    data, source = images(options)
+    contestants: dict[str, Turn] = {
+        f"student ({options.workers} workers, PIL, fp32)": student(options, data),
+        "tight fp32": tight(options, data, bf16=False, channels_last=False),
+        "tight fp32 channels-last": tight(options, data, bf16=False, channels_last=True),
+        "tight bf16": tight(options, data, bf16=True, channels_last=False),
+        "tight bf16 channels-last": tight(options, data, bf16=True, channels_last=True),
+        "eailab fp32": eailab(options, data, "fp32"),
+        "eailab bf16": eailab(options, data, "bf16"),
+    }
+    count = len(data.train)
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    for number in range(options.rounds + 1):
+        for name, turn in contestants.items():
+            rate = count / turn()
+            if number > 0:
+                rates[name].append(rate)
+            print(f"round {number} {name}: {rate:.0f} images/s", file=sys.stderr)
+    best_tight = max(
+        (name for name in rates if name.startswith("tight")), key=lambda name: statistics.median(rates[name])
+    )
+    pairs = [(mine, peer) for mine in rates if mine.startswith("eailab") for peer in (next(iter(rates)), best_tight)]
+    return {
+        "benchmark": "resnet_cpu",
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": {"processor": processor(), "threads": options.threads, "system": platform.system()},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "settings": {name: getattr(options, name) for name in ("stem", "batch_size", "workers", "rounds", "steps")},
+        "images": source,
+        "images_per_second": {
+            name: {"median": statistics.median(found), "rounds": found} for name, found in rates.items()
+        },
+        "ratios": {
+            f"{mine} / {peer}": spread([a / b for a, b in zip(rates[mine], rates[peer], strict=True)])
+            for mine, peer in pairs
+        },
+    }
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Return the median and the extremes."""
+    return {"median": statistics.median(values), "smallest": min(values), "largest": max(values)}
+
+
+def processor() -> str:
+    """Return the processor's name as the system gives it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stem", default="7x7", choices=list(models.STEMS))
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--data-dir", type=Path, default=None)
+    parser.add_argument("--json", type=Path, default=None)
+    found = measure(parser.parse_args())
+    for name, rates in found["images_per_second"].items():
+        print(f"{name:40} {rates['median']:7.0f} images/s")
+    for name, ratio in found["ratios"].items():
+        print(f"{name:70} {ratio['median']:.2f}x ({ratio['smallest']:.2f} to {ratio['largest']:.2f})")
+    if json_file := parser.parse_args().json:
+        json_file.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
