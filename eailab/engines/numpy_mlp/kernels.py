@@ -203,41 +203,60 @@ def sample(pixels, maps, shifts, displacements, out):  # type: ignore[no-untyped
         out: `[N, H, W, C]`, bytes, written.
     """
     count, height, width, channels = pixels.shape
-    last = displacements.shape[1] - 1
-    middle_row, middle_column = np.float32(0.5 * (height - 1)), np.float32(0.5 * (width - 1))
-    node_row = np.float32(last) / np.float32(max(height - 1, 1))
-    node_column = np.float32(last) / np.float32(max(width - 1, 1))
+    # a border of zeros, one pixel before and two behind, makes every place that is read exist
+    bordered = np.zeros((height + 3, width + 3), np.float32)
+    shape = (height, width)
+    rows, columns, values = np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.float32)
     for n in range(count):
-        image, field, target = pixels[n], displacements[n], out[n]
-        down_down, down_right, right_down, right_right = maps[n, 0, 0], maps[n, 0, 1], maps[n, 1, 0], maps[n, 1, 1]
-        start_row, start_column = middle_row + shifts[n, 0], middle_column + shifts[n, 1]
-        for i in range(height):
-            down = np.float32(i) - middle_row
-            grid_row = np.float32(i) * node_row
-            g = min(int(grid_row), last - 1)
-            below = grid_row - np.float32(g)
-            for j in range(width):
-                right = np.float32(j) - middle_column
-                grid_column = np.float32(j) * node_column
-                h = min(int(grid_column), last - 1)
-                beside = grid_column - np.float32(h)
-                near, far = (np.float32(1.0) - below) * (np.float32(1.0) - beside), below * beside
-                under, next_to = below * (np.float32(1.0) - beside), (np.float32(1.0) - below) * beside
-                row = start_row + down_down * down + down_right * right
-                row += near * field[g, h, 0] + next_to * field[g, h + 1, 0]
-                row += under * field[g + 1, h, 0] + far * field[g + 1, h + 1, 0]
-                column = start_column + right_down * down + right_right * right
-                column += near * field[g, h, 1] + next_to * field[g, h + 1, 1]
-                column += under * field[g + 1, h, 1] + far * field[g + 1, h + 1, 1]
-                top, left = int(np.floor(row)), int(np.floor(column))
-                down_share, right_share = row - np.float32(top), column - np.float32(left)
-                for c in range(channels):
-                    value = np.float32(0.5)  # so that the cut to a whole number rounds
-                    for a in range(2):
-                        if 0 <= top + a < height:
-                            across = down_share if a else np.float32(1.0) - down_share
-                            if 0 <= left < width:
-                                value += across * (np.float32(1.0) - right_share) * image[top + a, left, c]
-                            if 0 <= left + 1 < width:
-                                value += across * right_share * image[top + a, left + 1, c]
-                    target[i, j, c] = np.uint8(value)
+        place(maps[n], shifts[n], displacements[n], rows, columns)
+        for channel in range(channels):
+            for i in range(height):
+                for j in range(width):
+                    bordered[i + 1, j + 1] = pixels[n, i, j, channel]
+            interpolate(bordered.reshape(-1), width + 3, rows, columns, values)
+            for i in range(height):
+                for j in range(width):
+                    out[n, i, j, channel] = np.uint8(values[i, j] + np.float32(0.5))
+
+
+@compiled
+def place(affine, shift, displacements, rows, columns):  # type: ignore[no-untyped-def]
+    """Write where each pixel of one new image lies in the old one with its border of zeros, `[H, W]` each."""
+    number = np.float32
+    height, width = rows.shape
+    nodes = displacements.shape[0]
+    moved_down, moved_right = np.empty(nodes, number), np.empty(nodes, number)
+    middle_row, middle_column = number(0.5 * (height - 1)), number(0.5 * (width - 1))
+    node_row, node_column = number((nodes - 1) / max(height - 1, 1)), number((nodes - 1) / max(width - 1, 1))
+    for i in range(height):
+        above = min(int(number(i) * node_row), nodes - 2)
+        below = number(i) * node_row - number(above)
+        for g in range(nodes):  # the field along this row
+            upper, under = displacements[above, g], displacements[above + 1, g]
+            moved_down[g] = upper[0] + below * (under[0] - upper[0])
+            moved_right[g] = upper[1] + below * (under[1] - upper[1])
+        down = number(i) - middle_row
+        row_start = middle_row + shift[0] + number(1.0) + affine[0, 0] * down
+        column_start = middle_column + shift[1] + number(1.0) + affine[1, 0] * down
+        for j in range(width):
+            right = number(j) - middle_column
+            g = min(np.int32(number(j) * node_column), np.int32(nodes - 2))
+            beside = number(j) * node_column - number(g)
+            row = row_start + affine[0, 1] * right + moved_down[g] + beside * (moved_down[g + 1] - moved_down[g])
+            column = column_start + affine[1, 1] * right
+            column += moved_right[g] + beside * (moved_right[g + 1] - moved_right[g])
+            rows[i, j] = min(max(row, number(0.0)), number(height + 1))
+            columns[i, j] = min(max(column, number(0.0)), number(width + 1))
+
+
+@compiled
+def interpolate(image, stride, rows, columns, values):  # type: ignore[no-untyped-def]
+    """Read a flat image, with `stride` numbers a row, at places `[H, W]`, bilinear between the four neighbours."""
+    flat_rows, flat_columns, flat_values = rows.reshape(-1), columns.reshape(-1), values.reshape(-1)
+    for p in range(flat_rows.size):
+        top, left = np.int32(flat_rows[p]), np.int32(flat_columns[p])
+        lower, righter = flat_rows[p] - np.float32(top), flat_columns[p] - np.float32(left)
+        k = top * np.int32(stride) + left
+        upper = image[k] + righter * (image[k + 1] - image[k])
+        under = image[k + stride] + righter * (image[k + stride + 1] - image[k + stride])
+        flat_values[p] = upper + lower * (under - upper)
