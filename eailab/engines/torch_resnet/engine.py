@@ -16,9 +16,10 @@ from torch import Tensor
 from eailab.data.dataset import SplitName, TrialData
 from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
 from eailab.engines.schedules import learning_rates
-from eailab.engines.torch_resnet import augment, devices, models, optimizers, reduction
+from eailab.engines.torch_resnet import augment, devices, models, reduction
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
+from eailab.engines.torch_resnet.optimizers import OPTIMIZERS
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
 from eailab.errors import DataError, DivergedError
 from eailab.recipe.schema import Resize224, ResNetRecipe
@@ -71,7 +72,8 @@ class ResNetEngine:
         models.arrange(model, layout)
         self._model = model.to(self._device).train()
         self._lr = torch.zeros((), device=self._device)
-        self._optimizer = optimizers.build(recipe.optimizer, self._model.parameters(), self._lr)
+        parameters = dict(self._model.named_parameters())
+        self._optimizer = OPTIMIZERS[type(recipe.optimizer)](recipe.optimizer, parameters, self._lr)
         self._evaluated = self._model if recipe.ema is None else copy.deepcopy(self._model)
         self._step = TrainingStep(
             self._model,
@@ -147,9 +149,8 @@ class ResNetEngine:
         tensors = {f"model/{name}": tensor for name, tensor in self._model.state_dict().items()}
         if self._evaluated is not self._model:
             tensors |= {f"average/{name}": tensor for name, tensor in self._evaluated.state_dict().items()}
-        for name, parameter in self._model.named_parameters():
-            for moment, tensor in self._optimizer.state[parameter].items():
-                tensors[f"{moment}/{name}"] = tensor
+        for moment, by_name in self._optimizer.moments.items():
+            tensors |= {f"{moment}/{name}": tensor for name, tensor in by_name.items()}
         return tensors
 
     def state(self) -> Arrays:

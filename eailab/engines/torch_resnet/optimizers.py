@@ -1,84 +1,132 @@
-"""Torch's own optimizers as a recipe asks for them, ready to be resumed, and stopped by a loss that is not finite."""
+"""Torch's own optimizers as a recipe asks for them, ready to be resumed, and stopped by a loss that is not finite.
 
-from collections.abc import Callable, Iterable
-from typing import Any
+They are called through torch's functional interface, with the fused kernels of CPU and CUDA: the arithmetic is that of
+`torch.optim`'s classes with `fused=True`, but nothing is looked up by parameter in a step, moments have names, and
+`torch.optim.Optimizer`'s start does not pull in torch's compiler, which takes seconds in each worker.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
 
 from eailab.recipe import schema
 
-
-def sgd(settings: schema.Sgd, parameters: list[nn.Parameter], lr: Tensor) -> torch.optim.Optimizer:
-    """Momentum as torch defines it: `v = m v + g; w = w - lr v`, the penalty in `g` (Sutskever et al., 2013)."""
-    return torch.optim.SGD(
-        parameters,
-        lr=lr,
-        momentum=settings.momentum,
-        nesterov=settings.nesterov,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+Moments: TypeAlias = dict[str, dict[str, Tensor]]
+"""What an optimizer remembers: for each moment, by torch's name for it, a tensor for each parameter, by its name."""
 
 
-def adam(settings: schema.Adam | schema.AdamW, parameters: list[nn.Parameter], lr: Tensor) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba, 2015), or AdamW, its variant with decoupled weight decay (Loshchilov & Hutter, 2019)."""
-    kind = torch.optim.AdamW if isinstance(settings, schema.AdamW) else torch.optim.Adam
-    first, second = settings.betas
-    return kind(
-        parameters,
-        lr=lr,
-        betas=(first, second),
-        weight_decay=settings.weight_decay,
-        fused=True,
-        capturable=lr.is_cuda,
-    )
+class Optimizer(Protocol):
+    """Moves parameters against their gradients."""
+
+    moments: Moments
+
+    def step(self, stopped: Tensor) -> None:
+        """Move all parameters where `stopped` is 0, and leave them and the moments alone where it is 1.
+
+        The decision is taken on the device, by the flag that torch's fused kernels have for the overflows of mixed
+        precision, so that a GPU is never waited for.
+
+        Args:
+            stopped: A float32 scalar on the device.
+        """
+        ...
 
 
-OPTIMIZERS: dict[type[Any], Callable[[Any, list[nn.Parameter], Tensor], torch.optim.Optimizer]] = {
-    schema.Sgd: sgd,
-    schema.Adam: adam,
-    schema.AdamW: adam,
-}
-"""The maker of each variant of `optimizer`."""
-
-MOMENTS: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
-    torch.optim.SGD: ("momentum_buffer",),
-    torch.optim.Adam: ("exp_avg", "exp_avg_sq", "step"),
-    torch.optim.AdamW: ("exp_avg", "exp_avg_sq", "step"),
-}
-"""What each optimizer remembers of a parameter, by torch's names."""
+def zeros_like(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """Return zeros of each parameter's shape and layout."""
+    return {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
 
 
-def build(settings: schema.Optimizer, parameters: Iterable[nn.Parameter], lr: Tensor) -> torch.optim.Optimizer:
-    """Return the recipe's optimizer with all its moments at zero, which are torch's own first steps.
+def gradients(parameters: Mapping[str, nn.Parameter]) -> list[Tensor]:
+    """Return the gradient of each parameter; all of a network's have one."""
+    return [parameter.grad for parameter in parameters.values() if parameter.grad is not None]
+
+
+class Sgd:
+    """Momentum as torch defines it: `v = m v + g; w = w - lr v`, the penalty in `g` (Sutskever et al., 2013).
 
     Args:
-        settings: Kind and constants.
-        parameters: What it moves; float32, on one device.
+        settings: The recipe's constants.
+        parameters: What it moves, by name; float32, on one device.
         lr: The learning rate, a scalar on the same device; the caller writes each step's rate into it.
     """
-    optimizer = OPTIMIZERS[type(settings)](settings, list(parameters), lr)
-    moments = MOMENTS[type(optimizer)]
-    if isinstance(settings, schema.Sgd) and settings.momentum == 0.0:
-        moments = ()
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            for name in moments:
-                zeros = torch.zeros((), device=lr.device) if name == "step" else torch.zeros_like(parameter)
-                optimizer.state[parameter][name] = zeros
-    return optimizer
+
+    def __init__(self, settings: schema.Sgd, parameters: Mapping[str, nn.Parameter], lr: Tensor) -> None:
+        self._settings, self._parameters, self._lr = settings, parameters, lr
+        # Zeros are torch's own first step: it starts at v = g.
+        self.moments: Moments = {"momentum_buffer": zeros_like(parameters)} if settings.momentum > 0.0 else {}
+
+    def step(self, stopped: Tensor) -> None:
+        """See `Optimizer.step`."""
+        velocities = self.moments.get("momentum_buffer", dict.fromkeys(self._parameters))
+        sgd(
+            list(self._parameters.values()),
+            gradients(self._parameters),
+            list(velocities.values()),
+            fused=True,
+            found_inf=stopped,
+            lr=self._lr,
+            momentum=self._settings.momentum,
+            nesterov=self._settings.nesterov,
+            weight_decay=self._settings.weight_decay,
+            dampening=0.0,
+            maximize=False,
+        )
 
 
-def step_unless(stopped: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """Let the optimizer act where `stopped` is 0, and leave weights and moments alone where it is 1.
-
-    The decision is taken on the device, by the flag that fused optimizers have for mixed precision's overflows
-    (`torch.amp.GradScaler` sets the same attribute), so that a GPU is never waited for.
+class Adam:
+    """Adam (Kingma & Ba, 2015), or AdamW, its variant with decoupled weight decay (Loshchilov & Hutter, 2019).
 
     Args:
-        stopped: A float32 scalar on the device.
-        optimizer: One with `fused=True`.
+        settings: The recipe's constants.
+        parameters: What it moves, by name; float32, on one device.
+        lr: The learning rate, a scalar on the same device; the caller writes each step's rate into it.
     """
-    optimizer.found_inf = stopped  # type: ignore[attr-defined]
-    optimizer.step()
+
+    EPSILON = 1e-8
+    """Added to the root of the second moment; torch's default."""
+
+    def __init__(
+        self, settings: schema.Adam | schema.AdamW, parameters: Mapping[str, nn.Parameter], lr: Tensor
+    ) -> None:
+        self._settings, self._parameters, self._lr = settings, parameters, lr
+        self.moments: Moments = {
+            "exp_avg": zeros_like(parameters),
+            "exp_avg_sq": zeros_like(parameters),
+            "step": {name: torch.zeros((), device=lr.device) for name in parameters},
+        }
+
+    def step(self, stopped: Tensor) -> None:
+        """See `Optimizer.step`."""
+        move = adamw if isinstance(self._settings, schema.AdamW) else adam
+        first, second = self._settings.betas
+        move(
+            list(self._parameters.values()),
+            gradients(self._parameters),
+            list(self.moments["exp_avg"].values()),
+            list(self.moments["exp_avg_sq"].values()),
+            [],
+            list(self.moments["step"].values()),
+            fused=True,
+            found_inf=stopped,
+            lr=self._lr,
+            beta1=first,
+            beta2=second,
+            weight_decay=self._settings.weight_decay,
+            eps=self.EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+OPTIMIZERS: dict[type[Any], Callable[[Any, Mapping[str, nn.Parameter], Tensor], Optimizer]] = {
+    schema.Sgd: Sgd,
+    schema.Adam: Adam,
+    schema.AdamW: Adam,
+}
+"""The class of each variant of `optimizer`."""

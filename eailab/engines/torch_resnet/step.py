@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eailab.engines.torch_resnet.batches import Batch
-from eailab.engines.torch_resnet.optimizers import step_unless
+from eailab.engines.torch_resnet.optimizers import Optimizer
 
 
 class Running:
@@ -112,7 +112,7 @@ class TrainingStep:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizer,
         lr: Tensor,
         *,
         average: Average | None,
@@ -130,9 +130,9 @@ class TrainingStep:
         loss = batch_loss(logits, batch, self._smoothing)
         with torch.no_grad():
             self.running.add(loss, count_correct(logits, batch), len(batch.labels))
-        self._optimizer.zero_grad(set_to_none=True)
+        self._model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        step_unless(self.running.stopped, self._optimizer)
+        self._optimizer.step(self.running.stopped)
         if self._average is not None:
             self._average.update()
 

@@ -235,6 +235,22 @@ def test_evaluation_batches_shrink_with_the_size_of_the_maps(make_recipe):
     assert 50 <= evaluation_batch(make_recipe(augment="resize-224", **wide), 32, 32) <= 100
 
 
+def test_an_optimizer_starts_without_torchs_compiler():
+    """`torch._dynamo` takes seconds to import, and every worker would wait for it before its first step."""
+    code = """
+import sys
+import torch
+from eailab.engines.torch_resnet import optimizers
+from eailab.recipe.schema import Adam
+weight = torch.nn.Parameter(torch.ones(3))
+weight.sum().backward()
+optimizers.Adam(Adam(), {"weight": weight}, torch.tensor(0.1)).step(torch.zeros(()))
+assert weight.max() < 1.0
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_the_protocol_is_known_without_torch():
     """`--help`, the MLP and reports must not wait for torch."""
     code = "import sys, eailab.engines.base, eailab.engines.schedules; sys.exit('torch' in sys.modules)"

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from eailab.engines.torch_resnet import models, optimizers
+from eailab.engines.torch_resnet import models
 from eailab.engines.torch_resnet.batches import Batch, Mix
+from eailab.engines.torch_resnet.optimizers import OPTIMIZERS
 from eailab.engines.torch_resnet.step import Average, Running, TrainingStep, batch_loss, count_correct
 from eailab.recipe.schema import Adam, AdamW, ResNet, Sgd
 
@@ -34,7 +35,7 @@ def small_step(settings, average=None):
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
     lr = torch.zeros(())
-    optimizer = optimizers.build(settings, model.parameters(), lr)
+    optimizer = OPTIMIZERS[type(settings)](settings, dict(model.named_parameters()), lr)
     averaged = copy.deepcopy(model)
     mean = None if average is None else Average(averaged, model, average)
     return model, averaged, optimizer, TrainingStep(model, optimizer, lr, average=mean, smoothing=0.0, bf16=False)
@@ -51,13 +52,13 @@ def test_a_loss_that_is_not_finite_stops_the_optimizer_for_good(settings):
     """Neither weights nor moments move at that step or at a later, finite one."""
     model, _, optimizer, step = small_step(settings)
     step(batch(0), 0.1)
-    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()["state"]))
+    before = copy.deepcopy((model.state_dict(), optimizer.moments))
     step(batch(1, scale=float("inf")), 0.1)
     step(batch(2), 0.1)
     for (name, value), old in zip(model.state_dict().items(), before[0].values(), strict=True):
         assert torch.equal(value, old), name
-    for number, moments in optimizer.state_dict()["state"].items():
-        assert all(torch.equal(value, before[1][number][name]) for name, value in moments.items())
+    for moment, by_name in optimizer.moments.items():
+        assert all(torch.equal(value, before[1][moment][name]) for name, value in by_name.items())
     assert step.running.stopped.item() == 1.0
     assert step.running.steps.item() == 1
     assert not step.running.last_loss.isfinite()
