@@ -10,7 +10,9 @@ DIGITS = ("train-mlp", "--recipe", "digits-mlp")
 
 
 def test_a_trial_leaves_its_files_and_prints_the_report_last(eailab, tmp_path):
-    done = eailab(*DIGITS, "--epochs", "3", "--lr", "2e-3", "--activation", "sigmoid", "--hidden", "16,8", "--seed", "4")
+    done = eailab(
+        *DIGITS, "--epochs", "3", "--lr", "2e-3", "--activation", "sigmoid", "--hidden", "16,8", "--seed", "4"
+    )
     assert done.code == 0, done.err
     assert "device: cpu" in done.err
     assert done.err.count("epoch ") == 3
