@@ -41,9 +41,23 @@ CHANNELS = (64, 128, 256, 512)
 """Channels of the four stages at width 1; a bottleneck's output has four times as many."""
 
 
+class Convolution(nn.Conv2d):
+    """A convolution whose weight waits for `build`: torch's own would draw it from the global generator."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
+
+
+class Linear(nn.Linear):
+    """A linear layer whose weight and bias wait for `build`, likewise."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
+
+
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     """Return a convolution without bias that keeps the map's size at stride 1."""
-    return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+    return Convolution(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
@@ -108,14 +122,14 @@ DEPTHS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int
 
 
 class ResNet(nn.Module):
-    """Stem, four stages, mean over the map, and one linear layer."""
+    """Stem, four stages, mean over the map, and one linear layer; `build` gives it its initial weights."""
 
     def __init__(self, settings: Settings, classes: int) -> None:
         super().__init__()
         stem = STEMS[settings.stem]
         block, counts = DEPTHS[settings.name]
         stem_channels, *_ = widths = scaled_channels(settings.width)
-        self.conv1 = nn.Conv2d(3, stem_channels, stem.kernel, stride=stem.stride, padding=stem.padding, bias=False)
+        self.conv1 = Convolution(3, stem_channels, stem.kernel, stride=stem.stride, padding=stem.padding, bias=False)
         self.bn1 = nn.BatchNorm2d(stem_channels)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem.pooled else nn.Identity()
         inputs = stem_channels
@@ -125,7 +139,7 @@ class ResNet(nn.Module):
                 blocks.append(block(inputs, channels, stride=2 if number > 1 and index == 0 else 1))
                 inputs = channels * block.expansion
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
-        self.fc = nn.Linear(inputs, classes)
+        self.fc = Linear(inputs, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits `[B, K]` of `[B, 3, H, W]`."""
@@ -223,13 +237,8 @@ def build(settings: Settings, classes: int, block: int) -> ResNet:
     Raises:
         RecipeError: The width leaves a stage without channels.
     """
-    with torch.device("meta"):
-        model = ResNet(settings, classes)
-    model.to_empty(device="cpu")
+    model = ResNet(settings, classes)
     with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.reset_parameters()
         for parameter, values in initial_values(model, block):
             parameter.copy_(values)
     return model

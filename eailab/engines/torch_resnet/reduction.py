@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eailab.engines.torch_resnet.models import Convolution
+
 
 def live_taps(size: int, kernel: int, stride: int, padding: int) -> range:
     """Return the taps of a kernel, along one side, that meet a pixel at some place.
@@ -98,14 +100,13 @@ def smaller(convolution: nn.Conv2d, live: Tensor, size: tuple[int, int], padding
     kernel = (live.shape[2], live.shape[3])
     if kernel == size and padding == (0, 0):
         return WholeMap(live)
-    module = nn.Conv2d(
+    module = Convolution(
         live.shape[1],
         live.shape[0],
         kernel,
         stride=cast(tuple[int, int], convolution.stride),
         padding=padding,
         bias=False,
-        device="meta",
     )
     module.weight = nn.Parameter(live)
     return module
