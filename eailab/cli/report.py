@@ -13,10 +13,10 @@ OUT_DIR = Path("report")
 def report(
     studies: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STUDY]...", help="Names or folders of studies [default: all]", show_default=False),
+        typer.Argument(metavar="STUDY", help="Names or folders of studies [default: all]", show_default=False),
     ] = None,
     runs: RunsDir = RUNS_DIR,
-    out: Annotated[Path, typer.Option("--out", help="Folder that the report is written into.")] = OUT_DIR,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the report is written.")] = OUT_DIR,
     json: AsJson = False,
 ) -> None:
     """Write the tables and figures of studies as report.md and report.html; works while they run.

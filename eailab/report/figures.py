@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from eailab.report.findings import StudyFindings
 
-INK, PAPER = "#1a1a1a", "#ffffff"
-"""Of text, axes and the baseline, and of what is behind them; a page puts its theme's in their place."""
+INK, FAINT, PAPER = "#1a1a1a", "#6b6b6b", "#ffffff"
+"""Of text, axes and the baseline; of notes and grids; of what is behind them. A page puts its theme's in their place.
+"""
 
 TITLES = {
     "intervals": "Differences from the baseline with their intervals",

@@ -4,19 +4,24 @@ Accuracies are in percent and their differences in percentage points; losses are
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from eailab.recipe.schema import Metric
+from eailab.recipe.identity import NO_IDENTITY, flatten
+from eailab.recipe.schema import Metric, Recipe
 from eailab.report.measures import MEASURES, Measure
 from eailab.report.trials import Curves, Environment, TrialFindings, TrialState, read_trial
 from eailab.runs.store import Store
+from eailab.stats.additive import Values
 from eailab.stats.model import ArmResult, Comparison, compare
+from eailab.stats.trend import Trend, trend
 from eailab.stats.verdict import Verdict
-from eailab.studies.design import StudyRecord
+from eailab.studies.coupling import held
+from eailab.studies.design import Study, StudyRecord
+from eailab.studies.factor import settings_of, word
 
 StudyState = Literal["complete", "running"]
 """`running` until every trial has ended; nothing in the store tells a study at work from one that was interrupted."""
@@ -89,6 +94,10 @@ class StudyFindings:
     """Index of the arm that the others are compared with."""
     comparison: Comparison | None
     """What the intervals rest on; None for a single trial."""
+    trend: Trend | None
+    """Over an ordered factor with three or more levels; None for others, and where a trial diverged."""
+    updates_held: tuple[str, ...]
+    """What holding the updates did to each arm; one sentence each, none where the epochs are held."""
     held_fixed: Settings
     """The settings that are equal in all arms."""
     environments: tuple[tuple[Environment, int], ...]
@@ -102,14 +111,15 @@ class StudyFindings:
         return MEASURES[self.metric]
 
     @property
-    def leaf(self) -> str:
-        """The factor's last word, as a column is headed; empty for a single trial."""
-        return (self.factor or "").removesuffix(".name").rpartition(".")[2]
+    def heading(self) -> str:
+        """The factor as a column is headed; empty for a single trial."""
+        return word(self.factor)
 
     @property
     def spoken_factor(self) -> str:
         """The factor as a sentence says it; empty for a single trial."""
-        return SPOKEN.get(self.leaf, self.leaf.replace("_", " "))
+        words = [word(path) for path in settings_of(self.factor or "")]
+        return " and ".join(SPOKEN.get(one, one.replace("_", " ")) for one in words)
 
     @property
     def title(self) -> str:
@@ -166,40 +176,40 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         ),
         baseline=study.baseline,
         comparison=comparison,
-        held_fixed=held_fixed([arm.recipe.model_dump(mode="json") for arm in study.arms]),
+        trend=_trend(study, trials),
+        updates_held=tuple(held(study, record.updates)),
+        held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
         training_images=record.training_images,
     )
 
 
-def held_fixed(recipes: Sequence[Mapping[str, Any]]) -> Settings:
-    """Return the settings that all recipes have with the same value; names and the study's own settings are none.
-
-    >>> held_fixed([{"name": "a", "epochs": 2, "optimizer": {"lr": 0.1}}, {"name": "a", "epochs": 2, "optimizer": {}}])
-    (('epochs', 2),)
-    """
-    flat = [dict(_flatten(recipe)) for recipe in recipes]
+def held_fixed(recipes: Sequence[Recipe]) -> Settings:
+    """Return the settings that all recipes have with the same value; names and the study's own settings are none."""
+    first, *others = [flatten(recipe) for recipe in recipes]
     return tuple(
         (path, value)
-        for path, value in flat[0].items()
-        if path != "name"
-        and not path.startswith("study.")
-        and all(path in other and other[path] == value for other in flat[1:])
+        for path, value in first.items()
+        if path.partition(".")[0] not in NO_IDENTITY and all(path in other and other[path] == value for other in others)
     )
 
 
-def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> Settings:
-    found: list[tuple[str, Any]] = []
-    for key, value in mapping.items():
-        found += _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
-    return tuple(found)
-
-
 def _compare(trials: Sequence[Sequence[TrialFindings]], baseline: int, margin: float, measure: Measure) -> Comparison:
-    """Hand the metric over as `[B, A]`, with a gap wherever a trial has no value."""
-    values = np.array([[np.nan if trial.value is None else trial.value for trial in row] for row in trials]).T
     diverged = np.array([[trial.state == "diverged" for trial in row] for row in trials]).T
-    return compare(values, baseline, margin, measure.higher_is_better, diverged=diverged)
+    return compare(_values(trials), baseline, margin, measure.higher_is_better, diverged=diverged)
+
+
+def _values(trials: Sequence[Sequence[TrialFindings]]) -> Values:
+    """Return the metric as `[B, A]`, with a gap wherever a trial has no value."""
+    return np.array([[np.nan if trial.value is None else trial.value for trial in row] for row in trials]).T
+
+
+def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | None:
+    levels = [arm.level for arm in study.arms]
+    ordered = len(levels) >= 3 and all(type(level) in (int, float) and level > 0 for level in levels)
+    if not ordered or any(trial.state == "diverged" for row in trials for trial in row):
+        return None
+    return trend(_values(trials), levels)
 
 
 def _arm(
@@ -221,7 +231,7 @@ def _arm(
         brought=arm.brought,
         notes=(
             *_gaps(trials),
-            *_coupling(change, epochs_held=arm.recipe.epochs == baseline.recipe.epochs),
+            *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
             *arm.brought,
             *_outlook(against_baseline),
         ),
@@ -243,7 +253,7 @@ def _gaps(trials: Sequence[TrialFindings]) -> list[str]:
     return notes
 
 
-def _coupling(change: float, *, epochs_held: bool) -> list[str]:
+def _coupling(change: float, epochs_held: bool) -> list[str]:
     """Say when a level changes the number of updates by itself."""
     if change == 0.0:
         return []

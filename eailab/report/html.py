@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from eailab.errors import StoreError
 from eailab.report.escaping import hypertext
-from eailab.report.figures import INK, PAPER, TITLES
+from eailab.report.figures import FAINT, INK, PAPER, TITLES
 from eailab.report.findings import StudyFindings
 from eailab.report.tables import Table, blocks_table, facts, headlines, main_table, state_sentence
 
@@ -83,7 +83,7 @@ def study_section(findings: StudyFindings, figures: Mapping[str, bytes], anchor:
         anchor: The section's id, unique in the page.
     """
     interim = state_sentence(findings)
-    data = element(
+    blocks = element(
         "details",
         element("summary", f"The {findings.measure.title} of every trial"),
         _table(blocks_table(findings), "Values by arm and block"),
@@ -99,11 +99,12 @@ def study_section(findings: StudyFindings, figures: Mapping[str, bytes], anchor:
             element(
                 "figure",
                 inline_svg(svg, f"{anchor}-{name}", TITLES[name]),
-                element("figcaption", TITLES[name]),
+                tabindex="0",
+                aria_label=TITLES[name],
             )
             for name, svg in figures.items()
         ),
-        data,
+        *([blocks] if findings.factor else []),
         element(
             "dl",
             *(part for fact in facts(findings) for part in (element("dt", fact.name), element("dd", fact.sentence))),
@@ -147,11 +148,18 @@ def _drawn(node: ET.Element, anchor: str, **more: str) -> Markup:
         elif name == "clip-path":
             attributes[name] = value.replace("url(#", f"url(#{anchor}-")
         elif name == "style":
-            attributes[name] = value.replace(INK, "currentColor").replace(PAPER, "var(--paper)")
+            attributes[name] = _themed(value)
         elif name in GEOMETRY:
             attributes[name] = value
     text = [node.text or ""] if tag == "text" else []
     return element(tag, *text, *(_drawn(child, anchor) for child in node), **attributes, **more)
+
+
+def _themed(style: str) -> str:
+    """Return a style with the theme's colours in place of our own for ink, faint ink and paper."""
+    for colour, themed in ((INK, "currentColor"), (FAINT, "var(--faint)"), (PAPER, "var(--paper)")):
+        style = style.replace(colour, themed)
+    return style
 
 
 def _table(table: Table, caption: str) -> Markup:

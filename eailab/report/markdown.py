@@ -16,7 +16,7 @@ def study_section(findings: StudyFindings, figures: Mapping[str, str], level: in
         figures: Path of each figure by its name, relative to the file; may be empty.
         level: Of the heading, 1 for the title of a file.
     """
-    parts = [f"{'#' * level} {escaped(findings.title)}", f"Study `{_code(findings.name)}-{findings.fingerprint}`"]
+    parts = [f"{'#' * level} {escaped(findings.title)}", f"Study {escaped(findings.name)}-{findings.fingerprint}"]
     if (interim := state_sentence(findings)) is not None:
         parts.append(f"**{interim}**")
     parts.append(_list([escaped(line) for line in headlines(findings)]))
@@ -51,8 +51,3 @@ def _row(cells: Sequence[str]) -> str:
 
 def _list(items: Sequence[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
-
-
-def _code(text: str) -> str:
-    """Return text for a code span, which has no escapes of its own."""
-    return "".join(letter if letter.isprintable() and letter not in "`|\\" else "_" for letter in text)

@@ -21,14 +21,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from eailab.report.escaping import plain
-from eailab.report.figures import INK, PAPER, Drawing, figure_names
+from eailab.report.figures import FAINT, INK, PAPER, Drawing, figure_names
 from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.tables import arm_name, decimals, interval, signed
 from eailab.report.trials import Curves
 from eailab.stats.verdict import Verdict
-
-FAINT = "#767676"
-"""Of what supports: grid, notes, single blocks."""
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)

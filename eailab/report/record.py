@@ -10,8 +10,8 @@ from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.trials import TrialFindings
 
 SCHEMA_VERSION = 1
-"""Of `table.json`: raised when a field is renamed, removed or changes its meaning, and when figures are drawn otherwise,
-which are redrawn when this file changes."""
+"""Of `table.json`: raised when a field is renamed, removed or changes its meaning; also when figures are to be drawn in
+another way, since a study's figures are redrawn when this file changes."""
 
 
 def as_json(findings: StudyFindings) -> str:
@@ -41,6 +41,8 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "comparison": None
         if comparison is None
         else {name: value for name, value in asdict(comparison).items() if name not in ("arms", "baseline", "margin")},
+        "trend": None if findings.trend is None else asdict(findings.trend),
+        "updates_held": findings.updates_held,
         "training_images": findings.training_images,
         "environments": [{**asdict(environment), "trials": count} for environment, count in findings.environments],
         "held_fixed": dict(findings.held_fixed),

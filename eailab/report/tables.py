@@ -9,10 +9,15 @@ from typing import Any
 from eailab.report.findings import ArmFindings, Settings, StudyFindings
 from eailab.report.trials import TrialFindings
 from eailab.stats.model import ArmResult
+from eailab.stats.trend import Trend
 from eailab.stats.verdict import Interval, Verdict
 
 NOTHING = "-"
 """Stands where there is no number."""
+
+
+LACK_OF_FIT = 0.05
+"""A trend whose lack of fit has a smaller p-value is said not to be a line."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def blocks_table(findings: StudyFindings) -> Table:
     digits = decimals(findings)
     return Table(
         columns=(
-            Column(findings.leaf or "trial"),
+            Column(findings.heading or "trial"),
             *(Column(f"block {block}", is_number=True) for block in findings.blocks),
         ),
         rows=tuple((arm_name(arm), *(_value_or_state(trial, digits) for trial in arm.trials)) for arm in findings.arms),
@@ -66,7 +71,7 @@ def _arms_table(findings: StudyFindings) -> Table:
     in_unit = _in(measure.difference_unit)
     return Table(
         columns=(
-            Column(findings.leaf),
+            Column(findings.heading),
             Column(f"mean{_in(measure.unit)}", is_number=True, narrow=f"mean {measure.unit}".rstrip()),
             Column(f"SD{in_unit}", is_number=True, narrow=None),
             Column(f"difference{in_unit}", is_number=True, narrow=measure.with_unit("diff.")),
@@ -194,7 +199,19 @@ def _comparison_facts(findings: StudyFindings) -> list[Fact]:
         precision.append(f"smallest difference detectable with 80% power {amount(comparison.detectable)}")
     if precision:
         found.append(Fact("Precision", "; ".join(precision)))
+    if findings.trend is not None:
+        found.append(Fact("Trend", _trend_sentence(findings.trend, findings, digits)))
+    if findings.updates_held:
+        found.append(Fact("Updates held", "; ".join(findings.updates_held)))
     return found + [Fact("Note", note) for note in comparison.notes]
+
+
+def _trend_sentence(trend: Trend, findings: StudyFindings, digits: int) -> str:
+    slope = f"{findings.measure.with_unit(signed(trend.slope, digits))} {interval(trend.interval95, digits)}"
+    said = f"{slope} per doubling of the {findings.spoken_factor}, over {trend.blocks} complete blocks"
+    if trend.lack_of_fit_p is not None and trend.lack_of_fit_p < LACK_OF_FIT:
+        said += f"; a line does not fit (p = {trend.lack_of_fit_p:.2g}), so read the arms one by one"
+    return said
 
 
 def _single_headline(trial: TrialFindings) -> str:

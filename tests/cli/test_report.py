@@ -1,0 +1,71 @@
+"""`eailab report`, over a small study."""
+
+import json
+
+import pytest
+
+from eailab.recipe.load import load, parse_override
+from eailab.runs.executors.base import Surroundings
+from eailab.studies.conduct import conduct, plan
+from eailab.studies.design import one_factor
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Two arms in two blocks, trained for an epoch on real digits."""
+    changes = [parse_override("epochs=1"), parse_override("data.limit=64")]
+    made = one_factor(load("digits-mlp", changes).recipe, "lr", [0.001, 0.01], range(2))
+    surroundings = Surroundings(tmp_path / "runs")
+    failed = conduct(plan(made, surroundings), surroundings, 1, lambda _: None, lambda: False)
+    assert failed == []
+
+
+def test_a_report_prints_its_tables_and_its_path_last(eailab, study, tmp_path):
+    told = eailab("report")
+    assert told.code == 0
+    assert "Does the learning rate change the validation accuracy?" in told.out
+    assert told.out.rstrip().endswith("report/report.html")
+    assert (tmp_path / "report" / "report.md").read_text().count("| --- |") == 1
+    assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_a_report_says_the_same_twice(eailab, study, tmp_path):
+    first = eailab("report", "digits-mlp-lr", "--out", "a")
+    assert first.code == 0
+    eailab("report", "digits-mlp-lr", "--out", "b")
+    files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*")]
+    assert len(files) == 6
+    assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
+
+
+def test_json_is_one_object_with_every_study(eailab, study):
+    told = eailab("report", "--json")
+    record = json.loads(told.out)
+    assert told.code == 0
+    assert [one["name"] for one in record["studies"]] == ["digits-mlp-lr"]
+    assert record["unreadable"] == []
+
+
+def test_a_study_that_cannot_be_read_is_said_on_standard_error(eailab, study, tmp_path):
+    broken = tmp_path / "runs" / "studies" / "broken-0123456789"
+    broken.mkdir()
+    (broken / "study.yaml").write_text("[")
+    told = eailab("report")
+    assert told.code == 0
+    assert "left out" in told.err
+    assert "broken-0123456789" in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(("report",), "no studies in runs"), (("report", "x", "--runs", "y"), "no studies in y")]
+)
+def test_an_empty_store_is_bad_input(eailab, arguments, said):
+    told = eailab(*arguments)
+    assert (told.code, told.out) == (2, "")
+    assert said in told.err
+
+
+def test_a_mistyped_study_is_bad_input_with_the_nearest_name(eailab, study):
+    told = eailab("report", "digits-mlp-rl")
+    assert told.code == 2
+    assert "Nearest: digits-mlp-lr" in told.err

@@ -1,0 +1,208 @@
+"""Terminal, markdown, HTML and JSON: one content, set in each, with nothing of it obeyed."""
+
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console
+
+from eailab.report.escaping import hypertext, markdown, plain
+from eailab.report.html import element, page, study_section
+from eailab.report.markdown import report_text
+from eailab.report.markdown import study_section as markdown_section
+from eailab.report.plots import study_figures
+from eailab.report.record import as_json
+from eailab.report.terminal import print_study
+
+SMALL = [0.90, 0.92, 0.91, 0.93]
+LARGE = [0.80, 0.83, 0.81, 0.84]
+HOSTILE = "<script>alert(1)</script>|`x`|$\\frac{1}$|\x1b[31m]]>&lt;\"'"
+
+
+class Outline(HTMLParser):
+    """The tags, ids, addresses and text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.addresses, self.text, self.open, self.policy = [], [], [], "", [], ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):  # noqa: D102
+        self.tags.append(tag)
+        if tag != "meta":
+            self.open.append(tag)
+        elif ("http-equiv", "Content-Security-Policy") in attrs:
+            self.policy = dict(attrs)["content"]
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name in {"src", "href", "xlink:href", "action", "data"} or "url(" in (value or ""):
+                self.addresses.append(value)
+
+    def handle_endtag(self, tag):  # noqa: D102
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):  # noqa: D102
+        self.text += data
+
+
+def html_of(findings):
+    figures = {name: drawing.svg for name, drawing in study_figures(findings).items()}
+    return page(findings.name, [study_section(findings, figures, "study-1")])
+
+
+@pytest.fixture
+def found(shop):
+    return shop.findings(shop.study({10: SMALL, 20: LARGE}))
+
+
+@pytest.fixture
+def hostile(found):
+    """Findings whose every name is an attack; recipes refuse some of these letters, reports rely on nothing."""
+    arms = tuple(replace(arm, label=HOSTILE, notes=(HOSTILE,)) for arm in found.arms)
+    return replace(found, name=HOSTILE, factor=f"data.{HOSTILE}", arms=arms, held_fixed=(("data.name", HOSTILE),))
+
+
+def test_the_page_is_whole_and_reaches_for_nothing_outside(found):
+    text = html_of(found)
+    outline = Outline(text)
+
+    assert text.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert outline.open == []
+    assert {"script", "link", "img", "iframe", "object"}.isdisjoint(outline.tags)
+    assert outline.tags.count("svg") == 2
+    assert outline.addresses
+    assert all(re.fullmatch(r"#[\w.-]+|url\(#[\w.-]+\)", address) for address in outline.addresses)
+    assert outline.policy.startswith("default-src 'none';")
+    assert not re.search(r"https?://", text)
+
+
+def test_ids_are_unique_in_a_page_of_several_studies(found):
+    figures = {name: drawing.svg for name, drawing in study_figures(found).items()}
+    text = page("Report", [study_section(found, figures, f"study-{number}") for number in (1, 2)])
+    ids = Outline(text).ids
+    assert len(ids) > 20
+    assert len(ids) == len(set(ids))
+
+
+def plain_arms(found):
+    return tuple(replace(arm, notes=("x",)) for arm in found.arms)
+
+
+def test_tags_of_a_page_do_not_depend_on_names(found, hostile):
+    """Whatever a recipe is called, it adds text and never an element."""
+    assert Outline(html_of(hostile)).tags == Outline(html_of(replace(found, arms=plain_arms(found)))).tags
+    assert "<script>alert(1)</script>" in Outline(html_of(hostile)).text
+    assert "\x1b" not in html_of(hostile)
+
+
+def test_a_figure_with_a_script_in_it_is_taken_over_without(found):
+    svg = (
+        b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script>'
+        b'<a href="javascript:alert(1)"><path d="M 0 0" onclick="alert(1)"/></a>'
+        b'<path d="M 1 1" style="fill: #1a1a1a"/></svg>'
+    )
+    text = page("t", [study_section(found, {"curves": svg}, "s")])
+    assert "alert" not in text
+    assert '<path d="M 1 1" style="fill: currentColor"></path>' in text
+
+
+def test_elements_escape_whatever_is_no_markup():
+    assert element("b", "<i>", element("i", "&"), title='"') == '<b title="&quot;">&lt;i&gt;<i>&amp;</i></b>'
+
+
+def test_names_stay_in_their_cell_in_markdown(hostile):
+    text = report_text([markdown_section(hostile, {})], ["<b>"])
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
+    assert not re.search(r"(?<!\\)<", text)
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("<script>", r"\<script\>"),
+        ("batch_size", "batch_size"),
+        ("_x_", r"\_x\_"),
+        ("[-0.1, 0.2]", "[-0.1, 0.2]"),
+        ("[a](b)", r"[a\](b)"),
+        ("https://a.b", r"https\://a.b"),
+        ("&lt;", r"\&lt;"),
+        ("AT&T & co", r"AT\&T & co"),
+        ("a\nb", "a b"),
+    ],
+)
+def test_markdown_shows_text_literally(text, shown):
+    assert markdown(text) == shown
+
+
+def test_control_characters_and_turned_writing_are_taken_out():
+    assert plain("a\x1b]0;t\x07\u202eb\tc") == "a\ufffd]0;t\ufffd\ufffdb c"
+    assert hypertext("<a href='x'>") == "&lt;a href=&#x27;x&#x27;&gt;"
+
+
+def test_markdown_holds_the_table_and_its_figures(found):
+    text = markdown_section(found, {"curves": "figures/x/curves.png"}, level=1)
+    assert text.startswith("# Does the batch size change the validation accuracy?")
+    assert "| 20 | 82.00 |" in text
+    assert "| WORSE |" in text
+    assert "![Learning curves](figures/x/curves.png)" in text
+    assert "**Held fixed:**" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_shows_every_number_within_its_width(found, width):
+    output = io.StringIO()
+    print_study(found, Console(file=output, width=width))
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    row = next(line for line in lines if line.startswith("20 "))
+    assert row.split() == ["20", "82.00", "-9.50", "[-10.42,", "-8.58]", "WORSE", "81.00"]
+
+
+def test_a_piped_table_is_plain_and_a_name_cannot_drive_the_terminal(hostile):
+    output = io.StringIO()
+    print_study(hostile, Console(file=output, width=80))
+    text = output.getvalue()
+    assert "\x1b" not in text
+    assert not set("│─┃━┏") & set(text)
+
+
+def test_json_holds_every_number_unrounded(found):
+    record = json.loads(as_json(found), parse_constant=pytest.fail)
+    small, large = record["arms"]
+
+    assert record["schema_version"] == 1
+    assert (record["factor"], record["baseline"], record["blocks"]) == ("batch_size", "10", [0, 1, 2, 3])
+    assert large["difference"] == found.arms[1].against_baseline.difference
+    assert large["verdict"] == "WORSE"
+    assert [trial["value"] for trial in small["by_block"]] == [100 * value for value in SMALL]
+    assert small["by_block"][0]["curves"]["epochs"] == [1, 2, 3]
+    assert record["held_fixed"]["optimizer.lr"] == 0.001
+
+
+def test_json_holds_no_time_host_or_path(found, shop):
+    text = as_json(found)
+    assert "a-secret-host" not in text
+    assert "2026-01-02" not in text
+    assert str(shop.root) not in text
+    assert "seconds" not in text
+
+
+def test_json_of_the_same_results_elsewhere_has_the_same_bytes(found, shop):
+    other = shop.beside("elsewhere")
+    assert as_json(other.findings(other.study({10: SMALL, 20: LARGE}))) == as_json(found)
+
+
+def test_json_has_null_for_what_is_not_there(shop):
+    outcomes = {10: [0.9, 0.9, "diverged"], 20: ["missing", "damaged", "unfinished"]}
+    record = json.loads(as_json(shop.findings(shop.study(outcomes))), parse_constant=pytest.fail)
+    assert record["state"] == "running"
+    assert record["arms"][1]["mean"] is None
+    assert [trial["state"] for trial in record["arms"][1]["by_block"]] == ["missing", "damaged", "unfinished"]

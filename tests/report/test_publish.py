@@ -1,0 +1,196 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eailab.errors import StoreError, UsageError
+from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
+
+SMALL = [0.90, 0.92, 0.91]
+LARGE = [0.80, 0.83, 0.81]
+
+
+def files(folder: Path):
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def folder(shop):
+    return shop.study({10: SMALL, 20: LARGE})
+
+
+def test_a_study_gets_its_tables_costs_figures_and_page(shop, folder):
+    found = publish_study(shop.store, folder)
+    assert set(files(folder)) == {
+        "study.yaml",
+        "table.md",
+        "table.json",
+        "costs.json",
+        "report.html",
+        *(f"figures/{name}.{kind}" for name in ("intervals", "curves") for kind in ("png", "svg")),
+    }
+    assert found.arms[1].against_baseline.difference == pytest.approx(-29 / 3)
+
+
+def test_publishing_again_touches_nothing_and_draws_nothing(shop, folder, monkeypatch):
+    publish_study(shop.store, folder)
+    before = files(folder)
+    monkeypatch.setattr("eailab.report.plots.study_figures", lambda _: pytest.fail("drawn again"))
+    publish_study(shop.store, folder)
+    assert files(folder) == before
+
+
+def test_a_study_that_went_on_is_published_anew(shop):
+    folder = shop.study({10: SMALL, 20: [*LARGE[:2], "missing"]})
+    publish_study(shop.store, folder)
+    before = files(folder)
+    assert "5 of 6 trials have ended" in (folder / "table.md").read_text()
+
+    finished = shop.beside("finished")
+    finished.study({10: SMALL, 20: LARGE})
+    trial = shop.trial_folder(folder, 1, 2).path
+    (finished.root / "trials" / trial.name).rename(trial)
+    publish_study(shop.store, folder)
+
+    after = files(folder)
+    assert json.loads(after["table.json"][1])["state"] == "complete"
+    assert all(after[name] != before[name] for name in ("table.md", "report.html", "figures/curves.svg"))
+
+
+def test_a_missing_figure_is_drawn_again(shop, folder):
+    publish_study(shop.store, folder)
+    drawn = (folder / "figures" / "curves.svg").read_bytes()
+    (folder / "figures" / "curves.svg").unlink()
+    publish_study(shop.store, folder)
+    assert (folder / "figures" / "curves.svg").read_bytes() == drawn
+
+
+def test_costs_are_sums_of_the_epochs_that_count(shop, folder):
+    trial = shop.trial_folder(folder, 0, 0)
+    with trial.timings_file.open("ab") as file:
+        file.write(b'{"epoch": 3, "seconds": 1.5, "images_per_second": 40.0, "device": "cpu"}\n{"epoch": 3, "sec')
+    publish_study(shop.store, folder)
+    costs = json.loads((folder / "costs.json").read_text())
+
+    ten, twenty = costs["arms"]
+    assert ten["seconds_by_block"] == [2.5, 1.5, 1.5]
+    assert twenty["seconds"] == 4.5
+    assert twenty["images_per_second"] == 200.0
+    assert twenty["devices"] == ["cpu"]
+
+
+def test_a_trial_gets_its_curves_once(shop, folder):
+    trial = shop.trial_folder(folder, 0, 0)
+    publish_trial(trial, "batch size 10, block 0")
+    before = files(trial.path)
+    assert {"curves.png", "curves.svg"} <= set(before)
+    publish_trial(trial, "another title")
+    assert files(trial.path) == before
+
+
+@pytest.mark.parametrize("outcome", ["missing", "unfinished"])
+def test_a_trial_that_has_not_ended_is_not_drawn(shop, outcome):
+    """Its curves would be taken for whole ones later."""
+    trial = shop.trial_folder(shop.trial(outcome), 0, 0)
+    publish_trial(trial, "t")
+    assert not (trial.path / "curves.png").exists()
+
+
+def test_a_diverged_trial_is_drawn_as_far_as_it_came(shop):
+    trial = shop.trial_folder(shop.trial("diverged"), 0, 0)
+    publish_trial(trial, "t")
+    assert (trial.path / "curves.svg").exists()
+
+
+def test_a_trial_with_damaged_epochs_is_left_without_curves(shop):
+    trial = shop.trial_folder(shop.trial(0.9), 0, 0)
+    trial.epochs_file.write_bytes(b"no line\n" + trial.epochs_file.read_bytes())
+    publish_trial(trial, "t")
+    assert not (trial.path / "curves.png").exists()
+
+
+def test_a_report_sets_all_studies_beside_their_figures(shop, folder, tmp_path):
+    shop.trial(0.9, label_smoothing=0.25)
+    report = publish_report(find_studies(shop.store, []), tmp_path / "out")
+    text = report.markdown_file.read_text()
+
+    assert len(report.studies) == 2
+    assert "# Report" in text
+    for name in ("intervals", "curves"):
+        relative = f"figures/{folder.name}/{name}.png"
+        assert f"]({relative})" in text
+        assert (tmp_path / "out" / relative).exists()
+    assert report.html_file.read_text().count("<svg") == 3
+
+
+def test_a_report_only_reads_the_store(shop, folder, tmp_path):
+    before = files(shop.root)
+    publish_report([folder], tmp_path / "out")
+    assert files(shop.root) == before
+
+
+def test_a_report_leaves_out_a_study_that_cannot_be_read_and_says_so(shop, folder, tmp_path):
+    other = shop.study({10: SMALL, 20: LARGE}, label_smoothing=0.1)
+    (other / "study.yaml").write_text("name: [")
+    report = publish_report(find_studies(shop.store, []), tmp_path / "out")
+    assert len(report.studies) == 1
+    assert "study.yaml" in report.unreadable[0]
+    assert "could not be read" in report.markdown_file.read_text()
+    assert "could not be read" in report.html_file.read_text()
+
+
+def test_a_report_without_any_readable_study_is_an_error(shop, folder, tmp_path):
+    (folder / "study.yaml").write_text("schema_version: 99")
+    with pytest.raises(StoreError, match="newer eailab"):
+        publish_report([folder], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_deleted_trials_are_gaps_of_a_report(shop, folder, tmp_path):
+    for file in shop.trial_folder(folder, 1, 0).path.iterdir():
+        file.unlink()
+    report = publish_report([folder], tmp_path / "out")
+    assert report.studies[0].arms[1].trials[0].state == "missing"
+    assert "1 of 3 not finished" in report.markdown_file.read_text()
+
+
+def test_a_report_cannot_be_written_into_a_file(shop, folder, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(StoreError, match="could not be written"):
+        publish_report([folder], tmp_path / "out")
+
+
+def test_studies_are_found_by_name_full_name_and_path(shop, folder):
+    other = shop.study({10: SMALL, 20: LARGE}, label_smoothing=0.1)
+    assert set(find_studies(shop.store, ["tiny-batch-size"])) == {folder, other}
+    assert find_studies(shop.store, [folder.name]) == [folder]
+    assert find_studies(shop.beside("none").store, [str(folder)]) == [folder.resolve()]
+    assert find_studies(shop.store, [folder.name, folder.name]) == [folder]
+
+
+def test_a_mistyped_study_is_answered_with_the_nearest_name(shop, folder):
+    with pytest.raises(UsageError, match="Nearest: tiny-batch-size"):
+        find_studies(shop.store, ["tiny-bach-size"])
+
+
+def test_an_empty_store_is_answered_with_a_command(shop):
+    with pytest.raises(UsageError, match="eailab ablate"):
+        find_studies(shop.store, [])
+
+
+def test_reports_need_no_torch_and_a_published_one_no_matplotlib(shop, folder, tmp_path):
+    publish_study(shop.store, folder)
+    script = (
+        "import sys; from pathlib import Path; from eailab.runs.store import Store\n"
+        "from eailab.report.publish import find_studies, publish_report\n"
+        "publish_report(find_studies(Store(Path(sys.argv[1])), []), Path(sys.argv[2]))\n"
+        "print(*sorted({'torch', 'torchvision', 'matplotlib'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script, str(shop.root), str(tmp_path / "out")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == ""

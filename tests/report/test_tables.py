@@ -1,0 +1,104 @@
+import re
+
+import pytest
+
+from eailab.report.tables import blocks_table, decimals, facts, headlines, main_table, state_sentence
+
+SMALL = [0.90, 0.92, 0.91, 0.93]
+LARGE = [0.80, 0.83, 0.81, 0.84]
+
+
+def cells(table):
+    """The rows of a table by their first cell, each by column heading."""
+    headings = [column.heading for column in table.columns]
+    return {row[0]: dict(zip(headings, row, strict=True)) for row in table.rows}
+
+
+def test_the_table_sets_each_arm_against_the_baseline(shop):
+    rows = cells(main_table(shop.findings(shop.study({10: SMALL, 20: LARGE}))))
+
+    assert rows["10 (baseline)"]["mean (%)"] == "91.50"
+    assert rows["10 (baseline)"]["difference (pp)"] == rows["10 (baseline)"]["verdict"] == "-"
+    assert rows["20"]["difference (pp)"] == "-9.50"
+    assert rows["20"]["95% interval"] == "[-10.42, -8.58]"
+    assert rows["20"]["verdict"] == "WORSE"
+    assert rows["20"]["test accuracy (%)"] == "81.00"
+    assert rows["20"]["trials"] == "4"
+
+
+def test_gaps_are_words_in_the_table_of_blocks(shop):
+    outcomes = {10: [0.9, 0.91, 0.92, 0.93], 20: ["diverged", "damaged", "unfinished", "missing"]}
+    rows = cells(blocks_table(shop.findings(shop.study(outcomes))))
+    assert list(rows["20"].values()) == ["20", "diverged", "damaged", "not finished", "not started"]
+    assert rows["10 (baseline)"]["block 1"] == "91.00"
+
+
+def test_an_arm_without_any_value_has_no_numbers(shop):
+    row = cells(main_table(shop.findings(shop.study({10: SMALL, 20: ["missing"] * 4}))))["20"]
+    assert {row[name] for name in ("mean (%)", "difference (pp)", "95% interval", "test accuracy (%)")} == {"-"}
+    assert row["trials"] == "0 of 4"
+    assert "4 of 4 not finished" in row["note"]
+
+
+def test_every_claim_states_its_evidence(shop):
+    stated = {fact.name: fact.sentence for fact in facts(shop.findings(shop.study({10: SMALL, 20: LARGE})))}
+
+    assert stated["Blocks"] == "4 (0 to 3)"
+    assert "validation accuracy after the last epoch" in stated["Metric"]
+    assert "Student's t" in stated["Intervals"]
+    assert stated["Margin"] == "differences within ±0.25 pp do not matter"
+    assert stated["Device and versions"] == "cpu; eailab 0.1.0, python 3.12.1, numpy 2.3.4"
+    assert "optimizer adam (lr 0.001" in stated["Held fixed"]
+    assert "batch_size" not in stated["Held fixed"]
+    assert "1,234 trained parameters" in stated["Sizes"]
+
+
+def test_mixed_devices_are_called_so(shop):
+    found = shop.findings(shop.study({10: SMALL, 20: LARGE}, devices=["cpu", "a GPU", "cpu", "cpu"]))
+    stated = {fact.name: fact.sentence for fact in facts(found)}
+    assert stated["Device and versions"].startswith("MIXED")
+    assert "2 trials on a GPU" in stated["Device and versions"]
+
+
+def test_a_verdict_on_the_test_set_is_marked(shop):
+    found = shop.findings(shop.study({10: SMALL, 20: LARGE}, study={"metric": "test-accuracy"}))
+    assert any("rest on the test set" in fact.sentence for fact in facts(found))
+
+
+def test_an_interval_near_zero_is_not_rounded_onto_it(shop):
+    """A bound of -0.004 must not read as 0.00."""
+    close = [0.9, 0.900001, 0.9, 0.900001]
+    found = shop.findings(shop.study({10: close, 20: [value + 0.0001 for value in close[::-1]]}))
+    digits = decimals(found)
+    assert digits == 4
+    assert re.fullmatch(r"\[\+0\.009\d, \+0\.010\d\]", cells(main_table(found))["20"]["95% interval"])
+
+
+def test_a_running_study_says_so_first(shop):
+    running = shop.findings(shop.study({10: [0.9, 0.91], 20: [0.8, "unfinished"]}))
+    assert "3 of 4 trials have ended" in state_sentence(running)
+    assert state_sentence(shop.findings(shop.study({10: SMALL, 20: LARGE}, label_smoothing=0.1))) is None
+
+
+def test_no_wording_claims_significance_or_equality_of_the_undecided(shop):
+    undecided = shop.findings(shop.study({10: SMALL, 20: [0.93, 0.90, 0.92, 0.90]}))
+    said = " ".join([*headlines(undecided), *(fact.sentence for fact in facts(undecided))])
+    assert "20: UNDECIDED against 10" in said
+    assert "cannot tell" in said
+    assert "signific" not in said
+    assert "no difference" not in said
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (0.9, "test accuracy 89.00%, validation accuracy 90.00%"),
+        ("diverged", "diverged: the loss was not finite at epoch 2, step 7"),
+        ("unfinished", "not finished: 1 epoch so far"),
+        ("missing", "not started"),
+    ],
+)
+def test_a_single_trial_is_told_in_a_line(shop, outcome, said):
+    found = shop.findings(shop.trial(outcome))
+    assert headlines(found) == (said,)
+    assert [row[0] for row in main_table(found).rows] == ["training", "validation", "test"]
