@@ -35,7 +35,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_a_room_imports_only_rooms_before_it(file):
-    """errors, seeding <- recipe, stats <- data <- engines <- runs <- studies <- report <- cli."""
+    """One way: errors, seeding <- recipe, stats <- data <- engines <- runs <- studies <- report <- cli."""
     own = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if own in {"__init__", "__main__"}:
         return
@@ -46,7 +46,7 @@ def test_a_room_imports_only_rooms_before_it(file):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_heavy_libraries_are_imported_at_the_top_in_their_own_rooms_only(file):
-    """torch stays in its engine, matplotlib in the plots, and commands import nothing heavy before they run."""
+    """The torch engine alone knows torch, the plots matplotlib; commands import nothing heavy before they run."""
     relative = file.relative_to(PACKAGE).as_posix()
     for module, at_top in imports(file):
         library = module.split(".")[0]
@@ -60,7 +60,7 @@ def test_heavy_libraries_are_imported_at_the_top_in_their_own_rooms_only(file):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["ablate", "--help"], ["train-mlp", "-h"], ["report", "-h"]])
 def test_help_imports_nothing_heavy(arguments):
-    """Help must answer at once; Typer itself imports pydantic to describe a command's options, not for the program's."""
+    """Help must answer at once (Typer itself imports pydantic to describe the options of a command)."""
     unwanted = HEAVY if arguments == ["--help"] else [name for name in HEAVY if name != "pydantic"]
     code = (
         "import sys\n"

@@ -102,7 +102,7 @@ def test_a_second_ctrl_c_stops_at_once(spawn):
 
 
 def test_a_killed_trial_goes_on_and_ends_with_the_bytes_of_an_uninterrupted_one(spawn, tmp_path):
-    """kill -9 leaves no chance to clean up; the same command must still get the same result."""
+    """A kill -9 leaves no chance to clean up; the same command must still get the same result."""
     command = (*DIGITS, "-o", "epochs=40")
     spawn(*command, "--runs", "whole").communicate(timeout=60)
     process = spawn(*command, "--runs", "parts")

@@ -12,7 +12,7 @@ def test_a_file_is_written_whole_in_folders_that_are_made(tmp_path):
     file = tmp_path / "a" / "b" / "file.bin"
     atomic.write_bytes(file, b"content")
     assert file.read_bytes() == b"content"
-    assert os.listdir(file.parent) == ["file.bin"]
+    assert [path.name for path in file.parent.iterdir()] == ["file.bin"]
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
@@ -28,7 +28,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path, monkeypat
     with pytest.raises(StoreError, match="No space left on device"):
         atomic.write_text(file, "new")
     assert file.read_text() == "old"
-    assert os.listdir(tmp_path) == ["file.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
 
 
 def test_a_link_put_in_place_of_the_file_is_replaced_not_followed(tmp_path):

@@ -30,7 +30,7 @@ def test_equal_state_makes_equal_bytes(tmp_path):
 
 
 def test_every_flipped_bit_of_the_values_is_found(tmp_path):
-    """safetensors alike reads a flipped bit as another number, so the file needs its own checksum."""
+    """Safetensors alone reads a flipped bit as another number, so the file needs its own checksum."""
     file = tmp_path / "c.safetensors"
     checkpoint.save(file, STATE)
     whole = file.read_bytes()

@@ -1,6 +1,7 @@
 """What is read from the store is what was written, or it is refused and named."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -36,6 +37,13 @@ def epoch(number):
     return Epoch(number, Scores(1 / 3 / number, 0.5), Scores(0.7, 0.25))
 
 
+def same_json(damaged, whole):
+    try:
+        return json.loads(damaged) == json.loads(whole)
+    except ValueError:
+        return False
+
+
 def write_finished(folder, trial):
     folder.begin(trial, 1)
     for number in (1, 2):
@@ -54,7 +62,9 @@ def test_a_finished_trial_reads_back_as_written(tmp_path, trial):
     assert load(folder.recipe_file).recipe == trial.recipe
 
 
-@pytest.mark.parametrize("change", [("optimizer.lr", 0.002), ("epochs", 31), ("batch_size", 16), ("model.init", "xavier")])
+@pytest.mark.parametrize(
+    "change", [("optimizer.lr", 0.002), ("epochs", 31), ("batch_size", 16), ("model.init", "xavier")]
+)
 def test_whatever_changes_a_result_changes_the_name(trial, change):
     other = Trial(vary(trial.recipe, *change).recipe, trial.block, trial.data)
     assert other.fingerprint != trial.fingerprint
@@ -79,14 +89,10 @@ def test_one_flipped_bit_in_any_file_is_found(tmp_path, trial, name):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << int(generator.integers(8))
         file.write_bytes(damaged)
-        try:
-            found = folder.result()
-        except StoreError as error:
-            assert str(folder.path) in str(error)
-        else:
-            assert found == result(provenance=found.provenance)
-            assert name == "result.json"
-            assert json.loads(damaged) == json.loads(whole), "only white space may change unseen"
+        if name == "result.json" and same_json(damaged, whole):
+            continue  # a space became another white space
+        with pytest.raises(StoreError, match=re.escape(str(folder.path))):
+            folder.result()
 
 
 def test_a_result_of_a_newer_version_is_refused_with_advice(tmp_path, trial):
@@ -147,6 +153,6 @@ def test_a_checkpoint_of_another_trial_is_not_taken_up(tmp_path, trial):
 
 def test_a_trial_is_held_by_one_at_a_time(tmp_path, trial):
     folder = Store(tmp_path).folder(trial.fingerprint)
-    with folder.lock(wait=False) as first, Store(tmp_path).folder(trial.fingerprint).lock(wait=False) as second:
+    with folder.lock() as first, Store(tmp_path).folder(trial.fingerprint).lock() as second:
         assert first
         assert not second
