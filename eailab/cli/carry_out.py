@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,7 +12,7 @@ from eailab.errors import StoppedError, TrialFailedError, UsageError
 from eailab.runs.events import Failed
 
 if TYPE_CHECKING:
-    from eailab.recipe.load import Loaded
+    from eailab.recipe.load import Loaded, Override
     from eailab.runs.executors.base import Surroundings
     from eailab.studies.conduct import Plan
     from eailab.studies.design import Study
@@ -25,78 +26,140 @@ def load_recipe(recipe: str, flags: dict[str, str | None], overrides: Sequence[s
         flags: Text that each flag was given, by factor name; None for a flag that was not.
         overrides: Texts of `-o`.
     """
-    from eailab.recipe.load import Override, load, parse_override, parse_value
+    return load_changed(recipe, overrides_of(flags, overrides))
 
-    changes: list[Override] = [parse_override(text) for text in overrides or ()]
-    changes += [Override(name, parse_value(text), f"--{name}") for name, text in flags.items() if text is not None]
+
+def overrides_of(flags: dict[str, str | None], overrides: Sequence[str] | None) -> list["Override"]:
+    """Read what the command line changes in a recipe; see `load_recipe`."""
+    from eailab.recipe.load import Override, parse_override, parse_value
+
+    changes = [parse_override(text) for text in overrides or ()]
+    return changes + [
+        Override(name, parse_value(text), f"--{name}") for name, text in flags.items() if text is not None
+    ]
+
+
+def load_changed(recipe: str, changes: Sequence["Override"]) -> "Loaded":
+    """Load a recipe with changes, and say what they brought and dropped."""
+    from eailab.recipe.load import load
+
     loaded = load(recipe, changes)
     for note in loaded.notes:
         typer.echo(f"note: {note}", err=True)
     return loaded
 
 
-def carry_out(study: "Study", surroundings: "Surroundings", jobs: int | None, quick: str | None, as_json: bool) -> None:
-    """Train what is left of a study, publish its files, and print its table and the report's path last.
+def carry_out(
+    studies: Sequence["Study"],
+    surroundings: "Surroundings",
+    jobs: int | None,
+    *,
+    name: str = "",
+    quick: str | None = None,
+    fail_fast: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Train what is left of some studies, publish their files, and print their tables and the report's path last.
 
     Args:
-        study: What to compare; one arm for a single trial.
+        studies: What to compare; one study of one arm for a single trial.
         surroundings: Folders and device.
         jobs: Trials side by side; None to choose.
+        name: What the common report of several studies is called.
         quick: A quicker command to name beside a long expected time; None where none is needed.
-        as_json: Print the findings as JSON instead of the table.
+        fail_fast: Stop at the first trial that fails.
+        as_json: Print the findings as JSON instead of the tables.
 
     Raises:
         StoppedError: A signal came; the message names the command that goes on.
-        TrialFailedError: One or more trials ended without a result; the others are in the table.
+        TrialFailedError: One or more trials ended without a result; the others are in the tables.
     """
-    from eailab.cli.progress import stoppable, watcher
-    from eailab.report.publish import publish_study, publish_trial
-    from eailab.studies.conduct import conduct, plan
+    from eailab.studies.conduct import plan
 
-    planned = plan(study, surroundings)
-    for note in planned.notes:
+    plans = [plan(study, surroundings) for study in studies]
+    for note in dict.fromkeys(note for planned in plans for note in planned.notes):
         typer.echo(f"note: {note}", err=True)
-    _say_plan(planned)
+    _say_plan(plans)
+    failed = _train(plans, surroundings, jobs, quick, fail_fast)
+    _publish(plans, surroundings, name, as_json)
+    _raise_failures(failed, stopped=fail_fast)
+
+
+def _train(
+    plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | None, quick: str | None, fail_fast: bool
+) -> list[Failed]:
+    from eailab.cli.progress import stoppable, watcher
+    from eailab.studies.conduct import conduct_together
+
     with stoppable() as stop_code:
         try:
-            with watcher(planned, quick) as watch:
-                failed = conduct(planned, surroundings, jobs, watch, lambda: stop_code() != 0)
+            with watcher(plans, quick) as watch:
+                return conduct_together(plans, surroundings, jobs, watch, lambda: stop_code() != 0, fail_fast=fail_fast)
         except StoppedError as error:
             raise StoppedError(
                 f"stopped: finished trials and checkpoints are kept in {surroundings.runs_dir}. "
                 f"The same command goes on:\n  {shlex.join(['eailab', *sys.argv[1:]])}",
                 stop_code() or 130,
             ) from error
-    store = surroundings.store
-    for fingerprint in planned.record.trials.values():
-        publish_trial(store.folder(fingerprint), planned.labels[fingerprint])
-    findings = publish_study(store, planned.folder)
-    if as_json:
-        typer.echo((planned.folder / "table.json").read_text(encoding="utf-8"), nl=False)
-    else:
-        from eailab.report.terminal import print_study
 
-        print_study(findings)
+
+def _publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as_json: bool) -> None:
+    """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
+    from eailab.report.publish import publish_report, publish_study, publish_trial
+    from eailab.studies.conduct import labels
+
+    store = surroundings.store
+    for fingerprint, label in labels(plans).items():
+        publish_trial(store.folder(fingerprint), label)
+    findings = [publish_study(store, planned.folder) for planned in plans]
+    report = plans[0].folder / "report.html"
+    if len(plans) > 1:
+        folders = [planned.folder for planned in plans]
+        report = publish_report(folders, _reports_folder(plans, surroundings, name)).html_file
+    if as_json:
+        from eailab.report.record import layout, report_mapping
+
+        single = (plans[0].folder / "table.json").read_text(encoding="utf-8")
+        typer.echo(single if len(plans) == 1 else layout(report_mapping(findings, [])), nl=len(plans) > 1)
+        return
+    from eailab.report.terminal import print_study
+
+    for planned, found in zip(plans, findings, strict=True):
+        print_study(found)
         typer.echo(f"table:   {planned.folder / 'table.md'}")
         typer.echo(f"figures: {planned.folder / 'figures'}")
-        typer.echo(f"report:  {planned.folder / 'report.html'}")
-    _raise_failures(failed)
+        if len(plans) > 1:
+            typer.echo()
+    typer.echo(f"report:  {report}")
 
 
-def _say_plan(planned: "Plan") -> None:
-    total, left = len(planned.trials), len(planned.todo)
+def _reports_folder(plans: Sequence["Plan"], surroundings: "Surroundings", name: str) -> Path:
+    """Return where the common report of several studies lies; the same studies have the same folder."""
+    from eailab.recipe.identity import digest
+    from eailab.studies.design import safe_name
+
+    fingerprint = digest([planned.record.study.fingerprint for planned in plans])[:10]
+    return surroundings.runs_dir / "reports" / f"{safe_name(name)}-{fingerprint}"
+
+
+def _say_plan(plans: Sequence["Plan"]) -> None:
+    from eailab.studies.conduct import left_to_train
+
+    total = len({trial.fingerprint for planned in plans for trial in planned.trials})
+    left = len(left_to_train(plans))
     if total > 1:
         typer.echo(f"{total} trials: {total - left} finished already, {left} to train", err=True)
     elif not left:
         typer.echo("this trial is finished already; nothing to train", err=True)
 
 
-def _raise_failures(failed: Sequence[Failed]) -> None:
+def _raise_failures(failed: Sequence[Failed], *, stopped: bool) -> None:
     if not failed:
         return
     if all(failure.exit_code == UsageError.exit_code for failure in failed):
         raise UsageError(failed[0].reason)
+    others = "No other was started after it" if stopped else "The others are kept"
     raise TrialFailedError(
         f"{len(failed)} trial{'s' * (len(failed) > 1)} ended without a result (the reasons stand above). "
-        "The others are kept; the same command tries the failed ones again."
+        f"{others}; the same command tries again what is left."
     )

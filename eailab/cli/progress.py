@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
@@ -12,21 +12,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Stepped, Waiting
-from eailab.studies.conduct import Plan
+from eailab.studies.conduct import Plan, labels, left_to_train
 
 ESTIMATE_AFTER_SECONDS = 2.0
 WORTH_SAYING_SECONDS = 60.0
 
 
-def watcher(planned: Plan, quick: str | None = None) -> "_Bars | _Lines":
+def watcher(plans: Sequence[Plan], quick: str | None = None) -> "_Bars | _Lines":
     """Return bars for a terminal, lines for anything else.
 
     Args:
-        planned: What will be trained.
+        plans: What will be trained.
         quick: A command for those whom the estimated time on a CPU scares; None where none is needed.
     """
     console = Console(stderr=True, highlight=False)
-    said = _Said(console, planned.labels, len(planned.todo), quick)
+    said = _Said(console, labels(plans), len(left_to_train(plans)), quick)
     return _Bars(said) if console.is_terminal else _Lines(said)
 
 

@@ -128,7 +128,7 @@ def _train(
             f"the recipe {recipe} is for the {loaded.recipe.engine} engine: use `eailab {command} --recipe {recipe}`."
         )
     quick = None if "digits" in loaded.recipe.data.name else QUICK[engine]
-    carry_out(single(loaded.recipe, seed), surroundings(*where), jobs=1, quick=quick, as_json=as_json)
+    carry_out([single(loaded.recipe, seed)], surroundings(*where), jobs=1, quick=quick, as_json=as_json)
 
 
 def _as_list(text: str | None, always: bool = False) -> str | None:

@@ -23,18 +23,39 @@ class Header:
     """What it is, in one line."""
 
 
+STUDY = re.compile(r"^factors:", re.MULTILINE)
+"""What a study file has at its top level and a recipe has not."""
+
+
 def shipped() -> dict[str, Path]:
     """Return the files of the shipped recipes by name, in alphabetical order.
 
-    They lie beside this module in an installed package, and at the top of a checkout.
+    They lie beside this module in an installed package, and at the top of a checkout; study files lie with them.
 
     Raises:
         EailabError: When the installation has none.
     """
+    return {file.stem: file for file in _files() if not is_study(file)}
+
+
+def shipped_studies() -> dict[str, Path]:
+    """Return the shipped study files by name, in alphabetical order.
+
+    Raises:
+        EailabError: When the installation has no recipes.
+    """
+    return {file.stem: file for file in _files() if is_study(file)}
+
+
+def is_study(file: Path) -> bool:
+    """Return whether a file declares a study: it lists factors, without a look at the rest."""
+    return STUDY.search(file.read_text("utf-8", errors="replace")) is not None
+
+
+def _files() -> list[Path]:
     for folder in (_HERE / "shipped", _HERE.parents[1] / "recipes"):
-        files = sorted(folder.glob("*.yaml"))
-        if files:
-            return {file.stem: file for file in files}
+        if files := sorted(folder.glob("*.yaml")):
+            return files
     raise EailabError("this installation of eailab has no recipes: install it again")
 
 

@@ -1,7 +1,7 @@
 """A recipe becomes another by a change of one setting: what that drops and brings, and in what two recipes differ."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eailab.errors import RecipeError
@@ -43,27 +43,35 @@ class Switch:
 
 
 def vary(recipe: Recipe, path: str, value: object) -> Varied:
-    """Return a recipe with one setting changed, checked as a whole.
+    """Return a recipe with one setting changed, checked as a whole; see `vary_together`."""
+    return vary_together(recipe, {path: value})
+
+
+def vary_together(recipe: Recipe, values: Mapping[str, object]) -> Varied:
+    """Return a recipe with some settings changed at once, checked as a whole.
 
     A new name of an optimizer, schedule or augmentation drops the old variant's settings, except those in `KEPT` that
-    both have, and takes the new one's defaults. Such a part may also be a mapping, `{name: sgd, momentum: 0.8}`.
+    both have, and takes the new one's defaults; it is changed before its settings are. Such a part may also be a
+    mapping, `{name: sgd, momentum: 0.8}`.
 
     Args:
         recipe: Left as it is.
-        path: Dotted path, as `factors.resolve` gives it.
-        value: As read from YAML.
+        values: As read from YAML, by dotted path, as `factors.resolve` gives it.
 
     Raises:
-        RecipeError: The value does not fit; the message lists every problem.
+        RecipeError: The values do not fit; the message lists every problem.
     """
-    engine = recipe.engine
-    plain, switch = change(engine, recipe.model_dump(), path, value)
+    plain: dict[str, Any] = recipe.model_dump()
+    switches: list[Switch] = []
+    for path in sorted(values, key=lambda path: not names_variant(recipe.engine, path)):
+        plain, switch = change(recipe.engine, plain, path, values[path])
+        if switch is not None:
+            own = {other.rpartition(".")[2] for other in values if other.rpartition(".")[0] == switch.part}
+            switches.append(replace(switch, given=switch.given | own))
     varied, problems = check(plain)
     if varied is None:
-        here = tuple(path.split("."))
-        said = [Problem((), one.message) if one.path in (here, (*here, "name")) else one for one in problems]
-        raise RecipeError(report([Located(one, option=f"{path}={write(value)}") for one in said], "", ""))
-    return Varied(varied, () if switch is None else (sentence(switch, varied),))
+        raise RecipeError(report([_blame(one, values) for one in problems], "", ""))
+    return Varied(varied, tuple(sentence(switch, varied) for switch in switches))
 
 
 def change(engine: str, plain: dict[str, Any], path: str, value: object) -> tuple[dict[str, Any], Switch | None]:
@@ -114,6 +122,15 @@ def differences(a: Recipe, b: Recipe) -> dict[str, tuple[object, object]]:
     one, other = flatten(a), flatten(b)
     paths = [*one, *(path for path in other if path not in one)]
     return {path: (one.get(path), other.get(path)) for path in paths if one.get(path) != other.get(path)}
+
+
+def _blame(problem: Problem, values: Mapping[str, object]) -> Located:
+    """Return a problem with the change that brought it; one at the changed setting itself needs no path."""
+    for path, value in values.items():
+        here = tuple(path.split("."))
+        if problem.path in (here, (*here, "name")):
+            return Located(Problem((), problem.message), option=f"{path}={write(value)}")
+    return Located(problem, option=" and ".join(f"{path}={write(value)}" for path, value in values.items()))
 
 
 def _put(plain: Mapping[str, Any], steps: tuple[str, ...], value: object) -> dict[str, Any]:

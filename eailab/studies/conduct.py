@@ -1,20 +1,23 @@
-"""From a study to its trials' results: plan, hand what is left to an executor, and say what came of it."""
+"""From studies to their trials' results: plan, hand what is left to an executor, and say what came of it."""
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eailab.data.split import training_size
 from eailab.data.table import load
-from eailab.errors import DataError, StudyError
+from eailab.errors import DataError, StoppedError, StudyError
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.store import Trial
 from eailab.runs.training import is_finished
+from eailab.studies.coupling import held, hold_updates
 from eailab.studies.design import Study, StudyRecord, read_record, updates, write_record
+from eailab.studies.factor import word
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,9 @@ class Plan:
     def labels(self) -> dict[str, str]:
         """What to call each trial, by its fingerprint."""
         study = self.record.study
-        leaf = "" if study.factor is None else study.factor.removesuffix(".name").rpartition(".")[2]
+        head = word(study.factor) if study.factor else study.name
         return {
-            fingerprint: f"{leaf} {study.arms[arm].label}, block {block}".strip()
-            if study.factor
-            else f"{study.name}, block {block}"
+            fingerprint: f"{head} {study.arms[arm].label}, block {block}" if study.factor else f"{head}, block {block}"
             for (arm, block), fingerprint in self.record.trials.items()
         }
 
@@ -62,8 +63,10 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
             )
         sizes.append(size)
     store = surroundings.store
+    study = hold_updates(study, sizes)
+    made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
     folder = surroundings.runs_dir / "studies" / study.folder_name
-    notes: list[str] = []
+    notes = held(study, made)
     if (folder / "study.yaml").exists():
         earlier = read_record(folder).study.blocks
         kept = sorted(set(earlier) | set(study.blocks))
@@ -77,11 +80,30 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
     record = StudyRecord(
         study=study,
         trials={key: trial.fingerprint for key, trial in trials.items()},
-        updates=tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True)),
+        updates=made,
         training_images=sizes[study.baseline],
     )
     todo = tuple(trial for trial in trials.values() if not is_finished(store.folder(trial.fingerprint)))
     return Plan(record, folder, tuple(trials.values()), todo, tuple(notes))
+
+
+def left_to_train(plans: Sequence[Plan]) -> tuple[Trial, ...]:
+    """Return the trials without a result, block by block; one that several studies share comes once."""
+    trials = {trial.fingerprint: trial for planned in plans for trial in planned.todo}
+    return tuple(sorted(trials.values(), key=lambda trial: trial.block))
+
+
+def labels(plans: Sequence[Plan]) -> dict[str, str]:
+    """Return what to call each trial, by its fingerprint; what several studies share is their baseline."""
+    named = {fingerprint: said for planned in plans for fingerprint, said in planned.labels.items()}
+    uses = Counter(trial.fingerprint for planned in plans for trial in planned.trials)
+    shared = {
+        trial.fingerprint: f"baseline, block {trial.block}"
+        for planned in plans
+        for trial in planned.trials
+        if uses[trial.fingerprint] > 1
+    }
+    return named | shared
 
 
 def conduct(
@@ -91,14 +113,28 @@ def conduct(
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
 ) -> list[Failed]:
-    """Train what is left of a plan, and return the trials that failed.
+    """Train what is left of one plan; see `conduct_together`."""
+    return conduct_together([planned], surroundings, jobs, on_event, should_stop)
+
+
+def conduct_together(
+    plans: Sequence[Plan],
+    surroundings: Surroundings,
+    jobs: int | None,
+    on_event: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    *,
+    fail_fast: bool = False,
+) -> list[Failed]:
+    """Train what is left of some plans, and return the trials that failed.
 
     Args:
-        planned: What to train.
+        plans: What to train; trials that they share are trained once.
         surroundings: Where.
         jobs: Trials side by side; None for as many as the cores carry, or one on a GPU.
         on_event: Told what happens in the trials.
-        should_stop: Asked again and again; when true, the study stops where it is.
+        should_stop: Asked again and again; when true, the studies stop where they are.
+        fail_fast: Start no trial, and end those in training, once one has failed.
 
     Raises:
         StoppedError: `should_stop` said so.
@@ -111,16 +147,25 @@ def conduct(
             failed.append(event)
         on_event(event)
 
-    write_record(planned.folder, planned.record)
-    if planned.todo:
-        executor = LocalExecutor(jobs or side_by_side(planned, surroundings))
-        executor.run(planned.todo, surroundings, watch, should_stop)
+    def enough() -> bool:
+        return should_stop() or (fail_fast and bool(failed))
+
+    for planned in plans:
+        write_record(planned.folder, planned.record)
+    todo = left_to_train(plans)
+    if todo:
+        executor = LocalExecutor(jobs or side_by_side(todo, surroundings))
+        try:
+            executor.run(todo, surroundings, watch, enough)
+        except StoppedError:
+            if should_stop() or not failed:
+                raise
     return failed
 
 
-def side_by_side(planned: Plan, surroundings: Surroundings) -> int:
+def side_by_side(todo: Sequence[Trial], surroundings: Surroundings) -> int:
     """Return how many trials this machine carries at once: its cores over a trial's threads, or one on a GPU."""
-    recipes = [trial.recipe for trial in planned.todo]
+    recipes = [trial.recipe for trial in todo]
     if len(recipes) < 2:
         return 1
     if not all(isinstance(recipe, MlpRecipe) for recipe in recipes) and surroundings.device != "cpu":

@@ -1,22 +1,25 @@
-"""From a factor and its levels to the arms and trials of a controlled study, checked before anything is trained."""
+"""From factors and their levels to the arms and trials of controlled studies, checked before anything is trained."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, product
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from eailab.errors import StoreError, StudyError
-from eailab.recipe.factors import resolve
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import Metric, Recipe, recipe_adapter
-from eailab.recipe.variation import differences, vary
+from eailab.recipe.variation import differences, vary_together
 from eailab.runs.atomic import write_text
 from eailab.runs.store import SCHEMA_VERSION, Trial
+from eailab.studies.factor import Factor, crossed, joined, label, settings_of, word
+
+Hold = Literal["epochs", "updates"]
+"""What arms have in common when a level changes the updates of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Arm:
     """One level of the factor, and the recipe that it makes."""
 
     level: Any
+    """A value; of a bundle or a factorial the label, such as `adam+0.001` or `adam × steplr`."""
     recipe: Recipe
     brought: tuple[str, ...] = ()
     """Settings that the level brings with it, such as the momentum of sgd; one sentence each."""
@@ -31,7 +35,19 @@ class Arm:
     @property
     def label(self) -> str:
         """The level as a person writes it."""
-        return self.level if isinstance(self.level, str) else json.dumps(self.level)
+        return label((self.level,))
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One factor of a factorial."""
+
+    factor: str
+    """Dotted path; several joined by `+` for a bundle."""
+    levels: tuple[str, ...]
+    """Labels, in the order in which the arms run."""
+    baseline: int
+    """Index of the baseline's level."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +56,17 @@ class Study:
 
     name: str
     factor: str | None
-    """Dotted path of the varied field; None for a single recipe."""
+    """Dotted path of the varied field, joined by `+` for a bundle and by ` × ` for a factorial; None for a single
+    recipe."""
     arms: tuple[Arm, ...]
     baseline: int
     """Index of the arm that the others are compared with."""
     blocks: tuple[int, ...]
     metric: Metric
     margin: float
+    hold: Hold = "epochs"
+    axes: tuple[Axis, ...] = ()
+    """Of a factorial, whose arms are all combinations, the last axis running fastest; else empty."""
 
     @property
     def fingerprint(self) -> str:
@@ -58,6 +78,7 @@ class Study:
                 "baseline": self.baseline,
                 "metric": self.metric,
                 "margin": self.margin,
+                "hold": self.hold,
                 # A single trial is a study of its own for each block; see `single`.
                 "block": self.blocks[0] if self.factor is None else None,
             }
@@ -66,7 +87,7 @@ class Study:
     @property
     def folder_name(self) -> str:
         """The name, made safe for any file system, and the fingerprint."""
-        return f"{re.sub(r'[^A-Za-z0-9_-]+', '-', self.name).strip('-')[:80] or 'study'}-{self.fingerprint}"
+        return f"{safe_name(self.name)}-{self.fingerprint}"
 
     def trials(self, data: Mapping[str, str]) -> dict[tuple[int, int], Trial]:
         """Return the trials by arm index and block, block by block, so that an interrupted study has whole blocks.
@@ -79,6 +100,11 @@ class Study:
             for block in self.blocks
             for index, arm in enumerate(self.arms)
         }
+
+
+def safe_name(name: str) -> str:
+    """Return a name that any file system takes, `study` where nothing is left of it."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "study"
 
 
 def single(recipe: Recipe, block: int) -> Study:
@@ -97,80 +123,168 @@ def single(recipe: Recipe, block: int) -> Study:
 def one_factor(
     recipe: Recipe, factor: str, levels: Sequence[Any], blocks: Sequence[int], baseline: Any | None = None
 ) -> Study:
-    """Return the study that varies one field of a recipe.
+    """Return the study that varies one field of a recipe; see `one_at_a_time`."""
+    asked = Factor((factor,), tuple((level,) for level in levels), None if baseline is None else (baseline,))
+    return one_at_a_time(recipe, [asked], blocks)[0]
+
+
+def one_at_a_time(
+    recipe: Recipe, factors: Sequence[Factor], blocks: Sequence[int], hold: Hold = "epochs"
+) -> tuple[Study, ...]:
+    """Return a study for each factor, all with one baseline, whose trials they share.
+
+    A factor's baseline is the recipe's own value where it is among the levels, else the first level; while one factor
+    varies, the others stand at theirs.
 
     Args:
         recipe: What every arm has in common.
-        factor: The field, by its short name or its dotted path.
-        levels: Its values, at least two of them distinct.
+        factors: One or more, no setting in two of them.
         blocks: Numbers of the blocks.
-        baseline: The level that the others are compared with; None takes the recipe's own value where it is among the
-            levels, else the first level.
+        hold: See `Study.hold`; the epochs are only set when the data are known, by `coupling.hold_updates`.
 
     Raises:
-        StudyError: Fewer than two distinct levels, a level twice, a baseline that is no level, no blocks, or arms that
-            differ in more than the factor.
+        StudyError: Fewer than two distinct levels, a level or a factor twice, a baseline that is no level, no blocks,
+            or arms that differ in more than the factor.
         RecipeError: A factor that no recipe of this engine has, or a level that is no value of it.
     """
-    if not blocks:
-        raise StudyError("a study needs at least one block: give --seeds 1 or more (5 is the default).")
-    path = resolve(factor, recipe)
-    varied = [vary(recipe, path, level) for level in levels]
-    arms = tuple(Arm(level, v.recipe, v.brought) for level, v in zip(levels, varied, strict=True))
-    recipes = [canonical(arm.recipe) for arm in arms]
-    for index, arm in enumerate(arms):
-        if (first := recipes.index(recipes[index])) != index:
-            raise StudyError(
-                f"the levels {arms[first].label} and {arm.label} of {path} make the same recipe: name each level once."
-            )
-    if len(arms) < 2:
-        raise StudyError(
-            f"{path} has {len(arms)} level: a comparison needs two or more, "
-            f"such as `eailab ablate {factor} {' '.join(arm.label for arm in arms)} OTHER`."
-        )
-    index = _baseline(recipe, path, arms, baseline)
-    _check_control(path, arms, index)
-    return Study(
-        name=f"{recipe.name}-{path.removesuffix('.name').rpartition('.')[2].replace('_', '-')}",
-        factor=path,
-        arms=arms,
-        baseline=index,
-        blocks=tuple(blocks),
-        metric=recipe.study.metric,
-        margin=recipe.study.margin,
-    )
+    lines = _lines(recipe, factors, blocks)
+    studies = []
+    for line in lines:
+        others = dict(chain.from_iterable(other.at_baseline.items() for other in lines if other is not line))
+        base = vary_together(recipe, others).recipe if others else recipe
+        varied = [vary_together(base, values) for values in line.values]
+        arms = tuple(Arm(level, one.recipe, one.brought) for level, one in zip(line.arm_levels, varied, strict=True))
+        studies.append(_study(recipe, line.path, arms, line.baseline, blocks, hold))
+    return tuple(studies)
+
+
+def all_combinations(recipe: Recipe, factors: Sequence[Factor], blocks: Sequence[int], hold: Hold = "epochs") -> Study:
+    """Return the full factorial of two or more factors; see `one_at_a_time` for the baseline and what is refused."""
+    if len(factors) < 2:
+        raise StudyError("--cross combines factors, and there is one: name another, such as --and stem=7x7,3x3.")
+    lines = _lines(recipe, factors, blocks)
+    arms = []
+    for combination in product(*(range(len(line.values)) for line in lines)):
+        values = dict(chain.from_iterable(line.values[at].items() for line, at in zip(lines, combination, strict=True)))
+        varied = vary_together(recipe, values)
+        level = crossed([line.labels[at] for line, at in zip(lines, combination, strict=True)])
+        arms.append(Arm(level, varied.recipe, varied.brought))
+    baseline = 0
+    for line in lines:
+        baseline = baseline * len(line.values) + line.baseline
+    axes = tuple(Axis(line.path, line.labels, line.baseline) for line in lines)
+    return _study(recipe, crossed([line.path for line in lines]), tuple(arms), baseline, blocks, hold, axes)
 
 
 def updates(recipe: Recipe, training_images: int) -> int:
     """Return the optimizer steps of a trial."""
-    return recipe.epochs * ceil(training_images / recipe.batch_size)
+    return recipe.epochs * steps_an_epoch(recipe, training_images)
 
 
-def _baseline(recipe: Recipe, path: str, arms: Sequence[Arm], wanted: Any | None) -> int:
-    target = canonical(recipe if wanted is None else vary(recipe, path, wanted).recipe)
-    for index, arm in enumerate(arms):
-        if canonical(arm.recipe) == target:
-            return index
-    if wanted is None:
-        return 0
-    raise StudyError(
-        f"the baseline {wanted} is none of the levels of {path}: {', '.join(arm.label for arm in arms)}. "
-        "Add it to the levels, or choose one of them."
+def steps_an_epoch(recipe: Recipe, training_images: int) -> int:
+    """Return the optimizer steps of an epoch, the last of which may have fewer images."""
+    return ceil(training_images / recipe.batch_size)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A factor resolved against a recipe."""
+
+    path: str
+    values: tuple[dict[str, Any], ...]
+    """The settings of each level, by dotted path."""
+    arm_levels: tuple[Any, ...]
+    """What each arm's level is called in the study."""
+    baseline: int
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(label((level,)) for level in self.arm_levels)
+
+    @property
+    def at_baseline(self) -> dict[str, Any]:
+        return self.values[self.baseline]
+
+
+def _lines(recipe: Recipe, factors: Sequence[Factor], blocks: Sequence[int]) -> list[_Line]:
+    """Resolve factors, and refuse those that make no comparison."""
+    if not blocks:
+        raise StudyError("a study needs at least one block: give --seeds 1 or more (5 is the default).")
+    seen: dict[str, str] = {}
+    lines = []
+    for factor in factors:
+        paths = factor.paths(recipe)
+        for path in paths:
+            if path in seen:
+                raise StudyError(f"{path} is varied twice, by {seen[path]} and by {factor.text}: name it once.")
+            seen[path] = factor.text
+        lines.append(_line(recipe, factor, paths))
+    return lines
+
+
+def _line(recipe: Recipe, factor: Factor, paths: tuple[str, ...]) -> _Line:
+    path = joined(paths)
+    values = tuple(dict(zip(paths, level, strict=True)) for level in factor.levels)
+    labels = [label(level) for level in factor.levels]
+    recipes = [canonical(vary_together(recipe, one).recipe) for one in values]
+    for index, one in enumerate(recipes):
+        if (first := recipes.index(one)) != index:
+            raise StudyError(
+                f"the levels {labels[first]} and {labels[index]} of {path} make the same recipe: name each level once."
+            )
+    if len(values) < 2:
+        raise StudyError(
+            f"{path} has {len(values)} level{'s' * (not values)}: a comparison needs two or more, "
+            f"such as `eailab ablate {factor.text} {' '.join([*labels, 'OTHER'])}`."
+        )
+    wanted = None if factor.baseline is None else dict(zip(paths, factor.baseline, strict=True))
+    target = canonical(recipe if wanted is None else vary_together(recipe, wanted).recipe)
+    if wanted is not None and target not in recipes:
+        raise StudyError(
+            f"the baseline {label(factor.baseline or ())} is none of the levels of {path}: {', '.join(labels)}. "
+            "Add it to the levels, or choose one of them."
+        )
+    levels = tuple(label(level) if len(level) > 1 else level[0] for level in factor.levels)
+    return _Line(path, values, levels, recipes.index(target) if target in recipes else 0)
+
+
+def _study(
+    recipe: Recipe,
+    factor: str,
+    arms: tuple[Arm, ...],
+    baseline: int,
+    blocks: Sequence[int],
+    hold: Hold,
+    axes: tuple[Axis, ...] = (),
+) -> Study:
+    if hold == "updates" and "epochs" in settings_of(factor):
+        raise StudyError("--hold updates sets the epochs, so they cannot vary: leave it out, or choose another factor.")
+    _check_control(factor, arms, baseline)
+    return Study(
+        name=f"{recipe.name}-{word(factor).replace('_', '-')}",
+        factor=factor,
+        arms=arms,
+        baseline=baseline,
+        blocks=tuple(blocks),
+        metric=recipe.study.metric,
+        margin=recipe.study.margin,
+        hold=hold,
+        axes=axes,
     )
 
 
-def _check_control(path: str, arms: Sequence[Arm], baseline: int) -> None:
+def _check_control(factor: str, arms: Sequence[Arm], baseline: int) -> None:
     """Refuse arms that differ in more than the factor; a variant's own settings come with it."""
-    part = path.removesuffix(".name")
+    parts = [path.removesuffix(".name") for path in settings_of(factor)]
     for arm in arms:
         other = {
             field: values
             for field, values in differences(arms[baseline].recipe, arm.recipe).items()
-            if field != part and not field.startswith(f"{part}.")
+            if not any(field == part or field.startswith(f"{part}.") for part in parts)
         }
         if other:
             listed = "; ".join(f"{field}: {a} against {b}" for field, (a, b) in other.items())
-            raise StudyError(f"the arm {arm.label} of {path} changes more than its factor ({listed}).")
+            raise StudyError(f"the arm {arm.label} of {factor} changes more than its factor ({listed}).")
 
 
 # --- the record of a study -------------------------------------------------------------------------------------------
@@ -204,6 +318,10 @@ def write_record(folder: Path, record: StudyRecord) -> None:
         "blocks": list(study.blocks),
         "metric": study.metric,
         "margin": study.margin,
+        "hold": study.hold,
+        "axes": [
+            {"factor": axis.factor, "levels": list(axis.levels), "baseline": axis.baseline} for axis in study.axes
+        ],
         "training_images": record.training_images,
         "arms": [
             {
@@ -247,6 +365,8 @@ def read_record(folder: Path) -> StudyRecord:
             blocks=tuple(mapping["blocks"]),
             metric=mapping["metric"],
             margin=mapping["margin"],
+            hold=mapping.get("hold", "epochs"),
+            axes=tuple(Axis(one["factor"], tuple(one["levels"]), one["baseline"]) for one in mapping.get("axes", ())),
         )
         trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}
         return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])

@@ -6,7 +6,7 @@ import pytest
 import typer.main
 
 from eailab.cli.app import app
-from eailab.recipe.catalogue import engine_of, header, names, shipped
+from eailab.recipe.catalogue import engine_of, header, names, shipped, shipped_studies
 from eailab.recipe.load import load
 
 COMMANDS = typer.main.get_command(app)
@@ -41,3 +41,17 @@ def test_a_header_without_its_lines_is_empty(tmp_path):
     file = tmp_path / "bare.yaml"
     file.write_text("name: bare\n")
     assert (header(file).run, header(file).what) == ("", "")
+
+
+def test_study_files_lie_with_the_recipes_and_are_none():
+    assert {"lab-task1", "lab-task2"} <= set(shipped_studies())
+    assert not set(shipped_studies()) & set(shipped())
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_a_shipped_study_starts_with_a_command_that_exists(name):
+    said = header(shipped_studies()[name])
+    assert said.what
+    program, command, *rest = shlex.split(said.run)
+    assert program == "eailab"
+    assert COMMANDS.commands[command].make_context(command, rest).params["study"] == name

@@ -8,7 +8,17 @@ from eailab.errors import RecipeError, StoreError, StudyError
 from eailab.recipe.load import load
 from eailab.recipe.variation import differences
 from eailab.studies.conduct import parse_blocks
-from eailab.studies.design import StudyRecord, one_factor, read_record, single, updates, write_record
+from eailab.studies.design import (
+    StudyRecord,
+    all_combinations,
+    one_at_a_time,
+    one_factor,
+    read_record,
+    single,
+    updates,
+    write_record,
+)
+from eailab.studies.factor import Factor
 
 RECIPE = load("digits-mlp").recipe
 RESNET = load("resnet18-cifar10").recipe
@@ -130,3 +140,70 @@ def test_seeds_are_a_count_or_a_list(text, blocks):
 def test_seeds_that_are_neither_are_refused(text):
     with pytest.raises(StudyError, match="--seeds"):
         parse_blocks(text)
+
+
+def asked(text, *levels, baseline=None):
+    return Factor((text,), tuple((level,) for level in levels), None if baseline is None else (baseline,))
+
+
+def test_several_factors_share_one_baseline():
+    """Its trials are trained once, and every other arm differs from it in one factor."""
+    first, second = one_at_a_time(RECIPE, [asked("lr", 0.01, 0.1), asked("batch-size", 16, 64)], (0, 1))
+    assert first.trials({"digits": "x"})[0, 0] == second.trials({"digits": "x"})[0, 0]
+    assert {first.factor, second.factor} == {"optimizer.lr", "batch_size"}
+    for study in (first, second):
+        baseline = study.arms[study.baseline].recipe
+        assert baseline.optimizer.lr == 0.01
+        assert baseline.batch_size == 16
+        for arm in study.arms:
+            assert set(differences(baseline, arm.recipe)) <= {study.factor}
+
+
+def test_a_factor_named_twice_is_refused_under_whatever_name():
+    with pytest.raises(StudyError, match=r"optimizer\.lr is varied twice, by lr and by optimizer\.lr"):
+        one_at_a_time(RECIPE, [asked("lr", 0.1, 0.2), asked("optimizer.lr", 0.3, 0.4)], (0,))
+
+
+def test_a_bundle_is_one_factor_under_the_names_of_both():
+    bundle = Factor(("lr", "optimizer"), ((0.001, "adam"), (0.1, "sgd")))
+    (study,) = one_at_a_time(RECIPE, [bundle], (0,))
+    assert study.factor == "optimizer.lr+optimizer.name"
+    assert [arm.label for arm in study.arms] == ["0.001+adam", "0.1+sgd"]
+    assert study.baseline == 0
+    sgd = study.arms[1]
+    assert (sgd.recipe.optimizer.name, sgd.recipe.optimizer.lr) == ("sgd", 0.1)
+    assert any("momentum" in sentence for sentence in sgd.brought)
+    assert not any("lr" in sentence for sentence in sgd.brought)
+
+
+def test_a_factorial_has_every_combination_once():
+    study = all_combinations(RESNET, [asked("sched", "steplr", "constant"), asked("optimizer", "sgd", "adam")], (0,))
+    assert [arm.label for arm in study.arms] == [
+        "steplr × sgd",
+        "steplr × adam",
+        "constant × sgd",
+        "constant × adam",
+    ]
+    assert [(arm.recipe.schedule.name, arm.recipe.optimizer.name) for arm in study.arms] == [
+        ("steplr", "sgd"),
+        ("steplr", "adam"),
+        ("constant", "sgd"),
+        ("constant", "adam"),
+    ]
+    assert study.baseline == 3
+    assert study.arms[3].recipe == RESNET
+    assert [(axis.factor, axis.baseline) for axis in study.axes] == [("schedule.name", 1), ("optimizer.name", 1)]
+
+
+def test_one_factor_makes_no_factorial():
+    with pytest.raises(StudyError, match="there is one"):
+        all_combinations(RECIPE, [asked("lr", 0.1, 0.2)], (0,))
+
+
+def test_designs_read_back_as_written(tmp_path):
+    bundle = Factor(("optimizer", "lr"), (("adam", 0.001), ("sgd", 0.1)))
+    study = all_combinations(RESNET, [bundle, asked("batch-size", 16, 32)], (0, 2), "updates")
+    trials = {key: trial.fingerprint for key, trial in study.trials({"cifar10": "x"}).items()}
+    record = StudyRecord(study, trials, (10, 20, 10, 20), 45_000)
+    write_record(tmp_path, record)
+    assert read_record(tmp_path) == record

@@ -1,19 +1,23 @@
 """Trials on this machine: in this process, or in worker processes that live long and take trials in turn."""
 
+import gc
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from eailab.errors import EailabError, StoppedError
-from eailab.runs.events import Event, Failed
+from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
+from eailab.runs.events import Event, Failed, TriedAgain
 from eailab.runs.executors.base import Surroundings
+from eailab.runs.executors.deaths import describe, out_of_memory_kills
 from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
 
@@ -21,6 +25,16 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Event as Flag
 
 BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one attempt at a trial; small and picklable."""
+
+    problem: Literal["none", "trial", "memory", "store"] = "none"
+    """`memory`: worth another attempt alone. `store`: nothing can be written, by any trial."""
+    reason: str = ""
+    exit_code: int = 1
 
 
 @dataclass(frozen=True)
@@ -42,31 +56,74 @@ class LocalExecutor:
     ) -> None:
         """Bring every trial to an end; see `Executor.run`."""
         if min(self.jobs, len(trials)) <= 1:
-            for trial in trials:
-                _attempt(trial, surroundings, on_event, should_stop)
+            _run_here(trials, surroundings, on_event, should_stop)
         else:
             _Pool(min(self.jobs, len(trials)), surroundings, on_event, should_stop).run(trials)
 
 
-def _attempt(
+def attempt(
     trial: Trial,
     surroundings: Surroundings,
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
-) -> None:
-    """Run one trial; all that goes wrong with it alone becomes a `Failed`."""
+) -> Outcome:
+    """Run one trial in this process, and say what went wrong with it, if anything.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
     try:
-        run_trial(trial, surroundings.store, on_event, should_stop, surroundings.data_dir, surroundings.device)
+        run_trial(
+            trial,
+            surroundings.store,
+            on_event,
+            should_stop,
+            surroundings.data_dir,
+            surroundings.device,
+            surroundings.cadence,
+        )
     except StoppedError:
         raise
+    except MemoryShortageError as error:
+        return Outcome("memory", str(error), error.exit_code)
+    except DamagedError as error:
+        return Outcome("trial", str(error), error.exit_code)
+    except StoreError as error:
+        return Outcome("store", str(error), error.exit_code)
     except EailabError as error:
-        on_event(Failed(trial.fingerprint, str(error), error.exit_code))
+        return Outcome("trial", str(error), error.exit_code)
     except Exception:  # noqa: BLE001 - a bug in one trial must not take the study along; its traceback is shown
-        on_event(Failed(trial.fingerprint, traceback.format_exc(), exit_code=1))
+        return Outcome("trial", traceback.format_exc())
+    return Outcome()
+
+
+def _run_here(
+    trials: Sequence[Trial],
+    surroundings: Surroundings,
+    on_event: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    for trial in trials:
+        if should_stop():
+            raise StoppedError("stopped between trials.")
+        outcome = attempt(trial, surroundings, on_event, should_stop)
+        if outcome.problem == "memory":
+            on_event(TriedAgain(trial.fingerprint, f"{outcome.reason} It is tried once more."))
+            _free_memory()
+            outcome = attempt(trial, surroundings, on_event, should_stop)
+        _judge(trial, outcome, on_event)
+
+
+def _judge(trial: Trial, outcome: Outcome, on_event: Callable[[Event], None]) -> None:
+    """Tell a failure of the trial's own; one of the store ends the study."""
+    if outcome.problem == "store":
+        raise StoreError(outcome.reason)
+    if outcome.problem != "none":
+        on_event(Failed(trial.fingerprint, outcome.reason, outcome.exit_code))
 
 
 class _Pool:
-    """Worker processes, each with a pipe: trials go in, events come out."""
+    """Worker processes, each with a pipe: trials go in, events and outcomes come out."""
 
     def __init__(
         self,
@@ -75,7 +132,8 @@ class _Pool:
         on_event: Callable[[Event], None],
         should_stop: Callable[[], bool],
     ) -> None:
-        self.workers = workers
+        self.limit = workers
+        """Trials side by side; halved when a process is killed."""
         self.surroundings = surroundings
         self.on_event = on_event
         self.should_stop = should_stop
@@ -83,64 +141,107 @@ class _Pool:
         self.stop = self.context.Event()
         self.processes: dict[Connection, SpawnProcess] = {}
         self.at_work: dict[Connection, Trial] = {}
+        self.waiting: deque[Trial] = deque()
+        self.alone: deque[Trial] = deque()
+        """Trials that ran out of memory beside others; their turn comes when nothing else is left."""
+        self.second_attempts: set[str] = set()
+        self.broken: str | None = None
+        """Why the store cannot be written."""
+        self.kills = out_of_memory_kills()
 
     def run(self, trials: Sequence[Trial]) -> None:
         """Train the trials in their order, as workers come free."""
-        waiting = list(reversed(trials))
+        self.waiting.extend(trials)
         try:
-            with _one_blas_thread():
-                for _ in range(self.workers):
-                    self._hire(waiting)
-            while self.at_work:
+            while self._give_out():
                 for ready in wait(list(self.at_work), timeout=0.1):
                     assert isinstance(ready, Connection)  # noqa: S101 - only connections are waited for
-                    self._hear(ready, waiting)
+                    self._hear(ready)
                 if self.should_stop():
-                    self.stop.set()
-                    waiting.clear()
+                    self._stop_all()
         finally:
-            self._dismiss()
+            self._dismiss(list(self.processes))
+        if self.broken is not None:
+            raise StoreError(self.broken)
         if self.should_stop():
             raise StoppedError("stopped between trials.")
 
-    def _hire(self, waiting: list[Trial]) -> None:
-        if not waiting:
-            return
+    def _give_out(self) -> bool:
+        """Give trials to idle workers, and hire where there are too few; say whether anything is at work."""
+        if not self.waiting and not self.at_work and self.alone:
+            self._dismiss(list(self.processes))  # a fresh process for each of them, and nothing beside it
+            self.limit = 1
+            self.waiting.append(self.alone.popleft())
+        while self.waiting and len(self.at_work) < self.limit:
+            idle = [worker for worker in self.processes if worker not in self.at_work]
+            worker = idle[0] if idle else self._hire()
+            trial = self.waiting.popleft()
+            self.at_work[worker] = trial
+            with suppress(OSError):  # a worker that died while it was idle is found when it is heard
+                worker.send(trial)
+        return bool(self.at_work)
+
+    def _hire(self) -> Connection:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=_work, args=(theirs, self.stop, self.surroundings), daemon=True)
-        process.start()
+        with _one_blas_thread():
+            process.start()
         theirs.close()
         self.processes[ours] = process
-        self._give(ours, waiting)
+        return ours
 
-    def _give(self, worker: Connection, waiting: list[Trial]) -> None:
-        if waiting:
-            self.at_work[worker] = waiting.pop()
-            worker.send(self.at_work[worker])
-
-    def _hear(self, worker: Connection, waiting: list[Trial]) -> None:
+    def _hear(self, worker: Connection) -> None:
         try:
-            message = worker.recv()
+            message: Event | Outcome = worker.recv()
         except (EOFError, OSError):
-            trial = self.at_work.pop(worker)
-            process = self.processes.pop(worker)
-            process.join()
-            if not self.stop.is_set():
-                self.on_event(Failed(trial.fingerprint, _death(process.exitcode), exit_code=1))
-                with _one_blas_thread():
-                    self._hire(waiting)
+            self._bury(worker)
             return
-        if message is None:
-            del self.at_work[worker]
-            self._give(worker, waiting)
-        else:
+        if not isinstance(message, Outcome):
             self.on_event(message)
+            return
+        trial = self.at_work.pop(worker)
+        if message.problem == "store":
+            self.broken = message.reason
+            self._stop_all()
+        elif message.problem == "memory" and trial.fingerprint not in self.second_attempts:
+            self.second_attempts.add(trial.fingerprint)
+            self.alone.append(trial)
+            self.on_event(TriedAgain(trial.fingerprint, f"{message.reason} It is tried once more, alone, at the end."))
+        else:
+            _judge(trial, message, self.on_event)
+        if len(self.processes) > self.limit:
+            self._dismiss([worker])
 
-    def _dismiss(self) -> None:
+    def _bury(self, worker: Connection) -> None:
+        """A worker has died: its trial is tried once more, with half as many side by side."""
+        trial, process = self.at_work.pop(worker), self.processes.pop(worker)
+        worker.close()
+        process.join()
+        if self.stop.is_set():
+            return
+        before, self.kills = self.kills, out_of_memory_kills()
+        reason = describe(process.exitcode, before, self.kills)
+        if trial.fingerprint in self.second_attempts:
+            advice = "run the same command with --jobs 1, or on a machine with more memory."
+            self.on_event(Failed(trial.fingerprint, f"{reason}, for the second time: {advice}", exit_code=1))
+            return
+        self.second_attempts.add(trial.fingerprint)
+        self.limit = max(1, self.limit // 2)
+        self.waiting.appendleft(trial)
+        beside = f"{self.limit} trial{'s' * (self.limit > 1)} side by side from now on"
+        self.on_event(TriedAgain(trial.fingerprint, f"{reason}. It is tried once more, with {beside}."))
+
+    def _stop_all(self) -> None:
         self.stop.set()
-        for connection in self.processes:
-            connection.close()
-        for process in self.processes.values():
+        self.waiting.clear()
+        self.alone.clear()
+
+    def _dismiss(self, workers: Sequence[Connection]) -> None:
+        """Let workers end: an idle one sees its pipe closed, one at work the flag if it is set, else also its pipe."""
+        leaving = [self.processes.pop(worker) for worker in workers]
+        for worker in workers:
+            worker.close()
+        for process in leaving:
             process.join(timeout=5)
             if process.is_alive():
                 process.kill()
@@ -148,13 +249,20 @@ class _Pool:
 
 
 def _work(connection: Connection, stop: "Flag", surroundings: Surroundings) -> None:
-    """What a worker does: take a trial, tell its events, say None when it has ended, take the next."""
+    """What a worker does: take a trial, tell its events and its outcome, take the next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us too; the parent decides
     with suppress(EOFError, OSError, StoppedError):
         while True:
             trial = connection.recv()
-            _attempt(trial, surroundings, connection.send, stop.is_set)
-            connection.send(None)
+            connection.send(attempt(trial, surroundings, connection.send, stop.is_set))
+
+
+def _free_memory() -> None:
+    """Give back what the failed attempt held: on the GPU, torch keeps it for later unless told."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 @contextmanager
@@ -170,12 +278,3 @@ def _one_blas_thread() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _death(exitcode: int | None) -> str:
-    if exitcode == -signal.SIGKILL:
-        return (
-            "its process was killed (signal 9), most likely because the machine ran out of memory: "
-            "run the same command with --jobs 1."
-        )
-    return f"its process ended with code {exitcode} before the trial did: run the same command again."

@@ -1,0 +1,57 @@
+"""What a level changes by itself: at equal epochs a larger batch makes fewer updates. Here they are held instead."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from eailab.recipe.schema import Recipe
+from eailab.recipe.variation import vary
+from eailab.studies.design import Study, steps_an_epoch, updates
+
+IN_EPOCHS = ("warmup_epochs", "step_size", "milestones")
+"""Settings of schedules that are counted in epochs, and so stay where they are when the epochs change."""
+
+
+def hold_updates(study: Study, training_images: Sequence[int]) -> Study:
+    """Return the study with each arm's epochs set so that its updates equal the baseline's, to the nearest epoch.
+
+    Args:
+        study: With `hold` "updates"; another is returned as it is.
+        training_images: Of each arm.
+    """
+    if study.hold != "updates":
+        return study
+    target = updates(study.arms[study.baseline].recipe, training_images[study.baseline])
+    arms = [
+        replace(arm, recipe=_with_updates(arm.recipe, target, images))
+        for arm, images in zip(study.arms, training_images, strict=True)
+    ]
+    return replace(study, arms=tuple(arms))
+
+
+def held(study: Study, made: Sequence[int]) -> list[str]:
+    """Say what holding the updates did to each arm, a sentence each.
+
+    Args:
+        study: As `hold_updates` returned it.
+        made: Updates of a trial of each arm.
+    """
+    baseline = study.arms[study.baseline].recipe
+    sentences = []
+    for arm, number in zip(study.arms, made, strict=True):
+        if study.hold != "updates" or arm.recipe.epochs == baseline.epochs:
+            continue
+        left = number / made[study.baseline] - 1.0
+        in_epochs = [
+            f"{name} {value}" for name, value in arm.recipe.schedule.model_dump().items() if name in IN_EPOCHS and value
+        ]
+        sentences.append(
+            f"{arm.label}: {arm.recipe.epochs} epochs in place of {baseline.epochs} hold the updates"
+            + (f" to {left:+.1%}" if left else "")
+            + (f"; the schedule's {' and '.join(in_epochs)} stay in epochs" if in_epochs else "")
+        )
+    return sentences
+
+
+def _with_updates(recipe: Recipe, target: int, training_images: int) -> Recipe:
+    epochs = max(1, round(target / steps_an_epoch(recipe, training_images)))
+    return recipe if epochs == recipe.epochs else vary(recipe, "epochs", epochs).recipe

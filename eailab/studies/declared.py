@@ -1,0 +1,262 @@
+"""Study files: a recipe, blocks, and a list of factors, so that several comparisons are declared before any is made.
+
+recipe: resnet18-cifar10
+blocks: 5
+factors:
+  - {factor: stem, levels: [7x7, 3x3]}
+  - {joint: [optimizer, lr], levels: [[adam, 0.001], [sgd, 0.1]]}
+  - cross:
+      - {factor: optimizer, levels: [adam, sgd]}
+      - {factor: sched, levels: [constant, steplr]}
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from eailab.errors import EailabError, RecipeError, StudyError
+from eailab.recipe.catalogue import shipped, shipped_studies
+from eailab.recipe.checking import value_at
+from eailab.recipe.load import Loaded, Override, load
+from eailab.recipe.problems import KeyPath, Located, Problem, report
+from eailab.recipe.schema import PRINTABLE, Metric, NotNegative, Settings
+from eailab.recipe.wording import expected, found, nearest
+from eailab.recipe.yaml12 import MAX_BYTES, Document, parse
+from eailab.studies.design import Hold, Study, all_combinations, one_at_a_time
+from eailab.studies.factor import Factor
+
+Block = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class CrossedFactor(Settings):
+    """One factor of a factorial."""
+
+    factor: str
+    """A setting's short name or dotted path."""
+    levels: Annotated[list[Any], Field(min_length=1)]
+    """Its values."""
+    baseline: Any = None
+    """The level that the others are compared with; left out, the recipe's own, else the first."""
+
+
+class Comparison(Settings):
+    """One comparison: a factor, a declared bundle of settings, or a factorial."""
+
+    factor: str | None = None
+    """A setting's short name or dotted path."""
+    joint: Annotated[list[str], Field(min_length=2)] | None = None
+    """Settings that are changed together."""
+    cross: Annotated[list[CrossedFactor], Field(min_length=2)] | None = None
+    """Factors whose combinations are all trained."""
+    levels: Annotated[list[Any], Field(min_length=1)] | None = None
+    """The factor's values; of a bundle, a list of values each."""
+    baseline: Any = None
+    """The level that the others are compared with; left out, the recipe's own, else the first."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if sum(one is not None for one in (self.factor, self.joint, self.cross)) != 1:
+            raise ValueError("write one of factor, joint and cross: one setting, a bundle, or a factorial")
+        if self.cross is None and self.levels is None:
+            raise ValueError("levels are missing: write levels: [A, B]")
+        if self.cross is not None and (self.levels is not None or self.baseline is not None):
+            raise ValueError("the factors below cross have levels and a baseline of their own: move them there")
+        return self
+
+
+class StudyFile(Settings):
+    """What a study file says."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)] | None = None
+    """What tables and folders call it; left out, the file's own name."""
+    recipe: str
+    """What all arms share: a shipped recipe's name, or a path relative to this file."""
+    blocks: Annotated[int, Field(ge=1, le=10_000)] | Annotated[list[Block], Field(min_length=1)] = 5
+    """A number of blocks, or a list of them."""
+    hold: Hold = "epochs"
+    """What arms have in common when a level changes the updates of an epoch."""
+    margin: NotNegative | None = None
+    """In place of the recipe's."""
+    metric: Metric | None = None
+    """In place of the recipe's."""
+    factors: Annotated[list[Comparison], Field(min_length=1)]
+    """The comparisons, one table each."""
+
+
+BELOW: dict[int | str, type[Settings]] = {"factors": Comparison, "cross": CrossedFactor}
+"""What the lists of a study file hold."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A study file, checked down to the levels of each factor."""
+
+    name: str
+    loaded: Loaded
+    """The baseline, after the command line's overrides."""
+    studies: tuple[Study, ...]
+    """In the order of the file."""
+
+
+def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Sequence[int] | None = None) -> Declared:
+    """Read and check a study file.
+
+    Args:
+        file: The name of one that is shipped, or a path.
+        overrides: Of the command line; they change the recipe.
+        blocks: In place of the file's.
+
+    Raises:
+        RecipeError: The file or its recipe cannot be read, or has problems: all of them, each with its place.
+        StudyError: There is no such file.
+    """
+    path, source = _find(file)
+    document = parse(_content(path, source), source)
+    asked = _checked(document)
+    loaded = _load_recipe(path, document, asked, overrides)
+    if blocks is None:
+        blocks = range(asked.blocks) if isinstance(asked.blocks, int) else sorted(set(asked.blocks))
+    name = asked.name or path.stem
+    recipe = loaded.recipe
+    _check_levels(document, loaded, asked)
+    alone = one_at_a_time(recipe, [_alone(one) for one in asked.factors if one.cross is None], blocks, asked.hold)
+    waiting = iter(alone)
+    studies = [
+        next(waiting) if one.cross is None else all_combinations(recipe, _crossed(one), blocks, asked.hold)
+        for one in asked.factors
+    ]
+    named = [replace(one, name=name + one.name.removeprefix(recipe.name)) for one in studies]
+    return Declared(name, loaded, tuple(named))
+
+
+def _find(file: str | Path) -> tuple[Path, str]:
+    """Return a study file's path, and what messages call it."""
+    path = Path(file)
+    if str(file) in shipped_studies() and not path.is_file():
+        return shipped_studies()[str(file)], f"{file}.yaml"
+    if not path.is_file():
+        known = shipped_studies()
+        raise StudyError(
+            f"there is no study file {file}{nearest(file, known)}: give its path; shipped are {', '.join(known)}."
+        )
+    return path, str(file)
+
+
+def _content(file: Path, source: str) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RecipeError(f"{source}: the file cannot be read: {error.strerror}.") from error
+
+
+def _load_recipe(file: Path, document: Document, asked: StudyFile, overrides: Sequence[Override]) -> Loaded:
+    """Load the baseline; what is wrong with its name is laid to the study file."""
+    own = {"study.margin": asked.margin, "study.metric": asked.metric}
+    changes = [Override(path, value, "-o") for path, value in own.items() if value is not None]
+    relative = file.parent / asked.recipe
+    recipe: str | Path = asked.recipe if asked.recipe in shipped() else relative
+    if isinstance(recipe, Path) and not recipe.is_file():
+        _refuse(document, ("recipe",), f"there is no recipe {asked.recipe!r}{nearest(asked.recipe, shipped())}")
+    return load(recipe, [*changes, *overrides])
+
+
+def _alone(one: Comparison) -> Factor:
+    words = tuple(one.joint) if one.joint is not None else (one.factor or "",)
+    levels = one.levels or []
+    if one.joint is None:
+        return Factor(words, tuple((level,) for level in levels), None if one.baseline is None else (one.baseline,))
+    for level in [*levels, *([one.baseline] if one.baseline is not None else [])]:
+        if not isinstance(level, list) or len(level) != len(words):
+            raise StudyError(f"a level of {'+'.join(words)} is a list of {len(words)} values, not {found(level)}.")
+    return Factor(words, tuple(map(tuple, levels)), None if one.baseline is None else tuple(one.baseline))
+
+
+def _crossed(one: Comparison) -> list[Factor]:
+    return [
+        Factor(
+            (crossed.factor,),
+            tuple((level,) for level in crossed.levels),
+            None if crossed.baseline is None else (crossed.baseline,),
+        )
+        for crossed in one.cross or ()
+    ]
+
+
+def _check_levels(document: Document, loaded: Loaded, asked: StudyFile) -> None:
+    """Build each comparison by itself, so that what is wrong with it is told with its place.
+
+    Raises:
+        RecipeError: A factor or level that does not fit, or a factor that two comparisons name.
+    """
+    wrong: list[Problem] = []
+    seen: dict[str, int] = {}
+    for number, one in enumerate(asked.factors):
+        place: KeyPath = ("factors", number)
+        try:
+            if one.cross is not None:
+                all_combinations(loaded.recipe, _crossed(one), (0,), asked.hold)
+                continue
+            factor = _alone(one)
+            for path in factor.paths(loaded.recipe):
+                if path in seen:
+                    line = document.mark(("factors", seen[path])).line
+                    raise StudyError(f"{path} is named twice, first on line {line}: list all its levels there.")
+                seen[path] = number
+            one_at_a_time(loaded.recipe, [factor], (0,), asked.hold)
+        except EailabError as error:
+            wrong.append(Problem(place, str(error)))
+    if wrong:
+        raise RecipeError(report([document.locate(one) for one in wrong], document.source, document.text))
+
+
+# --- problems of the file itself -------------------------------------------------------------------------------------
+
+
+def _checked(document: Document) -> StudyFile:
+    try:
+        return StudyFile.model_validate(document.value)
+    except ValidationError as error:
+        problems = {one.path: one for one in (_explain(detail, document) for detail in error.errors(include_url=False))}
+        raise RecipeError(
+            report([document.locate(one) for one in problems.values()], document.source, document.text)
+        ) from error
+
+
+def _explain(detail: ErrorDetails, document: Document) -> Problem:
+    """Say one of pydantic's errors in plain words."""
+    owner: type[Settings] = StudyFile
+    path: list[str | int] = []
+    for step in detail["loc"]:
+        if isinstance(step, str) and step not in owner.model_fields and detail["type"] != "extra_forbidden":
+            break  # the name of a union's member
+        path.append(step)
+        owner = BELOW.get(step, owner)
+    key = next((step for step in reversed(path) if isinstance(step, str)), "")
+    if path and path[-1] in ("factors", "cross"):  # the list itself is wrong, not what is in it
+        owner = StudyFile if path[-1] == "factors" else Comparison
+    given = value_at(document.value, tuple(path))
+    match detail["type"]:
+        case "extra_forbidden":
+            keys = owner.model_fields
+            hint = nearest(key, keys) or f"; the keys here are {', '.join(keys)}"
+            return Problem(tuple(path), f"unknown key{hint}", at_key=True)
+        case "missing":
+            return Problem(tuple(path), f"missing: give {key} {expected(owner.model_fields[key])}", at_key=True)
+        case "value_error":
+            return Problem(tuple(path), str(detail["ctx"]["error"]))
+        case "model_type":
+            return Problem(
+                tuple(path), f"expected a mapping such as {{factor: lr, levels: [1e-3, 1e-4]}}, found {given}"
+            )
+        case _:
+            return Problem(tuple(path), f"expected {expected(owner.model_fields[key])}, found {found(given)}")
+
+
+def _refuse(document: Document, path: KeyPath, message: str) -> NoReturn:
+    located: Located = document.locate(Problem(path, message))
+    raise RecipeError(report([located], document.source, document.text))

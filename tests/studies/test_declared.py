@@ -1,0 +1,110 @@
+"""A study file declares its comparisons, and every slip in it is told with its line."""
+
+import pytest
+
+from eailab.errors import RecipeError, StudyError
+from eailab.recipe.catalogue import shipped_studies
+from eailab.recipe.load import Override
+from eailab.studies.declared import declared
+
+FILE = """\
+recipe: digits-mlp
+blocks: 3
+margin: 0.7
+factors:
+  - {factor: lr, levels: [1e-3, 1e-2]}
+  - {factor: batch-size, levels: [16, 32, 64], baseline: 32}
+  - {joint: [optimizer, lr], levels: [[adam, 0.001], [sgd, 0.1]]}
+  - cross:
+      - {factor: optimizer, levels: [adam, sgd]}
+      - {factor: sched, levels: [constant, steplr]}
+"""
+
+
+def written(tmp_path, text):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    return file
+
+
+def without_bundle(text=FILE):
+    """`lr` may be varied alone or in a bundle, not both."""
+    return "".join(line for line in text.splitlines(keepends=True) if "joint" not in line)
+
+
+def test_a_file_becomes_its_studies_in_order(tmp_path):
+    found = declared(written(tmp_path, without_bundle()))
+    assert [study.name for study in found.studies] == [
+        "mine-lr",
+        "mine-batch-size",
+        "mine-optimizer × schedule",
+    ]
+    assert all(study.blocks == (0, 1, 2) and study.margin == 0.7 for study in found.studies)
+    assert [len(study.arms) for study in found.studies] == [2, 3, 4]
+    assert all(study.arms[study.baseline].recipe == found.loaded.recipe for study in found.studies)
+
+
+def test_the_command_line_changes_recipe_and_blocks(tmp_path):
+    overrides = [Override("epochs", 2, "-o"), Override("study.margin", 0.1, "--margin")]
+    found = declared(written(tmp_path, without_bundle()), overrides, (0, 5))
+    assert all(arm.recipe.epochs == 2 for study in found.studies for arm in study.arms)
+    assert found.studies[0].blocks == (0, 5)
+    assert found.studies[0].margin == 0.1
+
+
+def test_a_recipe_may_lie_beside_the_file(tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        "name: own\nengine: numpy-mlp\ndata: {name: digits}\noptimizer: {name: sgd}\nepochs: 2\nbatch_size: 8\n"
+    )
+    text = "recipe: own.yaml\nname: sizes\nblocks: [1, 4]\nfactors: [{factor: batch-size, levels: [8, 16]}]\n"
+    found = declared(written(tmp_path, text))
+    assert (found.name, found.studies[0].blocks) == ("sizes", (1, 4))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "fragments"),
+    [
+        ("lr, levels: [1e-3", "lr, lvels: [1e-3", "5:18", ["lvels", "levels"]),
+        ("[1e-3, 1e-2]", "[1e-3]", "5:5", ["two or more"]),
+        ("[1e-3, 1e-2]", "[1e-3, 0.001]", "5:5", ["name each level once"]),
+        ("[1e-3, 1e-2]", "[1e-3, fast]", "5:5", ["fast", "a number above 0"]),
+        ("factor: lr", "factor: learning-rat", "5:5", ["learning-rat", "lr"]),
+        ("factor: lr", "factor: stem", "5:5", ["stem", "torch-resnet"]),
+        ("factor: batch-size", "factor: optimizer.lr", "6:5", ["twice", "line 5"]),
+        ("baseline: 32", "baseline: 128", "6:5", ["none of the levels"]),
+        ("blocks: 3", "blocks: 0", "2:9", ["blocks", "expected"]),
+        ("blocks: 3", "blocks: few", "2:9", ["blocks", "few"]),
+        ("margin: 0.7", "margin: -1", "3:9", ["margin", "at least 0"]),
+        ("recipe: digits-mlp", "recipe: digit-mlp", "1:9", ["digit-mlp", "digits-mlp"]),
+        ("recipe: digits-mlp\n", "", "1:1", ["recipe", "missing"]),
+        ("factor: sched,", "factor: optimizer,", "7:5", ["varied twice"]),
+        ("{factor: lr, levels: [1e-3, 1e-2]}", "lr", "5:5", ["a mapping"]),
+        ("{factor: lr, levels", "{factor: lr, joint: [lr, epochs], levels", "5:5", ["one of factor, joint and cross"]),
+        ("factor: lr, levels: [1e-3, 1e-2]", "factor: lr", "5:5", ["levels are missing"]),
+    ],
+)
+def test_a_slip_is_told_with_its_place(tmp_path, old, new, place, fragments):
+    text = without_bundle()
+    assert old in text
+    with pytest.raises(RecipeError) as caught:
+        declared(written(tmp_path, text.replace(old, new, 1)))
+    said = str(caught.value)
+    assert f"mine.yaml:{place}:" in said, said
+    assert all(fragment in said for fragment in fragments), said
+
+
+def test_a_setting_in_a_bundle_and_alone_is_named_twice(tmp_path):
+    with pytest.raises(RecipeError, match=r"mine\.yaml:7:5: .*optimizer\.lr is named twice, first on line 5"):
+        declared(written(tmp_path, FILE))
+
+
+def test_an_unknown_file_is_told_with_those_there_are(tmp_path):
+    with pytest.raises(StudyError, match="nowhere"):
+        declared(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_a_shipped_study_loads_under_its_own_name(name):
+    found = declared(name)
+    assert found.name == name
+    assert found.studies
