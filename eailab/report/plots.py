@@ -125,8 +125,11 @@ def _study_curves(findings: StudyFindings) -> Drawing:
         above = (0.54, 1.0 - 0.46 / height)
         figure.legend(handles, labels, loc="upper center", bbox_to_anchor=above, ncols=columns)
         blocks = len(findings.blocks)
-        band = f"mean of {blocks} blocks, band from the lowest to the highest" if blocks > 1 else "one block"
-        _heading(figure, f"Learning curves by {findings.spoken_factor}", f"{findings.name}: {band}")
+        band = f"mean of {blocks} blocks, band from lowest to highest" if blocks > 1 else "one block"
+        if any(arm.count("finished") < blocks for arm in findings.arms):
+            band += "; thin: unfinished trials, x: diverged"
+        title = f"Learning curves by {_shortened(findings.spoken_factor, 50)}"
+        _heading(figure, title, f"{_shortened(findings.name, 48)}: {band}")
         return _rendered(figure)
 
 
@@ -139,13 +142,15 @@ def _arm_curves(axes: Any, arm: ArmFindings, look: _Look, name: str) -> None:
             low, high = zip(*((min(values), max(values)) for values in zip(*finished, strict=True)), strict=True)
             axes.fill_between(epochs, low, high, color=look.colour, alpha=0.16, linewidth=0)
         _line(axes, epochs, mean, look, arm_name(arm))
+    label = arm_name(arm) if arm.curves is None else None
     for trial in arm.trials:
         if trial.state in ("diverged", "unfinished") and trial.curves.epochs:
             values = getattr(trial.curves, name)
-            label = f"{arm.label}: {trial.state}" if arm.curves is None else None
-            axes.plot(trial.curves.epochs, values, color=look.colour, alpha=0.6, linewidth=0.9, linestyle=look.dash)
+            faint = {"color": look.colour, "alpha": 0.6, "linestyle": look.dash, "linewidth": 0.9}
+            axes.plot(trial.curves.epochs, values, label=label and _shortened(f"{label}: {trial.state}", 28), **faint)
             end = "x" if trial.state == "diverged" else "."
-            axes.plot(trial.curves.epochs[-1], values[-1], color=look.colour, marker=end, linestyle="none", label=label)
+            axes.plot(trial.curves.epochs[-1], values[-1], end, color=look.colour)
+            label = None
 
 
 def _intervals(findings: StudyFindings) -> Drawing:
@@ -158,11 +163,13 @@ def _intervals(findings: StudyFindings) -> Drawing:
     measure, digits = findings.measure, decimals(findings)
     height = 1.55 + 0.6 * len(rows)
     labels = [_shortened(arm.label, 24) for arm, _ in rows]
+    told = [_row_text(arm, digits) for arm, _ in rows]
+    longest = max(len(line) for _, *lines in told for line in lines)
     with _style():
         figure = Figure(figsize=(8.0, height))
         figure.subplots_adjust(
             left=0.035 + 0.0115 * max(len(label) for label in labels),
-            right=0.73,
+            right=0.96 - 0.0095 * longest,
             top=1.0 - 0.62 / height,
             bottom=0.68 / height,
         )
@@ -172,9 +179,9 @@ def _intervals(findings: StudyFindings) -> Drawing:
         for place, (arm, look) in enumerate(rows):
             _interval_row(axes, findings, arm, look, place)
             beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 9.5}
-            verdict, numbers = _row_text(arm, digits)
+            verdict, *numbers = told[place]
             axes.text(1.03, place - 0.03, verdict, va="bottom", fontweight="bold", **beside)
-            axes.text(1.03, place + 0.03, numbers, va="top", **beside)
+            axes.text(1.03, place + 0.03, "\n".join(numbers), va="top", **beside)
         axes.set_ylim(len(rows) - 0.45, -0.55)
         axes.set_yticks(range(len(rows)), labels)
         axes.tick_params(axis="y", length=0)
@@ -223,17 +230,16 @@ def _interval_row(axes: Any, findings: StudyFindings, arm: ArmFindings, look: _L
     axes.plot(result.difference, place, look.marker, color=look.colour, markersize=8, markeredgecolor=PAPER)
 
 
-def _row_text(arm: ArmFindings, digits: int) -> tuple[str, str]:
-    """Return what stands beside a row: the verdict, and the numbers."""
+def _row_text(arm: ArmFindings, digits: int) -> list[str]:
+    """Return the lines beside a row: the verdict, the numbers, and how many trials diverged."""
     result = arm.against_baseline
-    if result is None or result.difference is None:
-        return "no value", f"{arm.count('diverged')} of {len(arm.trials)} diverged" if arm.count("diverged") else ""
-    numbers = signed(result.difference, digits)
-    if result.interval95 is not None:
-        numbers += f"  {interval(result.interval95, digits)}"
-    lost = arm.count("diverged")
-    counted = f" ({lost} of {len(arm.trials)} diverged)" if lost else ""
-    return f"{result.verdict or Verdict.SCREEN}{counted}", numbers
+    lines = ["no value"]
+    if result is not None and result.difference is not None:
+        bounds = f"  {interval(result.interval95, digits)}" if result.interval95 is not None else ""
+        lines = [result.verdict or Verdict.SCREEN, f"{signed(result.difference, digits)}{bounds}"]
+    if lost := arm.count("diverged"):
+        lines.append(f"{lost} of {len(arm.trials)} diverged")
+    return [*lines, ""] if len(lines) == 1 else lines
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -271,8 +277,8 @@ def _epoch_axis(axes: Any, epochs: Sequence[int], *, labelled: bool = True) -> N
     if labelled:
         axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    room = 0.02 * max(epochs[-1] - 1, 1)
-    axes.set_xlim(1 - room, max(epochs[-1], 2) + room)
+    room = max(0.02 * (epochs[-1] - 1), 0.1)
+    axes.set_xlim(1 - room, epochs[-1] + room)
 
 
 def _quantity_axis(axes: Any, quantity: str, lines: Sequence[tuple[Sequence[int], Sequence[float]]]) -> None:

@@ -10,7 +10,8 @@ from eailab.runs.provenance import Provenance
 from eailab.runs.store import Epoch, Result, TrialFolder
 
 TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged"]
-"""`unfinished` has epochs but no result yet; `missing` has neither; `damaged` has files that cannot be trusted."""
+"""`unfinished` has epochs but no result yet; `missing` has neither; `damaged` has files that cannot be
+trusted, or read."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def test_a_report_prints_its_tables_and_its_path_last(eailab, study, tmp_path):
     assert told.code == 0
     assert "Does the learning rate change the validation accuracy?" in told.out
     assert told.out.rstrip().endswith("report/report.html")
-    assert (tmp_path / "report" / "report.md").read_text().count("| --- |") == 1
+    assert (tmp_path / "report" / "report.md").read_text().count("\n| --- |") == 1
     assert (tmp_path / "report" / "report.html").exists()
 
 

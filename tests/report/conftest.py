@@ -88,6 +88,10 @@ class Shop:
         """Return the folder of a study's trial."""
         return self.store.folder(read_record(folder).trials[arm, block])
 
+    def train_again(self, folder: Path, arm: int, block: int, epoch: int, seconds: float) -> None:
+        """Record a second attempt at an epoch, as after a kill; of 60 images."""
+        self.trial_folder(folder, arm, block).add_timing(epoch, seconds, 60, PROVENANCE)
+
     def _write(self, made: Study, outcomes, devices=None) -> Path:
         trials = made.trials({"digits": "d" * 64})
         record = StudyRecord(
