@@ -1,7 +1,8 @@
 """Compiled loops for what numpy needs many passes for.
 
-numba compiles each at its first call (0.1 to 0.4 s) and keeps the machine code beside this module, or in the user's
-cache folder where that is not writable. All are for one thread. Their arithmetic is the dtype of the arrays handed in.
+numba compiles each at its first call (about 0.1 s) and keeps the machine code beside this module, or in the user's
+cache folder where that is not writable (`NUMBA_CACHE_DIR` names another). All are for one thread. Their arithmetic is
+the dtype of the arrays handed in.
 
 The flags allow a product and a sum to be contracted, sums to be taken in another order, and a division to be made by
 an approximate reciprocal with a Newton step (about 1 unit in the last place): on one machine the bits are always the
@@ -229,7 +230,7 @@ def place(affine, shift, displacements, rows, columns):  # type: ignore[no-untyp
     middle_row, middle_column = number(0.5 * (height - 1)), number(0.5 * (width - 1))
     node_row, node_column = number((nodes - 1) / max(height - 1, 1)), number((nodes - 1) / max(width - 1, 1))
     for i in range(height):
-        above = min(int(number(i) * node_row), nodes - 2)
+        above = min(np.int32(number(i) * node_row), np.int32(nodes - 2))
         below = number(i) * node_row - number(above)
         for g in range(nodes):  # the field along this row
             upper, under = displacements[above, g], displacements[above + 1, g]
