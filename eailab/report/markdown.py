@@ -19,10 +19,10 @@ def study_section(findings: StudyFindings, figures: Mapping[str, str], level: in
     parts = [f"{'#' * level} {escaped(findings.title)}", f"Study {escaped(findings.name)}-{findings.fingerprint}"]
     if (interim := state_sentence(findings)) is not None:
         parts.append(f"**{interim}**")
-    parts.append(_list([escaped(line) for line in headlines(findings)]))
-    parts.append(_table(main_table(findings)))
+    parts.append(bullets([escaped(line) for line in headlines(findings)]))
+    parts.append(table_text(main_table(findings)))
     parts += [f"![{TITLES[name]}]({path})" for name, path in figures.items()]
-    parts.append(_list([f"**{escaped(fact.name)}:** {escaped(fact.sentence)}" for fact in facts(findings)]))
+    parts.append(bullets([f"**{escaped(fact.name)}:** {escaped(fact.sentence)}" for fact in facts(findings)]))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -35,11 +35,12 @@ def report_text(sections: Sequence[str], unreadable: Sequence[str]) -> str:
     """
     parts = ["# Report", *sections]
     if unreadable:
-        parts.append(f"## Studies that could not be read\n\n{_list([escaped(message) for message in unreadable])}")
+        parts.append(f"## Studies that could not be read\n\n{bullets([escaped(message) for message in unreadable])}")
     return "\n\n".join(parts) + "\n"
 
 
-def _table(table: Table) -> str:
+def table_text(table: Table) -> str:
+    """Return a table, its cells escaped."""
     head = _row([escaped(column.heading) for column in table.columns])
     rule = _row(["---:" if column.is_number else "---" for column in table.columns])
     return "\n".join([head, rule, *(_row([escaped(cell) for cell in row]) for row in table.rows)])
@@ -49,5 +50,6 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _list(items: Sequence[str]) -> str:
+def bullets(items: Sequence[str]) -> str:
+    """Return a list of lines that are markdown already."""
     return "\n".join(f"- {item}" for item in items)

@@ -47,7 +47,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "environments": [{**asdict(environment), "trials": count} for environment, count in findings.environments],
         "held_fixed": dict(findings.held_fixed),
     }
-    return dict(_plain(mapping))
+    return dict(as_plain(mapping))
 
 
 def report_mapping(studies: Sequence[StudyFindings], unreadable: Sequence[str]) -> dict[str, Any]:
@@ -80,12 +80,12 @@ def _trial(trial: TrialFindings) -> dict[str, Any]:
     return {**mapping, "curves": curves}
 
 
-def _plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
     """Turn tuples into lists, enumerations into their values, and numbers that JSON has not into null."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: as_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [as_plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return str(value) if isinstance(value, str) else value

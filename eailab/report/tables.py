@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -274,17 +275,17 @@ def _settings_sentence(settings: Settings) -> str:
 
 
 def decimals(findings: StudyFindings) -> int:
-    """Return how many decimals the study's values are shown with.
+    """Return how many decimals the study's values are shown with."""
+    results = [arm.against_baseline for arm in findings.arms if arm.against_baseline is not None]
+    return decimals_for([result.interval95 for result in results if result.interval95], findings.measure.decimals)
+
+
+def decimals_for(intervals: Sequence[Interval], least: int) -> int:
+    """Return how many decimals values with these intervals are shown with.
 
     Enough for two significant digits of the narrowest interval's half-width and one of each bound, so that no interval
     is hidden by rounding; at least the metric's own, and at most two more.
     """
-    least = findings.measure.decimals
-    intervals = [
-        arm.against_baseline.interval95
-        for arm in findings.arms
-        if arm.against_baseline is not None and arm.against_baseline.interval95 is not None
-    ]
     wanted = [1 - _magnitude((high - low) / 2.0) for low, high in intervals if high > low]
     wanted += [-_magnitude(bound) for bounds in intervals for bound in bounds if bound]
     return min(max([least, *wanted]), least + 2)

@@ -1,6 +1,6 @@
 """A study on a terminal: a table that is legible at 80 columns, what qualifies its rows, and what it rests on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from eailab.report.escaping import plain
 from eailab.report.findings import StudyFindings
+from eailab.report.tables import Table as Content
 from eailab.report.tables import facts, headlines, main_table, state_sentence
 
 STYLES = {"BETTER": "green", "WORSE": "red", "SAME": "cyan", "UNDECIDED": "yellow", "SCREEN": "yellow"}
@@ -35,7 +36,7 @@ class StudyView:
         yield Text(plain(findings.title), style="bold")
         if (interim := state_sentence(findings)) is not None:
             yield Text(interim, style="yellow")
-        yield _table(findings, ascii_only=not console.is_terminal or options.ascii_only)
+        yield _table(main_table(findings), ascii_only=not console.is_terminal or options.ascii_only)
         for arm in findings.arms:
             if arm.notes:
                 yield _indented(f"{arm.label}: {'; '.join(arm.notes)}")
@@ -45,9 +46,8 @@ class StudyView:
             yield _indented(f"{fact.name}: {fact.sentence}", style="dim")
 
 
-def _table(findings: StudyFindings, *, ascii_only: bool) -> Table:
-    """Return the rich table of the answer."""
-    content = main_table(findings)
+def _table(content: Content, *, ascii_only: bool) -> Table:
+    """Return a table as rich sets it."""
     lines = ASCII_HEAD if ascii_only else box.SIMPLE_HEAD
     table = Table(box=lines, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     kept = [(index, column) for index, column in enumerate(content.columns) if column.narrow is not None]
@@ -65,9 +65,18 @@ def _table(findings: StudyFindings, *, ascii_only: bool) -> Table:
 
 
 def _indented(text: str, style: str = "") -> Padding:
-    return Padding(Text(plain(text), style=style), (0, 0, 0, 2))
+    return Padding(Text(plain(text), style=style), (0, 0, 0, 2), expand=False)
 
 
 def print_study(findings: StudyFindings, console: Console | None = None) -> None:
     """Print a study; to standard output unless another console is given."""
     (console or Console(highlight=False)).print(StudyView(findings))
+
+
+def print_table(title: str, content: Content, lines: Sequence[str], console: Console | None = None) -> None:
+    """Print a table under its title, and lines of text below it; to standard output unless another console is given."""
+    console = console or Console(highlight=False)
+    console.print(Text(plain(title), style="bold"))
+    console.print(_table(content, ascii_only=not console.is_terminal or console.options.ascii_only))
+    for line in lines:
+        console.print(_indented(line))
