@@ -104,11 +104,10 @@ def move(images: Tensor, motion: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     row = torch.arange(height, device=images.device, dtype=torch.float32) - (height - 1) / 2
     column = torch.arange(width, device=images.device, dtype=torch.float32) - (width - 1) / 2
-    here = torch.stack(
-        [column.expand(height, width), row[:, None].expand(height, width), torch.ones_like(images[0, 0])]
-    )
-    there = (here.flatten(1).T @ motion.mT) / torch.tensor([width / 2, height / 2], device=images.device)
-    grid = there.view(-1, height, width, 2)
+    columns, rows = column.expand(height, width), row[:, None].expand(height, width)
+    here = torch.stack([columns, rows, torch.ones_like(columns)], dim=2)
+    there = here.view(1, -1, 3) @ motion.mT
+    grid = torch.stack([there[..., 0] / (width / 2), there[..., 1] / (height / 2)], dim=2).view(-1, height, width, 2)
     return functional.grid_sample(images.float(), grid, mode="nearest", align_corners=False).to(torch.uint8)
 
 
