@@ -37,10 +37,14 @@ SPOKEN = {
     "norm": "normalisation",
     "init": "initialisation",
     "limit": "number of training images",
-    "hidden": "hidden layers",
+    "hidden": "width of the hidden layers",
     "epochs": "number of epochs",
+    "warmup_epochs": "length of the warm-up",
 }
 """Factors whose field is not called what a sentence calls it."""
+
+PLURAL = frozenset({"betas", "milestones", "nodes", "threads"})
+"""Factors whose name takes the verb's plural."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ class StudyFindings:
         """The question that the study asks, or the name of the single trial."""
         if self.factor is None:
             return self.name
-        return f"Does the {self.spoken_factor} change the {self.measure.title}?"
+        verb = "Do" if self.heading in PLURAL or len(settings_of(self.factor)) > 1 else "Does"
+        return f"{verb} the {self.spoken_factor} change the {self.measure.title}?"
 
     @property
     def baseline_arm(self) -> ArmFindings:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -139,6 +141,20 @@ def test_an_ordered_factor_gets_its_slope_per_doubling(shop):
 def test_a_trend_is_not_drawn_through_survivors(shop):
     found = shop.findings(shop.study({10: ["diverged", 0.52, 0.51], 20: [0.6, 0.61, 0.62], 40: [0.72, 0.7, 0.71]}))
     assert found.trend is None
+
+
+@pytest.mark.parametrize(
+    ("factor", "title"),
+    [
+        ("optimizer.lr", "Does the learning rate change the validation accuracy?"),
+        ("schedule.name", "Does the schedule change the validation accuracy?"),
+        ("optimizer.betas", "Do the betas change the validation accuracy?"),
+        ("optimizer.name × model.stem", "Do the optimizer and stem change the validation accuracy?"),
+    ],
+)
+def test_the_title_is_the_question(shop, factor, title):
+    found = shop.findings(shop.study({10: SMALL, 20: LARGE}))
+    assert replace(found, factor=factor).title == title
 
 
 def test_a_single_trial_is_not_compared(shop):

@@ -31,7 +31,7 @@ class Outline(HTMLParser):
         self.feed(text)
         self.close()
 
-    def handle_starttag(self, tag, attrs):  # noqa: D102
+    def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         if tag != "meta":
             self.open.append(tag)
@@ -43,10 +43,10 @@ class Outline(HTMLParser):
             if name in {"src", "href", "xlink:href", "action", "data"} or "url(" in (value or ""):
                 self.addresses.append(value)
 
-    def handle_endtag(self, tag):  # noqa: D102
+    def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
-    def handle_data(self, data):  # noqa: D102
+    def handle_data(self, data):
         self.text += data
 
 
