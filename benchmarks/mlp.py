@@ -30,6 +30,7 @@ from eailab.data.split import trial_data
 from eailab.data.table import load
 from eailab.engines.numpy_mlp.engine import MlpEngine
 from eailab.recipe.schema import Adam, Mlp, MlpData, MlpRecipe
+from eailab.runs.provenance import collect
 
 WIDTHS = [784, 128, 256, 10]
 BATCH_SIZES = [1, 8, 32, 64, 128, 512]
@@ -247,13 +248,18 @@ def installed(name: str) -> bool:
     return name != "scikit-learn" or find_spec("sklearn") is not None
 
 
-def record(batch_size: int, timings: dict[str, Timing]) -> dict[str, object]:
-    """Return one batch size's line of the JSON file."""
+def ratio(timings: dict[str, Timing]) -> float:
+    """How many times as long as this engine the fastest peer takes."""
     peers = [timing.median for name, timing in timings.items() if name in CONTESTANTS and name != "eailab"]
+    return min(peers) / timings["eailab"].median
+
+
+def record(batch_size: int, timings: dict[str, Timing]) -> dict[str, object]:
+    """Return one batch size's entry of the JSON file."""
     floor = "traffic" if batch_size <= 8 else "products"  # what the goal at this size names
     return {
         "batch_size": batch_size,
-        "ratio": min(peers) / timings["eailab"].median,
+        "ratio": ratio(timings),
         "seconds": {name: timings[name].median for name in timings if name in CONTESTANTS},
         "spread": {name: [min(timing.rounds), max(timing.rounds)] for name, timing in timings.items()},
         "floor": timings[floor].median,
@@ -268,10 +274,9 @@ def table(results: list[tuple[int, dict[str, Timing]]]) -> Iterator[str]:
     yield "|---|" + "---|" * (len(names) + 3)
     for batch_size, timings in results:
         ours = timings["eailab"].median
-        ratio = record(batch_size, timings)["ratio"]
         cells = [str(timings[name]) for name in names]
         floors = [f"{ours / timings[name].median:.2f}" for name in FLOORS]
-        yield f"| {batch_size} | {' | '.join(cells)} | {ratio:.2f} | {' | '.join(floors)} |"
+        yield f"| {batch_size} | {' | '.join(cells)} | {ratio(timings):.2f} | {' | '.join(floors)} |"
 
 
 def main() -> None:
@@ -294,7 +299,11 @@ def main() -> None:
     print(f"\nseconds an epoch of {len(data.train):,} images: median of {rounds} rounds (least to most)\n")
     print("\n".join(table(results)))
     if options.json:
-        options.json.write_text(json.dumps([record(*result) for result in results], indent=2) + "\n")
+        machine = collect("cpu", options.threads, ("numpy", "numba", "scikit-learn", "torch"))
+        where = {key: value for key, value in machine.items() if key != "host"}
+        where |= {"images": len(data.train), "rounds": rounds}
+        entries = [record(*result) | {"where": where} for result in results]
+        options.json.write_text(json.dumps(entries, indent=2) + "\n")
 
 
 if __name__ == "__main__":
