@@ -8,7 +8,10 @@ The family, with the exit code that the command line gives each::
     │   ├── StudyError          2   a factor, level, baseline or plan that makes no comparison
     │   └── DataError           2   data that are missing, damaged, or do not fit the recipe
     ├── DeviceError             2   a device that is not here, or cannot do what the recipe asks
-    ├── StoreError              1   a file of the store that is damaged, newer, or cannot be written
+    ├── StoreError              1   a file of the store that is newer, or cannot be read or written
+    │   ├── DamagedError        1   a file of the store that is not what was written; it can be set aside and made anew
+    │   └── LostLockError       1   a trial that another process has taken over
+    ├── MemoryShortageError     1   a trial that does not fit the memory of its device
     ├── TrialFailedError        1   a trial that ended without a result
     ├── CheckFailedError        1   a check that does not hold
     ├── StoppedError          130   Ctrl-C (143: a termination signal)
@@ -49,7 +52,19 @@ class DeviceError(EailabError):
 
 
 class StoreError(EailabError):
-    """A file of the store that is damaged, of a newer version, or cannot be written."""
+    """A file of the store that is of a newer version, or cannot be read or written: it concerns every trial alike."""
+
+
+class DamagedError(StoreError):
+    """A file of the store that is not what was written; what it belongs to can be set aside and made anew."""
+
+
+class LostLockError(StoreError):
+    """Another process has taken over the trial that this one was training; this one writes nothing more."""
+
+
+class MemoryShortageError(EailabError):
+    """A trial that does not fit the memory of its device, beside what else is there."""
 
 
 class TrialFailedError(EailabError):

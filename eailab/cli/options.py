@@ -28,12 +28,25 @@ Overrides: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="Where the torch engine runs; auto is CUDA where there is one.")
 ]
+CheckpointEvery: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="N|TIME", help="How often a trial's state is written: so many epochs (5), or a time (90s, 10m, 1h)."
+    ),
+]
 
 RUNS_DIR = Path("runs")
+CHECKPOINT_EVERY = "10s"
 
 
-def surroundings(runs: Path, data_dir: Path | None, device: Literal["auto", "cpu", "cuda"]) -> "Surroundings":
-    """Gather what a command says about folders and device."""
+def surroundings(
+    runs: Path,
+    data_dir: Path | None,
+    device: Literal["auto", "cpu", "cuda"],
+    checkpoint_every: str = CHECKPOINT_EVERY,
+) -> "Surroundings":
+    """Gather what a command says about folders, device and checkpoints."""
+    from eailab.runs.cadence import parse_cadence
     from eailab.runs.executors.base import Surroundings
 
-    return Surroundings(runs, data_dir, device)
+    return Surroundings(runs, data_dir, device, parse_cadence(checkpoint_every))

@@ -11,7 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Stepped, Waiting
+from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.studies.conduct import Plan, labels, left_to_train
 
 ESTIMATE_AFTER_SECONDS = 2.0
@@ -58,6 +58,8 @@ class _Said:
                     self.line(f"{name}: goes on after epoch {event.resumed}")
             case Stepped():
                 self._estimate(event)
+            case TriedAgain():
+                self.line(f"{name}: {event.reason}")
             case Failed():
                 self.line(f"{name}: failed: {event.reason}")
             case Ended(status="diverged"):
@@ -151,10 +153,10 @@ class _Bars:
                 self._step(event)
             case EpochEnded():
                 self._validation[event.trial] = f"validation {event.epoch.validation.accuracy:.2%}"
-            case Ended() | Failed():
+            case Ended() | Failed() | TriedAgain():
                 if event.trial in self._tasks:
                     self._progress.remove_task(self._tasks.pop(event.trial))
-                if self._study is not None:
+                if self._study is not None and not isinstance(event, TriedAgain):
                     self._progress.advance(self._study)
             case _:
                 pass

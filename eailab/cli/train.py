@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Overrides, RunsDir
+from eailab.cli.options import CHECKPOINT_EVERY, RUNS_DIR, AsJson, CheckpointEvery, DataDir, Device, Overrides, RunsDir
 
 Recipe: TypeAlias = Annotated[
     str, typer.Option("--recipe", metavar="RECIPE", help="A recipe's name or path; see `eailab recipes list`.")
@@ -49,6 +49,7 @@ def train_mlp(
     override: Overrides = None,
     runs: RunsDir = RUNS_DIR,
     data_dir: DataDir = None,
+    checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     json: AsJson = False,
 ) -> None:
     """Train an MLP with the numpy engine.
@@ -64,7 +65,7 @@ def train_mlp(
         "batch-size": batch_size,
         "epochs": epochs,
     }
-    _train("numpy-mlp", recipe, flags, override, seed, (runs, data_dir, "cpu"), json)
+    _train("numpy-mlp", recipe, flags, override, seed, (runs, data_dir, "cpu", checkpoint_every), json)
 
 
 def train_resnet(
@@ -87,6 +88,7 @@ def train_resnet(
     override: Overrides = None,
     runs: RunsDir = RUNS_DIR,
     data_dir: DataDir = None,
+    checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     json: AsJson = False,
 ) -> None:
     """Train a ResNet with the torch engine, on CUDA where there is one.
@@ -104,7 +106,7 @@ def train_resnet(
         "batch-size": batch_size,
         "epochs": epochs,
     }
-    _train("torch-resnet", recipe, flags, override, seed, (runs, data_dir, device), json)
+    _train("torch-resnet", recipe, flags, override, seed, (runs, data_dir, device, checkpoint_every), json)
 
 
 def _train(
@@ -113,7 +115,7 @@ def _train(
     flags: dict[str, str | None],
     overrides: list[str] | None,
     seed: int,
-    where: tuple[Path, Path | None, Literal["auto", "cpu", "cuda"]],
+    where: tuple[Path, Path | None, Literal["auto", "cpu", "cuda"], str],
     as_json: bool,
 ) -> None:
     from eailab.cli.carry_out import carry_out, load_recipe

@@ -1,37 +1,52 @@
-"""The one way that files are written: whole, or not at all."""
+"""The one way that files of the store are written and read: whole, or not at all, and never through a link.
 
+Every call that changes the disk goes through `os`, one function each, so that the fault suite can stop at any of them.
+"""
+
+import errno
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from eailab.errors import StoreError
+from eailab.errors import DamagedError, StoreError
+
+TEMPORARY = ".*.tmp"
+"""Pattern of the names of temporary files; one that is left over belongs to a process that died."""
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a named pipe in place of a file must not block us
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file so that a reader, or a machine that lost its power, finds the old content or the new, never a part.
 
     A temporary file in the same folder is written and flushed to the disk, then renamed; then the folder is flushed.
-    The folder is made where it is missing.
+    The folder is made where it is missing. A link in the file's place is replaced, not followed.
 
     Raises:
         StoreError: The disk is full, the folder cannot be written, or the like; the old content is untouched.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o644)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY, 0o644)
+            try:
+                _write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             temporary.replace(path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise
         flush_folder(path.parent)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -46,17 +61,67 @@ def append_bytes(path: Path, data: bytes) -> None:
         StoreError: The disk is full, the file cannot be written, or the like; the file has its old length.
     """
     try:
-        with path.open("ab") as file:
-            length = file.tell()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY, 0o644)
+        try:
+            length = os.fstat(descriptor).st_size
             try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                _write_all(descriptor, data)
+                os.fsync(descriptor)
             except OSError:
-                file.truncate(length)
+                with suppress(OSError):
+                    os.ftruncate(descriptor, length)
                 raise
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """Return the content of a plain file.
+
+    Args:
+        path: The file; a link, a pipe or a folder in its place is refused.
+        limit: Most bytes that such a file can have; None for any number.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedError: It is no plain file, or larger than the limit.
+        StoreError: The system does not let us read it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NO_LINK | _NO_WAIT | _BINARY)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EMLINK):
+            raise DamagedError(f"{path} is a link or a device, not a file of eailab.") from error
+        raise unreadable(path, error) from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedError(f"{path} is no plain file.")
+        if limit is not None and status.st_size > limit:
+            raise DamagedError(f"{path} has {status.st_size} bytes; no such file of eailab has more than {limit}.")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, and flush the list of names that each is entered in.
+
+    Raises:
+        OSError: It cannot be made, or a file is in its place.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    flush_folder(folder.parent)
 
 
 def flush_folder(folder: Path) -> None:
@@ -70,8 +135,48 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _unwritable(path: Path, error: OSError) -> StoreError:
+def rename(path: Path, target: Path) -> None:
+    """Rename a file or folder for good.
+
+    Raises:
+        StoreError: It cannot be renamed.
+    """
+    try:
+        path.replace(target)
+        flush_folder(target.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        StoreError: It cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """Return what to say of a file that the system does not let us write."""
     return StoreError(
         f"{path} could not be written: {error.strerror or error}. Earlier results are untouched. "
         "Make room or give the folder write permission, or choose another with --runs, then run the same command."
     )
+
+
+def unreadable(path: Path, error: OSError) -> StoreError:
+    """Return what to say of a file that the system does not let us read."""
+    return StoreError(
+        f"{path} cannot be read: {error.strerror or error}. "
+        "Give yourself permission to read it, or choose another folder with --runs."
+    )
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

@@ -4,16 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import load as parse
 from safetensors.numpy import save as serialise
 
 from eailab.engines.base import Arrays
-from eailab.errors import StoreError
-from eailab.runs.atomic import write_bytes
+from eailab.errors import DamagedError
+from eailab.runs.atomic import read_bytes, write_bytes
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], **facts: str) -> None:
@@ -24,7 +25,7 @@ def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], **facts: str) ->
     """
     contiguous = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
     # One entry, since safetensors writes several in an order that changes from process to process.
-    facts_text = json.dumps({**facts, "sha256": _sha256(contiguous)}, sort_keys=True)
+    facts_text = json.dumps({**facts, "sha256": _sha256(contiguous, facts)}, sort_keys=True)
     write_bytes(path, serialise(contiguous, metadata={"eailab": facts_text}))
 
 
@@ -32,23 +33,34 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
     """Return the arrays of a file and the facts that were saved with them.
 
     Raises:
-        StoreError: The file is missing, no safetensors file, cut short, or differs from its checksum in any bit.
+        DamagedError: The file is missing, no safetensors file, cut short, or differs from its checksum in any bit.
+        StoreError: The system does not let us read it.
     """
     try:
-        with safe_open(path, framework="numpy") as file:
-            facts: dict[str, str] = json.loads((file.metadata() or {})["eailab"])
-        arrays: Arrays = parse(path.read_bytes())
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise StoreError(f"{path} is no readable safetensors file ({error}): move it away and run again.") from error
+        data = read_bytes(path)
+        facts = _facts(data)
+        arrays: Arrays = parse(data)
+    except (FileNotFoundError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedError(f"{path} is no readable safetensors file ({error}): move it away and run again.") from error
     expected = facts.pop("sha256", None)
-    if expected != _sha256(dict(sorted(arrays.items()))):
-        raise StoreError(f"{path} differs from its own checksum: it is damaged. Move it away and run again.")
+    if expected != _sha256(dict(sorted(arrays.items())), facts):
+        raise DamagedError(f"{path} differs from its own checksum: it is damaged. Move it away and run again.")
     return arrays, facts
 
 
-def _sha256(arrays: Mapping[str, NDArray[np.generic]]) -> str:
-    digest = hashlib.sha256()
+def _facts(data: bytes) -> dict[str, str]:
+    """Read the metadata of safetensors: eight bytes with the header's length, then the header as JSON."""
+    length = int.from_bytes(data[:8], "little")
+    header: Any = json.loads(data[8 : 8 + length])
+    facts: Any = json.loads(header["__metadata__"]["eailab"])
+    if not all(isinstance(value, str) for value in facts.values()):
+        raise ValueError("its facts are no text")
+    return dict(facts)
+
+
+def _sha256(arrays: Mapping[str, NDArray[np.generic]], facts: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode())
     for name, array in arrays.items():
-        digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()

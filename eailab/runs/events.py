@@ -55,6 +55,15 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class TriedAgain:
+    """The trial's process died, or its memory ran out; it is tried once more."""
+
+    trial: str
+    reason: str
+    """What happened, and how it is tried again."""
+
+
+@dataclass(frozen=True)
 class Failed:
     """The trial ended without a result."""
 
@@ -65,4 +74,4 @@ class Failed:
     """2 when what was asked for is at fault, else 1."""
 
 
-Event: TypeAlias = Waiting | Started | Stepped | EpochEnded | Ended | Failed
+Event: TypeAlias = Waiting | Started | Stepped | EpochEnded | Ended | TriedAgain | Failed

@@ -45,6 +45,13 @@ def collect(device: str, threads: int, uses: tuple[str, ...]) -> Provenance:
     )
 
 
+def bits_depend_on(provenance: Provenance) -> str:
+    """Return, in words, what a trial's bits depend on beside its recipe; a trial comes from one such environment."""
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance["packages"].items()))
+    processor = f" ({provenance['processor']})" if provenance["device"] == "cpu" else ""
+    return f"{provenance['device']}{processor}; {provenance['platform']}; {packages}"
+
+
 def _version(name: str) -> str:
     try:
         return version(name)

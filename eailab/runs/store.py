@@ -7,27 +7,39 @@ last; while it is there and agrees with its checksums, the trial is finished. Ev
 import hashlib
 import io
 import json
+import math
+import os
+import re
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from eailab.engines.base import ENGINE_VERSIONS, Arrays, Scores
-from eailab.errors import StoreError
+from eailab.errors import DamagedError, StoreError
 from eailab.recipe.identity import canonical, digest, to_yaml
 from eailab.recipe.schema import Recipe
-from eailab.runs import atomic, checkpoint
+from eailab.runs import atomic, checkpoint, lock
 from eailab.runs.provenance import Provenance
 
 SCHEMA_VERSION = 1
 """Of every file that the store writes; a newer one is refused, an older one is read."""
+
+NAME = re.compile(r"[0-9a-f]{20}")
+"""What a trial's folder is called."""
+
+LARGEST_RECORD = 16 * 2**20
+"""Bytes; `result.json` has about two thousand."""
+
+LARGEST_PREDICTIONS = 2**30
+"""Bytes of the predicted classes once they are decompressed: half a thousand million images."""
 
 Status = Literal["finished", "diverged"]
 
@@ -103,6 +115,7 @@ class TrialFolder:
         self.checkpoint_file = path / "checkpoint.safetensors"
         self.weights_file = path / "model.safetensors"
         self.result_file = path / "result.json"
+        self._fence: lock.Fence | None = None
 
     # --- reading ---
 
@@ -110,29 +123,81 @@ class TrialFolder:
         """Return how the trial ended, or None while it has not.
 
         Raises:
-            StoreError: The result is damaged, disagrees with a file it vouches for, or is of a newer version.
+            DamagedError: The result is damaged, or disagrees with a file that it vouches for.
+            StoreError: The result is of a newer version, or the system does not let us read it.
         """
-        record = self._verified_record()
-        return None if record is None else _result(record)
+        record = self.record()
+        if record is None:
+            return None
+        for name, expected in record["files"].items():
+            if self._sha256(name) != expected:
+                raise DamagedError(
+                    f"{self.path / name} is missing or differs from the checksum in {self.result_file.name}."
+                )
+        return _result(record)
+
+    def record(self) -> dict[str, Any] | None:
+        """Return what `result.json` says, checked by its own checksum only, or None while there is none.
+
+        Raises:
+            DamagedError: It is no whole result of this trial.
+            StoreError: It is of a newer version, or the system does not let us read it.
+        """
+        try:
+            text = atomic.read_bytes(self.result_file, LARGEST_RECORD)
+        except FileNotFoundError:
+            return None
+        try:
+            record = json.loads(text, parse_constant=_not_finite)
+            seal = record.pop("checksum")
+            version = record["schema_version"]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DamagedError(f"{self.result_file} is damaged: it is no whole result.") from error
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.result_file} has schema version {version}, this eailab knows {SCHEMA_VERSION}: "
+                "install a newer eailab."
+            )
+        if seal != _seal(record):
+            raise DamagedError(f"{self.result_file} differs from its own checksum: it is damaged.")
+        try:
+            _result(record)
+            trial, vouched = record["trial"], dict(record["files"])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise DamagedError(f"{self.result_file} is no result of eailab: {error!r}.") from error
+        if trial != self.path.name:
+            raise DamagedError(f"{self.result_file} belongs to another trial, {trial!s:.40}.")
+        wanted = {file.name for file in self._vouched(record["status"])}
+        if set(vouched) != wanted:
+            raise DamagedError(f"{self.result_file} vouches for other files than {', '.join(sorted(wanted))}.")
+        return dict(record)
 
     def epochs(self) -> list[Epoch]:
         """Return the epochs finished so far; a last line that is not whole is not counted.
 
         Raises:
-            StoreError: A line before the last is damaged.
+            DamagedError: A line before the last is damaged.
+            StoreError: The system does not let us read it.
         """
-        return [_epoch(record) for record in self._epoch_records()]
+        try:
+            return [_epoch(record) for record in self._epoch_records()]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedError(f"{self.epochs_file} has a line that is no epoch: {error!r}.") from error
 
     def timings(self) -> dict[int, Timing]:
         """Return how long each epoch took, by its number: the last attempt at each, which is the one that counts."""
         by_epoch: dict[int, Timing] = {}
         for line in _lines(self.timings_file):
+            record = _unsealed(line)
+            if record is None:
+                continue  # timings are no evidence: a torn or damaged line is passed over
             try:
-                record = json.loads(line)
                 timing = Timing(float(record["seconds"]), float(record["images_per_second"]), str(record["device"]))
-                by_epoch[int(record["epoch"])] = timing
-            except (ValueError, KeyError, TypeError):
-                continue  # timings are no evidence: a torn line is passed over
+                epoch = int(record["epoch"])
+            except (ValueError, KeyError, TypeError, OverflowError):
+                continue
+            if math.isfinite(timing.seconds) and math.isfinite(timing.images_per_second) and timing.seconds >= 0.0:
+                by_epoch[epoch] = timing
         return by_epoch
 
     def seconds(self) -> float:
@@ -143,44 +208,55 @@ class TrialFolder:
         """Return the predicted classes of the `validation` and `test` images, each `[N]`.
 
         Raises:
-            StoreError: The file is missing or damaged.
+            DamagedError: The file is missing or damaged.
+            StoreError: The system does not let us read it.
         """
         try:
-            with np.load(self.predictions_file, allow_pickle=False) as file:
+            data = io.BytesIO(atomic.read_bytes(self.predictions_file, LARGEST_PREDICTIONS))
+            with zipfile.ZipFile(data) as archive:
+                if sum(member.file_size for member in archive.infolist()) > LARGEST_PREDICTIONS:
+                    raise ValueError("it would be too large once it is decompressed")
+            with np.load(data, allow_pickle=False) as file:
                 return {name: file[name] for name in ("validation", "test")}
-        except (OSError, ValueError, KeyError) as error:
-            raise StoreError(f"{self.predictions_file} cannot be read: {error}. Run the trial again.") from error
+        except (FileNotFoundError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+            raise DamagedError(f"{self.predictions_file} cannot be read: {error}. Run the trial again.") from error
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise DamagedError(f"{self.predictions_file} is damaged: {error}. Run the trial again.") from error
 
     # --- writing, under the lock ---
 
     @contextmanager
-    def lock(self, wait: bool) -> Iterator[bool]:
-        """Hold the trial while it trains; the system frees the lock of a process that dies.
-
-        Args:
-            wait: Wait for another process that holds it; else give False at once.
+    def lock(self) -> Iterator[bool]:
+        """Hold the trial while it trains; see `eailab.runs.lock`.
 
         Yields:
-            Whether the trial is ours.
+            Whether the trial is ours; False when another process holds it.
+
+        Raises:
+            StoreError: The folder cannot be used.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=-1 if wait else 0)
-            with lock:
-                yield True
-        except Timeout:
-            yield False
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be used: {error}. Choose another folder with --runs.") from error
+        with lock.hold(self.path) as fence:
+            self._fence = fence
+            try:
+                yield fence is not None
+            finally:
+                self._fence = None
 
     def begin(self, trial: Trial, first_epoch: int) -> None:
-        """Write the recipe, and cut the epochs back to those before `first_epoch`, which will be trained again."""
-        atomic.write_text(self.recipe_file, to_yaml(trial.recipe))
-        kept = [record for record in self._epoch_records() if record["epoch"] < first_epoch]
+        """Write the recipe, and cut the epochs back to those before `first_epoch`, which will be trained again.
+
+        Temporary files that a dead process left are removed.
+        """
+        for litter in self.path.glob(atomic.TEMPORARY):
+            atomic.remove(litter)
+        self._check_lock()
+        atomic.write_text(self.recipe_file, _heading(trial) + to_yaml(trial.recipe))
+        kept = self._epoch_records()[: first_epoch - 1] if first_epoch > 1 else []
         atomic.write_bytes(self.epochs_file, b"".join(_sealed_line(record) for record in kept))
 
     def add_epoch(self, epoch: Epoch) -> None:
         """Append a finished epoch."""
+        self._check_lock()
         record = {"epoch": epoch.number} | _named("train", epoch.train) | _named("validation", epoch.validation)
         atomic.append_bytes(self.epochs_file, _sealed_line(record))
 
@@ -189,39 +265,50 @@ class TrialFolder:
         record = {
             "epoch": epoch,
             "seconds": round(seconds, 4),
-            "images_per_second": round(images / seconds, 1),
+            "images_per_second": round(images / max(seconds, 1e-9), 1),
             "host": provenance["host"],
             "device": provenance["device"],
             "threads": provenance["threads"],
         }
-        atomic.append_bytes(self.timings_file, json.dumps(record).encode() + b"\n")
+        atomic.append_bytes(self.timings_file, _after_a_torn_line(self.timings_file) + _sealed_line(record))
 
-    def save_checkpoint(self, state: Arrays, trial: Trial, epoch: int) -> None:
-        """Write the state after an epoch, in place of an older one."""
-        checkpoint.save(self.checkpoint_file, state, epoch=str(epoch), trial=trial.fingerprint)
+    def save_checkpoint(self, state: Arrays, trial: Trial, epoch: int, environment: str = "") -> None:
+        """Write the state after an epoch, in place of an older one.
 
-    def load_checkpoint(self, trial: Trial) -> tuple[Arrays, int] | None:
-        """Return the last state and its epoch, or None where there is none that holds.
+        Args:
+            state: The engine's.
+            trial: Whose it is.
+            epoch: The last finished one.
+            environment: What the trial's bits depend on beside its recipe.
+        """
+        self._check_lock()
+        checkpoint.save(self.checkpoint_file, state, epoch=str(epoch), trial=trial.fingerprint, environment=environment)
 
-        A damaged one is set aside under another name: the trial then starts anew.
+    def load_checkpoint(self, trial: Trial, environment: str = "") -> tuple[Arrays, int] | None:
+        """Return the last state and its epoch, or None where there is none that this trial can go on from.
+
+        A damaged one is set aside under another name, and one of another environment is left to be overwritten, since
+        a result comes from one environment: the trial then starts anew.
         """
         if not self.checkpoint_file.exists():
             return None
         try:
             state, facts = checkpoint.load(self.checkpoint_file)
             if facts.get("trial") != trial.fingerprint:
-                raise StoreError(f"{self.checkpoint_file} belongs to another trial.")
+                raise DamagedError(f"{self.checkpoint_file} belongs to another trial.")
             recorded = [record["epoch"] for record in self._epoch_records()]
-        except StoreError:
+        except DamagedError:
             self.set_aside(self.checkpoint_file)
             return None
         epoch = int(facts["epoch"])
-        return (state, epoch) if recorded[:epoch] == list(range(1, epoch + 1)) else None
+        holds = facts.get("environment") == environment and recorded[:epoch] == list(range(1, epoch + 1))
+        return (state, epoch) if holds else None
 
     def finish(
         self, trial: Trial, result: Result, weights: Arrays | None, predictions: Mapping[str, NDArray[np.uint16]] | None
     ) -> None:
         """Write what the trial leaves behind, `result.json` last, and remove the checkpoint."""
+        self._check_lock()
         if weights is not None:
             checkpoint.save(self.weights_file, weights, trial=trial.fingerprint)
         if predictions is not None:
@@ -230,7 +317,6 @@ class TrialFolder:
                 buffer, allow_pickle=False, **{name: _narrow(array) for name, array in predictions.items()}
             )
             atomic.write_bytes(self.predictions_file, buffer.getvalue())
-        vouched = (self.recipe_file, self.epochs_file, self.weights_file, self.predictions_file)
         record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "trial": trial.fingerprint,
@@ -246,47 +332,38 @@ class TrialFolder:
             | _named("test", result.test),
             "parameters": result.parameters,
             "provenance": dict(result.provenance),
-            "files": {file.name: _sha256(file.read_bytes()) for file in vouched if file.exists()},
+            "files": {file.name: self._sha256(file.name) for file in self._vouched(result.status)},
         }
         record["checksum"] = _seal(record)
+        self._check_lock()
         atomic.write_text(self.result_file, json.dumps(record, indent=2, allow_nan=False) + "\n")
-        self.checkpoint_file.unlink(missing_ok=True)
+        atomic.remove(self.checkpoint_file)
 
     def set_aside(self, file: Path) -> Path:
         """Rename a damaged file so that it is never read as truth, and return its new name."""
         number = 1
-        while (aside := file.with_name(f"{file.name}.damaged-{number}")).exists():
+        while os.path.lexists(aside := file.with_name(f"{file.name}.damaged-{number}")):
             number += 1
-        file.replace(aside)
+        atomic.rename(file, aside)
         return aside
 
     # --- parts ---
 
-    def _verified_record(self) -> dict[str, Any] | None:
+    def _check_lock(self) -> None:
+        """Raise `LostLockError` when we held the trial and another process has taken it over."""
+        if self._fence is not None:
+            self._fence()
+
+    def _vouched(self, status: Status) -> tuple[Path, ...]:
+        """Return the files whose checksums a result holds."""
+        always = (self.recipe_file, self.epochs_file)
+        return always if status == "diverged" else (*always, self.weights_file, self.predictions_file)
+
+    def _sha256(self, name: str) -> str | None:
         try:
-            text = self.result_file.read_bytes()
+            return _sha256(atomic.read_bytes(self.path / name))
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise StoreError(f"{self.result_file} cannot be read: {error}.") from error
-        try:
-            record = json.loads(text)
-            seal = record.pop("checksum")
-            version = record["schema_version"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(f"{self.result_file} is damaged: it is no whole result.") from error
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.result_file} has schema version {version}, this eailab knows {SCHEMA_VERSION}: "
-                "install a newer eailab."
-            )
-        if seal != _seal(record):
-            raise StoreError(f"{self.result_file} differs from its own checksum: it is damaged.")
-        for name, expected in record["files"].items():
-            file = self.path / name
-            if not file.exists() or _sha256(file.read_bytes()) != expected:
-                raise StoreError(f"{file} is missing or differs from the checksum in {self.result_file.name}.")
-        return dict(record)
 
     def _epoch_records(self) -> list[dict[str, Any]]:
         lines = _lines(self.epochs_file)
@@ -298,7 +375,7 @@ class TrialFolder:
             elif number == len(lines):
                 break  # a torn last line: the process died while it wrote
             else:
-                raise StoreError(f"{self.epochs_file}:{number} is damaged: the line differs from its checksum.")
+                raise DamagedError(f"{self.epochs_file}:{number} is damaged: the line differs from its checksum.")
         return records
 
 
@@ -309,8 +386,30 @@ class Store:
         self.root = root
 
     def folder(self, fingerprint: str) -> TrialFolder:
-        """Return the folder of a trial, which need not exist yet."""
+        """Return the folder of a trial, which need not exist yet.
+
+        Raises:
+            DamagedError: The fingerprint, read from some file, is no name of a trial.
+        """
+        if not NAME.fullmatch(fingerprint):
+            raise DamagedError(f"{fingerprint!r:.60} is no name of a trial: the file that says so is damaged.")
         return TrialFolder(self.root / "trials" / fingerprint)
+
+    def trial_names(self) -> list[str]:
+        """Return the names of the trials that have a folder, in alphabetical order; what is no trial is passed over.
+
+        Raises:
+            StoreError: The system does not let us look.
+        """
+        trials = self.root / "trials"
+        try:
+            with os.scandir(trials) as entries:
+                folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise atomic.unreadable(trials, error) from error
+        return sorted(filter(NAME.fullmatch, folders))
 
     def study_folders(self) -> list[Path]:
         """Return the folders of the studies, by name."""
@@ -329,37 +428,71 @@ def _named(split: str, scores: Scores | None) -> dict[str, float | None]:
 
 def _scores(record: Mapping[str, Any], split: str) -> Scores | None:
     loss, accuracy = record[f"{split}_loss"], record[f"{split}_accuracy"]
-    return None if loss is None or accuracy is None else Scores(loss=loss, accuracy=accuracy)
+    return None if loss is None or accuracy is None else Scores(loss=_number(loss), accuracy=_number(accuracy))
 
 
 def _epoch(record: Mapping[str, Any]) -> Epoch:
     train, validation = _scores(record, "train"), _scores(record, "validation")
-    assert train is not None  # noqa: S101 - the line's checksum holds, so it is as it was written
-    assert validation is not None  # noqa: S101
-    return Epoch(record["epoch"], train, validation)
+    if train is None or validation is None:
+        raise ValueError("an epoch without scores")
+    return Epoch(int(record["epoch"]), train, validation)
 
 
 def _result(record: Mapping[str, Any]) -> Result:
-    metrics, where = record["metrics"], record["diverged_at"]
-    return Result(
+    """Build the result that a record tells of; a `KeyError`, `TypeError` or `ValueError` says that it is none."""
+    metrics, where, provenance = record["metrics"], record["diverged_at"], record["provenance"]
+    result = Result(
         status=record["status"],
-        epochs=record["epochs"],
+        epochs=int(record["epochs"]),
         train=_scores(metrics, "train"),
         validation=_scores(metrics, "validation"),
         test=_scores(metrics, "test"),
-        diverged_at=(where[0], where[1]) if where else None,
-        parameters=record["parameters"],
-        provenance=record["provenance"],
+        diverged_at=(int(where[0]), int(where[1])) if where else None,
+        parameters=int(record["parameters"]),
+        provenance=provenance,
     )
+    if missing := set(Provenance.__annotations__) - set(provenance):
+        raise ValueError(f"no {min(missing)} in its provenance")
+    whole = None not in (result.train, result.validation, result.test)
+    expected = ("finished", True) if result.diverged_at is None else ("diverged", False)
+    if (result.status, whole) != expected:
+        raise ValueError("its status does not fit its metrics")
+    return result
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r:.40} is no number")
+    return value
 
 
 def _lines(file: Path) -> list[bytes]:
     try:
-        return file.read_bytes().splitlines()
+        return atomic.read_bytes(file).splitlines()
     except FileNotFoundError:
         return []
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read: {error}.") from error
+
+
+def _after_a_torn_line(file: Path) -> bytes:
+    """Return the line break that keeps a new line apart from one that was cut short, or nothing."""
+    try:
+        text = atomic.read_bytes(file)
+    except FileNotFoundError:
+        return b""
+    return b"" if not text or text.endswith(b"\n") else b"\n"
+
+
+def _heading(trial: Trial) -> str:
+    """Say in a recipe's comments which trial it is of, so that the file alone can repeat it."""
+    command = "train-mlp" if trial.recipe.engine == "numpy-mlp" else "train-resnet"
+    return (
+        f"# Run:     eailab {command} --recipe recipe.yaml --seed {trial.block}\n"
+        f"# What:    block {trial.block} on the data {trial.data}\n"
+    )
+
+
+def _not_finite(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
 
 
 def _seal(record: Mapping[str, Any]) -> str:
@@ -376,8 +509,10 @@ def _unsealed(line: bytes) -> dict[str, Any] | None:
     body, mark, crc = line.rpartition(b', "crc": "')
     if not mark or crc != f'{zlib.crc32(body):08x}"}}'.encode():
         return None
-    record = json.loads(body + b"}")
-    return dict(record)
+    try:
+        return dict(json.loads(body + b"}", parse_constant=_not_finite))
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _sha256(data: bytes) -> str:

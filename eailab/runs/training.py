@@ -1,8 +1,10 @@
 """The one loop: both engines are trained, measured and recorded by these lines."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -10,15 +12,16 @@ from threadpoolctl import threadpool_limits
 from eailab.data.dataset import TrialData
 from eailab.data.split import trial_data
 from eailab.data.table import load
-from eailab.engines.base import DeviceName, Engine, OnStep, Step, build
-from eailab.errors import DataError, DivergedError, StoppedError, StoreError
+from eailab.engines.base import Arrays, DeviceName, Engine, OnStep, Step, build
+from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
 from eailab.recipe.schema import MlpRecipe
+from eailab.runs.cadence import EVERY_TEN_SECONDS, Cadence
 from eailab.runs.events import Ended, EpochEnded, Event, Started, Stepped, Waiting
-from eailab.runs.provenance import Provenance, collect
+from eailab.runs.provenance import Provenance, bits_depend_on, collect
 from eailab.runs.store import Epoch, Result, Store, Trial, TrialFolder
 
-CHECKPOINT_SECONDS = 10.0
-"""At most this much finished work, and the epoch in progress, is lost when a trial is stopped or killed."""
+COPYING_SHARE = 0.01
+"""Of a trial's time, at most, goes into copies of its state that are written only if it is stopped."""
 
 
 def train(engine: Engine, first: int, epochs: int, on_step: Callable[[int, Step], None]) -> Iterator[Epoch]:
@@ -42,8 +45,11 @@ def run_trial(
     should_stop: Callable[[], bool],
     data_dir: Path | None = None,
     device: DeviceName = "auto",
+    cadence: Cadence = EVERY_TEN_SECONDS,
 ) -> None:
     """Bring one trial to its result, from its last checkpoint if there is one; a finished trial is left alone.
+
+    While another process trains it, this one waits.
 
     Args:
         trial: What to train.
@@ -52,26 +58,31 @@ def run_trial(
         should_stop: Asked between steps; when true, the epoch in progress is given up.
         data_dir: Folder of downloaded data sets; None for the usual one.
         device: Where the torch engine runs.
+        cadence: How often the state is written.
 
     Raises:
         StoppedError: `should_stop` said so; the same call goes on from the last checkpoint.
         DataError: The data are missing, or are not those that the trial is named after.
         DeviceError: The device is not here.
+        MemoryShortageError: The device's memory, or the machine's, does not suffice.
         StoreError: The store cannot be written.
     """
     folder = store.folder(trial.fingerprint)
-    with folder.lock(wait=False) as ours:
-        if ours:
-            _run_locked(trial, folder, on_event, should_stop, data_dir, device)
-            return
-    on_event(Waiting(trial.fingerprint))
-    while not should_stop():
-        with folder.lock(wait=False) as ours:
-            if ours:
-                _run_locked(trial, folder, on_event, should_stop, data_dir, device)
-                return
+    waiting = False
+    while True:
+        try:
+            with folder.lock() as ours, _memory_shortage():
+                if ours:
+                    _run_locked(trial, folder, on_event, should_stop, data_dir, device, cadence)
+                    return
+        except LostLockError:
+            pass  # whoever took it brings it to its end; we wait like any other
+        if not waiting:
+            on_event(Waiting(trial.fingerprint))
+            waiting = True
+        if should_stop():
+            raise StoppedError(f"stopped while another process trained {trial.fingerprint}.")
         time.sleep(0.2)
-    raise StoppedError(f"stopped while another process trained {trial.fingerprint}.")
 
 
 def _run_locked(
@@ -81,6 +92,7 @@ def _run_locked(
     should_stop: Callable[[], bool],
     data_dir: Path | None,
     device: DeviceName,
+    cadence: Cadence,
 ) -> None:
     if is_finished(folder):
         _announce_end(trial, folder, on_event)
@@ -89,17 +101,59 @@ def _run_locked(
     dataset = load(recipe.data.name, data_dir)
     if dataset.fingerprint != trial.data:
         raise DataError(
-            f"the data set {recipe.data.name} has changed since the study was planned: start the command again."
+            f"the data set {recipe.data.name} has changed since the study was planned: put the old files back, or "
+            "start the command again to train on the new ones as trials of their own."
         )
     with threadpool_limits(recipe.threads):
         _limit_torch_threads(trial)
         data = trial_data(dataset, recipe.data, trial.block)
         engine = build(recipe, data, trial.block, device)
-        done = _resume(engine, trial, folder)
+        provenance = _provenance(engine, trial)
+        environment = bits_depend_on(provenance)
+        done = _resume(engine, trial, folder, environment)
         folder.begin(trial, done + 1)
         on_event(Started(trial.fingerprint, engine.device, recipe.threads, recipe.epochs, done))
-        result = _train_and_record(engine, trial, folder, data, done, on_event, should_stop)
+        keeper = _Keeper(engine, trial, folder, environment, cadence, done)
+        result = _train_and_record(engine, trial, folder, data, keeper, provenance, on_event, should_stop)
         on_event(Ended(trial.fingerprint, result.status, result.test))
+
+
+class _Keeper:
+    """Sees to it that a trial's state is on the disk when it is needed.
+
+    It is written at the cadence. Between two writings the state after each epoch is copied in memory, as long as that
+    takes next to no time, so that a trial that is stopped leaves its last finished epoch.
+    """
+
+    def __init__(
+        self, engine: Engine, trial: Trial, folder: TrialFolder, environment: str, cadence: Cadence, done: int
+    ) -> None:
+        self.engine, self.trial, self.folder = engine, trial, folder
+        self.environment, self.cadence = environment, cadence
+        self.began = self.saved_at = time.perf_counter()
+        self.saved = done
+        self.copying = 0.0
+        self.copy: tuple[Arrays, int] | None = None
+
+    def epoch_ended(self, epoch: int) -> None:
+        """Write or copy the state; after the last epoch there is nothing to go on to."""
+        now = time.perf_counter()
+        if epoch >= self.trial.recipe.epochs:
+            return
+        if self.cadence.is_due(epoch - self.saved, now - self.saved_at):
+            self._write(self.engine.state(), epoch)
+        elif self.copying <= COPYING_SHARE * (now - self.began):
+            self.copy = (self.engine.state(), epoch)
+            self.copying += time.perf_counter() - now
+
+    def stopped(self) -> None:
+        """Write the last state that was copied, if it is newer than the one on the disk."""
+        if self.copy is not None:
+            self._write(*self.copy)
+
+    def _write(self, state: Arrays, epoch: int) -> None:
+        self.folder.save_checkpoint(state, self.trial, epoch, self.environment)
+        self.saved, self.saved_at, self.copy = epoch, time.perf_counter(), None
 
 
 def _train_and_record(
@@ -107,29 +161,27 @@ def _train_and_record(
     trial: Trial,
     folder: TrialFolder,
     data: TrialData,
-    done: int,
+    keeper: _Keeper,
+    provenance: Provenance,
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
 ) -> Result:
-    provenance = _provenance(engine, trial)
-
     def on_step(epoch: int, step: Step) -> None:
         if should_stop():
+            keeper.stopped()
             raise StoppedError(f"stopped in epoch {epoch}.")
         on_event(Stepped(trial.fingerprint, epoch, step))
 
     epochs = folder.epochs()
-    began = saved = time.perf_counter()
+    began = time.perf_counter()
     try:
-        for epoch in train(engine, done + 1, trial.recipe.epochs, on_step):
-            now = time.perf_counter()
+        for epoch in train(engine, keeper.saved + 1, trial.recipe.epochs, on_step):
+            seconds = time.perf_counter() - began
             folder.add_epoch(epoch)
-            folder.add_timing(epoch.number, now - began, len(data.train), provenance)
+            folder.add_timing(epoch.number, seconds, len(data.train), provenance)
             epochs.append(epoch)
-            on_event(EpochEnded(trial.fingerprint, epoch, now - began))
-            if now - saved > CHECKPOINT_SECONDS and epoch.number < trial.recipe.epochs:
-                folder.save_checkpoint(engine.state(), trial, epoch.number)
-                saved = time.perf_counter()
+            on_event(EpochEnded(trial.fingerprint, epoch, seconds))
+            keeper.epoch_ended(epoch.number)
             began = time.perf_counter()
     except DivergedError as error:
         result = Result(
@@ -161,17 +213,21 @@ def _train_and_record(
 
 
 def is_finished(folder: TrialFolder) -> bool:
-    """Whether a trial has a result that holds; a damaged one is set aside, to be trained again."""
+    """Whether a trial has a result that holds; a damaged one is set aside, to be trained again.
+
+    Raises:
+        StoreError: The result is of a newer version, or the system does not let us read or rename it.
+    """
     try:
         return folder.result() is not None
-    except StoreError:
+    except DamagedError:
         folder.set_aside(folder.result_file)
         return False
 
 
-def _resume(engine: Engine, trial: Trial, folder: TrialFolder) -> int:
+def _resume(engine: Engine, trial: Trial, folder: TrialFolder, environment: str) -> int:
     """Take up the last checkpoint, and return the epochs that it has behind it."""
-    found = folder.load_checkpoint(trial)
+    found = folder.load_checkpoint(trial, environment)
     if found is None:
         return 0
     state, epoch = found
@@ -199,3 +255,20 @@ def _limit_torch_threads(trial: Trial) -> None:
         import torch
 
         torch.set_num_threads(trial.recipe.threads)
+
+
+@contextmanager
+def _memory_shortage() -> Iterator[None]:
+    """Turn what Python and torch raise when memory runs out into one error; torch is not imported for it."""
+    try:
+        yield
+    except Exception as error:
+        torch = sys.modules.get("torch")
+        kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
+        if not isinstance(error, kinds):
+            raise
+        raise MemoryShortageError(
+            f"there was not enough memory ({str(error).partition('.')[0] or 'on this machine'}). The batch size was "
+            "not changed, since that would be another experiment: free memory, run one trial at a time with --jobs 1, "
+            "or choose a smaller batch_size or model for all arms."
+        ) from error

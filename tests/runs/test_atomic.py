@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from eailab.errors import StoreError
+from eailab.errors import DamagedError, StoreError
 from eailab.runs import atomic
 
 
@@ -42,6 +42,15 @@ def test_a_link_put_in_place_of_the_file_is_replaced_not_followed(tmp_path):
     assert not link.is_symlink()
 
 
+def test_an_append_does_not_follow_a_link(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("precious")
+    (tmp_path / "timings.jsonl").symlink_to(elsewhere)
+    with pytest.raises(StoreError, match=r"timings.jsonl"):
+        atomic.append_bytes(tmp_path / "timings.jsonl", b"line\n")
+    assert elsewhere.read_text() == "precious"
+
+
 def test_an_append_that_fails_has_added_nothing(tmp_path, monkeypatch):
     file = tmp_path / "epochs.jsonl"
     atomic.append_bytes(file, b"one\n")
@@ -59,3 +68,20 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "runs").write_text("a file where a folder should be")
     with pytest.raises(StoreError, match="runs"):
         atomic.write_text(tmp_path / "runs" / "x", "")
+
+
+def test_only_plain_files_of_a_sensible_size_are_read(tmp_path):
+    """A link leads out of the store, a pipe never ends, and a giant would fill the memory."""
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"12345")
+    assert atomic.read_bytes(plain) == b"12345"
+    with pytest.raises(DamagedError, match="5 bytes"):
+        atomic.read_bytes(plain, limit=4)
+    (tmp_path / "link").symlink_to(plain)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("link", "pipe", "folder"):
+        with pytest.raises(DamagedError, match=name):
+            atomic.read_bytes(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        atomic.read_bytes(tmp_path / "absent")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eailab.errors import StoreError
+from eailab.errors import DamagedError, StoreError
 from eailab.runs import checkpoint
 
 STATE = {
@@ -29,19 +29,27 @@ def test_equal_state_makes_equal_bytes(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_every_flipped_bit_of_the_values_is_found(tmp_path):
+def test_a_bit_flipped_in_any_byte_is_found_or_harmless(tmp_path):
     """Safetensors alone reads a flipped bit as another number, so the file needs its own checksum."""
     file = tmp_path / "c.safetensors"
-    checkpoint.save(file, STATE)
-    whole = file.read_bytes()
-    values = len(whole) - sum(array.nbytes for array in STATE.values())
-    for position in range(values, len(whole)):
-        for bit in range(8):
-            damaged = bytearray(whole)
-            damaged[position] ^= 1 << bit
-            file.write_bytes(damaged)
-            with pytest.raises(StoreError, match="damaged"):
-                checkpoint.load(file)
+    checkpoint.save(file, STATE, epoch="3")
+    whole, (good, facts) = file.read_bytes(), checkpoint.load(file)
+    refused = 0
+    bits = np.random.default_rng(0).integers(8, size=len(whole))
+    for position, bit in enumerate(bits.tolist()):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << bit
+        file.write_bytes(damaged)
+        try:
+            found, said = checkpoint.load(file)
+        except DamagedError:
+            refused += 1
+        else:  # white space, or a spelling that JSON reads alike
+            assert said == facts
+            assert {name: array.tobytes() for name, array in found.items()} == {
+                name: array.tobytes() for name, array in good.items()
+            }
+    assert refused >= len(whole) - 20
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path):

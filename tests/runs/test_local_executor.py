@@ -1,22 +1,24 @@
 """Workers carry trials; results do not depend on how many there are."""
 
+import multiprocessing
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from eailab.data.table import load as load_data
-from eailab.errors import StoppedError
+from eailab.errors import MemoryShortageError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
-from eailab.runs.events import Ended, EpochEnded, Failed
+from eailab.runs.events import Ended, Failed, Started, TriedAgain
+from eailab.runs.executors import local
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.local import LocalExecutor
+from eailab.runs.executors.local import LocalExecutor, Outcome
 from eailab.runs.store import Trial
 
 
-def trials(count, **changes):
-    recipe = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
+def trials(count, epochs=2):
+    recipe = load("digits-mlp", [Override("epochs", epochs, "-o")]).recipe
     return [Trial(recipe, block, load_data("digits").fingerprint) for block in range(count)]
 
 
@@ -65,29 +67,106 @@ def test_a_stop_is_heard_and_the_same_call_finishes(tmp_path, jobs):
 
 @dataclass
 class Killer:
-    """Kills the first worker that ends an epoch, as the out-of-memory killer would."""
+    """Kills the workers whenever a trial starts, as the out-of-memory killer would."""
 
-    killed: int = 0
+    victim: str
+    times: int
+    events: list = field(default_factory=list)
 
     def __call__(self, event):
-        if isinstance(event, EpochEnded) and not self.killed:
-            import multiprocessing
+        self.events.append(event)
+        if isinstance(event, Started) and event.trial == self.victim and self.times:
+            self.times -= 1
+            for process in multiprocessing.active_children():
+                os.kill(process.pid, signal.SIGKILL)
 
-            self.killed = multiprocessing.active_children()[0].pid
-            os.kill(self.killed, signal.SIGKILL)
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
 
 
-def test_a_killed_worker_costs_its_trial_only(tmp_path):
-    some, killer, failed = trials(6), Killer(), []
+def test_a_killed_worker_costs_nothing_and_halves_the_trials_side_by_side(tmp_path):
+    some = trials(3, epochs=40)
+    killer = Killer(some[0].fingerprint, times=1)
+    run(2, some, tmp_path, watch=killer)
+    again = killer.of(TriedAgain)
+    assert some[0].fingerprint in {event.trial for event in again}
+    assert all("killed" in event.reason and "1 trial side by side" in event.reason for event in again)
+    assert not killer.of(Failed)
+    assert all(Surroundings(tmp_path).store.folder(trial.fingerprint).result() for trial in some)
 
-    def watch(event):
-        killer(event)
-        failed.extend([event] if isinstance(event, Failed) else [])
 
-    run(2, some, tmp_path, watch=watch)
-    assert killer.killed
-    store = Surroundings(tmp_path).store
-    left = {trial.fingerprint for trial in some if store.folder(trial.fingerprint).result() is None}
-    assert left == {event.trial for event in failed}
-    assert len(failed) <= 1
-    assert all("out of memory" in event.reason for event in failed)
+def test_a_trial_whose_process_is_killed_twice_has_failed(tmp_path):
+    some = trials(2, epochs=40)
+    killer = Killer(some[0].fingerprint, times=2)
+    run(2, some, tmp_path, watch=killer)
+    assert [event.trial for event in killer.of(Failed)] == [some[0].fingerprint]
+    assert "second time" in killer.of(Failed)[0].reason
+    assert Surroundings(tmp_path).store.folder(some[1].fingerprint).result()
+
+
+@dataclass
+class Cramped:
+    """Stands in for `run_trial`: the first trial has too little memory for its first attempts."""
+
+    refusals: int
+    tried: list = field(default_factory=list)
+
+    def __call__(self, trial, *_):
+        self.tried.append(trial.block)
+        if trial.block == 0 and self.tried.count(0) <= self.refusals:
+            raise MemoryShortageError("CUDA out of memory.")
+
+
+@pytest.mark.parametrize(("refusals", "failures"), [(1, 0), (2, 1)])
+def test_a_trial_without_memory_is_tried_once_more(tmp_path, monkeypatch, refusals, failures):
+    monkeypatch.setattr(local, "run_trial", Cramped(refusals))
+    events = run(1, trials(2), tmp_path)
+    assert len([event for event in events if isinstance(event, TriedAgain)]) == 1
+    assert len([event for event in events if isinstance(event, Failed)]) == failures
+
+
+def test_in_a_pool_a_trial_without_memory_has_its_second_attempt_alone_at_the_end(tmp_path, monkeypatch):
+    """Beside others it may have had too little only because of them."""
+    pool, order = local._Pool(2, Surroundings(tmp_path), lambda _: None, lambda: False), []
+    outcomes = {0: [Outcome("memory", "CUDA out of memory."), Outcome()], 1: [Outcome()], 2: [Outcome()]}
+
+    class Pipe:
+        def send(self, trial):
+            self.block = trial.block
+            order.append((trial.block, len(pool.at_work)))
+
+        def recv(self):
+            return outcomes[self.block].pop(0)
+
+        def close(self):
+            pass
+
+    class Process:
+        def join(self, timeout=None):
+            pass
+
+        def is_alive(self):
+            return False
+
+    def hire():
+        pipe = Pipe()
+        pool.processes[pipe] = Process()
+        return pipe
+
+    monkeypatch.setattr(pool, "_hire", hire)
+    monkeypatch.setattr(local, "wait", lambda pipes, timeout: pipes)
+    monkeypatch.setattr(local, "Connection", Pipe)
+    pool.run(trials(3))
+    assert [block for block, _ in order] == [0, 1, 2, 0]
+    assert order[-1] == (0, 1)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_store_that_cannot_be_written_ends_the_study_with_one_error(tmp_path, jobs):
+    """A thousand trials must not each be trained only to find the disk full."""
+    some = trials(4)
+    (tmp_path / "trials").mkdir()
+    for trial in some:
+        (tmp_path / "trials" / trial.fingerprint).write_text("a file where the trial's folder should be")
+    with pytest.raises(StoreError, match="trials"):
+        run(jobs, some, tmp_path)

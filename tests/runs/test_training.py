@@ -3,13 +3,15 @@
 import shutil
 
 import pytest
+import torch
 
 from eailab.data.table import load as load_data
-from eailab.errors import StoppedError
+from eailab.errors import DataError, LostLockError, MemoryShortageError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs import training
-from eailab.runs.events import Ended, EpochEnded, Started, Stepped
-from eailab.runs.store import Store, Trial
+from eailab.runs.cadence import Cadence
+from eailab.runs.events import Ended, EpochEnded, Started, Stepped, Waiting
+from eailab.runs.store import Store, Trial, TrialFolder
 from eailab.runs.training import is_finished, run_trial
 
 RECIPES = {
@@ -57,7 +59,6 @@ def test_a_trial_tells_its_events_and_leaves_its_files(tmp_path, engine):
 @pytest.mark.parametrize("engine", RECIPES)
 def test_a_trial_stopped_and_resumed_has_the_bytes_of_an_uninterrupted_one(tmp_path, engine, monkeypatch):
     """Resuming is exact, or a study that was interrupted is another study."""
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     trial = make(engine)
     whole = run(trial, tmp_path / "whole")
     ended = []
@@ -114,3 +115,85 @@ def test_two_trials_of_one_recipe_in_other_folders_have_equal_epochs(tmp_path):
     assert first.epochs_file.read_bytes() == second.epochs_file.read_bytes()
     shutil.rmtree(first.path)
     assert run(trial, tmp_path / "a").epochs_file.read_bytes() == second.epochs_file.read_bytes()
+
+
+def test_the_cadence_says_when_the_state_is_written(tmp_path):
+    trial, seen = make("numpy"), []
+
+    def watch(event):
+        if isinstance(event, EpochEnded):
+            seen.append(Store(tmp_path).folder(trial.fingerprint).checkpoint_file.exists())
+
+    run_trial(trial, Store(tmp_path), watch, lambda: False, cadence=Cadence(epochs=2))
+    assert seen == [False, False, True, True]  # asked just before the state of that epoch is written
+
+
+def test_a_checkpoint_of_another_environment_is_not_gone_on_from(tmp_path, monkeypatch):
+    """A result comes from one environment, or its numbers could not be had again."""
+    trial, ended, resumed = make("numpy"), [], []
+
+    def stop_early(event):
+        ended.extend([event] if isinstance(event, EpochEnded) else [])
+
+    with pytest.raises(StoppedError):
+        run(trial, tmp_path, stop=lambda: len(ended) >= 2, watch=stop_early)
+    monkeypatch.setattr(training, "bits_depend_on", lambda _: "numpy of tomorrow")
+    run(trial, tmp_path, watch=resumed.append)
+    assert next(event for event in resumed if isinstance(event, Started)).resumed == 0
+
+
+def test_a_result_of_a_newer_version_stops_us_and_is_left_alone(tmp_path):
+    trial = make("numpy")
+    folder = run(trial, tmp_path)
+    newer = folder.result_file.read_text().replace('"schema_version": 1', '"schema_version": 99')
+    folder.result_file.write_text(newer)
+    with pytest.raises(StoreError, match="newer eailab"):
+        run(trial, tmp_path)
+    assert folder.result_file.read_text() == newer
+
+
+def test_data_that_changed_since_the_plan_are_refused(tmp_path):
+    trial = make("numpy")
+    with pytest.raises(DataError, match="digits has changed"):
+        run(Trial(trial.recipe, 0, "0" * 64), tmp_path)
+
+
+def test_a_clock_that_goes_backwards_changes_nothing(tmp_path, monkeypatch):
+    trial = make("numpy")
+    good = run(trial, tmp_path / "a").epochs_file.read_bytes()
+    hours = iter(range(10**6))
+    monkeypatch.setattr("time.time", lambda: 1e9 - 3600.0 * next(hours))
+    folder = run(trial, tmp_path / "b")
+    assert folder.epochs_file.read_bytes() == good
+    assert folder.seconds() > 0
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")])
+def test_a_lack_of_memory_is_one_clear_error_and_the_batch_size_stays(tmp_path, monkeypatch, error):
+    def build(*_):
+        raise error
+
+    monkeypatch.setattr(training, "build", build)
+    with pytest.raises(MemoryShortageError, match="batch size was not changed"):
+        run(make("numpy"), tmp_path)
+
+
+def test_a_trial_that_was_taken_over_is_left_to_the_other_and_its_result_is_taken(tmp_path, monkeypatch):
+    """After losing its lock a process writes nothing more; here the trial comes free at once, and is ours again."""
+    trial, events, losses = make("numpy"), [], [LostLockError("taken over")]
+    add_epoch = TrialFolder.add_epoch
+
+    def lose_once(self, epoch):
+        if losses:
+            raise losses.pop()
+        add_epoch(self, epoch)
+
+    monkeypatch.setattr(TrialFolder, "add_epoch", lose_once)
+    folder = run(trial, tmp_path, watch=events.append)
+    assert [type(event) for event in events if not isinstance(event, Stepped | EpochEnded)] == [
+        Started,
+        Waiting,
+        Started,
+        Ended,
+    ]
+    assert folder.result() is not None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from eailab.engines.base import DeviceName
+from eailab.runs.cadence import EVERY_TEN_SECONDS, Cadence
 from eailab.runs.events import Event
 from eailab.runs.store import Store, Trial
 
@@ -17,6 +18,8 @@ class Surroundings:
     runs_dir: Path
     data_dir: Path | None = None
     device: DeviceName = "auto"
+    cadence: Cadence = EVERY_TEN_SECONDS
+    """How often the state of a trial is written."""
 
     @property
     def store(self) -> Store:
@@ -38,5 +41,6 @@ class Executor(Protocol):
 
         Raises:
             StoppedError: `should_stop` said so; everything finished is in the store.
+            StoreError: The store cannot be written, which would fail every other trial alike.
         """
         ...

@@ -160,6 +160,7 @@ class _Pool:
                 if self.should_stop():
                     self._stop_all()
         finally:
+            self.stop.set()
             self._dismiss(list(self.processes))
         if self.broken is not None:
             raise StoreError(self.broken)
