@@ -95,10 +95,8 @@ class ResNetEngine:
             block=block,
             device=self._device,
         )
-        splits: tuple[SplitName, ...] = ("train", "validation", "test")
-        self._splits = {name: data.part(name) for name in splits}
-        self._augmentation, self._normalise = augmentation, normalise
-        self._evaluation_batch = evaluation_batch(recipe, height, width)
+        self._data, self._augmentation, self._normalise = data, augmentation, normalise
+        self._splits: dict[SplitName, EvaluationBatches] = {}
         self._rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self._training.steps)
 
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
@@ -134,15 +132,23 @@ class ResNetEngine:
 
     def evaluate(self, split: SplitName) -> Evaluation:
         """Score the current weights, or their moving average, over one split; see `Engine.evaluate`."""
-        images = self._splits[split]
-        batches = EvaluationBatches(
-            images, self._augmentation, self._normalise, batch_size=self._evaluation_batch, device=self._device
-        )
+        if split not in self._splits:  # on the device from its first evaluation on
+            self._splits[split] = self._evaluation(split)
         with devices.arithmetic(self._recipe, self._device):
-            loss, predicted = score(self._evaluated, batches, self._bf16)
+            loss, predicted = score(self._evaluated, self._splits[split], self._bf16)
         predictions = predicted.cpu().numpy().astype(np.uint16)
-        accuracy = float(np.mean(predictions == images.labels))
+        accuracy = float(np.mean(predictions == self._data.part(split).labels))
         return Evaluation(Scores(loss=loss.item(), accuracy=accuracy), predictions)
+
+    def _evaluation(self, split: SplitName) -> EvaluationBatches:
+        images = self._data.part(split)
+        return EvaluationBatches(
+            images,
+            self._augmentation,
+            self._normalise,
+            batch_size=evaluation_batch(self._recipe, *images.pixels.shape[1:3]),
+            device=self._device,
+        )
 
     def _tensors(self) -> dict[str, Tensor]:
         """Return all tensors that training on needs, by name: they are the engine's own, not copies."""
