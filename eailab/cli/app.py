@@ -1,6 +1,7 @@
 """The program: its commands, and the one place where an error becomes a message and an exit code."""
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -52,6 +53,9 @@ app.add_typer(recipes, name="recipes")
 
 def main() -> None:
     """Run the program; an `EailabError` becomes one message on standard error and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark, not a traceback
     try:
         app()
     except EailabError as error:

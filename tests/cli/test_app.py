@@ -1,0 +1,49 @@
+"""The program as a whole: help, version, names that are wrong, and terminals that know little."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from eailab import __version__
+
+
+def test_the_version_is_told(eailab):
+    assert eailab("--version").out.strip() == f"eailab {__version__}"
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_lists_the_commands_with_an_example(eailab, option):
+    done = eailab(option)
+    assert done.code == 0
+    assert all(name in done.out for name in ("split", "train-mlp", "train-resnet", "ablate", "report", "Example"))
+
+
+def test_every_command_shows_an_example(eailab):
+    """Help that shows no command to copy is half of a help."""
+    listed = re.findall(r"^  ([a-z-]+) ", eailab("-h").out.partition("Commands:")[2], flags=re.MULTILINE)
+    assert len(listed) >= 7
+    for name in listed:
+        text = eailab(name, "-h").out
+        assert "Example" in text or "Commands:" in text, name
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest(eailab):
+    done = eailab("train-mpl")
+    assert done.code == 2
+    assert "train-mlp" in done.err
+
+
+def test_a_terminal_without_the_signs_shows_question_marks(tmp_path):
+    """An encoding that lacks ± must not end the program."""
+    run = subprocess.run(
+        [sys.executable, "-m", "eailab", "recipes", "check", str(tmp_path / "錶.yaml")],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert b"?.yaml" in run.stderr
+    assert b"Traceback" not in run.stderr
