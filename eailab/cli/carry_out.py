@@ -74,44 +74,62 @@ def carry_out(
         StoppedError: A signal came; the message names the command that goes on.
         TrialFailedError: One or more trials ended without a result; the others are in the tables.
     """
+    plans = make_plans(studies, surroundings)
+    say_plan(plans)
+    failed = train_left(plans, surroundings, jobs, quick, fail_fast=fail_fast)
+    _publish(plans, surroundings, name, as_json)
+    raise_failures(failed, stopped=fail_fast)
+
+
+def make_plans(studies: Sequence["Study"], surroundings: "Surroundings") -> list["Plan"]:
+    """Plan some studies, and say what the user should know of them."""
     from eailab.studies.conduct import plan
 
     plans = [plan(study, surroundings) for study in studies]
     for note in dict.fromkeys(note for planned in plans for note in planned.notes):
         typer.echo(f"note: {note}", err=True)
-    _say_plan(plans)
-    failed = _train(plans, surroundings, jobs, quick, fail_fast)
-    _publish(plans, surroundings, name, as_json)
-    _raise_failures(failed, stopped=fail_fast)
+    return plans
 
 
-def _train(
-    plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | None, quick: str | None, fail_fast: bool
+def train_left(
+    plans: Sequence["Plan"],
+    surroundings: "Surroundings",
+    jobs: int | None,
+    quick: str | None = None,
+    *,
+    fail_fast: bool = False,
 ) -> list[Failed]:
+    """Train what is left of some plans under the eyes of the user, draw the trials' curves, and return what failed.
+
+    Raises:
+        StoppedError: A signal came; the message names the command that goes on.
+    """
     from eailab.cli.progress import stoppable, watcher
-    from eailab.studies.conduct import conduct_together
+    from eailab.report.publish import publish_trial
+    from eailab.studies.conduct import conduct_together, labels
 
     with stoppable() as stop_code:
         try:
             with watcher(plans, quick) as watch:
-                return conduct_together(plans, surroundings, jobs, watch, lambda: stop_code() != 0, fail_fast=fail_fast)
+                failed = conduct_together(
+                    plans, surroundings, jobs, watch, lambda: stop_code() != 0, fail_fast=fail_fast
+                )
         except StoppedError as error:
             raise StoppedError(
                 f"stopped: finished trials and checkpoints are kept in {surroundings.runs_dir}. "
                 f"The same command goes on:\n  {shlex.join(['eailab', *sys.argv[1:]])}",
                 stop_code() or 130,
             ) from error
+    for fingerprint, label in labels(plans).items():
+        publish_trial(surroundings.store.folder(fingerprint), label)
+    return failed
 
 
 def _publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as_json: bool) -> None:
     """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
-    from eailab.report.publish import publish_report, publish_study, publish_trial
-    from eailab.studies.conduct import labels
+    from eailab.report.publish import publish_report, publish_study
 
-    store = surroundings.store
-    for fingerprint, label in labels(plans).items():
-        publish_trial(store.folder(fingerprint), label)
-    findings = [publish_study(store, planned.folder) for planned in plans]
+    findings = [publish_study(surroundings.store, planned.folder) for planned in plans]
     report = plans[0].folder / "report.html"
     if len(plans) > 1:
         folders = [planned.folder for planned in plans]
@@ -142,7 +160,8 @@ def _reports_folder(plans: Sequence["Plan"], surroundings: "Surroundings", name:
     return surroundings.runs_dir / "reports" / f"{safe_name(name)}-{fingerprint}"
 
 
-def _say_plan(plans: Sequence["Plan"]) -> None:
+def say_plan(plans: Sequence["Plan"]) -> None:
+    """Say how many trials there are, and how many are left to train."""
     from eailab.studies.conduct import left_to_train
 
     total = len({trial.fingerprint for planned in plans for trial in planned.trials})
@@ -153,7 +172,13 @@ def _say_plan(plans: Sequence["Plan"]) -> None:
         typer.echo("this trial is finished already; nothing to train", err=True)
 
 
-def _raise_failures(failed: Sequence[Failed], *, stopped: bool) -> None:
+def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:
+    """Raise when trials have failed.
+
+    Raises:
+        UsageError: What was asked for is at fault in all of them.
+        TrialFailedError: One or more ended without a result for another reason.
+    """
     if not failed:
         return
     if all(failure.exit_code == UsageError.exit_code for failure in failed):
