@@ -232,10 +232,10 @@ def place(affine, shift, displacements, rows, columns):  # type: ignore[no-untyp
     for i in range(height):
         above = min(np.int32(number(i) * node_row), np.int32(nodes - 2))
         below = number(i) * node_row - number(above)
-        for g in range(nodes):  # the field along this row
-            upper, under = displacements[above, g], displacements[above + 1, g]
-            moved_down[g] = upper[0] + below * (under[0] - upper[0])
-            moved_right[g] = upper[1] + below * (under[1] - upper[1])
+        for node in range(nodes):  # the field along this row
+            upper, under = displacements[above, node], displacements[above + 1, node]
+            moved_down[node] = upper[0] + below * (under[0] - upper[0])
+            moved_right[node] = upper[1] + below * (under[1] - upper[1])
         down = number(i) - middle_row
         row_start = middle_row + shift[0] + number(1.0) + affine[0, 0] * down
         column_start = middle_column + shift[1] + number(1.0) + affine[1, 0] * down
