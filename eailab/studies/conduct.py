@@ -13,6 +13,7 @@ from eailab.recipe.schema import MlpRecipe
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor
+from eailab.runs.room import check_room
 from eailab.runs.store import Trial
 from eailab.runs.training import is_finished
 from eailab.studies.coupling import held, hold_updates
@@ -138,7 +139,7 @@ def conduct_together(
 
     Raises:
         StoppedError: `should_stop` said so.
-        StoreError: The store cannot be written.
+        StoreError: The store cannot be written, or its disk is too small.
     """
     failed: list[Failed] = []
 
@@ -150,11 +151,13 @@ def conduct_together(
     def enough() -> bool:
         return should_stop() or (fail_fast and bool(failed))
 
+    todo = left_to_train(plans)
+    workers = jobs or side_by_side(todo, surroundings)
+    check_room(surroundings.runs_dir, surroundings.data_dir, todo, workers)
     for planned in plans:
         write_record(planned.folder, planned.record)
-    todo = left_to_train(plans)
     if todo:
-        executor = LocalExecutor(jobs or side_by_side(todo, surroundings))
+        executor = LocalExecutor(workers)
         try:
             executor.run(todo, surroundings, watch, enough)
         except StoppedError:

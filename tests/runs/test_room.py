@@ -1,0 +1,51 @@
+"""A study that does not fit the disk is refused before it starts."""
+
+from collections import namedtuple
+
+import pytest
+
+from eailab.data.split import trial_data
+from eailab.data.table import load as load_data
+from eailab.engines.base import build
+from eailab.errors import StoreError
+from eailab.recipe.load import Override, load
+from eailab.runs import room
+from eailab.runs.store import Trial
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def make(name, *changes):
+    recipe = load(name, [Override(path, value, "-o") for path, value in changes]).recipe
+    return Trial(recipe, 0, load_data(recipe.data.name).fingerprint)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("digits-mlp", []),
+        ("digits-mlp", [("ema", 0.9), ("optimizer.name", "sgd"), ("model.norm", "batch")]),
+        ("resnet18-digits", [("model.width", 0.25)]),
+        ("resnet18-digits", [("model.width", 0.25), ("ema", 0.9)]),
+    ],
+)
+def test_the_estimate_is_no_less_than_the_truth(name, changes):
+    trial = make(name, *changes)
+    dataset = load_data(trial.recipe.data.name)
+    engine = build(trial.recipe, trial_data(dataset, trial.recipe.data, 0), 0, "cpu")
+    pixels = dataset.train.pixels[0].size
+    estimated = room.parameters(trial.recipe, pixels, len(dataset.classes))
+    assert engine.parameters <= estimated <= 3 * engine.parameters
+    state = sum(array.nbytes for array in engine.state().values())
+    assert state <= room.BYTES_A_NUMBER * estimated * room.copies(trial.recipe) + 1000
+
+
+def test_too_little_room_is_said_with_both_numbers_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: Usage(10**12, 10**12 - 10**6, 10**6))
+    with pytest.raises(StoreError, match=r"has 1\.0 MB free.*need up to 2\d\.\d MB.*Nothing was started"):
+        room.check_room(tmp_path / "runs", None, [make("digits-mlp")] * 100, jobs=2)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_enough_room_is_enough(tmp_path):
+    room.check_room(tmp_path / "not" / "yet", None, [make("digits-mlp")], jobs=1)
