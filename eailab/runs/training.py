@@ -246,7 +246,7 @@ def _numbered(on_step: Callable[[int, Step], None], number: int) -> OnStep:
 
 
 def _provenance(engine: Engine, trial: Trial) -> Provenance:
-    uses = ("numpy",) if isinstance(trial.recipe, MlpRecipe) else ("numpy", "torch", "torchvision")
+    uses = ("numpy", "numba") if isinstance(trial.recipe, MlpRecipe) else ("numpy", "torch", "torchvision")
     return collect(engine.device, trial.recipe.threads, uses)
 
 
