@@ -1,14 +1,16 @@
 """`eailab ablate`: compare the levels of one factor, or of several, all else held."""
 
+import re
 import shlex
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Overrides, RunsDir
+from eailab.cli.options import CHECKPOINT_EVERY, RUNS_DIR, AsJson, CheckpointEvery, DataDir, Device, Overrides, RunsDir
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
+    from eailab.runs.executors.base import Surroundings
     from eailab.studies.design import Study
     from eailab.studies.factor import Factor
 
@@ -80,6 +82,22 @@ def ablate(
         str | None,
         typer.Option(metavar="METRIC", help="validation-accuracy, validation-loss, loss-gap or test-accuracy."),
     ] = None,
+    detect: Annotated[
+        float | None,
+        typer.Option(
+            metavar="D", help="As many blocks as detect a difference of D with 80% power, in the margin's unit."
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="As many blocks as fit a time: 90s, 30m, 2h.")
+    ] = None,
+    sd: Annotated[
+        float | None,
+        typer.Option(metavar="SD", help="SD of a trial within its block to plan with [default: the store's trials']"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Print trials, time, memory and power; train nothing.")
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Trials side by side [default: as many as fit]")
     ] = None,
@@ -88,6 +106,7 @@ def ablate(
     override: Overrides = None,
     runs: RunsDir = RUNS_DIR,
     data_dir: DataDir = None,
+    checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     json: AsJson = False,
 ) -> None:
     """Compare the LEVELS of one FACTOR, all else held as in the recipe, over blocks of equal seeds.
@@ -98,7 +117,7 @@ def ablate(
 
     A bundle: eailab ablate --joint optimizer+lr adam+0.001 sgd+0.1
     """
-    from eailab.cli.carry_out import carry_out, overrides_of
+    from eailab.cli.carry_out import carry_out, make_plans, overrides_of
     from eailab.cli.options import surroundings
 
     changes = overrides_of({"study.margin": margin, "study.metric": metric}, override)
@@ -112,9 +131,18 @@ def ablate(
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
     for sentence in dict.fromkeys(sentence for one in studies for arm in one.arms for sentence in arm.brought):
         typer.echo(f"note: {sentence}", err=True)
+    where = surroundings(runs, data_dir, device, checkpoint_every)
+    _refuse_two(seeds=seeds, detect=detect, budget=budget)
+    if detect is not None or budget is not None:
+        studies = _with_blocks(studies, _solve(studies, where, jobs, detect, budget, sd))
+    if dry_run:
+        from eailab.cli.dry_run import show
+
+        show(make_plans(studies, where), where, jobs, sd, as_json=json)
+        return
     carry_out(
         studies,
-        surroundings(runs, data_dir, device),
+        where,
         jobs,
         name=name,
         quick=_quick(studies),
@@ -188,6 +216,77 @@ def _refuse_beside_study(**given: object) -> None:
         raise UsageError(
             f"{', '.join(beside)} beside --study: the file says it; change it there, or leave --study out."
         )
+
+
+def _refuse_two(**given: object) -> None:
+    """Refuse more than one word on the number of blocks."""
+    from eailab.errors import UsageError
+
+    names = [f"--{name}" for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise UsageError(f"{' and '.join(names)} both set the number of blocks: give one of them.")
+
+
+def _solve(
+    studies: "tuple[Study, ...]",
+    where: "Surroundings",
+    jobs: int | None,
+    detect: float | None,
+    budget: str | None,
+    sd: float | None,
+) -> int:
+    """Return the number of blocks that a difference needs or a time allows, and say it."""
+    from eailab.cli.dry_run import noise_of
+    from eailab.cli.progress import duration
+    from eailab.errors import StudyError
+    from eailab.report.measures import MEASURES
+    from eailab.studies.conduct import plan
+    from eailab.studies.forecast import blocks_for
+    from eailab.studies.precision import blocks_that_detect
+
+    plans = [plan(study, where) for study in _with_blocks(studies, 1)]
+    if budget is not None:
+        blocks, seconds = blocks_for(plans, where, jobs, parse_time(budget))
+        typer.echo(f"note: --budget {budget}: {blocks} blocks, in about {duration(seconds)}", err=True)
+        return blocks
+    assert detect is not None  # noqa: S101 - asked by the caller
+    needed = 0
+    for planned in plans:
+        study = planned.record.study
+        noise = noise_of(planned, where, sd)
+        if noise is None:
+            raise StudyError(
+                f"--detect {detect:g} needs the SD of a trial, and no finished trials of {study.name} show it: "
+                "measure it with `eailab noise`, or assume one with --sd."
+            )
+        blocks = blocks_that_detect(detect * MEASURES[study.metric].margin_scale, noise.sd, len(study.arms))
+        typer.echo(
+            f"note: --detect {detect:g}: {study.name} needs {blocks} blocks (SD {noise.sd:.3g}, {noise.source})",
+            err=True,
+        )
+        needed = max(needed, blocks)
+    return needed
+
+
+def _with_blocks(studies: "tuple[Study, ...]", number: int) -> "tuple[Study, ...]":
+    from dataclasses import replace
+
+    return tuple(replace(study, blocks=tuple(range(number))) for study in studies)
+
+
+def parse_time(text: str) -> float:
+    """Return the seconds of a time such as `90s`, `30m`, `1.5h`; a bare number is in minutes.
+
+    Raises:
+        UsageError: It is no time above 0.
+    """
+    from eailab.errors import UsageError
+
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)\s*", text)
+    seconds = float(match[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}[match[2]] if match else 0.0
+    if not 0.0 < seconds < 1e9:
+        raise UsageError(f"--budget {text}: give a time, such as 90s, 30m or 2h.")
+    return seconds
 
 
 def _quick(studies: "tuple[Study, ...]") -> str | None:

@@ -71,3 +71,114 @@ def test_without_a_recipe_the_factor_chooses_the_engine(eailab, tmp_path):
         assert done.code == 2
         assert name in done.err.lower()
         assert "digits" in done.err
+
+
+def test_a_dry_run_shows_the_plan_and_leaves_nothing(eailab, tmp_path):
+    done = eailab("ablate", "optimizer", "adam", "sgd", "--seeds", "3", "--sd", "0.4", "--dry-run", *QUICK)
+    assert done.code == 0, done.err
+    assert "2 arms in 3 blocks, 6 trials" in done.out
+    assert "0 to 2" in done.out
+    assert "to train: 6 trials" in done.out
+    assert {"time:", "memory:", "disk:", "detects:"} <= set(done.out.split())
+    assert "as assumed by --sd" in done.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_as_json_names_every_trial(eailab, tmp_path):
+    eailab("ablate", "lr", "1e-3", "1e-2", "--seeds", "2", *QUICK)
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--seeds", "3", "-n", "--json", *QUICK)
+    told = json.loads(done.out)
+    (study,) = told["studies"]
+    assert [(arm["finished"], arm["to_train"]) for arm in study["arms"]] == [([0, 1], [2])] * 2
+    assert study["arms"][1]["differs"] == ["optimizer.lr 0.001 -> 0.01"]
+    assert {trial.name for trial in (tmp_path / "runs" / "trials").iterdir()} == {
+        trial for arm in study["arms"] for trial in arm["trials"][:2]
+    }
+    assert study["detectable"] > 0
+    assert "4 finished trials" in study["sd_from"]
+    assert told["left"]["trials"] == 2
+
+
+def test_a_difference_to_detect_sets_the_blocks(eailab, tmp_path):
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--detect", "2.5", "--sd", "0.5", *QUICK)
+    assert done.code == 0, done.err
+    assert "needs 3 blocks" in done.err
+    assert len(list((tmp_path / "runs" / "trials").iterdir())) == 6
+
+
+def test_several_factors_share_the_baseline_and_have_a_table_each(eailab, tmp_path):
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--and", "batch-size=16,32", "--seeds", "2", *QUICK)
+    assert done.code == 0, done.err
+    assert "6 trials" in done.err
+    assert len(list((tmp_path / "runs" / "studies").iterdir())) == 2
+    assert done.out.count("(baseline)") == 2
+    assert (tmp_path / done.out.splitlines()[-1].split()[-1]).name == "report.html"
+
+
+def test_a_bundle_is_named_as_such(eailab, tmp_path):
+    done = eailab("ablate", "--joint", "optimizer+lr", "adam+1e-3", "sgd+0.1", "--seeds", "2", *QUICK)
+    assert done.code == 0, done.err
+    assert "optimizer+lr" in done.out
+    assert "sgd+0.1" in done.out
+    assert "momentum 0.9" in done.err
+
+
+def test_held_updates_set_the_epochs(eailab, tmp_path):
+    done = eailab("ablate", "batch-size", "16", "32", "--hold", "updates", "--seeds", "2", *QUICK)
+    assert done.code == 0, done.err
+    assert "16: 1 epochs in place of 2" in done.err
+    assert "updates +" not in done.out
+
+
+def test_a_study_file_is_carried_out(eailab, tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "recipe: digits-mlp\nblocks: 2\nfactors:\n  - {factor: lr, levels: [1e-3, 1e-2]}\n"
+        "  - {factor: activation, levels: [relu, tanh]}\n"
+    )
+    done = eailab("ablate", "--study", "mine.yaml", "-o", "epochs=1", "--jobs", "1", "--json")
+    assert done.code == 0, done.err
+    assert [study["name"] for study in json.loads(done.out)["studies"]] == ["mine-lr", "mine-activation"]
+
+
+def test_fail_fast_stops_at_the_first_failure(eailab, tmp_path, monkeypatch):
+    from eailab.engines.numpy_mlp.engine import MlpEngine
+
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(MlpEngine, "train_epoch", broken)
+    command = ("ablate", "lr", "1e-3", "1e-2", "--seeds", "2", *QUICK)
+    assert eailab(*command).err.count("failed: Traceback") == 4
+    done = eailab(*command, "--fail-fast")
+    assert done.code == 1
+    assert done.err.count("failed: Traceback") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        ((), ["FACTOR"]),
+        (("lr", "1e-3", "1e-2", "--and", "optimizer.lr=1,2"), ["varied twice"]),
+        (("lr", "1e-3", "1e-2", "--and", "batch-size"), ["--and batch-size"]),
+        (("lr", "1e-3", "1e-2", "--and", "stem=7x7,3x3"), ["stem", "torch-resnet"]),
+        (("optimizer+lr", "adam+1e-3", "sgd+0.1"), ["--joint"]),
+        (("--joint", "optimizer+lr", "adam", "sgd+0.1"), ["adam", "give 2"]),
+        (("--joint", "lr", "1e-3", "1e-2"), ["is one"]),
+        (("lr", "1e-3", "1e-2", "--cross"), ["there is one"]),
+        (("epochs", "2", "4", "--hold", "updates"), ["--hold updates"]),
+        (("lr", "1e-3", "1e-2", "--detect", "0.3"), ["--sd"]),
+        (("lr", "1e-3", "1e-2", "--detect", "0", "--sd", "1"), ["above 0"]),
+        (("lr", "1e-3", "1e-2", "--budget", "soon"), ["--budget soon"]),
+        (("lr", "1e-3", "1e-2", "--budget", "0.0001s"), ["one block"]),
+        (("lr", "1e-3", "1e-2", "--budget", "3m", "--seeds", "3"), ["--seeds and --budget"]),
+        (("--study", "nowhere.yaml"), ["nowhere.yaml"]),
+        (("lr", "1", "2", "--study", "lab-task1"), ["FACTOR", "--study"]),
+    ],
+)
+def test_a_design_that_cannot_be_is_explained_and_starts_nothing(eailab, tmp_path, arguments, fragments):
+    recipe = () if "--study" in arguments else ("--recipe", "digits-mlp")
+    done = eailab("ablate", *arguments, *recipe)
+    assert done.code == 2
+    assert all(fragment in done.err for fragment in fragments), done.err
+    assert "Traceback" not in done.err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,250 @@
+"""What `--dry-run` prints: every trial, what differs, what is left, what it will cost, and what it can show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from eailab.report.measures import Measure
+    from eailab.runs.executors.base import Surroundings
+    from eailab.studies.conduct import Plan
+    from eailab.studies.design import Study
+    from eailab.studies.forecast import Cost, Forecast
+    from eailab.studies.precision import Noise
+
+ASSUMED = {"%": (0.1, 0.3, 1.0), "": (0.003, 0.01, 0.03)}
+"""Standard deviations of a trial within its block, by the unit of the metric, for plans without any trial before."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One arm of a plan."""
+
+    label: str
+    is_baseline: bool
+    differs: tuple[str, ...]
+    finished: tuple[int, ...]
+    """Blocks that need no training."""
+    new: tuple[int, ...]
+    cost: "Cost | None"
+    """Of a trial; None when nothing is left of the arm."""
+
+
+def show(
+    plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | None, sd: float | None, *, as_json: bool
+) -> None:
+    """Print what some plans would do; nothing is trained and nothing is written.
+
+    Args:
+        plans: Of one study each.
+        surroundings: Folders and device.
+        jobs: Trials side by side; None to choose.
+        sd: Of a trial within its block, as the user assumes it; None to take the store's.
+        as_json: Print JSON instead.
+    """
+    from eailab.report.measures import MEASURES
+    from eailab.studies.forecast import forecast
+
+    if any(planned.todo for planned in plans):
+        typer.echo("timing some steps of each arm ...", err=True)
+    cost = forecast(plans, surroundings, jobs)
+    noises = [noise_of(planned, surroundings, sd) for planned in plans]
+    if as_json:
+        from eailab.report.record import layout
+
+        studies = [_as_mapping(planned, cost, noise) for planned, noise in zip(plans, noises, strict=True)]
+        typer.echo(layout({"schema_version": 1, "studies": studies, "left": _left_mapping(cost)}))
+        return
+    for planned, noise in zip(plans, noises, strict=True):
+        _print_plan(planned, cost, noise, MEASURES[planned.record.study.metric])
+    for line in _cost_lines(cost):
+        typer.echo(line)
+    typer.echo("this was a dry run: nothing was trained and nothing was written")
+
+
+def noise_of(planned: "Plan", surroundings: "Surroundings", sd: float | None) -> "Noise | None":
+    """Return the noise that a plan is judged by: the user's word, else what the store's trials show."""
+    from eailab.report.measures import MEASURES
+    from eailab.studies.precision import Noise, known_noise
+
+    measure = MEASURES[planned.record.study.metric]
+    if sd is not None:
+        return Noise(sd * measure.margin_scale, "as assumed by --sd")
+    return known_noise(planned, surroundings.store, measure.value)
+
+
+def _rows(planned: "Plan", cost: "Forecast") -> list[_Row]:
+    from eailab.studies.forecast import recipe_key
+
+    study, record = planned.record.study, planned.record
+    todo = {trial.fingerprint for trial in planned.todo}
+    rows = []
+    for index, arm in enumerate(study.arms):
+        new = tuple(block for block in study.blocks if record.trials[index, block] in todo)
+        rows.append(
+            _Row(
+                label=arm.label,
+                is_baseline=index == study.baseline,
+                differs=() if index == study.baseline else tuple(_differences(planned, index)),
+                finished=tuple(block for block in study.blocks if block not in new),
+                new=new,
+                cost=cost.costs.get(recipe_key(arm.recipe)) if new else None,
+            )
+        )
+    return rows
+
+
+def _differences(planned: "Plan", index: int) -> list[str]:
+    """Say in which settings an arm differs from the baseline, and what that changes by itself."""
+    from eailab.recipe.variation import differences
+    from eailab.recipe.yaml12 import write
+
+    record = planned.record
+    arms, baseline = record.study.arms, record.study.baseline
+    changes = differences(arms[baseline].recipe, arms[index].recipe)
+    said = [
+        f"{path.removesuffix('.name')} {'-' if a is None else write(a)} -> {'-' if b is None else write(b)}"
+        for path, (a, b) in changes.items()
+    ]
+    if change := record.updates[index] / record.updates[baseline] - 1.0:
+        said.append(f"updates {change:+.0%}")
+    return said
+
+
+def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measure: "Measure") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    study = planned.record.study
+    table = Table(box=box.ASCII if not Console().is_terminal else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in ("arm", "differs from the baseline", "finished", "to train", "a trial"):
+        table.add_column(heading, overflow="fold")
+    for row in _rows(planned, cost):
+        table.add_row(
+            f"{row.label} (baseline)" if row.is_baseline else row.label,
+            "; ".join(row.differs) or "-",
+            blocks_in_words(row.finished),
+            blocks_in_words(row.new),
+            "-" if row.cost is None else f"{_seconds(row.cost.seconds)} ({row.cost.source})",
+        )
+    typer.echo(f"{study.name}: {len(study.arms)} arms in {len(study.blocks)} blocks, {len(planned.trials)} trials")
+    Console(highlight=False, markup=False).print(table)
+    typer.echo(f"detects: {_detects(planned, noise, measure)}\n")
+
+
+def _detects(planned: "Plan", noise: "Noise | None", measure: "Measure") -> str:
+    """Say the smallest difference that a plan detects at 80% power."""
+    from eailab.studies.precision import detects
+
+    study = planned.record.study
+    one = detects(planned, 1.0)
+    if one is None:
+        return "nothing: one block gives no verdict"
+
+    def amount(value: float) -> str:
+        return measure.with_unit(f"{value:.2g}")
+
+    if noise is not None:
+        return (
+            f"differences of {amount(one * noise.sd)} or more with 80% power; "
+            f"SD of a trial {amount(noise.sd)}, {noise.source}"
+        )
+    cases = "; ".join(f"{amount(one * sd)} if it is {amount(sd)}" for sd in ASSUMED[measure.unit])
+    return (
+        f"with 80% power, differences of {one:.2f} times the SD of a trial within its block, "
+        f"which no trial of these arms shows yet: {cases}"
+        + ("" if study.factor is None else " (`eailab noise` measures it)")
+    )
+
+
+def _cost_lines(cost: "Forecast") -> list[str]:
+    """Say what is left to train and what it takes."""
+    if not cost.trials:
+        return ["to train: nothing, every trial is finished"]
+    side = f", {cost.jobs} side by side" if cost.jobs > 1 else ""
+    lines = [
+        f"to train: {cost.trials} trial{'s' * (cost.trials > 1)}{side}, on {' and '.join(cost.devices)}",
+        f"time:     about {_seconds(cost.seconds)}",
+    ]
+    if cost.memory_bytes is not None:
+        gpu = "" if cost.gpu_bytes is None else f", and {size(cost.gpu_bytes)} on the GPU"
+        lines.append(f"memory:   about {size(cost.memory_bytes)} at once{gpu}")
+    return [*lines, f"disk:     about {size(cost.disk_bytes)}"]
+
+
+def blocks_in_words(blocks: Sequence[int]) -> str:
+    """Write the numbers of blocks, runs of three or more by their ends.
+
+    >>> blocks_in_words((0, 1, 2, 5, 7, 8))
+    '0 to 2, 5, 7, 8'
+    """
+    runs: list[list[int]] = []
+    for block in blocks:
+        if runs and block == runs[-1][-1] + 1:
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    said = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join(said) or "-"
+
+
+def _seconds(seconds: float) -> str:
+    """Write a time, that of quick trials with its fractions."""
+    from eailab.cli.progress import duration
+
+    return f"{seconds:.2g} s" if seconds < 10.0 else duration(seconds)
+
+
+def size(number: int) -> str:
+    """Write a number of bytes as a person reads it.
+
+    >>> [size(n) for n in (900, 2_500_000, 3_200_000_000)]
+    ['1 kB', '2.5 MB', '3.2 GB']
+    """
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if number >= scale:
+            return f"{number / scale:.1f} {unit}"
+    return f"{max(1, round(number / 1e3))} kB"
+
+
+def _as_mapping(planned: "Plan", cost: "Forecast", noise: "Noise | None") -> dict[str, Any]:
+    from eailab.studies.precision import detects
+
+    study: Study = planned.record.study
+    return {
+        "name": study.name,
+        "fingerprint": study.fingerprint,
+        "factor": study.factor,
+        "blocks": list(study.blocks),
+        "arms": [
+            {
+                "label": row.label,
+                "is_baseline": row.is_baseline,
+                "differs": list(row.differs),
+                "finished": list(row.finished),
+                "to_train": list(row.new),
+                "trials": [planned.record.trials[index, block] for block in study.blocks],
+                "seconds": None if row.cost is None else round(row.cost.seconds, 3),
+                "seconds_from": None if row.cost is None else row.cost.source,
+            }
+            for index, row in enumerate(_rows(planned, cost))
+        ],
+        "sd": None if noise is None else noise.sd,
+        "sd_from": None if noise is None else noise.source,
+        "detectable": None if noise is None else detects(planned, noise.sd),
+    }
+
+
+def _left_mapping(cost: "Forecast") -> Mapping[str, Any]:
+    return {
+        "trials": cost.trials,
+        "jobs": cost.jobs,
+        "seconds": round(cost.seconds, 3),
+        "memory_bytes": cost.memory_bytes,
+        "gpu_bytes": cost.gpu_bytes,
+        "disk_bytes": cost.disk_bytes,
+        "devices": cost.devices,
+    }

@@ -1,0 +1,153 @@
+"""What a plan will cost: trials, time, memory and disk, from what the store has timed before and a short probe."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from statistics import median
+from typing import Literal
+
+from eailab.errors import StudyError
+from eailab.recipe.identity import canonical, digest
+from eailab.recipe.schema import Recipe
+from eailab.runs.executors.base import Surroundings
+from eailab.runs.store import Store, Trial
+from eailab.runs.training import is_finished
+from eailab.studies.conduct import Plan, left_to_train, side_by_side
+from eailab.studies.probe import Probe, probe
+
+BLOCKS_LOOKED_AT = 64
+"""Blocks of a recipe that the store is asked for; a trial is found by its name, so none has to be listed."""
+MOST_BLOCKS = 1000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one trial of a recipe takes."""
+
+    seconds: float
+    source: Literal["store", "probe"]
+    """Whether the time is of finished epochs of the same recipe on the same device, or of the probe."""
+    probe: Probe
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is left of some plans, before it is trained."""
+
+    costs: dict[str, Cost]
+    """By `recipe_key`; only of recipes with something left to train."""
+    trials: int
+    """Left to train."""
+    jobs: int
+    """Side by side."""
+    seconds: float
+    """Until all have ended."""
+    memory_bytes: int | None
+    """Of all processes that train side by side."""
+    gpu_bytes: int | None
+    disk_bytes: int
+
+    @property
+    def devices(self) -> list[str]:
+        """What the trials would run on, in words."""
+        return sorted({cost.probe.device for cost in self.costs.values()})
+
+
+def recipe_key(recipe: Recipe) -> str:
+    """Return what names a recipe, whatever its name."""
+    return digest(canonical(recipe))
+
+
+def forecast(plans: Sequence[Plan], surroundings: Surroundings, jobs: int | None) -> Forecast:
+    """Say what training the rest of some plans takes; nothing is written and no trial is begun.
+
+    Args:
+        plans: What is to be trained.
+        surroundings: Where.
+        jobs: Trials side by side; None for as many as will be chosen.
+
+    Raises:
+        DataError: The data do not fit a recipe.
+        DeviceError: The device is not here.
+    """
+    todo = left_to_train(plans)
+    costs = costs_of(todo, surroundings)
+    side = min(jobs or side_by_side(todo, surroundings), max(1, len(todo)))
+    probes = [cost.probe for cost in costs.values()]
+    memory = [one.memory_bytes for one in probes if one.memory_bytes is not None]
+    gpu = [one.gpu_bytes for one in probes if one.gpu_bytes is not None]
+    return Forecast(
+        costs=costs,
+        trials=len(todo),
+        jobs=side,
+        seconds=_together([costs[recipe_key(trial.recipe)].seconds for trial in todo], side),
+        memory_bytes=max(memory) * side if memory else None,
+        gpu_bytes=max(gpu) * side if gpu else None,
+        disk_bytes=sum(costs[recipe_key(trial.recipe)].probe.disk_bytes for trial in todo),
+    )
+
+
+def costs_of(trials: Sequence[Trial], surroundings: Surroundings) -> dict[str, Cost]:
+    """Return what a trial of each recipe takes, by `recipe_key`."""
+    by_recipe = {recipe_key(trial.recipe): trial for trial in trials}
+    probes = probe(list(by_recipe.values()), surroundings) if by_recipe else []
+    return {
+        key: _cost(surroundings.store, trial, measured)
+        for (key, trial), measured in zip(by_recipe.items(), probes, strict=True)
+    }
+
+
+def blocks_for(plans: Sequence[Plan], surroundings: Surroundings, jobs: int | None, budget: float) -> tuple[int, float]:
+    """Return how many blocks, from block 0 on, a time allows, and the time that they take; finished trials cost none.
+
+    Args:
+        plans: Of one block or more; their own numbers of blocks have no effect.
+        surroundings: Where.
+        jobs: Trials side by side; None for as many as will be chosen.
+        budget: In seconds.
+
+    Raises:
+        StudyError: The time is too short for one block.
+    """
+    trials = {trial.fingerprint: trial for planned in plans for trial in planned.trials}
+    arms = list({recipe_key(trial.recipe): trial for trial in trials.values()}.values())
+    store = surroundings.store
+
+    def left(block: int) -> list[Trial]:
+        of_block = (Trial(arm.recipe, block, arm.data) for arm in arms)
+        return [trial for trial in of_block if not is_finished(store.folder(trial.fingerprint))]
+
+    first_unfinished = next(filter(None, map(left, range(MOST_BLOCKS))), [])
+    costs = costs_of(arms if first_unfinished else [], surroundings)
+    side = jobs or side_by_side(list(chain(first_unfinished, first_unfinished)), surroundings)
+    seconds: list[float] = []
+    spent = 0.0
+    for block in range(MOST_BLOCKS):
+        seconds += [costs[recipe_key(trial.recipe)].seconds for trial in left(block)]
+        needed = _together(seconds, side)
+        if needed > budget:
+            if block == 0:
+                raise StudyError(
+                    f"--budget allows {budget:.3g} s, and one block of {len(arms)} trials takes about {needed:.3g} s: "
+                    "give more time, fewer levels, or fewer epochs with -o epochs=N."
+                )
+            return block, spent
+        spent = needed
+    return MOST_BLOCKS, spent
+
+
+def _cost(store: Store, trial: Trial, measured: Probe) -> Cost:
+    recipe = trial.recipe
+    timings = chain.from_iterable(
+        store.folder(Trial(recipe, block, trial.data).fingerprint).timings().values()
+        for block in sorted({*range(BLOCKS_LOOKED_AT), trial.block})
+    )
+    known = [timing.seconds for timing in timings if timing.device == measured.device]
+    if known:
+        return Cost(median(known) * recipe.epochs + measured.test_seconds, "store", measured)
+    return Cost(measured.epoch_seconds * recipe.epochs + measured.test_seconds, "probe", measured)
+
+
+def _together(seconds: Sequence[float], side: int) -> float:
+    """Return the time of trials side by side: no less than the longest."""
+    return max(sum(seconds) / side, max(seconds, default=0.0))

@@ -1,0 +1,88 @@
+"""What a plan can show: the smallest difference it detects, and the blocks that detect a given one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from eailab.errors import StoreError, StudyError
+from eailab.runs.store import Result, Store, Trial
+from eailab.stats.model import compare
+from eailab.stats.power import blocks_to_detect, detectable_difference
+from eailab.studies.conduct import Plan
+
+BLOCKS_LOOKED_AT = 64
+"""Blocks of each arm that the store is asked for."""
+
+ReadMetric = Callable[[Result], float | None]
+"""The study's metric of a finished trial."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How much trials differ for no reason."""
+
+    sd: float
+    """Of a trial within its block, in the metric's unit."""
+    source: str
+    """Where it is from, in words."""
+
+
+def known_noise(planned: Plan, store: Store, read: ReadMetric) -> Noise | None:
+    """Return the noise of a plan's arms from the trials that the store has of them, or None where they do not tell.
+
+    With two blocks of two arms it is the SD of the blocked model's error; else the SD of one arm over its blocks, which
+    contains what blocking takes away, and so errs on the careful side.
+    """
+    study = planned.record.study
+    if study.factor is None:
+        return None
+    data = [trial.data for trial in planned.trials[: len(study.arms)]]
+    blocks = sorted({*range(BLOCKS_LOOKED_AT), *study.blocks})
+    values = np.array(
+        [
+            [_value(store, Trial(arm.recipe, block, data[index]), read) for index, arm in enumerate(study.arms)]
+            for block in blocks
+        ]
+    )
+    comparison = compare(values, study.baseline, 0.0)
+    number = int(np.isfinite(values).sum())
+    if comparison.pooled_sd:
+        return Noise(comparison.pooled_sd, f"within blocks, from {number} finished trials of these arms")
+    known = [(arm.sd, arm.trials - 1) for arm in comparison.arms if arm.sd is not None]
+    degrees = sum(df for _, df in known)
+    pooled = float(np.sqrt(sum(sd**2 * df for sd, df in known) / degrees)) if degrees else 0.0
+    return Noise(pooled, f"over blocks, from {number} finished trials of these arms") if pooled else None
+
+
+def detects(planned: Plan, sd: float) -> float | None:
+    """Return the smallest difference that a plan detects at 80% power; None with one block, or nothing to compare."""
+    study = planned.record.study
+    if study.factor is None or len(study.blocks) < 2:
+        return None
+    return detectable_difference(len(study.blocks), len(study.arms), sd)
+
+
+def blocks_that_detect(difference: float, sd: float, arms: int) -> int:
+    """Return the fewest blocks that detect a difference at 80% power.
+
+    Raises:
+        StudyError: The difference is 0 or less, or needs more than 1000 blocks.
+    """
+    blocks = blocks_to_detect(difference, sd, arms)
+    if blocks is None:
+        raise StudyError(
+            f"--detect {difference:g}: with an SD of {sd:.3g} within blocks it is out of reach, "
+            "at more than 1000 blocks. Ask for a larger difference."
+        )
+    return blocks
+
+
+def _value(store: Store, trial: Trial, read: ReadMetric) -> float:
+    folder = store.folder(trial.fingerprint)
+    try:
+        result = folder.result() if folder.result_file.exists() else None
+    except StoreError:
+        return float("nan")  # the plan has set damaged results aside; another process may be writing
+    value = None if result is None else read(result)
+    return float("nan") if value is None else value

@@ -1,0 +1,155 @@
+"""What a trial takes: a few timed steps of the real engine, in a process of its own, so that its memory is its own."""
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from eailab.data.dataset import Images, TrialData
+from eailab.data.split import trial_data
+from eailab.data.table import load
+from eailab.engines.base import Engine, Step, build
+from eailab.errors import DivergedError
+from eailab.recipe.schema import MlpRecipe
+from eailab.runs.executors.base import Surroundings
+from eailab.runs.store import Trial
+
+PROBE_SECONDS = 2.0
+"""Of training, once warm; on a slow machine a step may take longer."""
+EVALUATED = 512
+"""Images on which evaluation is timed."""
+SLOW_EVALUATION = 5.0
+"""Seconds above which a first evaluation is not repeated: what it warms up is small beside it."""
+RECORD_BYTES = 100_000
+"""Figures, recipe and result of a trial."""
+EPOCH_BYTES = 320
+"""Lines of an epoch in `epochs.jsonl` and `timings.jsonl`."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one trial takes."""
+
+    device: str
+    """In words, as the engine gives it."""
+    epoch_seconds: float
+    """Training and validation."""
+    test_seconds: float
+    """What comes after the last epoch: validation and test once more."""
+    memory_bytes: int | None
+    """The most that a process training it, or one before it in the list, held at once; None where unknown."""
+    gpu_bytes: int | None
+    """The same on the GPU; None without one."""
+    disk_bytes: int
+    """What it leaves behind."""
+
+
+def probe(trials: Sequence[Trial], surroundings: Surroundings) -> list[Probe]:
+    """Time some steps of each trial, one after another, with the threads that it will have; the store is not touched.
+
+    Raises:
+        DataError: The data are missing, or do not fit a recipe.
+        DeviceError: The device is not here.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
+        return [process.submit(_measure, trial, surroundings).result() for trial in trials]
+
+
+def _measure(trial: Trial, surroundings: Surroundings) -> Probe:
+    recipe = trial.recipe
+    dataset = load(recipe.data.name, surroundings.data_dir, download=False)
+    with threadpool_limits(recipe.threads):
+        if not isinstance(recipe, MlpRecipe):
+            import torch
+
+            torch.set_num_threads(recipe.threads)
+        data = trial_data(dataset, recipe.data, trial.block)
+        engine = build(recipe, _with_few_to_evaluate(data), trial.block, surroundings.device)
+        weights = sum(array.nbytes for array in engine.weights().values())
+        an_image = _evaluation_seconds(engine) / min(EVALUATED, len(data.validation))
+        steps, seconds = _timed_steps(engine, recipe.epochs)
+    return Probe(
+        device=engine.device,
+        epoch_seconds=seconds * steps + an_image * len(data.validation),
+        test_seconds=an_image * (len(data.validation) + len(data.test)),
+        memory_bytes=_peak_memory(),
+        gpu_bytes=None if isinstance(recipe, MlpRecipe) else _peak_gpu_memory(),
+        disk_bytes=weights + len(data.validation) + len(data.test) + EPOCH_BYTES * recipe.epochs + RECORD_BYTES,
+    )
+
+
+def _with_few_to_evaluate(data: TrialData) -> TrialData:
+    few = Images(data.validation.pixels[:EVALUATED], data.validation.labels[:EVALUATED])
+    return replace(data, validation=few)
+
+
+def _evaluation_seconds(engine: Engine) -> float:
+    """Return the time of one pass over the validation split, the first of which may compile code."""
+    seconds = _timed_evaluation(engine)
+    return seconds if seconds > SLOW_EVALUATION else _timed_evaluation(engine)
+
+
+def _timed_evaluation(engine: Engine) -> float:
+    began = time.perf_counter()
+    engine.evaluate("validation")
+    return time.perf_counter() - began
+
+
+class _EnoughError(Exception):
+    """The time for the probe is over."""
+
+
+def _timed_steps(engine: Engine, epochs: int) -> tuple[int, float]:
+    """Return the steps of an epoch and the seconds of a step; what comes before the first report only warms up."""
+    began = time.perf_counter()
+    marks: list[tuple[int, float]] = []
+    steps = before = 0
+
+    def on_step(step: Step) -> None:
+        nonlocal steps
+        steps = step.steps
+        marks.append((before + step.step, time.perf_counter()))
+        if marks[-1][1] - marks[0][1] > PROBE_SECONDS:
+            raise _EnoughError
+
+    try:
+        for epoch in range(1, epochs + 1):
+            engine.train_epoch(epoch, on_step)
+            before += steps
+    except (_EnoughError, DivergedError):
+        pass
+    (first, since), (last, until) = marks[0], marks[-1]
+    if last == first:  # the whole trial in one report, so warming up is in it
+        return steps, (until - began) / last
+    return steps, (until - since) / (last - first)
+
+
+def _peak_memory() -> int | None:
+    """Return the most memory that this process held at once, in bytes.
+
+    Linux's own mark is taken rather than `getrusage`, which counts what the parent held when it started the process.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text("ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _peak_gpu_memory() -> int | None:
+    import torch
+
+    return torch.cuda.max_memory_reserved() or None if torch.cuda.is_available() else None

@@ -1,0 +1,114 @@
+"""What a plan costs is what its trials cost together, by the store's timings where there are any."""
+
+import pytest
+
+from eailab.errors import StudyError
+from eailab.recipe.load import Override, load
+from eailab.runs.executors.base import Surroundings
+from eailab.studies import forecast as room
+from eailab.studies.conduct import conduct, plan
+from eailab.studies.design import one_at_a_time, one_factor
+from eailab.studies.factor import Factor
+from eailab.studies.forecast import blocks_for, forecast, recipe_key
+from eailab.studies.probe import Probe, probe
+
+RECIPE = load("digits-mlp", [Override("epochs", 3, "-o")]).recipe
+PROBED = Probe("cpu", epoch_seconds=10.0, test_seconds=1.0, memory_bytes=1000, gpu_bytes=None, disk_bytes=50)
+
+
+@pytest.fixture
+def probed(monkeypatch):
+    """Let every trial take 31 seconds, and note which were asked for."""
+    asked = []
+
+    def fake(trials, _):
+        asked.extend(trials)
+        return [PROBED for _ in trials]
+
+    monkeypatch.setattr(room, "probe", fake)
+    return asked
+
+
+def plans(root, blocks=(0, 1), levels=(16, 32, 64)):
+    return [plan(one_factor(RECIPE, "batch-size", list(levels), blocks), Surroundings(root))]
+
+
+def trained(root, blocks=(0,)):
+    """Train the first block."""
+    (planned,) = plans(root, blocks)
+    assert conduct(planned, Surroundings(root), 1, lambda _: None, lambda: False) == []
+
+
+def test_a_forecast_sums_what_is_left_and_writes_nothing(tmp_path, probed):
+    runs = tmp_path / "runs"
+    found = forecast(plans(runs), Surroundings(runs), jobs=2)
+    assert (found.trials, found.jobs, found.seconds) == (6, 2, 6 * 31.0 / 2)
+    assert (found.memory_bytes, found.gpu_bytes, found.disk_bytes) == (2000, None, 300)
+    assert len(probed) == 3
+    assert not runs.exists()
+
+
+def test_more_workers_than_trials_do_not_help(tmp_path, probed):
+    found = forecast(plans(tmp_path, blocks=(0,)), Surroundings(tmp_path), jobs=16)
+    assert (found.jobs, found.seconds) == (3, 31.0)
+
+
+def test_shared_baselines_count_once(tmp_path, probed):
+    factors = [Factor(("lr",), ((0.001,), (0.01,))), Factor(("batch-size",), ((16,), (32,)))]
+    both = [plan(study, Surroundings(tmp_path)) for study in one_at_a_time(RECIPE, factors, (0,))]
+    assert forecast(both, Surroundings(tmp_path), 1).trials == 3
+
+
+def test_what_the_store_has_timed_is_believed_before_a_probe(tmp_path, probed):
+    trained(tmp_path)
+    planned = plans(tmp_path)
+    for trial in planned[0].trials[:3]:
+        folder = Surroundings(tmp_path).store.folder(trial.fingerprint)
+        for epoch, seconds in enumerate([9.0, 2.0, 2.0], start=1):  # the first warms up: the median is taken
+            folder.add_timing(epoch, seconds, 1149, {"host": "", "device": "cpu", "threads": 1})
+    found = forecast(planned, Surroundings(tmp_path), 1)
+    assert found.trials == 3
+    assert {cost.source for cost in found.costs.values()} == {"store"}
+    assert found.seconds == pytest.approx(3 * (3 * 2.0 + 1.0))
+
+
+def test_a_finished_plan_costs_nothing_and_is_not_probed(tmp_path, probed):
+    trained(tmp_path)
+    found = forecast(plans(tmp_path, blocks=(0,)), Surroundings(tmp_path), None)
+    assert (found.trials, found.seconds, found.disk_bytes) == (0, 0.0, 0)
+    assert probed == []
+
+
+@pytest.mark.parametrize(("budget", "blocks"), [(93, 1), (185, 1), (186, 2), (1000, 10)])
+def test_a_budget_is_a_number_of_whole_blocks(tmp_path, probed, budget, blocks):
+    found, seconds = blocks_for(plans(tmp_path), Surroundings(tmp_path), 1, budget)
+    assert (found, seconds) == (blocks, blocks * 93.0)
+
+
+def test_finished_blocks_cost_a_budget_nothing(tmp_path, probed, monkeypatch):
+    trained(tmp_path, blocks=(0, 1))
+    monkeypatch.setattr(room, "_cost", lambda store, trial, measured: room.Cost(31.0, "probe", measured))
+    assert blocks_for(plans(tmp_path), Surroundings(tmp_path), 1, 100) == (3, 93.0)
+
+
+def test_a_budget_too_small_for_one_block_is_refused(tmp_path, probed):
+    with pytest.raises(StudyError, match=r"--budget allows 92 s, and one block of 3 trials takes about 93 s"):
+        blocks_for(plans(tmp_path), Surroundings(tmp_path), 1, 92)
+
+
+def test_a_probe_measures_time_memory_and_disk(tmp_path):
+    """On the digits a trial is over in less than a second, and its process holds far more than its images."""
+    planned = plans(tmp_path / "runs", blocks=(0,), levels=(32, 64))[0]
+    measured = probe(planned.trials, Surroundings(tmp_path / "runs"))
+    assert len(measured) == 2
+    for one in measured:
+        assert one.device == "cpu"
+        assert 0.0 < one.epoch_seconds < 5.0
+        assert 0.0 < one.test_seconds < 5.0
+        assert 30e6 < one.memory_bytes < 3e9
+        assert 6570 * 4 < one.disk_bytes < 1e6
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_recipes_name_does_not_change_what_it_costs():
+    assert recipe_key(RECIPE) == recipe_key(RECIPE.model_copy(update={"name": "other"}))
