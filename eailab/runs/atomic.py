@@ -148,6 +148,19 @@ def rename(path: Path, target: Path) -> None:
         raise unwritable(path, error) from error
 
 
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file so that it is never read as truth, and return its new name.
+
+    Raises:
+        StoreError: It cannot be renamed.
+    """
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.damaged-{number}")):
+        number += 1
+    rename(path, aside)
+    return aside
+
+
 def remove(path: Path) -> None:
     """Remove a file, if it is there.
 

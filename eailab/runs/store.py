@@ -298,7 +298,7 @@ class TrialFolder:
                 raise DamagedError(f"{self.checkpoint_file} belongs to another trial.")
             recorded = [record["epoch"] for record in self._epoch_records()]
         except DamagedError:
-            self.set_aside(self.checkpoint_file)
+            atomic.set_aside(self.checkpoint_file)
             return None
         epoch = int(facts["epoch"])
         holds = facts.get("environment") == environment and recorded[:epoch] == list(range(1, epoch + 1))
@@ -338,14 +338,6 @@ class TrialFolder:
         self._check_lock()
         atomic.write_text(self.result_file, json.dumps(record, indent=2, allow_nan=False) + "\n")
         atomic.remove(self.checkpoint_file)
-
-    def set_aside(self, file: Path) -> Path:
-        """Rename a damaged file so that it is never read as truth, and return its new name."""
-        number = 1
-        while os.path.lexists(aside := file.with_name(f"{file.name}.damaged-{number}")):
-            number += 1
-        atomic.rename(file, aside)
-        return aside
 
     # --- parts ---
 

@@ -15,6 +15,7 @@ from eailab.data.table import load
 from eailab.engines.base import Arrays, DeviceName, Engine, OnStep, Step, build
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
 from eailab.recipe.schema import MlpRecipe
+from eailab.runs.atomic import set_aside
 from eailab.runs.cadence import EVERY_TEN_SECONDS, Cadence
 from eailab.runs.events import Ended, EpochEnded, Event, Started, Stepped, Waiting
 from eailab.runs.provenance import Provenance, bits_depend_on, collect
@@ -221,7 +222,7 @@ def is_finished(folder: TrialFolder) -> bool:
     try:
         return folder.result() is not None
     except DamagedError:
-        folder.set_aside(folder.result_file)
+        set_aside(folder.result_file)
         return False
 
 

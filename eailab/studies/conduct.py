@@ -8,8 +8,9 @@ from pathlib import Path
 
 from eailab.data.split import training_size
 from eailab.data.table import load
-from eailab.errors import DataError, StoppedError, StudyError
+from eailab.errors import DamagedError, DataError, StoppedError, StudyError
 from eailab.recipe.schema import MlpRecipe
+from eailab.runs.atomic import set_aside
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor
@@ -69,7 +70,7 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
     folder = surroundings.runs_dir / "studies" / study.folder_name
     notes = held(study, made)
     if (folder / "study.yaml").exists():
-        earlier = read_record(folder).study.blocks
+        earlier = _earlier_blocks(folder, notes)
         kept = sorted(set(earlier) | set(study.blocks))
         if extra := sorted(set(earlier) - set(study.blocks)):
             notes.append(
@@ -86,6 +87,16 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
     )
     todo = tuple(trial for trial in trials.values() if not is_finished(store.folder(trial.fingerprint)))
     return Plan(record, folder, tuple(trials.values()), todo, tuple(notes))
+
+
+def _earlier_blocks(folder: Path, notes: list[str]) -> tuple[int, ...]:
+    """Return the blocks that the store's record of a study has; a damaged record is set aside, and said."""
+    try:
+        return read_record(folder).study.blocks
+    except DamagedError as error:
+        aside = set_aside(folder / "study.yaml")
+        notes.append(f"{error} It was set aside as {aside.name}: name the blocks that it had with --seeds, if any.")
+        return ()
 
 
 def left_to_train(plans: Sequence[Plan]) -> tuple[Trial, ...]:
