@@ -9,6 +9,8 @@ import typer
 from eailab import __version__
 from eailab.cli.ablate import ablate
 from eailab.cli.data import data
+from eailab.cli.explain import explain
+from eailab.cli.noise import noise
 from eailab.cli.recipes import recipes
 from eailab.cli.report import report
 from eailab.cli.split import split
@@ -46,6 +48,8 @@ app.command()(split)
 app.command()(train_mlp)
 app.command()(train_resnet)
 app.command()(ablate)
+app.command()(explain)
+app.command()(noise)
 app.command()(report)
 app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")

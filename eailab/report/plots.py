@@ -23,9 +23,10 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from eailab.report.escaping import plain
 from eailab.report.figures import FAINT, INK, PAPER, Drawing, figure_names
 from eailab.report.findings import ArmFindings, StudyFindings
-from eailab.report.tables import arm_name, decimals, interval, signed
+from eailab.report.tables import arm_name, decimals, decimals_for, interval, signed
 from eailab.report.trials import Curves
-from eailab.stats.verdict import Verdict
+from eailab.report.waterfall import Waterfall
+from eailab.stats.verdict import Interval, Verdict
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
@@ -92,7 +93,7 @@ def study_figures(findings: StudyFindings) -> dict[str, Drawing]:
     for name in figure_names(findings):
         if name == "intervals":
             drawings[name] = _intervals(findings)
-        elif findings.factor is None:
+        elif findings.planned == 1:
             drawings[name] = trial_curves(findings.arms[0].trials[0].curves, findings.title)
         else:
             drawings[name] = _study_curves(findings)
@@ -128,8 +129,8 @@ def _study_curves(findings: StudyFindings) -> Drawing:
         band = f"mean of {blocks} blocks, band from lowest to highest" if blocks > 1 else "one block"
         if any(arm.count("finished") < blocks for arm in findings.arms):
             band += "; thin: unfinished trials, x: diverged"
-        title = f"Learning curves by {_shortened(findings.spoken_factor, 50)}"
-        _heading(figure, title, f"{_shortened(findings.name, 48)}: {band}")
+        by = f" by {_shortened(findings.spoken_factor, 50)}" if findings.factor else ""
+        _heading(figure, f"Learning curves{by}", f"{_shortened(findings.name, 48)}: {band}")
         return _rendered(figure)
 
 
@@ -240,6 +241,66 @@ def _row_text(arm: ArmFindings, digits: int) -> list[str]:
     if lost := arm.count("diverged"):
         lines.append(f"{lost} of {len(arm.trials)} diverged")
     return [*lines, ""] if len(lines) == 1 else lines
+
+
+def waterfall_figure(found: Waterfall) -> Drawing:
+    """Draw a walk from one recipe to another: each step's gain as a bar from the total before it, with its interval."""
+    measure, steps = found.measure, found.steps
+    rows = [(_shortened(", ".join(step.changes), 44), step) for step in steps]
+    height = 1.75 + 0.42 * (len(rows) + 1)
+    bounds = [found.gap_interval95, *(step.interval95 for step in steps)]
+    digits = decimals_for([one for one in bounds if one is not None], measure.decimals)
+    total = [f"{_shortened(found.names[1], 24)} - {_shortened(found.names[0], 24)}"]
+    labels = [label for label, _ in rows] + total
+    with _style():
+        figure = Figure(figsize=(8.0, height))
+        figure.subplots_adjust(
+            left=min(0.035 + 0.0112 * max(map(len, labels)), 0.5),
+            right=0.89,
+            top=1.0 - 0.62 / height,
+            bottom=0.85 / height,
+        )
+        axes = figure.subplots()
+        axes.axvline(0.0, color=INK, linewidth=1.0)
+        before: float | None = 0.0
+        for place, step in enumerate(steps):
+            if step.gain is not None and before is not None:
+                colour = BLUE if step.gain >= 0.0 else VERMILLION
+                _bar(axes, place, (before, step.gain), step.interval95, colour, hollow=step.may_be_noise)
+                if step.total is not None:
+                    axes.plot([step.total] * 2, [place, place + 1], color=FAINT, linewidth=0.8, linestyle="dotted")
+            before = step.total
+            axes.text(1.02, place, signed(step.gain, digits), transform=axes.get_yaxis_transform(), va="center")
+        if found.gap is not None:
+            _bar(axes, len(steps), (0.0, found.gap), found.gap_interval95, INK, hollow=False)
+        axes.text(1.02, len(steps), signed(found.gap, digits), transform=axes.get_yaxis_transform(), va="center")
+        axes.set_ylim(len(steps) + 0.6, -0.6)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+        axes.set_xlabel(f"gain in {measure.title} ({'percentage points' if measure.difference_unit else 'nats'})")
+        names = " to ".join(_shortened(name, 28) for name in found.names)
+        blocks = len(found.blocks)
+        order = "steps by largest gain, chosen on the same trials" if found.order == "gain" else "steps as listed"
+        _heading(figure, f"From {names}", f"{blocks} block{'s' * (blocks > 1)}; {order}")
+        legend = "lines: 95% intervals, simultaneous over the moves tried for a step; hollow: the interval includes 0"
+        figure.text(0.012, 0.06 / height, legend, ha="left", va="bottom", fontsize=8.2, color=FAINT)
+        return _rendered(figure)
+
+
+def _bar(
+    axes: Any, place: int, extent: tuple[float, float], bounds: Interval | None, colour: str, *, hollow: bool
+) -> None:
+    """Draw one gain from where it starts, and its interval from there too."""
+    left, gain = extent
+    face = PAPER if hollow else colour
+    axes.barh(place, gain, left=left, height=0.56, facecolor=face, edgecolor=colour, linewidth=1.2)
+    if bounds is not None:
+        ends = [left + bounds[0], left + bounds[1]]
+        axes.plot(ends, [place, place], color=PAPER, linewidth=3.4, solid_capstyle="butt")
+        axes.plot(ends, [place, place], color=colour if hollow else INK, linewidth=1.6, solid_capstyle="butt")
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import fmean
 from typing import Any
 
 from eailab.report.findings import ArmFindings, Settings, StudyFindings
@@ -104,14 +105,25 @@ def _arm_row(arm: ArmFindings, digits: int) -> tuple[str, ...]:
 
 
 def _scores_table(findings: StudyFindings) -> Table:
-    trial = findings.arms[0].trials[0]
-    splits = (("training", trial.train), ("validation", trial.validation), ("test", trial.test))
+    """Return the last scores of a single trial, or their means over the trials of several blocks."""
+    trials = findings.arms[0].trials
+    splits = {
+        "training": [trial.train for trial in trials],
+        "validation": [trial.validation for trial in trials],
+        "test": [trial.test for trial in trials],
+    }
+    mean = "mean " if len(trials) > 1 else ""
+    rows = []
+    for name, found in splits.items():
+        scores = [one for one in found if one is not None]
+        rows.append(
+            (name, f"{fmean(one.loss for one in scores):.4f}", f"{fmean(one.accuracy for one in scores):.2f}")
+            if scores
+            else (name, NOTHING, NOTHING)
+        )
     return Table(
-        columns=(Column("split"), Column("loss", is_number=True), Column("accuracy (%)", is_number=True)),
-        rows=tuple(
-            (name, NOTHING, NOTHING) if scores is None else (name, f"{scores.loss:.4f}", f"{scores.accuracy:.2f}")
-            for name, scores in splits
-        ),
+        columns=(Column("split"), Column(f"{mean}loss", is_number=True), Column(f"{mean}accuracy (%)", is_number=True)),
+        rows=tuple(rows),
     )
 
 
@@ -130,9 +142,12 @@ def _value_or_state(trial: TrialFindings, digits: int) -> str:
 
 
 def headlines(findings: StudyFindings) -> tuple[str, ...]:
-    """Return what the study says: a sentence for each arm but the baseline, or for the single trial."""
+    """Return what the study says: a sentence for each arm but the baseline, or for each trial of a single arm."""
     if findings.factor is None:
-        return (_single_headline(findings.arms[0].trials[0]),)
+        trials = findings.arms[0].trials
+        if len(trials) == 1:
+            return (_single_headline(trials[0]),)
+        return tuple(f"block {trial.block}: {_single_headline(trial)}" for trial in trials)
     baseline, digits = findings.baseline_arm.label, decimals(findings)
     return tuple(
         f"{arm.label}: {_verdict_in_words(arm.against_baseline, baseline, findings, digits)}"

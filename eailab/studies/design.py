@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain, product
 from math import ceil
@@ -119,6 +119,11 @@ def single(recipe: Recipe, block: int) -> Study:
         metric=recipe.study.metric,
         margin=recipe.study.margin,
     )
+
+
+def repeated(recipe: Recipe, blocks: Sequence[int]) -> Study:
+    """Return the study of one recipe in several blocks, which shows how much its trials differ by chance."""
+    return replace(single(recipe, blocks[0]), name=f"{recipe.name}-noise", blocks=tuple(blocks))
 
 
 def one_factor(

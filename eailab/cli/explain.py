@@ -1,0 +1,179 @@
+"""`eailab explain`: which settings make one recipe better than another."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Overrides, RunsDir
+
+if TYPE_CHECKING:
+    from eailab.recipe.schema import Recipe
+    from eailab.runs.executors.base import Surroundings
+    from eailab.studies.explain import Route
+
+
+def explain(
+    first: Annotated[str, typer.Argument(metavar="A", help="The recipe to start from: a name or a path.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The recipe to arrive at.")],
+    seeds: Annotated[str, typer.Option(metavar="N", help="Number of blocks, or a list of them: 5 or 0,3,7.")] = "5",
+    order: Annotated[
+        Literal["gain", "listed"],
+        typer.Option(
+            help="gain: at each step the setting that gains most, which measures them all; "
+            "listed: as they stand in a recipe, one arm a step."
+        ),
+    ] = "gain",
+    joint: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A+B", help="Settings that move as one, such as optimizer+lr; repeatable."),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC", help="validation-accuracy, validation-loss, loss-gap or test-accuracy."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Print the steps and the number of trials; train nothing.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Trials side by side [default: as many as fit]")
+    ] = None,
+    device: Device = "auto",
+    override: Overrides = None,
+    runs: RunsDir = RUNS_DIR,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Walk from recipe A to recipe B setting by setting, and print what each step gains.
+
+    `-o` sets a field in both recipes; A's own `study` says the metric.
+
+    Example: eailab explain digits-mlp mine.yaml --order listed --dry-run
+    """
+    from eailab.cli.carry_out import load_recipe
+    from eailab.cli.options import surroundings
+    from eailab.studies.conduct import parse_blocks
+    from eailab.studies.explain import earlier_blocks, route
+
+    where = surroundings(runs, data_dir, device)
+    blocks = parse_blocks(seeds)
+    start, end = (load_recipe(text, {"study.metric": metric}, override).recipe for text in (first, second))
+    names = _names(first, second)
+    asked = route(start, end, names, blocks, order, lambda recipe: _fits(recipe, data_dir), joint or ())
+    if extra := sorted(set(earlier_blocks(runs / "studies" / asked.folder_name)) - set(blocks)):
+        asked = replace(asked, blocks=tuple(sorted({*blocks, *extra})))
+        typer.echo(
+            f"note: this walk already has the blocks {', '.join(map(str, extra))}: they stay, since leaving out "
+            "finished blocks would choose among results.",
+            err=True,
+        )
+    if dry_run:
+        _print_plan(asked, where, as_json=json)
+        return
+    _say_plan(asked)
+    _walk(asked, where, jobs, as_json=json)
+
+
+def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: bool) -> None:
+    """Train the two ends and then step by step what may come next, and tell what was found."""
+    from eailab.cli.carry_out import make_plans, raise_failures, say_plan, train_left
+    from eailab.report.findings import StudyFindings, study_findings
+    from eailab.report.waterfall import as_mapping, best_move, publish, sentences, title, waterfall, waterfall_table
+    from eailab.runs.events import Failed
+    from eailab.studies.design import Study
+    from eailab.studies.explain import ENDS, STEPS, Move
+
+    folder = where.runs_dir / "studies" / asked.folder_name
+    failed: list[Failed] = []
+
+    def measured(study: Study, name: str) -> StudyFindings:
+        (planned,) = make_plans([study], where)
+        planned = replace(planned, folder=folder / STEPS / name)
+        say_plan([planned])
+        failed.extend(train_left([planned], where, jobs))
+        return study_findings(where.store, planned.record)
+
+    ends = measured(asked.ends(), ENDS)
+    walked: list[tuple[StudyFindings, Move, int]] = []
+    taken: list[Move] = []
+    while len(taken) < len(asked.moves):
+        number = len(taken) + 1
+        step = measured(asked.step(taken), str(number))
+        index = best_move(step)
+        move = asked.candidates(taken)[index]
+        typer.echo(f"step {number} of {len(asked.moves)}: {move.label}", err=True)
+        walked.append((step, move, index))
+        taken.append(move)
+    found = waterfall(asked, ends, walked)
+    publish(found, folder)
+    if as_json:
+        from eailab.report.record import layout
+
+        typer.echo(layout(as_mapping(found)))
+    else:
+        from eailab.report.terminal import print_table
+
+        print_table(title(found), waterfall_table(found), sentences(found))
+        typer.echo(f"waterfall: {folder / 'waterfall.md'}")
+        typer.echo(f"figure:    {folder / 'figures' / 'waterfall.png'}")
+    raise_failures(failed)
+
+
+def _plan_lines(asked: "Route") -> list[str]:
+    """Return the moves, and how many trials they may take."""
+    steps, blocks = len(asked.moves), len(asked.blocks)
+    lines = [f"{asked.names[0]} -> {asked.names[1]}: {steps} step{'s' * (steps > 1)}"]
+    lines += [f"  {move.label}" for move in asked.moves]
+    bound = "at most " if asked.order == "gain" and steps > 2 else ""
+    lines.append(
+        f"{bound}{asked.most_arms} recipes in {blocks} block{'s' * (blocks > 1)}: {bound}{asked.most_arms * blocks} "
+        "trials, less those that are finished already"
+    )
+    return lines
+
+
+def _say_plan(asked: "Route") -> None:
+    for line in _plan_lines(asked):
+        typer.echo(line, err=True)
+
+
+def _print_plan(asked: "Route", where: "Surroundings", *, as_json: bool) -> None:
+    """Print the plan, with what of its beginning is finished already."""
+    from eailab.studies.conduct import left_to_train, plan
+
+    plans = [plan(study, where) for study in (asked.ends(), asked.step([]))]
+    known = len({trial.fingerprint for planned in plans for trial in planned.trials})
+    left = len(left_to_train(plans))
+    if as_json:
+        from eailab.report.record import layout
+
+        mapping: dict[str, Any] = {
+            "schema_version": 1,
+            "names": list(asked.names),
+            "order": asked.order,
+            "blocks": list(asked.blocks),
+            "moves": [[str(change) for change in move.changes] for move in asked.moves],
+            "most_arms": asked.most_arms,
+            "most_trials": asked.most_arms * len(asked.blocks),
+            "first_step": {"trials": known, "to_train": left},
+        }
+        typer.echo(layout(mapping))
+        return
+    for line in _plan_lines(asked):
+        typer.echo(line)
+    typer.echo(f"both ends and the first step: {known} trials, {known - left} finished already, {left} to train")
+
+
+def _names(first: str, second: str) -> tuple[str, str]:
+    """Return what to call two recipes: their names, or the texts they were given by where the names are equal."""
+    names = Path(first).stem, Path(second).stem
+    return names if names[0] != names[1] else (first, second)
+
+
+def _fits(recipe: "Recipe", data_dir: Path | None) -> bool:
+    """Whether a recipe's batches are no larger than its training split."""
+    from eailab.data.split import training_size
+    from eailab.data.table import load
+
+    return recipe.batch_size <= training_size(len(load(recipe.data.name, data_dir).train), recipe.data)

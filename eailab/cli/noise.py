@@ -1,0 +1,62 @@
+"""`eailab noise`: how much one recipe's trials differ for no reason."""
+
+from typing import Annotated
+
+import typer
+
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Overrides, RunsDir
+
+LEAST_BLOCKS = 2
+
+
+def noise(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A recipe's name or path; see `eailab recipes list`.")
+    ] = "digits-mlp",
+    seeds: Annotated[str, typer.Option(metavar="N", help="Number of blocks, or a list of them: 10 or 0,3,7.")] = "10",
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC", help="validation-accuracy, validation-loss, loss-gap or test-accuracy."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Trials side by side [default: as many as fit]")
+    ] = None,
+    device: Device = "auto",
+    override: Overrides = None,
+    runs: RunsDir = RUNS_DIR,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Train one RECIPE in many blocks: below which difference are two single runs of it the same?
+
+    The default recipe is the one that takes seconds and no download; name your own.
+
+    Example: eailab noise digits-mlp --seeds 10
+    """
+    from eailab.cli.carry_out import load_recipe, make_plans, raise_failures, say_plan, train_left
+    from eailab.cli.options import surroundings
+    from eailab.errors import StudyError
+    from eailab.report.noise import as_mapping, noise_findings, noise_table, publish, sentences, title
+    from eailab.studies.conduct import parse_blocks
+    from eailab.studies.design import repeated
+
+    blocks = parse_blocks(seeds)
+    if len(blocks) < LEAST_BLOCKS:
+        raise StudyError(f"--seeds {seeds}: one trial has no spread. Give {LEAST_BLOCKS} blocks or more, such as 10.")
+    loaded = load_recipe(recipe, {"study.metric": metric}, override)
+    where = surroundings(runs, data_dir, device)
+    plans = make_plans([repeated(loaded.recipe, blocks)], where)
+    say_plan(plans)
+    failed = train_left(plans, where, jobs)
+    found = noise_findings(where.store, plans[0].record)
+    publish(found, plans[0].folder)
+    if json:
+        from eailab.report.record import layout
+
+        typer.echo(layout(as_mapping(found)))
+    else:
+        from eailab.report.terminal import print_table
+
+        print_table(title(found), noise_table(found), sentences(found))
+        typer.echo(f"noise:   {plans[0].folder / 'noise.md'}")
+    raise_failures(failed)

@@ -1,0 +1,264 @@
+"""How much a recipe's trials differ for no reason, and what may be concluded from single runs.
+
+Accuracies are in percent and their spreads in percentage points; losses are in nats.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from eailab.recipe.schema import Data, Metric
+from eailab.report.escaping import markdown as escaped
+from eailab.report.findings import study_findings
+from eailab.report.markdown import bullets, table_text
+from eailab.report.measures import MEASURES, PERCENT, Measure
+from eailab.report.record import as_plain, layout
+from eailab.report.tables import Column, Table, decimals_for, number
+from eailab.report.trials import TrialState
+from eailab.runs.atomic import write_text
+from eailab.runs.store import Store
+from eailab.stats.power import detectable_difference
+from eailab.stats.spread import noise_floor, sampling_error, sd_interval
+from eailab.stats.verdict import Interval
+from eailab.studies.design import StudyRecord
+
+SCHEMA_VERSION = 1
+"""Of `noise.json`."""
+
+NORMAL_95 = NormalDist().inv_cdf(0.975)
+SQRT_2 = math.sqrt(2.0)
+"""A difference of two trials has the SD of one, times this."""
+
+PLANS = (3, 5, 10)
+"""Blocks of the studies whose detectable difference is told."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What the choice of a split's images adds to an accuracy."""
+
+    split: str
+    images: int
+    accuracy: float
+    """Mean over the trials."""
+    standard_error: float
+    """Binomial, of one trial's accuracy."""
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """What a study that compares two arms sees, if its trials spread as these."""
+
+    blocks: int
+    difference: float
+    """Smallest true difference that is seen with 80% power."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The spread of one recipe's trials over blocks."""
+
+    name: str
+    """Of the recipe."""
+    fingerprint: str
+    """Of the study."""
+    metric: Metric
+    blocks: tuple[int, ...]
+    values: tuple[float | None, ...]
+    """Of the metric, by block; None where there is none."""
+    states: tuple[TrialState, ...]
+    """Of the trials, by block."""
+    mean: float | None
+    low: float | None
+    high: float | None
+    sd: float | None
+    """Divisor `n - 1`; None below two values, as are the numbers that rest on it."""
+    sd_interval95: Interval | None
+    """From the chi-square distribution, for normal values."""
+    noise_below: float | None
+    """95% of the differences of two single trials are smaller, if nothing but chance separates them."""
+    noise_below_if_sd_known: float | None
+    """The same by 1.96 sqrt(2) SD, which takes the SD for exact."""
+    sampling: tuple[Sampling, ...]
+    """Of the validation and the test set; none when no trial finished."""
+    detectable: tuple[Detectable, ...]
+    split: str
+    """`fixed` or `per-block`: whether the spread contains the luck of the split."""
+    environments: tuple[str, ...]
+    """What trials ran on; more than one is a mixed study."""
+
+    @property
+    def measure(self) -> Measure:
+        """How the metric is told."""
+        return MEASURES[self.metric]
+
+    @property
+    def finished(self) -> list[float]:
+        """The values that there are."""
+        return [value for value in self.values if value is not None]
+
+
+# --- finding ---------------------------------------------------------------------------------------------------------
+
+
+def noise_findings(store: Store, record: StudyRecord) -> Noise:
+    """Read the trials of a study of one arm, and compute how they spread.
+
+    Raises:
+        StoreError: The predictions of a finished trial, which tell how many images there are, cannot be read.
+    """
+    findings = study_findings(store, record)
+    trials = findings.arms[0].trials
+    finished = [trial for trial in trials if trial.state == "finished"]
+    values = np.array([trial.value for trial in finished], dtype=np.float64)
+    n = len(values)
+    sd = float(values.std(ddof=1)) if n >= 2 else None
+    data: Data = record.study.arms[0].recipe.data
+    sampling = []
+    if finished:
+        predictions = store.folder(finished[0].fingerprint).predictions()
+        for split in ("validation", "test"):
+            scores = [trial.validation if split == "validation" else trial.test for trial in finished]
+            accuracy = float(np.mean([one.accuracy for one in scores if one is not None]))
+            images = len(predictions[split])
+            error = PERCENT * sampling_error(accuracy / PERCENT, images)
+            sampling.append(Sampling(split, images, accuracy, error))
+    return Noise(
+        name=findings.arms[0].label,
+        fingerprint=findings.fingerprint,
+        metric=findings.metric,
+        blocks=findings.blocks,
+        values=tuple(trial.value for trial in trials),
+        states=tuple(trial.state for trial in trials),
+        mean=float(values.mean()) if n else None,
+        low=float(values.min()) if n else None,
+        high=float(values.max()) if n else None,
+        sd=sd,
+        sd_interval95=None if sd is None else sd_interval(sd, n),
+        noise_below=None if sd is None else noise_floor(sd, n),
+        noise_below_if_sd_known=None if sd is None else NORMAL_95 * SQRT_2 * sd,
+        sampling=tuple(sampling),
+        detectable=()
+        if sd is None
+        else tuple(Detectable(blocks, detectable_difference(blocks, 2, sd)) for blocks in PLANS),
+        split=data.split,
+        environments=tuple(str(environment) for environment, _ in findings.environments),
+    )
+
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+
+def noise_table(found: Noise) -> Table:
+    """Return the spread in one row for each number."""
+    measure, digits = found.measure, _digits(found)
+
+    def with_unit(value: float | None) -> str:
+        return number(value, digits) if value is None else measure.with_unit(number(value, digits))
+
+    bounds = found.sd_interval95
+    between = "" if bounds is None else f"{number(bounds[0], digits)} to {number(bounds[1], digits)}"
+    rows = [
+        ("mean", number(found.mean, digits) + (measure.unit if found.mean is not None else ""), _trials(found)),
+        ("lowest to highest", f"{number(found.low, digits)} to {number(found.high, digits)}", ""),
+        ("seed-to-seed SD", with_unit(found.sd), f"95% interval {between} (chi-square)" if between else ""),
+    ]
+    rows += [
+        (
+            f"{one.split} sampling",
+            f"{number(one.standard_error, 2)} pp",
+            f"standard error of {one.accuracy:.2f}% on {one.images:,} images (binomial)",
+        )
+        for one in found.sampling
+    ]
+    rows += [
+        (
+            f"detectable, {one.blocks} blocks",
+            with_unit(one.difference),
+            "true difference of two arms that a study sees with 80% power",
+        )
+        for one in found.detectable
+    ]
+    return Table((Column("quantity"), Column("value", is_number=True), Column("what it is")), tuple(rows))
+
+
+def title(found: Noise) -> str:
+    """Return what the study asks."""
+    return f"How much does chance move the {found.measure.title} of {found.name}?"
+
+
+def sentences(found: Noise) -> tuple[str, ...]:
+    """Return what the spread means for whoever compares single runs, and how it was computed."""
+    measure, digits = found.measure, _digits(found)
+    n = len(found.finished)
+    said = []
+    if found.sd is None or found.noise_below is None or found.noise_below_if_sd_known is None:
+        said.append(f"{n} of {len(found.blocks)} trials have a value: a spread needs two or more. Run more blocks.")
+    elif found.sd == 0.0:
+        said.append(f"All {n} trials have the same value: this many blocks show no noise to measure by.")
+    else:
+        factor = found.noise_below / (found.sd * SQRT_2)
+        known = measure.with_unit(number(found.noise_below_if_sd_known, digits))
+        said += [
+            f"Differences below {measure.with_unit(number(found.noise_below, digits))} between two single runs are "
+            "noise.",
+            f"That is {factor:.2f} × √2 × SD: what 95% of the differences of two runs of this one recipe stay below, "
+            f"by Student's t with {n - 1} degrees of freedom, as the SD is estimated from {n} runs. Were the SD "
+            f"exactly known, it would be 1.96 × √2 × SD = {known}.",
+            "The detectable differences take this SD for that within a block; where arms of a block share luck, a "
+            "study sees smaller ones.",
+        ]
+    if found.split == "fixed":
+        said.append(
+            "The split is the same in all blocks: the spread is of initial weights, data order and augmentation."
+        )
+    else:
+        said.append("The split is drawn anew in each block: the spread contains the luck of the split.")
+    if found.sampling:
+        said.append(
+            "Sampling errors are of the images that happened to be in a set: they are shared by all runs scored on it, "
+            "so they cancel in differences between runs, and say how far a score is from that on all such images."
+        )
+    diverged = found.states.count("diverged")
+    if diverged:
+        said.append(f"{diverged} of {len(found.blocks)} trials diverged: the numbers are of the others.")
+    lost = len(found.blocks) - n - diverged
+    if lost:
+        said.append(f"{lost} of {len(found.blocks)} trials have no result: the numbers are interim.")
+    if len(found.environments) > 1:
+        said.append(f"MIXED, which may change results: trials ran on {' and on '.join(found.environments)}.")
+    else:
+        said.extend(f"Device and versions: {one}." for one in found.environments)
+    return tuple(said)
+
+
+def as_mapping(found: Noise) -> dict[str, Any]:
+    """Return the findings as plain values."""
+    measure = found.measure
+    units = {"unit": measure.unit or "nats", "difference_unit": measure.difference_unit or "nats"}
+    return dict(as_plain({"schema_version": SCHEMA_VERSION, **asdict(found), **units}))
+
+
+def publish(found: Noise, folder: Path) -> None:
+    """Write `noise.md` and then `noise.json` into the study's folder.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
+    parts = [f"# {escaped(title(found))}", table_text(noise_table(found))]
+    parts.append(bullets([escaped(sentence) for sentence in sentences(found)]))
+    write_text(folder / "noise.md", "\n\n".join(parts) + "\n")
+    write_text(folder / "noise.json", layout(as_mapping(found)) + "\n")
+
+
+def _digits(found: Noise) -> int:
+    return decimals_for([found.sd_interval95] if found.sd_interval95 else [], found.measure.decimals)
+
+
+def _trials(found: Noise) -> str:
+    n = len(found.finished)
+    return f"of {n} trials" if n == len(found.blocks) else f"of {n} of {len(found.blocks)} trials"

@@ -1,0 +1,284 @@
+"""The way from one recipe to another, setting by setting, and the studies that measure its steps.
+
+Path ablation (Fawcett & Hoos, 2016, "Analysing differences between algorithm configurations through ablation", Journal
+of Heuristics 22): from the first recipe on, the one remaining setting with the largest measured gain is changed, until
+the second recipe is reached. Here a step is a study in blocks, its baseline the recipe reached so far.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any, Literal
+
+from eailab.errors import RecipeError, StudyError
+from eailab.recipe.checking import value_at
+from eailab.recipe.factors import resolve
+from eailab.recipe.fields import variants
+from eailab.recipe.identity import NO_IDENTITY, canonical, digest
+from eailab.recipe.schema import Metric, Recipe
+from eailab.recipe.variation import KEPT, differences, vary_together
+from eailab.recipe.yaml12 import write
+from eailab.studies.design import Arm, Study, read_record, safe_name
+from eailab.studies.factor import BUNDLE
+
+Order = Literal["gain", "listed"]
+"""By measured gain, or as the settings stand in a recipe."""
+
+STEPS, ENDS = "steps", "ends"
+"""Folders within a walk's: the records of its studies, by step, and that of the two recipes."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a move does to one setting or to one part with variants, in words."""
+
+    field: str
+    """Dotted path of the setting, or of the part that becomes another variant."""
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.before} -> {self.after}"
+
+
+@dataclass(frozen=True)
+class Move:
+    """One setting, or several that only make a valid recipe together, brought from the first recipe to the second."""
+
+    settings: Mapping[str, object]
+    """As `vary_together` takes them."""
+    changes: tuple[Change, ...]
+
+    @property
+    def label(self) -> str:
+        """The move in words."""
+        return ", ".join(map(str, self.changes))
+
+    def __add__(self, other: "Move") -> "Move":
+        """Return both moves as one."""
+        return Move({**self.settings, **other.settings}, self.changes + other.changes)
+
+
+def moves(
+    start: Recipe, end: Recipe, fits: Callable[[Recipe], bool] = lambda _: True, bundles: Sequence[str] = ()
+) -> tuple[Move, ...]:
+    """Return what leads from one recipe to another, in the order in which the settings stand in a recipe.
+
+    A part that becomes another variant (adam, sgd) is one move with the variant's own settings; settings that mean the
+    same in both variants, such as `lr`, are moves of their own, as all other settings are. Where a move makes no valid
+    recipe without another (`nesterov` without `momentum`), the two are one.
+
+    Args:
+        start: The first recipe.
+        end: The second.
+        fits: Whether the data can be trained on by a recipe.
+        bundles: Settings that are to move together, each such as `optimizer+lr`.
+
+    Raises:
+        StudyError: The recipes are of different engines, train the same, or train on different data; or a bundle names
+            fewer than two of their differences.
+        RecipeError: A bundle names no setting.
+    """
+    if start.engine != end.engine:
+        raise StudyError(
+            f"the recipes {start.name} and {end.name} are of different engines ({start.engine} and {end.engine}), "
+            "which have different settings: choose two recipes of one engine."
+        )
+    if canonical(start) == canonical(end):
+        raise StudyError(f"the recipes {start.name} and {end.name} train the same: there is no difference to explain.")
+    if start.data.name != end.data.name:
+        raise StudyError(
+            f"the recipes train on different data ({start.data.name} and {end.data.name}), "
+            "whose scores do not compare: choose two recipes for one data set."
+        )
+    plain_start, plain_end = start.model_dump(), end.model_dump()
+    by_field: dict[str, Move] = {}
+    for path, (before, after) in differences(start, end).items():
+        if path.partition(".")[0] in NO_IDENTITY:
+            continue
+        part = _other_variant(start.engine, path, plain_start, plain_end)
+        if part is None:
+            by_field[path] = Move({path: after}, (Change(path, write(before), write(after)),))
+        elif part not in by_field:
+            by_field[part] = _switch(part, plain_start, plain_end)
+    asked = list(by_field.values())
+    for bundle in bundles:
+        asked = _bundled(start, asked, bundle)
+    return _joined_where_needed(start, asked, fits)
+
+
+def _bundled(start: Recipe, alone: list[Move], bundle: str) -> list[Move]:
+    """Join the moves that a bundle names, at the place of the first."""
+    fields = {resolve(word, start).removesuffix(".name") for word in bundle.split(BUNDLE)}
+    members = [move for move in alone if fields & {change.field.removesuffix(".name") for change in move.changes}]
+    if len(members) < 2:
+        differing = ", ".join(change.field for move in alone for change in move.changes)
+        raise StudyError(
+            f"--joint {bundle}: name two or more settings in which the recipes differ, joined by {BUNDLE}. "
+            f"They differ in {differing}."
+        )
+    whole = reduce(Move.__add__, members)
+    return [whole if move is members[0] else move for move in alone if move not in members[1:]]
+
+
+def _other_variant(engine: str, path: str, start: Mapping[str, Any], end: Mapping[str, Any]) -> str | None:
+    """Return the part that a setting moves with; None for a setting that moves alone."""
+    part, _, leaf = path.rpartition(".")
+    choices = variants(engine).get(part)
+    if choices is None:
+        return None
+    one, other = (value_at(plain, tuple(part.split("."))) for plain in (start, end))
+    if choices[one["name"]] is choices[other["name"]] or (leaf in KEPT and leaf in one and leaf in other):
+        return None
+    return part
+
+
+def _switch(part: str, start: Mapping[str, Any], end: Mapping[str, Any]) -> Move:
+    """Return the move of a part to another variant, with the settings that the first has not."""
+    one, other = (value_at(plain, tuple(part.split("."))) for plain in (start, end))
+    own = {key: value for key, value in other.items() if not (key in KEPT and key in one)}
+    brought = ", ".join(f"{key} {write(value)}" for key, value in own.items() if key != "name")
+    after = f"{other['name']} ({brought})" if brought else str(other["name"])
+    return Move({part: own}, (Change(part, str(one["name"]), after),))
+
+
+def _joined_where_needed(start: Recipe, alone: list[Move], fits: Callable[[Recipe], bool]) -> tuple[Move, ...]:
+    """Join moves until each makes a valid recipe from the start, or all are one.
+
+    What makes recipes invalid are pairs of settings, so that moves that are possible from the start are possible in
+    every order.
+    """
+
+    def possible(move: Move) -> bool:
+        try:
+            return fits(vary_together(start, move.settings).recipe)
+        except RecipeError:
+            return False
+
+    joined = alone
+    while len(joined) > 1 and (blocked := next((move for move in joined if not possible(move)), None)) is not None:
+        others = [move for move in joined if move is not blocked]
+        partner = next((move for move in others if possible(blocked + move)), others[0])
+        pair = [blocked, partner] if joined.index(blocked) < joined.index(partner) else [partner, blocked]
+        joined = [pair[0] + pair[1] if move is pair[0] else move for move in joined if move is not pair[1]]
+    return tuple(joined)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Two recipes, the moves between them, and how they are measured."""
+
+    start: Recipe
+    end: Recipe
+    names: tuple[str, str]
+    """What the two are called."""
+    moves: tuple[Move, ...]
+    order: Order
+    blocks: tuple[int, ...]
+    metric: Metric
+    margin: float
+
+    @property
+    def fingerprint(self) -> str:
+        """Ten hexadecimal digits over all but the names and the blocks, so that adding blocks goes on with a walk."""
+        return digest(
+            {
+                "ends": [canonical(self.start), canonical(self.end)],
+                "moves": [move.label for move in self.moves],
+                "order": self.order,
+                "metric": self.metric,
+            }
+        )[:10]
+
+    @property
+    def folder_name(self) -> str:
+        """The names, made safe for any file system, and the fingerprint."""
+        return f"{safe_name('-to-'.join(self.names))}-{self.fingerprint}"
+
+    @property
+    def most_arms(self) -> int:
+        """The arms that the whole walk trains, both ends among them; by gain, each step tries all that is left."""
+        steps = len(self.moves)
+        return steps + 1 if self.order == "listed" else steps * (steps + 1) // 2 + 1
+
+    def ends(self) -> Study:
+        """Return the study that compares the two recipes, which no choice on the way has touched."""
+        first, second = self.names
+        return self._study("recipe", (Arm(first, self.start), Arm(second, self.end)))
+
+    def step(self, taken: Sequence[Move]) -> Study:
+        """Return the study of the next step: the recipe reached so far, against each move that may come next.
+
+        Args:
+            taken: The moves made so far, in their order; not yet all.
+        """
+        candidates = self.candidates(taken)
+        reached = self._after(taken)
+        arms = (Arm("before", reached), *(Arm(move.label, self._after([*taken, move])) for move in candidates))
+        return self._study(f"step {len(taken) + 1}", arms)
+
+    def candidates(self, taken: Sequence[Move]) -> tuple[Move, ...]:
+        """Return the moves that may come next, in the order of the arms of `step`, whose baseline they follow."""
+        left = tuple(move for move in self.moves if move not in taken)
+        return left[:1] if self.order == "listed" else left
+
+    def _after(self, taken: Sequence[Move]) -> Recipe:
+        return reduce(lambda recipe, move: vary_together(recipe, move.settings).recipe, taken, self.start)
+
+    def _study(self, factor: str, arms: tuple[Arm, ...]) -> Study:
+        return Study(
+            name=f"{'-to-'.join(self.names)} {factor}",
+            factor=factor,
+            arms=arms,
+            baseline=0,
+            blocks=self.blocks,
+            metric=self.metric,
+            margin=self.margin,
+        )
+
+
+def earlier_blocks(folder: Path) -> tuple[int, ...]:
+    """Return the blocks that a walk in this folder was begun with; none where there was no walk.
+
+    Raises:
+        StoreError: Its record is damaged.
+    """
+    ends = folder / STEPS / ENDS
+    return read_record(ends).study.blocks if (ends / "study.yaml").exists() else ()
+
+
+def route(
+    start: Recipe,
+    end: Recipe,
+    names: tuple[str, str],
+    blocks: Sequence[int],
+    order: Order,
+    fits: Callable[[Recipe], bool] = lambda _: True,
+    bundles: Sequence[str] = (),
+) -> Route:
+    """Return the route between two recipes; the first one's `study` says how it is measured.
+
+    Args:
+        start: The first recipe.
+        end: The second.
+        names: What to call them.
+        blocks: Numbers of the blocks.
+        order: By measured gain, or as the settings stand in a recipe.
+        fits: Whether the data can be trained on by a recipe.
+        bundles: Settings that are to move together.
+
+    Raises:
+        StudyError: See `moves`.
+        RecipeError: See `moves`.
+    """
+    return Route(
+        start=start,
+        end=end,
+        names=names,
+        moves=moves(start, end, fits, bundles),
+        order=order,
+        blocks=tuple(blocks),
+        metric=start.study.metric,
+        margin=start.study.margin,
+    )
