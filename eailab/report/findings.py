@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from eailab.errors import StudyError
 from eailab.recipe.identity import NO_IDENTITY, flatten
 from eailab.recipe.schema import Metric, Recipe
 from eailab.report.measures import MEASURES, Measure
 from eailab.report.trials import Curves, Environment, TrialFindings, TrialState, read_trial
 from eailab.runs.store import Store
 from eailab.stats.additive import Values
+from eailab.stats.factorial import Factorial, factorial
 from eailab.stats.model import ArmResult, Comparison, compare
 from eailab.stats.trend import Trend, trend
 from eailab.stats.verdict import Verdict
@@ -100,6 +102,12 @@ class StudyFindings:
     """What the intervals rest on; None for a single trial."""
     trend: Trend | None
     """Over an ordered factor with three or more levels; None for others, and where a trial diverged."""
+    effects: Factorial | None
+    """Of a factorial with two blocks of every combination."""
+    effects_withheld: str | None
+    """Why a factorial has none."""
+    baseline_levels: dict[str, str]
+    """Of a factorial: each factor's level in the baseline, by the factor's path."""
     updates_held: tuple[str, ...]
     """What holding the updates did to each arm; one sentence each, none where the epochs are held."""
     held_fixed: Settings
@@ -166,6 +174,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     comparison = None
     if study.factor is not None:
         comparison = _compare(trials, study.baseline, margin, measure)
+    effects = _effects(study, trials) if study.axes else None
     environments = Counter(t.environment for row in trials for t in row if t.environment is not None)
     return StudyFindings(
         name=study.name,
@@ -182,6 +191,9 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         baseline=study.baseline,
         comparison=comparison,
         trend=_trend(study, trials),
+        effects=None if isinstance(effects, str) else effects,
+        effects_withheld=effects if isinstance(effects, str) else None,
+        baseline_levels={axis.factor: axis.levels[axis.baseline] for axis in study.axes},
         updates_held=tuple(held(study, record.updates)),
         held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
@@ -207,6 +219,22 @@ def _compare(trials: Sequence[Sequence[TrialFindings]], baseline: int, margin: f
 def _values(trials: Sequence[Sequence[TrialFindings]]) -> Values:
     """Return the metric as `[B, A]`, with a gap wherever a trial has no value."""
     return np.array([[np.nan if trial.value is None else trial.value for trial in row] for row in trials]).T
+
+
+def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Factorial | str:
+    """Return the effects of a factorial, or why there are none."""
+    if any(trial.state == "diverged" for row in trials for trial in row):
+        return "trials diverged, and a mean over those that did not would flatter their arms"
+    values = _values(trials).reshape(len(study.blocks), *(len(axis.levels) for axis in study.axes))
+    factors = []
+    for number, axis in enumerate(study.axes, start=1):
+        order = [axis.baseline, *(level for level in range(len(axis.levels)) if level != axis.baseline)]
+        values = np.take(values, order, axis=number)
+        factors.append((axis.factor, [axis.levels[level] for level in order]))
+    try:
+        return factorial(values, factors) or "nothing varies within the blocks"
+    except StudyError as error:
+        return str(error)
 
 
 def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | None:

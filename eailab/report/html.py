@@ -9,6 +9,7 @@ from importlib.resources import files
 from xml.etree import ElementTree as ET
 
 from eailab.errors import StoreError
+from eailab.report.designs import design_facts, effects_table
 from eailab.report.escaping import hypertext
 from eailab.report.figures import FAINT, INK, PAPER, TITLES
 from eailab.report.findings import StudyFindings
@@ -82,7 +83,7 @@ def study_section(findings: StudyFindings, figures: Mapping[str, bytes], anchor:
         figures: SVG of each figure by its name.
         anchor: The section's id, unique in the page.
     """
-    interim = state_sentence(findings)
+    interim, effects = state_sentence(findings), effects_table(findings)
     blocks = element(
         "details",
         element("summary", f"The {findings.measure.title} of every trial"),
@@ -95,6 +96,7 @@ def study_section(findings: StudyFindings, figures: Mapping[str, bytes], anchor:
         *([element("p", interim, class_="interim")] if interim is not None else []),
         element("ul", *(element("li", line) for line in headlines(findings)), class_="answer"),
         _table(main_table(findings), "Arms against the baseline" if findings.factor else "Scores after the last epoch"),
+        *([_table(effects, "Main effects and interactions")] if effects is not None else []),
         *(
             element(
                 "figure",
@@ -107,7 +109,11 @@ def study_section(findings: StudyFindings, figures: Mapping[str, bytes], anchor:
         *([blocks] if findings.factor else []),
         element(
             "dl",
-            *(part for fact in facts(findings) for part in (element("dt", fact.name), element("dd", fact.sentence))),
+            *(
+                part
+                for fact in (*design_facts(findings), *facts(findings))
+                for part in (element("dt", fact.name), element("dd", fact.sentence))
+            ),
         ),
         id=anchor,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from eailab.report.designs import design_facts, effects_table
 from eailab.report.escaping import markdown as escaped
 from eailab.report.figures import TITLES
 from eailab.report.findings import StudyFindings
@@ -21,8 +22,17 @@ def study_section(findings: StudyFindings, figures: Mapping[str, str], level: in
         parts.append(f"**{interim}**")
     parts.append(bullets([escaped(line) for line in headlines(findings)]))
     parts.append(table_text(main_table(findings)))
+    if (effects := effects_table(findings)) is not None:
+        parts.append(table_text(effects))
     parts += [f"![{TITLES[name]}]({path})" for name, path in figures.items()]
-    parts.append(bullets([f"**{escaped(fact.name)}:** {escaped(fact.sentence)}" for fact in facts(findings)]))
+    parts.append(
+        bullets(
+            [
+                f"**{escaped(fact.name)}:** {escaped(fact.sentence)}"
+                for fact in (*design_facts(findings), *facts(findings))
+            ]
+        )
+    )
     return "\n\n".join(part for part in parts if part)
 
 

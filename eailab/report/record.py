@@ -42,6 +42,8 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         if comparison is None
         else {name: value for name, value in asdict(comparison).items() if name not in ("arms", "baseline", "margin")},
         "trend": None if findings.trend is None else asdict(findings.trend),
+        "effects": None if findings.effects is None else asdict(findings.effects),
+        "effects_withheld": findings.effects_withheld,
         "updates_held": findings.updates_held,
         "training_images": findings.training_images,
         "environments": [{**asdict(environment), "trials": count} for environment, count in findings.environments],

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eailab.report.designs import design_facts, effects_table
 from eailab.report.escaping import plain
 from eailab.report.findings import StudyFindings
 from eailab.report.tables import Table as Content
@@ -36,13 +37,17 @@ class StudyView:
         yield Text(plain(findings.title), style="bold")
         if (interim := state_sentence(findings)) is not None:
             yield Text(interim, style="yellow")
-        yield _table(main_table(findings), ascii_only=not console.is_terminal or options.ascii_only)
+        ascii_only = not console.is_terminal or options.ascii_only
+        yield _table(main_table(findings), ascii_only=ascii_only)
         for arm in findings.arms:
             if arm.notes:
                 yield _indented(f"{arm.label}: {'; '.join(arm.notes)}")
+        if (effects := effects_table(findings)) is not None:
+            yield Text()
+            yield _table(effects, ascii_only=ascii_only)
         if findings.factor is None:
             yield from (_indented(line) for line in headlines(findings))
-        for fact in facts(findings):
+        for fact in (*design_facts(findings), *facts(findings)):
             yield _indented(f"{fact.name}: {fact.sentence}", style="dim")
 
 

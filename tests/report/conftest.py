@@ -80,6 +80,10 @@ class Shop:
         """Write the study of a single trial and return its folder."""
         return self._write(single(recipe(**settings), 0), [[outcome]])
 
+    def designed(self, made: Study, outcomes) -> Path:
+        """Write a study of any design, its outcomes arm by arm and block by block."""
+        return self._write(made, outcomes)
+
     def findings(self, folder: Path) -> StudyFindings:
         """Return what is found in a study."""
         return study_findings(self.store, read_record(folder))

@@ -1,0 +1,107 @@
+"""A factorial tells its effects, and a bundle that it is one, in every format."""
+
+import json
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from eailab.recipe.schema import recipe_adapter
+from eailab.report.designs import design_facts, effects_table
+from eailab.report.html import study_section as html_section
+from eailab.report.markdown import study_section as markdown_section
+from eailab.report.record import as_json
+from eailab.report.terminal import print_study
+from eailab.studies.design import all_combinations, one_at_a_time
+from eailab.studies.factor import Factor
+
+RECIPE = recipe_adapter.validate_python(
+    {
+        "name": "tiny",
+        "engine": "numpy-mlp",
+        "data": {"name": "digits"},
+        "optimizer": {"name": "adam"},
+        "epochs": 3,
+        "batch_size": 10,
+    }
+)
+FACTORS = (
+    Factor(("optimizer",), (("sgd",), ("adam",))),
+    Factor(("sched",), (("constant",), ("steplr",))),
+)
+# Arms run sgd × constant, sgd × steplr, adam × constant (the baseline), adam × steplr.
+TURNED = [[0.80, 0.81, 0.82], [0.90, 0.91, 0.925], [0.90, 0.91, 0.92], [0.80, 0.815, 0.82]]
+ADDED = [[0.80, 0.81, 0.82], [0.85, 0.86, 0.875], [0.90, 0.91, 0.92], [0.95, 0.965, 0.97]]
+
+
+def factorial(shop, outcomes):
+    study = all_combinations(RECIPE, FACTORS, range(len(outcomes[0])))
+    return shop.findings(shop.designed(study, outcomes))
+
+
+def test_effects_are_contrasts_of_the_arms_means(shop):
+    found = factorial(shop, ADDED)
+    sgd_constant, sgd_step, adam_constant, adam_step = 100 * np.mean(ADDED, axis=1)
+    main_optimizer, main_schedule, both = found.effects.effects
+    assert (main_optimizer.factors, main_optimizer.levels) == (("optimizer.name",), ("sgd",))
+    assert main_optimizer.estimate == pytest.approx((sgd_constant + sgd_step - adam_constant - adam_step) / 2)
+    assert main_schedule.estimate == pytest.approx((sgd_step + adam_step - sgd_constant - adam_constant) / 2)
+    assert both.estimate == pytest.approx((sgd_step - sgd_constant - adam_step + adam_constant) / 2)
+    assert found.baseline_levels == {"optimizer.name": "adam", "schedule.name": "constant"}
+
+
+def test_an_interaction_larger_than_a_main_effect_is_said_to_mislead(shop):
+    facts = {fact.name: fact.sentence for fact in design_facts(factorial(shop, TURNED))}
+    said = facts["One factor at a time would mislead"]
+    assert "optimizer sgd and schedule steplr" in said
+    assert "depends on the schedule" in said
+
+
+def test_effects_that_add_up_mislead_nobody(shop):
+    assert [fact.name for fact in design_facts(factorial(shop, ADDED))] == ["Effects"]
+
+
+def test_every_format_tells_the_effects(shop):
+    found = factorial(shop, TURNED)
+    stream = StringIO()
+    print_study(found, Console(file=stream, width=100))
+    table = effects_table(found)
+    for text in (stream.getvalue(), markdown_section(found, {}), html_section(found, {}, "study")):
+        assert "optimizer sgd × schedule steplr" in text
+        assert all(row[2] in text for row in table.rows)
+        assert "would mislead" in text
+    assert len(json.loads(as_json(found))["effects"]["effects"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "reason"),
+    [
+        ([*ADDED[:3], [0.95, "diverged", 0.97]], "diverged"),
+        ([*ADDED[:3], [0.95, "missing", "missing"]], "sgd"),
+        ([[0.8], [0.85], [0.9], [0.95]], "two blocks"),
+    ],
+)
+def test_without_enough_trials_there_are_no_effects_and_it_is_said_why(shop, outcomes, reason):
+    found = factorial(shop, outcomes)
+    assert found.effects is None
+    assert effects_table(found) is None
+    (fact,) = design_facts(found)
+    assert fact.name == "No effects"
+    assert reason in fact.sentence or "two blocks" in fact.sentence
+
+
+def test_a_bundle_is_named_as_declared(shop):
+    bundle = Factor(("optimizer", "lr"), (("adam", 0.001), ("sgd", 0.1)))
+    (study,) = one_at_a_time(RECIPE, [bundle], (0, 1, 2))
+    found = shop.findings(shop.designed(study, [[0.9, 0.91, 0.92], [0.8, 0.81, 0.83]]))
+    (fact,) = design_facts(found)
+    assert fact.name == "Declared bundle"
+    assert "optimizer and lr change together" in fact.sentence
+    assert found.heading == "optimizer+lr"
+
+
+def test_a_plain_study_has_nothing_to_add(shop):
+    found = shop.findings(shop.study({10: [0.9, 0.91], 20: [0.8, 0.81]}))
+    assert design_facts(found) == []
+    assert effects_table(found) is None
