@@ -13,6 +13,7 @@ from eailab.cli.explain import explain
 from eailab.cli.noise import noise
 from eailab.cli.recipes import recipes
 from eailab.cli.report import report
+from eailab.cli.runs import runs
 from eailab.cli.split import split
 from eailab.cli.train import train_mlp, train_resnet
 from eailab.errors import EailabError
@@ -53,6 +54,7 @@ app.command()(noise)
 app.command()(report)
 app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")
+app.add_typer(runs, name="runs")
 
 
 def main() -> None:

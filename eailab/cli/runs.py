@@ -1,0 +1,191 @@
+"""`eailab runs`: what lies in the store, whether it holds, and how to get rid of it."""
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
+from eailab.errors import CheckFailedError, EailabError, UsageError
+
+if TYPE_CHECKING:
+    from eailab.runs.inspection import Problem, Summary
+    from eailab.runs.store import Store, TrialFolder
+
+runs = typer.Typer(no_args_is_help=True, help="List, show, verify and remove trials.", rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="TRIAL", help="A trial's name, or the beginning of it.")]
+SHORT = 12
+"""Digits of a trial's name in a list; enough to name it by."""
+
+
+@runs.command("list")
+def list_(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
+    """List the trials of a store: how each stands, its recipe and block, and what it ran on.
+
+    Example: eailab runs list
+    """
+    from eailab.runs.inspection import summaries
+    from eailab.runs.store import Store
+
+    found = list(summaries(Store(runs)))
+    if as_json:
+        typer.echo(json.dumps({"runs": str(runs), "trials": [asdict(one) for one in found]}, indent=2))
+        return
+    if found:
+        typer.echo(f"{'trial':<{SHORT}}  {'state':<9}{'epochs':>11}  {'block':>5}  {'recipe':<24}  device")
+        typer.echo("\n".join(map(_line, sorted(found, key=lambda one: (one.recipe, one.block or 0, one.name)))))
+    counts = Counter(one.state for one in found)
+    told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+    typer.echo(f"{len(found)} trial{'s' * (len(found) != 1)} in {runs}" + (f": {told}" if told else ""))
+
+
+@runs.command()
+def show(trial: Name, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
+    """Show one trial: its recipe, where it stands, its scores, what it ran on, and its files.
+
+    Example: eailab runs show 3f2a
+    """
+    from eailab.report.escaping import plain
+    from eailab.runs.inspection import find, summary
+    from eailab.runs.store import Store
+
+    folder = find(Store(runs), trial)
+    about = summary(folder)
+    record = folder.record() if about.state in ("finished", "diverged") else None
+    files = {file.name: file.stat().st_size for file in sorted(folder.path.iterdir()) if file.is_file()}
+    if as_json:
+        typer.echo(json.dumps({**asdict(about), "result": record, "files": files}, indent=2))
+        return
+    lines = [("trial", about.name), ("folder", str(folder.path)), *_state(about)]
+    if record is not None:
+        lines += [(name.replace("_", " "), value) for name, value in record["metrics"].items() if value is not None]
+        lines += [("seconds", f"{folder.seconds():.1f}"), ("parameters", record["parameters"])]
+        lines += [(name, _flat(value)) for name, value in record["provenance"].items()]
+    lines += [("file", f"{size:>12,} bytes  {name}") for name, size in files.items()]
+    for name, value in lines:
+        typer.echo(f"{name:<20}{plain(str(value))}")
+
+
+@runs.command()
+def verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Move what is damaged to RUNS/quarantine; it is then trained anew.")
+    ] = False,
+    runs: RunsDir = RUNS_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Compute every checksum of a store anew, and say what does not hold; nothing is ever deleted.
+
+    Example: eailab runs verify --repair
+    """
+    from eailab.report.escaping import plain
+    from eailab.runs.inspection import problems, quarantine
+    from eailab.runs.store import Store
+
+    store = Store(runs)
+    found = [*problems(store), *_study_problems(store)]
+    moved, left = {}, []
+    for problem in found:
+        try:
+            if repair:
+                moved[problem.path] = quarantine(store, problem.path)
+        except EailabError as error:
+            left.append(str(error))
+    if as_json:
+        told = [{"path": str(one.path), "reason": one.reason, "moved_to": _text(moved.get(one.path))} for one in found]
+        typer.echo(json.dumps({"runs": str(runs), "trials": len(store.trial_names()), "problems": told}, indent=2))
+    else:
+        for one in found:
+            typer.echo(plain(one.reason) + (f" Moved to {moved[one.path]}." if one.path in moved else ""))
+        typer.echo(f"{len(store.trial_names())} trials in {runs}: {len(found) or 'no'} problems")
+    if left:
+        raise CheckFailedError("\n".join(map(plain, left)))
+    if len(moved) < len(found):
+        raise CheckFailedError(
+            f"{len(found)} parts of {runs} do not hold: `eailab runs verify --repair` moves them aside, "
+            "and the study's own command trains them anew."
+        )
+
+
+@runs.command()
+def rm(
+    trials: Annotated[list[str], typer.Argument(metavar="TRIAL...", help="Names of trials, or their beginnings.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    runs: RunsDir = RUNS_DIR,
+) -> None:
+    """Remove trials for good; asks first. A study that has them trains them anew.
+
+    Example: eailab runs rm 3f2a 9bc0
+    """
+    from eailab.report.escaping import plain
+    from eailab.runs.inspection import find, remove, summary
+    from eailab.runs.store import Store
+
+    store = Store(runs)
+    folders: dict[str, TrialFolder] = {}
+    for text in trials:
+        folder = find(store, text)
+        folders[folder.path.name] = folder
+    for folder in folders.values():
+        typer.echo(plain(_line(summary(folder))), err=True)
+    if not yes:
+        if not _is_terminal():
+            raise UsageError("nobody can be asked here: add --yes to remove these trials.")
+        if not typer.confirm(f"Remove {len(folders)} trial{'s' * (len(folders) != 1)} for good?", err=True):
+            typer.echo("nothing was removed", err=True)
+            return
+    for folder in folders.values():
+        remove(store, folder)
+    typer.echo(f"removed {len(folders)} trial{'s' * (len(folders) != 1)} from {runs}")
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _line(one: "Summary") -> str:
+    from eailab.report.escaping import plain
+
+    epochs = f"{one.epochs}/{'?' if one.planned is None else one.planned}"
+    block = "?" if one.block is None else one.block
+    recipe = plain(one.recipe)
+    shown = recipe if len(recipe) <= 24 else f"{recipe[:23]}…"
+    return (
+        f"{one.name[:SHORT]:<{SHORT}}  {one.state:<9}{epochs:>11}  {block:>5}  {shown:<24}  {plain(one.device or '')}"
+    ).rstrip()
+
+
+def _state(about: "Summary") -> list[tuple[str, str]]:
+    lines = [
+        ("state", about.state),
+        ("recipe", about.recipe),
+        ("block", "?" if about.block is None else str(about.block)),
+        ("epochs", f"{about.epochs} of {'?' if about.planned is None else about.planned}"),
+    ]
+    return [*lines, ("problem", about.problem)] if about.problem else lines
+
+
+def _flat(value: object) -> str:
+    return ", ".join(f"{name} {one}" for name, one in value.items()) if isinstance(value, dict) else str(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _study_problems(store: "Store") -> list["Problem"]:
+    from eailab.errors import DamagedError
+    from eailab.runs.inspection import Problem
+    from eailab.studies.design import read_record
+
+    found = []
+    for folder in store.study_folders():
+        try:
+            read_record(folder)
+        except DamagedError as error:
+            found.append(Problem(folder, str(error)))
+    return found

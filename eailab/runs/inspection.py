@@ -1,0 +1,221 @@
+"""What lies in a store: trials listed, shown, verified, quarantined and removed."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+from uuid import uuid4
+
+from eailab.engines.base import ENGINE_VERSIONS
+from eailab.errors import DamagedError, RecipeError, StoreError, UsageError
+from eailab.recipe.load import load
+from eailab.runs import atomic, checkpoint
+from eailab.runs.lock import is_held
+from eailab.runs.store import NAME, Store, Trial, TrialFolder
+
+State: TypeAlias = Literal["finished", "diverged", "training", "stopped", "damaged"]
+"""`training` is held by a process right now; `stopped` has no result, and no process holds it."""
+
+QUARANTINE = "quarantine"
+"""Folder beside `trials/` that damaged trials are moved to; nothing reads it."""
+
+_HEADING = re.compile(rb"^# What: +block (\d{1,9}) on the data", re.MULTILINE)
+_NAME = re.compile(rb"^name: .*$", re.MULTILINE)
+_EPOCHS = re.compile(rb"^epochs: (\d{1,7})$", re.MULTILINE)
+_LARGEST_RECIPE = 2**20
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One trial in a line of a list."""
+
+    name: str
+    state: State
+    epochs: int
+    """Finished so far."""
+    planned: int | None
+    """Epochs that the recipe asks for; None where it cannot be read."""
+    recipe: str
+    """The recipe's name, as the file has it: to be made harmless before it is shown."""
+    block: int | None
+    device: str | None
+    """What the result was computed on; None without one."""
+    problem: str | None
+    """Why a damaged trial is not read."""
+
+
+def summaries(store: Store) -> Iterator[Summary]:
+    """Yield a summary of each trial, by name; files are read, but their checksums over one another are not.
+
+    Raises:
+        StoreError: The system does not let us look.
+    """
+    for name in store.trial_names():
+        yield summary(store.folder(name))
+
+
+def summary(folder: TrialFolder) -> Summary:
+    """Summarise one trial."""
+    recipe, block, planned = _heading(folder)
+    try:
+        record = folder.record()
+        if record is not None:
+            block, device = record["block"], record["provenance"]["device"]
+            return Summary(
+                folder.path.name, record["status"], record["epochs"], planned, recipe, block, device, problem=None
+            )
+        state: State = "training" if is_held(folder.path) else "stopped"
+        return Summary(folder.path.name, state, len(folder.epochs()), planned, recipe, block, None, None)
+    except StoreError as error:
+        return Summary(folder.path.name, "damaged", 0, planned, recipe, block, None, str(error))
+
+
+def find(store: Store, text: str) -> TrialFolder:
+    """Return the trial of a name, or of the beginning of one.
+
+    Raises:
+        UsageError: No trial, or more than one, begins like this.
+    """
+    names = [name for name in store.trial_names() if name.startswith(text)] if text else []
+    if len(names) == 1:
+        return store.folder(names[0])
+    if names:
+        raise UsageError(f"{len(names)} trials begin with {text}: {', '.join(names[:5])}. Write more of the name.")
+    raise UsageError(f"no trial in {store.root} begins with {text!r:.80}: `eailab runs list` shows their names.")
+
+
+# --- verifying -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in the store that is not as it was written."""
+
+    path: Path
+    reason: str
+
+
+def problems(store: Store) -> Iterator[Problem]:
+    """Read every file of every trial, compute every checksum anew, and yield what does not hold.
+
+    Raises:
+        StoreError: The system does not let us look.
+    """
+    trials = store.root / "trials"
+    known = set(store.trial_names())
+    for path in sorted(trials.iterdir()) if trials.is_dir() else []:
+        if path.name not in known:
+            yield Problem(path, f"{path} is no trial's folder: eailab did not put it there.")
+    for name in sorted(known):
+        folder = store.folder(name)
+        try:
+            verify(folder)
+        except DamagedError as error:
+            yield Problem(folder.path, str(error))
+
+
+def verify(folder: TrialFolder) -> None:
+    """Hold a trial's files against their checksums, against each other, and against the trial's name.
+
+    Raises:
+        DamagedError: Something does not hold; the first thing found.
+        StoreError: A result is of a newer version, or the system does not let us read a file.
+    """
+    for file in sorted(folder.path.iterdir()):
+        if file.is_symlink() or not file.is_file():
+            raise DamagedError(f"{file} is a link or a folder: eailab did not put it there.")
+    result, record, epochs = folder.result(), folder.record(), folder.epochs()
+    if record is not None and result is not None:
+        if [epoch.number for epoch in epochs] != list(range(1, result.epochs + 1)):
+            raise DamagedError(f"{folder.epochs_file} has not the {result.epochs} epochs of the result.")
+        _verify_name(folder, record)
+        if result.status == "finished":
+            folder.predictions()
+            checkpoint.load(folder.weights_file)
+    elif folder.checkpoint_file.exists():
+        _, facts = checkpoint.load(folder.checkpoint_file)
+        if facts.get("trial") != folder.path.name:
+            raise DamagedError(f"{folder.checkpoint_file} belongs to another trial.")
+
+
+def _verify_name(folder: TrialFolder, record: dict[str, Any]) -> None:
+    """Compute the trial's fingerprint anew from its recipe, block and data."""
+    if record["engine_version"] != ENGINE_VERSIONS.get(record["engine"]):
+        return  # trained by another version of the engine, whose fingerprints this one cannot compute
+    try:
+        recipe = load(str(folder.recipe_file)).recipe
+    except RecipeError as error:
+        raise DamagedError(f"{folder.recipe_file} is no recipe: {error}") from error
+    if Trial(recipe, record["block"], record["data"]).fingerprint != folder.path.name:
+        raise DamagedError(f"{folder.path} is not named after the recipe, block and data in it.")
+
+
+# --- moving and removing ---------------------------------------------------------------------------------------------
+
+
+def quarantine(store: Store, path: Path) -> Path:
+    """Move what a problem was found in out of the trials, so that it is trained anew, and return where it lies now.
+
+    Raises:
+        StoreError: A process is training it, or it cannot be moved.
+    """
+    folder, number = store.root / QUARANTINE, 1
+    while (target := folder / f"{path.name}-{number}").exists():
+        number += 1
+    try:
+        atomic.make_folder(folder)
+    except OSError as error:
+        raise atomic.unwritable(folder, error) from error
+    _move(path, target)
+    return target
+
+
+def remove(store: Store, folder: TrialFolder) -> None:
+    """Delete a trial for good.
+
+    Raises:
+        StoreError: A process is training it, or it cannot be removed.
+    """
+    doomed = store.root / f".removed-{folder.path.name}-{uuid4().hex[:8]}"
+    _move(folder.path, doomed)
+    try:
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise StoreError(f"{doomed} could not be removed: {error.strerror or error}. Remove it by hand.") from error
+
+
+def _move(path: Path, target: Path) -> None:
+    if not NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+        atomic.rename(path, target)
+        return
+    with TrialFolder(path).lock() as ours:
+        if not ours:
+            raise StoreError(f"{path} is being trained right now: stop that first, or wait for its end.")
+        atomic.rename(path, target)
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _heading(folder: TrialFolder) -> tuple[str, int | None, int | None]:
+    """Return a recipe's name, the block and the epochs from a few lines of its file, without checking the rest."""
+    try:
+        text = atomic.read_bytes(folder.recipe_file, _LARGEST_RECIPE)
+    except (FileNotFoundError, StoreError):
+        return "?", None, None
+    block, epochs, line = _HEADING.search(text), _EPOCHS.search(text), _NAME.search(text)
+    return _name(line[0]) if line else "?", int(block[1]) if block else None, int(epochs[1]) if epochs else None
+
+
+def _name(line: bytes) -> str:
+    """Read the one line that `eailab.recipe.yaml12.write` makes of a name: plain, or quoted as JSON does."""
+    text = line.removeprefix(b"name: ").decode(errors="replace")
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return "?"

@@ -1,0 +1,184 @@
+"""What lies in a store is told as it is, and what does not hold is moved, not lost."""
+
+import json
+import shutil
+
+import pytest
+
+from eailab.data.table import load as load_data
+from eailab.errors import DamagedError, StoppedError, StoreError, UsageError
+from eailab.recipe.load import Override, load
+from eailab.runs import inspection
+from eailab.runs.events import EpochEnded
+from eailab.runs.inspection import find, problems, quarantine, remove, summaries, summary, verify
+from eailab.runs.store import Store, Trial
+from eailab.runs.training import run_trial
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A store with one finished trial, to be copied."""
+    root = tmp_path_factory.mktemp("finished")
+    run_trial(make(0), Store(root), lambda _: None, lambda: False)
+    return root
+
+
+@pytest.fixture
+def store(tmp_path, finished):
+    shutil.copytree(finished, tmp_path / "runs")
+    return Store(tmp_path / "runs")
+
+
+def make(block, *changes):
+    small = [("epochs", 3), ("model.hidden", [8]), ("name", "a name: with colon"), *changes]
+    recipe = load("digits-mlp", [Override(path, value, "-o") for path, value in small]).recipe
+    return Trial(recipe, block, load_data("digits").fingerprint)
+
+
+def stop_early(trial, store):
+    ended = []
+    with pytest.raises(StoppedError):
+        run_trial(trial, store, lambda e: ended.extend([e] if isinstance(e, EpochEnded) else []), lambda: bool(ended))
+
+
+def only(store):
+    (name,) = store.trial_names()
+    return store.folder(name)
+
+
+def test_trials_are_listed_with_state_epochs_recipe_block_and_device(store):
+    stop_early(make(7), store)
+    listed = {one.block: one for one in summaries(store)}
+    assert (listed[0].state, listed[0].epochs, listed[0].planned, listed[0].device) == ("finished", 3, 3, "cpu")
+    assert (listed[7].state, listed[7].epochs, listed[7].planned, listed[7].device) == ("stopped", 1, 3, None)
+    assert {one.recipe for one in listed.values()} == {"a name: with colon"}
+
+
+def test_a_trial_in_training_is_told_from_one_that_was_stopped(store):
+    trial = make(1)
+    stop_early(trial, store)
+    folder = store.folder(trial.fingerprint)
+    with store.folder(trial.fingerprint).lock():
+        assert summary(folder).state == "training"
+    assert summary(folder).state == "stopped"
+
+
+def test_a_damaged_result_is_listed_as_damaged_with_the_reason(store):
+    only(store).result_file.write_text("{")
+    (one,) = summaries(store)
+    assert one.state == "damaged"
+    assert "result.json" in one.problem
+
+
+def test_a_trial_is_found_by_the_beginning_of_its_name(store):
+    name = only(store).path.name
+    assert find(store, name[:5]).path.name == name
+    for text in ("", "zz", "../" + name, name + "0"):
+        with pytest.raises(UsageError, match="runs list"):
+            find(store, text)
+    (store.root / "trials" / (name[:19] + ("0" if name[19] != "0" else "1"))).mkdir()
+    with pytest.raises(UsageError, match="2 trials begin"):
+        find(store, name[:5])
+
+
+def test_a_sound_store_has_no_problems(store):
+    stop_early(make(1), store)
+    assert list(problems(store)) == []
+    assert list(problems(Store(store.root / "nothing"))) == []
+
+
+def edit_record(folder, **changes):
+    """Change a result and seal it anew, as someone would who means to deceive."""
+    from eailab.runs import store as module
+
+    record = json.loads(folder.result_file.read_text())
+    del record["checksum"]
+    record |= changes
+    record["checksum"] = module._seal(record)
+    folder.result_file.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda f: f.epochs_file.unlink(), "epochs.jsonl"),
+        (lambda f: f.weights_file.write_bytes(b"\x80\x04."), "model.safetensors"),
+        (lambda f: f.recipe_file.write_text("name: other"), "recipe.yaml"),
+        (lambda f: f.result_file.write_text("[]"), "result.json"),
+        (lambda f: edit_record(f, block=5), "not named after"),
+        (lambda f: edit_record(f, trial="0" * 20), "another trial"),
+        (lambda f: edit_record(f, files={"../../../etc/passwd": "0"}), "vouches for other files"),
+        (lambda f: edit_record(f, files={}), "vouches for other files"),
+        (lambda f: edit_record(f, status="<script>"), "no result"),
+        (lambda f: edit_record(f, epochs=2), "has not the 2 epochs"),
+        (lambda f: edit_record(f, metrics={}), "no result"),
+        (lambda f: edit_record(f, provenance=[]), "no result"),
+        (lambda f: (f.path / "more").symlink_to("/etc/passwd"), "is a link"),
+    ],
+)
+def test_what_does_not_hold_is_found_even_where_a_seal_was_forged(store, damage, said):
+    damage(only(store))
+    with pytest.raises(DamagedError, match=said):
+        verify(only(store))
+    (problem,) = problems(store)
+    assert problem.path == only(store).path
+
+
+def test_a_damaged_checkpoint_of_an_unfinished_trial_is_found(store):
+    trial = make(1)
+    stop_early(trial, store)
+    folder = store.folder(trial.fingerprint)
+    data = bytearray(folder.checkpoint_file.read_bytes())
+    data[-1] ^= 1
+    folder.checkpoint_file.write_bytes(data)
+    assert [problem.path for problem in problems(store)] == [folder.path]
+
+
+def test_what_is_no_trial_is_told(store):
+    (store.root / "trials" / "notes.txt").write_text("mine")
+    (problem,) = problems(store)
+    assert "did not put it there" in problem.reason
+
+
+def test_quarantine_moves_a_trial_whole_and_twice_over(store):
+    folder = only(store)
+    before = {file.name: file.read_bytes() for file in folder.path.iterdir() if file.name != ".lock"}
+    moved = quarantine(store, folder.path)
+    assert moved == store.root / inspection.QUARANTINE / f"{folder.path.name}-1"
+    assert {file.name: file.read_bytes() for file in moved.iterdir() if file.name != ".lock"} == before
+    assert store.trial_names() == []
+    folder.path.mkdir()
+    assert quarantine(store, folder.path).name.endswith("-2")
+
+
+def test_a_removed_trial_is_gone_and_nothing_else(store):
+    stop_early(make(1), store)
+    folder, beside = only_finished(store), store.root / "trials" / "notes.txt"
+    beside.write_text("mine")
+    remove(store, folder)
+    assert not folder.path.exists()
+    assert len(store.trial_names()) == 1
+    assert beside.read_text() == "mine"
+    assert {path.name for path in store.root.iterdir()} == {"trials"}
+
+
+def only_finished(store):
+    return next(store.folder(one.name) for one in summaries(store) if one.state == "finished")
+
+
+@pytest.mark.parametrize("act", [remove, lambda s, f: quarantine(s, f.path)])
+def test_a_trial_in_training_is_neither_removed_nor_moved(store, act):
+    folder = only(store)
+    with store.folder(folder.path.name).lock(), pytest.raises(StoreError, match="being trained"):
+        act(store, folder)
+    assert folder.result() is not None
+
+
+def test_removing_does_not_follow_a_link_out_of_the_store(store, tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("kept")
+    folder = only(store)
+    (folder.path / "link").symlink_to(precious)
+    remove(store, folder)
+    assert (precious / "file").read_text() == "kept"
