@@ -84,6 +84,10 @@ class Shop:
         """Write a study of any design, its outcomes arm by arm and block by block."""
         return self._write(made, outcomes)
 
+    def of(self, made: Study, outcomes) -> Path:
+        """Write any study, with the outcomes of each arm block by block, and return its folder."""
+        return self._write(made, outcomes)
+
     def findings(self, folder: Path) -> StudyFindings:
         """Return what is found in a study."""
         return study_findings(self.store, read_record(folder))
@@ -137,7 +141,9 @@ class Shop:
             parameters=1234,
             provenance=provenance,
         )
-        predictions = None if outcome == "diverged" else {"validation": np.zeros(4, np.uint16)}
+        predictions = (
+            None if outcome == "diverged" else {"validation": np.zeros(4, np.uint16), "test": np.zeros(25, np.uint16)}
+        )
         folder.finish(trial, result, weights=None, predictions=predictions)
         if outcome == "damaged":
             text = folder.result_file.read_text()

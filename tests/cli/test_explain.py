@@ -1,0 +1,76 @@
+"""`eailab explain` on the embedded digits, from two recipes to the waterfall."""
+
+import json
+
+import pytest
+
+MINE = """
+name: mine
+engine: numpy-mlp
+data: {name: digits, val_fraction: 0.2}
+model: {name: mlp, hidden: [64, 32]}
+optimizer: {name: adam, lr: 0.003}
+schedule: {name: cosine}
+epochs: 30
+batch_size: 32
+"""
+QUICK = ("--seeds", "2", "-o", "epochs=2", "--jobs", "1")
+
+
+@pytest.fixture
+def mine(tmp_path):
+    (tmp_path / "mine.yaml").write_text(MINE)
+    return "mine.yaml"
+
+
+def test_a_walk_prints_the_waterfall_and_keeps_it(eailab, tmp_path, mine):
+    done = eailab("explain", "digits-mlp", mine, *QUICK)
+    assert done.code == 0, done.err
+    assert "optimizer.lr 0.001 -> 0.003" in done.out
+    assert "The gap from digits-mlp to mine" in done.out
+    assert "optimistic" in done.out
+    (folder,) = (tmp_path / "runs" / "studies").iterdir()
+    assert {"waterfall.json", "waterfall.md", "figures", "steps"} == {file.name for file in folder.iterdir()}
+    found = json.loads((folder / "waterfall.json").read_text())
+    assert found["arms"] == 4
+    assert sum(step["gain"] for step in found["steps"]) == pytest.approx(found["gap"])
+    assert len(list((tmp_path / "runs" / "trials").iterdir())) == 8
+
+
+def test_a_walk_again_trains_nothing_and_keeps_its_blocks(eailab, mine):
+    first = json.loads(eailab("explain", "digits-mlp", mine, "--json", *QUICK).out)
+    again = eailab("explain", "digits-mlp", mine, "--json", *QUICK, "--seeds", "1")
+    assert "choose among results" in again.err
+    assert ", 0 to train" in again.err
+    assert ", 2 to train" not in again.err
+    assert json.loads(again.out) == first
+
+
+def test_a_dry_run_says_what_may_be_trained_and_trains_nothing(eailab, tmp_path, mine):
+    done = eailab("explain", "digits-mlp", mine, "-n", "--seeds", "5")
+    assert done.code == 0, done.err
+    assert "4 recipes in 5 blocks: 20 trials" in done.out
+    assert "20 to train" in done.out
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.yaml"]
+    plan = json.loads(eailab("explain", "digits-mlp", mine, "-n", "--json", "--order", "listed").out)
+    assert (plan["most_arms"], plan["most_trials"]) == (3, 15)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (("digits-mlp", "digits-mlp"), ["train the same"]),
+        (("digits-mlp", "resnet18-digits"), ["numpy-mlp", "torch-resnet"]),
+        (("digits-mlp", "mnist-mlp"), ["different data"]),
+        (("digits-mlp", "mine.yaml", "--joint", "optimizer+lr"), ["--joint", "optimizer.lr, schedule"]),
+        (("digits-mlp", "mine.yaml", "--seeds", "0"), ["--seeds"]),
+        (("digits-mlp", "yours.yaml"), ["yours.yaml", "no such file"]),
+        (("digits-mlp", "mine.yaml", "-o", "batch_size=5000"), ["5000", "training images"]),
+    ],
+)
+def test_what_cannot_be_explained_is_refused_and_starts_nothing(eailab, tmp_path, mine, arguments, fragments):
+    done = eailab("explain", *arguments)
+    assert done.code == 2
+    assert all(fragment in done.err for fragment in fragments), done.err
+    assert "Traceback" not in done.err
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.yaml"]
