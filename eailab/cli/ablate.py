@@ -98,6 +98,12 @@ def ablate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Print trials, time, memory and power; train nothing.")
     ] = False,
+    freeze: Annotated[
+        bool, typer.Option("--freeze", help="Write the plan with its fingerprint, with -m; train nothing.")
+    ] = False,
+    message: Annotated[
+        str | None, typer.Option("--message", "-m", metavar="TEXT", help="With --freeze: what you expect to see.")
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Trials side by side [default: as many as fit]")
     ] = None,
@@ -139,6 +145,9 @@ def ablate(
         from eailab.cli.dry_run import show
 
         show(make_plans(studies, where), where, jobs, sd, as_json=json)
+        return
+    if freeze or message is not None:
+        _freeze(studies, where, message, wanted=freeze)
         return
     carry_out(
         studies,
@@ -266,6 +275,26 @@ def _solve(
         )
         needed = max(needed, blocks)
     return needed
+
+
+def _freeze(studies: "tuple[Study, ...]", where: "Surroundings", message: str | None, *, wanted: bool) -> None:
+    """Write the plan and say where it is."""
+    from eailab.cli.carry_out import make_plans
+    from eailab.cli.dry_run import blocks_in_words
+    from eailab.errors import UsageError
+    from eailab.studies.frozen import freeze
+
+    if message is None:
+        raise UsageError('--freeze needs what you expect: add -m "3x3 beats 7x7 by a point or more".')
+    if not wanted:
+        raise UsageError("-m is the hypothesis of a plan: add --freeze, or leave it out.")
+    frozen, file = freeze(make_plans(studies, where), message, where.store)
+    typer.echo(f"plan {frozen.fingerprint}: {frozen.hypothesis}")
+    for study in frozen.studies:
+        known = f"; known already: {blocks_in_words(study.seen)}" if study.seen else ""
+        typer.echo(f"  {study.name}-{study.fingerprint}: blocks {blocks_in_words(study.blocks)}{known}")
+    typer.echo("nothing was trained; the same command without --freeze and -m carries it out")
+    typer.echo(f"plan:    {file}")
 
 
 def _with_blocks(studies: "tuple[Study, ...]", number: int) -> "tuple[Study, ...]":

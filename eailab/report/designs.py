@@ -34,7 +34,7 @@ def effects_table(findings: StudyFindings) -> Table | None:
 
 def design_facts(findings: StudyFindings) -> list[Fact]:
     """Say what must be known of the design to read the numbers right."""
-    return [*_bundle_facts(findings), *_effects_facts(findings)]
+    return [*_bundle_facts(findings), *_effects_facts(findings), *_plan_facts(findings)]
 
 
 def _bundle_facts(findings: StudyFindings) -> list[Fact]:
@@ -78,3 +78,33 @@ def _sentence(interaction: Effect) -> str:
         f"the interaction of {levels} is larger than the main effect of {smaller}: "
         f"what a change of {word(first)} alone shows depends on the {word(other)}"
     )
+
+
+def _plan_facts(findings: StudyFindings) -> list[Fact]:
+    """Say what was planned before it was known, and mark all else as post hoc."""
+    stands = findings.standing
+    if stands is None:
+        return []
+    if stands.plan is None:
+        return [
+            Fact(
+                "Post hoc",
+                "no frozen plan names this study, so what it shows is an idea to test, not a test of one",
+            )
+        ]
+    known = f"; already known then: blocks {_listed(stands.seen)}" if stands.seen else ", before any of its trials"
+    found = [Fact("Plan", f'frozen as {stands.plan.fingerprint}{known}; expected: "{stands.plan.hypothesis}"')]
+    if stands.post_hoc:
+        alone = "; ".join(f"{label} {verdict}" for label, verdict in findings.planned_verdicts)
+        found.append(
+            Fact(
+                "Post hoc",
+                f"blocks {_listed(stands.post_hoc)} are not in the plan"
+                + (f"; the planned blocks alone say: {alone}" if alone else ""),
+            )
+        )
+    return found
+
+
+def _listed(blocks: tuple[int, ...]) -> str:
+    return ", ".join(map(str, blocks))

@@ -24,6 +24,7 @@ from eailab.stats.verdict import Verdict
 from eailab.studies.coupling import held
 from eailab.studies.design import Study, StudyRecord
 from eailab.studies.factor import settings_of, word
+from eailab.studies.frozen import Standing, standing
 
 StudyState = Literal["complete", "running"]
 """`running` until every trial has ended; nothing in the store tells a study at work from one that was interrupted."""
@@ -108,6 +109,10 @@ class StudyFindings:
     """Why a factorial has none."""
     baseline_levels: dict[str, str]
     """Of a factorial: each factor's level in the baseline, by the factor's path."""
+    standing: Standing | None
+    """What was planned and what is post hoc; None where no plan was ever frozen."""
+    planned_verdicts: tuple[tuple[str, Verdict], ...]
+    """Each arm's verdict from the planned blocks alone; none where all blocks were planned, or none."""
     updates_held: tuple[str, ...]
     """What holding the updates did to each arm; one sentence each, none where the epochs are held."""
     held_fixed: Settings
@@ -174,6 +179,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     comparison = None
     if study.factor is not None:
         comparison = _compare(trials, study.baseline, margin, measure)
+    stands = standing(store, record) if study.factor is not None else None
     effects = _effects(study, trials) if study.axes else None
     environments = Counter(t.environment for row in trials for t in row if t.environment is not None)
     return StudyFindings(
@@ -185,7 +191,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         metric=study.metric,
         margin=margin,
         arms=tuple(
-            _arm(record, index, row, None if comparison is None else comparison.arms[index])
+            _arm(record, index, row, None if comparison is None else comparison.arms[index], stands)
             for index, row in enumerate(trials)
         ),
         baseline=study.baseline,
@@ -194,6 +200,8 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         effects=None if isinstance(effects, str) else effects,
         effects_withheld=effects if isinstance(effects, str) else None,
         baseline_levels={axis.factor: axis.levels[axis.baseline] for axis in study.axes},
+        standing=stands,
+        planned_verdicts=_planned_verdicts(study, trials, stands, margin, measure),
         updates_held=tuple(held(study, record.updates)),
         held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
@@ -221,6 +229,27 @@ def _values(trials: Sequence[Sequence[TrialFindings]]) -> Values:
     return np.array([[np.nan if trial.value is None else trial.value for trial in row] for row in trials]).T
 
 
+def _planned_verdicts(
+    study: Study,
+    trials: Sequence[Sequence[TrialFindings]],
+    stands: Standing | None,
+    margin: float,
+    measure: Measure,
+) -> tuple[tuple[str, Verdict], ...]:
+    """Return what the planned blocks say by themselves, where a study has others too."""
+    if stands is None or stands.plan is None or not stands.post_hoc:
+        return ()
+    planned = [[trial for trial in row if trial.block not in stands.post_hoc] for row in trials]
+    if not planned[0]:
+        return ()
+    found = _compare(planned, study.baseline, margin, measure)
+    return tuple(
+        (arm.label, result.verdict)
+        for arm, result in zip(study.arms, found.arms, strict=True)
+        if result.verdict is not None
+    )
+
+
 def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Factorial | str:
     """Return the effects of a factorial, or why there are none."""
     if any(trial.state == "diverged" for row in trials for trial in row):
@@ -246,7 +275,11 @@ def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | N
 
 
 def _arm(
-    record: StudyRecord, index: int, trials: tuple[TrialFindings, ...], against_baseline: ArmResult | None
+    record: StudyRecord,
+    index: int,
+    trials: tuple[TrialFindings, ...],
+    against_baseline: ArmResult | None,
+    stands: Standing | None,
 ) -> ArmFindings:
     study = record.study
     arm, baseline = study.arms[index], study.arms[study.baseline]
@@ -267,6 +300,7 @@ def _arm(
             *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
             *arm.brought,
             *_outlook(against_baseline),
+            *([] if index == study.baseline else _post_hoc(stands)),
         ),
         curves=_mean(finished),
     )
@@ -309,6 +343,13 @@ def _outlook(result: ArmResult | None) -> list[str]:
     elif result.within_margin and result.verdict is not Verdict.SAME:
         notes.append("smaller than the margin")
     return notes
+
+
+def _post_hoc(stands: Standing | None) -> list[str]:
+    """Mark what no frozen plan names, where a plan was ever frozen."""
+    if stands is None or not stands.post_hoc:
+        return []
+    return ["post hoc" if stands.plan is None else "partly post hoc"]
 
 
 def _mean(curves: Sequence[Curves]) -> Curves | None:

@@ -44,6 +44,11 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "trend": None if findings.trend is None else asdict(findings.trend),
         "effects": None if findings.effects is None else asdict(findings.effects),
         "effects_withheld": findings.effects_withheld,
+        "plan": None
+        if findings.standing is None or findings.standing.plan is None
+        else findings.standing.plan.fingerprint,
+        "post_hoc": [] if findings.standing is None else findings.standing.post_hoc,
+        "planned_verdicts": dict(findings.planned_verdicts),
         "updates_held": findings.updates_held,
         "training_images": findings.training_images,
         "environments": [{**asdict(environment), "trials": count} for environment, count in findings.environments],

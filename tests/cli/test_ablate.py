@@ -182,3 +182,27 @@ def test_a_design_that_cannot_be_is_explained_and_starts_nothing(eailab, tmp_pat
     assert all(fragment in done.err for fragment in fragments), done.err
     assert "Traceback" not in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frozen_plan_is_told_apart_from_what_came_after(eailab, tmp_path):
+    command = ("ablate", "lr", "1e-3", "1e-2", *QUICK)
+    done = eailab(*command, "--seeds", "2", "--freeze", "-m", "1e-2 is better")
+    assert done.code == 0, done.err
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["plans"]
+    assert done.out.splitlines()[-1].startswith("plan:")
+    planned = eailab(*command, "--seeds", "2")
+    assert "1e-2 is better" in planned.out
+    assert "post hoc" not in planned.out.lower()
+    more = " ".join(eailab(*command, "--seeds", "3").out.split())
+    assert "partly post hoc" in more
+    assert "the planned blocks alone say: 0.01" in more
+    other = eailab("ablate", "batch-size", "16", "32", "--seeds", "2", *QUICK)
+    assert "no frozen plan names this study" in " ".join(other.out.split())
+
+
+@pytest.mark.parametrize(("arguments", "fragment"), [(("--freeze",), "-m"), (("-m", "x"), "--freeze")])
+def test_a_plan_needs_its_hypothesis_and_a_hypothesis_its_plan(eailab, tmp_path, arguments, fragment):
+    done = eailab("ablate", "lr", "1e-3", "1e-2", *arguments, *QUICK)
+    assert done.code == 2
+    assert fragment in done.err
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """A factorial tells its effects, and a bundle that it is one, in every format."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -9,12 +10,12 @@ from rich.console import Console
 
 from eailab.recipe.schema import recipe_adapter
 from eailab.report.designs import design_facts, effects_table
-from eailab.report.html import study_section as html_section
-from eailab.report.markdown import study_section as markdown_section
-from eailab.report.record import as_json
+from eailab.report.publish import publish_study
 from eailab.report.terminal import print_study
-from eailab.studies.design import all_combinations, one_at_a_time
+from eailab.studies.conduct import Plan
+from eailab.studies.design import all_combinations, one_at_a_time, read_record
 from eailab.studies.factor import Factor
+from eailab.studies.frozen import freeze
 
 RECIPE = recipe_adapter.validate_python(
     {
@@ -35,9 +36,12 @@ TURNED = [[0.80, 0.81, 0.82], [0.90, 0.91, 0.925], [0.90, 0.91, 0.92], [0.80, 0.
 ADDED = [[0.80, 0.81, 0.82], [0.85, 0.86, 0.875], [0.90, 0.91, 0.92], [0.95, 0.965, 0.97]]
 
 
+def written(shop, outcomes):
+    return shop.designed(all_combinations(RECIPE, FACTORS, range(len(outcomes[0]))), outcomes)
+
+
 def factorial(shop, outcomes):
-    study = all_combinations(RECIPE, FACTORS, range(len(outcomes[0])))
-    return shop.findings(shop.designed(study, outcomes))
+    return shop.findings(written(shop, outcomes))
 
 
 def test_effects_are_contrasts_of_the_arms_means(shop):
@@ -63,15 +67,16 @@ def test_effects_that_add_up_mislead_nobody(shop):
 
 
 def test_every_format_tells_the_effects(shop):
-    found = factorial(shop, TURNED)
+    folder = written(shop, TURNED)
+    found = publish_study(shop.store, folder)
     stream = StringIO()
     print_study(found, Console(file=stream, width=100))
     table = effects_table(found)
-    for text in (stream.getvalue(), markdown_section(found, {}), html_section(found, {}, "study")):
+    for text in (stream.getvalue(), (folder / "table.md").read_text(), (folder / "report.html").read_text()):
         assert "optimizer sgd × schedule steplr" in text
         assert all(row[2] in text for row in table.rows)
         assert "would mislead" in text
-    assert len(json.loads(as_json(found))["effects"]["effects"]) == 3
+    assert len(json.loads((folder / "table.json").read_text())["effects"]["effects"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -105,3 +110,25 @@ def test_a_plain_study_has_nothing_to_add(shop):
     found = shop.findings(shop.study({10: [0.9, 0.91], 20: [0.8, 0.81]}))
     assert design_facts(found) == []
     assert effects_table(found) is None
+
+
+def test_planned_and_post_hoc_blocks_are_told_apart(shop, tmp_path):
+    planned = shop.study({10: [0.90, 0.91, 0.92], 20: [0.80, 0.82, 0.83]})
+    record = read_record(planned)
+    plan = Plan(record, planned, (), (), ())
+    freeze(
+        [replace(plan, record=replace(record, study=replace(record.study, blocks=(0, 1))))], "20 is worse", shop.store
+    )
+    facts = {fact.name: fact.sentence for fact in design_facts(shop.findings(planned))}
+    assert '"20 is worse"' in facts["Plan"]
+    assert "blocks 2 are not in the plan; the planned blocks alone say: 20 " in facts["Post hoc"]
+    assert "partly post hoc" in shop.findings(planned).arms[1].notes
+
+
+def test_a_study_that_no_plan_names_is_post_hoc(shop):
+    planned = shop.study({10: [0.90, 0.91], 20: [0.80, 0.82]})
+    freeze([Plan(read_record(planned), planned, (), (), ())], "20 is worse", shop.store)
+    other = shop.findings(shop.study({30: [0.90, 0.91], 40: [0.80, 0.82]}))
+    assert [fact.name for fact in design_facts(other)] == ["Post hoc"]
+    assert "post hoc" in other.arms[1].notes
+    assert "post hoc" not in other.arms[0].notes

@@ -1,0 +1,158 @@
+"""Plans frozen before the trials they name are trained, so that a report can tell what was planned from what was not.
+
+A plan is a file of the store, `plans/<fingerprint>.yaml`. Its fingerprint is over everything that it says but the time,
+so that the same plan is one file, and a plan that was changed afterwards no longer fits its name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.recipe.identity import digest
+from eailab.runs.atomic import read_bytes, write_text
+from eailab.runs.store import Store
+from eailab.studies.conduct import Plan
+from eailab.studies.design import StudyRecord
+
+SCHEMA_VERSION = 1
+"""Of a plan's file."""
+
+
+@dataclass(frozen=True)
+class FrozenStudy:
+    """A study as it was planned."""
+
+    name: str
+    fingerprint: str
+    """Over arms, baseline, metric, margin and what is held: another of these is another study."""
+    blocks: tuple[int, ...]
+    seen: tuple[int, ...]
+    """Blocks of which a trial was finished when the plan was frozen, so that its result could have been known."""
+
+
+@dataclass(frozen=True)
+class FrozenPlan:
+    """What was expected, and the studies that are to show it."""
+
+    hypothesis: str
+    studies: tuple[FrozenStudy, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Ten hexadecimal digits over all of it."""
+        return digest(self.mapping())[:10]
+
+    def mapping(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "hypothesis": self.hypothesis,
+            "studies": [
+                {
+                    "name": study.name,
+                    "fingerprint": study.fingerprint,
+                    "blocks": list(study.blocks),
+                    "seen": list(study.seen),
+                }
+                for study in self.studies
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the frozen plans of a store have to say of one of its studies."""
+
+    plan: FrozenPlan | None
+    """The plan that names it; None when all of it is post hoc."""
+    post_hoc: tuple[int, ...]
+    """Its blocks that the plan does not name."""
+    seen: tuple[int, ...]
+    """Its blocks that were known, in part or whole, when the plan was frozen."""
+
+
+def freeze(plans: Sequence[Plan], hypothesis: str, store: Store) -> tuple[FrozenPlan, Path]:
+    """Write a plan; one that is frozen already keeps its file.
+
+    Args:
+        plans: The studies with all their blocks.
+        hypothesis: What they are expected to show.
+        store: Where it is kept, beside the trials.
+
+    Raises:
+        StudyError: The hypothesis says nothing.
+        StoreError: The file cannot be written.
+    """
+    said = " ".join(hypothesis.split())
+    if not said:
+        raise StudyError('-m is empty: say what you expect, such as -m "3x3 beats 7x7 by a point or more".')
+    frozen = FrozenPlan(said, tuple(_frozen_study(planned) for planned in plans))
+    file = store.root / "plans" / f"{frozen.fingerprint}.yaml"
+    if not file.exists():
+        mapping = frozen.mapping() | {"frozen": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_text(file, yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=120))
+    return frozen, file
+
+
+def read_plans(store: Store) -> list[FrozenPlan]:
+    """Return the frozen plans of a store, by fingerprint.
+
+    Raises:
+        DamagedError: A plan is no longer what was frozen.
+        StoreError: A plan is of a newer version.
+    """
+    return [_read(file) for file in sorted((store.root / "plans").glob("*.yaml"))]
+
+
+def standing(store: Store, record: StudyRecord) -> Standing | None:
+    """Return how a study stands to the store's plans; None where nothing was ever frozen."""
+    plans = read_plans(store)
+    if not plans:
+        return None
+    blocks = record.study.blocks
+    naming = [
+        (plan, study) for plan in plans for study in plan.studies if study.fingerprint == record.study.fingerprint
+    ]
+    if not naming:
+        return Standing(None, blocks, ())
+    plan, study = max(naming, key=lambda one: len(set(one[1].blocks) & set(blocks)))
+    return Standing(plan, tuple(block for block in blocks if block not in study.blocks), study.seen)
+
+
+def _frozen_study(planned: Plan) -> FrozenStudy:
+    study, record = planned.record.study, planned.record
+    todo = {trial.fingerprint for trial in planned.todo}
+    seen = tuple(
+        block
+        for block in study.blocks
+        if any(record.trials[index, block] not in todo for index in range(len(study.arms)))
+    )
+    return FrozenStudy(study.name, study.fingerprint, study.blocks, seen)
+
+
+def _read(file: Path) -> FrozenPlan:
+    try:
+        mapping: Any = yaml.safe_load(read_bytes(file))
+        if mapping["schema_version"] > SCHEMA_VERSION:
+            raise StoreError(
+                f"{file} has schema version {mapping['schema_version']}, this eailab knows {SCHEMA_VERSION}: "
+                "install a newer eailab."
+            )
+        studies = tuple(
+            FrozenStudy(one["name"], one["fingerprint"], tuple(one["blocks"]), tuple(one["seen"]))
+            for one in mapping["studies"]
+        )
+        plan = FrozenPlan(mapping["hypothesis"], studies)
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise DamagedError(f"{file} cannot be read as a frozen plan: {error}. Restore it, or remove it.") from error
+    if plan.fingerprint != file.stem:
+        raise DamagedError(
+            f"{file} is not what was frozen: its content has the fingerprint {plan.fingerprint}. "
+            "Restore it, or remove it."
+        )
+    return plan

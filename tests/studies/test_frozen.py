@@ -1,0 +1,85 @@
+"""A frozen plan is a file that fits its own name, and tells planned blocks from all others."""
+
+import pytest
+
+from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.recipe.load import Override, load
+from eailab.runs.executors.base import Surroundings
+from eailab.studies.conduct import conduct, plan
+from eailab.studies.design import one_factor
+from eailab.studies.frozen import freeze, read_plans, standing
+
+RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
+
+
+def planned(root, blocks, levels=(16, 32)):
+    return plan(one_factor(RECIPE, "batch-size", list(levels), blocks), Surroundings(root))
+
+
+def store(root):
+    return Surroundings(root).store
+
+
+def test_a_plan_is_read_back_and_trains_nothing(tmp_path):
+    frozen, file = freeze([planned(tmp_path, (0, 1))], "16 beats\n 32", store(tmp_path))
+    assert frozen.hypothesis == "16 beats 32"
+    assert read_plans(store(tmp_path)) == [frozen]
+    assert file.stem == frozen.fingerprint
+    assert not (tmp_path / "trials").exists()
+
+
+def test_the_same_plan_is_one_file_and_keeps_its_time(tmp_path):
+    _, file = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
+    file.write_text(file.read_text().replace(file.read_text().split("frozen: ")[1], "'2020-01-01'\n"))
+    before = file.read_bytes()
+    _, again = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
+    assert again == file
+    assert file.read_bytes() == before
+    assert freeze([planned(tmp_path, (0, 1))], "b", store(tmp_path))[1] != file
+
+
+def test_without_a_plan_nothing_is_post_hoc(tmp_path):
+    assert standing(store(tmp_path), planned(tmp_path, (0, 1)).record) is None
+
+
+def test_blocks_and_studies_outside_a_plan_are_post_hoc(tmp_path):
+    frozen, _ = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
+    inside = standing(store(tmp_path), planned(tmp_path, (0, 1)).record)
+    assert (inside.plan, inside.post_hoc, inside.seen) == (frozen, (), ())
+    assert standing(store(tmp_path), planned(tmp_path, (0, 1, 2, 5)).record).post_hoc == (2, 5)
+    other = standing(store(tmp_path), planned(tmp_path, (0, 1), levels=(16, 64)).record)
+    assert (other.plan, other.post_hoc) == (None, (0, 1))
+
+
+def test_what_was_known_when_the_plan_was_frozen_is_in_it(tmp_path):
+    conduct(planned(tmp_path, (0,)), Surroundings(tmp_path), 1, lambda _: None, lambda: False)
+    frozen, _ = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
+    assert frozen.studies[0].seen == (0,)
+
+
+def test_a_later_plan_may_name_more_blocks(tmp_path):
+    freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
+    wider, _ = freeze([planned(tmp_path, (0, 1, 2))], "a", store(tmp_path))
+    assert standing(store(tmp_path), planned(tmp_path, (0, 1, 2)).record).plan == wider
+
+
+@pytest.mark.parametrize("text", ["", " \n "])
+def test_an_empty_hypothesis_is_refused(tmp_path, text):
+    with pytest.raises(StudyError, match="say what you expect"):
+        freeze([planned(tmp_path, (0,))], text, store(tmp_path))
+
+
+@pytest.mark.parametrize(("old", "new"), [("hypothesis: a", "hypothesis: b"), ("- 1\n", "- 7\n"), ("studies", "stud")])
+def test_a_plan_changed_afterwards_is_found(tmp_path, old, new):
+    _, file = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+    with pytest.raises(DamagedError, match=file.name):
+        read_plans(store(tmp_path))
+
+
+def test_a_newer_plan_is_refused(tmp_path):
+    _, file = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
+    file.write_text(file.read_text().replace("schema_version: 1", "schema_version: 2"))
+    with pytest.raises(StoreError, match="newer eailab"):
+        read_plans(store(tmp_path))
