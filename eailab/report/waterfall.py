@@ -234,7 +234,7 @@ def sentences(found: Waterfall) -> tuple[str, ...]:
     if found.order == "gain" and len(found.steps) > 1:
         said.append(
             "The order was chosen on the same trials: the gains of early steps are optimistic by that selection, "
-            "and those of later ones pessimistic by as much. The gap is not affected."
+            "and those of later ones together pessimistic by as much. The gap is not affected."
         )
     said.append(
         "A gain is that of a setting on top of the steps before it; in another order it may be another."
@@ -244,7 +244,7 @@ def sentences(found: Waterfall) -> tuple[str, ...]:
     blocks = len(found.blocks)
     said.append(
         f"{found.arms} recipes in {blocks} block{'s' * (blocks > 1)}; intervals of a step are simultaneous over the "
-        "moves that were tried for it (Dunnett, blocked), that of the gap is its own."
+        "moves that were tried for it, by the method of `ablate`; that of the gap is its own."
     )
     if len(found.environments) > 1:
         said.append(f"MIXED, which may change results: trials ran on {' and on '.join(found.environments)}.")
