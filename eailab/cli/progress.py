@@ -1,4 +1,4 @@
-"""How a study in progress looks: bars on a terminal, one line an epoch elsewhere, always on standard error."""
+"""How training looks: a grid or bars on a terminal, one line an epoch elsewhere, always on standard error."""
 
 import signal
 import sys
@@ -11,6 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from eailab.cli.grid import Grid
 from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.studies.conduct import Plan, labels, left_to_train
 
@@ -18,16 +19,20 @@ ESTIMATE_AFTER_SECONDS = 2.0
 WORTH_SAYING_SECONDS = 60.0
 
 
-def watcher(plans: Sequence[Plan], quick: str | None = None) -> "_Bars | _Lines":
-    """Return bars for a terminal, lines for anything else.
+def watcher(plans: Sequence[Plan], quick: str | None = None) -> "Grid | _Bars | _Lines":
+    """Return what shows progress: a grid of arms and blocks or bars on a terminal, lines for anything else.
 
     Args:
         plans: What will be trained.
         quick: A command for those whom the estimated time on a CPU scares; None where none is needed.
     """
     console = Console(stderr=True, highlight=False)
-    said = _Said(console, labels(plans), len(left_to_train(plans)), quick)
-    return _Bars(said) if console.is_terminal else _Lines(said)
+    todo = left_to_train(plans)
+    said = _Said(console, labels(plans), len(todo), quick)
+    if not console.is_terminal:
+        return _Lines(said)
+    compared = todo and all(planned.record.study.factor is not None for planned in plans)
+    return Grid(plans, console, said.hear) if compared else _Bars(said)
 
 
 class _Said:
