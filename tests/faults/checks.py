@@ -1,0 +1,162 @@
+"""What must hold whatever goes wrong; a check returns what did not, so that a test can see it find something too."""
+
+import os
+import shutil
+import threading
+from contextlib import suppress
+
+import numpy as np
+from faulty_disk import Crash, FaultyDisk, Platters, left_behind, run, table, tiny_study, value_or_gap
+
+from eailab.errors import EailabError, StoreError
+from eailab.runs.events import Started
+from eailab.runs.executors.base import Surroundings
+from eailab.runs.inspection import problems
+from eailab.runs.training import run_trial
+
+
+def count_calls(root):
+    """Run the study on a sound disk; return what it leaves behind and the calls that it makes."""
+    disk = FaultyDisk(root)
+    with disk.in_force():
+        run(root)
+    return left_behind(root), disk.calls
+
+
+def after_crashes(folder, truth, points):
+    """Die again and again, then run to the end, and compare all bytes.
+
+    Args:
+        folder: Where to work.
+        truth: What an undisturbed study leaves behind.
+        points: For each case, the calls at which one attempt after the other dies.
+    """
+    wrong = []
+    for number, case in enumerate(points):
+        root = folder / f"crash-{number}"
+        for point in case:
+            with suppress(Crash), FaultyDisk(root, stop_at=point).in_force():
+                run(root)
+            if value_or_gap(root) not in (None, truth["value"]):
+                wrong.append(f"calls {case}: a wrong number after {point}")
+            wrong += [f"calls {case}: {one.reason}" for one in problems(Surroundings(root).store)]
+        wrong += rerun(root, truth, f"calls {case}")
+        shutil.rmtree(root, ignore_errors=True)
+    return wrong
+
+
+def after_a_full_disk(folder, truth, points, error):
+    """Let every call from one on fail; one error must name a path, and the next run must end as if nothing had been."""
+    wrong = []
+    for point in points:
+        root = folder / f"full-{error}-{point}"
+        disk = FaultyDisk(root, fail_from=point, error=error)
+        try:
+            with disk.in_force():
+                run(root)
+            wrong.append(f"call {point}: nobody noticed")
+        except StoreError as said:
+            if str(root) not in str(said) or os.strerror(error) not in str(said):
+                wrong.append(f"call {point}: {said}")
+        except Exception as bug:  # noqa: BLE001 - any other exception is what is looked for
+            wrong.append(f"call {point}: {bug!r}")
+        wrong += rerun(root, truth, f"call {point}")
+        shutil.rmtree(root)
+    return wrong
+
+
+def after_a_power_loss(folder, truth, calls, seed):
+    """Lose the power after every call in every way that the platters allow; nothing wrong may be read or come of it."""
+    generator = np.random.default_rng(seed)
+    platters, met, wrong, number = Platters(), set(), [], 0
+    old_root = calls[0].path
+    for moment, call in enumerate(calls, start=1):
+        platters.meet(call)
+        finished = moment == len(calls)
+        for state in platters.states(generator):
+            key = hash(tuple(sorted(state.items(), key=lambda item: item[0])))
+            if key in met:
+                continue
+            met.add(key)
+            number += 1
+            root = folder / f"power-{number}"
+            platters.materialise(state, old_root, root)
+            value = value_or_gap(root)
+            if value not in (None, truth["value"]):
+                wrong.append(f"moment {moment}: a wrong number")
+            if finished and value is None:
+                wrong.append(f"moment {moment}: a finished trial was lost")
+            wrong += rerun(root, truth, f"moment {moment}")
+            shutil.rmtree(root)
+    return wrong, number
+
+
+def rerun(root, truth, where):
+    """Run the study again on a sound disk; it must end with the bytes of the truth."""
+    try:
+        run(root)
+        found = left_behind(root)
+    except Exception as bug:  # noqa: BLE001 - whatever is raised here is a finding
+        return [f"{where}: the second run ended with {bug!r}"]
+    return [f"{where}: {name} differs" for name in found if found[name] != truth["bytes"][name]]
+
+
+def after_damage(root, damages):
+    """Read the store after each damage to one file: what is shown must be the truth, or a gap.
+
+    Args:
+        root: A store with a finished study; whole again afterwards.
+        damages: Pairs of a file and the bytes to put in its place.
+    """
+    wrong, silent = [], 0
+    truth = table(root)
+    for file, damaged in damages:
+        whole = file.read_bytes()
+        file.write_bytes(damaged)
+        try:
+            shown = table(root)
+        except StoreError as said:
+            shown = None
+            if str(file.parent) not in str(said):
+                wrong.append(f"{file.name}: {said}")
+        except Exception as bug:  # noqa: BLE001
+            shown = None
+            wrong.append(f"{file.name}: {bug!r}")
+        finally:
+            file.write_bytes(whole)
+        if shown == truth:
+            silent += 1
+        elif shown is not None and '"state": "damaged"' not in shown and '"state": "missing"' not in shown:
+            wrong.append(f"{file.name}: a wrong number")
+    return wrong, silent
+
+
+def two_at_once(root):
+    """Let two threads train one trial; return how many of them did."""
+    (trial,) = tiny_study(epochs=20).trials({"digits": digits()}).values()
+    started, errors = [], []
+
+    def train():
+        try:
+            run_trial(
+                trial,
+                Surroundings(root).store,
+                lambda event: started.append(event) if isinstance(event, Started) else None,
+                lambda: False,
+            )
+        except EailabError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=train) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(started) + len(errors)
+
+
+def digits():
+    """The fingerprint of the digits."""
+    from eailab.data.table import load
+
+    return load("digits").fingerprint

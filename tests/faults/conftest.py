@@ -1,0 +1,58 @@
+"""The short form of the fault suite runs in CI; `EAILAB_FAULTS=long` (see benchmarks/soak.py) runs the long one."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the harness is two modules beside this file
+
+from checks import count_calls, value_or_gap
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What the study leaves behind where nothing goes wrong."""
+
+    root: Path
+    truth: dict
+    calls: list
+
+
+@pytest.fixture(scope="session")
+def long():
+    """Whether the long form was asked for."""
+    return os.environ.get("EAILAB_FAULTS") == "long"
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory):
+    """A folder in memory where there is one: the suite flushes thousands of times, and no power is really lost."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made below it
+    if not os.access(memory, os.W_OK):
+        yield tmp_path_factory.mktemp("faults")
+        return
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(dir=memory, prefix="eailab-faults-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def sound(workplace):
+    """The study, run without a fault."""
+    root = workplace / "sound"
+    found, calls = count_calls(root)
+    return Sound(root, {"bytes": found, "value": value_or_gap(root)}, calls)
+
+
+@pytest.fixture
+def folder(workplace, request):
+    """An empty folder for one test."""
+    path = workplace / request.node.name.translate(str.maketrans("[]/ ", "----"))
+    path.mkdir()
+    return path

@@ -1,0 +1,125 @@
+"""A suite that cannot fail proves nothing: each guard is taken away once, and the suite has to notice."""
+
+import os
+from contextlib import contextmanager
+
+import checks
+from test_disk import files_of, flips
+
+from eailab.errors import DamagedError
+from eailab.runs import atomic, checkpoint, lock, store
+
+
+class OsWithout:
+    """The module `os`, with some of its functions doing nothing."""
+
+    def __init__(self, **replaced):
+        self.replaced = replaced
+
+    def __getattr__(self, name):
+        return self.replaced[name] if name in self.replaced else getattr(os, name)
+
+
+def every_call(sound):
+    return [(point,) for point in range(len(sound.calls))]
+
+
+def test_without_flushing_a_power_loss_is_seen_to_cost_finished_trials(folder, monkeypatch):
+    monkeypatch.setattr(atomic, "os", OsWithout(fsync=lambda _: None))
+    root = folder / "sound"
+    found, calls = checks.count_calls(root)
+    truth = {"bytes": found, "value": checks.value_or_gap(root)}
+    wrong, _ = checks.after_a_power_loss(folder, truth, calls, seed=0)
+    assert any("lost" in one for one in wrong)
+
+
+def test_without_flushing_the_folder_a_power_loss_is_seen_to_cost_finished_trials(folder, monkeypatch):
+    """A file's bytes are safe on the disk, and its name is not."""
+    monkeypatch.setattr(atomic, "flush_folder", lambda _: None)
+    root = folder / "sound"
+    found, calls = checks.count_calls(root)
+    truth = {"bytes": found, "value": checks.value_or_gap(root)}
+    wrong, _ = checks.after_a_power_loss(folder, truth, calls, seed=0)
+    assert any("lost" in one for one in wrong)
+
+
+def test_without_a_rename_crashes_are_seen_to_leave_halves(sound, folder, monkeypatch):
+    """Files written in place are half there after a crash."""
+
+    def write_in_place(path, data):
+        atomic.make_folder(path.parent)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            os.write(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    monkeypatch.setattr(atomic, "write_bytes", write_in_place)
+    monkeypatch.setattr(checkpoint, "write_bytes", write_in_place)
+    wrong = checks.after_crashes(folder, sound.truth, every_call(sound))
+    assert any("damaged" in one for one in wrong)
+
+
+def unchecked_record(self):
+    """Read a result as it is, as a store without checksums would."""
+    import json
+
+    try:
+        return json.loads(self.result_file.read_text())
+    except FileNotFoundError:
+        return None
+
+
+def test_without_checksums_flipped_bits_are_seen_to_give_wrong_numbers(sound, monkeypatch):
+    monkeypatch.setattr(store.TrialFolder, "record", unchecked_record)
+    monkeypatch.setattr(store.TrialFolder, "_sha256", lambda self, name: self.record()["files"].get(name))
+    wrong, _ = checks.after_damage(sound.root, flips(files_of(sound.root), 2000, seed=1))
+    assert any("a wrong number" in one for one in wrong)
+
+
+def test_without_the_checksum_of_a_state_a_flipped_bit_is_seen_to_be_taken_up(tmp_path, monkeypatch):
+    import numpy as np
+
+    monkeypatch.setattr(checkpoint, "_sha256", lambda *_: "always the same")
+    file = tmp_path / "c.safetensors"
+    checkpoint.save(file, {"w": np.ones(8, np.float32)}, epoch="3")
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 64
+    file.write_bytes(data)
+    try:
+        arrays, _ = checkpoint.load(file)
+    except DamagedError:
+        arrays = {"w": np.ones(8, np.float32)}
+    assert not np.array_equal(arrays["w"], np.ones(8))
+
+
+def test_without_a_lock_two_processes_are_seen_to_train_one_trial(folder, monkeypatch):
+    @contextmanager
+    def hold_nothing(path, shared=None):
+        path.mkdir(parents=True, exist_ok=True)
+        yield lambda: None
+
+    monkeypatch.setattr(lock, "hold", hold_nothing)
+    assert checks.two_at_once(folder) > 1
+
+
+def test_without_cutting_the_epochs_back_a_resumed_trial_is_seen_to_repeat_them(sound, folder, monkeypatch):
+    begin = store.TrialFolder.begin
+
+    def begin_without_cutting(self, trial, first_epoch):
+        epochs = self.epochs_file.read_bytes() if self.epochs_file.exists() else b""
+        begin(self, trial, first_epoch)
+        self.epochs_file.write_bytes(epochs)
+
+    monkeypatch.setattr(store.TrialFolder, "begin", begin_without_cutting)
+    wrong = checks.after_crashes(folder, sound.truth, every_call(sound))
+    assert any("epochs.jsonl differs" in one for one in wrong)
+
+
+def test_without_resuming_from_the_right_state_the_bytes_are_seen_to_differ(sound, folder, monkeypatch):
+    from eailab.engines.numpy_mlp.engine import MlpEngine
+
+    monkeypatch.setattr(MlpEngine, "load_state", lambda self, state: None)
+    wrong = checks.after_crashes(folder, sound.truth, every_call(sound))
+    assert any("model.safetensors differs" in one for one in wrong)
