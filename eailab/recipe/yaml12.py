@@ -128,9 +128,11 @@ def read(text: str | bytes, source: str) -> Document:
         RecipeError: When the text cannot be read to its end, or holds no mapping.
     """
     document = _Reader(_decode(text, source), source).document()
-    if document.value is None and not document.problems:
+    if not isinstance(document.value, dict):
+        _refuse_problems(document)  # such as an anchor before nothing
+    if document.value is None:
         _stop("the recipe is empty: start from `eailab recipes copy digits-mlp`", Mark(1, 1), source, document.text)
-    if not isinstance(document.value, dict) and not document.problems:
+    if not isinstance(document.value, dict):
         _stop(
             "a recipe is a mapping: write `key: value` lines, as `eailab recipes show digits-mlp` does",
             document.marks[()].value,

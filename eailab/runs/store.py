@@ -383,7 +383,7 @@ class Store:
         Raises:
             DamagedError: The fingerprint, read from some file, is no name of a trial.
         """
-        if not NAME.fullmatch(fingerprint):
+        if not NAME.fullmatch(str(fingerprint)):  # a file may hold anything
             raise DamagedError(f"{fingerprint!r:.60} is no name of a trial: the file that says so is damaged.")
         return TrialFolder(self.root / "trials" / fingerprint)
 

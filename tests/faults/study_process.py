@@ -1,0 +1,49 @@
+"""A program that carries a small study out, to be killed: `study_process.py ROOT ENGINE [unchecked]`.
+
+It does what `eailab ablate` does, without the drawing: signals, checkpoints, exit codes and messages are the program's.
+"""
+
+import sys
+from pathlib import Path
+
+from eailab.cli.progress import stoppable
+from eailab.errors import EailabError
+from eailab.recipe.load import Override, load
+from eailab.runs.cadence import Cadence
+from eailab.runs.executors.base import Surroundings
+from eailab.studies import conduct
+from eailab.studies.design import one_factor
+
+SMALL = {
+    "numpy": ("digits-mlp", {"epochs": 40, "model.hidden": [16], "model.dropout": 0.2}),
+    "torch": (
+        "resnet18-digits",
+        {"epochs": 3, "model.width": 0.0625, "data.limit": 128, "deterministic": True, "threads": 1},
+    ),
+}
+
+
+def study(engine):
+    """Two arms in two blocks."""
+    name, small = SMALL[engine]
+    recipe = load(name, [Override(path, value, "-o") for path, value in small.items()]).recipe
+    return one_factor(recipe, "lr", [0.01, 0.001], [0, 1])
+
+
+def main(root, engine, *flags):
+    """Return the exit code."""
+    surroundings = Surroundings(Path(root), device="cpu", cadence=Cadence(epochs=1))
+    if "unchecked" in flags:
+        conduct.check_room = lambda *_: None
+    try:
+        with stoppable() as code:
+            planned = conduct.plan(study(engine), surroundings)
+            failed = conduct.conduct(planned, surroundings, 2, lambda _: None, lambda: code() != 0)
+    except EailabError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return code() or error.exit_code
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

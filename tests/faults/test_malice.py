@@ -1,0 +1,252 @@
+"""A store or a recipe from a stranger: refused with a clear error, and nothing outside the run folder is touched."""
+
+import io
+import json
+import os
+import pickle
+import resource
+import shutil
+import string
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checks import digits, rerun
+from faulty_disk import run, tiny_study
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eailab.errors import DamagedError, RecipeError, StoreError
+from eailab.recipe.load import load
+from eailab.runs import store as records
+from eailab.runs.executors.base import Surroundings
+from eailab.runs.inspection import verify
+from eailab.studies.design import CHECKSUM
+
+
+class Payload:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.target),))
+
+
+@pytest.fixture
+def copy(sound, folder):
+    """A copy of the finished study, to be tampered with."""
+    shutil.copytree(sound.root, folder / "runs")
+    return folder / "runs"
+
+
+def trial_of(root):
+    (name,) = Surroundings(root).store.trial_names()
+    return Surroundings(root).store.folder(name)
+
+
+def forge(trial, **changes):
+    """Change a result and seal it anew."""
+    record = json.loads(trial.result_file.read_text())
+    del record["checksum"]
+    record |= changes
+    record["checksum"] = records._seal(record)
+    trial.result_file.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("name", ["result.json", "model.safetensors", "predictions.npz", "epochs.jsonl", "recipe.yaml"])
+def test_a_pickle_in_place_of_any_file_is_not_opened(sound, copy, folder, name):
+    payload = pickle.dumps(Payload(folder / "owned"))
+    trial = trial_of(copy)
+    (trial.path / name).write_bytes(payload)
+    with pytest.raises(DamagedError):
+        verify(trial)
+    assert rerun(copy, sound.truth, name) == []
+    assert not (folder / "owned").exists()
+
+
+def test_a_pickle_in_place_of_a_checkpoint_is_set_aside(sound, copy, folder):
+    trial = trial_of(copy)
+    trial.result_file.unlink()
+    trial.checkpoint_file.write_bytes(pickle.dumps(Payload(folder / "owned")))
+    assert rerun(copy, sound.truth, "checkpoint") == []
+    assert not (folder / "owned").exists()
+    assert trial.checkpoint_file.with_name("checkpoint.safetensors.damaged-1").exists()
+
+
+def test_objects_among_the_predictions_are_not_unpickled_even_if_the_seal_is_right(copy, folder):
+    trial, buffer = trial_of(copy), io.BytesIO()
+    np.savez(buffer, validation=np.array([Payload(folder / "owned")], dtype=object), test=np.zeros(1))
+    trial.predictions_file.write_bytes(buffer.getvalue())
+    files = json.loads(trial.result_file.read_text())["files"]
+    forge(trial, files=files | {"predictions.npz": sha256(buffer.getvalue()).hexdigest()})
+    with pytest.raises(DamagedError, match=r"predictions\.npz"):
+        trial.predictions()
+    assert not (folder / "owned").exists()
+
+
+def test_predictions_that_would_fill_the_memory_are_refused(copy, monkeypatch):
+    monkeypatch.setattr(records, "LARGEST_PREDICTIONS", 10_000)
+    trial, buffer = trial_of(copy), io.BytesIO()
+    np.savez_compressed(buffer, validation=np.zeros(10**6, np.uint8), test=np.zeros(1))
+    assert buffer.tell() < 10_000
+    trial.predictions_file.write_bytes(buffer.getvalue())
+    with pytest.raises(DamagedError, match="too large"):
+        trial.predictions()
+
+
+@pytest.mark.parametrize("text", ["[" * 10**6, '{"a":' * 10**5, "1" * 10**6, "NaN", "\x00", '"\\ud800"', "\ufeff{}"])
+def test_a_result_that_is_meant_to_choke_its_reader_is_damaged(copy, text):
+    trial = trial_of(copy)
+    trial.result_file.write_text(text)
+    with pytest.raises(DamagedError, match=r"result\.json"):
+        trial.result()
+
+
+def test_a_giant_result_is_not_read(copy):
+    trial = trial_of(copy)
+    with trial.result_file.open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(DamagedError, match="bytes"):
+        trial.result()
+
+
+@pytest.mark.parametrize("name", ["result.json", "epochs.jsonl", "recipe.yaml", "model.safetensors", "predictions.npz"])
+def test_a_link_in_place_of_a_file_is_neither_followed_nor_written_through(sound, copy, folder, name):
+    trial, outside = trial_of(copy), folder / "outside"
+    (trial.path / name).rename(outside)  # even the right bytes are not taken from elsewhere
+    before = outside.read_bytes()
+    (trial.path / name).symlink_to(outside)
+    with pytest.raises(DamagedError, match=name):
+        trial.result()
+    assert rerun(copy, sound.truth, name) == []
+    assert outside.read_bytes() == before
+
+
+def test_links_in_place_of_folders_and_appended_files_stop_the_study(copy, folder):
+    outside = folder / "outside"
+    outside.mkdir()
+    trial = trial_of(copy)
+    shutil.rmtree(trial.path)
+    trial.path.symlink_to(outside)
+    with pytest.raises(StoreError, match="is a link"):
+        run(copy)
+    trial.path.unlink()
+    trial.path.mkdir()
+    trial.timings_file.symlink_to(outside / "file")
+    with pytest.raises(AssertionError, match=r"timings\.jsonl is a link"):
+        run(copy)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_named_pipe_does_not_make_the_reader_wait(copy):
+    trial = trial_of(copy)
+    trial.epochs_file.unlink()
+    os.mkfifo(trial.epochs_file)
+    with pytest.raises(DamagedError, match=r"epochs\.jsonl"):
+        trial.result()
+
+
+@pytest.mark.parametrize("name", ["../../../../etc", "/etc", "..", "", "a" * 21, "A" * 20, "0" * 19 + "\n"])
+def test_a_study_cannot_name_trials_outside_the_store(copy, name):
+    from eailab.report.findings import study_findings
+    from eailab.studies.design import read_record
+
+    (file,) = copy.glob("studies/*/study.yaml")
+    body = file.read_text().rpartition(CHECKSUM)[0].replace(trial_of(copy).path.name, json.dumps(name)[1:-1])
+    file.write_text(f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n")
+    with pytest.raises(StoreError):
+        study_findings(Surroundings(copy).store, read_record(file.parent))
+
+
+def test_a_study_of_nested_aliases_is_refused_at_once(copy):
+    from eailab.studies.design import read_record
+
+    (file,) = copy.glob("studies/*/study.yaml")
+    bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{b}: &{b} [{', '.join(f'*{a}' for _ in range(9))}]\n" for a, b in zip("abcdefghi", "bcdefghij", strict=True)
+    )
+    body = f"schema_version: 1\n{bomb}name: *j\n"
+    file.write_text(f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n")
+    began = time.process_time()
+    with pytest.raises(StoreError, match=r"study\.yaml"):
+        read_record(file.parent)
+    assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "$(touch owned)", "`id`; rm -rf .", "\x1b]0;x\x07", "a\u202eb", "/"]
+)
+def test_names_become_folders_below_the_store_only(folder, name):
+    """A recipe's name is free text; what is written lies below the runs folder all the same."""
+    from dataclasses import replace
+
+    study = replace(tiny_study(), name=name)
+    before = set(folder.parent.iterdir())
+    run(folder / "runs", study)
+    assert {path.name for path in folder.iterdir()} == {"runs"}
+    assert set(folder.parent.iterdir()) == before
+    (written,) = (folder / "runs" / "studies").iterdir()
+    assert set(written.name) <= set(string.ascii_letters + string.digits + "-_")
+
+
+# --- recipes ---------------------------------------------------------------------------------------------------------
+
+SHIPPED = [file.read_bytes() for file in sorted(Path(__file__).parents[2].glob("recipes/*.yaml"))]
+FRAGMENTS = [
+    *("name: x", "engine: numpy-mlp", "data: {name: digits}", "epochs: 3", "optimizer: {name: adam, lr: 1e-3}"),
+    *("&a", "*a", "<<: *a", "!!python/object/apply:os.system [id]", "!!binary aGk=", "? ", ": ", "- "),
+    *("---", "...", "%YAML 1.1", "&0", "!", "!<x>"),
+    *("[" * 5000, "{" * 3000, "9" * 5000, "1e999", ".nan", "-.inf", "0x", "0o7", "010", "1_000", "12:30:45", "on", "~"),
+    *("\x00", "\ufeff", "\u2028", "\x85", "\t", "\r", '"\\ud800"', "'", '"', "|\n ", ">-\n ", "#", "\n"),
+    *("  ", ",", "]", "}"),
+]  # fmt: skip
+recipes = st.one_of(
+    st.binary(max_size=200),
+    st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=8), max_size=30).map(
+        lambda parts: "".join(parts).encode("utf-8", "surrogatepass")
+    ),
+    st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(lambda parts: "\n".join(parts).encode()),
+    st.builds(
+        lambda whole, place, cut, new: whole[: place % len(whole)] + new + whole[place % len(whole) + cut :],
+        st.sampled_from(SHIPPED),
+        st.integers(0, 10**6),
+        st.integers(0, 40),
+        st.binary(max_size=6) | st.sampled_from([fragment.encode() for fragment in FRAGMENTS]),
+    ),
+)
+
+
+def test_no_text_makes_the_reader_of_recipes_fail_hang_or_swell(tmp_path, long):
+    """Whatever the file holds, it is a recipe, or one error that names it."""
+    file = tmp_path / "recipe.yaml"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    @settings(
+        max_examples=20_000 if long else 250,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(recipes)
+    def read(text):
+        file.write_bytes(text)
+        began = time.process_time()
+        try:
+            load(file)
+        except RecipeError as error:
+            named = "recipe.yaml" in str(error)
+            assert named, error  # noqa: PT017 - a recipe is as good as an error
+        assert time.process_time() - began < 1.0
+
+    read()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+def test_a_trials_name_is_of_its_recipe_block_and_data_alone():
+    """So no text of a recipe can choose the folder that a trial is written to."""
+    (trial,) = tiny_study().trials({"digits": digits()}).values()
+    assert records.NAME.fullmatch(trial.fingerprint)
