@@ -44,9 +44,3 @@ def test_pooling_sees_more_than_paired_t_with_holm(calibration):
     """What makes few blocks worth running: an effect of 2 SD, 5 blocks, 4 arms."""
     cell = calibration.calibrate(calibration.Design(5, 4, 0.3, "equal", "normal"), STUDIES, seed=3)
     assert cell["power"] > cell["power_paired_t_holm"] + 0.2
-
-
-def test_a_a_studies_from_one_pool_are_seldom_called_different(calibration):
-    pool = np.random.default_rng(4).normal(size=(60, 6))
-    found = calibration.a_a_studies(pool, blocks=5, arms=4, studies=150, seed=5)
-    assert 0.01 < found["false_alarms"] < found["limit"]
