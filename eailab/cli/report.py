@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir
 
 OUT_DIR = Path("report")
 
@@ -17,6 +17,7 @@ def report(
     ] = None,
     runs: RunsDir = RUNS_DIR,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the report is written.")] = OUT_DIR,
+    data_dir: DataDir = None,
     json: AsJson = False,
 ) -> None:
     """Write the tables and figures of studies as report.md and report.html; works while they run.
@@ -26,7 +27,7 @@ def report(
     from eailab.report.publish import find_studies, publish_report
     from eailab.runs.store import Store
 
-    written = publish_report(find_studies(Store(runs), studies or []), out)
+    written = publish_report(find_studies(Store(runs), studies or []), out, data_dir)
     for message in written.unreadable:
         typer.echo(f"left out: {message}", err=True)
     if json:

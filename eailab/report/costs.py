@@ -1,8 +1,8 @@
 """What a study cost in time: kept apart from its table, since the same trials take another time on another day."""
 
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from eailab.report.record import layout
+from eailab.report.record import as_plain, layout
 from eailab.runs.store import Store, Timing
 from eailab.studies.design import StudyRecord
 
@@ -10,30 +10,50 @@ SCHEMA_VERSION = 1
 """Of `costs.json`."""
 
 
-def costs_json(store: Store, record: StudyRecord) -> str:
-    """Return the text of `costs.json`: for each arm its trials' seconds, images a second, and devices.
+@dataclass(frozen=True)
+class ArmCost:
+    """The time that one arm's trials took: of the epochs that count, validation included."""
 
-    Times are of the epochs that count, validation included; an epoch that was trained twice counts once.
-    """
-    arms = [
+    label: str
+    seconds_by_block: tuple[float, ...]
+    """An epoch that was trained twice counts once; 0 for a trial without epochs."""
+    seconds: float
+    images_per_second: float | None
+    """Training images over all the arm's seconds; None where there are none."""
+    devices: tuple[str, ...]
+
+    @property
+    def seconds_a_trial(self) -> float | None:
+        """Mean over the trials that have been timed; None where none has."""
+        timed = [seconds for seconds in self.seconds_by_block if seconds > 0.0]
+        return sum(timed) / len(timed) if timed else None
+
+
+def costs(store: Store, record: StudyRecord) -> tuple[ArmCost, ...]:
+    """Return what each arm of a study cost."""
+    return tuple(
         _arm(
             arm.label,
             [list(store.folder(record.trials[index, block]).timings().values()) for block in record.study.blocks],
         )
         for index, arm in enumerate(record.study.arms)
-    ]
-    mapping = {"schema_version": SCHEMA_VERSION, "name": record.study.name, "arms": arms}
-    return layout(mapping) + "\n"
+    )
 
 
-def _arm(label: str, trials: list[list[Timing]]) -> dict[str, Any]:
+def costs_json(name: str, arms: tuple[ArmCost, ...]) -> str:
+    """Return the text of `costs.json`: for each arm its trials' seconds, images a second, and devices."""
+    mapping = {"schema_version": SCHEMA_VERSION, "name": name, "arms": [asdict(arm) for arm in arms]}
+    return layout(as_plain(mapping)) + "\n"
+
+
+def _arm(label: str, trials: list[list[Timing]]) -> ArmCost:
     timings = [timing for trial in trials for timing in trial]
     seconds = sum(timing.seconds for timing in timings)
     images = sum(timing.seconds * timing.images_per_second for timing in timings)
-    return {
-        "label": label,
-        "seconds_by_block": [round(sum(timing.seconds for timing in trial), 4) for trial in trials],
-        "seconds": round(seconds, 4),
-        "images_per_second": round(images / seconds, 1) if seconds > 0.0 else None,
-        "devices": sorted({timing.device for timing in timings}),
-    }
+    return ArmCost(
+        label=label,
+        seconds_by_block=tuple(round(sum(timing.seconds for timing in trial), 4) for trial in trials),
+        seconds=round(seconds, 4),
+        images_per_second=round(images / seconds, 1) if seconds > 0.0 else None,
+        devices=tuple(sorted({timing.device for timing in timings})),
+    )

@@ -1,6 +1,7 @@
 """Which figures a study has and how they are called; `plots` draws them, and formats that set them need no more."""
 
 from dataclasses import dataclass
+from itertools import count
 
 from eailab.report.findings import StudyFindings
 
@@ -32,3 +33,17 @@ def figure_names(findings: StudyFindings) -> tuple[str, ...]:
     if any(trial.curves.epochs for trial in trials):
         names.append("curves")
     return tuple(names)
+
+
+COLOURS = 6
+"""Arms beside the baseline that a page tells apart by colour; further ones by their dashes too."""
+
+
+def arm_classes(findings: StudyFindings) -> tuple[str, ...]:
+    """Return what a page's style sheet calls the arms: `arm-0` the baseline, others by colour and dash."""
+    others = count(1)
+    return tuple(
+        "arm-0" if arm.is_baseline or findings.factor is None else f"arm-{(number - 1) % COLOURS + 1} dash-{number % 4}"
+        for arm in findings.arms
+        for number in [0 if arm.is_baseline else next(others)]
+    )

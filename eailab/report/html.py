@@ -1,185 +1,153 @@
-"""Studies as one self-contained page: inline figures, no script, no network, and nothing that is not escaped.
+"""Studies as one self-contained page: a card for each, then all that its claim rests on.
 
-A page is built from `element`, which escapes whatever is not `Markup`, so that forgetting to escape is not possible:
-text becomes markup in this module alone, by way of `element`; `Markup` is otherwise our own style sheet.
+A page is built from `element`, which escapes whatever is not `Markup`; `Markup` is otherwise our own style sheet and
+script. Everything is readable without the script: it sorts tables, switches arms, scales and themes, and reads curves
+out. The page's policy allows that one script and style sheet by their hashes, pictures that the page holds itself,
+and no network.
 """
 
-from collections.abc import Mapping, Sequence
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
-from xml.etree import ElementTree as ET
 
-from eailab.errors import StoreError
+from eailab.report.class_section import class_section
+from eailab.report.classes import Classes
+from eailab.report.cost_section import cost_section
+from eailab.report.costs import ArmCost
+from eailab.report.curves import learning_curves
 from eailab.report.designs import design_facts, effects_table
-from eailab.report.escaping import hypertext
-from eailab.report.figures import FAINT, INK, PAPER, TITLES
 from eailab.report.findings import StudyFindings
-from eailab.report.tables import Table, blocks_table, facts, headlines, main_table, state_sentence
-
-VOID = frozenset({"meta"})
-"""Elements without content."""
-
-DRAWING = frozenset({"svg", "g", "defs", "clipPath", "path", "rect", "use", "text"})
-GEOMETRY = frozenset({"viewBox", "d", "x", "y", "width", "height", "transform"})
-"""What is taken over from an SVG, beside ids and styles."""
-
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-"""Forbids the page to load or send anything; figures carry their styles with them."""
+from eailab.report.forest import forest
+from eailab.report.markup import Markup, element, table_element
+from eailab.report.tables import blocks_table, facts, headlines, main_table, state_sentence
+from eailab.report.wording import Say, english
 
 
-class Markup(str):
-    """Text that is HTML already."""
+@dataclass(frozen=True)
+class PageStudy:
+    """What a page tells of one study."""
 
-    __slots__ = ()
-
-
-def element(tag: str, *children: str, **attributes: str) -> Markup:
-    """Return an element; children and attributes are escaped unless they are `Markup`.
-
-    Args:
-        tag: The element's name.
-        children: Text, or elements.
-        attributes: By name; a trailing underscore is taken off (`class_`), another becomes a hyphen.
-    """
-    written = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{hypertext(value)}"' for name, value in attributes.items()
-    )
-    if tag in VOID:
-        return Markup(f"<{tag}{written}>")
-    inside = "".join(child if isinstance(child, Markup) else hypertext(child) for child in children)
-    return Markup(f"<{tag}{written}>{inside}</{tag}>")
+    findings: StudyFindings
+    costs: tuple[ArmCost, ...]
+    """One an arm."""
+    classes: Classes | str
+    """Or why there are none."""
 
 
-def page(title: str, sections: Sequence[Markup], unreadable: Sequence[str] = ()) -> str:
+def page(
+    title: str,
+    studies: Sequence[PageStudy],
+    unreadable: Sequence[str] = (),
+    *,
+    lang: str = "en",
+    say: Say = english,
+    manifest: str = "",
+) -> str:
     """Return the text of a page.
 
     Args:
         title: Of the page.
-        sections: One a study, in order; see `study_section`.
+        studies: In order.
         unreadable: Messages about studies that could not be read.
+        lang: Code of the page's language.
+        say: Into that language.
+        manifest: What the page was made of, so that it can be checked; see `eailab.report.manifest`.
     """
+    style = Markup(_resource("page.css"))
+    script = Markup(_resource("page.js"))
     head = element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", http_equiv="Content-Security-Policy", content=policy(style, script)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
+        *([element("meta", name="eailab-report", content=manifest)] if manifest else []),
         element("title", title),
-        element("style", Markup(files("eailab.report").joinpath("page.css").read_text(encoding="utf-8"))),
+        element("style", style),
     )
-    parts = list(sections)
+    anchors = [f"study-{number}" for number in range(1, len(studies) + 1)]
+    cards = [_card(study.findings, anchor, say) for study, anchor in zip(studies, anchors, strict=True)]
+    parts = [element("div", *cards, class_="cards" if len(cards) > 1 else "cards single")]
+    parts += [_section(study, anchor, say) for study, anchor in zip(studies, anchors, strict=True)]
     if unreadable:
         messages = (element("li", message) for message in unreadable)
-        heading = element("h2", "Studies that could not be read")
+        heading = element("h2", say("Studies that could not be read"))
         parts.append(element("section", heading, element("ul", *messages)))
-    body = element("body", element("main", element("h1", title), *parts))
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
-
-
-def study_section(findings: StudyFindings, figures: Mapping[str, bytes], anchor: str) -> Markup:
-    """Return one study: its answer, its table, its figures, every block's value, and what it rests on.
-
-    Args:
-        findings: What to tell.
-        figures: SVG of each figure by its name.
-        anchor: The section's id, unique in the page.
-    """
-    interim, effects = state_sentence(findings), effects_table(findings)
-    blocks = element(
-        "details",
-        element("summary", f"The {findings.measure.title} of every trial"),
-        _table(blocks_table(findings), "Values by arm and block"),
+    words = {"data_light": say("Light"), "data_dark": say("Dark"), "data_sort": say("sort by this column")}
+    theme = element("button", say("Dark"), type="button", class_="theme scripted", hidden="", **words)
+    body = element(
+        "body",
+        element("header", element("h1", title), theme),
+        element("main", *parts),
+        element("script", script),
     )
+    return f"<!DOCTYPE html>\n{element('html', head, body, lang=lang)}\n"
+
+
+def policy(style: str, script: str) -> str:
+    """Return the content security policy of a page: one style sheet and one script, and nothing loaded or sent."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _resource(name: str) -> str:
+    return files("eailab.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _card(findings: StudyFindings, anchor: str, say: Say) -> Markup:
+    """Return the answer in ten seconds: the question, the verdict in words, the forest plot."""
+    interim = state_sentence(findings)
     return element(
-        "section",
-        element("h2", findings.title),
-        element("p", "Study ", element("code", f"{findings.name}-{findings.fingerprint}"), class_="name"),
-        *([element("p", interim, class_="interim")] if interim is not None else []),
-        element("ul", *(element("li", line) for line in headlines(findings)), class_="answer"),
-        _table(main_table(findings), "Arms against the baseline" if findings.factor else "Scores after the last epoch"),
-        *([_table(effects, "Main effects and interactions")] if effects is not None else []),
-        *(
-            element(
-                "figure",
-                inline_svg(svg, f"{anchor}-{name}", TITLES[name]),
-                tabindex="0",
-                aria_label=TITLES[name],
-            )
-            for name, svg in figures.items()
-        ),
-        *([blocks] if findings.factor else []),
-        element(
-            "dl",
-            *(
-                part
-                for fact in (*design_facts(findings), *facts(findings))
-                for part in (element("dt", fact.name), element("dd", fact.sentence))
-            ),
-        ),
-        id=anchor,
+        "article",
+        element("h2", element("a", say(findings.title), href=f"#{anchor}")),
+        element("p", f"{findings.name} · {say(_extent(findings))}", class_="name"),
+        *([element("p", say(interim), class_="interim")] if interim is not None else []),
+        element("ul", *(element("li", say(line)) for line in headlines(findings)), class_="answer"),
+        *([forest(findings, say)] if findings.factor else []),
+        class_="card",
+        aria_label=say(findings.title),
     )
 
 
-def inline_svg(svg: bytes, anchor: str, title: str) -> Markup:
-    """Return one of our own SVG files for use inside a page.
-
-    Only what draws is taken over, ids are made unique, and ink and paper become the theme's.
-
-    Args:
-        svg: As `plots` wrote it.
-        anchor: Put before every id.
-        title: What a screen reader calls the figure.
-
-    Raises:
-        StoreError: It is no SVG.
-    """
-    try:
-        root = ET.fromstring(svg)  # noqa: S314 - expat loads nothing and bounds the growth of entities
-    except ET.ParseError as error:
-        raise StoreError(f"a figure is no whole SVG ({error}): remove the study's figures and run again.") from error
-    return _drawn(root, anchor, role="img", aria_label=title)
+def _extent(findings: StudyFindings) -> str:
+    blocks = len(findings.blocks)
+    arms = len(findings.arms)
+    return f"{arms} arm{'s' * (arms > 1)} × {blocks} block{'s' * (blocks > 1)}"
 
 
-def _drawn(node: ET.Element, anchor: str, **more: str) -> Markup:
-    """Return a node of an SVG and what is in it, or nothing where it does not draw."""
-    tag = node.tag.rpartition("}")[2]
-    if tag not in DRAWING:
-        return Markup()
-    attributes = {}
-    for qualified, value in node.attrib.items():
-        name = qualified.rpartition("}")[2]
-        if name == "id":
-            attributes[name] = f"{anchor}-{value}"
-        elif name == "href":
-            attributes[name] = f"#{anchor}-{value.removeprefix('#')}"
-        elif name == "clip-path":
-            attributes[name] = value.replace("url(#", f"url(#{anchor}-")
-        elif name == "style":
-            attributes[name] = _themed(value)
-        elif name in GEOMETRY:
-            attributes[name] = value
-    text = [node.text or ""] if tag == "text" else []
-    return element(tag, *text, *(_drawn(child, anchor) for child in node), **attributes, **more)
-
-
-def _themed(style: str) -> str:
-    """Return a style with the theme's colours in place of our own for ink, faint ink and paper."""
-    for colour, themed in ((INK, "currentColor"), (FAINT, "var(--faint)"), (PAPER, "var(--paper)")):
-        style = style.replace(colour, themed)
-    return style
-
-
-def _table(table: Table, caption: str) -> Markup:
-    classes = ["number" if column.is_number else "text" for column in table.columns]
-    head = element(
-        "tr", *(element("th", c.heading, scope="col", class_=k) for c, k in zip(table.columns, classes, strict=True))
-    )
-    rows = (
-        element(
-            "tr",
-            element("th", row[0], scope="row"),
-            *(element("td", cell, class_=kind) for cell, kind in zip(row[1:], classes[1:], strict=True)),
-        )
-        for row in table.rows
-    )
-    whole = element("table", element("caption", caption), element("thead", head), element("tbody", *rows))
-    return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
+def _section(study: PageStudy, anchor: str, say: Say) -> Markup:
+    """Return one study: its table, curves, classes, costs, every block's value, and what it rests on."""
+    findings = study.findings
+    caption = say("Arms against the baseline" if findings.factor else "Scores after the last epoch")
+    curves = learning_curves(findings, anchor, say)
+    parts = [
+        element("h2", say(findings.title)),
+        element("p", say("Study"), " ", element("code", f"{findings.name}-{findings.fingerprint}"), class_="name"),
+        table_element(main_table(findings), caption, say, sortable=bool(findings.factor)),
+    ]
+    if (effects := effects_table(findings)) is not None:
+        parts.append(table_element(effects, say("Main effects and interactions"), say))
+    if findings.factor:
+        summary = say(f"The {findings.measure.title} of every trial")
+        values = table_element(blocks_table(findings), say("Values by arm and block"), say)
+        parts.append(element("details", element("summary", summary), values))
+    if curves:
+        parts += [element("h3", say("Learning curves")), curves]
+    parts += class_section(findings, study.classes, say)
+    if any(cost.seconds_a_trial for cost in study.costs):
+        parts += cost_section(findings, study.costs, say)
+    rests = [
+        part
+        for fact in (*design_facts(findings), *facts(findings))
+        for part in (element("dt", say(fact.name)), element("dd", say(fact.sentence)))
+    ]
+    parts += [element("h3", say("What this rests on")), element("dl", *rests)]
+    return element("section", *parts, id=anchor)

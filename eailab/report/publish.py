@@ -11,14 +11,15 @@ from pathlib import Path
 
 from eailab.errors import StoreError, UsageError
 from eailab.report import html, markdown
-from eailab.report.costs import costs_json
+from eailab.report.classes import classes_of
+from eailab.report.costs import costs, costs_json
 from eailab.report.figures import Drawing, figure_names
 from eailab.report.findings import StudyFindings, study_findings
 from eailab.report.record import as_json
 from eailab.report.trials import curves_of
 from eailab.runs.atomic import write_bytes
 from eailab.runs.store import Store, TrialFolder
-from eailab.studies.design import read_record
+from eailab.studies.design import StudyRecord, read_record
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def publish_trial(folder: TrialFolder, title: str) -> None:
     _write(files["svg"], drawing.svg)
 
 
-def publish_study(store: Store, folder: Path) -> StudyFindings:
+def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyFindings:
     """Write a study's tables, costs, figures and page into its folder.
 
     `table.json` is written last: while it holds the present numbers, everything else is up to date.
@@ -64,6 +65,7 @@ def publish_study(store: Store, folder: Path) -> StudyFindings:
     Args:
         store: Where the trials lie.
         folder: The study's, with `study.yaml`.
+        data_dir: Folder of downloaded data sets, for the page's examples; None for the usual one.
 
     Returns:
         What was told.
@@ -77,28 +79,31 @@ def publish_study(store: Store, folder: Path) -> StudyFindings:
     for name, drawing in figures.items():
         _write(folder / "figures" / f"{name}.png", drawing.png)
         _write(folder / "figures" / f"{name}.svg", drawing.svg)
-    section = html.study_section(findings, {name: drawing.svg for name, drawing in figures.items()}, "study")
-    _write(folder / "report.html", html.page(findings.name, [section]).encode())
-    _write(folder / "costs.json", costs_json(store, record).encode())
+    told = _page_study(store, record, findings, data_dir)
+    _write(folder / "report.html", html.page(findings.name, [told]).encode())
+    _write(folder / "costs.json", costs_json(findings.name, told.costs).encode())
     _write(folder / "table.md", f"{markdown.study_section(findings, {}, level=1)}\n".encode())
     _write(folder / "table.json", as_json(findings).encode())
     return findings
 
 
-def publish_report(folders: Sequence[Path], out: Path) -> Report:
+def publish_report(folders: Sequence[Path], out: Path, data_dir: Path | None = None) -> Report:
     """Write `report.md`, its figures, and `report.html` over several studies; their own folders are only read.
 
     Args:
         folders: Of the studies; see `find_studies`.
         out: Folder to write into; made where it is missing.
+        data_dir: Folder of downloaded data sets, for the page's examples; None for the usual one.
 
     Raises:
         StoreError: None of the studies can be read, or a file cannot be written.
     """
-    studies, unreadable, sections, texts = [], [], [], []
-    for number, folder in enumerate(folders, start=1):
+    studies, unreadable, told, texts = [], [], [], []
+    for folder in folders:
+        store = Store(folder.parent.parent)
         try:
-            findings = study_findings(Store(folder.parent.parent), read_record(folder))
+            record = read_record(folder)
+            findings = study_findings(store, record)
         except StoreError as error:
             unreadable.append(str(error))
             continue
@@ -109,13 +114,12 @@ def publish_report(folders: Sequence[Path], out: Path) -> Report:
             _write(out / paths[name], drawing.png)
             _write((out / paths[name]).with_suffix(".svg"), drawing.svg)
         texts.append(markdown.study_section(findings, paths))
-        svgs = {name: drawing.svg for name, drawing in figures.items()}
-        sections.append(html.study_section(findings, svgs, f"study-{number}"))
+        told.append(_page_study(store, record, findings, data_dir))
     if not studies:
         raise StoreError("\n".join(unreadable))
     report = Report(tuple(studies), tuple(unreadable), out / "report.md", out / "report.html")
     _write(report.markdown_file, markdown.report_text(texts, unreadable).encode())
-    _write(report.html_file, html.page("Report", sections, unreadable).encode())
+    _write(report.html_file, html.page("Report", sorted(told, key=_is_single), unreadable).encode())
     return report
 
 
@@ -151,6 +155,15 @@ def _named(text: str, present: Sequence[Path], store: Store) -> list[Path]:
         near = difflib.get_close_matches(text, names, n=3, cutoff=0.5) or [folder.name for folder in present[:10]]
         raise UsageError(f"there is no study {text} in {store.root}. Nearest: {', '.join(near)}.")
     return matches
+
+
+def _is_single(study: html.PageStudy) -> bool:
+    """Whether a study compares nothing: a page sets it after those that do."""
+    return study.findings.factor is None
+
+
+def _page_study(store: Store, record: StudyRecord, findings: StudyFindings, data_dir: Path | None) -> html.PageStudy:
+    return html.PageStudy(findings, costs(store, record), classes_of(store, record, findings, data_dir))
 
 
 def _figures(findings: StudyFindings, folder: Path) -> Mapping[str, Drawing]:

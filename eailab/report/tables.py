@@ -10,7 +10,6 @@ from typing import Any
 
 from eailab.report.findings import ArmFindings, Settings, StudyFindings
 from eailab.report.trials import TrialFindings
-from eailab.stats.model import ArmResult
 from eailab.stats.trend import Trend
 from eailab.stats.verdict import Interval, Verdict
 
@@ -90,7 +89,7 @@ def _arms_table(findings: StudyFindings) -> Table:
 def _arm_row(arm: ArmFindings, digits: int) -> tuple[str, ...]:
     result = arm.against_baseline
     assert result is not None  # noqa: S101 - a study with a factor is compared
-    finished = len(arm.finished)
+    finished, asked = len(arm.finished), len(arm.trials) - arm.count("spared")
     return (
         arm_name(arm),
         number(result.mean, digits),
@@ -99,7 +98,7 @@ def _arm_row(arm: ArmFindings, digits: int) -> tuple[str, ...]:
         NOTHING if arm.is_baseline else interval(result.interval95, digits),
         result.verdict or NOTHING,
         number(arm.test_accuracy, 2),
-        str(finished) if finished == len(arm.trials) else f"{finished} of {len(arm.trials)}",
+        str(finished) if finished == asked else f"{finished} of {asked}",
         "; ".join(arm.notes),
     )
 
@@ -135,7 +134,8 @@ def arm_name(arm: ArmFindings) -> str:
 def _value_or_state(trial: TrialFindings, digits: int) -> str:
     if trial.value is not None:
         return number(trial.value, digits)
-    return {"unfinished": "not finished", "missing": "not started"}.get(trial.state, trial.state)
+    words = {"unfinished": "not finished", "missing": "not started", "spared": "not needed"}
+    return words.get(trial.state, trial.state)
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def headlines(findings: StudyFindings) -> tuple[str, ...]:
         return tuple(f"block {trial.block}: {_single_headline(trial)}" for trial in trials)
     baseline, digits = findings.baseline_arm.label, decimals(findings)
     return tuple(
-        f"{arm.label}: {_verdict_in_words(arm.against_baseline, baseline, findings, digits)}"
+        f"{arm.label}: {_verdict_in_words(arm, baseline, findings, digits)}"
         for arm in findings.arms
         if not arm.is_baseline and arm.against_baseline is not None
     )
@@ -239,9 +239,10 @@ def _single_headline(trial: TrialFindings) -> str:
     return f"not finished: {done} epoch{'' if done == 1 else 's'} so far" if done else "not started"
 
 
-def _verdict_in_words(result: ArmResult | None, baseline: str, findings: StudyFindings, digits: int) -> str:
+def _verdict_in_words(arm: ArmFindings, baseline: str, findings: StudyFindings, digits: int) -> str:
+    result, diverged = arm.against_baseline, arm.count("diverged")
     if result is None or result.difference is None:
-        return "nothing to compare yet"
+        return f"{diverged} of {len(arm.trials)} diverged" if diverged else "nothing to compare yet"
     measure = findings.measure
     size = measure.with_unit(signed(result.difference, digits))
     if result.interval95 is not None:

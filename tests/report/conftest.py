@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eailab.data.dataset import Dataset
 from eailab.engines.base import Scores
 from eailab.recipe.schema import recipe_adapter
 from eailab.report.findings import StudyFindings, study_findings
@@ -48,6 +49,8 @@ class Shop:
     """A store in the making."""
 
     root: Path
+    digits: Dataset | None = None
+    """The real data set, whose test labels are then predicted as often right as a trial's outcome says."""
 
     @property
     def store(self) -> Store:
@@ -101,7 +104,7 @@ class Shop:
         self.trial_folder(folder, arm, block).add_timing(epoch, seconds, 60, PROVENANCE)
 
     def _write(self, made: Study, outcomes, devices=None) -> Path:
-        trials = made.trials({"digits": "d" * 64})
+        trials = made.trials({"digits": self.digits.fingerprint if self.digits else "d" * 64})
         record = StudyRecord(
             study=made,
             trials={key: trial.fingerprint for key, trial in trials.items()},
@@ -141,15 +144,28 @@ class Shop:
             parameters=1234,
             provenance=provenance,
         )
-        predictions = (
-            None if outcome == "diverged" else {"validation": np.zeros(4, np.uint16), "test": np.zeros(25, np.uint16)}
-        )
-        folder.finish(trial, result, weights=None, predictions=predictions)
+        predictions = {"validation": np.zeros(4, np.uint16), "test": self._predicted(accuracy)}
+        folder.finish(trial, result, weights=None, predictions=None if outcome == "diverged" else predictions)
         if outcome == "damaged":
             text = folder.result_file.read_text()
             record = json.loads(text)
             record["metrics"]["validation_accuracy"] = 0.999
             folder.result_file.write_text(json.dumps(record))
+
+    def _predicted(self, accuracy: float):
+        """Predictions of the test images: the first ones wrong by one class, as many as the accuracy leaves."""
+        if self.digits is None:
+            return np.zeros(25, np.uint16)
+        predicted = self.digits.test.labels.astype(np.uint16)
+        wrong = round((1.0 - accuracy) * len(predicted))
+        predicted[:wrong] = (predicted[:wrong] + 1) % len(self.digits.classes)
+        return predicted
+
+
+@pytest.fixture(scope="session")
+def shop_at():
+    """Opens a shop anywhere, for tests that share one."""
+    return Shop
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_a_report_sets_all_studies_beside_their_figures(shop, folder, tmp_path):
         relative = f"figures/{folder.name}/{name}.png"
         assert f"]({relative})" in text
         assert (tmp_path / "out" / relative).exists()
-    assert report.html_file.read_text().count("<svg") == 3
+    assert report.html_file.read_text().count("<article") == 2
 
 
 def test_a_report_only_reads_the_store(shop, folder, tmp_path):

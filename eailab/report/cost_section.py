@@ -1,0 +1,108 @@
+"""The part of a page about cost: what an arm takes beside what it brings."""
+
+from collections.abc import Sequence
+
+from eailab.report.costs import ArmCost
+from eailab.report.figures import arm_classes
+from eailab.report.findings import StudyFindings
+from eailab.report.markup import Markup, element, percent, table_element
+from eailab.report.scales import spanning
+from eailab.report.tables import NOTHING, Column, Table, arm_name, decimals, number
+from eailab.report.wording import Say
+
+
+def cost_section(findings: StudyFindings, costs: Sequence[ArmCost], say: Say) -> list[Markup]:
+    """Return the heading, the plot of cost against the metric, and the table of costs."""
+    note = say(
+        "Wall-clock seconds of the epochs, validation included, as the trials ran; trials side by side slow each "
+        "other. Energy was not measured."
+    )
+    return [
+        element("h3", say("Cost")),
+        *([_plot(findings, costs, say)] if findings.factor else []),
+        table_element(cost_table(findings, costs), say("Cost by arm"), say, sortable=bool(findings.factor)),
+        element("p", note, class_="note"),
+    ]
+
+
+def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
+    """Return the seconds and images a second of every arm."""
+    return Table(
+        columns=(
+            Column(findings.heading or "trial"),
+            Column("seconds a trial", is_number=True),
+            Column("seconds in all", is_number=True),
+            Column("images/s", is_number=True),
+            Column("device"),
+        ),
+        rows=tuple(
+            (
+                arm_name(arm),
+                _seconds(cost.seconds_a_trial),
+                _seconds(cost.seconds),
+                NOTHING if cost.images_per_second is None else f"{cost.images_per_second:,.0f}",
+                ", ".join(cost.devices) or NOTHING,
+            )
+            for arm, cost in zip(findings.arms, costs, strict=True)
+        ),
+    )
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if value >= 100.0 else f"{value:.3g}"
+
+
+def _plot(findings: StudyFindings, costs: Sequence[ArmCost], say: Say) -> Markup:
+    """Draw the metric's mean over the seconds of a trial, a point an arm, named beside it."""
+    points = [
+        (cost.seconds_a_trial, arm.against_baseline.mean, arm, look)
+        for arm, cost, look in zip(findings.arms, costs, arm_classes(findings), strict=True)
+        if cost.seconds_a_trial and arm.against_baseline is not None and arm.against_baseline.mean is not None
+    ]
+    if len(points) < 2:
+        return Markup()
+    across, up = spanning([seconds for seconds, *_ in points] + [0.0]), spanning([mean for _, mean, *_ in points], 0.2)
+    measure, digits = findings.measure, decimals(findings)
+    marks = []
+    for seconds, mean, arm, look in points:
+        x, y = across.position(seconds), 1.0 - up.position(mean)
+        right = x < 0.7
+        words = {"x": percent(x), "y": percent(y), "dx": "9" if right else "-9", "dy": "4"}
+        anchor = {"class_": "start" if right else "end-anchor"}
+        dot = element("circle", cx=percent(x), cy=percent(y), r="5", class_="estimate")
+        marks.append(element("g", dot, element("text", arm.label, **words, **anchor), class_=look))
+    x_ticks, y_ticks = [tick for tick in across.ticks(5) if tick >= 0.0], up.ticks(4)
+    frame = [
+        element("line", x1="0", x2="100%", y1=percent(1.0 - up.position(tick)), y2=percent(1.0 - up.position(tick)))
+        for tick in y_ticks
+    ]
+    value_axis = [
+        element("text", label, x="100%", y=percent(1.0 - up.position(tick)))
+        for tick, label in zip(y_ticks, up.labels(y_ticks), strict=True)
+    ]
+    second_axis = [
+        element("text", label, x=percent(across.position(tick)), y="12")
+        for tick, label in zip(x_ticks, across.labels(x_ticks), strict=True)
+    ]
+    spoken = "; ".join(f"{arm.label}: {seconds:.3g} s, {number(mean, digits)}" for seconds, mean, arm, _ in points)
+    title = f"{measure.title}{f' ({measure.unit})' if measure.unit else ''}"
+    plot = element("svg", element("g", *frame, class_="grid"), *marks, class_="plot", role="img", aria_label=spoken)
+    values = element("svg", *value_axis, class_="axis", width="100%", height="100%", aria_hidden="true")
+    return element(
+        "figure",
+        element("figcaption", say(title)),
+        element("div", values, class_="value-axis"),
+        element("div", plot, class_="plot-box"),
+        element(
+            "svg",
+            *second_axis,
+            element("text", say("seconds a trial"), x="50%", y="27"),
+            class_="axis epochs",
+            width="100%",
+            height="32",
+            aria_hidden="true",
+        ),
+        class_="chart cost",
+    )

@@ -1,0 +1,83 @@
+"""Confusion matrices and examples, from hand-made predictions of the real digits."""
+
+import base64
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eailab.data.table import load
+from eailab.report.classes import classes_of
+from eailab.report.pictures import data_address
+from eailab.studies.design import read_record
+
+
+def classes(shop, folder):
+    return classes_of(shop.store, read_record(folder), shop.findings(folder))
+
+
+@pytest.fixture
+def digits_shop(shop):
+    shop.digits = load("digits")
+    return shop
+
+
+def test_a_confusion_matrix_counts_every_test_image_of_every_block(digits_shop):
+    found = classes(digits_shop, digits_shop.study({10: [0.9, 0.8], 20: [1.0, 1.0]}))
+    labels = digits_shop.digits.test.labels
+    ten, twenty = found.confusions
+    expected = np.diag(2 * np.bincount(labels))
+    for accuracy in (0.9, 0.8):
+        for label in labels[: round((1.0 - accuracy) * len(labels))]:
+            expected[label, label] -= 1
+            expected[label, (label + 1) % 10] += 1
+
+    assert ten.tolist() == expected.tolist()
+    assert twenty.tolist() == np.diag(2 * np.bincount(labels)).tolist()
+    assert found.class_accuracy(1) == [100.0] * 10
+
+
+def test_examples_are_images_that_one_arm_gets_right_and_the_other_wrong(digits_shop):
+    found = classes(digits_shop, digits_shop.study({10: [0.9, 0.8], 20: [1.0, 1.0]}))
+    (contrast,) = found.contrasts
+    assert (contrast.arm, contrast.blocks, contrast.only_baseline) == (1, 2, ())
+    assert [example.image for example in contrast.only_arm] == list(range(8))  # wrong in both blocks, so the clearest
+    first, label = contrast.only_arm[0], int(digits_shop.digits.test.labels[0])
+    assert (first.label, first.arm_said, first.baseline_said) == (label, label, (label + 1) % 10)
+    assert (first.arm_right, first.baseline_right) == (2, 0)
+
+
+def test_without_the_data_the_reason_is_said(shop):
+    """Its trials saw other data than the digits that are here."""
+    assert "not on this machine" in classes(shop, shop.study({10: [0.9], 20: [0.8]}))
+
+
+def test_damaged_predictions_are_a_reason_and_no_number(digits_shop):
+    folder = digits_shop.study({10: [0.9], 20: [0.8]})
+    findings = digits_shop.findings(folder)
+    digits_shop.trial_folder(folder, 0, 0).predictions_file.write_bytes(b"PK")
+    assert "not shown" in classes_of(digits_shop.store, read_record(folder), findings)
+
+
+def test_arms_on_different_data_are_not_set_side_by_side(shop):
+    folder = shop.study({10: [0.9], 20: [0.8]})
+    record = read_record(folder)
+    other = record.study.arms[1].recipe.model_copy(
+        update={"data": record.study.arms[1].recipe.data.model_copy(update={"name": "mnist"})}
+    )
+    arms = (record.study.arms[0], replace(record.study.arms[1], recipe=other))
+    mixed = replace(record, study=replace(record.study, arms=arms))
+    assert "different data sets" in classes_of(shop.store, mixed, shop.findings(folder))
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (32, 32, 3), (100, 60, 3)])
+def test_a_picture_is_a_whole_png_inside_an_address(shape):
+    pixels = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    kind, _, data = data_address(pixels).partition(",")
+    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert kind == "data:image/png;base64"
+    assert max(image.size) <= 48
+    if max(shape) <= 48:
+        assert np.array_equal(np.asarray(image).reshape(shape), pixels)
