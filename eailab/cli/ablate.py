@@ -98,6 +98,12 @@ def ablate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Print trials, time, memory and power; train nothing.")
     ] = False,
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help="Add blocks for open arms only, at looks fixed in advance.")
+    ] = False,
+    max_trials: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="With --until-decided: the most trials to use.")
+    ] = None,
     freeze: Annotated[
         bool, typer.Option("--freeze", help="Write the plan with its fingerprint, with -m; train nothing.")
     ] = False,
@@ -125,6 +131,8 @@ def ablate(
     """
     from eailab.cli.carry_out import carry_out, make_plans, overrides_of
     from eailab.cli.options import surroundings
+    from eailab.cli.until_decided import carry_out_until_decided, with_looks
+    from eailab.errors import UsageError
 
     changes = overrides_of({"study.margin": margin, "study.metric": metric}, override)
     if study is not None:
@@ -138,7 +146,11 @@ def ablate(
     for sentence in dict.fromkeys(sentence for one in studies for arm in one.arms for sentence in arm.brought):
         typer.echo(f"note: {sentence}", err=True)
     where = surroundings(runs, data_dir, device, checkpoint_every)
-    _refuse_two(seeds=seeds, detect=detect, budget=budget)
+    _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
+    if until_decided:
+        studies = with_looks(studies, max_trials)
+    elif max_trials is not None:
+        raise UsageError("--max-trials is the end of --until-decided: add it, or leave it out.")
     if detect is not None or budget is not None:
         studies = _with_blocks(studies, _solve(studies, where, jobs, detect, budget, sd))
     if dry_run:
@@ -148,6 +160,9 @@ def ablate(
         return
     if freeze or message is not None:
         _freeze(studies, where, message, wanted=freeze)
+        return
+    if until_decided:
+        carry_out_until_decided(studies[0], where, jobs, fail_fast=fail_fast, as_json=json)
         return
     carry_out(
         studies,
@@ -231,7 +246,7 @@ def _refuse_two(**given: object) -> None:
     """Refuse more than one word on the number of blocks."""
     from eailab.errors import UsageError
 
-    names = [f"--{name}" for name, value in given.items() if value is not None]
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
     if len(names) > 1:
         raise UsageError(f"{' and '.join(names)} both set the number of blocks: give one of them.")
 

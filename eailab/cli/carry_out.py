@@ -77,7 +77,7 @@ def carry_out(
     plans = make_plans(studies, surroundings)
     say_plan(plans)
     failed = train_left(plans, surroundings, jobs, quick, fail_fast=fail_fast)
-    _publish(plans, surroundings, name, as_json)
+    publish(plans, surroundings, name, as_json)
     raise_failures(failed, stopped=fail_fast)
 
 
@@ -125,7 +125,7 @@ def train_left(
     return failed
 
 
-def _publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as_json: bool) -> None:
+def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as_json: bool) -> None:
     """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
     from eailab.report.publish import publish_report, publish_study
 

@@ -34,7 +34,7 @@ def effects_table(findings: StudyFindings) -> Table | None:
 
 def design_facts(findings: StudyFindings) -> list[Fact]:
     """Say what must be known of the design to read the numbers right."""
-    return [*_bundle_facts(findings), *_effects_facts(findings), *_plan_facts(findings)]
+    return [*_bundle_facts(findings), *_effects_facts(findings), *_look_facts(findings), *_plan_facts(findings)]
 
 
 def _bundle_facts(findings: StudyFindings) -> list[Fact]:
@@ -78,6 +78,22 @@ def _sentence(interaction: Effect) -> str:
         f"the interaction of {levels} is larger than the main effect of {smaller}: "
         f"what a change of {word(first)} alone shows depends on the {word(other)}"
     )
+
+
+def _look_facts(findings: StudyFindings) -> list[Fact]:
+    """Say when a study that looks several times may decide, and how strictly."""
+    looks = findings.looks
+    if looks is None:
+        return []
+    levels = ", ".join(f"{level:.2%}" for level in looks.levels)
+    return [
+        Fact(
+            "Looks",
+            f"{looks.made} made; fixed in advance after {_listed(looks.blocks)} blocks, at levels of {levels} "
+            "(5% split by O'Brien and Fleming's boundary); an arm that is decided gets no more trials. "
+            "The intervals are those of a single look, so go by the verdicts",
+        )
+    ]
 
 
 def _plan_facts(findings: StudyFindings) -> list[Fact]:

@@ -5,7 +5,7 @@ Accuracies are in percent and their differences in percentage points; losses are
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,11 +14,13 @@ from eailab.errors import StudyError
 from eailab.recipe.identity import NO_IDENTITY, flatten
 from eailab.recipe.schema import Metric, Recipe
 from eailab.report.measures import MEASURES, Measure
-from eailab.report.trials import Curves, Environment, TrialFindings, TrialState, read_trial
+from eailab.report.trials import Curves, Environment, TrialFindings, TrialState, read_trial, spared
 from eailab.runs.store import Store
 from eailab.stats.additive import Values
 from eailab.stats.factorial import Factorial, factorial
+from eailab.stats.looks import look_levels
 from eailab.stats.model import ArmResult, Comparison, compare
+from eailab.stats.sequential import Decision, replay
 from eailab.stats.trend import Trend, trend
 from eailab.stats.verdict import Verdict
 from eailab.studies.coupling import held
@@ -84,6 +86,24 @@ class ArmFindings:
 
 
 @dataclass(frozen=True)
+class Looks:
+    """How a study that looks several times has gone so far."""
+
+    blocks: tuple[int, ...]
+    """Numbers of blocks at each look, fixed in advance."""
+    levels: tuple[float, ...]
+    """Of each look; they sum to 5%."""
+    made: int
+    """Looks made so far."""
+    decisions: tuple[Decision | None, ...]
+    """One an arm; None for the baseline, and for an arm that is open."""
+    over: bool
+    """Whether nothing is left to do."""
+    needed: tuple[tuple[int, int], ...]
+    """Arm index and block of the trials that the next look waits for."""
+
+
+@dataclass(frozen=True)
 class StudyFindings:
     """A study, or a single trial (no factor, one arm, one block)."""
 
@@ -109,6 +129,8 @@ class StudyFindings:
     """Why a factorial has none."""
     baseline_levels: dict[str, str]
     """Of a factorial: each factor's level in the baseline, by the factor's path."""
+    looks: Looks | None
+    """Of a study that adds blocks until its arms are decided."""
     standing: Standing | None
     """What was planned and what is post hoc; None where no plan was ever frozen."""
     planned_verdicts: tuple[tuple[str, Verdict], ...]
@@ -159,7 +181,7 @@ class StudyFindings:
     @property
     def planned(self) -> int:
         """Number of trials of the study."""
-        return len(self.arms) * len(self.blocks)
+        return sum(len(arm.trials) - arm.count("spared") for arm in self.arms)
 
 
 def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
@@ -176,9 +198,14 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         tuple(read_trial(store.folder(record.trials[index, block]), block, measure) for block in study.blocks)
         for index in range(len(study.arms))
     ]
+    looks = None
+    if study.looks:
+        trials, looks = _look(study, trials, margin, measure)
     comparison = None
     if study.factor is not None:
         comparison = _compare(trials, study.baseline, margin, measure)
+    if comparison is not None and looks is not None:
+        comparison = _decided(comparison, looks)
     stands = standing(store, record) if study.factor is not None else None
     effects = _effects(study, trials) if study.axes else None
     environments = Counter(t.environment for row in trials for t in row if t.environment is not None)
@@ -191,7 +218,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         metric=study.metric,
         margin=margin,
         arms=tuple(
-            _arm(record, index, row, None if comparison is None else comparison.arms[index], stands)
+            _arm(record, index, row, None if comparison is None else comparison.arms[index], stands, looks)
             for index, row in enumerate(trials)
         ),
         baseline=study.baseline,
@@ -200,6 +227,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         effects=None if isinstance(effects, str) else effects,
         effects_withheld=effects if isinstance(effects, str) else None,
         baseline_levels={axis.factor: axis.levels[axis.baseline] for axis in study.axes},
+        looks=looks,
         standing=stands,
         planned_verdicts=_planned_verdicts(study, trials, stands, margin, measure),
         updates_held=tuple(held(study, record.updates)),
@@ -227,6 +255,46 @@ def _compare(trials: Sequence[Sequence[TrialFindings]], baseline: int, margin: f
 def _values(trials: Sequence[Sequence[TrialFindings]]) -> Values:
     """Return the metric as `[B, A]`, with a gap wherever a trial has no value."""
     return np.array([[np.nan if trial.value is None else trial.value for trial in row] for row in trials]).T
+
+
+def _look(
+    study: Study, trials: Sequence[tuple[TrialFindings, ...]], margin: float, measure: Measure
+) -> tuple[list[tuple[TrialFindings, ...]], Looks]:
+    """Replay the looks, and spare the trials of arms that were decided before."""
+    found = replay(
+        _values(trials),
+        np.array([[trial.has_ended for trial in row] for row in trials]).T,
+        np.array([[trial.state == "diverged" for trial in row] for row in trials]).T,
+        study.looks,
+        study.baseline,
+        margin,
+        measure.higher_is_better,
+    )
+    kept = [
+        tuple(trial if found.counted[place, arm] else spared(trial) for place, trial in enumerate(row))
+        for arm, row in enumerate(trials)
+    ]
+    needed = tuple((int(arm), study.blocks[place]) for place, arm in np.argwhere(found.needed))
+    return kept, Looks(study.looks, look_levels(study.looks), found.looks_made, found.decisions, found.over, needed)
+
+
+def _decided(comparison: Comparison, looks: Looks) -> Comparison:
+    """Put the verdicts of the looks in place of those that one look alone would give."""
+    arms = [
+        result
+        if result.verdict is None
+        else replace(result, verdict=decision.verdict if decision else Verdict.UNDECIDED, blocks_needed=None)
+        for result, decision in zip(comparison.arms, looks.decisions, strict=True)
+    ]
+    return replace(comparison, arms=tuple(arms))
+
+
+def _looked(looks: Looks, arm: int) -> list[str]:
+    """Say at which look an arm was decided."""
+    decision = looks.decisions[arm]
+    if decision is not None:
+        return [f"decided at look {decision.look} of {len(looks.blocks)}, after {decision.blocks} blocks"]
+    return ["open after the last look"] if looks.over else [f"open after {looks.made} of {len(looks.blocks)} looks"]
 
 
 def _planned_verdicts(
@@ -280,6 +348,7 @@ def _arm(
     trials: tuple[TrialFindings, ...],
     against_baseline: ArmResult | None,
     stands: Standing | None,
+    looks: Looks | None,
 ) -> ArmFindings:
     study = record.study
     arm, baseline = study.arms[index], study.arms[study.baseline]
@@ -299,7 +368,7 @@ def _arm(
             *_gaps(trials),
             *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
             *arm.brought,
-            *_outlook(against_baseline),
+            *(_outlook(against_baseline) if looks is None or index == study.baseline else _looked(looks, index)),
             *([] if index == study.baseline else _post_hoc(stands)),
         ),
         curves=_mean(finished),

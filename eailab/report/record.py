@@ -44,6 +44,15 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "trend": None if findings.trend is None else asdict(findings.trend),
         "effects": None if findings.effects is None else asdict(findings.effects),
         "effects_withheld": findings.effects_withheld,
+        "looks": None
+        if findings.looks is None
+        else {
+            "blocks": findings.looks.blocks,
+            "levels": findings.looks.levels,
+            "made": findings.looks.made,
+            "over": findings.looks.over,
+            "decisions": [None if one is None else asdict(one) for one in findings.looks.decisions],
+        },
         "plan": None
         if findings.standing is None or findings.standing.plan is None
         else findings.standing.plan.fingerprint,

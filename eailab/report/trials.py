@@ -1,6 +1,6 @@
 """What one trial has to say: its state, its last scores, its curves. A trial that cannot be read is a marked gap."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from eailab.engines.base import Scores
@@ -9,9 +9,9 @@ from eailab.report.measures import PERCENT, Measure
 from eailab.runs.provenance import Provenance
 from eailab.runs.store import Epoch, Result, TrialFolder
 
-TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged"]
+TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged", "spared"]
 """`unfinished` has epochs but no result yet; `missing` has neither; `damaged` has files that cannot be
-trusted, or read."""
+trusted, or read; `spared` is not asked for, since its arm was decided before."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class TrialFindings:
     @property
     def has_ended(self) -> bool:
         """Whether there is nothing left to train."""
-        return self.state in ("finished", "diverged")
+        return self.state in ("finished", "diverged", "spared")
 
 
 def read_trial(folder: TrialFolder, block: int, measure: Measure) -> TrialFindings:
@@ -92,6 +92,21 @@ def read_trial(folder: TrialFolder, block: int, measure: Measure) -> TrialFindin
         parameters=result.parameters,
         environment=_environment(result.provenance),
         curves=curves_of(epochs),
+    )
+
+
+def spared(trial: TrialFindings) -> TrialFindings:
+    """Return a trial that its study does not ask for, whatever another study may have trained."""
+    return replace(
+        trial,
+        state="spared",
+        reason=None,
+        value=None,
+        train=None,
+        validation=None,
+        test=None,
+        environment=None,
+        curves=curves_of([]),
     )
 
 

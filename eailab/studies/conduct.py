@@ -72,7 +72,7 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
     if (folder / "study.yaml").exists():
         earlier = _earlier_blocks(folder, notes)
         kept = sorted(set(earlier) | set(study.blocks))
-        if extra := sorted(set(earlier) - set(study.blocks)):
+        if (extra := sorted(set(earlier) - set(study.blocks))) and not study.looks:
             notes.append(
                 f"this study already has the blocks {', '.join(map(str, extra))}: they stay in the table, "
                 "since leaving out finished blocks would choose among results."

@@ -68,6 +68,8 @@ class Study:
     hold: Hold = "epochs"
     axes: tuple[Axis, ...] = ()
     """Of a factorial, whose arms are all combinations, the last axis running fastest; else empty."""
+    looks: tuple[int, ...] = ()
+    """Numbers of blocks after which arms may be decided and then need no more; empty for one look at the end."""
 
     @property
     def fingerprint(self) -> str:
@@ -80,6 +82,7 @@ class Study:
                 "metric": self.metric,
                 "margin": self.margin,
                 "hold": self.hold,
+                "looks": self.looks,
                 # A single trial is a study of its own for each block; see `single`.
                 "block": self.blocks[0] if self.factor is None else None,
             }
@@ -330,6 +333,7 @@ def write_record(folder: Path, record: StudyRecord) -> None:
         "metric": study.metric,
         "margin": study.margin,
         "hold": study.hold,
+        "looks": list(study.looks),
         "axes": [
             {"factor": axis.factor, "levels": list(axis.levels), "baseline": axis.baseline} for axis in study.axes
         ],
@@ -387,6 +391,7 @@ def read_record(folder: Path) -> StudyRecord:
             metric=mapping["metric"],
             margin=mapping["margin"],
             hold=mapping.get("hold", "epochs"),
+            looks=tuple(mapping.get("looks", ())),
             axes=tuple(Axis(one["factor"], tuple(one["levels"]), one["baseline"]) for one in mapping.get("axes", ())),
         )
         trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}

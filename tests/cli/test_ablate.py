@@ -206,3 +206,34 @@ def test_a_plan_needs_its_hypothesis_and_a_hypothesis_its_plan(eailab, tmp_path,
     assert done.code == 2
     assert fragment in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_blocks_are_added_until_every_arm_is_decided(eailab, tmp_path):
+    command = ("ablate", "lr", "1e-3", "1e-5", "1e-1", "--until-decided", "--max-trials", "24", *QUICK)
+    done = eailab(*command)
+    assert done.code == 0, done.err
+    assert "look 1 of 4: 2 blocks, 6 to train" in done.err
+    assert "decided at look" in done.out
+    trained = len(list((tmp_path / "runs" / "trials").iterdir()))
+    assert trained <= 24
+    again = eailab(*command)
+    assert again.out == done.out
+    assert "to train" not in again.err
+    assert len(list((tmp_path / "runs" / "trials").iterdir())) == trained
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (("--until-decided",), "--max-trials"),
+        (("--max-trials", "9"), "--until-decided"),
+        (("--until-decided", "--max-trials", "3"), "4 trials of two blocks"),
+        (("--until-decided", "--max-trials", "30", "--seeds", "3"), "--seeds and --until-decided"),
+        (("--until-decided", "--max-trials", "30", "--and", "epochs=1,2"), "one factor at a time"),
+    ],
+)
+def test_looks_that_cannot_be_are_explained_and_start_nothing(eailab, tmp_path, arguments, fragment):
+    done = eailab("ablate", "lr", "1e-3", "1e-2", *arguments, *QUICK)
+    assert done.code == 2
+    assert fragment in done.err
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from eailab.recipe.schema import recipe_adapter
 from eailab.report.designs import design_facts, effects_table
 from eailab.report.publish import publish_study
 from eailab.report.terminal import print_study
+from eailab.stats.verdict import Verdict
 from eailab.studies.conduct import Plan
 from eailab.studies.design import all_combinations, one_at_a_time, read_record
 from eailab.studies.factor import Factor
@@ -132,3 +133,43 @@ def test_a_study_that_no_plan_names_is_post_hoc(shop):
     assert [fact.name for fact in design_facts(other)] == ["Post hoc"]
     assert "post hoc" in other.arms[1].notes
     assert "post hoc" not in other.arms[0].notes
+
+
+def looking(shop, outcomes, looks=(2, 3, 6)):
+    (study,) = one_at_a_time(RECIPE, [Factor(("batch-size",), ((10,), (20,), (40,)))], range(len(outcomes[0])))
+    return shop.designed(replace(study, looks=looks), outcomes)
+
+
+CLEAR = [[0.90, 0.91, 0.92, 0.905], [0.10, 0.11, 0.12, "missing"], [0.90, 0.92, 0.91, "missing"]]
+
+
+def test_an_arm_that_a_look_decided_is_spared_and_says_when(shop):
+    found = shop.findings(looking(shop, CLEAR))
+    _, decided, still_open = found.arms
+    assert decided.against_baseline.verdict is Verdict.WORSE
+    assert decided.notes[-1] == "decided at look 2 of 3, after 3 blocks"
+    assert [trial.state for trial in decided.trials] == ["finished"] * 3 + ["spared"]
+    assert still_open.against_baseline.verdict is Verdict.UNDECIDED
+    assert still_open.notes[-1] == "open after 2 of 3 looks"
+    assert found.looks.needed == ((2, 3),)
+    assert found.planned == 11
+    assert found.state == "running"
+
+
+def test_what_another_study_trained_of_a_decided_arm_is_not_looked_at(shop):
+    outcomes = [CLEAR[0], [*CLEAR[1][:3], 0.99], CLEAR[2]]
+    (_, decided, _) = shop.findings(looking(shop, outcomes)).arms
+    assert decided.against_baseline.mean == pytest.approx(11.0)
+
+
+def test_looks_are_told_in_every_format(shop):
+    folder = looking(shop, CLEAR)
+    found = publish_study(shop.store, folder)
+    stream = StringIO()
+    print_study(found, Console(file=stream, width=400))
+    for text in (stream.getvalue(), (folder / "table.md").read_text(), (folder / "report.html").read_text()):
+        assert "fixed in advance after 2, 3, 6 blocks" in text
+        assert "decided at look 2 of 3" in text
+    told = json.loads((folder / "table.json").read_text())["looks"]
+    assert (told["made"], told["over"]) == (2, False)
+    assert told["decisions"][1] == {"verdict": "WORSE", "look": 2, "blocks": 3}

@@ -1,0 +1,84 @@
+"""`--until-decided`: add blocks for the arms that are open, at looks fixed in advance."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from eailab.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eailab.report.findings import Looks
+    from eailab.runs.executors.base import Surroundings
+    from eailab.studies.conduct import Plan
+    from eailab.studies.design import Study
+
+
+def with_looks(studies: "Sequence[Study]", max_trials: int | None) -> "tuple[Study, ...]":
+    """Return the study with its looks, and the blocks of the last.
+
+    Args:
+        studies: One; alpha is split within a study, and effects of a factorial need whole blocks.
+        max_trials: The most trials that the study may use.
+
+    Raises:
+        UsageError: More than one study, a factorial, or no limit.
+        StudyError: A limit below two blocks.
+    """
+    from eailab.stats.sequential import looks_within
+
+    if len(studies) > 1 or studies[0].axes:
+        raise UsageError("--until-decided is for one factor at a time: leave out --and, --cross or --study.")
+    if max_trials is None:
+        raise UsageError("--until-decided needs an end: add --max-trials N, such as --max-trials 40.")
+    looks = looks_within(max_trials, len(studies[0].arms))
+    return (replace(studies[0], looks=looks, blocks=tuple(range(looks[-1]))),)
+
+
+def carry_out_until_decided(
+    study: "Study", surroundings: "Surroundings", jobs: int | None, *, fail_fast: bool, as_json: bool
+) -> None:
+    """Train look by look what open arms need, until all are decided or the last look is made; publish and print.
+
+    Args:
+        study: With looks.
+        surroundings: Folders and device.
+        jobs: Trials side by side; None to choose.
+        fail_fast: Stop at the first trial that fails.
+        as_json: Print the findings as JSON instead of the table.
+
+    Raises:
+        StoppedError: A signal came; the message names the command that goes on.
+        TrialFailedError: A trial ended without a result, so that the next look could not be made.
+    """
+    from eailab.cli.carry_out import make_plans, publish, raise_failures, train_left
+
+    for number, blocks in enumerate(study.looks, start=1):
+        (planned,) = make_plans([replace(study, blocks=tuple(range(blocks)))], surroundings)
+        while (looks := _looks(planned, surroundings)).needed:
+            asked = _only(planned, looks)
+            typer.echo(f"look {number} of {len(study.looks)}: {blocks} blocks, {len(asked.todo)} to train", err=True)
+            failed = train_left([asked], surroundings, jobs, fail_fast=fail_fast)
+            if failed:
+                publish([planned], surroundings, "", as_json)
+                raise_failures(failed, stopped=fail_fast)
+        if looks.over:
+            break
+    publish([planned], surroundings, "", as_json)
+
+
+def _looks(planned: "Plan", surroundings: "Surroundings") -> "Looks":
+    """Return how far the store's trials have brought a study."""
+    from eailab.report.findings import study_findings
+
+    looks = study_findings(surroundings.store, planned.record).looks
+    assert looks is not None  # noqa: S101 - the study has looks
+    return looks
+
+
+def _only(planned: "Plan", looks: "Looks") -> "Plan":
+    """Return a plan with no more to do than the next look needs."""
+    needed = {planned.record.trials[key] for key in looks.needed}
+    return replace(planned, todo=tuple(trial for trial in planned.todo if trial.fingerprint in needed))
