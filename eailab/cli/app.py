@@ -11,6 +11,7 @@ from eailab.cli.ablate import ablate
 from eailab.cli.data import data
 from eailab.cli.explain import explain
 from eailab.cli.noise import noise
+from eailab.cli.predict import predict
 from eailab.cli.recipes import recipes
 from eailab.cli.report import report
 from eailab.cli.runs import runs
@@ -52,6 +53,7 @@ app.command()(ablate)
 app.command()(explain)
 app.command()(noise)
 app.command()(report)
+app.command()(predict)
 app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")
 app.add_typer(runs, name="runs")

@@ -5,25 +5,16 @@ colour has three, and its grey images get three equal ones. Images are taken as 
 Names that begin with a dot are passed over; everything else has to be an image.
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from eailab.data.dataset import Content, Images
+from eailab.data.picture import GREY_MODES, decode, opened
 from eailab.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM")
-"""What Pillow may take a file for, whatever its name says."""
-GREY_MODES = ("1", "L")
-COLOUR_MODES = ("RGB", "P")
-MOST_PIXELS = 4096 * 4096
-"""Of one image; a small file that says more is taken for a decompression bomb."""
 LAYOUT = "train/CLASS/*.png and test/CLASS/*.png"
 
 
@@ -119,41 +110,18 @@ def _headers(root: Path, part: str, classes: list[str]) -> list[_Header]:
             )
         label = classes.index(folder.name)
         for path in _files(root, folder):
-            with _opened(path) as image:
+            with opened(path) as image:
                 headers.append(_Header(path, label, image.size, image.mode))
     if not headers:
         raise DataError(f"{root / part} has no image: the layout is {LAYOUT}.")
     return headers
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image, whose pixels are not decoded before its size and kind are known to be harmless."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is narrower
-            image = Image.open(path, formats=FORMATS)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image: {error}. Replace it, or move it away.") from error
-    with image:
-        if image.width * image.height > MOST_PIXELS:
-            raise DataError(
-                f"{path} says that it is {image.width}x{image.height} pixels: at most {MOST_PIXELS} are read."
-            )
-        if image.mode not in GREY_MODES + COLOUR_MODES:
-            raise DataError(f"{path} is of Pillow's mode {image.mode}: save it as 8-bit grey or RGB.")
-        yield image
-
-
 def _decoded(headers: list[_Header], mode: str) -> Images:
     columns, rows = headers[0].size
     pixels = np.empty((len(headers), rows, columns, 1 if mode == "L" else 3), np.uint8)
     for number, header in enumerate(headers):
-        with _opened(header.path) as image:
-            try:
-                pixels[number] = np.asarray(image.convert(mode)).reshape(pixels.shape[1:])
-            except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all three for damaged files
-                raise DataError(f"{header.path} is damaged: {error}. Replace it, or move it away.") from error
+        pixels[number] = decode(header.path, pixels.shape[3])
     return Images(pixels, np.array([header.label for header in headers], np.int64))
 
 

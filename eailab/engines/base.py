@@ -7,7 +7,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from eailab.data.dataset import SplitName, TrialData
+from eailab.data.dataset import Pixels, SplitName, TrialData
 from eailab.recipe.schema import MlpRecipe, Recipe
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
@@ -30,6 +30,19 @@ class Evaluation:
     scores: Scores
     predictions: NDArray[np.uint16]
     """`[N]`, the predicted class of each image, in the split's order."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Images as a trained network is to see them."""
+
+    pixels: Pixels
+    """`[N, H, W, C]`, of the size that the network was trained on."""
+    mean: NDArray[np.float32]
+    """`[C]`, of the training split, as in `TrialData`."""
+    std: NDArray[np.float32]
+    """`[C]`, likewise."""
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,12 @@ class TrialFolder:
 
     # --- reading ---
 
-    def result(self) -> Result | None:
+    def result(self, *, thorough: bool = True) -> Result | None:
         """Return how the trial ended, or None while it has not.
+
+        Args:
+            thorough: Whether the weights are held to their checksum, which takes most of the time for large networks;
+                where not, they only have to be there. No number of a report comes from them.
 
         Raises:
             DamagedError: The result is damaged, or disagrees with a file that it vouches for.
@@ -130,6 +134,8 @@ class TrialFolder:
         if record is None:
             return None
         for name, expected in record["files"].items():
+            if not thorough and name == self.weights_file.name and self.weights_file.is_file():
+                continue
             if self._sha256(name) != expected:
                 raise DamagedError(
                     f"{self.path / name} is missing or differs from the checksum in {self.result_file.name}."
@@ -305,12 +311,25 @@ class TrialFolder:
         return (state, epoch) if holds else None
 
     def finish(
-        self, trial: Trial, result: Result, weights: Arrays | None, predictions: Mapping[str, NDArray[np.uint16]] | None
+        self,
+        trial: Trial,
+        result: Result,
+        weights: Arrays | None,
+        predictions: Mapping[str, NDArray[np.uint16]] | None,
+        facts: Mapping[str, str] | None = None,
     ) -> None:
-        """Write what the trial leaves behind, `result.json` last, and remove the checkpoint."""
+        """Write what the trial leaves behind, `result.json` last, and remove the checkpoint.
+
+        Args:
+            trial: Whose folder this is.
+            result: How it ended.
+            weights: Of its network; None when it diverged.
+            predictions: Of the validation and test images; None when it diverged.
+            facts: What the weights expect of images, kept in their file; see `training.facts_about`.
+        """
         self._check_lock()
         if weights is not None:
-            checkpoint.save(self.weights_file, weights, trial=trial.fingerprint)
+            checkpoint.save(self.weights_file, weights, trial=trial.fingerprint, **(facts or {}))
         if predictions is not None:
             buffer = io.BytesIO()
             np.savez_compressed(

@@ -1,5 +1,6 @@
 """The one loop: both engines are trained, measured and recorded by these lines."""
 
+import json
 import math
 import sys
 import time
@@ -209,8 +210,18 @@ def _train_and_record(
         provenance=provenance,
     )
     predictions = {"validation": validation.predictions, "test": test.predictions}
-    folder.finish(trial, result, engine.weights(), predictions)
+    folder.finish(trial, result, engine.weights(), predictions, facts_about(data))
     return result
+
+
+def facts_about(data: TrialData) -> dict[str, str]:
+    """Return what a network trained on these data expects of images, and what it calls their classes, as JSON."""
+    return {
+        "image": json.dumps(data.train.pixels.shape[1:]),
+        "mean": json.dumps(data.mean.tolist()),
+        "std": json.dumps(data.std.tolist()),
+        "classes": json.dumps(data.classes),
+    }
 
 
 def is_finished(folder: TrialFolder) -> bool:

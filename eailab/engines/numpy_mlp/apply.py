@@ -1,0 +1,32 @@
+"""A trained network on images, without the engine that trained it."""
+
+import numpy as np
+
+from eailab.engines.base import Arrays, View
+from eailab.engines.numpy_mlp.layout import Floats, Layout
+from eailab.engines.numpy_mlp.network import Design, Network
+from eailab.recipe.schema import MlpRecipe
+
+
+def logits(recipe: MlpRecipe, weights: Arrays, view: View) -> Floats:
+    """Return the scores of each class, `[N, K]`, before the softmax.
+
+    Args:
+        recipe: Of the trial that left the weights.
+        weights: As `MlpEngine.weights` names them.
+        view: The images, and the scale that the network was trained with.
+    """
+    inputs = ((view.pixels - view.mean) / view.std).reshape(len(view.pixels), -1).astype(np.float32)
+    design = Design(recipe.model, inputs.shape[1], len(view.classes))
+    trained, running = _filled(design.trained, weights), _filled(design.running, weights)
+    work = Network(design, trained, running, design.trained.zeros(np.float32)).work(len(inputs), training=False)
+    work.inputs[...] = inputs
+    work.forward()
+    return work.logits.value.copy()
+
+
+def _filled(layout: Layout, weights: Arrays) -> Floats:
+    flat = layout.zeros(np.float32)
+    for name in layout.parts:
+        layout.view(flat, name)[...] = weights[name].T
+    return flat
