@@ -25,6 +25,9 @@ class _Row:
     label: str
     is_baseline: bool
     differs: tuple[str, ...]
+    """Every setting that is not the baseline's."""
+    said: tuple[str, ...]
+    """The same without what comes with a variant, which has been said; with the change of updates."""
     finished: tuple[int, ...]
     """Blocks that need no training."""
     new: tuple[int, ...]
@@ -83,11 +86,17 @@ def _rows(planned: "Plan", cost: "Forecast") -> list[_Row]:
     rows = []
     for index, arm in enumerate(study.arms):
         new = tuple(block for block in study.blocks if record.trials[index, block] in todo)
+        differs = _differences(planned, index)
+        change = record.updates[index] / record.updates[study.baseline] - 1.0
         rows.append(
             _Row(
                 label=arm.label,
                 is_baseline=index == study.baseline,
-                differs=() if index == study.baseline else tuple(_differences(planned, index)),
+                differs=tuple(differs.values()),
+                said=(
+                    *(said for path, said in differs.items() if not _comes_with_a_variant(path, study)),
+                    *([f"updates {change:+.0%}"] if change else []),
+                ),
                 finished=tuple(block for block in study.blocks if block not in new),
                 new=new,
                 cost=cost.costs.get(recipe_key(arm.recipe)) if new else None,
@@ -96,21 +105,26 @@ def _rows(planned: "Plan", cost: "Forecast") -> list[_Row]:
     return rows
 
 
-def _differences(planned: "Plan", index: int) -> list[str]:
-    """Say in which settings an arm differs from the baseline, and what that changes by itself."""
+def _differences(planned: "Plan", index: int) -> dict[str, str]:
+    """Say in which settings an arm differs from the baseline, by their paths."""
     from eailab.recipe.variation import differences
     from eailab.recipe.yaml12 import write
 
-    record = planned.record
-    arms, baseline = record.study.arms, record.study.baseline
+    arms, baseline = planned.record.study.arms, planned.record.study.baseline
     changes = differences(arms[baseline].recipe, arms[index].recipe)
-    said = [
-        f"{path.removesuffix('.name')} {'-' if a is None else write(a)} -> {'-' if b is None else write(b)}"
+    return {
+        path: f"{path.removesuffix('.name')} {'-' if a is None else write(a)} -> {'-' if b is None else write(b)}"
         for path, (a, b) in changes.items()
-    ]
-    if change := record.updates[index] / record.updates[baseline] - 1.0:
-        said.append(f"updates {change:+.0%}")
-    return said
+    }
+
+
+def _comes_with_a_variant(path: str, study: "Study") -> bool:
+    """Return whether a setting is brought or dropped by a factor that names a variant."""
+    from eailab.studies.factor import settings_of
+
+    varied = {setting.removesuffix(".name") for setting in settings_of(study.factor or "")}
+    part, _, leaf = path.rpartition(".")
+    return part in varied and leaf != "name" and path not in varied
 
 
 def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measure: "Measure") -> None:
@@ -125,7 +139,7 @@ def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measur
     for row in _rows(planned, cost):
         table.add_row(
             f"{row.label} (baseline)" if row.is_baseline else row.label,
-            "; ".join(row.differs) or "-",
+            "; ".join(row.said) or "-",
             blocks_in_words(row.finished),
             blocks_in_words(row.new),
             "-" if row.cost is None else f"{_seconds(row.cost.seconds)} ({row.cost.source})",

@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from threadpoolctl import threadpool_limits
 
@@ -20,7 +22,9 @@ from eailab.runs.executors.base import Surroundings
 from eailab.runs.store import Trial
 
 PROBE_SECONDS = 2.0
-"""Of training, once warm; on a slow machine a step may take longer."""
+"""Of training, once warm, if that gives `REPORTS`; never more than `MOST_SECONDS`, or one report."""
+REPORTS = 5
+MOST_SECONDS = 20.0
 EVALUATED = 512
 """Images on which evaluation is timed."""
 SLOW_EVALUATION = 5.0
@@ -106,7 +110,11 @@ class _EnoughError(Exception):
 
 
 def _timed_steps(engine: Engine, epochs: int) -> tuple[int, float]:
-    """Return the steps of an epoch and the seconds of a step; what comes before the first report only warms up."""
+    """Return the steps of an epoch and the seconds of a step.
+
+    What comes before the first report only warms up. Of the times between reports the median is taken, so that a
+    moment in which the machine does something else does not count.
+    """
     began = time.perf_counter()
     marks: list[tuple[int, float]] = []
     steps = before = 0
@@ -115,7 +123,8 @@ def _timed_steps(engine: Engine, epochs: int) -> tuple[int, float]:
         nonlocal steps
         steps = step.steps
         marks.append((before + step.step, time.perf_counter()))
-        if marks[-1][1] - marks[0][1] > PROBE_SECONDS:
+        spent = marks[-1][1] - marks[0][1]
+        if spent > MOST_SECONDS or (spent > PROBE_SECONDS and len(marks) > REPORTS):
             raise _EnoughError
 
     try:
@@ -124,10 +133,10 @@ def _timed_steps(engine: Engine, epochs: int) -> tuple[int, float]:
             before += steps
     except (_EnoughError, DivergedError):
         pass
-    (first, since), (last, until) = marks[0], marks[-1]
-    if last == first:  # the whole trial in one report, so warming up is in it
-        return steps, (until - began) / last
-    return steps, (until - since) / (last - first)
+    between = [(until - since) / (last - first) for (first, since), (last, until) in pairwise(marks) if last > first]
+    if not between:  # the whole trial in one report, so warming up is in it
+        return steps, (marks[0][1] - began) / marks[0][0]
+    return steps, median(between)
 
 
 def _peak_memory() -> int | None:
