@@ -17,6 +17,7 @@ from eailab.cli.report import report
 from eailab.cli.runs import runs
 from eailab.cli.split import split
 from eailab.cli.train import train_mlp, train_resnet
+from eailab.cli.verify import verify
 from eailab.errors import EailabError
 
 app = typer.Typer(
@@ -53,6 +54,7 @@ app.command()(ablate)
 app.command()(explain)
 app.command()(noise)
 app.command()(report)
+app.command()(verify)
 app.command()(predict)
 app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")

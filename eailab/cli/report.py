@@ -40,5 +40,5 @@ def report(
     for findings in written.studies:
         print_study(findings)
         typer.echo()
-    typer.echo(f"markdown: {written.markdown_file}")
-    typer.echo(f"report:   {written.html_file}")
+    for name, file in written.files.items():
+        typer.echo(f"{name + ':':9} {file}")

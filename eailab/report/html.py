@@ -20,6 +20,7 @@ from eailab.report.curves import learning_curves
 from eailab.report.designs import design_facts, effects_table
 from eailab.report.findings import StudyFindings
 from eailab.report.forest import forest
+from eailab.report.manifest import MARK
 from eailab.report.markup import Markup, element, table_element
 from eailab.report.tables import blocks_table, facts, headlines, main_table, state_sentence
 from eailab.report.wording import Say, english
@@ -63,7 +64,7 @@ def page(
         element("meta", http_equiv="Content-Security-Policy", content=policy(style, script)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
-        *([element("meta", name="eailab-report", content=manifest)] if manifest else []),
+        *([element("meta", name=MARK, content=manifest)] if manifest else []),
         element("title", title),
         element("style", style),
     )

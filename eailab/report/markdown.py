@@ -6,54 +6,70 @@ from eailab.report.designs import design_facts, effects_table
 from eailab.report.escaping import markdown as escaped
 from eailab.report.figures import TITLES
 from eailab.report.findings import StudyFindings
+from eailab.report.manifest import MARK
 from eailab.report.tables import Table, facts, headlines, main_table, state_sentence
+from eailab.report.wording import Say, english
 
 
-def study_section(findings: StudyFindings, figures: Mapping[str, str], level: int = 2) -> str:
+def study_section(findings: StudyFindings, figures: Mapping[str, str], level: int = 2, say: Say = english) -> str:
     """Return one study: its answer, its table, its figures, and what it rests on.
 
     Args:
         findings: What to tell.
         figures: Path of each figure by its name, relative to the file; may be empty.
         level: Of the heading, 1 for the title of a file.
+        say: The language.
     """
-    parts = [f"{'#' * level} {escaped(findings.title)}", f"Study {escaped(findings.name)}-{findings.fingerprint}"]
+
+    def told(text: str) -> str:
+        return escaped(say(text))
+
+    heading = f"{'#' * level} {told(findings.title)}"
+    parts = [heading, f"{told('Study')} {escaped(findings.name)}-{findings.fingerprint}"]
     if (interim := state_sentence(findings)) is not None:
-        parts.append(f"**{interim}**")
-    parts.append(bullets([escaped(line) for line in headlines(findings)]))
-    parts.append(table_text(main_table(findings)))
+        parts.append(f"**{told(interim)}**")
+    parts.append(bullets([told(line) for line in headlines(findings)]))
+    parts.append(table_text(main_table(findings), say))
     if (effects := effects_table(findings)) is not None:
-        parts.append(table_text(effects))
-    parts += [f"![{TITLES[name]}]({path})" for name, path in figures.items()]
-    parts.append(
-        bullets(
-            [
-                f"**{escaped(fact.name)}:** {escaped(fact.sentence)}"
-                for fact in (*design_facts(findings), *facts(findings))
-            ]
-        )
-    )
+        parts.append(table_text(effects, say))
+    parts += [f"![{told(TITLES[name])}]({path})" for name, path in figures.items()]
+    stated = (*design_facts(findings), *facts(findings))
+    parts.append(bullets([f"**{told(fact.name)}:** {told(fact.sentence)}" for fact in stated]))
     return "\n\n".join(part for part in parts if part)
 
 
-def report_text(sections: Sequence[str], unreadable: Sequence[str]) -> str:
+def report_text(
+    sections: Sequence[str],
+    unreadable: Sequence[str],
+    manifest: str = "",
+    *,
+    say: Say = english,
+    title: str | None = "Report",
+) -> str:
     """Return the text of `report.md`.
 
     Args:
         sections: One a study.
         unreadable: Messages about studies that could not be read.
+        manifest: What the report was made of, set as a comment.
+        say: The language.
+        title: Of the file; None where a section has it.
     """
-    parts = ["# Report", *sections]
+    parts = [*([f"# {escaped(title)}"] if title else []), *sections]
     if unreadable:
-        parts.append(f"## Studies that could not be read\n\n{bullets([escaped(message) for message in unreadable])}")
+        heading = escaped(say("Studies that could not be read"))
+        parts.append(f"## {heading}\n\n{bullets([escaped(message) for message in unreadable])}")
+    if manifest:
+        parts.append(f"<!-- {MARK}: {manifest} -->")
     return "\n\n".join(parts) + "\n"
 
 
-def table_text(table: Table) -> str:
+def table_text(table: Table, say: Say = english) -> str:
     """Return a table, its cells escaped."""
-    head = _row([escaped(column.heading) for column in table.columns])
+    head = _row([escaped(say(column.heading)) for column in table.columns])
     rule = _row(["---:" if column.is_number else "---" for column in table.columns])
-    return "\n".join([head, rule, *(_row([escaped(cell) for cell in row]) for row in table.rows)])
+    rows = (_row([escaped("; ".join(map(say, cell.split("; ")))) for cell in row]) for row in table.rows)
+    return "\n".join([head, rule, *rows])
 
 
 def _row(cells: Sequence[str]) -> str:

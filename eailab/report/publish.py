@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eailab.errors import StoreError, UsageError
-from eailab.report import html, markdown
-from eailab.report.classes import classes_of
-from eailab.report.costs import costs, costs_json
+from eailab.report.costs import costs_json
+from eailab.report.edition import FORMATS, Edition, figure_paths, json_text, markdown_text, page_text, tell
 from eailab.report.figures import Drawing, figure_names
-from eailab.report.findings import StudyFindings, study_findings
+from eailab.report.findings import StudyFindings
 from eailab.report.record import as_json
 from eailab.report.trials import curves_of
 from eailab.runs.atomic import write_bytes
 from eailab.runs.store import Store, TrialFolder
-from eailab.studies.design import StudyRecord, read_record
+
+DEFAULT_FORMATS = ("markdown", "html")
+
+FIGURES_BESIDE = frozenset({"markdown"})
+"""Formats whose figures are files of their own."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Report:
     studies: tuple[StudyFindings, ...]
     unreadable: tuple[str, ...]
     """Messages about studies that could not be read."""
-    markdown_file: Path
-    html_file: Path
+    files: Mapping[str, Path]
+    """By the format's name."""
 
 
 def publish_trial(folder: TrialFolder, title: str) -> None:
@@ -73,54 +76,61 @@ def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> S
     Raises:
         StoreError: `study.yaml` is missing or damaged, or a file cannot be written.
     """
-    record = read_record(folder)
-    findings = study_findings(store, record)
-    figures = _figures(findings, folder)
-    for name, drawing in figures.items():
+    told = tell(store, folder, data_dir)
+    findings = told.findings
+    for name, drawing in _figures(findings, folder).items():
         _write(folder / "figures" / f"{name}.png", drawing.png)
         _write(folder / "figures" / f"{name}.svg", drawing.svg)
-    told = _page_study(store, record, findings, data_dir)
-    _write(folder / "report.html", html.page(findings.name, [told]).encode())
+    edition = Edition("study", "en", (told,))
+    _write(folder / "report.html", page_text(edition).encode())
     _write(folder / "costs.json", costs_json(findings.name, told.costs).encode())
-    _write(folder / "table.md", f"{markdown.study_section(findings, {}, level=1)}\n".encode())
-    _write(folder / "table.json", as_json(findings).encode())
+    _write(folder / "table.md", markdown_text(edition).encode())
+    _write(folder / "table.json", json_text(edition).encode())
     return findings
 
 
-def publish_report(folders: Sequence[Path], out: Path, data_dir: Path | None = None) -> Report:
-    """Write `report.md`, its figures, and `report.html` over several studies; their own folders are only read.
+def publish_report(
+    folders: Sequence[Path],
+    out: Path,
+    data_dir: Path | None = None,
+    *,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    lang: str = "en",
+) -> Report:
+    """Write a report over several studies, with its figures; their own folders are only read.
 
     Args:
         folders: Of the studies; see `find_studies`.
         out: Folder to write into; made where it is missing.
         data_dir: Folder of downloaded data sets, for the page's examples; None for the usual one.
+        formats: Names of `FORMATS`.
+        lang: Code of the report's language.
 
     Raises:
         StoreError: None of the studies can be read, or a file cannot be written.
     """
-    studies, unreadable, told, texts = [], [], [], []
+    studies, unreadable = [], []
     for folder in folders:
-        store = Store(folder.parent.parent)
         try:
-            record = read_record(folder)
-            findings = study_findings(store, record)
+            told = tell(Store(folder.parent.parent), folder, data_dir)
         except StoreError as error:
             unreadable.append(str(error))
             continue
-        studies.append(findings)
-        figures = _figures(findings, folder)
-        paths = {name: f"figures/{folder.name}/{name}.png" for name in figures}
-        for name, drawing in figures.items():
-            _write(out / paths[name], drawing.png)
-            _write((out / paths[name]).with_suffix(".svg"), drawing.svg)
-        texts.append(markdown.study_section(findings, paths))
-        told.append(_page_study(store, record, findings, data_dir))
+        studies.append(told)
+        if FIGURES_BESIDE.isdisjoint(formats):
+            continue
+        for name, drawing in _figures(told.findings, folder).items():
+            path = out / figure_paths(told)[name]
+            _write(path, drawing.png)
+            _write(path.with_suffix(".svg"), drawing.svg)
     if not studies:
         raise StoreError("\n".join(unreadable))
-    report = Report(tuple(studies), tuple(unreadable), out / "report.md", out / "report.html")
-    _write(report.markdown_file, markdown.report_text(texts, unreadable).encode())
-    _write(report.html_file, html.page("Report", sorted(told, key=_is_single), unreadable).encode())
-    return report
+    edition = Edition("report", lang, tuple(studies), tuple(unreadable))
+    files = {}
+    for name in formats:
+        files[name] = out / f"report{FORMATS[name].suffix}"
+        _write(files[name], FORMATS[name].text(edition).encode())
+    return Report(tuple(told.findings for told in studies), tuple(unreadable), files)
 
 
 def find_studies(store: Store, wanted: Sequence[str]) -> list[Path]:
@@ -155,15 +165,6 @@ def _named(text: str, present: Sequence[Path], store: Store) -> list[Path]:
         near = difflib.get_close_matches(text, names, n=3, cutoff=0.5) or [folder.name for folder in present[:10]]
         raise UsageError(f"there is no study {text} in {store.root}. Nearest: {', '.join(near)}.")
     return matches
-
-
-def _is_single(study: html.PageStudy) -> bool:
-    """Whether a study compares nothing: a page sets it after those that do."""
-    return study.findings.factor is None
-
-
-def _page_study(store: Store, record: StudyRecord, findings: StudyFindings, data_dir: Path | None) -> html.PageStudy:
-    return html.PageStudy(findings, costs(store, record), classes_of(store, record, findings, data_dir))
 
 
 def _figures(findings: StudyFindings, folder: Path) -> Mapping[str, Drawing]:

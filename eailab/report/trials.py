@@ -74,7 +74,7 @@ class TrialFindings:
 def read_trial(folder: TrialFolder, block: int, measure: Measure) -> TrialFindings:
     """Read a trial; damage becomes a state with its reason, never an error and never a number."""
     try:
-        result = folder.result()
+        result = folder.result(thorough=False)
         epochs = folder.epochs()
     except StoreError as error:
         return _without_result(folder, block, "damaged", _without_path(str(error), folder), [])

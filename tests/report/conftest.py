@@ -123,6 +123,8 @@ class Shop:
         if outcome == "missing":
             return
         folder = self.store.folder(trial.fingerprint)
+        if folder.path.exists():  # of a study that had it before
+            return
         folder.path.mkdir(parents=True)
         folder.begin(trial, 1)
         accuracy = outcome if isinstance(outcome, float) else 0.5

@@ -117,7 +117,7 @@ def test_a_trial_with_damaged_epochs_is_left_without_curves(shop):
 def test_a_report_sets_all_studies_beside_their_figures(shop, folder, tmp_path):
     shop.trial(0.9, label_smoothing=0.25)
     report = publish_report(find_studies(shop.store, []), tmp_path / "out")
-    text = report.markdown_file.read_text()
+    text = report.files["markdown"].read_text()
 
     assert len(report.studies) == 2
     assert "# Report" in text
@@ -125,7 +125,7 @@ def test_a_report_sets_all_studies_beside_their_figures(shop, folder, tmp_path):
         relative = f"figures/{folder.name}/{name}.png"
         assert f"]({relative})" in text
         assert (tmp_path / "out" / relative).exists()
-    assert report.html_file.read_text().count("<article") == 2
+    assert report.files["html"].read_text().count("<article") == 2
 
 
 def test_a_report_only_reads_the_store(shop, folder, tmp_path):
@@ -140,8 +140,8 @@ def test_a_report_leaves_out_a_study_that_cannot_be_read_and_says_so(shop, folde
     report = publish_report(find_studies(shop.store, []), tmp_path / "out")
     assert len(report.studies) == 1
     assert "study.yaml" in report.unreadable[0]
-    assert "could not be read" in report.markdown_file.read_text()
-    assert "could not be read" in report.html_file.read_text()
+    assert "could not be read" in report.files["markdown"].read_text()
+    assert "could not be read" in report.files["html"].read_text()
 
 
 def test_a_report_without_any_readable_study_is_an_error(shop, folder, tmp_path):
@@ -156,7 +156,7 @@ def test_deleted_trials_are_gaps_of_a_report(shop, folder, tmp_path):
         file.unlink()
     report = publish_report([folder], tmp_path / "out")
     assert report.studies[0].arms[1].trials[0].state == "missing"
-    assert "1 of 3 not finished" in report.markdown_file.read_text()
+    assert "1 of 3 not finished" in report.files["markdown"].read_text()
 
 
 def test_a_report_cannot_be_written_into_a_file(shop, folder, tmp_path):

@@ -1,0 +1,129 @@
+"""`eailab verify`: whether a report says what the store says."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, RunsDir
+
+if TYPE_CHECKING:
+    from eailab.report.verify import Verification
+    from eailab.runs.store import Store, Trial
+
+MOST_LINES = 20
+"""Of one kind that are printed."""
+
+
+def verify(
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report.html, .md, .tex or .json of eailab.")],
+    runs: RunsDir = RUNS_DIR,
+    retrain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARM/BLOCK", help="Train this trial again and compare the bits; STUDY/ARM/BLOCK where two fit."
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    json: AsJson = False,
+) -> None:
+    """Recompute every number of a report from the store, and hold every trial to its checksums.
+
+    Example: eailab verify report/report.html --retrain 64/0
+    """
+    from eailab.errors import CheckFailedError
+    from eailab.report.verify import verify as check
+    from eailab.runs.store import Store
+
+    store = Store(runs)
+    found = check(report, store, data_dir)
+    again_differs = None
+    if json:
+        _print_json(found)
+    else:
+        _print(found)
+    if retrain is not None:
+        trial = _trial(found, store, retrain)
+        again_differs = _retrain(store, trial, retrain, data_dir, device)
+    if not found.holds:
+        raise CheckFailedError(f"{report} does not say what {runs} says: make it again with `eailab report`.")
+    if again_differs:
+        raise CheckFailedError(f"{retrain}, trained again, did not come out with the same bits.")
+
+
+def _print(found: "Verification") -> None:
+    outcome = found.outcome
+    for lines, title in (
+        (outcome.problems, "differs"),
+        (found.problems, "store"),
+        (found.gaps, "gap"),
+        (outcome.foreign, "not checked"),
+    ):
+        for line in lines[:MOST_LINES]:
+            typer.echo(f"{title}: {line}")
+        if len(lines) > MOST_LINES:
+            typer.echo(f"{title}: {len(lines) - MOST_LINES} more")
+    typer.echo(f"{found.trials} trials held to their checksums, {len(found.problems)} do not hold")
+    typer.echo(f"{outcome.matching}/{outcome.numbers} numbers match")
+
+
+def _print_json(found: "Verification") -> None:
+    from eailab.report.record import layout
+
+    outcome = found.outcome
+    mapping = {
+        "holds": found.holds,
+        "numbers": outcome.numbers,
+        "matching": outcome.matching,
+        "differences": list(outcome.problems),
+        "trials": found.trials,
+        "store": list(found.problems),
+        "gaps": list(found.gaps),
+        "not_checked": list(outcome.foreign),
+    }
+    typer.echo(layout(mapping))
+
+
+def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
+    """Return the trial that `--retrain` names."""
+    from eailab.errors import UsageError
+    from eailab.runs.store import Trial
+
+    arm_name, _, block_text = wanted.rpartition("/")
+    fitting = []
+    for record in found.records:
+        for index, arm in enumerate(record.study.arms):
+            for block in record.study.blocks:
+                names = (arm.label, f"{record.study.name}/{arm.label}", f"{record.study.folder_name}/{arm.label}")
+                if arm_name in names and str(block) == block_text:
+                    fitting.append((arm.recipe, block, record.trials[index, block], record.study.folder_name))
+    if len({fingerprint for _, _, fingerprint, _ in fitting}) != 1:
+        known = [
+            f"{r.study.folder_name}/{arm.label}/{r.study.blocks[0]}" for r in found.records for arm in r.study.arms
+        ]
+        problem = "fits several trials" if fitting else "fits no trial of the report"
+        raise UsageError(f"--retrain {wanted} {problem}: name one such as {', '.join(known[:4])}.")
+    recipe, block, fingerprint, _ = fitting[0]
+    result = store.folder(fingerprint).record()
+    if result is None:
+        raise UsageError(f"--retrain {wanted} has no result in the store to compare with.")
+    return Trial(recipe, block, result["data"])
+
+
+def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> bool:
+    """Train a trial again, say how it compares, and return whether it differs."""
+    from eailab.cli.progress import stoppable
+    from eailab.runs.again import train_again
+
+    typer.echo(f"training {name} again ({trial.recipe.epochs} epochs)", err=True)
+    with stoppable() as stop_code:
+        again = train_again(store, trial, lambda _: None, lambda: stop_code() != 0, data_dir, device)
+    for line in again.differences[:MOST_LINES]:
+        typer.echo(f"differs: {line}")
+    then, now = again.environments
+    if again.differences and then != now:
+        typer.echo(f"note: then {then}; now {now}: other software or hardware may give other bits")
+    same = again.compared - len(again.differences)
+    typer.echo(f"{name} trained again: {same}/{again.compared} values and files are the same to the bit")
+    return bool(again.differences)

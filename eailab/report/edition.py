@@ -1,0 +1,140 @@
+"""One edition of a report: some studies, in one language, set in any of the formats.
+
+A report is composed here and nowhere else, so that what is published and what is verified are the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eailab.errors import StoreError
+from eailab.report import html, markdown
+from eailab.report.classes import Classes, classes_of
+from eailab.report.costs import ArmCost, costs
+from eailab.report.figures import figure_names
+from eailab.report.findings import StudyFindings, study_findings
+from eailab.report.manifest import Manifest, Source
+from eailab.report.record import as_json, layout, report_mapping
+from eailab.report.wording import Say, language
+from eailab.runs.store import Store
+from eailab.studies.design import StudyRecord, read_record
+
+
+@dataclass(frozen=True)
+class Told:
+    """Everything that reports tell of one study."""
+
+    record: StudyRecord
+    findings: StudyFindings
+    costs: tuple[ArmCost, ...]
+    classes: Classes | str
+    """Or why there are none."""
+
+    @property
+    def folder(self) -> str:
+        """Name of the study's folder."""
+        return self.record.study.folder_name
+
+
+@dataclass(frozen=True)
+class Edition:
+    """Studies to be set, in order."""
+
+    kind: str
+    """`study` for a study's own files, `report` for several together."""
+    lang: str
+    studies: tuple[Told, ...]
+    unreadable: tuple[str, ...] = ()
+    """Messages about studies that could not be read."""
+
+    @property
+    def say(self) -> Say:
+        """Into the edition's language."""
+        return language(self.lang)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the edition is made of."""
+        sources = tuple(Source(told.folder, told.findings.blocks) for told in self.studies)
+        return Manifest("study" if self.kind == "study" else "report", self.lang, sources, self.unreadable)
+
+    @property
+    def title(self) -> str:
+        """Of a page."""
+        return self.studies[0].findings.name if self.kind == "study" else self.say("Report")
+
+
+def tell(store: Store, folder: Path, data_dir: Path | None = None, blocks: Sequence[int] | None = None) -> Told:
+    """Read a study and all that reports tell of it.
+
+    Args:
+        store: Where the trials lie.
+        folder: The study's, with `study.yaml`.
+        data_dir: Folder of downloaded data sets; None for the usual one.
+        blocks: Leave out the others; None for all that the study has.
+
+    Raises:
+        StoreError: `study.yaml` is missing or damaged, or the study lacks one of the blocks.
+    """
+    record = read_record(folder)
+    if blocks is not None:
+        if missing := set(blocks) - set(record.study.blocks):
+            raise StoreError(f"{folder} has no block {min(missing)} any more.")
+        record = replace(record, study=replace(record.study, blocks=tuple(blocks)))
+    findings = study_findings(store, record)
+    return Told(record, findings, costs(store, record), classes_of(store, record, findings, data_dir))
+
+
+def page_text(edition: Edition) -> str:
+    """Return an edition as a page; studies that compare nothing come last."""
+    studies = sorted(edition.studies, key=lambda told: told.findings.factor is None)
+    return html.page(
+        edition.title,
+        [html.PageStudy(told.findings, told.costs, told.classes) for told in studies],
+        edition.unreadable,
+        lang=edition.lang,
+        say=edition.say,
+        manifest=edition.manifest.text(),
+    )
+
+
+def markdown_text(edition: Edition) -> str:
+    """Return an edition as markdown, with its figures beside it; a study's own has none."""
+    alone = edition.kind == "study"
+    sections = [
+        markdown.study_section(
+            told.findings, {} if alone else figure_paths(told), level=1 if alone else 2, say=edition.say
+        )
+        for told in edition.studies
+    ]
+    return markdown.report_text(
+        sections, edition.unreadable, edition.manifest.text(), say=edition.say, title=None if alone else edition.title
+    )
+
+
+def json_text(edition: Edition) -> str:
+    """Return an edition as JSON, in English whatever its language."""
+    if edition.kind == "study":
+        return as_json(edition.studies[0].findings)
+    return layout(report_mapping([told.findings for told in edition.studies], edition.unreadable)) + "\n"
+
+
+def figure_paths(told: Told) -> dict[str, str]:
+    """Return where a report's figures of a study lie, relative to the report, by their names."""
+    return {name: f"figures/{told.folder}/{name}.png" for name in figure_names(told.findings)}
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to set an edition."""
+
+    suffix: str
+    text: Callable[[Edition], str]
+
+
+FORMATS = {
+    "html": Format(".html", page_text),
+    "markdown": Format(".md", markdown_text),
+    "json": Format(".json", json_text),
+}
+"""A new format: one module, one entry."""

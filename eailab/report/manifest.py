@@ -1,0 +1,93 @@
+"""What a report was made of, carried inside it, so that it can be made again and compared."""
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from eailab.errors import UsageError
+from eailab.studies.design import safe_name
+
+SCHEMA_VERSION = 1
+
+MARK = "eailab-report"
+"""Goes before the manifest in every format."""
+
+_SAFE = re.compile(r"[A-Za-z0-9_-]{1,120}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A study of a report."""
+
+    folder: str
+    """Name of its folder: the study's name and fingerprint."""
+    blocks: tuple[int, ...]
+    """That it had when the report was made; a study may have grown since."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a report tells of, and how."""
+
+    kind: Literal["study", "report"]
+    """`study` for the files in a study's own folder."""
+    lang: str
+    sources: tuple[Source, ...]
+    unreadable: tuple[str, ...] = ()
+    """Messages about studies that could not be read."""
+
+    def text(self) -> str:
+        """Return it as one line of JSON that no format takes for anything but text."""
+        mapping = {
+            "schema_version": SCHEMA_VERSION,
+            "kind": self.kind,
+            "lang": self.lang,
+            "studies": {source.folder: list(source.blocks) for source in self.sources},
+            "unreadable": list(self.unreadable),
+        }
+        return json.dumps(mapping, ensure_ascii=True).replace("--", "-\\u002d").replace(">", "\\u003e")
+
+
+def parse(text: str) -> Manifest:
+    """Return the manifest in the text of a page, a markdown or LaTeX file.
+
+    Raises:
+        UsageError: There is none, or it is of a newer version or damaged.
+    """
+    found = re.search(rf'{MARK}(?:: |" content=")(\{{[^\n>]*\}})', text)
+    if found is None:
+        raise UsageError("it does not say what it was made of: it is no report of eailab, or an old one.")
+
+    try:
+        mapping = json.loads(html.unescape(found[1]) if "&quot;" in found[1] else found[1])
+        if mapping["schema_version"] > SCHEMA_VERSION:
+            raise UsageError("it was made by a newer eailab: install that one.")
+        sources = tuple(_source(folder, blocks) for folder, blocks in mapping["studies"].items())
+        unreadable = tuple(str(message) for message in mapping["unreadable"])
+        return Manifest("study" if mapping["kind"] == "study" else "report", str(mapping["lang"]), sources, unreadable)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"what it says it was made of is damaged: {error}.") from error
+
+
+def of_json(record: Mapping[str, Any]) -> Manifest:
+    """Return the manifest of a report's JSON, or of a study's `table.json`.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    try:
+        studies: Sequence[Mapping[str, Any]] = record.get("studies", [record])
+        sources = tuple(_source(f"{safe_name(one['name'])}-{one['fingerprint']}", one["blocks"]) for one in studies)
+        unreadable = tuple(str(message) for message in record.get("unreadable", ()))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"it is no report of eailab: {error!r}.") from error
+    return Manifest("report" if "studies" in record else "study", "en", sources, unreadable)
+
+
+def _source(folder: object, blocks: Any) -> Source:
+    if not isinstance(folder, str) or not _SAFE.fullmatch(folder):
+        raise UsageError(f"{folder!r:.60} is no name of a study.")
+    return Source(folder, tuple(int(block) for block in blocks))

@@ -1,0 +1,129 @@
+"""Whether a report says what the store says: it is made again, and every number of it compared."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from eailab.engines.base import ENGINE_VERSIONS
+from eailab.errors import StoreError, UsageError
+from eailab.report.comparing import Outcome, compare_pieces, pieces_of
+from eailab.report.edition import FORMATS, Edition, Told, tell
+from eailab.report.manifest import Manifest, of_json, parse
+from eailab.runs.store import Store, Trial
+from eailab.studies.design import StudyRecord
+
+LARGEST_REPORT = 64 * 2**20
+"""Bytes."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a check of a report found."""
+
+    outcome: Outcome
+    trials: int
+    """Whose files were held to their checksums."""
+    problems: tuple[str, ...]
+    """About studies and trials of the store."""
+    gaps: tuple[str, ...]
+    """Trials without a result, which the report must show as such."""
+    records: tuple[StudyRecord, ...]
+    """The studies that the report tells of."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether every number matches and every file of every trial holds."""
+        return self.outcome.holds and not self.problems
+
+
+def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verification:
+    """Make a report again from the store, and compare every number; hold every trial to its checksums and name.
+
+    Args:
+        report: A page, markdown, LaTeX or JSON file that eailab wrote.
+        store: Where its trials lie.
+        data_dir: Folder of downloaded data sets, which class-wise numbers need.
+
+    Raises:
+        UsageError: The file cannot be read, or is no report of eailab.
+        StoreError: A study of the report is not in the store.
+    """
+    text = _read(report)
+    suffix = report.suffix.lower()
+    by_suffix = {form.suffix: form for form in FORMATS.values()}
+    if suffix not in by_suffix:
+        raise UsageError(f"{report} is no report: give a file that ends in {', '.join(sorted(by_suffix))}.")
+    try:
+        manifest = of_json(json.loads(text)) if suffix == ".json" else parse(text)
+        found = pieces_of(text, suffix)
+    except UsageError as error:
+        raise UsageError(f"{report} cannot be verified: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{report} cannot be verified: it is no whole file ({error}).") from error
+    studies = tuple(_tell(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
+    expected = by_suffix[suffix].text(_edition(manifest, studies))
+    problems, gaps, trials = [], [], 0
+    for told in studies:
+        for index, arm in enumerate(told.record.study.arms):
+            for block in told.record.study.blocks:
+                name = f"{told.folder}, {arm.label}, block {block}"
+                problem, has_result = check_trial(store, told.record, index, block)
+                trials += has_result
+                if problem is not None:
+                    problems.append(f"{name}: {problem}")
+                elif not has_result:
+                    gaps.append(f"{name}: no result in the store")
+    return Verification(
+        outcome=compare_pieces(found, pieces_of(expected, suffix)),
+        trials=trials,
+        problems=tuple(problems),
+        gaps=tuple(gaps),
+        records=tuple(told.record for told in studies),
+    )
+
+
+def check_trial(store: Store, record: StudyRecord, arm: int, block: int) -> tuple[str | None, bool]:
+    """Hold a trial to its checksums, and its name to the recipe, block and data that it stands for.
+
+    Returns:
+        What is wrong, or None; and whether there is a result.
+    """
+    folder = store.folder(record.trials[arm, block])
+    try:
+        if folder.result() is None:
+            return None, False
+        result = folder.record()
+    except StoreError as error:
+        return str(error), True
+    assert result is not None  # noqa: S101 - it has just been read
+    recipe = record.study.arms[arm].recipe
+    if result["engine_version"] != ENGINE_VERSIONS[recipe.engine]:
+        return None, True  # trained by an older engine, whose names this one cannot make
+    if Trial(recipe, block, result["data"]).fingerprint != folder.path.name:
+        return f"{folder.path.name} is the name of another recipe, block or data set than study.yaml says", True
+    return None, True
+
+
+def _tell(store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | None) -> Told:
+    path = store.root / "studies" / folder
+    if not (path / "study.yaml").exists():
+        raise StoreError(f"the report tells of {folder}, which is not in {store.root}: name its folder with --runs.")
+    told = tell(store, path, data_dir, blocks)
+    if told.folder != folder:
+        raise StoreError(f"{path} holds another study than its name says, {told.folder}: its study.yaml was changed.")
+    return told
+
+
+def _edition(manifest: Manifest, studies: tuple[Told, ...]) -> Edition:
+    return Edition(manifest.kind, manifest.lang, studies, manifest.unreadable)
+
+
+def _read(report: Path) -> str:
+    try:
+        if report.stat().st_size > LARGEST_REPORT:
+            raise UsageError(f"{report} is larger than any report of eailab.")
+        return report.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{report} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{report} cannot be read: it is no text.") from error

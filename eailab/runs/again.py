@@ -1,0 +1,85 @@
+"""Training a finished trial once more, to see whether the same bits come out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from eailab.engines.base import DeviceName
+from eailab.errors import StoreError
+from eailab.runs.events import Event
+from eailab.runs.store import Store, Trial
+from eailab.runs.training import run_trial
+
+PARTS = ("status", "epochs", "diverged_at", "metrics", "parameters", "files")
+"""Of `result.json`; the rest tells when and where."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """A trial beside its repetition."""
+
+    compared: int
+    """Values and files that were compared."""
+    differences: tuple[str, ...]
+    """What came out otherwise; a sentence each."""
+    environments: tuple[str, str]
+    """What the trial ran on, then and now."""
+
+
+def train_again(
+    store: Store,
+    trial: Trial,
+    on_event: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    data_dir: Path | None = None,
+    device: DeviceName = "auto",
+) -> Again:
+    """Train a finished trial again in a store of its own, which is then thrown away, and compare the bits.
+
+    Args:
+        store: Where the finished trial lies.
+        trial: Which one.
+        on_event: Told what happens.
+        should_stop: Asked between steps.
+        data_dir: Folder of downloaded data sets.
+        device: Where the torch engine runs.
+
+    Raises:
+        StoreError: The trial has no result to compare with.
+        StoppedError: `should_stop` said so.
+        DataError: The data are missing, or are not those that the trial is named after.
+    """
+    before = store.folder(trial.fingerprint).record()
+    if before is None:
+        raise StoreError(f"{trial.fingerprint} has no result to compare with: train it first.")
+    with TemporaryDirectory(prefix="eailab-again-") as folder:
+        elsewhere = Store(Path(folder))
+        run_trial(trial, elsewhere, on_event, should_stop, data_dir, device)
+        after = elsewhere.folder(trial.fingerprint).record()
+    assert after is not None  # noqa: S101 - a trial that has run has a result
+    then, now = _flat(before), _flat(after)
+    return Again(
+        compared=len(then.keys() | now.keys()),
+        differences=tuple(
+            f"{name}: {then.get(name)} then, {now.get(name)} now"
+            for name in sorted(then.keys() | now.keys())
+            if then.get(name) != now.get(name)
+        ),
+        environments=(_environment(before), _environment(after)),
+    )
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in PARTS:
+        value = record[part]
+        found |= {f"{part}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {part: value}
+    return found
+
+
+def _environment(record: dict[str, Any]) -> str:
+    provenance = record["provenance"]
+    packages = ", ".join(f"{name} {version}" for name, version in provenance["packages"].items())
+    return f"{provenance['device']}, python {provenance['python']}, {packages}"

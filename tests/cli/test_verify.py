@@ -1,0 +1,58 @@
+"""`eailab verify`, over a small study that was really trained."""
+
+import json
+
+import pytest
+
+from eailab.recipe.load import load, parse_override
+from eailab.runs.executors.base import Surroundings
+from eailab.studies.conduct import conduct, plan
+from eailab.studies.design import one_factor
+
+
+@pytest.fixture
+def report(eailab, tmp_path):
+    changes = [parse_override("epochs=1"), parse_override("data.limit=64")]
+    made = one_factor(load("digits-mlp", changes).recipe, "lr", [0.001, 0.01], range(2))
+    surroundings = Surroundings(tmp_path / "runs")
+    assert conduct(plan(made, surroundings), surroundings, 1, lambda _: None, lambda: False) == []
+    assert eailab("report").code == 0
+    return tmp_path / "report" / "report.html"
+
+
+def test_a_true_report_holds_and_a_trial_trained_again_has_the_same_bits(eailab, report):
+    told = eailab("verify", str(report), "--retrain", "0.01/1")
+    assert told.code == 0, told.err
+    first, second, third = told.out.splitlines()
+    matching, numbers = second.removesuffix(" numbers match").split("/")
+    assert matching == numbers
+    assert first == "4 trials held to their checksums, 0 do not hold"
+    assert third.endswith("14/14 values and files are the same to the bit")
+
+
+def test_a_changed_number_is_named_and_the_check_fails(eailab, report):
+    text = report.read_text()
+    accuracy = text.split("test accuracy (%)")[1].split('<td class="number">')[5].split("<")[0]
+    report.write_text(text.replace(f">{accuracy}<", ">99.99<", 1))
+    told = eailab("verify", str(report))
+    assert told.code == 1
+    assert f"99.99 in the report, {accuracy} from the store" in told.out
+    assert "Traceback" not in told.err
+
+
+def test_json_says_the_same(eailab, report):
+    told = eailab("verify", str(report), "--json")
+    record = json.loads(told.out)
+    assert record["holds"]
+    assert record["matching"] == record["numbers"] > 10
+
+
+@pytest.mark.parametrize("wanted", ["0.5/0", "0.01/7", "0.01"])
+def test_a_trial_that_is_not_there_is_bad_input(eailab, report, wanted):
+    told = eailab("verify", str(report), "--retrain", wanted)
+    assert told.code == 2
+    assert "digits-mlp-lr" in told.err
+
+
+def test_a_file_that_is_not_there_is_bad_input(eailab, tmp_path):
+    assert eailab("verify", "nowhere.html").code == 2

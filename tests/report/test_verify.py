@@ -1,0 +1,163 @@
+"""A report is held to the store: what was changed in either is found, and nothing else is complained of."""
+
+import json
+import re
+
+import pytest
+
+from eailab.data.table import load
+from eailab.errors import StoreError, UsageError
+from eailab.report.comparing import Piece, compare_pieces
+from eailab.report.publish import publish_report, publish_study
+from eailab.report.verify import verify
+
+SMALL = [0.90, 0.92, 0.91]
+LARGE = [0.80, 0.83, "diverged"]
+KINDS = ("html", "markdown", "json")
+
+
+@pytest.fixture
+def folder(shop):
+    shop.digits = load("digits")
+    return shop.study({10: SMALL, 20: LARGE})
+
+
+@pytest.fixture
+def files(shop, folder, tmp_path):
+    return publish_report([folder], tmp_path / "out", formats=KINDS).files
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_report_that_nobody_touched_matches_to_the_last_number(shop, files, kind):
+    found = verify(files[kind], shop.store)
+    assert found.holds
+    assert (found.outcome.matching, found.trials, found.gaps) == (found.outcome.numbers, 6, ())
+    assert found.outcome.numbers > 40
+
+
+@pytest.mark.parametrize("name", ["report.html", "table.md", "table.json"])
+def test_a_studys_own_files_match(shop, folder, name):
+    publish_study(shop.store, folder)
+    assert verify(folder / name, shop.store).holds
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_changed_digit_is_found(shop, files, kind):
+    """Each visible number in turn: one digit of it is changed, and the report no longer holds."""
+    text = files[kind].read_text()
+    start = text.index("<article") if kind == "html" else 0
+    seen = re.compile(r">[^<>]*?\d+\.(\d)" if kind == "html" else r"\d+\.(\d)")
+    places = [match.start(1) for match in seen.finditer(text, start)]
+    assert len(places) > 10
+    for place in places[:: max(1, len(places) // 8)]:
+        digit = (int(text[place]) + 1) % 10
+        files[kind].write_text(f"{text[:place]}{digit}{text[place + 1 :]}")
+        found = verify(files[kind], shop.store)
+        assert not found.holds
+        assert found.outcome.problems
+
+
+def test_a_message_names_what_is_said_and_what_is_true(shop, files):
+    text = files["markdown"].read_text()
+    assert "| 91.00 |" in text
+    files["markdown"].write_text(text.replace("| 91.00 |", "| 99.00 |"))
+    found = verify(files["markdown"], shop.store).outcome
+    assert found.matching == found.numbers - 1
+    assert re.fullmatch(r"line \d+: 99.00 in the report, 91.00 from the store", found.problems[0])
+
+
+def test_a_changed_verdict_is_found_although_no_number_changed(shop, files):
+    text = files["html"].read_text()
+    changed = re.sub("UNDECIDED|SCREEN|WORSE", "BETTER", text.partition("</style>")[2])
+    assert changed not in text
+    files["html"].write_text(text.partition("</style>")[0] + "</style>" + changed)
+    assert not verify(files["html"], shop.store).holds
+
+
+def test_a_changed_drawing_is_found(shop, files):
+    text = files["html"].read_text()
+    files["html"].write_text(re.sub(r'(class="estimate")', r'\1 transform="scale(2)"', text, count=1))
+    assert not verify(files["html"], shop.store).holds
+
+
+def test_added_prose_is_named_and_added_numbers_are_a_problem(shop, files):
+    text = files["markdown"].read_text()
+    files["markdown"].write_text(text + "\nWe thank our teachers.\n")
+    found = verify(files["markdown"], shop.store)
+    assert found.holds
+    assert "We thank our teachers." in found.outcome.foreign[0]
+    files["markdown"].write_text(text + "\nIt reached 99.9%.\n")
+    assert not verify(files["markdown"], shop.store).holds
+
+
+def test_a_line_taken_out_is_found(shop, files):
+    lines = files["markdown"].read_text().splitlines()
+    files["markdown"].write_text("\n".join(line for line in lines if "diverged" not in line))
+    assert any("missing in the report" in problem for problem in verify(files["markdown"], shop.store).outcome.problems)
+
+
+def test_a_deleted_trial_is_named_and_its_numbers_no_longer_match(shop, folder, files):
+    for file in shop.trial_folder(folder, 0, 1).path.iterdir():
+        file.unlink()
+    found = verify(files["html"], shop.store)
+    assert not found.holds
+    assert found.gaps == (f"{folder.name}, 10, block 1: no result in the store",)
+
+
+def test_weights_that_changed_are_found_although_no_number_comes_from_them(shop, folder, files):
+    weights = shop.trial_folder(folder, 0, 0).predictions_file
+    weights.write_bytes(weights.read_bytes() + b"x")
+    found = verify(files["json"], shop.store)
+    assert any("differs from the checksum" in problem for problem in found.problems)
+
+
+def test_a_study_that_has_grown_still_verifies_the_blocks_of_the_report(shop, files):
+    """Blocks added later are another report's."""
+    grown = shop.study({10: [*SMALL, 0.93], 20: [*LARGE, 0.82]})
+    assert shop.findings(grown).planned == 8
+    assert verify(files["markdown"], shop.store).holds
+
+
+def test_a_study_whose_settings_were_changed_is_no_longer_itself(shop, folder, files):
+    study = (folder / "study.yaml").read_text()
+    (folder / "study.yaml").write_text(study.replace("margin: 0.25", "margin: 9.0"))
+    with pytest.raises(StoreError):
+        verify(files["html"], shop.store)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.html", "<p>no report</p>"),
+        ("a.md", "# x"),
+        ("a.json", "{"),
+        ("a.json", "[1]"),
+        ("a.txt", "x"),
+        ("a.md", '<!-- eailab-report: {"schema_version": 99} -->'),
+        ("a.md", '<!-- eailab-report: {"schema_version": 1, "studies": {"../../etc": [0]}} -->'),
+    ],
+)
+def test_what_is_no_report_is_bad_input(shop, folder, tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError):
+        verify(tmp_path / name, shop.store)
+
+
+def test_a_report_on_another_store_is_told_where_to_look(shop, files):
+    with pytest.raises(StoreError, match="--runs"):
+        verify(files["html"], shop.beside("other").store)
+
+
+def test_numbers_are_counted_as_a_reader_counts_them():
+    expected = [Piece("a", "1,234 images at 0.5e-3"), Piece("b", "M 0 1", is_told=False)]
+    outcome = compare_pieces(expected, expected)
+    assert (outcome.numbers, outcome.matching, outcome.holds) == (2, 2, True)
+
+
+def test_json_leaves_are_named_by_their_path(shop, files):
+    record = json.loads(files["json"].read_text())
+    record["studies"][0]["arms"][1]["difference"] = 3.0
+    files["json"].write_text(json.dumps(record))
+    problems = verify(files["json"], shop.store).outcome.problems
+    assert len(problems) == 1
+    assert problems[0].startswith("studies[0].arms[1].difference: 3.0 in the report")
