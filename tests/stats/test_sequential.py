@@ -92,6 +92,6 @@ def test_an_early_look_asks_for_more_than_a_single_one():
 def test_looking_again_and_again_keeps_the_false_alarms():
     """Without any difference, at most 5% of studies call the arm BETTER or WORSE, up to three standard errors."""
     rng = np.random.default_rng(2)
-    studies = 1500
+    studies = 800
     alarms = sum(played(rng.normal(size=(13, 2)), margin=0.0).decisions[1] is not None for _ in range(studies))
     assert 0 < alarms / studies <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / studies)
