@@ -54,8 +54,13 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def append_bytes(path: Path, data: bytes) -> None:
-    """Append to a file and flush it to the disk; what could not be written whole is cut off again.
+def append_bytes(path: Path, data: bytes, flush: bool = True) -> None:
+    """Append to a file; what could not be written whole is cut off again.
+
+    Args:
+        path: The file, which is made where it is missing.
+        data: What to append.
+        flush: Flush it to the disk, so that it outlives a loss of power.
 
     Raises:
         StoreError: The disk is full, the file cannot be written, or the like; the file has its old length.
@@ -66,7 +71,8 @@ def append_bytes(path: Path, data: bytes) -> None:
             length = os.fstat(descriptor).st_size
             try:
                 _write_all(descriptor, data)
-                os.fsync(descriptor)
+                if flush:
+                    os.fsync(descriptor)
             except OSError:
                 with suppress(OSError):
                     os.ftruncate(descriptor, length)
@@ -103,8 +109,10 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
             raise DamagedError(f"{path} is no plain file.")
         if limit is not None and status.st_size > limit:
             raise DamagedError(f"{path} has {status.st_size} bytes; no such file of eailab has more than {limit}.")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read()
+        parts = []
+        while part := os.read(descriptor, status.st_size + 1):
+            parts.append(part)
+        return b"".join(parts)
     except OSError as error:
         raise unreadable(path, error) from error
     finally:

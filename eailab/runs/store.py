@@ -276,7 +276,8 @@ class TrialFolder:
             "device": provenance["device"],
             "threads": provenance["threads"],
         }
-        atomic.append_bytes(self.timings_file, _after_a_torn_line(self.timings_file) + _sealed_line(record))
+        line = _after_a_torn_line(self.timings_file) + _sealed_line(record)
+        atomic.append_bytes(self.timings_file, line, flush=False)
 
     def save_checkpoint(self, state: Arrays, trial: Trial, epoch: int, environment: str = "") -> None:
         """Write the state after an epoch, in place of an older one.

@@ -75,7 +75,8 @@ def test_a_flipped_bit_shows_a_gap_and_never_a_wrong_number(sound, long):
     count = 20_000 if long else 2000
     wrong, silent = checks.after_damage(sound.root, flips(files_of(sound.root), count, seed=1))
     assert wrong == []
-    assert silent < count / 5, "only white space and timings may change unseen"
+    assert set(silent) <= {"timings.jsonl", "result.json"}, "only timings and white space may change unseen"
+    assert silent["result.json"] < count / 50
 
 
 @pytest.mark.parametrize("name", ["result.json", "epochs.jsonl", "recipe.yaml", "predictions.npz", "model.safetensors"])
