@@ -10,7 +10,7 @@ import numpy as np
 from faulty_disk import Crash, FaultyDisk, Platters, left_behind, run, table, tiny_study, value_or_gap
 
 from eailab.errors import EailabError, StoreError
-from eailab.runs.events import Started
+from eailab.runs.events import Started, Waiting
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import problems
 from eailab.runs.training import run_trial
@@ -139,17 +139,18 @@ def after_damage(root, damages):
 
 def two_at_once(root):
     """Let two threads train one trial; return how many of them did."""
-    (trial,) = tiny_study(epochs=20).trials({"digits": digits()}).values()
-    started, errors = [], []
+    (trial,) = tiny_study().trials({"digits": digits()}).values()
+    started, errors, both_are_there = [], [], threading.Barrier(2, timeout=60)
+
+    def hear(event):
+        if isinstance(event, Started):
+            started.append(event)
+        if isinstance(event, Started | Waiting):
+            both_are_there.wait()
 
     def train():
         try:
-            run_trial(
-                trial,
-                Surroundings(root).store,
-                lambda event: started.append(event) if isinstance(event, Started) else None,
-                lambda: False,
-            )
+            run_trial(trial, Surroundings(root).store, hear, lambda: False)
         except EailabError as error:
             errors.append(error)
 
