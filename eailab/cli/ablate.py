@@ -147,6 +147,8 @@ def ablate(
         typer.echo(f"note: {sentence}", err=True)
     where = surroundings(runs, data_dir, device, checkpoint_every)
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
+    if sd is not None and not 0.0 < sd < float("inf"):
+        raise UsageError(f"--sd {sd:g}: give a standard deviation above 0, in the margin's unit.")
     if until_decided:
         studies = with_looks(studies, max_trials)
     elif max_trials is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eailab.errors import RecipeError
-from eailab.recipe.catalogue import names, shipped
+from eailab.recipe.catalogue import names, shipped, shipped_studies
 from eailab.recipe.checking import check, value_at
 from eailab.recipe.factors import path_of
 from eailab.recipe.identity import flatten
@@ -68,6 +68,8 @@ def load(recipe: str | Path, overrides: Sequence[Override] = ()) -> Loaded:
     """
     file, source = _find(recipe)
     document = read(_content(file, source), source)
+    if isinstance(document.value, dict) and "factors" in document.value:
+        raise RecipeError(f"{source} declares a study, and is no recipe: run `eailab ablate --study {source}`.")
     base = _checked(document)
     origins = {path: _origin(document, path) for path in flatten(base)}
     if not overrides:
@@ -99,6 +101,8 @@ def shipped_file(name: str) -> Path:
     files = shipped()
     if name in files:
         return files[name]
+    if name in shipped_studies():
+        raise RecipeError(f"{name} declares a study, and is no recipe: run `eailab ablate --study {name}`.")
     hint = nearest(name, files) or f"; the shipped ones are {', '.join(files)}."
     raise RecipeError(
         f"there is no recipe {name!r}{hint} "

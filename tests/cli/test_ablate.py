@@ -168,6 +168,8 @@ def test_fail_fast_stops_at_the_first_failure(eailab, tmp_path, monkeypatch):
         (("epochs", "2", "4", "--hold", "updates"), ["--hold updates"]),
         (("lr", "1e-3", "1e-2", "--detect", "0.3"), ["--sd"]),
         (("lr", "1e-3", "1e-2", "--detect", "0", "--sd", "1"), ["above 0"]),
+        (("lr", "1e-3", "1e-2", "--detect", "1", "--sd", "0"), ["--sd 0", "above 0"]),
+        (("lr", "1e-3", "1e-2", "--study", "lab-task1", "--cross"), ["--cross", "--study"]),
         (("lr", "1e-3", "1e-2", "--budget", "soon"), ["--budget soon"]),
         (("lr", "1e-3", "1e-2", "--budget", "0.0001s"), ["one block"]),
         (("lr", "1e-3", "1e-2", "--budget", "3m", "--seeds", "3"), ["--seeds and --budget"]),

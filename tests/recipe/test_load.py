@@ -231,3 +231,11 @@ def test_an_override_is_a_key_and_a_value():
     for text in ("epochs", "=3", "epochs=[3"):
         with pytest.raises(RecipeError, match=r"^-o "):
             parse_override(text)
+
+
+def test_a_study_file_is_no_recipe(tmp_path):
+    with pytest.raises(RecipeError, match="eailab ablate --study lab-task1"):
+        load("lab-task1")
+    (tmp_path / "mine.yaml").write_text("recipe: digits-mlp\nfactors: [{factor: lr, levels: [1, 2]}]\n")
+    with pytest.raises(RecipeError, match=r"mine\.yaml declares a study"):
+        load(tmp_path / "mine.yaml")
