@@ -144,8 +144,8 @@ def _cost(store: Store, trial: Trial, measured: Probe) -> Cost:
     )
     known = [timing.seconds for timing in timings if timing.device == measured.device]
     if known:
-        return Cost(median(known) * recipe.epochs + measured.test_seconds, "store", measured)
-    return Cost(measured.epoch_seconds * recipe.epochs + measured.test_seconds, "probe", measured)
+        return Cost(median(known) * recipe.epochs + measured.other_seconds, "store", measured)
+    return Cost(measured.epoch_seconds * recipe.epochs + measured.other_seconds, "probe", measured)
 
 
 def _together(seconds: Sequence[float], side: int) -> float:

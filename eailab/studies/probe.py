@@ -29,6 +29,8 @@ EVALUATED = 512
 """Images on which evaluation is timed."""
 SLOW_EVALUATION = 5.0
 """Seconds above which a first evaluation is not repeated: what it warms up is small beside it."""
+RECORD_SECONDS = 0.3
+"""Writing a trial's files and drawing its curves; it only matters beside trials of seconds."""
 RECORD_BYTES = 100_000
 """Figures, recipe and result of a trial."""
 EPOCH_BYTES = 320
@@ -43,8 +45,8 @@ class Probe:
     """In words, as the engine gives it."""
     epoch_seconds: float
     """Training and validation."""
-    test_seconds: float
-    """What comes after the last epoch: validation and test once more."""
+    other_seconds: float
+    """Before the first epoch and after the last: data, model, validation and test once more, files and figures."""
     memory_bytes: int | None
     """The most that a process training it, or one before it in the list, held at once; None where unknown."""
     gpu_bytes: int | None
@@ -73,15 +75,17 @@ def _measure(trial: Trial, surroundings: Surroundings) -> Probe:
             import torch
 
             torch.set_num_threads(recipe.threads)
+        began = time.perf_counter()
         data = trial_data(dataset, recipe.data, trial.block)
         engine = build(recipe, _with_few_to_evaluate(data), trial.block, surroundings.device)
+        setup = time.perf_counter() - began
         weights = sum(array.nbytes for array in engine.weights().values())
         an_image = _evaluation_seconds(engine) / min(EVALUATED, len(data.validation))
         steps, seconds = _timed_steps(engine, recipe.epochs)
     return Probe(
         device=engine.device,
         epoch_seconds=seconds * steps + an_image * len(data.validation),
-        test_seconds=an_image * (len(data.validation) + len(data.test)),
+        other_seconds=setup + an_image * (len(data.validation) + len(data.test)) + RECORD_SECONDS,
         memory_bytes=_peak_memory(),
         gpu_bytes=None if isinstance(recipe, MlpRecipe) else _peak_gpu_memory(),
         disk_bytes=weights + len(data.validation) + len(data.test) + EPOCH_BYTES * recipe.epochs + RECORD_BYTES,

@@ -13,7 +13,7 @@ from eailab.studies.forecast import blocks_for, forecast, recipe_key
 from eailab.studies.probe import Probe, probe
 
 RECIPE = load("digits-mlp", [Override("epochs", 3, "-o")]).recipe
-PROBED = Probe("cpu", epoch_seconds=10.0, test_seconds=1.0, memory_bytes=1000, gpu_bytes=None, disk_bytes=50)
+PROBED = Probe("cpu", epoch_seconds=10.0, other_seconds=1.0, memory_bytes=1000, gpu_bytes=None, disk_bytes=50)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_probe_measures_time_memory_and_disk(tmp_path):
     for one in measured:
         assert one.device == "cpu"
         assert 0.0 < one.epoch_seconds < 5.0
-        assert 0.0 < one.test_seconds < 5.0
+        assert 0.0 < one.other_seconds < 5.0
         assert 30e6 < one.memory_bytes < 3e9
         assert 6570 * 4 < one.disk_bytes < 1e6
     assert not (tmp_path / "runs").exists()
