@@ -2,8 +2,8 @@
 
     python benchmarks/ablate.py [--json FILE] [--rounds 3]
 
-Both ways train the same number of trials of `mnist-mlp` at batch 128 on all cores: side by side with one thread each, and
-in turn with all threads. They alternate; each starts its own processes, as the command does.
+Both ways train the same number of trials of `mnist-mlp` at batch 128 on all cores: side by side with one thread each,
+and in turn with all threads. They alternate; each starts its own processes, as the command does.
 """
 
 import argparse
