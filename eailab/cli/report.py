@@ -18,18 +18,28 @@ def report(
     runs: RunsDir = RUNS_DIR,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the report is written.")] = OUT_DIR,
     data_dir: DataDir = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", metavar="NAME", help="markdown, html, latex, csv or json; repeatable [default: markdown, html]"
+        ),
+    ] = None,
+    lang: Annotated[str, typer.Option(metavar="CODE", help="Language of the report: en or zh-TW.")] = "en",
     json: AsJson = False,
 ) -> None:
     """Write the tables and figures of studies as report.md and report.html; works while they run.
 
     Example: eailab report digits-mlp-batch-size --out report/
     """
-    from eailab.report.publish import find_studies, publish_report
+    from eailab.report.publish import chosen_formats, find_studies, publish_report
     from eailab.runs.store import Store
 
-    written = publish_report(find_studies(Store(runs), studies or []), out, data_dir)
+    wanted = chosen_formats(formats or [])
+    written = publish_report(find_studies(Store(runs), studies or []), out, data_dir, formats=wanted, lang=lang)
     for message in written.unreadable:
         typer.echo(f"left out: {message}", err=True)
+    for note in written.notes:
+        typer.echo(f"note: {note}", err=True)
     if json:
         from eailab.report.record import layout, report_mapping
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eailab.errors import StoreError
-from eailab.report import html, markdown
+from eailab.report import html, latex, markdown
 from eailab.report.classes import Classes, classes_of
 from eailab.report.costs import ArmCost, costs
+from eailab.report.csv_rows import trials_csv
 from eailab.report.figures import figure_names
 from eailab.report.findings import StudyFindings, study_findings
 from eailab.report.manifest import Manifest, Source
@@ -112,6 +113,19 @@ def markdown_text(edition: Edition) -> str:
     )
 
 
+def latex_text(edition: Edition) -> str:
+    """Return an edition as LaTeX, with its figures beside it."""
+    sections = [latex.study_section(told.findings, figure_paths(told), say=edition.say) for told in edition.studies]
+    return latex.document(
+        edition.title, sections, edition.unreadable, edition.manifest.text(), lang=edition.lang, say=edition.say
+    )
+
+
+def csv_text(edition: Edition) -> str:
+    """Return every trial of an edition as a row of numbers, in English whatever its language."""
+    return trials_csv([(told.folder, told.findings, told.costs) for told in edition.studies])
+
+
 def json_text(edition: Edition) -> str:
     """Return an edition as JSON, in English whatever its language."""
     if edition.kind == "study":
@@ -135,6 +149,8 @@ class Format:
 FORMATS = {
     "html": Format(".html", page_text),
     "markdown": Format(".md", markdown_text),
+    "latex": Format(".tex", latex_text),
+    "csv": Format(".csv", csv_text),
     "json": Format(".json", json_text),
 }
 """A new format: one module, one entry."""

@@ -18,6 +18,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from eailab.report.escaping import plain
@@ -26,6 +27,7 @@ from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.tables import arm_name, decimals, decimals_for, interval, signed
 from eailab.report.trials import Curves
 from eailab.report.waterfall import Waterfall
+from eailab.report.wording import Say, english
 from eailab.stats.verdict import Interval, Verdict
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
@@ -56,12 +58,13 @@ class _Look:
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def trial_curves(curves: Curves, title: str) -> Drawing:
+def trial_curves(curves: Curves, title: str, say: Say = english) -> Drawing:
     """Draw the loss and the accuracy of one trial by epoch, training against validation.
 
     Args:
         curves: One epoch or more.
         title: What the trial is called.
+        say: The language of the labels.
     """
     with _style():
         figure = Figure(figsize=(8.0, 3.5))
@@ -84,23 +87,23 @@ def trial_curves(curves: Curves, title: str) -> Drawing:
             f"loss and accuracy by epoch; after epoch {curves.epochs[-1]}: "
             f"training {curves.train_accuracy[-1]:.2f}%, validation {curves.validation_accuracy[-1]:.2f}%",
         )
-        return _rendered(figure)
+        return _rendered(figure, say)
 
 
-def study_figures(findings: StudyFindings) -> dict[str, Drawing]:
-    """Draw the figures of a study or a single trial, by their names."""
+def study_figures(findings: StudyFindings, say: Say = english) -> dict[str, Drawing]:
+    """Draw the figures of a study or a single trial, by their names, labelled in a language."""
     drawings = {}
     for name in figure_names(findings):
         if name == "intervals":
-            drawings[name] = _intervals(findings)
+            drawings[name] = _intervals(findings, say)
         elif findings.planned == 1:
-            drawings[name] = trial_curves(findings.arms[0].trials[0].curves, findings.title)
+            drawings[name] = trial_curves(findings.arms[0].trials[0].curves, findings.title, say)
         else:
-            drawings[name] = _study_curves(findings)
+            drawings[name] = _study_curves(findings, say)
     return drawings
 
 
-def _study_curves(findings: StudyFindings) -> Drawing:
+def _study_curves(findings: StudyFindings, say: Say) -> Drawing:
     """Draw mean curves of the arms, training beside validation on one scale, with bands from block to block."""
     with _style():
         legend_rows = math.ceil(len(findings.arms) / LEGEND_COLUMNS)
@@ -131,7 +134,7 @@ def _study_curves(findings: StudyFindings) -> Drawing:
             band += "; thin: unfinished trials, x: diverged"
         by = f" by {_shortened(findings.spoken_factor, 50)}" if findings.factor else ""
         _heading(figure, f"Learning curves{by}", f"{_shortened(findings.name, 48)}: {band}")
-        return _rendered(figure)
+        return _rendered(figure, say)
 
 
 def _arm_curves(axes: Any, arm: ArmFindings, look: _Look, name: str) -> None:
@@ -154,7 +157,7 @@ def _arm_curves(axes: Any, arm: ArmFindings, look: _Look, name: str) -> None:
             label = None
 
 
-def _intervals(findings: StudyFindings) -> Drawing:
+def _intervals(findings: StudyFindings, say: Say) -> Drawing:
     """Draw each arm's difference from the baseline with its interval, the margin, and every block as a faint dot."""
     rows = [
         (arm, look)
@@ -207,7 +210,7 @@ def _intervals(findings: StudyFindings) -> Drawing:
         legend = "bars: simultaneous 95% intervals; dots below: single blocks; shaded: "
         legend += f"margin ±{measure.with_unit(f'{findings.margin:g}')}"
         figure.text(0.012, 0.06 / height, legend, ha="left", va="bottom", fontsize=8.2, color=FAINT)
-        return _rendered(figure)
+        return _rendered(figure, say)
 
 
 def _interval_row(axes: Any, findings: StudyFindings, arm: ArmFindings, look: _Look, place: int) -> None:
@@ -388,6 +391,11 @@ def _families() -> list[str]:
     return ["DejaVu Sans", *(name for name in CJK_FONTS if name in installed)]
 
 
+def writes_chinese() -> bool:
+    """Return whether a font with Chinese letters is installed, so that labels would be no empty boxes."""
+    return len(_families()) > 1
+
+
 @contextmanager
 def _style() -> Iterator[None]:
     """Set what all figures share, whatever the user's own matplotlib settings are."""
@@ -424,8 +432,10 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _rendered(figure: Any) -> Drawing:
-    """Write the figure in both formats, without date or version."""
+def _rendered(figure: Any, say: Say = english) -> Drawing:
+    """Write the figure in both formats, its texts in a language, without date or version."""
+    for text in figure.findobj(Text):
+        text.set_text("\n".join(map(say, text.get_text().split("\n"))))
 
     def saved(kind: str, **options: Any) -> bytes:
         buffer = io.BytesIO()

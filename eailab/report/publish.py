@@ -16,12 +16,13 @@ from eailab.report.figures import Drawing, figure_names
 from eailab.report.findings import StudyFindings
 from eailab.report.record import as_json
 from eailab.report.trials import curves_of
+from eailab.report.wording import ENGLISH, language
 from eailab.runs.atomic import write_bytes
 from eailab.runs.store import Store, TrialFolder
 
 DEFAULT_FORMATS = ("markdown", "html")
 
-FIGURES_BESIDE = frozenset({"markdown"})
+FIGURES_BESIDE = frozenset({"markdown", "latex"})
 """Formats whose figures are files of their own."""
 
 
@@ -34,6 +35,8 @@ class Report:
     """Messages about studies that could not be read."""
     files: Mapping[str, Path]
     """By the format's name."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how it was made."""
 
 
 def publish_trial(folder: TrialFolder, title: str) -> None:
@@ -108,7 +111,9 @@ def publish_report(
 
     Raises:
         StoreError: None of the studies can be read, or a file cannot be written.
+        UsageError: There is no wording for the language.
     """
+    figure_lang, notes = (lang, ()) if lang == ENGLISH else _language_of_figures(lang)
     studies, unreadable = [], []
     for folder in folders:
         try:
@@ -119,7 +124,7 @@ def publish_report(
         studies.append(told)
         if FIGURES_BESIDE.isdisjoint(formats):
             continue
-        for name, drawing in _figures(told.findings, folder).items():
+        for name, drawing in _figures(told.findings, folder, figure_lang).items():
             path = out / figure_paths(told)[name]
             _write(path, drawing.png)
             _write(path.with_suffix(".svg"), drawing.svg)
@@ -130,7 +135,29 @@ def publish_report(
     for name in formats:
         files[name] = out / f"report{FORMATS[name].suffix}"
         _write(files[name], FORMATS[name].text(edition).encode())
-    return Report(tuple(told.findings for told in studies), tuple(unreadable), files)
+    return Report(tuple(told.findings for told in studies), tuple(unreadable), files, notes)
+
+
+def chosen_formats(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the formats that are asked for, each once; the usual ones where none is.
+
+    Raises:
+        UsageError: There is no such format.
+    """
+    if unknown := [name for name in names if name not in FORMATS]:
+        raise UsageError(f"there is no format {unknown[0]!r}: choose from {', '.join(FORMATS)}.")
+    return tuple(dict.fromkeys(names)) or DEFAULT_FORMATS
+
+
+def _language_of_figures(lang: str) -> tuple[str, tuple[str, ...]]:
+    """Return the language in which figures can be labelled here, and a note where it is not the report's."""
+    language(lang)
+    from eailab.report.plots import writes_chinese
+
+    if writes_chinese():
+        return lang, ()
+    note = "figures beside the report are labelled in English: no font with Chinese letters is installed"
+    return ENGLISH, (f"{note} (Debian's package fonts-noto-cjk has one).",)
 
 
 def find_studies(store: Store, wanted: Sequence[str]) -> list[Path]:
@@ -167,13 +194,13 @@ def _named(text: str, present: Sequence[Path], store: Store) -> list[Path]:
     return matches
 
 
-def _figures(findings: StudyFindings, folder: Path) -> Mapping[str, Drawing]:
+def _figures(findings: StudyFindings, folder: Path, lang: str = ENGLISH) -> Mapping[str, Drawing]:
     """Return a study's figures: those in its folder while they show the present numbers, else drawn anew."""
-    if (drawn := _drawn_before(findings, folder)) is not None:
+    if lang == ENGLISH and (drawn := _drawn_before(findings, folder)) is not None:
         return drawn
     from eailab.report.plots import study_figures
 
-    return study_figures(findings)
+    return study_figures(findings, language(lang))
 
 
 def _drawn_before(findings: StudyFindings, folder: Path) -> Mapping[str, Drawing] | None:

@@ -1,17 +1,20 @@
 """Terminal, markdown, HTML and JSON: one content, set in each, with nothing of it obeyed."""
 
 import base64
+import csv
 import hashlib
 import io
 import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from eailab.report.costs import ArmCost
+from eailab.report.csv_rows import trials_csv
 from eailab.report.escaping import hypertext, markdown, plain
 from eailab.report.html import PageStudy, page
 from eailab.report.markdown import report_text
@@ -226,3 +229,29 @@ def test_json_has_null_for_what_is_not_there(shop):
     assert record["state"] == "running"
     assert record["arms"][1]["mean"] is None
     assert [trial["state"] for trial in record["arms"][1]["by_block"]] == ["missing", "damaged", "unfinished"]
+
+
+def test_every_key_of_the_json_is_documented(found):
+    """The schema that others write programs against."""
+    documented = Path(__file__).parents[2].joinpath("docs", "report-json.md").read_text()
+    open_ended = {"held_fixed", "environments", "trend", "effects", "looks"}  # their own keys are settings and numbers
+
+    def keys(value):
+        if isinstance(value, list):
+            return set().union(*map(keys, value))
+        if not isinstance(value, dict):
+            return set()
+        return set(value).union(*(keys(inner) for key, inner in value.items() if key not in open_ended))
+
+    found = keys(json.loads(as_json(found)))
+    assert len(found) > 50
+    assert {key for key in found if f"`{key}`" not in documented} == set()
+
+
+def test_csv_has_a_row_for_each_trial_and_no_formula(hostile):
+    costs = [ArmCost("a", (1.5,) * 4, 6.0, 1.0, ()) for _ in hostile.arms]
+    text = trials_csv([("=cmd", replace(hostile, factor="+x"), costs)])
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 8
+    assert (rows[0]["study"], rows[0]["factor"], rows[0]["value"]) == ("'=cmd", "'+x", "90.0")
+    assert rows[0]["arm"] == plain(HOSTILE)

@@ -1,0 +1,53 @@
+"""Every trial of a report as a row of a CSV file, unrounded, for a spreadsheet or a data frame."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from eailab.report.costs import ArmCost
+from eailab.report.escaping import cell
+from eailab.report.findings import StudyFindings
+from eailab.report.trials import FinalScores, TrialFindings
+
+SPLITS = ("train", "validation", "test")
+COLUMNS = (
+    "study",
+    "factor",
+    "arm",
+    "is_baseline",
+    "block",
+    "trial",
+    "state",
+    "metric",
+    "value",
+    *(f"{split}_{quantity}" for split in SPLITS for quantity in ("loss", "accuracy")),
+    "seconds",
+)
+"""Losses are in nats, accuracies in percent; what is not there is empty."""
+
+
+def trials_csv(studies: Sequence[tuple[str, StudyFindings, Sequence[ArmCost]]]) -> str:
+    """Return the text of `report.csv`.
+
+    Args:
+        studies: Name of each study's folder, what was found in it, and what its arms cost.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for folder, findings, costs in studies:
+        for arm, cost in zip(findings.arms, costs, strict=True):
+            for trial, seconds in zip(arm.trials, cost.seconds_by_block, strict=True):
+                named = (cell(folder), cell(findings.factor or ""), cell(arm.label), int(arm.is_baseline))
+                writer.writerow((*named, *_numbers(trial, findings), seconds or ""))
+    return buffer.getvalue()
+
+
+def _numbers(trial: TrialFindings, findings: StudyFindings) -> list[object]:
+    scores = [part for split in SPLITS for part in _parts(getattr(trial, split))]
+    value = "" if trial.value is None else trial.value
+    return [trial.block, trial.fingerprint, trial.state, findings.metric, value, *scores]
+
+
+def _parts(scores: FinalScores | None) -> tuple[object, object]:
+    return ("", "") if scores is None else (scores.loss, scores.accuracy)

@@ -1,0 +1,112 @@
+"""Another language: every sentence of a report is in its catalogue, and names are left as they are."""
+
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import pytest
+import yaml
+
+from eailab.data.table import load
+from eailab.errors import UsageError
+from eailab.report.edition import Edition, json_text, markdown_text, page_text, tell
+from eailab.report.wording import Catalogue, language, languages
+
+LATIN_WORDS = re.compile(r"[A-Za-z]{3,}")
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+@pytest.fixture
+def told(shop):
+    """Studies with all that reports speak of: gaps, divergence, guards, trends, screens, mixed devices, classes."""
+    shop.digits = load("digits")
+    folders = [
+        shop.study({10: [0.90, 0.92, 0.91, 0.93], 20: [0.80, 0.83, 0.81, 0.84], 40: [0.7, 0.9, 0.72, 0.6]}),
+        shop.study({10: [0.90, "diverged", 0.91], 20: ["missing", 0.83, "damaged"]}, label_smoothing=0.1),
+        shop.study({10: [0.9], 20: [0.8]}, label_smoothing=0.2),
+        shop.study({"adam": [0.9, 0.8], "sgd": [0.8, 0.9]}, factor="optimizer", devices=["cpu", "a GPU"]),
+        shop.trial(0.9, label_smoothing=0.25),
+        shop.trial("unfinished", label_smoothing=0.3),
+    ]
+    return [tell(shop.store, folder) for folder in folders]
+
+
+class Texts(HTMLParser):
+    """The texts and spoken labels of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.inside = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.inside = tag
+        self.found += [value for name, value in attrs if name in ("aria-label", "alt", "title", "data-sort")]
+
+    def handle_data(self, data):
+        if self.inside not in ("script", "style", "code", "title"):
+            self.found.append(data)
+
+
+def names_are_taken_out(text):
+    """What a sentence has left once settings, versions, verdicts and labels are gone."""
+    text = re.sub(
+        r"BETTER|WORSE|SAME|UNDECIDED|SCREEN|tiny[\w-]*|adam|sgd|batch_size|dropout|Dunnett|Bonferroni", "", text
+    )
+    return re.sub(
+        r"Brown–Forsythe|Holm|Student|momentum|weight_decay|nesterov|betas|false|none|optimizer|was", "", text
+    )
+
+
+@pytest.mark.parametrize("code", [code for code in languages() if code != "en"])
+def test_every_sentence_of_a_report_is_translated(told, code):
+    edition = Edition("report", code, tuple(told), ())
+    page = [text.strip() for text in Texts(page_text(edition)).found if text.strip()]
+    lines = [
+        line.removeprefix("- ") for line in markdown_text(edition).splitlines() if not line.startswith(("<!--", "研究"))
+    ]
+    left = [
+        text
+        for text in (*page, *lines)
+        if LATIN_WORDS.search(names_are_taken_out(text))
+        and not re.search(r"engine numpy-mlp|cpu|CPU|GPU|numpy|result\.json|figures/", text)
+    ]
+    assert left == []
+    assert len(page) > 200
+
+
+def test_a_part_that_a_catalogue_does_not_know_is_left_as_it_is():
+    say = language("zh-TW")
+    assert say("my-recipe") == "my-recipe"
+    assert say("3x3: BETTER than 7x7, +1.36 pp [+0.52, +2.20]") == "3x3:BETTER,優於 7x7,+1.36 pp [+0.52, +2.20]"
+
+
+def test_places_that_take_numbers_take_nothing_else():
+    catalogue = Catalogue({"{n} blocks": "{n} 個區組", "{name} blocks": "{name} 的區組"})
+    assert catalogue.say("5 blocks") == "5 個區組"
+    assert catalogue.say("my blocks") == "my 的區組"
+
+
+@pytest.mark.parametrize("code", [code for code in languages() if code != "en"])
+def test_translations_have_the_places_of_their_sentences(code):
+    sentences = yaml.safe_load(files("eailab.report").joinpath("wordings", f"{code}.yaml").read_text())
+    for english, said in sentences.items():
+        assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", said)), english
+
+
+def test_numbers_are_the_same_in_every_language(told):
+    number = re.compile(r"[-+]?\d+\.\d+")
+    in_english, in_chinese = (
+        number.findall(markdown_text(Edition("report", code, tuple(told)))) for code in ("en", "zh-TW")
+    )
+    assert len(in_english) > 50
+    assert sorted(in_english) == sorted(in_chinese)
+
+
+def test_json_is_in_english_whatever_the_language(told):
+    assert not CHINESE.search(json_text(Edition("report", "zh-TW", tuple(told))))
+
+
+def test_an_unknown_language_is_bad_input():
+    with pytest.raises(UsageError, match="zh-TW"):
+        language("xx")
