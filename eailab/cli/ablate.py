@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from eailab.cli.options import CHECKPOINT_EVERY, RUNS_DIR, AsJson, CheckpointEvery, DataDir, Device, Overrides, RunsDir
+from eailab.cli.options import (
+    CHECKPOINT_EVERY,
+    RUNS_DIR,
+    AsJson,
+    CheckpointEvery,
+    DataDir,
+    Device,
+    On,
+    Overrides,
+    RunsDir,
+)
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
@@ -119,6 +129,7 @@ def ablate(
     runs: RunsDir = RUNS_DIR,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
+    on: On = "local",
     json: AsJson = False,
 ) -> None:
     """Compare the LEVELS of one FACTOR, all else held as in the recipe, over blocks of equal seeds.
@@ -145,7 +156,7 @@ def ablate(
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
     for sentence in dict.fromkeys(sentence for one in studies for arm in one.arms for sentence in arm.brought):
         typer.echo(f"note: {sentence}", err=True)
-    where = surroundings(runs, data_dir, device, checkpoint_every)
+    where = surroundings(runs, data_dir, device, checkpoint_every, on)
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
     if sd is not None and not 0.0 < sd < float("inf"):
         raise UsageError(f"--sd {sd:g}: give a standard deviation above 0, in the margin's unit.")

@@ -34,6 +34,10 @@ CheckpointEvery: TypeAlias = Annotated[
         metavar="N|TIME", help="How often a trial's state is written: so many epochs (5), or a time (90s, 10m, 1h)."
     ),
 ]
+On: TypeAlias = Annotated[
+    str,
+    typer.Option("--on", metavar="WHERE", help="Machines that train: local, ray, ray://HOST:PORT or slurm."),
+]
 
 RUNS_DIR = Path("runs")
 CHECKPOINT_EVERY = "10s"
@@ -44,9 +48,10 @@ def surroundings(
     data_dir: Path | None,
     device: Literal["auto", "cpu", "cuda"],
     checkpoint_every: str = CHECKPOINT_EVERY,
+    on: str = "local",
 ) -> "Surroundings":
-    """Gather what a command says about folders, device and checkpoints."""
+    """Gather what a command says about folders, device, checkpoints and machines."""
     from eailab.runs.cadence import parse_cadence
     from eailab.runs.executors.base import Surroundings
 
-    return Surroundings(runs, data_dir, device, parse_cadence(checkpoint_every))
+    return Surroundings(runs, data_dir, device, parse_cadence(checkpoint_every), on)

@@ -14,7 +14,7 @@ from eailab.errors import DamagedError, RecipeError, StoreError, UsageError
 from eailab.recipe.load import load
 from eailab.runs import atomic, checkpoint
 from eailab.runs.lock import is_held
-from eailab.runs.store import NAME, Store, Trial, TrialFolder
+from eailab.runs.store import HEADING, NAME, Store, Trial, TrialFolder
 
 State: TypeAlias = Literal["finished", "diverged", "training", "stopped", "damaged"]
 """`training` is held by a process right now; `stopped` has no result, and no process holds it."""
@@ -22,7 +22,6 @@ State: TypeAlias = Literal["finished", "diverged", "training", "stopped", "damag
 QUARANTINE = "quarantine"
 """Folder beside `trials/` that damaged trials are moved to; nothing reads it."""
 
-_HEADING = re.compile(rb"^# What: +block (\d{1,9}) on the data", re.MULTILINE)
 _NAME = re.compile(rb"^name: .*$", re.MULTILINE)
 _EPOCHS = re.compile(rb"^epochs: (\d{1,7})$", re.MULTILINE)
 _LARGEST_RECIPE = 2**20
@@ -206,7 +205,7 @@ def _heading(folder: TrialFolder) -> tuple[str, int | None, int | None]:
         text = atomic.read_bytes(folder.recipe_file, _LARGEST_RECIPE)
     except (FileNotFoundError, StoreError):
         return "?", None, None
-    block, epochs, line = _HEADING.search(text), _EPOCHS.search(text), _NAME.search(text)
+    block, epochs, line = HEADING.search(text), _EPOCHS.search(text), _NAME.search(text)
     return _name(line[0]) if line else "?", int(block[1]) if block else None, int(epochs[1]) if epochs else None
 
 

@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.engines.base import ENGINE_VERSIONS, Arrays, Scores
-from eailab.errors import DamagedError, StoreError
+from eailab.errors import DamagedError, RecipeError, StoreError
 from eailab.recipe.identity import canonical, digest, to_yaml
+from eailab.recipe.load import load
 from eailab.recipe.schema import Recipe
 from eailab.runs import atomic, checkpoint, lock
 from eailab.runs.provenance import Provenance
@@ -34,6 +35,9 @@ SCHEMA_VERSION = 1
 
 NAME = re.compile(r"[0-9a-f]{20}")
 """What a trial's folder is called."""
+
+HEADING = re.compile(rb"^# What: +block (\d{1,9}) on the data ([0-9a-f]{1,128})$", re.MULTILINE)
+"""What a trial's recipe says of it in a comment."""
 
 LARGEST_RECORD = 16 * 2**20
 """Bytes; `result.json` has about two thousand."""
@@ -247,6 +251,34 @@ class TrialFolder:
                 yield fence is not None
             finally:
                 self._fence = None
+
+    def order(self, trial: Trial) -> None:
+        """Write down which trial is to be trained here, for a process that is told its name only.
+
+        Raises:
+            StoreError: The folder cannot be written.
+        """
+        if not self.recipe_file.exists():
+            atomic.write_text(self.recipe_file, _heading(trial) + to_yaml(trial.recipe))
+
+    def ordered(self) -> Trial:
+        """Return the trial that was written down here.
+
+        Raises:
+            DamagedError: There is none, or it is not the one that the folder is named after.
+            StoreError: The system does not let us read it.
+        """
+        try:
+            text = atomic.read_bytes(self.recipe_file, LARGEST_RECORD)
+            match = HEADING.search(text)
+            if match is None:
+                raise DamagedError(f"{self.recipe_file} does not say of which block it is.")
+            trial = Trial(load(str(self.recipe_file)).recipe, int(match[1]), match[2].decode())
+        except (FileNotFoundError, RecipeError) as error:
+            raise DamagedError(f"{self.recipe_file} is no recipe of a trial: {error}") from error
+        if trial.fingerprint != self.path.name:
+            raise DamagedError(f"{self.path} is not named after the recipe, block and data in it.")
+        return trial
 
     def begin(self, trial: Trial, first_epoch: int) -> None:
         """Write the recipe, and cut the epochs back to those before `first_epoch`, which will be trained again.

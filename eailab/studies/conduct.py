@@ -13,7 +13,7 @@ from eailab.recipe.schema import MlpRecipe
 from eailab.runs.atomic import set_aside
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.local import LocalExecutor
+from eailab.runs.executors.choose import executor_for
 from eailab.runs.room import check_room
 from eailab.runs.store import Trial
 from eailab.runs.training import is_finished
@@ -168,7 +168,7 @@ def conduct_together(
     for planned in plans:
         write_record(planned.folder, planned.record)
     if todo:
-        executor = LocalExecutor(workers)
+        executor = executor_for(surroundings.on, workers)
         try:
             executor.run(todo, surroundings, watch, enough)
         except StoppedError:

@@ -20,6 +20,8 @@ class Surroundings:
     device: DeviceName = "auto"
     cadence: Cadence = EVERY_TEN_SECONDS
     """How often the state of a trial is written."""
+    on: str = "local"
+    """Which machines train: `local`, `ray`, `ray://ADDRESS` or `slurm`."""
 
     @property
     def store(self) -> Store:

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# A Ray cluster of two nodes on loopback, used by test_courier.py in namespaces of its own: … PYTHON FOLDER
+# The cluster's processes end with the namespace.
+set -euo pipefail
+python=$1 folder=$2 here=$(cd "$(dirname "$0")" && pwd)
+ray="$(dirname "$python")/ray"
+ip link set lo up
+ip addr add 10.77.0.1/32 dev lo  # Ray refuses to stay on 127.0.0.1
+export HOME="$folder/home" RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 OMP_NUM_THREADS=1 TMPDIR=/tmp
+mkdir -p "$HOME"
+"$ray" get-auth-token --generate >/dev/null 2>&1
+chmod 600 "$HOME/.ray/auth_token"
+
+start() { "$ray" start --num-cpus=1 --node-ip-address=10.77.0.1 --disable-usage-stats "$@" >"$folder/node.log" 2>&1; }
+start --head --port=6399 --include-dashboard=false
+start --address=10.77.0.1:6399
+if RAY_AUTH_MODE=disabled timeout 60 "$python" -c "
+import ray
+ray.init(address='10.77.0.1:6399', log_to_driver=False)
+print(ray.get(ray.remote(lambda: 1).remote()))" >/dev/null 2>&1; then
+  echo "error: a client without the token was let in" && exit 1
+fi
+echo "refused without the token"
+"$python" "$here/ray_on_loopback.py" 10.77.0.1:6399 "$folder"
