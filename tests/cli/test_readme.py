@@ -15,7 +15,8 @@ def blocks(text):
     return re.findall(r"^```.*?^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
-COMMANDS = re.findall(r"^eailab .*?(?=\s+#|$)", "\n".join(blocks(README)), flags=re.MULTILINE)
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^eailab .*?(?=\s+#|$)", "\n".join(blocks(README) + blocks(GUIDE)), flags=re.MULTILINE)
 
 
 def test_the_translation_shows_the_same_commands_tables_and_figures():
