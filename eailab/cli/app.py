@@ -9,6 +9,7 @@ import typer
 from eailab import __version__
 from eailab.cli.ablate import ablate
 from eailab.cli.data import data
+from eailab.cli.diff import diff
 from eailab.cli.explain import explain
 from eailab.cli.noise import noise
 from eailab.cli.predict import predict
@@ -55,6 +56,7 @@ app.command()(explain)
 app.command()(noise)
 app.command()(report)
 app.command()(verify)
+app.command()(diff)
 app.command()(predict)
 app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")

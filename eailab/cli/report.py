@@ -25,6 +25,9 @@ def report(
         ),
     ] = None,
     lang: Annotated[str, typer.Option(metavar="CODE", help="Language of the report: en or zh-TW.")] = "en",
+    lab: Annotated[
+        bool, typer.Option("--lab", help="Write lab-report.md: the lab's two tasks, with published figures beside.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Write the tables and figures of studies as report.md and report.html; works while they run.
@@ -35,7 +38,9 @@ def report(
     from eailab.runs.store import Store
 
     wanted = chosen_formats(formats or [])
-    written = publish_report(find_studies(Store(runs), studies or []), out, data_dir, formats=wanted, lang=lang)
+    written = publish_report(
+        find_studies(Store(runs), studies or []), out, data_dir, formats=wanted, lang=lang, lab=lab
+    )
     for message in written.unreadable:
         typer.echo(f"left out: {message}", err=True)
     for note in written.notes:

@@ -14,7 +14,8 @@ from eailab.report.costs import ArmCost, costs
 from eailab.report.csv_rows import trials_csv
 from eailab.report.figures import figure_names
 from eailab.report.findings import StudyFindings, study_findings
-from eailab.report.manifest import Manifest, Source
+from eailab.report.lab import lab_sections
+from eailab.report.manifest import Kind, Manifest, Source
 from eailab.report.record import as_json, layout, report_mapping
 from eailab.report.wording import Say, language
 from eailab.runs.store import Store
@@ -41,8 +42,7 @@ class Told:
 class Edition:
     """Studies to be set, in order."""
 
-    kind: str
-    """`study` for a study's own files, `report` for several together."""
+    kind: Kind
     lang: str
     studies: tuple[Told, ...]
     unreadable: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Edition:
     def manifest(self) -> Manifest:
         """What the edition is made of."""
         sources = tuple(Source(told.folder, told.findings.blocks) for told in self.studies)
-        return Manifest("study" if self.kind == "study" else "report", self.lang, sources, self.unreadable)
+        return Manifest(self.kind, self.lang, sources, self.unreadable)
 
     @property
     def title(self) -> str:
@@ -101,6 +101,10 @@ def page_text(edition: Edition) -> str:
 
 def markdown_text(edition: Edition) -> str:
     """Return an edition as markdown, with its figures beside it; a study's own has none."""
+    if edition.kind == "lab":
+        filled = [(told.record, told.findings, told.costs, figure_paths(told)) for told in edition.studies]
+        sections = lab_sections(filled)
+        return markdown.report_text(sections, edition.unreadable, edition.manifest.text(), title="Lab report")
     alone = edition.kind == "study"
     sections = [
         markdown.study_section(

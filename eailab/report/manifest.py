@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from eailab.errors import UsageError
 from eailab.studies.design import safe_name
@@ -16,6 +16,10 @@ MARK = "eailab-report"
 """Goes before the manifest in every format."""
 
 _SAFE = re.compile(r"[A-Za-z0-9_-]{1,120}")
+
+
+Kind = Literal["study", "report", "lab"]
+"""`study` for the files in a study's own folder, `report` for several together, `lab` for the lab report."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class Source:
 class Manifest:
     """What a report tells of, and how."""
 
-    kind: Literal["study", "report"]
-    """`study` for the files in a study's own folder."""
+    kind: Kind
+
     lang: str
     sources: tuple[Source, ...]
     unreadable: tuple[str, ...] = ()
@@ -67,7 +71,7 @@ def parse(text: str) -> Manifest:
             raise UsageError("it was made by a newer eailab: install that one.")
         sources = tuple(_source(folder, blocks) for folder, blocks in mapping["studies"].items())
         unreadable = tuple(str(message) for message in mapping["unreadable"])
-        return Manifest("study" if mapping["kind"] == "study" else "report", str(mapping["lang"]), sources, unreadable)
+        return Manifest(_kind(mapping["kind"]), str(mapping["lang"]), sources, unreadable)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"what it says it was made of is damaged: {error}.") from error
 
@@ -85,6 +89,13 @@ def of_json(record: Mapping[str, Any]) -> Manifest:
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"it is no report of eailab: {error!r}.") from error
     return Manifest("report" if "studies" in record else "study", "en", sources, unreadable)
+
+
+def _kind(written: str) -> Kind:
+    for kind in get_args(Kind):
+        if kind == written:
+            return cast(Kind, kind)
+    raise UsageError(f"{written!r:.20} is no kind of report.")
 
 
 def _source(folder: object, blocks: Any) -> Source:

@@ -99,6 +99,7 @@ def publish_report(
     *,
     formats: Sequence[str] = DEFAULT_FORMATS,
     lang: str = "en",
+    lab: bool = False,
 ) -> Report:
     """Write a report over several studies, with its figures; their own folders are only read.
 
@@ -108,11 +109,14 @@ def publish_report(
         data_dir: Folder of downloaded data sets, for the page's examples; None for the usual one.
         formats: Names of `FORMATS`.
         lang: Code of the report's language.
+        lab: Whether to write the lab report, `lab-report.md`, in place of the formats; in English.
 
     Raises:
         StoreError: None of the studies can be read, or a file cannot be written.
         UsageError: There is no wording for the language.
     """
+    if lab and lang != ENGLISH:
+        raise UsageError("the lab report is in English only: leave --lang out.")
     figure_lang, notes = (lang, ()) if lang == ENGLISH else _language_of_figures(lang)
     studies, unreadable = [], []
     for folder in folders:
@@ -130,8 +134,12 @@ def publish_report(
             _write(path.with_suffix(".svg"), drawing.svg)
     if not studies:
         raise StoreError("\n".join(unreadable))
-    edition = Edition("report", lang, tuple(studies), tuple(unreadable))
+    edition = Edition("lab" if lab else "report", lang, tuple(studies), tuple(unreadable))
     files = {}
+    if lab:
+        files["lab"] = out / "lab-report.md"
+        _write(files["lab"], markdown_text(edition).encode())
+        formats = ()
     for name in formats:
         files[name] = out / f"report{FORMATS[name].suffix}"
         _write(files[name], FORMATS[name].text(edition).encode())

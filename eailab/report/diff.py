@@ -1,0 +1,119 @@
+"""Two trials side by side: what was asked, what they ran on, what came out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eailab.errors import StoreError, UsageError
+from eailab.recipe.identity import flatten
+from eailab.recipe.load import load
+from eailab.report.measures import PERCENT
+from eailab.report.tables import NOTHING, Column, Table, written
+from eailab.runs.store import Store, TrialFolder
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing of two trials."""
+
+    part: str
+    """`recipe`, `trial`, `environment` or `result`."""
+    name: str
+    first: str
+    second: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two say different things."""
+        return self.first != self.second
+
+
+@dataclass(frozen=True)
+class Difference:
+    """All that two trials say, line by line."""
+
+    names: tuple[str, str]
+    """Fingerprints."""
+    lines: tuple[Line, ...]
+
+    def table(self, *, everything: bool = False) -> Table:
+        """Return the lines that differ, and all results; or every line."""
+        shown = [line for line in self.lines if everything or line.differs or line.part == "result"]
+        return Table(
+            columns=(Column("part"), Column("what"), Column(self.names[0]), Column(self.names[1]), Column("")),
+            rows=tuple(
+                (line.part, line.name, line.first, line.second, "differs" if line.differs else "") for line in shown
+            ),
+        )
+
+
+def trial_named(store: Store, name: str) -> TrialFolder:
+    """Return the trial of this fingerprint, or whose fingerprint begins so, or of this folder; it may have diverged.
+
+    Raises:
+        UsageError: No trial, or several, have this name.
+    """
+    path = Path(name)
+    if (path / "result.json").is_file():
+        return TrialFolder(path)
+    found = [one for one in store.trial_names() if name and one.startswith(name)]
+    if len(found) != 1:
+        which = f"{len(found)} trials begin" if found else "no trial begins"
+        raise UsageError(
+            f"{which} with {name!r} in {store.root / 'trials'}: give more of its fingerprint, or its folder."
+        )
+    return store.folder(found[0])
+
+
+def diff(first: TrialFolder, second: TrialFolder) -> Difference:
+    """Set two finished or diverged trials side by side.
+
+    Raises:
+        StoreError: One of them has no result, or is damaged.
+        RecipeError: One of them has a recipe that cannot be read.
+    """
+    parts = [_parts(folder) for folder in (first, second)]
+    lines = []
+    for part in parts[0]:
+        ours, theirs = parts[0][part], parts[1][part]
+        names = dict.fromkeys((*ours, *theirs))
+        lines += [Line(part, name, ours.get(name, NOTHING), theirs.get(name, NOTHING)) for name in names]
+    return Difference((first.path.name, second.path.name), tuple(lines))
+
+
+def _parts(folder: TrialFolder) -> dict[str, dict[str, str]]:
+    """Return what a trial says, in text, by part and name."""
+    if folder.result() is None:
+        raise StoreError(f"{folder.path.name} has no result yet: run its study's command again to finish it.")
+    record = folder.record()
+    assert record is not None  # noqa: S101 - it has just been read
+    provenance = record["provenance"]
+    recipe = load(str(folder.recipe_file)).recipe
+    return {
+        "recipe": {path: written(value) for path, value in flatten(recipe).items()},
+        "trial": {
+            name: str(record[name]) for name in ("block", "data", "engine", "engine_version", "parameters", "epochs")
+        },
+        "environment": {
+            **{f"{name} version": str(version) for name, version in provenance["packages"].items()},
+            **{
+                name: str(value)
+                for name, value in provenance.items()
+                if name not in ("packages", "finished") and not isinstance(value, dict | list)
+            },
+        },
+        "result": {"status": record["status"], **_metrics(record["metrics"]), "seconds": f"{folder.seconds():.3g}"},
+    }
+
+
+def _metrics(metrics: Mapping[str, Any]) -> dict[str, str]:
+    said = {}
+    for name, value in metrics.items():
+        if value is None:
+            said[name] = NOTHING
+        elif name.endswith("accuracy"):
+            said[f"{name} (%)"] = f"{PERCENT * value:.2f}"
+        else:
+            said[name] = f"{value:.6g}"
+    return said

@@ -1,0 +1,107 @@
+"""The lab report: its own structure, published figures beside ours, and a protocol check that says what differs."""
+
+import pytest
+
+from eailab.errors import UsageError
+from eailab.recipe.load import load, parse_override
+from eailab.report.edition import Edition, markdown_text, tell
+from eailab.report.methods import compute_answer, error_bars_answer, methods_paragraph
+from eailab.report.publish import publish_report
+from eailab.report.published import beside, context, figures
+from eailab.report.verify import verify
+
+
+def recipe(name, *changes):
+    return load(name, [parse_override(change) for change in changes]).recipe
+
+
+def test_the_baseline_of_task_2_stands_beside_the_authors_figure():
+    (one,) = beside(recipe("resnet18-cifar10"))
+    assert one.figure.test_accuracy == 85.16
+    assert one.check == "comparable as far as stated (not stated: val_fraction, split_seed)"
+
+
+def test_another_protocol_is_named_where_it_differs():
+    (one,) = beside(recipe("resnet18-cifar10", "batch_size=64", "epochs=30"))
+    assert one.figure.test_accuracy == 83.72
+    assert one.check.startswith("not comparable: epochs 30 here, 150 there")
+
+
+def test_task_1_stands_beside_its_own_figure():
+    (one,) = beside(recipe("mnist-mlp"))
+    assert (one.figure.test_accuracy, one.differing, one.not_stated) == (97.89, (), ("batch_size",))
+
+
+def test_a_limit_on_the_training_images_is_never_comparable():
+    (one,) = beside(recipe("mnist-mlp", "data.limit=1000"))
+    assert one.check.startswith("not comparable: 1000 training images here")
+
+
+@pytest.mark.parametrize(
+    ("changes", "accuracy"),
+    [
+        (["model.activation=[relu,sigmoid]"], 97.41),
+        (["optimizer.lr=1e-4"], 82.89),
+        (["schedule=steplr"], 85.86),
+        (["data.augment=none"], 76.58),
+        (["data.augment=resize-224"], 92.72),
+        (["batch_size=16"], 84.31),
+        (["optimizer=sgd"], 84.15),
+        (["model.stem=3x3"], 90.03),
+    ],
+)
+def test_every_figure_of_the_author_is_found_by_the_recipe_that_it_is_of(changes, accuracy):
+    name = "mnist-mlp" if accuracy > 95 else "resnet18-cifar10"
+    found = [one.figure.test_accuracy for one in beside(recipe(name, *changes))]
+    assert accuracy in found
+
+
+def test_every_figure_has_a_source_and_is_an_accuracy_in_percent():
+    assert len(figures()) >= 14
+    assert all(50 < one.test_accuracy < 100 and one.source for one in (*figures(), *context()))
+
+
+def test_the_lab_report_has_both_tasks_the_problems_and_the_lesson(shop, tmp_path):
+    folder = shop.study({10: [0.9, 0.92, 0.91], 20: [0.8, 0.83, "diverged"]})
+    text = publish_report([folder], tmp_path / "out", lab=True).files["lab"].read_text()
+    for heading in (
+        "## Task 1",
+        "### Split",
+        "### Hyper-parameters",
+        "### Architecture",
+        "## Task 2",
+        "## Problems met",
+    ):
+        assert heading in text
+    assert "1 of 6 trials diverged" in text
+    assert "One factor at a time" in text
+    assert "eailab ablate --study lab-task2" in text  # there is no study of it yet
+    assert verify(tmp_path / "out" / "lab-report.md", shop.store).holds
+
+
+def test_the_lab_report_is_in_english_and_says_so(shop, tmp_path):
+    folder = shop.study({10: [0.9], 20: [0.8]})
+    with pytest.raises(UsageError, match="English"):
+        publish_report([folder], tmp_path / "out", lab=True, lang="zh-TW")
+
+
+def test_the_methods_paragraph_says_data_split_blocks_statistics_and_stopping(shop):
+    told = tell(shop.store, shop.study({10: [0.9, 0.92, 0.91], 20: [0.8, 0.83, 0.81]}))
+    said = methods_paragraph(told.findings, told.record)
+    for part in (
+        "digits, 100 images",
+        "seed 23",
+        "batch size (10, 20; baseline 10)",
+        "3 blocks",
+        "fixed 3 epochs",
+        "±0.25",
+    ):
+        assert part in said
+    assert "3 complete blocks" in error_bars_answer(told.findings)
+    assert compute_answer(told.findings, told.costs).startswith("6 trials took 9 seconds of training in all on cpu")
+
+
+def test_a_single_block_has_no_error_bars(shop):
+    told = tell(shop.store, shop.study({10: [0.9], 20: [0.8]}))
+    assert error_bars_answer(told.findings).startswith("No error bars")
+    assert "# Lab report" in markdown_text(Edition("lab", "en", (told,)))
