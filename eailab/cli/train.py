@@ -94,7 +94,11 @@ def train_resnet(
     """Train a ResNet with the torch engine, on CUDA where there is one.
 
     Example: eailab train-resnet --recipe resnet18-digits --stem 3x3 --sched steplr
+
+    Several GPUs on one trial: torchrun --nproc-per-node 2 -m eailab train-resnet
     """
+    from eailab.engines.launch import joined
+
     flags = {
         "optimizer": optimizer,
         "sched": sched,
@@ -106,7 +110,9 @@ def train_resnet(
         "batch-size": batch_size,
         "epochs": epochs,
     }
-    _train("torch-resnet", recipe, flags, override, seed, (runs, data_dir, device, checkpoint_every), json)
+    with joined(device) as leading:
+        if leading:
+            _train("torch-resnet", recipe, flags, override, seed, (runs, data_dir, device, checkpoint_every), json)
 
 
 def _train(

@@ -127,6 +127,6 @@ def build(recipe: Recipe, data: TrialData, block: int, device: DeviceName = "aut
         from eailab.engines.numpy_mlp.engine import MlpEngine
 
         return MlpEngine(recipe, data, block)
-    from eailab.engines.torch_resnet.engine import ResNetEngine
+    from eailab.engines.torch_resnet.build import build as build_resnet
 
-    return ResNetEngine(recipe, data, block, device)
+    return build_resnet(recipe, data, block, device)

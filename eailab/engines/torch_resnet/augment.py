@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
 from typing import Protocol, TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ class PixelTable:
     """The images of one split on a device, in whole pixel values, to be looked up by number."""
 
     def __init__(self, pixels: NDArray[np.uint8], device: torch.device) -> None:
+        self._pixels = pixels  # kept so that no other array can have its id while `pixel_table` knows this one by it
         count, self.height, self.width, self.channels = pixels.shape
         flat = torch.tensor(pixels).view(-1, self.channels)
         self.black = len(flat)
@@ -45,6 +47,17 @@ class PixelTable:
     def look_up(self, pixels: Tensor) -> Tensor:
         """Return the pixels of these numbers `[B, H, W]`, counted over the whole split: `[B, C, H, W]`, uint8."""
         return self._flat.index_select(0, pixels.flatten()).view(*pixels.shape, self.channels).permute(0, 3, 1, 2)
+
+
+_TABLES: WeakValueDictionary[tuple[int, torch.device], PixelTable] = WeakValueDictionary()
+
+
+def pixel_table(pixels: NDArray[np.uint8], device: torch.device) -> PixelTable:
+    """Return the table of these images; trials in training on the same array, side by side, share one."""
+    table = _TABLES.get((id(pixels), device))
+    if table is None:
+        _TABLES[id(pixels), device] = table = PixelTable(pixels, device)
+    return table
 
 
 class Augmentation(Protocol):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from eailab.data.dataset import Images
-from eailab.engines.torch_resnet.augment import Augmentation, Normalisation, PixelTable
+from eailab.engines.torch_resnet.augment import Augmentation, Drawn, Normalisation, pixel_table
 from eailab.seeding import stream
 
 
@@ -36,6 +36,26 @@ class Batch:
     labels: Tensor
     """`[B]`, int64."""
     mix: Mix | None = None
+    whole: int | None = None
+    """Images of the whole batch, where these are one process's share of it; None where they are the batch."""
+
+    @property
+    def counted(self) -> int:
+        """Images of the whole batch."""
+        return len(self.labels) if self.whole is None else self.whole
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One batch's chance: which images, and what varies them."""
+
+    chosen: Tensor
+    """`[B]`, int64, numbers of images of the split."""
+    drawn: Drawn
+    share: Tensor | None
+    """Mixup's, a scalar; None without mixup."""
+    partners: Tensor | None
+    """`[B]`, the place within the batch of the image that each is mixed with."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,16 @@ class Epoch:
     """`[steps]`, mixup's shares; None without mixup."""
     partners: Tensor | None
     """`[N]`, the place within its batch of the image that each image is mixed with."""
+
+    def rows(self, step: int, batch_size: int) -> Rows:
+        """Return the chance of one batch (its number from 0)."""
+        part = slice(step * batch_size, (step + 1) * batch_size)
+        return Rows(
+            self.order[part],
+            {name: values[part] for name, values in self.drawn.items()},
+            None if self.shares is None else self.shares[step],
+            None if self.partners is None else self.partners[part],
+        )
 
 
 class TrainingBatches:
@@ -75,15 +105,19 @@ class TrainingBatches:
         block: int,
         device: torch.device,
     ) -> None:
-        self._table = PixelTable(images.pixels, device)
+        self._table = pixel_table(images.pixels, device)
         self._labels = torch.tensor(images.labels, device=device)
         self._augmentation, self._normalise = augmentation, normalise
-        self._batch_size, self._mixup, self._block, self._device = batch_size, mixup, block, device
+        self.batch_size, self._mixup, self._block, self._device = batch_size, mixup, block, device
+
+    def __len__(self) -> int:
+        """Images of an epoch."""
+        return len(self._labels)
 
     @property
     def steps(self) -> int:
         """Batches of an epoch."""
-        return -(-len(self._labels) // self._batch_size)
+        return -(-len(self._labels) // self.batch_size)
 
     def draw(self, number: int) -> Epoch:
         """Draw all chance of one epoch (its number from 1) and send it to the device."""
@@ -94,28 +128,31 @@ class TrainingBatches:
         if self._mixup is not None:
             random = stream(self._block, "mixup", number)
             shares = self._sent(random.beta(self._mixup, self._mixup, self.steps).astype(np.float32))
-            sizes = [min(self._batch_size, count - start) for start in range(0, count, self._batch_size)]
+            sizes = [min(self.batch_size, count - start) for start in range(0, count, self.batch_size)]
             partners = self._sent(np.concatenate([random.permutation(size) for size in sizes]))
         return Epoch(self._sent(order), {name: self._sent(rows) for name, rows in drawn.items()}, shares, partners)
 
     def _sent(self, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
         return torch.from_numpy(array).to(self._device)
 
+    def restart(self, block: int) -> None:
+        """Draw from another block's streams from now on."""
+        self._block = block
+
+    def make(self, rows: Rows) -> Batch:
+        """Return the batch of these rows."""
+        images = self._normalise(self._augmentation.train(self._table, rows.chosen, rows.drawn))
+        labels = self._labels.index_select(0, rows.chosen)
+        if rows.share is None or rows.partners is None:
+            return Batch(images, labels)
+        mixed = torch.lerp(images.index_select(0, rows.partners), images, rows.share)
+        return Batch(mixed, labels, Mix(labels.index_select(0, rows.partners), rows.share))
+
     def epoch(self, number: int) -> Iterator[Batch]:
         """Yield the batches of one epoch (its number from 1), in order."""
         chance = self.draw(number)
         for step in range(self.steps):
-            rows = slice(step * self._batch_size, (step + 1) * self._batch_size)
-            chosen = chance.order[rows]
-            drawn = {name: values[rows] for name, values in chance.drawn.items()}
-            images = self._normalise(self._augmentation.train(self._table, chosen, drawn))
-            labels = self._labels.index_select(0, chosen)
-            if chance.shares is None or chance.partners is None:
-                yield Batch(images, labels)
-            else:
-                partners, share = chance.partners[rows], chance.shares[step]
-                mixed = torch.lerp(images.index_select(0, partners), images, share)
-                yield Batch(mixed, labels, Mix(labels.index_select(0, partners), share))
+            yield self.make(chance.rows(step, self.batch_size))
 
 
 class EvaluationBatches:
@@ -138,7 +175,7 @@ class EvaluationBatches:
         batch_size: int,
         device: torch.device,
     ) -> None:
-        self._table = PixelTable(images.pixels, device)
+        self._table = pixel_table(images.pixels, device)
         self._labels = torch.tensor(images.labels, device=device)
         self._augmentation, self._normalise, self._batch_size = augmentation, normalise, batch_size
 

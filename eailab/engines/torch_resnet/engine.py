@@ -6,7 +6,8 @@ Sums differ in their last bits between devices, and between numbers of threads.
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -19,8 +20,11 @@ from eailab.engines.schedules import learning_rates
 from eailab.engines.torch_resnet import augment, devices, models, reduction
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
+from eailab.engines.torch_resnet.lanes import Lane
 from eailab.engines.torch_resnet.optimizers import OPTIMIZERS
+from eailab.engines.torch_resnet.planned import PlannedSteps
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
+from eailab.engines.torch_resnet.team import ALONE, Team
 from eailab.errors import DataError, DivergedError
 from eailab.recipe.schema import Resize224, ResNetRecipe
 
@@ -41,14 +45,16 @@ class ResNetEngine:
     In bf16, images and weights lie channels last in memory, which is quicker there at every stem and batch size; in
     float32 it is not.
 
-    A CUDA trial never waits for the GPU within an epoch: `on_step` then gets no loss, and a loss that is not finite,
-    which stops the optimizer on the device at once, is raised when the epoch ends.
+    A trial on CUDA or on a lane never waits for the device within an epoch: `on_step` then gets no loss, and a loss
+    that is not finite, which stops the optimizer on the device at once, is raised when the epoch ends.
 
     Args:
         recipe: What to train.
         data: The block's splits.
         block: The seed bundle's number, 0 or more.
         device: Where it runs; `auto` is CUDA where there is one.
+        lane: Where planned steps are launched; None takes each step from Python. Both give the same bits.
+        team: The processes that train this trial together; it has no lane then.
 
     Raises:
         DataError: The images do not fit the recipe.
@@ -56,11 +62,20 @@ class ResNetEngine:
         RecipeError: The width leaves a layer without channels.
     """
 
-    def __init__(self, recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName = "auto") -> None:
+    def __init__(
+        self,
+        recipe: ResNetRecipe,
+        data: TrialData,
+        block: int,
+        device: DeviceName = "auto",
+        *,
+        lane: Lane | None = None,
+        team: Team = ALONE,
+    ) -> None:
         check_data(recipe, data)
         self._device = devices.choose(device)
         devices.check_precision(recipe, self._device)
-        self._recipe = recipe
+        self._recipe, self._data, self._lane = recipe, data, lane
         self._bf16 = recipe.precision == "bf16"
         self.device = devices.describe(self._device)
 
@@ -70,18 +85,20 @@ class ResNetEngine:
         self._cut = reduction.reduce(model, *input_size(recipe, height, width))
         layout = torch.channels_last if self._bf16 else torch.contiguous_format
         models.arrange(model, layout)
+        team.synchronise(model)
         self._model = model.to(self._device).train()
         self._lr = torch.zeros((), device=self._device)
         parameters = dict(self._model.named_parameters())
         self._optimizer = OPTIMIZERS[type(recipe.optimizer)](recipe.optimizer, parameters, self._lr)
         self._evaluated = self._model if recipe.ema is None else copy.deepcopy(self._model)
         self._step = TrainingStep(
-            self._model,
+            team.wrap(self._model),
             self._optimizer,
             self._lr,
             average=None if recipe.ema is None else Average(self._evaluated, self._model, recipe.ema),
             smoothing=recipe.label_smoothing,
             bf16=self._bf16,
+            team=team,
         )
 
         normalise = Normalisation(data, self._device, layout)
@@ -95,27 +112,97 @@ class ResNetEngine:
             block=block,
             device=self._device,
         )
-        self._data, self._augmentation, self._normalise = data, augmentation, normalise
+        self._augmentation, self._normalise = augmentation, normalise
         self._splits: dict[SplitName, EvaluationBatches] = {}
         self._rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self._training.steps)
+        self._planned = None
+        if lane is not None:
+            self._planned = PlannedSteps(self._training, self._step, lane, list(self._tensors().values()))
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()  # a lane's stream does not wait for the one that all this was made on
 
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
         """Train over the training split once; see `Engine.train_epoch`."""
-        running, steps = self._step.running, self._training.steps
-        rates = self._rates[(number - 1) * steps : number * steps].tolist()
-        running.clear()
-        reported = time.monotonic()
+        reported, steps = time.monotonic(), self._training.steps
+        for step in self._steps(number) if self._lane is None else self._launches_in_turn(self._lane, number):
+            if (now := time.monotonic()) >= reported + REPORT_SECONDS or step == steps:
+                reported = now
+                on_step(self._progress(step, steps))
+        return self.finish_epoch(number)
+
+    def _steps(self, number: int) -> Iterator[int]:
+        """Train an epoch step by step, and yield the number of each."""
+        self._step.running.clear()
+        rates = self._epoch_rates(number).tolist()
         with devices.arithmetic(self._recipe, self._device):
             for step, batch in enumerate(self._training.epoch(number), start=1):
                 self._step(batch, rates[step - 1])
                 if self._device.type == "cpu":
                     self._check(number)
-                if (now := time.monotonic()) >= reported + REPORT_SECONDS or step == steps:
-                    reported = now
-                    on_step(self._progress(step, steps))
-        self._check(number)
-        images = running.images.item()
-        return Scores(loss=running.loss.item() / images, accuracy=running.correct.item() / images)
+                yield step
+
+    def _launches_in_turn(self, lane: Lane, number: int) -> Iterator[int]:
+        for step in self.launches(number):
+            yield step
+            lane.wait()
+
+    def launches(self, number: int) -> Iterator[int]:
+        """Launch an epoch on the lane, a program each time the iterator is asked, and yield the steps launched so far.
+
+        Between two of them, and before `finish_epoch`, other lanes may be served.
+        """
+        assert self._planned is not None  # noqa: S101 - an engine that is asked this was given a lane
+        with self._entered():
+            self._planned.begin(number, self._epoch_rates(number))
+        launched = self._planned.launch()
+        while True:
+            with self._entered():
+                step = next(launched, None)
+            if step is None:
+                return
+            yield step
+
+    def finish_epoch(self, number: int) -> Scores:
+        """Wait for an epoch's end, and return its running scores.
+
+        Raises:
+            DivergedError: A loss was not finite.
+        """
+        with self._entered():
+            self._check(number)
+            return self._running_scores()
+
+    def begin(self, recipe: ResNetRecipe, block: int) -> None:
+        """Start another trial in this one's place: the same work, other initial values, chance and learning rates.
+
+        Args:
+            recipe: Different from the last at most in what `population.program` leaves out.
+            block: The seed bundle's number.
+        """
+        fresh = models.build(recipe.model, len(self._data.classes), block)
+        self._cut = reduction.reduce(fresh, *input_size(recipe, *self._data.train.pixels.shape[1:3]))
+        self._recipe = recipe
+        self._training.restart(block)
+        self._rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self._training.steps)
+        with self._entered(), torch.no_grad():
+            for model in (self._model, self._evaluated):
+                model.load_state_dict(fresh.state_dict())
+            for by_name in self._optimizer.moments.values():
+                for moment in by_name.values():
+                    moment.zero_()
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """Let work go to the lane, with the recipe's arithmetic."""
+        with (
+            devices.arithmetic(self._recipe, self._device),
+            nullcontext() if self._lane is None else self._lane.entered(),
+        ):
+            yield
+
+    def _epoch_rates(self, number: int) -> NDArray[np.float64]:
+        steps = self._training.steps
+        return self._rates[(number - 1) * steps : number * steps]
 
     def _check(self, number: int) -> None:
         """Stop the trial if a step of this epoch found a loss that is not finite."""
@@ -124,19 +211,23 @@ class ResNetEngine:
             raise DivergedError(number, int(running.steps.item()) + 1, running.last_loss.item())
 
     def _progress(self, step: int, steps: int) -> Step:
-        if self._device.type != "cpu":
+        if self._lane is not None or self._device.type != "cpu":
             return Step(step, steps, loss=None, accuracy=None)
+        scores = self._running_scores()
+        return Step(step, steps, scores.loss, scores.accuracy)
+
+    def _running_scores(self) -> Scores:
         running = self._step.running
         images = running.images.item()
-        return Step(step, steps, loss=running.loss.item() / images, accuracy=running.correct.item() / images)
+        return Scores(loss=running.loss.item() / images, accuracy=running.correct.item() / images)
 
     def evaluate(self, split: SplitName) -> Evaluation:
         """Score the current weights, or their moving average, over one split; see `Engine.evaluate`."""
-        if split not in self._splits:  # on the device from its first evaluation on
-            self._splits[split] = self._evaluation(split)
-        with devices.arithmetic(self._recipe, self._device):
+        with self._entered():
+            if split not in self._splits:  # on the device from its first evaluation on
+                self._splits[split] = self._evaluation(split)
             loss, predicted = score(self._evaluated, self._splits[split], self._bf16)
-        predictions = predicted.cpu().numpy().astype(np.uint16)
+            predictions = predicted.cpu().numpy().astype(np.uint16)
         accuracy = float(np.mean(predictions == self._data.part(split).labels))
         return Evaluation(Scores(loss=loss.item(), accuracy=accuracy), predictions)
 
@@ -161,7 +252,8 @@ class ResNetEngine:
 
     def state(self) -> Arrays:
         """Return a copy of weights, running statistics, the optimizer's moments and the moving average."""
-        return {name: copied(tensor) for name, tensor in self._tensors().items()}
+        with self._entered():
+            return {name: copied(tensor) for name, tensor in self._tensors().items()}
 
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Take up a state of an engine of the same recipe and data.
@@ -178,15 +270,17 @@ class ResNetEngine:
                 f"the state is of another recipe: {len(different)} of its arrays are missing, unknown or of another "
                 f"shape, the first is {different[0]}. Resume with the recipe that it was written by"
             )
-        for name, tensor in tensors.items():
-            tensor.detach().copy_(torch.from_numpy(np.array(state[name])))
+        with self._entered():
+            for name, tensor in tensors.items():
+                tensor.detach().copy_(torch.from_numpy(np.array(state[name])))
 
     def weights(self) -> Arrays:
         """Return a copy of the weights that `evaluate` uses, by torchvision's names."""
-        return {
-            name: copied(self._cut[name].restored(tensor) if name in self._cut else tensor)
-            for name, tensor in self._evaluated.state_dict().items()
-        }
+        with self._entered():
+            return {
+                name: copied(self._cut[name].restored(tensor) if name in self._cut else tensor)
+                for name, tensor in self._evaluated.state_dict().items()
+            }
 
 
 def copied(tensor: Tensor) -> NDArray[np.generic]:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from eailab.engines.torch_resnet.batches import Batch
 from eailab.engines.torch_resnet.optimizers import Optimizer
+from eailab.engines.torch_resnet.team import ALONE, Team
 
 
 class Running:
@@ -59,12 +60,19 @@ def batch_loss(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
         logits: `[B, K]`, float32.
         batch: The labels, and what is mixed in.
         smoothing: Share of each label's probability that is spread over all classes (Szegedy et al., 2016).
+
+    Returns:
+        A scalar; of a share of a batch, its addend in the whole batch's mean.
     """
-    first = functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+
+    def mean(labels: Tensor) -> Tensor:
+        if batch.whole is None:
+            return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        return functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum") / batch.whole
+
     if batch.mix is None:
-        return first
-    second = functional.cross_entropy(logits, batch.mix.labels, label_smoothing=smoothing)
-    return torch.lerp(second, first, batch.mix.share)
+        return mean(batch.labels)
+    return torch.lerp(mean(batch.mix.labels), mean(batch.labels), batch.mix.share)
 
 
 def count_correct(logits: Tensor, batch: Batch) -> Tensor:
@@ -107,6 +115,7 @@ class TrainingStep:
         average: The model's moving average, or None.
         smoothing: Label smoothing.
         bf16: Whether convolutions and products are in bfloat16 (autocast); weights, BatchNorm and loss are not.
+        team: The processes that train this model together.
     """
 
     def __init__(
@@ -118,21 +127,31 @@ class TrainingStep:
         average: Average | None,
         smoothing: float,
         bf16: bool,
+        team: Team = ALONE,
     ) -> None:
         self._model, self._optimizer, self._lr, self._average = model, optimizer, lr, average
-        self._smoothing, self._bf16 = smoothing, bf16
+        self._smoothing, self._bf16, self._team = smoothing, bf16, team
         self.running = Running(lr.device)
 
     def __call__(self, batch: Batch, lr: float) -> None:
         """Learn from one batch at one learning rate."""
         self._lr.fill_(lr)
+        self._learn(batch)
+
+    def at_rate(self, batch: Batch, lr: Tensor) -> None:
+        """Learn from one batch at a learning rate that lies on the device, a scalar."""
+        self._lr.copy_(lr)
+        self._learn(batch)
+
+    def _learn(self, batch: Batch) -> None:
+        batch = self._team.share(batch)
         logits = forward(self._model, batch.images, self._bf16)
         loss = batch_loss(logits, batch, self._smoothing)
         with torch.no_grad():
-            self.running.add(loss, count_correct(logits, batch), len(batch.labels))
-        self._model.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+            self.running.add(*self._team.total(loss, count_correct(logits, batch)), batch.counted)
+        self._team.backward(loss)
         self._optimizer.step(self.running.stopped)
+        self._model.zero_grad(set_to_none=True)  # a captured step must find none, and leaves none behind
         if self._average is not None:
             self._average.update()
 

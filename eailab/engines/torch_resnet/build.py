@@ -1,0 +1,23 @@
+"""Which engine trains a trial here."""
+
+from eailab.data.dataset import TrialData
+from eailab.engines.base import DeviceName, Engine
+from eailab.engines.torch_resnet import devices, team
+from eailab.engines.torch_resnet.engine import ResNetEngine
+from eailab.engines.torch_resnet.lanes import CudaLane
+from eailab.engines.torch_resnet.leading import LeadingEngine
+from eailab.recipe.schema import ResNetRecipe
+
+
+def build(recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName) -> Engine:
+    """Return an engine for one trial: of several processes if a launcher started them, with captured steps on CUDA.
+
+    Raises:
+        DataError: The data do not fit the recipe.
+        DeviceError: The device is not here, or has not the recipe's precision.
+    """
+    together = team.present()
+    if together.size > 1:
+        return LeadingEngine(recipe, data, block, device, together)
+    lane = CudaLane() if devices.choose(device).type == "cuda" else None
+    return ResNetEngine(recipe, data, block, device, lane=lane)

@@ -1,0 +1,130 @@
+"""Training steps that read all they need from tables on the device: the form in which steps can be captured.
+
+An epoch's chance and learning rates are written into the tables before it starts, and each step takes the rows at a
+position that it then moves on by one. Shapes: `S` steps of an epoch, `B` images of a full batch.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eailab.engines.torch_resnet.batches import Epoch, Rows, TrainingBatches
+from eailab.engines.torch_resnet.lanes import Lane, Program
+from eailab.engines.torch_resnet.step import TrainingStep
+
+STEPS_A_PROGRAM = 8
+"""Steps of a long program: a launch costs the host some ten microseconds, and a captured step takes hundreds."""
+
+
+class Plan:
+    """One epoch's chance and learning rates, in tables that are written anew each epoch.
+
+    Args:
+        chance: Any epoch's, for its shapes.
+        steps: Batches of an epoch.
+        batch_size: Images of a full batch.
+    """
+
+    def __init__(self, chance: Epoch, steps: int, batch_size: int) -> None:
+        def images(values: Tensor) -> Tensor:
+            return values.new_zeros(steps, batch_size)
+
+        self._order = images(chance.order)
+        self._drawn = {name: images(values) for name, values in chance.drawn.items()}
+        self._shares = None if chance.shares is None else torch.zeros_like(chance.shares)
+        self._partners = None if chance.partners is None else images(chance.partners)
+        self._rates = torch.zeros(steps, device=chance.order.device)
+        self.position = torch.zeros(1, dtype=torch.int64, device=chance.order.device)
+        """Of the next step, from 0."""
+
+    def write(self, chance: Epoch, rates: NDArray[np.float64]) -> None:
+        """Take down an epoch's chance, and its learning rates `[S]`."""
+        pairs = [(self._order, chance.order), *((table, chance.drawn[name]) for name, table in self._drawn.items())]
+        if self._partners is not None and chance.partners is not None:
+            pairs.append((self._partners, chance.partners))
+        for table, values in pairs:
+            table.view(-1)[: len(values)].copy_(values)
+        if self._shares is not None and chance.shares is not None:
+            self._shares.copy_(chance.shares)
+        self._rates.copy_(torch.from_numpy(rates))
+        self.position.zero_()
+
+    def rows(self, size: int) -> Rows:
+        """Return the chance of the batch at the position, which has `size` images."""
+
+        def images(table: Tensor) -> Tensor:
+            return table.index_select(0, self.position)[0, :size]
+
+        return Rows(
+            images(self._order),
+            {name: images(table) for name, table in self._drawn.items()},
+            None if self._shares is None else self._shares.index_select(0, self.position)[0],
+            None if self._partners is None else images(self._partners),
+        )
+
+    def rate(self) -> Tensor:
+        """Return the learning rate at the position, a scalar."""
+        return self._rates.index_select(0, self.position)[0]
+
+
+class PlannedSteps:
+    """The epochs of one trial, launched on a lane in programs of several steps.
+
+    Args:
+        batches: Where the images come from.
+        step: What is done with each batch.
+        lane: Where it is queued.
+        altered: All that a step changes beside its running sums: weights, statistics, moments, the average.
+    """
+
+    def __init__(self, batches: TrainingBatches, step: TrainingStep, lane: Lane, altered: Sequence[Tensor]) -> None:
+        self._batches, self._step, self._lane = batches, step, lane
+        self._plan = Plan(batches.draw(1), batches.steps, batches.batch_size)
+        running = [getattr(step.running, name) for name in vars(step.running)]
+        self._altered = [*altered, *running, self._plan.position]
+        self._programs: list[tuple[int, int, Program]] = []
+        """How often each program is launched in an epoch, how many steps it has, and itself, in order."""
+
+    def begin(self, number: int, rates: NDArray[np.float64]) -> None:
+        """Write the plan of an epoch (its number from 1) and clear the sums; the first time, prepare the programs."""
+        self._plan.write(self._batches.draw(number), rates)
+        self._step.running.clear()
+        if not self._programs:
+            self._programs = list(self._prepare())
+
+    def launch(self) -> Iterator[int]:
+        """Launch the epoch, a program each time the iterator is asked, and yield the steps launched so far."""
+        done = 0
+        for times, steps, program in self._programs:
+            for _ in range(times):
+                self._lane.launch(program)
+                done += steps
+                yield done
+
+    def _prepare(self) -> Iterator[tuple[int, int, Program]]:
+        """Yield a program of many full batches, one of a single full batch, and one of the last, smaller batch.
+
+        Each is prepared at the place of the epoch where it will first run, whose plan fits its batches.
+        """
+        size = self._batches.batch_size
+        full, left = divmod(len(self._batches), size)
+        long, single = divmod(full, STEPS_A_PROGRAM)
+        place = 0
+        for times, steps, images in ((long, STEPS_A_PROGRAM, size), (single, 1, size), (1 if left else 0, 1, left)):
+            if times:
+                self._plan.position.fill_(place)
+                yield times, steps, self._lane.program(self._work(images, steps), self._altered)
+                place += times * steps
+        self._plan.position.zero_()
+
+    def _work(self, images: int, steps: int) -> Callable[[], None]:
+        def work() -> None:
+            for _ in range(steps):
+                batch = self._batches.make(self._plan.rows(images))
+                self._step.at_rate(batch, self._plan.rate())
+                self._plan.position.add_(1)
+
+        return work

@@ -1,0 +1,100 @@
+"""The processes that train one trial together: what they share out, and what they add up.
+
+Every process draws the same chance, makes the same whole batch and takes each `size`-th image of it. Losses are divided
+by the images of the whole batch, gradients are summed, and BatchNorm's statistics are those of the whole batch
+(`synchronised`): the trial is the same experiment with any number of processes, and its sums differ in their last bits
+only, as they do between devices. What is summed decides what all do next, so that all find a divergence in the same
+step.
+
+Tested with gloo on CPUs. With NCCL on several GPUs it has never run.
+"""
+
+import os
+import warnings
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from eailab.engines.base import DeviceName
+from eailab.engines.torch_resnet import devices, synchronised
+from eailab.engines.torch_resnet.batches import Batch, Mix
+from eailab.errors import DeviceError
+
+PATIENCE = timedelta(days=7)
+"""How long a process waits for the others; one that has died is noticed by the launcher, which ends them all."""
+
+
+@dataclass(frozen=True)
+class Team:
+    """Some processes, seen from one of them."""
+
+    rank: int
+    """Number of this process, from 0."""
+    size: int
+
+    def share(self, batch: Batch) -> Batch:
+        """Return this process's images of a batch; there may be none in an epoch's last."""
+        if self.size == 1:
+            return batch
+        mine = slice(self.rank, None, self.size)
+        mix = None if batch.mix is None else Mix(batch.mix.labels[mine], batch.mix.share)
+        return replace(batch, images=batch.images[mine], labels=batch.labels[mine], mix=mix, whole=len(batch.labels))
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Return a module that computes what `model` does, and whose gradients are the means over the processes."""
+        if self.size == 1:
+            return model
+        here = [torch.cuda.current_device()] if next(model.parameters()).is_cuda else None
+        with warnings.catch_warnings():  # torch 2.15 renames the argument; 2.11 knows the old name only
+            warnings.simplefilter("ignore", FutureWarning)
+            return DistributedDataParallel(model, device_ids=here, broadcast_buffers=False)
+
+    def synchronise(self, model: nn.Module) -> None:
+        """Let the model's BatchNorm take its statistics over the whole batch, in place."""
+        if self.size > 1:
+            synchronised.convert(model)
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute the gradients of the whole batch's loss, of which `loss` is this process's addend."""
+        whole = loss if self.size == 1 else loss * self.size  # `wrap` takes means, and this is a sum
+        whole.backward()  # type: ignore[no-untyped-call]
+
+    def total(self, loss: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the sums over the processes of two scalars."""
+        if self.size == 1:
+            return loss, correct
+        both = torch.stack([loss.detach(), correct])
+        dist.all_reduce(both)
+        return both[0], both[1]
+
+
+ALONE = Team(rank=0, size=1)
+
+
+def present() -> Team:
+    """Return the team that this process belongs to."""
+    return Team(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else ALONE
+
+
+def join(name: DeviceName) -> Team:
+    """Meet the other processes that torch's launcher has started, each with a GPU of its own where there are GPUs.
+
+    Raises:
+        DeviceError: CUDA was asked for and is not here, or this machine has more processes than GPUs.
+    """
+    backend = "gloo"
+    if devices.choose(name).type == "cuda":
+        backend = "cpu:gloo,cuda:nccl"
+        place, present_gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if place >= present_gpus:
+            raise DeviceError(
+                f"this is process {place + 1} of this machine, which has {present_gpus} GPU"
+                f"{'s' * (present_gpus != 1)}: start torchrun with --nproc-per-node {present_gpus}, or use --device cpu"
+            )
+        torch.cuda.set_device(place)
+    dist.init_process_group(backend, timeout=PATIENCE)
+    return present()
