@@ -31,12 +31,13 @@ class SlurmExecutor:
     """Train trials as Slurm jobs.
 
     Args:
-        minutes: Time limit of a job; a trial that needs more goes on in the next.
+        minutes: Time limit of a job; a trial that needs more goes on in the next. Slurm's own variables, such as
+            SBATCH_TIMELIMIT, SBATCH_PARTITION and SBATCH_ACCOUNT, count more.
 
     A job asks for a GPU where the device is `cuda`; otherwise it takes what the partition's jobs see.
     """
 
-    minutes: int = 240
+    minutes: int = 60
 
     def run(
         self,
