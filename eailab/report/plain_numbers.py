@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-DIGITS = 5
-"""Significant ones; a reader's screen has about a thousand pixels."""
+DIGITS = 4
+"""Significant ones: a hundredth of a percent, and a reader's screen has about a thousand pixels."""
 
 
 def rounded(values: Sequence[float]) -> list[float]:
-    """Return values to five significant digits.
+    """Return values to four significant digits.
 
     >>> rounded([0.123456789, 97.5])
-    [0.12346, 97.5]
+    [0.1235, 97.5]
     """
     return [float(f"{value:.{DIGITS}g}") for value in values]
