@@ -43,7 +43,7 @@ def watch(event):
 
 far, near = Surroundings(folder / "far", device="cpu"), Surroundings(folder / "near", device="cpu")
 RayExecutor(address).run(trials, far, watch, lambda: False)
-LocalExecutor(2).run(trials, near, lambda _: None, lambda: False)
+LocalExecutor(1).run(trials, near, lambda _: None, lambda: False)
 for trial in trials:
     a, b = (one.store.folder(trial.fingerprint) for one in (far, near))
     assert a.result() is not None
