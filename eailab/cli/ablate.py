@@ -13,6 +13,7 @@ from eailab.cli.options import (
     CheckpointEvery,
     DataDir,
     Device,
+    Jobs,
     On,
     Overrides,
     RunsDir,
@@ -120,9 +121,7 @@ def ablate(
     message: Annotated[
         str | None, typer.Option("--message", "-m", metavar="TEXT", help="With --freeze: what you expect to see.")
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Trials side by side [default: as many as fit]")
-    ] = None,
+    jobs: Jobs = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first trial that fails.")] = False,
     device: Device = "auto",
     override: Overrides = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Overrides, RunsDir
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, RunsDir
 
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
@@ -36,9 +36,7 @@ def explain(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Print the steps and the number of trials; train nothing.")
     ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Trials side by side [default: as many as fit]")
-    ] = None,
+    jobs: Jobs = None,
     device: Device = "auto",
     override: Overrides = None,
     runs: RunsDir = RUNS_DIR,

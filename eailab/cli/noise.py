@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Overrides, RunsDir
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, RunsDir
 
 LEAST_BLOCKS = 2
 
@@ -18,9 +18,7 @@ def noise(
         str | None,
         typer.Option(metavar="METRIC", help="validation-accuracy, validation-loss, loss-gap or test-accuracy."),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Trials side by side [default: as many as fit]")
-    ] = None,
+    jobs: Jobs = None,
     device: Device = "auto",
     override: Overrides = None,
     runs: RunsDir = RUNS_DIR,

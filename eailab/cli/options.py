@@ -39,6 +39,21 @@ On: TypeAlias = Annotated[
     typer.Option("--on", metavar="WHERE", help="Machines that train: local, ray, ray://HOST:PORT or slurm."),
 ]
 
+
+def parse_jobs(text: str) -> int | None:
+    """Read `--jobs`: a number of trials, or `auto`, which is None and leaves the choice to the program."""
+    if text == "auto":
+        return None
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise typer.BadParameter(f"{text!r} is no number of trials: give auto, or 1 or more.")
+
+
+Jobs: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--jobs", parser=parse_jobs, metavar="N", help="Trials side by side, or auto: as many as fit."),
+]
+
 RUNS_DIR = Path("runs")
 CHECKPOINT_EVERY = "10s"
 

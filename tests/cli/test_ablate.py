@@ -239,3 +239,16 @@ def test_looks_that_cannot_be_are_explained_and_start_nothing(eailab, tmp_path, 
     assert done.code == 2
     assert fragment in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("jobs", ["auto", "2"])
+def test_the_number_of_jobs_is_chosen_or_given(eailab, jobs):
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--recipe", "digits-mlp", "-o", "epochs=1", "--jobs", jobs, "-n")
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many", "1.5"])
+def test_a_number_of_jobs_that_is_none_is_refused(eailab, jobs):
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--recipe", "digits-mlp", "--jobs", jobs)
+    assert done.code == 2
+    assert "give auto, or 1 or more" in done.err
