@@ -2,15 +2,17 @@
 
 from eailab.data.dataset import TrialData
 from eailab.engines.base import DeviceName, Engine
-from eailab.engines.torch_resnet import devices, team
+from eailab.engines.torch_resnet import team
 from eailab.engines.torch_resnet.engine import ResNetEngine
-from eailab.engines.torch_resnet.lanes import CudaLane
 from eailab.engines.torch_resnet.leading import LeadingEngine
 from eailab.recipe.schema import ResNetRecipe
 
 
 def build(recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName) -> Engine:
-    """Return an engine for one trial: of several processes if a launcher started them, with captured steps on CUDA.
+    """Return an engine for one trial: of several processes if a launcher started them.
+
+    Steps are taken from Python on CUDA too: `CudaLane`, which captures them, is not handed out before the checks of
+    `benchmarks/gpu.py` have passed on a GPU.
 
     Raises:
         DataError: The data do not fit the recipe.
@@ -19,5 +21,4 @@ def build(recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName)
     together = team.present()
     if together.size > 1:
         return LeadingEngine(recipe, data, block, device, together)
-    lane = CudaLane() if devices.choose(device).type == "cuda" else None
-    return ResNetEngine(recipe, data, block, device, lane=lane)
+    return ResNetEngine(recipe, data, block, device)
