@@ -104,7 +104,7 @@ class Engine(Protocol):
         ...
 
 
-ENGINE_VERSIONS: dict[str, int] = {"numpy-mlp": 1, "torch-resnet": 1}
+ENGINE_VERSIONS: dict[str, int] = {"numpy-mlp": 2, "torch-resnet": 1}
 """Raised when an engine's results change for an unchanged recipe; part of a trial's identity."""
 
 DeviceName = Literal["auto", "cpu", "cuda"]

@@ -5,6 +5,7 @@ import numpy as np
 from eailab.engines.base import Arrays, View
 from eailab.engines.numpy_mlp.layout import Floats, Layout
 from eailab.engines.numpy_mlp.network import Design, Network
+from eailab.engines.numpy_mlp.source import Source
 from eailab.recipe.schema import MlpRecipe
 
 
@@ -16,11 +17,12 @@ def logits(recipe: MlpRecipe, weights: Arrays, view: View) -> Floats:
         weights: As `MlpEngine.weights` names them.
         view: The images, and the scale that the network was trained with.
     """
-    inputs = ((view.pixels - view.mean) / view.std).reshape(len(view.pixels), -1).astype(np.float32)
-    design = Design(recipe.model, inputs.shape[1], len(view.classes))
+    source = Source(view.pixels, view.mean, view.std, np.float32)
+    design = Design(recipe.model, source.pixels.shape[1], len(view.classes))
     trained, running = _filled(design.trained, weights), _filled(design.running, weights)
-    work = Network(design, trained, running, design.trained.zeros(np.float32)).work(len(inputs), training=False)
-    work.inputs[...] = inputs
+    network = Network(design, trained, running, design.trained.zeros(np.float32))
+    work = network.work(source, len(source), training=False)
+    work.take(np.arange(len(source)))
     work.forward()
     return work.logits.value.copy()
 

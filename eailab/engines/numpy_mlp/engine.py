@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from eailab.data.dataset import Images, SplitName, TrialData
+from eailab.data.dataset import Images, Pixels, SplitName, TrialData
 from eailab.engines.base import Arrays, Evaluation, OnStep, Scores, Step
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.augment import deform
@@ -16,6 +16,7 @@ from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy
 from eailab.engines.numpy_mlp.network import Design, Network, Work
 from eailab.engines.numpy_mlp.optimizers import moves, rule
 from eailab.engines.numpy_mlp.products import Call, plan_for
+from eailab.engines.numpy_mlp.source import Source
 from eailab.engines.schedules import learning_rates
 from eailab.errors import DataError, DivergedError, RecipeError
 from eailab.recipe.schema import Deform, MlpRecipe
@@ -68,10 +69,9 @@ class MlpEngine:
         self.rule = rule(recipe.optimizer, self.design.trained, self.dtype)
         self.loss = SoftmaxCrossEntropy(recipe.label_smoothing)
 
-        positions = self.design.inputs // len(data.mean)
-        self.scale = np.tile(1.0 / data.std.astype(np.float64), positions).astype(self.dtype)
-        self.offset = np.tile(-data.mean.astype(np.float64) / data.std, positions).astype(self.dtype)
-        self.deformed = np.empty_like(data.train.pixels) if isinstance(recipe.data.augment, Deform) else None
+        self.deformed = data.train.pixels.copy() if isinstance(recipe.data.augment, Deform) else None
+        self.source = self._source(data.train.pixels if self.deformed is None else self.deformed)
+        self._sources: dict[SplitName, Source] = {}
 
         plan = plan_for(recipe.threads)
         self.network = Network(self.design, self.trained, self.running, self.gradient, plan)
@@ -88,7 +88,7 @@ class MlpEngine:
         count, size = len(images), self.recipe.batch_size
         order = stream(self.block, "order", number).permutation(count)
         labels = images.labels[order]
-        pixels = self._training_pixels(number)
+        self._deform(number)
         self.network.use_chance(stream(self.block, "dropout", number))
 
         loss, correct, seen = 0.0, 0, 0
@@ -97,7 +97,7 @@ class MlpEngine:
             rows = slice(seen, min(seen + size, count))
             seen = rows.stop
             work, update = self._work(rows.stop - rows.start)
-            kernels.gather(pixels, order[rows], self.scale, self.offset, work.inputs)
+            work.take(order[rows])
             work.forward()
             batch_loss, batch_correct = self.loss(work.logits.value, labels[rows], work.logits.gradient)
             if not isfinite(batch_loss):
@@ -111,18 +111,20 @@ class MlpEngine:
                 reported = perf_counter()
         return Scores(loss / count, correct / count)
 
-    def _training_pixels(self, number: int) -> NDArray[np.uint8]:
-        """Return the epoch's images, `[N, D]`."""
-        pixels, augment = self.data.train.pixels, self.recipe.data.augment
+    def _deform(self, number: int) -> None:
+        """Make the epoch's images, where the recipe asks for it."""
+        augment = self.recipe.data.augment
         if self.deformed is not None and isinstance(augment, Deform):
-            deform(pixels, augment, stream(self.block, "augment", number), out=self.deformed)
-            pixels = self.deformed
-        return pixels.reshape(len(pixels), -1)
+            deform(self.data.train.pixels, augment, stream(self.block, "augment", number), out=self.deformed)
+            self.source.changed()
+
+    def _source(self, pixels: Pixels) -> Source:
+        return Source(pixels, self.data.mean, self.data.std, self.dtype)
 
     def _work(self, rows: int) -> tuple[Work, list[Call]]:
         """Return the network and the optimizer at work on batches of so many rows; there are two sizes at most."""
         if rows not in self._works:
-            work = self.network.work(rows, training=True)
+            work = self.network.work(self.source, rows, training=True)
             self._works[rows] = (work, moves(self.rule, self.design.trained, self.trained, self.gradient, work.outer))
         return self._works[rows]
 
@@ -145,16 +147,18 @@ class MlpEngine:
     def evaluate(self, split: SplitName) -> Evaluation:
         """Score the weights over one split; see `engines.base.Engine`."""
         images = self.data.part(split)
-        pixels = images.pixels.reshape(len(images), -1)
+        if split not in self._sources:
+            self._sources[split] = self._source(images.pixels)
+        source = self._sources[split]
         predictions = np.empty(len(images), np.uint16)
         score = SoftmaxCrossEntropy()
         loss, correct = 0.0, 0
         work: Work | None = None
         for start in range(0, len(images), EVALUATION_ROWS):
             rows = np.arange(start, min(start + EVALUATION_ROWS, len(images)))
-            if work is None or len(work.inputs) != len(rows):
-                work = self.evaluated.work(len(rows), training=False)
-            kernels.gather(pixels, rows, self.scale, self.offset, work.inputs)
+            if work is None or len(work.logits.value) != len(rows):
+                work = self.evaluated.work(source, len(rows), training=False)
+            work.take(rows)
             work.forward()
             predictions[rows] = np.argmax(work.logits.value, axis=1)
             part_loss, part_correct = score(work.logits.value, images.labels[rows], work.logits.gradient)

@@ -8,7 +8,7 @@ The flags allow a product and a sum to be contracted, sums to be taken in anothe
 an approximate reciprocal with a Newton step (about 1 unit in the last place): on one machine the bits are always the
 same, between machines they may differ, as with BLAS. Infinities and NaNs keep their meaning.
 
-Shapes: `N` images, `B` rows of a batch, `I` inputs, `O` outputs, `K` classes, `P` parameters.
+Shapes: `N` images, `Z` nonzeros, `B` rows of a batch, `I` inputs, `O` outputs, `K` classes, `P` parameters.
 """
 
 import math
@@ -16,9 +16,14 @@ import math
 import numpy as np
 from numba import njit
 
+from eailab.engines.numpy_mlp import vectors
+from eailab.engines.numpy_mlp.vectors import NARROW, WIDE
+
 FLAGS = {"contract", "reassoc", "arcp", "afn", "nsz"}
 TINY = 1e-30
 """Moments below this count as 0: they move nothing, and numbers below 1e-38 would slow every later step."""
+TERMS_A_LINE = 32
+"""Of 2 bytes, in a cache line."""
 
 compiled = njit(cache=True, fastmath=FLAGS, error_model="numpy")
 
@@ -42,55 +47,176 @@ def gather(pixels, rows, scale, offset, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def softmax_cross_entropy(logits, labels, smoothing, gradient):  # type: ignore[no-untyped-def]
-    """Score a batch and write the gradient of its mean loss; see `losses`.
+def find_nonzeros(pixels, columns_a_block, edges, terms):  # type: ignore[no-untyped-def]
+    """List the pixels of each image that are not 0, block of columns by block.
+
+    Args:
+        pixels: `[N, I]`, bytes.
+        columns_a_block: Of `C` blocks, at most 256.
+        edges: `[N, C + 1]`, written: where the blocks of each image start and end in the list.
+        terms: `[Z + 1]`, written: the column within its block in the upper byte, the pixel in the lower one.
+    """
+    place = 0
+    for n in range(pixels.shape[0]):
+        image = pixels[n]
+        edges[n, 0] = place
+        for block in range(edges.shape[1] - 1):
+            start = block * columns_a_block
+            for i in range(start, min(start + columns_a_block, image.size)):
+                terms[place] = (i - start) << 8 | image[i]  # overwritten by the next, unless it counts
+                place += image[i] != 0
+            edges[n, block + 1] = place
+
+
+@compiled
+def nonzeros_forward(edges, terms, levels, rows, columns_a_block, weight, black, out):  # type: ignore[no-untyped-def]
+    """Multiply rows of listed images by a weight, `[I, O]`: `out = black + nonzeros weight`, `[B, O]`.
+
+    It goes block by block, so that a block of the weight stays in the first-level cache. `edges`, `terms` and
+    `columns_a_block` are those of `find_nonzeros`; `levels` `[256]` is what each pixel counts, `rows` `[B]` which
+    images, and `black` `[O]` what an image without nonzeros gives.
+    """
+    outputs = out.shape[1]
+    blocks = edges.shape[1] - 1
+    for b in range(rows.size):
+        vectors.fetch(edges, rows[b] * edges.shape[1])
+    for b in range(rows.size):
+        out[b] = black
+        for k in range(edges[rows[b], 0], edges[rows[b], blocks], TERMS_A_LINE):
+            vectors.fetch(terms, k)
+    for block in range(blocks):
+        start = block * columns_a_block * outputs
+        for b in range(rows.size):
+            first, last = edges[rows[b], block], edges[rows[b], block + 1]
+            row = b * outputs
+            j = 0
+            while j + WIDE <= outputs:
+                vectors.gather(out, row + j, weight, outputs, start + j, terms, levels, first, last, WIDE)
+                j += WIDE
+            while j + NARROW <= outputs:
+                vectors.gather(out, row + j, weight, outputs, start + j, terms, levels, first, last, NARROW)
+                j += NARROW
+            while j < outputs:
+                vectors.gather(out, row + j, weight, outputs, start + j, terms, levels, first, last, 1)
+                j += 1
+
+
+@compiled
+def nonzeros_backward(edges, terms, levels, rows, columns_a_block, gradient, offset, sums, out):  # type: ignore[no-untyped-def]
+    """Write a weight's gradient, `[I, O]`: `out = offset sums + nonzeros' gradient`, as `nonzeros_forward` goes.
+
+    `gradient` `[B, O]` is that of the layer's output, `sums` `[O]` its sums over the rows, and `offset` `[I]` what an
+    image without nonzeros holds.
+    """
+    inputs, outputs = out.shape
+    for block in range(edges.shape[1] - 1):
+        above = block * columns_a_block
+        for i in range(above, min(above + columns_a_block, inputs)):
+            factor, slopes = offset[i], out[i]
+            for j in range(outputs):
+                slopes[j] = factor * sums[j]
+        start = above * outputs
+        for b in range(rows.size):
+            first, last = edges[rows[b], block], edges[rows[b], block + 1]
+            row = b * outputs
+            j = 0
+            while j + WIDE <= outputs:
+                vectors.scatter(gradient, row + j, out, outputs, start + j, terms, levels, first, last, WIDE)
+                j += WIDE
+            while j + NARROW <= outputs:
+                vectors.scatter(gradient, row + j, out, outputs, start + j, terms, levels, first, last, NARROW)
+                j += NARROW
+            while j < outputs:
+                vectors.scatter(gradient, row + j, out, outputs, start + j, terms, levels, first, last, 1)
+                j += 1
+
+
+@compiled
+def shift_logits(logits, labels, smoothing, shifted, targets):  # type: ignore[no-untyped-def]
+    """Take each row's largest logit off; the first half of `losses`.
 
     Args:
         logits: `[B, K]`.
         labels: `[B]`.
         smoothing: Share of the target's probability that is spread evenly over all classes.
-        gradient: `[B, K]`, written: of the mean loss, with respect to the logits. May be `logits` itself.
+        shifted: `[B, K]`, written: `logits` less the row's largest. May be `logits` itself.
+        targets: `[B]`, written: the target's mean of the shifted logits, `sum_k t_k shifted_k`.
 
     Returns:
-        The sum of the losses, and how many rows have their largest logit at their label.
+        How many rows have their first largest logit at their label.
     """
     rows, classes = logits.shape
-    total = 0.0
     correct = 0
-    per_row = 1.0 / rows
     elsewhere = smoothing / classes
     for b in range(rows):
-        label = labels[b]
-        best = 0
+        largest = logits[b, 0]
         for k in range(1, classes):
-            if logits[b, k] > logits[b, best]:
-                best = k
-        largest = logits[b, best]
-        target = logits[b, label] - largest
-        normaliser = 0.0
+            largest = max(largest, logits[b, k])
+        earlier = 0
+        for k in range(labels[b]):
+            earlier += logits[b, k] == largest
+        correct += (logits[b, labels[b]] == largest) & (earlier == 0)
         below = 0.0
         for k in range(classes):
-            shifted = logits[b, k] - largest
-            exponential = math.exp(shifted)
-            below += shifted
-            normaliser += exponential
-            gradient[b, k] = exponential
-        # -sum_k t_k log p_k, with t = (1 - smoothing) onehot + smoothing / K and log p = logit - largest - log(sum)
-        total += math.log(normaliser) - (1.0 - smoothing) * target - elsewhere * below
-        correct += best == label
+            shifted[b, k] = logits[b, k] - largest
+            below += shifted[b, k]
+        targets[b] = (1.0 - smoothing) * shifted[b, labels[b]] + elsewhere * below
+    return correct
+
+
+@compiled
+def cross_entropy(labels, smoothing, targets, exponentials):  # type: ignore[no-untyped-def]
+    """Score a batch and write the gradient of its mean loss; the second half of `losses`.
+
+    Args:
+        labels: `[B]`.
+        smoothing: As for `shift_logits`.
+        targets: `[B]`, from `shift_logits`.
+        exponentials: `[B, K]`, of the shifted logits; written: the gradient, `(p - t) / B`.
+
+    Returns:
+        The sum of the losses, `log sum_k exp(shifted_k) - sum_k t_k shifted_k`.
+    """
+    rows, classes = exponentials.shape
+    total = 0.0
+    per_row = 1.0 / rows
+    elsewhere = smoothing / classes * per_row
+    for b in range(rows):
+        normaliser = 0.0
         for k in range(classes):
-            gradient[b, k] = (gradient[b, k] / normaliser - elsewhere) * per_row
-        gradient[b, label] -= (1.0 - smoothing) * per_row
-    return total, correct
+            normaliser += exponentials[b, k]
+        total += math.log(normaliser) - targets[b]
+        share = per_row / normaliser
+        for k in range(classes):
+            exponentials[b, k] = exponentials[b, k] * share - elsewhere
+        exponentials[b, labels[b]] -= (1.0 - smoothing) * per_row
+    return total
+
+
+@compiled
+def add_bias(values, bias):  # type: ignore[no-untyped-def]
+    """Add `[O]` to each row of `[B, O]`, in place."""
+    for b in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            values[b, j] += bias[j]
+
+
+@compiled
+def relu_forward(values):  # type: ignore[no-untyped-def]
+    """Set what is below 0 to 0, and leave NaN. `[B, O]`; in place."""
+    flat = values.reshape(-1)
+    zero = flat.dtype.type(0.0)
+    for i in range(flat.size):
+        flat[i] = zero if flat[i] < zero else flat[i]  # noqa: FURB136 - max(NaN, 0) may be 0
 
 
 @compiled
 def relu_backward(output, gradient):  # type: ignore[no-untyped-def]
     """Set the gradient to 0 where the output is 0. Both `[B, O]`; in place."""
     flat_output, flat_gradient = output.reshape(-1), gradient.reshape(-1)
+    zero = flat_gradient.dtype.type(0.0)
     for i in range(flat_output.size):
-        if not flat_output[i] > 0.0:
-            flat_gradient[i] = 0.0
+        flat_gradient[i] = flat_gradient[i] if flat_output[i] > zero else zero
 
 
 @compiled

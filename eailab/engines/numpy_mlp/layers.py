@@ -114,7 +114,7 @@ class LinearStage:
     def forward(self) -> None:
         """`y = x W + b`."""
         self._forward()
-        np.add(self.output.value, self.layer.bias, self.output.value)
+        kernels.add_bias(self.output.value, self.layer.bias)
 
     def backward(self) -> None:
         """`db = 1' dy`, `dW = x' dy`, `dx = dy W'`."""
@@ -144,7 +144,7 @@ class ReLU:
 
     def forward(self) -> None:
         """`y = max(x, 0)`."""
-        np.maximum(self.output.value, 0.0, out=self.output.value)
+        kernels.relu_forward(self.output.value)
 
     def backward(self) -> None:
         """`dx = dy` where `y > 0`, else 0."""

@@ -33,4 +33,7 @@ class SoftmaxCrossEntropy:
             The sum of the rows' losses in nats, not finite where a logit is not; and how many rows have their (first)
             largest logit at their label.
         """
-        return kernels.softmax_cross_entropy(logits, labels, self.smoothing, gradient)  # type: ignore[no-any-return]
+        targets = np.empty(len(labels), logits.dtype)
+        correct = kernels.shift_logits(logits, labels, self.smoothing, gradient, targets)
+        np.exp(gradient, out=gradient)
+        return kernels.cross_entropy(labels, self.smoothing, targets, gradient), correct

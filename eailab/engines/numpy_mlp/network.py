@@ -20,13 +20,13 @@ from eailab.engines.numpy_mlp.layers import (
     LinearStage,
     ReLU,
     Sigmoid,
-    Signal,
     Stage,
     Tanh,
 )
 from eailab.engines.numpy_mlp.layout import Floats, Layout
 from eailab.engines.numpy_mlp.optimizers import Outer
 from eailab.engines.numpy_mlp.products import Plan, whole
+from eailab.engines.numpy_mlp.source import Source
 from eailab.recipe.schema import Mlp
 
 ACTIVATIONS = {
@@ -94,25 +94,25 @@ class Network:
         """Lay the layers over flat arrays: trained numbers `[P]`, running statistics, and the gradient `[P]`."""
         self.design = design
         self.dtype = trained.dtype
-        self.layers: list[Layer] = []
+        self.others: list[Layer] = []
+        """All layers behind the first linear one."""
         at, statistic = design.trained.view, design.running.view
-        model = design.model
-        for number in range(len(design.widths) - 1):
-            name = f"layers.{number}"
-            self.layers.append(
-                Linear(
-                    at(trained, f"{name}.weight"),
-                    at(trained, f"{name}.bias"),
-                    at(gradient, f"{name}.weight"),
-                    at(gradient, f"{name}.bias"),
-                    plan,
-                )
+        linear = [
+            Linear(
+                at(trained, f"{name}.weight"),
+                at(trained, f"{name}.bias"),
+                at(gradient, f"{name}.weight"),
+                at(gradient, f"{name}.bias"),
+                plan,
             )
-            if number == len(model.hidden):
-                break
+            for name in (f"layers.{number}" for number in range(len(design.widths) - 1))
+        ]
+        self.first, *following = linear
+        model = design.model
+        for number, layer in enumerate(following):
             if model.norm == "batch":
                 name = f"norms.{number}"
-                self.layers.append(
+                self.others.append(
                     BatchNorm1d(
                         at(trained, f"{name}.weight"),
                         at(trained, f"{name}.bias"),
@@ -122,42 +122,43 @@ class Network:
                         statistic(running, f"{name}.running_var"),
                     )
                 )
-            self.layers.append(ACTIVATIONS[model.activations[number]])
+            self.others.append(ACTIVATIONS[model.activations[number]])
             if model.dropout > 0.0:
-                self.layers.append(Dropout(model.dropout))
+                self.others.append(Dropout(model.dropout))
+            self.others.append(layer)
 
     def use_chance(self, generator: np.random.Generator) -> None:
         """Let dropout draw from a generator, layer after layer, from now on."""
-        for layer in self.layers:
+        for layer in self.others:
             if isinstance(layer, Dropout):
                 layer.generator = generator
 
-    def work(self, rows: int, training: bool) -> "Work":
-        """Return the network at work on batches of `rows` rows."""
-        return Work(self, rows, training)
+    def work(self, source: Source, rows: int, training: bool) -> "Work":
+        """Return the network at work on batches of `rows` images."""
+        return Work(self, source, rows, training)
 
 
 class Work:
     """A network at work on batches of one size.
 
-    Fill `inputs`, call `forward`, read `logits.value`; then write `logits.gradient` and call `backward`.
+    Call `take` with the images' numbers, then `forward`, and read `logits.value`; then write `logits.gradient` and call
+    `backward`.
     """
 
-    def __init__(self, network: Network, rows: int, training: bool) -> None:
-        signal = Signal.data(rows, network.design.inputs, network.dtype)
-        self.inputs = signal.value
-        """`[B, D]`"""
-        self.outer: list[Outer] = []
+    def __init__(self, network: Network, source: Source, rows: int, training: bool) -> None:
+        entrance = source.stage(network.first, rows)
+        self.take = entrance.take
+        stages: list[Stage] = [entrance]
+        for layer in network.others:
+            stages.append(layer.stage(stages[-1].output, training))
+        linear = [stage for stage in stages if isinstance(stage, LinearStage)]
+        self.outer = [
+            Outer(f"layers.{number}.weight", stage.inputs.value[0], stage.output.gradient[0])
+            for number, stage in enumerate(linear)
+            if rows == 1
+        ]
         """Gradients that `backward` leaves as outer products."""
-        stages: list[Stage] = []
-        for layer in network.layers:
-            stage = layer.stage(signal, training)
-            if rows == 1 and isinstance(stage, LinearStage):
-                name = f"layers.{len(self.outer)}.weight"
-                self.outer.append(Outer(name, signal.value[0], stage.output.gradient[0]))
-            stages.append(stage)
-            signal = stage.output
-        self.logits = signal
+        self.logits = stages[-1].output
         """`[B, K]`"""
         self._forwards = [stage.forward for stage in stages]
         self._backwards = [stage.backward for stage in reversed(stages)]

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from eailab.engines.numpy_mlp.layout import Floats
+from eailab.engines.numpy_mlp.layout import Floats, buffer
 
 Call: TypeAlias = Callable[[], object]
 Plan: TypeAlias = Callable[[Floats, Floats, Floats], Call]
@@ -23,6 +23,9 @@ Plan: TypeAlias = Callable[[Floats, Floats, Floats], Call]
 
 SMALL = 1_000_000
 """Multiplications up to which OpenBLAS's kernels for small products are used."""
+
+COPIED = 4096
+"""Numbers of a transposed right side up to which it is quicker to copy it first (1 µs) than to read it as it lies."""
 
 SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
 """OpenBLAS's names of the CPUs for which it has such kernels."""
@@ -37,6 +40,8 @@ def in_parts(left: Floats, right: Floats, out: Floats) -> Call:
     """Plan a product as several of fewer rows, if there is a number of rows for which that is quicker."""
     terms, columns = right.shape
     most = SMALL // max(terms * columns, 1)
+    if not right.flags.c_contiguous and right.size <= COPIED:
+        return _copied(left, right, out)
     if not right.flags.c_contiguous:
         most = min(most, 8)  # beyond, the kernel for a transposed right side is slower than the copies
     if not left.flags.c_contiguous and terms > 128:
@@ -46,6 +51,18 @@ def in_parts(left: Floats, right: Floats, out: Floats) -> Call:
         return whole(left, right, out)
     parts = len(left) // rows
     return partial(np.matmul, left.reshape(parts, rows, terms), right, out.reshape(parts, rows, columns))
+
+
+def _copied(left: Floats, right: Floats, out: Floats) -> Call:
+    """Plan a product whose right side is first copied into the order of its rows."""
+    copy = buffer(right.shape, right.dtype)
+    product = in_parts(left, copy, out)
+
+    def call() -> None:
+        np.copyto(copy, right)
+        product()
+
+    return call
 
 
 def plan_for(threads: int) -> Plan:
