@@ -21,8 +21,8 @@ def predict(
 
     Example: eailab predict 067a111c seven.png
     """
-    from eailab.inference import find_trial
-    from eailab.inference import predict as classify
+    from eailab.inference.predict import predict as classify
+    from eailab.inference.trained import find_trial
     from eailab.runs.store import Store
 
     predictions = classify(find_trial(Store(runs), trial), images, top)

@@ -7,7 +7,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from eailab.data.dataset import Pixels, SplitName, TrialData
+from eailab.data.dataset import SplitName, TrialData
 from eailab.recipe.schema import MlpRecipe, Recipe
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
@@ -33,11 +33,11 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class View:
-    """Images as a trained network is to see them."""
+class Expected:
+    """The images that a trained network expects, and what it calls their classes."""
 
-    pixels: Pixels
-    """`[N, H, W, C]`, of the size that the network was trained on."""
+    image: tuple[int, int, int]
+    """Rows `H`, columns `W` and channels `C` that it was trained on, before any resizing of its own."""
     mean: NDArray[np.float32]
     """`[C]`, of the training split, as in `TrialData`."""
     std: NDArray[np.float32]

@@ -2,23 +2,25 @@
 
 import numpy as np
 
-from eailab.engines.base import Arrays, View
+from eailab.data.dataset import Pixels
+from eailab.engines.base import Arrays, Expected
 from eailab.engines.numpy_mlp.layout import Floats, Layout
 from eailab.engines.numpy_mlp.network import Design, Network
 from eailab.engines.numpy_mlp.source import Source
 from eailab.recipe.schema import MlpRecipe
 
 
-def logits(recipe: MlpRecipe, weights: Arrays, view: View) -> Floats:
+def logits(recipe: MlpRecipe, weights: Arrays, expected: Expected, pixels: Pixels) -> Floats:
     """Return the scores of each class, `[N, K]`, before the softmax.
 
     Args:
         recipe: Of the trial that left the weights.
         weights: As `MlpEngine.weights` names them.
-        view: The images, and the scale that the network was trained with.
+        expected: What the trial was trained on.
+        pixels: Such images, `[N, H, W, C]`.
     """
-    source = Source(view.pixels, view.mean, view.std, np.float32)
-    design = Design(recipe.model, source.pixels.shape[1], len(view.classes))
+    source = Source(pixels, expected.mean, expected.std, np.float32)
+    design = Design(recipe.model, source.pixels.shape[1], len(expected.classes))
     trained, running = _filled(design.trained, weights), _filled(design.running, weights)
     network = Network(design, trained, running, design.trained.zeros(np.float32))
     work = network.work(source, len(source), training=False)

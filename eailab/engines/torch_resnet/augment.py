@@ -71,8 +71,8 @@ class Augmentation(Protocol):
         """Return the varied images of these numbers `[B]`: `[B, C, rows, columns]`, in pixel values."""
         ...
 
-    def evaluate(self, images: PixelTable, chosen: Tensor) -> Tensor:
-        """Return the images as evaluation sees them, of the same size as in training."""
+    def evaluate(self, pixels: Tensor) -> Tensor:
+        """Return images `[B, C, H, W]` as evaluation sees them, of the same size as in training."""
         ...
 
 
@@ -87,9 +87,9 @@ class Unvaried:
         """Return the images as they are."""
         return images.whole(chosen)
 
-    def evaluate(self, images: PixelTable, chosen: Tensor) -> Tensor:
+    def evaluate(self, pixels: Tensor) -> Tensor:
         """Return the images as they are."""
-        return images.whole(chosen)
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -220,11 +220,15 @@ class Resized224:
         columns = torch.where(drawn["flipped"][:, None, None], columns.flip(1), columns)
         return resize(images.whole(chosen).float(), rows @ self._to_rows, columns @ self._to_columns)
 
-    def evaluate(self, images: PixelTable, chosen: Tensor) -> Tensor:
-        """Return the centres of the resized images, `[B, C, 224, 224]`, float32."""
+    @property
+    def centre(self) -> tuple[Tensor, Tensor]:
+        """What makes the centres of resized images: `[1, 224, H]` for the rows and `[1, 224, W]` for the columns."""
         top, left = (round((size - self.SIDE) / 2) for size in self._size)
-        rows, columns = self._to_rows[:, top : top + self.SIDE], self._to_columns[:, left : left + self.SIDE]
-        return resize(images.whole(chosen).float(), rows, columns)
+        return self._to_rows[:, top : top + self.SIDE], self._to_columns[:, left : left + self.SIDE]
+
+    def evaluate(self, pixels: Tensor) -> Tensor:
+        """Return the centres of the resized images, `[B, C, 224, 224]`, float32."""
+        return resize(pixels.float(), *self.centre)
 
 
 class Normalisation:

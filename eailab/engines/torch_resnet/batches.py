@@ -183,5 +183,5 @@ class EvaluationBatches:
         """Yield the batches."""
         numbers = torch.arange(len(self._labels), device=self._labels.device)
         for chosen in torch.split(numbers, self._batch_size):
-            images = self._normalise(self._augmentation.evaluate(self._table, chosen))
+            images = self._normalise(self._augmentation.evaluate(self._table.whole(chosen)))
             yield Batch(images, self._labels.index_select(0, chosen))

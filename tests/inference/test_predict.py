@@ -8,7 +8,8 @@ from PIL import Image
 
 from eailab.data.table import load as load_data
 from eailab.errors import DataError, StoreError, UsageError
-from eailab.inference import find_trial, predict
+from eailab.inference.predict import predict
+from eailab.inference.trained import find_trial
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint
 from eailab.runs.store import Store, Trial
