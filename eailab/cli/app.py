@@ -11,6 +11,7 @@ from eailab.cli.ablate import ablate
 from eailab.cli.data import data
 from eailab.cli.diff import diff
 from eailab.cli.explain import explain
+from eailab.cli.export import export
 from eailab.cli.noise import noise
 from eailab.cli.predict import predict
 from eailab.cli.recipes import recipes
@@ -58,6 +59,7 @@ app.command()(report)
 app.command()(verify)
 app.command()(diff)
 app.command()(predict)
+app.command()(export)
 app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")
 app.add_typer(runs, name="runs")

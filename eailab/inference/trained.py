@@ -22,6 +22,9 @@ class Trained:
 
     folder: TrialFolder
     recipe: Recipe
+    block: int
+    data: str
+    """Fingerprint of the data set that it was trained and tested on."""
     weights: Arrays
     """As the engine's `weights` names them."""
     expected: Expected
@@ -45,7 +48,7 @@ def find_trial(store: Store, name: str) -> TrialFolder:
         StoreError: The trial is damaged.
     """
     path = Path(name)
-    if (path / "result.json").exists():
+    if (path / "result.json").exists() or (path / "recipe.yaml").exists():
         found = [TrialFolder(path)]
     else:
         names = sorted(folder.name for folder in store.root.glob("trials/*") if folder.name.startswith(name))
@@ -64,8 +67,12 @@ def read(folder: TrialFolder) -> Trained:
     """Return the network of a finished trial, as `find_trial` returns it.
 
     Raises:
+        UsageError: It is not finished.
         StoreError: The trial's files are damaged, or were written before weights told what they expect.
     """
+    record = folder.record()
+    if record is None:
+        raise UsageError(f"the trial {folder.path.name} is not finished: choose another of `eailab runs list`.")
     recipe = load_recipe(folder.recipe_file).recipe
     weights, facts = checkpoint.load(folder.weights_file)
     try:
@@ -76,4 +83,5 @@ def read(folder: TrialFolder) -> Trained:
         raise StoreError(
             f"{folder.weights_file} does not say what images it expects ({error} is missing): train the trial again."
         ) from error
-    return Trained(folder, recipe, weights, Expected((height, width, channels), mean, std, classes))
+    expected = Expected((height, width, channels), mean, std, classes)
+    return Trained(folder, recipe, record["block"], record["data"], weights, expected)

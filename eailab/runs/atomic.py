@@ -185,7 +185,8 @@ def unwritable(path: Path, error: OSError) -> StoreError:
     """Return what to say of a file that the system does not let us write."""
     return StoreError(
         f"{path} could not be written: {error.strerror or error}. Earlier results are untouched. "
-        "Make room or give the folder write permission, or choose another with --runs, then run the same command."
+        "Make room or give the folder write permission, or choose another with --runs or --out, "
+        "then run the same command."
     )
 
 

@@ -1,0 +1,53 @@
+"""`eailab export`: a finished trial's network for other software."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir
+
+if TYPE_CHECKING:
+    from eailab.inference.export import Check
+
+
+def export(
+    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="The beginning of its name in runs/trials, or a path.")],
+    to: Annotated[
+        Literal["safetensors", "onnx", "torch-export"],
+        typer.Option("--to", help="Weights alone, or the network from pixels to logits."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A new file, or a folder [default: RUNS/exports].", show_default=False),
+    ] = None,
+    check: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Test images, at most, that the file is compared with ours on.")
+    ] = 256,
+    runs: RunsDir = RUNS_DIR,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a finished trial's network to a file for other software, checked against ours before it is written.
+
+    Example: eailab export 067a111c --to onnx
+    """
+    from eailab.inference.export import export as write
+    from eailab.runs.store import Store
+
+    exported = write(Store(runs), trial, to, out, check, data_dir)
+    if as_json:
+        typer.echo(json.dumps(asdict(exported), indent=2, default=str))
+        return
+    typer.echo(exported.file)
+    typer.echo(f"  holds: {exported.holds}")
+    typer.echo(f"  check: {_told(exported.check)}")
+
+
+def _told(check: "Check") -> str:
+    logits = f"logits differ from ours by at most {check.largest_difference:.1e}, where the largest is "
+    logits = f"{logits}{check.largest_logit:.3g}" if check.largest_difference else "logits equal ours to the bit"
+    recorded = "" if check.as_recorded is None else f", {check.as_recorded} as the trial recorded"
+    return f"run by {check.by} on {check.images} {check.which}: {logits}; {check.same_class} classes agree{recorded}"

@@ -1,0 +1,190 @@
+"""A finished trial's network in a file for other software, checked before it is written.
+
+Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eailab import __version__
+from eailab.data.dataset import Pixels
+from eailab.data.table import load
+from eailab.errors import CheckFailedError, DataError, UsageError
+from eailab.inference.format import Format, Runner, whole_network
+from eailab.inference.trained import Trained, find_trial, read
+from eailab.recipe.identity import to_yaml
+from eailab.runs import atomic
+from eailab.runs.store import Store
+from eailab.studies.design import safe_name
+
+AT_ONCE = 64
+"""Images that an exported file is given at once; the last of a check has what is left."""
+TOLERANCE = 1e-3
+"""Largest difference from our own logits, as a share of the largest of them: sums in 32 bits, in another order."""
+
+
+def _safetensors() -> Format:
+    from eailab.inference import weights_file as file
+
+    return Format(".safetensors", file.make, file.opened, file.holds)
+
+
+def _onnx() -> Format:
+    from eailab.inference import onnx_file as file
+
+    return Format(".onnx", file.make, file.opened, whole_network)
+
+
+def _torch_export() -> Format:
+    from eailab.inference import torch_program as file
+
+    return Format(".pt2", file.make, file.opened, whole_network)
+
+
+FORMATS: dict[str, Callable[[], Format]] = {
+    "safetensors": _safetensors,
+    "onnx": _onnx,
+    "torch-export": _torch_export,
+}
+"""A new format: one module, one entry. Each brings its own libraries, imported only when it is asked for."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """How an exported file compared with the trial's own network on the same images."""
+
+    by: str
+    """The software that ran the file."""
+    images: int
+    which: str
+    """What images these were, in words."""
+    largest_difference: float
+    """Between two logits of an image and class."""
+    largest_logit: float
+    """Of ours, without its sign."""
+    same_class: int
+    """Images whose likeliest class is the same."""
+    as_recorded: int | None
+    """Images that the file gives the class that the trial recorded when it ended; None where they are not its own."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written, and the check that it has passed."""
+
+    file: Path
+    trial: str
+    holds: str
+    """What is in it, in words."""
+    check: Check
+
+
+def export(
+    store: Store, name: str, to: str, out: Path | None = None, images: int = 256, data_dir: Path | None = None
+) -> Exported:
+    """Write a finished trial's network to a file for other software.
+
+    The file's content is run on images, and compared with the trial's own network, before anything is written.
+
+    Args:
+        store: Where the trial lies.
+        name: The trial's, as for `find_trial`.
+        to: One of `FORMATS`.
+        out: The file, which must not exist, or a folder for it; None for the store's folder `exports`.
+        images: On how many images, at most, it is checked.
+        data_dir: Folder of downloaded data sets; None for the usual one. Nothing is downloaded.
+
+    Raises:
+        UsageError: There is no such trial or format, the file exists, or a library is not installed.
+        StoreError: The trial is damaged, or the file cannot be written.
+        CheckFailedError: The file's logits are not the network's.
+    """
+    if to not in FORMATS:
+        raise UsageError(f"there is no format {to!r}: choose one of {', '.join(FORMATS)}.")
+    folder = find_trial(store, name)
+    trained = read(folder)
+    kind = FORMATS[to]()
+    usual = f"{safe_name(trained.recipe.name)}-{folder.path.name[:10]}{kind.suffix}"
+    out = out or store.root / "exports" / usual
+    out = out / usual if out.is_dir() else out
+    if out.suffix != kind.suffix:
+        raise UsageError(f"{out} is no name for a file of --to {to}: let it end in {kind.suffix}.")
+    if os.path.lexists(out):
+        raise UsageError(f"{out} exists and is not overwritten: choose another file with --out, or delete it.")
+    data = kind.make(trained, facts(trained))
+    check = compare(trained, kind.opened(data, trained), images, data_dir)
+    bound = TOLERANCE * max(1.0, check.largest_logit)
+    if not check.largest_difference <= bound:  # so that NaN is no agreement
+        raise CheckFailedError(
+            f"nothing was written: run by {check.by} on {check.images} {check.which}, the logits differ from ours by "
+            f"up to {check.largest_difference:.2g}, where rounding explains {bound:.2g}. "
+            "Another version of the library may help; please report this."
+        )
+    atomic.write_bytes(out, data)
+    return Exported(out, folder.path.name, kind.holds(trained), check)
+
+
+def facts(trained: Trained) -> dict[str, str]:
+    """Return what a file's metadata tell of the network: where it comes from, and what it expects of images."""
+    expected = trained.expected
+    return {
+        "eailab": __version__,
+        "trial": trained.folder.path.name,
+        "block": str(trained.block),
+        "data": trained.data,
+        "recipe_name": trained.recipe.name,
+        "recipe": to_yaml(trained.recipe),
+        "image": json.dumps(expected.image),
+        "mean": json.dumps(expected.mean.tolist()),
+        "std": json.dumps(expected.std.tolist()),
+        "classes": json.dumps(expected.classes, ensure_ascii=False),
+    }
+
+
+def compare(trained: Trained, runner: Runner, images: int, data_dir: Path | None) -> Check:
+    """Run an exported file and the trial's own network on the same images."""
+    found = _test_images(trained, data_dir)
+    which = f"test images of {trained.recipe.data.name}"
+    if isinstance(found, str):
+        shape = (images, *trained.expected.image)
+        pixels: Pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        which, recorded = f"images of random pixels ({found})", None
+    else:
+        pixels = found[:images]
+        recorded = trained.folder.predictions()["test"][: len(pixels)]
+    ours = trained.logits(pixels)
+    theirs = np.concatenate(
+        [runner.logits(pixels[start : start + AT_ONCE]) for start in range(0, len(pixels), AT_ONCE)]
+    )
+    return Check(
+        by=runner.by,
+        images=len(pixels),
+        which=which,
+        largest_difference=float(np.abs(ours - theirs).max()),
+        largest_logit=float(np.abs(ours).max()),
+        same_class=_agreeing(ours.argmax(1), theirs.argmax(1)),
+        as_recorded=None if recorded is None else _agreeing(recorded, theirs.argmax(1)),
+    )
+
+
+def _test_images(trained: Trained, data_dir: Path | None) -> Pixels | str:
+    """Return the images that the trial was tested on, or why they cannot be had; nothing is downloaded."""
+    name = trained.recipe.data.name
+    try:
+        dataset = load(name, data_dir, download=False)
+    except DataError:
+        return f"the files of {name} are not on this machine"
+    if dataset.fingerprint != trained.data:
+        return f"the files of {name} are not those that the trial was tested on"
+    return dataset.test.pixels
+
+
+def _agreeing(some: NDArray[np.integer[Any]], others: NDArray[np.integer[Any]]) -> int:
+    return int(np.count_nonzero(some == others))
