@@ -23,7 +23,7 @@ def export(
         Path | None,
         typer.Option(metavar="FILE", help="A new file, or a folder [default: RUNS/exports].", show_default=False),
     ] = None,
-    check: Annotated[
+    images: Annotated[
         int, typer.Option(min=1, metavar="N", help="Test images, at most, that the file is compared with ours on.")
     ] = 256,
     runs: RunsDir = RUNS_DIR,
@@ -37,7 +37,7 @@ def export(
     from eailab.inference.export import export as write
     from eailab.runs.store import Store
 
-    exported = write(Store(runs), trial, to, out, check, data_dir)
+    exported = write(Store(runs), trial, to, out, images, data_dir)
     if as_json:
         typer.echo(json.dumps(asdict(exported), indent=2, default=str))
         return

@@ -64,7 +64,7 @@ def make(trained: Trained, facts: Mapping[str, str]) -> bytes:
 def opened(data: bytes, trained: Trained) -> Runner:  # noqa: ARG001 - one signature for all formats
     """Return the file as onnxruntime runs it on the CPU."""
     _, onnxruntime = _libraries()
-    onnxruntime.disable_telemetry_events()
+    onnxruntime.disable_telemetry_events()  # its Windows builds have some
     options = onnxruntime.SessionOptions()
     options.log_severity_level = LOUDEST
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

@@ -8,9 +8,8 @@ import numpy as np
 from safetensors import __version__ as version
 from safetensors.numpy import load, save
 
-from eailab.engines.base import Expected
 from eailab.inference.format import Runner
-from eailab.inference.trained import Trained
+from eailab.inference.trained import Trained, expected_images
 
 
 def make(trained: Trained, facts: Mapping[str, str]) -> bytes:
@@ -22,10 +21,7 @@ def make(trained: Trained, facts: Mapping[str, str]) -> bytes:
 def opened(data: bytes, trained: Trained) -> Runner:
     """Return our own network, made of what the file holds: its arrays, and its metadata for what they expect."""
     facts = json.loads(_header(data))["__metadata__"]
-    height, width, channels = json.loads(facts["image"])
-    mean, std = (np.array(json.loads(facts[name]), np.float32) for name in ("mean", "std"))
-    expected = Expected((height, width, channels), mean, std, tuple(json.loads(facts["classes"])))
-    again = replace(trained, weights=load(data), expected=expected)
+    again = replace(trained, weights=load(data), expected=expected_images(facts))
     return Runner(f"eailab's own network with the file's weights (safetensors {version})", again.logits)
 
 

@@ -222,7 +222,7 @@ def leftovers(trial):
 
 def test_the_command_writes_a_file_and_tells_how_it_was_checked(eailab, trial):
     """The test split has 360 images; what the trial recorded of them came from the engine, not from its weights."""
-    done = eailab("export", trial.name[:8], "--to", "safetensors", "--runs", trial.runs, "--check", 1000, "--json")
+    done = eailab("export", trial.name[:8], "--to", "safetensors", "--runs", trial.runs, "--images", 1000, "--json")
     assert done.code == 0, done.err
     told = json.loads(done.out)
     assert told["file"] == str(trial.file(".safetensors"))
@@ -265,7 +265,7 @@ def test_without_the_test_images_random_ones_are_named_as_such(eailab, trial, mo
 
     other = load_data("digits32")
     monkeypatch.setattr(export, "load", missing if reason == "missing" else lambda *_, **__: other)
-    done = eailab("export", trial.name, "--to", "safetensors", "--runs", trial.runs, "--check", 5)
+    done = eailab("export", trial.name, "--to", "safetensors", "--runs", trial.runs, "--images", 5)
     assert done.code == 0, done.err
     assert "on 5 images of random pixels (the files of digits are not" in done.out
     assert "recorded" not in done.out
