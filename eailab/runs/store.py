@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -87,6 +88,8 @@ class Timing:
     seconds: float
     images_per_second: float
     device: str
+    ended: float | None
+    """When it ended, in seconds since 1970; None where that was not written down, as by earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,8 @@ class TrialFolder:
             if record is None:
                 continue  # timings are no evidence: a torn or damaged line is passed over
             try:
-                timing = Timing(float(record["seconds"]), float(record["images_per_second"]), str(record["device"]))
+                seconds, images_per_second = float(record["seconds"]), float(record["images_per_second"])
+                timing = Timing(seconds, images_per_second, str(record["device"]), _moment(record.get("ended")))
                 epoch = int(record["epoch"])
             except (ValueError, KeyError, TypeError, OverflowError):
                 continue
@@ -299,7 +303,7 @@ class TrialFolder:
         atomic.append_bytes(self.epochs_file, _sealed_line(record))
 
     def add_timing(self, epoch: int, seconds: float, images: int, provenance: Provenance) -> None:
-        """Append how long an epoch took, validation included; never part of a result's bytes."""
+        """Append how long an epoch took, validation included, and that it has just ended; never part of a result."""
         record = {
             "epoch": epoch,
             "seconds": round(seconds, 4),
@@ -307,6 +311,7 @@ class TrialFolder:
             "host": provenance["host"],
             "device": provenance["device"],
             "threads": provenance["threads"],
+            "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         line = _after_a_torn_line(self.timings_file) + _sealed_line(record)
         atomic.append_bytes(self.timings_file, line, flush=False)
@@ -508,6 +513,11 @@ def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r:.40} is no number")
     return value
+
+
+def _moment(text: object) -> float | None:
+    """Return the seconds since 1970 of a date and time with its zone, or None."""
+    return None if text is None else datetime.fromisoformat(str(text)).timestamp()
 
 
 def _lines(file: Path) -> list[bytes]:

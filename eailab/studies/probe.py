@@ -33,7 +33,7 @@ RECORD_SECONDS = 0.3
 """Writing a trial's files and drawing its curves; it only matters beside trials of seconds."""
 RECORD_BYTES = 100_000
 """Figures, recipe and result of a trial."""
-EPOCH_BYTES = 320
+EPOCH_BYTES = 370
 """Lines of an epoch in `epochs.jsonl` and `timings.jsonl`."""
 
 

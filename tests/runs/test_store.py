@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+import zlib
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from eailab.errors import StoreError
 from eailab.recipe.load import load
 from eailab.recipe.variation import vary
 from eailab.runs.provenance import collect
-from eailab.runs.store import Epoch, Result, Store, Trial
+from eailab.runs.store import Epoch, Result, Store, Timing, Trial
 
 
 @pytest.fixture
@@ -60,6 +62,22 @@ def test_a_finished_trial_reads_back_as_written(tmp_path, trial):
     assert folder.epochs() == [epoch(1), epoch(2)]
     assert folder.predictions()["test"].tolist() == [9]
     assert load(folder.recipe_file).recipe == trial.recipe
+
+
+def test_a_timing_says_when_its_epoch_ended_and_one_of_an_earlier_version_does_not(tmp_path, trial):
+    """The date is in no earlier store, and a line without it, or with nonsense, still counts or is passed over."""
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    folder.path.mkdir(parents=True)
+    before = time.time()
+    folder.add_timing(1, 2.5, 100, collect("cpu", 1, ("numpy",)))
+    assert before - 0.001 <= folder.timings()[1].ended <= time.time()
+
+    def line(**fields):
+        body = json.dumps({"epoch": 1, "seconds": 2.5, "images_per_second": 40.0, "device": "cpu"} | fields)[:-1]
+        return f'{body}, "crc": "{zlib.crc32(body.encode()):08x}"}}\n'
+
+    folder.timings_file.write_text(line() + line(epoch=2, ended="yesterday") + line(epoch=3, ended="2026-01-02T03:04Z"))
+    assert folder.timings() == {1: Timing(2.5, 40.0, "cpu", None), 3: Timing(2.5, 40.0, "cpu", 1767323040.0)}
 
 
 @pytest.mark.parametrize(
