@@ -24,6 +24,15 @@ def report(
             "--format", metavar="NAME", help="markdown, html, latex, csv or json; repeatable [default: markdown, html]"
         ),
     ] = None,
+    exports: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--export",
+            metavar="TOOL",
+            help="Hand the studies on to tensorboard, mlflow, wandb-offline or csv in place of a report; repeatable, "
+            "and with --format beside one.",
+        ),
+    ] = None,
     lang: Annotated[str, typer.Option(metavar="CODE", help="Language of the report: en or zh-TW.")] = "en",
     lab: Annotated[
         bool, typer.Option("--lab", help="Write lab-report.md: the lab's two tasks, with published figures beside.")
@@ -34,12 +43,14 @@ def report(
 
     Example: eailab report digits-mlp-batch-size --out report/
     """
+    from eailab.report.exports.table import EXPORTS, chosen_exports
     from eailab.report.publish import chosen_formats, find_studies, publish_report
     from eailab.runs.store import Store
 
-    wanted = chosen_formats(formats or [])
+    tools = chosen_exports(exports or [])
+    wanted = chosen_formats(formats or []) if formats or lab or not tools else ()
     written = publish_report(
-        find_studies(Store(runs), studies or []), out, data_dir, formats=wanted, lang=lang, lab=lab
+        find_studies(Store(runs), studies or []), out, data_dir, formats=wanted, lang=lang, lab=lab, exports=tools
     )
     for message in written.unreadable:
         typer.echo(f"left out: {message}", err=True)
@@ -57,3 +68,6 @@ def report(
         typer.echo()
     for name, file in written.files.items():
         typer.echo(f"{name + ':':9} {file}")
+    for name, folder in written.exports.items():
+        command = EXPORTS[name].opened_by
+        typer.echo(f"{name}: {folder}" + (f"  ({command.format(folder)})" if command else ""))

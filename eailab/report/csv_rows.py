@@ -2,11 +2,13 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from eailab.report.costs import ArmCost
 from eailab.report.escaping import cell
 from eailab.report.findings import StudyFindings
+from eailab.report.tables import written
 from eailab.report.trials import FinalScores, TrialFindings
 
 SPLITS = ("train", "validation", "test")
@@ -26,21 +28,32 @@ COLUMNS = (
 """Losses are in nats, accuracies in percent; what is not there is empty."""
 
 
-def trials_csv(studies: Sequence[tuple[str, StudyFindings, Sequence[ArmCost]]]) -> str:
+def trials_csv(
+    studies: Sequence[tuple[str, StudyFindings, Sequence[ArmCost]]],
+    settings: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType({}),
+) -> str:
     """Return the text of `report.csv`.
 
     Args:
         studies: Name of each study's folder, what was found in it, and what its arms cost.
+        settings: Of an arm, by dotted path, for further columns; by the folder's name and the arm's label.
     """
+    paths = list(dict.fromkeys(path for recipe in settings.values() for path in recipe))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow((*COLUMNS, *(f"recipe.{path}" for path in paths)))
     for folder, findings, costs in studies:
         for arm, cost in zip(findings.arms, costs, strict=True):
+            recipe = settings.get((folder, arm.label), {})
+            set_to = [_setting(recipe[path]) if path in recipe else "" for path in paths]
             for trial, seconds in zip(arm.trials, cost.seconds_by_block, strict=True):
                 named = (cell(folder), cell(findings.factor or ""), cell(arm.label), int(arm.is_baseline))
-                writer.writerow((*named, *_numbers(trial, findings), seconds or ""))
+                writer.writerow((*named, *_numbers(trial, findings), seconds or "", *set_to))
     return buffer.getvalue()
+
+
+def _setting(value: object) -> object:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else cell(written(value))
 
 
 def _numbers(trial: TrialFindings, findings: StudyFindings) -> list[object]:

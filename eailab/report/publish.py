@@ -6,18 +6,20 @@ a finished study again is quick and touches nothing.
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from eailab.errors import StoreError, UsageError
 from eailab.report.costs import costs_json
-from eailab.report.edition import FORMATS, Edition, figure_paths, json_text, markdown_text, page_text, tell
+from eailab.report.edition import FORMATS, Edition, Told, figure_paths, json_text, markdown_text, page_text, tell
+from eailab.report.exports.outgoing import check_names, outgoing
+from eailab.report.exports.table import EXPORTS
 from eailab.report.figures import Drawing, figure_names
 from eailab.report.findings import StudyFindings
 from eailab.report.record import as_json
 from eailab.report.trials import curves_of
 from eailab.report.wording import ENGLISH, language
-from eailab.runs.atomic import write_bytes
+from eailab.runs.atomic import write_changed
 from eailab.runs.store import Store, TrialFolder
 
 DEFAULT_FORMATS = ("markdown", "html")
@@ -37,6 +39,8 @@ class Report:
     """By the format's name."""
     notes: tuple[str, ...] = ()
     """What the user should know of how it was made."""
+    exports: Mapping[str, Path] = field(default_factory=dict)
+    """Folder of each export, by the tool's name."""
 
 
 def publish_trial(folder: TrialFolder, title: str) -> None:
@@ -59,8 +63,8 @@ def publish_trial(folder: TrialFolder, title: str) -> None:
     from eailab.report.plots import trial_curves
 
     drawing = trial_curves(curves, title)
-    _write(files["png"], drawing.png)
-    _write(files["svg"], drawing.svg)
+    write_changed(files["png"], drawing.png)
+    write_changed(files["svg"], drawing.svg)
 
 
 def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyFindings:
@@ -82,13 +86,13 @@ def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> S
     told = tell(store, folder, data_dir)
     findings = told.findings
     for name, drawing in _figures(findings, folder).items():
-        _write(folder / "figures" / f"{name}.png", drawing.png)
-        _write(folder / "figures" / f"{name}.svg", drawing.svg)
+        write_changed(folder / "figures" / f"{name}.png", drawing.png)
+        write_changed(folder / "figures" / f"{name}.svg", drawing.svg)
     edition = Edition("study", "en", (told,))
-    _write(folder / "report.html", page_text(edition).encode())
-    _write(folder / "costs.json", costs_json(findings.name, told.costs).encode())
-    _write(folder / "table.md", markdown_text(edition).encode())
-    _write(folder / "table.json", json_text(edition).encode())
+    write_changed(folder / "report.html", page_text(edition).encode())
+    write_changed(folder / "costs.json", costs_json(findings.name, told.costs).encode())
+    write_changed(folder / "table.md", markdown_text(edition).encode())
+    write_changed(folder / "table.json", json_text(edition).encode())
     return findings
 
 
@@ -100,8 +104,9 @@ def publish_report(
     formats: Sequence[str] = DEFAULT_FORMATS,
     lang: str = "en",
     lab: bool = False,
+    exports: Sequence[str] = (),
 ) -> Report:
-    """Write a report over several studies, with its figures; their own folders are only read.
+    """Write a report over several studies, with its figures, or hand them on; their own folders are only read.
 
     Args:
         folders: Of the studies; see `find_studies`.
@@ -110,40 +115,59 @@ def publish_report(
         formats: Names of `FORMATS`.
         lang: Code of the report's language.
         lab: Whether to write the lab report, `lab-report.md`, in place of the formats; in English.
+        exports: Names of `EXPORTS`; see `chosen_exports`.
 
     Raises:
         StoreError: None of the studies can be read, or a file cannot be written.
-        UsageError: There is no wording for the language.
+        UsageError: There is no wording for the language, or two studies to be exported have one name and fingerprint.
     """
     if lab and lang != ENGLISH:
         raise UsageError("the lab report is in English only: leave --lang out.")
     figure_lang, notes = (lang, ()) if lang == ENGLISH else _language_of_figures(lang)
-    studies, unreadable = [], []
-    for folder in folders:
-        try:
-            told = tell(Store(folder.parent.parent), folder, data_dir)
-        except StoreError as error:
-            unreadable.append(str(error))
-            continue
-        studies.append(told)
-        if FIGURES_BESIDE.isdisjoint(formats):
-            continue
+    found, unreadable = _readable(folders, data_dir)
+    for folder, told in [] if FIGURES_BESIDE.isdisjoint(formats) else found:
         for name, drawing in _figures(told.findings, folder, figure_lang).items():
             path = out / figure_paths(told)[name]
-            _write(path, drawing.png)
-            _write(path.with_suffix(".svg"), drawing.svg)
-    if not studies:
-        raise StoreError("\n".join(unreadable))
-    edition = Edition("lab" if lab else "report", lang, tuple(studies), tuple(unreadable))
+            write_changed(path, drawing.png)
+            write_changed(path.with_suffix(".svg"), drawing.svg)
+    edition = Edition("lab" if lab else "report", lang, tuple(told for _, told in found), unreadable)
     files = {}
     if lab:
         files["lab"] = out / "lab-report.md"
-        _write(files["lab"], markdown_text(edition).encode())
+        write_changed(files["lab"], markdown_text(edition).encode())
         formats = ()
     for name in formats:
         files[name] = out / f"report{FORMATS[name].suffix}"
-        _write(files[name], FORMATS[name].text(edition).encode())
-    return Report(tuple(told.findings for told in studies), tuple(unreadable), files, notes)
+        write_changed(files[name], FORMATS[name].text(edition).encode())
+    handed_on = _hand_on(found, exports, out) if exports else {}
+    return Report(tuple(told.findings for _, told in found), unreadable, files, notes, handed_on)
+
+
+def _readable(folders: Sequence[Path], data_dir: Path | None) -> tuple[list[tuple[Path, Told]], tuple[str, ...]]:
+    """Return the studies that can be read, each with its folder, and messages about the others.
+
+    Raises:
+        StoreError: None can be read.
+    """
+    found, unreadable = [], []
+    for folder in folders:
+        try:
+            found.append((folder, tell(Store(folder.parent.parent), folder, data_dir)))
+        except StoreError as error:
+            unreadable.append(str(error))
+    if not found:
+        raise StoreError("\n".join(unreadable))
+    return found, tuple(unreadable)
+
+
+def _hand_on(found: Sequence[tuple[Path, Told]], exports: Sequence[str], out: Path) -> dict[str, Path]:
+    """Write the exports, and return the folder of each."""
+    studies = [outgoing(Store(folder.parent.parent), told) for folder, told in found]
+    check_names(studies)
+    folders = {name: out / EXPORTS[name].folder for name in exports}
+    for name, folder in folders.items():
+        EXPORTS[name].write(studies, folder)
+    return folders
 
 
 def chosen_formats(names: Sequence[str]) -> tuple[str, ...]:
@@ -224,13 +248,3 @@ def _drawn_before(findings: StudyFindings, folder: Path) -> Mapping[str, Drawing
         }
     except OSError:
         return None
-
-
-def _write(file: Path, data: bytes) -> None:
-    """Write a file unless it holds these bytes already."""
-    try:
-        if file.read_bytes() == data:
-            return
-    except OSError:
-        pass
-    write_bytes(file, data)

@@ -54,6 +54,20 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_changed(path: Path, data: bytes) -> None:
+    """Write a file, as `write_bytes` does, unless it holds these bytes already.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    try:
+        if path.read_bytes() == data:
+            return
+    except OSError:
+        pass
+    write_bytes(path, data)
+
+
 def append_bytes(path: Path, data: bytes, flush: bool = True) -> None:
     """Append to a file; what could not be written whole is cut off again.
 

@@ -38,6 +38,27 @@ def test_a_report_says_the_same_twice(eailab, study, tmp_path):
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
 
 
+def test_an_export_takes_the_place_of_the_report_and_says_what_opens_it(eailab, study, tmp_path):
+    told = eailab("report", "--export", "tensorboard", "--export", "csv")
+    assert told.code == 0, told.err
+    assert told.out.splitlines()[-2:] == [
+        "tensorboard: report/tensorboard  (tensorboard --logdir report/tensorboard)",
+        "csv: report/csv",
+    ]
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"tensorboard", "csv"}
+
+
+def test_an_export_may_stand_beside_a_report(eailab, study, tmp_path):
+    assert eailab("report", "--export", "csv", "--format", "json").code == 0
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"csv", "report.json"}
+
+
+def test_a_mistyped_tool_is_bad_input(eailab):
+    told = eailab("report", "--export", "tensorbord")
+    assert (told.code, told.out) == (2, "")
+    assert "no export 'tensorbord': choose from tensorboard" in told.err
+
+
 def test_json_is_one_object_with_every_study(eailab, study):
     told = eailab("report", "--json")
     record = json.loads(told.out)

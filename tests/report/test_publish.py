@@ -188,8 +188,9 @@ def test_reports_need_no_torch_and_a_published_one_no_matplotlib(shop, folder, t
     script = (
         "import sys; from pathlib import Path; from eailab.runs.store import Store\n"
         "from eailab.report.publish import find_studies, publish_report\n"
-        "publish_report(find_studies(Store(Path(sys.argv[1])), []), Path(sys.argv[2]))\n"
-        "print(*sorted({'torch', 'torchvision', 'matplotlib'} & set(sys.modules)))"
+        "folders, out = find_studies(Store(Path(sys.argv[1])), []), Path(sys.argv[2])\n"
+        "publish_report(folders, out, exports=('csv', 'tensorboard'))\n"
+        "print(*sorted({'torch', 'torchvision', 'matplotlib', 'tensorflow'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", script, str(shop.root), str(tmp_path / "out")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == ""

@@ -1,0 +1,239 @@
+"""What goes out of a study: its trials with settings, labels and scores, the same for every tool."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from eailab.errors import UsageError
+from eailab.recipe.identity import digest, flatten
+from eailab.recipe.schema import Recipe
+from eailab.report.edition import Told
+from eailab.report.escaping import markdown as escaped
+from eailab.report.findings import ArmFindings, StudyFindings
+from eailab.report.markdown import study_section
+from eailab.report.record import as_json
+from eailab.report.tables import written
+from eailab.report.trials import FinalScores, TrialFindings, TrialState
+from eailab.runs.store import Store, Timing
+from eailab.studies.factor import word
+
+PREFIX = "eailab."
+"""Goes before the names of labels, where a tool keeps its own or the user's beside them."""
+
+
+@dataclass(frozen=True)
+class OutgoingEpoch:
+    """One finished epoch."""
+
+    number: int
+    ended: float | None
+    """In seconds since 1970; see `_ends`."""
+    seconds: float | None
+    """How long it took, validation included; None where that is not known."""
+    scores: Mapping[str, float]
+    """`loss/train`, `accuracy/train`, `loss/validation`, `accuracy/validation`: nats and percent, always finite."""
+
+
+@dataclass(frozen=True)
+class OutgoingTrial:
+    """One arm in one block, whether it has been trained or not."""
+
+    name: str
+    """Unique in its study, and safe as a path: `batch_size=16/block-0`."""
+    recipe: Recipe
+    state: TrialState
+    labels: Mapping[str, str]
+    """What it is of, and how it ended: study, factor, level, arm, block, trial, state, …"""
+    epochs: tuple[OutgoingEpoch, ...]
+    final: Mapping[str, float]
+    """`final/train_loss` to `final/test_accuracy`, after the last epoch; empty unless the trial has finished."""
+    finished: float | None
+    """When its result was written, in seconds since 1970; None without one."""
+
+    @property
+    def settings(self) -> dict[str, str | bool | int | float]:
+        """The recipe's settings by dotted path, defaults included; what is no number or truth value, in words."""
+        return {
+            path: value if isinstance(value, bool | int | float) else written(value)
+            for path, value in flatten(self.recipe).items()
+        }
+
+    @property
+    def clock(self) -> tuple[float, ...]:
+        """When each epoch ended, for a tool that must be told: where it is not known, counted on, the first from 0."""
+        times: list[float] = []
+        for epoch in self.epochs:
+            counted = (times[-1] if times else 0.0) + (epoch.seconds or 0.0)
+            times.append(counted if epoch.ended is None else epoch.ended)
+        return tuple(times)
+
+    @property
+    def began(self) -> float:
+        """When the first epoch began, by the same clock."""
+        if not self.epochs:
+            return self.finished or 0.0
+        return self.clock[0] - (self.epochs[0].seconds or 0.0)
+
+    @property
+    def ended(self) -> float:
+        """When it ended, or its last epoch so far, by the same clock."""
+        if self.finished is not None:
+            return self.finished
+        return self.clock[-1] if self.epochs else 0.0
+
+    @property
+    def said(self) -> str:
+        """How it ended, and why, as markdown."""
+        return escaped(": ".join(self.labels[name] for name in ("state", "reason") if name in self.labels))
+
+    @property
+    def content(self) -> str:
+        """Tells whether anything has changed since an earlier export."""
+        epochs = [asdict(epoch) for epoch in self.epochs]
+        return digest([self.name, self.settings, dict(self.labels), epochs, dict(self.final), self.finished])
+
+
+@dataclass(frozen=True)
+class OutgoingStudy:
+    """A study and all its trials."""
+
+    told: Told
+    trials: tuple[OutgoingTrial, ...]
+    """Arm by arm, block by block."""
+
+    @property
+    def name(self) -> str:
+        """Of its folder in the store: the study's name and fingerprint, safe as a path."""
+        return self.told.folder
+
+    @property
+    def markdown(self) -> str:
+        """Its answer, its table, and what they rest on."""
+        return study_section(self.told.findings, {}, level=1) + "\n"
+
+    @property
+    def json(self) -> str:
+        """The same, with every number unrounded."""
+        return as_json(self.told.findings)
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The verdict of each arm that has one, by its label."""
+        results = {arm.label: arm.against_baseline for arm in self.told.findings.arms}
+        return {label: str(one.verdict) for label, one in results.items() if one is not None and one.verdict}
+
+
+def outgoing(store: Store, told: Told) -> OutgoingStudy:
+    """Gather what goes out of a study.
+
+    Args:
+        store: Where its trials lie.
+        told: The study, as reports tell of it.
+    """
+    arms = zip(told.record.study.arms, told.findings.arms, arm_names(told.findings), strict=True)
+    return OutgoingStudy(
+        told,
+        tuple(
+            _trial(store, told, arm.recipe, found, trial, f"{name}/block-{trial.block}")
+            for arm, found, name in arms
+            for trial in found.trials
+        ),
+    )
+
+
+def check_names(studies: Sequence[OutgoingStudy]) -> None:
+    """Refuse two studies of one name and fingerprint, from two stores: the second would take the first one's place.
+
+    Raises:
+        UsageError: There are two.
+    """
+    names = [study.name for study in studies]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"{twice[0]} is there twice, from two stores: export them one by one, each to its own --out.")
+
+
+def arm_names(findings: StudyFindings) -> list[str]:
+    """Return a name for each arm that any file system takes, no two alike."""
+    taken: set[str] = set()
+    names = []
+    for arm in findings.arms:
+        text = arm.label if findings.factor is None else f"{word(findings.factor)}={arm.label}"
+        safe = re.sub(r"[^A-Za-z0-9_.+=-]+", "-", text)[:80].strip(".-") or "arm"
+        name, number = safe, 2
+        while name.casefold() in taken:
+            name, number = f"{safe}~{number}", number + 1
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _trial(
+    store: Store, told: Told, recipe: Recipe, arm: ArmFindings, trial: TrialFindings, name: str
+) -> OutgoingTrial:
+    folder = store.folder(trial.fingerprint)
+    record: Mapping[str, Any] | None = folder.record() if trial.state in ("finished", "diverged") else None
+    finished = None if record is None else datetime.fromisoformat(record["provenance"]["finished"]).timestamp()
+    curves = trial.curves
+    timings = folder.timings() if curves.epochs else {}
+    columns = (curves.train_loss, curves.train_accuracy, curves.validation_loss, curves.validation_accuracy)
+    names = ("loss/train", "accuracy/train", "loss/validation", "accuracy/validation")
+    return OutgoingTrial(
+        name=name,
+        recipe=recipe,
+        state=trial.state,
+        labels=_labels(told, arm, trial),
+        epochs=tuple(
+            OutgoingEpoch(
+                number,
+                ended,
+                timings[number].seconds if number in timings else None,
+                dict(zip(names, scores, strict=True)),
+            )
+            for number, ended, scores in zip(
+                curves.epochs, _ends(curves.epochs, timings, finished), zip(*columns, strict=True), strict=True
+            )
+        ),
+        final=_final("train", trial.train) | _final("validation", trial.validation) | _final("test", trial.test),
+        finished=finished,
+    )
+
+
+def _labels(told: Told, arm: ArmFindings, trial: TrialFindings) -> dict[str, str]:
+    factor = told.findings.factor
+    labels = {
+        "study": told.folder,
+        "factor": factor,
+        "level": None if factor is None else arm.label,
+        "arm": arm.label,
+        "baseline": None if factor is None else written(arm.is_baseline),
+        "block": str(trial.block),
+        "trial": trial.fingerprint,
+        "state": trial.state,
+        "reason": trial.reason,
+        "metric": told.findings.metric,
+        "environment": None if trial.environment is None else str(trial.environment),
+    }
+    return {name: value for name, value in labels.items() if value is not None}
+
+
+def _final(split: str, scores: FinalScores | None) -> dict[str, float]:
+    return {} if scores is None else {f"final/{split}_loss": scores.loss, f"final/{split}_accuracy": scores.accuracy}
+
+
+def _ends(epochs: Sequence[int], timings: Mapping[int, Timing], finished: float | None) -> list[float | None]:
+    """Return when each epoch ended: as written down, else counted back by seconds from what came after it.
+
+    Stores of earlier versions say when a trial finished, and how long each epoch took. A trial that was interrupted in
+    between is then dated as if it had not been. None where nothing that came after is dated.
+    """
+    ends: list[float | None] = []
+    later = finished
+    for number in reversed(epochs):
+        timing = timings.get(number)
+        if timing is not None and timing.ended is not None:
+            later = timing.ended
+        ends.append(later)
+        later = None if later is None or timing is None else later - timing.seconds
+    return ends[::-1]

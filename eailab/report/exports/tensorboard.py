@@ -1,0 +1,101 @@
+"""Event files for TensorBoard: a folder for each trial, with its scalars and its settings for the HParams page.
+
+Written by TensorBoard's own protocol buffers, so that no torch is needed. A file's bytes depend on the trial alone:
+exporting again rewrites only what has changed, and makes no second run.
+"""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from eailab.report.exports.outgoing import PREFIX, OutgoingStudy, OutgoingTrial
+from eailab.report.trials import TrialState
+from eailab.runs.atomic import write_changed
+
+FILE = "events.out.tfevents.eailab"
+"""TensorBoard reads every file with `tfevents` in its name; this one is ours."""
+
+STATUS: dict[TrialState, str] = {
+    "finished": "STATUS_SUCCESS",
+    "diverged": "STATUS_FAILURE",
+    "damaged": "STATUS_FAILURE",
+    "unfinished": "STATUS_RUNNING",
+    "missing": "STATUS_UNKNOWN",
+    "spared": "STATUS_UNKNOWN",
+}
+
+
+def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
+    """Write an event file for each study, with its table as text, and one for each trial.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
+    for study in studies:
+        write_changed(folder / study.name / FILE, _records(_study_events(study)))
+        for trial in study.trials:
+            write_changed(folder / study.name / trial.name / FILE, _records(_trial_events(study, trial)))
+
+
+def _study_events(study: OutgoingStudy) -> Iterator[Any]:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.plugins.text.summary_v2 import text_pb
+
+    ended = max((trial.ended for trial in study.trials), default=0.0)
+    yield Event(wall_time=ended, file_version="brain.Event:2")
+    yield Event(wall_time=ended, summary=text_pb("table", study.markdown))
+
+
+def _trial_events(study: OutgoingStudy, trial: OutgoingTrial) -> Iterator[Any]:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+    from tensorboard.plugins.text.summary_v2 import text_pb
+
+    def scalars(values: Iterable[tuple[str, float]]) -> Any:
+        return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values])
+
+    labels = {f"{PREFIX}{name}": value for name, value in trial.labels.items()}
+    settings = hparams_pb(trial.settings | labels, f"{study.name}/{trial.name}", start_time_secs=trial.began)
+    yield Event(wall_time=trial.began, file_version="brain.Event:2")
+    yield Event(wall_time=trial.began, summary=_in_one_order(settings))
+    for epoch, time in zip(trial.epochs, trial.clock, strict=True):
+        yield Event(wall_time=time, step=epoch.number, summary=scalars(epoch.scores.items()))
+    last = trial.epochs[-1].number if trial.epochs else 0
+    if trial.final:
+        yield Event(wall_time=trial.ended, step=last, summary=scalars(trial.final.items()))
+    else:
+        yield Event(wall_time=trial.ended, step=last, summary=text_pb("state", trial.said))
+    yield Event(wall_time=trial.ended, summary=_end(trial))
+
+
+def _end(trial: OutgoingTrial) -> Any:
+    """Return how a trial ended, as the HParams page knows it."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import metadata
+    from tensorboard.plugins.hparams.api_pb2 import Status
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+
+    end = SessionEndInfo(status=Status.Value(STATUS[trial.state]), end_time_secs=trial.ended)
+    data = metadata.create_summary_metadata(HParamsPluginData(session_end_info=end))
+    return Summary(value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=data, tensor=metadata.NULL_TENSOR)])
+
+
+def _in_one_order(summary: Any) -> Any:
+    """Write the map of settings in the order of its keys; protocol buffers leave that open."""
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    plugin = summary.value[0].metadata.plugin_data
+    plugin.content = HParamsPluginData.FromString(plugin.content).SerializeToString(deterministic=True)
+    return summary
+
+
+def _records(events: Iterable[Any]) -> bytes:
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    buffer = io.BytesIO()
+    writer = RecordWriter(buffer)
+    for event in events:
+        writer.write(event.SerializeToString())
+    return buffer.getvalue()
