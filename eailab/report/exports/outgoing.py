@@ -50,7 +50,7 @@ class OutgoingTrial:
     final: Mapping[str, float]
     """`final/train_loss` to `final/test_accuracy`, after the last epoch; empty unless the trial has finished."""
     finished: float | None
-    """When its result was written, in seconds since 1970; None without one."""
+    """When its result was written, in seconds since 1970, and never before its last epoch; None without one."""
 
     @property
     def settings(self) -> dict[str, str | bool | int | float]:
@@ -177,6 +177,9 @@ def _trial(
     finished = None if record is None else datetime.fromisoformat(record["provenance"]["finished"]).timestamp()
     curves = trial.curves
     timings = folder.timings() if curves.epochs else {}
+    ends = _ends(curves.epochs, timings, finished)
+    if finished is not None and ends and ends[-1] is not None:
+        finished = max(finished, ends[-1])  # the store gives it in whole seconds
     columns = (curves.train_loss, curves.train_accuracy, curves.validation_loss, curves.validation_accuracy)
     names = ("loss/train", "accuracy/train", "loss/validation", "accuracy/validation")
     return OutgoingTrial(
@@ -191,9 +194,7 @@ def _trial(
                 timings[number].seconds if number in timings else None,
                 dict(zip(names, scores, strict=True)),
             )
-            for number, ended, scores in zip(
-                curves.epochs, _ends(curves.epochs, timings, finished), zip(*columns, strict=True), strict=True
-            )
+            for number, ended, scores in zip(curves.epochs, ends, zip(*columns, strict=True), strict=True)
         ),
         final=_final("train", trial.train) | _final("validation", trial.validation) | _final("test", trial.test),
         finished=finished,

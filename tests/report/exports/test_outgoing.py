@@ -43,6 +43,12 @@ def test_an_epoch_is_dated_as_it_was_written_down(one):
     assert (trial.began, trial.ended) == (1767225598.0, FINISHED)
 
 
+def test_a_trial_does_not_finish_before_its_last_epoch(one):
+    """The store gives the end of a trial in whole seconds, that of an epoch in thousandths."""
+    trial = one(0.9, {"epoch": 3, "seconds": 0.1, "ended": "2026-01-02T03:04:05.750+00:00"})
+    assert trial.ended == trial.clock[-1] == FINISHED + 0.75
+
+
 def test_an_epoch_of_an_earlier_store_is_dated_back_from_when_the_trial_finished(one):
     trial = one(0.9, *({"epoch": n, "seconds": float(n)} for n in (1, 2, 3)))
     assert trial.clock == (FINISHED - 5.0, FINISHED - 3.0, FINISHED)
