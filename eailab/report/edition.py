@@ -12,7 +12,7 @@ from eailab.report import html, latex, markdown
 from eailab.report.classes import Classes, classes_of
 from eailab.report.costs import ArmCost, costs
 from eailab.report.csv_rows import trials_csv
-from eailab.report.figures import figure_names
+from eailab.report.figures import FileKind, figure_names
 from eailab.report.findings import StudyFindings, study_findings
 from eailab.report.lab import lab_sections
 from eailab.report.manifest import Kind, Manifest, Source
@@ -119,7 +119,9 @@ def markdown_text(edition: Edition) -> str:
 
 def latex_text(edition: Edition) -> str:
     """Return an edition as LaTeX, with its figures beside it."""
-    sections = [latex.study_section(told.findings, figure_paths(told), say=edition.say) for told in edition.studies]
+    sections = [
+        latex.study_section(told.findings, figure_paths(told, "pdf"), say=edition.say) for told in edition.studies
+    ]
     return latex.document(
         edition.title, sections, edition.unreadable, edition.manifest.text(), lang=edition.lang, say=edition.say
     )
@@ -137,9 +139,9 @@ def json_text(edition: Edition) -> str:
     return layout(report_mapping([told.findings for told in edition.studies], edition.unreadable)) + "\n"
 
 
-def figure_paths(told: Told) -> dict[str, str]:
+def figure_paths(told: Told, kind: FileKind = "png") -> dict[str, str]:
     """Return where a report's figures of a study lie, relative to the report, by their names."""
-    return {name: f"figures/{told.folder}/{name}.png" for name in figure_names(told.findings)}
+    return {name: f"figures/{told.folder}/{name}.{kind}" for name in figure_names(told.findings)}
 
 
 @dataclass(frozen=True)

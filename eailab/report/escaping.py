@@ -63,7 +63,7 @@ def latex(text: str) -> str:
     \textbackslash{}input\{/etc/passwd\} 50\%
     """
     literal = "".join(_LATEX.get(letter, letter) for letter in plain(text))
-    literal = re.sub("-(?=-)", "{-}", literal)  # two in a row would become a dash
+    literal = re.sub("([-,])(?=\\1)", r"{\1}", literal)  # two in a row would become a dash, or a quotation mark
     return re.sub(r"(?<!\w)-(?=\d)", "$-$", literal)  # a minus, and no hyphen
 
 

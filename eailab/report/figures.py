@@ -1,13 +1,24 @@
 """Which figures a study has and how they are called; `plots` draws them, and formats that set them need no more."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import count
+from typing import Literal, TypeAlias
 
 from eailab.report.findings import StudyFindings
 
 INK, FAINT, PAPER = "#1a1a1a", "#6b6b6b", "#ffffff"
 """Of text, axes and the baseline; of notes and grids; of what is behind them. A page puts its theme's in their place.
 """
+
+CJK_FONTS = (
+    "Noto Sans CJK TC",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "PingFang TC",
+    "Microsoft JhengHei",
+    "WenQuanYi Micro Hei",
+)
+"""The first that is installed is taken for letters that the usual font has not."""
 
 TITLES = {
     "intervals": "Differences from the baseline with their intervals",
@@ -16,12 +27,14 @@ TITLES = {
 """What a reader who cannot see a figure is told of it, by the figure's name, which is its files' name too."""
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """One figure in both formats."""
+FileKind = Literal["png", "svg", "pdf"]
+"""Of a figure's file, and its suffix."""
 
-    png: bytes
-    svg: bytes
+ON_SCREEN: tuple[FileKind, ...] = ("png", "svg")
+IN_PRINT: tuple[FileKind, ...] = ("pdf",)
+
+Drawing: TypeAlias = Mapping[FileKind, bytes]
+"""One figure in each kind that was asked for."""
 
 
 def figure_names(findings: StudyFindings) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Figures as PNG and SVG: learning curves, and differences from the baseline with their intervals.
+"""Figures as PNG, SVG or PDF: learning curves, and differences from the baseline with their intervals.
 
 The only user of matplotlib, through its objects and never through pyplot, which would look for a display. Colours are
 Okabe & Ito's (2008), told apart by all common kinds of colour vision; line styles and markers differ as well. The same
@@ -6,6 +6,7 @@ findings give the same bytes.
 """
 
 import io
+import logging
 import math
 import warnings
 from collections import Counter
@@ -22,7 +23,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from eailab.report.escaping import plain
-from eailab.report.figures import FAINT, INK, PAPER, Drawing, figure_names
+from eailab.report.figures import CJK_FONTS, FAINT, INK, ON_SCREEN, PAPER, Drawing, FileKind, figure_names
 from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.tables import arm_name, decimals, decimals_for, interval, signed
 from eailab.report.trials import Curves
@@ -40,10 +41,10 @@ PNG_DOTS_PER_INCH = 150
 LOG_FROM = 20.0
 """Losses that span more than this factor are drawn on a logarithmic axis."""
 LEGEND_COLUMNS = 4
+NOTE_LETTERS = 120
+"""That fit on the line under a title."""
 EARLY = 0.15
 """Share of the epochs whose accuracies may lie below the axis."""
-CJK_FONTS = ("Noto Sans CJK TC", "Noto Sans CJK SC", "Noto Sans CJK JP", "PingFang TC", "Microsoft JhengHei")
-"""Taken where installed, for names that the first font has no letters for."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,14 @@ class _Look:
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def trial_curves(curves: Curves, title: str, say: Say = english) -> Drawing:
+def trial_curves(curves: Curves, title: str, say: Say = english, kinds: Sequence[FileKind] = ON_SCREEN) -> Drawing:
     """Draw the loss and the accuracy of one trial by epoch, training against validation.
 
     Args:
         curves: One epoch or more.
         title: What the trial is called.
         say: The language of the labels.
+        kinds: Of the files.
     """
     with _style():
         figure = Figure(figsize=(8.0, 3.5))
@@ -87,23 +89,25 @@ def trial_curves(curves: Curves, title: str, say: Say = english) -> Drawing:
             f"loss and accuracy by epoch; after epoch {curves.epochs[-1]}: "
             f"training {curves.train_accuracy[-1]:.2f}%, validation {curves.validation_accuracy[-1]:.2f}%",
         )
-        return _rendered(figure, say)
+        return _rendered(figure, say, kinds)
 
 
-def study_figures(findings: StudyFindings, say: Say = english) -> dict[str, Drawing]:
+def study_figures(
+    findings: StudyFindings, say: Say = english, kinds: Sequence[FileKind] = ON_SCREEN
+) -> dict[str, Drawing]:
     """Draw the figures of a study or a single trial, by their names, labelled in a language."""
     drawings = {}
     for name in figure_names(findings):
         if name == "intervals":
-            drawings[name] = _intervals(findings, say)
+            drawings[name] = _intervals(findings, say, kinds)
         elif findings.planned == 1:
-            drawings[name] = trial_curves(findings.arms[0].trials[0].curves, findings.title, say)
+            drawings[name] = trial_curves(findings.arms[0].trials[0].curves, findings.title, say, kinds)
         else:
-            drawings[name] = _study_curves(findings, say)
+            drawings[name] = _study_curves(findings, say, kinds)
     return drawings
 
 
-def _study_curves(findings: StudyFindings, say: Say) -> Drawing:
+def _study_curves(findings: StudyFindings, say: Say, kinds: Sequence[FileKind]) -> Drawing:
     """Draw mean curves of the arms, training beside validation on one scale, with bands from block to block."""
     with _style():
         legend_rows = math.ceil(len(findings.arms) / LEGEND_COLUMNS)
@@ -133,8 +137,8 @@ def _study_curves(findings: StudyFindings, say: Say) -> Drawing:
         if any(arm.count("finished") < blocks for arm in findings.arms):
             band += "; thin: unfinished trials, x: diverged"
         by = f" by {_shortened(findings.spoken_factor, 50)}" if findings.factor else ""
-        _heading(figure, f"Learning curves{by}", f"{_shortened(findings.name, 48)}: {band}")
-        return _rendered(figure, say)
+        _heading(figure, f"Learning curves{by}", f"{_shortened(findings.name, NOTE_LETTERS - len(band))}: {band}")
+        return _rendered(figure, say, kinds)
 
 
 def _arm_curves(axes: Any, arm: ArmFindings, look: _Look, name: str) -> None:
@@ -157,7 +161,7 @@ def _arm_curves(axes: Any, arm: ArmFindings, look: _Look, name: str) -> None:
             label = None
 
 
-def _intervals(findings: StudyFindings, say: Say) -> Drawing:
+def _intervals(findings: StudyFindings, say: Say, kinds: Sequence[FileKind]) -> Drawing:
     """Draw each arm's difference from the baseline with its interval, the margin, and every block as a faint dot."""
     rows = [
         (arm, look)
@@ -210,7 +214,7 @@ def _intervals(findings: StudyFindings, say: Say) -> Drawing:
         legend = "bars: simultaneous 95% intervals; dots below: single blocks; shaded: "
         legend += f"margin ±{measure.with_unit(f'{findings.margin:g}')}"
         figure.text(0.012, 0.06 / height, legend, ha="left", va="bottom", fontsize=8.2, color=FAINT)
-        return _rendered(figure, say)
+        return _rendered(figure, say, kinds)
 
 
 def _interval_row(axes: Any, findings: StudyFindings, arm: ArmFindings, look: _Look, place: int) -> None:
@@ -387,7 +391,14 @@ def _shortened(text: str, length: int) -> str:
 @cache
 def _families() -> list[str]:
     """Return the fonts to look for letters in."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
+    fonts = font_manager.fontManager
+    if not any(font.name in CJK_FONTS for font in fonts.ttflist):
+        # matplotlib's list of fonts is older than one that was installed to mend this
+        listed = {font.fname for font in fonts.ttflist}
+        for file in font_manager.findSystemFonts():
+            if file not in listed:
+                fonts.addfont(file)
+    installed = {font.name for font in fonts.ttflist}
     return ["DejaVu Sans", *(name for name in CJK_FONTS if name in installed)]
 
 
@@ -423,7 +434,10 @@ def _style() -> Iterator[None]:
         "savefig.facecolor": "auto",
         "svg.hashsalt": "eailab",
         "svg.fonttype": "none",
+        "pdf.fonttype": 3,
     }
+    # A font without bold letters is taken as it is.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with mpl.rc_context(), warnings.catch_warnings():
         # A letter that no font has is drawn as a box in the PNG; the SVG holds the text itself.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -432,17 +446,22 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _rendered(figure: Any, say: Say = english) -> Drawing:
-    """Write the figure in both formats, its texts in a language, without date or version."""
+_METADATA: dict[FileKind, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+"""Left out of the files, so that the same figure has the same bytes."""
+
+
+def _rendered(figure: Any, say: Say = english, kinds: Sequence[FileKind] = ON_SCREEN) -> Drawing:
+    """Write the figure in each kind, its texts in a language, without date or version."""
     for text in figure.findobj(Text):
         text.set_text("\n".join(map(say, text.get_text().split("\n"))))
 
-    def saved(kind: str, **options: Any) -> bytes:
+    def saved(kind: FileKind) -> bytes:
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, **options)
+        figure.savefig(buffer, format=kind, dpi=PNG_DOTS_PER_INCH, metadata=_METADATA[kind])
         return buffer.getvalue()
 
-    return Drawing(
-        png=saved("png", dpi=PNG_DOTS_PER_INCH, metadata={"Software": None}),
-        svg=saved("svg", metadata={"Date": None, "Creator": None}),
-    )
+    return {kind: saved(kind) for kind in kinds}

@@ -14,7 +14,7 @@ from eailab.report.costs import costs_json
 from eailab.report.edition import FORMATS, Edition, Told, figure_paths, json_text, markdown_text, page_text, tell
 from eailab.report.exports.outgoing import check_names, outgoing
 from eailab.report.exports.table import EXPORTS
-from eailab.report.figures import Drawing, figure_names
+from eailab.report.figures import IN_PRINT, ON_SCREEN, Drawing, FileKind, figure_names
 from eailab.report.findings import StudyFindings
 from eailab.report.record import as_json
 from eailab.report.trials import curves_of
@@ -24,8 +24,8 @@ from eailab.runs.store import Store, TrialFolder
 
 DEFAULT_FORMATS = ("markdown", "html")
 
-FIGURES_BESIDE = frozenset({"markdown", "latex"})
-"""Formats whose figures are files of their own."""
+FIGURES_BESIDE: Mapping[str, tuple[FileKind, ...]] = {"markdown": ON_SCREEN, "lab": ON_SCREEN, "latex": IN_PRINT}
+"""Formats whose figures are files of their own, and of which kinds."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def publish_trial(folder: TrialFolder, title: str) -> None:
     Raises:
         StoreError: The files cannot be written.
     """
-    files = {"png": folder.path / "curves.png", "svg": folder.path / "curves.svg"}
+    files = {kind: folder.path / f"curves.{kind}" for kind in ON_SCREEN}
     if all(file.exists() for file in files.values()) or not folder.result_file.exists():
         return
     try:
@@ -63,8 +63,8 @@ def publish_trial(folder: TrialFolder, title: str) -> None:
     from eailab.report.plots import trial_curves
 
     drawing = trial_curves(curves, title)
-    write_changed(files["png"], drawing.png)
-    write_changed(files["svg"], drawing.svg)
+    for kind, data in drawing.items():
+        write_changed(files[kind], data)
 
 
 def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyFindings:
@@ -86,8 +86,8 @@ def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> S
     told = tell(store, folder, data_dir)
     findings = told.findings
     for name, drawing in _figures(findings, folder).items():
-        write_changed(folder / "figures" / f"{name}.png", drawing.png)
-        write_changed(folder / "figures" / f"{name}.svg", drawing.svg)
+        for kind, data in drawing.items():
+            write_changed(folder / "figures" / f"{name}.{kind}", data)
     edition = Edition("study", "en", (told,))
     write_changed(folder / "report.html", page_text(edition).encode())
     write_changed(folder / "costs.json", costs_json(findings.name, told.costs).encode())
@@ -124,12 +124,13 @@ def publish_report(
     if lab and lang != ENGLISH:
         raise UsageError("the lab report is in English only: leave --lang out.")
     figure_lang, notes = (lang, ()) if lang == ENGLISH else _language_of_figures(lang)
+    beside = dict.fromkeys(FIGURES_BESIDE[name] for name in (["lab"] if lab else formats) if name in FIGURES_BESIDE)
     found, unreadable = _readable(folders, data_dir)
-    for folder, told in [] if FIGURES_BESIDE.isdisjoint(formats) else found:
-        for name, drawing in _figures(told.findings, folder, figure_lang).items():
-            path = out / figure_paths(told)[name]
-            write_changed(path, drawing.png)
-            write_changed(path.with_suffix(".svg"), drawing.svg)
+    for folder, told in found:
+        for kinds in beside:
+            for name, drawing in _figures(told.findings, folder, figure_lang, kinds).items():
+                for kind, data in drawing.items():
+                    write_changed(out / figure_paths(told, kind)[name], data)
     edition = Edition("lab" if lab else "report", lang, tuple(told for _, told in found), unreadable)
     files = {}
     if lab:
@@ -226,24 +227,23 @@ def _named(text: str, present: Sequence[Path], store: Store) -> list[Path]:
     return matches
 
 
-def _figures(findings: StudyFindings, folder: Path, lang: str = ENGLISH) -> Mapping[str, Drawing]:
+def _figures(
+    findings: StudyFindings, folder: Path, lang: str = ENGLISH, kinds: Sequence[FileKind] = ON_SCREEN
+) -> Mapping[str, Drawing]:
     """Return a study's figures: those in its folder while they show the present numbers, else drawn anew."""
-    if lang == ENGLISH and (drawn := _drawn_before(findings, folder)) is not None:
+    if lang == ENGLISH and (drawn := _drawn_before(findings, folder, kinds)) is not None:
         return drawn
     from eailab.report.plots import study_figures
 
-    return study_figures(findings, language(lang))
+    return study_figures(findings, language(lang), kinds)
 
 
-def _drawn_before(findings: StudyFindings, folder: Path) -> Mapping[str, Drawing] | None:
+def _drawn_before(findings: StudyFindings, folder: Path, kinds: Sequence[FileKind]) -> Mapping[str, Drawing] | None:
     try:
         if (folder / "table.json").read_bytes() != as_json(findings).encode():
             return None
         return {
-            name: Drawing(
-                png=(folder / "figures" / f"{name}.png").read_bytes(),
-                svg=(folder / "figures" / f"{name}.svg").read_bytes(),
-            )
+            name: {kind: (folder / "figures" / f"{name}.{kind}").read_bytes() for kind in kinds}
             for name in figure_names(findings)
         }
     except OSError:

@@ -16,6 +16,8 @@ from eailab.stats.verdict import Interval, Verdict
 NOTHING = "-"
 """Stands where there is no number."""
 
+NOTE = "note"
+"""Heads the last column of a table whose rows need words."""
 
 LACK_OF_FIT = 0.05
 """A trend whose lack of fit has a smaller p-value is said not to be a line."""
@@ -80,7 +82,7 @@ def _arms_table(findings: StudyFindings) -> Table:
             Column("verdict"),
             Column("test accuracy (%)", is_number=True, narrow="test %"),
             Column("trials", is_number=True, narrow=None),
-            Column("note", narrow=None),
+            Column(NOTE, narrow=None),
         ),
         rows=tuple(_arm_row(arm, digits) for arm in findings.arms),
     )

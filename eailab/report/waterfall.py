@@ -14,7 +14,7 @@ from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.markdown import bullets, table_text
 from eailab.report.measures import MEASURES, Measure
 from eailab.report.record import as_plain, layout
-from eailab.report.tables import NOTHING, Column, Table, decimals_for, interval, number, signed
+from eailab.report.tables import NOTE, NOTHING, Column, Table, decimals_for, interval, number, signed
 from eailab.runs.atomic import write_bytes, write_text
 from eailab.stats.verdict import Interval
 from eailab.studies.explain import Move, Order, Route
@@ -184,7 +184,7 @@ def waterfall_table(found: Waterfall) -> Table:
             Column(f"gain{unit}", is_number=True),
             Column("95% interval", is_number=True),
             Column(f"total{unit}", is_number=True),
-            Column("note", narrow=None),
+            Column(NOTE, narrow=None),
         ),
         rows=(
             first,
@@ -278,8 +278,8 @@ def publish(found: Waterfall, folder: Path) -> None:
     from eailab.report.plots import waterfall_figure
 
     drawing = waterfall_figure(found)
-    write_bytes(folder / "figures" / "waterfall.png", drawing.png)
-    write_bytes(folder / "figures" / "waterfall.svg", drawing.svg)
+    write_bytes(folder / "figures" / "waterfall.png", drawing["png"])
+    write_bytes(folder / "figures" / "waterfall.svg", drawing["svg"])
     parts = [
         f"# {escaped(title(found))}",
         table_text(waterfall_table(found)),

@@ -38,14 +38,14 @@ def found(shop):
 
 
 def test_the_interval_plot_names_arms_verdicts_and_numbers(found):
-    said = texts(study_figures(found)["intervals"].svg)
+    said = texts(study_figures(found)["intervals"]["svg"])
     assert {"20", "WORSE", "Batch size: difference from 10"} <= set(said)
     assert "-9.50  [-10.42, -8.58]" in said
     assert any("margin ±0.25 pp" in text for text in said)
 
 
 def test_curves_show_training_and_validation_of_every_arm(found):
-    said = texts(study_figures(found)["curves"].svg)
+    said = texts(study_figures(found)["curves"]["svg"])
     assert {"training loss", "validation loss", "training accuracy", "validation accuracy"} <= set(said)
     assert {"10 (baseline)", "20", "epoch"} <= set(said)
     assert any("4 blocks" in text for text in said)
@@ -53,7 +53,7 @@ def test_curves_show_training_and_validation_of_every_arm(found):
 
 def test_figures_are_legible_images(found):
     for drawing in study_figures(found).values():
-        image = Image.open(io.BytesIO(drawing.png))
+        image = Image.open(io.BytesIO(drawing["png"]))
         assert image.width == 1200
         assert len(image.convert("RGB").getcolors(1 << 24)) > 20
 
@@ -65,33 +65,34 @@ def test_the_same_findings_give_the_same_bytes_in_another_process(found, shop):
         "from eailab.runs.store import Store; from eailab.studies.design import read_record\n"
         "from eailab.report.findings import study_findings; from eailab.report.plots import study_figures\n"
         "store = Store(Path(sys.argv[1])); found = study_findings(store, read_record(store.study_folders()[0]))\n"
-        "for drawing in study_figures(found).values():\n"
-        "    print(hashlib.sha256(drawing.svg).hexdigest(), hashlib.sha256(drawing.png).hexdigest())\n"
+        "for drawing in study_figures(found, kinds=('png', 'svg', 'pdf')).values():\n"
+        "    print(*(hashlib.sha256(data).hexdigest() for data in drawing.values()))\n"
     )
     environment = os.environ | {"PYTHONHASHSEED": "1", "SOURCE_DATE_EPOCH": "1"}
     command = [sys.executable, "-c", script, str(shop.root)]
     there = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
-    here = [hashlib.sha256(data).hexdigest() for one in study_figures(found).values() for data in (one.svg, one.png)]
-    assert len(here) == 4
+    drawn = study_figures(found, kinds=("png", "svg", "pdf"))
+    here = [hashlib.sha256(data).hexdigest() for one in drawn.values() for data in one.values()]
+    assert len(here) == 6
     assert there == here
 
 
 @pytest.mark.parametrize("title", [r"lr=$\frac{1}$", "<script>&", "學習率 100%", "x" * 300, "a\x1bb\x00"])
 def test_any_title_can_be_drawn(title):
     drawing = trial_curves(curves(), title)
-    assert parsed(drawing.svg).tag == f"{SVG}svg"
-    assert drawing.png.startswith(b"\x89PNG")
+    assert parsed(drawing["svg"]).tag == f"{SVG}svg"
+    assert drawing["png"].startswith(b"\x89PNG")
 
 
 def test_titles_are_text_and_never_formulas():
-    assert r"lr=$\frac{1}$" in texts(trial_curves(curves(), r"lr=$\frac{1}$").svg)
+    assert r"lr=$\frac{1}$" in texts(trial_curves(curves(), r"lr=$\frac{1}$")["svg"])
 
 
 @pytest.mark.parametrize(
     "odd", [curves(1), curves(2), curves(3, loss=0.0), curves(300, loss=1e9), curves(5, loss=1e-12)]
 )
 def test_any_curve_can_be_drawn(odd):
-    assert trial_curves(odd, "odd").svg
+    assert trial_curves(odd, "odd")["svg"]
 
 
 @pytest.mark.parametrize(
@@ -126,5 +127,5 @@ def test_a_users_own_matplotlib_settings_change_nothing(found):
 def test_the_arms_of_a_long_study_all_stand_in_the_plot(shop):
     found = shop.findings(shop.study({level: [0.5, 0.6, 0.6] for level in range(1, 12)}))
     longer = replace(found, arms=tuple(replace(arm, label=f"{arm.label} {'w' * 60}") for arm in found.arms))
-    said = texts(study_figures(longer)["intervals"].svg)
+    said = texts(study_figures(longer)["intervals"]["svg"])
     assert sum(text.endswith("…") and "w" in text for text in said) >= 10
