@@ -85,7 +85,7 @@ def _matrix(confusion: Confusion, title: str, names: Sequence[str], say: Say) ->
     )
     caption = say(title)
     matrix = element("table", element("caption", caption), element("thead", head), element("tbody", *rows))
-    return element("div", matrix, class_="scroll matrix", tabindex="0", role="region", aria_label=caption)
+    return element("div", matrix, class_="scroll matrix", tabindex="0", role="group", aria_label=caption)
 
 
 def _most_frequent(confusion: Confusion, names: Sequence[str]) -> Table:

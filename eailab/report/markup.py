@@ -83,7 +83,7 @@ def table_element(table: Table, caption: str, say: Say, *, sortable: bool = Fals
         element("tbody", *rows),
         **({"class_": "sortable"} if sortable and len(table.rows) > 1 else {}),
     )
-    return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    return element("div", whole, class_="scroll", tabindex="0", role="group", aria_label=caption)
 
 
 def _cell(cell: str, kind: str, say: Say) -> Markup:

@@ -15,6 +15,9 @@ from eailab.report.publish import find_studies, publish_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
+AXE = Path(__file__).parents[2] / ".ci" / "node_modules" / "axe-core" / "axe.min.js"
+"""Where `.ci/install` puts it."""
+
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install Debian's package chromium")
 
 
@@ -64,8 +67,8 @@ class Browser:
             self.events.append(self._next())
 
     def run(self, script):
-        """Return the value of an expression in the page."""
-        answer = self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+        """Return the value of an expression in the page, a promise's once it is there."""
+        answer = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
@@ -239,6 +242,17 @@ def test_all_that_can_be_done_can_be_reached_by_keyboard_and_has_a_name(browser,
         "[...document.querySelectorAll('h1,h2,h3,h4')].map(e => +e.tagName[1]).every((l, i, all) => "
         "i === 0 || l <= all[i - 1] + 1)"
     )
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="no axe-core here: run .ci/install, which takes it from npm")
+def test_axe_finds_nothing_that_keeps_a_reader_out(browser, report):
+    """Folded parts are opened first; the debugger may run axe although the page's own policy would not."""
+    violations = "axe.run({resultTypes: ['violations']}).then(r => r.violations.map(v => [v.impact, v.id, v.help]))"
+    for width, scheme in ((1280, "light"), (380, "dark")):
+        browser.open(report, width=width, scheme=scheme)
+        browser.run("document.querySelectorAll('details').forEach(e => e.open = true)")
+        browser.run(AXE.read_text())
+        assert browser.run(violations) == [], (width, scheme)
 
 
 def test_text_stands_out_from_its_background(browser, report):
