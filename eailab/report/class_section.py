@@ -19,6 +19,13 @@ HEATS = 9
 """Shades of a matrix's cells; 0 for none."""
 
 
+ABOUT_NETWORKS = (
+    "A row compares two trained networks on the same test images: a small p says that these two differ, not that their "
+    "recipes do, which other initial weights may turn round. Verdicts are over blocks and rest on none of these "
+    "p-values, which are not corrected for their number."
+)
+
+
 def class_section(findings: StudyFindings, classes: Classes | str, say: Say) -> list[Markup]:
     """Return the headings, tables and figures about a study's classes, or the sentence that says why there are none."""
     heading = element("h3", say("Classes and examples"))
@@ -99,13 +106,33 @@ def _most_frequent(confusion: Confusion, names: Sequence[str]) -> Table:
     )
 
 
+def network_table(contrast: Contrast, arm: str, baseline: str) -> Table:
+    """Return McNemar's test of the two networks of every block."""
+    return Table(
+        columns=(
+            Column("block", is_number=True),
+            Column(f"only {arm} right", is_number=True),
+            Column(f"only {baseline} right", is_number=True),
+            Column("McNemar's exact p", is_number=True),
+        ),
+        rows=tuple(
+            (str(block), str(test.only_first), str(test.only_second), f"{test.p:.2g}")
+            for block, test in contrast.networks
+        ),
+    )
+
+
 def _contrast(findings: StudyFindings, contrast: Contrast, classes: Classes, say: Say) -> Markup:
     arm, baseline = findings.arms[contrast.arm].label, findings.baseline_arm.label
     groups = (
         (say(f"{arm} more often right than {baseline}"), contrast.only_arm),
         (say(f"{baseline} more often right than {arm}"), contrast.only_baseline),
     )
-    parts: list[Markup] = []
+    caption = say(f"{arm} and {baseline}, network by network")
+    parts = [
+        table_element(network_table(contrast, arm, baseline), caption, say),
+        element("p", say(ABOUT_NETWORKS), class_="note"),
+    ]
     for title, examples in groups:
         parts.append(element("h4", title))
         if examples:

@@ -17,6 +17,7 @@ from eailab.errors import DataError, StoreError
 from eailab.report.findings import StudyFindings
 from eailab.report.measures import PERCENT
 from eailab.runs.store import Store
+from eailab.stats.pairs import McNemar, mcnemar
 from eailab.studies.design import StudyRecord
 
 EXAMPLES = 8
@@ -51,6 +52,8 @@ class Contrast:
     only_arm: tuple[Example, ...]
     """Images that the arm gets right more often, the clearest first."""
     only_baseline: tuple[Example, ...]
+    networks: tuple[tuple[int, McNemar], ...]
+    """Of each block its number, and the test of its two networks, the arm's first."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,7 @@ def _contrast(
         blocks=len(shared),
         only_arm=examples(np.argsort(-lead, kind="stable"), 1),
         only_baseline=examples(np.argsort(lead, kind="stable"), -1),
+        networks=tuple((block, mcnemar(arm[block] == labels, baseline[block] == labels)) for block in shared),
     )
 
 

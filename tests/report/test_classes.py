@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
 from eailab.data.table import load
+from eailab.report.class_section import class_section
 from eailab.report.classes import classes_of
 from eailab.report.pictures import data_address
+from eailab.report.wording import english
 from eailab.studies.design import read_record
 
 
@@ -47,6 +50,19 @@ def test_examples_are_images_that_one_arm_gets_right_and_the_other_wrong(digits_
     first, label = contrast.only_arm[0], int(digits_shop.digits.test.labels[0])
     assert (first.label, first.arm_said, first.baseline_said) == (label, label, (label + 1) % 10)
     assert (first.arm_right, first.baseline_right) == (2, 0)
+
+
+def test_the_networks_of_every_block_are_compared_by_mcnemars_exact_test(digits_shop):
+    folder = digits_shop.study({10: [0.9, 0.8], 20: [1.0, 0.8]})
+    found = classes(digits_shop, folder)
+    (contrast,) = found.contrasts
+    wrong = round(0.1 * len(digits_shop.digits.test.labels))
+    rows = [(block, test.only_first, test.only_second, test.p) for block, test in contrast.networks]
+    assert rows == [(0, wrong, 0, pytest.approx(stats.binomtest(0, wrong).pvalue)), (1, 0, 0, 1.0)]
+
+    page = "".join(class_section(digits_shop.findings(folder), found, english))
+    assert f'<td class="number">{wrong}</td><td class="number">0</td><td class="number">2.9e-11</td>' in page
+    assert "not that their recipes do" in page
 
 
 def test_without_the_data_the_reason_is_said(shop):

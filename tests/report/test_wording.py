@@ -51,7 +51,9 @@ class Texts(HTMLParser):
 def names_are_taken_out(text):
     """What a sentence has left once settings, versions, verdicts and labels are gone."""
     text = re.sub(
-        r"BETTER|WORSE|SAME|UNDECIDED|SCREEN|tiny[\w-]*|adam|sgd|batch_size|dropout|Dunnett|Bonferroni", "", text
+        r"BETTER|WORSE|SAME|UNDECIDED|SCREEN|tiny[\w-]*|adam|sgd|batch_size|dropout|Dunnett|Bonferroni|McNemar",
+        "",
+        text,
     )
     return re.sub(
         r"Brown–Forsythe|Holm|Student|momentum|weight_decay|nesterov|betas|false|none|optimizer|was", "", text
@@ -78,7 +80,7 @@ def test_every_sentence_of_a_report_is_translated(told, code):
 def test_a_part_that_a_catalogue_does_not_know_is_left_as_it_is():
     say = language("zh-TW")
     assert say("my-recipe") == "my-recipe"
-    assert say("3x3: BETTER than 7x7, +1.36 pp [+0.52, +2.20]") == "3x3:BETTER,優於 7x7,+1.36 pp [+0.52, +2.20]"
+    assert say("3x3: BETTER than 7x7, +1.36 pp [+0.52, +2.20]") == "3x3：BETTER，優於 7x7，+1.36 pp [+0.52, +2.20]"
 
 
 def test_places_that_take_numbers_take_nothing_else():
