@@ -20,7 +20,7 @@ HEATS = 9
 
 
 ABOUT_NETWORKS = (
-    "A row compares two trained networks on the same test images: a small p says that these two differ, not that their "
+    "A row of a table compares two trained networks on the same test images: a small p says that these two differ, not that their "
     "recipes do, which other initial weights may turn round. Verdicts are over blocks and rest on none of these "
     "p-values, which are not corrected for their number."
 )
@@ -46,7 +46,7 @@ def class_section(findings: StudyFindings, classes: Classes | str, say: Say) -> 
     contrasts = [_contrast(findings, contrast, classes, say) for contrast in classes.contrasts]
     if contrasts:
         summary = element("summary", say("Images on which an arm and the baseline disagree"))
-        parts.append(element("details", summary, *contrasts))
+        parts.append(element("details", summary, element("p", say(ABOUT_NETWORKS), class_="note"), *contrasts))
     return parts
 
 
@@ -110,7 +110,7 @@ def network_table(contrast: Contrast, arm: str, baseline: str) -> Table:
     """Return McNemar's test of the two networks of every block."""
     return Table(
         columns=(
-            Column("block", is_number=True),
+            Column("block"),
             Column(f"only {arm} right", is_number=True),
             Column(f"only {baseline} right", is_number=True),
             Column("McNemar's exact p", is_number=True),
@@ -129,10 +129,7 @@ def _contrast(findings: StudyFindings, contrast: Contrast, classes: Classes, say
         (say(f"{baseline} more often right than {arm}"), contrast.only_baseline),
     )
     caption = say(f"{arm} and {baseline}, network by network")
-    parts = [
-        table_element(network_table(contrast, arm, baseline), caption, say),
-        element("p", say(ABOUT_NETWORKS), class_="note"),
-    ]
+    parts = [table_element(network_table(contrast, arm, baseline), caption, say)]
     for title, examples in groups:
         parts.append(element("h4", title))
         if examples:
