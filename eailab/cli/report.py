@@ -43,10 +43,13 @@ def report(
 
     Example: eailab report digits-mlp-batch-size --out report/
     """
+    from eailab.errors import UsageError
     from eailab.report.exports.table import EXPORTS, chosen_exports
     from eailab.report.publish import chosen_formats, find_studies, publish_report
     from eailab.runs.store import Store
 
+    if lab and formats:
+        raise UsageError("--lab writes lab-report.md and no other format: leave --format out.")
     tools = chosen_exports(exports or [])
     wanted = chosen_formats(formats or []) if formats or lab or not tools else ()
     written = publish_report(

@@ -16,7 +16,9 @@ MOST_LINES = 20
 
 
 def verify(
-    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report.html, .md, .tex or .json of eailab.")],
+    report: Annotated[
+        Path, typer.Argument(metavar="REPORT", help="A report.html, .md, .tex, .csv or .json of eailab.")
+    ],
     runs: RunsDir = RUNS_DIR,
     retrain: Annotated[
         str | None,

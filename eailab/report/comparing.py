@@ -1,15 +1,19 @@
 """A report beside the same report made anew: which numbers agree, and where the two differ.
 
-A text is taken apart into pieces: lines of markdown or LaTeX, texts and attributes of a page, values of JSON. Pieces
-that are equal need no more; in others the numbers are compared one by one, so that a message names what has changed.
+A text is taken apart into pieces: lines of markdown or LaTeX, texts and attributes of a page, cells of CSV, values of
+JSON. Pieces that are equal need no more; in others the numbers are compared one by one, so that a message names what
+has changed.
 """
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from html.parser import HTMLParser
+from itertools import zip_longest
 from typing import Any
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -54,7 +58,7 @@ def pieces_of(text: str, suffix: str) -> list[Piece]:
 
     Args:
         text: Of the file.
-        suffix: Of its name: `.html`, `.json`, or one of a format with lines.
+        suffix: Of its name: `.html`, `.json`, `.csv`, or one of a format with lines.
 
     Raises:
         ValueError: It is no JSON although its name says so.
@@ -63,6 +67,8 @@ def pieces_of(text: str, suffix: str) -> list[Piece]:
         return _Page(text).pieces
     if suffix == ".json":
         return list(_values(json.loads(text), ""))
+    if suffix == ".csv":
+        return _cells(text)
     return [Piece(f"line {number}", line.rstrip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
@@ -112,6 +118,16 @@ def _aligned(found: Sequence[Piece], expected: Sequence[Piece]) -> Iterator[tupl
         else:
             yield from ((piece, None) for piece in found[a:b])
             yield from ((None, piece) for piece in expected[c:d])
+
+
+def _cells(text: str) -> list[Piece]:
+    """Return the cells of a table, each under its column's name."""
+    rows = list(csv.reader(io.StringIO(text)))
+    return [
+        Piece(f"line {line}, {name or 'beyond the table'}", cell)
+        for line, row in enumerate(rows, 1)
+        for name, cell in zip_longest(rows[0], row, fillvalue="")
+    ]
 
 
 def _values(value: Any, path: str) -> Iterator[Piece]:

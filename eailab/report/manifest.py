@@ -1,6 +1,8 @@
 """What a report was made of, carried inside it, so that it can be made again and compared."""
 
+import csv
 import html
+import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -89,6 +91,23 @@ def of_json(record: Mapping[str, Any]) -> Manifest:
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"it is no report of eailab: {error!r}.") from error
     return Manifest("report" if "studies" in record else "study", "en", sources, unreadable)
+
+
+def of_csv(text: str) -> Manifest:
+    """Return the manifest of a report's CSV, whose rows name their studies and blocks.
+
+    Raises:
+        UsageError: It is no such file.
+    """
+    blocks: dict[str, dict[int, None]] = {}
+    try:
+        for row in csv.DictReader(io.StringIO(text), strict=True):
+            blocks.setdefault(row["study"], {})[int(row["block"])] = None
+    except (csv.Error, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"it is no table of trials that eailab wrote: {error!r}.") from error
+    if not blocks:
+        raise UsageError("it has no row.")
+    return Manifest("report", "en", tuple(_source(study, tuple(of)) for study, of in blocks.items()))
 
 
 def _kind(written: str) -> Kind:

@@ -8,7 +8,7 @@ from eailab.engines.base import ENGINE_VERSIONS
 from eailab.errors import StoreError, UsageError
 from eailab.report.comparing import Outcome, compare_pieces, pieces_of
 from eailab.report.edition import FORMATS, Edition, Told, tell
-from eailab.report.manifest import Manifest, of_json, parse
+from eailab.report.manifest import Manifest, of_csv, of_json, parse
 from eailab.runs.store import Store, Trial
 from eailab.studies.design import StudyRecord
 
@@ -40,7 +40,7 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
     """Make a report again from the store, and compare every number; hold every trial to its checksums and name.
 
     Args:
-        report: A page, markdown, LaTeX or JSON file that eailab wrote.
+        report: A page, markdown, LaTeX, CSV or JSON file that eailab wrote.
         store: Where its trials lie.
         data_dir: Folder of downloaded data sets, which class-wise numbers need.
 
@@ -54,7 +54,7 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
     if suffix not in by_suffix:
         raise UsageError(f"{report} is no report: give a file that ends in {', '.join(sorted(by_suffix))}.")
     try:
-        manifest = of_json(json.loads(text)) if suffix == ".json" else parse(text)
+        manifest = _manifest(text, suffix)
         found = pieces_of(text, suffix)
     except UsageError as error:
         raise UsageError(f"{report} cannot be verified: {error}") from error
@@ -102,6 +102,12 @@ def check_trial(store: Store, record: StudyRecord, arm: int, block: int) -> tupl
     if Trial(recipe, block, result["data"]).fingerprint != folder.path.name:
         return f"{folder.path.name} is the name of another recipe, block or data set than study.yaml says", True
     return None, True
+
+
+def _manifest(text: str, suffix: str) -> Manifest:
+    if suffix == ".json":
+        return of_json(json.loads(text))
+    return of_csv(text) if suffix == ".csv" else parse(text)
 
 
 def _tell(store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | None) -> Told:

@@ -14,7 +14,7 @@ from eailab.report.verify import verify
 
 SMALL = [0.90, 0.92, 0.91]
 LARGE = [0.80, 0.83, "diverged"]
-KINDS = ("html", "markdown", "latex", "json")
+KINDS = ("html", "markdown", "latex", "csv", "json")
 
 
 @pytest.fixture
@@ -166,3 +166,10 @@ def test_json_leaves_are_named_by_their_path(shop, files):
     problems = verify(files["json"], shop.store).outcome.problems
     assert len(problems) == 1
     assert problems[0].startswith("studies[0].arms[1].difference: 3.0 in the report")
+
+
+def test_a_table_of_another_program_is_no_report(shop, files, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("name,age\nAda,36\n")
+    with pytest.raises(UsageError, match="no table of trials"):
+        verify(other, shop.store)
