@@ -16,6 +16,7 @@ from eailab.report.figures import FileKind, figure_names
 from eailab.report.findings import StudyFindings, study_findings
 from eailab.report.lab import lab_sections
 from eailab.report.manifest import Kind, Manifest, Source
+from eailab.report.methods import Answer, answers
 from eailab.report.record import as_json, layout, report_mapping
 from eailab.report.wording import Say, language
 from eailab.runs.store import Store
@@ -31,6 +32,11 @@ class Told:
     costs: tuple[ArmCost, ...]
     classes: Classes | str
     """Or why there are none."""
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """What a paper says of it."""
+        return answers(self.findings, self.record, self.costs)
 
     @property
     def folder(self) -> str:
@@ -91,7 +97,7 @@ def page_text(edition: Edition) -> str:
     studies = sorted(edition.studies, key=lambda told: told.findings.factor is None)
     return html.page(
         edition.title,
-        [html.PageStudy(told.findings, told.costs, told.classes) for told in studies],
+        [html.PageStudy(told.findings, told.costs, told.classes, told.answers) for told in studies],
         edition.unreadable,
         lang=edition.lang,
         say=edition.say,
@@ -100,7 +106,7 @@ def page_text(edition: Edition) -> str:
 
 
 def markdown_text(edition: Edition) -> str:
-    """Return an edition as markdown, with its figures beside it; a study's own has none."""
+    """Return an edition as markdown, with its figures beside it; a study's own has none, and nothing of time."""
     if edition.kind == "lab":
         filled = [(told.record, told.findings, told.costs, figure_paths(told)) for told in edition.studies]
         sections = lab_sections(filled)
@@ -108,7 +114,11 @@ def markdown_text(edition: Edition) -> str:
     alone = edition.kind == "study"
     sections = [
         markdown.study_section(
-            told.findings, {} if alone else figure_paths(told), level=1 if alone else 2, say=edition.say
+            told.findings,
+            {} if alone else figure_paths(told),
+            level=1 if alone else 2,
+            say=edition.say,
+            answers=() if alone else told.answers,
         )
         for told in edition.studies
     ]
@@ -120,7 +130,8 @@ def markdown_text(edition: Edition) -> str:
 def latex_text(edition: Edition) -> str:
     """Return an edition as LaTeX, with its figures beside it."""
     sections = [
-        latex.study_section(told.findings, figure_paths(told, "pdf"), say=edition.say) for told in edition.studies
+        latex.study_section(told.findings, figure_paths(told, "pdf"), say=edition.say, answers=told.answers)
+        for told in edition.studies
     ]
     return latex.document(
         edition.title, sections, edition.unreadable, edition.manifest.text(), lang=edition.lang, say=edition.say

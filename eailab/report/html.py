@@ -22,6 +22,7 @@ from eailab.report.findings import StudyFindings
 from eailab.report.forest import forest
 from eailab.report.manifest import MARK
 from eailab.report.markup import Markup, element, table_element
+from eailab.report.methods import Answer
 from eailab.report.tables import blocks_table, facts, headlines, main_table, state_sentence
 from eailab.report.wording import Say, english
 
@@ -35,6 +36,8 @@ class PageStudy:
     """One an arm."""
     classes: Classes | str
     """Or why there are none."""
+    answers: tuple[Answer, ...]
+    """What a paper says of it."""
 
 
 def page(
@@ -151,4 +154,6 @@ def _section(study: PageStudy, anchor: str, say: Say) -> Markup:
         for part in (element("dt", say(fact.name)), element("dd", say(fact.sentence)))
     ]
     parts += [element("h3", say("What this rests on")), element("dl", *rests)]
+    told = [part for one in study.answers for part in (element("dt", say(one.name)), element("dd", one.told(say)))]
+    parts += [element("h3", say("For a paper")), element("dl", *told)]
     return element("section", *parts, id=anchor)

@@ -7,7 +7,7 @@ from eailab.report.costs import ArmCost
 from eailab.report.escaping import markdown as escaped
 from eailab.report.findings import StudyFindings
 from eailab.report.markdown import bullets, study_section, table_text
-from eailab.report.methods import compute_answer, error_bars_answer, methods_paragraph
+from eailab.report.methods import answers
 from eailab.report.published import Beside, beside, context
 from eailab.report.tables import NOTHING, Column, Table, number
 from eailab.report.trials import TrialState
@@ -33,7 +33,7 @@ LESSON = (
 
 
 def lab_sections(studies: Sequence[LabStudy]) -> list[str]:
-    """Return the parts of a lab report as markdown: both tasks, problems met and the lesson, methods and compute."""
+    """Return the parts of a lab report as markdown: both tasks, methods and compute, problems met and the lesson."""
     parts = []
     for task, title in TASKS.items():
         own = [study for study in studies if _task(study[0]) == task]
@@ -43,10 +43,7 @@ def lab_sections(studies: Sequence[LabStudy]) -> list[str]:
             parts.append(f"There is no study of this task yet; `{command}` makes them all.")
             continue
         parts += [*_plan(own), *(_result(study) for study in own), _published(own)]
-    parts.append(_context())
-    parts.append(_problems(studies))
-    parts.append(_methods(studies))
-    return parts
+    return [*parts, _context(), _methods(studies), _problems(studies)]
 
 
 def _task(record: StudyRecord) -> int:
@@ -152,10 +149,6 @@ def _is_open(verdict: str | None) -> bool:
 def _methods(studies: Sequence[LabStudy]) -> str:
     parts = ["## Methods, error bars and compute"]
     for record, findings, costs, _ in studies:
-        parts += [
-            f"### {escaped(record.study.folder_name)}",
-            escaped(methods_paragraph(findings, record)),
-            f"**Error bars:** {escaped(error_bars_answer(findings))}",
-            f"**Compute:** {escaped(compute_answer(findings, costs))}",
-        ]
+        parts.append(f"### {escaped(record.study.folder_name)}")
+        parts += [f"**{one.name}:** {escaped(one.told())}" for one in answers(findings, record, costs)]
     return "\n\n".join(parts) if len(parts) > 1 else f"{parts[0]}\n\n{NOTHING}"

@@ -13,6 +13,7 @@ from eailab.report.escaping import latex as escaped
 from eailab.report.figures import CJK_FONTS, TITLES
 from eailab.report.findings import StudyFindings
 from eailab.report.manifest import MARK
+from eailab.report.methods import Answer
 from eailab.report.tables import NOTE, Table, facts, headlines, main_table, state_sentence
 from eailab.report.wording import ENGLISH, Say
 
@@ -99,13 +100,14 @@ def _first_cjk_font(uses: Sequence[str], otherwise: str) -> str:
     return chain
 
 
-def study_section(findings: StudyFindings, figures: Mapping[str, str], say: Say) -> str:
+def study_section(findings: StudyFindings, figures: Mapping[str, str], say: Say, answers: Sequence[Answer] = ()) -> str:
     """Return one study: its answer, its table, its figures, and what it rests on.
 
     Args:
         findings: What to tell.
         figures: Path of each figure by its name, relative to the file.
         say: The language.
+        answers: What a paper says of it.
     """
 
     def told(text: str) -> str:
@@ -124,6 +126,7 @@ def study_section(findings: StudyFindings, figures: Mapping[str, str], say: Say)
         parts.append(rf"\begin{{center}}{image}\\ \small {told(TITLES[name])}\end{{center}}")
     stated = (*design_facts(findings), *facts(findings))
     parts.append(_items([rf"\textbf{{{told(fact.name)}:}} {told(fact.sentence)}" for fact in stated]))
+    parts += [rf"\textbf{{{told(one.name)}.}} {escaped(one.told(say))}" for one in answers]
     return "\n\n".join(part for part in parts if part)
 
 

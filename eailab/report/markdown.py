@@ -7,11 +7,18 @@ from eailab.report.escaping import markdown as escaped
 from eailab.report.figures import TITLES
 from eailab.report.findings import StudyFindings
 from eailab.report.manifest import MARK
+from eailab.report.methods import Answer
 from eailab.report.tables import Table, facts, headlines, main_table, state_sentence
 from eailab.report.wording import Say, english
 
 
-def study_section(findings: StudyFindings, figures: Mapping[str, str], level: int = 2, say: Say = english) -> str:
+def study_section(
+    findings: StudyFindings,
+    figures: Mapping[str, str],
+    level: int = 2,
+    say: Say = english,
+    answers: Sequence[Answer] = (),
+) -> str:
     """Return one study: its answer, its table, its figures, and what it rests on.
 
     Args:
@@ -19,6 +26,7 @@ def study_section(findings: StudyFindings, figures: Mapping[str, str], level: in
         figures: Path of each figure by its name, relative to the file; may be empty.
         level: Of the heading, 1 for the title of a file.
         say: The language.
+        answers: What a paper says of it.
     """
 
     def told(text: str) -> str:
@@ -35,6 +43,7 @@ def study_section(findings: StudyFindings, figures: Mapping[str, str], level: in
     parts += [f"![{told(TITLES[name])}]({path})" for name, path in figures.items()]
     stated = (*design_facts(findings), *facts(findings))
     parts.append(bullets([f"**{told(fact.name)}:** {told(fact.sentence)}" for fact in stated]))
+    parts += [f"**{told(one.name)}:** {escaped(one.told(say))}" for one in answers]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -1,15 +1,38 @@
 """A methods paragraph from a study's plan, and answers to what conferences ask about error bars and compute."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from eailab.report.costs import ArmCost
 from eailab.report.findings import StudyFindings
 from eailab.report.tables import decimals, number
+from eailab.report.wording import Say, english
 from eailab.studies.design import StudyRecord
 
 
-def methods_paragraph(findings: StudyFindings, record: StudyRecord) -> str:
-    """Return how a study was made, as a paper's methods section says it."""
+@dataclass(frozen=True)
+class Answer:
+    """What a paper says of one subject."""
+
+    name: str
+    sentences: tuple[str, ...]
+
+    def told(self, say: Say = english) -> str:
+        """Return the answer in a language."""
+        return " ".join(map(say, self.sentences))
+
+
+def answers(findings: StudyFindings, record: StudyRecord, costs: Sequence[ArmCost]) -> tuple[Answer, ...]:
+    """Return what a paper says of how a study was made, of its error bars and of its compute."""
+    return (
+        Answer("Methods", tuple(methods(findings, record))),
+        Answer("Error bars", tuple(error_bars(findings))),
+        Answer("Compute", tuple(compute(findings, costs))),
+    )
+
+
+def methods(findings: StudyFindings, record: StudyRecord) -> list[str]:
+    """Say how a study was made: data, split, factor, blocks, stopping, statistics."""
     recipe = record.study.arms[record.study.baseline].recipe
     data = recipe.data
     split = (
@@ -17,60 +40,81 @@ def methods_paragraph(findings: StudyFindings, record: StudyRecord) -> str:
         if data.split == "fixed"
         else "with a split drawn anew for each block"
     )
-    blocks, arms = len(findings.blocks), len(findings.arms)
-    sentences = [
+    said = [
         f"We trained {recipe.model.name} on {data.name}, {findings.training_images:,} images for training and "
         f"{data.val_fraction:g} of the official training images held out for validation, {split}.",
     ]
     if findings.factor is not None:
         levels = ", ".join(arm.label for arm in findings.arms)
-        sentences.append(
-            f"One factor was varied, the {findings.spoken_factor} ({levels}; baseline {findings.baseline_arm.label}), "
-            f"and every other setting held fixed"
-            + (" but for what a level brings with it." if any(arm.brought for arm in findings.arms) else ".")
+        brought = any(arm.brought for arm in findings.arms)
+        said.append(
+            f"The {findings.spoken_factor} was varied ({levels}; baseline {findings.baseline_arm.label}), and every "
+            f"other setting held fixed" + (" but for what a level brings with it." if brought else ".")
         )
-    sentences.append(
-        f"Each of the {arms} arm{'s' * (arms > 1)} was trained in {blocks} block{'s' * (blocks > 1)}; within a block "
-        "all arms share split, initial weights, order of the data and augmentation."
+    arms, blocks = len(findings.arms), f"{len(findings.blocks)} block{'s' * (len(findings.blocks) > 1)}"
+    said.append(
+        f"Each of the {arms} arms was trained in {blocks}; within a block all arms share split, initial weights, order "
+        "of the data and augmentation."
+        if arms > 1
+        else f"It was trained in {blocks}."
     )
-    sentences.append(
-        f"Training ran for a fixed {recipe.epochs} epochs, of which the last counts and none was chosen; the test "
-        "images were read once, after it."
+    if findings.looks is not None:
+        said.append(
+            f"Blocks were added until the arms were decided, at {len(findings.looks.blocks)} looks fixed in advance "
+            "that share the 5% of false alarms."
+        )
+    epochs = " or ".join(map(str, sorted({arm.recipe.epochs for arm in record.study.arms})))
+    said.append(
+        f"Training ran for a number of epochs fixed in advance ({epochs}), of which the last counts and none was "
+        "chosen; the test images were read once, after it."
     )
     if findings.comparison is not None:
-        sentences.append(
+        said.append(
             f"Differences in {findings.measure.title} from the baseline are given with 95% intervals: "
-            f"{findings.comparison.method}. An arm is called the same when its simultaneous 90% interval lies within "
+            f"{findings.comparison.method}."
+        )
+        said.append(
+            "An arm is called the same when its simultaneous 90% interval lies within "
             f"±{findings.measure.with_unit(f'{findings.margin:g}')}."
         )
-    return " ".join(sentences)
+    return said
 
 
-def error_bars_answer(findings: StudyFindings) -> str:
-    """Answer whether error bars are reported, what they are of, and how they were computed."""
+def error_bars(findings: StudyFindings) -> list[str]:
+    """Say whether error bars are reported, what they are of, and how they were computed."""
     comparison = findings.comparison
     if comparison is None or comparison.pooled_sd is None:
-        return "No error bars: a single block shows no spread, and nothing is concluded from it."
-    sd = findings.measure.with_unit(number(comparison.pooled_sd, decimals(findings)))
+        return ["No error bars: a single block shows no spread, and nothing is concluded from it."]
     source = "initialisation, order of the data and augmentation"
     if dict(findings.held_fixed).get("data.split") == "per-block":
         source = f"the split, {source}"
-    return (
+    sd = findings.measure.with_unit(number(comparison.pooled_sd, decimals(findings)))
+    diverged = sum(arm.count("diverged") for arm in findings.arms)
+    return [
         f"Yes: 95% intervals of differences over {comparison.complete_blocks} complete blocks ({comparison.method}), "
-        f"simultaneous over the arms. They show the spread from {source}. A trial's SD within its block is {sd}. "
-        f"{sum(arm.count('diverged') for arm in findings.arms)} trials diverged and are counted in the table."
-    )
+        "simultaneous over the arms.",
+        f"They show the spread from {source}.",
+        f"A trial's SD within its block is {sd}.",
+        "No trial diverged."
+        if not diverged
+        else "1 trial diverged and is counted in the table."
+        if diverged == 1
+        else f"{diverged} trials diverged and are counted in the table.",
+    ]
 
 
-def compute_answer(findings: StudyFindings, costs: Sequence[ArmCost]) -> str:
-    """Answer which compute the experiment took."""
+def compute(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[str]:
+    """Say which compute the experiment took."""
     seconds = sum(cost.seconds for cost in costs)
     devices = sorted({device for cost in costs for device in cost.devices})
     if not devices:
-        return "Nothing has been trained yet."
-    length = f"{seconds / 3600.0:.2g} hours" if seconds >= 3600.0 else f"{seconds:.3g} seconds"
-    trials = f"{findings.ended} trial{'s' * (findings.ended != 1)}"
-    return (
-        f"{trials} took {length} of training in all on {', '.join(devices)}, validation included; data preparation, "
-        "restarts and trials outside this report are not counted. Energy was not measured."
-    )
+        return ["Nothing has been trained yet."]
+    if seconds >= 3600.0:
+        length = f"{seconds / 3600.0:,.1f} hours"
+    else:
+        length = f"{seconds:,.0f} seconds" if seconds >= 100.0 else f"{seconds:.3g} seconds"
+    return [
+        f"{findings.ended} trial{'s' * (findings.ended != 1)} took {length} of training in all on {', '.join(devices)},"
+        " validation included; data preparation, restarts and trials outside this report are not counted.",
+        "Energy was not measured.",
+    ]

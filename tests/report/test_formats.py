@@ -59,7 +59,7 @@ class Outline(HTMLParser):
 def told(findings):
     """A study as a page tells it, with a cost for each arm and without its data set's files."""
     costs = tuple(ArmCost(arm.label, (1.5,), 1.5, 200.0, ("cpu",)) for arm in findings.arms)
-    return PageStudy(findings, costs, "No pictures here.")
+    return PageStudy(findings, costs, "No pictures here.", ())
 
 
 def html_of(*studies):

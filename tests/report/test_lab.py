@@ -4,8 +4,7 @@ import pytest
 
 from eailab.errors import UsageError
 from eailab.recipe.load import load, parse_override
-from eailab.report.edition import Edition, markdown_text, tell
-from eailab.report.methods import compute_answer, error_bars_answer, methods_paragraph
+from eailab.report.edition import FORMATS, Edition, markdown_text, tell
 from eailab.report.publish import publish_report
 from eailab.report.published import beside, context, figures
 from eailab.report.verify import verify
@@ -87,21 +86,41 @@ def test_the_lab_report_is_in_english_and_says_so(shop, tmp_path):
 
 def test_the_methods_paragraph_says_data_split_blocks_statistics_and_stopping(shop):
     told = tell(shop.store, shop.study({10: [0.9, 0.92, 0.91], 20: [0.8, 0.83, 0.81]}))
-    said = methods_paragraph(told.findings, told.record)
+    methods, error_bars, compute = (one.told() for one in told.answers)
     for part in (
         "digits, 100 images",
         "seed 23",
-        "batch size (10, 20; baseline 10)",
-        "3 blocks",
-        "fixed 3 epochs",
+        "batch size was varied (10, 20; baseline 10)",
+        "Each of the 2 arms was trained in 3 blocks",
+        "fixed in advance (3)",
         "±0.25",
     ):
-        assert part in said
-    assert "3 complete blocks" in error_bars_answer(told.findings)
-    assert compute_answer(told.findings, told.costs).startswith("6 trials took 9 seconds of training in all on cpu")
+        assert part in methods
+    assert "3 complete blocks" in error_bars
+    assert error_bars.endswith("No trial diverged.")
+    assert compute.startswith("6 trials took 9 seconds of training in all on cpu")
+
+
+def test_epochs_that_differ_between_arms_are_all_said(shop):
+    told = tell(shop.store, shop.study({2: [0.9, 0.92], 3: [0.8, "diverged"]}, factor="epochs"))
+    methods, error_bars, _ = (one.told() for one in told.answers)
+    assert "fixed in advance (2 or 3)" in methods
+    assert error_bars.startswith("No error bars")
 
 
 def test_a_single_block_has_no_error_bars(shop):
     told = tell(shop.store, shop.study({10: [0.9], 20: [0.8]}))
-    assert error_bars_answer(told.findings).startswith("No error bars")
+    assert told.answers[1].told().startswith("No error bars")
     assert "# Lab report" in markdown_text(Edition("lab", "en", (told,)))
+
+
+@pytest.mark.parametrize("kind", ["markdown", "latex", "html"])
+def test_a_report_says_for_a_paper_how_it_was_made(shop, kind):
+    told = tell(shop.store, shop.study({10: [0.9], 20: [0.8]}))
+    assert "We trained mlp on digits, 100 images" in FORMATS[kind].text(Edition("report", "en", (told,)))
+
+
+def test_a_studys_own_table_says_nothing_of_time(shop):
+    """The same trials give the same bytes, however long they took."""
+    told = tell(shop.store, shop.study({10: [0.9], 20: [0.8]}))
+    assert "seconds" not in markdown_text(Edition("study", "en", (told,)))
