@@ -91,6 +91,10 @@ class Engine(Protocol):
         """Score the current weights (their moving average, if the recipe asks for one) over one split, unaugmented."""
         ...
 
+    def joules(self) -> float | None:
+        """Return the energy that the device has used up to now, by a counter that never goes back; None without one."""
+        ...
+
     def state(self) -> Arrays:
         """Return a copy of all that training on needs, by name; a file of it and `load_state` give the same bits."""
         ...

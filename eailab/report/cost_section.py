@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from eailab.report.costs import ArmCost
+from eailab.report.costs import ArmCost, energy_sentence
 from eailab.report.figures import arm_classes
 from eailab.report.findings import StudyFindings
 from eailab.report.markup import Markup, element, percent, table_element
@@ -10,13 +10,14 @@ from eailab.report.scales import spanning
 from eailab.report.tables import NOTHING, Column, Table, arm_name, decimals, number
 from eailab.report.wording import Say
 
+ABOUT_SECONDS = (
+    "Wall-clock seconds of the epochs, validation included, as the trials ran; trials side by side slow each other."
+)
+
 
 def cost_section(findings: StudyFindings, costs: Sequence[ArmCost], say: Say) -> list[Markup]:
     """Return the heading, the plot of cost against the metric, and the table of costs."""
-    note = say(
-        "Wall-clock seconds of the epochs, validation included, as the trials ran; trials side by side slow each "
-        "other. Energy was not measured."
-    )
+    note = f"{say(ABOUT_SECONDS)} {say(energy_sentence(costs))}"
     return [
         element("h3", say("Cost")),
         *([_plot(findings, costs, say)] if findings.factor else []),
@@ -26,21 +27,24 @@ def cost_section(findings: StudyFindings, costs: Sequence[ArmCost], say: Say) ->
 
 
 def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
-    """Return the seconds and images a second of every arm."""
+    """Return the seconds, images a second, and energy where a GPU counted it, of every arm."""
+    counted = any(cost.joules is not None for cost in costs)
     return Table(
         columns=(
             Column(findings.heading or "trial"),
             Column("seconds a trial", is_number=True),
             Column("seconds in all", is_number=True),
             Column("images/s", is_number=True),
+            *([Column("energy in all (kJ)", is_number=True)] if counted else []),
             Column("device"),
         ),
         rows=tuple(
             (
                 arm_name(arm),
-                _seconds(cost.seconds_a_trial),
-                _seconds(cost.seconds),
+                _amount(cost.seconds_a_trial),
+                _amount(cost.seconds),
                 NOTHING if cost.images_per_second is None else f"{cost.images_per_second:,.0f}",
+                *([_amount(None if cost.joules is None else cost.joules / 1000.0)] if counted else []),
                 ", ".join(cost.devices) or NOTHING,
             )
             for arm, cost in zip(findings.arms, costs, strict=True)
@@ -48,7 +52,7 @@ def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
     )
 
 
-def _seconds(value: float | None) -> str:
+def _amount(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:,.0f}" if value >= 100.0 else f"{value:.3g}"

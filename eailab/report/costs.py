@@ -1,5 +1,6 @@
 """What a study cost in time: kept apart from its table, since the same trials take another time on another day."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from eailab.report.record import as_plain, layout
@@ -21,6 +22,8 @@ class ArmCost:
     images_per_second: float | None
     """Training images over all the arm's seconds; None where there are none."""
     devices: tuple[str, ...]
+    joules: float | None = None
+    """That its devices used in those seconds, whoever used it; None unless it was counted in every epoch."""
 
     @property
     def seconds_a_trial(self) -> float | None:
@@ -40,10 +43,22 @@ def costs(store: Store, record: StudyRecord) -> tuple[ArmCost, ...]:
     )
 
 
+def energy_sentence(arms: Sequence[ArmCost]) -> str:
+    """Say what a figure of energy is of, or that there is none."""
+    if all(cost.joules is None for cost in arms):
+        return "Energy was not measured."
+    return "Energy is all that the GPU used in those seconds, by its own counter, for trials side by side too."
+
+
 def costs_json(name: str, arms: tuple[ArmCost, ...]) -> str:
     """Return the text of `costs.json`: for each arm its trials' seconds, images a second, and devices."""
     mapping = {"schema_version": SCHEMA_VERSION, "name": name, "arms": [asdict(arm) for arm in arms]}
     return layout(as_plain(mapping)) + "\n"
+
+
+def _energy(timings: list[Timing]) -> float | None:
+    counted = [timing.joules for timing in timings if timing.joules is not None]
+    return round(sum(counted), 1) if timings and len(counted) == len(timings) else None
 
 
 def _arm(label: str, trials: list[list[Timing]]) -> ArmCost:
@@ -56,4 +71,5 @@ def _arm(label: str, trials: list[list[Timing]]) -> ArmCost:
         seconds=round(seconds, 4),
         images_per_second=round(images / seconds, 1) if seconds > 0.0 else None,
         devices=tuple(sorted({timing.device for timing in timings})),
+        joules=_energy(timings),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eailab.report.costs import ArmCost
+from eailab.report.costs import ArmCost, energy_sentence
 from eailab.report.findings import StudyFindings
 from eailab.report.tables import decimals, number
 from eailab.report.wording import Say, english
@@ -116,5 +116,12 @@ def compute(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[str]:
     return [
         f"{findings.ended} trial{'s' * (findings.ended != 1)} took {length} of training in all on {', '.join(devices)},"
         " validation included; data preparation, restarts and trials outside this report are not counted.",
-        "Energy was not measured.",
+        *_energy(costs),
     ]
+
+
+def _energy(costs: Sequence[ArmCost]) -> list[str]:
+    counted = [cost.joules for cost in costs if cost.joules is not None]
+    if not counted or len(counted) < sum(bool(cost.devices) for cost in costs):
+        return ["Energy was not measured."]
+    return [f"They used {sum(counted) / 3.6e6:.2g} kWh.", energy_sentence(costs)]

@@ -88,8 +88,10 @@ class Timing:
     seconds: float
     images_per_second: float
     device: str
-    ended: float | None
+    ended: float | None = None
     """When it ended, in seconds since 1970; None where that was not written down, as by earlier versions."""
+    joules: float | None = None
+    """That the device used meanwhile, whoever used it; None where it does not count."""
 
 
 @dataclass(frozen=True)
@@ -205,12 +207,18 @@ class TrialFolder:
             if record is None:
                 continue  # timings are no evidence: a torn or damaged line is passed over
             try:
-                seconds, images_per_second = float(record["seconds"]), float(record["images_per_second"])
-                timing = Timing(seconds, images_per_second, str(record["device"]), _moment(record.get("ended")))
+                timing = Timing(
+                    float(record["seconds"]),
+                    float(record["images_per_second"]),
+                    str(record["device"]),
+                    ended=_moment(record.get("ended")),
+                    joules=None if (joules := record.get("joules")) is None else float(joules),
+                )
                 epoch = int(record["epoch"])
             except (ValueError, KeyError, TypeError, OverflowError):
                 continue
-            if math.isfinite(timing.seconds) and math.isfinite(timing.images_per_second) and timing.seconds >= 0.0:
+            numbers = (timing.seconds, timing.images_per_second, timing.joules or 0.0)
+            if all(map(math.isfinite, numbers)) and timing.seconds >= 0.0:
                 by_epoch[epoch] = timing
         return by_epoch
 
@@ -302,8 +310,10 @@ class TrialFolder:
         record = {"epoch": epoch.number} | _named("train", epoch.train) | _named("validation", epoch.validation)
         atomic.append_bytes(self.epochs_file, _sealed_line(record))
 
-    def add_timing(self, epoch: int, seconds: float, images: int, provenance: Provenance) -> None:
-        """Append how long an epoch took, validation included, and that it has just ended; never part of a result."""
+    def add_timing(
+        self, epoch: int, seconds: float, images: int, provenance: Provenance, joules: float | None = None
+    ) -> None:
+        """Append what an epoch took, validation included, and that it has just ended; never part of a result's bytes."""
         record = {
             "epoch": epoch,
             "seconds": round(seconds, 4),
@@ -312,7 +322,7 @@ class TrialFolder:
             "device": provenance["device"],
             "threads": provenance["threads"],
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
+        } | ({} if joules is None else {"joules": round(joules, 1)})
         line = _after_a_torn_line(self.timings_file) + _sealed_line(record)
         atomic.append_bytes(self.timings_file, line, flush=False)
 

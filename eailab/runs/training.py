@@ -175,16 +175,18 @@ def _train_and_record(
         on_event(Stepped(trial.fingerprint, epoch, step))
 
     epochs = folder.epochs()
-    began = time.perf_counter()
+    began, used = time.perf_counter(), engine.joules()
     try:
         for epoch in train(engine, keeper.saved + 1, trial.recipe.epochs, on_step):
             seconds = time.perf_counter() - began
             folder.add_epoch(epoch)
-            folder.add_timing(epoch.number, seconds, len(data.train), provenance)
+            now = engine.joules()
+            joules = None if used is None or now is None else now - used
+            folder.add_timing(epoch.number, seconds, len(data.train), provenance, joules)
             epochs.append(epoch)
             on_event(EpochEnded(trial.fingerprint, epoch, seconds))
             keeper.epoch_ended(epoch.number)
-            began = time.perf_counter()
+            began, used = time.perf_counter(), engine.joules()
     except DivergedError as error:
         result = Result(
             status="diverged",

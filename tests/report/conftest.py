@@ -51,6 +51,8 @@ class Shop:
     root: Path
     digits: Dataset | None = None
     """The real data set, whose test labels are then predicted as often right as a trial's outcome says."""
+    joules: float | None = None
+    """That every epoch is said to have used."""
 
     @property
     def store(self) -> Store:
@@ -132,7 +134,7 @@ class Shop:
         for number in range(1, last + 1):
             train = Scores(loss=(2.0 - accuracy) / number, accuracy=accuracy * number / last)
             folder.add_epoch(Epoch(number, train, replace(train, loss=train.loss + 0.125)))
-            folder.add_timing(number, 0.5, TRAINING_IMAGES, provenance)
+            folder.add_timing(number, 0.5, TRAINING_IMAGES, provenance, self.joules)
         if outcome == "unfinished":
             return
         scores = None if outcome == "diverged" else train

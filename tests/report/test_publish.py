@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from eailab.errors import StoreError, UsageError
+from eailab.report.cost_section import cost_table
+from eailab.report.edition import tell
 from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
 
 SMALL = [0.90, 0.92, 0.91]
@@ -82,6 +84,21 @@ def test_costs_are_sums_of_the_epochs_that_count(shop, folder):
     assert twenty["seconds"] == 4.5
     assert twenty["images_per_second"] == 200.0
     assert twenty["devices"] == ["cpu"]
+
+
+def test_energy_is_told_where_every_epoch_was_counted(shop):
+    shop.joules = 1.5e6
+    folder = shop.study({10: [0.9, 0.8], 20: [0.8, 0.7]})
+    shop.train_again(folder, 1, 0, epoch=3, seconds=1.5)  # on a machine that does not count
+    told = tell(shop.store, folder)
+    assert [cost.joules for cost in told.costs] == [2 * 3 * 1.5e6, None]
+    table = cost_table(told.findings, told.costs)
+    assert table.columns[4].heading == "energy in all (kJ)"
+    assert [row[4] for row in table.rows] == ["9,000", "-"]
+    assert "Energy was not measured." in told.answers[2].sentences  # a part is no total
+
+    whole = tell(shop.store, shop.study({10: [0.9, 0.8], 30: [0.8, 0.7]}))
+    assert "They used 5 kWh." in whole.answers[2].sentences
 
 
 def test_a_trial_gets_its_curves_once(shop, folder):

@@ -1,6 +1,7 @@
 """Another language: every sentence of a report is in its catalogue, and names are left as they are."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
@@ -26,6 +27,7 @@ def told(shop):
         shop.study({10: [0.9], 20: [0.8]}, label_smoothing=0.2),
         shop.study({"adam": [0.9, 0.8], "sgd": [0.8, 0.9]}, factor="optimizer", devices=["cpu", "a GPU"]),
         shop.trial(0.9, label_smoothing=0.25),
+        replace(shop, joules=50.0).study({10: [0.9, 0.8], 20: [0.8, 0.7]}, label_smoothing=0.35),
         shop.trial("unfinished", label_smoothing=0.3),
     ]
     return [tell(shop.store, folder) for folder in folders]

@@ -168,6 +168,10 @@ class MlpEngine:
 
     # --- state ------------------------------------------------------------------------------------------------------
 
+    def joules(self) -> float | None:
+        """Return None: a process cannot tell what a CPU uses for it."""
+        return None
+
     def state(self) -> Arrays:
         """Return a copy of all that training on needs."""
         arrays: Arrays = {name: array.copy() for name, array in self._numbers().items()}

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from eailab.engines.base import DeviceName
+from eailab.engines.torch_resnet import nvml
 from eailab.errors import DeviceError
 from eailab.recipe.schema import ResNetRecipe
 
@@ -37,6 +38,11 @@ def choose(name: DeviceName) -> torch.device:
 def describe(device: torch.device) -> str:
     """Return "cpu", or the GPU's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def joules(device: torch.device) -> float | None:
+    """Return the energy that the whole GPU has used, whoever used it; None on the CPU and where no counter is."""
+    return nvml.joules(str(torch.cuda.get_device_properties(device).uuid)) if device.type == "cuda" else None
 
 
 def check_precision(recipe: ResNetRecipe, device: torch.device) -> None:

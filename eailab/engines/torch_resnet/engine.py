@@ -250,6 +250,10 @@ class ResNetEngine:
             tensors |= {f"{moment}/{name}": tensor for name, tensor in by_name.items()}
         return tensors
 
+    def joules(self) -> float | None:
+        """Return the GPU's energy up to now; see `engines.base.Engine`."""
+        return devices.joules(self._device)
+
     def state(self) -> Arrays:
         """Return a copy of weights, running statistics, the optimizer's moments and the moving average."""
         with self._entered():

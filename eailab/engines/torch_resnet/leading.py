@@ -126,6 +126,10 @@ class LeadingEngine:
         """See `Engine.evaluate`."""
         return self._engine.evaluate(split)
 
+    def joules(self) -> float | None:
+        """Return None: the first process sees its own GPU only."""
+        return None
+
     def state(self) -> Arrays:
         """See `Engine.state`; it is the same in all processes."""
         return self._engine.state()
