@@ -90,3 +90,10 @@ def test_a_mistyped_study_is_bad_input_with_the_nearest_name(eailab, study):
     told = eailab("report", "digits-mlp-rl")
     assert told.code == 2
     assert "Nearest: digits-mlp-lr" in told.err
+
+
+def test_the_lab_report_takes_no_format(eailab):
+    """An option that would change nothing is refused."""
+    told = eailab("report", "--lab", "--format", "json")
+    assert told.code == 2
+    assert "--format" in told.err

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from eailab.errors import StoreError, UsageError
+from eailab.report import plots
 from eailab.report.cost_section import cost_table
 from eailab.report.edition import tell
+from eailab.report.figures import CJK_FONTS
 from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
 
 SMALL = [0.90, 0.92, 0.91]
@@ -211,3 +213,25 @@ def test_reports_need_no_torch_and_a_published_one_no_matplotlib(shop, folder, t
     )
     command = [sys.executable, "-c", script, str(shop.root), str(tmp_path / "out")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+def test_without_a_chinese_font_figures_are_labelled_in_english_and_it_is_said(shop, tmp_path, monkeypatch):
+    """An empty box in place of a letter tells nobody anything."""
+    monkeypatch.setattr(plots, "_families", lambda: ["DejaVu Sans"])
+    folder = shop.study({10: [0.9, 0.8], 20: [0.8, 0.7]})
+    told = publish_report([folder], tmp_path / "out", formats=["markdown"], lang="zh-TW")
+    assert "no font with Chinese letters" in told.notes[0]
+    drawn = (tmp_path / "out" / "figures" / folder.name / "curves.svg").read_text()
+    assert "validation loss" in drawn
+    assert "驗證" not in drawn
+    assert "驗證" in told.files["markdown"].read_text()
+
+
+@pytest.mark.skipif(not plots.writes_chinese(), reason="no Chinese font here: install Debian's fonts-wqy-microhei")
+def test_a_font_that_was_installed_later_is_found(monkeypatch):
+    """Matplotlib keeps its list of fonts from the first time it ran."""
+    manager = plots.font_manager.fontManager
+    later = {font.fname for font in manager.ttflist if font.name in CJK_FONTS}
+    older = [font for font in manager.ttflist if font.fname not in later]
+    monkeypatch.setattr(manager, "ttflist", older)
+    assert len(plots._families.__wrapped__()) > 1
