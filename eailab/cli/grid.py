@@ -31,6 +31,7 @@ STYLES: dict[State, str] = {
     "diverged": "magenta",
     "failed": "red",
 }
+ENDED: tuple[State, ...] = ("finished", "diverged", "failed")
 CELL_WIDTH = 12
 """Characters of a block's column with its gap."""
 OTHER_WIDTH = 62
@@ -108,6 +109,7 @@ class Grid:
                 cell.done = (event.epoch - 1 + event.step.step / event.step.steps) / max(cell.epochs, 1)
             case EpochEnded():
                 cell.epoch, cell.last = event.epoch.number, event.epoch
+                cell.done = event.epoch.number / max(cell.epochs, 1)
             case Ended():
                 self._end(event, cell)
             case Failed():
@@ -207,7 +209,7 @@ class Grid:
         from eailab.cli.progress import duration
 
         done = sum(self._cells[trial].done for trial in self._todo)
-        ended = sum(self._cells[trial].done == 1.0 for trial in self._todo)
+        ended = sum(self._cells[trial].state in ENDED for trial in self._todo)
         seconds = time.monotonic() - self._began
         left = f", about {duration(seconds * (len(self._todo) - done) / done)} left" if done and seconds > 1.0 else ""
         return f"{ended} of {len(self._todo)} trials{left}"

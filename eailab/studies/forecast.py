@@ -10,10 +10,10 @@ from eailab.errors import StudyError
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import Recipe
 from eailab.runs.executors.base import Surroundings
+from eailab.runs.probe import Probe, probe
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import is_finished
 from eailab.studies.conduct import Plan, left_to_train, side_by_side
-from eailab.studies.probe import Probe, probe
 
 BLOCKS_LOOKED_AT = 64
 """Blocks of a recipe that the store is asked for; a trial is found by its name, so none has to be listed."""

@@ -87,6 +87,20 @@ def test_finished_trials_of_the_store_are_there_from_the_start(tmp_path, grid_of
     assert "0 of 2 trials" in said
 
 
+def test_a_trial_on_another_machine_is_seen_by_its_epochs(tmp_path, grid_of):
+    """Its steps are not told; finished is what has a result, not what has its last epoch."""
+    study = planned(tmp_path)
+    grid = grid_of(study)
+    name = trial(study, 0, 0)
+    grid(Started(name, "cpu", 1, 2, 0))
+    for number in (1, 2):
+        grid(EpochEnded(name, Epoch(number, Scores(0.5, 0.9), Scores(0.6, 0.9)), 0.1))
+        assert f"{number}/2 90.0%" in picture(grid)
+        assert "0 of 6 trials" in picture(grid)
+    grid(Ended(name, "finished", Scores(0.7, 0.9)))
+    assert "1 of 6 trials" in picture(grid)
+
+
 def test_a_trial_tried_again_waits_again(tmp_path, grid_of):
     study = planned(tmp_path)
     grid = grid_of(study)

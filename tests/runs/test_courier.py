@@ -2,29 +2,39 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eailab.data.table import load as load_data
+from eailab.engines.base import Scores
 from eailab.errors import DamagedError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.events import Ended, EpochEnded, Failed, Started, TriedAgain
-from eailab.runs.executors import errand
+from eailab.runs.executors import courier, errand
 from eailab.runs.executors import ray as on_ray
+from eailab.runs.executors import slurm as on_slurm
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.courier import ATTEMPTS, Dispatch
-from eailab.runs.executors.errand import CODES, Return
+from eailab.runs.executors.courier import ATTEMPTS, Dispatch, packed
+from eailab.runs.executors.errand import CODES, NOT_BEGUN, Errand, Measured, Return
 from eailab.runs.executors.local import LocalExecutor
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Epoch, Store, Trial
+
+SMALL = load("digits-mlp", [Override("epochs", 2, "-o"), Override("model.hidden", [8], "-o")]).recipe
 
 
-def trials(count):
-    small = [("epochs", 2), ("model.hidden", [8])]
-    recipe = load("digits-mlp", [Override(path, value, "-o") for path, value in small]).recipe
+def trials(count, epochs=2):
+    recipe = SMALL.model_copy(update={"epochs": epochs})
     return [Trial(recipe, block, load_data("digits").fingerprint) for block in range(count)]
 
 
@@ -37,25 +47,49 @@ class Pigeons:
     sees_the_folder: bool = True
     is_silent: bool = False
     """Train, and never say so."""
+    worth_seconds: float = 0.0
+    measures: bool = False
+    takes: float = 1.0
+    """Seconds that a trial is said to take."""
+    at_once: int = 2
     back: list = field(default_factory=list)
     sent: list = field(default_factory=list)
+    measured: list = field(default_factory=list)
     recalled: bool = False
 
-    def send(self, name, arguments, threads, alone):
-        self.sent.append((name, alone))
-        if self.returns.get(name):
-            self.back.append(Return(name, self.returns[name].pop(0), "a reason"))
-            return
-        code = errand.main(*arguments)
-        if not self.is_silent:
-            self.back.append(Return(name, code, ""))
+    def machines(self):
+        return ["coop", "loft"]
+
+    def send(self, errands):
+        for sent in errands:
+            if sent.task == "look":
+                if self.sees_the_folder or sent.machine == "coop":
+                    self.back += errand.perform(sent)
+                else:
+                    self.back.append(Return(sent.names[0], CODES["store"], "not here"))
+            elif sent.task == "measure":
+                self.measured += sent.names
+                self.back += [Return(name, 0, f'{{"seconds": {self.takes}}}') for name in sent.names]
+            else:
+                self.sent.append((sent.names, sent.alone))
+                self.train(sent)
+
+    def train(self, sent):
+        for place, name in enumerate(sent.names):
+            if self.returns.get(name):
+                code = self.returns[name].pop(0)
+                self.back.append(Return(name, code, "a reason"))
+                if code not in CODES.values():
+                    self.back += [Return(later, NOT_BEGUN, "") for later in sent.names[place + 1 :]]
+                    return
+                continue
+            back = list(errand.perform(replace(sent, names=(name,))))
+            if not self.is_silent:
+                self.back += back
 
     def collect(self, seconds):
         back, self.back = self.back, []
         return back
-
-    def reads(self, file):
-        return file.read_text() if self.sees_the_folder else ""
 
     def recall(self):
         self.recalled = True
@@ -75,8 +109,6 @@ def of(kind, events):
 @pytest.fixture(autouse=True)
 def keep_signals():
     """An errand listens to signals; here it shares the process with pytest."""
-    import signal
-
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
     yield
     for number, handler in before.items():
@@ -109,8 +141,88 @@ def test_a_trial_without_memory_is_tried_once_more_alone_on_a_device(tmp_path):
     (trial,) = trials(1)
     pigeons = Pigeons({trial.fingerprint: [CODES["memory"]]})
     events = dispatch(pigeons, tmp_path, [trial])
-    assert pigeons.sent == [(trial.fingerprint, False), (trial.fingerprint, True)]
+    assert pigeons.sent == [((trial.fingerprint,), False), ((trial.fingerprint,), True)]
     assert len(of(Ended, events)) == 1
+
+
+def test_short_trials_share_an_errand(tmp_path):
+    """A job's start costs seconds; what a trial takes is measured once for each arm."""
+    some = trials(5)
+    pigeons = Pigeons(measures=True, takes=40.0, worth_seconds=100.0)
+    events = dispatch(pigeons, tmp_path, some)
+    names = [trial.fingerprint for trial in some]
+    assert len(pigeons.measured) == 1
+    assert pigeons.sent == [(tuple(names[:3]), False), (tuple(names[3:]), False)]
+    assert len(of(Ended, events)) == 5
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 50), st.sampled_from([1, 2])), max_size=30),
+    st.sampled_from([0.0, 1.0, 100.0]),
+)
+def test_packs_keep_the_order_and_are_closed_once_they_are_worth_it(sizes, worth):
+    some = [
+        Trial(SMALL.model_copy(update={"threads": threads}), block, "data") for block, (_, threads) in enumerate(sizes)
+    ]
+    packs = list(packed(some, lambda trial: sizes[trial.block][0], worth))
+    assert [trial for pack in packs for trial in pack] == some
+    for pack in packs:
+        assert len({trial.recipe.threads for trial in pack}) == 1
+        assert len(pack) == 1 or sum(sizes[trial.block][0] for trial in pack[:-1]) < worth
+    for pack, after in pairwise(packs):
+        if after[0].recipe.threads == pack[0].recipe.threads:
+            assert sum(sizes[trial.block][0] for trial in pack) >= worth
+
+
+def test_a_trial_that_kills_its_process_takes_no_other_along(tmp_path):
+    first, killer, last = some = trials(3)
+    pigeons = Pigeons({killer.fingerprint: [-9] * ATTEMPTS}, measures=True, worth_seconds=100.0)
+    events = dispatch(pigeons, tmp_path, some)
+    assert [event.trial for event in of(Ended, events)] == [first.fingerprint, last.fingerprint]
+    assert [event.trial for event in of(Failed, events)] == [killer.fingerprint]
+    assert {event.trial for event in of(TriedAgain, events)} == {killer.fingerprint}
+    assert [names for names, _ in pigeons.sent[1:]] == [
+        (killer.fingerprint,), (last.fingerprint,), *[(killer.fingerprint,)] * (ATTEMPTS - 2)
+    ]  # fmt: skip
+
+
+def test_a_trial_that_comes_further_each_time_is_never_given_up(tmp_path):
+    """One that takes longer than a job may last is stopped again and again."""
+    (trial,) = trials(1)
+    folder = Store(tmp_path).folder(trial.fingerprint)
+
+    class Brief(Pigeons):
+        def train(self, sent):
+            if len(self.sent) <= 2 * ATTEMPTS:
+                folder.add_epoch(Epoch(len(self.sent), Scores(1.0, 0.5), Scores(1.0, 0.5)))
+                self.back.append(Return(trial.fingerprint, 143, ""))
+            else:
+                super().train(sent)
+
+    events = dispatch(Brief(), tmp_path, [trial])
+    assert len(of(TriedAgain, events)) == 2 * ATTEMPTS
+    assert len(of(Ended, events)) == 1
+
+
+def test_a_result_may_take_a_while_to_be_seen_here(tmp_path, monkeypatch):
+    """A network's file system shows new files late; an errand that is done and never left one has failed."""
+    (trial,) = trials(1)
+    pigeons = Pigeons({trial.fingerprint: [CODES["none"]]})
+    monkeypatch.setattr(courier, "LATE_SECONDS", 0.05)
+    (failed,) = of(Failed, dispatch(pigeons, tmp_path, [trial]))
+    assert failed.reason == "it left no result"
+
+
+def test_a_watcher_is_told_the_epochs_of_this_command_only_and_always_the_last(tmp_path):
+    one, other = trials(2)
+    far = Surroundings(tmp_path, device="cpu")
+    folder = far.store.folder(one.fingerprint)
+    LocalExecutor(1).run([one], far, lambda _: None, lambda: False)
+    folder.result_file.unlink()  # all epochs are there, and no result: the last ones are trained again
+    events = dispatch(Pigeons(), tmp_path, [one, other])
+    told = [(type(event), getattr(event, "resumed", 0)) for event in events if event.trial == one.fingerprint]
+    assert told == [(Started, 1), (EpochEnded, 0), (Ended, 0)]
+    assert [event.epoch.number for event in of(EpochEnded, events) if event.trial == other.fingerprint] == [1, 2]
 
 
 @pytest.mark.parametrize(("code", "exit_code"), [("trial", 1), ("usage", 2)])
@@ -143,10 +255,12 @@ def test_a_stop_recalls_the_errands(tmp_path):
 def test_an_errand_in_a_process_of_its_own_says_how_it_ended(tmp_path):
     (trial,) = trials(1)
     surroundings = Surroundings(tmp_path, device="cpu")
-    arguments = errand.command(surroundings, trial.fingerprint)
-    assert errand.run(arguments).code == CODES["trial"]  # nothing was ordered there
     surroundings.store.folder(trial.fingerprint).order(trial)
-    assert errand.run(arguments) == Return(trial.fingerprint, 0, "")
+    names = ("0" * 20, trial.fingerprint)  # nothing was ordered under the first
+    missing, done = errand.run(Errand("train", names, errand.where(surroundings)))
+    assert (missing.name, missing.code) == (names[0], CODES["trial"])
+    assert "block" in missing.reason or "no recipe" in missing.reason
+    assert done == Return(trial.fingerprint, 0, "")
     assert surroundings.store.folder(trial.fingerprint).result() is not None
 
 
@@ -178,7 +292,49 @@ def test_a_token_that_others_can_read_is_refused(tmp_path, monkeypatch):
     on_ray._check_token()
 
 
+@pytest.mark.parametrize(
+    ("gigabytes", "share"),
+    [
+        (None, 1.0),
+        (70.0, 1.0),  # with what cannot be measured, two would be too many
+        (30.0, 0.5),
+        (25.0, 0.3333),  # three times 0.3334 would be more than a GPU
+        (11.5, 0.1666),
+        (0.2, 0.125),  # however small, they share its arithmetic
+    ],
+)
+def test_as_many_trials_share_a_gpu_as_its_memory_holds(gigabytes, share):
+    held = None if gigabytes is None else int(gigabytes * 2**30)
+    assert on_ray.gpu_share(Measured(60.0, held, None if held is None else 80 * 2**30)) == share
+
+
+def test_ray_is_asked_for_what_a_trial_takes():
+    measured = Measured(60.0, 2**30, 10 * 2**30)
+    nodes = [{"Alive": True, "NodeID": "a", "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"CPU": 9.0}}]
+    ray = SimpleNamespace(nodes=lambda: nodes)
+    errand = Errand("train", ("trial",), ("runs", "auto", "1", ""), threads=2, measured=measured)
+
+    def asked(on_gpus, errand):
+        options = on_ray._RayCourier(ray, on_gpus).options(errand)
+        return options["num_cpus"], options["num_gpus"]
+
+    assert asked(True, errand) == (2, 0.25)
+    assert asked(True, replace(errand, measured=None)) == (2, 1.0)
+    assert asked(True, replace(errand, alone=True)) == (4.0, 1.0)
+    assert asked(False, errand) == (2, 0.0)
+
+
 RAY_ON_LOOPBACK = Path(__file__).with_name("ray_on_loopback.sh")
+
+
+def on_loopback(script, python, folder):
+    """Run a script in namespaces for network and processes of its own, and return what it says."""
+    apart = ["unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True).returncode:
+        pytest.skip("namespaces for network and processes are not allowed here")
+    run = subprocess.run([*apart, "bash", str(script), python, str(folder)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
 
 
 def test_a_real_cluster_that_loses_a_node_ends_with_the_bytes_of_this_machine(tmp_path):
@@ -186,11 +342,105 @@ def test_a_real_cluster_that_loses_a_node_ends_with_the_bytes_of_this_machine(tm
     python = os.environ.get("EAILAB_RAY_PYTHON", sys.executable)
     if subprocess.run([python, "-c", "import ray"], capture_output=True).returncode:
         pytest.skip("Ray is not installed: pip install ray, or name a Python that has it in EAILAB_RAY_PYTHON")
-    apart = ["unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True).returncode:
-        pytest.skip("namespaces for network and processes are not allowed here")
-    run = subprocess.run([*apart, "bash", str(RAY_ON_LOOPBACK), python, str(tmp_path)], capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "refused without the token" in run.stdout
-    assert "one node killed" in run.stdout
-    assert "40 trials, equal bytes" in run.stdout
+    said = on_loopback(RAY_ON_LOOPBACK, python, tmp_path)
+    assert "refused without the token" in said
+    assert "one node killed" in said
+    assert "40 trials, equal bytes" in said
+
+
+# --- Slurm -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Submitter:
+    """Takes jobs as submitit does, and never runs them."""
+
+    folder: Path
+    arrays: list = field(default_factory=list)
+    parameters: dict = field(default_factory=dict)
+
+    def update_parameters(self, **given):
+        self.parameters |= given
+
+    def map_array(self, job, errands):
+        self.arrays.append((dict(self.parameters), list(errands)))
+        number = len(self.arrays)
+        names = [f"{number}_{place}" if len(errands) > 1 else f"{number}" for place in range(len(errands))]
+        return [SimpleNamespace(job_id=n, paths=SimpleNamespace(result_pickle=self.folder / n)) for n in names]
+
+
+def test_errands_go_out_as_arrays_of_jobs_with_the_same_needs(tmp_path):
+    submitter = Submitter(tmp_path)
+    errands = [Errand("train", (name,), ("", "", "", ""), threads) for name, threads in (("a", 1), ("b", 2), ("c", 1))]
+    on_slurm._SlurmCourier(submitter, 0.0).send(errands)
+    assert [[sent.names for sent in some] for _, some in submitter.arrays] == [[("a",), ("c",)], [("b",)]]
+    assert [parameters["cpus_per_task"] for parameters, _ in submitter.arrays] == [1, 2]
+    assert submitter.parameters["srun_args"] == ["--cpus-per-task=2"]
+
+
+def test_jobs_are_left_only_where_nobody_else_can_write(tmp_path):
+    """What lies there is unpickled as the user who sent it."""
+    folder = tmp_path / "runs" / ".slurm"
+    on_slurm._check_private(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    on_slurm._check_private(folder)
+    folder.chmod(0o770)
+    with pytest.raises(UsageError, match="others can write"):
+        on_slurm._check_private(folder)
+
+
+def test_a_job_is_lost_when_slurm_does_not_know_it_and_not_when_slurm_does_not_answer(tmp_path, monkeypatch):
+    slurm = on_slurm._SlurmCourier(Submitter(tmp_path), 0.0)
+    slurm.send([Errand("train", (name,), ("", "", "", "")) for name in ("known", "lost")])
+    monkeypatch.setattr(on_slurm, "LOST_SECONDS", 0.0)
+    monkeypatch.setattr(on_slurm, "_known_jobs", lambda: None)
+    assert slurm.collect(0.0) == []
+    monkeypatch.setattr(on_slurm, "_known_jobs", lambda: {"1_0"})
+    assert [(back.name, back.code) for back in slurm.collect(0.0)] == [("lost", -1)]
+    assert list(slurm.jobs) == ["1_0"]
+
+
+def test_a_job_that_is_pushed_off_its_machine_waits_until_its_trial_is_saved(tmp_path, monkeypatch):
+    """Submitit asks for it in the middle of the job, and then gives the machine up."""
+    (trial,) = trials(1, epochs=100_000)
+    surroundings = Surroundings(tmp_path, device="cpu")
+    folder = surroundings.store.folder(trial.fingerprint)
+    folder.order(trial)
+    sent = Errand("train", (trial.fingerprint,), errand.where(surroundings))
+    helpers = SimpleNamespace(DelayedSubmission=lambda job, argument: (type(job), argument))
+    monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(helpers=helpers))
+    monkeypatch.setitem(sys.modules, "submitit.helpers", helpers)
+    job, again = on_slurm.Job(), []
+
+    def hurry(*_):
+        assert not folder.checkpoint_file.exists()
+        again.append(job.checkpoint(sent))
+        assert folder.checkpoint_file.exists()
+
+    def push():
+        while not folder.epochs():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+    signal.signal(signal.SIGUSR2, hurry)
+    pusher = threading.Thread(target=push)
+    pusher.start()
+    assert job(sent) == [Return(trial.fingerprint, 143, "")]
+    pusher.join()
+    assert again == [(on_slurm.Job, sent)]
+
+
+SLURM_ON_LOOPBACK = Path(__file__).with_name("slurm_on_loopback.sh")
+
+
+def test_real_slurm_that_loses_a_node_ends_with_the_bytes_of_this_machine(tmp_path):
+    """A controller and two nodes; an urgent job pushes ours off one of them, and the other is killed in the middle."""
+    python = os.environ.get("EAILAB_SLURM_PYTHON")
+    if python is None:
+        pytest.skip("takes a minute: name a Python with submitit in EAILAB_SLURM_PYTHON")
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+    if missing := [name for name in ("slurmctld", "slurmd", "munged", "sbatch") if not shutil.which(name, path=path)]:
+        pytest.skip(f"{', '.join(missing)} not installed: apt-get install slurmctld slurmd slurm-client munge")
+    said = on_loopback(SLURM_ON_LOOPBACK, python, tmp_path)
+    assert "n2 killed with" in said
+    assert "20 trials, equal bytes" in said

@@ -5,15 +5,17 @@ import pytest
 from eailab.errors import StudyError
 from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
+from eailab.runs.probe import Probe, probe
 from eailab.studies import forecast as room
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_at_a_time, one_factor
 from eailab.studies.factor import Factor
 from eailab.studies.forecast import blocks_for, forecast, recipe_key
-from eailab.studies.probe import Probe, probe
 
 RECIPE = load("digits-mlp", [Override("epochs", 3, "-o")]).recipe
-PROBED = Probe("cpu", epoch_seconds=10.0, other_seconds=1.0, memory_bytes=1000, gpu_bytes=None, disk_bytes=50)
+PROBED = Probe(
+    "cpu", epoch_seconds=10.0, other_seconds=1.0, memory_bytes=1000, gpu_bytes=None, gpu_total_bytes=None, disk_bytes=50
+)
 
 
 @pytest.fixture

@@ -4,45 +4,90 @@ What an engine of machines promises is at least once, late, or never. So what is
 and again: a trial is finished when its result is there and holds, whatever its errand said.
 """
 
+import json
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from eailab.errors import StoppedError, StoreError
-from eailab.runs.atomic import remove, write_text
+from eailab.engines.base import DeviceName
+from eailab.errors import DamagedError, DeviceError, StoppedError, StoreError
+from eailab.recipe.identity import canonical, digest
+from eailab.recipe.schema import MlpRecipe
+from eailab.runs.atomic import read_bytes, remove, write_text
 from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, TriedAgain
+from eailab.runs.executors import errand
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.errand import CODES, STOPPED, Return, command
-from eailab.runs.store import Trial, TrialFolder
+from eailab.runs.executors.errand import ANSWER, CODES, LARGEST_WORD, NOT_BEGUN, STOPPED, Errand, Measured, Return
+from eailab.runs.store import Epoch, Trial, TrialFolder
 from eailab.runs.training import is_finished
 
 ATTEMPTS = 3
-"""At a trial whose errand is lost, before it has failed."""
+"""At a trial whose errands are lost one after another without a new epoch, before it has failed."""
 
 TICK_SECONDS = 1.0
+
+LATE_SECONDS = 60.0
+"""That a shared folder may take to show this machine what another has written."""
 
 
 class Courier(Protocol):
     """What an engine of machines has to do for us."""
 
-    def send(self, name: str, arguments: list[str], threads: int, alone: bool) -> None:
-        """Have an errand run somewhere; see `errand.run`."""
+    worth_seconds: float
+    """Of training, that an errand should hold to be worth its start; 0 where a start costs next to nothing."""
+    at_once: int
+    """Errands that are handed over in one go."""
+
+    @property
+    def measures(self) -> bool:
+        """Whether it matters what a trial takes."""
+        ...
+
+    def machines(self) -> Sequence[str]:
+        """Return what to call each machine that may train; one empty name where nobody knows beforehand."""
+        ...
+
+    def send(self, errands: Sequence[Errand]) -> None:
+        """Have errands run somewhere; see `errand.run`."""
         ...
 
     def collect(self, seconds: float) -> list[Return]:
         """Return what has come back, waiting at most so long for something."""
         ...
 
-    def reads(self, file: Path) -> str:
-        """Have some machine read a file, and return its text; empty where it is not there."""
-        ...
-
     def recall(self) -> None:
         """Stop all errands, and let go of the machines."""
         ...
+
+
+def gpu_is_wanted(trial: Trial, device: DeviceName, present: bool) -> bool:
+    """Say whether a trial takes a GPU of its machine: the torch engine does where it is asked for, or there is one."""
+    return not isinstance(trial.recipe, MlpRecipe) and (device == "cuda" or (device == "auto" and present))
+
+
+def packed(trials: Sequence[Trial], seconds: Callable[[Trial], float], worth: float) -> Iterator[list[Trial]]:
+    """Part trials into errands: neighbours with the same threads, until they are worth the start of a process.
+
+    Args:
+        trials: In their order, which is kept.
+        seconds: What each takes.
+        worth: Seconds after which an errand is closed.
+    """
+    pack: list[Trial] = []
+    spent = 0.0
+    for trial in trials:
+        if pack and (spent >= worth or trial.recipe.threads != pack[0].recipe.threads):
+            yield pack
+            pack, spent = [], 0.0
+        pack.append(trial)
+        spent += seconds(trial)
+    if pack:
+        yield pack
 
 
 @dataclass
@@ -51,9 +96,15 @@ class _Followed:
 
     trial: Trial
     folder: TrialFolder
-    attempts: int = 1
-    told: int = 0
+    told: int
+    """Epochs that the store had when this was last looked at."""
+    attempts: int = 0
+    """Lost without an epoch gained."""
+    reached: int = 0
+    """Epochs that it had when it was last lost."""
     is_started: bool = False
+    returned: float | None = None
+    """When an errand said that it was done, by a clock that never goes back."""
 
 
 @dataclass
@@ -66,46 +117,123 @@ class Dispatch:
     should_stop: Callable[[], bool]
     out: dict[str, _Followed] = field(default_factory=dict)
     memory: Counter[str] = field(default_factory=Counter)
+    takes: dict[str, Measured] = field(default_factory=dict)
+    """What a trial takes, by `_kind`."""
+    again: list[Trial] = field(default_factory=list)
+    """To be sent out anew, each by itself: one that kills its process takes no other along."""
 
     def run(self, trials: Sequence[Trial]) -> None:
         """Bring every trial to an end; see `Executor.run`."""
         try:
-            self._probe()
-            for trial in trials:
-                folder = self.surroundings.store.folder(trial.fingerprint)
-                folder.order(trial)
-                self.out[trial.fingerprint] = _Followed(trial, folder)
-                self._send(trial)
+            self._scout(trials)
+            self._send_packed(trials)
             while self.out:
-                if self.should_stop():
-                    raise StoppedError("stopped; the machines were told so.")
-                for back in self.courier.collect(TICK_SECONDS):
+                for back in self._collect():
                     self._judge(back)
+                if self.again:
+                    again, self.again = self.again, []
+                    self._send([[trial] for trial in again])
                 for followed in list(self.out.values()):
                     self._follow(followed)
         finally:
             self.courier.recall()
 
-    def _probe(self) -> None:
-        """Have a machine read back what is written here.
+    # --- going out ---
+
+    def _scout(self, trials: Sequence[Trial]) -> None:
+        """Have every machine answer in the folder of the store, and one of them try some steps of each arm.
+
+        What goes wrong in those steps is no matter here: the trials themselves will say it.
 
         Raises:
-            StoreError: The machines do not see this folder.
+            StoreError: A machine does not share the folder.
+            DeviceError: No machine has answered.
         """
-        file, word = self.surroundings.runs_dir.absolute() / f".probe-{uuid4().hex[:8]}", uuid4().hex
-        write_text(file, word)
+        where, folder = errand.where(self.surroundings), self.surroundings.runs_dir.absolute()
+        names = {f".probe-{uuid4().hex[:8]}": machine for machine in self.courier.machines()}
+        errands = [Errand("look", (name,), where, machine=machine) for name, machine in names.items()]
+        samples = {_kind(trial): trial for trial in trials} if self.courier.measures and len(trials) > 1 else {}
+        kinds = {trial.fingerprint: kind for kind, trial in samples.items()}
+        word = uuid4().hex
         try:
-            if self.courier.reads(file) != word:
-                raise StoreError(
-                    f"the machines do not see {file.parent}: a study on several machines needs a folder that all of "
-                    "them share. Name one with --runs, or train on this machine with --on local."
-                )
+            for name in names:
+                write_text(folder / name, word)
+            if samples:
+                for trial in samples.values():
+                    self.surroundings.store.folder(trial.fingerprint).order(trial)
+                threads = max(trial.recipe.threads for trial in samples.values())
+                errands.append(Errand("measure", tuple(kinds), where, threads))
+            self.courier.send(errands)
+            waiting, seen = {*names, *kinds}, False
+            while waiting:
+                for back in self._collect():
+                    waiting.discard(back.name)
+                    if back.name in kinds and back.code == CODES["none"]:
+                        self.takes[kinds[back.name]] = Measured(**json.loads(back.reason))
+                    elif back.name in names and back.code in CODES.values():
+                        self._check_answer(folder / back.name, word, back)
+                        seen = True
+            if not seen:
+                raise DeviceError("no machine answered: all those that were asked were lost. Try again.")
         finally:
-            remove(file)
+            for name in names:
+                remove(folder / name)
+                remove(folder / (name + ANSWER))
 
-    def _send(self, trial: Trial, alone: bool = False) -> None:
-        name = trial.fingerprint
-        self.courier.send(name, command(self.surroundings, name), trial.recipe.threads, alone)
+    def _check_answer(self, file: Path, word: str, back: Return) -> None:
+        answer, began = file.with_name(file.name + ANSWER), time.monotonic()
+        while back.code == CODES["none"] and time.monotonic() - began < LATE_SECONDS:
+            with suppress(FileNotFoundError):
+                if read_bytes(answer, LARGEST_WORD) == word.encode():
+                    return
+            time.sleep(0.1)
+        raise StoreError(
+            f"the machines do not see {file.parent}, or may not write there: a study on several machines needs a "
+            "folder that all of them share. Name one with --runs, or train on this machine with --on local."
+        )
+
+    def _send_packed(self, trials: Sequence[Trial]) -> None:
+        """Send trials out for the first time, several an errand where that pays."""
+        packs = list(packed(trials, self._seconds, self.courier.worth_seconds))
+        for first in range(0, len(packs), self.courier.at_once):
+            some = packs[first : first + self.courier.at_once]
+            for trial in (trial for pack in some for trial in pack):
+                folder = self.surroundings.store.folder(trial.fingerprint)
+                folder.order(trial)
+                self.out[trial.fingerprint] = _Followed(trial, folder, told=len(_epochs(folder)))
+            self._send(some)
+
+    def _send(self, packs: Sequence[Sequence[Trial]], alone: bool = False) -> None:
+        where = errand.where(self.surroundings)
+        self.courier.send([
+            Errand(
+                "train",
+                tuple(trial.fingerprint for trial in pack),
+                where,
+                pack[0].recipe.threads,
+                alone,
+                measured=self._most(pack),
+            )
+            for pack in packs
+        ])  # fmt: skip
+
+    def _seconds(self, trial: Trial) -> float:
+        """Return what a trial takes; one that nobody has measured fills an errand."""
+        known = self.takes.get(_kind(trial))
+        return self.courier.worth_seconds if known is None else known.seconds
+
+    def _most(self, pack: Sequence[Trial]) -> Measured | None:
+        """Return what the trial of a pack that takes most GPU memory takes; None if one was not measured."""
+        known = [self.takes.get(_kind(trial)) for trial in pack]
+        measured = [one for one in known if one is not None]
+        return max(measured, key=lambda one: one.gpu_bytes or 0) if len(measured) == len(known) else None
+
+    # --- coming back ---
+
+    def _collect(self) -> list[Return]:
+        if self.should_stop():
+            raise StoppedError("stopped; the machines were told so.")
+        return self.courier.collect(TICK_SECONDS)
 
     def _judge(self, back: Return) -> None:
         followed = self.out.get(back.name)
@@ -113,43 +241,78 @@ class Dispatch:
             return
         if back.code == CODES["store"]:
             raise StoreError(back.reason)
-        if back.code == CODES["memory"] and not self.memory[back.name]:
+        if back.code == CODES["none"]:
+            followed.returned = time.monotonic()
+        elif back.code == NOT_BEGUN:
+            self.again.append(followed.trial)
+        elif back.code == CODES["memory"] and not self.memory[back.name]:
             self.memory[back.name] += 1
-            self.on_event(TriedAgain(back.name, f"{back.reason} It is tried once more, alone on a device."))
-            self._send(followed.trial, alone=True)
+            self._try_again(followed, f"{back.reason} It is tried once more, alone on a device.")
+            self._send([[followed.trial]], alone=True)
         elif back.code in CODES.values():
-            usage = back.code == CODES["usage"]
-            self._fail(followed, back.reason or "it left no result", exit_code=2 if usage else 1)
+            self._fail(followed, back.reason, exit_code=2 if back.code == CODES["usage"] else 1)
         else:
             self._lost(followed, back)
 
     def _lost(self, followed: _Followed, back: Return) -> None:
         said = "was stopped" if back.code == STOPPED else f"was lost (code {back.code})"
+        epochs = len(_epochs(followed.folder))
+        followed.attempts = 1 if epochs > followed.reached else followed.attempts + 1
+        followed.reached = max(followed.reached, epochs)
         if followed.attempts >= ATTEMPTS:
             self._fail(followed, f"its process {said} {ATTEMPTS} times. {back.reason}".strip(), exit_code=1)
             return
-        followed.attempts += 1
-        self.on_event(TriedAgain(back.name, f"its process {said}; it is sent out again. {back.reason}".strip()))
-        self._send(followed.trial)
+        self._try_again(followed, f"its process {said}; it is sent out again. {back.reason}".strip())
+        self.again.append(followed.trial)
+
+    def _try_again(self, followed: _Followed, reason: str) -> None:
+        followed.is_started = False
+        self.on_event(TriedAgain(followed.trial.fingerprint, reason))
 
     def _fail(self, followed: _Followed, reason: str, exit_code: int) -> None:
         del self.out[followed.trial.fingerprint]
         self.on_event(Failed(followed.trial.fingerprint, reason, exit_code))
 
+    # --- what the store has meanwhile ---
+
     def _follow(self, followed: _Followed) -> None:
         """Tell what the store has of a trial that has not been told yet."""
-        name, recipe = followed.trial.fingerprint, followed.trial.recipe
-        epochs, timings = followed.folder.epochs(), followed.folder.timings()
-        if epochs and not followed.is_started:
-            device = next((timing.device for timing in timings.values()), "?")
-            self.on_event(Started(name, device, recipe.threads, recipe.epochs, 0))
-            followed.is_started = True
-        for epoch in epochs[followed.told :]:
-            timing = timings.get(epoch.number)
-            self.on_event(EpochEnded(name, epoch, timing.seconds if timing else 0.0))
+        name, folder = followed.trial.fingerprint, followed.folder
+        ended = folder.result_file.exists() and is_finished(folder)  # before its epochs, so that none is missed
+        epochs = _epochs(folder)
+        new = epochs[followed.told :]
+        if ended and not followed.is_started:
+            new = new or epochs[-1:]
+        if new:
+            self._tell(followed, new)
         followed.told = max(followed.told, len(epochs))
-        if followed.folder.result_file.exists() and is_finished(followed.folder):
-            result = followed.folder.result()
+        if ended:
+            result = folder.result()
             if result is not None:
                 del self.out[name]
                 self.on_event(Ended(name, result.status, result.test))
+        elif followed.returned is not None and time.monotonic() - followed.returned > LATE_SECONDS:
+            self._fail(followed, "it left no result", exit_code=1)
+
+    def _tell(self, followed: _Followed, epochs: Sequence[Epoch]) -> None:
+        name, recipe, timings = followed.trial.fingerprint, followed.trial.recipe, followed.folder.timings()
+        if not followed.is_started:
+            device = next((timings[epoch.number].device for epoch in epochs if epoch.number in timings), "?")
+            self.on_event(Started(name, device, recipe.threads, recipe.epochs, epochs[0].number - 1))
+            followed.is_started = True
+        for epoch in epochs:
+            timing = timings.get(epoch.number)
+            self.on_event(EpochEnded(name, epoch, timing.seconds if timing else 0.0))
+
+
+def _kind(trial: Trial) -> str:
+    """Return what trials that take the same have in common: all but the block."""
+    return digest([canonical(trial.recipe), trial.data])
+
+
+def _epochs(folder: TrialFolder) -> list[Epoch]:
+    """Return what can be read of a trial's epochs; a damaged line is for the trial itself to find."""
+    try:
+        return folder.epochs()
+    except DamagedError:
+        return []

@@ -1,56 +1,182 @@
-"""One trial in a process of its own, on whatever machine: it is told the store's folder and a name, and leaves a code.
+"""Errands on whatever machine, each in a process of its own: told folders and names, it says what became of each.
 
 Run by the executors of several machines, as
-`python -m eailab.runs.executors.errand RUNS NAME DEVICE CADENCE [DATA_DIR]`.
+`python -m eailab.runs.executors.errand TASK RUNS DEVICE CADENCE DATA_DIR NAME...`; it writes a line for each name.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from eailab.engines.base import DeviceName
-from eailab.errors import EailabError, StoppedError, UsageError
+from eailab.errors import EailabError, StoppedError, StoreError, UsageError
+from eailab.runs.atomic import read_bytes, write_bytes
 from eailab.runs.cadence import Cadence
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.local import Outcome, attempt
+from eailab.runs.executors.local import Outcome, attempt, free_memory
 
 CODES = {"none": 0, "trial": 1, "usage": 2, "store": 74, "memory": 76}
-"""Exit codes by what went wrong; any other is a death. Only executors see them."""
+"""What a name comes back with, by what went wrong; any other is a death. Only executors see them."""
 
 STOPPED = 143
+
+NOT_BEGUN = 75
+"""Of the trials that were still to come when an errand ended early."""
+
+ANSWER = ".answer"
+"""What is added to the name of a file that was looked for and found."""
+
+LARGEST_WORD = 1000
+"""Bytes of a file that is looked for."""
+
+Task: TypeAlias = Literal["look", "measure", "train"]
+"""`look`: read a file of the store's folder, and write an answer beside it. `measure`: try some steps of each trial.
+`train`: train the trials in turn."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a trial takes, as far as that decides how many go together."""
+
+    seconds: float
+    gpu_bytes: int | None = None
+    """Held on the GPU by torch at most; None without one."""
+    gpu_total_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What is sent out; only names and folders, no data."""
+
+    task: Task
+    names: tuple[str, ...]
+    where: tuple[str, str, str, str]
+    """Folder of the store, device, cadence, folder of data sets: as text."""
+    threads: int = 1
+    alone: bool = False
+    """On a machine or device of its own."""
+    machine: str = ""
+    """One of `Courier.machines`; empty for any."""
+    measured: Measured | None = None
+    """The most that one of its trials takes; None where that is not known."""
+
+    def lost(self, reason: str) -> "list[Return]":
+        """Return what is known of it when nothing came back."""
+        return [Return(name, -1, reason) for name in self.names]
 
 
 @dataclass(frozen=True)
 class Return:
-    """What comes back from an errand; it may be late, come twice, or never."""
+    """What comes back for a name; it may be late, come twice, or never."""
 
     name: str
     code: int
-    """The exit code of the errand; negative for a signal."""
+    """One of `CODES`, `STOPPED`, `NOT_BEGUN`, or what a process died of; negative for a signal."""
     reason: str
-    """What it said last."""
+    """What was said last."""
 
 
-def command(surroundings: Surroundings, name: str) -> list[str]:
-    """Return the command that trains a trial, without a path that only this machine has but for the two folders."""
+def where(surroundings: Surroundings) -> tuple[str, str, str, str]:
+    """Return what an errand is told of its surroundings; the two folders are all that this machine must share."""
     cadence = surroundings.cadence
     often = f"{cadence.epochs}" if cadence.epochs is not None else f"{cadence.seconds}s"
-    data = [] if surroundings.data_dir is None else [str(surroundings.data_dir.absolute())]
-    return [str(surroundings.runs_dir.absolute()), name, surroundings.device, often, *data]
+    data = "" if surroundings.data_dir is None else str(surroundings.data_dir.absolute())
+    return str(surroundings.runs_dir.absolute()), surroundings.device, often, data
 
 
-def run(arguments: list[str]) -> Return:
+def run(errand: Errand) -> list[Return]:
     """Run an errand in a fresh process of this machine, and wait for it; its process dies with ours."""
-    program = [sys.executable, "-m", "eailab.runs.executors.errand", *arguments]
-    done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603
-    return Return(arguments[1], done.returncode, done.stderr.strip()[-4000:])
+    return finish(errand, start(errand))
 
 
-def main(runs_dir: str, name: str, device: str, often: str, data_dir: str | None = None) -> int:
-    """Train one trial of a store; return the exit code."""
+def start(errand: Errand) -> "subprocess.Popen[str]":
+    """Start an errand in a fresh process of this machine."""
+    program = [sys.executable, "-m", "eailab.runs.executors.errand", errand.task, *errand.where, *errand.names]
+    return subprocess.Popen(  # noqa: S603
+        program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(errand: Errand, process: "subprocess.Popen[str]") -> list[Return]:
+    """Wait for an errand's process, and return what became of every name."""
+    said, complaint = process.communicate()
+    back = []
+    for line in said.splitlines():
+        with suppress(ValueError, TypeError):  # a line that its process was killed in
+            back.append(Return(**json.loads(line)))
+    told = {one.name for one in back}
+    left = [name for name in errand.names if name not in told]
+    if left:
+        back.append(Return(left[0], process.returncode, complaint.strip()[-4000:]))
+        back += [Return(name, NOT_BEGUN, "") for name in left[1:]]
+    return back
+
+
+def perform(errand: Errand) -> Iterator[Return]:
+    """Run an errand in this process, and tell what became of each name as soon as it is known.
+
+    Raises:
+        StoppedError: A signal came, or whoever started us has died.
+    """
+    runs_dir, device, often, data_dir = errand.where
+    cadence = Cadence(seconds=float(often[:-1])) if often.endswith("s") else Cadence(epochs=int(often))
+    known: dict[str, DeviceName] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}
+    surroundings = Surroundings(Path(runs_dir), Path(data_dir) if data_dir else None, known[device], cadence)
+    yield from TASKS[errand.task](errand.names, surroundings)
+
+
+def main(task: Task, runs_dir: str, device: str, often: str, data_dir: str, *names: str) -> int:
+    """Run an errand in this process, write a line for each name, and return the exit code."""
+    try:
+        for back in perform(Errand(task, names, (runs_dir, device, often, data_dir))):
+            sys.stdout.write(json.dumps(asdict(back)) + "\n")
+            sys.stdout.flush()
+    except StoppedError:
+        return STOPPED
+    return 0
+
+
+def _look(names: Sequence[str], surroundings: Surroundings) -> Iterator[Return]:
+    """Copy each file to one beside it; nothing is written where it is not seen."""
+    for name in names:
+        file = surroundings.runs_dir / name
+        try:
+            write_bytes(file.with_name(name + ANSWER), read_bytes(file, LARGEST_WORD))
+        except (FileNotFoundError, StoreError) as error:
+            yield Return(name, CODES["store"], str(error))
+        else:
+            yield Return(name, CODES["none"], "")
+
+
+def _measure(names: Sequence[str], surroundings: Surroundings) -> Iterator[Return]:
+    """Say for each trial what it takes, as JSON."""
+    from eailab.runs.probe import probe
+
+    for name in names:
+        try:
+            trial = surroundings.store.folder(name).ordered()
+            (found,) = probe([trial], surroundings)
+        except EailabError as error:
+            yield Return(name, CODES["trial"], str(error))
+            continue
+        seconds = found.epoch_seconds * trial.recipe.epochs + found.other_seconds
+        measured = Measured(seconds, found.gpu_bytes, found.gpu_total_bytes)
+        yield Return(name, CODES["none"], json.dumps(asdict(measured)))
+
+
+def _train(names: Sequence[str], surroundings: Surroundings) -> Iterator[Return]:
+    """Train trials in turn.
+
+    Raises:
+        StoppedError: A signal came, or whoever started us has died.
+    """
     stopped = False
 
     def stop(*_: object) -> None:
@@ -60,25 +186,27 @@ def main(runs_dir: str, name: str, device: str, often: str, data_dir: str | None
     for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGUSR2", signal.SIGTERM)):
         signal.signal(number, stop)
     parent = os.getppid()
-    cadence = Cadence(seconds=float(often[:-1])) if often.endswith("s") else Cadence(epochs=int(often))
-    known: dict[str, DeviceName] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}
-    surroundings = Surroundings(Path(runs_dir), Path(data_dir) if data_dir else None, known[device], cadence)
-    try:
-        trial = surroundings.store.folder(name).ordered()
-        # an orphan would train on where nobody waits for it: its courier sends the trial elsewhere
-        outcome = attempt(trial, surroundings, lambda _: None, lambda: stopped or os.getppid() != parent)
-    except StoppedError:
-        return STOPPED
-    except EailabError as error:
-        outcome = Outcome("trial", str(error), error.exit_code)
-    return _say(outcome)
+    for name in names:
+        try:
+            trial = surroundings.store.folder(name).ordered()
+            # an orphan would train on where nobody waits for it: its courier sends the trial elsewhere
+            outcome = attempt(trial, surroundings, lambda _: None, lambda: stopped or os.getppid() != parent)
+        except StoppedError:
+            raise
+        except EailabError as error:
+            outcome = Outcome("trial", str(error), error.exit_code)
+        usage = outcome.problem == "trial" and outcome.exit_code == UsageError.exit_code
+        yield Return(name, CODES["usage" if usage else outcome.problem], outcome.reason)
+        if outcome.problem == "memory":
+            free_memory()
 
 
-def _say(outcome: Outcome) -> int:
-    sys.stderr.write(outcome.reason)
-    usage = outcome.problem == "trial" and outcome.exit_code == UsageError.exit_code
-    return CODES["usage" if usage else outcome.problem]
+TASKS: dict[Task, Callable[[Sequence[str], Surroundings], Iterator[Return]]] = {
+    "look": _look,
+    "measure": _measure,
+    "train": _train,
+}
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))  # type: ignore[arg-type]

@@ -109,7 +109,7 @@ def _run_here(
         outcome = attempt(trial, surroundings, on_event, should_stop)
         if outcome.problem == "memory":
             on_event(TriedAgain(trial.fingerprint, f"{outcome.reason} It is tried once more."))
-            _free_memory()
+            free_memory()
             outcome = attempt(trial, surroundings, on_event, should_stop)
         _judge(trial, outcome, on_event)
 
@@ -258,7 +258,7 @@ def _work(connection: Connection, stop: "Flag", surroundings: Surroundings) -> N
             connection.send(attempt(trial, surroundings, connection.send, stop.is_set))
 
 
-def _free_memory() -> None:
+def free_memory() -> None:
     """Give back what the failed attempt held: on the GPU, torch keeps it for later unless told."""
     gc.collect()
     torch = sys.modules.get("torch")

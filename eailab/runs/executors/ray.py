@@ -4,23 +4,33 @@ Ray listens on all interfaces of a machine, and whoever reaches its ports runs c
 authentication is asked for before Ray is imported, and its usage statistics are switched off.
 """
 
+import math
 import os
 import stat
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eailab.errors import DeviceError, UsageError
-from eailab.recipe.schema import ResNetRecipe
 from eailab.runs.events import Event
 from eailab.runs.executors import errand
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.courier import Dispatch
-from eailab.runs.executors.errand import Return
+from eailab.runs.executors.courier import Dispatch, gpu_is_wanted
+from eailab.runs.executors.errand import Errand, Measured, Return
 from eailab.runs.store import Trial
 
 TOKEN_FILE = Path("~/.ray/auth_token")
+
+MOST_ON_A_GPU = 8
+"""Trials side by side, however small: they share its arithmetic too."""
+
+UNMEASURED_BYTES = 3 * 2**29
+"""Of a GPU, beside what torch holds in the steps that are tried: CUDA itself, and larger evaluation batches."""
+
+RAY_STEPS = 10_000
+"""Into which Ray divides a GPU."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,9 @@ class RayExecutor:
     Args:
         address: Of the cluster's head, such as `10.0.0.5:6379`; None starts Ray on this machine for this study.
 
-    A trial of the torch engine takes one GPU where the cluster has any, unless the device is the CPU.
+    A trial of the torch engine takes a GPU where the cluster has any, unless the device is the CPU. Before the first,
+    some steps of each arm are tried on a GPU of their own; then as many trials share one as its memory holds. Ray
+    counts those shares and does no more, so the GPUs of a cluster should be alike.
     """
 
     address: str | None = None
@@ -50,10 +62,8 @@ class RayExecutor:
         """
         ray = _connect(self.address)
         present = ray.cluster_resources().get("GPU", 0) > 0
-        learns_on_gpus = any(isinstance(trial.recipe, ResNetRecipe) for trial in trials)
-        wanted = surroundings.device == "cuda" or (surroundings.device == "auto" and present)
-        gpus = 1 if learns_on_gpus and wanted else 0
-        Dispatch(_RayCourier(ray, gpus), surroundings, on_event, should_stop).run(trials)
+        on_gpus = any(gpu_is_wanted(trial, surroundings.device, present) for trial in trials)
+        Dispatch(_RayCourier(ray, on_gpus), surroundings, on_event, should_stop).run(trials)
 
 
 def _connect(address: str | None) -> Any:
@@ -83,52 +93,77 @@ def _check_token() -> None:
         )
 
 
+def gpu_share(measured: Measured | None) -> float:
+    """Return the part of a GPU that a trial is given, so that a whole number of them fits; 1 where nothing is known.
+
+    >>> gpu_share(Measured(60.0, gpu_bytes=6 * 2**30, gpu_total_bytes=24 * 2**30))
+    0.3333
+    """
+    if measured is None or measured.gpu_bytes is None or measured.gpu_total_bytes is None:
+        return 1.0
+    side_by_side = measured.gpu_total_bytes // (measured.gpu_bytes + UNMEASURED_BYTES)
+    share = 1.0 / max(1, min(MOST_ON_A_GPU, side_by_side))
+    return math.floor(share * RAY_STEPS) / RAY_STEPS  # rounded up, six times a sixth would be more than Ray's GPU
+
+
 @dataclass
 class _RayCourier:
     ray: Any
-    gpus: int
-    under_way: dict[Any, str] = field(default_factory=dict)
+    on_gpus: bool
+    worth_seconds: float = 0.0
+    at_once: int = 1
+    under_way: dict[Any, Errand] = field(default_factory=dict)
 
-    def send(self, name: str, arguments: list[str], threads: int, alone: bool) -> None:
-        options = {
-            "num_cpus": self._largest_node() if alone else threads,
-            "num_gpus": self.gpus,
-            "max_retries": 3,
-            "scheduling_strategy": "SPREAD",
-            "name": f"eailab-{name}",
-        }
-        task = self.ray.remote(errand.run).options(**options)
-        self.under_way[task.remote(arguments)] = name
+    @property
+    def measures(self) -> bool:
+        return self.on_gpus
+
+    def machines(self) -> Sequence[str]:
+        return [str(node["NodeID"]) for node in self._nodes()]
+
+    def send(self, errands: Sequence[Errand]) -> None:
+        for sent in errands:
+            task = self.ray.remote(errand.run).options(**self.options(sent))
+            self.under_way[task.remote(sent)] = sent
+
+    def options(self, sent: Errand) -> dict[str, Any]:
+        """Return what an errand asks of Ray."""
+        asked = {"num_cpus": sent.threads, "num_gpus": 0.0, "scheduling_strategy": "SPREAD", "max_retries": 3}
+        if sent.machine:
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+            # no core, so that it need not wait for other work on that machine
+            there = NodeAffinitySchedulingStrategy(sent.machine, soft=False)
+            return asked | {"num_cpus": 0, "scheduling_strategy": there, "name": "eailab-look"}
+        if sent.alone:
+            asked["num_cpus"] = self._largest_node()
+        if self.on_gpus:
+            asked["num_gpus"] = 1.0 if sent.alone else gpu_share(sent.measured)
+        return asked | {"name": f"eailab-{sent.names[0]}"}
 
     def _largest_node(self) -> float:
         """All cores of the largest node: whoever asks for them has it alone."""
-        return max((node["Resources"].get("CPU", 1.0) for node in self.ray.nodes() if node["Alive"]), default=1.0)
+        return max((node["Resources"].get("CPU", 1.0) for node in self._nodes()), default=1.0)
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [node for node in self.ray.nodes() if node["Alive"]]
 
     def collect(self, seconds: float) -> list[Return]:
         if not self.under_way:
+            time.sleep(seconds)
             return []
         done, _ = self.ray.wait(list(self.under_way), num_returns=1, timeout=seconds)
-        return [self._returned(reference) for reference in done]
-
-    def reads(self, file: Path) -> str:
-        return str(self.ray.get(self.ray.remote(_read).options(scheduling_strategy="SPREAD").remote(str(file))))
+        return [back for reference in done for back in self._returned(reference)]
 
     def recall(self) -> None:
         for reference in self.under_way:
             self.ray.cancel(reference, force=True)
         self.ray.shutdown()
 
-    def _returned(self, reference: Any) -> Return:
-        name = self.under_way.pop(reference)
+    def _returned(self, reference: Any) -> list[Return]:
+        sent = self.under_way.pop(reference)
         try:
-            back: Return = self.ray.get(reference)
+            back: list[Return] = self.ray.get(reference)
         except Exception as error:  # noqa: BLE001 - a lost node, in one of Ray's many words
-            return Return(name, -1, str(error).strip().partition("\n")[0])
+            return sent.lost(str(error).strip().partition("\n")[0])
         return back
-
-
-def _read(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except OSError:
-        return ""

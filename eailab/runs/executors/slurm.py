@@ -1,29 +1,39 @@
 """Trials as jobs of a Slurm cluster: `--on slurm`, by submitit.
 
-A job is an errand. What became of it is read from the file that it leaves; one that Slurm no longer knows and that left
-none is lost, and sent again: Slurm's own requeueing is no promise.
+A job is an errand, and the errands of a study are job arrays. What became of one is read from the file that it leaves;
+one that Slurm no longer knows and that left none is lost, and its trials are sent again: Slurm's own requeueing is no
+promise.
 """
 
+import os
+import signal
+import stat
 import subprocess
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eailab.errors import DeviceError, UsageError
+from eailab.runs.atomic import make_folder, unwritable
 from eailab.runs.events import Event
 from eailab.runs.executors import errand
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.courier import Dispatch
-from eailab.runs.executors.errand import Return
+from eailab.runs.executors.courier import Dispatch, gpu_is_wanted
+from eailab.runs.executors.errand import Errand, Return
 from eailab.runs.store import Trial
 
 LOST_SECONDS = 30.0
 """A job that Slurm has not known for so long, and that left nothing, is lost."""
 
-PROBE_SECONDS = 600.0
-"""For a first job to come to its turn."""
+WORTH_SECONDS = 120.0
+"""Of training in a job, beside which the seconds that its start takes are small."""
+
+ARRAY = 1000
+"""Jobs of one array; Slurm's own limit, unless it was set otherwise."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +43,13 @@ class SlurmExecutor:
     Args:
         minutes: Time limit of a job; a trial that needs more goes on in the next. Slurm's own variables, such as
             SBATCH_TIMELIMIT, SBATCH_PARTITION and SBATCH_ACCOUNT, count more.
+        worth_seconds: Short trials share a job until it holds so much training.
 
     A job asks for a GPU where the device is `cuda`; otherwise it takes what the partition's jobs see.
     """
 
     minutes: int = 60
+    worth_seconds: float = WORTH_SECONDS
 
     def run(
         self,
@@ -49,83 +61,143 @@ class SlurmExecutor:
         """Bring every trial to an end; see `Executor.run`.
 
         Raises:
-            UsageError: submitit is not installed.
-            DeviceError: Slurm's commands are not here.
+            UsageError: submitit is not installed, or others can write where it leaves jobs.
+            DeviceError: Slurm's commands are not here, or refuse a job.
         """
         try:
             import submitit
         except ImportError as error:
             raise UsageError('--on slurm needs submitit: pip install "eailab[slurm]".') from error
-        logs = surroundings.runs_dir.absolute() / ".slurm"
+        jobs = surroundings.runs_dir.absolute() / ".slurm"
+        _check_private(jobs)
         try:
-            submitter = submitit.SlurmExecutor(folder=logs)
+            submitter = submitit.SlurmExecutor(folder=jobs)
         except RuntimeError as error:
             raise DeviceError(f"--on slurm: {error}. Run it on a machine that can submit jobs.") from error
-        submitter.update_parameters(job_name="eailab", time=self.minutes, additional_parameters={"requeue": True})
-        if surroundings.device == "cuda":
-            submitter.update_parameters(gres="gpu:1")
-        Dispatch(_SlurmCourier(submitter), surroundings, on_event, should_stop).run(trials)
+        on_gpu = any(gpu_is_wanted(trial, surroundings.device, present=False) for trial in trials)
+        submitter.update_parameters(
+            job_name="eailab",
+            time=self.minutes,
+            gres="gpu:1" if on_gpu else None,
+            array_parallelism=ARRAY,
+            additional_parameters={"requeue": True},
+        )
+        Dispatch(_SlurmCourier(submitter, self.worth_seconds), surroundings, on_event, should_stop).run(trials)
+
+
+def _check_private(folder: Path) -> None:
+    """Make the folder of jobs, and refuse one that others can write: submitit hands jobs over as pickles.
+
+    Raises:
+        UsageError: Others can write there.
+        StoreError: The folder cannot be made.
+    """
+    try:
+        make_folder(folder.parent)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        status = folder.lstat()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022 or not stat.S_ISDIR(status.st_mode):
+        raise UsageError(
+            f"others can write in {folder}, and what lies there is run as you: remove it, or name a folder of your "
+            "own with --runs."
+        )
+
+
+class Job:
+    """What a job runs: an errand that Slurm may interrupt, to go on when the job's turn comes again."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        """Of the errand's process."""
+
+    def __call__(self, sent: Errand) -> list[Return]:
+        """Run the errand."""
+        process = errand.start(sent)
+        self.number = process.pid
+        return errand.finish(sent, process)
+
+    def checkpoint(self, sent: Errand) -> Any:
+        """Wait until the trial in training is saved, which the signal that calls us asks of its process too.
+
+        submitit calls this from its handler, in the middle of `__call__`, and puts the job back into the queue.
+        """
+        from submitit.helpers import DelayedSubmission
+
+        if self.number is not None:
+            with suppress(ChildProcessError, ProcessLookupError):
+                os.kill(self.number, signal.SIGTERM)
+                os.waitid(os.P_PID, self.number, os.WEXITED | os.WNOWAIT)
+        return DelayedSubmission(Job(), sent)
 
 
 @dataclass
 class _SlurmCourier:
     submitter: Any
-    jobs: dict[str, tuple[Any, float]] = field(default_factory=dict)
-    """By trial: the job, and when Slurm knew it last."""
+    worth_seconds: float
+    measures: bool = True
+    at_once: int = ARRAY
+    jobs: dict[str, tuple[Errand, Any, float]] = field(default_factory=dict)
+    """By number: the errand, the job, and when Slurm knew it last."""
 
-    def send(self, name: str, arguments: list[str], threads: int, alone: bool) -> None:
-        self.submitter.update_parameters(cpus_per_task=threads, exclusive=alone or None)
-        self.jobs[name] = (self.submitter.submit(errand.run, arguments), time.monotonic())
+    def machines(self) -> Sequence[str]:
+        return [""]
+
+    def send(self, errands: Sequence[Errand]) -> None:
+        alike = defaultdict(list)
+        for sent in errands:
+            alike[sent.threads, sent.alone].append(sent)
+        for (threads, alone), some in alike.items():
+            self.submitter.update_parameters(
+                cpus_per_task=threads,
+                srun_args=[f"--cpus-per-task={threads}"],  # which srun has not taken from the job since Slurm 22.05
+                exclusive=alone or None,
+            )
+            try:
+                jobs = self.submitter.map_array(Job(), some)
+            except RuntimeError as error:
+                raise DeviceError(f"Slurm does not take our jobs: {str(error).strip()}") from error
+            now = time.monotonic()
+            self.jobs.update({job.job_id: (sent, job, now) for sent, job in zip(some, jobs, strict=True)})
 
     def collect(self, seconds: float) -> list[Return]:
         time.sleep(seconds)
         known, now, back = _known_jobs(), time.monotonic(), []
-        for name, (job, last) in list(self.jobs.items()):
+        for number, (sent, job, last) in list(self.jobs.items()):
             if job.paths.result_pickle.exists():
-                back.append(_result(name, job))
-            elif job.job_id.partition("_")[0] in known:
-                self.jobs[name] = (job, now)
+                back += _returned(sent, job)
+            elif known is None or number in known:
+                self.jobs[number] = (sent, job, now)
                 continue
             elif now - last < LOST_SECONDS:
                 continue
             else:
-                back.append(Return(name, -1, "Slurm no longer knows its job, which left no result."))
-            del self.jobs[name]
+                back += sent.lost("Slurm no longer knows its job, which left no result.")
+            del self.jobs[number]
         return back
 
-    def reads(self, file: Path) -> str:
-        job = self.submitter.submit(_read, str(file))
-        deadline = time.monotonic() + PROBE_SECONDS
-        while time.monotonic() < deadline and not job.paths.result_pickle.exists():
-            time.sleep(0.5)
-        return str(job.result()) if job.paths.result_pickle.exists() else ""
-
     def recall(self) -> None:
-        numbers = [job.job_id for job, _ in self.jobs.values()]
-        if numbers:
-            subprocess.run(["scancel", *numbers], check=False, capture_output=True)  # noqa: S603, S607
+        arrays = {number.partition("_")[0] for number in self.jobs}
+        if arrays:
+            subprocess.run(["scancel", *sorted(arrays)], check=False, capture_output=True)  # noqa: S603, S607
 
 
-def _known_jobs() -> set[str]:
+def _known_jobs() -> set[str] | None:
+    """Return the numbers of our jobs that wait or run, those of arrays as `12_3`; None if Slurm does not answer."""
     listed = subprocess.run(
-        ["squeue", "--me", "--noheader", "--format=%A"],  # noqa: S607 - Slurm is where the user's PATH has it
+        ["squeue", "--me", "--array", "--noheader", "--format=%i"],  # noqa: S607 - Slurm is where the user's PATH has it
         capture_output=True,
         text=True,
         check=False,
     )
-    return set(listed.stdout.split())
+    return set(listed.stdout.split()) if listed.returncode == 0 else None
 
 
-def _result(name: str, job: Any) -> Return:
+def _returned(sent: Errand, job: Any) -> list[Return]:
     try:
-        back: Return = job.result()
+        back: list[Return] = job.result()
     except Exception as error:  # noqa: BLE001 - whatever the job raised
-        return Return(name, -1, str(error).strip().rpartition("\n")[2])
+        return sent.lost(str(error).strip().rpartition("\n")[2])
     return back
-
-
-def _read(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except OSError:
-        return ""

@@ -51,6 +51,8 @@ class Probe:
     """The most that a process training it, or one before it in the list, held at once; None where unknown."""
     gpu_bytes: int | None
     """The same on the GPU; None without one."""
+    gpu_total_bytes: int | None
+    """What that GPU has."""
     disk_bytes: int
     """What it leaves behind."""
 
@@ -82,12 +84,14 @@ def _measure(trial: Trial, surroundings: Surroundings) -> Probe:
         weights = sum(array.nbytes for array in engine.weights().values())
         an_image = _evaluation_seconds(engine) / min(EVALUATED, len(data.validation))
         steps, seconds = _timed_steps(engine, recipe.epochs)
+    on_gpu = (None, None) if isinstance(recipe, MlpRecipe) else _gpu_memory()
     return Probe(
         device=engine.device,
         epoch_seconds=seconds * steps + an_image * len(data.validation),
         other_seconds=setup + an_image * (len(data.validation) + len(data.test)) + RECORD_SECONDS,
         memory_bytes=_peak_memory(),
-        gpu_bytes=None if isinstance(recipe, MlpRecipe) else _peak_gpu_memory(),
+        gpu_bytes=on_gpu[0],
+        gpu_total_bytes=on_gpu[1],
         disk_bytes=weights + len(data.validation) + len(data.test) + EPOCH_BYTES * recipe.epochs + RECORD_BYTES,
     )
 
@@ -162,7 +166,9 @@ def _peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _peak_gpu_memory() -> int | None:
+def _gpu_memory() -> tuple[int, int] | tuple[None, None]:
+    """Return the most bytes that torch held on the GPU at once, and what the GPU has; None where it held nothing."""
     import torch
 
-    return torch.cuda.max_memory_reserved() or None if torch.cuda.is_available() else None
+    held = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
+    return (held, torch.cuda.get_device_properties(0).total_memory) if held else (None, None)

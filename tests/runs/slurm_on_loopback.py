@@ -1,0 +1,76 @@
+"""Train twenty trials as Slurm jobs; push one off its node, kill the other node, compare with this machine's bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from eailab.data.table import load as load_data
+from eailab.recipe.load import Override, load
+from eailab.runs.events import Ended, Failed, TriedAgain
+from eailab.runs.executors.base import Surroundings
+from eailab.runs.executors.local import LocalExecutor
+from eailab.runs.executors.slurm import SlurmExecutor
+from eailab.runs.store import Trial
+
+folder = Path(sys.argv[1])
+recipe = load("digits-mlp", [Override("epochs", 100, "-o"), Override("model.hidden", [8], "-o")]).recipe
+trials = [Trial(recipe, block, load_data("digits").fingerprint) for block in range(20)]
+ended = []
+
+
+def say(text):
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def slurm(*words):
+    """Run one of Slurm's commands, and return what it prints."""
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def kill_node(name):
+    """Kill a node's daemon and all that runs there, as a loss of power would."""
+    jobs = slurm("squeue", "--noheader", f"--nodelist={name}", "--format=%A").split()
+    killed = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            title = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            where = (process / "environ").read_bytes().split(b"\0")
+            is_step = any(title.startswith(f"slurmstepd: [{job}.") for job in jobs)
+            if title == f"slurmd -N {name}" or is_step or f"SLURMD_NODENAME={name}".encode() in where:
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+    say(f"{name} killed with {len(jobs)} jobs, {killed} processes")
+
+
+def watch(event):
+    """Let an urgent job push ours off one node once some trials have ended; later kill the other node."""
+    if isinstance(event, Failed):
+        sys.exit(f"error: {event}")
+    if isinstance(event, TriedAgain):
+        say(event.reason)
+    if isinstance(event, Ended):
+        ended.append(event.trial)
+        if len(ended) == 2:
+            urgent = ["sbatch", "--partition=urgent", "--nodelist=n1", "--output=/dev/null", "--wrap=sleep 1"]
+            say(slurm(*urgent).strip())
+        if len(ended) == 8:
+            kill_node("n2")
+
+
+far, near = Surroundings(folder / "far", device="cpu"), Surroundings(folder / "near", device="cpu")
+SlurmExecutor(worth_seconds=5.0).run(trials, far, watch, lambda: False)
+LocalExecutor(1).run(trials, near, lambda _: None, lambda: False)
+for trial in trials:
+    a, b = (one.store.folder(trial.fingerprint) for one in (far, near))
+    assert a.result() is not None
+    for name in ("recipe.yaml", "epochs.jsonl", "model.safetensors", "predictions.npz"):
+        assert (a.path / name).read_bytes() == (b.path / name).read_bytes(), name
+assert sorted(ended) == sorted(trial.fingerprint for trial in trials)
+logs = "".join(file.read_text() for file in (folder / "far" / ".slurm").glob("*_log.out"))
+assert "Requeued job" in logs, "the job that was pushed off was not put back into the queue"
+assert logs.count("Caught signal SIGUSR2") == logs.count("Requeued job")
+say("20 trials, equal bytes")
