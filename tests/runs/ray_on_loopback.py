@@ -8,8 +8,10 @@ from pathlib import Path
 
 from eailab.data.table import load as load_data
 from eailab.recipe.load import Override, load
-from eailab.runs.events import Ended, Failed
+from eailab.runs.events import Ended, Failed, Started
+from eailab.runs.executors import ray as on_ray
 from eailab.runs.executors.base import Surroundings
+from eailab.runs.executors.courier import Dispatch
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.executors.ray import RayExecutor
 from eailab.runs.store import Trial
@@ -41,6 +43,30 @@ def watch(event):
             sys.stdout.write("one node killed\n")
 
 
+def share_a_gpu():
+    """See two trials on the one GPU that the second node says it has; nothing is computed on it."""
+    longer = [Trial(recipe.model_copy(update={"epochs": 600}), block, trials[0].data) for block in range(4)]
+    at_work, most, free = set(), 0, []
+
+    def count(event):
+        nonlocal most
+        if isinstance(event, Started):
+            at_work.add(event.trial)
+            free.append(ray.available_resources().get("GPU", 0.0))
+        elif isinstance(event, Ended):
+            at_work.remove(event.trial)
+        most = max(most, len(at_work))
+
+    ray = on_ray._connect(address)
+    on_ray.gpu_share = lambda _: 0.5
+    courier = on_ray._RayCourier(ray, on_gpus=True)
+    Dispatch(courier, Surroundings(folder / "gpu", device="cpu"), count, lambda: False).run(longer)
+    assert most == 2, most
+    assert 0.0 in free, free
+    sys.stdout.write("two trials on one GPU\n")
+
+
+share_a_gpu()
 far, near = Surroundings(folder / "far", device="cpu"), Surroundings(folder / "near", device="cpu")
 RayExecutor(address).run(trials, far, watch, lambda: False)
 LocalExecutor(1).run(trials, near, lambda _: None, lambda: False)

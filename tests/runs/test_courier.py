@@ -344,6 +344,7 @@ def test_a_real_cluster_that_loses_a_node_ends_with_the_bytes_of_this_machine(tm
         pytest.skip("Ray is not installed: pip install ray, or name a Python that has it in EAILAB_RAY_PYTHON")
     said = on_loopback(RAY_ON_LOOPBACK, python, tmp_path)
     assert "refused without the token" in said
+    assert "two trials on one GPU" in said
     assert "one node killed" in said
     assert "40 trials, equal bytes" in said
 
