@@ -11,7 +11,12 @@ mkdir -p "$HOME"
 "$ray" get-auth-token --generate >/dev/null 2>&1
 chmod 600 "$HOME/.ray/auth_token"
 
-start() { "$ray" start --node-ip-address=10.77.0.1 --disable-usage-stats "$@" >"$folder/node.log" 2>&1; }
+start() {
+  "$ray" start --node-ip-address=10.77.0.1 --disable-usage-stats "$@" >"$folder/node.log" 2>&1 || {
+    tail "$folder/node.log"
+    exit 1
+  }
+}
 start --head --port=6399 --include-dashboard=false --num-cpus=1
 start --address=10.77.0.1:6399 --num-cpus=2 --num-gpus=1  # a GPU in Ray's books only
 if RAY_AUTH_MODE=disabled timeout 60 "$python" -c "

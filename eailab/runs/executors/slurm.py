@@ -29,7 +29,7 @@ from eailab.runs.store import Trial
 LOST_SECONDS = 30.0
 """A job that Slurm has not known for so long, and that left nothing, is lost."""
 
-WORTH_SECONDS = 120.0
+WORTH_SECONDS = 60.0
 """Of training in a job, beside which the seconds that its start takes are small."""
 
 ARRAY = 1000
