@@ -5,6 +5,8 @@
 Needs Ray (`pip install "eailab[ray]"`), and to be allowed namespaces: the cluster is one node on loopback in a network
 of its own, with a token. Each round is the whole command `eailab ablate … --on ray://…` in a fresh process with an
 empty store, timed from before its process starts. The first task has begun at the latest when its answer is there.
+
+Beside it: what a trial costs that is sent to another machine, here and there.
 """
 
 import argparse
@@ -15,12 +17,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from eailab.data.table import load as load_data
+from eailab.recipe.load import Override, load
+from eailab.runs.executors.base import Surroundings
+from eailab.runs.executors.courier import Dispatch
+from eailab.runs.executors.errand import Errand, run, where
 from eailab.runs.provenance import collect
+from eailab.runs.store import Trial
 
 ADDRESS = "10.77.0.1"
+TRIALS = 2000
 APART = ["unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 COMMAND = """
@@ -62,6 +72,38 @@ def a_round(folder: Path) -> dict[str, float]:
     return found
 
 
+class Nowhere:
+    """A courier that carries nothing."""
+
+    worth_seconds, at_once, measures = 0.0, 1000, False
+
+    def send(self, errands: Sequence[Errand]) -> None:
+        """Let them be."""
+
+
+def bookkeeping(rounds: int) -> dict[str, list[float]]:
+    """Return, in seconds a trial, what is done here for one that is sent out, and there before it is trained."""
+    with tempfile.TemporaryDirectory() as name:
+        surroundings = Surroundings(Path(name), device="cpu")
+        recipe = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
+        trials = [Trial(recipe, block, load_data("digits").fingerprint) for block in range(TRIALS)]
+        dispatch = Dispatch(Nowhere(), surroundings, lambda _: None, lambda: False)
+        began = time.perf_counter()
+        dispatch._send_packed(trials)
+        found = {"sending": [(time.perf_counter() - began) / TRIALS], "following": [], "starting a process": []}
+        sent = Errand("train", (trials[0].fingerprint,), where(surroundings))
+        run(sent)
+        for _ in range(rounds):
+            began = time.perf_counter()
+            for followed in list(dispatch.out.values())[1:]:
+                dispatch._follow(followed)
+            found["following"].append((time.perf_counter() - began) / (TRIALS - 1))
+            began = time.perf_counter()
+            run(sent)  # it is finished: what is left is the start
+            found["starting a process"].append(time.perf_counter() - began)
+        return found
+
+
 def measure(rounds: int) -> dict[str, list[float]]:
     """Start a cluster in this network, and time rounds; the first, which reads files from the disk, is left out."""
     with tempfile.TemporaryDirectory() as name:
@@ -88,11 +130,17 @@ def main() -> None:
         again = [*APART, sys.executable, __file__, *sys.argv[1:], "--apart"]
         raise SystemExit(subprocess.run(again, check=False).returncode)
     seconds = measure(options.rounds)
-    for moment, values in seconds.items():
-        print(f"{moment}: {statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})")
+    costs = bookkeeping(options.rounds)
+    for moment, values in (seconds | costs).items():
+        print(f"{moment}: {statistics.median(values):.3g} s ({min(values):.3g} to {max(values):.3g})")
     if options.json:
-        where = {key: value for key, value in collect("cpu", 1, ("numpy",)).items() if key != "host"}
-        record = {"seconds_from_the_command": seconds, "ray": version("ray"), "where": where}
+        machine = {key: value for key, value in collect("cpu", 1, ("numpy",)).items() if key != "host"}
+        record = {
+            "seconds_from_the_command": seconds,
+            "seconds_a_trial": costs,
+            "ray": version("ray"),
+            "where": machine,
+        }
         options.json.write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -246,6 +246,15 @@ def test_machines_that_do_not_share_the_folder_are_found_out_at_the_start(tmp_pa
     assert pigeons.sent == []
 
 
+def test_machines_that_are_all_lost_at_the_start_are_no_answer(tmp_path):
+    class Lost(Pigeons):
+        def send(self, errands):
+            self.back += [back for sent in errands for back in sent.lost("gone")]
+
+    with pytest.raises(StoreError, match="no machine has answered"):
+        dispatch(Lost(), tmp_path, trials(1))
+
+
 def test_a_stop_recalls_the_errands(tmp_path):
     pigeons = Pigeons()
     with pytest.raises(StoppedError):

@@ -15,7 +15,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from eailab.engines.base import DeviceName
-from eailab.errors import DamagedError, DeviceError, StoppedError, StoreError
+from eailab.errors import DamagedError, StoppedError, StoreError
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.atomic import read_bytes, remove, write_text
@@ -33,6 +33,11 @@ TICK_SECONDS = 1.0
 
 LATE_SECONDS = 60.0
 """That a shared folder may take to show this machine what another has written."""
+
+ADVICE = (
+    "A study on several machines needs a folder that all of them share: name one with --runs, or train on this machine "
+    "with --on local."
+)
 
 
 class Courier(Protocol):
@@ -146,8 +151,7 @@ class Dispatch:
         What goes wrong in those steps is no matter here: the trials themselves will say it.
 
         Raises:
-            StoreError: A machine does not share the folder.
-            DeviceError: No machine has answered.
+            StoreError: A machine does not share the folder, or none has answered.
         """
         where, folder = errand.where(self.surroundings), self.surroundings.runs_dir.absolute()
         names = {f".probe-{uuid4().hex[:8]}": machine for machine in self.courier.machines()}
@@ -174,7 +178,9 @@ class Dispatch:
                         self._check_answer(folder / back.name, word, back)
                         seen = True
             if not seen:
-                raise DeviceError("no machine answered: all those that were asked were lost. Try again.")
+                raise StoreError(
+                    f"no machine has answered in {folder}: those that were asked were lost, or do not see it. {ADVICE}"
+                )
         finally:
             for name in names:
                 remove(folder / name)
@@ -187,10 +193,7 @@ class Dispatch:
                 if read_bytes(answer, LARGEST_WORD) == word.encode():
                     return
             time.sleep(0.1)
-        raise StoreError(
-            f"the machines do not see {file.parent}, or may not write there: a study on several machines needs a "
-            "folder that all of them share. Name one with --runs, or train on this machine with --on local."
-        )
+        raise StoreError(f"the machines do not see {file.parent}, or not all of them, or may not write there. {ADVICE}")
 
     def _send_packed(self, trials: Sequence[Trial]) -> None:
         """Send trials out for the first time, several an errand where that pays."""
