@@ -6,19 +6,17 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from eailab.data.table import load as load_data
-from eailab.recipe.load import Override, load
+from loopback_study import check_against_this_machine, planned, say
+
+from eailab.errors import StoreError
 from eailab.runs.events import Ended, Failed, Started
 from eailab.runs.executors import ray as on_ray
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.courier import Dispatch
-from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.executors.ray import RayExecutor
-from eailab.runs.store import Trial
 
 address, folder = sys.argv[1], Path(sys.argv[2])
-recipe = load("digits-mlp", [Override("epochs", 3, "-o"), Override("model.hidden", [8], "-o")]).recipe
-trials = [Trial(recipe, block, load_data("digits").fingerprint) for block in range(40)]
+study = planned(folder / "far", epochs=3, blocks=10)
 ended = []
 
 
@@ -40,12 +38,12 @@ def watch(event):
         ended.append(event.trial)
         if len(ended) == 8:
             os.kill(max(raylets()), signal.SIGKILL)
-            sys.stdout.write("one node killed\n")
+            say("one node killed")
 
 
 def share_a_gpu():
     """See two trials on the one GPU that the second node says it has; nothing is computed on it."""
-    longer = [Trial(recipe.model_copy(update={"epochs": 600}), block, trials[0].data) for block in range(4)]
+    longer = planned(folder / "gpu", epochs=600, blocks=1).trials
     at_work, most, free = set(), 0, []
 
     def count(event):
@@ -63,17 +61,21 @@ def share_a_gpu():
     Dispatch(courier, Surroundings(folder / "gpu", device="cpu"), count, lambda: False).run(longer)
     assert most == 2, most
     assert 0.0 in free, free
-    sys.stdout.write("two trials on one GPU\n")
+    say("two trials on one GPU")
 
 
+def refuse_a_folder_that_one_node_does_not_have():
+    """Before anything is trained there."""
+    try:
+        RayExecutor(address).run(study.trials, Surroundings(folder / "apart"), lambda _: None, lambda: False)
+    except StoreError as error:
+        say(f"refused: {error}")
+    else:
+        sys.exit("error: a node without the folder was not found out")
+
+
+refuse_a_folder_that_one_node_does_not_have()
 share_a_gpu()
-far, near = Surroundings(folder / "far", device="cpu"), Surroundings(folder / "near", device="cpu")
-RayExecutor(address).run(trials, far, watch, lambda: False)
-LocalExecutor(1).run(trials, near, lambda _: None, lambda: False)
-for trial in trials:
-    a, b = (one.store.folder(trial.fingerprint) for one in (far, near))
-    assert a.result() is not None
-    for name in ("recipe.yaml", "epochs.jsonl", "model.safetensors", "predictions.npz"):
-        assert (a.path / name).read_bytes() == (b.path / name).read_bytes(), name
-assert sorted(ended) == sorted(trial.fingerprint for trial in trials)
-sys.stdout.write("40 trials, equal bytes\n")
+RayExecutor(address).run(study.trials, Surroundings(folder / "far", device="cpu"), watch, lambda: False)
+assert sorted(ended) == sorted(trial.fingerprint for trial in study.trials)
+check_against_this_machine(study, folder / "near")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Ray cluster of two nodes on loopback, used by test_courier.py in namespaces of its own: … PYTHON FOLDER
+# A Ray cluster on loopback, of two nodes and one without a folder, used by test_courier.py in its own namespaces
 # The cluster's processes end with the namespace.
 set -euo pipefail
 python=$1 folder=$2 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,6 +18,10 @@ start() {
   }
 }
 start --head --port=6399 --include-dashboard=false --num-cpus=1
+export ray folder
+export -f start
+mkdir "$folder/apart"
+unshare --mount bash -c 'mount -t tmpfs none "$folder/apart" && start --address=10.77.0.1:6399 --num-cpus=1'
 start --address=10.77.0.1:6399 --num-cpus=2 --num-gpus=1  # a GPU in Ray's books only
 if RAY_AUTH_MODE=disabled timeout 60 "$python" -c "
 import ray

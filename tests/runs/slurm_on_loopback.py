@@ -7,23 +7,15 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from eailab.data.table import load as load_data
-from eailab.recipe.load import Override, load
+from loopback_study import check_against_this_machine, planned, say
+
 from eailab.runs.events import Ended, Failed, TriedAgain
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.executors.slurm import SlurmExecutor
-from eailab.runs.store import Trial
 
 folder = Path(sys.argv[1])
-recipe = load("digits-mlp", [Override("epochs", 100, "-o"), Override("model.hidden", [8], "-o")]).recipe
-trials = [Trial(recipe, block, load_data("digits").fingerprint) for block in range(20)]
+study = planned(folder / "far", epochs=100, blocks=5)
 ended = []
-
-
-def say(text):
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def slurm(*words):
@@ -61,16 +53,9 @@ def watch(event):
             kill_node("n2")
 
 
-far, near = Surroundings(folder / "far", device="cpu"), Surroundings(folder / "near", device="cpu")
-SlurmExecutor(worth_seconds=5.0).run(trials, far, watch, lambda: False)
-LocalExecutor(1).run(trials, near, lambda _: None, lambda: False)
-for trial in trials:
-    a, b = (one.store.folder(trial.fingerprint) for one in (far, near))
-    assert a.result() is not None
-    for name in ("recipe.yaml", "epochs.jsonl", "model.safetensors", "predictions.npz"):
-        assert (a.path / name).read_bytes() == (b.path / name).read_bytes(), name
-assert sorted(ended) == sorted(trial.fingerprint for trial in trials)
+SlurmExecutor(worth_seconds=5.0).run(study.trials, Surroundings(folder / "far", device="cpu"), watch, lambda: False)
+assert sorted(ended) == sorted(trial.fingerprint for trial in study.trials)
 logs = "".join(file.read_text() for file in (folder / "far" / ".slurm").glob("*_log.out"))
 assert "Requeued job" in logs, "the job that was pushed off was not put back into the queue"
 assert logs.count("Caught signal SIGUSR2") == logs.count("Requeued job")
-say("20 trials, equal bytes")
+check_against_this_machine(study, folder / "near")

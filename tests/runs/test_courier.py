@@ -355,7 +355,8 @@ def test_a_real_cluster_that_loses_a_node_ends_with_the_bytes_of_this_machine(tm
     assert "refused without the token" in said
     assert "two trials on one GPU" in said
     assert "one node killed" in said
-    assert "40 trials, equal bytes" in said
+    assert "refused: the machines do not see" in said
+    assert "40 trials, equal bytes, equal tables" in said
 
 
 # --- Slurm -----------------------------------------------------------------------------------------------------------
@@ -453,4 +454,4 @@ def test_real_slurm_that_loses_a_node_ends_with_the_bytes_of_this_machine(tmp_pa
         pytest.skip(f"{', '.join(missing)} not installed: apt-get install slurmctld slurmd slurm-client munge")
     said = on_loopback(SLURM_ON_LOOPBACK, python, tmp_path)
     assert "n2 killed with" in said
-    assert "20 trials, equal bytes" in said
+    assert "20 trials, equal bytes, equal tables" in said

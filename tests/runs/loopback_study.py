@@ -1,0 +1,46 @@
+"""A study for machines on loopback, and what this machine alone makes of it; used by the scripts for Ray and Slurm."""
+
+import sys
+
+from eailab.recipe.load import Override, load
+from eailab.report.edition import Edition, markdown_text, tell
+from eailab.report.record import as_json
+from eailab.runs.executors.base import Surroundings
+from eailab.runs.executors.local import LocalExecutor
+from eailab.studies.conduct import plan
+from eailab.studies.design import one_factor, write_record
+
+FILES = ("recipe.yaml", "epochs.jsonl", "model.safetensors", "predictions.npz")
+
+
+def say(text):
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def planned(folder, epochs, blocks):
+    """Plan four arms in some blocks."""
+    recipe = load("digits-mlp", [Override("epochs", epochs, "-o"), Override("model.hidden", [8], "-o")]).recipe
+    study = one_factor(recipe, "lr", [0.0003, 0.001, 0.003, 0.01], range(blocks))
+    return plan(study, Surroundings(folder, device="cpu"))
+
+
+def tables(one):
+    """Return a study's tables, as they are published."""
+    write_record(one.folder, one.record)
+    told = tell(Surroundings(one.folder.parents[1]).store, one.folder, None)
+    return markdown_text(Edition("study", "en", (told,))), as_json(told.findings)
+
+
+def check_against_this_machine(far, folder):
+    """Train a study here too, and compare its tables and the files of its trials, byte for byte."""
+    near = plan(far.record.study, Surroundings(folder, device="cpu"))
+    LocalExecutor(1).run(near.trials, Surroundings(folder, device="cpu"), lambda _: None, lambda: False)
+    stores = [Surroundings(one.folder.parents[1]).store for one in (far, near)]
+    for trial in near.trials:
+        a, b = (store.folder(trial.fingerprint) for store in stores)
+        assert a.result() is not None
+        for name in FILES:
+            assert (a.path / name).read_bytes() == (b.path / name).read_bytes(), name
+    assert tables(far) == tables(near)
+    say(f"{len(near.trials)} trials, equal bytes, equal tables")
