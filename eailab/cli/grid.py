@@ -83,7 +83,8 @@ class Grid:
         for planned in plans:
             self._take_up(planned)
         self._interim = [self._compared(planned) for planned in plans]
-        self._began = time.monotonic()
+        self._began: float | None = None
+        """When the first trial began to train; before that, machines may have been waited for."""
         self._live = Live(get_renderable=self.picture, console=console, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> Self:
@@ -103,6 +104,7 @@ class Grid:
             case Waiting():
                 cell.state = "elsewhere"
             case Started():
+                self._began = self._began or time.monotonic()
                 cell.state, cell.epochs, cell.epoch = "training", event.epochs, event.resumed
             case Stepped():
                 cell.epoch = event.epoch
@@ -210,7 +212,7 @@ class Grid:
 
         done = sum(self._cells[trial].done for trial in self._todo)
         ended = sum(self._cells[trial].state in ENDED for trial in self._todo)
-        seconds = time.monotonic() - self._began
+        seconds = 0.0 if self._began is None else time.monotonic() - self._began
         left = f", about {duration(seconds * (len(self._todo) - done) / done)} left" if done and seconds > 1.0 else ""
         return f"{ended} of {len(self._todo)} trials{left}"
 
