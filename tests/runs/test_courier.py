@@ -448,7 +448,7 @@ def test_real_slurm_that_loses_a_node_ends_with_the_bytes_of_this_machine(tmp_pa
     """A controller and two nodes; an urgent job pushes ours off one of them, and the other is killed in the middle."""
     python = os.environ.get("EAILAB_SLURM_PYTHON")
     if python is None:
-        pytest.skip("takes a minute: name a Python with submitit in EAILAB_SLURM_PYTHON")
+        pytest.skip("takes one to two minutes: name a Python with submitit in EAILAB_SLURM_PYTHON")
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     if missing := [name for name in ("slurmctld", "slurmd", "munged", "sbatch") if not shutil.which(name, path=path)]:
         pytest.skip(f"{', '.join(missing)} not installed: apt-get install slurmctld slurmd slurm-client munge")
