@@ -255,10 +255,13 @@ def test_machines_that_are_all_lost_at_the_start_are_no_answer(tmp_path):
         dispatch(Lost(), tmp_path, trials(1))
 
 
-def test_a_stop_recalls_the_errands(tmp_path):
-    pigeons = Pigeons()
+@pytest.mark.parametrize("errands", [0, 2])
+def test_a_stop_recalls_the_errands_and_sends_no_more(tmp_path, errands):
+    pigeons = Pigeons(at_once=1)
+    asked = iter([False] * (errands and errands + 1))
     with pytest.raises(StoppedError):
-        dispatch(pigeons, tmp_path, trials(1), stop=lambda: True)
+        dispatch(pigeons, tmp_path, trials(5), stop=lambda: next(asked, True))
+    assert len(pigeons.sent) == errands
 
 
 def test_an_errand_in_a_process_of_its_own_says_how_it_ended(tmp_path):

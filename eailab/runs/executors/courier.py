@@ -199,6 +199,7 @@ class Dispatch:
         """Send trials out for the first time, several an errand where that pays."""
         packs = list(packed(trials, self._seconds, self.courier.worth_seconds))
         for first in range(0, len(packs), self.courier.at_once):
+            self._heed_stop()  # the orders of many trials take a while
             some = packs[first : first + self.courier.at_once]
             for trial in (trial for pack in some for trial in pack):
                 folder = self.surroundings.store.folder(trial.fingerprint)
@@ -234,9 +235,12 @@ class Dispatch:
     # --- coming back ---
 
     def _collect(self) -> list[Return]:
+        self._heed_stop()
+        return self.courier.collect(TICK_SECONDS)
+
+    def _heed_stop(self) -> None:
         if self.should_stop():
             raise StoppedError("stopped; the machines were told so.")
-        return self.courier.collect(TICK_SECONDS)
 
     def _judge(self, back: Return) -> None:
         followed = self.out.get(back.name)
