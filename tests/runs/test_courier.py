@@ -407,9 +407,16 @@ def test_a_job_is_lost_when_slurm_does_not_know_it_and_not_when_slurm_does_not_a
     slurm = on_slurm._SlurmCourier(Submitter(tmp_path), 0.0)
     slurm.send([Errand("train", (name,), ("", "", "", "")) for name in ("known", "lost")])
     monkeypatch.setattr(on_slurm, "LOST_SECONDS", 0.0)
-    monkeypatch.setattr(on_slurm, "_known_jobs", lambda: None)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    squeue = tmp_path / "squeue"
+
+    def says(script):
+        squeue.write_text(f"#!/bin/sh\n{script}\n")
+        squeue.chmod(0o755)
+
+    says("echo unable to contact the controller >&2; exit 1")
     assert slurm.collect(0.0) == []
-    monkeypatch.setattr(on_slurm, "_known_jobs", lambda: {"1_0"})
+    says("echo 1_0; echo 7")
     assert [(back.name, back.code) for back in slurm.collect(0.0)] == [("lost", -1)]
     assert list(slurm.jobs) == ["1_0"]
 
