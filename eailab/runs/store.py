@@ -313,7 +313,7 @@ class TrialFolder:
     def add_timing(
         self, epoch: int, seconds: float, images: int, provenance: Provenance, joules: float | None = None
     ) -> None:
-        """Append what an epoch took, validation included, and that it has just ended; never part of a result's bytes."""
+        """Append what an epoch took, validation included, and that it has just ended; no part of a result's bytes."""
         record = {
             "epoch": epoch,
             "seconds": round(seconds, 4),
