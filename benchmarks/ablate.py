@@ -2,8 +2,8 @@
 
     python benchmarks/ablate.py [--json FILE] [--rounds 3]
 
-Both ways train the same number of trials of `mnist-mlp` at batch 128 on all cores: side by side with one thread each,
-and in turn with all threads. They alternate; each starts its own processes, as the command does.
+Both ways train the ten trials of a study (two arms, five blocks) of `mnist-mlp` at batch 128 on all cores: side by side
+with one thread each, and in turn with all threads. They alternate; each starts its own processes, as the command does.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from eailab.runs.provenance import collect
 from eailab.runs.store import Trial
 from eailab.studies.conduct import cores
 
-TRIALS = 4
+TRIALS = 10
 
 
 def seconds(jobs: int, threads: int, epochs: int, data_dir: Path | None) -> float:
