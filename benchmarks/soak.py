@@ -1,36 +1,50 @@
 """The long form of the fault suite, and a soak: many trials, random kills, a reader that never rests.
 
-Run:  python benchmarks/soak.py [--trials 1000] [--workers 4] [--faults]
+Run:  python benchmarks/soak.py --json benchmarks/results/soak.json [--trials 1000] [--workers 4]
+      python benchmarks/soak.py --faults --json benchmarks/results/faults.json
 
 The soak trains a study of two arms on the digits with worker processes. Passes are stopped at random, workers are
-killed at random, and all the while another process reads the study as `eailab report` does. At the end every value that
-the reader ever saw must be the final one, every trial must be finished, and the parent's memory and open files must not
-have grown. `--faults` runs `tests/faults` in its long form first.
+killed at random, and all the while another process writes the report as `eailab report` does. At the end every value
+that a report ever showed must be the final one, every trial must be finished, some that are trained once more without
+disturbance must come out alike, and the parent's memory and open files must not have grown. `--faults` runs
+`tests/faults` in its long form instead, and keeps what its tests counted.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
+import platform
 import random
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 from eailab.errors import StoppedError
 from eailab.recipe.load import Override, load
 from eailab.report.findings import study_findings
+from eailab.report.publish import chosen_formats, find_studies, publish_report
+from eailab.runs.again import train_again
 from eailab.runs.events import Ended, Failed, Started, TriedAgain
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import problems
 from eailab.studies.conduct import conduct, plan
-from eailab.studies.design import one_factor, read_record
+from eailab.studies.design import one_factor
 
 KILLS_A_PASS = 2
+TRAINED_AGAIN = 20
+"""Trials that are trained once more at the end, undisturbed."""
+
+MUST_BE_ZERO = ("inconsistent_reports", "lost", "doubled", "damaged", "wrong")
 
 
 def study(trials):
@@ -63,24 +77,22 @@ class Watch:
         return self.ended >= self.stop_after
 
 
-def read_on(root, pipe):
-    """Read the study until told to stop; send back every value that was seen of each trial, and the number of reads."""
-    seen, reads = {}, 0
+def read_on(root, out, pipe):
+    """Write the report until told to stop; send back all values seen of each trial, what was damaged, and how often."""
+    seen, damaged, reads = {}, [], 0
+    store = Surroundings(root).store
     while not pipe.poll():
-        for folder in Surroundings(root).store.study_folders():
-            for arm in study_findings(Surroundings(root).store, read_record(folder)).arms:
-                for trial in arm.trials:
-                    require(trial.state != "damaged", f"a reader saw damage: {trial.reason}")
-                    if trial.value is not None:
-                        seen.setdefault(trial.fingerprint, set()).add(trial.value)
-            reads += 1
-    pipe.send((seen, reads))
-
-
-def require(holds, otherwise):
-    """End the program where something does not hold."""
-    if not holds:
-        sys.exit(f"error: {otherwise}")
+        if not store.study_folders():
+            continue
+        written = publish_report(find_studies(store, []), out, formats=chosen_formats(["csv", "json"]))
+        damaged += written.unreadable
+        for trial in (trial for study in written.studies for arm in study.arms for trial in arm.trials):
+            if trial.value is not None:
+                seen.setdefault(trial.fingerprint, set()).add(trial.value)
+            if trial.state == "damaged":
+                damaged.append(trial.reason)
+        reads += 1
+    pipe.send((seen, damaged, reads))
 
 
 def own_size():
@@ -90,32 +102,33 @@ def own_size():
 
 
 def soak(root, trials, workers):
-    """Return what was found; ends the program where something was lost, doubled or wrong."""
+    """Return what was found, faults counted and not yet judged."""
     chance, surroundings, sizes = random.Random(0), Surroundings(root), []  # noqa: S311 - no secret
     ours, theirs = multiprocessing.Pipe()
-    reader = multiprocessing.get_context("spawn").Process(target=read_on, args=(root, theirs), daemon=True)
+    spawn = multiprocessing.get_context("spawn")
+    reader = spawn.Process(target=read_on, args=(root, root.parent / "report", theirs), daemon=True)
     reader.start()
-    began, kills, again, passes = time.monotonic(), 0, 0, 0
+    began, kills, again, failed, passes = time.monotonic(), 0, 0, 0, 0
     while True:
         planned = plan(study(trials), surroundings)
         if not planned.todo:
             break
-        watch = Watch(chance, chance.randint(trials // 8, trials // 4), reader.pid)
+        watch = Watch(chance, chance.randint(trials // 40, trials // 12), reader.pid)
         with suppress(StoppedError):
             conduct(planned, surroundings, workers, watch, watch.enough)
-        kills, again, passes = kills + watch.kills, again + watch.again, passes + 1
-        sizes.append(own_size())
-        megabytes, files = sizes[-1]
+        kills, again, failed = kills + watch.kills, again + watch.again, failed + watch.failed
+        passes += 1
+        megabytes, files = own_size()
+        if len(planned.todo) > 1:  # a single trial is trained by the parent itself, with the libraries that it takes
+            sizes.append((megabytes, files))
         print(f"pass {passes}: {len(planned.todo)} were left, {watch.kills} kills, {megabytes:.0f} MB, {files} files")
     seconds = time.monotonic() - began
     ours.send("stop")
-    seen, reads = ours.recv()
+    seen, damaged, reads = ours.recv()
     reader.join()
     findings = study_findings(surroundings.store, planned.record)
     final = {trial.fingerprint: trial.value for arm in findings.arms for trial in arm.trials}
-    require(len(final) == trials and None not in final.values(), "trials were lost")
-    require(all(values == {final[name]} for name, values in seen.items()), "a reader saw another number than the last")
-    require(not list(problems(surroundings.store)), "the store does not hold")
+    sample = chance.sample(list(plan(study(trials), surroundings).trials), min(trials, TRAINED_AGAIN))
     settled = sizes[len(sizes) // 4 :]
     return {
         "trials": trials,
@@ -123,28 +136,99 @@ def soak(root, trials, workers):
         "passes": passes,
         "worker_kills": kills,
         "tried_again": again,
-        "reads_meanwhile": reads,
+        "killed_twice": failed,
+        "reports_meanwhile": reads,
+        "inconsistent_reports": len(damaged) + sum(values != {final[name]} for name, values in seen.items()),
+        "lost": trials - sum(value is not None for value in final.values()),
+        "doubled": len(surroundings.store.trial_names()) - trials + repeated_epochs(surroundings.store),
+        "damaged": len(list(problems(surroundings.store))),
+        "trained_again": len(sample),
+        "wrong": sum(bool(differences(surroundings, trial)) for trial in sample),
         "seconds": round(seconds, 1),
         "parent_megabytes": [round(settled[0][0], 1), round(settled[-1][0], 1)],
         "parent_open_files": [settled[0][1], settled[-1][1]],
     }
 
 
+def differences(surroundings, trial):
+    """How a finished trial differs in any bit from one that nothing disturbs."""
+    return train_again(surroundings.store, trial, lambda _: None, lambda: False).differences
+
+
+def repeated_epochs(store):
+    """Epochs that are recorded more than once."""
+    counts = (Counter(epoch.number for epoch in store.folder(name).epochs()) for name in store.trial_names())
+    return sum(count.total() - len(count) for count in counts)
+
+
+def faults():
+    """Run `tests/faults` in its long form, and return what its tests counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        tally, report = Path(folder) / "tally.jsonl", Path(folder) / "report.xml"
+        began = time.monotonic()
+        tests = ["pytest", "-q", "-n", "2", f"--junitxml={report}", str(Path(__file__).parents[1] / "tests" / "faults")]
+        setting = {"EAILAB_FAULTS": "long", "EAILAB_FAULTS_TALLY": str(tally)}
+        code = subprocess.run([sys.executable, "-m", *tests], check=False, env=os.environ | setting).returncode
+        seconds = round(time.monotonic() - began, 1)
+        (suite,) = ET.parse(report).getroot().iter("testsuite")  # noqa: S314 - we have just written it
+        counted = sorted((json.loads(line) for line in tally.read_text().splitlines()), key=lambda one: one["what"])
+    return {
+        "passed": code == 0,
+        **{name: int(suite.attrib[name]) for name in ("tests", "failures", "errors")},
+        "skipped": sorted(one.attrib["message"] for one in suite.iter("skipped")),
+        "seconds": seconds,
+        "counted": counted,
+    }
+
+
+def environment():
+    """What the result was found with."""
+    names = ("eailab", "numpy", "numba", "torch", "safetensors", "filelock", "hypothesis", "atheris")
+    versions = {name: found for name in names if (found := installed(name)) is not None}
+    return {
+        "command": shlex.join(["python", *sys.argv]),
+        "date": datetime.now(UTC).date().isoformat(),
+        "versions": {"python": platform.python_version()} | versions,
+        "platform": f"{sys.platform} {platform.machine()}",
+        "cores": os.cpu_count(),
+    }
+
+
+def installed(name):
+    """The version of a package, or None where there is none."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
 def main():
-    """Run what was asked for, and write the result beside the other benchmarks'."""
+    """Run what was asked for, write the result beside the other benchmarks', and say whether it held."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--faults", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "soak.json")
+    parser.add_argument("--faults", action="store_true", help="the long form of tests/faults in place of the soak")
+    parser.add_argument("--json", type=Path, help="write what was found to this file")
     asked = parser.parse_args()
     if asked.faults:
-        tests = [sys.executable, "-m", "pytest", "-q", str(Path(__file__).parents[1] / "tests" / "faults")]
-        subprocess.run(tests, env=os.environ | {"EAILAB_FAULTS": "long"}, check=True)
-    with tempfile.TemporaryDirectory() as folder:
-        found = soak(Path(folder) / "runs", asked.trials, asked.workers)
-    print(json.dumps(found, indent=2))
-    asked.out.write_text(json.dumps(found, indent=2) + "\n")
+        found = faults()
+        held = found["passed"]
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            found = soak(Path(folder) / "runs", asked.trials, asked.workers)
+        held = not any(found[name] for name in MUST_BE_ZERO) and is_flat(found)
+    found = environment() | found
+    print(json.dumps(found, indent=1))
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+    if not held:
+        sys.exit("something did not hold")
+
+
+def is_flat(found):
+    """Whether the parent has as many open files at the end as when it was warm, and hardly more memory."""
+    (early, late), (files_early, files_late) = found["parent_megabytes"], found["parent_open_files"]
+    return files_early == files_late and late <= 1.05 * early + 2
 
 
 if __name__ == "__main__":
