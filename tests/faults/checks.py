@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from faulty_disk import Crash, FaultyDisk, Platters, left_behind, run, table, tiny_study, value_or_gap
@@ -13,35 +14,51 @@ from eailab.errors import EailabError, StoreError
 from eailab.runs.events import Started, Waiting
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import problems
+from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.training import run_trial
 
 
-def count_calls(root):
+def count_calls(root, study=None):
     """Run the study on a sound disk; return what it leaves behind and the calls that it makes."""
     disk = FaultyDisk(root)
     with disk.in_force():
-        run(root)
+        run(root, study)
     return left_behind(root), disk.calls
 
 
-def after_crashes(folder, truth, points):
+def unseen_changes(root, calls):
+    """Follow a trace of calls, and return the files that lie there otherwise: changed by no call that was watched."""
+    platters = Platters()
+    for call in calls:
+        platters.meet(call)
+    followed = {path: None if inode is None else inode.seen for path, inode in platters.seen.items()}
+    there = {str(path): path.read_bytes() if path.is_file() else None for path in (root, *root.rglob("*"))}
+    return sorted(
+        path
+        for path in followed.keys() | there.keys()
+        if followed.get(path, "none") != there.get(path, "none") and Path(path).name != LOCAL_NAME
+    )
+
+
+def after_crashes(folder, truth, points, study=None):
     """Die again and again, then run to the end, and compare all bytes.
 
     Args:
         folder: Where to work.
         truth: What an undisturbed study leaves behind.
         points: For each case, the calls at which one attempt after the other dies.
+        study: Which; None for the usual one.
     """
     wrong = []
     for number, case in enumerate(points):
         root = folder / f"crash-{number}"
         for point in case:
             with suppress(Crash), FaultyDisk(root, stop_at=point).in_force():
-                run(root)
+                run(root, study)
             if value_or_gap(root) not in (None, truth["value"]):
                 wrong.append(f"calls {case}: a wrong number after {point}")
             wrong += [f"calls {case}: {one.reason}" for one in problems(Surroundings(root).store)]
-        wrong += rerun(root, truth, f"calls {case}")
+        wrong += rerun(root, truth, f"calls {case}", study)
         shutil.rmtree(root, ignore_errors=True)
     return wrong
 
@@ -92,10 +109,10 @@ def after_a_power_loss(folder, truth, calls, seed):
     return wrong, number
 
 
-def rerun(root, truth, where):
+def rerun(root, truth, where, study=None):
     """Run the study again on a sound disk; it must end with the bytes of the truth."""
     try:
-        run(root)
+        run(root, study)
         found = left_behind(root)
     except Exception as bug:  # noqa: BLE001 - whatever is raised here is a finding
         return [f"{where}: the second run ended with {bug!r}"]

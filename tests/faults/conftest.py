@@ -1,5 +1,6 @@
 """The short form of the fault suite runs in CI; `EAILAB_FAULTS=long` (see benchmarks/soak.py) runs the long one."""
 
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # the harness is two modules beside this file
 
 from checks import count_calls, value_or_gap
+
+from eailab.runs.atomic import append_bytes
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,17 @@ class Sound:
 def long():
     """Whether the long form was asked for."""
     return os.environ.get("EAILAB_FAULTS") == "long"
+
+
+@pytest.fixture
+def tally():
+    """Keep what a test counted in the file that `EAILAB_FAULTS_TALLY` names, a line each; nowhere without one."""
+
+    def keep(what, **counts):
+        if file := os.environ.get("EAILAB_FAULTS_TALLY"):
+            append_bytes(Path(file), json.dumps({"what": what, **counts}).encode() + b"\n")
+
+    return keep
 
 
 @pytest.fixture(scope="session")

@@ -132,15 +132,24 @@ class FaultyDisk:
 # --- the study that meets the faults ---------------------------------------------------------------------------------
 
 
-def tiny_study(epochs=2):
-    """A study of one trial that takes some milliseconds."""
-    small = {"epochs": epochs, "model.hidden": [2], "data.limit": 64, "optimizer.lr": 0.01}
-    return single(load("digits-mlp", [Override(path, value, "-o") for path, value in small.items()]).recipe, 0)
+TINY = {
+    "numpy": ("digits-mlp", {"epochs": 2, "model.hidden": [2], "data.limit": 64, "optimizer.lr": 0.01}),
+    "torch": (
+        "resnet18-digits",
+        {"epochs": 2, "model.width": 0.0625, "data.limit": 64, "batch_size": 64, "deterministic": True, "threads": 1},
+    ),
+}
+
+
+def tiny_study(engine="numpy"):
+    """A study of one trial that takes some milliseconds, or, with the torch engine, some tenths of a second."""
+    name, small = TINY[engine]
+    return single(load(name, [Override(path, value, "-o") for path, value in small.items()]).recipe, 0)
 
 
 def run(root, study=None):
     """Carry a study out as the commands do, in this process, with a checkpoint after every epoch."""
-    surroundings = Surroundings(root, cadence=Cadence(epochs=1))
+    surroundings = Surroundings(root, device="cpu", cadence=Cadence(epochs=1))
     planned = plan(study or tiny_study(), surroundings)
     failed = conduct(planned, surroundings, 1, lambda _: None, lambda: False)
     assert not failed, failed

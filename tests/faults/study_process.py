@@ -1,8 +1,9 @@
-"""A program that carries a small study out, to be killed: `study_process.py ROOT ENGINE [unchecked]`.
+"""A program that carries a small study out, to be killed: `study_process.py ROOT ENGINE [unchecked] [workers]`.
 
 It does what `eailab ablate` does, without the drawing: signals, checkpoints, exit codes and messages are the program's.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -38,11 +39,19 @@ def main(root, engine, *flags):
     try:
         with stoppable() as code:
             planned = conduct.plan(study(engine), surroundings)
-            failed = conduct.conduct(planned, surroundings, 2, lambda _: None, lambda: code() != 0)
+            jobs = 2 if "workers" in flags else 1
+            failed = conduct.conduct(planned, surroundings, jobs, lambda _: None, lambda: code() != 0)
     except EailabError as error:
         sys.stderr.write(f"error: {error}\n")
         return code() or error.exit_code
     return 1 if failed else 0
+
+
+def forked(said, *arguments):
+    """Do what the program does in a process that was forked with everything imported; what it says goes to a file."""
+    with open(said, "wb") as file:  # noqa: PTH123 - its descriptor is what counts
+        os.dup2(file.fileno(), 2)
+    sys.exit(main(*arguments))
 
 
 if __name__ == "__main__":

@@ -4,22 +4,17 @@ import io
 import json
 import os
 import pickle
-import resource
 import shutil
 import string
 import time
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 import pytest
 from checks import digits, rerun
 from faulty_disk import run, tiny_study
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from eailab.errors import DamagedError, RecipeError, StoreError
-from eailab.recipe.load import load
+from eailab.errors import DamagedError, StoreError
 from eailab.runs import store as records
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import verify
@@ -191,59 +186,6 @@ def test_names_become_folders_below_the_store_only(folder, name):
     assert set(folder.parent.iterdir()) == before
     (written,) = (folder / "runs" / "studies").iterdir()
     assert set(written.name) <= set(string.ascii_letters + string.digits + "-_")
-
-
-# --- recipes ---------------------------------------------------------------------------------------------------------
-
-SHIPPED = [file.read_bytes() for file in sorted(Path(__file__).parents[2].glob("recipes/*.yaml"))]
-FRAGMENTS = [
-    *("name: x", "engine: numpy-mlp", "data: {name: digits}", "epochs: 3", "optimizer: {name: adam, lr: 1e-3}"),
-    *("&a", "*a", "<<: *a", "!!python/object/apply:os.system [id]", "!!binary aGk=", "? ", ": ", "- "),
-    *("---", "...", "%YAML 1.1", "&0", "!", "!<x>"),
-    *("[" * 5000, "{" * 3000, "9" * 5000, "1e999", ".nan", "-.inf", "0x", "0o7", "010", "1_000", "12:30:45", "on", "~"),
-    *("\x00", "\ufeff", "\u2028", "\x85", "\t", "\r", '"\\ud800"', "'", '"', "|\n ", ">-\n ", "#", "\n"),
-    *("  ", ",", "]", "}"),
-]  # fmt: skip
-recipes = st.one_of(
-    st.binary(max_size=200),
-    st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=8), max_size=30).map(
-        lambda parts: "".join(parts).encode("utf-8", "surrogatepass")
-    ),
-    st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(lambda parts: "\n".join(parts).encode()),
-    st.builds(
-        lambda whole, place, cut, new: whole[: place % len(whole)] + new + whole[place % len(whole) + cut :],
-        st.sampled_from(SHIPPED),
-        st.integers(0, 10**6),
-        st.integers(0, 40),
-        st.binary(max_size=6) | st.sampled_from([fragment.encode() for fragment in FRAGMENTS]),
-    ),
-)
-
-
-def test_no_text_makes_the_reader_of_recipes_fail_hang_or_swell(tmp_path, long):
-    """Whatever the file holds, it is a recipe, or one error that names it."""
-    file = tmp_path / "recipe.yaml"
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-    @settings(
-        max_examples=20_000 if long else 250,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(recipes)
-    def read(text):
-        file.write_bytes(text)
-        began = time.process_time()
-        try:
-            load(file)
-        except RecipeError as error:
-            named = "recipe.yaml" in str(error)
-            assert named, error  # noqa: PT017 - a recipe is as good as an error
-        assert time.process_time() - began < 1.0
-
-    read()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
 
 
 def test_a_trials_name_is_of_its_recipe_block_and_data_alone():
