@@ -73,5 +73,7 @@ def main() -> None:
     try:
         app()
     except EailabError as error:
-        typer.echo(f"error: {error}", err=True)
+        from eailab.report.escaping import plain_lines
+
+        typer.echo(f"error: {plain_lines(str(error))}", err=True)  # it may quote names of files, which hold anything
         sys.exit(error.exit_code)

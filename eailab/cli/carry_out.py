@@ -128,12 +128,14 @@ def train_left(
 def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as_json: bool) -> None:
     """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
     from eailab.report.publish import publish_report, publish_study
+    from eailab.runs.atomic import refuse_links
 
     findings = [publish_study(surroundings.store, planned.folder, surroundings.data_dir) for planned in plans]
     report = plans[0].folder / "report.html"
     if len(plans) > 1:
         folders = [planned.folder for planned in plans]
         out = _reports_folder(plans, surroundings, name)
+        refuse_links(out.parent, out, out / "figures")
         report = publish_report(folders, out, surroundings.data_dir).files["html"]
     if as_json:
         from eailab.report.record import layout, report_mapping

@@ -56,9 +56,10 @@ def check(
     Example: eailab data check digits
     """
     from eailab.data.check import check as check_data
+    from eailab.report.escaping import plain_lines
 
     result = check_data(name, data_dir)
-    typer.echo(json.dumps(_as_json(name, result), indent=2) if as_json else _as_text(name, result))
+    typer.echo(json.dumps(_as_json(name, result), indent=2) if as_json else plain_lines(_as_text(name, result)))
     wrong = [file for file in result.files if file.state != "ok"]
     if wrong:
         raise CheckFailedError(

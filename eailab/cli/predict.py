@@ -29,5 +29,8 @@ def predict(
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in predictions], indent=2, default=str))
         return
+    from eailab.report.escaping import plain
+
     for one in predictions:
-        typer.echo(f"{one.image}: " + ", ".join(f"{name} {share:.1%}" for name, share in one.classes))
+        likeliest = ", ".join(f"{plain(name)} {share:.1%}" for name, share in one.classes)
+        typer.echo(f"{plain(str(one.image))}: {likeliest}")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from eailab.cli.grid import Grid
+from eailab.report.escaping import plain_lines
 from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.studies.conduct import Plan, labels, left_to_train
 
@@ -47,7 +48,7 @@ class _Said:
         self._started: dict[str, tuple[Started, float]] = {}
 
     def line(self, text: str) -> None:
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(plain_lines(text), markup=False, soft_wrap=True)
 
     def hear(self, event: Event) -> None:
         name = self.labels[event.trial]

@@ -44,6 +44,7 @@ def report(
     Example: eailab report digits-mlp-batch-size --out report/
     """
     from eailab.errors import UsageError
+    from eailab.report.escaping import plain
     from eailab.report.exports.table import EXPORTS, chosen_exports
     from eailab.report.publish import chosen_formats, find_studies, publish_report
     from eailab.runs.store import Store
@@ -56,7 +57,7 @@ def report(
         find_studies(Store(runs), studies or []), out, data_dir, formats=wanted, lang=lang, lab=lab, exports=tools
     )
     for message in written.unreadable:
-        typer.echo(f"left out: {message}", err=True)
+        typer.echo(f"left out: {plain(message)}", err=True)
     for note in written.notes:
         typer.echo(f"note: {note}", err=True)
     if json:

@@ -24,6 +24,10 @@ MOST_CHANNELS = 4
 MOST_CLASSES = 65536
 """Predictions are stored as 16-bit integers."""
 
+LARGE_BYTES = 2**30
+MOST_EXPANSION = 100
+"""An array beyond so many bytes that is so many times its size in the file is taken for a decompression bomb."""
+
 
 def read(path: Path) -> Content:
     """Return the content of an `.npz` file.
@@ -61,6 +65,13 @@ def _arrays(path: Path) -> dict[str, Array]:
 
 
 def _array(file: np.lib.npyio.NpzFile, key: str, path: Path) -> Array:
+    assert file.zip is not None  # noqa: S101 - it is open
+    member = file.zip.getinfo(key if key in file.zip.namelist() else f"{key}.npy")
+    if member.file_size > max(LARGE_BYTES, MOST_EXPANSION * member.compress_size):
+        raise DataError(
+            f"{path}: {key} says that it is {member.file_size:,} bytes, packed into {member.compress_size:,}: too much "
+            "to be believed. Where it is true, write the file with numpy.savez, which does not compress."
+        )
     try:
         array: Array = file[key]
     except ValueError as error:

@@ -33,6 +33,15 @@ def markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\g<0>", plain(text))
 
 
+def plain_lines(text: str) -> str:
+    r"""Return text of several lines, each made plain.
+
+    >>> plain_lines("a\x1b[31m\nb")
+    'a�[31m\nb'
+    """
+    return "\n".join(map(plain, text.split("\n")))
+
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",

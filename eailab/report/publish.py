@@ -19,7 +19,7 @@ from eailab.report.findings import StudyFindings
 from eailab.report.record import as_json
 from eailab.report.trials import curves_of
 from eailab.report.wording import ENGLISH, language
-from eailab.runs.atomic import write_changed
+from eailab.runs.atomic import refuse_links, write_changed
 from eailab.runs.store import Store, TrialFolder
 
 DEFAULT_FORMATS = ("markdown", "html")
@@ -51,6 +51,7 @@ def publish_trial(folder: TrialFolder, title: str) -> None:
     Raises:
         StoreError: The files cannot be written.
     """
+    refuse_links(folder.path.parent, folder.path)
     files = {kind: folder.path / f"curves.{kind}" for kind in ON_SCREEN}
     if all(file.exists() for file in files.values()) or not folder.result_file.exists():
         return
@@ -81,8 +82,9 @@ def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> S
         What was told.
 
     Raises:
-        StoreError: `study.yaml` is missing or damaged, or a file cannot be written.
+        StoreError: `study.yaml` is missing or damaged, a file cannot be written, or a folder is a link.
     """
+    refuse_links(folder.parent, folder, folder / "figures")
     told = tell(store, folder, data_dir)
     findings = told.findings
     for name, drawing in _figures(findings, folder).items():

@@ -15,7 +15,7 @@ from eailab.report.markdown import bullets, table_text
 from eailab.report.measures import MEASURES, Measure
 from eailab.report.record import as_plain, layout
 from eailab.report.tables import NOTE, NOTHING, Column, Table, decimals_for, interval, number, signed
-from eailab.runs.atomic import write_bytes, write_text
+from eailab.runs.atomic import refuse_links, write_bytes, write_text
 from eailab.stats.verdict import Interval
 from eailab.studies.explain import Move, Order, Route
 
@@ -273,10 +273,11 @@ def publish(found: Waterfall, folder: Path) -> None:
     """Write `waterfall.md`, the figure, and last `waterfall.json` into a walk's folder.
 
     Raises:
-        StoreError: A file cannot be written.
+        StoreError: A file cannot be written, or a folder is a link.
     """
     from eailab.report.plots import waterfall_figure
 
+    refuse_links(folder.parent, folder, folder / "figures")
     drawing = waterfall_figure(found)
     write_bytes(folder / "figures" / "waterfall.png", drawing["png"])
     write_bytes(folder / "figures" / "waterfall.svg", drawing["svg"])

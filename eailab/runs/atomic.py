@@ -146,6 +146,17 @@ def make_folder(folder: Path) -> None:
     flush_folder(folder.parent)
 
 
+def refuse_links(*folders: Path) -> None:
+    """Refuse a link in place of a folder of the store: what is written, renamed or removed there lies elsewhere.
+
+    Raises:
+        StoreError: One of them is a link.
+    """
+    for folder in folders:
+        if folder.is_symlink():
+            raise StoreError(f"{folder} is a link: eailab writes into folders of its own only. Move the link away.")
+
+
 def flush_folder(folder: Path) -> None:
     """Flush a folder's list of names to the disk, where the system lets folders be opened."""
     if os.name == "nt":  # Windows has no handle for this, and renames are journalled

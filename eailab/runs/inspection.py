@@ -159,9 +159,10 @@ def quarantine(store: Store, path: Path) -> Path:
     """Move what a problem was found in out of the trials, so that it is trained anew, and return where it lies now.
 
     Raises:
-        StoreError: A process is training it, or it cannot be moved.
+        StoreError: A process is training it, it cannot be moved, or the quarantine is a link.
     """
     folder, number = store.root / QUARANTINE, 1
+    atomic.refuse_links(folder)
     while (target := folder / f"{path.name}-{number}").exists():
         number += 1
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, SoftFileLease, Timeout
 
 from eailab.errors import LostLockError, StoreError
-from eailab.runs.atomic import make_folder
+from eailab.runs.atomic import make_folder, refuse_links
 
 LOCAL_NAME = ".lock"
 SHARED_NAME = ".lease"
@@ -48,8 +48,7 @@ def hold(folder: Path, shared: bool | None = None) -> Iterator[Fence | None]:
         StoreError: The folder cannot be used.
     """
     try:
-        if folder.is_symlink():
-            raise StoreError(f"{folder} is a link: eailab writes into folders of its own only. Move the link away.")
+        refuse_links(folder.parent, folder)
         make_folder(folder)
         lease = is_shared(folder) if shared is None else shared
         lock = (

@@ -156,8 +156,9 @@ class TrialFolder:
 
         Raises:
             DamagedError: It is no whole result of this trial.
-            StoreError: It is of a newer version, or the system does not let us read it.
+            StoreError: It is of a newer version, the system does not let us read it, or the folder is a link.
         """
+        atomic.refuse_links(self.path.parent, self.path)  # else the damaged file of a stranger would be set aside
         try:
             text = atomic.read_bytes(self.result_file, LARGEST_RECORD)
         except FileNotFoundError:
@@ -270,6 +271,7 @@ class TrialFolder:
         Raises:
             StoreError: The folder cannot be written.
         """
+        atomic.refuse_links(self.path.parent, self.path)
         if not self.recipe_file.exists():
             atomic.write_text(self.recipe_file, _heading(trial) + to_yaml(trial.recipe))
 

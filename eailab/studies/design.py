@@ -15,7 +15,7 @@ from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import Metric, Recipe, recipe_adapter
 from eailab.recipe.variation import differences, vary_together
-from eailab.runs.atomic import read_bytes, write_text
+from eailab.runs.atomic import read_bytes, refuse_links, write_text
 from eailab.runs.store import SCHEMA_VERSION, Trial
 from eailab.studies.factor import Factor, crossed, joined, label, settings_of, word
 
@@ -320,8 +320,9 @@ def write_record(folder: Path, record: StudyRecord) -> None:
     """Write `study.yaml`; what it says depends on nothing but the plan.
 
     Raises:
-        StoreError: The folder cannot be written.
+        StoreError: The folder cannot be written, or is a link.
     """
+    refuse_links(folder.parent, folder)
     study = record.study
     mapping = {
         "schema_version": SCHEMA_VERSION,

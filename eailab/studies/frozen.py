@@ -14,7 +14,7 @@ import yaml
 
 from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.recipe.identity import digest
-from eailab.runs.atomic import read_bytes, write_text
+from eailab.runs.atomic import read_bytes, refuse_links, write_text
 from eailab.runs.store import Store
 from eailab.studies.conduct import Plan
 from eailab.studies.design import StudyRecord
@@ -86,13 +86,14 @@ def freeze(plans: Sequence[Plan], hypothesis: str, store: Store) -> tuple[Frozen
 
     Raises:
         StudyError: The hypothesis says nothing.
-        StoreError: The file cannot be written.
+        StoreError: The file cannot be written, or the folder is a link.
     """
     said = " ".join(hypothesis.split())
     if not said:
         raise StudyError('-m is empty: say what you expect, such as -m "3x3 beats 7x7 by a point or more".')
     frozen = FrozenPlan(said, tuple(_frozen_study(planned) for planned in plans))
     file = store.root / "plans" / f"{frozen.fingerprint}.yaml"
+    refuse_links(file.parent)
     if not file.exists():
         mapping = frozen.mapping() | {"frozen": datetime.now(UTC).isoformat(timespec="seconds")}
         write_text(file, yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=120))

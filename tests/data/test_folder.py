@@ -90,7 +90,7 @@ def test_kinds_that_would_lose_something_are_refused(root, mode):
         folder.read(root)
 
 
-@pytest.mark.parametrize("side", [5000, 20000, 65000])
+@pytest.mark.parametrize("side", [5000, 20000, 100_000])
 def test_a_decompression_bomb_is_not_decoded(root, side):
     """A few hundred bytes that say they are gigabytes: below, in and beyond the range where Pillow itself speaks up."""
 

@@ -108,6 +108,16 @@ def test_objects_are_not_unpickled(saved, tmp_path):
     assert not (tmp_path / "marker").exists()
 
 
+def test_a_decompression_bomb_is_not_unpacked(saved, tmp_path, monkeypatch):
+    """A thousandth of the size in the file; an array that is as large but not packed is taken."""
+    monkeypatch.setattr(npz, "LARGE_BYTES", 10_000)
+    even = {"x_train": np.zeros((1000, 5, 4), np.uint8), "y_train": np.arange(1000) % 3}
+    assert len(npz.read(saved(**even))[0].pixels) == 1000
+    np.savez_compressed(tmp_path / "bomb.npz", **GOOD | even)
+    with pytest.raises(DataError, match="x_train says that it is 20,128 bytes"):
+        npz.read(tmp_path / "bomb.npz")
+
+
 def test_other_and_torn_files_are_refused(saved, tmp_path):
     path = saved()
     blob = path.read_bytes()

@@ -1,23 +1,28 @@
 """A store or a recipe from a stranger: refused with a clear error, and nothing outside the run folder is touched."""
 
 import io
+import itertools
 import json
 import os
 import pickle
 import shutil
 import string
+import tarfile
 import time
 from hashlib import sha256
 
 import numpy as np
 import pytest
 from checks import digits, rerun
-from faulty_disk import run, tiny_study
+from faulty_disk import TINY, run, tiny_study
 
-from eailab.errors import DamagedError, StoreError
+from eailab.data.cifar10 import CIFAR10
+from eailab.data.fetch import fetch
+from eailab.errors import DamagedError, DataError, StoreError
 from eailab.runs import store as records
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.inspection import verify
+from eailab.runs.inspection import quarantine, verify
+from eailab.runs.lock import LOCAL_NAME
 from eailab.studies.design import CHECKSUM
 
 
@@ -36,6 +41,13 @@ def copy(sound, folder):
     """A copy of the finished study, to be tampered with."""
     shutil.copytree(sound.root, folder / "runs")
     return folder / "runs"
+
+
+ARGUMENTS = [word for key, value in TINY["numpy"][1].items() for word in ("-o", f"{key}={value}")] + [
+    "--recipe",
+    TINY["numpy"][0],
+]
+"""What makes the study of the suite on a command line."""
 
 
 def trial_of(root):
@@ -135,6 +147,95 @@ def test_links_in_place_of_folders_and_appended_files_stop_the_study(copy, folde
     with pytest.raises(AssertionError, match=r"timings\.jsonl is a link"):
         run(copy)
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["trials", "trials/*", "studies", "studies/*", "studies/*/figures"])
+def test_nothing_is_written_or_renamed_through_a_link_in_place_of_a_folder(eailab, sound, copy, folder, place):
+    """Not even a damaged result, which would be set aside where it belongs to somebody else."""
+    damaged = trial_of(copy).result_file
+    damaged.write_text("nothing that eailab wrote")
+    (copy / "studies" / study_of(copy).name / "figures").mkdir(exist_ok=True)
+    (victim,) = copy.glob(place)
+    victim.rename(folder / "outside")
+    before = contents(folder / "outside")
+    victim.symlink_to(folder / "outside")
+    ended = eailab("train-mlp", *ARGUMENTS, "--runs", copy)
+    assert ended.code == 1
+    assert f"{victim} is a link" in ended.err
+    assert "Traceback" not in ended.err
+    assert contents(folder / "outside") == before
+
+
+def test_a_lock_that_is_a_link_does_not_empty_its_target(copy, folder):
+    trial, outside = trial_of(copy), folder / "outside"
+    outside.write_text("precious")
+    trial.result_file.unlink()
+    (trial.path / LOCAL_NAME).unlink(missing_ok=True)
+    (trial.path / LOCAL_NAME).symlink_to(outside)
+    with pytest.raises(StoreError, match=r"cannot be used"):
+        run(copy)
+    assert outside.read_text() == "precious"
+
+
+def test_a_quarantine_that_is_a_link_takes_nothing(copy, folder):
+    outside = folder / "outside"
+    outside.mkdir()
+    (copy / "quarantine").symlink_to(outside)
+    with pytest.raises(StoreError, match="is a link"):
+        quarantine(Surroundings(copy).store, trial_of(copy).path)
+    assert list(outside.iterdir()) == []
+
+
+def contents(root):
+    """Every file below a folder, with its bytes."""
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def study_of(root):
+    (study,) = (root / "studies").iterdir()
+    return study
+
+
+def test_names_of_files_cannot_command_the_terminal(eailab, tmp_path):
+    """An error quotes them: escapes that would colour the screen, set its title or clear it are shown, not sent."""
+    for part, name in itertools.product(("train", "test"), ("cat", "dog")):
+        folder = tmp_path / "images" / part / name
+        folder.mkdir(parents=True)
+        (folder / "\x1b]0;owned\x07\x1b[2J.png").write_bytes(b"no image")
+    for command in (("data", "check"), ("train-mlp", "--recipe", "digits-mlp", "-o")):
+        prefix = "data.name=" if command[-1] == "-o" else ""
+        ended = eailab(*command, f"{prefix}{tmp_path / 'images'}/")
+        assert ended.code == 2
+        assert "owned" in ended.err
+        assert not {"\x1b", "\x07"} & set(ended.out + ended.err)
+
+
+def test_a_level_is_a_value_and_never_a_path_that_is_written(eailab, tmp_path):
+    """Nor a word of a command: what no recipe can hold is refused before anything is made."""
+    for level in ("../../escape", "$(touch owned)", "`touch owned`; touch owned", "\x1b[2J"):
+        ended = eailab("ablate", "activation", "relu", level, "--recipe", "digits-mlp", "--seeds", 1)
+        assert ended.code == 2
+        assert "\x1b" not in ended.out + ended.err
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.REGTYPE])
+def test_an_archive_that_leads_out_of_its_folder_is_not_unpacked(tmp_path, monkeypatch, kind):
+    """Put in place of CIFAR-10's: it has not the published checksum, and the network is asked instead."""
+
+    def no_network(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    data = tmp_path / "data"
+    data.mkdir()
+    with tarfile.open(data / "cifar-10-python.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo("../owned")
+        member.type, member.linkname, member.size = kind, "/etc/passwd", 0
+        archive.addfile(member)
+    with pytest.raises(DataError, match="no network"):
+        fetch(CIFAR10, data)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_a_named_pipe_does_not_make_the_reader_wait(copy):

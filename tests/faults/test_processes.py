@@ -112,10 +112,10 @@ def test_a_program_killed_with_workers_at_work_is_gone_on_with_by_the_next(folde
     run(quiet, study_process.study(engine))
     for number in range(9 if long else 1):
         kind = list(SIGNALS)[number % len(SIGNALS)]
-        process = start(root, engine)
-        trials = chance.randint(1, 3) if long else 2
-        while process.poll() is None and len(list(root.glob("trials/*/epochs.jsonl"))) < trials:
+        before, process = epochs_of(root), start(root, engine)
+        while process.poll() is None and epochs_of(root) == before:  # until it trains, and so listens
             time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.5))
         process.send_signal(kind)
         out, err = process.communicate(timeout=120)
         if process.returncode == 0:

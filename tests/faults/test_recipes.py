@@ -74,6 +74,6 @@ def test_no_text_that_coverage_leads_to_defeats_the_reader_of_recipes(tmp_path, 
     tally(
         "recipes by atheris",
         **(judge.counts() | {"texts": counts["texts"], "of_them_recipes": counts["of_them_recipes"]}),
-        megabytes_while_counted=counts["megabytes_at_the_peak"],
+        megabytes_while_counted=counts["most_megabytes"],
         that_reached_something_new=len(found),
     )

@@ -4,9 +4,12 @@ import os
 from contextlib import contextmanager
 
 import checks
+import pytest
+import texts
 from test_disk import files_of, flips
 
 from eailab.errors import DamagedError
+from eailab.recipe.load import load as load_recipe
 from eailab.runs import atomic, checkpoint, lock, store
 
 
@@ -123,3 +126,18 @@ def test_without_resuming_from_the_right_state_the_bytes_are_seen_to_differ(soun
     monkeypatch.setattr(MlpEngine, "load_state", lambda self, state: None)
     wrong = checks.after_crashes(folder, sound.truth, every_call(sound))
     assert any("model.safetensors differs" in one for one in wrong)
+
+
+@pytest.mark.parametrize(
+    ("reader", "seen"),
+    [
+        (lambda _: bytearray(b"x") * (250 * 2**20), r"2\d\d MB for b'a: 1'"),
+        (lambda _: sum(range(10**6)), r"0\.\d\d s for b'a: 1'"),
+        (lambda _: {}["a bug"], "a bug"),
+        (lambda _: load_recipe("no-such-recipe"), "the file is not named"),
+    ],
+)
+def test_a_reader_of_recipes_that_swells_dawdles_or_fails_is_seen(tmp_path, monkeypatch, reader, seen):
+    monkeypatch.setattr(texts, "load", reader)
+    with pytest.raises((AssertionError, KeyError), match=seen):
+        texts.Judge(tmp_path / "recipe.yaml", most_seconds=0.005 if "s for" in seen else 1.0)(b"a: 1")
