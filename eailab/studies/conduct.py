@@ -68,9 +68,10 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
     study = hold_updates(study, sizes)
     made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
     folder = surroundings.runs_dir / "studies" / study.folder_name
-    notes = held(study, made)
+    notes, before = held(study, made), None
     if (folder / "study.yaml").exists():
-        earlier = _earlier_blocks(folder, notes)
+        before = _earlier_record(folder, notes)
+        earlier = before.study.blocks if before else ()
         kept = sorted(set(earlier) | set(study.blocks))
         if (extra := sorted(set(earlier) - set(study.blocks))) and not study.looks:
             notes.append(
@@ -85,18 +86,23 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
         updates=made,
         training_images=sizes[study.baseline],
     )
+    if before is not None and any(record.trials.get(key) != name for key, name in before.trials.items()):
+        notes.append(
+            "the data or the engine have changed since this study was last run: its table is made anew, and the trials "
+            f"that it had stay in {store.root / 'trials'}. Put the old data back, and they are found again."
+        )
     todo = tuple(trial for trial in trials.values() if not is_finished(store.folder(trial.fingerprint)))
     return Plan(record, folder, tuple(trials.values()), todo, tuple(notes))
 
 
-def _earlier_blocks(folder: Path, notes: list[str]) -> tuple[int, ...]:
-    """Return the blocks that the store's record of a study has; a damaged record is set aside, and said."""
+def _earlier_record(folder: Path, notes: list[str]) -> StudyRecord | None:
+    """Return the store's record of a study; a damaged one is set aside, and said."""
     try:
-        return read_record(folder).study.blocks
+        return read_record(folder)
     except DamagedError as error:
         aside = set_aside(folder / "study.yaml")
         notes.append(f"{error} It was set aside as {aside.name}: name the blocks that it had with --seeds, if any.")
-        return ()
+        return None
 
 
 def left_to_train(plans: Sequence[Plan]) -> tuple[Trial, ...]:
