@@ -18,8 +18,8 @@ import yaml
 from eailab.errors import RecipeError
 from eailab.recipe.problems import LINE_BREAK, KeyPath, Located, Mark, Problem, report
 
-MAX_BYTES = 256 * 1024
-MAX_NODES = 20_000
+MAX_BYTES = 64 * 1024
+MAX_NODES = 5_000
 MAX_DEPTH = 32
 MAX_DIGITS = 20
 

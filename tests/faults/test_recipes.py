@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from texts import FRAGMENTS, Judge, shipped
 
+from eailab.recipe.yaml12 import MAX_BYTES
+
 recipes = st.one_of(
     st.binary(max_size=200),
     st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=8), max_size=30).map(
@@ -36,13 +38,13 @@ def test_no_text_makes_the_reader_of_recipes_fail_hang_or_swell(tmp_path, long, 
 
 
 WORST = [
-    b"[" * 2**18,
+    b"[" * MAX_BYTES,
     b"a: " + b"[" * 5000,
-    b"- " * 2**17,
-    b"[" + (b"[" * 30 + b"]" * 30 + b",") * 4000,
-    b"a: |\n" + b" a\n" * 80_000,
-    b"a:\n" * 80_000,
-    b'a: "' + b"\\x41" * 60_000 + b'"',
+    b"- " * (MAX_BYTES // 2),
+    b"[" + (b"[" * 30 + b"]" * 30 + b",") * (MAX_BYTES // 61 - 1),
+    b"a: |\n" + b" a\n" * 21_000,
+    b"a:\n" * 21_000,
+    b'a: "' + b"\\x41" * 16_000 + b'"',
     b"a: !!python/object/apply:os.system [id]",
     b"a: &a [*a]",
 ]

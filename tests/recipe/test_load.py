@@ -82,7 +82,7 @@ def test_a_file_that_is_too_large_is_not_read_whole(tmp_path):
     file = tmp_path / "large.yaml"
     with file.open("wb") as stream:
         stream.truncate(10**12)  # a hole: it takes no room on the disk
-    with pytest.raises(RecipeError, match=r"large.yaml:1:1: larger than 256 KB"):
+    with pytest.raises(RecipeError, match=r"large.yaml:1:1: larger than 64 KB"):
         load(file)
 
 
