@@ -166,7 +166,7 @@ def faults():
     with tempfile.TemporaryDirectory() as folder:
         tally, report = Path(folder) / "tally.jsonl", Path(folder) / "report.xml"
         began = time.monotonic()
-        tests = ["pytest", "-q", "-n", "2", f"--junitxml={report}", str(Path(__file__).parents[1] / "tests" / "faults")]
+        tests = ["pytest", "-q", "-n", "4", f"--junitxml={report}", str(Path(__file__).parents[1] / "tests" / "faults")]
         setting = {"EAILAB_FAULTS": "long", "EAILAB_FAULTS_TALLY": str(tally)}
         code = subprocess.run([sys.executable, "-m", *tests], check=False, env=os.environ | setting).returncode
         seconds = round(time.monotonic() - began, 1)
@@ -175,6 +175,7 @@ def faults():
     return {
         "passed": code == 0,
         **{name: int(suite.attrib[name]) for name in ("tests", "failures", "errors")},
+        "failed": sorted(case.attrib["name"] for case in suite.iter("testcase") if case.find("failure") is not None),
         "skipped": sorted(one.attrib["message"] for one in suite.iter("skipped")),
         "seconds": seconds,
         "counted": counted,
