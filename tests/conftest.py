@@ -7,9 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from eailab.cli import app as program
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile each module once, not once more in each of the hundreds of processes that the tests start.
+
+    Where Python is told to leave no bytecode beside the sources, it is kept in pytest's own folder.
+    """
+    if sys.dont_write_bytecode and config.pluginmanager.hasplugin("cacheprovider"):
+        sys.pycache_prefix = str(config.cache.mkdir("bytecode"))
+        sys.dont_write_bytecode = False
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # `python -B` says the same without it
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +36,13 @@ def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = Path(__file__).resolve().parents[2] / "shared" / "data" / "unpack.py"
     if not script.is_file():
         pytest.skip("no real data: EAILAB_TEST_DATA is not set, and shared/data is not beside the repository")
-    folder = tmp_path_factory.mktemp("real-data")
-    subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True)
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "real-data"
+    with FileLock(folder.with_suffix(".lock")):  # the workers share it
+        if not folder.exists():
+            part = folder.with_suffix(".part")
+            subprocess.run([sys.executable, str(script), str(part)], check=True, capture_output=True)
+            part.rename(folder)
     return folder
 
 
