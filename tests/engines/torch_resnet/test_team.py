@@ -67,7 +67,7 @@ def test_two_processes_follow_the_loss_curve_of_one(make_recipe, make_data, scri
     Adam, whose first steps make a gradient's sign a whole step, however small it is.
     """
     data = make_data(count=33, side=16)
-    recipes = [make_recipe(model={"stem": "3x3-nopool"}, **variant) for variant in VARIANTS.values()]
+    recipes = [make_recipe(model={"stem": "3x3-nopool"}, threads=1, **variant) for variant in VARIANTS.values()]
     cases = tmp_path / "cases.pickle"
     cases.write_bytes(pickle.dumps([(recipe, data) for recipe in recipes]))
     command = [*TORCHRUN, str(script), str(cases)]
