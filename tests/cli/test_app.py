@@ -39,8 +39,9 @@ def test_a_mistyped_command_is_answered_with_the_nearest(eailab):
 
 def test_a_terminal_without_the_signs_shows_question_marks(tmp_path):
     """An encoding that lacks ± must not end the program after an hour of training."""
+    study = "ablate lr 1e-3 1e-2 --recipe digits-mlp --seeds 2 --jobs 1 -o epochs=1"
     run = subprocess.run(
-        [sys.executable, "-m", "eailab", *shlex.split("ablate lr 1e-3 1e-2 --recipe digits-mlp --seeds 2 -o epochs=1")],
+        [sys.executable, "-m", "eailab", *shlex.split(study)],
         cwd=tmp_path,
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
         capture_output=True,
