@@ -1,5 +1,7 @@
 """What a plan costs is what its trials cost together, by the store's timings where there are any."""
 
+import time
+
 import pytest
 
 from eailab.errors import StudyError
@@ -99,14 +101,18 @@ def test_a_budget_too_small_for_one_block_is_refused(tmp_path, probed):
 
 
 def test_a_probe_measures_time_memory_and_disk(tmp_path):
-    """On the digits a trial is over in less than a second, and its process holds far more than its images."""
+    """It names no more time than passed, on a busy machine too, and its process holds far more than its images."""
     planned = plans(tmp_path / "runs", blocks=(0,), levels=(32, 64))[0]
+    began = time.perf_counter()
     measured = probe(planned.trials, Surroundings(tmp_path / "runs"))
+    passed = time.perf_counter() - began
     assert len(measured) == 2
     for one in measured:
         assert one.device == "cpu"
-        assert 0.0 < one.epoch_seconds < 5.0
-        assert 0.0 < one.other_seconds < 5.0
+        # bounds that hold however often a process has to wait: half the steps take the median or more, and a validation
+        # split that is timed once stands for itself and for the test split, which is two and a half times as large
+        assert 0.0 < one.epoch_seconds < 2.0 * passed
+        assert 0.0 < one.other_seconds < 5.0 * passed
         assert 30e6 < one.memory_bytes < 3e9
         assert 6570 * 4 < one.disk_bytes < 1e6
     assert not (tmp_path / "runs").exists()
