@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from eailab.data.table import load as load_data
 from eailab.errors import DataError, LostLockError, MemoryShortageError, StoppedError, StoreError
@@ -32,6 +33,24 @@ def make(engine, *changes):
 def run(trial, root, stop=lambda: False, watch=lambda _: None):
     run_trial(trial, Store(root), watch, stop, device="cpu")
     return Store(root).folder(trial.fingerprint)
+
+
+def test_a_trial_has_its_recipes_threads_whatever_the_process_has(tmp_path):
+    """Sums in another order have other last bits."""
+
+    def numpys_threads(_):
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if "numpy" in pool["filepath"])
+
+    seen = []
+    with threadpool_limits(2):
+        numpys_threads(None)
+        if not seen:
+            pytest.skip("threadpoolctl does not know numpy's BLAS here")
+        run(make("numpy", ("epochs", 1)), tmp_path, watch=numpys_threads)
+    before, *within = seen
+    assert before == 2
+    assert within
+    assert set(within) == {1}
 
 
 @pytest.mark.parametrize("engine", RECIPES)
