@@ -14,15 +14,18 @@ from eailab.cli import app as program
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile each module once, not once more in each of the hundreds of processes that the tests start.
+    """Let the tests' processes neither repeat nor hinder each other's work.
 
-    Where Python is told to leave no bytecode beside the sources, it is kept in pytest's own folder.
+    Each module is compiled once, not once more in each of the hundreds of processes that tests start: where Python is
+    told to leave no bytecode beside the sources, it is kept in pytest's own folder. And what says nothing of threads
+    has one, since the workers fill the cores; trials have their recipe's (`tests/runs/test_training.py` sees to it).
     """
     if sys.dont_write_bytecode and config.pluginmanager.hasplugin("cacheprovider"):
         sys.pycache_prefix = str(config.cache.mkdir("bytecode"))
         sys.dont_write_bytecode = False
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # `python -B` says the same without it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
