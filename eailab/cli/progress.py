@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from eailab.cli.grid import Grid
 from eailab.report.escaping import plain_lines
-from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
+from eailab.runs.events import Ended, EpochEnded, Event, Failed, FewerAtOnce, Started, Stepped, TriedAgain, Waiting
+from eailab.runs.room import in_words
 from eailab.studies.conduct import Plan, labels, left_to_train
 
 ESTIMATE_AFTER_SECONDS = 2.0
@@ -66,6 +67,9 @@ class _Said:
                 self._estimate(event)
             case TriedAgain():
                 self.line(f"{name}: {event.reason}")
+            case FewerAtOnce():
+                trials, taken = f"{event.most} trial{'s' * (event.most > 1)}", in_words(event.taken)
+                self.line(f"{trials} side by side instead of {event.wanted}: one takes {taken} of the GPU's memory")
             case Failed():
                 self.line(f"{name}: failed: {event.reason}")
             case Ended(status="diverged"):

@@ -1,6 +1,7 @@
 """The division of the official training images into those that train and those that validate."""
 
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from eailab.data.scale import channel_scale
 from eailab.errors import DataError
 from eailab.recipe.schema import Data
 from eailab.seeding import stream
+
+_IN_USE: WeakValueDictionary[tuple[str, str, int | None], TrialData] = WeakValueDictionary()
+"""The splits of trials in training, by the data set, what divides it, and the block if it does."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def training_size(n: int, settings: Data) -> int:
 
 
 def trial_data(dataset: Dataset, settings: Data, block: int) -> TrialData:
-    """Return what the trials of one block learn from.
+    """Return what the trials of one block learn from; trials in training on the same splits, side by side, share it.
 
     Args:
         dataset: The data set that `settings` names.
@@ -72,6 +76,15 @@ def trial_data(dataset: Dataset, settings: Data, block: int) -> TrialData:
     Raises:
         DataError: A split would be empty, or has fewer images than the limit.
     """
+    divided = settings.model_dump_json(exclude={"augment"})  # how images are varied divides nothing
+    key = dataset.fingerprint, divided, block if settings.split == "per-block" else None
+    data = _IN_USE.get(key)
+    if data is None:
+        _IN_USE[key] = data = _divided(dataset, settings, block)
+    return data
+
+
+def _divided(dataset: Dataset, settings: Data, block: int) -> TrialData:
     n = len(dataset.train)
     if settings.split == "fixed":
         split = lab_split(n, settings.val_fraction, settings.split_seed)

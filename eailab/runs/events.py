@@ -64,6 +64,19 @@ class TriedAgain:
 
 
 @dataclass(frozen=True)
+class FewerAtOnce:
+    """The GPU's memory holds fewer trials side by side than were to be."""
+
+    trial: str
+    """The one that was measured."""
+    most: int
+    """Trials that fit."""
+    wanted: int
+    taken: int
+    """Bytes that the measured trial takes."""
+
+
+@dataclass(frozen=True)
 class Failed:
     """The trial ended without a result."""
 
@@ -74,4 +87,4 @@ class Failed:
     """2 when what was asked for is at fault, else 1."""
 
 
-Event: TypeAlias = Waiting | Started | Stepped | EpochEnded | Ended | TriedAgain | Failed
+Event: TypeAlias = Waiting | Started | Stepped | EpochEnded | Ended | TriedAgain | FewerAtOnce | Failed

@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from threadpoolctl import threadpool_limits
 
 from eailab.data.dataset import TrialData
 from eailab.data.split import trial_data
 from eailab.data.table import load
-from eailab.engines.base import Arrays, DeviceName, Engine, OnStep, Step, build
+from eailab.engines.base import Arrays, DeviceName, Engine, OnStep, Step, Turns, alone, build, train_in_turns
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
-from eailab.recipe.schema import MlpRecipe
+from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs.atomic import set_aside
 from eailab.runs.cadence import EVERY_TEN_SECONDS, Cadence
 from eailab.runs.events import Ended, EpochEnded, Event, Started, Stepped, Waiting
@@ -24,16 +25,24 @@ from eailab.runs.store import Epoch, Result, Store, Trial, TrialFolder
 
 COPYING_SHARE = 0.01
 """Of a trial's time, at most, goes into copies of its state that are written only if it is stopped."""
+WAITING_SECONDS = 0.2
+"""Until a trial that another process holds is looked at again."""
 
 
-def train(engine: Engine, first: int, epochs: int, on_step: Callable[[int, Step], None]) -> Iterator[Epoch]:
+Build: TypeAlias = Callable[[Recipe, TrialData, int, DeviceName], Engine]
+"""What returns a trial's engine at the trial's beginning; see `engines.base.build`."""
+
+
+def train(engine: Engine, first: int, epochs: int, on_step: Callable[[int, Step], None]) -> Iterator[Epoch | float]:
     """Train epochs `first` to `epochs`, yielding each as it ends. The test split is not looked at here.
+
+    Where other trials may be served it yields a number; see `engines.base.Turns`.
 
     Raises:
         DivergedError: A loss is not finite.
     """
     for number in range(first, epochs + 1):
-        trained = engine.train_epoch(number, _numbered(on_step, number))
+        trained = yield from train_in_turns(engine, number, _numbered(on_step, number))
         validated = engine.evaluate("validation").scores
         if not math.isfinite(validated.loss):
             raise DivergedError(number, 0, validated.loss)
@@ -49,9 +58,24 @@ def run_trial(
     device: DeviceName = "auto",
     cadence: Cadence = EVERY_TEN_SECONDS,
 ) -> None:
+    """Bring one trial to its result, with nothing beside it in this process; see `trial_in_turns`."""
+    with limited_threads(trial.recipe):
+        alone(trial_in_turns(trial, store, on_event, should_stop, data_dir, device, cadence, build))
+
+
+def trial_in_turns(
+    trial: Trial,
+    store: Store,
+    on_event: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    data_dir: Path | None,
+    device: DeviceName,
+    cadence: Cadence,
+    build: Build,
+) -> Turns[None]:
     """Bring one trial to its result, from its last checkpoint if there is one; a finished trial is left alone.
 
-    While another process trains it, this one waits.
+    While another process trains it, this one waits. To be driven within `limited_threads`, which is the process's.
 
     Args:
         trial: What to train.
@@ -61,6 +85,7 @@ def run_trial(
         data_dir: Folder of downloaded data sets; None for the usual one.
         device: Where the torch engine runs.
         cadence: How often the state is written.
+        build: What gives the engine.
 
     Raises:
         StoppedError: `should_stop` said so; the same call goes on from the last checkpoint.
@@ -75,7 +100,7 @@ def run_trial(
         try:
             with folder.lock() as ours, _memory_shortage():
                 if ours:
-                    _run_locked(trial, folder, on_event, should_stop, data_dir, device, cadence)
+                    yield from _run_locked(trial, folder, on_event, should_stop, data_dir, device, cadence, build)
                     return
         except LostLockError:
             pass  # whoever took it brings it to its end; we wait like any other
@@ -84,7 +109,7 @@ def run_trial(
             waiting = True
         if should_stop():
             raise StoppedError(f"stopped while another process trained {trial.fingerprint}.")
-        time.sleep(0.2)
+        yield WAITING_SECONDS
 
 
 def _run_locked(
@@ -95,7 +120,8 @@ def _run_locked(
     data_dir: Path | None,
     device: DeviceName,
     cadence: Cadence,
-) -> None:
+    build: Build,
+) -> Turns[None]:
     if is_finished(folder):
         _announce_end(trial, folder, on_event)
         return
@@ -106,18 +132,16 @@ def _run_locked(
             f"the data set {recipe.data.name} has changed since the study was planned: put the old files back, or "
             "start the command again to train on the new ones as trials of their own."
         )
-    with threadpool_limits(recipe.threads):
-        _limit_torch_threads(trial)
-        data = trial_data(dataset, recipe.data, trial.block)
-        engine = build(recipe, data, trial.block, device)
-        provenance = _provenance(engine, trial)
-        environment = bits_depend_on(provenance)
-        done = _resume(engine, trial, folder, environment)
-        folder.begin(trial, done + 1)
-        on_event(Started(trial.fingerprint, engine.device, recipe.threads, recipe.epochs, done))
-        keeper = _Keeper(engine, trial, folder, environment, cadence, done)
-        result = _train_and_record(engine, trial, folder, data, keeper, provenance, on_event, should_stop)
-        on_event(Ended(trial.fingerprint, result.status, result.test))
+    data = trial_data(dataset, recipe.data, trial.block)
+    engine = build(recipe, data, trial.block, device)
+    provenance = _provenance(engine, trial)
+    environment = bits_depend_on(provenance)
+    done = _resume(engine, trial, folder, environment)
+    folder.begin(trial, done + 1)
+    on_event(Started(trial.fingerprint, engine.device, recipe.threads, recipe.epochs, done))
+    keeper = _Keeper(engine, trial, folder, environment, cadence, done)
+    result = yield from _train_and_record(engine, trial, folder, data, keeper, provenance, on_event, should_stop)
+    on_event(Ended(trial.fingerprint, result.status, result.test))
 
 
 class _Keeper:
@@ -167,7 +191,7 @@ def _train_and_record(
     provenance: Provenance,
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
-) -> Result:
+) -> Turns[Result]:
     def on_step(epoch: int, step: Step) -> None:
         if should_stop():
             keeper.stopped()
@@ -178,6 +202,9 @@ def _train_and_record(
     began, used = time.perf_counter(), engine.joules()
     try:
         for epoch in train(engine, keeper.saved + 1, trial.recipe.epochs, on_step):
+            if not isinstance(epoch, Epoch):
+                yield epoch  # others may be served now
+                continue
             seconds = time.perf_counter() - began
             folder.add_epoch(epoch)
             now = engine.joules()
@@ -264,11 +291,15 @@ def _provenance(engine: Engine, trial: Trial) -> Provenance:
     return collect(engine.device, trial.recipe.threads, uses)
 
 
-def _limit_torch_threads(trial: Trial) -> None:
-    if not isinstance(trial.recipe, MlpRecipe):
-        import torch
+@contextmanager
+def limited_threads(recipe: Recipe) -> Iterator[None]:
+    """Let this process compute with a recipe's number of threads, which changes bits."""
+    with threadpool_limits(recipe.threads):
+        if not isinstance(recipe, MlpRecipe):
+            import torch
 
-        torch.set_num_threads(trial.recipe.threads)
+            torch.set_num_threads(recipe.threads)
+        yield
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from eailab.runs.atomic import set_aside
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.choose import executor_for
+from eailab.runs.executors.local import may_have_slots
 from eailab.runs.room import check_room
 from eailab.runs.store import Trial
 from eailab.runs.training import is_finished
@@ -149,7 +150,7 @@ def conduct_together(
     Args:
         plans: What to train; trials that they share are trained once.
         surroundings: Where.
-        jobs: Trials side by side; None for as many as the cores carry, or one on a GPU.
+        jobs: Trials side by side; None for what `side_by_side` says.
         on_event: Told what happens in the trials.
         should_stop: Asked again and again; when true, the studies stop where they are.
         fail_fast: Start no trial, and end those in training, once one has failed.
@@ -184,15 +185,19 @@ def conduct_together(
 
 
 def side_by_side(todo: Sequence[Trial], surroundings: Surroundings) -> int:
-    """Return how many trials this machine carries at once: its cores over a trial's threads, or one on a GPU."""
+    """Return how many trials this machine carries at once: its cores over a trial's threads, or one on a GPU.
+
+    On a GPU that takes captured steps it is as many as a process can queue, of which memory may allow fewer.
+    """
     recipes = [trial.recipe for trial in todo]
     if len(recipes) < 2:
         return 1
     if not all(isinstance(recipe, MlpRecipe) for recipe in recipes) and surroundings.device != "cpu":
-        from eailab.engines.torch_resnet.devices import cuda_is_here
+        from eailab.engines.torch_resnet import devices, population
 
-        if cuda_is_here():
-            return 1
+        if devices.cuda_is_here():
+            slots = may_have_slots(recipes, surroundings.device) and population.slot_maker(surroundings.device)
+            return min(len(recipes), population.MOST_SLOTS) if slots else 1
     return max(1, cores() // max(recipe.threads for recipe in recipes))
 
 

@@ -9,7 +9,7 @@ from eailab.cli.grid import Grid
 from eailab.cli.progress import watcher
 from eailab.engines.base import Scores, Step
 from eailab.recipe.load import Override, load
-from eailab.runs.events import Ended, EpochEnded, Failed, Started, Stepped, TriedAgain, Waiting
+from eailab.runs.events import Ended, EpochEnded, Failed, FewerAtOnce, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.store import Epoch
 from eailab.stats.verdict import Verdict
@@ -119,6 +119,12 @@ def test_more_blocks_than_fit_are_shown_from_where_work_is_left(tmp_path, grid_o
     assert "block 9 " in said
     assert "block 10" in said
     assert "block 0 " not in said
+
+
+def test_fewer_side_by_side_than_asked_for_is_said_with_its_reason(tmp_path, capsys):
+    study = planned(tmp_path)
+    watcher([study])(FewerAtOnce(trial(study, 0, 0), most=4, wanted=16, taken=15_000_000_000))
+    assert capsys.readouterr().err == "4 trials side by side instead of 16: one takes 15.0 GB of the GPU's memory\n"
 
 
 def test_a_terminal_gets_the_grid_and_a_file_gets_lines(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from eailab.data.dataset import TrialData
 from eailab.engines.base import DeviceName, Engine
-from eailab.engines.torch_resnet import team
+from eailab.engines.torch_resnet import devices, lanes, team
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.engines.torch_resnet.leading import LeadingEngine
 from eailab.recipe.schema import ResNetRecipe
@@ -11,14 +11,13 @@ from eailab.recipe.schema import ResNetRecipe
 def build(recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName) -> Engine:
     """Return an engine for one trial: of several processes if a launcher started them.
 
-    Steps are taken from Python on CUDA too: `CudaLane`, which captures them, is not handed out before the checks of
-    `benchmarks/gpu.py` have passed on a GPU.
-
     Raises:
         DataError: The data do not fit the recipe.
         DeviceError: The device is not here, or has not the recipe's precision.
+        UsageError: `lanes.SETTING` has a value that it does not know.
     """
     together = team.present()
     if together.size > 1:
         return LeadingEngine(recipe, data, block, device, together)
-    return ResNetEngine(recipe, data, block, device)
+    make_lane = lanes.maker(devices.choose(device))
+    return ResNetEngine(recipe, data, block, device, lane=None if make_lane is None else make_lane())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eailab.data.dataset import SplitName, TrialData
-from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
+from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step, Turns, alone
 from eailab.engines.schedules import learning_rates
 from eailab.engines.torch_resnet import augment, devices, models, reduction
 from eailab.engines.torch_resnet.augment import Normalisation
@@ -30,6 +30,8 @@ from eailab.recipe.schema import Resize224, ResNetRecipe
 
 REPORT_SECONDS = 0.05
 """Least time between two calls of `on_step`."""
+POLL_SECONDS = 0.0001
+"""Until a lane without room is looked at again; a launch takes ten times as long, or more."""
 EVALUATION_IMAGES = 1000
 """Most images of an evaluation batch."""
 EVALUATION_BYTES = 2**28
@@ -123,12 +125,20 @@ class ResNetEngine:
 
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
         """Train over the training split once; see `Engine.train_epoch`."""
-        reported, steps = time.monotonic(), self._training.steps
-        for step in self._steps(number) if self._lane is None else self._launches_in_turn(self._lane, number):
+        return alone(self.train_in_turns(number, on_step))
+
+    def train_in_turns(self, number: int, on_step: OnStep) -> Turns[Scores]:
+        """Train over the training split once, and give way after each launch; see `Queueing.train_in_turns`."""
+        reported, steps, lane = time.monotonic(), self._training.steps, self._lane
+        for step in self._steps(number) if lane is None else self._launches(number):
             if (now := time.monotonic()) >= reported + REPORT_SECONDS or step == steps:
                 reported = now
                 on_step(self._progress(step, steps))
-        return self.finish_epoch(number)
+            if lane is not None:
+                yield 0.0
+                while not (lane.has_room() if step < steps else lane.is_drained()):
+                    yield POLL_SECONDS
+        return self._finish_epoch(number)
 
     def _steps(self, number: int) -> Iterator[int]:
         """Train an epoch step by step, and yield the number of each."""
@@ -141,16 +151,8 @@ class ResNetEngine:
                     self._check(number)
                 yield step
 
-    def _launches_in_turn(self, lane: Lane, number: int) -> Iterator[int]:
-        for step in self.launches(number):
-            yield step
-            lane.wait()
-
-    def launches(self, number: int) -> Iterator[int]:
-        """Launch an epoch on the lane, a program each time the iterator is asked, and yield the steps launched so far.
-
-        Between two of them, and before `finish_epoch`, other lanes may be served.
-        """
+    def _launches(self, number: int) -> Iterator[int]:
+        """Launch an epoch on the lane, a program each time it is asked for one, and yield the steps launched so far."""
         assert self._planned is not None  # noqa: S101 - an engine that is asked this was given a lane
         with self._entered():
             self._planned.begin(number, self._epoch_rates(number))
@@ -162,12 +164,7 @@ class ResNetEngine:
                 return
             yield step
 
-    def finish_epoch(self, number: int) -> Scores:
-        """Wait for an epoch's end, and return its running scores.
-
-        Raises:
-            DivergedError: A loss was not finite.
-        """
+    def _finish_epoch(self, number: int) -> Scores:
         with self._entered():
             self._check(number)
             return self._running_scores()

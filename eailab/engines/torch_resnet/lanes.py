@@ -6,6 +6,7 @@ seam is the same for both, and is tested with the eager lane. **No GPU has run `
 checks it.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,12 @@ from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
+
+from eailab.errors import UsageError
+
+SETTING = "EAILAB_CUDA_STEPS"
+"""Environment variable: `captured` lets trials on CUDA take captured steps, several trials side by side in one process;
+`plain`, the default, takes each step from Python."""
 
 Program: TypeAlias = Callable[[], None]
 """A fixed piece of device work: the same tensors each time, no random numbers, nothing read on the host."""
@@ -47,10 +54,6 @@ class Lane(Protocol):
         """Whether all launches have ended."""
         ...
 
-    def wait(self) -> None:
-        """Wait until there is room."""
-        ...
-
 
 class EagerLane:
     """Work is done when it is launched."""
@@ -75,9 +78,6 @@ class EagerLane:
     def is_drained(self) -> bool:
         """Always."""
         return True
-
-    def wait(self) -> None:
-        """There is nothing to wait for."""
 
 
 class CudaLane:
@@ -139,11 +139,21 @@ class CudaLane:
         self._forget_ended()
         return not self._launched
 
-    def wait(self) -> None:
-        """Wait for the oldest launch if there is no room."""
-        if not self.has_room():
-            self._launched[0].synchronize()
-
     def _forget_ended(self) -> None:
         while self._launched and self._launched[0].query():  # type: ignore[no-untyped-call]
             self._launched.popleft()
+
+
+def maker(device: torch.device) -> Callable[[], Lane] | None:
+    """Return what makes the lanes of a device, or None where trials take each step from Python.
+
+    This is the one place that decides it. On CUDA the default is plain steps, until the checks of `benchmarks/gpu.py`
+    have passed on a GPU. On the CPU a lane has nothing to give.
+
+    Raises:
+        UsageError: `SETTING` has a value that it does not know.
+    """
+    asked = os.environ.get(SETTING) or "plain"
+    if asked not in ("plain", "captured"):
+        raise UsageError(f"{SETTING}={asked}: it is plain (the default) or captured.")
+    return CudaLane if device.type == "cuda" and asked == "captured" else None

@@ -14,7 +14,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Literal
 
+from eailab.engines.base import DeviceName
 from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
+from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs.events import Event, Failed, TriedAgain
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.deaths import describe, out_of_memory_kills
@@ -42,7 +44,8 @@ class LocalExecutor:
     """Train trials on this machine.
 
     Args:
-        jobs: Trials side by side; 1 trains in this process.
+        jobs: Trials side by side, in a process each; on a GPU that takes captured steps, in slots of this process.
+            1 trains in this process.
     """
 
     jobs: int
@@ -55,10 +58,24 @@ class LocalExecutor:
         should_stop: Callable[[], bool],
     ) -> None:
         """Bring every trial to an end; see `Executor.run`."""
-        if min(self.jobs, len(trials)) <= 1:
+        jobs = min(self.jobs, len(trials))
+        if jobs <= 1:
             _run_here(trials, surroundings, on_event, should_stop)
-        else:
-            _Pool(min(self.jobs, len(trials)), surroundings, on_event, should_stop).run(trials)
+            return
+        if may_have_slots([trial.recipe for trial in trials], surroundings.device):
+            from eailab.engines.torch_resnet import population
+            from eailab.runs.executors.slots import run_in_slots
+
+            make_slot = population.slot_maker(surroundings.device)
+            if make_slot is not None:
+                run_in_slots(make_slot, min(jobs, population.MOST_SLOTS), trials, surroundings, on_event, should_stop)
+                return
+        _Pool(jobs, surroundings, on_event, should_stop).run(trials)
+
+
+def may_have_slots(recipes: Sequence[Recipe], device: DeviceName) -> bool:
+    """Whether trials may go side by side in one process, as far as is known without torch; a GPU decides the rest."""
+    return device != "cpu" and not any(isinstance(recipe, MlpRecipe) for recipe in recipes)
 
 
 def attempt(
@@ -84,17 +101,21 @@ def attempt(
         )
     except StoppedError:
         raise
-    except MemoryShortageError as error:
-        return Outcome("memory", str(error), error.exit_code)
-    except DamagedError as error:
-        return Outcome("trial", str(error), error.exit_code)
-    except StoreError as error:
-        return Outcome("store", str(error), error.exit_code)
-    except EailabError as error:
-        return Outcome("trial", str(error), error.exit_code)
-    except Exception:  # noqa: BLE001 - a bug in one trial must not take the study along; its traceback is shown
-        return Outcome("trial", traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - a bug in one trial must not take the study along
+        return outcome_of(error)
     return Outcome()
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """Say what an error that ended a trial means for it, and for others; of a bug, the traceback is shown."""
+    match error:
+        case MemoryShortageError():
+            return Outcome("memory", str(error), error.exit_code)
+        case StoreError() if not isinstance(error, DamagedError):
+            return Outcome("store", str(error), error.exit_code)
+        case EailabError():
+            return Outcome("trial", str(error), error.exit_code)
+    return Outcome("trial", "".join(traceback.format_exception(error)))
 
 
 def _run_here(
@@ -111,10 +132,10 @@ def _run_here(
             on_event(TriedAgain(trial.fingerprint, f"{outcome.reason} It is tried once more."))
             free_memory()
             outcome = attempt(trial, surroundings, on_event, should_stop)
-        _judge(trial, outcome, on_event)
+        judge(trial, outcome, on_event)
 
 
-def _judge(trial: Trial, outcome: Outcome, on_event: Callable[[Event], None]) -> None:
+def judge(trial: Trial, outcome: Outcome, on_event: Callable[[Event], None]) -> None:
     """Tell a failure of the trial's own; one of the store ends the study."""
     if outcome.problem == "store":
         raise StoreError(outcome.reason)
@@ -209,7 +230,7 @@ class _Pool:
             self.alone.append(trial)
             self.on_event(TriedAgain(trial.fingerprint, f"{message.reason} It is tried once more, alone, at the end."))
         else:
-            _judge(trial, message, self.on_event)
+            judge(trial, message, self.on_event)
         if len(self.processes) > self.limit:
             self._dismiss([worker])
 
