@@ -79,6 +79,15 @@ def train_resnet(
     augment: Annotated[
         str | None, typer.Option(metavar="NAME", help="none, crop-flip, resize-224, cutout or trivial-augment.")
     ] = None,
+    label_smoothing: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Of a label's probability, what goes to all classes: 0.1.")
+    ] = None,
+    mixup: Annotated[
+        str | None, typer.Option(metavar="ALPHA", help="Mix images in pairs, by Beta(ALPHA, ALPHA).")
+    ] = None,
+    ema: Annotated[
+        str | None, typer.Option(metavar="DECAY", help="Evaluate a moving average of the weights: 0.999.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(metavar="NAME", help="fp32, tf32 or bf16.")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Same bits each time, maybe slower.")] = False,
     batch_size: BatchSize = None,
@@ -105,6 +114,9 @@ def train_resnet(
         "lr": lr,
         "stem": stem,
         "augment": augment,
+        "label-smoothing": label_smoothing,
+        "mixup": mixup,
+        "ema": ema,
         "precision": precision,
         "deterministic": "true" if deterministic else None,
         "batch-size": batch_size,

@@ -29,9 +29,12 @@ def test_a_trial_leaves_its_files_and_prints_the_report_last(eailab, tmp_path):
 
 def test_a_resnet_trains_on_the_digits(eailab, tmp_path):
     quick = ("-o", "data.limit=96", "-o", "model.width=0.125", "-o", "threads=1", "--epochs", "1", "--device", "cpu")
-    done = eailab("train-resnet", "--recipe", "resnet18-digits", "--stem", "3x3", "--sched", "steplr", *quick)
+    more = ("--label-smoothing", "0.1", "--mixup", "0.2", "--ema", "0.9")
+    done = eailab("train-resnet", "--recipe", "resnet18-digits", "--stem", "3x3", "--sched", "steplr", *more, *quick)
     assert done.code == 0, done.err
     (trial,) = (tmp_path / "runs" / "trials").iterdir()
+    recipe = (trial / "recipe.yaml").read_text()
+    assert all(line in recipe for line in ("label_smoothing: 0.1\n", "mixup: 0.2\n", "ema: 0.9\n", "name: steplr\n"))
     assert json.loads((trial / "result.json").read_text())["provenance"]["device"] == "cpu"
 
 
