@@ -57,12 +57,7 @@ class _Said:
             case Waiting():
                 self.line(f"{name}: another process is training this trial; waiting for its result")
             case Started():
-                self._started[event.trial] = (event, time.monotonic())
-                if event.device not in self._devices:
-                    self._devices.add(event.device)
-                    self.line(f"device: {event.device} ({event.threads} CPU thread{'s' * (event.threads > 1)} a trial)")
-                if event.resumed:
-                    self.line(f"{name}: goes on after epoch {event.resumed}")
+                self._begin(event, name)
             case Stepped():
                 self._estimate(event)
             case TriedAgain():
@@ -76,6 +71,16 @@ class _Said:
                 self.line(f"{name}: diverged (recorded as a result; the study goes on)")
             case _:
                 pass
+
+    def _begin(self, event: Started, name: str) -> None:
+        self._started[event.trial] = (event, time.monotonic())
+        if event.device not in self._devices:
+            self._devices.add(event.device)
+            self.line(f"device: {event.device} ({event.threads} CPU thread{'s' * (event.threads > 1)} a trial)")
+        if event.resumed:
+            self.line(f"{name}: goes on after epoch {event.resumed}")
+        if event.anew:
+            self.line(f"{name}: starts anew: {event.anew}")
 
     def _estimate(self, event: Stepped) -> None:
         if self.quick is None or event.trial not in self._started:

@@ -25,6 +25,8 @@ class Started:
     """Epochs of the whole trial."""
     resumed: int
     """Epochs that an earlier attempt has finished."""
+    anew: str = ""
+    """Why an earlier attempt's checkpoint is not gone on from; empty where there is none, or it is."""
 
 
 @dataclass(frozen=True)

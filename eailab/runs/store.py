@@ -340,11 +340,11 @@ class TrialFolder:
         self._check_lock()
         checkpoint.save(self.checkpoint_file, state, epoch=str(epoch), trial=trial.fingerprint, environment=environment)
 
-    def load_checkpoint(self, trial: Trial, environment: str = "") -> tuple[Arrays, int] | None:
-        """Return the last state and its epoch, or None where there is none that this trial can go on from.
+    def load_checkpoint(self, trial: Trial, environment: str = "") -> tuple[Arrays, int] | str | None:
+        """Return the last state and its epoch, or None where there is none.
 
         A damaged one is set aside under another name, and one of another environment is left to be overwritten, since
-        a result comes from one environment: the trial then starts anew.
+        a result comes from one environment: the trial then starts anew, and what is returned says why.
         """
         if not self.checkpoint_file.exists():
             return None
@@ -354,11 +354,15 @@ class TrialFolder:
                 raise DamagedError(f"{self.checkpoint_file} belongs to another trial.")
             recorded = [record["epoch"] for record in self._epoch_records()]
         except DamagedError:
-            atomic.set_aside(self.checkpoint_file)
-            return None
-        epoch = int(facts["epoch"])
-        holds = facts.get("environment") == environment and recorded[:epoch] == list(range(1, epoch + 1))
-        return (state, epoch) if holds else None
+            return (
+                f"its checkpoint is damaged, or another trial's, and is now {atomic.set_aside(self.checkpoint_file)}."
+            )
+        epoch, there = int(facts["epoch"]), facts.get("environment")
+        if there != environment:
+            return f"its checkpoint, of epoch {epoch}, was made on {there}, and this is {environment}."
+        if recorded[:epoch] != list(range(1, epoch + 1)):
+            return f"its checkpoint is of epoch {epoch}, and {self.epochs_file.name} lacks epochs before that."
+        return state, epoch
 
     def finish(
         self,

@@ -136,9 +136,9 @@ def _run_locked(
     engine = build(recipe, data, trial.block, device)
     provenance = _provenance(engine, trial)
     environment = bits_depend_on(provenance)
-    done = _resume(engine, trial, folder, environment)
+    done, anew = _resume(engine, trial, folder, environment)
     folder.begin(trial, done + 1)
-    on_event(Started(trial.fingerprint, engine.device, recipe.threads, recipe.epochs, done))
+    on_event(Started(trial.fingerprint, engine.device, recipe.threads, recipe.epochs, done, anew))
     keeper = _Keeper(engine, trial, folder, environment, cadence, done)
     result = yield from _train_and_record(engine, trial, folder, data, keeper, provenance, on_event, should_stop)
     on_event(Ended(trial.fingerprint, result.status, result.test))
@@ -266,14 +266,14 @@ def is_finished(folder: TrialFolder) -> bool:
         return False
 
 
-def _resume(engine: Engine, trial: Trial, folder: TrialFolder, environment: str) -> int:
-    """Take up the last checkpoint, and return the epochs that it has behind it."""
+def _resume(engine: Engine, trial: Trial, folder: TrialFolder, environment: str) -> tuple[int, str]:
+    """Take up the last checkpoint, and return the epochs behind it, and why it is not taken up if it is not."""
     found = folder.load_checkpoint(trial, environment)
-    if found is None:
-        return 0
+    if found is None or isinstance(found, str):
+        return 0, found or ""
     state, epoch = found
     engine.load_state(state)
-    return epoch
+    return epoch, ""
 
 
 def _announce_end(trial: Trial, folder: TrialFolder, on_event: Callable[[Event], None]) -> None:

@@ -156,7 +156,9 @@ def test_a_damaged_checkpoint_is_set_aside(tmp_path, trial):
     data = bytearray(folder.checkpoint_file.read_bytes())
     data[-1] ^= 1
     folder.checkpoint_file.write_bytes(data)
-    assert folder.load_checkpoint(trial) is None
+    why = folder.load_checkpoint(trial)
+    assert why.startswith("its checkpoint is damaged")
+    assert why.endswith("checkpoint.safetensors.damaged-1.")
     assert not folder.checkpoint_file.exists()
     assert folder.checkpoint_file.with_name("checkpoint.safetensors.damaged-1").exists()
 
@@ -166,7 +168,7 @@ def test_a_checkpoint_of_another_trial_is_not_taken_up(tmp_path, trial):
     folder.begin(trial, 1)
     folder.add_epoch(epoch(1))
     folder.save_checkpoint({"w": np.ones(3, np.float32)}, Trial(trial.recipe, 4, trial.data), 1)
-    assert folder.load_checkpoint(trial) is None
+    assert "another trial's" in folder.load_checkpoint(trial)
 
 
 def test_a_trial_is_held_by_one_at_a_time(tmp_path, trial):

@@ -158,7 +158,10 @@ def test_a_checkpoint_of_another_environment_is_not_gone_on_from(tmp_path, monke
         run(trial, tmp_path, stop=lambda: len(ended) >= 2, watch=stop_early)
     monkeypatch.setattr(training, "bits_depend_on", lambda _: "numpy of tomorrow")
     run(trial, tmp_path, watch=resumed.append)
-    assert next(event for event in resumed if isinstance(event, Started)).resumed == 0
+    (started,) = (event for event in resumed if isinstance(event, Started))
+    assert started.resumed == 0
+    assert started.anew.startswith("its checkpoint, of epoch 2, was made on cpu")
+    assert started.anew.endswith("and this is numpy of tomorrow.")
 
 
 def test_a_result_of_a_newer_version_stops_us_and_is_left_alone(tmp_path):
