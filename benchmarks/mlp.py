@@ -1,6 +1,6 @@
 """Time one epoch of the numpy engine beside its peers: same net, Adam, 32 bits, same threads, in alternation.
 
-    python benchmarks/mlp.py [--json FILE] [--quick] [--batch-size 1 8 ...]
+    python benchmarks/mlp.py [--json FILE] [--quick] [--profile] [--batch-size 1 8 ...]
 
 The net is 784-128-256-10 with rectified units, on the 54,000 training images of MNIST in a new order each epoch. The
 peers are what a person would otherwise use: scikit-learn's `MLPClassifier`, torch step by step with its fused Adam on
@@ -9,7 +9,8 @@ one epoch untimed; then all take turns. At batch size 1, where an epoch of all t
 epoch, and there are three rounds at most: the median passes over what the first one pays for compiling.
 
 Two floors are measured alongside: the matrix products of an epoch alone (`numpy.dot` into arrays that are there), and
-the memory traffic of the optimizer (parameters and both moments read and written once a step).
+the memory traffic of the optimizer (parameters and both moments read and written once a step). `--profile` shows in
+place of all this where a step of this engine spends its time.
 """
 
 import argparse
@@ -59,8 +60,8 @@ def normalised(data: TrialData) -> Floats:
 # --- contestants ----------------------------------------------------------------------------------------------------
 
 
-def eailab(asked: Setting) -> Epoch:
-    """This engine, as `train-mlp` runs it."""
+def engine_of(asked: Setting) -> MlpEngine:
+    """This engine, as `train-mlp` has it."""
     recipe = MlpRecipe(
         name="benchmark",
         engine="numpy-mlp",
@@ -71,8 +72,13 @@ def eailab(asked: Setting) -> Epoch:
         batch_size=asked.batch_size,
         threads=asked.threads,
     )
-    engine = MlpEngine(recipe, asked.data, block=0)
-    numbers = iter(range(1, recipe.epochs + 1))
+    return MlpEngine(recipe, asked.data, block=0)
+
+
+def eailab(asked: Setting) -> Epoch:
+    """This engine, as `train-mlp` runs it."""
+    engine = engine_of(asked)
+    numbers = iter(range(1, engine.recipe.epochs + 1))
     return lambda: engine.train_epoch(next(numbers), lambda _: None)
 
 
@@ -210,6 +216,37 @@ def traffic(asked: Setting) -> Epoch:
 
 FLOORS = {"products": products, "traffic": traffic}
 
+# --- a step in parts ------------------------------------------------------------------------------------------------
+
+
+def profile(asked: Setting) -> dict[str, float]:
+    """Return where a step of this engine spends its time: microseconds of each part, medians over an epoch."""
+    engine = engine_of(asked)
+    engine.train_epoch(1, lambda _: None)
+    work, update = engine._work(asked.batch_size)
+    order = np.random.default_rng(0).permutation(len(asked.data.train))
+    labels = asked.data.train.labels[order]
+    forwards = [(f"{number} {type(stage.__self__).__name__}", stage) for number, stage in enumerate(work._forwards)]
+    backwards = list(zip([name for name, _ in reversed(forwards)], work._backwards, strict=True))
+    spent: dict[str, list[float]] = {}
+
+    def timed(name: str, call: Callable[[], object]) -> None:
+        start = time.perf_counter()
+        call()
+        spent.setdefault(name, []).append(1e6 * (time.perf_counter() - start))
+
+    for first in range(0, len(order) - asked.batch_size + 1, asked.batch_size):
+        rows = slice(first, first + asked.batch_size)
+        timed("take", lambda rows=rows: work.take(order[rows]))  # type: ignore[misc]
+        for name, stage in forwards:
+            timed(f"forward {name}", stage)
+        timed("loss", lambda rows=rows: engine.loss(work.logits.value, labels[rows], work.logits.gradient))  # type: ignore[misc]
+        for name, stage in backwards:
+            timed(f"backward {name}", stage)
+        timed("optimizer", lambda: engine._update(update))
+    return {name: statistics.median(times) for name, times in spent.items()}
+
+
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +322,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
     parser.add_argument("--quick", action="store_true", help="5,400 images and 3 rounds: a look, not a record")
+    parser.add_argument("--profile", action="store_true", help="time the parts of this engine's step, and nothing else")
     parser.add_argument("--batch-size", type=int, nargs="+", default=BATCH_SIZES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="of BLAS and of torch")
@@ -295,6 +333,12 @@ def main() -> None:
     data = trial_data(load("mnist", options.data_dir), MlpData(name="mnist", limit=limit), block=0)
     results = []
     with threadpool_limits(limits=options.threads):
+        if options.profile:
+            for batch_size in options.batch_size:
+                parts = profile(Setting(data, batch_size, options.threads))
+                print(f"batch size {batch_size}: {sum(parts.values()):.0f} µs a step")
+                print("\n".join(f"  {microseconds:7.1f}  {name}" for name, microseconds in parts.items()))
+            return
         for batch_size in options.batch_size:
             turns = rounds if batch_size > 1 else min(rounds, 3)
             results.append((batch_size, measure(Setting(data, batch_size, options.threads), turns)))
