@@ -179,9 +179,11 @@ def _cost_lines(cost: "Forecast") -> list[str]:
     if not cost.trials:
         return ["to train: nothing, every trial is finished"]
     side = f", {cost.jobs} side by side" if cost.jobs > 1 else ""
+    shared = cost.jobs > 1 and cost.gpu_bytes is not None
+    sharing = ", if trials that share the GPU did not slow each other down" if shared else ""
     lines = [
         f"to train: {cost.trials} trial{'s' * (cost.trials > 1)}{side}, on {' and '.join(cost.devices)}",
-        f"time:     about {_seconds(cost.seconds)}",
+        f"time:     about {_seconds(cost.seconds)}{sharing}",
     ]
     if cost.memory_bytes is not None:
         gpu = "" if cost.gpu_bytes is None else f", and {size(cost.gpu_bytes)} on the GPU"

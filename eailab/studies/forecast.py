@@ -1,5 +1,6 @@
 """What a plan will cost: trials, time, memory and disk, from what the store has timed before and a short probe."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -41,7 +42,7 @@ class Forecast:
     jobs: int
     """Side by side."""
     seconds: float
-    """Until all have ended."""
+    """Until all have ended, if those side by side do not slow each other down."""
     memory_bytes: int | None
     """Of all processes that train side by side."""
     gpu_bytes: int | None
@@ -72,8 +73,8 @@ def forecast(plans: Sequence[Plan], surroundings: Surroundings, jobs: int | None
     """
     todo = left_to_train(plans)
     costs = costs_of(todo, surroundings)
-    side = min(jobs or side_by_side(todo, surroundings), max(1, len(todo)))
     probes = [cost.probe for cost in costs.values()]
+    side = min(jobs or side_by_side(todo, surroundings), max(1, len(todo)), *map(_fitting, probes))
     memory = [one.memory_bytes for one in probes if one.memory_bytes is not None]
     gpu = [one.gpu_bytes for one in probes if one.gpu_bytes is not None]
     return Forecast(
@@ -119,7 +120,8 @@ def blocks_for(plans: Sequence[Plan], surroundings: Surroundings, jobs: int | No
 
     first_unfinished = next(filter(None, map(left, range(MOST_BLOCKS))), [])
     costs = costs_of(arms if first_unfinished else [], surroundings)
-    side = jobs or side_by_side(list(chain(first_unfinished, first_unfinished)), surroundings)
+    most = jobs or side_by_side(list(chain(first_unfinished, first_unfinished)), surroundings)
+    side = min([most, *(_fitting(cost.probe) for cost in costs.values())])
     seconds: list[float] = []
     spent = 0.0
     for block in range(MOST_BLOCKS):
@@ -146,6 +148,11 @@ def _cost(store: Store, trial: Trial, measured: Probe) -> Cost:
     if known:
         return Cost(median(known) * recipe.epochs + measured.other_seconds, "store", measured)
     return Cost(measured.epoch_seconds * recipe.epochs + measured.other_seconds, "probe", measured)
+
+
+def _fitting(one: Probe) -> int:
+    """Return how many trials side by side the memory of the GPU holds; without a GPU, more than anybody asks for."""
+    return max(1, one.gpu_total_bytes // one.gpu_bytes) if one.gpu_bytes and one.gpu_total_bytes else sys.maxsize
 
 
 def _together(seconds: Sequence[float], side: int) -> float:

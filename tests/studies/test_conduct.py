@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from eailab.engines.torch_resnet import devices, lanes
 from eailab.errors import DataError
 from eailab.recipe.load import Override, load
 from eailab.runs.events import EpochEnded
 from eailab.runs.executors.base import Surroundings
-from eailab.studies.conduct import conduct, plan
+from eailab.studies.conduct import conduct, plan, side_by_side
 from eailab.studies.design import one_factor, read_record, write_record
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
@@ -40,6 +41,16 @@ def test_asking_for_fewer_blocks_drops_none(tmp_path):
     assert planned.record.study.blocks == (0, 1, 2)
     assert "choose among results" in planned.notes[0]
     assert read_record(planned.folder).study.blocks == (0, 1, 2)
+
+
+@pytest.mark.parametrize(("steps", "side"), [("plain", 1), ("captured", 12)])
+def test_a_gpu_takes_one_trial_at_a_time_unless_it_takes_captured_steps(tmp_path, monkeypatch, steps, side):
+    """Then `--jobs auto` asks for all, and the executor finds out how many fit."""
+    monkeypatch.setattr(devices, "cuda_is_here", lambda: True)
+    monkeypatch.setenv(lanes.SETTING, steps)
+    resnets = one_factor(load("resnet18-digits", []).recipe, "batch-size", [16, 32], tuple(range(6)))
+    here = Surroundings(tmp_path)
+    assert side_by_side(plan(resnets, here).todo, here) == side
 
 
 def test_planning_writes_nothing(tmp_path):

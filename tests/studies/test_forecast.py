@@ -1,6 +1,7 @@
 """What a plan costs is what its trials cost together, by the store's timings where there are any."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,13 @@ def test_a_forecast_sums_what_is_left_and_writes_nothing(tmp_path, probed):
 def test_more_workers_than_trials_do_not_help(tmp_path, probed):
     found = forecast(plans(tmp_path, blocks=(0,)), Surroundings(tmp_path), jobs=16)
     assert (found.jobs, found.seconds) == (3, 31.0)
+
+
+def test_a_gpus_memory_bounds_what_goes_side_by_side(tmp_path, monkeypatch):
+    on_gpu = replace(PROBED, gpu_bytes=4_000, gpu_total_bytes=10_000)
+    monkeypatch.setattr(room, "probe", lambda trials, _: [on_gpu for _ in trials])
+    found = forecast(plans(tmp_path), Surroundings(tmp_path), jobs=6)
+    assert (found.jobs, found.gpu_bytes, found.seconds) == (2, 8_000, 6 * 31.0 / 2)
 
 
 def test_shared_baselines_count_once(tmp_path, probed):
