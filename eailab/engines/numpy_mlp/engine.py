@@ -81,7 +81,6 @@ class MlpEngine:
     # --- training ---------------------------------------------------------------------------------------------------
 
     @quietly
-    @np.errstate(over="ignore", invalid="ignore")  # the loss tells, once and in words
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
         """Train over the training split once; see `engines.base.Engine`."""
         images = self.data.train
@@ -143,7 +142,6 @@ class MlpEngine:
     # --- evaluation -------------------------------------------------------------------------------------------------
 
     @quietly
-    @np.errstate(over="ignore", invalid="ignore")
     def evaluate(self, split: SplitName) -> Evaluation:
         """Score the weights over one split; see `engines.base.Engine`."""
         images = self.data.part(split)
