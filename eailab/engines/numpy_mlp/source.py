@@ -21,8 +21,9 @@ from eailab.engines.numpy_mlp.layout import Floats
 
 Rows: TypeAlias = NDArray[np.int64]
 
-MOST_NONZEROS = 0.3
-"""Share of the pixels below which those that are not 0 are listed; BLAS wins from about 0.4 on."""
+MOST_NONZEROS = 0.25
+"""Share of the pixels below which those that are not 0 are listed. MNIST, with 0.19, takes 192 µs in place of 273 for a
+batch of 128 in training, so that in proportion BLAS would win from 0.27 on."""
 
 FEWEST_ROWS = 16
 """Rows from which on a batch is multiplied by its nonzeros: they share what is read of the weight."""

@@ -11,7 +11,7 @@ from eailab.engines.numpy_mlp.layers import Linear
 from eailab.engines.numpy_mlp.source import FEWEST_ROWS, GatheredStage, NonzeroStage, Source
 
 
-def sparse(shape: tuple[int, ...], chance: np.random.Generator, share: float = 0.2) -> np.ndarray:
+def sparse(shape: tuple[int, ...], chance: np.random.Generator, share: float = 0.15) -> np.ndarray:
     """Images of which about this share is not 0."""
     return (chance.integers(1, 256, shape) * (chance.random(shape) < share)).astype(np.uint8)
 
