@@ -141,7 +141,7 @@ def train_in_turns(engine: Engine, number: int, on_step: OnStep) -> Turns[Scores
     return engine.train_epoch(number, on_step)
 
 
-ENGINE_VERSIONS: dict[str, int] = {"numpy-mlp": 2, "torch-resnet": 1}
+ENGINE_VERSIONS: dict[str, int] = {"numpy-mlp": 3, "torch-resnet": 1}
 """Raised when an engine's results change for an unchanged recipe; part of a trial's identity."""
 
 DeviceName = Literal["auto", "cpu", "cuda"]

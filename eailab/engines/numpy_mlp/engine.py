@@ -12,7 +12,7 @@ from eailab.engines.base import Arrays, Evaluation, OnStep, Scores, Step
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.augment import deform
 from eailab.engines.numpy_mlp.layout import Floats
-from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy
+from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy, SoftmaxCrossEntropyStage
 from eailab.engines.numpy_mlp.network import Design, Network, Work
 from eailab.engines.numpy_mlp.optimizers import moves, rule
 from eailab.engines.numpy_mlp.products import Call, plan_for
@@ -76,7 +76,7 @@ class MlpEngine:
         plan = plan_for(recipe.threads)
         self.network = Network(self.design, self.trained, self.running, self.gradient, plan)
         self.evaluated = Network(self.design, self.average, self.running, self.gradient, plan)
-        self._works: dict[int, tuple[Work, list[Call]]] = {}
+        self._works: dict[int, tuple[Work, SoftmaxCrossEntropyStage, list[Call]]] = {}
 
     # --- training ---------------------------------------------------------------------------------------------------
 
@@ -95,10 +95,10 @@ class MlpEngine:
         for step in range(1, self.steps_per_epoch + 1):
             rows = slice(seen, min(seen + size, count))
             seen = rows.stop
-            work, update = self._work(rows.stop - rows.start)
+            work, loss_stage, update = self._work(rows.stop - rows.start)
             work.take(order[rows])
             work.forward()
-            batch_loss, batch_correct = self.loss(work.logits.value, labels[rows], work.logits.gradient)
+            batch_loss, batch_correct = loss_stage.score(labels[rows])
             if not isfinite(batch_loss):
                 raise DivergedError(number, step, batch_loss / (rows.stop - rows.start))
             work.backward()
@@ -120,11 +120,12 @@ class MlpEngine:
     def _source(self, pixels: Pixels) -> Source:
         return Source(pixels, self.data.mean, self.data.std, self.dtype)
 
-    def _work(self, rows: int) -> tuple[Work, list[Call]]:
-        """Return the network and the optimizer at work on batches of so many rows; there are two sizes at most."""
+    def _work(self, rows: int) -> tuple[Work, SoftmaxCrossEntropyStage, list[Call]]:
+        """Return network, loss and optimizer at work on batches of so many rows; there are two sizes at most."""
         if rows not in self._works:
             work = self.network.work(self.source, rows, training=True)
-            self._works[rows] = (work, moves(self.rule, self.design.trained, self.trained, self.gradient, work.outer))
+            update = moves(self.rule, self.design.trained, self.trained, self.gradient, work.outer)
+            self._works[rows] = (work, self.loss.stage(work.logits), update)
         return self._works[rows]
 
     def _update(self, update: list[Call]) -> None:
@@ -149,17 +150,17 @@ class MlpEngine:
             self._sources[split] = self._source(images.pixels)
         source = self._sources[split]
         predictions = np.empty(len(images), np.uint16)
-        score = SoftmaxCrossEntropy()
         loss, correct = 0.0, 0
         work: Work | None = None
         for start in range(0, len(images), EVALUATION_ROWS):
             rows = np.arange(start, min(start + EVALUATION_ROWS, len(images)))
             if work is None or len(work.logits.value) != len(rows):
                 work = self.evaluated.work(source, len(rows), training=False)
+                loss_stage = SoftmaxCrossEntropy().stage(work.logits)
             work.take(rows)
             work.forward()
             predictions[rows] = np.argmax(work.logits.value, axis=1)
-            part_loss, part_correct = score(work.logits.value, images.labels[rows], work.logits.gradient)
+            part_loss, part_correct = loss_stage.score(images.labels[rows])
             loss += part_loss
             correct += part_correct
         return Evaluation(Scores(loss / len(images), correct / len(images)), predictions)

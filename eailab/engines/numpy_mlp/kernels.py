@@ -1,6 +1,6 @@
 """Compiled loops for what numpy needs many passes for.
 
-numba compiles each at its first call (about 0.1 s) and keeps the machine code beside this module, or in the user's
+numba compiles each at its first call (0.1 to 0.8 s) and keeps the machine code beside this module, or in the user's
 cache folder where that is not writable (`NUMBA_CACHE_DIR` names another). All are for one thread. Their arithmetic is
 the dtype of the arrays handed in.
 
@@ -17,11 +17,13 @@ import numpy as np
 from numba import njit
 
 from eailab.engines.numpy_mlp import vectors
-from eailab.engines.numpy_mlp.vectors import NARROW, WIDE
+from eailab.engines.numpy_mlp.vectors import WIDE
 
 FLAGS = {"contract", "reassoc", "arcp", "afn", "nsz"}
 TINY = 1e-30
 """Moments below this count as 0: they move nothing, and numbers below 1e-38 would slow every later step."""
+BLOCK = 256
+"""Columns of an image, or rows of a batch, that a list of terms tells apart: as many as a byte can."""
 TERMS_A_LINE = 32
 """Of 2 bytes, in a cache line."""
 
@@ -47,158 +49,256 @@ def gather(pixels, rows, scale, offset, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def find_nonzeros(pixels, columns_a_block, edges, terms):  # type: ignore[no-untyped-def]
+def add_bias(values, bias, least):  # type: ignore[no-untyped-def]
+    """Add `[O]` to each row of `[B, O]`, set what is below `least` to it, and leave NaN; in place.
+
+    `least` is 0 for a rectified layer, and minus infinity for another.
+    """
+    least = values.dtype.type(least)
+    for b in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            total = values[b, j] + bias[j]
+            values[b, j] = least if total < least else total  # noqa: FURB136 - max(NaN, 0) may be 0
+
+
+@compiled
+def find_nonzeros(pixels, edges, terms):  # type: ignore[no-untyped-def]
     """List the pixels of each image that are not 0, block of columns by block.
 
     Args:
         pixels: `[N, I]`, bytes.
-        columns_a_block: Of `C` blocks, at most 256.
-        edges: `[N, C + 1]`, written: where the blocks of each image start and end in the list.
+        edges: `[N, C + 1]`, written: where the `C` blocks of each image start and end in the list.
         terms: `[Z + 1]`, written: the column within its block in the upper byte, the pixel in the lower one.
     """
     place = 0
     for n in range(pixels.shape[0]):
         image = pixels[n]
         edges[n, 0] = place
-        for block in range(edges.shape[1] - 1):
-            start = block * columns_a_block
-            for i in range(start, min(start + columns_a_block, image.size)):
+        for number in range(edges.shape[1] - 1):
+            start = number * BLOCK
+            for i in range(start, min(start + BLOCK, image.size)):
                 terms[place] = (i - start) << 8 | image[i]  # overwritten by the next, unless it counts
                 place += image[i] != 0
-            edges[n, block + 1] = place
+            edges[n, number + 1] = place
 
 
 @compiled
-def nonzeros_forward(edges, terms, levels, rows, columns_a_block, weight, black, out):  # type: ignore[no-untyped-def]
-    """Multiply rows of listed images by a weight, `[I, O]`: `out = black + nonzeros weight`, `[B, O]`.
+def nonzeros_forward(edges, terms, levels, rows, weight, offset, bias, least, black, out):  # type: ignore[no-untyped-def]
+    """Multiply rows of listed images by a weight: `out = max(nonzeros weight + (offset weight + bias), least)`.
 
-    It goes block by block, so that a block of the weight stays in the first-level cache. `edges`, `terms` and
-    `columns_a_block` are those of `find_nonzeros`; `levels` `[256]` is what each pixel counts, `rows` `[B]` which
-    images, and `black` `[O]` what an image without nonzeros gives.
+    It goes block by block of columns, so that a block of the weight stays in the cache.
+
+    Args:
+        edges: `[N, C + 1]`, from `find_nonzeros`.
+        terms: `[Z + 1]`, likewise.
+        levels: `[256]`, what each pixel counts.
+        rows: `[B]`, which images.
+        weight: `[I, O]`.
+        offset: `[I]`, what an image without nonzeros holds.
+        bias: `[O]`.
+        least: As for `add_bias`.
+        black: `[O]`, written: what an image without nonzeros gives, before `least`.
+        out: `[B, O]`, written.
     """
-    outputs = out.shape[1]
-    blocks = edges.shape[1] - 1
+    inputs, outputs = weight.shape
     for b in range(rows.size):
         vectors.fetch(edges, rows[b] * edges.shape[1])
     for b in range(rows.size):
-        out[b] = black
-        for k in range(edges[rows[b], 0], edges[rows[b], blocks], TERMS_A_LINE):
+        for j in range(outputs):
+            out[b, j] = 0.0
+        for k in range(edges[rows[b], 0], edges[rows[b], -1], TERMS_A_LINE):
             vectors.fetch(terms, k)
-    for block in range(blocks):
-        start = block * columns_a_block * outputs
+    for j in range(outputs):
+        black[j] = bias[j]
+    for number in range(edges.shape[1] - 1):
+        above = number * BLOCK
+        for i in range(above, min(above + BLOCK, inputs)):  # in order, which brings the block into the cache
+            factor, values = offset[i], weight[i]
+            for j in range(outputs):
+                black[j] += factor * values[j]
         for b in range(rows.size):
-            first, last = edges[rows[b], block], edges[rows[b], block + 1]
-            row = b * outputs
-            j = 0
-            while j + WIDE <= outputs:
-                vectors.gather(out, row + j, weight, outputs, start + j, terms, levels, first, last, WIDE)
-                j += WIDE
-            while j + NARROW <= outputs:
-                vectors.gather(out, row + j, weight, outputs, start + j, terms, levels, first, last, NARROW)
-                j += NARROW
-            while j < outputs:
-                vectors.gather(out, row + j, weight, outputs, start + j, terms, levels, first, last, 1)
-                j += 1
+            first, last = edges[rows[b], number], edges[rows[b], number + 1]
+            add_terms(out, b, weight, above, terms, levels, first, last)
+    add_bias(out, black, least)
 
 
 @compiled
-def nonzeros_backward(edges, terms, levels, rows, columns_a_block, gradient, offset, sums, out):  # type: ignore[no-untyped-def]
-    """Write a weight's gradient, `[I, O]`: `out = offset sums + nonzeros' gradient`, as `nonzeros_forward` goes.
+def nonzeros_backward(edges, terms, levels, rows, gradient, offset, sums, ends, turned, out):  # type: ignore[no-untyped-def]
+    """Write a weight's gradient: `out = nonzeros' gradient + offset sums`.
 
-    `gradient` `[B, O]` is that of the layer's output, `sums` `[O]` its sums over the rows, and `offset` `[I]` what an
-    image without nonzeros holds.
+    The nonzeros of a block of columns are first listed anew, column by column, so that each row of `out` is summed up
+    in registers and written once.
+
+    Args:
+        edges: `[N, C + 1]`, from `find_nonzeros`.
+        terms: `[Z + 1]`, likewise.
+        levels: `[256]`, what each pixel counts.
+        rows: `[B]`, which images.
+        gradient: `[B, O]`, of the layer's output.
+        offset: `[I]`, what an image without nonzeros holds.
+        sums: `[O]`, of `gradient` over the rows.
+        ends: `[BLOCK]`, written; see `turn`.
+        turned: `[BLOCK, min(B, BLOCK)]` or more, written; see `turn`.
+        out: `[I, O]`, written.
     """
     inputs, outputs = out.shape
-    for block in range(edges.shape[1] - 1):
-        above = block * columns_a_block
-        for i in range(above, min(above + columns_a_block, inputs)):
-            factor, slopes = offset[i], out[i]
-            for j in range(outputs):
-                slopes[j] = factor * sums[j]
-        start = above * outputs
-        for b in range(rows.size):
-            first, last = edges[rows[b], block], edges[rows[b], block + 1]
-            row = b * outputs
-            j = 0
-            while j + WIDE <= outputs:
-                vectors.scatter(gradient, row + j, out, outputs, start + j, terms, levels, first, last, WIDE)
-                j += WIDE
-            while j + NARROW <= outputs:
-                vectors.scatter(gradient, row + j, out, outputs, start + j, terms, levels, first, last, NARROW)
-                j += NARROW
-            while j < outputs:
-                vectors.scatter(gradient, row + j, out, outputs, start + j, terms, levels, first, last, 1)
-                j += 1
+    room = turned.shape[1]
+    lists = turned.reshape(-1)
+    for number in range(edges.shape[1] - 1):
+        above = number * BLOCK
+        for start in range(0, rows.size, BLOCK):
+            turn(edges[:, number : number + 2], terms, rows[start : start + BLOCK], ends, turned)
+            for column in range(min(BLOCK, inputs - above)):
+                if start == 0:
+                    factor, slopes = offset[above + column], out[above + column]
+                    for j in range(outputs):
+                        slopes[j] = factor * sums[j]
+                first, last = column * room, np.int64(ends[column])
+                add_terms(out, above + column, gradient, start, lists, levels, first, last)
+
+
+@compiled
+def turn(edges, terms, rows, ends, turned):  # type: ignore[no-untyped-def]
+    """List the nonzeros of one block of columns by column, where `find_nonzeros` has them by image.
+
+    Args:
+        edges: `[N, 2]`: where the block starts and ends in the list.
+        terms: `[Z + 1]`, from `find_nonzeros`.
+        rows: `[R]`, which images; at most `BLOCK`.
+        ends: `[BLOCK]`, written: where each column's list ends, in the flat `turned`.
+        turned: `[BLOCK, R]` or more, written: a list for each column, of terms like those of `find_nonzeros` with the
+            row in place of the column.
+    """
+    lists = turned.reshape(-1)
+    for column in range(BLOCK):
+        ends[column] = column * turned.shape[1]
+    for b in range(rows.size):
+        row = np.uint64(b << 8)  # unsigned numbers, so that numba need not ask whether an index is negative
+        for k in range(np.uint64(edges[rows[b], 0]), np.uint64(edges[rows[b], 1])):
+            term = np.uint64(terms[k])
+            place = ends[term >> np.uint64(8)]
+            lists[place] = np.uint16(row | (term & np.uint64(255)))
+            ends[term >> np.uint64(8)] = place + np.uint32(1)
+
+
+@compiled
+def add_terms(sums, row, table, above, terms, levels, first, last):  # type: ignore[no-untyped-def]
+    """Add terms to one row of `sums`: from `first` to `last`, rows of `table` counted from `above`, times levels."""
+    width = sums.shape[1]
+    place, start = row * width, above * width
+    j = 0
+    while j + WIDE <= width:
+        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, WIDE)
+        j += WIDE
+    if j + 64 <= width:
+        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 64)
+        j += 64
+    if j + 32 <= width:
+        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 32)
+        j += 32
+    if j + 16 <= width:
+        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 16)
+        j += 16
+    if j + 8 <= width:
+        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 8)
+        j += 8
+    if j + 4 <= width:
+        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 4)
+        j += 4
+    if j + 2 <= width:
+        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 2)
+        j += 2
+    if j + 1 <= width:
+        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 1)
+        j += 1
 
 
 @compiled
 def shift_logits(logits, labels, smoothing, shifted, targets):  # type: ignore[no-untyped-def]
     """Take each row's largest logit off; the first half of `losses`.
 
+    What follows goes class by class over many rows at once, so the logits are turned.
+
     Args:
         logits: `[B, K]`.
         labels: `[B]`.
         smoothing: Share of the target's probability that is spread evenly over all classes.
-        shifted: `[B, K]`, written: `logits` less the row's largest. May be `logits` itself.
+        shifted: `[K, B]`, written: the logits less their row's largest.
         targets: `[B]`, written: the target's mean of the shifted logits, `sum_k t_k shifted_k`.
 
     Returns:
         How many rows have their first largest logit at their label.
     """
     rows, classes = logits.shape
-    correct = 0
-    elsewhere = smoothing / classes
     for b in range(rows):
-        largest = logits[b, 0]
-        for k in range(1, classes):
-            largest = max(largest, logits[b, k])
-        earlier = 0
-        for k in range(labels[b]):
-            earlier += logits[b, k] == largest
-        correct += (logits[b, labels[b]] == largest) & (earlier == 0)
-        below = 0.0
         for k in range(classes):
-            shifted[b, k] = logits[b, k] - largest
-            below += shifted[b, k]
-        targets[b] = (1.0 - smoothing) * shifted[b, labels[b]] + elsewhere * below
+            shifted[k, b] = logits[b, k]
+        targets[b] = logits[b, 0]
+    for k in range(1, classes):
+        values = shifted[k]
+        for b in range(rows):
+            targets[b] = values[b] if values[b] > targets[b] else targets[b]  # noqa: FURB136 - NaN is told by the loss
+    correct = hits(logits, labels, targets)
+    for k in range(classes):
+        values = shifted[k]
+        for b in range(rows):
+            values[b] -= targets[b]
+    for b in range(rows):
+        targets[b] = (1.0 - smoothing) * shifted[labels[b], b]
+    elsewhere = smoothing / classes
+    for k in range(classes):
+        values = shifted[k]
+        for b in range(rows):
+            targets[b] += elsewhere * values[b]
     return correct
 
 
 @compiled
-def cross_entropy(labels, smoothing, targets, exponentials):  # type: ignore[no-untyped-def]
+def hits(logits, labels, largest):  # type: ignore[no-untyped-def]
+    """Return how many rows of `[B, K]` have the first of their largest, `[B]`, at their label."""
+    found = 0
+    for b in range(labels.size):
+        if logits[b, labels[b]] == largest[b]:
+            earlier = 0
+            for k in range(labels[b]):
+                earlier += logits[b, k] == largest[b]
+            found += earlier == 0
+    return found
+
+
+@compiled
+def cross_entropy(labels, smoothing, targets, exponentials, normalisers, gradient):  # type: ignore[no-untyped-def]
     """Score a batch and write the gradient of its mean loss; the second half of `losses`.
 
     Args:
         labels: `[B]`.
         smoothing: As for `shift_logits`.
         targets: `[B]`, from `shift_logits`.
-        exponentials: `[B, K]`, of the shifted logits; written: the gradient, `(p - t) / B`.
+        exponentials: `[K, B]`, of the shifted logits.
+        normalisers: `[B]`, overwritten.
+        gradient: `[B, K]`, written: `(p - t) / B`.
 
     Returns:
         The sum of the losses, `log sum_k exp(shifted_k) - sum_k t_k shifted_k`.
     """
-    rows, classes = exponentials.shape
+    rows, classes = gradient.shape
+    normalisers[:] = exponentials[0]
+    for k in range(1, classes):
+        values = exponentials[k]
+        for b in range(rows):
+            normalisers[b] += values[b]
     total = 0.0
+    for b in range(rows):
+        total += math.log(normalisers[b]) - targets[b]
     per_row = 1.0 / rows
+    for b in range(rows):
+        normalisers[b] = per_row / normalisers[b]
     elsewhere = smoothing / classes * per_row
     for b in range(rows):
-        normaliser = 0.0
         for k in range(classes):
-            normaliser += exponentials[b, k]
-        total += math.log(normaliser) - targets[b]
-        share = per_row / normaliser
-        for k in range(classes):
-            exponentials[b, k] = exponentials[b, k] * share - elsewhere
-        exponentials[b, labels[b]] -= (1.0 - smoothing) * per_row
+            gradient[b, k] = exponentials[k, b] * normalisers[b] - elsewhere
+        gradient[b, labels[b]] -= (1.0 - smoothing) * per_row
     return total
-
-
-@compiled
-def add_bias(values, bias):  # type: ignore[no-untyped-def]
-    """Add `[O]` to each row of `[B, O]`, in place."""
-    for b in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            values[b, j] += bias[j]
 
 
 @compiled
@@ -217,6 +317,19 @@ def relu_backward(output, gradient):  # type: ignore[no-untyped-def]
     zero = flat_gradient.dtype.type(0.0)
     for i in range(flat_output.size):
         flat_gradient[i] = flat_gradient[i] if flat_output[i] > zero else zero
+
+
+@compiled
+def rectified_backward(output, gradient, sums):  # type: ignore[no-untyped-def]
+    """Do as `relu_backward`, and write the sums of the gradient over the rows, `[O]`, which are those of the bias."""
+    zero = gradient.dtype.type(0.0)
+    for j in range(sums.size):
+        sums[j] = zero
+    for b in range(gradient.shape[0]):
+        for j in range(sums.size):
+            slope = gradient[b, j] if output[b, j] > zero else zero
+            gradient[b, j] = slope
+            sums[j] += slope
 
 
 @compiled

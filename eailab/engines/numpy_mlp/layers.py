@@ -14,7 +14,8 @@ Shapes: `B` rows of the batch, `I` inputs, `O` outputs, `F` features.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import pi, sqrt
+from functools import partial
+from math import inf, pi, sqrt
 from typing import Protocol, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ from numpy.typing import DTypeLike
 
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.layout import Floats, buffer
-from eailab.engines.numpy_mlp.products import Plan, whole
+from eailab.engines.numpy_mlp.products import Call, Plan, whole
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Layer(Protocol):
 
 @dataclass(frozen=True)
 class Linear:
-    """`output = inputs weight + bias`."""
+    """`output = inputs weight + bias`, or with rectified units `max(output, 0)` in the same pass."""
 
     weight: Floats
     """`[I, O]`: the transpose of torch's."""
@@ -84,10 +85,23 @@ class Linear:
     """`[O]`, written by `backward`."""
     plan: Plan = whole
     """How its matrix products are made."""
+    rectified: bool = False
+
+    @property
+    def least(self) -> float:
+        """What outputs below it are set to."""
+        return 0.0 if self.rectified else -inf
 
     def stage(self, inputs: Signal, _training: bool, /) -> "LinearStage":
         """Put the layer to work."""
         return LinearStage(self, inputs)
+
+    def bias_backward(self, output: Signal) -> Call:
+        """Return what takes the output's gradient back through the rectifier and sums it up for the bias."""
+        value, gradient = output.value, output.gradient
+        if self.rectified:
+            return partial(kernels.rectified_backward, value, gradient, self.bias_gradient)
+        return partial(np.dot, np.ones(len(value), value.dtype), gradient, self.bias_gradient)
 
 
 class LinearStage:
@@ -102,24 +116,23 @@ class LinearStage:
         self.layer = layer
         self.inputs = inputs
         self.output = Signal.of(rows, layer.weight.shape[1], dtype)
-        self.ones = np.ones(rows, dtype)
-        gradient = self.output.gradient
-        self._forward = layer.plan(inputs.value, layer.weight, self.output.value)
-        self._backward = [layer.plan(self.ones[np.newaxis], gradient, layer.bias_gradient[np.newaxis])]
+        output, gradient = self.output.value, self.output.gradient
+        self._forward = layer.plan(inputs.value, layer.weight, output)
+        self._backward: list[Call] = [layer.bias_backward(self.output)]
         if rows > 1:
             self._backward.append(layer.plan(inputs.value.T, gradient, layer.weight_gradient))
         if len(inputs.gradient):
             self._backward.append(layer.plan(gradient, layer.weight.T, inputs.gradient))
 
     def forward(self) -> None:
-        """`y = x W + b`."""
+        """`y = x W + b`, rectified or not."""
         self._forward()
-        kernels.add_bias(self.output.value, self.layer.bias)
+        kernels.add_bias(self.output.value, self.layer.bias, self.layer.least)
 
     def backward(self) -> None:
-        """`db = 1' dy`, `dW = x' dy`, `dx = dy W'`."""
-        for product in self._backward:
-            product()
+        """`dy = 0` where `y` was rectified, `db = 1' dy`, `dW = x' dy`, `dx = dy W'`."""
+        for call in self._backward:
+            call()
 
 
 # --- activations ----------------------------------------------------------------------------------------------------

@@ -11,29 +11,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.engines.numpy_mlp import kernels
-from eailab.engines.numpy_mlp.layout import Floats
+from eailab.engines.numpy_mlp.layers import Signal
+from eailab.engines.numpy_mlp.layout import buffer
 
 
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy:
-    """The loss of a batch, and its gradient in place of the logits."""
+    """The loss of a batch, and its gradient."""
 
     smoothing: float = 0.0
     """Share of the target's probability that is spread evenly over all classes."""
 
-    def __call__(self, logits: Floats, labels: NDArray[np.int64], gradient: Floats) -> tuple[float, int]:
-        """Score a batch and write the gradient of its mean loss.
+    def stage(self, logits: Signal) -> "SoftmaxCrossEntropyStage":
+        """Put the loss to work on batches of one size, like the layers before it."""
+        return SoftmaxCrossEntropyStage(self.smoothing, logits)
+
+
+class SoftmaxCrossEntropyStage:
+    """`SoftmaxCrossEntropy` at work."""
+
+    def __init__(self, smoothing: float, logits: Signal) -> None:
+        rows, classes = logits.value.shape
+        dtype = logits.value.dtype
+        self.smoothing = smoothing
+        self.logits = logits
+        self._by_class = buffer((classes, rows), dtype)
+        self._targets, self._normalisers = buffer((rows,), dtype), buffer((rows,), dtype)
+
+    def score(self, labels: NDArray[np.int64]) -> tuple[float, int]:
+        """Score the batch and write the gradient of its mean loss.
 
         Args:
-            logits: `[B, K]`.
             labels: `[B]`, from 0 to `K` - 1.
-            gradient: `[B, K]`, written; may be `logits` itself.
 
         Returns:
             The sum of the rows' losses in nats, not finite where a logit is not; and how many rows have their (first)
             largest logit at their label.
         """
-        targets = np.empty(len(labels), logits.dtype)
-        correct = kernels.shift_logits(logits, labels, self.smoothing, gradient, targets)
-        np.exp(gradient, out=gradient)
-        return kernels.cross_entropy(labels, self.smoothing, targets, gradient), correct
+        turned, targets = self._by_class, self._targets
+        correct = kernels.shift_logits(self.logits.value, labels, self.smoothing, turned, targets)
+        np.exp(turned, out=turned)
+        loss = kernels.cross_entropy(labels, self.smoothing, targets, turned, self._normalisers, self.logits.gradient)
+        return loss, correct

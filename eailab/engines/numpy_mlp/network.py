@@ -97,18 +97,20 @@ class Network:
         self.others: list[Layer] = []
         """All layers behind the first linear one."""
         at, statistic = design.trained.view, design.running.view
+        model = design.model
+        rectified = [name == "relu" and model.norm == "none" for name in model.activations]
         linear = [
             Linear(
-                at(trained, f"{name}.weight"),
-                at(trained, f"{name}.bias"),
-                at(gradient, f"{name}.weight"),
-                at(gradient, f"{name}.bias"),
+                at(trained, f"layers.{number}.weight"),
+                at(trained, f"layers.{number}.bias"),
+                at(gradient, f"layers.{number}.weight"),
+                at(gradient, f"layers.{number}.bias"),
                 plan,
+                is_rectified,
             )
-            for name in (f"layers.{number}" for number in range(len(design.widths) - 1))
+            for number, is_rectified in enumerate([*rectified, False])
         ]
         self.first, *following = linear
-        model = design.model
         for number, layer in enumerate(following):
             if model.norm == "batch":
                 name = f"norms.{number}"
@@ -122,7 +124,8 @@ class Network:
                         statistic(running, f"{name}.running_var"),
                     )
                 )
-            self.others.append(ACTIVATIONS[model.activations[number]])
+            if not rectified[number]:
+                self.others.append(ACTIVATIONS[model.activations[number]])
             if model.dropout > 0.0:
                 self.others.append(Dropout(model.dropout))
             self.others.append(layer)

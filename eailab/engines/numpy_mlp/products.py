@@ -46,7 +46,7 @@ def in_parts(left: Floats, right: Floats, out: Floats) -> Call:
         most = min(most, 8)  # beyond, the kernel for a transposed right side is slower than the copies
     if not left.flags.c_contiguous and terms > 128:
         most = 0  # likewise for a transposed left side
-    rows = next((part for part in range(min(most, len(left) - 1), 3, -1) if len(left) % part == 0), 0)
+    rows = next((part for part in range(min(most, len(left)), 3, -1) if len(left) % part == 0), 0)
     if not rows:
         return whole(left, right, out)
     parts = len(left) // rows

@@ -71,13 +71,13 @@ def check(layer: Layer, values: np.ndarray, parameters: list[tuple[np.ndarray, n
         assert np.linalg.norm(gradient - expected) / scale < 1e-6
 
 
-@settings(max_examples=25, deadline=None)
-@given(ROWS, FEATURES, FEATURES, SEEDS)
-def test_linear(rows, inputs, outputs, seed):
+@settings(max_examples=50, deadline=None)
+@given(ROWS, FEATURES, FEATURES, st.booleans(), SEEDS)
+def test_linear(rows, inputs, outputs, rectified, seed):
     chance = np.random.default_rng(seed)
     weight, bias = chance.normal(size=(inputs, outputs)), chance.normal(size=outputs)
     weight_gradient, bias_gradient = np.full_like(weight, np.nan), np.full_like(bias, np.nan)
-    layer = Linear(weight, bias, weight_gradient, bias_gradient)
+    layer = Linear(weight, bias, weight_gradient, bias_gradient, rectified=rectified)
     parameters = [(bias, bias_gradient)] + ([(weight, weight_gradient)] if rows > 1 else [])
     check(layer, chance.normal(size=(rows, inputs)), parameters)
     assert np.isnan(weight_gradient).all() == (rows == 1), "one row's gradient is left to the optimizer"

@@ -1,5 +1,7 @@
 """The first layer on images with many zeros says what it says on the same images written out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,15 +27,20 @@ def source_of(pixels: np.ndarray) -> Source:
     return Source(pixels, np.array([33.0], np.float32), np.array([78.0], np.float32), np.float64)
 
 
+def unlisted(source: Source) -> Source:
+    source.is_sparse = False
+    return source
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     side=st.integers(3, 40),
     outputs=st.sampled_from([1, 15, 16, 64, 83, 209]),
-    rows=st.integers(FEWEST_ROWS, 40),
+    rows=st.one_of(st.integers(FEWEST_ROWS, 40), st.sampled_from([256, 257, 600])),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_products_and_gradients_are_those_of_the_whole_matrices(side, outputs, rows, seed):
-    """For every way that a row divides into vectors, and columns into blocks."""
+    """For every way that a row divides into vectors, and rows and columns into blocks."""
     chance = np.random.default_rng(seed)
     pixels = sparse((50, side, side, 1), chance)
     source, layer = source_of(pixels), linear(side * side, outputs, chance)
@@ -48,6 +55,28 @@ def test_products_and_gradients_are_those_of_the_whole_matrices(side, outputs, r
     stage.backward()
     assert_allclose(layer.weight_gradient, np.einsum("bi,bo->io", inputs, stage.output.gradient), atol=1e-10)
     assert_allclose(layer.bias_gradient, stage.output.gradient.sum(axis=0), atol=1e-12)
+
+
+def test_rectified_units_are_those_of_the_whole_matrices():
+    chance = np.random.default_rng(0)
+    pixels = sparse((30, 9, 9, 1), chance)
+    layer = replace(linear(81, 20, chance), rectified=True)
+    stage, whole = (source.stage(layer, 30) for source in (source_of(pixels), unlisted(source_of(pixels))))
+    slopes = chance.normal(size=(30, 20))
+    written = []
+    for one in (stage, whole):
+        one.take(np.arange(30))
+        one.forward()
+        one.output.gradient[...] = slopes
+        one.backward()
+        written.append(
+            [one.output.value, one.output.gradient, layer.bias_gradient.copy(), layer.weight_gradient.copy()]
+        )
+    assert isinstance(stage, NonzeroStage)
+    assert isinstance(whole, GatheredStage)
+    assert 0.2 < np.mean(stage.output.value == 0.0) < 0.8
+    for ours, theirs in zip(*written, strict=True):
+        assert_allclose(ours, theirs, atol=1e-10)
 
 
 def test_pixels_that_have_changed_are_read_again():
