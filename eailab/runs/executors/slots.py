@@ -7,7 +7,7 @@ there is memory for.
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -82,6 +82,8 @@ class _Slots:
         self._free_at_first = devices.free_bytes(surroundings.device)
         self._limit = most if self._free_at_first is None else 1
         """Trials side by side; 1 on a GPU until the first has ended an epoch."""
+        self._programs: dict[str, Hashable] = {}
+        """By the trial's fingerprint."""
         self._waiting: deque[Trial] = deque()
         self._alone: deque[Trial] = deque()
         """Trials that ran out of memory; their turn comes when nothing else is left."""
@@ -99,6 +101,7 @@ class _Slots:
             StoreError: The store cannot be written.
         """
         self._waiting.extend(trials)
+        self._programs = {trial.fingerprint: _program(trial) for trial in trials}
         try:
             while self._fill():
                 rest = min([self._go_on(seat) for seat in list(self._seats)])
@@ -130,8 +133,9 @@ class _Slots:
         return bool(self._seats)
 
     def _begin(self, slot: Slot) -> None:
-        beside = [seat.slot.program for seat in self._seats] + [idle.program for idle in self._idle]
-        place = population.choose(slot.program, [_program(trial) for trial in self._waiting], beside)
+        waiting = [self._programs[trial.fingerprint] for trial in self._waiting]
+        beside = [self._programs[seat.trial.fingerprint] for seat in self._seats]
+        place = population.choose(slot.program, waiting, beside)
         trial = self._waiting[place]
         del self._waiting[place]
         turns = trial_in_turns(
@@ -188,6 +192,6 @@ class _Slots:
             self._on_event(FewerAtOnce(event.trial, self._limit, wanted, taken))
 
 
-def _program(trial: Trial) -> object:
+def _program(trial: Trial) -> Hashable:
     assert isinstance(trial.recipe, ResNetRecipe)  # noqa: S101 - the executor gives no others
     return population.program(trial.recipe, trial.block)
