@@ -7,16 +7,21 @@ turns of `--steps` steps for `--rounds` rounds, after one turn each that is not 
 does meets all alike; given are the medians over the rounds, and the ratios round by round. A turn of the student's
 begins when its loader's workers have started, with the batches they had ready by then. Without CIFAR-10 in the data
 folder (EAILAB_DATA, or --data-dir) the pixels are made up, which changes no time; the output says so.
+
+Beside the times stand the memory that a process holds at most, which trains one contestant for a turn, and how long
+`eailab train-resnet` takes from its start to the end of a first epoch of two steps.
 """
 
 import argparse
 import json
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -177,24 +182,62 @@ def eailab(options: argparse.Namespace, data: TrialData, precision: str) -> Turn
     return turn
 
 
+def contestants(options: argparse.Namespace, data: TrialData) -> dict[str, Callable[[], Turn]]:
+    """Return what makes each contestant."""
+    return {
+        f"student ({options.workers} workers, PIL, fp32)": lambda: student(options, data),
+        "tight fp32": lambda: tight(options, data, bf16=False, channels_last=False),
+        "tight fp32 channels-last": lambda: tight(options, data, bf16=False, channels_last=True),
+        "tight bf16": lambda: tight(options, data, bf16=True, channels_last=False),
+        "tight bf16 channels-last": lambda: tight(options, data, bf16=True, channels_last=True),
+        "eailab fp32": lambda: eailab(options, data, "fp32"),
+        "eailab bf16": lambda: eailab(options, data, "bf16"),
+    }
+
+
+def megabytes(name: str) -> float:
+    """Return the most memory that a fresh process holds, which is called as this one and trains one contestant."""
+    words = [sys.executable, *sys.argv, "--alone", name]
+    return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+
+
+def alone(options: argparse.Namespace) -> None:
+    """Train one contestant for a turn, and print the most megabytes that this process held (Linux)."""
+    torch.set_num_threads(options.threads)
+    contestants(options, images(options)[0])[options.alone]()()
+    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    print(int(peak.split()[1]) / 1000)
+
+
+def start(options: argparse.Namespace) -> float | None:
+    """Return the seconds from the command to the end of a first epoch of two steps; None without CIFAR-10."""
+    count = 2 * options.batch_size
+    words = [sys.executable, "-m", "eailab", "train-resnet", "--recipe", "resnet18-cifar10", "--stem", options.stem]
+    words += ["--batch-size", str(options.batch_size), "--epochs", "1", "--device", "cpu"]
+    words += ["-o", f"data.limit={round(count / 0.9)}"]
+    if options.data_dir is not None:
+        words += ["--data-dir", str(options.data_dir)]
+    with TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        command = [*words, "--runs", folder]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None  # noqa: S101 - it was asked for
+            for line in process.stderr:
+                if "epoch 1/1" in line:
+                    return time.perf_counter() - begun
+    return None
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Let all contestants take their turns, and return what was found."""
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     data, source = images(options)
-    contestants: dict[str, Turn] = {
-        f"student ({options.workers} workers, PIL, fp32)": student(options, data),
-        "tight fp32": tight(options, data, bf16=False, channels_last=False),
-        "tight fp32 channels-last": tight(options, data, bf16=False, channels_last=True),
-        "tight bf16": tight(options, data, bf16=True, channels_last=False),
-        "tight bf16 channels-last": tight(options, data, bf16=True, channels_last=True),
-        "eailab fp32": eailab(options, data, "fp32"),
-        "eailab bf16": eailab(options, data, "bf16"),
-    }
+    turns = {name: make() for name, make in contestants(options, data).items()}
     count = len(data.train)
-    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    rates: dict[str, list[float]] = {name: [] for name in turns}
     for number in range(options.rounds + 1):
-        for name, turn in contestants.items():
+        for name, turn in turns.items():
             rate = count / turn()
             if number > 0:
                 rates[name].append(rate)
@@ -203,6 +246,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         (name for name in rates if name.startswith("tight")), key=lambda name: statistics.median(rates[name])
     )
     pairs = [(mine, peer) for mine in rates if mine.startswith("eailab") for peer in (next(iter(rates)), best_tight)]
+    starts = [taken for taken in (start(options) for _ in range(3)) if taken is not None]
     return {
         "benchmark": "resnet_cpu",
         "date": time.strftime("%Y-%m-%d"),
@@ -217,6 +261,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             f"{mine} / {peer}": spread([a / b for a, b in zip(rates[mine], rates[peer], strict=True)])
             for mine, peer in pairs
         },
+        "megabytes": {name: megabytes(name) for name in rates if not name.startswith("student")},
+        "seconds_to_a_first_epoch_of_two_steps": spread(starts) if starts else None,
     }
 
 
@@ -242,13 +288,21 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--data-dir", type=Path, default=None)
     parser.add_argument("--json", type=Path, default=None)
-    found = measure(parser.parse_args())
+    parser.add_argument("--alone", metavar="CONTESTANT", help="train one for a turn, and print its megabytes")
+    options = parser.parse_args()
+    if options.alone is not None:
+        alone(options)
+        return
+    found = measure(options)
     for name, rates in found["images_per_second"].items():
-        print(f"{name:40} {rates['median']:7.0f} images/s")
+        held = found["megabytes"].get(name)
+        print(f"{name:40} {rates['median']:7.0f} images/s{'' if held is None else f'{held:7.0f} MB'}")
     for name, ratio in found["ratios"].items():
         print(f"{name:70} {ratio['median']:.2f}x ({ratio['smallest']:.2f} to {ratio['largest']:.2f})")
-    if json_file := parser.parse_args().json:
-        json_file.write_text(json.dumps(found, indent=2) + "\n")
+    if (begun := found["seconds_to_a_first_epoch_of_two_steps"]) is not None:
+        print(f"from the command to the end of a first epoch of two steps: {begun['median']:.2f} s")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":
