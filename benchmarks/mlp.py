@@ -106,6 +106,7 @@ def _torch(asked: Setting, compiled: bool) -> Epoch:
     from torch import nn
 
     torch.set_num_threads(asked.threads)
+    torch.compiler.reset()  # it gives up a function that it has compiled for eight shapes
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(WIDTHS):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
