@@ -7,6 +7,8 @@ LLVM's own language with one wide vector, which LLVM splits over the registers t
 A term is a whole number of 16 bits: its upper byte is the index of a row of the table, its lower byte that of a factor
 in `levels`. The terms from `first` to `last` are summed. All arrays are contiguous; `row` and `column` count numbers
 from the start of an array, and `width` is a number written in the call.
+
+numba keeps compiled kernels by the date of `kernels.py`: after a change here, touch that file.
 """
 
 from llvmlite import ir
