@@ -86,6 +86,7 @@ class Linear:
     plan: Plan = whole
     """How its matrix products are made."""
     rectified: bool = False
+    """Whether outputs below 0 are set to 0."""
 
     @property
     def least(self) -> float:
