@@ -125,7 +125,7 @@ def smoothed(images: Tensor) -> Tensor:
     if min(images.shape[-2:]) < 3:
         return floating
     kernel = torch.ones(3, 3, device=images.device)
-    kernel[1, 1] = 5.0
+    kernel[1, 1].fill_(5.0)  # on the device: an assignment copies the number there and waits, which no capture allows
     channels = images.shape[1]
     inner = functional.conv2d(floating, (kernel / kernel.sum()).expand(channels, 1, 3, 3), groups=channels)
     floating[..., 1:-1, 1:-1] = inner.round()
