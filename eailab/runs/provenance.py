@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypedDict
 
+from eailab import __version__
+
 
 class Provenance(TypedDict):
     """Where and with what a trial was trained; never part of its identity."""
@@ -32,7 +34,7 @@ def collect(device: str, threads: int, uses: tuple[str, ...]) -> Provenance:
         uses: Names of the packages whose versions can change the trial's bits.
     """
     return Provenance(
-        eailab=version("eailab"),
+        eailab=__version__,  # a checkout on the path counts too, and is no installed package
         python=platform.python_version(),
         packages={name: _version(name) for name in uses},
         platform=f"{sys.platform} {platform.machine()}",
