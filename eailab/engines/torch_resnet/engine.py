@@ -130,14 +130,18 @@ class ResNetEngine:
     def train_in_turns(self, number: int, on_step: OnStep) -> Turns[Scores]:
         """Train over the training split once, and give way after each launch; see `Queueing.train_in_turns`."""
         reported, steps, lane = time.monotonic(), self._training.steps, self._lane
-        for step in self._steps(number) if lane is None else self._launches(number):
-            if (now := time.monotonic()) >= reported + REPORT_SECONDS or step == steps:
-                reported = now
-                on_step(self._progress(step, steps))
+        try:
+            for step in self._steps(number) if lane is None else self._launches(number):
+                if (now := time.monotonic()) >= reported + REPORT_SECONDS or step == steps:
+                    reported = now
+                    on_step(self._progress(step, steps))
+                if lane is not None:
+                    yield 0.0
+                    while not (lane.has_room() if step < steps else lane.is_drained()):
+                        yield POLL_SECONDS
+        finally:
             if lane is not None:
-                yield 0.0
-                while not (lane.has_room() if step < steps else lane.is_drained()):
-                    yield POLL_SECONDS
+                lane.wait()  # an epoch that is given up has launches running, on memory that others may have next
         return self._finish_epoch(number)
 
     def _steps(self, number: int) -> Iterator[int]:

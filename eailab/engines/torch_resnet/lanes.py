@@ -54,6 +54,10 @@ class Lane(Protocol):
         """Whether all launches have ended."""
         ...
 
+    def wait(self) -> None:
+        """Wait until all launches have ended."""
+        ...
+
 
 class EagerLane:
     """Work is done when it is launched."""
@@ -78,6 +82,9 @@ class EagerLane:
     def is_drained(self) -> bool:
         """Always."""
         return True
+
+    def wait(self) -> None:
+        """Return at once."""
 
 
 class CudaLane:
@@ -138,6 +145,10 @@ class CudaLane:
         """Whether all launches have ended."""
         self._forget_ended()
         return not self._launched
+
+    def wait(self) -> None:
+        """Let the host wait for the lane's stream."""
+        self._stream.synchronize()
 
     def _forget_ended(self) -> None:
         while self._launched and self._launched[0].query():  # type: ignore[no-untyped-call]

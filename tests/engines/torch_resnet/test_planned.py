@@ -11,7 +11,7 @@ import pytest
 from eailab.engines.torch_resnet import planned
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.engines.torch_resnet.lanes import EagerLane
-from eailab.errors import DivergedError
+from eailab.errors import DivergedError, StoppedError
 
 
 def quiet(_):
@@ -29,6 +29,10 @@ class StrictLane(EagerLane):
     def __init__(self):
         self.inside = False
         self.launches = 0
+        self.waited = 0
+
+    def wait(self):
+        self.waited = self.launches
 
     @contextmanager
     def entered(self):
@@ -123,3 +127,21 @@ def test_on_a_lane_progress_has_no_loss(make_recipe, make_data, monkeypatch):
     steps = []
     ResNetEngine(make_recipe(), make_data(40), 0, "cpu", lane=EagerLane()).train_epoch(1, steps.append)
     assert [(step.step, step.steps, step.loss) for step in steps] == [(1, 3, None), (2, 3, None), (3, 3, None)]
+
+
+def test_an_epoch_that_is_given_up_is_waited_for(make_recipe, make_data, monkeypatch):
+    """Its launches may still run on memory that is given to the next trial once the engine is gone."""
+    monkeypatch.setattr("eailab.engines.torch_resnet.engine.REPORT_SECONDS", 0.0)
+    lane = StrictLane()
+    engine = ResNetEngine(make_recipe(), make_data(40), 0, "cpu", lane=lane)
+
+    def stop(_):
+        raise StoppedError("stopped.")
+
+    with pytest.raises(StoppedError):
+        engine.train_epoch(1, stop)
+    assert lane.waited == lane.launches == 1
+    turns = engine.train_in_turns(2, quiet)
+    next(turns)
+    turns.close()
+    assert lane.waited == lane.launches == 2
