@@ -1,31 +1,35 @@
 """What one data-centre GPU does with the torch engine: checks first, then timings, then as much of Task 2 as fits.
 
-Run:  python benchmarks/gpu.py [--minutes 10] [--json FILE] [--runs FOLDER]
+Run:  python benchmarks/gpu.py [--minutes 9] [--json FILE] [--runs FOLDER] [--only PART ...]
 
-**No GPU has run this yet.** The predictions are printed first. A check that fails ends the run: timings of wrong
-results are worth nothing. Checks and the timing of many trials go through the executor of `eailab ablate`, the rest of
-Task 2 through the command itself, with captured steps (EAILAB_CUDA_STEPS=captured): into `--runs`, as many trials side
-by side as fit, stopped when the time is over, to go on from their checkpoints when the same command is run again.
-CIFAR-10 is taken from EAILAB_DATA. `--rehearse` runs checks and timings very small on the CPU, to see that the program
-itself works; its figures mean nothing.
+**No GPU has run this yet.** The predictions are printed first. Each part runs in a process of its own, and FILE has
+what it found as soon as it ends: a part that fails, hangs or runs out of time takes nothing along. The same command
+goes on with the parts that FILE lacks; `--only` names parts to do in any case. A check that fails ends the run: timings
+of wrong results are worth nothing. Checks and the timing of many trials go through the executor of `eailab ablate`, the
+rest of Task 2 through the command itself, with captured steps (EAILAB_CUDA_STEPS=captured): into `--runs`, stopped when
+the time is over, to go on from its checkpoints when the same command is run again. CIFAR-10 is taken from EAILAB_DATA.
+`--rehearse` runs checks and timings very small on the CPU, to see that the program itself works; its figures mean
+nothing.
 """
 
 import argparse
+import faulthandler
 import gc
 import json
 import os
 import platform
+import shlex
 import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -41,11 +45,11 @@ from eailab.engines.base import DeviceName
 from eailab.engines.torch_resnet import devices, lanes, models
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.engines.torch_resnet.lanes import CudaLane, EagerLane, Lane
-from eailab.errors import StoppedError
+from eailab.errors import EailabError, StoppedError
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.schema import ResNetRecipe, recipe_adapter
 from eailab.runs.cadence import Cadence
-from eailab.runs.events import EpochEnded, Event, Failed
+from eailab.runs.events import EpochEnded, Event, Failed, Stepped
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.store import Trial
@@ -62,8 +66,19 @@ FEW = 64
 """Images that are validated and tested on, where only the training counts."""
 STEPS_OF_TASK2 = 150 * 1407
 """Of a run of the report's baseline: 150 epochs of 45,000 images, 32 at a time."""
-FLOORS = {"7x7": 26.0, "3x3": 68.0}
-"""Microseconds a step at batch 32 that cannot be undercut on an H200: the traffic of weights and optimizer."""
+BYTES_A_WEIGHT = 34
+"""That a step with Adam in bf16 moves at least: weight and moments read and written in 32 bits (24), and in 16 bits the
+weight written and read by forward and backward (6), the gradient written and read (4)."""
+LIVE_WEIGHTS = {"7x7": 4_234_826, "3x3": 11_173_962}
+"""That 32x32 images reach, by stem."""
+CHECKPOINTS = 60.0
+"""Seconds between a trial's checkpoints: one thread serves all slots, and writes 50 to 130 MB at a time."""
+CONNECTIONS = {"CUDA_DEVICE_MAX_CONNECTIONS": "32"}
+"""Environment in which the driver gives streams 32 queues to the device, not 8, so that no lane waits for another's."""
+STOPPING = 40.0
+"""Seconds that a study is given to write its checkpoints."""
+LEAST = 20.0
+"""Seconds below which no further part is begun."""
 
 Turn = Callable[[], float]
 """Trains one turn's images, and returns the seconds that it took."""
@@ -76,6 +91,8 @@ class Bench:
     device: DeviceName
     steps: int
     """Steps of a turn, which is an epoch of its images."""
+    check_steps: int
+    """Full batches of an epoch of the checks."""
     rounds: int
     width: float
     slots: int
@@ -119,7 +136,7 @@ class Bench:
 
 
 class Trials:
-    """Trials of made-up images in a folder of their own, trained by what `eailab ablate` trains with."""
+    """Trials of made-up images in a folder, trained by what `eailab ablate` trains with."""
 
     def __init__(self, bench: Bench, folder: Path, images: int) -> None:
         self._bench, self._folder = bench, folder
@@ -128,9 +145,11 @@ class Trials:
         for part, count in (("train", images + FEW), ("test", FEW)):
             parts[f"x_{part}"] = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
             parts[f"y_{part}"] = np.arange(count) % 10
-        self._file = folder / "made.npz"
-        np.savez(self._file, **parts)
-        self._settings = {"name": str(self._file), "val_fraction": FEW / (images + FEW)}
+        self._file = folder / f"made-{images}.npz"
+        if not self._file.exists():
+            np.savez(self._file, **parts)
+        # Half an image less than `FEW`, since the training split's size is rounded down.
+        self._settings = {"name": str(self._file), "val_fraction": (FEW - 0.5) / (images + FEW)}
 
     def make(self, block: int, **settings: Any) -> Trial:
         """Return a trial of the benchmark's recipe, with some settings changed."""
@@ -138,22 +157,31 @@ class Trials:
         return Trial(recipe, block, load(str(self._file)).fingerprint)
 
     def run(
-        self, name: str, trials: Sequence[Trial], slots: int, steps: str, epochs: int | None = None
+        self,
+        name: str,
+        trials: Sequence[Trial],
+        slots: int,
+        steps: str,
+        epochs: int | None = None,
+        cadence: Cadence = Cadence(epochs=1),  # noqa: B008 - frozen
     ) -> list[tuple[Event, float]]:
-        """Train trials into a store, to be stopped after so many epochs in all; return the events and their times."""
-        events: list[tuple[Event, float]] = []
-        surroundings = Surroundings(self._folder / name, cadence=Cadence(epochs=1))
+        """Train trials into a store, to be stopped after so many epochs in all; return the events and their times.
 
-        def stop() -> bool:
-            return epochs is not None and sum(isinstance(event, EpochEnded) for event, _ in events) >= epochs
+        Trials that fail say why on standard error.
+        """
+        events: list[tuple[Event, float]] = []
+        surroundings = Surroundings(self._folder / name, cadence=cadence)
+        ended = 0
+
+        def hear(event: Event) -> None:
+            nonlocal ended
+            ended += isinstance(event, EpochEnded)
+            events.append((event, time.perf_counter()))
+            if isinstance(event, Failed):
+                print(f"a trial failed, {steps}: {event.reason}", file=sys.stderr, flush=True)
 
         with self._bench.steps_taken(steps), suppress(StoppedError):
-            LocalExecutor(slots).run(
-                trials, surroundings, lambda event: events.append((event, time.perf_counter())), stop
-            )
-        for event, _ in events:
-            if isinstance(event, Failed):
-                sys.exit(f"a trial failed: {event.reason}")
+            LocalExecutor(slots).run(trials, surroundings, hear, lambda: epochs is not None and ended >= epochs)
         return events
 
     def left(self, name: str, trial: Trial) -> dict[str, bytes]:
@@ -164,52 +192,95 @@ class Trials:
         status = folder.result()
         return found | {"result.json": b"none" if status is None else status.status.encode()}
 
+    def differences(self, trials: Mapping[str, Trial], first: str, second: str) -> list[str]:
+        """Return in which trials (by what they are called), files and epochs two stores differ, or lack a result."""
+        found = []
+        for called, trial in trials.items():
+            one, other = self.left(first, trial), self.left(second, trial)
+            if b"none" in (one["result.json"], other["result.json"]):
+                found.append(f"{called}: no result {first if one['result.json'] == b'none' else second}")
+            for file in sorted(one.keys() | other.keys()):
+                if one.get(file) == other.get(file):
+                    continue
+                found.append(f"{called}: {file}")
+                if file == "epochs.jsonl":
+                    lines = zip(one.get(file, b"").splitlines(), other.get(file, b"").splitlines(), strict=False)
+                    found += [f"{first} {a!r} {second} {b!r}" for a, b in lines if a != b][:1]
+        return found
 
-def checks(bench: Bench, folder: Path) -> Iterator[tuple[str, bool]]:
-    """Yield what must hold, and whether it does; in deterministic mode, with a smaller last batch."""
-    made = Trials(bench, folder, 32 * bench.steps + 7)
+
+Found: TypeAlias = Iterator[dict[str, Any]]
+"""What a part finds out, piece by piece."""
+
+
+def check_trials(bench: Bench, folder: Path) -> tuple[Trials, dict[str, Trial]]:
+    """Return the trials of the checks by what they are called: deterministic, with a smaller last batch."""
+    made = Trials(bench, folder, 32 * bench.check_steps + 7)
     exact = {"deterministic": True}
-    plain = made.make(1, **exact)
-    lost = made.make(1, **exact, optimizer={"name": "sgd", "lr": 1e30, "momentum": 0.0})
-    others = [
-        made.make(2, **exact, stem="3x3", batch_size=16, optimizer={"name": "sgd", "lr": 0.01}),
-        made.make(3, **exact, precision="bf16", optimizer={"name": "adamw"}, ema=0.9, mixup=0.2),
-        made.make(4, **exact, data={"augment": "trivial-augment"}, label_smoothing=0.1),
-        *(made.make(block, **exact) for block in range(5, bench.slots)),
-    ]
-    late = made.make(bench.slots, **exact, schedule={"name": "cosine"}, epochs=1)
-    alone = [plain, *others[:3], late, lost]
+    lost = {"name": "sgd", "lr": 1e30, "momentum": 0.0}
+    return made, {
+        "7x7": made.make(1, **exact),
+        "3x3": made.make(2, **exact, stem="3x3", batch_size=16, optimizer={"name": "sgd", "lr": 0.01}),
+        "bf16": made.make(3, **exact, precision="bf16", optimizer={"name": "adamw"}, ema=0.9, mixup=0.2),
+        "late": made.make(bench.slots, **exact, schedule={"name": "cosine"}, epochs=1),
+        "later": made.make(bench.slots + 1, **exact, schedule={"name": "cosine"}, epochs=1),
+        "lost": made.make(1, **exact, optimizer=lost),
+        "trivial-augment": made.make(4, **exact, data={"augment": "trivial-augment"}, label_smoothing=0.1),
+    }
 
-    for trial in alone:
+
+def checked(name: str, differences: list[str]) -> dict[str, Any]:
+    """Print whether something holds, and return it as a finding."""
+    print(f"{'FAILS' if differences else 'holds'}  {name}", *differences, sep="\n       ", flush=True)
+    return {name: {"holds": not differences, "differences": differences}}
+
+
+def checks(bench: Bench, folder: Path) -> Found:
+    """Hold captured steps to plain ones, a trial at a time."""
+    made, trials = check_trials(bench, folder)
+    for called, trial in trials.items():
         made.run("plain", [trial], 1, "plain")
         made.run("captured", [trial], 1, "captured")
-
-    def same(trial: Trial, first: str, second: str) -> bool:
-        return made.left(first, trial) == made.left(second, trial)
-
-    yield "captured steps have the bits of plain ones", all(same(trial, "plain", "captured") for trial in alone)
+        yield checked(
+            f"captured steps have the bits of plain ones: {called}",
+            made.differences({called: trial}, "plain", "captured"),
+        )
+    plain = trials["7x7"]
     made.run("resumed", [plain], 1, "captured", epochs=1)
     began = made.left("resumed", plain)["result.json"] == b"none"
     made.run("resumed", [plain], 1, "captured")
-    yield "a trial that was stopped ends with the same bits", began and same(plain, "captured", "resumed")
+    differences = [] if began else ["it was not stopped"]
+    differences += made.differences({"7x7": plain}, "captured", "resumed")
+    yield checked("a trial that was stopped ends with the same bits", differences)
 
-    together = [plain, lost, *others, late]
+
+def beside(bench: Bench, folder: Path) -> Found:
+    """Hold trials side by side to themselves alone; one whose captured steps failed alone is left out.
+
+    Two of the trials wait: one for the slot of the trial whose loss is not finite, which has another program, and one
+    for the slot of a trial of the same program, whose engine it takes up.
+    """
+    made, trials = check_trials(bench, folder)
+    for trial in trials.values():
+        made.run("captured", [trial], 1, "captured")
+    trials = {name: trial for name, trial in trials.items() if made.left("captured", trial)["result.json"] != b"none"}
+    late = {called: trials.pop(called) for called in ("late", "later") if called in trials}
+    alike = [made.make(block, deterministic=True) for block in range(5, bench.slots + 5 - len(trials))]
+    together = [*trials.values(), *alike, *late.values()]
     made.run("together", together, bench.slots, "captured")
-    yield "a trial beside others has the bits it has alone", same(plain, "captured", "together")
-    yield "so has one that takes another's slot", same(late, "captured", "together")
-    yield "so have ones of other programs", all(same(trial, "captured", "together") for trial in others[:3])
-    yield (
+    yield checked("a trial beside others has the bits it has alone", made.differences(trials, "captured", "together"))
+    yield checked("so has one that takes another's slot", made.differences(late, "captured", "together"))
+    ends = {trial.fingerprint: made.left("together", trial)["result.json"] for trial in together}
+    lost = trials["lost"].fingerprint if "lost" in trials else ""
+    yield checked(
         "a loss that is not finite ends its own trial only",
-        all(
-            made.left("together", trial)["result.json"] == (b"diverged" if trial is lost else b"finished")
-            for trial in together
-        ),
+        [f"{name}: {end!r}" for name, end in ends.items() if end != (b"diverged" if name == lost else b"finished")],
     )
-    made.run("stopped", together, bench.slots, "captured", epochs=len(together) // 2)
-    made.run("stopped", together, bench.slots, "captured")
-    yield (
-        "trials that were stopped side by side end with the same bits",
-        all(same(trial, "together", "stopped") for trial in together),
+    some = dict(list(trials.items())[:3]) | late
+    made.run("stopped", list(some.values()), 3, "captured", epochs=2)
+    made.run("stopped", list(some.values()), 3, "captured")
+    yield checked(
+        "trials that were stopped side by side end with the same bits", made.differences(some, "together", "stopped")
     )
 
 
@@ -230,9 +301,23 @@ class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
         return self.transform(self.images[index]), self.labels[index]
 
 
+def pictures_loader(bench: Bench, recipe: ResNetRecipe, data: TrialData) -> DataLoader[tuple[torch.Tensor, int]]:
+    """Return the loader of the first two peers."""
+    return DataLoader(
+        Pictures(data),
+        batch_size=recipe.batch_size,
+        shuffle=True,
+        num_workers=bench.workers,
+        persistent_workers=bench.workers > 0,
+    )
+
+
 def student(bench: Bench, recipe: ResNetRecipe, data: TrialData) -> Turn:
-    """Peer 1: a DataLoader with workers, PIL images, float32, the loss read in every step."""
-    loader = DataLoader(Pictures(data), batch_size=recipe.batch_size, shuffle=True, num_workers=bench.workers)
+    """Peer 1: a DataLoader with workers, PIL images, float32, the loss read in every step.
+
+    The workers stay from turn to turn: a real epoch is longer than a turn, and their start counts less in it.
+    """
+    loader = pictures_loader(bench, recipe, data)
     model = models.build(recipe.model, 10, block=0).train().to(bench.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
 
@@ -250,7 +335,10 @@ def student(bench: Bench, recipe: ResNetRecipe, data: TrialData) -> Turn:
 
 
 def lightning(bench: Bench, recipe: ResNetRecipe, data: TrialData) -> Turn | None:
-    """Peer 2: Lightning's Trainer in bf16 with the same loader, or None where Lightning is not installed."""
+    """Peer 2: Lightning's Trainer in bf16 with the same loader, or None where Lightning is not installed.
+
+    Its time is that from an epoch's first batch to its end: what a fit sets up is not counted.
+    """
     try:
         import lightning as pl
     except ImportError:
@@ -260,6 +348,15 @@ def lightning(bench: Bench, recipe: ResNetRecipe, data: TrialData) -> Turn | Non
         def __init__(self) -> None:
             super().__init__()
             self.model = models.build(recipe.model, 10, block=0)
+            self.begun = self.seconds = 0.0
+
+        def on_train_batch_start(self, _: Any, number: int) -> None:
+            if number == 0:
+                self.begun = time.perf_counter()
+
+        def on_train_epoch_end(self) -> None:
+            finish(bench)
+            self.seconds = time.perf_counter() - self.begun
 
         def training_step(self, batch: Any, _: int) -> torch.Tensor:
             return functional.cross_entropy(self.model(batch[0]), batch[1])
@@ -267,22 +364,23 @@ def lightning(bench: Bench, recipe: ResNetRecipe, data: TrialData) -> Turn | Non
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.Adam(self.parameters(), lr=0.001)
 
-    loader = DataLoader(Pictures(data), batch_size=recipe.batch_size, shuffle=True, num_workers=bench.workers)
+    loader = pictures_loader(bench, recipe, data)
     module = Module()
 
     def turn() -> float:
-        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        quiet: dict[str, Any] = dict.fromkeys(
+            ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+        )
         accelerator = "gpu" if bench.device == "cuda" else "cpu"
         trainer = pl.Trainer(accelerator=accelerator, devices=1, precision="bf16-mixed", max_epochs=1, **quiet)
-        begun = time.perf_counter()
         trainer.fit(module, loader)
-        return time.perf_counter() - begun
+        return module.seconds
 
     return turn
 
 
 def tight(bench: Bench, recipe: ResNetRecipe, data: TrialData) -> Turn:
-    """Peer 3: data on the device, crops by one gather, bf16, channels last, a fused optimizer, no loss read."""
+    """Peer 3: data on the device, crops by one gather, bf16, channels last, cuDNN's benchmark, a fused optimizer."""
     pixels = torch.tensor(data.train.pixels, device=bench.device).permute(0, 3, 1, 2).float()
     mean, std = (torch.tensor(values, device=bench.device)[:, None, None] for values in (data.mean, data.std))
     padded = ((functional.pad(pixels, (4, 4, 4, 4)) - mean) / std).contiguous()
@@ -294,6 +392,7 @@ def tight(bench: Bench, recipe: ResNetRecipe, data: TrialData) -> Turn:
 
     def turn() -> float:
         begun = time.perf_counter()
+        torch.backends.cudnn.benchmark = True
         for chosen in torch.randperm(len(labels), device=bench.device).split(recipe.batch_size):
             top, left = torch.randint(0, 9, (2, len(chosen), 1), device=bench.device)
             flipped = torch.rand(len(chosen), 1, device=bench.device) < 0.5
@@ -305,6 +404,7 @@ def tight(bench: Bench, recipe: ResNetRecipe, data: TrialData) -> Turn:
             functional.cross_entropy(outputs.float(), labels[chosen]).backward()
             optimizer.step()
         finish(bench)
+        torch.backends.cudnn.benchmark = False
         return time.perf_counter() - begun
 
     return turn
@@ -329,20 +429,43 @@ def finish(bench: Bench) -> None:
         torch.cuda.synchronize()
 
 
-def kernels(bench: Bench, recipe: ResNetRecipe) -> float | None:
-    """Return the kernels of one plain step, by torch's profiler; None on the CPU."""
+def kernels(bench: Bench, _: Path) -> Found:
+    """Count the kernels of one plain step, by torch's profiler; in a process of its own, which nothing is timed in."""
+    if bench.device == "cpu":
+        return
+    for stem in LIVE_WEIGHTS:
+        turn = ours(bench, bench.recipe(stem=stem, precision="bf16"), bench.data(32 * 10), None)
+        turn()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as found:
+            turn()
+        on_device = [event for event in found.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+        yield {stem: len(on_device) / 10}
+
+
+def bytes_a_second(bench: Bench) -> float | None:
+    """Return what a copy within the device's memory moves, bytes read and written; None on the CPU."""
     if bench.device == "cpu":
         return None
-    turn = ours(bench, recipe, bench.data(32 * 10), None)
-    turn()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as found:
-        turn()
-    on_device = [event for event in found.events() if event.device_type == torch.autograd.DeviceType.CUDA]
-    return len(on_device) / 10
+    source = torch.rand(2**28, device=bench.device)
+    target = torch.empty_like(source)
+    seconds = []
+    for _ in range(12):
+        finish(bench)
+        begun = time.perf_counter()
+        target.copy_(source)
+        finish(bench)
+        seconds.append(time.perf_counter() - begun)
+    return 2 * source.nbytes / statistics.median(seconds[2:])
 
 
-def one_trial(bench: Bench, stem: str) -> dict[str, Any]:
+def one_trial(stem: str) -> Callable[[Bench, Path], Found]:
+    """Return what times one trial of a stem beside its peers."""
+    return lambda bench, _: beside_its_peers(bench, stem)
+
+
+def beside_its_peers(bench: Bench, stem: str) -> Found:
     """Time one trial beside its peers, turn by turn, after one turn each that is not counted."""
+    speed = bytes_a_second(bench)
     data = bench.data(32 * bench.steps)
     recipe = bench.recipe(stem=stem, precision="bf16", epochs=bench.rounds + 1)
     contestants: dict[str, Turn | None] = {
@@ -352,168 +475,295 @@ def one_trial(bench: Bench, stem: str) -> dict[str, Any]:
         "eailab plain": ours(bench, recipe, data, None),
         "eailab captured": ours(bench, recipe, data, bench.lane()),
     }
-    seconds: dict[str, list[float]] = {name: [] for name, turn in contestants.items() if turn is not None}
-    for number in range(bench.rounds + 1):
-        for name, turn in contestants.items():
-            if turn is not None:
-                taken = turn()
-                if number > 0:
-                    seconds[name].append(taken)
+    turns = {name: turn for name, turn in contestants.items() if turn is not None}
+    yield {"seconds_of_the_first_turn": {name: turn() for name, turn in turns.items()}}  # prepares, and is not counted
+    seconds: dict[str, list[float]] = {name: [] for name in turns}
+    for _ in range(bench.rounds):
+        for name, turn in turns.items():
+            seconds[name].append(turn())
+        yield {"microseconds_a_step": {name: [a / bench.steps * 1e6 for a in b] for name, b in seconds.items()}}
     mine = seconds["eailab captured"]
-    step = statistics.median(mine) / bench.steps * 1e6
-    return {
-        "microseconds_a_step": {
-            name: [taken / bench.steps * 1e6 for taken in found] for name, found in seconds.items()
-        },
+    floor = None if speed is None else BYTES_A_WEIGHT * LIVE_WEIGHTS[stem] / speed * 1e6
+    yield {
         "times_as_fast_as": {
             name: statistics.median([b / a for a, b in zip(mine, found, strict=True)])
             for name, found in seconds.items()
             if found is not mine
         },
-        "share_of_the_floor": FLOORS[stem] / step,
-        "kernels_a_step": kernels(bench, recipe),
-        "not_measured": [name for name, turn in contestants.items() if turn is None],
+        "bytes_a_second": speed,
+        "floor_microseconds": floor,
+        "share_of_the_floor": None if floor is None else floor / (statistics.median(mine) / bench.steps * 1e6),
+        "not_measured": sorted(contestants.keys() - turns.keys()),
     }
 
 
-def many_trials(bench: Bench, folder: Path) -> dict[str, float]:
-    """Return the images a second of one trial, and of all slots together, between the first epoch and the last.
+def images_a_second(events: Sequence[tuple[Event, float]], epochs: int, steps: int) -> float | None:
+    """Return the images a second of all trials from when each has ended an epoch to when one has ended its last.
 
-    They go through the executor into a store, as the trials of a study do: validation and files are part of the time.
+    Between these moments all are in training, and none captures steps or writes its result. None where there is no
+    such time.
+
+    Args:
+        events: Each with its moment, in order.
+        epochs: Of each trial.
+        steps: Of an epoch, of 32 images each.
     """
-    made = Trials(bench, folder, 32 * bench.steps)
+    ends = [(event, moment) for event, moment in events if isinstance(event, EpochEnded)]
+    begun = max((moment for event, moment in ends if event.epoch.number == 1), default=0.0)
+    ended = min((moment for event, moment in ends if event.epoch.number == epochs), default=0.0)
 
-    def rate(slots: int) -> float:
-        trials = [made.make(block, precision="bf16", epochs=bench.rounds + 1) for block in range(slots)]
-        events = made.run(str(slots), trials, slots, "captured")
-        epochs = [(event.epoch.number, moment) for event, moment in events if isinstance(event, EpochEnded)]
-        begun = max(moment for number, moment in epochs if number == 1)  # all have captured their steps by then
-        later = [moment for _, moment in epochs if moment > begun]
-        return len(later) * 32 * bench.steps / (later[-1] - begun)
+    def done(until: float) -> int:
+        last: dict[str, int] = {}
+        for event, moment in events:
+            if moment <= until and isinstance(event, Stepped):
+                last[event.trial] = (event.epoch - 1) * steps + event.step.step
+        return sum(last.values())
 
-    one, all_slots = rate(1), rate(bench.slots)
-    return {"one": one, f"{bench.slots} at once": all_slots, "ratio": all_slots / one}
+    return 32 * (done(ended) - done(begun)) / (ended - begun) if ended > begun else None
 
 
-def memory(bench: Bench, recipe: ResNetRecipe) -> dict[str, float] | None:
-    """Return the most megabytes of a captured trial and of the tight loop, each with its images; None on the CPU."""
+def side_by_side(bench: Bench, folder: Path, slots: int) -> float | None:
+    """Return the images a second of so many trials in a study, with its validation and epochs' files."""
+    made, epochs = Trials(bench, folder, 32 * bench.steps), 2 * bench.rounds + 2
+    trials = [made.make(block, precision="bf16", epochs=epochs) for block in range(slots)]
+    with TemporaryDirectory(dir=folder) as store:
+        events = made.run(store, trials, slots, "captured", cadence=Cadence(seconds=CHECKPOINTS))
+    return images_a_second(events, epochs, bench.steps)
+
+
+def many_trials(bench: Bench, folder: Path) -> Found:
+    """Time one trial, and all slots together."""
+    one = side_by_side(bench, folder, 1)
+    yield {"images_a_second": {"1": one}}
+    every = side_by_side(bench, folder, bench.slots)
+    yield {"images_a_second": {"1": one, str(bench.slots): every}}
+    if one and every:
+        minutes = STEPS_OF_TASK2 * 32 / every / 60.0
+        yield {"ratio": every / one, "minutes_a_run_if_all_are_7x7_at_batch_32": minutes}
+
+
+def more_connections(bench: Bench, folder: Path) -> Found:
+    """Time all slots together where the driver gives streams 32 queues to the device, not 8."""
+    yield {"images_a_second": {str(bench.slots): side_by_side(bench, folder, bench.slots)}}
+
+
+def memory(bench: Bench, _: Path) -> Found:
+    """Measure the most megabytes that torch holds for a captured trial and for the tight loop, each with its images.
+
+    The second captured trial says, by the driver's count, what a slot more takes of the device.
+    """
     if bench.device == "cpu":
-        return None
-    data = bench.data(32 * 16)
+        return
+    data, recipe = bench.data(32 * 17 + 7), bench.recipe(precision="bf16", epochs=1)  # programs of 8 steps, 1, the last
 
-    def held(turn: Turn) -> float:
-        turn()
-        return torch.cuda.max_memory_allocated() / 1e6
-
-    found = {}
-    for name, make in (
-        ("captured", lambda: ours(bench, recipe, data, bench.lane())),
-        ("tight", lambda: tight(bench, recipe, data)),
-    ):
+    def megabytes(make: Callable[[], Turn]) -> tuple[float, float]:
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated() / 1e6
-        found[name] = held(make()) - before
-    return found | {"ratio": found["captured"] / found["tight"]}
+        before, free = torch.cuda.memory_reserved(), torch.cuda.mem_get_info()[0]
+        turn = make()
+        turn()
+        taken = free - torch.cuda.mem_get_info()[0]
+        return (torch.cuda.max_memory_reserved() - before) / 1e6, taken / 1e6
+
+    def captured() -> Turn:
+        return ours(bench, recipe, data, bench.lane())
+
+    first, again, plain = megabytes(captured), megabytes(captured), megabytes(lambda: tight(bench, recipe, data))
+    yield {"captured": first[0], "tight": plain[0], "ratio": first[0] / plain[0], "a_slot_more": again[1]}
 
 
-def large_pictures(bench: Bench) -> dict[str, float]:
-    """Return how long a run of Task 2's resize-224 arm takes, by some captured steps of it."""
+def large_pictures(bench: Bench, _: Path) -> Found:
+    """Time how long a run of Task 2's resize-224 arm takes, by some captured steps of it."""
     steps = max(2, bench.steps // 4)
-    epochs = bench.rounds + 1
-    recipe = bench.recipe(precision="bf16", epochs=epochs, data={"name": "cifar10", "augment": "resize-224"})
+    recipe = bench.recipe(precision="bf16", epochs=bench.rounds + 1, data={"name": "cifar10", "augment": "resize-224"})
     turn = ours(bench, recipe, bench.data(32 * steps), bench.lane())
-    seconds = statistics.median([turn() for _ in range(epochs)][1:]) / steps
-    return {"microseconds_a_step": seconds * 1e6, "minutes_a_run": seconds * STEPS_OF_TASK2 / 60.0}
+    yield {"seconds_of_the_first_turn": turn()}
+    seconds = statistics.median([turn() for _ in range(bench.rounds)]) / steps
+    yield {"microseconds_a_step": seconds * 1e6, "minutes_a_run": seconds * STEPS_OF_TASK2 / 60.0}
 
 
 def command(*words: str, runs: Path, deadline: float) -> str:
-    """Run eailab with captured steps until the deadline, and say how it ended; the same call goes on from there."""
-    environment = os.environ | {lanes.SETTING: "captured"}
+    """Run eailab with captured steps until the deadline, and say how it ended: "ended" is to its end.
+
+    Another call goes on from there.
+    """
+    environment = os.environ | {lanes.SETTING: "captured"} | CONNECTIONS
     process = subprocess.Popen([sys.executable, "-m", "eailab", *words, "--runs", str(runs)], env=environment)
     try:
-        return f"ended with exit code {process.wait(timeout=max(1.0, deadline - time.monotonic()))}"
+        code = process.wait(timeout=max(1.0, deadline - STOPPING - time.monotonic()))
+        return "ended" if code == 0 else f"exit code {code}"
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=STOPPING)
+    except subprocess.TimeoutExpired:
+        process.kill()
         process.wait()
-        return "stopped when the time was over; run the same command to go on"
+        return "killed: it had not stopped in time"
+    return "stopped: the time was over"
 
 
-def fast(runs: Path, deadline: float) -> dict[str, Any]:
-    """Train the shipped recipe that aims at 94% in 20 s, and return its accuracy and its seconds."""
-    how = command("train-resnet", "--recipe", "resnet18-fast", "--device", "cuda", runs=runs, deadline=deadline)
+def fast(options: argparse.Namespace, deadline: float) -> dict[str, Any]:
+    """Train the shipped recipe that aims at 94% in 20 s, and return its accuracy and its seconds.
+
+    The first epoch prepares: cuDNN's choices and the capture of the steps are in its seconds.
+    """
     recipe = load_recipe("resnet18-fast").recipe
-    folder = Surroundings(runs).store.folder(Trial(recipe, 0, load("cifar10").fingerprint).fingerprint)
+    trial = Trial(recipe, 0, load("cifar10", download=False).fingerprint)
+    how = command("train-resnet", "--recipe", "resnet18-fast", "--device", "cuda", runs=options.runs, deadline=deadline)
+    folder = Surroundings(options.runs).store.folder(trial.fingerprint)
     result = folder.result()
     accuracy = None if result is None or result.test is None else result.test.accuracy
-    return {"how": how, "test_accuracy": accuracy, "seconds_of_training": folder.seconds()}
+    seconds = [timing.seconds for _, timing in sorted(folder.timings().items())]
+    found = {"test_accuracy": accuracy, "seconds_of_training": sum(seconds), "seconds_of_epochs": seconds}
+    return {"how": how, "found": found}
 
 
-def measure(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
-    """Make the checks and the timings, print each as it is there, and return them.
+def task2(options: argparse.Namespace, deadline: float) -> dict[str, Any]:
+    """Train as much of the lab's Task 2 as there is time for."""
+    load("cifar10", download=False)  # the command would try to fetch what is missing, where there may be no network
+    words = ["ablate", *shlex.split(options.task2), "--device", "cuda", "--checkpoint-every", f"{CHECKPOINTS:.0f}s"]
+    return {"how": command(*words, runs=options.runs, deadline=deadline), "found": {"command": shlex.join(words)}}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is measured in a process of its own."""
+
+    find: Callable[[Bench, Path], Found]
+    seconds: float
+    """After which it is taken to hang."""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+CHECKS = {"checks": Part(checks, 180.0), "beside": Part(beside, 240.0)}
+TIMINGS = {
+    "7x7": Part(one_trial("7x7"), 150.0),
+    "many": Part(many_trials, 180.0),
+    "connections": Part(more_connections, 150.0, CONNECTIONS),
+    "3x3": Part(one_trial("3x3"), 150.0),
+    "resize-224": Part(large_pictures, 120.0),
+    "memory": Part(memory, 90.0),
+    "kernels": Part(kernels, 90.0),
+}
+COMMANDS = {"fast": fast, "task2": task2}
+ORDER = (*CHECKS, *TIMINGS, *COMMANDS)
+
+
+def write(path: Path, record: dict[str, Any]) -> None:
+    """Write a record whole, in place of an older one."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(record, indent=2) + "\n")
+    new.replace(path)
+
+
+def do_part(name: str, bench: Bench, folder: Path, report: Path) -> None:
+    """Find out what a part is to find out, in this process, and write each piece into a file as it is there.
+
+    A crash, and the signal that comes before a hanging part is killed, show where it is.
+    """
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
+    found: dict[str, Any] = {
+        "device": devices.describe(devices.choose(bench.device)),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda},
+    }
+    for more in (CHECKS | TIMINGS)[name].find(bench, folder):
+        found |= {"found": found.get("found", {}) | more}
+        write(report, found)
+
+
+def have_done(name: str, options: argparse.Namespace, folder: Path, deadline: float) -> dict[str, Any]:
+    """Let a process do a part, and return what it found, how it ended and how long it took."""
+    begun = time.monotonic()
+    report = folder / f"{name}.json"
+    if name in COMMANDS:
+        try:
+            found = COMMANDS[name](options, deadline)
+        except EailabError as error:
+            found = {"how": str(error)}
+        return {"seconds": round(time.monotonic() - begun, 1)} | found
+    part = (CHECKS | TIMINGS)[name]
+    words = [sys.executable, __file__, "--part", name, "--folder", str(folder), *["--rehearse"] * options.rehearse]
+    process = subprocess.Popen(words, env=os.environ | part.environment)
+    try:
+        code = process.wait(timeout=max(1.0, min(part.seconds, deadline - time.monotonic())))
+        how = "ended" if code == 0 else f"exit code {code}"
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(1.0)
+        process.kill()
+        process.wait()
+        how = "killed: its time was over"
+    found = json.loads(report.read_text()) if report.exists() else {}
+    return {"how": how, "seconds": round(time.monotonic() - begun, 1)} | found
+
+
+def hold(parts: Mapping[str, Any]) -> bool:
+    """Return whether all checks that were made hold, and came to their end."""
+    made = [parts[name] for name in CHECKS if name in parts]
+    return all(one["how"] == "ended" and all(check["holds"] for check in one["found"].values()) for one in made)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Have the parts done one by one, and write what each found as soon as it has ended.
 
     Raises:
         SystemExit: A check does not hold.
     """
     deadline = time.monotonic() + 60.0 * options.minutes
-    found: dict[str, Any] = {
-        "benchmark": "gpu",
-        "date": time.strftime("%Y-%m-%d"),
-        "command": " ".join(["python", *sys.argv]),
-        "device": devices.describe(devices.choose(bench.device)),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda},
-        "predictions": PREDICTIONS,
-        "checks": {},
-    }
+    record: dict[str, Any] = {"benchmark": "gpu", "predictions": PREDICTIONS, "parts": {}}
+    if options.json and options.json.exists():
+        record = json.loads(options.json.read_text())
+    record |= {"date": time.strftime("%Y-%m-%d"), "command": " ".join(["python", *sys.argv])}
+    parts = record["parts"]
     with TemporaryDirectory() as folder:
-        for name, holds in checks(bench, Path(folder)):
-            found["checks"][name] = holds
-            print(f"{'holds' if holds else 'FAILS'}  {name}", flush=True)
-    if not all(found["checks"].values()):
-        sys.exit("a check does not hold: no timings were taken")
-    for stem in FLOORS:
-        found[stem] = one_trial(bench, stem)
-        print(f"one trial, {stem}: {json.dumps(found[stem])}", flush=True)
-    found["memory"] = memory(bench, bench.recipe(precision="bf16", epochs=1))
-    print(f"megabytes of a trial, 7x7: {json.dumps(found['memory'])}", flush=True)
-    with TemporaryDirectory() as folder:
-        found["many"] = many_trials(bench, Path(folder))
-    seconds = 36 * STEPS_OF_TASK2 * 32 / found["many"][f"{bench.slots} at once"]
-    found["many"]["minutes_of_12_arms_and_3_blocks"] = seconds / 60.0
-    print(f"many trials, 7x7: {json.dumps(found['many'])}", flush=True)
-    found["resize-224"] = large_pictures(bench)
-    print(f"one trial, resize-224: {json.dumps(found['resize-224'])}", flush=True)
-    if not options.rehearse:
-        found["fast"] = fast(options.runs, deadline)
-        print(f"resnet18-fast: {json.dumps(found['fast'])}", flush=True)
-        study = ("ablate", "--study", "lab-task2", "--device", "cuda", "--jobs", "auto")
-        found["task2"] = command(*study, runs=options.runs, deadline=deadline)
-        print(f"Task 2: {found['task2']}", flush=True)
-    return found
+        for name in ORDER:
+            if name not in options.only if options.only else parts.get(name, {}).get("how") == "ended":
+                continue
+            if options.rehearse and name in COMMANDS:
+                continue
+            if not options.only and name not in CHECKS and not hold(parts):
+                sys.exit("a check does not hold: no timings were taken; --only takes them all the same")
+            if deadline - time.monotonic() < LEAST + STOPPING * (name in COMMANDS):
+                print(f"no time is left for {name}: run the same command to go on", flush=True)
+                continue
+            parts[name] = have_done(name, options, Path(folder), deadline)
+            print(f"{name}: {json.dumps(parts[name])}", flush=True)
+            if options.json:
+                write(options.json, record)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10.0, help="when Task 2 is stopped")
+    parser.add_argument("--minutes", type=float, default=9.0, help="when the run ends")
+    parser.add_argument("--only", nargs="+", choices=ORDER, default=[], metavar="PART", help=", ".join(ORDER))
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where Task 2 is recorded")
-    parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--json", type=Path, default=None, help="what was found; parts that it has are not done again")
+    parser.add_argument(
+        "--task2", default="--study lab-task2 --jobs auto", help="what eailab ablate is asked for [%(default)s]"
+    )
     parser.add_argument("--rehearse", action="store_true", help="very small, on the CPU, without Task 2")
+    parser.add_argument("--part", choices=[*CHECKS, *TIMINGS], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if not options.rehearse and not devices.cuda_is_here():
+    if options.rehearse:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the executor takes the GPU where there is one
+    elif not devices.cuda_is_here():
         print("no GPU answers here: nothing was measured. --rehearse tries the program on the CPU.", file=sys.stderr)
         sys.exit(2)
+    if options.part:
+        if options.rehearse:
+            torch.set_num_threads(1)
+            bench = Bench("cpu", steps=2, check_steps=9, rounds=1, width=0.05, slots=6, workers=0)
+        else:
+            bench = Bench("cuda", steps=400, check_steps=123, rounds=3, width=1.0, slots=16, workers=4)
+        do_part(options.part, bench, options.folder, options.folder / f"{options.part}.json")
+        return
     for line in PREDICTIONS:
         print(f"predicted: {line}", flush=True)
-    if options.rehearse:
-        torch.set_num_threads(1)
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the executor takes the GPU where there is one
-        bench = Bench("cpu", steps=2, rounds=1, width=0.05, slots=4, workers=0)
-    else:
-        bench = Bench("cuda", steps=400, rounds=3, width=1.0, slots=16, workers=4)
-    found = measure(bench, options)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
+    measure(options)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,31 @@
 """`benchmarks/gpu.py` where there is no GPU; its checks and timings are rehearsed by hand with `--rehearse`."""
 
+import importlib.util
+import json
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
+import pytest
+
+from eailab.engines.base import Scores, Step
+from eailab.errors import DataError
+from eailab.runs.events import EpochEnded, Stepped
+from eailab.runs.store import Epoch
+
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "gpu.py"
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Return the benchmark as a module."""
+    spec = importlib.util.spec_from_file_location("gpu_benchmark", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_without_a_gpu_it_says_so_and_measures_nothing():
@@ -15,3 +35,95 @@ def test_without_a_gpu_it_says_so_and_measures_nothing():
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("no GPU answers here: nothing was measured.")
+
+
+def told(trial, epoch, step, moment, steps=10):
+    """Return the event of a step, and that of its epoch's end if it is the last."""
+    scores = Scores(1.0, 0.5)
+    events = [(Stepped(trial, epoch, Step(step, steps, None, None)), moment)]
+    return events + [(EpochEnded(trial, Epoch(epoch, scores, scores), 1.0), moment)] * (step == steps)
+
+
+def test_a_rate_counts_the_time_in_which_all_trials_train(gpu):
+    """From when the last has ended its first epoch to when the first has ended its last: no capture, no result."""
+    events = [
+        *told("a", 1, 10, 1.0),
+        *told("b", 1, 10, 5.0),  # after its capture
+        *told("a", 2, 5, 6.0),
+        *told("b", 2, 4, 6.5),
+        *told("a", 2, 10, 7.0),
+        *told("b", 2, 10, 30.0),  # after the other has written its result
+    ]
+    assert gpu.images_a_second(events, epochs=2, steps=10) == 32 * (10 + 4) / 2.0
+    assert gpu.images_a_second(events[:2], epochs=2, steps=10) is None
+
+
+@pytest.fixture
+def asked(gpu, monkeypatch, tmp_path):
+    """Return the parts that were asked for, and a maker of runs of which one part does not end well."""
+    parts = []
+
+    def run(bad="", how="exit code -11", only=(), holds=True):
+        def have_done(name, options, folder, deadline):
+            parts.append(name)
+            found = {"it holds": {"holds": holds}} if name in gpu.CHECKS else {}
+            return {"how": how if name == bad else "ended", "seconds": 1.0, "found": found}
+
+        monkeypatch.setattr(gpu, "have_done", have_done)
+        parts.clear()
+        gpu.measure(Namespace(minutes=9.0, json=tmp_path / "gpu.json", only=only, rehearse=False))
+        return parts
+
+    return run
+
+
+def test_a_part_that_dies_takes_nothing_along_and_is_done_again(gpu, asked, tmp_path):
+    assert asked(bad="many") == list(gpu.ORDER)
+    kept = json.loads((tmp_path / "gpu.json").read_text())["parts"]
+    assert {name: part["how"] for name, part in kept.items()} == {
+        name: "exit code -11" if name == "many" else "ended" for name in gpu.ORDER
+    }
+    assert asked() == ["many"]
+    assert asked() == []
+    assert asked(only=["task2"]) == ["task2"]
+
+
+@pytest.mark.parametrize("kind", [{"holds": False}, {"bad": "checks"}])
+def test_after_a_check_that_fails_nothing_is_timed_unasked(gpu, asked, kind):
+    """The second check is still made, since it says more about the first."""
+    with pytest.raises(SystemExit, match="a check does not hold"):
+        asked(**kind)
+    assert asked(only=["7x7"]) == ["7x7"]
+
+
+def test_a_command_that_is_stopped_or_lacks_its_data_is_not_done(gpu, monkeypatch, tmp_path):
+    """So the next call goes on with it."""
+
+    def lacks(name, **_):
+        raise DataError(f"no {name}")
+
+    monkeypatch.setattr(gpu, "load", lacks)
+    monkeypatch.setattr(gpu, "command", lambda *words, **_: "stopped: the time was over")
+    options = Namespace(runs=tmp_path, task2="--study lab-task2 --seeds 2")
+    assert [gpu.have_done(name, options, tmp_path, 0.0)["how"] for name in gpu.COMMANDS] == ["no cifar10", "no cifar10"]
+    monkeypatch.setattr(gpu, "load", lambda name, **_: None)
+    done = gpu.have_done("task2", options, tmp_path, 0.0)
+    assert done["how"] == "stopped: the time was over"
+    assert done["found"]["command"].startswith(
+        "ablate --study lab-task2 --seeds 2 --device cuda --checkpoint-every 60s"
+    )
+
+
+def test_the_process_of_a_part_is_killed_when_its_time_is_over_and_leaves_what_it_found(gpu, monkeypatch, tmp_path):
+    """Here it is one that writes a piece and hangs."""
+    script = tmp_path / "hangs.py"
+    script.write_text(
+        "import pathlib, sys, time\n"
+        "folder = pathlib.Path(sys.argv[sys.argv.index('--folder') + 1])\n"
+        "(folder / 'many.json').write_text('{\"found\": {\"ratio\": 5.0}}')\n"
+        "time.sleep(60)\n"
+    )
+    monkeypatch.setattr(gpu, "__file__", str(script))
+    monkeypatch.setitem(gpu.TIMINGS, "many", gpu.Part(gpu.many_trials, 2.0))
+    done = gpu.have_done("many", Namespace(rehearse=True), tmp_path, 1e9)
+    assert (done["how"], done["found"]) == ("killed: its time was over", {"ratio": 5.0})
