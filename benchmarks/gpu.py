@@ -46,6 +46,7 @@ from eailab.engines.torch_resnet import devices, lanes, models
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.engines.torch_resnet.lanes import CudaLane, EagerLane, Lane
 from eailab.errors import EailabError, StoppedError
+from eailab.recipe.load import Override
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.schema import ResNetRecipe, recipe_adapter
 from eailab.runs.cadence import Cadence
@@ -60,7 +61,7 @@ PREDICTIONS = (
     "16 trials at once, 7x7, batch 32: 4 to 7 times the images/s of one trial alone",
     "a trial's memory, 7x7, batch 32: 1.1 times the tight loop's (the captured steps' own pool)",
     "resize-224, batch 32: 2 ms a step, 7 minutes a run of 150 epochs",
-    "resnet18-fast: 94% in 25 s of training",
+    "resnet18-fast: 94.3% in 25 s of training, 95.2% in 75 s (90 epochs), 95.7% in 180 s (220 epochs)",
 )
 FEW = 64
 """Images that are validated and tested on, where only the training counts."""
@@ -82,6 +83,8 @@ LEAST = 20.0
 
 Turn = Callable[[], float]
 """Trains one turn's images, and returns the seconds that it took."""
+Command = Callable[[argparse.Namespace, float], dict[str, Any]]
+"""Runs a command of eailab until a moment at most, and returns how it ended and what was found."""
 
 
 @dataclass(frozen=True)
@@ -604,20 +607,25 @@ def command(*words: str, runs: Path, deadline: float) -> str:
     return "stopped: the time was over"
 
 
-def fast(options: argparse.Namespace, deadline: float) -> dict[str, Any]:
-    """Train the shipped recipe that aims at 94% in 20 s, and return its accuracy and its seconds.
+def fast(epochs: int) -> Command:
+    """Return what trains the shipped recipe for speed over so many epochs, and finds its accuracy and its seconds.
 
     The first epoch prepares: cuDNN's choices and the capture of the steps are in its seconds.
     """
-    recipe = load_recipe("resnet18-fast").recipe
-    trial = Trial(recipe, 0, load("cifar10", download=False).fingerprint)
-    how = command("train-resnet", "--recipe", "resnet18-fast", "--device", "cuda", runs=options.runs, deadline=deadline)
-    folder = Surroundings(options.runs).store.folder(trial.fingerprint)
-    result = folder.result()
-    accuracy = None if result is None or result.test is None else result.test.accuracy
-    seconds = [timing.seconds for _, timing in sorted(folder.timings().items())]
-    found = {"test_accuracy": accuracy, "seconds_of_training": sum(seconds), "seconds_of_epochs": seconds}
-    return {"how": how, "found": found}
+
+    def train(options: argparse.Namespace, deadline: float) -> dict[str, Any]:
+        recipe = load_recipe("resnet18-fast", [Override("epochs", epochs, "--epochs")]).recipe
+        trial = Trial(recipe, 0, load("cifar10", download=False).fingerprint)
+        words = ("train-resnet", "--recipe", "resnet18-fast", "--epochs", str(epochs), "--device", "cuda")
+        how = command(*words, runs=options.runs, deadline=deadline)
+        folder = Surroundings(options.runs).store.folder(trial.fingerprint)
+        result = folder.result()
+        accuracy = None if result is None or result.test is None else result.test.accuracy
+        seconds = [timing.seconds for _, timing in sorted(folder.timings().items())]
+        found = {"epochs": epochs, "test_accuracy": accuracy, "seconds_of_training": sum(seconds)}
+        return {"how": how, "found": found | {"seconds_of_epochs": seconds}}
+
+    return train
 
 
 def task2(options: argparse.Namespace, deadline: float) -> dict[str, Any]:
@@ -647,7 +655,7 @@ TIMINGS = {
     "memory": Part(memory, 90.0),
     "kernels": Part(kernels, 90.0),
 }
-COMMANDS = {"fast": fast, "task2": task2}
+COMMANDS: dict[str, Command] = {"fast": fast(30), "fast-95": fast(90), "fast-96": fast(220), "task2": task2}
 ORDER = (*CHECKS, *TIMINGS, *COMMANDS)
 
 
