@@ -8,22 +8,32 @@ from eailab.errors import UsageError
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
+WRITING_SHARE = 0.05
+"""Of a thread's time, at most, where the cadence is a time."""
+
+
 @dataclass(frozen=True)
 class Cadence:
     """After so many epochs, or so much time and the rest of the epoch in progress; exactly one of the two is set."""
 
     epochs: int | None = None
     seconds: float | None = None
+    trials: int = 1
+    """Side by side in one thread, which writes for all of them."""
 
-    def is_due(self, epochs: int, seconds: float) -> bool:
-        """Whether to write, so many epochs and seconds after the last time."""
+    def is_due(self, epochs: int, seconds: float, took: float = 0.0) -> bool:
+        """Whether to write, so many epochs and seconds after the last time, which took so many seconds itself.
+
+        A time is stretched where writing would take more than `WRITING_SHARE` of the thread's.
+        """
         if self.epochs is not None:
             return epochs >= self.epochs
-        return self.seconds is not None and seconds >= self.seconds
+        return self.seconds is not None and seconds >= max(self.seconds, self.trials * took / WRITING_SHARE)
 
 
 EVERY_TEN_SECONDS = Cadence(seconds=10.0)
-"""The default: at most this much finished work, and the epoch in progress, is lost when a trial is killed."""
+"""The default: at most this much finished work, and the epoch in progress, is lost when a trial is killed, unless the
+disk takes more than half a second to write it."""
 
 
 def parse_cadence(text: str) -> Cadence:

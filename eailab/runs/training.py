@@ -24,7 +24,7 @@ from eailab.runs.provenance import Provenance, bits_depend_on, collect
 from eailab.runs.store import Epoch, Result, Store, Trial, TrialFolder
 
 COPYING_SHARE = 0.01
-"""Of a trial's time, at most, goes into copies of its state that are written only if it is stopped."""
+"""Of a thread's time, at most, goes into copies of its trials' states that are written only if they are stopped."""
 WAITING_SECONDS = 0.2
 """Until a trial that another process holds is looked at again."""
 
@@ -158,7 +158,7 @@ class _Keeper:
         self.environment, self.cadence = environment, cadence
         self.began = self.saved_at = time.perf_counter()
         self.saved = done
-        self.copying = 0.0
+        self.writing = self.copying = 0.0
         self.copy: tuple[Arrays, int] | None = None
 
     def epoch_ended(self, epoch: int) -> None:
@@ -166,9 +166,10 @@ class _Keeper:
         now = time.perf_counter()
         if epoch >= self.trial.recipe.epochs:
             return
-        if self.cadence.is_due(epoch - self.saved, now - self.saved_at):
+        if self.cadence.is_due(epoch - self.saved, now - self.saved_at, self.writing):
             self._write(self.engine.state(), epoch)
-        elif self.copying <= COPYING_SHARE * (now - self.began):
+            self.writing = time.perf_counter() - now
+        elif self.copying * self.cadence.trials <= COPYING_SHARE * (now - self.began):
             self.copy = (self.engine.state(), epoch)
             self.copying += time.perf_counter() - now
 

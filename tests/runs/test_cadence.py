@@ -29,3 +29,11 @@ def test_anything_else_is_refused_with_an_example(text):
 def test_it_is_due_after_its_epochs_or_its_seconds():
     assert [Cadence(epochs=2).is_due(n, 1e9) for n in (1, 2, 3)] == [False, True, True]
     assert [Cadence(seconds=2.0).is_due(10**9, s) for s in (1.9, 2.0)] == [False, True]
+
+
+def test_a_time_is_stretched_where_writing_would_take_much_of_it():
+    """A twentieth of the thread's time goes into writing, whether for one trial or for several side by side."""
+    assert [Cadence(seconds=10.0).is_due(1, s, took=0.4) for s in (9.9, 10.0)] == [False, True]
+    assert [Cadence(seconds=10.0).is_due(1, s, took=2.0) for s in (39.0, 41.0)] == [False, True]
+    assert [Cadence(seconds=10.0, trials=16).is_due(1, s, took=0.4) for s in (127.0, 129.0)] == [False, True]
+    assert Cadence(epochs=1, trials=16).is_due(1, 0.0, took=100.0)

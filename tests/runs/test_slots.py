@@ -16,11 +16,11 @@ from eailab.engines.torch_resnet.lanes import EagerLane
 from eailab.errors import StoppedError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs.events import Ended, EpochEnded, Failed, FewerAtOnce, Started, TriedAgain
-from eailab.runs.executors import local
+from eailab.runs.executors import local, slots
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.store import Trial
-from eailab.runs.training import run_trial
+from eailab.runs.training import run_trial, trial_in_turns
 
 SMALL = {"model.width": 0.05, "data.limit": 64, "batch_size": 16, "epochs": 2, "threads": 1, "schedule.name": "cosine"}
 VARIED = [
@@ -114,6 +114,18 @@ def test_a_stop_checkpoints_every_trial_in_training_and_the_same_call_goes_on(tm
         trial.fingerprint: int(was_kept) for trial, was_kept in zip(some, kept, strict=True)
     }
     assert [left(tmp_path, trial) for trial in some] == [left(alone, trial) for trial in some]
+
+
+def test_a_trials_checkpoints_leave_time_for_those_beside_it(tmp_path, monkeypatch):
+    told = []
+
+    def watched(*arguments):
+        told.append(arguments[6].trials)
+        return trial_in_turns(*arguments)
+
+    monkeypatch.setattr(slots, "trial_in_turns", watched)
+    run([make({"epochs": 1}, block) for block in range(3)], tmp_path, jobs=4)
+    assert told == [3, 3, 3]
 
 
 def test_a_trial_that_fails_leaves_the_others_alone(tmp_path, alone):

@@ -8,7 +8,7 @@ there is memory for.
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from eailab.engines.base import Turns
@@ -138,6 +138,7 @@ class _Slots:
         place = population.choose(slot.program, waiting, beside)
         trial = self._waiting[place]
         del self._waiting[place]
+        beside_it = min(self._most - 1, len(self._seats) + len(self._waiting))
         turns = trial_in_turns(
             trial,
             self._surroundings.store,
@@ -145,7 +146,7 @@ class _Slots:
             self._is_ending,
             self._surroundings.data_dir,
             self._surroundings.device,
-            self._surroundings.cadence,
+            replace(self._surroundings.cadence, trials=1 + beside_it),
             slot.build,
         )
         self._seats.append(_Seat(slot, trial, turns))
