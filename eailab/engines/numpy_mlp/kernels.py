@@ -17,7 +17,6 @@ import numpy as np
 from numba import njit
 
 from eailab.engines.numpy_mlp import vectors
-from eailab.engines.numpy_mlp.vectors import WIDE
 
 FLAGS = {"contract", "reassoc", "arcp", "afn", "nsz"}
 TINY = 1e-30
@@ -118,7 +117,7 @@ def nonzeros_forward(edges, terms, levels, rows, weight, offset, bias, least, bl
                 black[j] += factor * values[j]
         for b in range(rows.size):
             first, last = edges[rows[b], number], edges[rows[b], number + 1]
-            add_terms(out, b, weight, above, terms, levels, first, last)
+            vectors.add_terms(out, b, weight, above, terms, levels, first, last, outputs)
     add_bias(out, black, least)
 
 
@@ -154,7 +153,7 @@ def nonzeros_backward(edges, terms, levels, rows, gradient, offset, sums, ends, 
                     for j in range(outputs):
                         slopes[j] = factor * sums[j]
                 first, last = column * room, np.int64(ends[column])
-                add_terms(out, above + column, gradient, start, lists, levels, first, last)
+                vectors.add_terms(out, above + column, gradient, start, lists, levels, first, last, outputs)
 
 
 @compiled
@@ -179,38 +178,6 @@ def turn(edges, terms, rows, ends, turned):  # type: ignore[no-untyped-def]
             place = ends[term >> np.uint64(8)]
             lists[place] = np.uint16(row | (term & np.uint64(255)))
             ends[term >> np.uint64(8)] = place + np.uint32(1)
-
-
-@compiled
-def add_terms(sums, row, table, above, terms, levels, first, last):  # type: ignore[no-untyped-def]
-    """Add terms to one row of `sums`: from `first` to `last`, rows of `table` counted from `above`, times levels."""
-    width = sums.shape[1]
-    place, start = row * width, above * width
-    j = 0
-    while j + WIDE <= width:
-        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, WIDE)
-        j += WIDE
-    if j + 64 <= width:
-        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 64)
-        j += 64
-    if j + 32 <= width:
-        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 32)
-        j += 32
-    if j + 16 <= width:
-        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 16)
-        j += 16
-    if j + 8 <= width:
-        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 8)
-        j += 8
-    if j + 4 <= width:
-        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 4)
-        j += 4
-    if j + 2 <= width:
-        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 2)
-        j += 2
-    if j + 1 <= width:
-        vectors.gather(sums, place + j, table, width, start + j, terms, levels, first, last, 1)
-        j += 1
 
 
 @compiled

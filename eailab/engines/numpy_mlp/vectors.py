@@ -4,42 +4,66 @@ numba compiles a loop over the numbers of a row well, but a sum over many rows g
 row is first checked for overlapping the sum: 6 ns a term of 128 numbers. Here the loop over the terms is written in
 LLVM's own language with one wide vector, which LLVM splits over the registers that the processor has: 2.5 ns.
 
-A term is a whole number of 16 bits: its upper byte is the index of a row of the table, its lower byte that of a factor
-in `levels`. The terms from `first` to `last` are summed. All arrays are contiguous; `row` and `column` count numbers
-from the start of an array, and `width` is a number written in the call.
-
 numba keeps compiled kernels by the date of `kernels.py`: after a change here, touch that file.
 """
 
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-WIDE = 128 if get_host_cpu_features().get("avx512f") else 64
+
+def _has_avx512() -> bool:
+    try:
+        return bool(get_host_cpu_features().get("avx512f"))
+    except RuntimeError:  # LLVM cannot ask every processor, such as Apple's
+        return False
+
+
+WIDE = 128 if _has_avx512() else 64
 """Numbers that are summed at once, each by itself. 128 of 32 bits take 8 of the 32 registers of AVX-512, so that a sum
-need not wait for the one before; 64 take 8 of the 16 of AVX, or 16 of the 32 of NEON."""
-
-NARROW = 16
-"""Numbers that are summed at once where fewer than `WIDE` are left."""
+need not wait for the one before; 64 take 8 of the 16 of AVX, or 16 of the 32 of NEON. A power of two."""
 
 
-@intrinsic(prefer_literal=True)
-def gather(_context, sums, row, table, stride, column, terms, levels, first, last, width):
-    """Add terms to a part of a row: `sums[row + j] += sum_k factor_k table[index_k stride + column + j]`."""
+@intrinsic
+def add_terms(_context, sums, row, table, above, terms, levels, first, last, width):
+    """Add terms to a row of sums: `sums[row, j] += sum_k levels[b_k] table[above + a_k, j]` for `k` from first to last.
 
-    def generate(builder, sums, row, table, stride, column, terms, levels, first, last):
-        place = _vector(builder, sums, row, width.literal_value)
+    A term is a whole number of 16 bits: `a_k` is its upper byte, `b_k` its lower one. All arrays are contiguous, and
+    `width` is the length of a row of `sums` and `table`. Its last numbers, fewer than `WIDE`, are summed in parts of a
+    half, a quarter and so on.
+    """
 
-        def term(k, total):
-            index, factor = _term(builder, terms, levels, k)
-            start = builder.add(builder.mul(index, stride), column)
-            values = _load(builder, _vector(builder, table, start, width.literal_value))
-            return _multiply_add(builder, factor, values, total)
+    def codegen(context, builder, signature, arguments):
+        sums, row, table, above, terms, levels, first, last, width = (
+            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+            for kind, value in zip(signature.args, arguments, strict=True)
+        )
+        place, start = builder.mul(row, width), builder.mul(above, width)
 
-        _store(builder, _loop(builder, first, last, _load(builder, place), term), place)
+        def add(column, size):
+            """Write the sums of so many columns from one on."""
+            here = _vector(builder, sums, builder.add(place, column), size)
+            total = cgutils.alloca_once_value(builder, _load(builder, here))
+            with cgutils.for_range_slice(builder, first, last, _number(1)) as (k, _):
+                index, factor = _term(builder, terms, levels, k)
+                beginning = builder.add(builder.add(start, column), builder.mul(index, width))
+                values = _load(builder, _vector(builder, table, beginning, size))
+                builder.store(_multiply_add(builder, factor, values, builder.load(total)), total)
+            _store(builder, builder.load(total), here)
 
-    return _over_pointers(width, generate, sums, row, table, stride, column, terms, levels, first, last)
+        with cgutils.for_range(builder, builder.udiv(width, _number(WIDE))) as wide:
+            add(builder.mul(wide.index, _number(WIDE)), WIDE)
+        size = WIDE // 2
+        while size:
+            with builder.if_then(cgutils.is_not_null(builder, builder.and_(width, _number(size)))):
+                add(builder.and_(width, _number(-2 * size)), size)
+            size //= 2
+        return context.get_dummy_value()
+
+    kinds = (sums, row, table, above, terms, levels, first, last, width)
+    return types.void(*(kind if isinstance(kind, types.Array) else types.int64 for kind in kinds)), codegen
 
 
 @intrinsic
@@ -60,42 +84,8 @@ def fetch(_context, array, _place):
     return types.void(array, types.int64), codegen
 
 
-def _over_pointers(width, generate, *kinds):
-    """Return what numba asks of an intrinsic: its signature, and the code, written for pointers in place of arrays."""
-    if not isinstance(width, types.IntegerLiteral):
-        return None  # numba then calls again, with the number itself
-    wanted = [kind if isinstance(kind, types.Array) else types.int64 for kind in kinds]
-
-    def codegen(context, builder, signature, arguments):
-        pairs = list(zip(signature.args, arguments, strict=True))[:-1]
-        values = [
-            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-            for kind, value in pairs
-        ]
-        generate(builder, *values)
-        return context.get_dummy_value()
-
-    return types.void(*wanted, width), codegen
-
-
-def _loop(builder, first, last, start, step):
-    """Write `for k in range(first, last): value = step(k, value)` and return the last value."""
-    before = builder.block
-    inside, after = builder.append_basic_block("terms"), builder.append_basic_block("summed")
-    builder.cbranch(builder.icmp_signed("<", first, last), inside, after)
-    builder.position_at_end(inside)
-    k, value = builder.phi(first.type), builder.phi(start.type)
-    following = step(k, value)
-    upper = builder.add(k, ir.Constant(first.type, 1))
-    for phi, entering, coming in ((k, first, upper), (value, start, following)):
-        phi.add_incoming(entering, before)
-        phi.add_incoming(coming, inside)
-    builder.cbranch(builder.icmp_signed("<", upper, last), inside, after)
-    builder.position_at_end(after)
-    result = builder.phi(start.type)
-    result.add_incoming(start, before)
-    result.add_incoming(following, inside)
-    return result
+def _number(value):
+    return ir.Constant(ir.IntType(64), value)
 
 
 def _term(builder, terms, levels, k):
