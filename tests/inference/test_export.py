@@ -229,7 +229,7 @@ def test_the_command_writes_a_file_and_tells_how_it_was_checked(eailab, trial):
     check = told["check"]
     assert (check["images"], check["which"]) == (360, "test images of digits")
     assert check["same_class"] == check["as_recorded"] == 360
-    assert check["largest_difference"] == 0.0 < check["largest_logit"]
+    assert check["largest_difference"] < 1e-5 < check["largest_logit"]  # 0 but for BLAS, which rounds as memory lies
     with safe_open(trial.file(".safetensors"), "np") as file:
         assert file.metadata()["trial"] == trial.name
 
