@@ -224,7 +224,7 @@ def profile(asked: Setting) -> dict[str, float]:
     """Return where a step of this engine spends its time: microseconds of each part, medians over an epoch."""
     engine = engine_of(asked)
     engine.train_epoch(1, lambda _: None)
-    work, loss, update = engine._work(asked.batch_size)
+    work, objective, update = engine._work(asked.batch_size)
     order = np.random.default_rng(0).permutation(len(asked.data.train))
     labels = asked.data.train.labels[order]
     forwards = [(f"{number} {type(stage.__self__).__name__}", stage) for number, stage in enumerate(work._forwards)]
@@ -241,7 +241,7 @@ def profile(asked: Setting) -> dict[str, float]:
         timed("take", lambda rows=rows: work.take(order[rows]))  # type: ignore[misc]
         for name, stage in forwards:
             timed(f"forward {name}", stage)
-        timed("loss", lambda rows=rows: loss.score(labels[rows]))  # type: ignore[misc]
+        timed("loss", lambda rows=rows: objective.score(labels[rows]))  # type: ignore[misc]
         for name, stage in backwards:
             timed(f"backward {name}", stage)
         timed("optimizer", lambda: engine._update(update))

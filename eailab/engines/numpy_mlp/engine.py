@@ -12,7 +12,7 @@ from eailab.engines.base import Arrays, Evaluation, OnStep, Scores, Step
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.augment import deform
 from eailab.engines.numpy_mlp.layout import Floats
-from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy, SoftmaxCrossEntropyStage
+from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy
 from eailab.engines.numpy_mlp.network import Design, Network, Work
 from eailab.engines.numpy_mlp.optimizers import moves, rule
 from eailab.engines.numpy_mlp.products import Call, plan_for
@@ -67,7 +67,6 @@ class MlpEngine:
         self.gradient = self.design.trained.zeros(self.dtype)
         self.average = self.trained.copy() if recipe.ema is not None else self.trained
         self.rule = rule(recipe.optimizer, self.design.trained, self.dtype)
-        self.loss = SoftmaxCrossEntropy(recipe.label_smoothing)
 
         self.deformed = data.train.pixels.copy() if isinstance(recipe.data.augment, Deform) else None
         self.source = self._source(data.train.pixels if self.deformed is None else self.deformed)
@@ -76,7 +75,7 @@ class MlpEngine:
         plan = plan_for(recipe.threads)
         self.network = Network(self.design, self.trained, self.running, self.gradient, plan)
         self.evaluated = Network(self.design, self.average, self.running, self.gradient, plan)
-        self._works: dict[int, tuple[Work, SoftmaxCrossEntropyStage, list[Call]]] = {}
+        self._works: dict[int, tuple[Work, SoftmaxCrossEntropy, list[Call]]] = {}
 
     # --- training ---------------------------------------------------------------------------------------------------
 
@@ -95,10 +94,10 @@ class MlpEngine:
         for step in range(1, self.steps_per_epoch + 1):
             rows = slice(seen, min(seen + size, count))
             seen = rows.stop
-            work, loss_stage, update = self._work(rows.stop - rows.start)
+            work, objective, update = self._work(rows.stop - rows.start)
             work.take(order[rows])
             work.forward()
-            batch_loss, batch_correct = loss_stage.score(labels[rows])
+            batch_loss, batch_correct = objective.score(labels[rows])
             if not isfinite(batch_loss):
                 raise DivergedError(number, step, batch_loss / (rows.stop - rows.start))
             work.backward()
@@ -120,12 +119,12 @@ class MlpEngine:
     def _source(self, pixels: Pixels) -> Source:
         return Source(pixels, self.data.mean, self.data.std, self.dtype)
 
-    def _work(self, rows: int) -> tuple[Work, SoftmaxCrossEntropyStage, list[Call]]:
+    def _work(self, rows: int) -> tuple[Work, SoftmaxCrossEntropy, list[Call]]:
         """Return network, loss and optimizer at work on batches of so many rows; there are two sizes at most."""
         if rows not in self._works:
             work = self.network.work(self.source, rows, training=True)
             update = moves(self.rule, self.design.trained, self.trained, self.gradient, work.outer)
-            self._works[rows] = (work, self.loss.stage(work.logits), update)
+            self._works[rows] = (work, SoftmaxCrossEntropy(work.logits, self.recipe.label_smoothing), update)
         return self._works[rows]
 
     def _update(self, update: list[Call]) -> None:
@@ -156,11 +155,11 @@ class MlpEngine:
             rows = np.arange(start, min(start + EVALUATION_ROWS, len(images)))
             if work is None or len(work.logits.value) != len(rows):
                 work = self.evaluated.work(source, len(rows), training=False)
-                loss_stage = SoftmaxCrossEntropy().stage(work.logits)
+                objective = SoftmaxCrossEntropy(work.logits)
             work.take(rows)
             work.forward()
             predictions[rows] = np.argmax(work.logits.value, axis=1)
-            part_loss, part_correct = loss_stage.score(images.labels[rows])
+            part_loss, part_correct = objective.score(images.labels[rows])
             loss += part_loss
             correct += part_correct
         return Evaluation(Scores(loss / len(images), correct / len(images)), predictions)

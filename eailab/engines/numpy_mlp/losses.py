@@ -5,8 +5,6 @@ that logits of ±10,000 neither overflow nor lose the loss) and targets `t = (1 
 is `-sum t log p`, and the gradient of the batch's mean loss is `(p - t) / B`.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,22 +13,15 @@ from eailab.engines.numpy_mlp.layers import Signal
 from eailab.engines.numpy_mlp.layout import buffer
 
 
-@dataclass(frozen=True)
 class SoftmaxCrossEntropy:
-    """The loss of a batch, and its gradient."""
+    """The loss at work on batches of one size, like the stages of the layers before it.
 
-    smoothing: float = 0.0
-    """Share of the target's probability that is spread evenly over all classes."""
+    Args:
+        logits: Those of the last layer; the gradient is written into theirs.
+        smoothing: Share of the target's probability that is spread evenly over all classes.
+    """
 
-    def stage(self, logits: Signal) -> "SoftmaxCrossEntropyStage":
-        """Put the loss to work on batches of one size, like the layers before it."""
-        return SoftmaxCrossEntropyStage(self.smoothing, logits)
-
-
-class SoftmaxCrossEntropyStage:
-    """`SoftmaxCrossEntropy` at work."""
-
-    def __init__(self, smoothing: float, logits: Signal) -> None:
+    def __init__(self, logits: Signal, smoothing: float = 0.0) -> None:
         rows, classes = logits.value.shape
         dtype = logits.value.dtype
         self.smoothing = smoothing

@@ -37,7 +37,7 @@ def whole(left: Floats, right: Floats, out: Floats) -> Call:
 
 
 def in_parts(left: Floats, right: Floats, out: Floats) -> Call:
-    """Plan a product as several of fewer rows, if there is a number of rows for which that is quicker."""
+    """Plan a product in parts of some rows, or of all, that are small enough, if there is a number that is quicker."""
     terms, columns = right.shape
     most = SMALL // max(terms * columns, 1)
     if not right.flags.c_contiguous and right.size <= COPIED:

@@ -13,7 +13,7 @@ from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy
 
 def score(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> tuple[float, int, np.ndarray]:
     signal = Signal(logits.copy(), np.full_like(logits, np.nan))
-    loss, correct = SoftmaxCrossEntropy(smoothing).stage(signal).score(labels)
+    loss, correct = SoftmaxCrossEntropy(signal, smoothing).score(labels)
     assert_array_equal(signal.value, logits)
     return loss, correct, signal.gradient
 
