@@ -10,7 +10,7 @@ Shapes: `N` images, `H` rows, `W` columns, `C` channels, `G` nodes of the grid a
 import numpy as np
 
 from eailab.data.dataset import Pixels
-from eailab.engines.numpy_mlp import kernels
+from eailab.engines.numpy_mlp import sampling
 from eailab.recipe.schema import Deform
 
 CHUNK = 4096
@@ -29,7 +29,7 @@ def deform(pixels: Pixels, settings: Deform, chance: np.random.Generator, out: P
     for start in range(0, len(pixels), CHUNK):
         part = pixels[start : start + CHUNK]
         count, nodes = len(part), settings.nodes
-        kernels.sample(
+        sampling.sample(
             part,
             _affine_maps(count, settings, chance),
             _uniform(chance, settings.shift, (count, 2)),
