@@ -11,7 +11,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -397,7 +397,8 @@ def _families() -> list[str]:
         listed = {font.fname for font in fonts.ttflist}
         for file in font_manager.findSystemFonts():
             if file not in listed:
-                fonts.addfont(file)
+                with suppress(OSError, RuntimeError, NotImplementedError):  # one that matplotlib cannot read
+                    fonts.addfont(file)
     installed = {font.name for font in fonts.ttflist}
     return ["DejaVu Sans", *(name for name in CJK_FONTS if name in installed)]
 
