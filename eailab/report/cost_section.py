@@ -7,7 +7,7 @@ from eailab.report.figures import arm_classes
 from eailab.report.findings import StudyFindings
 from eailab.report.markup import Markup, element, percent, table_element
 from eailab.report.scales import spanning
-from eailab.report.tables import NOTHING, Column, Table, arm_name, decimals, number
+from eailab.report.tables import NOTHING, Column, Table, amount, arm_name, decimals, number
 from eailab.report.wording import Say
 
 ABOUT_SECONDS = (
@@ -41,21 +41,15 @@ def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
         rows=tuple(
             (
                 arm_name(arm),
-                _amount(cost.seconds_a_trial),
-                _amount(cost.seconds),
+                amount(cost.seconds_a_trial),
+                amount(cost.seconds),
                 NOTHING if cost.images_per_second is None else f"{cost.images_per_second:,.0f}",
-                *([_amount(None if cost.joules is None else cost.joules / 1000.0)] if counted else []),
+                *([amount(None if cost.joules is None else cost.joules / 1000.0)] if counted else []),
                 ", ".join(cost.devices) or NOTHING,
             )
             for arm, cost in zip(findings.arms, costs, strict=True)
         ),
     )
-
-
-def _amount(value: float | None) -> str:
-    if value is None:
-        return NOTHING
-    return f"{value:,.0f}" if value >= 100.0 else f"{value:.3g}"
 
 
 def _plot(findings: StudyFindings, costs: Sequence[ArmCost], say: Say) -> Markup:

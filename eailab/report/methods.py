@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eailab.report.costs import ArmCost, energy_sentence
 from eailab.report.findings import StudyFindings
-from eailab.report.tables import decimals, number
+from eailab.report.tables import amount, decimals, number
 from eailab.report.wording import Say, english
 from eailab.studies.design import StudyRecord
 
@@ -109,10 +109,7 @@ def compute(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[str]:
     devices = sorted({device for cost in costs for device in cost.devices})
     if not devices:
         return ["Nothing has been trained yet."]
-    if seconds >= 3600.0:
-        length = f"{seconds / 3600.0:,.1f} hours"
-    else:
-        length = f"{seconds:,.0f} seconds" if seconds >= 100.0 else f"{seconds:.3g} seconds"
+    length = f"{seconds / 3600.0:,.1f} hours" if seconds >= 3600.0 else f"{amount(seconds)} seconds"
     return [
         f"{findings.ended} trial{'s' * (findings.ended != 1)} took {length} of training in all on {', '.join(devices)},"
         " validation included; data preparation, restarts and trials outside this report are not counted.",
@@ -124,4 +121,4 @@ def _energy(costs: Sequence[ArmCost]) -> list[str]:
     counted = [cost.joules for cost in costs if cost.joules is not None]
     if not counted or len(counted) < sum(bool(cost.devices) for cost in costs):
         return ["Energy was not measured."]
-    return [f"They used {sum(counted) / 3.6e6:.2g} kWh.", energy_sentence(costs)]
+    return [f"They used {amount(sum(counted) / 3.6e6)} kWh.", energy_sentence(costs)]

@@ -314,6 +314,13 @@ def number(value: float | None, digits: int) -> str:
     return NOTHING if value is None else f"{value:z.{digits}f}"
 
 
+def amount(value: float | None) -> str:
+    """Write an amount with three digits at least, and no exponent unless it is tiny."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if value >= 100.0 else f"{value:.3g}"
+
+
 def signed(value: float | None, digits: int) -> str:
     """Write a difference with its sign."""
     return NOTHING if value is None else f"{value:+z.{digits}f}"

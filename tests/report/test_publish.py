@@ -101,6 +101,9 @@ def test_energy_is_told_where_every_epoch_was_counted(shop):
 
     whole = tell(shop.store, shop.study({10: [0.9, 0.8], 30: [0.8, 0.7]}))
     assert "They used 5 kWh." in whole.answers[2].sentences
+    shop.joules = 361e6
+    much = tell(shop.store, shop.study({10: [0.9, 0.8], 40: [0.8, 0.7]}))
+    assert "They used 604 kWh." in much.answers[2].sentences
 
 
 def test_a_trial_gets_its_curves_once(shop, folder):
@@ -235,3 +238,12 @@ def test_a_font_that_was_installed_later_is_found(monkeypatch):
     older = [font for font in manager.ttflist if font.fname not in later]
     monkeypatch.setattr(manager, "ttflist", older)
     assert len(plots._families.__wrapped__()) > 1
+
+
+def test_a_font_that_matplotlib_cannot_read_is_passed_over(monkeypatch, tmp_path):
+    """It is not in matplotlib's list for that reason, and must not end every figure on its machine."""
+    (tmp_path / "broken.ttf").touch()
+    manager = plots.font_manager.fontManager
+    monkeypatch.setattr(manager, "ttflist", [font for font in manager.ttflist if font.name not in CJK_FONTS])
+    monkeypatch.setattr(plots.font_manager, "findSystemFonts", lambda: [str(tmp_path / "broken.ttf")])
+    assert plots._families.__wrapped__() == ["DejaVu Sans"]
