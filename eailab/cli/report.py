@@ -53,6 +53,8 @@ def report(
         raise UsageError("--lab writes lab-report.md and no other format: leave --format out.")
     tools = chosen_exports(exports or [])
     wanted = chosen_formats(formats or []) if formats or lab or not tools else ()
+    if lang != "en" and not wanted:
+        raise UsageError("exports are in English only: leave --lang out, or add --format.")
     written = publish_report(
         find_studies(Store(runs), studies or []), out, data_dir, formats=wanted, lang=lang, lab=lab, exports=tools
     )

@@ -125,8 +125,9 @@ def publish_report(
     """
     if lab and lang != ENGLISH:
         raise UsageError("the lab report is in English only: leave --lang out.")
-    figure_lang, notes = (lang, ()) if lang == ENGLISH else _language_of_figures(lang)
     beside = dict.fromkeys(FIGURES_BESIDE[name] for name in (["lab"] if lab else formats) if name in FIGURES_BESIDE)
+    language(lang)
+    figure_lang, notes = (lang, ()) if lang == ENGLISH or not beside else _language_of_figures(lang)
     found, unreadable = _readable(folders, data_dir)
     for folder, told in found:
         for kinds in beside:
@@ -186,7 +187,6 @@ def chosen_formats(names: Sequence[str]) -> tuple[str, ...]:
 
 def _language_of_figures(lang: str) -> tuple[str, tuple[str, ...]]:
     """Return the language in which figures can be labelled here, and a note where it is not the report's."""
-    language(lang)
     from eailab.report.plots import writes_chinese
 
     if writes_chinese():

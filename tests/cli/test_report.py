@@ -92,6 +92,12 @@ def test_a_mistyped_study_is_bad_input_with_the_nearest_name(eailab, study):
     assert "Nearest: digits-mlp-lr" in told.err
 
 
+def test_exports_take_no_language(eailab):
+    told = eailab("report", "--export", "csv", "--lang", "zh-TW")
+    assert told.code == 2
+    assert "--lang" in told.err
+
+
 def test_the_lab_report_takes_no_format(eailab):
     """An option that would change nothing is refused."""
     told = eailab("report", "--lab", "--format", "json")
