@@ -179,8 +179,16 @@ def test_memory_decides_how_many_go_side_by_side_and_that_is_said_once(tmp_path,
     """A GPU of 10 GB, of which a trial takes 3: the first trains an epoch with nothing beside it."""
     taken = iter([10_000_000_000, 7_000_000_000])
     monkeypatch.setattr(devices, "free_bytes", lambda _: next(taken))
-    some = [make({"epochs": 2 if block == 0 else 1}, block) for block in range(5)]
+    some, told = [make({"epochs": 2 if block == 0 else 1}, block) for block in range(5)], []
+
+    def watched(*arguments):
+        told.append(arguments[6].trials)
+        return trial_in_turns(*arguments)
+
+    monkeypatch.setattr(slots, "trial_in_turns", watched)
     events = run(some, tmp_path, jobs=4)
+    assert told[0] == 4, "as many as may be side by side, until it is known how many fit"
+    assert max(told[1:]) == 3
     (fewer,) = of(FewerAtOnce, events)
     assert (fewer.most, fewer.wanted, fewer.taken) == (3, 4, 3_000_000_000)
     kinds = [(type(event), event.trial) for event in events if isinstance(event, Started | EpochEnded | Ended)]

@@ -138,7 +138,8 @@ class _Slots:
         place = population.choose(slot.program, waiting, beside)
         trial = self._waiting[place]
         del self._waiting[place]
-        beside_it = min(self._most - 1, len(self._seats) + len(self._waiting))
+        at_once = self._limit if self._free_at_first is None else self._most  # until it is known how many fit
+        beside_it = min(at_once - 1, len(self._seats) + len(self._waiting))
         turns = trial_in_turns(
             trial,
             self._surroundings.store,
