@@ -39,8 +39,8 @@ disk takes more than half a second to write it."""
 def parse_cadence(text: str) -> Cadence:
     """Read `--checkpoint-every`: a number of epochs, or a time with its unit.
 
-    >>> parse_cadence("5"), parse_cadence("10m")
-    (Cadence(epochs=5, seconds=None), Cadence(epochs=None, seconds=600.0))
+    >>> parse_cadence("5").epochs, parse_cadence("10m").seconds
+    (5, 600.0)
 
     Raises:
         UsageError: It is neither, or not above 0.

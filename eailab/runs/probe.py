@@ -10,8 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from threadpoolctl import threadpool_limits
-
 from eailab.data.dataset import Images, TrialData
 from eailab.data.split import trial_data
 from eailab.data.table import load
@@ -20,6 +18,7 @@ from eailab.errors import DivergedError
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.store import Trial
+from eailab.runs.training import limited_threads
 
 PROBE_SECONDS = 2.0
 """Of training, once warm, if that gives `REPORTS`; never more than `MOST_SECONDS`, or one report."""
@@ -72,11 +71,7 @@ def probe(trials: Sequence[Trial], surroundings: Surroundings) -> list[Probe]:
 def _measure(trial: Trial, surroundings: Surroundings) -> Probe:
     recipe = trial.recipe
     dataset = load(recipe.data.name, surroundings.data_dir, download=False)
-    with threadpool_limits(recipe.threads):
-        if not isinstance(recipe, MlpRecipe):
-            import torch
-
-            torch.set_num_threads(recipe.threads)
+    with limited_threads(recipe):
         began = time.perf_counter()
         data = trial_data(dataset, recipe.data, trial.block)
         engine = build(recipe, _with_few_to_evaluate(data), trial.block, surroundings.device)
@@ -89,7 +84,7 @@ def _measure(trial: Trial, surroundings: Surroundings) -> Probe:
         device=engine.device,
         epoch_seconds=seconds * steps + an_image * len(data.validation),
         other_seconds=setup + an_image * (len(data.validation) + len(data.test)) + RECORD_SECONDS,
-        memory_bytes=_peak_memory(),
+        memory_bytes=peak_memory(),
         gpu_bytes=on_gpu[0],
         gpu_total_bytes=on_gpu[1],
         disk_bytes=weights + len(data.validation) + len(data.test) + EPOCH_BYTES * recipe.epochs + RECORD_BYTES,
@@ -147,7 +142,7 @@ def _timed_steps(engine: Engine, epochs: int) -> tuple[int, float]:
     return steps, median(between)
 
 
-def _peak_memory() -> int | None:
+def peak_memory() -> int | None:
     """Return the most memory that this process held at once, in bytes.
 
     Linux's own mark is taken rather than `getrusage`, which counts what the parent held when it started the process.
