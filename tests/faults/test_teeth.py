@@ -60,7 +60,7 @@ def test_without_a_rename_crashes_are_seen_to_leave_halves(sound, folder, monkey
 
     monkeypatch.setattr(atomic, "write_bytes", write_in_place)
     monkeypatch.setattr(checkpoint, "write_bytes", write_in_place)
-    wrong = checks.after_crashes(folder, sound.truth, every_call(sound))
+    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound))
     assert any("damaged" in one for one in wrong)
 
 
@@ -116,7 +116,7 @@ def test_without_cutting_the_epochs_back_a_resumed_trial_is_seen_to_repeat_them(
         self.epochs_file.write_bytes(epochs)
 
     monkeypatch.setattr(store.TrialFolder, "begin", begin_without_cutting)
-    wrong = checks.after_crashes(folder, sound.truth, every_call(sound))
+    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound))
     assert any("epochs.jsonl differs" in one for one in wrong)
 
 
@@ -124,7 +124,7 @@ def test_without_resuming_from_the_right_state_the_bytes_are_seen_to_differ(soun
     from eailab.engines.numpy_mlp.engine import MlpEngine
 
     monkeypatch.setattr(MlpEngine, "load_state", lambda self, state: None)
-    wrong = checks.after_crashes(folder, sound.truth, every_call(sound))
+    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound))
     assert any("model.safetensors differs" in one for one in wrong)
 
 
