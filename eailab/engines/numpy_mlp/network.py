@@ -92,8 +92,6 @@ class Network:
 
     def __init__(self, design: Design, trained: Floats, running: Floats, gradient: Floats, plan: Plan = whole) -> None:
         """Lay the layers over flat arrays: trained numbers `[P]`, running statistics, and the gradient `[P]`."""
-        self.design = design
-        self.dtype = trained.dtype
         self.others: list[Layer] = []
         """All layers behind the first linear one."""
         at, statistic = design.trained.view, design.running.view
