@@ -49,6 +49,7 @@ from eailab.errors import EailabError, StoppedError
 from eailab.recipe.load import Override
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.schema import ResNetRecipe, recipe_adapter
+from eailab.runs.atomic import write_text
 from eailab.runs.cadence import Cadence
 from eailab.runs.events import EpochEnded, Event, Failed, Stepped
 from eailab.runs.executors.base import Surroundings
@@ -190,7 +191,7 @@ class Trials:
     def left(self, name: str, trial: Trial) -> dict[str, bytes]:
         """Return the bytes of the files that a finished trial left, but for those with a time in them."""
         folder = Surroundings(self._folder / name).store.folder(trial.fingerprint)
-        files = ("epochs.jsonl", "model.safetensors", "predictions.npz", "result.json")
+        files = ("epochs.jsonl", "model.safetensors", "predictions.npz")
         found = {file: (folder.path / file).read_bytes() for file in files if (folder.path / file).exists()}
         status = folder.result()
         return found | {"result.json": b"none" if status is None else status.status.encode()}
@@ -659,13 +660,6 @@ COMMANDS: dict[str, Command] = {"fast": fast(30), "fast-95": fast(90), "fast-96"
 ORDER = (*CHECKS, *TIMINGS, *COMMANDS)
 
 
-def write(path: Path, record: dict[str, Any]) -> None:
-    """Write a record whole, in place of an older one."""
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(record, indent=2) + "\n")
-    new.replace(path)
-
-
 def do_part(name: str, bench: Bench, folder: Path, report: Path) -> None:
     """Find out what a part is to find out, in this process, and write each piece into a file as it is there.
 
@@ -679,7 +673,7 @@ def do_part(name: str, bench: Bench, folder: Path, report: Path) -> None:
     }
     for more in (CHECKS | TIMINGS)[name].find(bench, folder):
         found |= {"found": found.get("found", {}) | more}
-        write(report, found)
+        write_text(report, json.dumps(found, indent=2) + "\n")
 
 
 def have_done(name: str, options: argparse.Namespace, folder: Path, deadline: float) -> dict[str, Any]:
@@ -740,7 +734,7 @@ def measure(options: argparse.Namespace) -> None:
             parts[name] = have_done(name, options, Path(folder), deadline)
             print(f"{name}: {json.dumps(parts[name])}", flush=True)
             if options.json:
-                write(options.json, record)
+                write_text(options.json, json.dumps(record, indent=2) + "\n")
 
 
 def main() -> None:

@@ -344,7 +344,7 @@ def main() -> None:
             turns = rounds if batch_size > 1 else min(rounds, 3)
             results.append((batch_size, measure(Setting(data, batch_size, options.threads), turns)))
             print(f"batch size {batch_size} done", flush=True)
-    print(f"\nseconds an epoch of {len(data.train):,} images: median of {rounds} rounds (least to most)\n")
+    print(f"\nseconds an epoch of {len(data.train):,} images: median over the rounds (least to most)\n")
     print("\n".join(table(results)))
     if options.json:
         machine = collect("cpu", options.threads, ("numpy", "numba", "scikit-learn", "torch"))
