@@ -1,9 +1,10 @@
 """What every engine can do, and the table of engines."""
 
+import json
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Literal, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,32 @@ class Expected:
     std: NDArray[np.float32]
     """`[C]`, likewise."""
     classes: tuple[str, ...]
+
+    @classmethod
+    def by(cls, data: TrialData) -> Self:
+        """Return what a network trained on these data expects."""
+        height, width, channels = data.train.pixels.shape[1:]
+        return cls((height, width, channels), data.mean, data.std, data.classes)
+
+    def facts(self) -> dict[str, str]:
+        """Return what the metadata of a file of weights tell of it, as JSON."""
+        return {
+            "image": json.dumps(self.image),
+            "mean": json.dumps(self.mean.tolist()),
+            "std": json.dumps(self.std.tolist()),
+            "classes": json.dumps(self.classes),
+        }
+
+    @classmethod
+    def read(cls, facts: Mapping[str, str]) -> Self:
+        """Read what `facts` returned.
+
+        Raises:
+            KeyError: One is missing.
+        """
+        height, width, channels = json.loads(facts["image"])
+        mean, std = (np.array(json.loads(facts[name]), np.float32) for name in ("mean", "std"))
+        return cls((height, width, channels), mean, std, tuple(json.loads(facts["classes"])))
 
 
 @dataclass(frozen=True)

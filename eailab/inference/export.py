@@ -3,7 +3,6 @@
 Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes.
 """
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -133,7 +132,6 @@ def export(
 
 def facts(trained: Trained) -> dict[str, str]:
     """Return what a file's metadata tell of the network: where it comes from, and what it expects of images."""
-    expected = trained.expected
     return {
         "eailab": __version__,
         "trial": trained.folder.path.name,
@@ -141,10 +139,7 @@ def facts(trained: Trained) -> dict[str, str]:
         "data": trained.data,
         "recipe_name": trained.recipe.name,
         "recipe": to_yaml(trained.recipe),
-        "image": json.dumps(expected.image),
-        "mean": json.dumps(expected.mean.tolist()),
-        "std": json.dumps(expected.std.tolist()),
-        "classes": json.dumps(expected.classes, ensure_ascii=False),
+        **trained.expected.facts(),
     }
 
 

@@ -1,7 +1,5 @@
 """A finished trial's network, read from the store."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,20 +75,9 @@ def read(folder: TrialFolder) -> Trained:
     recipe = load_recipe(folder.recipe_file).recipe
     weights, facts = checkpoint.load(folder.weights_file)
     try:
-        expected = expected_images(facts)
+        expected = Expected.read(facts)
     except KeyError as error:
         raise StoreError(
             f"{folder.weights_file} does not say what images it expects ({error} is missing): train the trial again."
         ) from error
     return Trained(folder, recipe, record["block"], record["data"], weights, expected)
-
-
-def expected_images(facts: Mapping[str, str]) -> Expected:
-    """Read what the facts of a file of weights say, as `training.facts_about` writes them.
-
-    Raises:
-        KeyError: One is missing.
-    """
-    height, width, channels = json.loads(facts["image"])
-    mean, std = (np.array(json.loads(facts[name]), np.float32) for name in ("mean", "std"))
-    return Expected((height, width, channels), mean, std, tuple(json.loads(facts["classes"])))

@@ -8,8 +8,9 @@ import numpy as np
 from safetensors import __version__ as version
 from safetensors.numpy import load, save
 
+from eailab.engines.base import Expected
 from eailab.inference.format import Runner
-from eailab.inference.trained import Trained, expected_images
+from eailab.inference.trained import Trained
 
 
 def make(trained: Trained, facts: Mapping[str, str]) -> bytes:
@@ -21,7 +22,7 @@ def make(trained: Trained, facts: Mapping[str, str]) -> bytes:
 def opened(data: bytes, trained: Trained) -> Runner:
     """Return our own network, made of what the file holds: its arrays, and its metadata for what they expect."""
     facts = json.loads(_header(data))["__metadata__"]
-    again = replace(trained, weights=load(data), expected=expected_images(facts))
+    again = replace(trained, weights=load(data), expected=Expected.read(facts))
     return Runner(f"eailab's own network with the file's weights (safetensors {version})", again.logits)
 
 

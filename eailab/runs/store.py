@@ -379,7 +379,7 @@ class TrialFolder:
             result: How it ended.
             weights: Of its network; None when it diverged.
             predictions: Of the validation and test images; None when it diverged.
-            facts: What the weights expect of images, kept in their file; see `training.facts_about`.
+            facts: What the weights expect of images, kept in their file; see `engines.base.Expected.facts`.
         """
         self._check_lock()
         if weights is not None:

@@ -1,6 +1,5 @@
 """The one loop: both engines are trained, measured and recorded by these lines."""
 
-import json
 import math
 import sys
 import time
@@ -14,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from eailab.data.dataset import TrialData
 from eailab.data.split import trial_data
 from eailab.data.table import load
-from eailab.engines.base import Arrays, DeviceName, Engine, OnStep, Step, Turns, alone, build, train_in_turns
+from eailab.engines.base import Arrays, DeviceName, Engine, Expected, OnStep, Step, Turns, alone, build, train_in_turns
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
 from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs.atomic import set_aside
@@ -240,18 +239,8 @@ def _train_and_record(
         provenance=provenance,
     )
     predictions = {"validation": validation.predictions, "test": test.predictions}
-    folder.finish(trial, result, engine.weights(), predictions, facts_about(data))
+    folder.finish(trial, result, engine.weights(), predictions, Expected.by(data).facts())
     return result
-
-
-def facts_about(data: TrialData) -> dict[str, str]:
-    """Return what a network trained on these data expects of images, and what it calls their classes, as JSON."""
-    return {
-        "image": json.dumps(data.train.pixels.shape[1:]),
-        "mean": json.dumps(data.mean.tolist()),
-        "std": json.dumps(data.std.tolist()),
-        "classes": json.dumps(data.classes),
-    }
 
 
 def is_finished(folder: TrialFolder) -> bool:
