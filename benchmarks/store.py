@@ -23,7 +23,8 @@ from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import summaries
 from eailab.runs.provenance import collect
-from eailab.runs.store import Epoch, Result, Store, Trial
+from eailab.runs.records import Epoch, Result
+from eailab.runs.store import Store, Trial
 from eailab.runs.training import run_trial
 from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor, write_record

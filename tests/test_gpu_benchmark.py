@@ -13,7 +13,7 @@ import pytest
 from eailab.engines.base import Scores, Step
 from eailab.errors import DataError
 from eailab.runs.events import EpochEnded, Stepped
-from eailab.runs.store import Epoch
+from eailab.runs.records import Epoch
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "gpu.py"
 

@@ -17,7 +17,8 @@ from eailab.engines.base import Scores
 from eailab.errors import StoreError
 from eailab.report.measures import MEASURES
 from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
-from eailab.runs.store import Epoch, Store
+from eailab.runs.records import Epoch
+from eailab.runs.store import Store
 from eailab.stats.model import Comparison, compare
 from eailab.studies.conduct import Plan
 from eailab.studies.factor import word

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from eailab.report.record import as_plain, layout
-from eailab.runs.store import Store, Timing
+from eailab.runs.records import Timing
+from eailab.runs.store import Store
 from eailab.studies.design import StudyRecord
 
 SCHEMA_VERSION = 1

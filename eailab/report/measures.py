@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eailab.engines.base import Scores
 from eailab.recipe.schema import Metric
-from eailab.runs.store import Result
+from eailab.runs.records import Result
 
 PERCENT = 100.0
 """Accuracies are stored as shares and shown in percent."""

@@ -7,7 +7,8 @@ from eailab.engines.base import Scores
 from eailab.errors import StoreError
 from eailab.report.measures import PERCENT, Measure
 from eailab.runs.provenance import Provenance
-from eailab.runs.store import Epoch, Result, TrialFolder
+from eailab.runs.records import Epoch, Result
+from eailab.runs.store import TrialFolder
 
 TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged", "spared"]
 """`unfinished` has epochs but no result yet; `missing` has neither; `damaged` has files that cannot be

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from eailab.engines.base import Scores, Step
-from eailab.runs.store import Epoch, Status
+from eailab.runs.records import Epoch, Status
 
 
 @dataclass(frozen=True)

@@ -7,29 +7,29 @@ last; while it is there and agrees with its checksums, the trial is finished. Ev
 import hashlib
 import io
 import json
-import math
 import os
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eailab.engines.base import ENGINE_VERSIONS, Arrays, Scores
+from eailab.engines.base import ENGINE_VERSIONS, Arrays
 from eailab.errors import DamagedError, RecipeError, StoreError
 from eailab.recipe.identity import canonical, digest, to_yaml
 from eailab.recipe.load import load
 from eailab.recipe.schema import Recipe
-from eailab.runs import atomic, checkpoint, lock
+from eailab.runs import atomic, checkpoint, lock, records
 from eailab.runs.provenance import Provenance
+from eailab.runs.records import Epoch, Result, Status, Timing
 
 SCHEMA_VERSION = 1
 """Of every file that the store writes; a newer one is refused, an older one is read."""
@@ -45,8 +45,6 @@ LARGEST_RECORD = 16 * 2**20
 
 LARGEST_PREDICTIONS = 2**30
 """Bytes of the predicted classes once they are decompressed: half a thousand million images."""
-
-Status = Literal["finished", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -69,47 +67,6 @@ class Trial:
                 "engine_version": ENGINE_VERSIONS[self.recipe.engine],
             }
         )
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One finished epoch of a trial."""
-
-    number: int
-    train: Scores
-    """Running scores of the epoch's own (augmented) batches."""
-    validation: Scores
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How long an epoch took, validation included."""
-
-    seconds: float
-    images_per_second: float
-    device: str
-    ended: float | None = None
-    """When it ended, in seconds since 1970; None where that was not written down, as by earlier versions."""
-    joules: float | None = None
-    """That the device used meanwhile, whoever used it; None where it does not count."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a trial ended."""
-
-    status: Status
-    epochs: int
-    """Epochs that were finished."""
-    train: Scores | None
-    """Of the last epoch; None when the trial diverged."""
-    validation: Scores | None
-    test: Scores | None
-    """Read once, after the last epoch."""
-    diverged_at: tuple[int, int] | None
-    """Epoch and step (from 1) at which the loss was no longer finite."""
-    parameters: int
-    provenance: Provenance
 
 
 class TrialFolder:
@@ -149,7 +106,7 @@ class TrialFolder:
                 raise DamagedError(
                     f"{self.path / name} is missing or differs from the checksum in {self.result_file.name}."
                 )
-        return _result(record)
+        return Result.read(record)
 
     def record(self) -> dict[str, Any] | None:
         """Return what `result.json` says, checked by its own checksum only, or None while there is none.
@@ -164,7 +121,7 @@ class TrialFolder:
         except FileNotFoundError:
             return None
         try:
-            record = json.loads(text, parse_constant=_not_finite)
+            record = records.parse(text)
             seal = record.pop("checksum")
             version = record["schema_version"]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -174,10 +131,10 @@ class TrialFolder:
                 f"{self.result_file} has schema version {version}, this eailab knows {SCHEMA_VERSION}: "
                 "install a newer eailab."
             )
-        if seal != _seal(record):
+        if seal != records.seal(record):
             raise DamagedError(f"{self.result_file} differs from its own checksum: it is damaged.")
         try:
-            _result(record)
+            Result.read(record)
             trial, vouched = record["trial"], dict(record["files"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise DamagedError(f"{self.result_file} is no result of eailab: {error!r}.") from error
@@ -196,7 +153,7 @@ class TrialFolder:
             StoreError: The system does not let us read it.
         """
         try:
-            return [_epoch(record) for record in self._epoch_records()]
+            return [Epoch.read(record) for record in self._epoch_records()]
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError(f"{self.epochs_file} has a line that is no epoch: {error!r}.") from error
 
@@ -204,23 +161,10 @@ class TrialFolder:
         """Return how long each epoch took, by its number: the last attempt at each, which is the one that counts."""
         by_epoch: dict[int, Timing] = {}
         for line in _lines(self.timings_file):
-            record = _unsealed(line)
-            if record is None:
-                continue  # timings are no evidence: a torn or damaged line is passed over
-            try:
-                timing = Timing(
-                    float(record["seconds"]),
-                    float(record["images_per_second"]),
-                    str(record["device"]),
-                    ended=_moment(record.get("ended")),
-                    joules=None if (joules := record.get("joules")) is None else float(joules),
-                )
-                epoch = int(record["epoch"])
-            except (ValueError, KeyError, TypeError, OverflowError):
-                continue
-            numbers = (timing.seconds, timing.images_per_second, timing.joules or 0.0)
-            if all(map(math.isfinite, numbers)) and timing.seconds >= 0.0:
-                by_epoch[epoch] = timing
+            # Timings are no evidence: a torn or damaged line is passed over.
+            with suppress(ValueError, KeyError, TypeError, OverflowError):
+                if (record := records.unsealed(line)) is not None:
+                    by_epoch[int(record["epoch"])] = Timing.read(record)
         return by_epoch
 
     def seconds(self) -> float:
@@ -304,13 +248,12 @@ class TrialFolder:
         self._check_lock()
         atomic.write_text(self.recipe_file, _heading(trial) + to_yaml(trial.recipe))
         kept = self._epoch_records()[: first_epoch - 1] if first_epoch > 1 else []
-        atomic.write_bytes(self.epochs_file, b"".join(_sealed_line(record) for record in kept))
+        atomic.write_bytes(self.epochs_file, b"".join(records.sealed_line(record) for record in kept))
 
     def add_epoch(self, epoch: Epoch) -> None:
         """Append a finished epoch."""
         self._check_lock()
-        record = {"epoch": epoch.number} | _named("train", epoch.train) | _named("validation", epoch.validation)
-        atomic.append_bytes(self.epochs_file, _sealed_line(record))
+        atomic.append_bytes(self.epochs_file, records.sealed_line(epoch.record()))
 
     def add_timing(
         self, epoch: int, seconds: float, images: int, provenance: Provenance, joules: float | None = None
@@ -325,7 +268,7 @@ class TrialFolder:
             "threads": provenance["threads"],
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         } | ({} if joules is None else {"joules": round(joules, 1)})
-        line = _after_a_torn_line(self.timings_file) + _sealed_line(record)
+        line = _after_a_torn_line(self.timings_file) + records.sealed_line(record)
         atomic.append_bytes(self.timings_file, line, flush=False)
 
     def save_checkpoint(self, state: Arrays, trial: Trial, epoch: int, environment: str = "") -> None:
@@ -397,17 +340,10 @@ class TrialFolder:
             "data": trial.data,
             "engine": trial.recipe.engine,
             "engine_version": ENGINE_VERSIONS[trial.recipe.engine],
-            "status": result.status,
-            "epochs": result.epochs,
-            "diverged_at": list(result.diverged_at) if result.diverged_at else None,
-            "metrics": _named("train", result.train)
-            | _named("validation", result.validation)
-            | _named("test", result.test),
-            "parameters": result.parameters,
-            "provenance": dict(result.provenance),
+            **result.record(),
             "files": {file.name: self._sha256(file.name) for file in self._vouched(result.status)},
         }
-        record["checksum"] = _seal(record)
+        record["checksum"] = records.seal(record)
         self._check_lock()
         atomic.write_text(self.result_file, json.dumps(record, indent=2, allow_nan=False) + "\n")
         atomic.remove(self.checkpoint_file)
@@ -426,22 +362,22 @@ class TrialFolder:
 
     def _sha256(self, name: str) -> str | None:
         try:
-            return _sha256(atomic.read_bytes(self.path / name))
+            return hashlib.sha256(atomic.read_bytes(self.path / name)).hexdigest()
         except FileNotFoundError:
             return None
 
     def _epoch_records(self) -> list[dict[str, Any]]:
         lines = _lines(self.epochs_file)
-        records: list[dict[str, Any]] = []
+        found: list[dict[str, Any]] = []
         for number, line in enumerate(lines, start=1):
-            record = _unsealed(line)
+            record = records.unsealed(line)
             if record is not None:
-                records.append(record)
+                found.append(record)
             elif number == len(lines):
                 break  # a torn last line: the process died while it wrote
             else:
                 raise DamagedError(f"{self.epochs_file}:{number} is damaged: the line differs from its checksum.")
-        return records
+        return found
 
 
 class Store:
@@ -481,61 +417,6 @@ class Store:
         return sorted(path.parent for path in self.root.glob("studies/*/study.yaml"))
 
 
-# --- records ---------------------------------------------------------------------------------------------------------
-
-
-def _named(split: str, scores: Scores | None) -> dict[str, float | None]:
-    return {
-        f"{split}_loss": None if scores is None else scores.loss,
-        f"{split}_accuracy": None if scores is None else scores.accuracy,
-    }
-
-
-def _scores(record: Mapping[str, Any], split: str) -> Scores | None:
-    loss, accuracy = record[f"{split}_loss"], record[f"{split}_accuracy"]
-    return None if loss is None or accuracy is None else Scores(loss=_number(loss), accuracy=_number(accuracy))
-
-
-def _epoch(record: Mapping[str, Any]) -> Epoch:
-    train, validation = _scores(record, "train"), _scores(record, "validation")
-    if train is None or validation is None:
-        raise ValueError("an epoch without scores")
-    return Epoch(int(record["epoch"]), train, validation)
-
-
-def _result(record: Mapping[str, Any]) -> Result:
-    """Build the result that a record tells of; a `KeyError`, `TypeError` or `ValueError` says that it is none."""
-    metrics, where, provenance = record["metrics"], record["diverged_at"], record["provenance"]
-    result = Result(
-        status=record["status"],
-        epochs=int(record["epochs"]),
-        train=_scores(metrics, "train"),
-        validation=_scores(metrics, "validation"),
-        test=_scores(metrics, "test"),
-        diverged_at=(int(where[0]), int(where[1])) if where else None,
-        parameters=int(record["parameters"]),
-        provenance=provenance,
-    )
-    if missing := set(Provenance.__annotations__) - set(provenance):
-        raise ValueError(f"no {min(missing)} in its provenance")
-    whole = None not in (result.train, result.validation, result.test)
-    expected = ("finished", True) if result.diverged_at is None else ("diverged", False)
-    if (result.status, whole) != expected:
-        raise ValueError("its status does not fit its metrics")
-    return result
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r:.40} is no number")
-    return value
-
-
-def _moment(text: object) -> float | None:
-    """Return the seconds since 1970 of a date and time with its zone, or None."""
-    return None if text is None else datetime.fromisoformat(str(text)).timestamp()
-
-
 def _lines(file: Path) -> list[bytes]:
     try:
         return atomic.read_bytes(file).splitlines()
@@ -559,34 +440,6 @@ def _heading(trial: Trial) -> str:
         f"# Run:     eailab {command} --recipe recipe.yaml --seed {trial.block}\n"
         f"# What:    block {trial.block} on the data {trial.data}\n"
     )
-
-
-def _not_finite(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
-def _seal(record: Mapping[str, Any]) -> str:
-    return _sha256(json.dumps(record, sort_keys=True, allow_nan=False).encode())
-
-
-def _sealed_line(record: Mapping[str, Any]) -> bytes:
-    """A JSON line whose last field is the CRC-32 of what stands before it."""
-    body = json.dumps(record, allow_nan=False)[:-1]
-    return f'{body}, "crc": "{zlib.crc32(body.encode()):08x}"}}\n'.encode()
-
-
-def _unsealed(line: bytes) -> dict[str, Any] | None:
-    body, mark, crc = line.rpartition(b', "crc": "')
-    if not mark or crc != f'{zlib.crc32(body):08x}"}}'.encode():
-        return None
-    try:
-        return dict(json.loads(body + b"}", parse_constant=_not_finite))
-    except (ValueError, TypeError, RecursionError):
-        return None
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _narrow(array: NDArray[np.uint16]) -> NDArray[np.unsignedinteger[Any]]:

@@ -20,7 +20,8 @@ from eailab.runs.atomic import set_aside
 from eailab.runs.cadence import EVERY_TEN_SECONDS, Cadence
 from eailab.runs.events import Ended, EpochEnded, Event, Started, Stepped, Waiting
 from eailab.runs.provenance import Provenance, bits_depend_on, collect
-from eailab.runs.store import Epoch, Result, Store, Trial, TrialFolder
+from eailab.runs.records import Epoch, Result
+from eailab.runs.store import Store, Trial, TrialFolder
 
 COPYING_SHARE = 0.01
 """Of a thread's time, at most, goes into copies of its trials' states that are written only if they are stopped."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eailab.errors import StoreError, StudyError
-from eailab.runs.store import Result, Store, Trial
+from eailab.runs.records import Result
+from eailab.runs.store import Store, Trial
 from eailab.stats.model import compare
 from eailab.stats.power import blocks_to_detect, detectable_difference
 from eailab.studies.conduct import Plan

@@ -11,7 +11,7 @@ from eailab.engines.base import Scores, Step
 from eailab.recipe.load import Override, load
 from eailab.runs.events import Ended, EpochEnded, Failed, FewerAtOnce, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.store import Epoch
+from eailab.runs.records import Epoch
 from eailab.stats.verdict import Verdict
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor

@@ -19,10 +19,11 @@ from faulty_disk import TINY, run, tiny_study
 from eailab.data.cifar10 import CIFAR10
 from eailab.data.fetch import fetch
 from eailab.errors import DamagedError, DataError, StoreError
-from eailab.runs import store as records
+from eailab.runs import records, store
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import quarantine, verify
 from eailab.runs.lock import LOCAL_NAME
+from eailab.runs.store import NAME
 from eailab.studies.design import CHECKSUM
 
 
@@ -60,7 +61,7 @@ def forge(trial, **changes):
     record = json.loads(trial.result_file.read_text())
     del record["checksum"]
     record |= changes
-    record["checksum"] = records._seal(record)
+    record["checksum"] = records.seal(record)
     trial.result_file.write_text(json.dumps(record))
 
 
@@ -96,7 +97,7 @@ def test_objects_among_the_predictions_are_not_unpickled_even_if_the_seal_is_rig
 
 
 def test_predictions_that_would_fill_the_memory_are_refused(copy, monkeypatch):
-    monkeypatch.setattr(records, "LARGEST_PREDICTIONS", 10_000)
+    monkeypatch.setattr(store, "LARGEST_PREDICTIONS", 10_000)
     trial, buffer = trial_of(copy), io.BytesIO()
     np.savez_compressed(buffer, validation=np.zeros(10**6, np.uint8), test=np.zeros(1))
     assert buffer.tell() < 10_000
@@ -292,4 +293,4 @@ def test_names_become_folders_below_the_store_only(folder, name):
 def test_a_trials_name_is_of_its_recipe_block_and_data_alone():
     """So no text of a recipe can choose the folder that a trial is written to."""
     (trial,) = tiny_study().trials({"digits": digits()}).values()
-    assert records.NAME.fullmatch(trial.fingerprint)
+    assert NAME.fullmatch(trial.fingerprint)

@@ -12,7 +12,8 @@ from eailab.engines.base import Scores
 from eailab.recipe.schema import recipe_adapter
 from eailab.report.findings import StudyFindings, study_findings
 from eailab.runs.provenance import Provenance
-from eailab.runs.store import Epoch, Result, Store, Trial
+from eailab.runs.records import Epoch, Result
+from eailab.runs.store import Store, Trial
 from eailab.studies.design import Study, StudyRecord, one_factor, read_record, single, updates, write_record
 
 TRAINING_IMAGES = 100

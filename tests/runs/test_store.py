@@ -13,7 +13,8 @@ from eailab.errors import StoreError
 from eailab.recipe.load import load
 from eailab.recipe.variation import vary
 from eailab.runs.provenance import collect
-from eailab.runs.store import Epoch, Result, Store, Timing, Trial
+from eailab.runs.records import Epoch, Result, Timing
+from eailab.runs.store import Store, Trial
 
 
 @pytest.fixture

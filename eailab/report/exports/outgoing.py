@@ -16,7 +16,8 @@ from eailab.report.markdown import study_section
 from eailab.report.record import as_json
 from eailab.report.tables import written
 from eailab.report.trials import FinalScores, TrialFindings, TrialState
-from eailab.runs.store import Store, Timing
+from eailab.runs.records import Timing
+from eailab.runs.store import Store
 from eailab.studies.factor import word
 
 PREFIX = "eailab."

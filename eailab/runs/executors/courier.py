@@ -23,7 +23,8 @@ from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, TriedA
 from eailab.runs.executors import errand
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.errand import ANSWER, CODES, LARGEST_WORD, NOT_BEGUN, STOPPED, Errand, Measured, Return
-from eailab.runs.store import Epoch, Trial, TrialFolder
+from eailab.runs.records import Epoch
+from eailab.runs.store import Trial, TrialFolder
 from eailab.runs.training import is_finished
 
 ATTEMPTS = 3

@@ -1,0 +1,174 @@
+"""What a trial's files tell of it, as objects and as the records of JSON that stand in the files.
+
+A record carries a checksum: a CRC-32 at the end of a line, a SHA-256 in `result.json`. What is read back is checked:
+a `KeyError`, `TypeError` or `ValueError` says that a record is not what it should be.
+"""
+
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NoReturn, Self
+
+from eailab.engines.base import Scores
+from eailab.runs.provenance import Provenance
+
+Status = Literal["finished", "diverged"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One finished epoch of a trial."""
+
+    number: int
+    train: Scores
+    """Running scores of the epoch's own (augmented) batches."""
+    validation: Scores
+
+    def record(self) -> dict[str, Any]:
+        """Return the record that `read` takes."""
+        return {"epoch": self.number} | _named("train", self.train) | _named("validation", self.validation)
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> Self:
+        """Return the epoch that a record tells of."""
+        train, validation = _scores(record, "train"), _scores(record, "validation")
+        if train is None or validation is None:
+            raise ValueError("an epoch without scores")
+        return cls(int(record["epoch"]), train, validation)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long an epoch took, validation included."""
+
+    seconds: float
+    images_per_second: float
+    device: str
+    ended: float | None = None
+    """When it ended, in seconds since 1970; None where that was not written down, as by earlier versions."""
+    joules: float | None = None
+    """That the device used meanwhile, whoever used it; None where it does not count."""
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> Self:
+        """Return the timing that a record tells of."""
+        timing = cls(
+            float(record["seconds"]),
+            float(record["images_per_second"]),
+            str(record["device"]),
+            ended=_moment(record.get("ended")),
+            joules=None if (joules := record.get("joules")) is None else float(joules),
+        )
+        numbers = (timing.seconds, timing.images_per_second, timing.joules or 0.0)
+        if not all(map(math.isfinite, numbers)) or timing.seconds < 0.0:
+            raise ValueError("a timing that cannot be")
+        return timing
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a trial ended."""
+
+    status: Status
+    epochs: int
+    """Epochs that were finished."""
+    train: Scores | None
+    """Of the last epoch; None when the trial diverged."""
+    validation: Scores | None
+    test: Scores | None
+    """Read once, after the last epoch."""
+    diverged_at: tuple[int, int] | None
+    """Epoch and step (from 1) at which the loss was no longer finite."""
+    parameters: int
+    provenance: Provenance
+
+    def record(self) -> dict[str, Any]:
+        """Return the record that `read` takes."""
+        return {
+            "status": self.status,
+            "epochs": self.epochs,
+            "diverged_at": list(self.diverged_at) if self.diverged_at else None,
+            "metrics": _named("train", self.train) | _named("validation", self.validation) | _named("test", self.test),
+            "parameters": self.parameters,
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> Self:
+        """Return the result that a record tells of."""
+        metrics, where, provenance = record["metrics"], record["diverged_at"], record["provenance"]
+        result = cls(
+            status=record["status"],
+            epochs=int(record["epochs"]),
+            train=_scores(metrics, "train"),
+            validation=_scores(metrics, "validation"),
+            test=_scores(metrics, "test"),
+            diverged_at=(int(where[0]), int(where[1])) if where else None,
+            parameters=int(record["parameters"]),
+            provenance=provenance,
+        )
+        if missing := set(Provenance.__annotations__) - set(provenance):
+            raise ValueError(f"no {min(missing)} in its provenance")
+        whole = None not in (result.train, result.validation, result.test)
+        expected = ("finished", True) if result.diverged_at is None else ("diverged", False)
+        if (result.status, whole) != expected:
+            raise ValueError("its status does not fit its metrics")
+        return result
+
+
+def parse(text: bytes) -> dict[str, Any]:
+    """Return the record that a JSON text holds, whose numbers are all finite."""
+    return dict(json.loads(text, parse_constant=_not_finite))
+
+
+def seal(record: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a record, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def sealed_line(record: Mapping[str, Any]) -> bytes:
+    """Return a record as a line of JSON whose last field is the CRC-32 of what stands before it."""
+    body = json.dumps(record, allow_nan=False)[:-1]
+    return f'{body}, "crc": "{zlib.crc32(body.encode()):08x}"}}\n'.encode()
+
+
+def unsealed(line: bytes) -> dict[str, Any] | None:
+    """Return the record of a sealed line, or None where the line is damaged or cut short."""
+    body, mark, crc = line.rpartition(b', "crc": "')
+    if not mark or crc != f'{zlib.crc32(body):08x}"}}'.encode():
+        return None
+    try:
+        return parse(body + b"}")
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _named(split: str, scores: Scores | None) -> dict[str, float | None]:
+    return {
+        f"{split}_loss": None if scores is None else scores.loss,
+        f"{split}_accuracy": None if scores is None else scores.accuracy,
+    }
+
+
+def _scores(record: Mapping[str, Any], split: str) -> Scores | None:
+    loss, accuracy = record[f"{split}_loss"], record[f"{split}_accuracy"]
+    return None if loss is None or accuracy is None else Scores(loss=_number(loss), accuracy=_number(accuracy))
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r:.40} is no number")
+    return value
+
+
+def _moment(text: object) -> float | None:
+    """Return the seconds since 1970 of a date and time with its zone, or None."""
+    return None if text is None else datetime.fromisoformat(str(text)).timestamp()
+
+
+def _not_finite(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
