@@ -1,7 +1,7 @@
 """What a trial's files tell of it, as objects and as the records of JSON that stand in the files.
 
 A record carries a checksum: a CRC-32 at the end of a line, a SHA-256 in `result.json`. What is read back is checked:
-a `KeyError`, `TypeError` or `ValueError` says that a record is not what it should be.
+a `LookupError`, `TypeError` or `ValueError` says that a record is not what it should be.
 """
 
 import hashlib
