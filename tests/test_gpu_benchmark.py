@@ -77,6 +77,10 @@ def asked(gpu, monkeypatch, tmp_path):
     return run
 
 
+def test_every_part_has_its_place(gpu):
+    assert sorted(gpu.ORDER) == sorted(gpu.CHECKS | gpu.TIMINGS | gpu.COMMANDS)
+
+
 def test_a_part_that_dies_takes_nothing_along_and_is_done_again(gpu, asked, tmp_path):
     assert asked(bad="many") == list(gpu.ORDER)
     kept = json.loads((tmp_path / "gpu.json").read_text())["parts"]
