@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from eailab.data.check import DataCheck
     from eailab.data.source import Source
 
-data = typer.Typer(no_args_is_help=True, help="List the data sets, and check their files.", rich_markup_mode=None)
+data = typer.Typer(
+    no_args_is_help=True,
+    help="List the data sets, and check their files.\n\nExample: eailab data list",
+    rich_markup_mode=None,
+)
 
 
 @data.command("list")

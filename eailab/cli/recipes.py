@@ -9,7 +9,11 @@ import typer
 from eailab.cli.options import AsJson, Overrides
 from eailab.errors import EailabError, RecipeError
 
-recipes = typer.Typer(no_args_is_help=True, help="List, show, check and copy recipes.", rich_markup_mode=None)
+recipes = typer.Typer(
+    no_args_is_help=True,
+    help="List, show, check and copy recipes.\n\nExample: eailab recipes copy digits-mlp mine.yaml",
+    rich_markup_mode=None,
+)
 
 WIDEST = 44
 """Column at which origins stand, if the values leave room."""

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from eailab.runs.inspection import Problem, Summary
     from eailab.runs.store import Store, TrialFolder
 
-runs = typer.Typer(no_args_is_help=True, help="List, show, verify and remove trials.", rich_markup_mode=None)
+runs = typer.Typer(
+    no_args_is_help=True,
+    help="List, show, verify and remove trials.\n\nExample: eailab runs list",
+    rich_markup_mode=None,
+)
 
 Name = Annotated[str, typer.Argument(metavar="TRIAL", help="A trial's name, or the beginning of it.")]
 SHORT = 12
