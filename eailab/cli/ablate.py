@@ -59,7 +59,9 @@ def ablate(
     study: Annotated[
         str | None,
         typer.Option(
-            "--study", metavar="FILE", help="A file that declares recipe, blocks and factors; or lab-task1, lab-task2."
+            "--study",
+            metavar="FILE",
+            help="Recipe, blocks and factors in a file: its path, or lab-task1, lab-task2 or lab-task2-small.",
         ),
     ] = None,
     also: Annotated[
@@ -87,7 +89,10 @@ def ablate(
         typer.Option(metavar="LEVEL", help="The level that the others are compared with [default: the recipe's own]"),
     ] = None,
     margin: Annotated[
-        str | None, typer.Option(metavar="M", help="Differences below this do not matter, in percentage points.")
+        str | None,
+        typer.Option(
+            metavar="M", help="Differences below this do not matter: percentage points, or hundredths of a loss."
+        ),
     ] = None,
     metric: Annotated[
         str | None,
@@ -131,7 +136,7 @@ def ablate(
     on: On = "local",
     json: AsJson = False,
 ) -> None:
-    """Compare the LEVELS of one FACTOR, all else held as in the recipe, over blocks of equal seeds.
+    """Compare the LEVELS of one FACTOR, all else held as in the recipe, in several blocks of seeds.
 
     Example: eailab ablate batch-size 16 32 64 --recipe digits-mlp --seeds 5
 

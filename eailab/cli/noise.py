@@ -25,7 +25,7 @@ def noise(
     data_dir: DataDir = None,
     json: AsJson = False,
 ) -> None:
-    """Train one RECIPE in many blocks: below which difference are two single runs of it the same?
+    """Train one RECIPE in many blocks, and say how far apart two single runs of it lie by chance.
 
     The default recipe is the one that takes seconds and no download; name your own.
 

@@ -17,7 +17,11 @@ RunsDir: TypeAlias = Annotated[
 DataDir: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--data-dir", envvar="EAILAB_DATA", metavar="FOLDER", help="Folder of downloaded data sets.", show_default=False
+        "--data-dir",
+        envvar="EAILAB_DATA",
+        metavar="FOLDER",
+        help="Folder of downloaded data sets [default: see `eailab data list`].",
+        show_default=False,
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -80,7 +80,7 @@ def train_resnet(
         str | None, typer.Option(metavar="NAME", help="none, crop-flip, resize-224, cutout or trivial-augment.")
     ] = None,
     label_smoothing: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Of a label's probability, what goes to all classes: 0.1.")
+        str | None, typer.Option(metavar="SHARE", help="Share of a label's probability, spread over all classes: 0.1.")
     ] = None,
     mixup: Annotated[
         str | None, typer.Option(metavar="ALPHA", help="Mix images in pairs, by Beta(ALPHA, ALPHA).")
@@ -102,7 +102,7 @@ def train_resnet(
 ) -> None:
     """Train a ResNet with the torch engine, on CUDA where there is one.
 
-    Example: eailab train-resnet --recipe resnet18-digits --stem 3x3 --sched steplr
+    Example: eailab train-resnet --recipe resnet18-digits --stem 3x3 --sched cosine
 
     Several GPUs on one trial: torchrun --nproc-per-node 2 -m eailab train-resnet
     """
