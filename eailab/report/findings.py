@@ -339,7 +339,7 @@ def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | N
     ordered = len(levels) >= 3 and all(type(level) in (int, float) and level > 0 for level in levels)
     if not ordered or any(trial.state == "diverged" for row in trials for trial in row):
         return None
-    return trend(_values(trials), levels)
+    return trend(_values(trials), levels, study.baseline)
 
 
 def _arm(

@@ -33,7 +33,7 @@ class Trend:
     """Small: the line does not hold, so read the arms one by one."""
 
 
-def trend(values: Values, levels: Sequence[float]) -> Trend | None:
+def trend(values: Values, levels: Sequence[float], baseline: int) -> Trend | None:
     """Fit a line in `log2(level)` within blocks, and test what it leaves.
 
     With `x` the centred `log2(level)`, the slope of the arms' means `m` is `sum(x m) / sum(x^2)`, with variance
@@ -44,6 +44,7 @@ def trend(values: Values, levels: Sequence[float]) -> Trend | None:
     Args:
         values: `[B, A]`, one column a level, NaN where there is no value.
         levels: `[A]`, three or more distinct positive numbers.
+        baseline: Column of the study's baseline: the guard looks at the differences from it, as it does in `compare`.
 
     Returns:
         The trend, or None when fewer than two blocks are complete or nothing varies within them.
@@ -66,8 +67,9 @@ def trend(values: Values, levels: Sequence[float]) -> Trend | None:
     length = float(doublings @ doublings)
     slopes = complete @ doublings / length
     slope = float(slopes.mean())
-    fit = fit_additive(complete, 0)
-    pooled = unequal_spread(fit, list((complete[:, 1:] - complete[:, [0]]).T)) is None
+    fit = fit_additive(complete, baseline)
+    differences = np.delete(complete, baseline, axis=1) - complete[:, [baseline]]
+    pooled = unequal_spread(fit, list(differences.T)) is None
     spread = math.sqrt(fit.variance / length) if pooled else spread_of(slopes, float(np.abs(complete).max()))
     if spread == 0.0:
         return None

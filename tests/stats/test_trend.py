@@ -7,6 +7,7 @@ import statsmodels.formula.api as smf
 from scipy import stats
 
 from eailab.errors import StudyError
+from eailab.stats.model import compare
 from eailab.stats.trend import trend
 
 LEVELS = [16, 32, 64, 128]
@@ -22,7 +23,7 @@ def study(curve=0.0, blocks=5, seed=3):
 def test_slope_and_lack_of_fit_are_nested_least_squares():
     """The line, against the model with an effect for every arm; both with blocks."""
     values = study(curve=0.05)
-    found = trend(values, LEVELS)
+    found = trend(values, LEVELS, 0)
     block, arm = np.indices(values.shape)
     data = pd.DataFrame(
         {"y": values.ravel(), "block": block.ravel(), "arm": arm.ravel(), "x": np.log2(LEVELS)[arm.ravel()]}
@@ -39,13 +40,13 @@ def test_slope_and_lack_of_fit_are_nested_least_squares():
 
 
 def test_a_line_fits_and_a_curve_does_not():
-    assert trend(study(), LEVELS).lack_of_fit_p > 0.05
-    assert trend(study(curve=0.3), LEVELS).lack_of_fit_p < 1e-6
+    assert trend(study(), LEVELS, 0).lack_of_fit_p > 0.05
+    assert trend(study(curve=0.3), LEVELS, 0).lack_of_fit_p < 1e-6
 
 
 def test_the_order_of_the_arms_does_not_matter():
     values = study()
-    a, b = trend(values, LEVELS), trend(values[:, [2, 0, 3, 1]], [64, 16, 128, 32])
+    a, b = trend(values, LEVELS, 0), trend(values[:, [2, 0, 3, 1]], [64, 16, 128, 32], 1)
     assert b.slope == pytest.approx(a.slope)
     assert b.lack_of_fit_f == pytest.approx(a.lack_of_fit_f)
 
@@ -53,26 +54,36 @@ def test_the_order_of_the_arms_does_not_matter():
 def test_with_unequal_spread_the_blocks_slopes_are_the_sample():
     values = study(blocks=8)
     values[:, 1] += np.random.default_rng(0).normal(0.0, 5.0, 8)
-    found = trend(values, LEVELS)
+    found = trend(values, LEVELS, 0)
     slopes = [stats.linregress(np.log2(LEVELS), row).slope for row in values]
     assert not found.pooled
     assert found.lack_of_fit_f is None
     assert found.interval95 == pytest.approx(tuple(stats.ttest_1samp(slopes, 0.0).confidence_interval(0.95)))
 
 
+def test_errors_are_pooled_where_the_studys_own_are():
+    """The values of digits-mlp at batch sizes 16, 32 and 64, where the guard depends on the baseline."""
+    right = 96.18 + 0.3472 * np.array([[5, 2, 1], [4, 3, 1], [4, 3, 1], [3, 2, 4], [2, 0, -1]])
+    for baseline in range(3):
+        pooled = compare(right, baseline, 0.5, True).guard is None
+        assert trend(right, [16, 32, 64], baseline).pooled is pooled
+    assert trend(right, [16, 32, 64], 1).pooled
+    assert not trend(right, [16, 32, 64], 0).pooled
+
+
 def test_incomplete_blocks_are_left_out():
     values = study()
     gap = values.copy()
     gap[1, 2] = np.nan
-    assert trend(gap, LEVELS) == trend(np.delete(values, 1, axis=0), LEVELS)
+    assert trend(gap, LEVELS, 0) == trend(np.delete(values, 1, axis=0), LEVELS, 0)
 
 
 def test_nothing_is_said_where_nothing_can_be():
-    assert trend(study(blocks=1), LEVELS) is None
-    assert trend(np.full((3, 4), 0.5), LEVELS) is None
+    assert trend(study(blocks=1), LEVELS, 0) is None
+    assert trend(np.full((3, 4), 0.5), LEVELS, 0) is None
 
 
 @pytest.mark.parametrize("levels", [[1, 2], [0, 1, 2, 3], [1, 2, 2, 3], [1.0, 2.0, float("inf"), 3.0]])
 def test_levels_without_doublings_are_refused(levels):
     with pytest.raises(StudyError):
-        trend(study()[:, : len(levels)], levels)
+        trend(study()[:, : len(levels)], levels, 0)
