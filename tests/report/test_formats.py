@@ -189,6 +189,17 @@ def test_the_terminal_shows_every_number_within_its_width(found, width):
     assert row.split() == ["20", "82.00", "-9.50", "[-10.42,", "-8.58]", "WORSE", "81.00"]
 
 
+@pytest.mark.parametrize("width", [20, 40, 55])
+def test_a_narrow_terminal_loses_no_label_number_or_verdict(found, width):
+    """A number without its arm, or an arm without its verdict, would be worse than no table."""
+    output = io.StringIO()
+    print_study(found, Console(file=output, width=width))
+    table = output.getvalue().split("Blocks:")[0]
+    assert max(map(len, table.splitlines())) <= width
+    for said in ("10 (baseline)", "mean %: 91.50", "20", "diff. pp: -9.50", "[-10.42, -8.58]", "verdict: WORSE"):
+        assert said in " ".join(table.split())
+
+
 def test_a_piped_table_is_plain_and_a_name_cannot_drive_the_terminal(hostile):
     output = io.StringIO()
     print_study(hostile, Console(file=output, width=80))
