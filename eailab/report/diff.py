@@ -12,6 +12,9 @@ from eailab.report.measures import PERCENT
 from eailab.report.tables import NOTHING, Column, Table, written
 from eailab.runs.store import Store, TrialFolder
 
+SHORT_NAME = 12
+"""Digits of a fingerprint that a terminal shows, as `runs list` does."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -41,7 +44,12 @@ class Difference:
         """Return the lines that differ, and all results; or every line."""
         shown = [line for line in self.lines if everything or line.differs or line.part == "result"]
         return Table(
-            columns=(Column("part"), Column("what"), Column(self.names[0]), Column(self.names[1]), Column("")),
+            columns=(
+                Column("part"),
+                Column("what"),
+                *(Column(name, narrow=name[:SHORT_NAME]) for name in self.names),
+                Column(""),
+            ),
             rows=tuple(
                 (line.part, line.name, line.first, line.second, "differs" if line.differs else "") for line in shown
             ),

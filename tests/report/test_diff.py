@@ -1,9 +1,13 @@
 """Two trials side by side."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from eailab.errors import StoreError, UsageError
 from eailab.report.diff import diff, trial_named
+from eailab.report.terminal import print_table
 
 
 @pytest.fixture
@@ -35,6 +39,16 @@ def test_the_table_shows_what_differs_and_every_result(shop, folder):
     found = diff(shop.trial_folder(folder, 0, 0), shop.trial_folder(folder, 0, 0))
     assert {row[0] for row in found.table().rows} == {"result"}
     assert len(found.table(everything=True).rows) == len(found.lines) > 30
+
+
+def test_the_two_names_keep_a_terminals_table_within_80_columns(shop, folder):
+    first, second = shop.trial_folder(folder, 0, 0), shop.trial_folder(folder, 1, 0)
+    output = io.StringIO()
+    print_table("Two trials", diff(first, second).table(), [], Console(file=output, width=80))
+    head, line, *rows = output.getvalue().splitlines()[1:]
+    assert head.split() == ["part", "what", first.path.name[:12], second.path.name[:12]]
+    assert len(line) < 80
+    assert all(row.split()[0] in {"recipe", "result"} for row in rows)
 
 
 def test_an_unfinished_trial_has_nothing_to_compare(shop, folder):
