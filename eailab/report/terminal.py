@@ -131,13 +131,22 @@ def _indented(text: str, style: str = "") -> Padding:
 
 def print_study(findings: StudyFindings, console: Console | None = None) -> None:
     """Print a study; to standard output unless another console is given."""
-    (console or Console(highlight=False)).print(StudyView(findings))
+    _print(console or Console(highlight=False), StudyView(findings))
 
 
 def print_table(title: str, content: Content, lines: Sequence[str], console: Console | None = None) -> None:
     """Print a table under its title, and lines of text below it; to standard output unless another console is given."""
     console = console or Console(highlight=False)
-    console.print(Text(plain(title), style="bold"))
-    console.print(_table(content, console.width, ascii_only=not console.is_terminal or console.options.ascii_only))
-    for line in lines:
-        console.print(_indented(line))
+    ascii_only = not console.is_terminal or console.options.ascii_only
+    table = _table(content, console.width, ascii_only=ascii_only)
+    _print(console, Text(plain(title), style="bold"), table, *map(_indented, lines))
+
+
+def _print(console: Console, *parts: RenderableType) -> None:
+    """Print parts below each other; in files and pipes without the blanks with which rich fills lines up."""
+    if console.is_terminal:
+        console.print(*parts, sep="\n")
+        return
+    with console.capture() as capture:
+        console.print(*parts, sep="\n")
+    console.file.write("\n".join(line.rstrip(" ") for line in capture.get().split("\n")))

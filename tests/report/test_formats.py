@@ -206,6 +206,7 @@ def test_a_piped_table_is_plain_and_a_name_cannot_drive_the_terminal(hostile):
     text = output.getvalue()
     assert "\x1b" not in text
     assert not set("│─┃━┏") & set(text)
+    assert not [line for line in text.splitlines() if line.endswith(" ")]
 
 
 def test_json_holds_every_number_unrounded(found):
