@@ -66,7 +66,7 @@ def _print(found: "Verification") -> None:
             typer.echo(f"{title}: {line}")
         if len(lines) > MOST_LINES:
             typer.echo(f"{title}: {len(lines) - MOST_LINES} more")
-    typer.echo(f"{found.trials} trials held to their checksums, {len(found.problems)} do not hold")
+    typer.echo(f"{found.trials} trials held to their checksums, {found.failing} do not hold")
     typer.echo(f"{outcome.matching}/{outcome.numbers} numbers match")
 
 

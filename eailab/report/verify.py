@@ -22,7 +22,9 @@ class Verification:
 
     outcome: Outcome
     trials: int
-    """Whose files were held to their checksums."""
+    """Whose files were held to their checksums; one that several studies share is one."""
+    failing: int
+    """Of these, which do not hold."""
     problems: tuple[str, ...]
     """About studies and trials of the store."""
     gaps: tuple[str, ...]
@@ -62,20 +64,25 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
         raise UsageError(f"{report} cannot be verified: it is no whole file ({error}).") from error
     studies = tuple(_tell(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
     expected = by_suffix[suffix].text(_edition(manifest, studies))
-    problems, gaps, trials = [], [], 0
+    problems, gaps = [], []
+    checked, failing = set[str](), set[str]()
     for told in studies:
         for index, arm in enumerate(told.record.study.arms):
             for block in told.record.study.blocks:
                 name = f"{told.folder}, {arm.label}, block {block}"
                 problem, has_result = check_trial(store, told.record, index, block)
-                trials += has_result
+                fingerprint = told.record.trials[index, block]
+                if has_result:
+                    checked.add(fingerprint)
                 if problem is not None:
+                    failing.add(fingerprint)
                     problems.append(f"{name}: {problem}")
                 elif not has_result:
                     gaps.append(f"{name}: no result in the store")
     return Verification(
         outcome=compare_pieces(found, pieces_of(expected, suffix)),
-        trials=trials,
+        trials=len(checked),
+        failing=len(failing),
         problems=tuple(problems),
         gaps=tuple(gaps),
         records=tuple(told.record for told in studies),

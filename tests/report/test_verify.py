@@ -41,6 +41,20 @@ def test_a_report_that_nobody_touched_matches_to_the_last_number(shop, files, ki
     assert found.outcome.numbers > 40
 
 
+def test_a_trial_that_two_studies_share_is_one_trial(shop, folder, tmp_path):
+    """Both tables name it, and both are told when it is damaged."""
+    other = shop.study({10: SMALL, 40: [0.7, 0.7, 0.7]})
+    report = tmp_path / "report.md"
+    told = tuple(tell(shop.store, path) for path in (folder, other))
+    report.write_text(FORMATS["markdown"].text(Edition("report", "en", told)))
+    found = verify(report, shop.store)
+    assert (found.trials, found.failing) == (9, 0)
+
+    (shop.trial_folder(folder, 0, 0).path / "model.safetensors").write_bytes(b"damaged")
+    found = verify(report, shop.store)
+    assert (found.failing, len(found.problems)) == (1, 2)
+
+
 @pytest.mark.parametrize("name", ["report.html", "table.md", "table.json"])
 def test_a_studys_own_files_match(shop, folder, name):
     publish_study(shop.store, folder)
