@@ -109,6 +109,12 @@ def test_one_wide_arm_is_kept_from_the_others():
     assert verdicts(found)[2:] == [Verdict.WORSE, Verdict.BETTER]
 
 
+def test_what_rounding_leaves_of_no_spread_is_no_number():
+    """Counts of 288 images: the third arm and the blocks' means are equal in all blocks, but for their last bits."""
+    right = np.array([[280, 281, 278], [279, 282, 278], [280, 281, 278]])
+    assert "infinitely many times" in compare(100.0 * (right / 288), 0, 0.25).guard
+
+
 def test_equal_results_are_undecided_for_want_of_spread():
     """Where nothing varies there is no chance to measure by: not SAME, not a warning."""
     found = compare(np.full((3, 3), 0.5), 0, 0.25)
