@@ -48,21 +48,35 @@ def block_split(n: int, val_fraction: float, block: int) -> Split:
 
 
 def _cut(order: NDArray[np.integer], val_fraction: float) -> Split:
-    n = len(order)
+    train = _first_part(len(order), val_fraction)
+    indices = order.astype(np.int64)
+    return Split(indices[:train], indices[train:])
+
+
+def _first_part(n: int, val_fraction: float) -> int:
+    """Return how many of `n` images are in the training split."""
     train = int(n * (1 - val_fraction))
     if not 0 < train < n:
         raise DataError(
             f"data.val_fraction {val_fraction} divides {n} training images into {train} that train and {n - train} "
             "that validate: choose a fraction that leaves at least one image in both."
         )
-    indices = order.astype(np.int64)
-    return Split(indices[:train], indices[train:])
+    return train
 
 
 def training_size(n: int, settings: Data) -> int:
-    """Return how many of `n` official training images a trial trains on, without drawing the split."""
-    size = int(n * (1 - settings.val_fraction))
-    return size if settings.limit is None else min(size, settings.limit)
+    """Return how many of `n` official training images a trial trains on, without drawing the split.
+
+    Raises:
+        DataError: A split would be empty, or has fewer images than the limit.
+    """
+    size = _first_part(n, settings.val_fraction)
+    if settings.limit is not None and settings.limit > size:
+        raise DataError(
+            f"data.limit is {settings.limit}, but the training split of {settings.name} has {size} images: "
+            "lower the limit, or leave it out to take all."
+        )
+    return settings.limit or size
 
 
 def trial_data(dataset: Dataset, settings: Data, block: int) -> TrialData:
@@ -90,12 +104,7 @@ def _divided(dataset: Dataset, settings: Data, block: int) -> TrialData:
         split = lab_split(n, settings.val_fraction, settings.split_seed)
     else:
         split = block_split(n, settings.val_fraction, block)
-    if settings.limit is not None and settings.limit > len(split.train):
-        raise DataError(
-            f"data.limit is {settings.limit}, but the training split of {dataset.name} has {len(split.train)} images: "
-            "lower the limit, or leave it out to take all."
-        )
-    train = _rows(dataset.train, split.train[: settings.limit])
+    train = _rows(dataset.train, split.train[: training_size(n, settings)])
     mean, std = channel_scale(train.pixels)
     return TrialData(train, _rows(dataset.train, split.validation), dataset.test, mean, std, dataset.classes)
 

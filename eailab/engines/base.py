@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.data.dataset import SplitName, TrialData
-from eailab.recipe.schema import MlpRecipe, Recipe
+from eailab.recipe.schema import MlpRecipe, Recipe, ResNetRecipe
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 
@@ -194,3 +194,20 @@ def build(recipe: Recipe, data: TrialData, block: int, device: DeviceName = "aut
     from eailab.engines.torch_resnet.build import build as build_resnet
 
     return build_resnet(recipe, data, block, device)
+
+
+def check_fit(recipe: Recipe, images: tuple[int, ...]) -> None:
+    """Refuse, before anything is trained, what `build` would refuse of a residual network and its images.
+
+    Args:
+        recipe: What is to be trained.
+        images: `[N, H, W, C]`, the shape of the training split.
+
+    Raises:
+        RecipeError: The width leaves a layer without channels.
+        DataError: The images are too small, too few for a batch, or have neither one nor three channels.
+    """
+    if isinstance(recipe, ResNetRecipe):
+        from eailab.engines.torch_resnet.engine import check_fit as check_resnet
+
+        check_resnet(recipe, images)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from eailab.data.split import training_size
 from eailab.data.table import load
+from eailab.engines.base import check_fit
 from eailab.errors import DamagedError, DataError, StoppedError, StudyError
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.atomic import set_aside
@@ -54,6 +55,7 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
 
     Raises:
         DataError: The data are missing, or an arm does not fit them.
+        RecipeError: An arm is no network.
     """
     datasets = {name: load(name, surroundings.data_dir) for name in {arm.recipe.data.name for arm in study.arms}}
     sizes = []
@@ -92,8 +94,11 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
             "the data or the engine have changed since this study was last run: its table is made anew, and the trials "
             f"that it had stay in {store.root / 'trials'}. Put the old data back, and they are found again."
         )
-    todo = tuple(trial for trial in trials.values() if not is_finished(store.folder(trial.fingerprint)))
-    return Plan(record, folder, tuple(trials.values()), todo, tuple(notes))
+    todo = {key: trial for key, trial in trials.items() if not is_finished(store.folder(trial.fingerprint))}
+    for number in sorted({number for number, _ in todo}):
+        recipe = study.arms[number].recipe
+        check_fit(recipe, (sizes[number], *datasets[recipe.data.name].train.pixels.shape[1:]))
+    return Plan(record, folder, tuple(trials.values()), tuple(todo.values()), tuple(notes))
 
 
 def _earlier_record(folder: Path, notes: list[str]) -> StudyRecord | None:

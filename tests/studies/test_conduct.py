@@ -1,10 +1,12 @@
 """A plan asks the store what is left, and conducting it trains just that."""
 
+import re
+
 import numpy as np
 import pytest
 
 from eailab.engines.torch_resnet import devices, lanes
-from eailab.errors import DataError
+from eailab.errors import DataError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.events import EpochEnded
 from eailab.runs.executors.base import Surroundings
@@ -61,6 +63,23 @@ def test_planning_writes_nothing(tmp_path):
 def test_a_batch_larger_than_the_set_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(DataError, match="batch_size 4096 is more than"):
         plan(study((0,), (16, 4096)), Surroundings(tmp_path / "runs"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "factor", "levels", "said"),
+    [
+        ("digits-mlp", "limit", [100, 5000], "data.limit is 5000"),
+        ("digits-mlp", "val-fraction", [0.2, 0.9999], "into 0 that train"),
+        ("resnet18-digits", "data", ["digits32", "digits"], "too small for model.stem 7x7"),
+        ("resnet18-digits", "width", [0.001, 0.25], "leaves the first stage no channel"),
+        ("resnet18-digits", "batch-size", [32, 1148], "leaves a batch of one"),
+    ],
+)
+def test_an_arm_that_cannot_be_trained_is_refused_before_the_others_start(tmp_path, recipe, factor, levels, said):
+    """Hours of the other arms would end in a study without a comparison."""
+    impossible = one_factor(load(recipe, []).recipe, factor, levels, (0,))
+    with pytest.raises(UsageError, match=re.escape(said)):
+        plan(impossible, Surroundings(tmp_path / "runs"))
 
 
 def test_labels_name_the_level_and_the_block(tmp_path):

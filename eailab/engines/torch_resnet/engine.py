@@ -74,7 +74,7 @@ class ResNetEngine:
         lane: Lane | None = None,
         team: Team = ALONE,
     ) -> None:
-        check_data(recipe, data)
+        check_fit(recipe, data.train.pixels.shape)
         self._device = devices.choose(device)
         devices.check_precision(recipe, self._device)
         self._recipe, self._data, self._lane = recipe, data, lane
@@ -308,14 +308,20 @@ def evaluation_batch(recipe: ResNetRecipe, height: int, width: int) -> int:
     return max(1, min(EVALUATION_IMAGES, EVALUATION_BYTES // image_bytes))
 
 
-def check_data(recipe: ResNetRecipe, data: TrialData) -> None:
-    """Refuse data that the recipe cannot train on.
+def check_fit(recipe: ResNetRecipe, images: tuple[int, ...]) -> None:
+    """Refuse data that the recipe cannot train on, and a network that cannot be.
+
+    Args:
+        recipe: What is to be trained.
+        images: `[N, H, W, C]`, the shape of the training split.
 
     Raises:
+        RecipeError: The width leaves a layer without channels.
         DataError: The images have neither one nor three channels, are too small for the stem, are fewer than a batch,
             or leave a batch of one image for BatchNorm on maps of one pixel, which has no variance to divide by.
     """
-    count, height, width, channels = data.train.pixels.shape
+    count, height, width, channels = images
+    models.scaled_channels(recipe.model.width)
     if channels not in (1, 3):
         raise DataError(f"the images have {channels} channels: a residual network takes grey (1) or colour (3) images")
     if recipe.batch_size > count:

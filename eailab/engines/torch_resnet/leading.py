@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eailab.data.dataset import SplitName, TrialData
 from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
-from eailab.engines.torch_resnet.engine import ResNetEngine, check_data
+from eailab.engines.torch_resnet.engine import ResNetEngine, check_fit
 from eailab.engines.torch_resnet.team import Team
 from eailab.errors import DivergedError, TrialFailedError
 from eailab.recipe.schema import ResNetRecipe
@@ -104,7 +104,7 @@ class LeadingEngine:
     """
 
     def __init__(self, recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName, team: Team) -> None:
-        check_data(recipe, data)
+        check_fit(recipe, data.train.pixels.shape)
         tell(Begin(recipe, data, block))
         with others_needed():
             self._engine = ResNetEngine(recipe, data, block, device, team=team)
