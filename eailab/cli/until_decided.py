@@ -55,6 +55,12 @@ def carry_out_until_decided(
     """
     from eailab.cli.carry_out import make_plans, publish, raise_failures, train_left
 
+    for name in _compared_otherwise(study, surroundings):
+        typer.echo(
+            f"note: {name} compares the same arms after other numbers of blocks. Each of the two keeps its 5%, the "
+            "better of the two does not: let one decide, and choose it by its plan.",
+            err=True,
+        )
     for number, blocks in enumerate(study.looks, start=1):
         (planned,) = make_plans([replace(study, blocks=tuple(range(blocks)))], surroundings)
         while (looks := _looks(planned, surroundings)).needed:
@@ -67,6 +73,22 @@ def carry_out_until_decided(
         if looks.over:
             break
     publish([planned], surroundings, "", as_json)
+
+
+def _compared_otherwise(study: "Study", surroundings: "Surroundings") -> list[str]:
+    """Return the studies of the store that differ from this one in their looks alone, or have none."""
+    from eailab.errors import StoreError
+    from eailab.studies.design import read_record
+
+    names = []
+    for folder in surroundings.store.study_folders():
+        try:
+            other = read_record(folder).study
+        except StoreError:
+            continue  # told where it is asked for
+        if other.looks != study.looks and replace(other, looks=study.looks).fingerprint == study.fingerprint:
+            names.append(folder.name)
+    return names
 
 
 def _looks(planned: "Plan", surroundings: "Surroundings") -> "Looks":

@@ -1,6 +1,7 @@
 """`eailab ablate` on the embedded digits, from the words of the command to the files that it leaves."""
 
 import json
+import re
 
 import pytest
 
@@ -221,7 +222,17 @@ def test_blocks_are_added_until_every_arm_is_decided(eailab, tmp_path):
     again = eailab(*command)
     assert again.out == done.out
     assert "to train" not in again.err
+    assert "note:" not in again.err
     assert len(list((tmp_path / "runs" / "trials").iterdir())) == trained
+
+
+@pytest.mark.parametrize("earlier", [("--until-decided", "--max-trials", "4"), ("--seeds", "2")])
+def test_a_second_set_of_looks_at_the_same_arms_is_said(eailab, earlier):
+    """Looking again after other numbers of blocks until something shows is what looks fixed in advance are against."""
+    assert eailab("ablate", "lr", "1e-3", "1e-5", *earlier, *QUICK).code == 0
+    done = eailab("ablate", "lr", "1e-3", "1e-5", "--until-decided", "--max-trials", "8", *QUICK)
+    assert done.code == 0, done.err
+    assert re.search("note: digits-mlp-lr-[0-9a-f]{10} compares the same arms after other numbers of blocks", done.err)
 
 
 @pytest.mark.parametrize(
