@@ -1,7 +1,10 @@
 """The program: its commands, and the one place where an error becomes a message and an exit code."""
 
+import errno
+import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What the system says when it cannot take more output."""
 
 
 def _version(wanted: bool) -> None:
@@ -77,3 +83,20 @@ def main() -> None:
 
         typer.echo(f"error: {plain_lines(str(error))}", err=True)  # it may quote names of files, which hold anything
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in NO_ROOM or error.filename is not None:
+            raise
+        _give_up_output()
+        reason = os.strerror(error.errno)
+        typer.echo(
+            f"error: the output could not be written: {reason}. What is in the runs folder is kept: send the output "
+            "elsewhere, and run the same command again.",
+            err=True,
+        )
+        sys.exit(EailabError.exit_code)
+
+
+def _give_up_output() -> None:
+    """Let what standard output still holds go nowhere, so that Python does not fail on it once more as it ends."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -5,10 +5,13 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from eailab import __version__
+
+FULL = Path("/dev/full")
 
 
 def test_the_version_is_told(eailab):
@@ -49,3 +52,18 @@ def test_a_terminal_without_the_signs_shows_question_marks(tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert b"within ?0.5 pp" in run.stdout
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
+def test_output_to_a_full_disk_is_an_error_and_no_bug():
+    with FULL.open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "eailab", "data", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: the output could not be written: No space left on device.")
+    assert "\n" not in run.stderr.rstrip("\n")
