@@ -21,20 +21,23 @@ WIDEST = 44
 
 @recipes.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the recipes that come with eailab.
+    """List the recipes that come with eailab, and the studies that are declared in files.
 
     Example: eailab recipes list
     """
-    from eailab.recipe.catalogue import engine_of, header, shipped
+    from eailab.recipe.catalogue import engine_of, header, shipped, shipped_studies
 
     known = [
-        {"name": name, "engine": engine_of(file), "what": header(file).what, "run": header(file).run}
+        {"name": name, "engine": str(engine_of(file)), "what": header(file).what, "run": header(file).run}
         for name, file in shipped().items()
     ]
+    studies = [
+        {"name": name, "what": header(file).what, "run": header(file).run} for name, file in shipped_studies().items()
+    ]
     if as_json:
-        typer.echo(json.dumps({"recipes": known}, indent=2))
+        typer.echo(json.dumps({"recipes": known, "studies": studies}, indent=2))
         return
-    for entry in known:
+    for entry in (*known, *({"engine": "a study", **study} for study in studies)):
         typer.echo(f"{entry['name']}  ({entry['engine']})\n    {entry['what']}\n    {entry['run']}")
 
 
@@ -83,13 +86,14 @@ def copy(
         Path | None, typer.Argument(help="A new file, or a folder [default: NAME.yaml here]", metavar="[DEST]")
     ] = None,
 ) -> None:
-    """Copy a recipe to a file of your own, to be changed; nothing is overwritten.
+    """Copy a recipe or a study to a file of your own, to be changed; nothing is overwritten.
 
     Example: eailab recipes copy digits-mlp mine.yaml
     """
+    from eailab.recipe.catalogue import shipped_studies
     from eailab.recipe.load import shipped_file
 
-    file = shipped_file(name)
+    file = shipped_studies().get(name) or shipped_file(name)
     target = destination or Path(file.name)
     target = target / file.name if target.is_dir() else target
     try:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from eailab.cli.app import main
-from eailab.recipe.catalogue import shipped
+from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.load import load
+from eailab.studies.declared import declared
 
 
 @pytest.fixture
@@ -34,6 +35,17 @@ def test_every_shipped_recipe_is_listed_with_its_engine_and_command(eailab):
     entries = json.loads(eailab("recipes", "list", "--json")[1])["recipes"]
     assert [entry["name"] for entry in entries] == list(shipped())
     assert all(entry["run"].startswith("eailab ") and entry["what"] and entry["engine"] for entry in entries)
+
+
+def test_shipped_studies_are_listed_and_can_be_copied_and_planned(eailab, tmp_path, monkeypatch):
+    """A study file is the shortest way to a design of several factors: there has to be one to start from."""
+    monkeypatch.chdir(tmp_path)
+    listed = json.loads(eailab("recipes", "list", "--json")[1])["studies"]
+    assert [entry["name"] for entry in listed] == list(shipped_studies())
+    for entry in listed:
+        assert f"{entry['name']}  (a study)\n    {entry['what']}\n    {entry['run']}\n" in eailab("recipes", "list")[1]
+        assert eailab("recipes", "copy", entry["name"])[:2] == (0, f"{entry['name']}.yaml\n")
+    assert declared("lab-task1.yaml").studies == declared("lab-task1").studies
 
 
 def test_a_recipe_is_shown_in_full_with_the_origin_of_each_value(eailab):
