@@ -85,7 +85,7 @@ def _look_facts(findings: StudyFindings) -> list[Fact]:
     looks = findings.looks
     if looks is None:
         return []
-    levels = ", ".join(f"{level:.2%}" for level in looks.levels)
+    levels = ", ".join(map(_share, looks.levels))
     return [
         Fact(
             "Looks",
@@ -120,6 +120,15 @@ def _plan_facts(findings: StudyFindings) -> list[Fact]:
             )
         )
     return found
+
+
+def _share(level: float) -> str:
+    """Return a level in percent, to two decimals or to its first digit, so that a small one is not called none.
+
+    >>> _share(0.0215), _share(0.00003)
+    ('2.15%', '0.003%')
+    """
+    return f"{level:.2%}" if level >= 1e-4 else f"{100.0 * level:.1g}%"
 
 
 def _listed(blocks: tuple[int, ...]) -> str:
