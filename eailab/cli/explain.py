@@ -62,7 +62,7 @@ def explain(
     if extra := sorted(set(earlier_blocks(runs / "studies" / asked.folder_name)) - set(blocks)):
         asked = replace(asked, blocks=tuple(sorted({*blocks, *extra})))
         typer.echo(
-            f"note: this walk already has the blocks {', '.join(map(str, extra))}: they stay, since leaving out "
+            f"note: this walk already has other blocks ({', '.join(map(str, extra))}): they stay, since leaving out "
             "finished blocks would choose among results.",
             err=True,
         )

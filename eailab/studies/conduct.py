@@ -78,7 +78,7 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
         kept = sorted(set(earlier) | set(study.blocks))
         if (extra := sorted(set(earlier) - set(study.blocks))) and not study.looks:
             notes.append(
-                f"this study already has the blocks {', '.join(map(str, extra))}: they stay in the table, "
+                f"this study already has other blocks ({', '.join(map(str, extra))}): they stay in the table, "
                 "since leaving out finished blocks would choose among results."
             )
         study = replace(study, blocks=tuple(kept))

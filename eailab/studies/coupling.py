@@ -44,8 +44,10 @@ def held(study: Study, made: Sequence[int]) -> list[str]:
         in_epochs = [
             f"{name} {value}" for name, value in arm.recipe.schedule.model_dump().items() if name in IN_EPOCHS and value
         ]
+        epochs = arm.recipe.epochs
+        scaled, hold = ("1 epoch", "holds") if epochs == 1 else (f"{epochs} epochs", "hold")
         sentences.append(
-            f"{arm.label}: {arm.recipe.epochs} epochs in place of {baseline.epochs} hold the updates"
+            f"{arm.label}: {scaled} in place of {baseline.epochs} {hold} the updates"
             + (f" to {left:+.1%}" if left else "")
             + (f"; the schedule's {' and '.join(in_epochs)} stay in epochs" if in_epochs else "")
         )

@@ -127,7 +127,7 @@ def test_a_bundle_is_named_as_such(eailab, tmp_path):
 def test_held_updates_set_the_epochs(eailab, tmp_path):
     done = eailab("ablate", "batch-size", "16", "32", "--hold", "updates", "--seeds", "2", *QUICK)
     assert done.code == 0, done.err
-    assert "16: 1 epochs in place of 2" in done.err
+    assert "16: 1 epoch in place of 2 holds the updates" in done.err
     assert "updates +" not in done.out
 
 
