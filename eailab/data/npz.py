@@ -129,9 +129,11 @@ def _whole_numbers(array: Array, what: str, largest: int) -> Array:
         wrong |= array != np.floor(array)
     if wrong.any():
         index = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), array.shape))
+        scaled = largest == 255 and array.dtype.kind == "f" and bool(((array >= 0) & (array <= 1)).all())
         raise DataError(
             f"{what} is {array[index]} at index {list(index)} (and {int(wrong.sum()) - 1} more are no such number): "
-            f"make all whole numbers from 0 to {largest}."
+            f"make all whole numbers from 0 to {largest}"
+            + (", with (255 * x).round(); eailab scales them itself." if scaled else ".")
         )
     return array
 

@@ -28,6 +28,14 @@ def test_grey_images_are_read_as_saved(saved):
     assert (train.pixels.dtype, train.labels.dtype, classes) == (np.uint8, np.int64, ("0", "1", "2"))
 
 
+def test_pixels_from_0_to_1_are_told_how_to_become_whole_numbers(saved):
+    """Most frameworks hand images out so; what else is no whole number is not taken for that."""
+    with pytest.raises(DataError, match=r"make all whole numbers from 0 to 255, with \(255 \* x\)\.round\(\)"):
+        npz.read(saved(x_train=X / 255.0))
+    with pytest.raises(DataError, match=r"make all whole numbers from 0 to 255\.$"):
+        npz.read(saved(x_train=X / 127.5 - 1.0))
+
+
 @pytest.mark.parametrize(
     ("shape", "read_as"), [((7,), (7, 1, 1)), ((6, 4), (6, 4, 1)), ((6, 4, 3), (6, 4, 3)), ((2, 9, 1), (2, 9, 1))]
 )
