@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from eailab.recipe.fields import members, parts, settings, variant_names, variants
 from eailab.recipe.problems import KeyPath, Problem
 from eailab.recipe.schema import ENGINES, Recipe, Settings
-from eailab.recipe.wording import advice, choices, closest, expected, found, nearest, type_of
+from eailab.recipe.wording import advice, choices, closest, expected, found, list_meant, nearest, type_of
 
 EXAMPLES = {"numpy-mlp": "mnist-mlp", "torch-resnet": "resnet18-cifar10"}
 """A shipped recipe of each engine, for hints."""
@@ -137,7 +137,8 @@ def _explain(engine: str, value: Mapping[str, object], detail: ErrorDetails) -> 
     for _ in range(items):
         item = next(get_args(one)[0] for one in members(type_of(item)) if get_origin(one) is list)
     if kind == "literal_error" and isinstance(given, str):
-        return [Problem(path, _unknown_name(engine, path, given, choices(item)))]
+        said = list_meant(item, given) or _unknown_name(engine, path, given, choices(item))
+        return [Problem(path, said)]
     return [Problem(path, f"expected {expected(item)}, found {found(given)}{advice(item, given)}")]
 
 

@@ -86,6 +86,20 @@ def choices(item: Any) -> list[str]:
     return [str(name) for one in members(type_of(item)) if get_origin(one) is Literal for name in get_args(one)]
 
 
+def list_meant(item: Any, given: str) -> str | None:
+    """Say how a list is written where a text names several of a field's words; None where it does not.
+
+    >>> from eailab.recipe.schema import Mlp
+    >>> list_meant(Mlp.model_fields["activation"], "relu,tanh")
+    "expected one of relu, sigmoid, tanh, gelu or a list of them, found 'relu,tanh': write [relu, tanh]"
+    """
+    names, words = choices(item), [word.strip() for word in given.split(",")]
+    listed = any(get_origin(one) is list for one in members(type_of(item)))
+    if not listed or len(words) < 2 or not set(words) <= set(names):
+        return None
+    return f"expected one of {', '.join(names)} or a list of them, found {found(given)}: write [{', '.join(words)}]"
+
+
 def type_of(item: Any) -> Any:
     """Return the type of a field; a type is its own."""
     return item.annotation if isinstance(item, FieldInfo) else item

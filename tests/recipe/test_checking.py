@@ -10,10 +10,10 @@ from eailab.errors import RecipeError
 from eailab.recipe.checking import check
 from eailab.recipe.fields import settings as all_settings
 from eailab.recipe.fields import variants
-from eailab.recipe.load import load
-from eailab.recipe.schema import ENGINES, Adam, MlpRecipe, ResNet
+from eailab.recipe.load import Override, load
+from eailab.recipe.schema import ENGINES, Adam, Mlp, MlpRecipe, ResNet
 from eailab.recipe.variation import vary
-from eailab.recipe.wording import advice, expected, found, nearest
+from eailab.recipe.wording import advice, expected, found, list_meant, nearest
 
 BASES = {name: load(name).recipe for name in ("digits-mlp", "resnet18-cifar10")}
 NAMES = (
@@ -106,6 +106,18 @@ def test_what_is_expected_is_said_in_words(owner, key, words):
 )
 def test_advice_says_what_to_do_about_a_value_of_the_wrong_kind(item, given_, said):
     assert advice(item, given_) == said
+
+
+@pytest.mark.parametrize("given_", ["relu,softplus", "relu", "", ","])
+def test_only_a_list_of_a_fields_own_words_is_taken_for_one(given_):
+    assert list_meant(Mlp.model_fields["activation"], given_) is None
+    assert list_meant(Mlp.model_fields["init"], "he,xavier") is None
+
+
+def test_names_with_commas_between_are_told_how_a_list_is_written():
+    """`train-mlp --activation relu,sigmoid` takes them so, and `ablate` takes commas between levels."""
+    with pytest.raises(RecipeError, match=re.escape("write [relu, sigmoid]")):
+        load("digits-mlp", [Override("activation", "relu,sigmoid", "-o")])
 
 
 def test_a_long_value_is_cut():
