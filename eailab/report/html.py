@@ -8,6 +8,7 @@ and no network.
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -72,7 +73,11 @@ def page(
         element("style", style),
     )
     anchors = [f"study-{number}" for number in range(1, len(studies) + 1)]
-    cards = [_card(study.findings, anchor, say) for study, anchor in zip(studies, anchors, strict=True)]
+    uses = Counter(study.findings.name for study in studies)
+    cards = [
+        _card(study.findings, anchor, say, alone=uses[study.findings.name] == 1)
+        for study, anchor in zip(studies, anchors, strict=True)
+    ]
     parts = [element("div", *cards, class_="cards" if len(cards) > 1 else "cards single")]
     parts += [_section(study, anchor, say) for study, anchor in zip(studies, anchors, strict=True)]
     if unreadable:
@@ -106,13 +111,17 @@ def _resource(name: str) -> str:
     return files("eailab.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _card(findings: StudyFindings, anchor: str, say: Say) -> Markup:
-    """Return the answer in ten seconds: the question, the verdict in words, the forest plot."""
+def _card(findings: StudyFindings, anchor: str, say: Say, *, alone: bool) -> Markup:
+    """Return the answer in ten seconds: the question, the verdict in words, the forest plot.
+
+    A study that is not alone with its name on the page is called as its folder is.
+    """
     interim = state_sentence(findings)
+    name = findings.name if alone else f"{findings.name}-{findings.fingerprint}"
     return element(
         "article",
         element("h2", element("a", say(findings.title), href=f"#{anchor}")),
-        element("p", f"{findings.name} · {say(_extent(findings))}", class_="name"),
+        element("p", f"{name} · {say(_extent(findings))}", class_="name"),
         *([element("p", say(interim), class_="interim")] if interim is not None else []),
         element("ul", *(element("li", say(line)) for line in headlines(findings)), class_="answer"),
         *([forest(findings, say)] if findings.factor else []),

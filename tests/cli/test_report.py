@@ -24,6 +24,8 @@ def test_a_report_prints_its_tables_and_its_path_last(eailab, study, tmp_path):
     told = eailab("report")
     assert told.code == 0
     assert "Does the learning rate change the validation accuracy?" in told.out
+    (folder,) = (tmp_path / "runs" / "studies").iterdir()
+    assert f"study:    {folder.name}\n" in told.out
     assert told.out.rstrip().endswith("report/report.html")
     assert (tmp_path / "report" / "report.md").read_text().count("\n| --- |") == 1
     assert (tmp_path / "report" / "report.html").exists()

@@ -150,6 +150,17 @@ def test_a_report_sets_all_studies_beside_their_figures(shop, folder, tmp_path):
     assert report.files["html"].read_text().count("<article") == 2
 
 
+def test_cards_of_studies_with_one_name_say_which_is_which(shop, folder, tmp_path):
+    """As after a level was added: the two ask the same question, and answer it differently."""
+    other = shop.study({10: [0.9, 0.9], 20: [0.8, 0.8], 40: [0.7, 0.7]})
+    page = publish_report([folder, other], tmp_path / "out").files["html"].read_text()
+    cards = page.partition("<section")[0]
+    assert all(one.name in cards for one in (folder, other))
+    alone = publish_report([folder], tmp_path / "alone").files["html"].read_text().partition("<section")[0]
+    assert folder.name.rpartition("-")[0] in alone
+    assert folder.name not in alone.partition("<main")[2]
+
+
 def test_a_report_only_reads_the_store(shop, folder, tmp_path):
     before = files(shop.root)
     publish_report([folder], tmp_path / "out")
