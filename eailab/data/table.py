@@ -90,7 +90,8 @@ def _unknown(name: str, path: Path, found: bool) -> DataError:
     if found:
         return DataError(f"{name} is no data set: give a folder of images by class, an .npz file, or one of {known}.")
     if path.suffix == ".npz" or {"/", os.sep} & set(name):
-        return DataError(f"there is no data set at {path}: correct the path, or give one of {known}.")
+        whence = "" if Path(name).expanduser().is_absolute() else f" ({name}, from the folder that you are in)"
+        return DataError(f"there is no data set at {path}{whence}: correct the path, or give one of {known}.")
     near = get_close_matches(name, SOURCES, n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
     return DataError(f"there is no data set {name!r}.{meant} Known are {known}; or give a folder or an .npz file.")

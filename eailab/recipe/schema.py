@@ -110,7 +110,8 @@ class Data(Settings):
     """Which images, how they are divided, and how the training images vary."""
 
     name: Annotated[str, Field(min_length=1, max_length=4096, pattern=PRINTABLE)]
-    """A data set of `eailab data list`, or the path of an `.npz` file or of a folder of images by class."""
+    """A data set of `eailab data list`, or the path of an `.npz` file or of a folder of images by class; a relative
+    one begins where the command runs."""
     val_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Share of the official training images that is held out for validation."""
     split_seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 23
