@@ -197,7 +197,7 @@ def _factors(
 ) -> "list[Factor]":
     """Return the factors that the command line names."""
     from eailab.errors import UsageError
-    from eailab.recipe.load import parse_value
+    from eailab.recipe.load import parse_given
     from eailab.studies.factor import factor_from_option, factor_from_text
 
     if factor is None:
@@ -205,8 +205,8 @@ def _factors(
     texts = levels[0].split(",") if len(levels) == 1 and "[" not in levels[0] else levels
     first = factor_from_text(
         factor,
-        [parse_value(text) for text in texts],
-        None if baseline is None else parse_value(baseline),
+        [parse_given(text, f"the level {text}") for text in texts],
+        None if baseline is None else parse_given(baseline, f"--baseline {baseline}"),
         joint=joint,
     )
     return [first, *(factor_from_option(text, joint=joint) for text in also)]

@@ -31,11 +31,13 @@ def load_recipe(recipe: str, flags: dict[str, str | None], overrides: Sequence[s
 
 def overrides_of(flags: dict[str, str | None], overrides: Sequence[str] | None) -> list["Override"]:
     """Read what the command line changes in a recipe; see `load_recipe`."""
-    from eailab.recipe.load import Override, parse_override, parse_value
+    from eailab.recipe.load import Override, parse_given, parse_override
 
     changes = [parse_override(text) for text in overrides or ()]
     return changes + [
-        Override(name, parse_value(text), f"--{name}") for name, text in flags.items() if text is not None
+        Override(name, parse_given(text, f"--{name} {text}"), f"--{name}")
+        for name, text in flags.items()
+        if text is not None
     ]
 
 

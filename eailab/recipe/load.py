@@ -16,7 +16,7 @@ from eailab.recipe.variation import Switch, change, names_variant, sentence
 from eailab.recipe.wording import nearest
 from eailab.recipe.yaml12 import MAX_BYTES, Document, parse_value, read, write
 
-__all__ = ["Loaded", "Override", "load", "names", "parse_override", "parse_value", "shipped", "shipped_file"]
+__all__ = ["Loaded", "Override", "load", "names", "parse_given", "parse_override", "shipped", "shipped_file"]
 
 OPTION = "-o"
 """Origin of overrides that give way to flags."""
@@ -86,10 +86,23 @@ def parse_override(text: str) -> Override:
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         raise RecipeError(f"{OPTION} {text}: write {OPTION} key=value, such as {OPTION} epochs=3.")
+    return Override(path.strip(), parse_given(value, f"{OPTION} {text}"), OPTION)
+
+
+def parse_given(text: str, source: str) -> object:
+    """Read a value of the command line; see `parse_value`.
+
+    Args:
+        text: YAML.
+        source: What a message calls it, such as `--lr 1e-3`.
+
+    Raises:
+        RecipeError: It is not YAML.
+    """
     try:
-        return Override(path.strip(), parse_value(value), OPTION)
+        return parse_value(text)
     except RecipeError as error:
-        raise RecipeError(f"{OPTION} {text}: {error}") from error
+        raise RecipeError(f"{source}: {error}") from error
 
 
 def shipped_file(name: str) -> Path:

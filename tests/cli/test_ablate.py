@@ -50,6 +50,8 @@ def test_json_is_the_tables_json(eailab, tmp_path):
         (("batch-size", "16", "many"), ["many", "whole number"]),
         (("batch-size", "16", "32", "--seeds", "0"), ["--seeds"]),
         (("batch-size", "16", "32", "--baseline", "64"), ["none of the levels"]),
+        (("hidden", "[64,,32]", "[64]"), ["the level [64,,32]: a value is missing"]),
+        (("batch-size", "16", "32", "--baseline", "["), ["--baseline [: "]),
         (("batch-size", "16", "5000"), ["5000", "training images"]),
         (("stem", "7x7", "3x3"), ["stem", "torch-resnet"]),
         (("batch-size", "16", "32", "-o", "lerning_rate=1"), ["lerning_rate"]),

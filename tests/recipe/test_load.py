@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from eailab.errors import RecipeError
-from eailab.recipe.load import Override, load, parse_override, parse_value
+from eailab.recipe.load import Override, load, parse_override
+from eailab.recipe.yaml12 import parse_value
 
 GOOD = """\
 name: mine
