@@ -227,7 +227,9 @@ def _comparison_facts(findings: StudyFindings) -> list[Fact]:
 def _trend_sentence(trend: Trend, findings: StudyFindings, digits: int) -> str:
     slope = f"{findings.measure.with_unit(signed(trend.slope, digits))} {interval(trend.interval95, digits)}"
     said = f"{slope} per doubling of the {findings.spoken_factor}, over {trend.blocks} complete blocks"
-    if trend.lack_of_fit_p is not None and trend.lack_of_fit_p < LACK_OF_FIT:
+    if trend.lack_of_fit_p is None:
+        said += "; whether a line fits is not tested where errors are not pooled, so look at the arms too"
+    elif trend.lack_of_fit_p < LACK_OF_FIT:
         said += f"; a line does not fit (p = {trend.lack_of_fit_p:.2g}), so read the arms one by one"
     return said
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eailab.report.tables import facts
 from eailab.stats.verdict import Verdict
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
@@ -136,6 +137,17 @@ def test_an_ordered_factor_gets_its_slope_per_doubling(shop):
     unordered = shop.beside("unordered")
     other = unordered.findings(unordered.study({"relu": SMALL, "tanh": LARGE, "gelu": SMALL}, factor="activation"))
     assert other.trend is None
+
+
+@pytest.mark.parametrize(("spread", "tested"), [(0.001, True), (0.05, False)])
+def test_a_trend_whose_fit_is_not_tested_says_so(shop, spread, tested):
+    """A slope over a bent row of arms misleads; where its fit is not tested, the reader has to look."""
+    noise = [-1, 1, 2, -2]
+    outcomes = {10: [0.91, 0.90, 0.91, 0.92], 20: [0.9 + spread * n for n in noise], 40: [0.86, 0.87, 0.88, 0.87]}
+    found = shop.findings(shop.study(outcomes))
+    (said,) = (fact.sentence for fact in facts(found) if fact.name == "Trend")
+    assert found.trend.pooled == tested
+    assert ("is not tested where errors are not pooled" in said) != tested
 
 
 def test_a_trend_is_not_drawn_through_survivors(shop):
