@@ -14,6 +14,14 @@ ABOUT_SECONDS = (
     "Wall-clock seconds of the epochs, validation included, as the trials ran; trials side by side slow each other."
 )
 
+PLOT_PIXELS = 200
+"""Height of the plot on a screen, as in `page.css`."""
+LINE_PIXELS = 14
+"""Height of a label."""
+LABEL_SHARE = 0.35
+"""Of the plot's width, that a label may take."""
+SHIFTS = (0, LINE_PIXELS, -LINE_PIXELS, 2 * LINE_PIXELS, -2 * LINE_PIXELS)
+
 
 def cost_section(findings: StudyFindings, costs: Sequence[ArmCost], say: Say) -> list[Markup]:
     """Return the heading, the plot of cost against the metric, and the table of costs."""
@@ -52,6 +60,25 @@ def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
     )
 
 
+def label_shifts(places: Sequence[tuple[float, float]]) -> list[int]:
+    """Return how far each point's label is moved down so that none stands on an earlier one, in pixels.
+
+    Where points crowd so much that no place is free the label stays; the table below the plot has every number.
+
+    >>> label_shifts([(0.1, 0.5), (0.15, 0.52), (0.15, 0.52), (0.9, 0.5)])
+    [0, 14, 28, 0]
+    """
+    placed: list[tuple[float, float]] = []
+    shifts = []
+    for x, y in places:
+        heights = {shift: y * PLOT_PIXELS + shift for shift in SHIFTS}
+        near = [height for other, height in placed if abs(other - x) < LABEL_SHARE]
+        free = (shift for shift in SHIFTS if all(abs(height - heights[shift]) >= LINE_PIXELS - 1 for height in near))
+        shifts.append(next(free, 0))
+        placed.append((x, heights[shifts[-1]]))
+    return shifts
+
+
 def _plot(findings: StudyFindings, costs: Sequence[ArmCost], say: Say) -> Markup:
     """Draw the metric's mean over the seconds of a trial, a point an arm, named beside it."""
     points = [
@@ -64,10 +91,10 @@ def _plot(findings: StudyFindings, costs: Sequence[ArmCost], say: Say) -> Markup
     across, up = spanning([seconds for seconds, *_ in points] + [0.0]), spanning([mean for _, mean, *_ in points], 0.2)
     measure, digits = findings.measure, decimals(findings)
     marks = []
-    for seconds, mean, arm, look in points:
-        x, y = across.position(seconds), 1.0 - up.position(mean)
+    places = [(across.position(seconds), 1.0 - up.position(mean)) for seconds, mean, *_ in points]
+    for (x, y), shift, (*_, arm, look) in zip(places, label_shifts(places), points, strict=True):
         right = x < 0.7
-        words = {"x": percent(x), "y": percent(y), "dx": "9" if right else "-9", "dy": "4"}
+        words = {"x": percent(x), "y": percent(y), "dx": "9" if right else "-9", "dy": str(4 + shift)}
         anchor = {"class_": "start" if right else "end-anchor"}
         dot = element("circle", cx=percent(x), cy=percent(y), r="5", class_="estimate")
         marks.append(element("g", dot, element("text", arm.label, **words, **anchor), class_=look))

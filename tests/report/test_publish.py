@@ -1,13 +1,16 @@
 import json
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eailab.errors import StoreError, UsageError
 from eailab.report import plots
-from eailab.report.cost_section import cost_table
+from eailab.report.cost_section import LABEL_SHARE, LINE_PIXELS, PLOT_PIXELS, cost_table, label_shifts
 from eailab.report.edition import tell
 from eailab.report.figures import CJK_FONTS
 from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
@@ -86,6 +89,13 @@ def test_costs_are_sums_of_the_epochs_that_count(shop, folder):
     assert twenty["seconds"] == 4.5
     assert twenty["images_per_second"] == 200.0
     assert twenty["devices"] == ["cpu"]
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 1.0)), max_size=3))
+def test_the_labels_of_three_arms_never_stand_on_each_other(places):
+    drawn = [(x, y * PLOT_PIXELS + shift) for (x, y), shift in zip(places, label_shifts(places), strict=True)]
+    for (x, height), (other, another) in combinations(drawn, 2):
+        assert abs(x - other) >= LABEL_SHARE or abs(height - another) >= LINE_PIXELS - 1
 
 
 def test_energy_is_told_where_every_epoch_was_counted(shop):
