@@ -66,7 +66,7 @@ def show(trial: Name, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None
         return
     lines = [("trial", about.name), ("folder", str(folder.path)), *_state(about)]
     if record is not None:
-        lines += [(name.replace("_", " "), value) for name, value in record["metrics"].items() if value is not None]
+        lines += [_score(name, value) for name, value in record["metrics"].items() if value is not None]
         lines += [("seconds", f"{folder.seconds():.1f}"), ("parameters", record["parameters"])]
         lines += [(name, _flat(value)) for name, value in record["provenance"].items()]
     lines += [("file", f"{size:>12,} bytes  {name}") for name, size in files.items()]
@@ -171,6 +171,12 @@ def _state(about: "Summary") -> list[tuple[str, str]]:
         ("epochs", f"{about.epochs} of {'?' if about.planned is None else about.planned}"),
     ]
     return [*lines, ("problem", about.problem)] if about.problem else lines
+
+
+def _score(name: str, value: float) -> tuple[str, str]:
+    """Return a metric as tables have it: an accuracy in percent, a loss to six digits."""
+    said = f"{100.0 * value:.2f}%" if name.endswith("accuracy") else f"{value:.6g}"
+    return name.replace("_", " "), said
 
 
 def _flat(value: object) -> str:

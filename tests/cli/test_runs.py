@@ -1,6 +1,7 @@
 """`eailab runs`: the store as a person sees it."""
 
 import json
+import re
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_an_empty_store_is_said_to_be_empty(eailab):
 
 def test_show_tells_scores_and_files(eailab, trained):
     shown = eailab("runs", "show", trained[:6])
-    assert "test accuracy" in shown.out
+    assert re.search(r"^test accuracy       \d+\.\d\d%$", shown.out, re.MULTILINE)
     assert "model.safetensors" in shown.out
     assert json.loads(eailab("runs", "show", trained, "--json").out)["result"]["trial"] == trained
 
