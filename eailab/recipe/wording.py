@@ -111,8 +111,9 @@ def _kind(one: Any, limits: list[Any]) -> str:
     if get_origin(one) is Literal:
         return f"one of {', '.join(choices(one))}"
     if get_origin(one) is list:
-        count = f" of {least} items" if least == most else f" of {least} to {most} items" if most else ""
-        return f"a list{count}, each {expected(get_args(one)[0])}"
+        (inside,) = get_args(one)
+        each = "" if inside is Any else f", each {expected(inside)}"
+        return f"a list{_count(least, most)}{each}"
     if one is str:
         return f"text of {least} to {most} printable characters" if most else "text"
     bounds = {word: getattr(limit, word) for limit in limits for word in BOUNDS if hasattr(limit, word)}
@@ -120,6 +121,13 @@ def _kind(one: Any, limits: list[Any]) -> str:
         return f"{KINDS[one]} from {_number(bounds['ge'])} to {_number(bounds['le'])}"
     said = " and ".join(f"{BOUNDS[word]} {_number(bound)}" for word, bound in bounds.items())
     return f"{KINDS[one]} {said}" if said else KINDS[one]
+
+
+def _count(least: int, most: int | None) -> str:
+    """Return how many items a list may have; nothing where any number will do."""
+    if most is not None:
+        return f" of {least} items" if least == most else f" of {least} to {most} items"
+    return f" of {least} or more" if least else ""
 
 
 def _number(value: float) -> str:

@@ -112,10 +112,15 @@ def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Seque
 
     Raises:
         RecipeError: The file or its recipe cannot be read, or has problems: all of them, each with its place.
-        StudyError: There is no such file.
+        StudyError: There is no such file, or it is a recipe.
     """
     path, source = _find(file)
     document = parse(_content(path, source), source)
+    if isinstance(document.value, dict) and "engine" in document.value and "factors" not in document.value:
+        raise StudyError(
+            f"{source} is a recipe, and declares no study: name a factor and its levels beside --recipe {source}, "
+            "or copy a study with `eailab recipes copy lab-task1`."
+        )
     asked = _checked(document)
     loaded = _load_recipe(path, document, asked, overrides)
     if blocks is None:

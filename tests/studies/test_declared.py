@@ -3,7 +3,7 @@
 import pytest
 
 from eailab.errors import RecipeError, StudyError
-from eailab.recipe.catalogue import shipped_studies
+from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.load import Override
 from eailab.studies.declared import declared
 
@@ -81,6 +81,7 @@ def test_a_recipe_may_lie_beside_the_file(tmp_path):
         ("{factor: lr, levels: [1e-3, 1e-2]}", "lr", "5:5", ["a mapping"]),
         ("{factor: lr, levels", "{factor: lr, joint: [lr, epochs], levels", "5:5", ["one of factor, joint and cross"]),
         ("factor: lr, levels: [1e-3, 1e-2]", "factor: lr", "5:5", ["levels are missing"]),
+        ("levels: [1e-3, 1e-2]", "levels: 1e-3", "5:26", ["a list of 1 or more", "found 0.001"]),
     ],
 )
 def test_a_slip_is_told_with_its_place(tmp_path, old, new, place, fragments):
@@ -96,6 +97,11 @@ def test_a_slip_is_told_with_its_place(tmp_path, old, new, place, fragments):
 def test_a_setting_in_a_bundle_and_alone_is_named_twice(tmp_path):
     with pytest.raises(RecipeError, match=r"mine\.yaml:7:5: .*optimizer\.lr is named twice, first on line 5"):
         declared(written(tmp_path, FILE))
+
+
+def test_a_recipe_is_told_from_a_study_with_the_command_that_takes_it(tmp_path):
+    with pytest.raises(StudyError, match=r"mine\.yaml is a recipe, and declares no study: .* --recipe "):
+        declared(written(tmp_path, shipped()["digits-mlp"].read_text()))
 
 
 def test_an_unknown_file_is_told_with_those_there_are(tmp_path):
