@@ -138,13 +138,11 @@ def noise_findings(store: Store, record: StudyRecord) -> Noise:
         low=float(values.min()) if n else None,
         high=float(values.max()) if n else None,
         sd=sd,
-        sd_interval95=None if sd is None else sd_interval(sd, n),
+        sd_interval95=sd_interval(sd, n) if sd else None,
         noise_below=None if sd is None else noise_floor(sd, n),
         noise_below_if_sd_known=None if sd is None else NORMAL_95 * SQRT_2 * sd,
         sampling=tuple(sampling),
-        detectable=()
-        if sd is None
-        else tuple(Detectable(blocks, detectable_difference(blocks, 2, sd)) for blocks in PLANS),
+        detectable=tuple(Detectable(blocks, detectable_difference(blocks, 2, sd)) for blocks in PLANS) if sd else (),
         split=data.split,
         environments=tuple(str(environment) for environment, _ in findings.environments),
     )

@@ -75,9 +75,11 @@ def test_without_two_values_there_is_no_spread_and_no_noise(shop, outcomes):
 
 
 def test_equal_values_show_no_noise_rather_than_a_floor_of_zero(shop):
-    said = " ".join(sentences(found(shop, [0.9, 0.9, 0.9])))
+    noise = found(shop, [0.9, 0.9, 0.9])
+    said = " ".join(sentences(noise))
     assert "the same value" in said
     assert "Differences below" not in said
+    assert not [row for row in noise_table(noise).rows if "interval" in row[2] or "80% power" in row[2]]
 
 
 def test_a_split_drawn_anew_is_part_of_the_spread(shop):
