@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eailab.data.table import SOURCES
 from eailab.engines.base import ENGINE_VERSIONS, Arrays
 from eailab.errors import DamagedError, RecipeError, StoreError
 from eailab.recipe.identity import canonical, digest, to_yaml
@@ -36,6 +37,9 @@ SCHEMA_VERSION = 1
 
 NAME = re.compile(r"[0-9a-f]{20}")
 """What a trial's folder is called."""
+
+OWN_DATA = "own"
+"""What stands for the path of a person's own data where a trial's name is made."""
 
 HEADING = re.compile(rb"^# What: +block (\d{1,9}) on the data ([0-9a-f]{1,128})$", re.MULTILINE)
 """What a trial's recipe says of it in a comment."""
@@ -58,10 +62,16 @@ class Trial:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The trial's name: 20 hexadecimal digits over recipe, block, data and engine version."""
+        """The trial's name: 20 hexadecimal digits over recipe, block, data and engine version.
+
+        Where a person's own data lie is no part of it: images are the same in another folder, or by another path to it.
+        """
+        recipe = self.recipe
+        if recipe.data.name not in SOURCES:
+            recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"name": OWN_DATA})})
         return digest(
             {
-                "recipe": canonical(self.recipe),
+                "recipe": canonical(recipe),
                 "block": self.block,
                 "data": self.data,
                 "engine_version": ENGINE_VERSIONS[self.recipe.engine],

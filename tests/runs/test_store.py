@@ -96,6 +96,14 @@ def test_block_and_data_change_the_name_and_labels_do_not(trial):
     assert Trial(renamed, 3, trial.data).fingerprint == trial.fingerprint
 
 
+def test_the_place_of_own_data_is_no_part_of_the_name(trial):
+    """Else a project that moves to another folder, or names its data otherwise, would train everything anew."""
+    places = ["mine.npz", "./mine.npz", "/data/mine.npz", "mine/"]
+    names = {Trial(vary(trial.recipe, "data.name", place).recipe, 3, "d" * 64).fingerprint for place in places}
+    assert len(names) == 1
+    assert trial.fingerprint not in names
+
+
 @pytest.mark.parametrize("name", ["result.json", "epochs.jsonl", "model.safetensors", "predictions.npz", "recipe.yaml"])
 def test_one_flipped_bit_in_any_file_is_found(tmp_path, trial, name):
     """A wrong number must never reach a table."""
