@@ -105,7 +105,8 @@ def ablate(
         ),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="As many blocks as fit a time: 90s, 30m, 2h.")
+        str | None,
+        typer.Option(metavar="TIME", help="As many blocks as fit a time: 90s, 30m, 2h; a number alone is minutes."),
     ] = None,
     sd: Annotated[
         float | None,

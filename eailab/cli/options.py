@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 RunsDir: TypeAlias = Annotated[
     Path,
     typer.Option(
-        "--runs", envvar="EAILAB_RUNS", metavar="FOLDER", help="Folder of trials and studies.", show_default=True
+        "--runs",
+        envvar="EAILAB_RUNS",
+        metavar="FOLDER",
+        help="Folder of trials and studies.",
+        show_default=True,
+        file_okay=False,
     ),
 ]
 DataDir: TypeAlias = Annotated[

@@ -162,7 +162,7 @@ class Mlp(Settings):
         layers = len(info.data.get("hidden", value))
         if isinstance(value, list) and len(value) != layers:
             raise ValueError(
-                f"{len(value)} functions for {layers} hidden layers: "
+                f"{len(value)} functions for {layers} hidden {'layer' if layers == 1 else 'layers'}: "
                 "give one name for all layers, or a list with one for each"
             )
         return value

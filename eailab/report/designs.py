@@ -111,12 +111,13 @@ def _plan_facts(findings: StudyFindings) -> list[Fact]:
     known = f"; already known then: blocks {_listed(stands.seen)}" if stands.seen else ", before any of its trials"
     found = [Fact("Plan", f'frozen as {stands.plan.fingerprint}{known}; expected: "{stands.plan.hypothesis}"')]
     if stands.post_hoc:
+        which = _listed(stands.post_hoc)
+        late = f"block {which} is" if len(stands.post_hoc) == 1 else f"blocks {which} are"
         alone = "; ".join(f"{label} {verdict}" for label, verdict in findings.planned_verdicts)
         found.append(
             Fact(
                 "Post hoc",
-                f"blocks {_listed(stands.post_hoc)} are not in the plan"
-                + (f"; the planned blocks alone say: {alone}" if alone else ""),
+                f"{late} not in the plan" + (f"; the planned blocks alone say: {alone}" if alone else ""),
             )
         )
     return found

@@ -163,8 +163,8 @@ def state_sentence(findings: StudyFindings) -> str | None:
     if findings.state == "complete":
         return None
     return (
-        f"{findings.ended} of {findings.planned} trials have ended: the study is running or was interrupted, "
-        "and every number is interim."
+        f"{findings.ended} of {findings.planned} trials have ended: the study is running, was interrupted, or "
+        "has trials that failed, and every number is interim."
     )
 
 

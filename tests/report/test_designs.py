@@ -122,7 +122,7 @@ def test_planned_and_post_hoc_blocks_are_told_apart(shop, tmp_path):
     )
     facts = {fact.name: fact.sentence for fact in design_facts(shop.findings(planned))}
     assert '"20 is worse"' in facts["Plan"]
-    assert "blocks 2 are not in the plan; the planned blocks alone say: 20 " in facts["Post hoc"]
+    assert "block 2 is not in the plan; the planned blocks alone say: 20 " in facts["Post hoc"]
     assert "partly post hoc" in shop.findings(planned).arms[1].notes
 
 

@@ -45,6 +45,17 @@ def test_asking_for_fewer_blocks_drops_none(tmp_path):
     assert read_record(planned.folder).study.blocks == (0, 1, 2)
 
 
+def test_blocks_that_come_after_a_verdict_are_remarked_upon(tmp_path):
+    """Looking again and again finds a difference where none is; going on after a stop is no second look."""
+    planned, _ = carry_out(tmp_path, (0, 1))
+    assert planned.notes == ()
+    grown = plan(study((0, 1, 2)), Surroundings(tmp_path))
+    assert "judged with 2 blocks" in grown.notes[0]
+    write_record(grown.folder, grown.record)
+    assert plan(study((0, 1, 2)), Surroundings(tmp_path)).notes == ()
+    assert plan(study((0, 1)), Surroundings(tmp_path)).notes[0].startswith("this study already has other blocks (2)")
+
+
 @pytest.mark.parametrize(("steps", "side"), [("plain", 1), ("captured", 12)])
 def test_a_gpu_takes_one_trial_at_a_time_unless_it_takes_captured_steps(tmp_path, monkeypatch, steps, side):
     """Then `--jobs auto` asks for all, and the executor finds out how many fit."""
