@@ -23,7 +23,7 @@ class Fit:
     covariance: Values
     """`[A, A]`, of the differences, for an error variance of 1; zeros for the baseline."""
     residuals: Values
-    """`[B, A]`, what arm and block leave; NaN where there is no trial."""
+    """`[B, A]`, what arm and block leave, 0 for rounding; NaN where there is no trial, or no other in its block."""
     variance: float
     """Of the error, unbiased; exactly 0 when all that is left is rounding."""
     df: int
@@ -57,13 +57,15 @@ def fit_additive(values: Values, baseline: int) -> Fit:
     covariance[np.ix_(others, others)] = inverse
     difference = covariance @ centred.sum(axis=0)
 
-    left = np.where(seen, values, np.nan) - difference
-    block_effect = np.where(seen, left, 0.0).sum(axis=1, keepdims=True) / np.maximum(seen.sum(axis=1, keepdims=True), 1)
-    residuals = left - block_effect
+    largest = float(np.abs(y).max(initial=0.0))
+    left = present * (y - difference)
+    left -= present * (left.sum(axis=1, keepdims=True) / count)
+    left[np.abs(left) <= ROUNDING * largest] = 0.0
+    residuals = np.full(values.shape, np.nan)
+    residuals[telling] = np.where(seen[telling], left, np.nan)
     cells, blocks = int(present.sum()), len(present)
     df = cells - blocks - (arms - 1)
-    squares = float(np.nansum(residuals[telling] ** 2))
-    variance = _without_rounding(squares / df, float(np.abs(y).max(initial=0.0)))
+    variance = _without_rounding(float((left**2).sum()) / df, largest)
     return Fit(difference, covariance, residuals, variance, df, bool(present.all()))
 
 

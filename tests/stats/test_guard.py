@@ -1,0 +1,95 @@
+"""When errors are pooled: each sign of unequal spread against numpy and scipy, at the thresholds that messages name."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from eailab.stats.additive import fit_additive
+from eailab.stats.guard import unequal_spread
+
+NONE = np.nan
+U, V = np.array([1.0, -1.0, 0.0]), np.array([1.0, 1.0, -2.0]) / np.sqrt(3.0)
+"""Two orthogonal patterns over three blocks, of equal size and without a mean."""
+
+
+def reason(values):
+    """Why the errors of a study are not pooled; the first arm is the baseline."""
+    differences = [column[np.isfinite(column)] for column in (values[:, 1:] - values[:, :1]).T]
+    return unequal_spread(fit_additive(values, 0), differences)
+
+
+def residuals(values):
+    """Of least squares with one unknown a block and one an arm, by numpy; rows are trials, with their arms."""
+    block, arm = np.nonzero(np.isfinite(values))
+    design = np.c_[block[:, None] == np.arange(len(values)), arm[:, None] == np.arange(values.shape[1])].astype(float)
+    y = values[block, arm]
+    return y - design @ np.linalg.lstsq(design, y)[0], arm
+
+
+def study(residuals):
+    """A study that leaves these residuals, which sum to 0 over its arms and over its blocks."""
+    blocks, arms = residuals.shape
+    return 90.0 + np.arange(blocks)[:, None] + 0.5 * np.arange(arms) + residuals
+
+
+@pytest.mark.parametrize(("wide", "pooled"), [(2.95, True), (3.08, False)])
+def test_residual_sds_may_be_three_times_as_large_as_others(wide, pooled):
+    found = reason(study(np.stack([-V, V, wide * U, -wide * U], axis=1)))
+    assert (found is None) is pooled
+    assert pooled or "3.1 times the narrowest's, more than 3" in found
+
+
+@pytest.mark.parametrize(("other", "pooled"), [(0.72, True), (0.70, False)])
+def test_one_arms_differences_may_carry_three_quarters_of_the_squares(other, pooled):
+    """With `q` beside `p`, orthogonal and `other` times as large, the share is `(4 + q²) / (4 + 4 q²)`."""
+    p, q = U, other * V
+    found = reason(study(np.stack([-p - q, p, q], axis=1)))
+    assert (found is None) is pooled
+    assert pooled or "one arm's differences carry 75% of the residual squares, more than 75%" in found
+
+
+def test_errors_are_pooled_exactly_where_no_sign_of_unequal_spread_is_seen():
+    """The three signs, from numpy's residuals and scipy's test; all of them decide some of these studies alone."""
+    rng = np.random.default_rng(5)
+    alone = set()
+    for blocks, arms in [(10, 3), (4, 6), (14, 6)] * 20:
+        values = rng.normal(size=(blocks, arms)) * np.array([1.0] * (arms - 1) + [2.3])
+        left = residuals(values)[0].reshape(values.shape)
+        sds = left.std(axis=0, ddof=1)
+        differences = values[:, 1:] - values[:, :1]
+        share = (differences.var(axis=0) * blocks).max() / (2.0 * (left**2).sum())
+        signs = [sds.max() / sds.min() > 3.0, stats.levene(*left.T, center="median").pvalue < 0.01, share > 0.75]
+        assert (reason(values) is not None) is any(signs)
+        if sum(signs) == 1:
+            alone.add(signs.index(True))
+    assert alone == {0, 1, 2}
+
+
+def test_the_ratio_that_is_told_is_that_of_the_sds_with_trials_missing():
+    values = np.random.default_rng(3).normal(size=(9, 6)) * [1.0, 1.0, 1.0, 1.0, 1.0, 9.0]
+    values[0, 0] = values[1, 2] = values[2, 2] = NONE
+    left, arm = residuals(values)
+    sds = [left[arm == one].std(ddof=1) for one in range(6)]
+    assert f"residual SD is {max(sds) / min(sds):.1f} times" in reason(values)
+
+
+def test_an_arm_that_leaves_no_residuals_is_narrower_than_any_ratio_tells():
+    """What rounding leaves of it is no spread: the ratio would be some ten thousand million million."""
+    left = np.outer([1.0, -1.0, 2.0, -2.0], [1.0, -1.0, 0.0])
+    assert "infinitely many times" in reason(study(left) + np.array([0.0, 0.3, 0.7]))
+
+
+TWO_BLOCKS = [[0.91, 0.92, 0.94], [0.93, 0.91, 0.95]]
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        pytest.param([], id="no other block"),
+        pytest.param([[0.90, NONE, NONE], [NONE, 0.93, NONE], [NONE, NONE, 0.94]], id="single trials"),
+        pytest.param([[0.90, 0.91, NONE], [0.89, 0.88, NONE], [0.92, 0.92, NONE]], id="blocks of the other arms"),
+    ],
+)
+def test_an_arm_in_two_blocks_is_not_pooled_whatever_else_was_run(further):
+    """A block with a single trial tells of no difference, and so nothing of a spread either."""
+    assert "two blocks" in reason(np.array([*TWO_BLOCKS, *further]))
