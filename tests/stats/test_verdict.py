@@ -13,7 +13,10 @@ from eailab.stats.verdict import Verdict, blocks_to_decide, decide, fewest
         ((-0.2, 0.2), (-0.15, 0.15), Verdict.SAME),
         ((-0.3, 0.2), (-0.25, 0.15), Verdict.SAME),
         ((-0.3, 0.2), (-0.26, 0.15), Verdict.UNDECIDED),
+        ((-0.2, 0.3), (-0.15, 0.25), Verdict.SAME),
+        ((-0.2, 0.3), (-0.15, 0.26), Verdict.UNDECIDED),
         ((0.0, 0.4), (0.05, 0.35), Verdict.UNDECIDED),
+        ((-0.4, 0.0), (-0.35, -0.05), Verdict.UNDECIDED),
         ((0.01, 0.1), (0.02, 0.09), Verdict.BETTER),
     ],
 )
@@ -40,6 +43,22 @@ def test_blocks_to_decide_takes_the_nearer_way_out():
     assert blocks_to_decide(-1.0, 2.0, tail_area, 2) == 10
     assert blocks_to_decide(1.0, 2.0, tail_area, 30) == 31
     assert blocks_to_decide(0.001, 0.0, tail_area, 2) is None
+
+
+def test_blocks_to_decide_are_those_at_which_the_interval_is_as_wide_as_it_may_be():
+    """Half-widths that fall with the root of the blocks: sameness needs 10/0.25² = 160, a difference over 20/0.5²."""
+
+    def tail_area(half_width, blocks):
+        return 1.0 / (half_width**2 * blocks)
+
+    assert blocks_to_decide(0.125, 0.375, tail_area, 2) == 160
+    assert blocks_to_decide(0.5, 0.0, tail_area, 2) == 81
+
+
+@pytest.mark.parametrize(("needed", "said"), [(1000, 1000), (1001, None)])
+def test_more_than_a_thousand_blocks_are_out_of_reach(needed, said):
+    """Messages name the thousand."""
+    assert blocks_to_decide(1.0, 0.0, lambda _, blocks: 0.0 if blocks >= needed else 1.0, 2) == said
 
 
 def test_fewest_finds_the_edge():
