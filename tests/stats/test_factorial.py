@@ -49,6 +49,14 @@ def test_an_interaction_larger_than_a_main_effect_misleads():
     assert effects(found)["optimizer", "sched"].larger_than == ("optimizer",)
 
 
+def test_one_interaction_of_several_is_enough_to_mislead():
+    means = np.array([[0.0, 1.0, 1.0], [0.1, 1.1, 3.1]])
+    values = means + np.random.default_rng(0).normal(0.0, 0.1, (5, 2, 3))
+    found = factorial(values, [("a", "01"), ("b", "012")])
+    assert found.misleads
+    assert [effect.larger_than for effect in found.effects if len(effect.factors) == 2] == [(), ("a",)]
+
+
 def test_a_small_or_unseen_interaction_does_not_mislead():
     assert not factorial(study(optimizer=0.6, sched=0.8, interaction=0.3), FACTORS).misleads
     assert not factorial(study(optimizer=0.0, sched=0.0, interaction=0.02, sd=0.5), FACTORS).misleads
@@ -92,6 +100,15 @@ def test_too_few_blocks_or_factors_are_refused():
         factorial(values, FACTORS)
     with pytest.raises(StudyError, match="two or more factors"):
         factorial(study()[:, :, 0], FACTORS[:1])
+    with pytest.raises(StudyError, match="two or more levels each"):
+        factorial(study()[:, :, :1], [FACTORS[0], ("sched", ["constant"])])
+
+
+def test_two_blocks_of_every_combination_are_enough():
+    values = study(blocks=2)
+    found, reference = factorial(values, FACTORS), least_squares(values)
+    assert found.df == reference.df_resid
+    assert effects(found)["optimizer",].p == pytest.approx(reference.pvalues["a"])
 
 
 def test_without_spread_nothing_is_said():
