@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.weightstats import ttost_paired
 
 from eailab.errors import StudyError
 from eailab.stats.looks import look_levels, verdict_at
@@ -17,6 +18,11 @@ def test_the_levels_are_those_of_obrien_and_fleming():
     assert levels[0] == pytest.approx(0.0056, abs=1e-4)
     assert sum(look_levels([3, 5, 8, 12])) == pytest.approx(0.05)
     assert look_levels([7]) == pytest.approx((0.05,))
+
+
+def test_levels_follow_from_the_shares_of_the_blocks_from_two_blocks_on():
+    """Two blocks are the fewest that tell of a difference, and so the first look that there can be."""
+    assert look_levels([2, 4]) == pytest.approx(look_levels([5, 10]))
 
 
 def test_looking_four_times_raises_false_alarms_above_5_percent_only_without_the_split():
@@ -36,6 +42,18 @@ def test_a_look_asks_more_than_the_end():
     assert [verdict_at(arm, early) for arm in found.arms[2:]] == [Verdict.UNDECIDED, Verdict.BETTER]
     for arm in found.arms[1:]:
         assert verdict_at(arm, 0.05) is arm.verdict
+
+
+def test_a_look_asks_more_of_sameness_too():
+    """Two one-sided tests at the look's level, whatever the test of a difference says."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(0.0, 1.0, (6, 1)) + rng.normal(0.0, 0.1, (6, 2))
+    arm = compare(values, 0, 0.25).arms[1]
+    p, *_ = ttost_paired(values[:, 1], values[:, 0], -0.25, 0.25)
+    assert arm.verdict is Verdict.SAME
+    assert arm.p_adjusted > 0.05 > p
+    assert verdict_at(arm, 1.01 * p) is Verdict.SAME
+    assert verdict_at(arm, 0.99 * p) is Verdict.UNDECIDED
 
 
 @pytest.mark.parametrize("blocks", [[], [1, 5], [5, 5], [8, 5]])
