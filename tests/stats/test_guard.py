@@ -32,11 +32,11 @@ def study(residuals):
     return 90.0 + np.arange(blocks)[:, None] + 0.5 * np.arange(arms) + residuals
 
 
-@pytest.mark.parametrize(("wide", "pooled"), [(2.95, True), (3.08, False)])
+@pytest.mark.parametrize(("wide", "pooled"), [(2.98, True), (3.02, False)])
 def test_residual_sds_may_be_three_times_as_large_as_others(wide, pooled):
     found = reason(study(np.stack([-V, V, wide * U, -wide * U], axis=1)))
     assert (found is None) is pooled
-    assert pooled or "3.1 times the narrowest's, more than 3" in found
+    assert pooled or "3.0 times the narrowest's, more than 3" in found
 
 
 @pytest.mark.parametrize(("other", "pooled"), [(0.72, True), (0.70, False)])
@@ -66,8 +66,8 @@ def test_errors_are_pooled_exactly_where_no_sign_of_unequal_spread_is_seen():
 
 
 def test_the_ratio_that_is_told_is_that_of_the_sds_with_trials_missing():
-    values = np.random.default_rng(3).normal(size=(9, 6)) * [1.0, 1.0, 1.0, 1.0, 1.0, 9.0]
-    values[0, 0] = values[1, 2] = values[2, 2] = NONE
+    values = np.random.default_rng(3).normal(size=(12, 6)) * [1.0, 1.0, 1.0, 1.0, 1.0, 15.0]
+    values[:4, 5] = NONE
     left, arm = residuals(values)
     sds = [left[arm == one].std(ddof=1) for one in range(6)]
     assert f"residual SD is {max(sds) / min(sds):.1f} times" in reason(values)

@@ -7,10 +7,14 @@ from eailab.stats.model import compare
 from eailab.stats.simulation import judge
 
 
-@pytest.mark.parametrize(("blocks", "arms"), [(2, 2), (2, 4), (3, 3), (3, 5), (5, 4), (9, 3)])
-def test_each_study_has_the_intervals_of_compare(blocks, arms):
+@pytest.mark.parametrize(
+    ("blocks", "arms", "wide"),
+    [(2, 2, 5.0), (2, 4, 5.0), (3, 3, 5.0), (3, 5, 5.0), (5, 4, 5.0), (9, 3, 5.0), (14, 6, 1.7)],
+)
+def test_each_study_has_the_intervals_of_compare(blocks, arms, wide):
+    """The last are many blocks of arms a little wider than others, which the test of Brown and Forsythe alone sees."""
     rng = np.random.default_rng(blocks * 10 + arms)
-    y = rng.normal(size=(25, blocks, arms)) * rng.choice([1.0, 1.0, 5.0], size=(25, 1, arms))
+    y = rng.normal(size=(25, blocks, arms)) * rng.choice([1.0, 1.0, wide], size=(25, 1, arms))
     judged = judge(y)
     for study in range(25):
         found = compare(y[study], 0, 0.0)
