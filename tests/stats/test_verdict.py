@@ -65,4 +65,5 @@ def test_fewest_finds_the_edge():
     for edge in range(3, 40):
         assert fewest(lambda number, edge=edge: number >= edge, 3, 39) == edge
     assert fewest(lambda number: False, 3, 39) is None
+    assert fewest(lambda number: True, 39, 39) == 39
     assert fewest(lambda number: True, 40, 39) is None
