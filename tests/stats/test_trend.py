@@ -34,9 +34,29 @@ def test_slope_and_lack_of_fit_are_nested_least_squares():
     assert found.pooled
     assert found.slope == pytest.approx(line.params["x"])
     assert (found.lack_of_fit_f, found.lack_of_fit_p) == pytest.approx((f, p))
-    half = stats.t.ppf(0.975, full.df_resid) * np.sqrt(full.mse_resid / line.mse_resid) * line.bse["x"]
+    error = np.sqrt(full.mse_resid / line.mse_resid) * line.bse["x"]
+    half = stats.t.ppf(0.975, full.df_resid) * error
     assert found.interval95 == pytest.approx((found.slope - half, found.slope + half))
     assert found.df == full.df_resid
+
+
+def test_p_is_of_no_slope_at_all():
+    """Drawn until the slope is one that chance could give; against statsmodels' contrast of the arms' effects."""
+    values = study() + 0.4 * np.log2(LEVELS) + 0.02 * np.arange(4)
+    block, arm = np.indices(values.shape)
+    data = pd.DataFrame({"y": values.ravel(), "block": block.ravel(), "arm": arm.ravel()})
+    full = smf.ols("y ~ C(arm) + C(block)", data).fit()
+    slope = full.t_test("-0.1 * C(arm)[T.1] + 0.1 * C(arm)[T.2] + 0.3 * C(arm)[T.3]")
+    found = trend(values, LEVELS)
+    assert 0.001 < found.p < 0.9
+    assert (found.slope, found.p) == pytest.approx((slope.effect.item(), slope.pvalue.item()))
+
+
+def test_three_levels_below_one_are_levels_like_others():
+    """Such as learning rates."""
+    levels = [0.25, 0.001, 0.02]
+    values = study()[:, :3]
+    assert trend(values, levels).slope == pytest.approx(stats.linregress(np.log2(levels), values.mean(axis=0)).slope)
 
 
 def test_a_line_fits_and_a_curve_does_not():
@@ -81,6 +101,28 @@ def test_incomplete_blocks_are_left_out():
 def test_nothing_is_said_where_nothing_can_be():
     assert trend(study(blocks=1), LEVELS, 0) is None
     assert trend(np.full((3, 4), 0.5), LEVELS, 0) is None
+
+
+def test_the_guard_is_that_of_a_comparison_with_the_first_level():
+    rng = np.random.default_rng(2)
+    pooled = []
+    for arms in [3, 4] * 15:
+        values = rng.normal(size=(9, arms)) * np.array([1.0, 2.0, 1.0, 1.0])[:arms]
+        found = trend(values, LEVELS[:arms])
+        assert found.pooled is (compare(values, 0, 0.0).guard is None)
+        pooled.append((arms, found.pooled))
+    assert len(set(pooled)) == 4
+
+
+def test_two_blocks_are_two_slopes():
+    """The guard pools nothing there."""
+    values = study(blocks=2)
+    found = trend(values, LEVELS)
+    slopes = [stats.linregress(np.log2(LEVELS), row).slope for row in values]
+    reference = stats.ttest_1samp(slopes, 0.0)
+    assert (found.blocks, found.df, found.pooled) == (2, 1, False)
+    assert found.p == pytest.approx(reference.pvalue)
+    assert found.interval95 == pytest.approx(tuple(reference.confidence_interval(0.95)))
 
 
 @pytest.mark.parametrize("levels", [[1, 2], [0, 1, 2, 3], [1, 2, 2, 3], [1.0, 2.0, float("inf"), 3.0]])
