@@ -18,6 +18,13 @@ def test_one_arm_is_statsmodels_paired_t(blocks):
     assert detectable_difference(blocks, 2, 1.0) == pytest.approx(reference * math.sqrt(2.0), rel=1e-3)
 
 
+@pytest.mark.parametrize("arms", [3, 6])
+def test_two_blocks_are_statsmodels_paired_t_at_bonferronis_level(arms):
+    """They are never pooled; the formula is exact there, and nothing is simulated."""
+    effect = detectable_difference(2, arms, 1.0) / math.sqrt(2.0)
+    assert TTestPower().power(effect, nobs=2, alpha=0.05 / (arms - 1)) == pytest.approx(0.8, abs=1e-5)
+
+
 @pytest.mark.parametrize(("blocks", "arms"), [(2, 2), (2, 4), (3, 3), (3, 6), (5, 4), (10, 6), (14, 3)])
 def test_the_detectable_difference_is_detected_in_80_percent_of_studies(blocks, arms):
     """By `judge`, which says what `compare` says, its guard included."""
@@ -54,5 +61,7 @@ def test_without_noise_two_blocks_do():
 def test_impossible_plans_are_refused():
     with pytest.raises(StudyError, match="two or more"):
         detectable_difference(1, 3, 1.0)
+    with pytest.raises(StudyError, match="two or more"):
+        detectable_difference(3, 1, 1.0)
     with pytest.raises(StudyError, match="above 0"):
         blocks_to_detect(0.0, 1.0, 3)
