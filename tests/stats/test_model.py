@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import ttost_paired
 
 from eailab.errors import StudyError
 from eailab.stats.dunnett import bonferroni_critical_value, critical_value
@@ -51,6 +53,26 @@ def test_one_contrast_is_the_paired_t_test():
     assert result.p_same == pytest.approx(tost_paired(values[:, 1], values[:, 0], 0.25))
 
 
+@pytest.mark.parametrize("beyond", [0.02, 0.5, 2.0, 5.0])
+def test_p_same_is_two_one_sided_tests_wherever_the_margin_lies(beyond):
+    """Statsmodels', for margins so many standard errors beyond the difference."""
+    values = study(shifts=SHIFTS[:2])
+    paired = values[:, 1] - values[:, 0]
+    margin = abs(paired.mean()) + beyond * stats.sem(paired)
+    reference, *_ = ttost_paired(values[:, 1], values[:, 0], -margin, margin)
+    # the interval is symmetric about the difference, so its nearer end alone decides
+    assert compare(values, 0, margin).arms[1].p_same == pytest.approx(reference)
+    assert compare(values, 0, abs(paired.mean()) / 2.0).arms[1].p_same == 1.0
+
+
+def test_an_arms_detectable_difference_is_that_of_the_paired_t_test():
+    values = study(shifts=SHIFTS[:2])
+    found = compare(values, 0, 0.25)
+    effect = TTestPower().solve_power(nobs=5, alpha=0.05, power=0.8)
+    assert found.arms[1].detectable == pytest.approx(effect * np.std(values[:, 1] - values[:, 0], ddof=1), rel=1e-3)
+    assert found.detectable == found.arms[1].detectable
+
+
 def test_for_a_loss_lower_is_better():
     values = study()
     assert verdicts(compare(values, 0, 0.25, higher_is_better=False))[2:] == [Verdict.BETTER, Verdict.WORSE]
@@ -77,7 +99,7 @@ def test_a_difference_that_is_shown_but_smaller_than_the_margin_says_both():
 def test_one_block_gives_no_verdict():
     found = compare(study(blocks=1), 0, 0.25)
     assert verdicts(found)[1:] == [Verdict.SCREEN] * 3
-    assert all(arm.interval95 is None and arm.p_adjusted is None for arm in found.arms)
+    assert all(arm.interval95 is None and arm.p_adjusted is None and not arm.within_margin for arm in found.arms)
     assert found.arms[2].difference == pytest.approx(found.arms[2].mean - found.arms[0].mean)
     assert (found.pooled_sd, found.df, found.detectable) == (None, None, None)
 
@@ -113,6 +135,46 @@ def test_what_rounding_leaves_of_no_spread_is_no_number():
     """Counts of 288 images: the third arm and the blocks' means are equal in all blocks, but for their last bits."""
     right = np.array([[280, 281, 278], [279, 282, 278], [280, 281, 278]])
     assert "infinitely many times" in compare(100.0 * (right / 288), 0, 0.25).guard
+
+
+def wide(blocks=8):
+    """Four arms, of which the guard keeps one apart; two of its blocks have no value."""
+    values = study(blocks=blocks, shifts=np.array([0.0, 0.1, -0.05, 0.05]))
+    values[:, 1] += np.random.default_rng(0).normal(0.0, 6.0, blocks)
+    values[:2, 1] = np.nan
+    return values
+
+
+def test_where_errors_are_kept_apart_each_arm_has_the_blocks_it_shares():
+    found = compare(wide(), 0, 0.25)
+    assert found.guard is not None
+    assert found.df == 5  # the fewest, of the arm in 6 blocks
+    assert found.critical_value == pytest.approx(stats.t.ppf(1.0 - 0.025 / 3, 5))
+    assert "2 of 32 trials have no value: differences are of the blocks that both arms have." in found.notes
+
+
+@pytest.mark.parametrize(("blocks", "margin"), [(8, 0.2), (5, 6.0)])
+def test_where_errors_are_kept_apart_the_blocks_that_would_decide_do_decide(blocks, margin):
+    """By scipy's Student's t at a third of the level, with the arm's own spread."""
+    values = wide(blocks)
+    found = compare(values, 0, margin)
+    undecided = [(arm, result) for arm, result in enumerate(found.arms) if result.blocks_needed is not None]
+    assert undecided
+    for arm, result in undecided:
+        paired = (values[:, arm] - values[:, 0])[np.isfinite(values[:, arm])]
+        size, sd = abs(paired.mean()), paired.std(ddof=1)
+        decided = []
+        for blocks in (result.blocks_needed - 1, result.blocks_needed):
+            half95, half90 = stats.t.ppf([1.0 - 0.05 / 6.0, 1.0 - 0.10 / 6.0], blocks - 1) * sd / math.sqrt(blocks)
+            decided.append(half95 < size or size + half90 <= margin)
+        assert decided == [False, True] or (result.blocks_needed == len(paired) + 1 and decided[1])
+
+
+def test_where_errors_are_kept_apart_no_p_is_above_1():
+    """Bonferroni multiplies by the number of arms."""
+    for arm in compare(wide(), 0, 0.25).arms[1:]:
+        close = compare(wide(), 0, abs(arm.difference) * 1.001)
+        assert all(other.p_same <= 1.0 and other.p_adjusted <= 1.0 for other in close.arms[1:])
 
 
 def test_equal_results_are_undecided_for_want_of_spread():
@@ -216,6 +278,19 @@ def test_the_measured_correlation_is_that_of_the_arms():
     assert compare(values[:2], 0, 0.1).correlation is None
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1.0, 1e30])
+def test_three_blocks_of_two_arms_have_a_correlation_in_any_unit(unit):
+    values = study(blocks=3, shifts=SHIFTS[:2])
+    covariance = np.cov(values.T)
+    expected = covariance[0, 1] / ((covariance[0, 0] + covariance[1, 1]) / 2.0)
+    assert compare(values * unit, 0, 0.0).correlation == pytest.approx(expected)
+
+
+def test_two_trials_of_an_arm_have_a_spread():
+    values = study(blocks=2)
+    assert [arm.sd for arm in compare(values, 0, 0.25).arms] == pytest.approx(list(np.std(values, axis=0, ddof=1)))
+
+
 def test_an_infinite_value_counts_as_none():
     values = study()
     values[0, 1] = np.inf
@@ -228,9 +303,10 @@ def test_impossible_margins_are_refused(margin):
         compare(study(), 0, margin)
 
 
-def test_a_comparison_needs_two_arms():
-    with pytest.raises(StudyError, match="two arms"):
-        compare(study(shifts=SHIFTS[:1]), 0, 0.25)
+@pytest.mark.parametrize("shape", [(5, 1), (0, 3), (5,), (2, 3, 4)])
+def test_a_comparison_needs_two_arms_and_a_block(shape):
+    with pytest.raises(StudyError, match="two arms or more and one block or more"):
+        compare(np.ones(shape), 0, 0.25)
 
 
 @settings(max_examples=40, deadline=None)
