@@ -57,7 +57,7 @@ def fit_additive(values: Values, baseline: int) -> Fit:
     covariance[np.ix_(others, others)] = inverse
     difference = covariance @ centred.sum(axis=0)
 
-    largest = float(np.abs(y).max(initial=0.0))
+    largest = float(np.abs(y).max())
     left = present * (y - difference)
     left -= present * (left.sum(axis=1, keepdims=True) / count)
     left[np.abs(left) <= ROUNDING * largest] = 0.0

@@ -63,8 +63,13 @@ def test_a_block_effect_changes_no_difference():
     assert b.variance == pytest.approx(a.variance)
 
 
-def test_rounding_is_no_spread():
+@pytest.mark.parametrize("unit", [1e-30, 1.0, 1e30])
+def test_rounding_is_no_spread_and_a_spread_is_no_rounding_in_any_unit(unit):
     values = np.array([[0.1], [0.2], [0.7]]) + np.array([0.0, 0.3])
-    assert fit_additive(values, 0).variance == 0.0
-    assert spread_of(values[:, 1] - values[:, 0], 1.0) == 0.0
-    assert spread_of(np.array([0.0, 1e-6]), 1.0) > 0.0
+    assert fit_additive(values * unit, 0).variance == 0.0
+    assert spread_of((values[:, 1] - values[:, 0]) * unit, unit) == 0.0
+    assert spread_of(np.array([0.0, 1e-6]) * unit, unit) > 0.0
+    fit, plain = fit_additive(drawn() * unit, 0), fit_additive(drawn(), 0)
+    assert (np.sqrt(fit.variance), fit.difference[1]) == pytest.approx(
+        (np.sqrt(plain.variance) * unit, plain.difference[1] * unit), rel=1e-9, abs=0.0
+    )
