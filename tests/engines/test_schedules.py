@@ -66,6 +66,20 @@ def test_schedules_of_steps_equal_torch_stepped_each_step(settings, make):
     assert_allclose(rates, torch_rates(make, 1), rtol=1e-9, atol=1e-9 * LR)
 
 
+@pytest.mark.parametrize("steps", [4, 5, 7])
+def test_a_cycle_of_few_steps_begins_where_torchs_does(steps):
+    """Its rise ends before the second step."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
+    scheduler = lr_scheduler.OneCycleLR(optimizer, max_lr=LR, total_steps=steps)
+    expected = []
+    for step in range(steps):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if step + 1 < steps:
+            scheduler.step()
+    assert_allclose(learning_rates(OneCycle(), LR, 1, steps), expected, rtol=1e-9, atol=1e-9 * LR)
+
+
 @pytest.mark.parametrize("warmup_epochs", [0.0, 0.5, 2.5, 100.0])
 @pytest.mark.parametrize("make", [Constant, Cosine, StepLR])
 def test_a_warm_up_multiplies_the_schedule_by_a_line_from_zero(make, warmup_epochs):
