@@ -51,6 +51,16 @@ def test_what_is_missed_and_what_stays_in_epochs_is_said():
     assert "16: 15 epochs in place of 30 hold the updates" in said[0]
 
 
+def test_by_how_much_the_updates_are_missed_is_their_share_of_the_baselines():
+    """1000 images are 63 batches of 16, 32 of 32, 16 of 64: 15 · 63 is 1.6% short of 30 · 32, and 60 · 16 is equal."""
+    recipe = load("digits-mlp", [Override("sched", "steplr", "-o")]).recipe
+    done = hold_updates(study(16, 32, 64, recipe=recipe), [1000] * 3)
+    assert held(done, [945, 960, 960]) == [
+        "16: 15 epochs in place of 30 hold the updates to -1.6%; the schedule's step_size 20 stay in epochs",
+        "64: 60 epochs in place of 30 hold the updates; the schedule's step_size 20 stay in epochs",
+    ]
+
+
 def test_held_updates_are_another_study():
     assert study(16, 32).folder_name != study(16, 32, hold="epochs").folder_name
 

@@ -52,6 +52,20 @@ def test_the_command_line_changes_recipe_and_blocks(tmp_path):
     assert found.studies[0].margin == 0.1
 
 
+@pytest.mark.parametrize(
+    ("line", "blocks"),
+    [
+        pytest.param("", (0, 1, 2, 3, 4), id="left out"),
+        pytest.param("blocks: 1\n", (0,), id="one"),
+        pytest.param("blocks: [7, 0, 7]\n", (0, 7), id="a list"),
+        pytest.param("blocks: [2147483647]\n", (2147483647,), id="the largest"),
+    ],
+)
+def test_blocks_are_five_a_number_or_a_list(tmp_path, line, blocks):
+    text = f"recipe: digits-mlp\n{line}factors: [{{factor: batch-size, levels: [8, 16]}}]\n"
+    assert declared(written(tmp_path, text)).studies[0].blocks == blocks
+
+
 def test_a_recipe_may_lie_beside_the_file(tmp_path):
     (tmp_path / "own.yaml").write_text(
         "name: own\nengine: numpy-mlp\ndata: {name: digits}\noptimizer: {name: sgd}\nepochs: 2\nbatch_size: 8\n"
@@ -73,6 +87,7 @@ def test_a_recipe_may_lie_beside_the_file(tmp_path):
         ("factor: batch-size", "factor: optimizer.lr", "6:5", ["twice", "line 5"]),
         ("baseline: 32", "baseline: 128", "6:5", ["none of the levels"]),
         ("blocks: 3", "blocks: 0", "2:9", ["blocks", "expected"]),
+        ("blocks: 3", "blocks: [2147483648]", "2:9", ["blocks", "2147483648"]),
         ("blocks: 3", "blocks: few", "2:9", ["blocks", "few"]),
         ("margin: 0.7", "margin: -1", "3:9", ["margin", "at least 0"]),
         ("recipe: digits-mlp", "recipe: digit-mlp", "1:9", ["digit-mlp", "digits-mlp"]),

@@ -20,6 +20,11 @@ def test_a_bundles_level_has_a_value_for_each_setting(level):
     assert factor.paths(RECIPE) == ("optimizer.name", "optimizer.lr")
 
 
+def test_a_bundles_baseline_is_written_as_its_levels_are():
+    factor = factor_from_text("optimizer+lr", ["adam+0.001", "sgd+0.1"], "sgd+0.1", joint=True)
+    assert factor.baseline == factor.levels[1] == ("sgd", 0.1)
+
+
 def test_a_bundle_must_be_declared():
     with pytest.raises(StudyError, match="--joint"):
         factor_from_text("optimizer+lr", ["adam+0.001", "sgd+0.1"])
