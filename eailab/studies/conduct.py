@@ -235,7 +235,7 @@ def parse_blocks(text: str) -> tuple[int, ...]:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) == 1 and "," not in text and 1 <= numbers[0] <= 10_000:
+    if len(numbers) == 1 and 1 <= numbers[0] <= 10_000:
         return tuple(range(numbers[0]))
     if len(numbers) > 1 and min(numbers) >= 0 and len(set(numbers)) == len(numbers):
         return tuple(sorted(numbers))
