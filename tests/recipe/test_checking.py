@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eailab.errors import RecipeError
-from eailab.recipe.checking import check
+from eailab.recipe.checking import check, value_at
 from eailab.recipe.fields import settings as all_settings
 from eailab.recipe.fields import variants
 from eailab.recipe.load import Override, load
@@ -130,3 +130,11 @@ def test_the_nearest_name_is_found_whatever_its_case_and_joints():
     assert nearest("Batch-Size", ["batch_size"]) == "; did you mean 'batch_size'?"
     assert nearest("scheduler", ["schedule", "lr"]) == "; did you mean 'schedule'?"
     assert nearest("qqq", ["relu", "tanh"]) == ""
+
+
+def test_what_lies_beyond_a_list_or_a_value_is_nothing():
+    """A problem's place may be one that the recipe does not have."""
+    value = {"model": {"hidden": [64, 32]}}
+    assert value_at(value, ("model", "hidden", 1)) == 32
+    for path in (("model", "hidden", 2), ("model", "hidden", "width"), ("model", "hidden", 0, 0), ("data", "name")):
+        assert value_at(value, path) is None

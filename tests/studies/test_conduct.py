@@ -1,5 +1,6 @@
 """A plan asks the store what is left, and conducting it trains just that."""
 
+import os
 import re
 
 import numpy as np
@@ -64,6 +65,16 @@ def test_a_gpu_takes_one_trial_at_a_time_unless_it_takes_captured_steps(tmp_path
     resnets = one_factor(load("resnet18-digits", []).recipe, "batch-size", [16, 32], tuple(range(6)))
     here = Surroundings(tmp_path)
     assert side_by_side(plan(resnets, here).todo, here) == side
+
+
+@pytest.mark.parametrize(("allowed", "threads", "side"), [(12, 2, 6), (5, 2, 2), (1, 2, 1)])
+def test_trials_go_side_by_side_on_the_cores_that_the_process_may_use(tmp_path, monkeypatch, allowed, threads, side):
+    """A process that is bound to some cores of a large machine has no others."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(allowed)), raising=False)
+    recipe = RECIPE.model_copy(update={"threads": threads})
+    todo = plan(one_factor(recipe, "batch-size", [16, 32], range(4)), Surroundings(tmp_path)).todo
+    assert side_by_side(todo, Surroundings(tmp_path)) == side
+    assert side_by_side(todo[:1], Surroundings(tmp_path)) == 1
 
 
 def test_planning_writes_nothing(tmp_path):

@@ -1,10 +1,12 @@
 """A study compares recipes that differ in one factor, over blocks that all arms share."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eailab.errors import RecipeError, StoreError, StudyError
+from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.recipe.load import load
 from eailab.recipe.variation import differences
 from eailab.studies.conduct import parse_blocks
@@ -120,6 +122,26 @@ def test_a_record_reads_back_as_written(tmp_path):
     assert read_record(tmp_path) == record
 
 
+def test_a_record_that_says_the_same_is_left_alone(tmp_path):
+    """A study that goes on renames no file under those who read it."""
+    record = StudyRecord(one_factor(RECIPE, "lr", [0.1, 0.01], (0,)), {(0, 0): "a", (1, 0): "b"}, (10, 10), 100)
+    write_record(tmp_path, record)
+    before = (tmp_path / "study.yaml").stat().st_ino
+    write_record(tmp_path, record)
+    assert (tmp_path / "study.yaml").stat().st_ino == before
+    write_record(tmp_path, replace(record, training_images=99))
+    assert read_record(tmp_path).training_images == 99
+
+
+def test_a_record_that_was_changed_is_refused(tmp_path):
+    """Its arms decide which trials are compared."""
+    write_record(tmp_path, StudyRecord(single(RECIPE, 0), {(0, 0): "a"}, (10,), 100))
+    file = tmp_path / "study.yaml"
+    file.write_text(file.read_text().replace("training_images: 100", "training_images: 101"))
+    with pytest.raises(DamagedError, match="checksum"):
+        read_record(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["", "schema_version: 99", "[1, 2", "schema_version: 1\nname: x"])
 def test_a_record_that_is_no_study_is_refused(tmp_path, text):
     (tmp_path / "study.yaml").write_text(text)
@@ -136,7 +158,12 @@ def test_seeds_are_a_count_or_a_list(text, blocks):
     assert parse_blocks(text) == blocks
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "five", "1.5", "3,3", "-1,2", "", "3,", "99999999"])
+def test_the_largest_count_of_seeds_is_ten_thousand():
+    """As in a study file; a slip of the finger must not plan a million trials."""
+    assert parse_blocks("10000") == tuple(range(10_000))
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "five", "1.5", "3,3", "-1,2", "", "3,", "10001", "99999999"])
 def test_seeds_that_are_neither_are_refused(text):
     with pytest.raises(StudyError, match="--seeds"):
         parse_blocks(text)

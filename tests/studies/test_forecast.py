@@ -58,6 +58,12 @@ def test_more_workers_than_trials_do_not_help(tmp_path, probed):
     assert (found.jobs, found.seconds) == (3, 31.0)
 
 
+def test_a_trial_that_is_left_alone_needs_the_memory_of_one(tmp_path, probed):
+    trained(tmp_path)
+    found = forecast(plans(tmp_path, blocks=(0,), levels=(16, 32, 128)), Surroundings(tmp_path), jobs=4)
+    assert (found.trials, found.jobs, found.memory_bytes) == (1, 1, 1000)
+
+
 def test_a_gpus_memory_bounds_what_goes_side_by_side(tmp_path, monkeypatch):
     on_gpu = replace(PROBED, gpu_bytes=4_000, gpu_total_bytes=10_000)
     monkeypatch.setattr(room, "probe", lambda trials, _: [on_gpu for _ in trials])
