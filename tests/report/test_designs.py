@@ -151,6 +151,7 @@ def test_an_arm_that_a_look_decided_is_spared_and_says_when(shop):
     assert [trial.state for trial in decided.trials] == ["finished"] * 3 + ["spared"]
     assert still_open.against_baseline.verdict is Verdict.UNDECIDED
     assert still_open.notes[-1] == "open after 2 of 3 looks"
+    assert still_open.against_baseline.blocks_needed is None  # the looks are fixed in advance
     assert found.looks.needed == ((2, 3),)
     assert found.planned == 11
     assert found.state == "running"

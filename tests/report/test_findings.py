@@ -74,6 +74,13 @@ def test_a_diverged_trial_is_counted_and_never_hidden_in_a_mean(shop):
     assert arm.trials[0].reason == "the loss was not finite at epoch 2, step 7"
 
 
+def test_of_a_verdict_that_is_withheld_no_number_of_blocks_is_promised(shop):
+    """More blocks decide nothing while trials drop out."""
+    arm = arms(shop.findings(shop.study({10: SMALL, 20: ["diverged", 0.955, 0.950, 0.962]})))["20"]
+    assert arm.against_baseline.verdict is Verdict.UNDECIDED
+    assert arm.notes[-1] == "BETTER holds only for the trials that did not diverge"
+
+
 def test_a_damaged_trial_is_a_named_gap_and_its_number_is_not_used(shop):
     found = shop.findings(shop.study({10: SMALL, 20: [*LARGE[:3], "damaged"]}))
     arm = arms(found)["20"]
@@ -172,5 +179,6 @@ def test_the_title_is_the_question(shop, factor, title):
 def test_a_single_trial_is_not_compared(shop):
     found = shop.findings(shop.trial(0.9))
     assert found.comparison is None
+    assert found.title == found.name
     assert found.arms[0].trials[0].test.accuracy == pytest.approx(89.0)
     assert not found.arms[0].is_baseline

@@ -6,6 +6,7 @@ import statistics
 
 import pytest
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from eailab.report.noise import as_mapping, noise_findings, noise_table, publish, sentences
 from eailab.studies.design import read_record, repeated
@@ -30,6 +31,15 @@ def test_the_spread_is_that_of_the_textbook(shop):
     assert noise.sd_interval95 == pytest.approx((sd * math.sqrt(3 / high), sd * math.sqrt(3 / low)))
     assert noise.noise_below == pytest.approx(stats.t.ppf(0.975, 3) * math.sqrt(2) * sd)
     assert noise.noise_below_if_sd_known == pytest.approx(1.96 * math.sqrt(2) * sd, rel=1e-4)
+
+
+def test_what_studies_of_two_arms_would_see_is_statsmodels_power(shop):
+    """Of studies of 3, 5 and 10 blocks; a difference has the SD of a trial times √2."""
+    noise = found(shop, VALUES)
+    assert [one.blocks for one in noise.detectable] == [3, 5, 10]
+    for one in noise.detectable:
+        effect = TTestPower().solve_power(nobs=one.blocks, alpha=0.05, power=0.8)
+        assert one.difference == pytest.approx(effect * math.sqrt(2) * noise.sd, rel=1e-3)
 
 
 def test_sampling_errors_are_binomial_for_the_images_of_either_set(shop):

@@ -3,6 +3,9 @@ import re
 import pytest
 
 from eailab.report.tables import blocks_table, decimals, facts, headlines, main_table, state_sentence
+from eailab.studies.design import repeated
+
+from .conftest import recipe
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]
@@ -24,6 +27,22 @@ def test_the_table_sets_each_arm_against_the_baseline(shop):
     assert rows["20"]["verdict"] == "WORSE"
     assert rows["20"]["test accuracy (%)"] == "81.00"
     assert rows["20"]["trials"] == "4"
+
+
+def test_what_is_a_number_in_every_row_is_set_as_one(shop):
+    """Digits stand below digits."""
+    table = main_table(shop.findings(shop.study({10: SMALL, 20: LARGE})))
+    (row,) = (row for row in table.rows if row[0] == "20")
+    numbers = [re.fullmatch(r"[-+.\d, \[\]]+", cell) is not None for cell in row]
+    assert [column.is_number for column in table.columns[1:]] == numbers[1:]
+
+
+@pytest.mark.parametrize(("blocks", "heading"), [(1, "loss"), (2, "mean loss")])
+def test_scores_of_several_trials_are_called_means(shop, blocks, heading):
+    found = shop.findings(shop.of(repeated(recipe(), range(blocks)), [SMALL[:blocks]]))
+    table = main_table(found)
+    assert table.columns[1].heading == heading
+    assert cells(table)["validation"][heading.replace("loss", "accuracy (%)")] == ("90.00" if blocks == 1 else "91.00")
 
 
 def test_gaps_are_words_in_the_table_of_blocks(shop):
