@@ -52,6 +52,30 @@ def test_examples_are_images_that_one_arm_gets_right_and_the_other_wrong(digits_
     assert (first.arm_right, first.baseline_right) == (2, 0)
 
 
+def test_one_block_is_enough_for_examples(digits_shop):
+    found = classes(digits_shop, digits_shop.study({10: [1.0], 20: [0.9]}))
+    (contrast,) = found.contrasts
+    assert (contrast.blocks, contrast.only_arm) == (1, ())
+    assert [(example.arm_right, example.baseline_right) for example in contrast.only_baseline] == [(0, 1)] * 8
+
+
+def test_an_arm_without_a_finished_trial_has_no_classes(digits_shop):
+    found = classes(digits_shop, digits_shop.study({10: [0.9], 20: ["missing"]}))
+    assert found.confusions[1] is None
+    assert found.class_accuracy(1) == [None] * 10
+    assert found.contrasts == ()
+
+
+@pytest.mark.parametrize("predicted", [[3, 1, 4], None])
+def test_predictions_that_do_not_fit_the_data_are_a_reason_and_no_number(digits_shop, monkeypatch, predicted):
+    """Too few of them, or a class that the data set has not."""
+    folder = digits_shop.study({10: [0.9], 20: [0.8]})
+    count = len(digits_shop.digits.test.labels)
+    made = np.array(predicted or [10] * count, np.uint8)
+    monkeypatch.setattr(type(digits_shop.trial_folder(folder, 0, 0)), "predictions", lambda _: {"test": made})
+    assert "do not fit the data set" in classes(digits_shop, folder)
+
+
 def test_the_networks_of_every_block_are_compared_by_mcnemars_exact_test(digits_shop):
     folder = digits_shop.study({10: [0.9, 0.8], 20: [1.0, 0.8]})
     found = classes(digits_shop, folder)

@@ -1,9 +1,10 @@
 import re
 
+import numpy as np
 import pytest
 
 from eailab.report.tables import blocks_table, decimals, facts, headlines, main_table, state_sentence
-from eailab.studies.design import repeated
+from eailab.studies.design import one_factor, repeated
 
 from .conftest import recipe
 
@@ -41,6 +42,7 @@ def test_what_is_a_number_in_every_row_is_set_as_one(shop):
 def test_scores_of_several_trials_are_called_means(shop, blocks, heading):
     found = shop.findings(shop.of(repeated(recipe(), range(blocks)), [SMALL[:blocks]]))
     table = main_table(found)
+    assert [column.is_number for column in table.columns] == [False, True, True]
     assert table.columns[1].heading == heading
     assert cells(table)["validation"][heading.replace("loss", "accuracy (%)")] == ("90.00" if blocks == 1 else "91.00")
 
@@ -70,6 +72,35 @@ def test_every_claim_states_its_evidence(shop):
     assert "optimizer adam (lr 0.001" in stated["Held fixed"]
     assert "batch_size" not in stated["Held fixed"]
     assert "1,234 trained parameters" in stated["Sizes"]
+
+
+def test_the_precision_is_that_of_the_blocked_model(shop):
+    """With two arms an SD within the block is that of the differences over √2; the correlation is numpy's."""
+    facts_of = facts(shop.findings(shop.study({10: SMALL, 20: LARGE})))
+    (stated,) = (fact.sentence for fact in facts_of if fact.name == "Precision")
+    values = 100.0 * np.array([SMALL, LARGE])
+    covariance = np.cov(values)
+    sd = np.std(values[1] - values[0], ddof=1) / np.sqrt(2.0)
+    assert stated.startswith(f"SD of a trial within its block {sd:.2f} pp; ")
+    assert f"; correlation between arms {covariance[0, 1] / np.diag(covariance).mean():.2f}; " in stated
+
+
+def test_why_a_trial_has_no_value_is_a_fact_and_others_have_none(shop):
+    named = [
+        (fact.name, fact.sentence) for fact in facts(shop.findings(shop.study({10: SMALL[:2], 20: [0.9, "diverged"]})))
+    ]
+    assert [one for one in named if ", block " in one[0]] == [
+        ("20, block 1", "diverged: the loss was not finite at epoch 2, step 7")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "said"), [((4,), "1 (number 4)"), ((1, 2), "2 (1 to 2)"), ((0, 2, 5), "3 (0, 2, 5)")]
+)
+def test_blocks_are_told_by_number(shop, blocks, said):
+    study = one_factor(recipe(), "batch-size", [10, 20], blocks)
+    found = shop.findings(shop.of(study, [SMALL[: len(blocks)], LARGE[: len(blocks)]]))
+    assert {fact.name: fact.sentence for fact in facts(found)}["Blocks"] == said
 
 
 def test_mixed_devices_are_called_so(shop):
