@@ -1,6 +1,7 @@
 """A reader finds the old file or the new one, never a part."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +86,27 @@ def test_only_plain_files_of_a_sensible_size_are_read(tmp_path):
             atomic.read_bytes(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         atomic.read_bytes(tmp_path / "absent")
+
+
+def test_a_file_that_holds_these_bytes_already_is_left_alone(tmp_path):
+    """What was published stays as it was, its time too."""
+    file = tmp_path / "report.html"
+    atomic.write_changed(file, b"one")
+    before = file.stat().st_ino
+    atomic.write_changed(file, b"one")
+    assert file.stat().st_ino == before
+    atomic.write_changed(file, b"two")
+    assert file.read_bytes() == b"two"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux lists a process's open files")
+def test_no_file_is_left_open(tmp_path):
+    """A study reads and writes thousands."""
+    before = set(Path("/proc/self/fd").iterdir())
+    atomic.write_bytes(tmp_path / "a" / "file", b"x")
+    atomic.append_bytes(tmp_path / "a" / "file", b"y")
+    atomic.read_bytes(tmp_path / "a" / "file")
+    with pytest.raises(DamagedError):
+        atomic.read_bytes(tmp_path / "a")
+    atomic.rename(tmp_path / "a" / "file", tmp_path / "a" / "other")
+    assert set(Path("/proc/self/fd").iterdir()) <= before
