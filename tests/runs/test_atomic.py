@@ -99,6 +99,17 @@ def test_a_file_that_holds_these_bytes_already_is_left_alone(tmp_path):
     assert file.read_bytes() == b"two"
 
 
+def test_what_is_set_aside_keeps_its_bytes_beside_what_was_set_aside_before(tmp_path):
+    file = tmp_path / "result.json"
+    for number in (1, 2, 3):
+        file.write_text(f"damage {number}")
+        aside = atomic.set_aside(file)
+        assert aside == tmp_path / f"result.json.damaged-{number}"
+        assert aside.read_text() == f"damage {number}"
+    assert not file.exists()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux lists a process's open files")
 def test_no_file_is_left_open(tmp_path):
     """A study reads and writes thousands."""

@@ -54,6 +54,13 @@ def test_a_link_in_place_of_a_trials_folder_is_refused(tmp_path):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.parametrize("shared", [False, True, None])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, shared):
+    (tmp_path / "file").write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match="trial cannot be used"), lock.hold(tmp_path / "file" / "trial", shared):
+        pass
+
+
 @pytest.mark.parametrize(("kind", "shared"), [("ext4", False), ("nfs4", True), ("lustre", True), ("tmpfs", False)])
 def test_file_systems_that_machines_share_are_known_by_the_table_of_mounts(tmp_path, kind, shared):
     table = tmp_path / "mountinfo"
