@@ -13,6 +13,7 @@ from eailab.runs.executors.deaths import describe, out_of_memory_kills
         (-9, None, None, "most likely"),
         (-11, 0, 0, "signal 11"),
         (1, 0, 0, "code 1"),
+        (0, 0, 0, "code 0 before the trial did"),
     ],
 )
 def test_a_kill_for_memory_is_told_apart_from_any_other(code, before, now, said):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from hashlib import sha256
 
 import pytest
 
@@ -70,6 +71,12 @@ def test_a_damaged_result_is_listed_as_damaged_with_the_reason(store):
     assert "result.json" in one.problem
 
 
+def test_a_recipe_that_is_no_text_spoils_no_list(store):
+    only(store).recipe_file.write_bytes(b"name: \xff\xfe\n")
+    (one,) = summaries(store)
+    assert one.recipe == "\ufffd\ufffd"
+
+
 def test_a_trial_is_found_by_the_beginning_of_its_name(store):
     name = only(store).path.name
     assert find(store, name[:5]).path.name == name
@@ -98,11 +105,21 @@ def edit_record(folder, **changes):
     folder.result_file.write_text(json.dumps(record))
 
 
+def forge(folder, file, content):
+    """Put other bytes in a file's place, and vouch for them."""
+    file.write_bytes(content)
+    files = json.loads(folder.result_file.read_text())["files"]
+    assert file.name in files
+    edit_record(folder, files=files | {file.name: sha256(content).hexdigest()})
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
         (lambda f: f.epochs_file.unlink(), "epochs.jsonl"),
         (lambda f: f.weights_file.write_bytes(b"\x80\x04."), "model.safetensors"),
+        (lambda f: forge(f, f.weights_file, b"\x80\x04."), "model.safetensors"),
+        (lambda f: forge(f, f.predictions_file, b"PK"), "predictions.npz"),
         (lambda f: f.recipe_file.write_text("name: other"), "recipe.yaml"),
         (lambda f: f.result_file.write_text("[]"), "result.json"),
         (lambda f: edit_record(f, block=5), "not named after"),

@@ -28,10 +28,14 @@ def run(jobs, some, root, stop=lambda: False, watch=None):
     return events
 
 
-def test_results_do_not_depend_on_the_number_of_jobs(tmp_path):
-    some = trials(3)
+def test_results_do_not_depend_on_the_number_of_jobs(tmp_path, monkeypatch):
+    """Nor does what this process starts afterwards: the environment that trials had side by side is theirs alone."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    some, before = trials(3), dict(os.environ)
     for jobs in (1, 2):
         run(jobs, some, tmp_path / str(jobs))
+        assert dict(os.environ) == before
     for trial in some:
         one, two = (Surroundings(tmp_path / str(jobs)).store.folder(trial.fingerprint) for jobs in (1, 2))
         for name in ("epochs.jsonl", "model.safetensors", "predictions.npz"):
