@@ -466,3 +466,13 @@ def test_real_slurm_that_loses_a_node_ends_with_the_bytes_of_this_machine(tmp_pa
     said = on_loopback(SLURM_ON_LOOPBACK, python, tmp_path)
     assert "n2 killed with" in said
     assert "20 trials, equal bytes, equal tables" in said
+
+
+def test_a_file_that_a_machine_does_not_see_is_told_by_its_name(tmp_path):
+    """So that a folder which is not shared is known before anything is trained."""
+    (tmp_path / "here").write_text("a word")
+    here, gone = errand.TASKS["look"](["here", "gone"], Surroundings(tmp_path))
+    assert here == Return("here", CODES["none"], "")
+    assert (gone.name, gone.code) == ("gone", CODES["store"])
+    assert "gone" in gone.reason
+    assert {file.name for file in tmp_path.iterdir()} == {"here", f"here{errand.ANSWER}"}
