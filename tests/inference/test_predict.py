@@ -64,6 +64,11 @@ def test_a_file_that_is_no_image_is_refused(trained, tmp_path):
         predict(find_trial(store, name), [tmp_path / "text.png"])
 
 
+def test_a_trial_that_is_not_finished_classifies_nothing(trained, tmp_path):
+    with pytest.raises(UsageError, match="is not finished"):
+        predict(Store(tmp_path).folder(trained[1]), trained[2])
+
+
 def test_a_name_that_no_trial_has_is_answered(trained):
     with pytest.raises(UsageError, match="no trial"):
         find_trial(trained[0], "zzzz")
