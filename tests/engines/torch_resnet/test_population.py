@@ -50,6 +50,7 @@ def test_a_free_slot_stays_with_its_program_and_else_goes_where_most_is_left():
     assert population.choose("a", ["b", "b", "b", "a"], [None, None]) == 3
     assert population.choose(None, ["b", "b", "b", "a"], ["a", None]) == 0
     assert population.choose(None, ["a", "b", "b"], ["a", "b"]) == 1, "two a slot of b's against one of a's"
+    assert population.choose(None, ["b", "a", "a"], ["a"]) == 0, "one a slot of either: the first that was asked for"
 
 
 @pytest.mark.parametrize(
