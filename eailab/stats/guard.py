@@ -10,8 +10,6 @@ from eailab.stats.spread import brown_forsythe
 
 LARGEST_RATIO = 3.0
 """Of the largest arm's residual SD to the smallest's."""
-ROUNDING_RATIO = 1e9
-"""From here on the smaller of two SDs is what rounding leaves of none."""
 LARGEST_SHARE = 0.75
 """Of the residual sum of squares that one arm's differences from the baseline may account for."""
 LEAST_P = 0.01
@@ -43,8 +41,7 @@ def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> str | No
     spread = [math.sqrt(float(column @ column) / (len(column) - 1)) for column in residuals]
     largest, smallest = max(spread), min(spread)
     if largest > LARGEST_RATIO * smallest:
-        spreads = largest < ROUNDING_RATIO * smallest
-        times = f"{largest / smallest:.1f} times" if spreads else "infinitely many times"
+        times = f"{largest / smallest:.1f} times" if smallest > 0.0 else "infinitely many times"
         return f"the widest arm's residual SD is {times} the narrowest's, more than {LARGEST_RATIO:g}"
     test = brown_forsythe(residuals)
     if test.p < LEAST_P:
