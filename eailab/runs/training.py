@@ -287,9 +287,9 @@ def limited_threads(recipe: Recipe) -> Iterator[None]:
     """Let this process compute with a recipe's number of threads, which changes bits."""
     with threadpool_limits(recipe.threads):
         if not isinstance(recipe, MlpRecipe):
-            import torch
+            from eailab.engines.torch_resnet import devices
 
-            torch.set_num_threads(recipe.threads)
+            devices.use_threads(recipe.threads)
         yield
 
 

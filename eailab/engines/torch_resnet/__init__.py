@@ -1,1 +1,9 @@
 """The torch engine: residual networks on CUDA or on the CPU."""
+
+import os
+
+# Before torch is imported: its threads (GNU OpenMP) wait for each other in a loop of 300,000 turns, some 10 ms, before
+# they sleep. Where another program wants a core, a waiting thread burns the time that the awaited one needs. 10,000
+# turns cost nothing on quiet cores, and beside one busy program train several times as fast (benchmarks/threads.py).
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from eailab.data.dataset import SplitName, TrialData
 from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
+from eailab.engines.torch_resnet import devices
 from eailab.engines.torch_resnet.engine import ResNetEngine, check_fit
 from eailab.engines.torch_resnet.team import Team
 from eailab.errors import DivergedError, TrialFailedError
@@ -150,7 +151,7 @@ def follow(device: DeviceName, team: Team) -> None:
         with others_needed():
             match message:
                 case Begin():
-                    torch.set_num_threads(message.recipe.threads)
+                    devices.use_threads(message.recipe.threads)
                     engine = ResNetEngine(message.recipe, message.data, message.block, device, team=team)
                 case TakeUp() if engine is not None:
                     engine.load_state(message.state)

@@ -1,5 +1,9 @@
 """Devices and precisions that are not here."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -69,3 +73,30 @@ def test_switches_are_set_for_a_pass_and_put_back(make_recipe, precision, produc
 def test_the_cpu_needs_no_switch(make_recipe):
     with devices.arithmetic(make_recipe(deterministic=True), torch.device("cpu")):
         assert not torch.are_deterministic_algorithms_enabled()
+
+
+SETTING_UP = """
+import sys
+from eailab.recipe.load import load
+from eailab.runs.training import limited_threads
+assert "torch" not in sys.modules
+with limited_threads(load("resnet18-digits", []).recipe):
+    import torch
+    torch.ones(100_000).add(1)
+"""
+
+
+@pytest.mark.parametrize(("asked", "turns"), [({}, "10000"), ({"OMP_WAIT_POLICY": "passive"}, "0")])
+def test_threads_sleep_soon_where_nothing_else_is_asked(asked, turns):
+    """GNU OpenMP says what it has read; it does so once, when torch is imported."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"GOMP_SPINCOUNT", *asked}}
+    done = subprocess.run(
+        [sys.executable, "-c", SETTING_UP],
+        env=environment | {"OMP_DISPLAY_ENV": "verbose"} | asked,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if "GOMP" not in done.stderr:
+        pytest.skip("this torch has another OpenMP")
+    assert f"GOMP_SPINCOUNT = '{turns}'" in done.stderr
