@@ -4,7 +4,7 @@ Run:  python benchmarks/threads.py [--rounds 3] [--seconds 5] [--json FILE]
 
 ResNet-18 (7x7 stem, batch 32, crop and flip, fp32, made-up images), whole and at a quarter of its width, on a quiet
 machine and beside another program that wants a core; it is meant for two cores. In turn: one trial of two threads that
-wait as GNU OpenMP has it; one that waits as eailab has it (`GOMP_SPINCOUNT`, see eailab/engines/torch_resnet/__init__.py);
+wait as GNU OpenMP has it; one whose threads wait as eailab has it (`GOMP_SPINCOUNT`, set in the torch engine);
 two trials of one thread each. Given are the images a second of all trials together. Every measurement has a process of
 its own, since the setting is read once.
 """

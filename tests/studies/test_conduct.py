@@ -11,7 +11,7 @@ from eailab.errors import DataError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.events import EpochEnded
 from eailab.runs.executors.base import Surroundings
-from eailab.studies.conduct import conduct, plan, side_by_side
+from eailab.studies.conduct import advice_on_threads, conduct, plan, side_by_side
 from eailab.studies.design import one_factor, read_record, write_record
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
@@ -126,3 +126,30 @@ def test_data_that_changed_between_two_runs_are_said_and_the_earlier_trials_stay
         assert record is None or not set(record.trials.values()) & set(planned.record.trials.values())
         record = planned.record
         write_record(planned.folder, record)
+
+
+@pytest.mark.parametrize(
+    ("threads", "jobs", "blocks", "said"),
+    [
+        (1, None, 3, None),
+        (2, None, 3, "with -o threads=1 up to 4 trials go side by side on these 4 cores"),
+        (2, 4, 3, "4 trials side by side with 2 threads each wait for each other on 4 cores: --jobs 2 takes less"),
+        (2, None, 1, None),
+        (4, 1, 1, "with -o threads=1 up to 2 trials"),
+    ],
+)
+def test_threads_that_waste_cores_are_remarked_upon(tmp_path, monkeypatch, threads, jobs, blocks, said):
+    """Two arms on four cores."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    recipe = RECIPE.model_copy(update={"threads": threads})
+    todo = plan(one_factor(recipe, "batch-size", [16, 32], tuple(range(blocks))), Surroundings(tmp_path)).todo
+    advice = advice_on_threads(todo, Surroundings(tmp_path), jobs)
+    assert advice is None if said is None else advice.startswith(said)
+    assert advice_on_threads(todo, Surroundings(tmp_path, on="slurm"), jobs) is None
+
+
+def test_a_gpus_trials_get_no_advice_on_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "cuda_is_here", lambda: True)
+    resnets = one_factor(load("resnet18-digits", [Override("threads", 2, "-o")]).recipe, "batch-size", [16, 32], (0, 1))
+    here = Surroundings(tmp_path)
+    assert advice_on_threads(plan(resnets, here).todo, here, None) is None
