@@ -211,3 +211,15 @@ def check_fit(recipe: Recipe, images: tuple[int, ...]) -> None:
         from eailab.engines.torch_resnet.engine import check_fit as check_resnet
 
         check_resnet(recipe, images)
+
+
+def check_device(recipe: Recipe, device: DeviceName) -> None:
+    """Refuse, before anything is trained, what `build` would refuse of this machine's device.
+
+    Raises:
+        DeviceError: The device is not here, or lacks the recipe's precision.
+    """
+    if isinstance(recipe, ResNetRecipe):
+        from eailab.engines.torch_resnet import devices
+
+        devices.check_precision(recipe, devices.choose(device))

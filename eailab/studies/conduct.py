@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eailab.data.split import training_size
 from eailab.data.table import load
-from eailab.engines.base import check_fit
+from eailab.engines.base import check_device, check_fit
 from eailab.errors import DamagedError, DataError, StoppedError, StudyError
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.atomic import set_aside
@@ -177,6 +177,7 @@ def conduct_together(
     Raises:
         StoppedError: `should_stop` said so.
         StoreError: The store cannot be written, or its disk is too small.
+        DeviceError: This machine lacks the device, or the precision of a trial.
     """
     failed: list[Failed] = []
 
@@ -189,6 +190,9 @@ def conduct_together(
         return should_stop() or (fail_fast and bool(failed))
 
     todo = left_to_train(plans)
+    if surroundings.on == "local":
+        for trial in todo:
+            check_device(trial.recipe, surroundings.device)
     workers = jobs or side_by_side(todo, surroundings)
     check_room(surroundings.runs_dir, surroundings.data_dir, todo, workers)
     for planned in plans:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eailab.engines.torch_resnet import devices, lanes
-from eailab.errors import DataError, UsageError
+from eailab.errors import DataError, DeviceError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.events import EpochEnded
 from eailab.runs.executors.base import Surroundings
@@ -126,6 +126,14 @@ def test_data_that_changed_between_two_runs_are_said_and_the_earlier_trials_stay
         assert record is None or not set(record.trials.values()) & set(planned.record.trials.values())
         record = planned.record
         write_record(planned.folder, record)
+
+
+def test_a_precision_that_the_device_lacks_is_refused_before_the_other_arms_train(tmp_path):
+    here, events = Surroundings(tmp_path, device="cpu"), []
+    planned = plan(one_factor(load("resnet18-digits", []).recipe, "precision", ["fp32", "tf32"], (0,)), here)
+    with pytest.raises(DeviceError, match="precision tf32 needs an NVIDIA GPU"):
+        conduct(planned, here, 1, events.append, lambda: False)
+    assert events == []
 
 
 @pytest.mark.parametrize(
