@@ -232,7 +232,7 @@ def _take_a_gpu(todo: Sequence[Trial], surroundings: Surroundings) -> bool:
 
 
 def advice_on_threads(todo: Sequence[Trial], surroundings: Surroundings, jobs: int | None) -> str | None:
-    """Return how trials would take less time on this machine's cores, or None where they use them well.
+    """Return how trials could use this machine's cores better, or None where they use them well.
 
     Two trials of one thread each take less time than one after the other of two threads, and threads that share a core
     wait for each other (`benchmarks/threads.py`). The number of threads is a recipe's, so nothing is changed here.
@@ -242,10 +242,17 @@ def advice_on_threads(todo: Sequence[Trial], surroundings: Surroundings, jobs: i
         surroundings: Where.
         jobs: Trials side by side; None for what `side_by_side` says.
     """
-    threads = max((trial.recipe.threads for trial in todo), default=1)
-    if threads == 1 or surroundings.on != "local" or _take_a_gpu(todo, surroundings):
+    threads, most = max((trial.recipe.threads for trial in todo), default=1), cores()
+    if surroundings.on != "local" or _take_a_gpu(todo, surroundings):
         return None
-    workers, most = min(jobs or side_by_side(todo, surroundings), len(todo)), cores()
+    if len(todo) == 1 and not isinstance(todo[0].recipe, MlpRecipe) and 2 * threads < most:
+        return (
+            f"this trial computes on {threads} of {most} cores: -o threads={most} lets it have all. That is "
+            "another trial: sums in another order have other last bits."
+        )
+    if threads == 1:
+        return None
+    workers = min(jobs or side_by_side(todo, surroundings), len(todo))
     if workers * threads > most and workers > 1:
         return (
             f"{workers} trials side by side with {threads} threads each wait for each other on {most} cores: "

@@ -156,6 +156,15 @@ def test_threads_that_waste_cores_are_remarked_upon(tmp_path, monkeypatch, threa
     assert advice_on_threads(todo, Surroundings(tmp_path, on="slurm"), jobs) is None
 
 
+@pytest.mark.parametrize(("cores", "said"), [(4, None), (16, "this trial computes on 2 of 16 cores: -o threads=16")])
+def test_a_lone_trial_that_leaves_most_cores_idle_is_remarked_upon(tmp_path, monkeypatch, cores, said):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    here = Surroundings(tmp_path, device="cpu")
+    lone = one_factor(load("resnet18-digits", [Override("threads", 2, "-o")]).recipe, "batch-size", [16, 32], (0,))
+    advice = advice_on_threads(plan(lone, here).todo[:1], here, None)
+    assert advice is None if said is None else advice.startswith(said)
+
+
 def test_a_gpus_trials_get_no_advice_on_threads(tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "cuda_is_here", lambda: True)
     resnets = one_factor(load("resnet18-digits", [Override("threads", 2, "-o")]).recipe, "batch-size", [16, 32], (0, 1))
