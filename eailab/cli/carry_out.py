@@ -108,7 +108,8 @@ def train_left(
     """
     from eailab.cli.progress import stoppable, watcher
     from eailab.report.publish import publish_trial
-    from eailab.studies.conduct import advice_on_threads, conduct_together, labels, left_to_train
+    from eailab.studies.conduct import conduct_together, labels, left_to_train
+    from eailab.studies.cores import advice_on_threads
 
     if advice := advice_on_threads(left_to_train(plans), surroundings, jobs):
         typer.echo(f"note: {advice}", err=True)

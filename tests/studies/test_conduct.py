@@ -1,17 +1,15 @@
 """A plan asks the store what is left, and conducting it trains just that."""
 
-import os
 import re
 
 import numpy as np
 import pytest
 
-from eailab.engines.torch_resnet import devices, lanes
 from eailab.errors import DataError, DeviceError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.events import EpochEnded
 from eailab.runs.executors.base import Surroundings
-from eailab.studies.conduct import advice_on_threads, conduct, plan, side_by_side
+from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor, read_record, write_record
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
@@ -55,26 +53,6 @@ def test_blocks_that_come_after_a_verdict_are_remarked_upon(tmp_path):
     write_record(grown.folder, grown.record)
     assert plan(study((0, 1, 2)), Surroundings(tmp_path)).notes == ()
     assert plan(study((0, 1)), Surroundings(tmp_path)).notes[0].startswith("this study already has other blocks (2)")
-
-
-@pytest.mark.parametrize(("steps", "side"), [("plain", 1), ("captured", 12)])
-def test_a_gpu_takes_one_trial_at_a_time_unless_it_takes_captured_steps(tmp_path, monkeypatch, steps, side):
-    """Then `--jobs auto` asks for all, and the executor finds out how many fit."""
-    monkeypatch.setattr(devices, "cuda_is_here", lambda: True)
-    monkeypatch.setenv(lanes.SETTING, steps)
-    resnets = one_factor(load("resnet18-digits", []).recipe, "batch-size", [16, 32], tuple(range(6)))
-    here = Surroundings(tmp_path)
-    assert side_by_side(plan(resnets, here).todo, here) == side
-
-
-@pytest.mark.parametrize(("allowed", "threads", "side"), [(12, 2, 6), (5, 2, 2), (1, 2, 1)])
-def test_trials_go_side_by_side_on_the_cores_that_the_process_may_use(tmp_path, monkeypatch, allowed, threads, side):
-    """A process that is bound to some cores of a large machine has no others."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(allowed)), raising=False)
-    recipe = RECIPE.model_copy(update={"threads": threads})
-    todo = plan(one_factor(recipe, "batch-size", [16, 32], range(4)), Surroundings(tmp_path)).todo
-    assert side_by_side(todo, Surroundings(tmp_path)) == side
-    assert side_by_side(todo[:1], Surroundings(tmp_path)) == 1
 
 
 def test_planning_writes_nothing(tmp_path):
@@ -134,39 +112,3 @@ def test_a_precision_that_the_device_lacks_is_refused_before_the_other_arms_trai
     with pytest.raises(DeviceError, match="precision tf32 needs an NVIDIA GPU"):
         conduct(planned, here, 1, events.append, lambda: False)
     assert events == []
-
-
-@pytest.mark.parametrize(
-    ("threads", "jobs", "blocks", "said"),
-    [
-        (1, None, 3, None),
-        (2, None, 3, "with -o threads=1 up to 4 trials go side by side on these 4 cores"),
-        (2, 4, 3, "4 trials side by side with 2 threads each wait for each other on 4 cores: --jobs 2 takes less"),
-        (2, None, 1, None),
-        (4, 1, 1, "with -o threads=1 up to 2 trials"),
-    ],
-)
-def test_threads_that_waste_cores_are_remarked_upon(tmp_path, monkeypatch, threads, jobs, blocks, said):
-    """Two arms on four cores."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
-    recipe = RECIPE.model_copy(update={"threads": threads})
-    todo = plan(one_factor(recipe, "batch-size", [16, 32], tuple(range(blocks))), Surroundings(tmp_path)).todo
-    advice = advice_on_threads(todo, Surroundings(tmp_path), jobs)
-    assert advice is None if said is None else advice.startswith(said)
-    assert advice_on_threads(todo, Surroundings(tmp_path, on="slurm"), jobs) is None
-
-
-@pytest.mark.parametrize(("cores", "said"), [(4, None), (16, "this trial computes on 2 of 16 cores: -o threads=16")])
-def test_a_lone_trial_that_leaves_most_cores_idle_is_remarked_upon(tmp_path, monkeypatch, cores, said):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
-    here = Surroundings(tmp_path, device="cpu")
-    lone = one_factor(load("resnet18-digits", [Override("threads", 2, "-o")]).recipe, "batch-size", [16, 32], (0,))
-    advice = advice_on_threads(plan(lone, here).todo[:1], here, None)
-    assert advice is None if said is None else advice.startswith(said)
-
-
-def test_a_gpus_trials_get_no_advice_on_threads(tmp_path, monkeypatch):
-    monkeypatch.setattr(devices, "cuda_is_here", lambda: True)
-    resnets = one_factor(load("resnet18-digits", [Override("threads", 2, "-o")]).recipe, "batch-size", [16, 32], (0, 1))
-    here = Surroundings(tmp_path)
-    assert advice_on_threads(plan(resnets, here).todo, here, None) is None

@@ -1,0 +1,73 @@
+"""How many trials this machine carries at once, and whether they use its cores well."""
+
+import os
+from collections.abc import Sequence
+
+from eailab.recipe.schema import MlpRecipe
+from eailab.runs.executors.base import Surroundings
+from eailab.runs.executors.local import may_have_slots
+from eailab.runs.store import Trial
+
+
+def side_by_side(todo: Sequence[Trial], surroundings: Surroundings) -> int:
+    """Return how many trials this machine carries at once: its cores over a trial's threads, or one on a GPU.
+
+    On a GPU that takes captured steps it is as many as a process can queue, of which memory may allow fewer.
+    """
+    recipes = [trial.recipe for trial in todo]
+    if len(recipes) < 2:
+        return 1
+    if _take_a_gpu(todo, surroundings):
+        from eailab.engines.torch_resnet import population
+
+        slots = may_have_slots(recipes, surroundings.device) and population.slot_maker(surroundings.device)
+        return min(len(recipes), population.MOST_SLOTS) if slots else 1
+    return max(1, cores() // max(recipe.threads for recipe in recipes))
+
+
+def _take_a_gpu(todo: Sequence[Trial], surroundings: Surroundings) -> bool:
+    if surroundings.device == "cpu" or all(isinstance(trial.recipe, MlpRecipe) for trial in todo):
+        return False
+    from eailab.engines.torch_resnet import devices
+
+    return devices.cuda_is_here()
+
+
+def advice_on_threads(todo: Sequence[Trial], surroundings: Surroundings, jobs: int | None) -> str | None:
+    """Return how trials could use this machine's cores better, or None where they use them well.
+
+    Two trials of one thread each take less time than one after the other of two threads, and threads that share a core
+    wait for each other (`benchmarks/threads.py`). The number of threads is a recipe's, so nothing is changed here.
+
+    Args:
+        todo: What is to be trained.
+        surroundings: Where.
+        jobs: Trials side by side; None for what `side_by_side` says.
+    """
+    threads, most = max((trial.recipe.threads for trial in todo), default=1), cores()
+    if surroundings.on != "local" or _take_a_gpu(todo, surroundings):
+        return None
+    if len(todo) == 1 and not isinstance(todo[0].recipe, MlpRecipe) and 2 * threads < most:
+        return (
+            f"this trial computes on {threads} of {most} cores: -o threads={most} lets it have all. That is "
+            "another trial: sums in another order have other last bits."
+        )
+    if threads == 1:
+        return None
+    workers = min(jobs or side_by_side(todo, surroundings), len(todo))
+    if workers * threads > most and workers > 1:
+        return (
+            f"{workers} trials side by side with {threads} threads each wait for each other on {most} cores: "
+            f"--jobs {max(1, most // threads)} takes less time, and -o threads=1 less still (as other trials)."
+        )
+    if workers < min(len(todo), most):
+        return (
+            f"with -o threads=1 up to {min(len(todo), most)} trials go side by side on these {most} cores and take "
+            "less time in all. They are other trials: sums in another order have other last bits."
+        )
+    return None
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
