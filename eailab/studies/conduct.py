@@ -1,7 +1,7 @@
 """From studies to their trials' results: plan, hand what is left to an executor, and say what came of it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from eailab.runs.events import Event, Failed
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.choose import executor_for
 from eailab.runs.room import check_room
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Trial
 from eailab.runs.training import is_finished
 from eailab.studies.cores import side_by_side
 from eailab.studies.coupling import held, hold_updates
@@ -79,12 +79,6 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
                 f"this study already has other blocks ({', '.join(map(str, extra))}): they stay in the table, "
                 "since leaving out finished blocks would choose among results."
             )
-        if before is not None and _is_judged_again(before, study, store):
-            notes.append(
-                f"this study has been judged with {len(earlier)} blocks. One that is judged again as it grows finds "
-                "differences that are not there in more than 5% of cases: in about 12% when judged with 3, 5 and 8. "
-                "Plan the blocks (--detect, --freeze), or let --until-decided allow for the looks."
-            )
         study = replace(study, blocks=tuple(kept))
     trials = study.trials({name: dataset.fingerprint for name, dataset in datasets.items()})
     record = StudyRecord(
@@ -99,18 +93,22 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
             f"that it had stay in {store.root / 'trials'}. Put the old data back, and they are found again."
         )
     todo = {key: trial for key, trial in trials.items() if not is_finished(store.folder(trial.fingerprint))}
+    if before is not None and _is_judged_again(before, record, todo.keys()):
+        notes.append(
+            f"this study has been judged with {len(before.study.blocks)} blocks. One that is judged again as it grows "
+            "finds differences that are not there in more than 5% of cases: in about 12% when judged with 3, 5 and 8. "
+            "Plan the blocks (--detect, --freeze), or let --until-decided allow for the looks."
+        )
     for number in sorted({number for number, _ in todo}):
         recipe = study.arms[number].recipe
         check_fit(recipe, (sizes[number], *datasets[recipe.data.name].train.pixels.shape[1:]))
     return Plan(record, folder, tuple(trials.values()), tuple(todo.values()), tuple(notes))
 
 
-def _is_judged_again(before: StudyRecord, study: Study, store: Store) -> bool:
+def _is_judged_again(before: StudyRecord, now: StudyRecord, todo: Collection[tuple[int, int]]) -> bool:
     """Whether blocks are added to a study whose verdicts are known, and no looks were planned."""
-    known = before.study.blocks
-    if len(study.arms) < 2 or study.looks or len(known) < 2 or set(study.blocks) <= set(known):
-        return False
-    return all(is_finished(store.folder(name)) for name in before.trials.values())
+    grows = len(now.study.arms) > 1 and not now.study.looks and len(before.study.blocks) > 1
+    return grows and len(now.trials) > len(before.trials) and not any(key in todo for key in before.trials)
 
 
 def _earlier_record(folder: Path, notes: list[str]) -> StudyRecord | None:
