@@ -77,7 +77,7 @@ def carry_out(
         TrialFailedError: One or more trials ended without a result; the others are in the tables.
     """
     plans = make_plans(studies, surroundings)
-    say_plan(plans)
+    say_plan(plans, surroundings, jobs)
     failed = train_left(plans, surroundings, jobs, quick, fail_fast=fail_fast)
     publish(plans, surroundings, name, as_json)
     raise_failures(failed, stopped=fail_fast)
@@ -108,11 +108,8 @@ def train_left(
     """
     from eailab.cli.progress import stoppable, watcher
     from eailab.report.publish import publish_trial
-    from eailab.studies.conduct import conduct_together, labels, left_to_train
-    from eailab.studies.cores import advice_on_threads
+    from eailab.studies.conduct import conduct_together, labels
 
-    if advice := advice_on_threads(left_to_train(plans), surroundings, jobs):
-        typer.echo(f"note: {advice}", err=True)
     with stoppable() as stop_code:
         try:
             with watcher(plans, quick) as watch:
@@ -168,16 +165,20 @@ def _reports_folder(plans: Sequence["Plan"], surroundings: "Surroundings", name:
     return surroundings.runs_dir / "reports" / f"{safe_name(name)}-{fingerprint}"
 
 
-def say_plan(plans: Sequence["Plan"]) -> None:
-    """Say how many trials there are, and how many are left to train."""
+def say_plan(plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | None) -> None:
+    """Say how many trials there are, how many are left to train, and where those would waste the machine's cores."""
     from eailab.studies.conduct import left_to_train
+    from eailab.studies.cores import advice_on_threads
 
     total = len({trial.fingerprint for planned in plans for trial in planned.trials})
-    left = len(left_to_train(plans))
+    todo = left_to_train(plans)
+    left = len(todo)
     if total > 1:
         typer.echo(f"{total} trials: {total - left} finished already, {left} to train", err=True)
     elif not left:
         typer.echo("this trial is finished already; nothing to train", err=True)
+    if advice := advice_on_threads(todo, surroundings, jobs):
+        typer.echo(f"note: {advice}", err=True)
 
 
 def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:

@@ -88,7 +88,7 @@ def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: b
     def measured(study: Study, name: str) -> StudyFindings:
         (planned,) = make_plans([study], where)
         planned = replace(planned, folder=folder / STEPS / name)
-        say_plan([planned])
+        say_plan([planned], where, jobs)
         failed.extend(train_left([planned], where, jobs))
         return study_findings(where.store, planned.record)
 

@@ -44,7 +44,7 @@ def noise(
     loaded = load_recipe(recipe, {"study.metric": metric}, override)
     where = surroundings(runs, data_dir, device)
     plans = make_plans([repeated(loaded.recipe, blocks)], where)
-    say_plan(plans)
+    say_plan(plans, where, jobs)
     failed = train_left(plans, where, jobs)
     found = noise_findings(where.store, plans[0].record)
     publish(found, plans[0].folder)

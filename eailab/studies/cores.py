@@ -34,7 +34,7 @@ def _take_a_gpu(todo: Sequence[Trial], surroundings: Surroundings) -> bool:
 
 
 def advice_on_threads(todo: Sequence[Trial], surroundings: Surroundings, jobs: int | None) -> str | None:
-    """Return how trials could use this machine's cores better, or None where they use them well.
+    """Return how residual networks could use this machine's cores better, or None where they use them well.
 
     Two trials of one thread each take less time than one after the other of two threads, and threads that share a core
     wait for each other (`benchmarks/threads.py`). The number of threads is a recipe's, so nothing is changed here.
@@ -44,10 +44,12 @@ def advice_on_threads(todo: Sequence[Trial], surroundings: Surroundings, jobs: i
         surroundings: Where.
         jobs: Trials side by side; None for what `side_by_side` says.
     """
-    threads, most = max((trial.recipe.threads for trial in todo), default=1), cores()
+    if any(isinstance(trial.recipe, MlpRecipe) for trial in todo):
+        return None
     if surroundings.on != "local" or _take_a_gpu(todo, surroundings):
         return None
-    if len(todo) == 1 and not isinstance(todo[0].recipe, MlpRecipe) and 2 * threads < most:
+    threads, most = max((trial.recipe.threads for trial in todo), default=1), cores()
+    if len(todo) == 1 and 2 * threads < most:
         return (
             f"this trial computes on {threads} of {most} cores: -o threads={most} lets it have all. That is "
             "another trial: sums in another order have other last bits."

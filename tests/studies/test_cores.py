@@ -1,6 +1,7 @@
 """Trials go side by side as the machine's cores allow, and whoever wastes cores is told."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -47,11 +48,17 @@ def test_trials_go_side_by_side_on_the_cores_that_the_process_may_use(tmp_path, 
 def test_threads_that_waste_cores_are_remarked_upon(tmp_path, monkeypatch, threads, jobs, blocks, said):
     """Two arms on four cores."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
-    recipe = RECIPE.model_copy(update={"threads": threads})
-    todo = plan(one_factor(recipe, "batch-size", [16, 32], tuple(range(blocks))), Surroundings(tmp_path)).todo
-    advice = advice_on_threads(todo, Surroundings(tmp_path), jobs)
+    here = Surroundings(tmp_path, device="cpu")
+
+    def todo(recipe):
+        study = one_factor(recipe.model_copy(update={"threads": threads}), "batch-size", [16, 32], range(blocks))
+        return plan(study, here).todo
+
+    resnets = todo(load("resnet18-digits", []).recipe)
+    advice = advice_on_threads(resnets, here, jobs)
     assert advice is None if said is None else advice.startswith(said)
-    assert advice_on_threads(todo, Surroundings(tmp_path, on="slurm"), jobs) is None
+    assert advice_on_threads(resnets, replace(here, on="slurm"), jobs) is None
+    assert advice_on_threads(todo(RECIPE), here, jobs) is None
 
 
 @pytest.mark.parametrize(("cores", "said"), [(4, None), (16, "this trial computes on 2 of 16 cores: -o threads=16")])
