@@ -68,11 +68,10 @@ def report(
         typer.echo(layout(report_mapping(written.studies, written.unreadable)))
         return
     from eailab.report.terminal import print_study
-    from eailab.studies.design import safe_name
 
     for findings in written.studies:
         print_study(findings)
-        typer.echo(f"study:    {safe_name(findings.name)}-{findings.fingerprint}\n")
+        typer.echo(f"study:    {findings.folder_name}\n")
     for name, file in written.files.items():
         typer.echo(f"{name + ':':9} {file}")
     for name, folder in written.exports.items():

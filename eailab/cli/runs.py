@@ -22,8 +22,6 @@ runs = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="TRIAL", help="A trial's name, or the beginning of it.")]
-SHORT = 12
-"""Digits of a trial's name in a list; enough to name it by."""
 
 
 @runs.command("list")
@@ -33,14 +31,14 @@ def list_(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
     Example: eailab runs list
     """
     from eailab.runs.inspection import summaries
-    from eailab.runs.store import Store
+    from eailab.runs.store import SHORT_NAME, Store
 
     found = list(summaries(Store(runs)))
     if as_json:
         typer.echo(json.dumps({"runs": str(runs), "trials": [asdict(one) for one in found]}, indent=2))
         return
     if found:
-        typer.echo(f"{'trial':<{SHORT}}  {'state':<9}{'epochs':>11}  {'block':>5}  {'recipe':<24}  device")
+        typer.echo(f"{'trial':<{SHORT_NAME}}  {'state':<9}{'epochs':>11}  {'block':>5}  {'recipe':<24}  device")
         typer.echo("\n".join(map(_line, sorted(found, key=lambda one: (one.recipe, one.block or 0, one.name)))))
     counts = Counter(one.state for one in found)
     told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
@@ -153,14 +151,14 @@ def _is_terminal() -> bool:
 
 def _line(one: "Summary") -> str:
     from eailab.report.escaping import plain
+    from eailab.runs.store import SHORT_NAME
 
     epochs = f"{one.epochs}/{'?' if one.planned is None else one.planned}"
     block = "?" if one.block is None else one.block
     recipe = plain(one.recipe)
     shown = recipe if len(recipe) <= 24 else f"{recipe[:23]}…"
-    return (
-        f"{one.name[:SHORT]:<{SHORT}}  {one.state:<9}{epochs:>11}  {block:>5}  {shown:<24}  {plain(one.device or '')}"
-    ).rstrip()
+    name = f"{one.name[:SHORT_NAME]:<{SHORT_NAME}}"
+    return f"{name}  {one.state:<9}{epochs:>11}  {block:>5}  {shown:<24}  {plain(one.device or '')}".rstrip()
 
 
 def _state(about: "Summary") -> list[tuple[str, str]]:

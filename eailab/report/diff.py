@@ -10,10 +10,7 @@ from eailab.recipe.identity import flatten
 from eailab.recipe.load import load
 from eailab.report.measures import PERCENT
 from eailab.report.tables import NOTHING, Column, Table, written
-from eailab.runs.store import Store, TrialFolder
-
-SHORT_NAME = 12
-"""Digits of a fingerprint that a terminal shows, as `runs list` does."""
+from eailab.runs.store import SHORT_NAME, Store, TrialFolder
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from eailab.stats.sequential import Decision, replay
 from eailab.stats.trend import Trend, trend
 from eailab.stats.verdict import Verdict
 from eailab.studies.coupling import held
-from eailab.studies.design import Study, StudyRecord
+from eailab.studies.design import Study, StudyRecord, safe_name
 from eailab.studies.factor import settings_of, word
 from eailab.studies.frozen import Standing, standing
 
@@ -143,6 +143,11 @@ class StudyFindings:
     """What trials ran on, with their number; more than one is a mixed study."""
     training_images: int
     """Of the baseline arm."""
+
+    @property
+    def folder_name(self) -> str:
+        """What its folder is called below `studies/`."""
+        return f"{safe_name(self.name)}-{self.fingerprint}"
 
     @property
     def measure(self) -> Measure:

@@ -117,7 +117,7 @@ def _card(findings: StudyFindings, anchor: str, say: Say, *, alone: bool) -> Mar
     A study that is not alone with its name on the page is called as its folder is.
     """
     interim = state_sentence(findings)
-    name = findings.name if alone else f"{findings.name}-{findings.fingerprint}"
+    name = findings.name if alone else findings.folder_name
     return element(
         "article",
         element("h2", element("a", say(findings.title), href=f"#{anchor}")),

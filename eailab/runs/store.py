@@ -38,6 +38,9 @@ SCHEMA_VERSION = 1
 NAME = re.compile(r"[0-9a-f]{20}")
 """What a trial's folder is called."""
 
+SHORT_NAME = 12
+"""Digits of it that a terminal shows."""
+
 OWN_DATA = "own"
 """What stands for the path of a person's own data where a trial's name is made."""
 
