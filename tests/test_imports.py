@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eailab"
-ORDER = ["errors", "seeding", "recipe", "stats", "data", "engines", "runs", "studies", "inference", "report", "cli"]
+ORDER = [
+    "errors",
+    "plain",
+    "seeding",
+    "recipe",
+    "stats",
+    "data",
+    "engines",
+    "runs",
+    "studies",
+    "inference",
+    "report",
+    "cli",
+]
 HEAVY = ("numpy", "torch", "torchvision", "matplotlib", "scipy", "pydantic", "yaml")
 
 

@@ -18,6 +18,7 @@ from eailab.cli.options import (
     Overrides,
     RunsDir,
 )
+from eailab.cli.output import echo
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
@@ -160,7 +161,7 @@ def ablate(
         factors = _factors(factor, levels or [], also or [], baseline, joint=joint)
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
     for sentence in dict.fromkeys(sentence for one in studies for arm in one.arms for sentence in arm.brought):
-        typer.echo(f"note: {sentence}", err=True)
+        echo(f"note: {sentence}", err=True)
     where = surroundings(runs, data_dir, device, checkpoint_every, on)
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
     if sd is not None and not 0.0 < sd < float("inf"):
@@ -245,7 +246,7 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None) -> "tupl
 
     found = declared(study, changes, None if seeds is None else parse_blocks(seeds))
     for note in found.loaded.notes:
-        typer.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     return found.name, found.studies
 
 
@@ -289,7 +290,7 @@ def _solve(
     plans = [plan(study, where) for study in _with_blocks(studies, 1)]
     if budget is not None:
         blocks, seconds = blocks_for(plans, where, jobs, parse_time(budget))
-        typer.echo(f"note: --budget {budget}: {blocks} blocks, in about {duration(seconds)}", err=True)
+        echo(f"note: --budget {budget}: {blocks} blocks, in about {duration(seconds)}", err=True)
         return blocks
     assert detect is not None  # noqa: S101 - asked by the caller
     needed = 0
@@ -302,7 +303,7 @@ def _solve(
                 "measure it with `eailab noise`, or assume one with --sd."
             )
         blocks = blocks_that_detect(detect * MEASURES[study.metric].margin_scale, noise.sd, len(study.arms))
-        typer.echo(
+        echo(
             f"note: --detect {detect:g}: {study.name} needs {blocks} blocks (SD {noise.sd:.3g}, {noise.source})",
             err=True,
         )
@@ -322,12 +323,12 @@ def _freeze(studies: "tuple[Study, ...]", where: "Surroundings", message: str | 
     if not wanted:
         raise UsageError("-m is the hypothesis of a plan: add --freeze, or leave it out.")
     frozen, file = freeze(make_plans(studies, where), message, where.store)
-    typer.echo(f"plan {frozen.fingerprint}: {frozen.hypothesis}")
+    echo(f"plan {frozen.fingerprint}: {frozen.hypothesis}")
     for study in frozen.studies:
         known = f"; known already: {blocks_in_words(study.seen)}" if study.seen else ""
-        typer.echo(f"  {study.name}-{study.fingerprint}: blocks {blocks_in_words(study.blocks)}{known}")
-    typer.echo("nothing was trained; the same command without --freeze and -m carries it out")
-    typer.echo(f"plan:    {file}")
+        echo(f"  {study.name}-{study.fingerprint}: blocks {blocks_in_words(study.blocks)}{known}")
+    echo("nothing was trained; the same command without --freeze and -m carries it out")
+    echo(f"plan:    {file}")
 
 
 def _with_blocks(studies: "tuple[Study, ...]", number: int) -> "tuple[Study, ...]":

@@ -16,6 +16,7 @@ from eailab.cli.diff import diff
 from eailab.cli.explain import explain
 from eailab.cli.export import export
 from eailab.cli.noise import noise
+from eailab.cli.output import echo
 from eailab.cli.predict import predict
 from eailab.cli.recipes import recipes
 from eailab.cli.report import report
@@ -39,7 +40,7 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"eailab {__version__}")
+        echo(f"eailab {__version__}")
         raise typer.Exit
 
 
@@ -79,16 +80,14 @@ def main() -> None:
     try:
         app()
     except EailabError as error:
-        from eailab.report.escaping import plain_lines
-
-        typer.echo(f"error: {plain_lines(str(error))}", err=True)  # it may quote names of files, which hold anything
+        echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in NO_ROOM or error.filename is not None:
             raise
         _give_up_output()
         reason = os.strerror(error.errno)
-        typer.echo(
+        echo(
             f"error: the output could not be written: {reason}. What is in the runs folder is kept: send the output "
             "elsewhere, and run the same command again.",
             err=True,

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from eailab.cli.output import echo
 from eailab.errors import StoppedError, TrialFailedError, UsageError
 from eailab.runs.events import Failed
 
@@ -47,7 +46,7 @@ def load_changed(recipe: str, changes: Sequence["Override"]) -> "Loaded":
 
     loaded = load(recipe, changes)
     for note in loaded.notes:
-        typer.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     return loaded
 
 
@@ -89,7 +88,7 @@ def make_plans(studies: Sequence["Study"], surroundings: "Surroundings") -> list
 
     plans = [plan(study, surroundings) for study in studies]
     for note in dict.fromkeys(note for planned in plans for note in planned.notes):
-        typer.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     return plans
 
 
@@ -143,17 +142,17 @@ def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as
         from eailab.report.record import layout, report_mapping
 
         single = (plans[0].folder / "table.json").read_text(encoding="utf-8")
-        typer.echo(single if len(plans) == 1 else layout(report_mapping(findings, [])), nl=len(plans) > 1)
+        echo(single if len(plans) == 1 else layout(report_mapping(findings, [])), nl=len(plans) > 1)
         return
     from eailab.report.terminal import print_study
 
     for planned, found in zip(plans, findings, strict=True):
         print_study(found)
-        typer.echo(f"table:   {planned.folder / 'table.md'}")
-        typer.echo(f"figures: {planned.folder / 'figures'}")
+        echo(f"table:   {planned.folder / 'table.md'}")
+        echo(f"figures: {planned.folder / 'figures'}")
         if len(plans) > 1:
-            typer.echo()
-    typer.echo(f"report:  {report}")
+            echo()
+    echo(f"report:  {report}")
 
 
 def _reports_folder(plans: Sequence["Plan"], surroundings: "Surroundings", name: str) -> Path:
@@ -174,11 +173,11 @@ def say_plan(plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | 
     todo = left_to_train(plans)
     left = len(todo)
     if total > 1:
-        typer.echo(f"{total} trials: {total - left} finished already, {left} to train", err=True)
+        echo(f"{total} trials: {total - left} finished already, {left} to train", err=True)
     elif not left:
-        typer.echo("this trial is finished already; nothing to train", err=True)
+        echo("this trial is finished already; nothing to train", err=True)
     if advice := advice_on_threads(todo, surroundings, jobs):
-        typer.echo(f"note: {advice}", err=True)
+        echo(f"note: {advice}", err=True)
 
 
 def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:

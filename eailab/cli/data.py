@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eailab.cli.options import AsJson, DataDir
+from eailab.cli.output import echo
 from eailab.errors import CheckFailedError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     folder = table.data_dir(data_dir)
     known = [_about(source, folder) for source in table.SOURCES.values()]
     if as_json:
-        typer.echo(json.dumps({"data_dir": str(folder), "data": known}, indent=2))
+        echo(json.dumps({"data_dir": str(folder), "data": known}, indent=2))
         return
     rows = [("name", "training", "test", "image", "classes", "files", "")]
     for entry in known:
@@ -42,11 +43,9 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             (entry["name"], entry["train"], entry["test"], size, entry["classes"], where[entry["kind"]], entry["about"])
         )
     for name, train, test, size, classes, where_, about in rows:
-        typer.echo(f"{name:<14}{train:>9}{test:>8}  {size:<9}{classes:>8}  {where_:<14}{about}".rstrip())
-    typer.echo(f"\nfolder of downloaded files: {folder}")
-    typer.echo(
-        "your own: the path of an .npz file (x_train, y_train, x_test, y_test) or of a folder (train/CLASS/*.png)"
-    )
+        echo(f"{name:<14}{train:>9}{test:>8}  {size:<9}{classes:>8}  {where_:<14}{about}".rstrip())
+    echo(f"\nfolder of downloaded files: {folder}")
+    echo("your own: the path of an .npz file (x_train, y_train, x_test, y_test) or of a folder (train/CLASS/*.png)")
 
 
 @data.command()
@@ -60,10 +59,10 @@ def check(
     Example: eailab data check digits
     """
     from eailab.data.check import check as check_data
-    from eailab.report.escaping import plain_lines
+    from eailab.plain import plain_lines
 
     result = check_data(name, data_dir)
-    typer.echo(json.dumps(_as_json(name, result), indent=2) if as_json else plain_lines(_as_text(name, result)))
+    echo(json.dumps(_as_json(name, result), indent=2) if as_json else plain_lines(_as_text(name, result)))
     wrong = [file for file in result.files if file.state != "ok"]
     if wrong:
         raise CheckFailedError(

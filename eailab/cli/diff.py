@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
+from eailab.cli.output import echo
 
 
 def diff(
@@ -30,7 +31,7 @@ def diff(
 
         from eailab.report.record import as_plain, layout
 
-        typer.echo(layout(as_plain(asdict(found))))
+        echo(layout(as_plain(asdict(found))))
         return
     equal = sum(not line.differs for line in found.lines)
     print_table("Two trials", found.table(everything=everything), [f"{equal} of {len(found.lines)} things are equal"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import typer
+from eailab.cli.output import echo
 
 if TYPE_CHECKING:
     from eailab.report.measures import Measure
@@ -51,20 +51,20 @@ def show(
     from eailab.studies.forecast import forecast
 
     if any(planned.todo for planned in plans):
-        typer.echo("timing some steps of each arm ...", err=True)
+        echo("timing some steps of each arm ...", err=True)
     cost = forecast(plans, surroundings, jobs)
     noises = [noise_of(planned, surroundings, sd) for planned in plans]
     if as_json:
         from eailab.report.record import layout
 
         studies = [_as_mapping(planned, cost, noise) for planned, noise in zip(plans, noises, strict=True)]
-        typer.echo(layout({"schema_version": 1, "studies": studies, "left": _left_mapping(cost)}))
+        echo(layout({"schema_version": 1, "studies": studies, "left": _left_mapping(cost)}))
         return
     for planned, noise in zip(plans, noises, strict=True):
         _print_plan(planned, cost, noise, MEASURES[planned.record.study.metric])
     for line in _cost_lines(cost):
-        typer.echo(line)
-    typer.echo("this was a dry run: nothing was trained and nothing was written")
+        echo(line)
+    echo("this was a dry run: nothing was trained and nothing was written")
 
 
 def noise_of(planned: "Plan", surroundings: "Surroundings", sd: float | None) -> "Noise | None":
@@ -144,9 +144,9 @@ def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measur
             blocks_in_words(row.new),
             "-" if row.cost is None else f"{_seconds(row.cost.seconds)} ({row.cost.source})",
         )
-    typer.echo(f"{study.name}: {len(study.arms)} arms in {len(study.blocks)} blocks, {len(planned.trials)} trials")
+    echo(f"{study.name}: {len(study.arms)} arms in {len(study.blocks)} blocks, {len(planned.trials)} trials")
     Console(highlight=False, markup=False).print(table)
-    typer.echo(f"detects: {_detects(planned, noise, measure)}\n")
+    echo(f"detects: {_detects(planned, noise, measure)}\n")
 
 
 def _detects(planned: "Plan", noise: "Noise | None", measure: "Measure") -> str:

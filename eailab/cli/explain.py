@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, RunsDir
+from eailab.cli.output import echo
 
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
@@ -61,7 +62,7 @@ def explain(
     asked = route(start, end, names, blocks, order, lambda recipe: _fits(recipe, data_dir), joint or ())
     if extra := sorted(set(earlier_blocks(runs / "studies" / asked.folder_name)) - set(blocks)):
         asked = replace(asked, blocks=tuple(sorted({*blocks, *extra})))
-        typer.echo(
+        echo(
             f"note: this walk already has other blocks ({', '.join(map(str, extra))}): they stay, since leaving out "
             "finished blocks would choose among results.",
             err=True,
@@ -100,7 +101,7 @@ def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: b
         step = measured(asked.step(taken), str(number))
         index = best_move(step)
         move = asked.candidates(taken)[index]
-        typer.echo(f"step {number} of {len(asked.moves)}: {move.label}", err=True)
+        echo(f"step {number} of {len(asked.moves)}: {move.label}", err=True)
         walked.append((step, move, index))
         taken.append(move)
     found = waterfall(asked, ends, walked)
@@ -108,13 +109,13 @@ def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: b
     if as_json:
         from eailab.report.record import layout
 
-        typer.echo(layout(as_mapping(found)))
+        echo(layout(as_mapping(found)))
     else:
         from eailab.report.terminal import print_table
 
         print_table(title(found), waterfall_table(found), sentences(found))
-        typer.echo(f"waterfall: {folder / 'waterfall.md'}")
-        typer.echo(f"figure:    {folder / 'figures' / 'waterfall.png'}")
+        echo(f"waterfall: {folder / 'waterfall.md'}")
+        echo(f"figure:    {folder / 'figures' / 'waterfall.png'}")
     raise_failures(failed)
 
 
@@ -133,7 +134,7 @@ def _plan_lines(asked: "Route") -> list[str]:
 
 def _say_plan(asked: "Route") -> None:
     for line in _plan_lines(asked):
-        typer.echo(line, err=True)
+        echo(line, err=True)
 
 
 def _print_plan(asked: "Route", where: "Surroundings", *, as_json: bool) -> None:
@@ -156,11 +157,11 @@ def _print_plan(asked: "Route", where: "Surroundings", *, as_json: bool) -> None
             "most_trials": asked.most_arms * len(asked.blocks),
             "first_step": {"trials": known, "to_train": left},
         }
-        typer.echo(layout(mapping))
+        echo(layout(mapping))
         return
     for line in _plan_lines(asked):
-        typer.echo(line)
-    typer.echo(f"both ends and the first step: {known} trials, {known - left} finished already, {left} to train")
+        echo(line)
+    echo(f"both ends and the first step: {known} trials, {known - left} finished already, {left} to train")
 
 
 def _names(first: str, second: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir
+from eailab.cli.output import echo
 
 if TYPE_CHECKING:
     from eailab.inference.export import Check
@@ -39,11 +40,11 @@ def export(
 
     exported = write(Store(runs), trial, to, out, images, data_dir)
     if as_json:
-        typer.echo(json.dumps(asdict(exported), indent=2, default=str))
+        echo(json.dumps(asdict(exported), indent=2, default=str))
         return
-    typer.echo(exported.file)
-    typer.echo(f"  holds: {exported.holds}")
-    typer.echo(f"  check: {_told(exported.check)}")
+    echo(exported.file)
+    echo(f"  holds: {exported.holds}")
+    echo(f"  check: {_told(exported.check)}")
 
 
 def _told(check: "Check") -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, RunsDir
+from eailab.cli.output import echo
 
 LEAST_BLOCKS = 2
 
@@ -51,10 +52,10 @@ def noise(
     if json:
         from eailab.report.record import layout
 
-        typer.echo(layout(as_mapping(found)))
+        echo(layout(as_mapping(found)))
     else:
         from eailab.report.terminal import print_table
 
         print_table(title(found), noise_table(found), sentences(found))
-        typer.echo(f"noise:   {plans[0].folder / 'noise.md'}")
+        echo(f"noise:   {plans[0].folder / 'noise.md'}")
     raise_failures(failed)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
+from eailab.cli.output import echo
 
 
 def predict(
@@ -27,10 +28,10 @@ def predict(
 
     predictions = classify(find_trial(Store(runs), trial), images, top)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in predictions], indent=2, default=str))
+        echo(json.dumps([asdict(one) for one in predictions], indent=2, default=str))
         return
-    from eailab.report.escaping import plain
+    from eailab.plain import plain
 
     for one in predictions:
         likeliest = ", ".join(f"{plain(name)} {share:.1%}" for name, share in one.classes)
-        typer.echo(f"{plain(str(one.image))}: {likeliest}")
+        echo(f"{plain(str(one.image))}: {likeliest}")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from eailab.cli.grid import Grid
-from eailab.report.escaping import plain_lines
+from eailab.plain import plain_lines
 from eailab.runs.events import Ended, EpochEnded, Event, Failed, FewerAtOnce, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.room import in_words
 from eailab.studies.conduct import Plan, labels, left_to_train

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from eailab.cli.options import AsJson, Overrides
+from eailab.cli.output import echo
 from eailab.errors import EailabError, RecipeError
 
 recipes = typer.Typer(
@@ -35,10 +36,10 @@ def list_(as_json: AsJson = False) -> None:
         {"name": name, "what": header(file).what, "run": header(file).run} for name, file in shipped_studies().items()
     ]
     if as_json:
-        typer.echo(json.dumps({"recipes": known, "studies": studies}, indent=2))
+        echo(json.dumps({"recipes": known, "studies": studies}, indent=2))
         return
     for entry in (*known, *({"engine": "a study", **study} for study in studies)):
-        typer.echo(f"{entry['name']}  ({entry['engine']})\n    {entry['what']}\n    {entry['run']}")
+        echo(f"{entry['name']}  ({entry['engine']})\n    {entry['what']}\n    {entry['run']}")
 
 
 @recipes.command()
@@ -57,14 +58,14 @@ def show(
     loaded = load(name, [parse_override(text) for text in override or ()])
     if as_json:
         recipe = loaded.recipe.model_dump(mode="json")
-        typer.echo(json.dumps({"recipe": recipe, "origins": loaded.origins, "notes": loaded.notes}, indent=2))
+        echo(json.dumps({"recipe": recipe, "origins": loaded.origins, "notes": loaded.notes}, indent=2))
         return
     for note in loaded.notes:
-        typer.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     lines = list(yaml_lines(loaded.recipe))
     width = min(WIDEST, max(len(line) for _, line in lines))
     for path, line in lines:
-        typer.echo(line if path is None else f"{line:<{width}}  # {loaded.origins[path]}")
+        echo(line if path is None else f"{line:<{width}}  # {loaded.origins[path]}")
 
 
 @recipes.command()
@@ -76,7 +77,7 @@ def check(file: Annotated[str, typer.Argument(help="The recipe's path, or a name
     from eailab.recipe.load import load
 
     loaded = load(file)
-    typer.echo(f"{loaded.source}: OK ({loaded.recipe.name}, a recipe of {loaded.recipe.engine})")
+    echo(f"{loaded.source}: OK ({loaded.recipe.name}, a recipe of {loaded.recipe.engine})")
 
 
 @recipes.command()
@@ -103,7 +104,7 @@ def copy(
         raise RecipeError(f"{target} exists already, and is left as it is: give another name.") from error
     except OSError as error:
         raise EailabError(f"{target} cannot be written: {error.strerror}.") from error
-    typer.echo(target)
+    echo(target)
 
 
 @recipes.command()
@@ -114,4 +115,4 @@ def schema() -> None:
     """
     from eailab.recipe.schema import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir
+from eailab.cli.output import echo
 
 OUT_DIR = Path("report")
 
@@ -44,7 +45,7 @@ def report(
     Example: eailab report digits-mlp-batch-size --out report/
     """
     from eailab.errors import UsageError
-    from eailab.report.escaping import plain
+    from eailab.plain import plain
     from eailab.report.exports.table import EXPORTS, chosen_exports
     from eailab.report.publish import chosen_formats, find_studies, publish_report
     from eailab.runs.store import Store
@@ -59,21 +60,21 @@ def report(
         find_studies(Store(runs), studies or []), out, data_dir, formats=wanted, lang=lang, lab=lab, exports=tools
     )
     for message in written.unreadable:
-        typer.echo(f"left out: {plain(message)}", err=True)
+        echo(f"left out: {plain(message)}", err=True)
     for note in written.notes:
-        typer.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     if json:
         from eailab.report.record import layout, report_mapping
 
-        typer.echo(layout(report_mapping(written.studies, written.unreadable)))
+        echo(layout(report_mapping(written.studies, written.unreadable)))
         return
     from eailab.report.terminal import print_study
 
     for findings in written.studies:
         print_study(findings)
-        typer.echo(f"study:    {findings.folder_name}\n")
+        echo(f"study:    {findings.folder_name}\n")
     for name, file in written.files.items():
-        typer.echo(f"{name + ':':9} {file}")
+        echo(f"{name + ':':9} {file}")
     for name, folder in written.exports.items():
         command = EXPORTS[name].opened_by
-        typer.echo(f"{name}: {folder}" + (f"  ({command.format(folder)})" if command else ""))
+        echo(f"{name}: {folder}" + (f"  ({command.format(folder)})" if command else ""))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
+from eailab.cli.output import echo
 from eailab.errors import CheckFailedError, EailabError, UsageError
 
 if TYPE_CHECKING:
@@ -35,14 +36,14 @@ def list_(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
 
     found = list(summaries(Store(runs)))
     if as_json:
-        typer.echo(json.dumps({"runs": str(runs), "trials": [asdict(one) for one in found]}, indent=2))
+        echo(json.dumps({"runs": str(runs), "trials": [asdict(one) for one in found]}, indent=2))
         return
     if found:
-        typer.echo(f"{'trial':<{SHORT_NAME}}  {'state':<9}{'epochs':>11}  {'block':>5}  {'recipe':<24}  device")
-        typer.echo("\n".join(map(_line, sorted(found, key=lambda one: (one.recipe, one.block or 0, one.name)))))
+        echo(f"{'trial':<{SHORT_NAME}}  {'state':<9}{'epochs':>11}  {'block':>5}  {'recipe':<24}  device")
+        echo("\n".join(map(_line, sorted(found, key=lambda one: (one.recipe, one.block or 0, one.name)))))
     counts = Counter(one.state for one in found)
     told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-    typer.echo(f"{len(found)} trial{'s' * (len(found) != 1)} in {runs}" + (f": {told}" if told else ""))
+    echo(f"{len(found)} trial{'s' * (len(found) != 1)} in {runs}" + (f": {told}" if told else ""))
 
 
 @runs.command()
@@ -51,7 +52,7 @@ def show(trial: Name, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None
 
     Example: eailab runs show 3f2a
     """
-    from eailab.report.escaping import plain
+    from eailab.plain import plain
     from eailab.runs.inspection import find, summary
     from eailab.runs.store import Store
 
@@ -60,7 +61,7 @@ def show(trial: Name, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None
     record = folder.record() if about.state in ("finished", "diverged") else None
     files = {file.name: file.stat().st_size for file in sorted(folder.path.iterdir()) if file.is_file()}
     if as_json:
-        typer.echo(json.dumps({**asdict(about), "result": record, "files": files}, indent=2))
+        echo(json.dumps({**asdict(about), "result": record, "files": files}, indent=2))
         return
     lines = [("trial", about.name), ("folder", str(folder.path)), *_state(about)]
     if record is not None:
@@ -69,7 +70,7 @@ def show(trial: Name, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None
         lines += [(name, _flat(value)) for name, value in record["provenance"].items()]
     lines += [("file", f"{size:>12,} bytes  {name}") for name, size in files.items()]
     for name, value in lines:
-        typer.echo(f"{name:<20}{plain(str(value))}")
+        echo(f"{name:<20}{plain(str(value))}")
 
 
 @runs.command()
@@ -84,7 +85,7 @@ def verify(
 
     Example: eailab runs verify --repair
     """
-    from eailab.report.escaping import plain
+    from eailab.plain import plain
     from eailab.runs.inspection import problems, quarantine
     from eailab.runs.store import Store
 
@@ -99,11 +100,11 @@ def verify(
             left.append(str(error))
     if as_json:
         told = [{"path": str(one.path), "reason": one.reason, "moved_to": _text(moved.get(one.path))} for one in found]
-        typer.echo(json.dumps({"runs": str(runs), "trials": len(store.trial_names()), "problems": told}, indent=2))
+        echo(json.dumps({"runs": str(runs), "trials": len(store.trial_names()), "problems": told}, indent=2))
     else:
         for one in found:
-            typer.echo(plain(one.reason) + (f" Moved to {moved[one.path]}." if one.path in moved else ""))
-        typer.echo(f"{len(store.trial_names())} trials in {runs}: {len(found) or 'no'} problems")
+            echo(plain(one.reason) + (f" Moved to {moved[one.path]}." if one.path in moved else ""))
+        echo(f"{len(store.trial_names())} trials in {runs}: {len(found) or 'no'} problems")
     if left:
         raise CheckFailedError("\n".join(map(plain, left)))
     if len(moved) < len(found):
@@ -123,7 +124,7 @@ def rm(
 
     Example: eailab runs rm 3f2a 9bc0
     """
-    from eailab.report.escaping import plain
+    from eailab.plain import plain
     from eailab.runs.inspection import find, remove, summary
     from eailab.runs.store import Store
 
@@ -133,16 +134,16 @@ def rm(
         folder = find(store, text)
         folders[folder.path.name] = folder
     for folder in folders.values():
-        typer.echo(plain(_line(summary(folder))), err=True)
+        echo(plain(_line(summary(folder))), err=True)
     if not yes:
         if not _is_terminal():
             raise UsageError("nobody can be asked here: add --yes to remove these trials.")
         if not typer.confirm(f"Remove {len(folders)} trial{'s' * (len(folders) != 1)} for good?", err=True):
-            typer.echo("nothing was removed", err=True)
+            echo("nothing was removed", err=True)
             return
     for folder in folders.values():
         remove(store, folder)
-    typer.echo(f"removed {len(folders)} trial{'s' * (len(folders) != 1)} from {runs}")
+    echo(f"removed {len(folders)} trial{'s' * (len(folders) != 1)} from {runs}")
 
 
 def _is_terminal() -> bool:
@@ -150,7 +151,7 @@ def _is_terminal() -> bool:
 
 
 def _line(one: "Summary") -> str:
-    from eailab.report.escaping import plain
+    from eailab.plain import plain
     from eailab.runs.store import SHORT_NAME
 
     epochs = f"{one.epochs}/{'?' if one.planned is None else one.planned}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Overrides, RunsDir
+from eailab.cli.output import echo
 from eailab.errors import CheckFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -60,14 +61,14 @@ def _check(files: "SplitFiles", folder: Path, as_json: bool) -> None:
 
     found = differences(files, folder)
     if as_json:
-        typer.echo(json.dumps({"folder": str(folder), "fits": not found, "differences": found}, indent=2))
+        echo(json.dumps({"folder": str(folder), "fits": not found, "differences": found}, indent=2))
     if found:
         listed = "".join(f"\n  {difference}" for difference in found)
         raise CheckFailedError(
             f"the split in {folder} does not fit the data:{listed}\nWrite it anew with `eailab split`."
         )
     if not as_json:
-        typer.echo(f"the split in {folder} fits the data {files.summary['data']}")
+        echo(f"the split in {folder} fits the data {files.summary['data']}")
 
 
 def _write(files: "SplitFiles", dataset: "Dataset", folder: Path, as_json: bool) -> None:
@@ -85,12 +86,12 @@ def _write(files: "SplitFiles", dataset: "Dataset", folder: Path, as_json: bool)
     x_shape = (1, prod(dataset.train.pixels.shape[1:]))
     y_shape = (1, len(dataset.classes))
     if as_json:
-        typer.echo(json.dumps({**files.summary, "x_shape": x_shape, "y_shape": y_shape, "files": paths}, indent=2))
+        echo(json.dumps({**files.summary, "x_shape": x_shape, "y_shape": y_shape, "files": paths}, indent=2))
         return
-    typer.echo(_table(files))
-    typer.echo(f"one flattened image: x {x_shape}, its one-hot class: y {y_shape}")
+    echo(_table(files))
+    echo(f"one flattened image: x {x_shape}, its one-hot class: y {y_shape}")
     for path in paths:
-        typer.echo(path)
+        echo(path)
 
 
 def _table(files: "SplitFiles") -> str:

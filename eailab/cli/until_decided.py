@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import typer
-
+from eailab.cli.output import echo
 from eailab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def carry_out_until_decided(
     from eailab.cli.carry_out import make_plans, publish, raise_failures, train_left
 
     for name in _compared_otherwise(study, surroundings):
-        typer.echo(
+        echo(
             f"note: {name} compares the same arms after other numbers of blocks. Each of the two keeps its 5%, the "
             "better of the two does not: let one decide, and choose it by its plan.",
             err=True,
@@ -65,7 +64,7 @@ def carry_out_until_decided(
         (planned,) = make_plans([replace(study, blocks=tuple(range(blocks)))], surroundings)
         while (looks := _looks(planned, surroundings)).needed:
             asked = _only(planned, looks)
-            typer.echo(f"look {number} of {len(study.looks)}: {blocks} blocks, {len(asked.todo)} to train", err=True)
+            echo(f"look {number} of {len(study.looks)}: {blocks} blocks, {len(asked.todo)} to train", err=True)
             failed = train_left([asked], surroundings, jobs, fail_fast=fail_fast)
             if failed:
                 publish([planned], surroundings, "", as_json)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, RunsDir
+from eailab.cli.output import echo
 
 if TYPE_CHECKING:
     from eailab.report.verify import Verification
@@ -63,11 +64,11 @@ def _print(found: "Verification") -> None:
         (outcome.foreign, "not checked"),
     ):
         for line in lines[:MOST_LINES]:
-            typer.echo(f"{title}: {line}")
+            echo(f"{title}: {line}")
         if len(lines) > MOST_LINES:
-            typer.echo(f"{title}: {len(lines) - MOST_LINES} more")
-    typer.echo(f"{found.trials} trials held to their checksums, {found.failing} do not hold")
-    typer.echo(f"{outcome.matching}/{outcome.numbers} numbers match")
+            echo(f"{title}: {len(lines) - MOST_LINES} more")
+    echo(f"{found.trials} trials held to their checksums, {found.failing} do not hold")
+    echo(f"{outcome.matching}/{outcome.numbers} numbers match")
 
 
 def _print_json(found: "Verification") -> None:
@@ -84,7 +85,7 @@ def _print_json(found: "Verification") -> None:
         "gaps": list(found.gaps),
         "not_checked": list(outcome.foreign),
     }
-    typer.echo(layout(mapping))
+    echo(layout(mapping))
 
 
 def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
@@ -118,14 +119,14 @@ def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, d
     from eailab.cli.progress import stoppable
     from eailab.runs.again import train_again
 
-    typer.echo(f"training {name} again ({trial.recipe.epochs} epochs)", err=True)
+    echo(f"training {name} again ({trial.recipe.epochs} epochs)", err=True)
     with stoppable() as stop_code:
         again = train_again(store, trial, lambda _: None, lambda: stop_code() != 0, data_dir, device)
     for line in again.differences[:MOST_LINES]:
-        typer.echo(f"differs: {line}")
+        echo(f"differs: {line}")
     then, now = again.environments
     if again.differences and then != now:
-        typer.echo(f"note: then {then}; now {now}: other software or hardware may give other bits")
+        echo(f"note: then {then}; now {now}: other software or hardware may give other bits")
     same = again.compared - len(again.differences)
-    typer.echo(f"{name} trained again: {same}/{again.compared} values and files are the same to the bit")
+    echo(f"{name} trained again: {same}/{again.compared} values and files are the same to the bit")
     return bool(again.differences)

@@ -3,8 +3,7 @@
 import html
 import re
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, line breaks, marks that turn the direction of writing, and halves of surrogate pairs."""
+from eailab.plain import plain
 
 _MARKDOWN = re.compile(
     r"[\\`*<>|~$#]"
@@ -15,15 +14,6 @@ _MARKDOWN = re.compile(
 )
 
 
-def plain(text: str) -> str:
-    r"""Return text on one line without control characters, which terminals obey and XML forbids.
-
-    >>> print(plain("a\nb\x1b[31m"))
-    a b�[31m
-    """
-    return _CONTROLS.sub(lambda found: " " if found[0] in "\t\n\r\u2028\u2029" else "\ufffd", text)
-
-
 def markdown(text: str) -> str:
     r"""Return text as GitHub's markdown shows it literally, in a table's cell too.
 
@@ -31,15 +21,6 @@ def markdown(text: str) -> str:
     \<script\>\|\*a\*
     """
     return _MARKDOWN.sub(r"\\\g<0>", plain(text))
-
-
-def plain_lines(text: str) -> str:
-    r"""Return text of several lines, each made plain.
-
-    >>> plain_lines("a\x1b[31m\nb")
-    'a�[31m\nb'
-    """
-    return "\n".join(map(plain, text.split("\n")))
 
 
 _LATEX = {

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
-from eailab.report.escaping import plain
+from eailab.plain import plain
 from eailab.report.figures import CJK_FONTS, FAINT, INK, ON_SCREEN, PAPER, Drawing, FileKind, figure_names
 from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.tables import arm_name, decimals, decimals_for, interval, signed

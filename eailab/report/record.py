@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from eailab.plain import CONTROLS
 from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.trials import TrialFindings
 
@@ -108,11 +109,15 @@ def as_plain(value: Any) -> Any:
 
 
 def layout(value: Any, indent: str = "") -> str:
-    """Return JSON with a line for each member of a mapping; a list of plain values stays on one line."""
+    """Return JSON with a line for each member of a mapping; a list of plain values stays on one line.
+
+    Letters stand for themselves, and what a terminal obeys as its code.
+    """
     inner = f"{indent}  "
     if isinstance(value, dict) and value:
         members = (f"{inner}{json.dumps(key)}: {layout(item, inner)}" for key, item in value.items())
         return "{\n" + ",\n".join(members) + f"\n{indent}}}"
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return "[\n" + ",\n".join(f"{inner}{layout(item, inner)}" for item in value) + f"\n{indent}]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)

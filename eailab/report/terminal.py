@@ -13,8 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eailab.plain import plain
 from eailab.report.designs import design_facts, effects_table
-from eailab.report.escaping import plain
 from eailab.report.findings import StudyFindings
 from eailab.report.tables import NOTHING, facts, headlines, main_table, state_sentence
 from eailab.report.tables import Table as Content

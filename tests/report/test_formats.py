@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from eailab.plain import plain
 from eailab.report.costs import ArmCost
 from eailab.report.csv_rows import trials_csv
-from eailab.report.escaping import hypertext, markdown, plain
+from eailab.report.escaping import hypertext, markdown
 from eailab.report.html import PageStudy, page
 from eailab.report.markdown import report_text
 from eailab.report.markdown import study_section as markdown_section

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from eailab.errors import StoreError
+from eailab.plain import plain
 from eailab.recipe.identity import digest
-from eailab.report.escaping import plain
 from eailab.report.exports.outgoing import PREFIX, OutgoingStudy, OutgoingTrial
 from eailab.report.tables import written
 from eailab.report.trials import TrialState

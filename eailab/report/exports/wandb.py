@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from eailab.errors import StoreError
+from eailab.plain import plain
 from eailab.recipe.identity import digest
-from eailab.report.escaping import plain
 from eailab.report.exports.outgoing import OutgoingStudy, OutgoingTrial
 from eailab.runs.atomic import make_folder, unwritable, write_text
 
