@@ -53,14 +53,15 @@ def explain(
     from eailab.cli.carry_out import load_recipe
     from eailab.cli.options import surroundings
     from eailab.studies.conduct import parse_blocks
-    from eailab.studies.explain import earlier_blocks, route
+    from eailab.studies.explain import earlier_blocks, on_the_same_images, route
 
     where = surroundings(runs, data_dir, device)
     blocks = parse_blocks(seeds)
     start, end = (load_recipe(text, {"study.metric": metric}, override).recipe for text in (first, second))
+    end, data = on_the_same_images(start, end, data_dir)
     names = _names(first, second)
-    asked = route(start, end, names, blocks, order, lambda recipe: _fits(recipe, data_dir), joint or ())
-    if extra := sorted(set(earlier_blocks(runs / "studies" / asked.folder_name)) - set(blocks)):
+    asked = route(start, end, names, blocks, order, lambda recipe: _fits(recipe, data_dir), joint or (), data)
+    if extra := sorted(set(earlier_blocks(asked.folder(runs / "studies"))) - set(blocks)):
         asked = replace(asked, blocks=tuple(sorted({*blocks, *extra})))
         echo(
             f"note: this walk already has other blocks ({', '.join(map(str, extra))}): they stay, since leaving out "
@@ -83,7 +84,7 @@ def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: b
     from eailab.studies.design import Study
     from eailab.studies.explain import ENDS, STEPS, Move
 
-    folder = where.runs_dir / "studies" / asked.folder_name
+    folder = asked.folder(where.runs_dir / "studies")
     failed: list[Failed] = []
 
     def measured(study: Study, name: str) -> StudyFindings:

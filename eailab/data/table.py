@@ -1,7 +1,7 @@
 """The data sets by name, and the one way from a name to images."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -54,6 +54,11 @@ def load(name: str, data_dir: Path | None = None, download: bool = True) -> Data
     except (OSError, RuntimeError) as error:  # a name too long, a folder that may not be looked into, no such user
         raise DataError(f"the data set {name!r} cannot be read: {error}.") from error
     raise _unknown(name, path, found)
+
+
+def own_data(datasets: Mapping[str, Dataset]) -> dict[str, str]:
+    """Return the fingerprints of those data sets that are a person's own, by the path that names each."""
+    return {name: dataset.fingerprint for name, dataset in datasets.items() if name not in SOURCES}
 
 
 def _published(source: Source, option: Path | None, download: bool) -> Dataset:

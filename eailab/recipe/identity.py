@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from eailab.recipe.schema import Recipe
 from eailab.recipe.yaml12 import write
@@ -14,14 +15,18 @@ FIRST = ("name", "engine", "data", "model", "optimizer", "schedule", "epochs", "
 LAST = ("threads", "study")
 
 
-def canonical(recipe: Recipe) -> dict[str, object]:
+def canonical(recipe: Recipe, data: Mapping[str, str] = MappingProxyType({})) -> dict[str, object]:
     """Return all that can change a trial's result, every default written out, ready for JSON.
 
     Numbers of a float field are floats, and zero has no sign, so that `1` and `1.0`, `0.0` and `-0.0` agree.
+
+    Args:
+        recipe: Left as it is.
+        data: What to write in place of a data set's name, by that name: images are the same by another path to them.
     """
-    return {
-        key: _unsigned_zero(value) for key, value in recipe.model_dump(mode="json").items() if key not in NO_IDENTITY
-    }
+    plain = recipe.model_dump(mode="json")
+    plain["data"]["name"] = data.get(recipe.data.name, recipe.data.name)
+    return {key: _unsigned_zero(value) for key, value in plain.items() if key not in NO_IDENTITY}
 
 
 def digest(value: object) -> str:

@@ -69,12 +69,10 @@ class Trial:
 
         Where a person's own data lie is no part of it: images are the same in another folder, or by another path to it.
         """
-        recipe = self.recipe
-        if recipe.data.name not in SOURCES:
-            recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"name": OWN_DATA})})
+        name = self.recipe.data.name
         return digest(
             {
-                "recipe": canonical(recipe),
+                "recipe": canonical(self.recipe, {} if name in SOURCES else {name: OWN_DATA}),
                 "block": self.block,
                 "data": self.data,
                 "engine_version": ENGINE_VERSIONS[self.recipe.engine],

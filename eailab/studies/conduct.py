@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eailab.data.split import training_size
-from eailab.data.table import load
+from eailab.data.table import load, own_data
 from eailab.engines.base import check_device, check_fit
 from eailab.errors import DamagedError, DataError, StoppedError, StudyError
 from eailab.runs.atomic import set_aside
@@ -20,6 +20,7 @@ from eailab.studies.cores import side_by_side
 from eailab.studies.coupling import held, hold_updates
 from eailab.studies.design import Study, StudyRecord, read_record, updates, write_record
 from eailab.studies.factor import word
+from eailab.studies.folders import find_folder
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
             )
         sizes.append(size)
     store = surroundings.store
-    study = hold_updates(study, sizes)
+    study = replace(hold_updates(study, sizes), data=own_data(datasets))
     made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
-    folder = surroundings.runs_dir / "studies" / study.folder_name
-    notes, before = held(study, made), None
+    data = {name: dataset.fingerprint for name, dataset in datasets.items()}
+    folder, named, changed = find_folder(store, study, data)
+    notes, before = [*held(study, made), *changed], None
     if (folder / "study.yaml").exists():
         before = _earlier_record(folder, notes)
         earlier = before.study.blocks if before else ()
@@ -80,17 +82,17 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
                 "since leaving out finished blocks would choose among results."
             )
         study = replace(study, blocks=tuple(kept))
-    trials = study.trials({name: dataset.fingerprint for name, dataset in datasets.items()})
+    trials = study.trials(data)
     record = StudyRecord(
-        study=study,
+        study=replace(named, blocks=study.blocks),
         trials={key: trial.fingerprint for key, trial in trials.items()},
         updates=made,
         training_images=sizes[study.baseline],
     )
     if before is not None and any(record.trials.get(key) != name for key, name in before.trials.items()):
         notes.append(
-            "the data or the engine have changed since this study was last run: its table is made anew, and the trials "
-            f"that it had stay in {store.root / 'trials'}. Put the old data back, and they are found again."
+            "the engine has changed since this study was last run: its table is made again, and the trials that it had "
+            f"stay in {store.root / 'trials'}."
         )
     todo = {key: trial for key, trial in trials.items() if not is_finished(store.folder(trial.fingerprint))}
     if before is not None and _is_judged_again(before, record, todo.keys()):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import chain, product
 from math import ceil
@@ -16,7 +16,7 @@ from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import Metric, Recipe, recipe_adapter
 from eailab.recipe.variation import differences, vary_together
 from eailab.runs.atomic import read_bytes, refuse_links, write_text
-from eailab.runs.store import SCHEMA_VERSION, Trial
+from eailab.runs.store import OWN_DATA, SCHEMA_VERSION, Trial
 from eailab.studies.factor import Factor, crossed, joined, label, settings_of, word
 
 Hold = Literal["epochs", "updates"]
@@ -70,6 +70,9 @@ class Study:
     """Of a factorial, whose arms are all combinations, the last axis running fastest; else empty."""
     looks: tuple[int, ...] = ()
     """Numbers of blocks after which arms may be decided and then need no more; empty for one look at the end."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """Fingerprints of a person's own data sets, by the paths that the recipes have. Empty before they are read, and in
+    studies of earlier versions of eailab, which the paths named."""
 
     @property
     def fingerprint(self) -> str:
@@ -77,7 +80,7 @@ class Study:
         return digest(
             {
                 "factor": self.factor,
-                "arms": [canonical(arm.recipe) for arm in self.arms],
+                "arms": [canonical(arm.recipe, by_content(self.data)) for arm in self.arms],
                 "baseline": self.baseline,
                 "metric": self.metric,
                 "margin": self.margin,
@@ -104,6 +107,11 @@ class Study:
             for block in self.blocks
             for index, arm in enumerate(self.arms)
         }
+
+
+def by_content(data: Mapping[str, str]) -> dict[str, str]:
+    """Return what stands for the paths of a person's own data where a study is named, as `canonical` takes it."""
+    return {path: f"{OWN_DATA}:{fingerprint}" for path, fingerprint in data.items()}
 
 
 def safe_name(name: str) -> str:
@@ -335,6 +343,7 @@ def write_record(folder: Path, record: StudyRecord) -> None:
         "margin": study.margin,
         "hold": study.hold,
         "looks": list(study.looks),
+        **({"data": dict(study.data)} if study.data else {}),
         "axes": [
             {"factor": axis.factor, "levels": list(axis.levels), "baseline": axis.baseline} for axis in study.axes
         ],
@@ -393,6 +402,7 @@ def read_record(folder: Path) -> StudyRecord:
             margin=mapping["margin"],
             hold=mapping.get("hold", "epochs"),
             looks=tuple(mapping.get("looks", ())),
+            data=dict(mapping.get("data", {})),
             axes=tuple(Axis(one["factor"], tuple(one["levels"]), one["baseline"]) for one in mapping.get("axes", ())),
         )
         trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}

@@ -6,20 +6,22 @@ the second recipe is reached. Here a step is a study in blocks, its baseline the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
+from eailab.data.table import SOURCES, load
 from eailab.errors import RecipeError, StudyError
 from eailab.recipe.checking import value_at
 from eailab.recipe.factors import resolve
 from eailab.recipe.fields import variants
 from eailab.recipe.identity import NO_IDENTITY, canonical, digest
 from eailab.recipe.schema import Metric, Recipe
-from eailab.recipe.variation import KEPT, differences, vary_together
+from eailab.recipe.variation import KEPT, differences, vary, vary_together
 from eailab.recipe.yaml12 import write
-from eailab.studies.design import Arm, Study, read_record, safe_name
+from eailab.studies.design import Arm, Study, by_content, read_record, safe_name
 from eailab.studies.factor import BUNDLE
 
 Order = Literal["gain", "listed"]
@@ -178,13 +180,15 @@ class Route:
     blocks: tuple[int, ...]
     metric: Metric
     margin: float
+    data: Mapping[str, str] = field(default_factory=dict)
+    """As `Study.data`."""
 
     @property
     def fingerprint(self) -> str:
         """Ten hexadecimal digits over all but the names and the blocks, so that adding blocks goes on with a walk."""
         return digest(
             {
-                "ends": [canonical(self.start), canonical(self.end)],
+                "ends": [canonical(end, by_content(self.data)) for end in (self.start, self.end)],
                 "moves": [move.label for move in self.moves],
                 "order": self.order,
                 "metric": self.metric,
@@ -201,6 +205,11 @@ class Route:
         """The arms that the whole walk trains, both ends among them; by gain, each step tries all that is left."""
         steps = len(self.moves)
         return steps + 1 if self.order == "listed" else steps * (steps + 1) // 2 + 1
+
+    def folder(self, studies: Path) -> Path:
+        """Return where the walk lies, or is to lie; one that an earlier version named by the path of its data stays."""
+        by_path = studies / replace(self, data={}).folder_name
+        return by_path if by_path.exists() else studies / self.folder_name
 
     def ends(self) -> Study:
         """Return the study that compares the two recipes, which no choice on the way has touched."""
@@ -238,6 +247,18 @@ class Route:
         )
 
 
+def on_the_same_images(start: Recipe, end: Recipe, data_dir: Path | None) -> tuple[Recipe, dict[str, str]]:
+    """Return the second recipe, by the first one's path where both paths lead to the same images, and `Route.data`.
+
+    Raises:
+        DataError: The data are missing, or cannot be read.
+    """
+    own = {name: load(name, data_dir).fingerprint for name in {start.data.name, end.data.name} - SOURCES.keys()}
+    if start.data.name in own and own[start.data.name] == own.get(end.data.name):
+        end = vary(end, "data.name", start.data.name).recipe
+    return end, own
+
+
 def earlier_blocks(folder: Path) -> tuple[int, ...]:
     """Return the blocks that a walk in this folder was begun with; none where there was no walk.
 
@@ -256,6 +277,7 @@ def route(
     order: Order,
     fits: Callable[[Recipe], bool] = lambda _: True,
     bundles: Sequence[str] = (),
+    data: Mapping[str, str] = MappingProxyType({}),
 ) -> Route:
     """Return the route between two recipes; the first one's `study` says how it is measured.
 
@@ -267,6 +289,7 @@ def route(
         order: By measured gain, or as the settings stand in a recipe.
         fits: Whether the data can be trained on by a recipe.
         bundles: Settings that are to move together.
+        data: Fingerprints of a person's own data, as `on_the_same_images` returns them.
 
     Raises:
         StudyError: See `moves`.
@@ -281,4 +304,5 @@ def route(
         blocks=tuple(blocks),
         metric=start.study.metric,
         margin=start.study.margin,
+        data=data,
     )

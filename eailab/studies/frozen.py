@@ -5,7 +5,7 @@ so that the same plan is one file, and a plan that was changed afterwards no lon
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -116,9 +116,8 @@ def standing(store: Store, record: StudyRecord) -> Standing | None:
     if not plans:
         return None
     blocks = record.study.blocks
-    naming = [
-        (plan, study) for plan in plans for study in plan.studies if study.fingerprint == record.study.fingerprint
-    ]
+    names = {record.study.fingerprint, replace(record.study, data={}).fingerprint}  # earlier versions went by the path
+    naming = [(plan, study) for plan in plans for study in plan.studies if study.fingerprint in names]
     if not naming:
         return Standing(None, blocks, ())
     plan, study = max(naming, key=lambda one: len(set(one[1].blocks) & set(blocks)))

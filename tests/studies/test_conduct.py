@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from eailab.errors import DataError, DeviceError, UsageError
@@ -87,23 +86,6 @@ def test_labels_name_the_level_and_the_block(tmp_path):
         "batch_size 16, block 0",
         "batch_size 32, block 0",
     }
-
-
-def test_data_that_changed_between_two_runs_are_said_and_the_earlier_trials_stay(tmp_path):
-    """The table is made of new trials only, as if nothing had been trained; a user should know why."""
-    surroundings, labels = Surroundings(tmp_path / "runs"), np.arange(40) % 2
-    study = one_factor(
-        load("digits-mlp", [Override("data.name", str(tmp_path / "mine.npz"), "-o")]).recipe, "lr", [0.1, 0.01], [0]
-    )
-    record = None
-    for first_pixel, notes in ((0, 0), (1, 1)):
-        pixels = np.full((40, 2, 2), first_pixel, np.uint8)
-        np.savez(tmp_path / "mine.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
-        planned = plan(study, surroundings)
-        assert len([note for note in planned.notes if "have changed since this study was last run" in note]) == notes
-        assert record is None or not set(record.trials.values()) & set(planned.record.trials.values())
-        record = planned.record
-        write_record(planned.folder, record)
 
 
 def test_a_precision_that_the_device_lacks_is_refused_before_the_other_arms_train(tmp_path):

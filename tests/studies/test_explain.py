@@ -1,7 +1,9 @@
 """The way from one recipe to another: which moves it has, in what order they may come, and that it arrives."""
 
+from dataclasses import replace
 from itertools import permutations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from eailab.recipe.identity import canonical
 from eailab.recipe.load import load
 from eailab.recipe.schema import recipe_adapter
 from eailab.recipe.variation import differences
-from eailab.studies.explain import moves, route
+from eailab.studies.explain import moves, on_the_same_images, route
 
 MLP = {
     "name": "a",
@@ -149,3 +151,25 @@ def test_the_walks_folder_depends_on_the_ends_and_the_moves_and_not_on_blocks():
 def test_recipes_without_a_way_between_them_are_refused(end, message):
     with pytest.raises(StudyError, match=message):
         moves(START, end)
+
+
+def test_two_paths_to_the_same_images_are_no_difference(tmp_path, monkeypatch):
+    """Nor do they make two walks; one that an earlier version named by the path goes on."""
+    monkeypatch.chdir(tmp_path)
+    images, labels = np.zeros((40, 8, 8), np.uint8), np.arange(40) % 2
+    for name, pixels in (("d.npz", images), ("e.npz", images + 1)):
+        np.savez(name, x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    folders = []
+    for path in ("d.npz", "./d.npz"):
+        start = recipe(data={"name": path})
+        end, data = on_the_same_images(start, recipe(data={"name": "./d.npz"}, epochs=5), None)
+        way = route(start, end, ("a", "b"), (0,), "listed", data=data)
+        assert fields(way.moves) == [["epochs"]]
+        folders.append(way.folder(tmp_path))
+    assert folders[0] == folders[1]
+    by_path = tmp_path / replace(way, data={}).folder_name
+    assert by_path != folders[0]
+    by_path.mkdir()
+    assert way.folder(tmp_path) == by_path
+    end, _ = on_the_same_images(START, recipe(data={"name": "e.npz"}), None)
+    assert end.data.name == "e.npz"
