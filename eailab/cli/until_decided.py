@@ -26,7 +26,7 @@ def with_looks(studies: "Sequence[Study]", max_trials: int | None) -> "tuple[Stu
         UsageError: More than one study, a factorial, or no limit.
         StudyError: A limit below two blocks.
     """
-    from eailab.stats.sequential import looks_within
+    from eailab.stats.group_sequential import looks_within
 
     if len(studies) > 1 or studies[0].axes:
         raise UsageError("--until-decided is for one factor at a time: leave out --and, --cross or --study.")

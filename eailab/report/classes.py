@@ -17,7 +17,7 @@ from eailab.errors import DataError, StoreError
 from eailab.report.findings import StudyFindings
 from eailab.report.measures import PERCENT
 from eailab.runs.store import Store
-from eailab.stats.pairs import McNemar, mcnemar
+from eailab.stats.pairwise_tests import McNemar, mcnemar
 from eailab.studies.design import StudyRecord
 
 EXAMPLES = 8

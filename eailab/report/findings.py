@@ -16,11 +16,11 @@ from eailab.recipe.schema import Metric, Recipe
 from eailab.report.measures import MEASURES, Measure
 from eailab.report.trials import Curves, Environment, TrialFindings, TrialState, read_trial, spared
 from eailab.runs.store import Store
-from eailab.stats.additive import Values
+from eailab.stats.alpha_spending import look_levels
+from eailab.stats.blocked_model import Values
 from eailab.stats.factorial import Factorial, factorial
-from eailab.stats.looks import look_levels
+from eailab.stats.group_sequential import Decision, replay
 from eailab.stats.model import ArmResult, Comparison, compare
-from eailab.stats.sequential import Decision, replay
 from eailab.stats.trend import Trend, trend
 from eailab.stats.verdict import Verdict
 from eailab.studies.coupling import held

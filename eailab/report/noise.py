@@ -22,7 +22,7 @@ from eailab.report.trials import TrialState
 from eailab.runs.atomic import write_text
 from eailab.runs.store import Store
 from eailab.stats.power import detectable_difference
-from eailab.stats.spread import noise_floor, sampling_error, sd_interval
+from eailab.stats.variance import noise_floor, sampling_error, sd_interval
 from eailab.stats.verdict import Interval
 from eailab.studies.design import StudyRecord
 

@@ -1,1 +1,1 @@
-"""What it means: pure functions from arrays to intervals and verdicts."""
+"""Turn arrays of values into intervals and verdicts, by pure functions."""

@@ -1,4 +1,4 @@
-"""Simultaneous inference on several arms against one baseline: tail areas and critical values by quadrature.
+"""Compute simultaneous tail areas and critical values for several arms against one baseline, by quadrature.
 
 With `k` differences from one baseline, each estimated with the same standard error `S sqrt(2/n)`, the t-statistics are
 multivariate t with correlation 1/2 (Dunnett, 1955, "A multiple comparison procedure for comparing several treatments

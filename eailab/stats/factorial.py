@@ -1,4 +1,4 @@
-"""Main effects and two-way interactions of a full factorial over blocks.
+"""Estimate the main effects and two-way interactions of a full factorial over blocks.
 
 Shapes: `B` blocks; one further axis a factor, its first level the baseline's.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from eailab.errors import StudyError
-from eailab.stats.additive import Values, fit_additive
+from eailab.stats.blocked_model import Values, fit_additive
 from eailab.stats.verdict import Interval
 
 

@@ -1,4 +1,4 @@
-"""The comparison of a study's arms with its baseline: blocked model, simultaneous intervals, verdicts.
+"""Compare a study's arms with its baseline: blocked model, simultaneous intervals, verdicts.
 
 Shapes: `B` blocks, `A` arms, the baseline among them; `k` arms compared with it. All values are in the metric's unit.
 """
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from eailab.errors import StudyError
 from eailab.stats import dunnett
-from eailab.stats.additive import Fit, Values, fit_additive, spread_of
-from eailab.stats.guard import unequal_spread
-from eailab.stats.pairs import holm
+from eailab.stats.blocked_model import Fit, Values, fit_additive, spread_of
+from eailab.stats.pairwise_tests import holm
 from eailab.stats.power import noncentrality
+from eailab.stats.variance_check import unequal_spread
 from eailab.stats.verdict import Interval, Verdict, blocks_to_decide, decide, within
 
 Mask = NDArray[np.bool_]
@@ -114,9 +114,9 @@ def compare(
     """Compare every arm with the baseline within blocks, `y = arm + block + error`.
 
     The error is pooled over the arms, and the intervals are simultaneous: Dunnett's multivariate t with correlation
-    1/2 and `k(B-1)` degrees of freedom (Dunnett, 1955), exact when no trial is missing. Where `guard.unequal_spread`
-    finds a reason, each arm is judged by its own differences from the baseline: paired t with Bonferroni's
-    simultaneous intervals and Holm's p-values.
+    1/2 and `k(B-1)` degrees of freedom (Dunnett, 1955), exact when no trial is missing. Where
+    `variance_check.unequal_spread` finds a reason, each arm is judged by its own differences from the baseline:
+    paired t with Bonferroni's simultaneous intervals and Holm's p-values.
 
     Missing trials: an arm takes part when it shares two blocks or more with the baseline; else its verdict is SCREEN.
     The model is then fitted by least squares to all trials of the arms that take part, so that no finished trial is

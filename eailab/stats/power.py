@@ -1,4 +1,4 @@
-"""What a plan can show: the smallest detectable difference for a number of blocks, and the blocks for a difference.
+"""Compute power: the detectable difference for a number of blocks, and the blocks for a difference.
 
 One arm truly differs by `d`; it is detected when its simultaneous 95% interval excludes zero on the right side. In the
 blocked model its statistic is noncentral t with the model's degrees of freedom and noncentrality `d / SE`,
@@ -56,7 +56,7 @@ def _detectable_in_sd(blocks: int, arms: int, power: float) -> float:
     contrasts = arms - 1
     if 2 < blocks <= _MOST_SIMULATED and contrasts > 1:
         return _simulated(blocks, arms, power)
-    if blocks == 2:  # never pooled: see `guard.unequal_spread`
+    if blocks == 2:  # never pooled: see `variance_check.unequal_spread`
         df, critical_value = 1, dunnett.bonferroni_critical_value(0.95, contrasts, 1)
     else:
         df = contrasts * (blocks - 1)

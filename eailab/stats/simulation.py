@@ -1,4 +1,4 @@
-"""Many studies judged at once, as `model.compare` judges one, to learn how often its verdicts are right.
+"""Judge many simulated studies at once, as `model.compare` judges one, to measure its error rates.
 
 Shapes: `R` studies, `B` blocks, `A` arms, the baseline first; `k = A - 1`.
 """
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eailab.stats import dunnett, guard
-from eailab.stats.additive import Values
+from eailab.stats import dunnett, variance_check
+from eailab.stats.blocked_model import Values
 
 Mask = NDArray[np.bool_]
 
@@ -62,16 +62,16 @@ def judge(y: Values) -> Judged:
 
 
 def _guarded(residuals: Values, squares: Values, own: Values) -> Mask:
-    """`guard.unequal_spread` for many studies."""
+    """`variance_check.unequal_spread` for many studies."""
     studies, blocks, arms = residuals.shape
     if arms == 2 or blocks == 2:
         return np.full(studies, arms > 2)
     variance = (residuals**2).sum(axis=1)
-    ratio: Mask = variance.max(axis=1) > guard.LARGEST_RATIO**2 * variance.min(axis=1)
+    ratio: Mask = variance.max(axis=1) > variance_check.LARGEST_RATIO**2 * variance.min(axis=1)
     distance = np.abs(residuals - np.median(residuals, axis=1, keepdims=True))
     mean = distance.mean(axis=1)
     between = blocks * ((mean - mean.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) / (arms - 1)
     inside = ((distance - mean[:, None]) ** 2).sum(axis=(1, 2)) / (arms * (blocks - 1))
-    unequal: Mask = special.fdtrc(arms - 1, arms * (blocks - 1), between / inside) < guard.LEAST_P
-    share: Mask = own.max(axis=1) / (2.0 * squares) > guard.LARGEST_SHARE
+    unequal: Mask = special.fdtrc(arms - 1, arms * (blocks - 1), between / inside) < variance_check.LEAST_P
+    share: Mask = own.max(axis=1) / (2.0 * squares) > variance_check.LARGEST_SHARE
     return ratio | unequal | share

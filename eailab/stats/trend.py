@@ -1,4 +1,4 @@
-"""The trend over an ordered factor: one slope per doubling instead of many differences."""
+"""Estimate the trend over an ordered factor: one slope per doubling instead of many differences."""
 
 import math
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import numpy as np
 from scipy import special
 
 from eailab.errors import StudyError
-from eailab.stats.additive import Values, fit_additive, spread_of
-from eailab.stats.guard import unequal_spread
+from eailab.stats.blocked_model import Values, fit_additive, spread_of
+from eailab.stats.variance_check import unequal_spread
 from eailab.stats.verdict import Interval
 
 

@@ -1,4 +1,4 @@
-"""What a difference from the baseline allows one to say, and how many blocks would decide one that says nothing yet."""
+"""Turn intervals into verdicts, and estimate how many blocks would decide an undecided arm."""
 
 import math
 from collections.abc import Callable

@@ -6,7 +6,7 @@ import pytest
 import statsmodels.formula.api as smf
 from statsmodels.stats.anova import AnovaRM
 
-from eailab.stats.additive import fit_additive, spread_of
+from eailab.stats.blocked_model import fit_additive, spread_of
 
 
 def frame(values):

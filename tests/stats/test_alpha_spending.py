@@ -6,7 +6,7 @@ from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from eailab.errors import StudyError
-from eailab.stats.looks import look_levels, verdict_at
+from eailab.stats.alpha_spending import look_levels, verdict_at
 from eailab.stats.model import compare
 from eailab.stats.verdict import Verdict
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eailab.stats.spread import brown_forsythe, noise_floor, sampling_error, sd_interval
+from eailab.stats.variance import brown_forsythe, noise_floor, sampling_error, sd_interval
 
 
 def test_brown_forsythe_is_scipys_levene_about_the_median():

@@ -1,4 +1,4 @@
-"""Looking more than once without fooling oneself: alpha is split over looks that are fixed in advance.
+"""Divide alpha over the looks of a group-sequential study, which are fixed in advance.
 
 A study that adds blocks until its arms are decided looks several times; each look at 5% would raise the false alarms
 far above 5%. The looks share alpha by O'Brien and Fleming's boundary in Lan and DeMets' form (1983, "Discrete

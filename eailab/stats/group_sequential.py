@@ -1,4 +1,4 @@
-"""A study that adds blocks until its arms are decided, replayed from its values: looks are fixed, alpha is split.
+"""Replay a group-sequential study, which adds blocks until its arms are decided, from its values.
 
 Shapes: `B` blocks, `A` arms, the baseline among them.
 """
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.errors import StudyError
-from eailab.stats.additive import Values
-from eailab.stats.looks import look_levels, verdict_at
+from eailab.stats.alpha_spending import look_levels, verdict_at
+from eailab.stats.blocked_model import Values
 from eailab.stats.model import compare
 from eailab.stats.verdict import Verdict
 

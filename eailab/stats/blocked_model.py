@@ -1,4 +1,4 @@
-"""The blocked model `y = arm + block + error`, by least squares, complete or with trials missing.
+"""Fit the blocked model `y = arm + block + error` by least squares, with or without missing trials.
 
 Shapes: `B` blocks, `A` arms.
 """

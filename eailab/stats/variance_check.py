@@ -1,12 +1,12 @@
-"""Whether the arms' errors may be pooled, which gives few blocks their power and which unequal spread makes false."""
+"""Decide whether the arms' errors may be pooled: pooling gives power with few blocks, but needs equal spread."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eailab.stats.additive import Fit
-from eailab.stats.spread import brown_forsythe
+from eailab.stats.blocked_model import Fit
+from eailab.stats.variance import brown_forsythe
 
 LARGEST_RATIO = 3.0
 """Of the largest arm's residual SD to the smallest's."""

@@ -1,4 +1,4 @@
-"""How much trials differ for no reason: the spread over blocks, its interval, and whether arms share it."""
+"""Estimate seed-to-seed variance: an SD's interval, the noise floor, and the test of equal spread."""
 
 from dataclasses import dataclass
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eailab.stats.additive import fit_additive
-from eailab.stats.guard import unequal_spread
+from eailab.stats.blocked_model import fit_additive
+from eailab.stats.variance_check import unequal_spread
 
 NONE = np.nan
 U, V = np.array([1.0, -1.0, 0.0]), np.array([1.0, 1.0, -2.0]) / np.sqrt(3.0)

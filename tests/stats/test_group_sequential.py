@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from eailab.errors import StudyError
-from eailab.stats.looks import look_levels
-from eailab.stats.sequential import looks_within, replay
+from eailab.stats.alpha_spending import look_levels
+from eailab.stats.group_sequential import looks_within, replay
 from eailab.stats.verdict import Verdict
 
 LOOKS = (3, 6, 10, 13)
