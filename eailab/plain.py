@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad"  # control characters, and a hyphen that is only seen at the end of a line
@@ -10,6 +11,13 @@ CONTROLS = re.compile(
     "\ud800-\udfff]"  # halves of pairs, and bytes of names that are not UTF-8
 )
 """What a terminal obeys, or shows as nothing."""
+JOINERS = "\u200c\u200d"
+"""Unseen too, and needed by some scripts."""
+ALIKE = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+ALIKE |= dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb\u2033", '"') | dict.fromkeys("\u2018\u2019\u201a\u2032", "'")
+ALIKE |= {"\u3001": ",", "\u3002": ".", "\u300c": "[", "\u300d": "]"}
+"""Dashes, quotation marks and stops that programs and keyboards put in place of those of ASCII."""
+WITH_LATIN = re.compile("[A-Za-z]")
 
 
 def plain(text: str) -> str:
@@ -39,8 +47,46 @@ def described(character: str) -> str:
     'U+0430 CYRILLIC SMALL LETTER A'
     """
     if "\udc80" <= character <= "\udcff":
-        return f"the byte 0x{ord(character) - 0xDC00:02X}, which is not UTF-8"
+        return f"the byte 0x{ord(character) - 0xDC00:02X}, which is not UTF-8,"
     return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip()
+
+
+def lookalike(text: str) -> str:
+    """Say which character of a text only looks like one of ASCII, or cannot be seen; nothing where there is none.
+
+    >>> lookalike("epochs\uff1a 30")
+    "U+FF1A FULLWIDTH COLON stands where ':' is meant"
+    """
+    for place, character in enumerate(text):
+        if character.isascii():
+            continue
+        if CONTROLS.match(character) or character in JOINERS:
+            return f"{described(character)} cannot be seen"
+        meant = ALIKE.get(character) or unicodedata.normalize("NFKC", character)
+        if len(meant) == 1 and meant.isascii():
+            wanted = "a space" if meant == " " else repr(meant)
+            return f"{described(character)} stands where {wanted} is meant"
+        if _is_foreign(character) and WITH_LATIN.search(text[max(0, place - 1) : place + 2]):
+            return f"{described(character)} is not a Latin letter"
+    return ""
+
+
+def alike(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return two names that differ and look the same, or None where there are none.
+
+    >>> alike(["cafe\u0301", "tea", "caf\u00e9"]) is None
+    False
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        look = unicodedata.normalize("NFKC", "".join(one for one in name if one not in JOINERS))
+        if (other := seen.setdefault(look, name)) != name:
+            return other, name
+    return None
+
+
+def _is_foreign(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(("CYRILLIC", "GREEK"))
 
 
 def _shown(found: re.Match[str]) -> str:

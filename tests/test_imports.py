@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "eailab"
 ORDER = [
     "errors",
     "plain",
+    "paths",
     "seeding",
     "recipe",
     "stats",

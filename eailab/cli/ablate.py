@@ -204,6 +204,7 @@ def _factors(
 
     if factor is None:
         raise UsageError("name a FACTOR and its LEVELS, such as `eailab ablate batch-size 16 32 64`, or --study FILE.")
+    _refuse_no_factor(factor, levels)
     texts = levels[0].split(",") if len(levels) == 1 and "[" not in levels[0] else levels
     first = factor_from_text(
         factor,
@@ -212,6 +213,21 @@ def _factors(
         joint=joint,
     )
     return [first, *(factor_from_option(text, joint=joint) for text in also)]
+
+
+def _refuse_no_factor(word: str, levels: list[str]) -> None:
+    """Refuse a recipe, or a factor joined to its levels, in place of a factor."""
+    from eailab.errors import UsageError
+    from eailab.recipe.catalogue import shipped
+
+    name, equals, joined = word.partition("=")
+    if equals:
+        levels = [*joined.split(","), *levels]
+        raise UsageError(
+            f"{word}: write levels apart from the factor, as in `eailab ablate {name} {' '.join(levels)}`."
+        )
+    if word in shipped() or word.endswith((".yaml", ".yml")):
+        raise UsageError(f"{word} is a recipe: write --recipe {word}, and the factor and its levels before it.")
 
 
 def _asked(

@@ -11,6 +11,7 @@ import typer
 
 from eailab import __version__
 from eailab.cli.ablate import ablate
+from eailab.cli.commands import Commands
 from eailab.cli.data import data
 from eailab.cli.diff import diff
 from eailab.cli.explain import explain
@@ -26,10 +27,8 @@ from eailab.cli.train import train_mlp, train_resnet
 from eailab.cli.verify import verify
 from eailab.errors import EailabError
 
-app = typer.Typer(
+app = Commands(
     name="eailab",
-    no_args_is_help=True,
-    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -78,7 +77,15 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark, not a traceback
     try:
-        app()
+        code = app(prog_name="eailab", standalone_mode=False)
+    except typer.TyperException as error:
+        from eailab.cli.mistakes import explained
+
+        echo(f"error: {explained(error)}", err=True)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        echo("stopped", err=True)
+        sys.exit(1)
     except EailabError as error:
         echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -93,6 +100,7 @@ def main() -> None:
             err=True,
         )
         sys.exit(EailabError.exit_code)
+    sys.exit(code or 0)
 
 
 def _give_up_output() -> None:

@@ -22,7 +22,7 @@ def load_recipe(recipe: str, flags: dict[str, str | None], overrides: Sequence[s
 
     Args:
         recipe: Name or path.
-        flags: Text that each flag was given, by factor name; None for a flag that was not.
+        flags: Text that each flag was given, by the factor's name or path; None for a flag that was not.
         overrides: Texts of `-o`.
     """
     return load_changed(recipe, overrides_of(flags, overrides))
@@ -34,9 +34,10 @@ def overrides_of(flags: dict[str, str | None], overrides: Sequence[str] | None) 
 
     changes = [parse_override(text) for text in overrides or ()]
     return changes + [
-        Override(name, parse_given(text, f"--{name} {text}"), f"--{name}")
-        for name, text in flags.items()
+        Override(path, parse_given(text, f"{flag} {text}"), flag)
+        for path, text in flags.items()
         if text is not None
+        for flag in [f"--{path.rpartition('.')[2]}"]
     ]
 
 

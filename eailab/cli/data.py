@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eailab.cli.commands import Commands
 from eailab.cli.options import AsJson, DataDir
 from eailab.cli.output import echo
 from eailab.errors import CheckFailedError
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
     from eailab.data.check import DataCheck
     from eailab.data.source import Source
 
-data = typer.Typer(
-    no_args_is_help=True,
+data = Commands(
     help="List the data sets, and check their files.\n\nExample: eailab data list",
-    rich_markup_mode=None,
 )
 
 

@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
+from eailab.cli.commands import Commands
 from eailab.cli.options import AsJson, Overrides
 from eailab.cli.output import echo
 from eailab.errors import EailabError, RecipeError
 
-recipes = typer.Typer(
-    no_args_is_help=True,
+recipes = Commands(
     help="List, show, check and copy recipes.\n\nExample: eailab recipes copy digits-mlp mine.yaml",
-    rich_markup_mode=None,
 )
 
 WIDEST = 44

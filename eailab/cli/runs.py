@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
 from eailab.cli.output import echo
 from eailab.errors import CheckFailedError, EailabError, UsageError
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
     from eailab.runs.inspection import Problem, Summary
     from eailab.runs.store import Store, TrialFolder
 
-runs = typer.Typer(
-    no_args_is_help=True,
+runs = Commands(
     help="List, show, verify and remove trials.\n\nExample: eailab runs list",
-    rich_markup_mode=None,
 )
 
 Name = Annotated[str, typer.Argument(metavar="TRIAL", help="A trial's name, or the beginning of it.")]

@@ -15,6 +15,7 @@ from eailab.data.fetch import fetch, missing_files
 from eailab.data.fingerprint import fingerprint
 from eailab.data.source import Source
 from eailab.errors import DataError
+from eailab.paths import expanded
 
 SOURCES: dict[str, Source] = {
     source.name: source
@@ -25,10 +26,8 @@ SOURCES: dict[str, Source] = {
 
 def data_dir(option: Path | None = None) -> Path:
     """Return the data folder: the option, else `EAILAB_DATA`, else the platform's folder for a user's data."""
-    if option is not None:
-        return option
-    named = os.environ.get("EAILAB_DATA")
-    return Path(named) if named else platformdirs.user_data_path("eailab")
+    named = option or os.environ.get("EAILAB_DATA")
+    return expanded(named) if named else platformdirs.user_data_path("eailab")
 
 
 def load(name: str, data_dir: Path | None = None, download: bool = True) -> Dataset:
@@ -62,7 +61,7 @@ def own_data(datasets: Mapping[str, Dataset]) -> dict[str, str]:
 
 
 def _published(source: Source, option: Path | None, download: bool) -> Dataset:
-    where = data_dir(option).expanduser().absolute()
+    where = data_dir(option).absolute()
     if source.missing(where):
         if not download:
             raise missing_files(source, where, "nothing was to be downloaded")
@@ -95,7 +94,7 @@ def _unknown(name: str, path: Path, found: bool) -> DataError:
     if found:
         return DataError(f"{name} is no data set: give a folder of images by class, an .npz file, or one of {known}.")
     if path.suffix == ".npz" or {"/", os.sep} & set(name):
-        whence = "" if Path(name).expanduser().is_absolute() else f" ({name}, from the folder that you are in)"
+        whence = "" if expanded(name).is_absolute() else f" ({name}, from the folder that you are in)"
         return DataError(f"there is no data set at {path}{whence}: correct the path, or give one of {known}.")
     near = get_close_matches(name, SOURCES, n=1)
     meant = f" Did you mean {near[0]}?" if near else ""

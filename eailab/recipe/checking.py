@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from eailab.recipe.fields import members, parts, settings, variant_names, variants
-from eailab.recipe.problems import KeyPath, Problem
+from eailab.recipe.problems import KeyPath, Problem, dotted
 from eailab.recipe.schema import ENGINES, Recipe, Settings
 from eailab.recipe.wording import advice, choices, closest, expected, found, list_meant, nearest, type_of
 
@@ -31,6 +31,18 @@ def check(value: Mapping[str, object]) -> tuple[Recipe | None, list[Problem]]:
             ("engine",), f"expected one of {', '.join(ENGINES)}, found {found(engine)}{nearest(engine, ENGINES)}"
         )
     return None, [problem, *_agreed(_check_engine(one, {**value, "engine": one})[1] for one in ENGINES)]
+
+
+def recipe_from(value: Mapping[str, object]) -> Recipe:
+    """Return the recipe that a mapping makes.
+
+    Raises:
+        ValueError: It makes none; the message lists every problem.
+    """
+    recipe, problems = check(value)
+    if recipe is None:
+        raise ValueError("; ".join(f"{dotted(one.path)}: {one.message}" for one in problems))
+    return recipe
 
 
 def value_at(value: Any, path: KeyPath) -> Any:

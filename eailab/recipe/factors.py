@@ -11,6 +11,10 @@ SHORT = {"sched": "schedule"}
 """Further words for parts on the command line."""
 
 
+SEEDS = frozenset({"seed", "seeds", "block", "blocks", "random_seed", "random_state"})
+"""What people call blocks."""
+
+
 def resolve(factor: str, recipe: Recipe) -> str:
     """Return the dotted path of a factor.
 
@@ -45,6 +49,12 @@ def path_of(word: str, engine: str, factors_only: bool = True) -> str:
         raise RecipeError(f"{word!r} may be {' or '.join(paths)}: write the whole path.")
     if plain == "engine":
         raise RecipeError("the engine of a recipe stays: choose a recipe of the other engine, with --recipe.")
+    if plain in SEEDS:
+        raise RecipeError(
+            f"{word!r} is not a setting: every level is trained in several blocks of seeds, the same for all, so that "
+            "the factor is told from chance. --seeds 5 says how many blocks (--seed 3, in train-mlp and "
+            "train-resnet, which); `eailab noise` measures what seeds alone change."
+        )
     if factors_only and matches(plain, engine, factors_only=False):
         raise RecipeError(f"{word!r} is no factor: it does not change what is trained, and can only be set with -o.")
     for other in sorted(engines_with(word)):
@@ -53,6 +63,16 @@ def path_of(word: str, engine: str, factors_only: bool = True) -> str:
     table = [one for one in settings(engine).values() if one.is_factor or not factors_only]
     known = {known.replace("_", "-") for one in table for known in (one.leaf, one.path)} | set(_parts(engine))
     raise RecipeError(f"there is no setting {word!r}{nearest(plain, known) or f'; choose {_some(engine)}.'}")
+
+
+def known_words() -> set[str]:
+    """Return the names by which the command line knows the settings of all engines."""
+    return {
+        word.replace("_", "-")
+        for engine in ENGINES
+        for setting in settings(engine).values()
+        for word in (setting.leaf, setting.path, *_parts(engine))
+    }
 
 
 def engines_with(factor: str) -> set[str]:

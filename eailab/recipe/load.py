@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eailab.errors import RecipeError
+from eailab.paths import expanded
 from eailab.recipe.catalogue import names, shipped, shipped_studies
 from eailab.recipe.checking import check, value_at
 from eailab.recipe.factors import path_of
@@ -13,7 +14,7 @@ from eailab.recipe.identity import flatten
 from eailab.recipe.problems import KeyPath, Located, Problem, report
 from eailab.recipe.schema import Recipe
 from eailab.recipe.variation import Switch, change, names_variant, sentence
-from eailab.recipe.wording import nearest
+from eailab.recipe.wording import closest, nearest
 from eailab.recipe.yaml12 import MAX_BYTES, Document, parse_value, read, write
 
 __all__ = ["Loaded", "Override", "load", "names", "parse_given", "parse_override", "shipped", "shipped_file"]
@@ -128,7 +129,7 @@ def _find(recipe: str | Path) -> tuple[Path, str]:
     if isinstance(recipe, str) and recipe in shipped():
         file = shipped()[recipe]
         return file, file.name
-    file = Path(recipe)
+    file = expanded(recipe)
     text = str(recipe)
     is_path = isinstance(recipe, Path) or os.sep in text or "/" in text or file.suffix.lower() in {".yaml", ".yml"}
     if is_path or file.is_file():
@@ -144,12 +145,21 @@ def _content(file: Path, source: str) -> bytes:
         with file.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise RecipeError(
-            f"{source}: no such file: `eailab recipes copy digits-mlp` makes one to start from."
-        ) from error
+        raise RecipeError(f"{source}: no such file{_nearest_file(file)}") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise RecipeError(f"{source}: the file cannot be read: {reason}.") from error
+
+
+def _nearest_file(file: Path) -> str:
+    """Say which recipe may have been meant by a path that leads nowhere."""
+    near = [one for suffix in (".yaml", ".yml") for one in sorted(file.parent.glob(f"*{suffix}"))]
+    close = closest(file.name, [one.name for one in near])
+    if close is not None:
+        return f"; did you mean {file.parent / close}?"
+    if (shipped_one := closest(file.stem, shipped())) is not None:
+        return f"; did you mean {shipped_one}, which comes with eailab and is named without a path?"
+    return ": `eailab recipes copy digits-mlp` makes one to start from."
 
 
 def _checked(document: Document) -> Recipe:

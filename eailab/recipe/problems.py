@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from eailab.plain import lookalike
+
 KeyPath: TypeAlias = tuple[str | int, ...]
 """Where a value lies: the keys and list positions that lead to it from the top."""
 
 LINE_BREAK = re.compile("\r\n|\r|\n")
+COMMENT = re.compile(r"(?:^|\s)#.*")
 SHOWN_WIDTH = 100  # characters of a source line that are shown around the caret
 SHOWN_PROBLEMS = 50
 SHOWN_PATH = 120  # characters of a path
@@ -85,7 +88,17 @@ def _entry(one: Located, source: str, text: str) -> str:
     path = dotted(one.problem.path)[:SHOWN_PATH]
     what = f"{path}: {one.problem.message}" if path else one.problem.message
     if one.mark is None:
-        return f"{one.option}: {what}" if one.option else what
+        return (f"{one.option}: {what}" if one.option else what) + _lookalike(one.option or "", what)
     by = f" (because of {one.option})" if one.option else ""
     place = f"{source}:{one.mark.line}:{one.mark.column}: " if source else ""
-    return f"{place}{what}{by}\n{caret(text, one.mark)}"
+    lines = dict(enumerate(LINE_BREAK.split(text), start=1))
+    strange = _lookalike(lines.get(one.mark.line, ""), what)
+    if not strange and (before := _lookalike(lines.get(one.mark.line - 1, ""), what)):
+        strange = f"{before}, on line {one.mark.line - 1}"
+    return f"{place}{what}{by}{strange}\n{caret(text, one.mark)}"
+
+
+def _lookalike(line: str, said: str) -> str:
+    """Name the first character of a line that is not what it looks like, since a problem may come from it."""
+    name = lookalike(COMMENT.sub("", line))
+    return f"; {name}" if name and name not in said else ""

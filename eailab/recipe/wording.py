@@ -1,12 +1,15 @@
 """Plain words for values, types and names, as messages about recipes use them."""
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
+from eailab.plain import lookalike
 from eailab.recipe.fields import is_settings, members
 from eailab.recipe.yaml12 import write
 
@@ -14,8 +17,21 @@ KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", 
 BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 """Attributes of `annotated_types`' limits, and how they read."""
 SHOWN = 60  # characters of a value in a message
-USUAL = {"learning_rate": "lr", "scheduler": "schedule", "augmentation": "augment", "bs": "batch_size"}
-"""What other programs call some settings."""
+USUAL = {
+    "learning_rate": "lr",
+    "scheduler": "schedule",
+    "augmentation": "augment",
+    "bs": "batch_size",
+    "wd": "weight_decay",
+    "none": "constant",
+    "gpu": "cuda",
+    **dict.fromkeys(("accuracy", "acc", "val_accuracy", "val_acc"), "validation_accuracy"),
+    **dict.fromkeys(("loss", "val_loss"), "validation_loss"),
+}
+"""What other programs call some settings, and some of their values."""
+NONE = frozenset({"none", "nil", "off", "no", "false", "null", "na", "n/a", "-"})
+"""Words for nothing."""
+DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]+")
 TRUTH = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 
 
@@ -30,9 +46,12 @@ def found(value: object) -> str:
 def closest(word: object, known: Iterable[str]) -> str | None:
     """Return the known word that is most like one, whatever its case and joints, or that means the same."""
     plain = {_plain(one): one for one in known}
-    plain |= {_plain(usual): plain[_plain(ours)] for usual, ours in USUAL.items() if _plain(ours) in plain}
-    close = difflib.get_close_matches(_plain(str(word)[:SHOWN]), plain, n=1)
-    return plain[close[0]] if close else None
+    usual = {_plain(usual): plain[_plain(ours)] for usual, ours in USUAL.items() if _plain(ours) in plain}
+    plain = usual | plain
+    meant = _plain(str(word)[:SHOWN])
+    close = difflib.get_close_matches(meant, plain, n=1)
+    longer = [one for one in plain if len(meant) > 2 and one.startswith(f"{meant}-")]
+    return plain[close[0]] if close else plain[longer[0]] if len(longer) == 1 else None
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
@@ -41,8 +60,9 @@ def nearest(word: object, known: Iterable[str]) -> str:
     >>> nearest("batchsize", ["batch_size", "epochs"])
     "; did you mean 'batch_size'?"
     """
-    close = closest(word, known)
-    return "" if close is None else f"; did you mean {close!r}?"
+    close, strange = closest(word, known), lookalike(str(word))
+    meant = "" if close is None else f"; did you mean {close!r}?"
+    return f"{meant} ({strange})" if meant and strange else meant
 
 
 def expected(item: Any) -> str:
@@ -62,23 +82,46 @@ def expected(item: Any) -> str:
 def advice(item: Any, given: object) -> str:
     """Return what to do about a value of the wrong kind, such as ": remove the quotes", or nothing."""
     kinds = members(type_of(item))
-    numbers = {int, float} & set(kinds)
     if isinstance(given, str):
-        if numbers and given.replace(".", "", 1).isdigit():
-            return ": remove the quotes"
-        if bool in kinds and given.lower() in TRUTH:
-            return f": write {TRUTH[given.lower()]}"
-        return f": write {{name: {write(given)}}}" if any(map(is_settings, kinds)) else ""
+        return _advice_on_text(item, given)
+    if given is None:
+        return ": write none" if "none" in choices(item) else ""
+    if given is False and type(None) in get_args(type_of(item)):
+        return ": write null"
     if int in kinds and isinstance(given, float) and given.is_integer():
         return f": write {int(given)}"
     if isinstance(given, list):
-        return ": write it without the brackets" if len(given) == 1 and (numbers or str in kinds) else ""
-    if given is None or isinstance(given, Mapping):
+        return ": write it without the brackets" if len(given) == 1 and {int, float, str} & set(kinds) else ""
+    if isinstance(given, Mapping):
         return ""
     if str in kinds:
         return ": put it in quotes"
-    listed = any(get_origin(one) is list for one in kinds) and not choices(item)
-    return f": write [{write(given)}]" if listed else ""
+    one = write(given)
+    return f": write [{one}], or several in one list, [{one}, {one}]" if _is_listed(item) else ""
+
+
+def _advice_on_text(item: Any, given: str) -> str:
+    """Return what to do about a text where something else is meant."""
+    kinds = members(type_of(item))
+    numbers = {int, float} & set(kinds)
+    if given.lower() in NONE and type(None) in get_args(type_of(item)):
+        return ": write null"
+    if given.lower() in NONE and numbers and any(getattr(limit, "ge", None) == 0 for limit in _limits(item)):
+        return ": write 0"
+    if numbers and given.isascii() and given.replace(".", "", 1).isdigit():
+        return ": remove the quotes"
+    if numbers and DECIMAL_COMMA.fullmatch(given):
+        return f": write {given.replace(',', '.')}, with a point"
+    if _is_listed(item) and "," in given:
+        return f": write [{', '.join(part.strip() for part in given.split(','))}]"
+    if bool in kinds and given.lower() in TRUTH:
+        return f": write {TRUTH[given.lower()]}"
+    return f": write {{name: {write(given)}}}" if any(map(is_settings, kinds)) else ""
+
+
+def _is_listed(item: Any) -> bool:
+    """Return whether a list of anything but names may stand at a field."""
+    return any(get_origin(one) is list for one in members(type_of(item))) and not choices(item)
 
 
 def choices(item: Any) -> list[str]:
@@ -135,7 +178,7 @@ def _number(value: float) -> str:
 
 
 def _plain(word: str) -> str:
-    return word.lower().replace("_", "-")
+    return unicodedata.normalize("NFKC", word).lower().replace("_", "-")
 
 
 def _limits(item: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import yaml
 
 from eailab.errors import RecipeError
+from eailab.plain import described
 from eailab.recipe.problems import LINE_BREAK, KeyPath, Located, Mark, Problem, report
 
 MAX_BYTES = 64 * 1024
@@ -366,7 +367,7 @@ def _decode(raw: str | bytes, source: str) -> str:
     if bad:
         place = _end(text[: bad.start()])
         _stop(
-            f"the character U+{ord(bad.group()):04X} cannot stand in a recipe: remove it",
+            f"{described(bad.group())} cannot stand in a recipe: remove it",
             place,
             source,
             FORBIDDEN.sub("\ufffd", text),

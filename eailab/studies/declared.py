@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from eailab.errors import EailabError, RecipeError, StudyError
+from eailab.paths import expanded
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.checking import value_at
 from eailab.recipe.load import Loaded, Override, load
@@ -140,14 +141,15 @@ def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Seque
 
 def _find(file: str | Path) -> tuple[Path, str]:
     """Return a study file's path, and what messages call it."""
-    path = Path(file)
+    path = expanded(file)
     if str(file) in shipped_studies() and not path.is_file():
         return shipped_studies()[str(file)], f"{file}.yaml"
     if not path.is_file():
         known = shipped_studies()
-        raise StudyError(
-            f"there is no study file {file}{nearest(file, known)}: give its path; shipped are {', '.join(known)}."
-        )
+        if str(file) in shipped():
+            raise StudyError(f"{file} is a recipe: write --recipe {file}, with a factor and its levels.")
+        hint = nearest(file, known) or f": give its path; shipped are {', '.join(known)}."
+        raise StudyError(f"there is no study file {file}{hint}")
     return path, str(file)
 
 

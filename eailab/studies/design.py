@@ -12,8 +12,9 @@ from typing import Any, Literal
 import yaml
 
 from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.recipe.checking import recipe_from
 from eailab.recipe.identity import canonical, digest
-from eailab.recipe.schema import Metric, Recipe, recipe_adapter
+from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.variation import differences, vary_together
 from eailab.runs.atomic import read_bytes, refuse_links, write_text
 from eailab.runs.store import OWN_DATA, SCHEMA_VERSION, Trial
@@ -393,9 +394,7 @@ def read_record(folder: Path) -> StudyRecord:
         study = Study(
             name=mapping["name"],
             factor=mapping["factor"],
-            arms=tuple(
-                Arm(arm["level"], recipe_adapter.validate_python(arm["recipe"]), tuple(arm["brought"])) for arm in arms
-            ),
+            arms=tuple(Arm(arm["level"], recipe_from(arm["recipe"]), tuple(arm["brought"])) for arm in arms),
             baseline=mapping["baseline"],
             blocks=tuple(mapping["blocks"]),
             metric=mapping["metric"],

@@ -1,6 +1,7 @@
 """Any mapping is a recipe or a list of explained problems; what is expected is said in plain words."""
 
 import re
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -98,7 +99,13 @@ def test_what_is_expected_is_said_in_words(owner, key, words):
         (int, 3.0, ": write 3"),
         (bool, "no", ": write false"),
         (str, 3, ": put it in quotes"),
-        (list[int], 3, ": write [3]"),
+        (list[int], 3, ": write [3], or several in one list, [3, 3]"),
+        (list[int], "64,32", ": write [64, 32]"),
+        (float, "0,001", ": write 0.001, with a point"),
+        (float, "３", ""),
+        (float | None, "none", ": write null"),
+        (float | None, False, ": write null"),
+        (Literal["none", "batch"], None, ": write none"),
         (int, [3], ": write it without the brackets"),
         (int, "ten", ""),
         (int, None, ""),
