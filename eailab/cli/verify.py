@@ -62,13 +62,16 @@ def _print(found: "Verification") -> None:
         (found.problems, "store"),
         (found.gaps, "gap"),
         (outcome.foreign, "not checked"),
+        (found.notes, "note"),
     ):
         for line in lines[:MOST_LINES]:
             echo(f"{title}: {line}")
         if len(lines) > MOST_LINES:
             echo(f"{title}: {len(lines) - MOST_LINES} more")
     echo(f"{found.trials} trials held to their checksums, {found.failing} do not hold")
-    echo(f"{outcome.matching}/{outcome.numbers} numbers match")
+    differ = len(outcome.problems)
+    also = f", and {differ} part{'s' * (differ > 1)} of the report differ{'s' * (differ == 1)}" if differ else ""
+    echo(f"{outcome.matching}/{outcome.numbers} numbers match{also}")
 
 
 def _print_json(found: "Verification") -> None:
@@ -84,6 +87,7 @@ def _print_json(found: "Verification") -> None:
         "store": list(found.problems),
         "gaps": list(found.gaps),
         "not_checked": list(outcome.foreign),
+        "notes": list(found.notes),
     }
     echo(layout(mapping))
 

@@ -3,10 +3,12 @@
 A report is composed here and nowhere else, so that what is published and what is verified are the same.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from eailab import __version__
 from eailab.errors import StoreError
 from eailab.report import html, latex, markdown
 from eailab.report.classes import Classes, classes_of
@@ -32,6 +34,8 @@ class Told:
     costs: tuple[ArmCost, ...]
     classes: Classes | str
     """Or why there are none."""
+    left_out: tuple[int, ...] = ()
+    """Blocks that the study has and that are not reported."""
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -53,6 +57,8 @@ class Edition:
     studies: tuple[Told, ...]
     unreadable: tuple[str, ...] = ()
     """Messages about studies that could not be read."""
+    version: str | None = __version__
+    """See `Manifest.version`."""
 
     @property
     def say(self) -> Say:
@@ -63,7 +69,7 @@ class Edition:
     def manifest(self) -> Manifest:
         """What the edition is made of."""
         sources = tuple(Source(told.folder, told.findings.blocks) for told in self.studies)
-        return Manifest(self.kind, self.lang, sources, self.unreadable)
+        return Manifest(self.kind, self.lang, sources, self.unreadable, self.version)
 
     @property
     def title(self) -> str:
@@ -84,12 +90,20 @@ def tell(store: Store, folder: Path, data_dir: Path | None = None, blocks: Seque
         StoreError: `study.yaml` is missing or damaged, or the study lacks one of the blocks.
     """
     record = read_record(folder)
+    left_out: tuple[int, ...] = ()
     if blocks is not None:
         if missing := set(blocks) - set(record.study.blocks):
             raise StoreError(f"{folder} has no block {min(missing)} any more.")
-        record = replace(record, study=replace(record.study, blocks=tuple(blocks)))
+        left_out = tuple(block for block in record.study.blocks if block not in blocks)
+        kept = tuple(block for block in record.study.blocks if block in blocks)
+        record = replace(record, study=replace(record.study, blocks=kept))
     findings = study_findings(store, record)
-    return Told(record, findings, costs(store, record), classes_of(store, record, findings, data_dir))
+    return Told(record, findings, costs(store, record), classes_of(store, record, findings, data_dir), left_out)
+
+
+def why_unreadable(folder: Path, error: StoreError) -> str:
+    """Return what a report says of a study that cannot be read, without the path of the machine."""
+    return str(error).replace(f"{folder.parent.parent}{os.sep}", "")
 
 
 def page_text(edition: Edition) -> str:

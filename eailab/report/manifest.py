@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
+from eailab import __version__
 from eailab.errors import UsageError
 from eailab.studies.design import safe_name
 
@@ -44,6 +45,8 @@ class Manifest:
     sources: tuple[Source, ...]
     unreadable: tuple[str, ...] = ()
     """Messages about studies that could not be read."""
+    version: str | None = __version__
+    """Of the eailab that made it; None for one that did not write it down, or had no place for it."""
 
     def text(self) -> str:
         """Return it as one line of JSON that no format takes for anything but text."""
@@ -53,7 +56,7 @@ class Manifest:
             "lang": self.lang,
             "studies": {source.folder: list(source.blocks) for source in self.sources},
             "unreadable": list(self.unreadable),
-        }
+        } | ({} if self.version is None else {"eailab": self.version})
         return json.dumps(mapping, ensure_ascii=True).replace("--", "-\\u002d").replace(">", "\\u003e")
 
 
@@ -73,7 +76,8 @@ def parse(text: str) -> Manifest:
             raise UsageError("it was made by a newer eailab: install that one.")
         sources = tuple(_source(folder, blocks) for folder, blocks in mapping["studies"].items())
         unreadable = tuple(str(message) for message in mapping["unreadable"])
-        return Manifest(_kind(mapping["kind"]), str(mapping["lang"]), sources, unreadable)
+        version = None if (version := mapping.get("eailab")) is None else str(version)
+        return _checked(_kind(mapping["kind"]), str(mapping["lang"]), sources, unreadable, version)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"what it says it was made of is damaged: {error}.") from error
 
@@ -90,7 +94,7 @@ def of_json(record: Mapping[str, Any]) -> Manifest:
         unreadable = tuple(str(message) for message in record.get("unreadable", ()))
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"it is no report of eailab: {error!r}.") from error
-    return Manifest("report" if "studies" in record else "study", "en", sources, unreadable)
+    return _checked("report" if "studies" in record else "study", "en", sources, unreadable)
 
 
 def of_csv(text: str) -> Manifest:
@@ -105,9 +109,16 @@ def of_csv(text: str) -> Manifest:
             blocks.setdefault(row["study"], {})[int(row["block"])] = None
     except (csv.Error, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"it is no table of trials that eailab wrote: {error!r}.") from error
-    if not blocks:
-        raise UsageError("it has no row.")
-    return Manifest("report", "en", tuple(_source(study, tuple(of)) for study, of in blocks.items()))
+    return _checked("report", "en", tuple(_source(study, tuple(of)) for study, of in blocks.items()))
+
+
+def _checked(
+    kind: Kind, lang: str, sources: tuple[Source, ...], unreadable: tuple[str, ...] = (), version: str | None = None
+) -> Manifest:
+    """Return what was read from a report, which must have a study."""
+    if not sources or (kind == "study" and len(sources) > 1):
+        raise UsageError(f"it says that it is a {kind} of {len(sources)} studies, which eailab does not write.")
+    return Manifest(kind, lang, sources, unreadable, version)
 
 
 def _kind(written: str) -> Kind:
@@ -119,5 +130,7 @@ def _kind(written: str) -> Kind:
 
 def _source(folder: object, blocks: Any) -> Source:
     if not isinstance(folder, str) or not _SAFE.fullmatch(folder):
-        raise UsageError(f"{folder!r:.60} is no name of a study.")
-    return Source(folder, tuple(int(block) for block in blocks))
+        raise UsageError(f"{folder!r:.60} is not the name of a study.")
+    if not isinstance(blocks, list | tuple) or not blocks or not all(type(block) is int for block in blocks):
+        raise UsageError(f"{blocks!r:.60} are not the blocks of {folder}.")
+    return Source(folder, tuple(blocks))

@@ -11,7 +11,17 @@ from pathlib import Path
 
 from eailab.errors import StoreError, UsageError
 from eailab.report.costs import costs_json
-from eailab.report.edition import FORMATS, Edition, Told, figure_paths, json_text, markdown_text, page_text, tell
+from eailab.report.edition import (
+    FORMATS,
+    Edition,
+    Told,
+    figure_paths,
+    json_text,
+    markdown_text,
+    page_text,
+    tell,
+    why_unreadable,
+)
 from eailab.report.exports.outgoing import check_names, outgoing
 from eailab.report.exports.table import EXPORTS
 from eailab.report.figures import IN_PRINT, ON_SCREEN, Drawing, FileKind, figure_names
@@ -153,15 +163,15 @@ def _readable(folders: Sequence[Path], data_dir: Path | None) -> tuple[list[tupl
     Raises:
         StoreError: None can be read.
     """
-    found, unreadable = [], []
+    found, errors = [], []
     for folder in folders:
         try:
             found.append((folder, tell(Store(folder.parent.parent), folder, data_dir)))
         except StoreError as error:
-            unreadable.append(str(error))
+            errors.append((folder, error))
     if not found:
-        raise StoreError("\n".join(unreadable))
-    return found, tuple(unreadable)
+        raise StoreError("\n".join(str(error) for _, error in errors))
+    return found, tuple(why_unreadable(folder, error) for folder, error in errors)
 
 
 def _hand_on(found: Sequence[tuple[Path, Told]], exports: Sequence[str], out: Path) -> dict[str, Path]:

@@ -1,13 +1,18 @@
-"""Whether a report says what the store says: it is made again, and every number of it compared."""
+"""Whether a report says what the store says: it is made again and compared, a page to the last letter."""
 
+import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
+from eailab import __version__
 from eailab.engines.base import ENGINE_VERSIONS
 from eailab.errors import StoreError, UsageError
-from eailab.report.comparing import Outcome, compare_pieces, pieces_of
-from eailab.report.edition import FORMATS, Edition, Told, tell
+from eailab.plain import plain
+from eailab.report.comparing import Outcome, compare
+from eailab.report.edition import FORMATS, Edition, Told, tell, why_unreadable
 from eailab.report.manifest import Manifest, of_csv, of_json, parse
 from eailab.runs.store import Store, Trial
 from eailab.studies.design import StudyRecord
@@ -29,6 +34,8 @@ class Verification:
     """About studies and trials of the store."""
     gaps: tuple[str, ...]
     """Trials without a result, which the report must show as such."""
+    notes: tuple[str, ...]
+    """What a person should know beside that; no problem."""
     records: tuple[StudyRecord, ...]
     """The studies that the report tells of."""
 
@@ -39,7 +46,7 @@ class Verification:
 
 
 def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verification:
-    """Make a report again from the store, and compare every number; hold every trial to its checksums and name.
+    """Make a report again from the store, and compare the two; hold every trial to its checksums and name.
 
     Args:
         report: A page, markdown, LaTeX, CSV or JSON file that eailab wrote.
@@ -47,46 +54,67 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
         data_dir: Folder of downloaded data sets, which class-wise numbers need.
 
     Raises:
-        UsageError: The file cannot be read, or is no report of eailab.
+        UsageError: The file cannot be read, is not a report of eailab, or is a page of another version.
         StoreError: A study of the report is not in the store.
     """
-    text = _read(report)
-    suffix = report.suffix.lower()
-    by_suffix = {form.suffix: form for form in FORMATS.values()}
-    if suffix not in by_suffix:
-        raise UsageError(f"{report} is no report: give a file that ends in {', '.join(sorted(by_suffix))}.")
-    try:
-        manifest = _manifest(text, suffix)
-        found = pieces_of(text, suffix)
-    except UsageError as error:
-        raise UsageError(f"{report} cannot be verified: {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{report} cannot be verified: it is no whole file ({error}).") from error
-    studies = tuple(_tell(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
-    expected = by_suffix[suffix].text(_edition(manifest, studies))
-    problems, gaps = [], []
-    checked, failing = set[str](), set[str]()
+    manifest, studies, outcome = _compared(report, store, data_dir)
+    problems, notes = _left_out(studies)
+    if report.suffix.lower() in (".md", ".tex") and manifest.version != __version__:
+        notes.append(f"the report was made by {_made_by(manifest)}: if it differs, make it again, and compare that.")
+    gaps, checked, failing = list[str](), set[str](), set[str]()
     for told in studies:
-        for index, arm in enumerate(told.record.study.arms):
-            for block in told.record.study.blocks:
-                name = f"{told.folder}, {arm.label}, block {block}"
-                problem, has_result = check_trial(store, told.record, index, block)
-                fingerprint = told.record.trials[index, block]
-                if has_result:
-                    checked.add(fingerprint)
-                if problem is not None:
-                    failing.add(fingerprint)
-                    problems.append(f"{name}: {problem}")
-                elif not has_result:
-                    gaps.append(f"{name}: no result in the store")
+        for index, block in product(range(len(told.record.study.arms)), told.record.study.blocks):
+            fingerprint = told.record.trials[index, block]
+            name = f"{told.folder}, {told.record.study.arms[index].label}, block {block}"
+            problem, has_result = check_trial(store, told.record, index, block)
+            if has_result:
+                checked.add(fingerprint)
+            if problem is not None:
+                failing.add(fingerprint)
+                problems.append(f"{name}: {problem}")
+            elif not has_result:
+                gaps.append(f"{name}: no result in the store")
     return Verification(
-        outcome=compare_pieces(found, pieces_of(expected, suffix)),
+        outcome=outcome,
         trials=len(checked),
         failing=len(failing),
         problems=tuple(problems),
         gaps=tuple(gaps),
+        notes=tuple(notes),
         records=tuple(told.record for told in studies),
     )
+
+
+def _compared(report: Path, store: Store, data_dir: Path | None) -> tuple[Manifest, tuple[Told, ...], Outcome]:
+    """Make a report again from what it says it was made of, and compare the two."""
+    text = _read(report)
+    suffix = report.suffix.lower()
+    by_suffix = {form.suffix: form for form in FORMATS.values()}
+    if suffix not in by_suffix:
+        raise UsageError(f"{report} is not a report: give a file that ends in {', '.join(sorted(by_suffix))}.")
+    try:
+        manifest = _manifest(text, suffix)
+        if suffix == ".html" and manifest.version != __version__:
+            raise UsageError(f"it was made by {_made_by(manifest)}: make it again with `eailab report`.")
+        studies = tuple(_tell(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
+        expected = by_suffix[suffix].text(_edition(manifest, studies, store, data_dir))
+        return manifest, studies, compare(text, expected, suffix)
+    except UsageError as error:
+        raise UsageError(f"{report} cannot be verified: {error}") from error
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise UsageError(f"{report} cannot be verified: it is not a whole file ({error}).") from error
+
+
+def _left_out(studies: Sequence[Told]) -> tuple[list[str], list[str]]:
+    """Name the blocks that a report leaves out: a problem where it has later ones, else a note on a study that grew."""
+    problems, notes = list[str](), list[str]()
+    for told in studies:
+        if told.left_out:
+            has_grown = min(told.left_out) > max(told.record.study.blocks)
+            blocks = ", ".join(map(str, told.left_out))
+            said = f"{told.folder} has blocks that the report leaves out: {blocks}. Make it again to report them."
+            (notes if has_grown else problems).append(said)
+    return problems, notes
 
 
 def check_trial(store: Store, record: StudyRecord, arm: int, block: int) -> tuple[str | None, bool]:
@@ -127,8 +155,21 @@ def _tell(store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | N
     return told
 
 
-def _edition(manifest: Manifest, studies: tuple[Told, ...]) -> Edition:
-    return Edition(manifest.kind, manifest.lang, studies, manifest.unreadable)
+def _edition(manifest: Manifest, studies: tuple[Told, ...], store: Store, data_dir: Path | None) -> Edition:
+    """Return what the report was made of; of its messages on unreadable studies only those that are said today too."""
+    said = set[str]()
+    for folder in store.study_folders() if manifest.unreadable else ():
+        try:
+            tell(store, folder, data_dir)
+        except StoreError as error:
+            said.add(why_unreadable(folder, error))
+    kept = tuple(message for message in manifest.unreadable if message in said)
+    return Edition(manifest.kind, manifest.lang, studies, kept, manifest.version)
+
+
+def _made_by(manifest: Manifest) -> str:
+    made_by = "an earlier eailab" if manifest.version is None else f"eailab {plain(manifest.version):.40}"
+    return f"{made_by}, and this is {__version__}"
 
 
 def _read(report: Path) -> str:

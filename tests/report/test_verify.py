@@ -7,9 +7,9 @@ import pytest
 
 from eailab.data.table import load
 from eailab.errors import StoreError, UsageError
-from eailab.report.comparing import Piece, compare_pieces
+from eailab.report.comparing import compare
 from eailab.report.edition import FORMATS, Edition, tell
-from eailab.report.publish import publish_study
+from eailab.report.publish import publish_report, publish_study
 from eailab.report.verify import verify
 
 SMALL = [0.90, 0.92, 0.91]
@@ -65,7 +65,7 @@ def test_a_studys_own_files_match(shop, folder, name):
 def test_every_changed_digit_is_found(shop, files, kind):
     """Each visible number in turn: one digit of it is changed, and the report no longer holds."""
     text = files[kind].read_text()
-    start = text.index("<article") if kind == "html" else 0
+    start = text.index({"html": "<article", "latex": r"\begin{document}"}.get(kind, ""))
     seen = re.compile(r">[^<>]*?\d+\.(\d)" if kind == "html" else r"\d+\.(\d)")
     places = [match.start(1) for match in seen.finditer(text, start)]
     assert len(places) > 10
@@ -100,6 +100,123 @@ def test_a_changed_drawing_is_found(shop, files):
     assert not verify(files["html"], shop.store).holds
 
 
+FORGERIES = {
+    "plain": "<h1>{}</h1>",
+    "abrupt": "<!--><h1>{}</h1><!-- -->",
+    "abrupt2": "<!---><h1>{}</h1><!-- -->",
+    "bang": "<!-- x --!><h1>{}</h1><!-- -->",
+    "cdata": "<![CDATA[><h1>{}</h1>]]>",
+    "declaration": "<!x[><h1>{}</h1>]>",
+    "comment": "<!-- {} -->",
+    "space": " ",
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES)
+def test_a_page_is_compared_to_the_last_letter_whatever_a_browser_makes_of_it(shop, files, forgery):
+    head, main, rest = files["html"].read_text().partition("<main>")
+    assert main
+    files["html"].write_text(head + main + forgery.format("FORGED: 20 is BETTER by 9.99 pp") + rest)
+    found = verify(files["html"], shop.store).outcome
+    assert not found.holds
+    assert found.matching == found.numbers
+    assert any("FORGED" in problem or "“ ”" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize("version", ["0.0.9", "9.9", None])
+def test_a_page_of_another_version_is_not_called_forged(shop, folder, files, version):
+    """Its style and wording may differ; which version it is of is said, and what to do."""
+    edition = Edition("report", "en", (tell(shop.store, folder),), version=version)
+    files["html"].write_text(FORMATS["html"].text(edition))
+    with pytest.raises(UsageError, match=rf"made by {version or 'an earlier'}.*make it again".replace("by ", "by .*")):
+        verify(files["html"], shop.store)
+    files["markdown"].write_text(FORMATS["markdown"].text(edition))
+    found = verify(files["markdown"], shop.store)
+    assert found.holds
+    assert "make it again" in found.notes[0]
+
+
+HIDING = [
+    ("markdown", "<!--", "-->"),
+    ("markdown", "<details><summary>More</summary>", "</details>"),
+    ("markdown", "```", "```"),
+    ("markdown", "[a note]: notes 'which", "ends here'"),
+    ("markdown", "A [link](there 'which", "ends here')"),
+    ("markdown", "$$\\phantom{", "}$$"),
+    ("markdown", "![Accuracy by epoch](figures/other.png)", ""),
+    ("markdown", "Read it from right to left: \u202e", ""),
+    ("markdown", "---", "---"),
+    ("latex", r"\iffalse", r"\fi"),
+    ("latex", r"\begin{comment}", r"\end{comment}"),
+    ("latex", r"\newcommand\hidden{", "}"),
+    ("latex", "% a remark", ""),
+    ("latex", "^^fffalse", "^^ff"),
+]
+
+
+@pytest.mark.parametrize(("kind", "before", "after"), HIDING)
+def test_what_hides_text_is_a_problem(shop, files, kind, before, after):
+    """Added lines without a number that a reader's program obeys: nothing that was compared may be out of sight."""
+    lines = files[kind].read_text().split("\n")
+    at = next(
+        number for number, line in enumerate(lines) if "WORSE" in line or "not finished" in line or "diverged" in line
+    )
+    files[kind].write_text("\n".join([*lines[:at], before, lines[at], after, *lines[at + 1 :]]))
+    found = verify(files[kind], shop.store).outcome
+    assert not found.holds
+    assert any("was added, and may hide or change" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize("line", ["It reached 99.9%.", "It reached ⅞ of them.", "**20 is BETTER**", "sgd is WORSE"])
+def test_a_number_or_a_verdict_that_was_added_is_a_problem(shop, files, line):
+    for kind in ("markdown", "latex"):
+        files[kind].write_text(files[kind].read_text().replace("\n\n", f"\n\n{line}\n\n", 1))
+        found = verify(files[kind], shop.store).outcome
+        assert any("in the report but not from the store" in problem for problem in found.problems)
+
+
+def test_a_key_that_stands_twice_in_json_is_a_problem(shop, files):
+    """Programs differ in which of the two they read."""
+    text = files["json"].read_text()
+    files["json"].write_text(text.replace('"margin": ', '"margin": 9.0,\n      "margin": ', 1))
+    found = verify(files["json"], shop.store).outcome
+    assert found.problems == ("studies[0].margin: in the report but not from the store: “studies[0].margin = 9.0”",)
+
+
+@pytest.mark.parametrize(("old", "new"), [('"mean": ', '"means": '), ('"post_hoc": []', '"post_hoc": {}')])
+def test_a_key_of_another_name_and_an_empty_value_of_another_kind_are_problems(shop, files, old, new):
+    text = files["json"].read_text()
+    assert old in text
+    files["json"].write_text(text.replace(old, new, 1))
+    assert not verify(files["json"], shop.store).holds
+
+
+def test_text_in_place_of_a_study_that_could_not_be_read_is_a_problem(shop, folder, files):
+    """Messages about such studies are in the manifest too; only those that reading the store gives again stay."""
+    other = shop.study({10: SMALL, 20: LARGE}, label_smoothing=0.1)
+    (other / "study.yaml").write_text("name: [")
+    report = publish_report([folder, other], files["markdown"].parent / "out")
+    assert len(report.unreadable) == 1
+    assert str(shop.root) not in report.unreadable[0]
+    for file in report.files.values():
+        assert verify(file, shop.store).holds
+        file.write_text(file.read_text().replace("cannot be read as a study", "is BETTER by 9 pp"))
+        assert "9" in " ".join(verify(file, shop.store).outcome.problems)
+
+
+@pytest.mark.parametrize("kind", ["html", "json"])
+def test_blocks_that_were_picked_from_a_study_are_a_problem(shop, folder, files, kind):
+    """A study grows at its end; a report without a block in the middle was not made by eailab. Nor does one repeat."""
+    files[kind].write_text(FORMATS[kind].text(Edition("report", "en", (tell(shop.store, folder, None, (0, 2)),))))
+    found = verify(files[kind], shop.store)
+    assert found.outcome.holds
+    assert not found.holds
+    assert "leaves out: 1" in found.problems[0]
+
+    files[kind].write_text(files[kind].read_text().replace("[0, 2]", "[0, 0, 2]", 1))
+    assert not verify(files[kind], shop.store).outcome.holds
+
+
 def test_added_prose_is_named_and_added_numbers_are_a_problem(shop, files):
     text = files["markdown"].read_text()
     files["markdown"].write_text(text + "\nWe thank our teachers.\n")
@@ -131,10 +248,12 @@ def test_a_file_of_a_trial_that_changed_is_found(shop, folder, files):
 
 
 def test_a_study_that_has_grown_still_verifies_the_blocks_of_the_report(shop, files):
-    """Blocks added later are another report's."""
+    """Blocks added later are another report's, and are named."""
     grown = shop.study({10: [*SMALL, 0.93], 20: [*LARGE, 0.82]})
     assert shop.findings(grown).planned == 8
-    assert verify(files["markdown"], shop.store).holds
+    found = verify(files["markdown"], shop.store)
+    assert found.holds
+    assert "leaves out: 3" in found.notes[0]
 
 
 def test_a_study_whose_settings_were_changed_is_no_longer_itself(shop, folder, files):
@@ -149,6 +268,10 @@ def test_a_study_whose_settings_were_changed_is_no_longer_itself(shop, folder, f
     [
         ("a.html", "<p>no report</p>"),
         ("a.md", "# x"),
+        ("a.html", '<meta name="eailab-report" content="{}">'),
+        ("a.json", '{"name": "x", "fingerprint": "0", "blocks": [1e999]}'),
+        ("a.json", '{"studies": []}'),
+        ("a.csv", 'study,block\n"a"b,1\n'),
         ("a.json", "{"),
         ("a.json", "[1]"),
         ("a.txt", "x"),
@@ -168,8 +291,8 @@ def test_a_report_on_another_store_is_told_where_to_look(shop, files):
 
 
 def test_numbers_are_counted_as_a_reader_counts_them():
-    expected = [Piece("a", "1,234 images at 0.5e-3"), Piece("b", "M 0 1", is_told=False)]
-    outcome = compare_pieces(expected, expected)
+    page = '<p class="a1">1,234 images at 0.5e-3 &#8211;</p><path d="M 0 1"><style>p {margin: 1em}</style>'
+    outcome = compare(page, page, ".html")
     assert (outcome.numbers, outcome.matching, outcome.holds) == (2, 2, True)
 
 
