@@ -8,6 +8,7 @@ findings give the same bytes.
 import io
 import logging
 import math
+import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-
-import matplotlib as mpl
-from matplotlib import font_manager
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from eailab.plain import plain
 from eailab.report.figures import CJK_FONTS, FAINT, INK, ON_SCREEN, PAPER, Drawing, FileKind, figure_names
@@ -30,6 +25,17 @@ from eailab.report.trials import Curves
 from eailab.report.waterfall import Waterfall
 from eailab.report.wording import Say, english
 from eailab.stats.verdict import Interval, Verdict
+
+named_backend = os.environ.pop("MPLBACKEND", None)  # matplotlib is not imported with one that is not installed here
+try:
+    import matplotlib as mpl
+    from matplotlib import font_manager
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+    from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
+finally:
+    if named_backend is not None:
+        os.environ["MPLBACKEND"] = named_backend
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
