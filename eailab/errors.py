@@ -7,6 +7,7 @@ The family, with the exit code that the command line gives each::
     │   ├── RecipeError         2   a recipe that cannot be read, or names impossible settings
     │   ├── StudyError          2   a factor, level, baseline or plan that makes no comparison
     │   └── DataError           2   data that are missing, damaged, or do not fit the recipe
+    │       └── MissingDataError    files of a published data set that are not here and cannot be downloaded
     ├── DeviceError             2   a device that is not here, or cannot do what the recipe asks
     ├── StoreError              1   a file of the store that is newer, or cannot be read or written
     │   ├── DamagedError        1   a file of the store that is not what was written; it can be set aside and made anew
@@ -43,6 +44,10 @@ class StudyError(UsageError):
 
 class DataError(UsageError):
     """Data that are missing, damaged, or do not fit the recipe."""
+
+
+class MissingDataError(DataError):
+    """Files of a published data set that are not here and cannot be downloaded; other data would do for a trial."""
 
 
 class DeviceError(EailabError):

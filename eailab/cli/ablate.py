@@ -1,7 +1,6 @@
 """`eailab ablate`: compare the levels of one factor, or of several, all else held."""
 
 import re
-import shlex
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -188,7 +187,6 @@ def ablate(
         where,
         jobs,
         name=name,
-        quick=_quick(studies),
         fail_fast=fail_fast,
         as_json=json,
     )
@@ -297,13 +295,15 @@ def _solve(
     """Return the number of blocks that a difference needs or a time allows, and say it."""
     from eailab.cli.dry_run import noise_of
     from eailab.cli.progress import duration
+    from eailab.cli.small_data import offering_small_data
     from eailab.errors import StudyError
     from eailab.report.measures import MEASURES
     from eailab.studies.conduct import plan
     from eailab.studies.forecast import blocks_for
     from eailab.studies.precision import blocks_that_detect
 
-    plans = [plan(study, where) for study in _with_blocks(studies, 1)]
+    with offering_small_data(studies[0].arms[0].recipe):
+        plans = [plan(study, where) for study in _with_blocks(studies, 1)]
     if budget is not None:
         blocks, seconds = blocks_for(plans, where, jobs, parse_time(budget))
         echo(f"note: --budget {budget}: {blocks} blocks, in about {duration(seconds)}", err=True)
@@ -366,15 +366,3 @@ def parse_time(text: str) -> float:
     if not 0.0 < seconds < 1e9:
         raise UsageError(f"--budget {text}: give a time, such as 90s, 30m or 2h.")
     return seconds
-
-
-def _quick(studies: "tuple[Study, ...]") -> str | None:
-    """Return a command that asks the like of small data; None where there is none, or the data are small already."""
-    from eailab.studies.factor import settings_of, word
-
-    study = studies[0]
-    recipe = study.arms[0].recipe
-    if "digits" in recipe.data.name or len(studies) > 1 or len(settings_of(study.factor or "")) > 1:
-        return None
-    small = {"torch-resnet": "resnet18-digits", "numpy-mlp": "digits-mlp"}[recipe.engine]
-    return shlex.join(["eailab", "ablate", word(study.factor), *(arm.label for arm in study.arms), "--recipe", small])

@@ -1,6 +1,7 @@
 """The program: its commands, and the one place where an error becomes a message and an exit code."""
 
 import errno
+import logging
 import os
 import sys
 from io import TextIOWrapper
@@ -73,6 +74,8 @@ app.add_typer(runs, name="runs")
 
 def main() -> None:
     """Run the program; an `EailabError` becomes one message on standard error and its exit code."""
+    logging.getLogger("eailab").addHandler(_TOLD)
+    logging.getLogger("eailab").setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark, not a traceback
@@ -101,6 +104,17 @@ def main() -> None:
         )
         sys.exit(EailabError.exit_code)
     sys.exit(code or 0)
+
+
+class _OnStandardError(logging.Handler):
+    """Shows a person what the library tells while it works, such as that a download has begun."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message alone."""
+        echo(record.getMessage(), err=True)
+
+
+_TOLD = _OnStandardError()
 
 
 def _give_up_output() -> None:

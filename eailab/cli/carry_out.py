@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eailab.cli.output import echo
+from eailab.cli.small_data import offering_small_data
 from eailab.errors import StoppedError, TrialFailedError, UsageError
 from eailab.runs.events import Failed
 
@@ -57,7 +58,6 @@ def carry_out(
     jobs: int | None,
     *,
     name: str = "",
-    quick: str | None = None,
     fail_fast: bool = False,
     as_json: bool = False,
 ) -> None:
@@ -68,7 +68,6 @@ def carry_out(
         surroundings: Folders and device.
         jobs: Trials side by side; None to choose.
         name: What the common report of several studies is called.
-        quick: A quicker command to name beside a long expected time; None where none is needed.
         fail_fast: Stop at the first trial that fails.
         as_json: Print the findings as JSON instead of the tables.
 
@@ -78,7 +77,7 @@ def carry_out(
     """
     plans = make_plans(studies, surroundings)
     say_plan(plans, surroundings, jobs)
-    failed = train_left(plans, surroundings, jobs, quick, fail_fast=fail_fast)
+    failed = train_left(plans, surroundings, jobs, fail_fast=fail_fast)
     publish(plans, surroundings, name, as_json)
     raise_failures(failed, stopped=fail_fast)
 
@@ -87,7 +86,8 @@ def make_plans(studies: Sequence["Study"], surroundings: "Surroundings") -> list
     """Plan some studies, and say what the user should know of them."""
     from eailab.studies.conduct import plan
 
-    plans = [plan(study, surroundings) for study in studies]
+    with offering_small_data(studies[0].arms[0].recipe):
+        plans = [plan(study, surroundings) for study in studies]
     for note in dict.fromkeys(note for planned in plans for note in planned.notes):
         echo(f"note: {note}", err=True)
     return plans
@@ -97,7 +97,6 @@ def train_left(
     plans: Sequence["Plan"],
     surroundings: "Surroundings",
     jobs: int | None,
-    quick: str | None = None,
     *,
     fail_fast: bool = False,
 ) -> list[Failed]:
@@ -112,7 +111,7 @@ def train_left(
 
     with stoppable() as stop_code:
         try:
-            with watcher(plans, quick) as watch:
+            with watcher(plans) as watch:
                 failed = conduct_together(
                     plans, surroundings, jobs, watch, lambda: stop_code() != 0, fail_fast=fail_fast
                 )

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from eailab.cli.grid import Grid
+from eailab.cli.small_data import on_small_data
 from eailab.plain import plain_lines
 from eailab.runs.events import Ended, EpochEnded, Event, Failed, FewerAtOnce, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.room import in_words
@@ -21,16 +22,15 @@ ESTIMATE_AFTER_SECONDS = 2.0
 WORTH_SAYING_SECONDS = 60.0
 
 
-def watcher(plans: Sequence[Plan], quick: str | None = None) -> "Grid | _Bars | _Lines":
+def watcher(plans: Sequence[Plan]) -> "Grid | _Bars | _Lines":
     """Return what shows progress: a grid of arms and blocks or bars on a terminal, lines for anything else.
 
     Args:
         plans: What will be trained.
-        quick: A command for those whom the estimated time on a CPU scares; None where none is needed.
     """
     console = Console(stderr=True, highlight=False)
     todo = left_to_train(plans)
-    said = _Said(console, labels(plans), len(todo), quick)
+    said = _Said(console, labels(plans), len(todo), on_small_data(plans[0].record.study.arms[0].recipe))
     if not console.is_terminal:
         return _Lines(said)
     compared = todo and all(planned.record.study.factor is not None for planned in plans)

@@ -39,6 +39,7 @@ def split(
     Example: eailab split --recipe digits-mlp
     """
     from eailab.cli.carry_out import load_recipe
+    from eailab.cli.small_data import offering_small_data
     from eailab.data.split_file import split_files
     from eailab.data.table import load
 
@@ -46,8 +47,10 @@ def split(
         raise UsageError(f"{written} is a split to check: add --check, or name a folder to write to with --out.")
     if out is not None and check:
         raise UsageError("--out is a folder to write to: name the split to check after --check instead.")
-    settings = load_recipe(recipe, {}, override).recipe.data
-    dataset = load(settings.name, data_dir)
+    loaded = load_recipe(recipe, {}, override).recipe
+    settings = loaded.data
+    with offering_small_data(loaded):
+        dataset = load(settings.name, data_dir)
     files = split_files(dataset, settings)
     folder = written or out or runs / "splits" / f"{dataset.name}-{settings.split_seed}"
     if check:

@@ -27,11 +27,6 @@ Seed: TypeAlias = Annotated[
 ]
 
 COMMANDS = {"numpy-mlp": "train-mlp", "torch-resnet": "train-resnet"}
-QUICK = {
-    "numpy-mlp": "eailab train-mlp --recipe digits-mlp",
-    "torch-resnet": "eailab train-resnet --recipe resnet18-digits",
-}
-"""What to name beside a long expected time, by engine."""
 
 
 def train_mlp(
@@ -147,8 +142,7 @@ def _train(
         raise RecipeError(
             f"the recipe {recipe} is for the {loaded.recipe.engine} engine: use `eailab {command} --recipe {recipe}`."
         )
-    quick = None if "digits" in loaded.recipe.data.name else QUICK[engine]
-    carry_out([single(loaded.recipe, seed)], surroundings(*where), jobs=1, quick=quick, as_json=as_json)
+    carry_out([single(loaded.recipe, seed)], surroundings(*where), jobs=1, as_json=as_json)
 
 
 def _as_list(text: str | None, always: bool = False) -> str | None:

@@ -89,5 +89,14 @@ def _joined(folder: Path, files: tuple[PublishedFile, ...]) -> Images:
 
 
 CIFAR10 = Source(
-    "cifar10", "photographs of animals and vehicles", 50000, 10000, SHAPE, 10, read, TRAIN_FILES + TEST_FILES, "CIFAR10"
+    name="cifar10",
+    about="photographs of animals and vehicles",
+    train=50000,
+    test=10000,
+    shape=SHAPE,
+    classes=10,
+    read=read,
+    files=TRAIN_FILES + TEST_FILES,
+    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    archive="md5:c58f30108f718f92721af3b95e74349a",
 )

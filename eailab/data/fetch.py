@@ -1,56 +1,116 @@
-"""Getting the files of a published data set, through torchvision and its checksums."""
+"""Getting the files of a published data set from where it is published; nothing gets its name before it is checked."""
 
-import socket
+import io
+import logging
+import tarfile
+import time
+from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
+from threading import Timer
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
-from eailab.data.source import Source
-from eailab.errors import DataError
+from eailab.data.source import Source, checksum
+from eailab.errors import MissingDataError
 
-SILENCE_SECONDS = 30.0
+SILENCE_SECONDS = 20.0
 """A server that sends nothing for so long counts as unreachable."""
+PATIENCE_SECONDS = 2.0
+"""After which it is said that a server has not answered yet."""
+PROGRESS_SECONDS = 10.0
+"""Between two messages on how far a download has come."""
+CHUNK = 2**18
+"""Bytes read at once."""
+
+_log = logging.getLogger(__name__)
 
 
 def fetch(source: Source, folder: Path) -> None:
     """Download what is missing of a data set into a data folder; of several processes, one does it.
 
     Raises:
-        DataError: There is no network, a server's file has a wrong checksum, or the folder cannot be written.
+        MissingDataError: There is no network, a server's file has a wrong checksum, or the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".download.lock"):
-            if source.missing(folder):
-                _download(source, folder)
-    except (OSError, RuntimeError) as error:  # torchvision raises both; URLError is an OSError
-        raise missing_files(source, folder, f"downloading them failed ({_first_line(error)})") from error
-    if source.missing(folder):
-        unpacked = "torchvision fetched nothing, as it does where its unpacked files lie already (delete those)"
-        raise missing_files(source, folder, unpacked)
+            for path, blob in _downloaded(source, folder):
+                _write(folder / path, blob)
+    except (OSError, HTTPException, tarfile.TarError, KeyError) as error:  # URLError is an OSError
+        reason = str(error.reason if type(error) is URLError else error)
+        whence = "" if source.url is None else f" from {urlsplit(source.url).hostname}"
+        raise missing_files(
+            source, folder, f"downloading them{whence} failed ({_one_line(reason) or type(error).__name__})"
+        ) from error
 
 
-def missing_files(source: Source, folder: Path, why: str) -> DataError:
+def missing_files(source: Source, folder: Path, why: str) -> MissingDataError:
     """Return the error for files that are not there and cannot be had."""
     names = ", ".join(file.wanted for file in source.missing(folder))
-    return DataError(
+    return MissingDataError(
         f"the data set {source.name} is not complete in {folder}: {names} missing, and {why}. Connect to the network "
-        "and run the same command, or copy the files there, or name their folder with --data-dir or EAILAB_DATA. "
-        "Without any download: --recipe digits-mlp or --recipe resnet18-digits, whose images come with eailab."
+        "and run the same command, or copy the files there, or name their folder with --data-dir or EAILAB_DATA."
     )
 
 
-def _download(source: Source, folder: Path) -> None:
-    import torchvision
+def _downloaded(source: Source, folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the path and the bytes of each file that is missing."""
+    missing = source.missing(folder)
+    if not missing:
+        return
+    assert source.url is not None  # noqa: S101 - a source with files says where they are
+    _log.info("downloading %s from %s to %s", source.name, urlsplit(source.url).hostname, folder)
+    if source.archive is None:
+        for file in missing:
+            yield f"{file.path}.gz", _get(f"{source.url}{file.path.rpartition('/')[2]}.gz", file.gz_digest)
+        return
+    with tarfile.open(fileobj=io.BytesIO(_get(source.url, source.archive))) as archive:
+        for file in missing:
+            member = archive.extractfile(file.path)
+            if member is not None:
+                yield file.path, member.read()
 
-    assert source.torchvision is not None  # noqa: S101 - a source with files says who fetches them
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SILENCE_SECONDS)
+
+def _get(url: str, digest: str | None) -> bytes:
+    """Return what a server sends, once it has the published checksum."""
+    parts = urlsplit(url)
+    waiting = Timer(
+        PATIENCE_SECONDS,
+        _log.warning,
+        (f"{parts.hostname} has not answered yet; it is given up after {SILENCE_SECONDS:g} s of silence",),
+    )
+    waiting.daemon = True
+    waiting.start()
     try:
-        getattr(torchvision.datasets, source.torchvision)(str(folder), download=True)
+        request = Request(url, headers={"User-Agent": "eailab"})  # noqa: S310 - ours, of the table of sources
+        with urlopen(request, timeout=SILENCE_SECONDS) as answer:  # noqa: S310
+            waiting.cancel()
+            size = f" of {answer.length / 1e6:.0f}" if answer.length else ""
+            blob, said = bytearray(), time.monotonic()
+            while chunk := answer.read(CHUNK):
+                blob += chunk
+                if time.monotonic() - said > PROGRESS_SECONDS:
+                    said = time.monotonic()
+                    _log.info("%s: %.0f%s MB", parts.path.rpartition("/")[2], len(blob) / 1e6, size)
     finally:
-        socket.setdefaulttimeout(before)
+        waiting.cancel()
+    expected = digest or ""
+    if (found := checksum(blob, expected.partition(":")[0])) != expected:
+        raise OSError(f"{url} has the checksum {found}, the published one is {expected}")
+    return bytes(blob)
 
 
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+def _write(path: Path, blob: bytes) -> None:
+    """Write a file that is whole as soon as it has its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(blob)
+    part.replace(path)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]

@@ -2,7 +2,7 @@
 
 The files lie as torchvision leaves them, plain or compressed: ``MNIST/raw/train-images-idx3-ubyte`` or ``….gz``.
 MNIST's plain files are checked by SHA-256. Fashion-MNIST publishes checksums of its compressed files only, so these
-(torchvision keeps them) are what is read.
+are what is read.
 """
 
 from pathlib import Path
@@ -92,7 +92,9 @@ def read_fashion(folder: Path) -> Content:
     return read(folder, FASHION_FILES, FASHION_CLASSES)
 
 
-MNIST = Source("mnist", "handwritten digits", 60000, 10000, (28, 28, 1), 10, read_mnist, MNIST_FILES, "MNIST")
-FASHION_MNIST = Source(
-    "fashion-mnist", "articles of clothing", 60000, 10000, (28, 28, 1), 10, read_fashion, FASHION_FILES, "FashionMNIST"
-)
+SIZE = (60000, 10000, (28, 28, 1), 10)
+MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+
+MNIST = Source("mnist", "handwritten digits", *SIZE, read_mnist, MNIST_FILES, MNIST_URL)
+FASHION_MNIST = Source("fashion-mnist", "articles of clothing", *SIZE, read_fashion, FASHION_FILES, FASHION_URL)

@@ -54,7 +54,7 @@ class PublishedFile:
             blob = path.read_bytes()
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-        found = _digest(blob, expected.partition(":")[0])
+        found = checksum(blob, expected.partition(":")[0])
         if found != expected:
             raise DataError(
                 f"{path} is damaged, or another file: its checksum is {found}, the published one {expected}. "
@@ -66,7 +66,8 @@ class PublishedFile:
             raise DataError(f"{path} cannot be decompressed: {error}.") from error
 
 
-def _digest(blob: bytes, algorithm: str) -> str:
+def checksum(blob: bytes | bytearray, algorithm: str) -> str:
+    """Return `algorithm:hex` of some bytes."""
     return f"{algorithm}:{hashlib.new(algorithm, blob, usedforsecurity=False).hexdigest()}"
 
 
@@ -88,8 +89,10 @@ class Source:
     """Decodes the files below a data folder; raises `DataError` for one that is missing or damaged."""
     files: tuple[PublishedFile, ...] = ()
     """What has to lie in the data folder; none where the data are in the package."""
-    torchvision: str | None = None
-    """Name of the class of `torchvision.datasets` that fetches the files."""
+    url: str | None = None
+    """Where the files are published: an archive (`.tar.gz`) of all, or what stands before the name of each `.gz`."""
+    archive: str | None = None
+    """`algorithm:hex` of the archive; None where the files are published one by one."""
 
     @property
     def kind(self) -> Literal["embedded", "downloaded"]:
