@@ -1,48 +1,103 @@
-"""Who trains a trial: one process at a time, on this machine or on several that share a folder.
+"""Locks on folders: one process at a time works in a folder, on this machine or on several that share it.
 
-On a local disk the kernel holds the lock and frees it when its process dies. On a file system that several machines
-share, the lock is a lease: its holder renews it, and another may take it once it has not been renewed for a while. A
-lease can therefore be lost in the middle of a trial (a machine that slept), so its holder looks at it again before each
-file that it publishes. Trials leave the same bytes whoever trains them, which makes the moment between the look and the
-rename harmless.
+On a local disk the kernel holds the lock and frees it when its process dies. On any other file system the lock is a
+lease: a file that its holder renews, and that another may take over once it has watched it unchanged for a while. A
+lease can therefore be lost in the middle of the work (a machine that slept), so its holder asks the fence before each
+file that it publishes. Trials leave the same bytes whoever trains them, which makes the moment between the question
+and the rename harmless.
+
+A lease is judged by clocks that only go forward, each process by its own: no time of day is compared, so clocks that
+differ or are set back change nothing. It rests on two things that every file system for several machines gives: of
+several processes that create a file exclusively one succeeds, and a file that is opened again shows what was written.
 """
 
 import os
+import re
+import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from filelock import FileLock, SoftFileLease, Timeout
+from threading import Event, Thread
+from uuid import uuid4
 
 from eailab.errors import LostLockError, StoreError
-from eailab.runs.atomic import make_folder, refuse_links
+from eailab.runs.atomic import make_folder, read_bytes, refuse_links
+from eailab.runs.mounts import is_shared
 
 LOCAL_NAME = ".lock"
 SHARED_NAME = ".lease"
 
 LEASE_SECONDS = 90.0
-"""A lease that has not been renewed for so long may be taken over."""
+"""A lease that was watched unchanged for so long may be taken over."""
 
-SHARED_FILE_SYSTEMS = (
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "fuse.glusterfs",
-    "fuse.sshfs", "fuse.ceph", "fuse.s3fs", "panfs", "pvfs2", "orangefs", "afs", "9p", "virtiofs", "gfs2", "ocfs2",
-)  # fmt: skip
-"""Names in Linux's table of mounts of what several machines can write."""
+RENEWALS = 3
+"""How often a lease is renewed in that time."""
+
+LARGEST_LEASE = 4096
+"""Bytes; a lease has about 150."""
+
+_LEASE = re.compile(rb"([0-9a-f]{32}) (\S+) ([0-9]{1,9}) [0-9]{12}\n")
+"""Token, machine, process, and the number of renewals."""
+
+_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 Fence = Callable[[], None]
 """Raises `LostLockError` unless the lock is still ours."""
 
 
+def _forward() -> float:
+    """Return seconds of a clock that is never set, and that goes on while the machine sleeps where there is one."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+def _machine_name() -> str:
+    """Name this machine so that a process of the same name can be looked for here by its number.
+
+    Where the system does not tell machines apart for sure, every process has a name of its own.
+    """
+    host = "-".join(os.uname().nodename.split()) if sys.platform != "win32" else "windows"
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{host}/{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return f"{host}/{uuid4().hex}"
+
+
+@dataclass
+class Machine:
+    """The machine that takes locks, and what it knows of the leases of others; a test makes several of one machine."""
+
+    name: str = field(default_factory=_machine_name)
+    clock: Callable[[], float] = _forward
+    lease_seconds: float = LEASE_SECONDS
+    is_shared: Callable[[Path], bool] = is_shared
+    """Whether several machines may write to a folder."""
+    watched: dict[Path, tuple[bytes, float]] = field(default_factory=dict)
+    """What each lease of another said, and when it was first seen to say so."""
+    tokens: set[bytes] = field(default_factory=set)
+    """Of the leases that this process holds."""
+
+
+HERE = Machine()
+"""This process's machine."""
+
+
 @contextmanager
-def hold(folder: Path, shared: bool | None = None) -> Iterator[Fence | None]:
-    """Hold a trial's folder, which is made where it is missing.
+def hold(folder: Path, machine: Machine = HERE) -> Iterator[Fence | None]:
+    """Hold a folder, which is made where it is missing.
+
+    Whoever waits for another calls this again and again: a lease is taken over by the process that watched it.
 
     Args:
-        folder: The trial's.
-        shared: Whether several machines write to it; None to ask the system.
+        folder: A trial's, or any other of the store.
+        machine: Who takes the lock, by which clock.
 
     Yields:
-        The fence to look at before something is published; None when another process holds the folder.
+        The fence to ask before something is published; None when another process holds the folder.
 
     Raises:
         StoreError: The folder cannot be used.
@@ -50,108 +105,215 @@ def hold(folder: Path, shared: bool | None = None) -> Iterator[Fence | None]:
     try:
         refuse_links(folder.parent, folder)
         make_folder(folder)
-        lease = is_shared(folder) if shared is None else shared
-        lock = (
-            SoftFileLease(folder / SHARED_NAME, timeout=0, lease_duration=LEASE_SECONDS)
-            if lease
-            else FileLock(folder / LOCAL_NAME, timeout=0)
-        )
-        try:
-            lock.acquire()
-        except Timeout:
-            yield None
-            return
+        lock = _Lease(folder, machine) if machine.is_shared(folder) else _KernelLock(folder)
+        taken = lock.take()
     except OSError as error:
         raise StoreError(
             f"{folder} cannot be used: {error.strerror or error}. Earlier results are untouched. "
             "Give the folder write permission, or choose another with --runs, then run the same command."
         ) from error
+    if not taken:
+        yield None
+        return
     try:
-        yield _lease_fence(lock) if isinstance(lock, SoftFileLease) else _lock_fence(Path(lock.lock_file))
+        yield lock.check
     finally:
         lock.release()
 
 
-def is_held(folder: Path) -> bool:
-    """Whether some process holds a trial's folder right now; nothing is written.
+def is_held(folder: Path, machine: Machine = HERE) -> bool:
+    """Return whether `hold` would find a folder held by another; nothing is written.
 
-    A lease counts while it has not expired, as its file's time says by this machine's clock: good enough to be shown.
+    A machine that has died counts as a holder until its lease has been watched for as long as `hold` would.
     """
-    lease = folder / SHARED_NAME
     try:
-        if lease.exists():
-            import time
-
-            return time.time() - lease.stat().st_mtime < LEASE_SECONDS
-        return _flocked(folder / LOCAL_NAME)
-    except OSError:
+        if machine.is_shared(folder):
+            return not _Lease(folder, machine).is_over()
+        return _KernelLock(folder).is_held()
+    except (OSError, StoreError):
         return False
 
 
-def is_shared(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> bool:
-    """Whether a folder lies on a file system that several machines can write, by Linux's table of mounts.
+class _KernelLock:
+    """A lock that the kernel keeps, and frees when its process dies."""
 
-    Elsewhere it is False: there, locks go through the file system's own protocol.
-    """
-    try:
-        table = mounts.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return False
-    path = folder.resolve()
-    best, kind = 0, ""
-    for line in table.splitlines():
-        before, _, after = line.partition(" - ")
-        if not after:
-            continue
-        point = Path(before.split()[4].replace("\\040", " ").replace("\\011", "\t"))
-        if path.is_relative_to(point) and len(point.parts) >= best:  # a later mount hides an earlier one
-            best, kind = len(point.parts), after.split()[0]
-    return kind in SHARED_FILE_SYSTEMS
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / LOCAL_NAME
+        self.descriptor = -1
 
-
-def _lock_fence(file: Path) -> Fence:
-    """The kernel keeps the lock; but the folder may have been moved away or removed by hand."""
-    ours = _identity(file)
-
-    def check() -> None:
-        if ours is None or _identity(file) != ours:
-            raise LostLockError(f"{file.parent} was moved or removed while it was trained: nothing more is written.")
-
-    return check
-
-
-def _lease_fence(lease: SoftFileLease) -> Fence:
-    file, token = Path(lease.lock_file), lease.token or ""
-
-    def check() -> None:
+    def take(self) -> bool:
         try:
-            held = bool(token) and token in file.read_text(encoding="utf-8")
-        except OSError:
-            held = False
-        if not held or lease.compromise is not None:
-            raise LostLockError(f"another machine has taken over {file.parent}: nothing more is written here.")
-
-    return check
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _flocked(file: Path) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows
+            self.descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+        except PermissionError:  # a colleague's, who lets us read it
+            self.descriptor = os.open(self.file, os.O_RDONLY | _FLAGS)
+        if _lock(self.descriptor) and self._is_in_place():
+            return True
+        os.close(self.descriptor)
         return False
-    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+
+    def check(self) -> None:
+        if not self._is_in_place():
+            raise LostLockError(
+                f"{self.file.parent} was moved or removed while it was in use: nothing more is written."
+            )
+
+    def release(self) -> None:
+        os.close(self.descriptor)
+
+    def is_held(self) -> bool:
+        descriptor = os.open(self.file, os.O_RDONLY | _FLAGS)
+        try:
+            return not _lock(descriptor, alone=False)
+        finally:
+            os.close(descriptor)
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self.descriptor), self.file.stat(follow_symlinks=False))
+        except OSError:
+            return False
+
+
+class _Lease:
+    """A lock that its holder renews in a thread."""
+
+    def __init__(self, folder: Path, machine: Machine) -> None:
+        self.file = folder / SHARED_NAME
+        self.machine = machine
+        self.token = uuid4().hex.encode()
+        self.renewals = 0
+        self.renewed = 0.0
+        """When the last renewal that succeeded began: no other's watch of it can have begun earlier."""
+        self.lost = False
+        self._stop = Event()
+        self._thread = Thread(target=self._keep, name="eailab-lease", daemon=True)
+
+    def take(self) -> bool:
+        while True:
+            self.renewed = self.machine.clock()
+            try:
+                descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666)
+            except FileExistsError:
+                if not self.is_over():
+                    return False
+                self._clear_away()
+                continue
+            break
+        try:
+            os.write(descriptor, self._content())
+        except BaseException:
+            self.file.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+        self.machine.watched.pop(self.file, None)
+        self.machine.tokens.add(self.token)
+        self._thread.start()
         return True
-    finally:
-        os.close(descriptor)
-    return False
+
+    def check(self) -> None:
+        if not self.lost:
+            self.lost = self._is_late(self.machine.clock()) or not self._is_ours()
+        if self.lost:
+            raise LostLockError(
+                f"another machine may have taken over {self.file.parent}: nothing more is written from here."
+            )
+
+    def renew(self) -> None:
+        """Write the lease again; what the file system refuses is tried again at the next turn, until it is too late."""
+        now = self.machine.clock()
+        with suppress(OSError):
+            descriptor = os.open(self.file, os.O_RDWR | _FLAGS)
+            try:
+                if self._is_late(now) or not os.read(descriptor, LARGEST_LEASE).startswith(self.token):
+                    self.lost = True
+                    return
+                self.renewals += 1
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                os.write(descriptor, self._content())
+            finally:
+                os.close(descriptor)
+            self.renewed = now
+
+    def release(self) -> None:
+        self._stop.set()
+        self.machine.tokens.discard(self.token)
+        with suppress(LostLockError, OSError):
+            self.check()
+            self.file.unlink()
+
+    def is_over(self) -> bool:
+        """Return whether the lease that is there may be taken over, or is none; another's is watched from now on."""
+        try:
+            content = read_bytes(self.file, LARGEST_LEASE)
+        except FileNotFoundError:
+            return True
+        now = self.machine.clock()
+        seen, since = self.machine.watched.setdefault(self.file, (content, now))
+        if seen != content:
+            self.machine.watched[self.file] = seen, since = content, now
+        return self._is_abandoned(content) or now - since >= self.machine.lease_seconds
+
+    def _is_abandoned(self, content: bytes) -> bool:
+        """Return whether the holder was a process of this machine, and is gone."""
+        match = _LEASE.fullmatch(content)
+        if match is None or match[2] != self.machine.name.encode():
+            return False
+        if int(match[3]) == os.getpid():
+            return match[1] not in self.machine.tokens
+        try:
+            os.kill(int(match[3]), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:  # it is another user's
+            return False
+        return False
+
+    def _clear_away(self) -> None:
+        """Remove the lease that is over; one that another contender has put in its place meanwhile is put back."""
+        over, _ = self.machine.watched.pop(self.file, (None, 0.0))
+        aside = self.file.with_name(f"{self.file.name}.{uuid4().hex[:12]}.tmp")
+        with suppress(FileNotFoundError):  # another was quicker
+            self.file.rename(aside)
+            if read_bytes(aside, LARGEST_LEASE) != over:
+                with suppress(OSError):  # else its holder will find it missing, and starts again
+                    os.link(aside, self.file)
+            aside.unlink()
+
+    def _is_late(self, now: float) -> bool:
+        return now - self.renewed >= self.machine.lease_seconds
+
+    def _is_ours(self) -> bool:
+        try:
+            return read_bytes(self.file, LARGEST_LEASE).startswith(self.token)
+        except (OSError, StoreError):
+            return False
+
+    def _content(self) -> bytes:
+        return b"%s %s %d %012d\n" % (self.token, self.machine.name.encode(), os.getpid(), self.renewals)
+
+    def _keep(self) -> None:
+        while not self.lost and not self._stop.wait(self.machine.lease_seconds / RENEWALS):
+            self.renew()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int, *, alone: bool = True) -> bool:  # noqa: ARG001 - there is one kind only
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int, *, alone: bool = True) -> bool:
+        """Lock an open file for its descriptor's life, alone or with others that look; False when another has it."""
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

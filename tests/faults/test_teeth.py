@@ -99,7 +99,7 @@ def test_without_the_checksum_of_a_state_a_flipped_bit_is_seen_to_be_taken_up(tm
 
 def test_without_a_lock_two_processes_are_seen_to_train_one_trial(folder, monkeypatch):
     @contextmanager
-    def hold_nothing(path, shared=None):
+    def hold_nothing(path):
         path.mkdir(parents=True, exist_ok=True)
         yield lambda: None
 

@@ -241,12 +241,12 @@ class Normalisation:
     """
 
     def __init__(self, data: TrialData, device: torch.device, memory_format: torch.memory_format) -> None:
-        self.mean = torch.tensor(data.mean, device=device)[:, None, None]
-        self.std = torch.tensor(data.std, device=device)[:, None, None]
+        self.mean = torch.tensor(data.mean, dtype=torch.get_default_dtype(), device=device)[:, None, None]
+        self.std = torch.tensor(data.std, dtype=torch.get_default_dtype(), device=device)[:, None, None]
         self._memory_format = memory_format
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Map `[B, 1 or 3, H, W]` in pixel values to `[B, 3, H, W]`, float32."""
+        """Map `[B, 1 or 3, H, W]` in pixel values to `[B, 3, H, W]`, in torch's default type."""
         scaled = (images - self.mean) / self.std
         return scaled.expand(-1, 3, -1, -1).contiguous(memory_format=self._memory_format)
 

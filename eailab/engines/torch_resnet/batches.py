@@ -127,7 +127,8 @@ class TrainingBatches:
         shares = partners = None
         if self._mixup is not None:
             random = stream(self._block, "mixup", number)
-            shares = self._sent(random.beta(self._mixup, self._mixup, self.steps).astype(np.float32))
+            drawn_shares = random.beta(self._mixup, self._mixup, self.steps).astype(np.float32)
+            shares = self._sent(drawn_shares).to(torch.get_default_dtype())
             sizes = [min(self.batch_size, count - start) for start in range(0, count, self.batch_size)]
             partners = self._sent(np.concatenate([random.permutation(size) for size in sizes]))
         return Epoch(self._sent(order), {name: self._sent(rows) for name, rows in drawn.items()}, shares, partners)

@@ -98,7 +98,7 @@ class Adam:
         self.moments: Moments = {
             "exp_avg": zeros_like(parameters),
             "exp_avg_sq": zeros_like(parameters),
-            "step": {name: torch.zeros((), device=lr.device) for name in parameters},
+            "step": {name: torch.zeros((), dtype=torch.float32, device=lr.device) for name in parameters},
         }
 
     def step(self, stopped: Tensor) -> None:

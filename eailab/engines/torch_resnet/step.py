@@ -25,7 +25,7 @@ class Running:
         self.correct = torch.zeros((), dtype=torch.float64, device=device)
         """Images predicted as labelled; a mixture counts by the shares of its labels."""
         self.images = torch.zeros((), dtype=torch.float64, device=device)
-        self.stopped = torch.zeros((), device=device)
+        self.stopped = torch.zeros((), dtype=torch.float32, device=device)
         """1 once a step's loss was not finite, until the next epoch."""
         self.steps = torch.zeros((), dtype=torch.int64, device=device)
         """Steps whose loss was finite, before the first that was not."""
@@ -78,10 +78,11 @@ def batch_loss(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
 def count_correct(logits: Tensor, batch: Batch) -> Tensor:
     """Return how many images are predicted as labelled, a scalar; mixtures count by the shares of their labels."""
     predicted = logits.argmax(1)
-    first = (predicted == batch.labels).sum().float()
+    first = (predicted == batch.labels).sum()
     if batch.mix is None:
-        return first
-    return torch.lerp((predicted == batch.mix.labels).sum().float(), first, batch.mix.share)
+        return first.float()
+    share = batch.mix.share
+    return torch.lerp((predicted == batch.mix.labels).sum().to(share), first.to(share), share)
 
 
 class Average:
@@ -157,10 +158,10 @@ class TrainingStep:
 
 
 def forward(model: nn.Module, images: Tensor, bf16: bool) -> Tensor:
-    """Return the logits `[B, K]` in float32."""
+    """Return the logits `[B, K]` in float32, or in float64 of a network in float64."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
         logits = model(images)
-    return logits.float()  # type: ignore[no-any-return]
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))  # type: ignore[no-any-return]
 
 
 @torch.inference_mode()

@@ -39,10 +39,10 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
     """Scale each channel by mean and variance over the images of all processes (Ioffe & Szegedy, 2015, algorithm 1)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map `[B, C, H, W]` to the same shape and type; sums are in float32, and `B` may be 0."""
+        """Map `[B, C, H, W]` to the same shape and type; sums are at least in float32, and `B` may be 0."""
         if not self.training:
             return super().forward(x)
-        wide = x.float()
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
         here = wide.new_full((1,), x.numel() // x.shape[1])
         sums = total(torch.cat([wide.sum((0, 2, 3)), here]))
         count = sums[-1]
