@@ -14,7 +14,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from eailab.cli.grid import Grid
 from eailab.cli.small_data import on_small_data
 from eailab.plain import plain_lines
-from eailab.runs.events import Ended, EpochEnded, Event, Failed, FewerAtOnce, Started, Stepped, TriedAgain, Waiting
+from eailab.runs.events import (
+    Ended,
+    EpochEnded,
+    Event,
+    Failed,
+    FewerAtOnce,
+    SetAside,
+    Started,
+    Stepped,
+    TriedAgain,
+    Waiting,
+)
 from eailab.runs.room import in_words
 from eailab.studies.conduct import Plan, labels, left_to_train
 
@@ -60,7 +71,7 @@ class _Said:
                 self._begin(event, name)
             case Stepped():
                 self._estimate(event)
-            case TriedAgain():
+            case TriedAgain() | SetAside():
                 self.line(f"{name}: {event.reason}")
             case FewerAtOnce():
                 trials, taken = f"{event.most} trial{'s' * (event.most > 1)}", in_words(event.taken)

@@ -30,6 +30,15 @@ class Started:
 
 
 @dataclass(frozen=True)
+class SetAside:
+    """Files of the trial were not as they had been written, and have other names now."""
+
+    trial: str
+    reason: str
+    """Which, what was wrong with them, what they are called now, and what is done about it."""
+
+
+@dataclass(frozen=True)
 class Stepped:
     """An epoch has come further."""
 
@@ -89,4 +98,4 @@ class Failed:
     """2 when what was asked for is at fault, else 1."""
 
 
-Event: TypeAlias = Waiting | Started | Stepped | EpochEnded | Ended | TriedAgain | FewerAtOnce | Failed
+Event: TypeAlias = Waiting | SetAside | Started | Stepped | EpochEnded | Ended | TriedAgain | FewerAtOnce | Failed

@@ -47,6 +47,9 @@ OWN_DATA = "own"
 HEADING = re.compile(rb"^# What: +block (\d{1,9}) on the data ([0-9a-f]{1,128})$", re.MULTILINE)
 """What a trial's recipe says of it in a comment."""
 
+CARRIED = "epochs.jsonl"
+"""Name in a checkpoint of the lines of the epochs before it, so that damage to that file costs no training."""
+
 LARGEST_RECORD = 16 * 2**20
 """Bytes; `result.json` has about two thousand."""
 
@@ -93,6 +96,8 @@ class TrialFolder:
         self.weights_file = path / "model.safetensors"
         self.result_file = path / "result.json"
         self._fence: lock.Fence | None = None
+        self._epoch_lines: list[bytes] = []
+        """Of `epochs.jsonl`, as this process has written them or taken them from the checkpoint."""
 
     # --- reading ---
 
@@ -250,7 +255,7 @@ class TrialFolder:
         return trial
 
     def begin(self, trial: Trial, first_epoch: int) -> None:
-        """Write the recipe, and cut the epochs back to those before `first_epoch`, which will be trained again.
+        """Write the recipe, and the epochs before `first_epoch` that `load_checkpoint` has found or that we wrote.
 
         Temporary files that a dead process left are removed.
         """
@@ -258,13 +263,15 @@ class TrialFolder:
             atomic.remove(litter)
         self._check_lock()
         atomic.write_text(self.recipe_file, _heading(trial) + to_yaml(trial.recipe))
-        kept = self._epoch_records()[: first_epoch - 1] if first_epoch > 1 else []
-        atomic.write_bytes(self.epochs_file, b"".join(records.sealed_line(record) for record in kept))
+        self._epoch_lines = self._epoch_lines[: first_epoch - 1]
+        atomic.write_bytes(self.epochs_file, b"".join(self._epoch_lines))
 
     def add_epoch(self, epoch: Epoch) -> None:
         """Append a finished epoch."""
         self._check_lock()
-        atomic.append_bytes(self.epochs_file, records.sealed_line(epoch.record()))
+        line = records.sealed_line(epoch.record())
+        atomic.append_bytes(self.epochs_file, line)
+        self._epoch_lines.append(line)
 
     def add_timing(
         self, epoch: int, seconds: float, images: int, provenance: Provenance, joules: float | None = None
@@ -283,7 +290,7 @@ class TrialFolder:
         atomic.append_bytes(self.timings_file, line, flush=False)
 
     def save_checkpoint(self, state: Arrays, trial: Trial, epoch: int, environment: str = "") -> None:
-        """Write the state after an epoch, in place of an older one.
+        """Write the state after an epoch, and the epochs up to it, in place of an older one.
 
         Args:
             state: The engine's.
@@ -292,13 +299,15 @@ class TrialFolder:
             environment: What the trial's bits depend on beside its recipe.
         """
         self._check_lock()
-        checkpoint.save(self.checkpoint_file, state, epoch=str(epoch), trial=trial.fingerprint, environment=environment)
+        carried = np.frombuffer(bytearray().join(self._epoch_lines[:epoch]), np.uint8)
+        facts = {"trial": trial.fingerprint, "environment": environment, "epoch": str(epoch)}
+        checkpoint.save(self.checkpoint_file, state | {CARRIED: carried}, **facts)
 
     def load_checkpoint(self, trial: Trial, environment: str = "") -> tuple[Arrays, int] | str | None:
-        """Return the last state and its epoch, or None where there is none.
+        """Return the last state and its epoch, or None where there is none; `begin` then writes the epochs up to it.
 
         A damaged one is set aside under another name, and one of another environment is left to be overwritten, since
-        a result comes from one environment: the trial then starts anew, and what is returned says why.
+        a result comes from one environment: the trial then starts again, and what is returned says why.
         """
         if not self.checkpoint_file.exists():
             return None
@@ -306,17 +315,31 @@ class TrialFolder:
             state, facts = checkpoint.load(self.checkpoint_file)
             if facts.get("trial") != trial.fingerprint:
                 raise DamagedError(f"{self.checkpoint_file} belongs to another trial.")
-            recorded = [record["epoch"] for record in self._epoch_records()]
         except DamagedError:
-            return (
-                f"its checkpoint is damaged, or another trial's, and is now {atomic.set_aside(self.checkpoint_file)}."
-            )
+            aside = atomic.set_aside(self.checkpoint_file)
+            return f"its checkpoint is damaged, or another trial's, and was set aside as {aside.name}."
         epoch, there = int(facts["epoch"]), facts.get("environment")
         if there != environment:
             return f"its checkpoint, of epoch {epoch}, was made on {there}, and this is {environment}."
-        if recorded[:epoch] != list(range(1, epoch + 1)):
+        carried = state.pop(CARRIED, None)
+        lines = _lines(self.epochs_file) if carried is None else carried.tobytes().splitlines()  # older ones have none
+        recorded = [(records.unsealed(line) or {}).get("epoch") for line in lines[:epoch]]
+        if recorded != list(range(1, epoch + 1)):
             return f"its checkpoint is of epoch {epoch}, and {self.epochs_file.name} lacks epochs before that."
+        self._epoch_lines = [line + b"\n" for line in lines[:epoch]]
         return state, epoch
+
+    def set_damage_aside(self) -> list[str]:
+        """Rename what is not as it was written, before the trial is trained, and say of each file what is wrong.
+
+        Raises:
+            StoreError: It cannot be renamed.
+        """
+        try:
+            self.epochs()
+        except DamagedError as error:
+            return [f"{error} It was set aside as {atomic.set_aside(self.epochs_file).name}."]
+        return []
 
     def finish(
         self,

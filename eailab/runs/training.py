@@ -18,7 +18,7 @@ from eailab.errors import DamagedError, DataError, DivergedError, LostLockError,
 from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs.atomic import set_aside
 from eailab.runs.cadence import EVERY_TEN_SECONDS, Cadence
-from eailab.runs.events import Ended, EpochEnded, Event, Started, Stepped, Waiting
+from eailab.runs.events import Ended, EpochEnded, Event, SetAside, Started, Stepped, Waiting
 from eailab.runs.provenance import Provenance, bits_depend_on, collect
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Store, Trial, TrialFolder
@@ -136,6 +136,8 @@ def _run_locked(
     engine = build(recipe, data, trial.block, device)
     provenance = _provenance(engine, trial)
     environment = bits_depend_on(provenance)
+    if damage := folder.set_damage_aside():
+        on_event(SetAside(trial.fingerprint, " ".join(damage)))
     done, anew = _resume(engine, trial, folder, environment)
     folder.begin(trial, done + 1)
     on_event(Started(trial.fingerprint, engine.device, recipe.threads, recipe.epochs, done, anew))

@@ -4,17 +4,20 @@ import os
 import shutil
 import threading
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from faulty_disk import Crash, FaultyDisk, Platters, left_behind, run, table, tiny_study, value_or_gap
 
-from eailab.errors import EailabError, StoreError
-from eailab.runs.events import Started, Waiting
+from eailab.errors import EailabError, StoppedError, StoreError
+from eailab.runs.cadence import Cadence
+from eailab.runs.events import EpochEnded, SetAside, Started, Waiting
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import problems
 from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.training import run_trial
+from eailab.studies.conduct import conduct, plan
 
 
 def count_calls(root, study=None):
@@ -156,6 +159,39 @@ def after_damage(root, damages):
         elif shown is not None and '"state": "damaged"' not in shown and '"state": "missing"' not in shown:
             wrong.append(f"{file.name}: a wrong number")
     return wrong, silent
+
+
+def stopped(root, epochs=2):
+    """Stop the trial of a longer study after some epochs; return the study and the trial's folder."""
+    longer, ended = tiny_study(epochs=4), []
+
+    def hear(event):
+        ended.extend([event] if isinstance(event, EpochEnded) else [])
+
+    with suppress(StoppedError):
+        surroundings = Surroundings(root, cadence=Cadence(epochs=1))
+        conduct(plan(longer, surroundings), surroundings, 1, hear, lambda: len(ended) >= epochs)
+    (name,) = Surroundings(root).store.trial_names()
+    return longer, Surroundings(root).store.folder(name)
+
+
+def after_a_damaged_epoch(root, quiet):
+    """Damage an epoch of a stopped trial whose checkpoint is whole, and go on; return what was lost, and what said."""
+    study, folder = stopped(root)
+    flip(folder.epochs_file, 40)
+    run(quiet, study)
+    said = run(root, study)
+    wrong = [] if left_behind(root) == left_behind(quiet) else ["other bytes"]
+    (started,) = (event for event in said if isinstance(event, Started))
+    wrong += [] if started.resumed == 2 else [f"it went on after epoch {started.resumed}: {started.anew}"]
+    return wrong, [event.reason for event in said if isinstance(event, SetAside)]
+
+
+def flip(file, place, mask=1):
+    """Turn bits of one byte of a file over."""
+    data = bytearray(file.read_bytes())
+    data[place] ^= mask
+    file.write_bytes(data)
 
 
 def two_at_once(root):

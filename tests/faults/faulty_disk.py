@@ -141,18 +141,20 @@ TINY = {
 }
 
 
-def tiny_study(engine="numpy"):
+def tiny_study(engine="numpy", **changes):
     """A study of one trial that takes some milliseconds, or, with the torch engine, some tenths of a second."""
     name, small = TINY[engine]
+    small = small | changes
     return single(load(name, [Override(path, value, "-o") for path, value in small.items()]).recipe, 0)
 
 
 def run(root, study=None):
-    """Carry a study out as the commands do, in this process, with a checkpoint after every epoch."""
-    surroundings = Surroundings(root, device="cpu", cadence=Cadence(epochs=1))
+    """Carry a study out as the commands do, in this process, a checkpoint after every epoch; return its events."""
+    surroundings, events = Surroundings(root, device="cpu", cadence=Cadence(epochs=1)), []
     planned = plan(study or tiny_study(), surroundings)
-    failed = conduct(planned, surroundings, 1, lambda _: None, lambda: False)
+    failed = conduct(planned, surroundings, 1, events.append, lambda: False)
     assert not failed, failed
+    return events
 
 
 def table(root):

@@ -128,6 +128,21 @@ def test_without_resuming_from_the_right_state_the_bytes_are_seen_to_differ(soun
     assert any("model.safetensors differs" in one for one in wrong)
 
 
+def test_without_the_epochs_in_a_checkpoint_a_damaged_line_is_seen_to_cost_training(folder, monkeypatch):
+    load = checkpoint.load
+
+    def load_without_epochs(path):
+        arrays, facts = load(path)
+        arrays.pop(store.CARRIED)
+        return arrays, facts
+
+    monkeypatch.setattr(checkpoint, "load", load_without_epochs)
+    wrong, _ = checks.after_a_damaged_epoch(folder / "runs", folder / "quiet")
+    assert wrong == [
+        "it went on after epoch 0: its checkpoint is of epoch 2, and epochs.jsonl lacks epochs before that."
+    ]
+
+
 @pytest.mark.parametrize(
     ("reader", "seen"),
     [
