@@ -1,6 +1,7 @@
 """Plain words for values, types and names, as messages about recipes use them."""
 
 import difflib
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -41,6 +42,24 @@ def found(value: object) -> str:
         return "nothing (null)"
     text = repr(value) if isinstance(value, str) else write(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def in_words(value: object, between: str = ", ") -> str:
+    """Return a value as tables and sentences say it: a list without brackets, a variant by its name.
+
+    >>> in_words(["relu", "sigmoid"])
+    'relu, sigmoid'
+    >>> in_words({"name": "multistep", "gamma": 0.5, "milestones": [30, 60]})
+    'multistep (gamma 0.5, milestones 30 and 60)'
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        return between.join(map(in_words, value))
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{key} {in_words(one, ' and ')}" for key, one in value.items() if key != "name")
+        return " ".join(part for part in (value.get("name", ""), inside and f"({inside})") if part)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def closest(word: object, known: Iterable[str]) -> str | None:

@@ -12,6 +12,7 @@ from eailab.report.published import Beside, beside, context
 from eailab.report.tables import NOTHING, Column, Table, number
 from eailab.report.trials import TrialState
 from eailab.studies.design import StudyRecord
+from eailab.studies.factor import listed
 
 LabStudy = tuple[StudyRecord, StudyFindings, Sequence[ArmCost], Mapping[str, str]]
 """A study, what was found in it, what it cost, and its figures' paths by their names."""
@@ -133,13 +134,11 @@ def _problems(studies: Sequence[LabStudy]) -> str:
             arm.label for arm in findings.arms if arm.against_baseline and _is_open(arm.against_baseline.verdict)
         ]
         if undecided:
-            met.append(
-                f"{name}: {escaped(', '.join(undecided))} could not be told from the baseline with these blocks."
-            )
+            met.append(f"{name}: {escaped(listed(undecided))} could not be told from the baseline with these blocks.")
         if len(findings.environments) > 1:
             met.append(f"{name}: its trials ran in {len(findings.environments)} environments.")
-    listed = bullets(met) if met else "None that the studies show."
-    return f"## Problems met, and the lesson\n\n{listed}\n\n{LESSON}"
+    said = bullets(met) if met else "None that the studies show."
+    return f"## Problems met, and the lesson\n\n{said}\n\n{LESSON}"
 
 
 def _is_open(verdict: str | None) -> bool:

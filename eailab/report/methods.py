@@ -8,6 +8,7 @@ from eailab.report.findings import StudyFindings
 from eailab.report.tables import amount, decimals, number
 from eailab.report.wording import Say, english
 from eailab.studies.design import StudyRecord
+from eailab.studies.factor import listed
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[str]:
         f"{data.val_fraction:g} of the official training images held out for validation, {split}.",
     ]
     if findings.factor is not None:
-        levels = ", ".join(arm.label for arm in findings.arms)
+        levels = listed([arm.label for arm in findings.arms])
         brought = any(arm.brought for arm in findings.arms)
         said.append(
             f"The {findings.spoken_factor} was varied ({levels}; baseline {findings.baseline_arm.label}), and every "

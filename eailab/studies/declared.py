@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from eailab.errors import EailabError, RecipeError, StudyError
@@ -33,15 +33,37 @@ from eailab.studies.factor import Factor
 Block = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
+Labels = Annotated[list[Annotated[str, Field(min_length=1, max_length=80, pattern=PRINTABLE)]], Field(min_length=1)]
+
+
+def _one_each(labels: list[str] | None, info: ValidationInfo) -> list[str] | None:
+    """Refuse labels that are not one for each level."""
+    levels = info.data.get("levels")
+    if labels is not None and levels is not None:
+        if len(labels) != len(levels):
+            given = f"{len(labels)} label{'s' * (len(labels) != 1)}"
+            raise ValueError(f"{given} for {len(levels)} levels: give one for each, in their order")
+        if twice := [one for one in labels if labels.count(one) > 1]:
+            raise ValueError(f"the label {twice[0]!r} stands twice: give each level one of its own")
+    return labels
+
+
 class CrossedFactor(Settings):
     """One factor of a factorial."""
 
     factor: str
     """A setting's short name or dotted path."""
     levels: Annotated[list[Any], Field(min_length=1)]
-    """Its values."""
+    """Its values, in the order in which tables and figures have their arms."""
+    labels: Labels | None = None
+    """What tables and figures call the levels, one each; left out, the levels in words."""
     baseline: Any = None
     """The level that the others are compared with; left out, the recipe's own, else the first."""
+
+    @field_validator("labels")
+    @classmethod
+    def _one_each(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        return _one_each(value, info)
 
 
 class Comparison(Settings):
@@ -54,9 +76,17 @@ class Comparison(Settings):
     cross: Annotated[list[CrossedFactor], Field(min_length=2)] | None = None
     """Factors whose combinations are all trained."""
     levels: Annotated[list[Any], Field(min_length=1)] | None = None
-    """The factor's values; of a bundle, a list of values each."""
+    """The factor's values, in the order in which tables and figures have their arms; of a bundle, a list of values
+    each."""
+    labels: Labels | None = None
+    """What tables and figures call the levels, one each; left out, the levels in words."""
     baseline: Any = None
     """The level that the others are compared with; left out, the recipe's own, else the first."""
+
+    @field_validator("labels")
+    @classmethod
+    def _one_each(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        return _one_each(value, info)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -64,8 +94,8 @@ class Comparison(Settings):
             raise ValueError("write one of factor, joint and cross: one setting, a bundle, or a factorial")
         if self.cross is None and self.levels is None:
             raise ValueError("levels are missing: write levels: [A, B]")
-        if self.cross is not None and (self.levels is not None or self.baseline is not None):
-            raise ValueError("the factors below cross have levels and a baseline of their own: move them there")
+        if self.cross is not None and any(one is not None for one in (self.levels, self.labels, self.baseline)):
+            raise ValueError("the factors below cross have levels, labels and a baseline of their own: move them there")
         return self
 
 
@@ -175,12 +205,14 @@ def _load_recipe(file: Path, document: Document, asked: StudyFile, overrides: Se
 def _alone(one: Comparison) -> Factor:
     words = tuple(one.joint) if one.joint is not None else (one.factor or "",)
     levels = one.levels or []
+    names = tuple(one.labels or ())
     if one.joint is None:
-        return Factor(words, tuple((level,) for level in levels), None if one.baseline is None else (one.baseline,))
+        baseline = None if one.baseline is None else (one.baseline,)
+        return Factor(words, tuple((level,) for level in levels), baseline, names)
     for level in [*levels, *([one.baseline] if one.baseline is not None else [])]:
         if not isinstance(level, list) or len(level) != len(words):
             raise StudyError(f"a level of {'+'.join(words)} is a list of {len(words)} values, not {found(level)}.")
-    return Factor(words, tuple(map(tuple, levels)), None if one.baseline is None else tuple(one.baseline))
+    return Factor(words, tuple(map(tuple, levels)), None if one.baseline is None else tuple(one.baseline), names)
 
 
 def _crossed(one: Comparison) -> list[Factor]:
@@ -189,6 +221,7 @@ def _crossed(one: Comparison) -> list[Factor]:
             (crossed.factor,),
             tuple((level,) for level in crossed.levels),
             None if crossed.baseline is None else (crossed.baseline,),
+            tuple(crossed.labels or ()),
         )
         for crossed in one.cross or ()
     ]

@@ -1,6 +1,7 @@
 """From factors and their levels to the arms and trials of controlled studies, checked before anything is trained."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -18,7 +19,7 @@ from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.variation import differences, vary_together
 from eailab.runs.atomic import read_bytes, refuse_links, write_text
 from eailab.runs.store import OWN_DATA, SCHEMA_VERSION, Trial
-from eailab.studies.factor import Factor, crossed, joined, label, settings_of, word
+from eailab.studies.factor import Factor, crossed, joined, label, listed, settings_of, typed, word
 
 Hold = Literal["epochs", "updates"]
 """What arms have in common when a level changes the updates of an epoch."""
@@ -33,11 +34,13 @@ class Arm:
     recipe: Recipe
     brought: tuple[str, ...] = ()
     """Settings that the level brings with it, such as the momentum of sgd; one sentence each."""
+    name: str = ""
+    """What a study file calls the level, if it does."""
 
     @property
     def label(self) -> str:
-        """The level as a person writes it."""
-        return label((self.level,))
+        """What tables and figures call it: the name that a study file gives, else the level in words."""
+        return self.name or label((self.level,))
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,11 @@ def one_at_a_time(
         others = dict(chain.from_iterable(other.at_baseline.items() for other in lines if other is not line))
         base = vary_together(recipe, others).recipe if others else recipe
         varied = [vary_together(base, values) for values in line.values]
-        arms = tuple(Arm(level, one.recipe, one.brought) for level, one in zip(line.arm_levels, varied, strict=True))
+        names = line.names or ("",) * len(varied)
+        arms = tuple(
+            Arm(level, one.recipe, one.brought, name)
+            for level, one, name in zip(line.arm_levels, varied, names, strict=True)
+        )
         studies.append(_study(recipe, line.path, arms, line.baseline, blocks, hold))
     return tuple(studies)
 
@@ -214,10 +221,10 @@ class _Line:
     arm_levels: tuple[Any, ...]
     """What each arm's level is called in the study."""
     baseline: int
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(label((level,)) for level in self.arm_levels)
+    labels: tuple[str, ...]
+    """In words, or as a study file names them."""
+    names: tuple[str, ...]
+    """As a study file names them; empty where it does not."""
 
     @property
     def at_baseline(self) -> dict[str, Any]:
@@ -243,27 +250,32 @@ def _lines(recipe: Recipe, factors: Sequence[Factor], blocks: Sequence[int]) -> 
 def _line(recipe: Recipe, factor: Factor, paths: tuple[str, ...]) -> _Line:
     path = joined(paths)
     values = tuple(dict(zip(paths, level, strict=True)) for level in factor.levels)
-    labels = [label(level) for level in factor.levels]
+    labels = factor.labels
     recipes = [canonical(vary_together(recipe, one).recipe) for one in values]
     for index, one in enumerate(recipes):
         if (first := recipes.index(one)) != index:
             raise StudyError(
                 f"the levels {labels[first]} and {labels[index]} of {path} make the same recipe: name each level once."
             )
+        if (first := labels.index(labels[index])) != index:
+            raise StudyError(
+                f"the levels {typed(factor.levels[first])} and {typed(factor.levels[index])} of {path} are both called "
+                f"{labels[index]}: give them labels in a study file, as in labels: [one, other]."
+            )
     if len(values) < 2:
         raise StudyError(
             f"{path} has {len(values)} level{'s' * (not values)}: a comparison needs two or more, "
-            f"such as `eailab ablate {factor.text} {' '.join([*labels, 'OTHER'])}`."
+            f"such as `eailab ablate {factor.text} {shlex.join([*map(typed, factor.levels), 'OTHER'])}`."
         )
     wanted = None if factor.baseline is None else dict(zip(paths, factor.baseline, strict=True))
     target = canonical(recipe if wanted is None else vary_together(recipe, wanted).recipe)
     if wanted is not None and target not in recipes:
         raise StudyError(
-            f"the baseline {label(factor.baseline or ())} is none of the levels of {path}: {', '.join(labels)}. "
+            f"the baseline {label(factor.baseline or ())} is none of the levels of {path}: {listed(labels)}. "
             "Add it to the levels, or choose one of them."
         )
     levels = tuple(label(level) if len(level) > 1 else level[0] for level in factor.levels)
-    return _Line(path, values, levels, recipes.index(target) if target in recipes else 0)
+    return _Line(path, values, levels, recipes.index(target) if target in recipes else 0, labels, factor.names)
 
 
 def _study(
@@ -352,6 +364,7 @@ def write_record(folder: Path, record: StudyRecord) -> None:
         "arms": [
             {
                 "level": arm.level,
+                **({"label": arm.name} if arm.name else {}),
                 "brought": list(arm.brought),
                 "updates": record.updates[index],
                 "trials": {str(block): record.trials[index, block] for block in study.blocks},
@@ -394,7 +407,10 @@ def read_record(folder: Path) -> StudyRecord:
         study = Study(
             name=mapping["name"],
             factor=mapping["factor"],
-            arms=tuple(Arm(arm["level"], recipe_from(arm["recipe"]), tuple(arm["brought"])) for arm in arms),
+            arms=tuple(
+                Arm(arm["level"], recipe_from(arm["recipe"]), tuple(arm["brought"]), str(arm.get("label", "")))
+                for arm in arms
+            ),
             baseline=mapping["baseline"],
             blocks=tuple(mapping["blocks"]),
             metric=mapping["metric"],

@@ -1,6 +1,5 @@
 """What a study is asked to vary: one setting, or a declared bundle of settings that move together."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +8,8 @@ from typing import Any
 from eailab.errors import StudyError
 from eailab.recipe.factors import resolve
 from eailab.recipe.schema import Recipe
-from eailab.recipe.yaml12 import parse_value
+from eailab.recipe.wording import in_words
+from eailab.recipe.yaml12 import parse_value, write
 
 BUNDLE = "+"
 """Joins the settings of a bundle, and the values of one of its levels: `optimizer+lr`, `adam+0.001`."""
@@ -29,6 +29,13 @@ class Factor:
     """Values, each level with one for every word."""
     baseline: tuple[Any, ...] | None = None
     """The level that the others are compared with; None for the recipe's own, else the first."""
+    names: tuple[str, ...] = ()
+    """What a study file calls the levels; empty for `label` of each."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each level is called in tables and figures."""
+        return self.names or tuple(map(label, self.levels))
 
     @property
     def text(self) -> str:
@@ -93,12 +100,30 @@ def factor_from_option(text: str, *, joint: bool = False) -> Factor:
 
 
 def label(level: tuple[Any, ...]) -> str:
-    """Return a level as a person writes it.
+    """Return a level in words.
 
     >>> label(("adam", 0.001))
     'adam+0.001'
     """
-    return BUNDLE.join(value if isinstance(value, str) else json.dumps(value) for value in level)
+    return BUNDLE.join(map(in_words, level))
+
+
+def typed(level: tuple[Any, ...]) -> str:
+    """Return a level as the command line takes it.
+
+    >>> typed((["relu", "sigmoid"],))
+    '[relu, sigmoid]'
+    """
+    return BUNDLE.join(value if isinstance(value, str) else write(value) for value in level)
+
+
+def listed(labels: Sequence[str]) -> str:
+    """Return labels one after the other, kept apart where one has a comma of its own.
+
+    >>> listed(["relu", "relu, sigmoid"])
+    'relu; relu, sigmoid'
+    """
+    return ("; " if any("," in one for one in labels) else ", ").join(labels)
 
 
 def joined(paths: Sequence[str]) -> str:

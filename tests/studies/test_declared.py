@@ -1,5 +1,7 @@
 """A study file declares its comparisons, and every slip in it is told with its line."""
 
+import re
+
 import pytest
 
 from eailab.errors import RecipeError, StudyError
@@ -97,6 +99,12 @@ def test_a_recipe_may_lie_beside_the_file(tmp_path):
         ("{factor: lr, levels", "{factor: lr, joint: [lr, epochs], levels", "5:5", ["one of factor, joint and cross"]),
         ("factor: lr, levels: [1e-3, 1e-2]", "factor: lr", "5:5", ["levels are missing"]),
         ("levels: [1e-3, 1e-2]", "levels: 1e-3", "5:26", ["a list of 1 or more", "found 0.001"]),
+        ("1e-2]}", "1e-2], labels: [slow]}", "5:48", ["1 label for 2 levels", "one for each"]),
+        ("1e-2]}", "1e-2], labels: [slow, slow]}", "5:48", ["'slow' stands twice"]),
+        ("1e-2]}", "1e-2], labels: [slow, 2]}", "5:55", ["each text", "found 2"]),
+        ("1e-2]}", "1e-2], labels: slow}", "5:48", ["a list of 1 or more", "found 'slow'"]),
+        ("[adam, sgd]}", "[adam, sgd], labels: [Adam]}", "8:58", ["1 label for 2 levels"]),
+        ("  - cross:\n", "  - labels: [a, b]\n    cross:\n", "7:5", ["labels and a baseline of their own"]),
     ],
 )
 def test_a_slip_is_told_with_its_place(tmp_path, old, new, place, fragments):
@@ -129,3 +137,25 @@ def test_a_shipped_study_loads_under_its_own_name(name):
     found = declared(name)
     assert found.name == name
     assert found.studies
+
+
+def test_levels_have_the_labels_and_the_order_of_the_file(tmp_path):
+    text = """\
+recipe: digits-mlp
+factors:
+  - {factor: batch-size, levels: [64, 16, 32], labels: [large, small, usual]}
+  - {joint: [optimizer, lr], levels: [[sgd, 0.1], [adam, 0.001]], labels: ["SGD, fast", Adam]}
+  - cross:
+      - {factor: sched, levels: [constant, steplr], labels: [flat, stairs]}
+      - {factor: norm, levels: [batch, none]}
+"""
+    studies = declared(written(tmp_path, text)).studies
+    assert [[arm.label for arm in study.arms] for study in studies] == [
+        ["large", "small", "usual"],
+        ["SGD, fast", "Adam"],
+        ["flat × batch", "flat × none", "stairs × batch", "stairs × none"],
+    ]
+    assert [arm.recipe.batch_size for arm in studies[0].arms] == [64, 16, 32]
+    assert studies[2].axes[0].levels == ("flat", "stairs")
+    plain = declared(written(tmp_path, re.sub(r", labels: \[[^]]*\]", "", text))).studies
+    assert [study.fingerprint for study in plain] == [study.fingerprint for study in studies]

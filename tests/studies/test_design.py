@@ -1,5 +1,6 @@
 """A study compares recipes that differ in one factor, over blocks that all arms share."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
-from eailab.recipe.load import load
+from eailab.recipe.load import Override, load
 from eailab.recipe.variation import differences
 from eailab.studies.conduct import parse_blocks
 from eailab.studies.design import (
@@ -120,6 +121,40 @@ def test_a_record_reads_back_as_written(tmp_path):
     record = StudyRecord(study, trials, (10, 20), 45_000)
     write_record(tmp_path, record)
     assert read_record(tmp_path) == record
+
+
+def test_labels_of_a_study_file_read_back_as_written(tmp_path):
+    asked = Factor(("batch-size",), ((16,), (32,)), names=("small", "large"))
+    (study,) = one_at_a_time(RECIPE, [asked], (0,))
+    write_record(tmp_path, StudyRecord(study, {(0, 0): "a", (1, 0): "b"}, (10, 10), 100))
+    assert [arm.label for arm in read_record(tmp_path).study.arms] == ["small", "large"]
+
+
+@pytest.mark.parametrize(
+    ("factor", "level", "label"),
+    [
+        ("activation", ["relu", "sigmoid"], "relu, sigmoid"),
+        ("sched", {"name": "steplr", "step_size": 2}, "steplr (step_size 2)"),
+        ("ema", None, "none"),
+        ("lr", 1e-05, "1e-05"),
+        ("deterministic", True, "true"),
+    ],
+)
+def test_a_label_is_words(factor, level, label):
+    other = {"activation": "tanh", "sched": "constant", "ema": 0.9, "lr": 0.1, "deterministic": False}[factor]
+    study = one_factor(RESNET if factor == "deterministic" else RECIPE, factor, [other, level], (0,))
+    assert study.arms[1].label == label
+
+
+def test_levels_that_would_be_called_the_same_are_refused():
+    narrow = load("digits-mlp", [Override("hidden", [8], "-o")]).recipe
+    with pytest.raises(StudyError, match=r"the levels relu and \[relu\] of model.activation are both called relu"):
+        one_factor(narrow, "activation", ["relu", ["relu"]], (0,))
+
+
+def test_a_command_that_is_advised_can_be_typed():
+    with pytest.raises(StudyError, match=re.escape("`eailab ablate activation '[relu, sigmoid]' OTHER`")):
+        one_factor(RECIPE, "activation", [["relu", "sigmoid"]], (0,))
 
 
 def test_a_record_that_says_the_same_is_left_alone(tmp_path):
