@@ -37,7 +37,10 @@ def fetch(source: Source, folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".download.lock"):
+        lock = folder / ".download.lock"
+        if not lock.exists():
+            lock.touch()  # with the umask's permissions: a colleague may be the next to download
+        with FileLock(lock):
             for path, blob in _downloaded(source, folder):
                 _write(folder / path, blob)
     except (OSError, HTTPException, tarfile.TarError, KeyError) as error:  # URLError is an OSError

@@ -33,7 +33,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     try:
         make_folder(path.parent)
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY, 0o644)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY, 0o666)
             try:
                 _write_all(descriptor, data)
                 os.fsync(descriptor)
@@ -80,7 +80,7 @@ def append_bytes(path: Path, data: bytes, flush: bool = True) -> None:
         StoreError: The disk is full, the file cannot be written, or the like; the file has its old length.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY, 0o666)
         try:
             length = os.fstat(descriptor).st_size
             try:

@@ -357,8 +357,14 @@ class TrialFolder:
             weights: Of its network; None when it diverged.
             predictions: Of the validation and test images; None when it diverged.
             facts: What the weights expect of images, kept in their file; see `engines.base.Expected.facts`.
+
+        Raises:
+            DamagedError: The recorded epochs are not the first to the last, each once.
+            LostLockError: Another process has taken the trial over.
+            StoreError: The folder cannot be written.
         """
         self._check_lock()
+        self._check_epochs(result.epochs)
         if weights is not None:
             checkpoint.save(self.weights_file, weights, trial=trial.fingerprint, **(facts or {}))
         if predictions is not None:
@@ -388,6 +394,15 @@ class TrialFolder:
         """Raise `LostLockError` when we held the trial and another process has taken it over."""
         if self._fence is not None:
             self._fence()
+
+    def _check_epochs(self, count: int) -> None:
+        """Refuse to vouch for epochs that are not those of one training."""
+        recorded = [epoch.number for epoch in self.epochs()]
+        if recorded != list(range(1, count + 1)):
+            raise DamagedError(
+                f"{self.epochs_file} has {len(recorded)} lines that are not the epochs 1 to {count}, each once: "
+                "something else wrote into it meanwhile. No result was recorded; run the same command to train again."
+            )
 
     def _vouched(self, status: Status) -> tuple[Path, ...]:
         """Return the files whose checksums a result holds."""

@@ -5,6 +5,8 @@ import hashlib
 import http.server
 import io
 import logging
+import os
+import stat
 import tarfile
 import threading
 
@@ -82,8 +84,13 @@ def test_an_archive_is_unpacked_into_the_files_that_are_wanted(serve, tmp_path):
     url = serve({"/all.tar.gz": buffer.getvalue()}) + "all.tar.gz"
     files = (PublishedFile("batches/one", md5(TEXT)),)
     source = Source("tiny", "", 1, 1, (1, 1, 1), 2, CIFAR10.read, files, url, md5(buffer.getvalue()))
-    fetch.fetch(source, tmp_path / "data")
+    before = os.umask(0o002)
+    try:
+        fetch.fetch(source, tmp_path / "data")
+    finally:
+        os.umask(before)
     assert (tmp_path / "data" / "batches" / "one").read_bytes() == TEXT
+    assert all(path.stat().st_mode & stat.S_IWGRP for path in tmp_path.rglob("*")), "a colleague may be next"
     assert {path.name for path in tmp_path.rglob("*")} == {"data", "batches", "one", ".download.lock"}
 
 

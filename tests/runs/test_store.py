@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eailab.engines.base import Scores
-from eailab.errors import StoreError
+from eailab.errors import DamagedError, StoreError
 from eailab.recipe.load import load
 from eailab.recipe.variation import vary
 from eailab.runs.provenance import collect
@@ -63,6 +63,19 @@ def test_a_finished_trial_reads_back_as_written(tmp_path, trial):
     assert folder.epochs() == [epoch(1), epoch(2)]
     assert folder.predictions()["test"].tolist() == [9]
     assert load(folder.recipe_file).recipe == trial.recipe
+
+
+@pytest.mark.parametrize("numbers", [(1,), (1, 1), (1, 2, 2), (2, 1), (1, 3), (1, 2, 3)])
+def test_a_trial_whose_epochs_are_not_each_there_once_is_not_finished(tmp_path, trial, numbers):
+    """Two processes that trained it at once, on locks that did not see each other, leave such lines."""
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    folder.begin(trial, 1)
+    for number in numbers:
+        folder.add_epoch(epoch(number))
+    with pytest.raises(DamagedError, match=r"epochs\.jsonl has . lines that are not the epochs 1 to 2, each once"):
+        folder.finish(trial, result(), None, None)
+    assert folder.result() is None
+    assert not folder.weights_file.exists()
 
 
 def test_a_timing_says_when_its_epoch_ended_and_one_of_an_earlier_version_does_not(tmp_path, trial):

@@ -1,13 +1,15 @@
 """One loop for both engines: the same trial always leaves the same bytes, however often it was stopped."""
 
+import os
 import shutil
+import stat
 
 import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from eailab.data.table import load as load_data
-from eailab.errors import DataError, LostLockError, MemoryShortageError, StoppedError, StoreError
+from eailab.errors import DamagedError, DataError, LostLockError, MemoryShortageError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs import training
 from eailab.runs.cadence import Cadence
@@ -233,3 +235,34 @@ def test_a_trial_that_was_taken_over_is_left_to_the_other_and_its_result_is_take
         Ended,
     ]
     assert folder.result() is not None
+
+
+def test_a_trial_that_something_else_wrote_into_is_trained_again_to_the_right_bytes(tmp_path):
+    """It has no result, and what is wrong with its epochs is not gone on with."""
+    trial = make("numpy")
+    good = run(trial, tmp_path / "quiet").epochs_file.read_bytes()
+    folder = Store(tmp_path / "disturbed").folder(trial.fingerprint)
+
+    def disturb(event):
+        if isinstance(event, EpochEnded) and event.epoch.number == 2:
+            folder.add_epoch(event.epoch)
+
+    with pytest.raises(DamagedError, match="run the same command"):
+        run(trial, tmp_path / "disturbed", watch=disturb)
+    assert run(trial, tmp_path / "disturbed").result() is not None
+    assert folder.epochs_file.read_bytes() == good
+
+
+def test_a_colleague_of_the_same_group_can_go_on_with_a_trial(tmp_path):
+    """What the umask lets the group do, every file and folder of the store lets it do."""
+    before = os.umask(0o002)
+    try:
+        events = []
+        with pytest.raises(StoppedError):
+            run(make("numpy"), tmp_path / "runs", lambda: EpochEnded in map(type, events), events.append)
+        run(make("numpy", ("epochs", 1)), tmp_path / "runs")
+    finally:
+        os.umask(before)
+    there = list((tmp_path / "runs").rglob("*"))
+    assert {"checkpoint.safetensors", "result.json", ".lock"} <= {path.name for path in there}
+    assert [path for path in there if not path.stat().st_mode & stat.S_IWGRP] == []
