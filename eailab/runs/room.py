@@ -2,20 +2,20 @@
 
 import shutil
 from collections.abc import Sequence
-from itertools import pairwise
-from math import prod
+from math import ceil
 from pathlib import Path
 
 from eailab.data.table import load
+from eailab.engines.sizes import parameters
 from eailab.errors import StoreError
-from eailab.recipe.schema import Mlp, MlpRecipe, Recipe, Sgd
+from eailab.recipe.schema import MlpRecipe, Recipe, Sgd
 from eailab.runs.atomic import unreadable
 from eailab.runs.store import Trial
 
-RESNET_PARAMETERS = {"resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032}
-"""As torchvision counts them, for 1,000 classes; fewer classes have fewer."""
-
 BYTES_A_NUMBER = 4
+OTHER_NUMBERS = 1.1
+"""Numbers of a network for each trained parameter, running statistics and padding included, at most."""
+
 BYTES_AN_EPOCH = 512
 """A line of `epochs.jsonl` and one of `timings.jsonl`."""
 
@@ -39,11 +39,11 @@ def check_room(runs_dir: Path, data_dir: Path | None, trials: Sequence[Trial], j
     inputs = {}
     for name, _ in sizes:
         dataset = load(name, data_dir)
-        inputs[name] = (prod(dataset.train.pixels.shape[1:]), len(dataset.classes), len(dataset.train), dataset.test)
+        inputs[name] = (dataset.train.pixels.shape[1:], len(dataset.classes), len(dataset.train), dataset.test)
     needed, checkpoints = 0, [0]
     for trial in trials:
-        pixels, classes, train, test = inputs[trial.recipe.data.name]
-        weights = BYTES_A_NUMBER * parameters(trial.recipe, pixels, classes)
+        image, classes, train, test = inputs[trial.recipe.data.name]
+        weights = ceil(OTHER_NUMBERS * BYTES_A_NUMBER * parameters(trial.recipe, image, classes))
         needed += weights + 2 * (train + len(test)) + BYTES_AN_EPOCH * trial.recipe.epochs + BYTES_A_TRIAL
         checkpoints.append(weights * copies(trial.recipe))
     needed += 2 * sum(sorted(checkpoints)[-jobs:])
@@ -53,22 +53,6 @@ def check_room(runs_dir: Path, data_dir: Path | None, trials: Sequence[Trial], j
             f"{runs_dir} has {in_words(free)} free, and the {len(trials)} trials to train need up to "
             f"{in_words(needed)}: make room, or choose a folder on another disk with --runs. Nothing was started."
         )
-
-
-def parameters(recipe: Recipe, inputs: int, classes: int) -> int:
-    """Return the number of trained parameters, or a little more.
-
-    Args:
-        recipe: Names the model.
-        inputs: Numbers an image has.
-        classes: Outputs of the model.
-    """
-    model = recipe.model
-    if isinstance(model, Mlp):
-        widths = [inputs, *model.hidden, classes]
-        return sum((i + 1) * o for i, o in pairwise(widths)) + 4 * sum(model.hidden)
-    # convolutions grow with the square of the width, normalisation with the width
-    return round(RESNET_PARAMETERS[model.name] * model.width**2 + 60_000 * model.width)
 
 
 def copies(recipe: Recipe) -> int:

@@ -6,8 +6,10 @@ import pytest
 import torch
 import torchvision
 
+from eailab.engines.sizes import parameters
 from eailab.engines.torch_resnet import models
 from eailab.errors import DataError, RecipeError
+from eailab.recipe.load import load
 from eailab.recipe.schema import ResNet
 
 STEMS = list(models.STEMS)
@@ -22,6 +24,17 @@ def test_weights_have_torchvisions_names_and_shapes(name):
     assert [(key, value.shape) for key, value in ours.state_dict().items()] == [
         (key, value.shape) for key, value in theirs.state_dict().items()
     ]
+
+
+@pytest.mark.parametrize("name", list(models.DEPTHS))
+@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("width", [1.0, 0.3])
+def test_parameters_are_counted_without_torch(name, stem, width):
+    settings = ResNet(name=name, stem=stem, width=width)
+    recipe = load("resnet18-digits").recipe.model_copy(update={"model": settings})
+    with torch.device("meta"):
+        made = models.ResNet(settings, 10)
+    assert parameters(recipe, (32, 32, 3), 10) == sum(parameter.numel() for parameter in made.parameters())
 
 
 @pytest.mark.parametrize("name", list(models.DEPTHS))

@@ -1,0 +1,57 @@
+"""Counting the trained parameters of a recipe's network, without making the network or importing its library."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from math import prod
+
+from eailab.recipe.schema import Mlp, Recipe, ResNet
+
+STEM_SIDES = {"7x7": 7, "3x3": 3, "3x3-pad1": 3, "3x3-nopool": 3}
+"""Side of the first convolution's kernel, by the stem's name."""
+
+BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+"""Blocks of each stage, by the network's name."""
+
+
+def parameters(recipe: Recipe, image: tuple[int, int, int], classes: int) -> int:
+    """Return the number of trained parameters.
+
+    Args:
+        recipe: Names the model.
+        image: Rows, columns and channels.
+        classes: Outputs of the model.
+
+    Examples:
+        >>> from eailab.recipe.load import load
+        >>> parameters(load("mnist-mlp").recipe, (28, 28, 1), 10)
+        136074
+    """
+    model = recipe.model
+    if isinstance(model, Mlp):
+        widths = [prod(image), *model.hidden, classes]
+        scales = 2 * sum(model.hidden) if model.norm == "batch" else 0
+        return sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths)) + scales
+    return sum(kernel * inputs * outputs + 2 * outputs for kernel, inputs, outputs in _convolutions(model)) + (
+        (_channels(model)[-1] * (4 if model.name == "resnet50" else 1) + 1) * classes
+    )
+
+
+def _channels(model: ResNet) -> tuple[int, ...]:
+    return tuple(round(model.width * channels) for channels in (64, 128, 256, 512))
+
+
+def _convolutions(model: ResNet) -> Iterator[tuple[int, int, int]]:
+    """Yield the taps, inputs and outputs of each convolution, which a normalisation follows."""
+    inputs, *_ = channels = _channels(model)
+    yield STEM_SIDES[model.stem] ** 2, 3, inputs
+    for stage, (width, blocks) in enumerate(zip(channels, BLOCKS[model.name], strict=True)):
+        for block in range(blocks):
+            if model.name == "resnet50":
+                outputs = 4 * width
+                yield from ((1, inputs, width), (9, width, width), (1, width, outputs))
+            else:
+                outputs = width
+                yield from ((9, inputs, width), (9, width, width))
+            if inputs != outputs or (stage > 0 and block == 0):  # the projection beside the block
+                yield 1, inputs, outputs
+            inputs = outputs
