@@ -126,7 +126,7 @@ class _Graph:
 
 
 def _mlp(graph: _Graph, recipe: MlpRecipe, trained: Trained) -> None:
-    """Add an MLP, as `numpy_mlp.apply` computes it; dropout is nothing outside training."""
+    """Add an MLP, as `numpy_mlp.inference` computes it; dropout is nothing outside training."""
     from eailab.engines.numpy_mlp.layers import BatchNorm1d
 
     expected, weights = trained.expected, trained.weights

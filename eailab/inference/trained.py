@@ -31,7 +31,7 @@ class Trained:
     def logits(self, pixels: Pixels) -> NDArray[np.floating]:
         """Return the scores of each class, `[N, K]`, before the softmax, of images `[N, H, W, C]`."""
         if isinstance(self.recipe, MlpRecipe):
-            from eailab.engines.numpy_mlp import apply as mlp
+            from eailab.engines.numpy_mlp import inference as mlp
 
             return mlp.logits(self.recipe, self.weights, self.expected, pixels)
         from eailab.engines.torch_resnet import apply as resnet

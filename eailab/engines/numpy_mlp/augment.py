@@ -1,4 +1,4 @@
-"""Deformed images, made anew each epoch: an affine map and a coarse elastic field (Simard et al., 2003).
+"""Deform training images in each epoch: an affine map and a coarse elastic field (Simard et al., 2003).
 
 For each image are drawn, all uniform: a rotation, a change of size along each axis, a shear, a shift along each axis,
 and a displacement at each node of a coarse grid over the image, bilinear between the nodes. Each pixel of the new
@@ -10,7 +10,7 @@ Shapes: `N` images, `H` rows, `W` columns, `C` channels, `G` nodes of the grid a
 import numpy as np
 
 from eailab.data.dataset import Pixels
-from eailab.engines.numpy_mlp import sampling
+from eailab.engines.numpy_mlp import warp
 from eailab.recipe.schema import Deform
 
 CHUNK = 4096
@@ -29,7 +29,7 @@ def deform(pixels: Pixels, settings: Deform, chance: np.random.Generator, out: P
     for start in range(0, len(pixels), CHUNK):
         part = pixels[start : start + CHUNK]
         count, nodes = len(part), settings.nodes
-        sampling.sample(
+        warp.sample(
             part,
             _affine_maps(count, settings, chance),
             _uniform(chance, settings.shift, (count, 2)),

@@ -1,4 +1,4 @@
-"""The numpy engine: one trial of an MLP on the CPU."""
+"""Train one trial of an MLP on the CPU: the numpy engine."""
 
 from collections.abc import Mapping
 from math import ceil, isfinite
@@ -11,12 +11,12 @@ from eailab.data.dataset import Images, Pixels, SplitName, TrialData
 from eailab.engines.base import Arrays, Evaluation, OnStep, Scores, Step
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.augment import deform
-from eailab.engines.numpy_mlp.layout import Floats
+from eailab.engines.numpy_mlp.flat_params import Floats
+from eailab.engines.numpy_mlp.input_layer import Source
 from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy
+from eailab.engines.numpy_mlp.matmul import Call, plan_for
 from eailab.engines.numpy_mlp.network import Design, Network, Work
 from eailab.engines.numpy_mlp.optimizers import moves, rule
-from eailab.engines.numpy_mlp.products import Call, plan_for
-from eailab.engines.numpy_mlp.source import Source
 from eailab.engines.schedules import learning_rates
 from eailab.errors import DataError, DivergedError, RecipeError
 from eailab.recipe.schema import Deform, MlpRecipe

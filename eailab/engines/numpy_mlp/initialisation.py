@@ -1,4 +1,4 @@
-"""Initial weights. Shapes: `I` inputs, `O` outputs."""
+"""Draw initial weights. Shapes: `I` inputs, `O` outputs."""
 
 from collections.abc import Callable
 from math import sqrt

@@ -1,4 +1,4 @@
-"""Compiled loops for what numpy needs many passes for.
+"""Compile loops for what takes numpy many passes.
 
 numba compiles each at its first call (0.1 to 0.8 s) and keeps the machine code beside this module, or in the user's
 cache folder where that is not writable (`NUMBA_CACHE_DIR` names another). All are for one thread. Their arithmetic is
@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numba import njit
 
-from eailab.engines.numpy_mlp import vectors
+from eailab.engines.numpy_mlp import simd
 
 FLAGS = {"contract", "reassoc", "arcp", "afn", "nsz"}
 TINY = 1e-30
@@ -101,12 +101,12 @@ def nonzeros_forward(edges, terms, levels, rows, weight, offset, bias, least, bl
     """
     inputs, outputs = weight.shape
     for b in range(rows.size):
-        vectors.fetch(edges, rows[b] * edges.shape[1])
+        simd.fetch(edges, rows[b] * edges.shape[1])
     for b in range(rows.size):
         for j in range(outputs):
             out[b, j] = 0.0
         for k in range(edges[rows[b], 0], edges[rows[b], -1], TERMS_A_LINE):
-            vectors.fetch(terms, k)
+            simd.fetch(terms, k)
     for j in range(outputs):
         black[j] = bias[j]
     for number in range(edges.shape[1] - 1):
@@ -117,7 +117,7 @@ def nonzeros_forward(edges, terms, levels, rows, weight, offset, bias, least, bl
                 black[j] += factor * values[j]
         for b in range(rows.size):
             first, last = edges[rows[b], number], edges[rows[b], number + 1]
-            vectors.add_terms(out, b, weight, above, terms, levels, first, last, outputs)
+            simd.add_terms(out, b, weight, above, terms, levels, first, last, outputs)
     add_bias(out, black, least)
 
 
@@ -153,7 +153,7 @@ def nonzeros_backward(edges, terms, levels, rows, gradient, offset, sums, ends, 
                     for j in range(outputs):
                         slopes[j] = factor * sums[j]
                 first, last = column * room, np.int64(ends[column])
-                vectors.add_terms(out, above + column, gradient, start, lists, levels, first, last, outputs)
+                simd.add_terms(out, above + column, gradient, start, lists, levels, first, last, outputs)
 
 
 @compiled

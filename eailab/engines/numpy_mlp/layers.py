@@ -1,4 +1,4 @@
-"""Layers with hand-derived gradients.
+"""Compute layers forward and backward, with hand-derived gradients.
 
 A layer holds its parameters; `layer.stage(inputs, training)` puts it to work on a batch of one size. What travels
 between stages is a `Signal`: an array of values, and an array for the gradient of the loss with respect to them.
@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from eailab.engines.numpy_mlp import kernels
-from eailab.engines.numpy_mlp.layout import Floats, buffer
-from eailab.engines.numpy_mlp.products import Call, Plan, whole
+from eailab.engines.numpy_mlp.flat_params import Floats, buffer
+from eailab.engines.numpy_mlp.matmul import Call, Plan, whole
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy in one, with label smoothing (Szegedy et al., 2016).
+"""Compute softmax and cross-entropy together, with label smoothing (Szegedy et al., 2016).
 
 With logits `z` `[B, K]`, log-probabilities `log p = z - log sum exp z` (the row's largest logit is taken off first, so
 that logits of ±10,000 neither overflow nor lose the loss) and targets `t = (1 - s) onehot + s / K`, the loss of a row
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.engines.numpy_mlp import kernels
+from eailab.engines.numpy_mlp.flat_params import buffer
 from eailab.engines.numpy_mlp.layers import Signal
-from eailab.engines.numpy_mlp.layout import buffer
 
 
 class SoftmaxCrossEntropy:

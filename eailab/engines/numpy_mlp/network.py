@@ -1,4 +1,4 @@
-"""A multilayer perceptron: its parameters in one flat array, and its layers over them.
+"""Build a multilayer perceptron: its parameters in one flat array, and its layers over them.
 
 Shapes: `B` rows of a batch, `D` inputs, `K` classes, `P` parameters.
 """
@@ -9,7 +9,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import DTypeLike
 
+from eailab.engines.numpy_mlp.flat_params import Floats, Layout
 from eailab.engines.numpy_mlp.initialisation import INITIALISATIONS
+from eailab.engines.numpy_mlp.input_layer import Source
 from eailab.engines.numpy_mlp.layers import (
     GELU,
     Activation,
@@ -23,10 +25,8 @@ from eailab.engines.numpy_mlp.layers import (
     Stage,
     Tanh,
 )
-from eailab.engines.numpy_mlp.layout import Floats, Layout
+from eailab.engines.numpy_mlp.matmul import Plan, whole
 from eailab.engines.numpy_mlp.optimizers import Outer
-from eailab.engines.numpy_mlp.products import Plan, whole
-from eailab.engines.numpy_mlp.source import Source
 from eailab.recipe.schema import Mlp
 
 ACTIVATIONS = {

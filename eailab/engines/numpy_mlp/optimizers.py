@@ -1,4 +1,4 @@
-"""Optimizers over one flat array of parameters, equal to torch's.
+"""Move one flat array of parameters by the rules of torch's optimizers.
 
 A rule owns its moments, each a flat array like the parameters. Its work on a gradient is planned once, as calls of the
 compiled loops of `kernels`; `aim` sets the numbers that change from step to step. A new optimizer is its settings class
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from eailab.engines.numpy_mlp import kernels
-from eailab.engines.numpy_mlp.layout import Floats, Layout
-from eailab.engines.numpy_mlp.products import Call
+from eailab.engines.numpy_mlp.flat_params import Floats, Layout
+from eailab.engines.numpy_mlp.matmul import Call
 from eailab.recipe.schema import Adam, AdamW, Optimizer, Sgd
 
 

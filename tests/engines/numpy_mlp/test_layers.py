@@ -20,7 +20,7 @@ from eailab.engines.numpy_mlp.layers import (
     Stage,
     Tanh,
 )
-from eailab.engines.numpy_mlp.products import in_parts, whole
+from eailab.engines.numpy_mlp.matmul import in_parts, whole
 
 ROWS = st.integers(1, 9)
 FEATURES = st.integers(1, 7)

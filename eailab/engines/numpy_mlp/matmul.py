@@ -1,4 +1,4 @@
-"""Matrix products over fixed arrays, planned once and then called with nothing.
+"""Multiply matrices in fixed arrays: the calls are planned once and then made without arguments.
 
 OpenBLAS copies the parts of a matrix into the order that its kernels like, which pays for large products only. For
 CPUs with AVX-512 it also has kernels that read the matrices where they lie, and takes them up to a million
@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from eailab.engines.numpy_mlp.layout import Floats, buffer
+from eailab.engines.numpy_mlp.flat_params import Floats, buffer
 
 Call: TypeAlias = Callable[[], object]
 Plan: TypeAlias = Callable[[Floats, Floats, Floats], Call]

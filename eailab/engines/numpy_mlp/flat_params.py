@@ -1,4 +1,4 @@
-"""One contiguous array for all numbers of a kind, with a named view for each part.
+"""Keep all numbers of a kind in one contiguous array, with a named view for each part.
 
 An optimizer then moves all parameters in one pass, a state is one array, and nothing is copied between them.
 """

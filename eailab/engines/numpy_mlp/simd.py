@@ -1,4 +1,4 @@
-"""Sums over rows of a table, held in vector registers.
+"""Sum rows of a table in vector registers.
 
 numba compiles a loop over the numbers of a row well, but a sum over many rows goes through memory row by row, and each
 row is first checked for overlapping the sum: 6 ns a term of 128 numbers. Here the loop over the terms is written in

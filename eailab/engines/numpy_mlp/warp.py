@@ -1,4 +1,4 @@
-"""The compiled loops of `augment`, which read new images from places of old ones."""
+"""Resample images at displaced positions: the compiled loops of `augment`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Images on their way into the first layer, which sees `pixels * scale + offset`.
+"""Feed images to the first layer, which sees `pixels * scale + offset`, and skip the pixels that are 0.
 
 Four fifths of MNIST's pixels are 0. With `S` the scaled pixels, the layer's output is `S W + (offset W + b)`, and the
 gradient of its weight `S' dy + offset (1' dy)`, exactly; so only the pixels that are not 0 need to be multiplied. Where
@@ -16,9 +16,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from eailab.data.dataset import Pixels
 from eailab.engines.numpy_mlp import kernels
+from eailab.engines.numpy_mlp.flat_params import LINE, Floats
 from eailab.engines.numpy_mlp.kernels import BLOCK
 from eailab.engines.numpy_mlp.layers import Linear, LinearStage, Signal
-from eailab.engines.numpy_mlp.layout import LINE, Floats
 
 Rows: TypeAlias = NDArray[np.int64]
 

@@ -1,12 +1,12 @@
-"""A trained network on images, without the engine that trained it."""
+"""Apply a trained network to images, without the engine that trained it."""
 
 import numpy as np
 
 from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, Expected
-from eailab.engines.numpy_mlp.layout import Floats, Layout
+from eailab.engines.numpy_mlp.flat_params import Floats, Layout
+from eailab.engines.numpy_mlp.input_layer import Source
 from eailab.engines.numpy_mlp.network import Design, Network
-from eailab.engines.numpy_mlp.source import Source
 from eailab.recipe.schema import MlpRecipe
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from eailab.engines.numpy_mlp.engine import MlpEngine
+from eailab.engines.numpy_mlp.input_layer import FEWEST_ROWS, GatheredStage, NonzeroStage, Source
 from eailab.engines.numpy_mlp.layers import Linear
-from eailab.engines.numpy_mlp.source import FEWEST_ROWS, GatheredStage, NonzeroStage, Source
 
 
 def sparse(shape: tuple[int, ...], chance: np.random.Generator, share: float = 0.15) -> np.ndarray:
@@ -112,7 +112,7 @@ def test_a_training_is_the_same_with_nonzeros_as_with_whole_batches(augment, rec
         images.pixels[...] *= chance.random(images.pixels.shape) < 0.2
     asked = recipe(batch_size=22, data={"name": "made", "augment": augment}, epochs=12)
     listed = MlpEngine(asked, data, 0, np.float64)
-    monkeypatch.setattr("eailab.engines.numpy_mlp.source.MOST_NONZEROS", 0.0)
+    monkeypatch.setattr("eailab.engines.numpy_mlp.input_layer.MOST_NONZEROS", 0.0)
     whole = MlpEngine(asked, data, 0, np.float64)
     assert listed.source.is_sparse
     assert not whole.source.is_sparse
