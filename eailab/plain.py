@@ -11,6 +11,8 @@ CONTROLS = re.compile(
     "\ud800-\udfff]"  # halves of pairs, and bytes of names that are not UTF-8
 )
 """What a terminal obeys, or shows as nothing."""
+NOT_UTF8 = re.compile("[\ud800-\udfff]")
+"""What Python reads a byte of a file's name as that is not UTF-8."""
 JOINERS = "\u200c\u200d"
 """Unseen too, and needed by some scripts."""
 ALIKE = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")

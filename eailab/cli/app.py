@@ -37,6 +37,9 @@ app = Commands(
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What the system says when it cannot take more output."""
 
+SMALLEST = {"COLUMNS": 20, "LINES": 5}
+"""Of a terminal, in letters."""
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -79,6 +82,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark, not a traceback
+    _forget_odd_sizes()
     try:
         code = app(prog_name="eailab", standalone_mode=False)
     except typer.TyperException as error:
@@ -115,6 +119,13 @@ class _OnStandardError(logging.Handler):
 
 
 _TOLD = _OnStandardError()
+
+
+def _forget_odd_sizes() -> None:
+    """Let the usual size stand where the surroundings name one in which nothing could be read, such as `COLUMNS=0`."""
+    for name, least in SMALLEST.items():
+        if not (size := os.environ.get(name, str(least))).isdecimal() or int(size) < least:
+            del os.environ[name]
 
 
 def _give_up_output() -> None:

@@ -128,25 +128,24 @@ def _comes_with_a_variant(path: str, study: "Study") -> bool:
 
 
 def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measure: "Measure") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from eailab.report.tables import Column, Table
+    from eailab.report.terminal import print_table
 
     study = planned.record.study
-    table = Table(box=box.ASCII if not Console().is_terminal else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading in ("arm", "differs from the baseline", "finished", "to train", "a trial"):
-        table.add_column(heading, overflow="fold")
-    for row in _rows(planned, cost):
-        table.add_row(
+    headings = ("arm", "differs from the baseline", "finished", "to train", "a trial")
+    rows = tuple(
+        (
             f"{row.label} (baseline)" if row.is_baseline else row.label,
             "; ".join(row.said) or "-",
             blocks_in_words(row.finished),
             blocks_in_words(row.new),
             "-" if row.cost is None else f"{_seconds(row.cost.seconds)} ({row.cost.source})",
         )
-    echo(f"{study.name}: {len(study.arms)} arms in {len(study.blocks)} blocks, {len(planned.trials)} trials")
-    Console(highlight=False, markup=False).print(table)
-    echo(f"detects: {_detects(planned, noise, measure)}\n")
+        for row in _rows(planned, cost)
+    )
+    title = f"{study.name}: {len(study.arms)} arms in {len(study.blocks)} blocks, {len(planned.trials)} trials"
+    print_table(title, Table(tuple(map(Column, headings)), rows), [f"detects: {_detects(planned, noise, measure)}"])
+    echo()
 
 
 def _detects(planned: "Plan", noise: "Noise | None", measure: "Measure") -> str:

@@ -10,6 +10,7 @@ import typer
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Overrides, RunsDir
 from eailab.cli.output import echo
 from eailab.errors import CheckFailedError, UsageError
+from eailab.plain import plain
 
 if TYPE_CHECKING:
     from eailab.data.dataset import Dataset
@@ -101,7 +102,7 @@ def _table(files: "SplitFiles") -> str:
     """Lay out how many images of each class each split has, with the sums below."""
     counts = files.summary["class_counts"]
     rows = [("class", *counts)]
-    rows += [(name, *(str(part[name]) for part in counts.values())) for name in counts["train"]]
+    rows += [(plain(name), *(str(part[name]) for part in counts.values())) for name in counts["train"]]
     rows += [("all", *(str(size) for size in files.summary["sizes"].values()))]
     width = max(len(row[0]) for row in rows)
     return "\n".join(f"{row[0]:<{width}}" + "".join(f"{cell:>12}" for cell in row[1:]) for row in rows)

@@ -13,6 +13,7 @@ import numpy as np
 from eailab.data.dataset import Content, Images
 from eailab.data.picture import GREY_MODES, decode, opened
 from eailab.errors import DataError
+from eailab.plain import NOT_UTF8, alike
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 LAYOUT = "train/CLASS/*.png and test/CLASS/*.png"
@@ -86,6 +87,10 @@ def _classes(root: Path, part: str) -> list[Path]:
         _inside(root, entry)
         if not entry.is_dir():
             raise DataError(f"{entry} is no folder of a class: the layout is {LAYOUT}.")
+        if NOT_UTF8.search(entry.name):
+            raise DataError(f"{entry} is a class whose name is not UTF-8: rename the folder, such as to class-1.")
+    if two := alike(entry.name for entry in entries):
+        raise DataError(f"{folder} has two classes that look the same, {two[0]!a} and {two[1]!a}: rename one of them.")
     return entries
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from eailab.data.dataset import Content, Images, Labels
 from eailab.errors import DataError
+from eailab.plain import NOT_UTF8, alike
 
 Array: TypeAlias = NDArray[Any]
 """Of whatever the user saved, before it is checked."""
@@ -163,8 +164,10 @@ def _classes(arrays: dict[str, Array], train_labels: Labels, test_labels: Labels
             f"{path}: classes holds {names.dtype} in the shape {names.shape}: "
             f"make it {count} texts, one for each class of y_train."
         )
-    if len(set(names.tolist())) < count:
+    if len(set(names.tolist())) < count or alike(names.tolist()):
         raise DataError(f"{path}: classes names two classes alike: give each a name of its own.")
+    if NOT_UTF8.search("".join(names.tolist())):
+        raise DataError(f"{path}: classes has half a character in a name: give each a name of whole letters.")
     return tuple(str(name) for name in names)
 
 

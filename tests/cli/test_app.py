@@ -54,6 +54,14 @@ def test_a_terminal_without_the_signs_shows_question_marks(tmp_path):
     assert b"within ?0.5 pp" in run.stdout
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "-3", "wide", "", "120"])
+def test_a_size_in_which_nothing_could_be_read_is_none(columns, eailab, monkeypatch):
+    """With `COLUMNS=0`, as some services set it, tables were empty."""
+    monkeypatch.setenv("COLUMNS", columns)
+    assert "Usage: eailab [OPTIONS] COMMAND" in eailab("-h").out
+    assert os.environ.get("COLUMNS") == ("120" if columns == "120" else None)
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
 def test_output_to_a_full_disk_is_an_error_and_no_bug():
     with FULL.open("w") as full:
