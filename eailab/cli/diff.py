@@ -4,28 +4,28 @@ from typing import Annotated
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
+from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName
 from eailab.cli.output import echo
 
 
 def diff(
-    first: Annotated[str, typer.Argument(metavar="TRIAL", help="A trial's fingerprint, its beginning, or its folder.")],
-    second: Annotated[str, typer.Argument(metavar="TRIAL", help="The other one.")],
+    first: TrialName,
+    second: TrialName,
     runs: RunsDir = RUNS_DIR,
     everything: Annotated[bool, typer.Option("--all", help="Show what is equal too.")] = False,
     json: AsJson = False,
 ) -> None:
     """Set two trials side by side: recipe, environment, data and results.
 
-    Example: eailab diff 3f9c 81ab
+    Example: eailab diff 16/0 32/0
     """
     from eailab.report.diff import diff as compare
-    from eailab.report.diff import trial_named
     from eailab.report.terminal import print_table
     from eailab.runs.store import Store
+    from eailab.studies.lookup import find_trial
 
     store = Store(runs)
-    found = compare(trial_named(store, first), trial_named(store, second))
+    found = compare(find_trial(store, first), find_trial(store, second))
     if json:
         from dataclasses import asdict
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir, TrialName
 from eailab.cli.output import echo
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="The beginning of its name in runs/trials, or a path.")],
+    trial: TrialName,
     to: Annotated[
         Literal["safetensors", "onnx", "torch-export"],
         typer.Option("--to", help="Weights alone, or the network from pixels to logits."),
@@ -33,7 +33,7 @@ def export(
 ) -> None:
     """Write a finished trial's network to a file for other software, checked against ours before it is written.
 
-    Example: eailab export 067a111c --to onnx
+    Example: eailab export 16/0 --to onnx
     """
     from eailab.inference.export import export as write
     from eailab.runs.store import Store

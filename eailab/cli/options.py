@@ -29,6 +29,10 @@ DataDir: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+TrialName: TypeAlias = Annotated[
+    str,
+    typer.Argument(metavar="TRIAL", help="[STUDY/]ARM/BLOCK, the beginning of its fingerprint, or its folder's path."),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Overrides: TypeAlias = Annotated[
     list[str] | None,

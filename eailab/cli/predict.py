@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
+from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName
 from eailab.cli.output import echo
 
 
 def predict(
-    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="The beginning of its name in runs/trials, or a path.")],
+    trial: TrialName,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of the size that it was trained on.")],
     top: Annotated[int, typer.Option(min=1, metavar="N", help="How many classes to name.")] = 3,
     runs: RunsDir = RUNS_DIR,
@@ -20,13 +20,13 @@ def predict(
 ) -> None:
     """Name the likeliest classes of images, with probabilities.
 
-    Example: eailab predict 067a111c seven.png
+    Example: eailab predict 16/0 seven.png
     """
     from eailab.inference.predict import predict as classify
-    from eailab.inference.trained import find_trial
+    from eailab.inference.trained import find_finished
     from eailab.runs.store import Store
 
-    predictions = classify(find_trial(Store(runs), trial), images, top)
+    predictions = classify(find_finished(Store(runs), trial), images, top)
     if as_json:
         echo(json.dumps([asdict(one) for one in predictions], indent=2, default=str))
         return

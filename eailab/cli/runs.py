@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eailab.cli.commands import Commands
-from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
+from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName
 from eailab.cli.output import echo
 from eailab.errors import CheckFailedError, EailabError, UsageError
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 runs = Commands(
     help="List, show, verify and remove trials.\n\nExample: eailab runs list",
 )
-
-Name = Annotated[str, typer.Argument(metavar="TRIAL", help="A trial's name, or the beginning of it.")]
 
 
 @runs.command("list")
@@ -46,16 +44,17 @@ def list_(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
 
 
 @runs.command()
-def show(trial: Name, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
+def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
     """Show one trial: its recipe, where it stands, its scores, what it ran on, and its files.
 
-    Example: eailab runs show 3f2a
+    Example: eailab runs show 16/0
     """
     from eailab.plain import plain
-    from eailab.runs.inspection import find, summary
+    from eailab.runs.inspection import summary
     from eailab.runs.store import Store
+    from eailab.studies.lookup import find_trial
 
-    folder = find(Store(runs), trial)
+    folder = find_trial(Store(runs), trial)
     about = summary(folder)
     record = folder.record() if about.state in ("finished", "diverged") else None
     files = {file.name: file.stat().st_size for file in sorted(folder.path.iterdir()) if file.is_file()}
@@ -115,22 +114,25 @@ def verify(
 
 @runs.command()
 def rm(
-    trials: Annotated[list[str], typer.Argument(metavar="TRIAL...", help="Names of trials, or their beginnings.")],
+    trials: Annotated[
+        list[str], typer.Argument(metavar="TRIAL...", help="[STUDY/]ARM/BLOCK, or beginnings of fingerprints.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     runs: RunsDir = RUNS_DIR,
 ) -> None:
     """Remove trials for good; asks first. A study that has them trains them anew.
 
-    Example: eailab runs rm 3f2a 9bc0
+    Example: eailab runs rm 16/0 32/0
     """
     from eailab.plain import plain
-    from eailab.runs.inspection import find, remove, summary
+    from eailab.runs.inspection import remove, summary
     from eailab.runs.store import Store
+    from eailab.studies.lookup import find_trial
 
     store = Store(runs)
     folders: dict[str, TrialFolder] = {}
     for text in trials:
-        folder = find(store, text)
+        folder = find_trial(store, text)
         folders[folder.path.name] = folder
     for folder in folders.values():
         echo(plain(_line(summary(folder))), err=True)

@@ -96,26 +96,15 @@ def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
     """Return the trial that `--retrain` names."""
     from eailab.errors import UsageError
     from eailab.runs.store import Trial
+    from eailab.studies.lookup import find_fingerprint, head_of
 
-    arm_name, _, block_text = wanted.rpartition("/")
-    fitting = []
-    for record in found.records:
-        for index, arm in enumerate(record.study.arms):
-            for block in record.study.blocks:
-                names = (arm.label, f"{record.study.name}/{arm.label}", f"{record.study.folder_name}/{arm.label}")
-                if arm_name in names and str(block) == block_text:
-                    fitting.append((arm.recipe, block, record.trials[index, block], record.study.folder_name))
-    if len({fingerprint for _, _, fingerprint, _ in fitting}) != 1:
-        known = [
-            f"{r.study.folder_name}/{arm.label}/{r.study.blocks[0]}" for r in found.records for arm in r.study.arms
-        ]
-        problem = "fits several trials" if fitting else "fits no trial of the report"
-        raise UsageError(f"--retrain {wanted} {problem}: name one such as {', '.join(known[:4])}.")
-    recipe, block, fingerprint, _ = fitting[0]
+    trials = {name: (record, key) for record in found.records for key, name in record.trials.items()}
+    fingerprint = find_fingerprint([head_of(record) for record in found.records], trials, wanted, "the report")
+    record, (arm, block) = trials[fingerprint]
     result = store.folder(fingerprint).record()
     if result is None:
         raise UsageError(f"--retrain {wanted} has no result in the store to compare with.")
-    return Trial(recipe, block, result["data"])
+    return Trial(record.study.arms[arm].recipe, block, result["data"])
 
 
 def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> bool:

@@ -17,7 +17,7 @@ from eailab.data.dataset import Pixels
 from eailab.data.table import load
 from eailab.errors import CheckFailedError, DataError, UsageError
 from eailab.inference.format import Format, Runner, whole_network
-from eailab.inference.trained import Trained, find_trial, read
+from eailab.inference.trained import Trained, find_finished, read
 from eailab.recipe.identity import to_yaml
 from eailab.runs import atomic
 from eailab.runs.store import Store
@@ -94,7 +94,7 @@ def export(
 
     Args:
         store: Where the trial lies.
-        name: The trial's, as for `find_trial`.
+        name: The trial's, as for `find_finished`.
         to: One of `FORMATS`.
         out: The file, which must not exist, or a folder for it; None for the store's folder `exports`.
         images: On how many images, at most, it is checked.
@@ -107,7 +107,7 @@ def export(
     """
     if to not in FORMATS:
         raise UsageError(f"there is no format {to!r}: choose one of {', '.join(FORMATS)}.")
-    folder = find_trial(store, name)
+    folder = find_finished(store, name)
     trained = read(folder)
     kind = FORMATS[to]()
     usual = f"{safe_name(trained.recipe.name)}-{folder.path.name[:10]}{kind.suffix}"

@@ -26,7 +26,7 @@ def predict(folder: TrialFolder, images: Sequence[Path], top: int = 3) -> list[P
     """Classify image files by a finished trial's weights.
 
     Args:
-        folder: The trial, as `find_trial` returns it.
+        folder: The trial, as `find_finished` returns it.
         images: PNG, JPEG and the like, of the size that the trial was trained on.
         top: How many classes to name.
 

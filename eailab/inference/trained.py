@@ -1,7 +1,6 @@
 """A finished trial's network, read from the store."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from eailab.recipe.load import load as load_recipe
 from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs import checkpoint
 from eailab.runs.store import Store, TrialFolder
+from eailab.studies.lookup import find_trial
 
 
 @dataclass(frozen=True)
@@ -39,31 +39,23 @@ class Trained:
         return resnet.logits(self.recipe, self.weights, self.expected, pixels)
 
 
-def find_trial(store: Store, name: str) -> TrialFolder:
-    """Return the finished trial of this fingerprint, or of one that begins with it; a folder's path works too.
+def find_finished(store: Store, name: str) -> TrialFolder:
+    """Return the finished trial that a name means, as `find_trial` takes it.
 
     Raises:
         UsageError: No trial, or several, have this name, or the trial left no weights.
         StoreError: The trial is damaged.
     """
-    path = Path(name)
-    if (path / "result.json").exists() or (path / "recipe.yaml").exists():
-        found = [TrialFolder(path)]
-    else:
-        names = sorted(folder.name for folder in store.root.glob("trials/*") if folder.name.startswith(name))
-        found = [store.folder(one) for one in names]
-    if len(found) != 1 or not name:
-        which = "no trial" if not found else f"{len(found)} trials"
-        raise UsageError(f"{which} in {store.root / 'trials'} begin with {name!r}: `eailab runs list` names them.")
-    result = found[0].result()
+    folder = find_trial(store, name)
+    result = folder.result()
     if result is None or result.status != "finished":
         state = "is not finished" if result is None else "has diverged, so it left no weights"
-        raise UsageError(f"the trial {found[0].path.name} {state}: choose another of `eailab runs list`.")
-    return found[0]
+        raise UsageError(f"the trial {name} {state}: choose another of `eailab runs list`.")
+    return folder
 
 
 def read(folder: TrialFolder) -> Trained:
-    """Return the network of a finished trial, as `find_trial` returns it.
+    """Return the network of a finished trial, as `find_finished` returns it.
 
     Raises:
         UsageError: It is not finished.

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from eailab.errors import StoreError, UsageError
+from eailab.errors import StoreError
 from eailab.recipe.identity import flatten
 from eailab.recipe.load import load
 from eailab.report.measures import PERCENT
 from eailab.report.tables import NOTHING, Column, Table, written
-from eailab.runs.store import SHORT_NAME, Store, TrialFolder
+from eailab.runs.store import SHORT_NAME, TrialFolder
 
 
 @dataclass(frozen=True)
@@ -51,24 +50,6 @@ class Difference:
                 (line.part, line.name, line.first, line.second, "differs" if line.differs else "") for line in shown
             ),
         )
-
-
-def trial_named(store: Store, name: str) -> TrialFolder:
-    """Return the trial of this fingerprint, or whose fingerprint begins so, or of this folder; it may have diverged.
-
-    Raises:
-        UsageError: No trial, or several, have this name.
-    """
-    path = Path(name)
-    if (path / "result.json").is_file():
-        return TrialFolder(path)
-    found = [one for one in store.trial_names() if name and one.startswith(name)]
-    if len(found) != 1:
-        which = f"{len(found)} trials begin" if found else "no trial begins"
-        raise UsageError(
-            f"{which} with {name!r} in {store.root / 'trials'}: give more of its fingerprint, or its folder."
-        )
-    return store.folder(found[0])
 
 
 def diff(first: TrialFolder, second: TrialFolder) -> Difference:

@@ -4,7 +4,6 @@ A file is rewritten only when its bytes change, and a figure is drawn only when 
 a finished study again is quick and touches nothing.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,7 @@ from eailab.report.trials import curves_of
 from eailab.report.wording import ENGLISH, language
 from eailab.runs.atomic import refuse_links, write_changed
 from eailab.runs.store import Store, TrialFolder
+from eailab.studies.lookup import STUDIES, Head, heads, studies_called
 
 DEFAULT_FORMATS = ("markdown", "html")
 
@@ -210,10 +210,10 @@ def find_studies(store: Store, wanted: Sequence[str]) -> list[Path]:
 
     Args:
         store: Where to look.
-        wanted: Names (all studies of that name), names with fingerprint, or paths of study folders; none for all.
+        wanted: Names as `studies_called` takes them, or paths of study folders; none for all.
 
     Raises:
-        UsageError: The store has no studies, or none of a name; the message tells the nearest names.
+        UsageError: The store has no studies, or none of a name; the message has the nearest names.
     """
     present = store.study_folders()
     if not present and not any((Path(text) / "study.yaml").exists() for text in wanted):
@@ -223,20 +223,16 @@ def find_studies(store: Store, wanted: Sequence[str]) -> list[Path]:
         )
     if not wanted:
         return present
-    found = [folder for text in wanted for folder in _named(text, present, store)]
+    known = heads(store.root, STUDIES)
+    found = [folder for text in wanted for folder in _named(text, known, store)]
     return list(dict.fromkeys(found))
 
 
-def _named(text: str, present: Sequence[Path], store: Store) -> list[Path]:
+def _named(text: str, known: Sequence[Head], store: Store) -> list[Path]:
     path = Path(text)
     if (path / "study.yaml").exists():
         return [path.resolve()]
-    matches = [folder for folder in present if text in (folder.name, folder.name.rpartition("-")[0])]
-    if not matches:
-        names = sorted({name for folder in present for name in (folder.name, folder.name.rpartition("-")[0])})
-        near = difflib.get_close_matches(text, names, n=3, cutoff=0.5) or [folder.name for folder in present[:10]]
-        raise UsageError(f"there is no study {text} in {store.root}. Nearest: {', '.join(near)}.")
-    return matches
+    return [head.folder for head in studies_called(known, text, store.root)]
 
 
 def _figures(

@@ -72,20 +72,6 @@ def summary(folder: TrialFolder) -> Summary:
         return Summary(folder.path.name, "damaged", 0, planned, recipe, block, None, str(error))
 
 
-def find(store: Store, text: str) -> TrialFolder:
-    """Return the trial of a name, or of the beginning of one.
-
-    Raises:
-        UsageError: No trial, or more than one, begins like this.
-    """
-    names = [name for name in store.trial_names() if name.startswith(text)] if text else []
-    if len(names) == 1:
-        return store.folder(names[0])
-    if names:
-        raise UsageError(f"{len(names)} trials begin with {text}: {', '.join(names[:5])}. Write more of the name.")
-    raise UsageError(f"no trial in {store.root} begins with {text!r:.80}: `eailab runs list` shows their names.")
-
-
 # --- verifying -------------------------------------------------------------------------------------------------------
 
 
@@ -177,8 +163,11 @@ def remove(store: Store, folder: TrialFolder) -> None:
     """Delete a trial for good.
 
     Raises:
+        UsageError: Its folder lies elsewhere.
         StoreError: A process is training it, or it cannot be removed.
     """
+    if folder.path.resolve().parent != (store.root / "trials").resolve():
+        raise UsageError(f"{folder.path} is not a trial of {store.root}: name its runs folder with --runs.")
     doomed = store.root / f".removed-{folder.path.name}-{uuid4().hex[:8]}"
     _move(folder.path, doomed)
     try:

@@ -51,7 +51,8 @@ def test_json_says_the_same(eailab, report):
 def test_a_trial_that_is_not_there_is_bad_input(eailab, report, wanted):
     told = eailab("verify", str(report), "--retrain", wanted)
     assert told.code == 2
-    assert "digits-mlp-lr" in told.err
+    assert f"no trial of the report is called '{wanted}'" in told.err
+    assert "0.01/0" in told.err
 
 
 def test_a_file_that_is_not_there_is_bad_input(eailab, tmp_path):

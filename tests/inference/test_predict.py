@@ -9,7 +9,7 @@ from PIL import Image
 from eailab.data.table import load as load_data
 from eailab.errors import DataError, StoreError, UsageError
 from eailab.inference.predict import predict
-from eailab.inference.trained import find_trial
+from eailab.inference.trained import find_finished
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint
 from eailab.runs.store import Store, Trial
@@ -40,7 +40,7 @@ def trained(request, tmp_path_factory):
 def test_files_are_classified_as_the_trial_classified_the_test_split(trained):
     """The stored predictions are the reference: they came from the engine, not from the file of weights."""
     store, name, files, data = trained
-    folder = find_trial(store, name[:8])
+    folder = find_finished(store, name[:8])
     found = predict(folder, files, top=10)
     expected = folder.predictions()["test"][:COUNT]
     assert [one.classes[0][0] for one in found] == [data.classes[number] for number in expected]
@@ -54,14 +54,14 @@ def test_an_image_of_another_size_is_refused(trained, tmp_path):
     store, name, _, _ = trained
     Image.fromarray(np.zeros((9, 7), np.uint8)).save(tmp_path / "odd.png")
     with pytest.raises(DataError, match=r"odd\.png is 7x9 pixels"):
-        predict(find_trial(store, name), [tmp_path / "odd.png"])
+        predict(find_finished(store, name), [tmp_path / "odd.png"])
 
 
 def test_a_file_that_is_no_image_is_refused(trained, tmp_path):
     store, name, _, _ = trained
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(DataError, match=r"text\.png"):
-        predict(find_trial(store, name), [tmp_path / "text.png"])
+        predict(find_finished(store, name), [tmp_path / "text.png"])
 
 
 def test_a_trial_that_is_not_finished_classifies_nothing(trained, tmp_path):
@@ -71,12 +71,12 @@ def test_a_trial_that_is_not_finished_classifies_nothing(trained, tmp_path):
 
 def test_a_name_that_no_trial_has_is_answered(trained):
     with pytest.raises(UsageError, match="no trial"):
-        find_trial(trained[0], "zzzz")
+        find_finished(trained[0], "zzzz")
 
 
 def test_weights_that_do_not_say_what_they_expect_are_refused(trained, tmp_path):
     store, name, files, _ = trained
-    folder = find_trial(store, name)
+    folder = find_finished(store, name)
     whole = folder.weights_file.read_bytes()
     try:
         weights, _ = checkpoint.load(folder.weights_file)

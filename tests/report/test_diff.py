@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from eailab.errors import StoreError, UsageError
-from eailab.report.diff import diff, trial_named
+from eailab.errors import StoreError
+from eailab.report.diff import diff
 from eailab.report.terminal import print_table
 
 
@@ -54,12 +54,3 @@ def test_the_two_names_keep_a_terminals_table_within_80_columns(shop, folder):
 def test_an_unfinished_trial_has_nothing_to_compare(shop, folder):
     with pytest.raises(StoreError, match="no result yet"):
         diff(shop.trial_folder(folder, 0, 0), shop.trial_folder(folder, 0, 1))
-
-
-def test_a_trial_is_named_by_the_beginning_of_its_fingerprint_or_its_folder(shop, folder):
-    trial = shop.trial_folder(folder, 0, 0).path
-    assert trial_named(shop.store, trial.name[:12]).path == trial
-    assert trial_named(shop.store, str(trial)).path == trial
-    for name in ("zzz", ""):
-        with pytest.raises(UsageError, match="no trial begins"):
-            trial_named(shop.store, name)

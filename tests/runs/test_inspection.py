@@ -11,7 +11,7 @@ from eailab.errors import DamagedError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs import inspection
 from eailab.runs.events import EpochEnded
-from eailab.runs.inspection import find, problems, quarantine, remove, summaries, summary, verify
+from eailab.runs.inspection import problems, quarantine, remove, summaries, summary, verify
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import run_trial
 
@@ -77,15 +77,11 @@ def test_a_recipe_that_is_no_text_spoils_no_list(store):
     assert one.recipe == "\ufffd\ufffd"
 
 
-def test_a_trial_is_found_by_the_beginning_of_its_name(store):
-    name = only(store).path.name
-    assert find(store, name[:5]).path.name == name
-    for text in ("", "zz", "../" + name, name + "0"):
-        with pytest.raises(UsageError, match="runs list"):
-            find(store, text)
-    (store.root / "trials" / (name[:19] + ("0" if name[19] != "0" else "1"))).mkdir()
-    with pytest.raises(UsageError, match="2 trials begin"):
-        find(store, name[:5])
+def test_only_trials_of_the_store_are_removed(store, tmp_path):
+    folder = only(store)
+    with pytest.raises(UsageError, match="is not a trial of"):
+        remove(Store(tmp_path / "another"), folder)
+    assert folder.path.exists()
 
 
 def test_a_sound_store_has_no_problems(store):

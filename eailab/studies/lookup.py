@@ -1,0 +1,269 @@
+"""What the studies and trials of a store are called, and the one way from a name to them.
+
+Only the heads of studies' records are read, without recipes and without numpy, so that a shell may ask at each key.
+"""
+
+import difflib
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from eailab.errors import StoreError, UsageError
+from eailab.runs.atomic import read_bytes
+from eailab.studies.factor import label
+
+if TYPE_CHECKING:
+    from eailab.runs.store import Store, TrialFolder
+    from eailab.studies.design import StudyRecord
+
+STUDIES = "studies/*/study.yaml"
+STEPS = "studies/*/steps/*/study.yaml"
+"""Where the records of studies and of the steps of walks lie in a runs folder."""
+
+SHOWN = 6
+"""Names in a message."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_OTHER = re.compile(
+    r"^(?:  recipe:\n(?:(?: {4}.*)?\n)+"
+    r"|  (?:brought|updates):.*\n(?:  (?:- |  ).*\n)*"
+    r"|(?:blocks|looks|axes|data|schema_version|fingerprint|margin|hold|training_images):.*\n(?:(?:- |  ).*\n)*)",
+    re.MULTILINE,
+)
+"""What a head lacks of a record, which takes nine tenths of the time to read."""
+_PARTS = re.compile(r"([/,×]|(?<![0-9][eE])\+)")
+
+
+@dataclass(frozen=True)
+class Head:
+    """A study, as far as finding it and its trials goes."""
+
+    folder: Path
+    name: str
+    """The study's own, which several studies may have."""
+    factor: str | None
+    """Dotted path of the varied field; None where there is one arm."""
+    baseline: int
+    metric: str
+    arms: tuple[str, ...]
+    """Labels."""
+    trials: Mapping[tuple[int, int], str]
+    """Fingerprint of each trial by arm index and block."""
+
+    @property
+    def called(self) -> str:
+        """The name that no other study of the store has: its folder's, with the walk's before a step's."""
+        above = self.folder.parent
+        return f"{above.parent.name}/steps/{self.folder.name}" if above.name == "steps" else self.folder.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that the study is called."""
+        return self.name, self.called.rpartition("-")[0], self.called
+
+
+@dataclass(frozen=True)
+class Use:
+    """A trial as a study has it."""
+
+    head: Head
+    arm: int
+    block: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that the trial is called: `ARM/BLOCK`, `STUDY/ARM/BLOCK`, and where there is one arm `STUDY/BLOCK`."""
+        place = f"{self.head.arms[self.arm]}/{self.block}"
+        studies = [f"{name}/" for name in self.head.names]
+        alone = [f"{study}{self.block}" for study in studies] if len(self.head.arms) == 1 else []
+        return (place, *(f"{study}{place}" for study in studies), *alone)
+
+    @property
+    def shown(self) -> tuple[str, str, str]:
+        """What tables call the trial, from the shortest name to the one that no other trial has."""
+        head, place = self.head, f"{self.head.arms[self.arm]}/{self.block}"
+        if len(head.arms) == 1:
+            return f"{head.name}/{self.block}", f"{head.name}/{place}", f"{head.called}/{self.block}"
+        return place, f"{head.name}/{place}", f"{head.called}/{place}"
+
+
+def heads(runs: Path, *patterns: str) -> list[Head]:
+    """Return the heads of the studies of a runs folder, by folder; one that cannot be read has its folder's name.
+
+    Args:
+        runs: The folder.
+        patterns: `STUDIES`, `STEPS`; both where none is given.
+    """
+    return [_head(file) for pattern in patterns or (STUDIES, STEPS) for file in sorted(runs.glob(pattern))]
+
+
+def _head(file: Path) -> Head:
+    try:
+        mapping: Any = yaml.load(_OTHER.sub("", read_bytes(file).decode()), _LOADER)  # noqa: S506 - both are safe
+        arms = mapping["arms"]
+        return Head(
+            folder=file.parent,
+            name=str(mapping["name"]),
+            factor=mapping["factor"],
+            baseline=int(mapping["baseline"]),
+            metric=str(mapping["metric"]),
+            arms=tuple(str(arm.get("label") or label((arm["level"],))) for arm in arms),
+            trials={
+                (index, int(block)): str(trial)
+                for index, arm in enumerate(arms)
+                for block, trial in arm["trials"].items()
+            },
+        )
+    except (OSError, StoreError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
+        return Head(file.parent, file.parent.name.rpartition("-")[0], None, 0, "", (), {})
+
+
+def head_of(record: "StudyRecord") -> Head:
+    """Return the head of a study that has been read."""
+    study = record.study
+    labels = tuple(arm.label for arm in study.arms)
+    return Head(Path(study.folder_name), study.name, study.factor, study.baseline, study.metric, labels, record.trials)
+
+
+def uses(found: Iterable[Head]) -> dict[str, list[Use]]:
+    """Return where each trial stands in studies, by its fingerprint."""
+    table: dict[str, list[Use]] = defaultdict(list)
+    for head in found:
+        for (arm, block), trial in head.trials.items():
+            table[trial].append(Use(head, arm, block))
+    return dict(table)
+
+
+def trial_names(table: Mapping[str, Sequence[Use]]) -> dict[str, str]:
+    """Return the shortest name of each trial that no other trial has, by its fingerprint."""
+    meant: dict[str, set[str]] = defaultdict(set)
+    for trial, places in table.items():
+        for place in places:
+            for name in place.names:
+                meant[name].add(trial)
+    return {
+        trial: next(place.shown[at] for at in range(3) for place in places if len(meant[place.shown[at]]) == 1)
+        for trial, places in table.items()
+    }
+
+
+# --- from a name -----------------------------------------------------------------------------------------------------
+
+
+def studies_called(found: Sequence[Head], text: str, where: object) -> list[Head]:
+    """Return the studies of a name: their own, a folder's with or without the fingerprint, or the beginning of one.
+
+    Args:
+        found: Studies that may be meant.
+        text: Several studies may have one name of their own; the beginning of a name has to be of one study.
+        where: What a message calls the place that was looked in.
+
+    Raises:
+        UsageError: There is none, or several begin like this; the message has the nearest names.
+    """
+    if exact := [head for head in found if text in head.names]:
+        return exact
+    begun = [head for head in found if text and any(name.startswith(text) for name in head.names)]
+    if len(begun) == 1:
+        return begun
+    if begun:
+        names = _listed(head.called for head in begun)
+        raise UsageError(f"{len(begun)} studies in {where} begin with {text}: {names}. Write one of these names.")
+    known = sorted({name for head in found for name in (head.name, head.called)})
+    near = difflib.get_close_matches(text, known, n=3, cutoff=0.5) or known
+    raise UsageError(
+        f"there is no study {text} in {where}. " + (f"Nearest: {_listed(near)}." if near else "It has none.")
+    )
+
+
+def find_trial(store: "Store", text: str) -> "TrialFolder":
+    """Return the trial that a text names; see `find_fingerprint`. The path of a trial's folder names it too.
+
+    Raises:
+        UsageError: No trial, or several, are meant.
+    """
+    from eailab.runs.store import TrialFolder
+
+    path = Path(text)
+    if text and any((path / name).is_file() for name in ("result.json", "recipe.yaml")):
+        return TrialFolder(path)
+    return store.folder(find_fingerprint(heads(store.root), store.trial_names(), text, store.root))
+
+
+def find_fingerprint(found: Sequence[Head], among: Collection[str], text: str, where: object) -> str:
+    """Return the fingerprint of the trial that a text names: the beginning of one, or `[STUDY/]ARM/BLOCK`.
+
+    Args:
+        found: Studies that may be meant.
+        among: Fingerprints that may be meant.
+        text: STUDY as for `studies_called`; ARM as tables have it, or as it was typed.
+        where: What a message calls the place that was looked in.
+
+    Raises:
+        UsageError: No trial, or several, are meant; the message says which names there are.
+    """
+    fitting = {name for name in among if text and name.startswith(text)}
+    table = uses(found)
+    if not fitting:
+        fitting = {trial for trial, places in table.items() if _fits(places, text)} or _by_beginning(found, text)
+        planned, fitting = fitting, fitting & set(among)
+        if planned and not fitting:
+            raise UsageError(f"the trial {text} is not trained yet: its study's command trains it.")
+    if len(fitting) == 1:
+        return fitting.pop()
+    names = trial_names(table)
+    called = sorted(names.get(trial, trial) for trial in fitting)
+    if called:
+        raise UsageError(f"{text} may be {len(called)} trials of {where}: {_listed(called)}. Write one of these names.")
+    known = sorted(names.get(trial, trial) for trial in among)
+    near = difflib.get_close_matches(text, known, n=3, cutoff=0.5) or known[:3]
+    such = f", such as {_listed(near)}" if near else ""
+    raise UsageError(
+        f"no trial of {where} is called {text!r:.80}: write [STUDY/]ARM/BLOCK or the beginning of a fingerprint, as "
+        f"`eailab runs list` shows them{such}."
+    )
+
+
+def _fits(places: Sequence[Use], text: str) -> bool:
+    return _plain(text) in {_plain(name) for place in places for name in place.names}
+
+
+def _by_beginning(found: Sequence[Head], text: str) -> set[str]:
+    """Return the trials whose study's name begins with the first part of a text, and whose place is the rest."""
+    fitting = set()
+    for slash in re.finditer("/", text):
+        begin, rest = text[: slash.start()], _plain(text[slash.end() :])
+        for head in found:
+            if begin and any(name.startswith(begin) for name in head.names):
+                for (arm, block), trial in head.trials.items():
+                    places = [f"{head.arms[arm]}/{block}", *([str(block)] if len(head.arms) == 1 else [])]
+                    fitting |= {trial for place in places if _plain(place) == rest}
+    return fitting
+
+
+def _plain(name: str) -> str:
+    """Return a name in the one way of many to write it: `1e-3` is `0.001`, `[relu,sigmoid]` is `relu, sigmoid`.
+
+    >>> _plain("adam+1e-3 x steplr/0") == _plain("adam+0.001 × steplr/0")
+    True
+    """
+    return "".join(_number(part.strip()) for part in _PARTS.split(re.sub(r"[\[\]]", "", name.replace(" x ", " × "))))
+
+
+def _number(text: str) -> str:
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text
+
+
+def _listed(names: Iterable[str]) -> str:
+    every = list(map(shlex.quote, names))
+    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+    return ", ".join(every[:SHOWN]) + more
