@@ -4,6 +4,7 @@ from typing import Literal
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 Purpose = Literal["split", "init", "order", "augment", "dropout", "mixup"]
 
@@ -25,3 +26,20 @@ def stream(block: int, purpose: Purpose, *index: int) -> np.random.Generator:
     """
     key = (crc32(purpose.encode()), *index)
     return np.random.default_rng(np.random.SeedSequence(block, spawn_key=key))
+
+
+def skip(generator: np.random.Generator, count: int, dtype: DTypeLike) -> None:
+    """Move a fresh generator past `count` numbers of `Generator.random(dtype=…)`, without drawing them.
+
+    >>> drawn, skipped = stream(0, "dropout"), stream(0, "dropout")
+    >>> _ = drawn.random(7, np.float32)
+    >>> skip(skipped, 7, np.float32)
+    >>> bool(drawn.random(dtype=np.float32) == skipped.random(dtype=np.float32))
+    True
+    """
+    bits = generator.bit_generator
+    assert isinstance(bits, np.random.PCG64)  # noqa: S101 - `stream` returns no other
+    numbers_a_draw = 8 // np.dtype(dtype).itemsize  # a draw has 64 bits: two numbers of 32
+    bits.advance(count // numbers_a_draw)
+    for _ in range(count % numbers_a_draw):
+        generator.random(dtype=np.float32)

@@ -26,6 +26,7 @@ from eailab.runs.events import (
     TriedAgain,
     Waiting,
 )
+from eailab.runs.records import Position
 from eailab.runs.room import in_words
 from eailab.studies.conduct import Plan, labels, left_to_train
 
@@ -88,8 +89,8 @@ class _Said:
         if event.device not in self._devices:
             self._devices.add(event.device)
             self.line(f"device: {event.device} ({event.threads} CPU thread{'s' * (event.threads > 1)} a trial)")
-        if event.resumed:
-            self.line(f"{name}: goes on after epoch {event.resumed}")
+        if event.resumed or event.step:
+            self.line(f"{name}: goes on after {Position(event.resumed, event.step)}")
         if event.anew:
             self.line(f"{name}: starts anew: {event.anew}")
 
@@ -100,8 +101,9 @@ class _Said:
         seconds = time.monotonic() - began
         if started.device != "cpu" or seconds < ESTIMATE_AFTER_SECONDS:
             return
-        done = (event.epoch - 1 - started.resumed) + event.step.step / event.step.steps
-        left = seconds / done * (started.epochs - started.resumed)
+        before = started.resumed + started.step / event.step.steps
+        done = event.epoch - 1 + event.step.step / event.step.steps - before
+        left = seconds / done * (started.epochs - before)
         if left > WORTH_SAYING_SECONDS:
             self.line(
                 f"expected time on this CPU: {duration(left)} a trial, {self.trials} to train. Quicker: {self.quick}"

@@ -111,7 +111,7 @@ class Engine(Protocol):
     """One trial in training: a model, its optimizer and its data on one device.
 
     All chance comes from `eailab.seeding.stream` with the trial's block and the epoch's number, so that the state after
-    an epoch is all that a resumed trial needs.
+    a step is all that a resumed trial needs.
     """
 
     device: str
@@ -121,6 +121,8 @@ class Engine(Protocol):
 
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
         """Train over the training split once and return the running scores of its (augmented) batches.
+
+        After `load_state` of a state within this epoch, train over what is left; the scores are the whole epoch's.
 
         Args:
             number: The epoch's number, from 1.
@@ -140,7 +142,10 @@ class Engine(Protocol):
         ...
 
     def state(self) -> Arrays:
-        """Return a copy of all that training on needs, by name; a file of it and `load_state` give the same bits."""
+        """Return a copy of all that training on needs, by name; a file of it and `load_state` give the same bits.
+
+        It may be asked for between two epochs, and by `on_step`.
+        """
         ...
 
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:

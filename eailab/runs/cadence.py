@@ -8,13 +8,13 @@ from eailab.errors import UsageError
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-WRITING_SHARE = 0.05
+WRITING_SHARE = 0.01
 """Of a thread's time, at most, where the cadence is a time."""
 
 
 @dataclass(frozen=True)
 class Cadence:
-    """After so many epochs, or so much time and the rest of the epoch in progress; exactly one of the two is set."""
+    """After so many epochs, or after so much time, within an epoch too; exactly one of the two is set."""
 
     epochs: int | None = None
     seconds: float | None = None
@@ -32,8 +32,8 @@ class Cadence:
 
 
 EVERY_TEN_SECONDS = Cadence(seconds=10.0)
-"""The default: at most this much finished work, and the epoch in progress, is lost when a trial is killed, unless the
-disk takes more than half a second to write it."""
+"""The default: at most this much work is lost when a trial is killed, unless the disk takes more than a tenth of a
+second to write its state."""
 
 
 def parse_cadence(text: str) -> Cadence:

@@ -24,9 +24,11 @@ class Started:
     epochs: int
     """Epochs of the whole trial."""
     resumed: int
-    """Epochs that an earlier attempt has finished."""
+    """Epochs that earlier attempts have finished."""
     anew: str = ""
     """Why an earlier attempt's checkpoint is not gone on from; empty where there is none, or it is."""
+    step: int = 0
+    """Steps that earlier attempts have done of the next epoch."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ class SetAside:
 @dataclass(frozen=True)
 class Stepped:
     """An epoch has come further."""
+
+    trial: str
+    epoch: int
+    step: Step
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The trial was stopped; its state after this step is in the store."""
 
     trial: str
     epoch: int
@@ -98,4 +109,6 @@ class Failed:
     """2 when what was asked for is at fault, else 1."""
 
 
-Event: TypeAlias = Waiting | SetAside | Started | Stepped | EpochEnded | Ended | TriedAgain | FewerAtOnce | Failed
+Event: TypeAlias = (
+    Waiting | SetAside | Started | Stepped | Stopped | EpochEnded | Ended | TriedAgain | FewerAtOnce | Failed
+)

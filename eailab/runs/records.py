@@ -42,6 +42,43 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Position:
+    """How far a trial in training has come, and what the epoch in progress has taken up to there."""
+
+    epochs: int = 0
+    """Finished."""
+    step: int = 0
+    """Steps done of the next epoch."""
+    seconds: float = 0.0
+    """That these steps took, in all attempts that they come from."""
+    joules: float | None = 0.0
+    """That the device used meanwhile, whoever used it; None where it does not count."""
+
+    def __str__(self) -> str:
+        return f"epoch {self.epochs + 1}, step {self.step}" if self.step else f"epoch {self.epochs}"
+
+    def facts(self) -> dict[str, str]:
+        """Return the texts that `read` takes."""
+        return {
+            "epoch": str(self.epochs),
+            "step": str(self.step),
+            "seconds": repr(self.seconds),
+            "joules": "" if self.joules is None else repr(self.joules),
+        }
+
+    @classmethod
+    def read(cls, facts: Mapping[str, str]) -> Self:
+        """Return the position that texts tell of; those of earlier versions have the epoch only."""
+        joules = facts.get("joules", "0.0")
+        return cls(
+            epochs=int(facts["epoch"]),
+            step=int(facts.get("step", "0")),
+            seconds=float(facts.get("seconds", "0.0")),
+            joules=float(joules) if joules else None,
+        )
+
+
+@dataclass(frozen=True)
 class Timing:
     """How long an epoch took, validation included."""
 

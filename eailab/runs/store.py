@@ -30,7 +30,7 @@ from eailab.recipe.load import load
 from eailab.recipe.schema import Recipe
 from eailab.runs import atomic, checkpoint, lock, records
 from eailab.runs.provenance import Provenance
-from eailab.runs.records import Epoch, Result, Status, Timing
+from eailab.runs.records import Epoch, Position, Result, Status, Timing
 
 SCHEMA_VERSION = 1
 """Of every file that the store writes; a newer one is refused, an older one is read."""
@@ -289,22 +289,22 @@ class TrialFolder:
         line = _after_a_torn_line(self.timings_file) + records.sealed_line(record)
         atomic.append_bytes(self.timings_file, line, flush=False)
 
-    def save_checkpoint(self, state: Arrays, trial: Trial, epoch: int, environment: str = "") -> None:
-        """Write the state after an epoch, and the epochs up to it, in place of an older one.
+    def save_checkpoint(self, state: Arrays, trial: Trial, position: Position, environment: str = "") -> None:
+        """Write a state, and the epochs before it, in place of an older one.
 
         Args:
             state: The engine's.
             trial: Whose it is.
-            epoch: The last finished one.
+            position: How far the trial has come.
             environment: What the trial's bits depend on beside its recipe.
         """
         self._check_lock()
-        carried = np.frombuffer(bytearray().join(self._epoch_lines[:epoch]), np.uint8)
-        facts = {"trial": trial.fingerprint, "environment": environment, "epoch": str(epoch)}
+        carried = np.frombuffer(bytearray().join(self._epoch_lines[: position.epochs]), np.uint8)
+        facts = {"trial": trial.fingerprint, "environment": environment, **position.facts()}
         checkpoint.save(self.checkpoint_file, state | {CARRIED: carried}, **facts)
 
-    def load_checkpoint(self, trial: Trial, environment: str = "") -> tuple[Arrays, int] | str | None:
-        """Return the last state and its epoch, or None where there is none; `begin` then writes the epochs up to it.
+    def load_checkpoint(self, trial: Trial, environment: str = "") -> tuple[Arrays, Position] | str | None:
+        """Return the last state and its position, or None where there is none; `begin` writes the epochs before it.
 
         A damaged one is set aside under another name, and one of another environment is left to be overwritten, since
         a result comes from one environment: the trial then starts again, and what is returned says why.
@@ -318,16 +318,16 @@ class TrialFolder:
         except DamagedError:
             aside = atomic.set_aside(self.checkpoint_file)
             return f"its checkpoint is damaged, or another trial's, and was set aside as {aside.name}."
-        epoch, there = int(facts["epoch"]), facts.get("environment")
+        position, there = Position.read(facts), facts.get("environment")
         if there != environment:
-            return f"its checkpoint, of epoch {epoch}, was made on {there}, and this is {environment}."
+            return f"its checkpoint, of {position}, was made on {there}, and this is {environment}."
         carried = state.pop(CARRIED, None)
         lines = _lines(self.epochs_file) if carried is None else carried.tobytes().splitlines()  # older ones have none
-        recorded = [(records.unsealed(line) or {}).get("epoch") for line in lines[:epoch]]
-        if recorded != list(range(1, epoch + 1)):
-            return f"its checkpoint is of epoch {epoch}, and {self.epochs_file.name} lacks epochs before that."
-        self._epoch_lines = [line + b"\n" for line in lines[:epoch]]
-        return state, epoch
+        recorded = [(records.unsealed(line) or {}).get("epoch") for line in lines[: position.epochs]]
+        if recorded != list(range(1, position.epochs + 1)):
+            return f"its checkpoint is of {position}, and {self.epochs_file.name} lacks epochs before that."
+        self._epoch_lines = [line + b"\n" for line in lines[: position.epochs]]
+        return state, position
 
     def set_damage_aside(self) -> list[str]:
         """Rename what is not as it was written, before the trial is trained, and say of each file what is wrong.

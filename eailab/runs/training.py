@@ -13,18 +13,16 @@ from threadpoolctl import threadpool_limits
 from eailab.data.dataset import TrialData
 from eailab.data.split import trial_data
 from eailab.data.table import load
-from eailab.engines.base import Arrays, DeviceName, Engine, Expected, OnStep, Step, Turns, alone, build, train_in_turns
+from eailab.engines.base import DeviceName, Engine, Expected, OnStep, Step, Turns, alone, build, train_in_turns
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
 from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs.atomic import set_aside
 from eailab.runs.cadence import EVERY_TEN_SECONDS, Cadence
-from eailab.runs.events import Ended, EpochEnded, Event, SetAside, Started, Stepped, Waiting
+from eailab.runs.events import Ended, EpochEnded, Event, SetAside, Started, Stepped, Stopped, Waiting
 from eailab.runs.provenance import Provenance, bits_depend_on, collect
-from eailab.runs.records import Epoch, Result
+from eailab.runs.records import Epoch, Position, Result
 from eailab.runs.store import Store, Trial, TrialFolder
 
-COPYING_SHARE = 0.01
-"""Of a thread's time, at most, goes into copies of its trials' states that are written only if they are stopped."""
 WAITING_SECONDS = 0.2
 """Until a trial that another process holds is looked at again."""
 
@@ -36,7 +34,8 @@ Build: TypeAlias = Callable[[Recipe, TrialData, int, DeviceName], Engine]
 def train(engine: Engine, first: int, epochs: int, on_step: Callable[[int, Step], None]) -> Iterator[Epoch | float]:
     """Train epochs `first` to `epochs`, yielding each as it ends. The test split is not looked at here.
 
-    Where other trials may be served it yields a number; see `engines.base.Turns`.
+    The engine goes on within epoch `first` where its state is from there. Where other trials may be served it yields a
+    number; see `engines.base.Turns`.
 
     Raises:
         DivergedError: A loss is not finite.
@@ -81,14 +80,14 @@ def trial_in_turns(
         trial: What to train.
         store: Where it is recorded.
         on_event: Told what happens; must not take long.
-        should_stop: Asked between steps; when true, the epoch in progress is given up.
+        should_stop: Asked between steps; when true, the state after the last step is written.
         data_dir: Folder of downloaded data sets; None for the usual one.
         device: Where the torch engine runs.
         cadence: How often the state is written.
         build: What gives the engine.
 
     Raises:
-        StoppedError: `should_stop` said so; the same call goes on from the last checkpoint.
+        StoppedError: `should_stop` said so; the same call goes on from there.
         DataError: The data are missing, or are not those that the trial is named after.
         DeviceError: The device is not here.
         MemoryShortageError: The device's memory, or the machine's, does not suffice.
@@ -139,50 +138,53 @@ def _run_locked(
     if damage := folder.set_damage_aside():
         on_event(SetAside(trial.fingerprint, " ".join(damage)))
     done, anew = _resume(engine, trial, folder, environment)
-    folder.begin(trial, done + 1)
-    on_event(Started(trial.fingerprint, engine.device, recipe.threads, recipe.epochs, done, anew))
+    folder.begin(trial, done.epochs + 1)
+    on_event(Started(trial.fingerprint, engine.device, recipe.threads, recipe.epochs, done.epochs, anew, done.step))
     keeper = _Keeper(engine, trial, folder, environment, cadence, done)
     result = yield from _train_and_record(engine, trial, folder, data, keeper, provenance, on_event, should_stop)
     on_event(Ended(trial.fingerprint, result.status, result.test))
 
 
 class _Keeper:
-    """Sees to it that a trial's state is on the disk when it is needed.
-
-    It is written at the cadence. Between two writings the state after each epoch is copied in memory, as long as that
-    takes next to no time, so that a trial that is stopped leaves its last finished epoch.
-    """
+    """Writes a trial's state to the disk, at the cadence and when the trial is stopped."""
 
     def __init__(
-        self, engine: Engine, trial: Trial, folder: TrialFolder, environment: str, cadence: Cadence, done: int
+        self, engine: Engine, trial: Trial, folder: TrialFolder, environment: str, cadence: Cadence, done: Position
     ) -> None:
         self.engine, self.trial, self.folder = engine, trial, folder
         self.environment, self.cadence = environment, cadence
-        self.began = self.saved_at = time.perf_counter()
-        self.saved = done
-        self.writing = self.copying = 0.0
-        self.copy: tuple[Arrays, int] | None = None
+        self.written, self.written_at, self.writing = done, time.perf_counter(), 0.0
 
-    def epoch_ended(self, epoch: int) -> None:
-        """Write or copy the state; after the last epoch there is nothing to go on to."""
-        now = time.perf_counter()
-        if epoch >= self.trial.recipe.epochs:
-            return
-        if self.cadence.is_due(epoch - self.saved, now - self.saved_at, self.writing):
-            self._write(self.engine.state(), epoch)
-            self.writing = time.perf_counter() - now
-        elif self.copying * self.cadence.trials <= COPYING_SHARE * (now - self.began):
-            self.copy = (self.engine.state(), epoch)
-            self.copying += time.perf_counter() - now
+    def is_due(self, epochs: int) -> bool:
+        """Whether to write now that so many epochs are finished."""
+        return self.cadence.is_due(epochs - self.written.epochs, time.perf_counter() - self.written_at, self.writing)
 
-    def stopped(self) -> None:
-        """Write the last state that was copied, if it is newer than the one on the disk."""
-        if self.copy is not None:
-            self._write(*self.copy)
+    def write(self, position: Position) -> None:
+        """Write the engine's state, which is of this position."""
+        began = time.perf_counter()
+        self.folder.save_checkpoint(self.engine.state(), self.trial, position, self.environment)
+        self.written, self.written_at = position, time.perf_counter()
+        self.writing = self.written_at - began
 
-    def _write(self, state: Arrays, epoch: int) -> None:
-        self.folder.save_checkpoint(state, self.trial, epoch, self.environment)
-        self.saved, self.saved_at, self.copy = epoch, time.perf_counter(), None
+
+class _Meter:
+    """Measures what the epoch in progress takes, together with the earlier attempts that it goes on from."""
+
+    def __init__(self, engine: Engine, done: Position) -> None:
+        self.engine = engine
+        self.restart(done.seconds, done.joules)
+
+    def restart(self, seconds: float = 0.0, joules: float | None = 0.0) -> None:
+        """Start from what was taken before."""
+        now = self.engine.joules()
+        self.joules_at_start = None if now is None or joules is None else now - joules
+        self.began = time.perf_counter() - seconds
+
+    def read(self) -> tuple[float, float | None]:
+        """Return the seconds and joules up to now; None where the device does not count joules."""
+        now = self.engine.joules()
+        joules = None if now is None or self.joules_at_start is None else now - self.joules_at_start
+        return time.perf_counter() - self.began, joules
 
 
 def _train_and_record(
@@ -196,27 +198,29 @@ def _train_and_record(
     should_stop: Callable[[], bool],
 ) -> Turns[Result]:
     def on_step(epoch: int, step: Step) -> None:
-        if should_stop():
-            keeper.stopped()
-            raise StoppedError(f"stopped in epoch {epoch}.")
+        is_stopped = should_stop()
+        if is_stopped or keeper.is_due(epoch - 1):
+            keeper.write(Position(epoch - 1, step.step, *meter.read()))
+        if is_stopped:
+            on_event(Stopped(trial.fingerprint, epoch, step))
+            raise StoppedError(f"stopped in epoch {epoch}, step {step.step} of {step.steps}.")
         on_event(Stepped(trial.fingerprint, epoch, step))
 
-    epochs = folder.epochs()
-    began, used = time.perf_counter(), engine.joules()
+    epochs, done = folder.epochs(), keeper.written
+    meter = _Meter(engine, done)
     try:
-        for epoch in train(engine, keeper.saved + 1, trial.recipe.epochs, on_step):
+        for epoch in train(engine, done.epochs + 1, trial.recipe.epochs, on_step):
             if not isinstance(epoch, Epoch):
                 yield epoch  # others may be served now
                 continue
-            seconds = time.perf_counter() - began
+            seconds, joules = meter.read()
             folder.add_epoch(epoch)
-            now = engine.joules()
-            joules = None if used is None or now is None else now - used
             folder.add_timing(epoch.number, seconds, len(data.train), provenance, joules)
             epochs.append(epoch)
             on_event(EpochEnded(trial.fingerprint, epoch, seconds))
-            keeper.epoch_ended(epoch.number)
-            began, used = time.perf_counter(), engine.joules()
+            if epoch.number < trial.recipe.epochs and keeper.is_due(epoch.number):
+                keeper.write(Position(epoch.number))
+            meter.restart()
     except DivergedError as error:
         result = Result(
             status="diverged",
@@ -259,14 +263,14 @@ def is_finished(folder: TrialFolder) -> bool:
         return False
 
 
-def _resume(engine: Engine, trial: Trial, folder: TrialFolder, environment: str) -> tuple[int, str]:
-    """Take up the last checkpoint, and return the epochs behind it, and why it is not taken up if it is not."""
+def _resume(engine: Engine, trial: Trial, folder: TrialFolder, environment: str) -> tuple[Position, str]:
+    """Take up the last checkpoint, and return its position, and why it is not taken up if it is not."""
     found = folder.load_checkpoint(trial, environment)
     if found is None or isinstance(found, str):
-        return 0, found or ""
-    state, epoch = found
+        return Position(), found or ""
+    state, position = found
     engine.load_state(state)
-    return epoch, ""
+    return position, ""
 
 
 def _announce_end(trial: Trial, folder: TrialFolder, on_event: Callable[[Event], None]) -> None:

@@ -3,8 +3,15 @@
 import json
 import signal
 import time
+from itertools import count
 
 import pytest
+
+from eailab.data.table import load as load_data
+from eailab.errors import StoppedError
+from eailab.recipe.load import Override, load
+from eailab.runs.store import Store, Trial
+from eailab.runs.training import run_trial
 
 DIGITS = ("train-mlp", "--recipe", "digits-mlp")
 
@@ -121,3 +128,15 @@ def test_a_killed_trial_goes_on_and_ends_with_the_bytes_of_an_uninterrupted_one(
     (parts,) = (tmp_path / "parts" / "trials").iterdir()
     assert (whole / "epochs.jsonl").read_bytes() == (parts / "epochs.jsonl").read_bytes()
     assert (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes()
+
+
+def test_a_trial_that_goes_on_says_from_where(eailab, tmp_path, monkeypatch):
+    """From within its first epoch here."""
+    monkeypatch.setattr("eailab.engines.numpy_mlp.engine.REPORT_SECONDS", 0.0)
+    recipe = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
+    trial, asked = Trial(recipe, 0, load_data("digits").fingerprint), count(1)
+    with pytest.raises(StoppedError):
+        run_trial(trial, Store(tmp_path / "runs"), lambda _: None, lambda: next(asked) == 3)
+    done = eailab(*DIGITS, "--epochs", "1")
+    assert done.code == 0, done.err
+    assert "goes on after epoch 1, step 3" in done.err

@@ -1,10 +1,12 @@
 """A program that carries a small study out, to be killed: `study_process.py ROOT ENGINE [unchecked] [workers]`.
 
 It does what `eailab ablate` does, without the drawing: signals, checkpoints, exit codes and messages are the program's.
+Checkpoints are written within epochs, whenever that takes next to no time.
 """
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from eailab.cli.progress import stoppable
@@ -22,6 +24,7 @@ SMALL = {
         {"epochs": 3, "model.width": 0.0625, "data.limit": 128, "deterministic": True, "threads": 1},
     ),
 }
+MODULES = {"numpy": "numpy_mlp", "torch": "torch_resnet"}
 
 
 def study(engine):
@@ -33,7 +36,8 @@ def study(engine):
 
 def main(root, engine, *flags):
     """Return the exit code."""
-    surroundings = Surroundings(Path(root), device="cpu", cadence=Cadence(epochs=1))
+    import_module(f"eailab.engines.{MODULES[engine]}.engine").REPORT_SECONDS = 0.0
+    surroundings = Surroundings(Path(root), device="cpu", cadence=Cadence(seconds=0.02))
     if "unchecked" in flags:
         conduct.check_room = lambda *_: None
     try:

@@ -12,8 +12,9 @@ from eailab.engines.base import Scores
 from eailab.errors import DamagedError, StoreError
 from eailab.recipe.load import load
 from eailab.recipe.variation import vary
+from eailab.runs import checkpoint
 from eailab.runs.provenance import collect
-from eailab.runs.records import Epoch, Result, Timing
+from eailab.runs.records import Epoch, Position, Result, Timing
 from eailab.runs.store import Store, Trial
 
 
@@ -171,9 +172,9 @@ def test_a_damaged_checkpoint_is_set_aside(tmp_path, trial):
     folder = Store(tmp_path).folder(trial.fingerprint)
     folder.begin(trial, 1)
     folder.add_epoch(epoch(1))
-    folder.save_checkpoint({"w": np.ones(3, np.float32)}, trial, 1)
+    folder.save_checkpoint({"w": np.ones(3, np.float32)}, trial, Position(1, 7, 2.5, None))
     state, at = folder.load_checkpoint(trial)
-    assert at == 1
+    assert at == Position(1, 7, 2.5, None)
     assert state["w"].tolist() == [1, 1, 1]
     data = bytearray(folder.checkpoint_file.read_bytes())
     data[-1] ^= 1
@@ -189,8 +190,18 @@ def test_a_checkpoint_of_another_trial_is_not_taken_up(tmp_path, trial):
     folder = Store(tmp_path).folder(trial.fingerprint)
     folder.begin(trial, 1)
     folder.add_epoch(epoch(1))
-    folder.save_checkpoint({"w": np.ones(3, np.float32)}, Trial(trial.recipe, 4, trial.data), 1)
+    folder.save_checkpoint({"w": np.ones(3, np.float32)}, Trial(trial.recipe, 4, trial.data), Position(1))
     assert "another trial's" in folder.load_checkpoint(trial)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_after_its_epoch(tmp_path, trial):
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    folder.begin(trial, 1)
+    folder.add_epoch(epoch(1))
+    facts = {"epoch": "1", "trial": trial.fingerprint, "environment": "here"}
+    checkpoint.save(folder.checkpoint_file, {"w": np.ones(3, np.float32)}, **facts)
+    _, at = folder.load_checkpoint(trial, "here")
+    assert at == Position(1)
 
 
 def test_a_trial_is_held_by_one_at_a_time(tmp_path, trial):

@@ -1,19 +1,24 @@
 """One loop for both engines: the same trial always leaves the same bytes, however often it was stopped."""
 
+import math
 import os
 import shutil
 import stat
+from dataclasses import replace
+from itertools import count
 
 import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from eailab.data.table import load as load_data
+from eailab.engines.schedules import learning_rates
 from eailab.errors import DamagedError, DataError, LostLockError, MemoryShortageError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
-from eailab.runs import training
+from eailab.runs import checkpoint, training
 from eailab.runs.cadence import Cadence
-from eailab.runs.events import Ended, EpochEnded, Started, Stepped, Waiting
+from eailab.runs.events import Ended, EpochEnded, Started, Stepped, Stopped, Waiting
+from eailab.runs.records import Position
 from eailab.runs.store import Store, Trial, TrialFolder
 from eailab.runs.training import is_finished, run_trial
 
@@ -21,7 +26,14 @@ RECIPES = {
     "numpy": ("digits-mlp", [("epochs", 4), ("model.dropout", 0.2), ("ema", 0.9), ("model.norm", "batch")]),
     "torch": (
         "resnet18-digits",
-        [("epochs", 2), ("model.width", 0.125), ("data.limit", 128), ("deterministic", True), ("threads", 1)],
+        [
+            ("epochs", 2),
+            ("model.width", 0.125),
+            ("data.limit", 128),
+            ("batch_size", 32),
+            ("deterministic", True),
+            ("threads", 1),
+        ],
     ),
 }
 
@@ -77,27 +89,105 @@ def test_a_trial_tells_its_events_and_leaves_its_files(tmp_path, engine):
     assert folder.seconds() > 0
 
 
-@pytest.mark.parametrize("engine", RECIPES)
-def test_a_trial_stopped_and_resumed_has_the_bytes_of_an_uninterrupted_one(tmp_path, engine, monkeypatch):
-    """Resuming is exact, or a study that was interrupted is another study."""
-    trial = make(engine)
-    whole = run(trial, tmp_path / "whole")
-    ended = []
+@pytest.fixture
+def every_step(monkeypatch):
+    """Let engines report each step, and a cadence of no seconds be kept to whatever writing takes."""
+    monkeypatch.setattr("eailab.engines.numpy_mlp.engine.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("eailab.engines.torch_resnet.engine.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("eailab.runs.cadence.WRITING_SHARE", math.inf)
 
-    def stop_after_the_first_epoch(event):
-        ended.extend([event] if isinstance(event, EpochEnded) else [])
 
+class Killed(BaseException):
+    """The process is gone: nothing that would be done at its end is done."""
+
+
+def stop(trial, root, steps):
+    """Train so many steps and be stopped; return how the attempt started."""
+    asked, events = count(1), []
     with pytest.raises(StoppedError):
-        run(trial, tmp_path / "parts", stop=lambda: len(ended) >= 1, watch=stop_after_the_first_epoch)
-    folder = Store(tmp_path / "parts").folder(trial.fingerprint)
-    assert folder.checkpoint_file.exists()
-    assert not is_finished(folder)
-    resumed = []
-    run(trial, tmp_path / "parts", watch=resumed.append)
-    assert next(event for event in resumed if isinstance(event, Started)).resumed == 1
+        run(trial, root, stop=lambda: next(asked) == steps, watch=events.append)
+    return events[0]
+
+
+def kill(trial, root, steps):
+    """Train so many steps, each of which is written, and be killed; return how the attempt started."""
+    events = []
+
+    def watch(event):
+        events.append(event)
+        if sum(isinstance(event, Stepped) for event in events) == steps:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_trial(trial, Store(root), watch, lambda: False, device="cpu", cadence=Cadence(seconds=0.0))
+    return events[0]
+
+
+@pytest.mark.parametrize("interrupt", [stop, kill])
+@pytest.mark.parametrize("engine", RECIPES)
+def test_a_trial_interrupted_anywhere_has_the_bytes_of_an_uninterrupted_one(tmp_path, engine, interrupt, every_step):
+    """After the first step, between the last and the scores, amid an epoch, before the very last step.
+
+    Resuming is exact, or a study that was interrupted is another study.
+    """
+    trial, seen = make(engine), []
+    whole = run(trial, tmp_path / "whole", watch=seen.append)
+    steps = next(event.step.steps for event in seen if isinstance(event, Stepped))
+    folder, behind = Store(tmp_path / "parts").folder(trial.fingerprint), 0
+    for done in (1, steps, steps + steps // 2, trial.recipe.epochs * steps - 1):
+        started = interrupt(trial, tmp_path / "parts", done - behind)
+        assert started.resumed * steps + started.step == behind
+        behind = done
+        assert not is_finished(folder)
+        position = Position.read(checkpoint.load(folder.checkpoint_file)[1])
+        assert (position.epochs, position.step) == ((done - 1) // steps, (done - 1) % steps + 1)
+    run(trial, tmp_path / "parts")
     for name in ("epochs.jsonl", "model.safetensors", "predictions.npz", "recipe.yaml"):
         assert (folder.path / name).read_bytes() == (whole.path / name).read_bytes(), name
+    assert folder.result() == replace(whole.result(), provenance=folder.result().provenance)
     assert not folder.checkpoint_file.exists()
+
+
+def test_a_stop_is_told_with_the_step_that_is_kept(tmp_path, every_step):
+    """In the first epoch, too, which may last an hour."""
+    trial, events, asked = make("numpy"), [], count(1)
+    with pytest.raises(StoppedError, match=r"epoch 1, step 3 of 36"):
+        run(trial, tmp_path, stop=lambda: next(asked) == 3, watch=events.append)
+    last = events[-1]
+    assert (last.trial, last.epoch, last.step.step, last.step.steps) == (trial.fingerprint, 1, 3, 36)
+    assert isinstance(last, Stopped)
+
+
+@pytest.mark.parametrize("engine", RECIPES)
+def test_a_divergence_after_a_resume_is_that_of_an_uninterrupted_trial(tmp_path, engine, every_step, monkeypatch):
+    def rates(*arguments):
+        found = learning_rates(*arguments)
+        found[5:] = 1e30
+        return found
+
+    for module in ("numpy_mlp", "torch_resnet"):
+        monkeypatch.setattr(f"eailab.engines.{module}.engine.learning_rates", rates)
+    trial = make(engine, *[("model.norm", "none")] * (engine == "numpy"))
+    whole = run(trial, tmp_path / "whole").result()
+    assert whole.status == "diverged"
+    stop(trial, tmp_path / "parts", 5)
+    assert replace(run(trial, tmp_path / "parts").result(), provenance=whole.provenance) == whole
+
+
+def test_the_time_of_an_interrupted_epoch_is_that_of_all_its_attempts(tmp_path, every_step):
+    """Else an epoch whose last step alone was left would have taken no time."""
+    trial = make("numpy")
+    stop(trial, tmp_path, 20)
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    arrays, facts = checkpoint.load(folder.checkpoint_file)
+    position = Position.read(facts)
+    assert 0.0 < position.seconds < 100.0
+    assert position.joules is None, "a CPU does not count them"
+    folder.save_checkpoint(arrays, trial, replace(position, seconds=1000.0), facts["environment"])
+    run(trial, tmp_path)
+    seconds = [timing.seconds for timing in folder.timings().values()]
+    assert 1000.0 < seconds[0] < 1100.0
+    assert max(seconds[1:]) < 100.0
 
 
 def test_a_finished_trial_is_not_trained_again(tmp_path):
@@ -162,7 +252,8 @@ def test_a_checkpoint_of_another_environment_is_not_gone_on_from(tmp_path, monke
     run(trial, tmp_path, watch=resumed.append)
     (started,) = (event for event in resumed if isinstance(event, Started))
     assert started.resumed == 0
-    assert started.anew.startswith("its checkpoint, of epoch 2, was made on cpu")
+    assert started.anew.startswith("its checkpoint, of epoch 3, step ")
+    assert ", was made on cpu" in started.anew
     assert started.anew.endswith("and this is numpy of tomorrow.")
 
 

@@ -60,6 +60,9 @@ class MlpEngine:
         self.steps_per_epoch = ceil(len(data.train) / recipe.batch_size)
         self.rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self.steps_per_epoch)
         self.steps = 0
+        """Taken in all."""
+        self.done, self.loss, self.correct = 0, 0.0, 0
+        """Of the epoch in progress: steps, sum of the images' losses, images predicted as labelled."""
 
         self.design = Design(recipe.model, int(np.prod(data.train.pixels.shape[1:])), len(data.classes))
         self.parameters = self.design.trained.count
@@ -81,17 +84,17 @@ class MlpEngine:
 
     @quietly
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
-        """Train over the training split once; see `engines.base.Engine`."""
+        """Train over what is left of the training split; see `engines.base.Engine`."""
         images = self.data.train
         count, size = len(images), self.recipe.batch_size
         order = stream(self.block, "order", number).permutation(count)
         labels = images.labels[order]
         self._deform(number)
-        self.network.use_chance(stream(self.block, "dropout", number))
+        seen = min(self.done * size, count)
+        self.network.use_chance(stream(self.block, "dropout", number), seen)
 
-        loss, correct, seen = 0.0, 0, 0
         reported = perf_counter()
-        for step in range(1, self.steps_per_epoch + 1):
+        for step in range(self.done + 1, self.steps_per_epoch + 1):
             rows = slice(seen, min(seen + size, count))
             seen = rows.stop
             work, objective, update = self._work(rows.stop - rows.start)
@@ -102,12 +105,13 @@ class MlpEngine:
                 raise DivergedError(number, step, batch_loss / (rows.stop - rows.start))
             work.backward()
             self._update(update)
-            loss += batch_loss
-            correct += batch_correct
+            self.done, self.loss, self.correct = step, self.loss + batch_loss, self.correct + batch_correct
             if step == self.steps_per_epoch or perf_counter() - reported > REPORT_SECONDS:
-                on_step(Step(step, self.steps_per_epoch, loss / seen, correct / seen))
+                on_step(Step(step, self.steps_per_epoch, self.loss / seen, self.correct / seen))
                 reported = perf_counter()
-        return Scores(loss / count, correct / count)
+        scores = Scores(self.loss / count, self.correct / count)
+        self.done, self.loss, self.correct = 0, 0.0, 0
+        return scores
 
     def _deform(self, number: int) -> None:
         """Make the epoch's images, where the recipe asks for it."""
@@ -173,13 +177,18 @@ class MlpEngine:
     def state(self) -> Arrays:
         """Return a copy of all that training on needs."""
         arrays: Arrays = {name: array.copy() for name, array in self._numbers().items()}
-        return arrays | {"steps": np.array([self.steps], np.int64)}
+        arrays["steps"] = np.array([self.steps], np.int64)
+        if self.done:  # within an epoch
+            arrays["epoch"] = np.array([self.done, self.loss, self.correct], np.float64)
+        return arrays
 
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Take up a state that an engine of the same recipe and data returned."""
         for name, array in self._numbers().items():
             array[...] = state[name]
         self.steps = int(state["steps"][0])
+        done, loss, correct = state.get("epoch", np.zeros(3)).tolist()
+        self.done, self.loss, self.correct = int(done), loss, int(correct)
 
     def _numbers(self) -> dict[str, Floats]:
         """Return the flat arrays that change in training, by name."""

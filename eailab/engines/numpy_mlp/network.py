@@ -28,6 +28,7 @@ from eailab.engines.numpy_mlp.layers import (
 from eailab.engines.numpy_mlp.matmul import Plan, whole
 from eailab.engines.numpy_mlp.optimizers import Outer
 from eailab.recipe.schema import Mlp
+from eailab.seeding import skip
 
 ACTIVATIONS = {
     "relu": Activation(ReLU),
@@ -95,7 +96,7 @@ class Network:
         self.others: list[Layer] = []
         """All layers behind the first linear one."""
         at, statistic = design.trained.view, design.running.view
-        model = design.model
+        self.model = model = design.model
         rectified = [name == "relu" and model.norm == "none" for name in model.activations]
         linear = [
             Linear(
@@ -128,8 +129,10 @@ class Network:
                 self.others.append(Dropout(model.dropout))
             self.others.append(layer)
 
-    def use_chance(self, generator: np.random.Generator) -> None:
-        """Let dropout draw from a generator, layer after layer, from now on."""
+    def use_chance(self, generator: np.random.Generator, images: int = 0) -> None:
+        """Let dropout draw from a fresh generator, layer after layer, as if so many images had been trained on."""
+        if images and self.model.dropout > 0.0:
+            skip(generator, images * sum(self.model.hidden), self.first.weight.dtype)
         for layer in self.others:
             if isinstance(layer, Dropout):
                 layer.generator = generator

@@ -149,10 +149,10 @@ class TrainingBatches:
         mixed = torch.lerp(images.index_select(0, rows.partners), images, rows.share)
         return Batch(mixed, labels, Mix(labels.index_select(0, rows.partners), rows.share))
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch (its number from 1), in order."""
+    def epoch(self, number: int, done: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch (its number from 1) after the first `done`, in order."""
         chance = self.draw(number)
-        for step in range(self.steps):
+        for step in range(done, self.steps):
             yield self.make(chance.rows(step, self.batch_size))
 
 

@@ -32,6 +32,8 @@ REPORT_SECONDS = 0.05
 """Least time between two calls of `on_step`."""
 POLL_SECONDS = 0.0001
 """Until a lane without room is looked at again; a launch takes ten times as long, or more."""
+DONE = "done"
+"""Name in a state of how many steps of an epoch are done."""
 EVALUATION_IMAGES = 1000
 """Most images of an evaluation batch."""
 EVALUATION_BYTES = 2**28
@@ -117,6 +119,8 @@ class ResNetEngine:
         self._augmentation, self._normalise = augmentation, normalise
         self._splits: dict[SplitName, EvaluationBatches] = {}
         self._rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self._training.steps)
+        self._done = 0
+        """Steps of the epoch in progress."""
         self._planned = None
         if lane is not None:
             self._planned = PlannedSteps(self._training, self._step, lane, list(self._tensors().values()))
@@ -124,14 +128,15 @@ class ResNetEngine:
             torch.cuda.synchronize()  # a lane's stream does not wait for the one that all this was made on
 
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
-        """Train over the training split once; see `Engine.train_epoch`."""
+        """Train over what is left of the training split; see `Engine.train_epoch`."""
         return alone(self.train_in_turns(number, on_step))
 
     def train_in_turns(self, number: int, on_step: OnStep) -> Turns[Scores]:
-        """Train over the training split once, and give way after each launch; see `Queueing.train_in_turns`."""
+        """Train over what is left of the split, and give way after each launch; see `Queueing.train_in_turns`."""
         reported, steps, lane = time.monotonic(), self._training.steps, self._lane
         try:
             for step in self._steps(number) if lane is None else self._launches(number):
+                self._done = step
                 if (now := time.monotonic()) >= reported + REPORT_SECONDS or step == steps:
                     reported = now
                     on_step(self._progress(step, steps))
@@ -146,10 +151,9 @@ class ResNetEngine:
 
     def _steps(self, number: int) -> Iterator[int]:
         """Train an epoch step by step, and yield the number of each."""
-        self._step.running.clear()
         rates = self._epoch_rates(number).tolist()
         with devices.arithmetic(self._recipe, self._device):
-            for step, batch in enumerate(self._training.epoch(number), start=1):
+            for step, batch in enumerate(self._training.epoch(number, self._done), start=self._done + 1):
                 self._step(batch, rates[step - 1])
                 if self._device.type == "cpu":
                     self._check(number)
@@ -159,8 +163,8 @@ class ResNetEngine:
         """Launch an epoch on the lane, a program each time it is asked for one, and yield the steps launched so far."""
         assert self._planned is not None  # noqa: S101 - an engine that is asked this was given a lane
         with self._entered():
-            self._planned.begin(number, self._epoch_rates(number))
-        launched = self._planned.launch()
+            self._planned.begin(number, self._epoch_rates(number), self._done)
+        launched = self._planned.launch(self._done)
         while True:
             with self._entered():
                 step = next(launched, None)
@@ -171,7 +175,14 @@ class ResNetEngine:
     def _finish_epoch(self, number: int) -> Scores:
         with self._entered():
             self._check(number)
-            return self._running_scores()
+            scores = self._running_scores()
+            self._clear_epoch()
+        return scores
+
+    def _clear_epoch(self) -> None:
+        """Forget the epoch in progress, or the one that has ended."""
+        self._done = 0
+        self._step.running.clear()
 
     def begin(self, recipe: ResNetRecipe, block: int) -> None:
         """Start another trial in this one's place: the same work, other initial values, chance and learning rates.
@@ -186,6 +197,7 @@ class ResNetEngine:
         self._training.restart(block)
         self._rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self._training.steps)
         with self._entered(), torch.no_grad():
+            self._clear_epoch()
             for model in (self._model, self._evaluated):
                 model.load_state_dict(fresh.state_dict())
             for by_name in self._optimizer.moments.values():
@@ -242,13 +254,15 @@ class ResNetEngine:
             device=self._device,
         )
 
-    def _tensors(self) -> dict[str, Tensor]:
-        """Return all tensors that training on needs, by name: they are the engine's own, not copies."""
+    def _tensors(self, done: int = 0) -> dict[str, Tensor]:
+        """Return the engine's own tensors that training on needs after so many steps of an epoch, by name."""
         tensors = {f"model/{name}": tensor for name, tensor in self._model.state_dict().items()}
         if self._evaluated is not self._model:
             tensors |= {f"average/{name}": tensor for name, tensor in self._evaluated.state_dict().items()}
         for moment, by_name in self._optimizer.moments.items():
             tensors |= {f"{moment}/{name}": tensor for name, tensor in by_name.items()}
+        if done:
+            tensors |= {f"running/{name}": tensor for name, tensor in vars(self._step.running).items()}
         return tensors
 
     def joules(self) -> float | None:
@@ -256,9 +270,10 @@ class ResNetEngine:
         return devices.joules(self._device)
 
     def state(self) -> Arrays:
-        """Return a copy of weights, running statistics, the optimizer's moments and the moving average."""
+        """Return a copy of weights, running statistics, the optimizer's moments, the moving average and the sums."""
         with self._entered():
-            return {name: copied(tensor) for name, tensor in self._tensors().items()}
+            arrays = {name: copied(tensor) for name, tensor in self._tensors(self._done).items()}
+        return arrays | ({DONE: np.array(self._done)} if self._done else {})
 
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Take up a state of an engine of the same recipe and data.
@@ -266,9 +281,10 @@ class ResNetEngine:
         Raises:
             DataError: The state is of another recipe: its names or shapes are others. Nothing has changed then.
         """
-        tensors = self._tensors()
+        done = int(state.get(DONE, np.array(0)))
+        tensors = self._tensors(done)
         here = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        there = {name: array.shape for name, array in state.items()}
+        there = {name: array.shape for name, array in state.items() if name != DONE}
         if here != there:
             different = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
             raise DataError(
@@ -276,8 +292,10 @@ class ResNetEngine:
                 f"shape, the first is {different[0]}. Resume with the recipe that it was written by"
             )
         with self._entered():
+            self._clear_epoch()
             for name, tensor in tensors.items():
                 tensor.detach().copy_(torch.from_numpy(np.array(state[name])))
+        self._done = done
 
     def weights(self) -> Arrays:
         """Return a copy of the weights that `evaluate` uses, by torchvision's names."""

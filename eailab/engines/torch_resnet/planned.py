@@ -40,8 +40,8 @@ class Plan:
         self.position = torch.zeros(1, dtype=torch.int64, device=chance.order.device)
         """Of the next step, from 0."""
 
-    def write(self, chance: Epoch, rates: NDArray[np.float64]) -> None:
-        """Take down an epoch's chance, and its learning rates `[S]`."""
+    def write(self, chance: Epoch, rates: NDArray[np.float64], position: int) -> None:
+        """Take down an epoch's chance, its learning rates `[S]`, and the position of its next step."""
         pairs = [(self._order, chance.order), *((table, chance.drawn[name]) for name, table in self._drawn.items())]
         if self._partners is not None and chance.partners is not None:
             pairs.append((self._partners, chance.partners))
@@ -50,7 +50,7 @@ class Plan:
         if self._shares is not None and chance.shares is not None:
             self._shares.copy_(chance.shares)
         self._rates.copy_(torch.from_numpy(rates))
-        self.position.zero_()
+        self.position.fill_(position)
 
     def rows(self, size: int) -> Rows:
         """Return the chance of the batch at the position, which has `size` images."""
@@ -85,40 +85,31 @@ class PlannedSteps:
         self._plan = Plan(batches.draw(1), batches.steps, batches.batch_size)
         running = [getattr(step.running, name) for name in vars(step.running)]
         self._altered = [*altered, *running, self._plan.position]
-        self._programs: list[tuple[int, int, Program]] = []
-        """How often each program is launched in an epoch, how many steps it has, and itself, in order."""
+        self._programs: dict[tuple[int, int], Program] = {}
+        """By how many images a batch has, and how many steps the program."""
 
-    def begin(self, number: int, rates: NDArray[np.float64]) -> None:
-        """Write the plan of an epoch (its number from 1) and clear the sums; the first time, prepare the programs."""
-        self._plan.write(self._batches.draw(number), rates)
-        self._step.running.clear()
-        if not self._programs:
-            self._programs = list(self._prepare())
+    def begin(self, number: int, rates: NDArray[np.float64], done: int) -> None:
+        """Write the plan of an epoch (its number from 1), of which so many steps are done."""
+        self._plan.write(self._batches.draw(number), rates, done)
 
-    def launch(self) -> Iterator[int]:
-        """Launch the epoch, a program each time the iterator is asked, and yield the steps launched so far."""
-        done = 0
-        for times, steps, program in self._programs:
-            for _ in range(times):
-                self._lane.launch(program)
-                done += steps
-                yield done
+    def launch(self, done: int) -> Iterator[int]:
+        """Launch the epoch after the first `done` steps, a program each time the iterator is asked.
 
-    def _prepare(self) -> Iterator[tuple[int, int, Program]]:
-        """Yield a program of many full batches, one of a single full batch, and one of the last, smaller batch.
+        A program has many full batches, or a single one, or the last, smaller batch. It is prepared where it first
+        runs, since the plan there fits its batches.
 
-        Each is prepared at the place of the epoch where it will first run, whose plan fits its batches.
+        Yields:
+            The steps that are done or launched.
         """
-        size = self._batches.batch_size
-        full, left = divmod(len(self._batches), size)
-        long, single = divmod(full, STEPS_A_PROGRAM)
-        place = 0
-        for times, steps, images in ((long, STEPS_A_PROGRAM, size), (single, 1, size), (1 if left else 0, 1, left)):
-            if times:
-                self._plan.position.fill_(place)
-                yield times, steps, self._lane.program(self._work(images, steps), self._altered)
-                place += times * steps
-        self._plan.position.zero_()
+        full, left = divmod(len(self._batches), self._batches.batch_size)
+        while done < self._batches.steps:
+            images = self._batches.batch_size if done < full else left
+            steps = STEPS_A_PROGRAM if done + STEPS_A_PROGRAM <= full else 1
+            if (images, steps) not in self._programs:
+                self._programs[images, steps] = self._lane.program(self._work(images, steps), self._altered)
+            self._lane.launch(self._programs[images, steps])
+            done += steps
+            yield done
 
     def _work(self, images: int, steps: int) -> Callable[[], None]:
         def work() -> None:

@@ -48,6 +48,34 @@ def test_a_resumed_trial_ends_with_the_bits_of_an_unbroken_one(changes, recipe, 
     assert bits(second) == bits(unbroken)
 
 
+ODD = DEMANDING | {"batch_size": 7, "model": DEMANDING["model"] | {"hidden": [9, 6]}}
+"""Dropout draws 15 numbers an image here, and an odd count a batch."""
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_trial_stopped_after_any_step_ends_with_the_bits_of_an_unbroken_one(dtype, recipe, trial_data, monkeypatch):
+    """The sums of the epoch go on, the rest of its order, images and dropped units is drawn as if nothing had been."""
+    monkeypatch.setattr("eailab.engines.numpy_mlp.engine.REPORT_SECONDS", 0.0)
+    unbroken = MlpEngine(recipe(**ODD), trial_data(), 0, dtype)
+    train(unbroken, range(1, 2))
+    states = []
+    expected = unbroken.train_epoch(2, lambda _: states.append(unbroken.state()))
+    assert len(states) == 9
+    for state in states:
+        resumed = MlpEngine(recipe(**ODD), trial_data(), 0, dtype)
+        resumed.load_state(state)
+        assert resumed.train_epoch(2, lambda _: None) == expected
+        assert bits(resumed) == bits(unbroken)
+
+
+def test_a_state_between_two_epochs_is_as_earlier_versions_wrote_it(recipe, trial_data):
+    """So theirs are gone on from."""
+    engine = MlpEngine(recipe(), trial_data(), 0)
+    assert set(engine.state()) == {"trained", "running", "moment.first", "moment.second", "steps"}
+    train(engine, range(1, 2))
+    assert set(engine.state()) == {"trained", "running", "moment.first", "moment.second", "steps"}
+
+
 def test_a_state_is_a_copy_and_comes_back_as_it_was(recipe, trial_data):
     engine = MlpEngine(recipe(**DEMANDING), trial_data(), 0)
     train(engine, range(1, 3))

@@ -149,6 +149,28 @@ def test_a_resumed_trial_ends_with_the_same_bits(variant, make_recipe, make_data
     assert resumed.evaluate("test").scores == whole.evaluate("test").scores
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_trial_stopped_after_any_step_ends_with_the_same_bits(variant, make_recipe, make_data, monkeypatch):
+    monkeypatch.setattr("eailab.engines.torch_resnet.engine.REPORT_SECONDS", 0.0)
+    recipe, data, states = make_recipe(**variant), make_data(), []
+    whole = ResNetEngine(recipe, data, 3, "cpu")
+    train(whole, (1,))
+    expected = whole.train_epoch(2, lambda _: states.append(whole.state()))
+    assert len(states) == 3
+    for state in states:
+        resumed = ResNetEngine(recipe, data, 3, "cpu")
+        resumed.load_state(state)
+        assert resumed.train_epoch(2, quiet) == expected
+        assert same(resumed.state(), whole.state())
+
+
+def test_a_state_between_two_epochs_is_as_earlier_versions_wrote_it(make_recipe, make_data):
+    """So theirs are gone on from."""
+    engine = ResNetEngine(make_recipe(), make_data(), 3, "cpu")
+    train(engine, (1,))
+    assert {name.partition("/")[0] for name in engine.state()} == {"model", "momentum_buffer"}
+
+
 def test_the_same_block_repeats_and_another_differs(make_recipe, make_data):
     states = []
     for block in (5, 5, 6):

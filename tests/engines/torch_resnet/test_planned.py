@@ -91,6 +91,23 @@ def test_a_resumed_trial_on_a_lane_ends_with_the_same_bits(make_recipe, make_dat
     assert same(resumed.state(), whole.state())
 
 
+@pytest.mark.parametrize("begun_on_a_lane", [True, False])
+def test_a_trial_stopped_within_an_epoch_goes_on_on_a_lane(begun_on_a_lane, make_recipe, make_data, monkeypatch):
+    """From wherever it was: a state of plain steps may lie between the starts of two long programs."""
+    monkeypatch.setattr("eailab.engines.torch_resnet.engine.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(planned, "STEPS_A_PROGRAM", 3)
+    recipe, data, states = make_recipe(batch_size=8, ema=0.9, mixup=0.4), make_data(60), []
+    whole = ResNetEngine(recipe, data, 3, "cpu", lane=StrictLane() if begun_on_a_lane else None)
+    whole.train_epoch(1, quiet)
+    expected = whole.train_epoch(2, lambda _: states.append(whole.state()))
+    assert len(states) == (4 if begun_on_a_lane else 8)
+    for state in states:
+        resumed = ResNetEngine(recipe, data, 3, "cpu", lane=StrictLane())
+        resumed.load_state(state)
+        assert resumed.train_epoch(2, quiet) == expected
+        assert same(resumed.state(), whole.state())
+
+
 def test_a_divergence_is_found_at_the_epochs_end_with_its_step(make_recipe, make_data):
     """The flag on the device has kept the optimizer from acting since that step."""
     recipe, data = make_recipe(optimizer={"lr": 1e30, "momentum": 0.0}, batch_size=4), make_data()
@@ -111,6 +128,7 @@ def test_another_trial_takes_an_engines_place_with_the_bits_of_its_own(make_reci
     data, settings = make_data(), {"optimizer": {"name": "adam"}, "ema": 0.9}
     engine = ResNetEngine(make_recipe(**settings), data, 0, "cpu", lane=StrictLane())
     engine.train_epoch(1, quiet)
+    next(engine.train_in_turns(2, quiet))  # as a trial that diverges leaves it
     other = make_recipe(**settings | {"optimizer": {"name": "adam", "lr": 0.01}}, schedule={"name": "cosine"}, epochs=2)
     engine.begin(other, 7)
     fresh = ResNetEngine(other, data, 7, "cpu")
