@@ -1,6 +1,7 @@
 """The division of the official training images into those that train and those that validate."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -98,12 +99,25 @@ def trial_data(dataset: Dataset, settings: Data, block: int) -> TrialData:
     return data
 
 
+def split_of(n: int, settings: Data, block: int) -> Split:
+    """Return how the trials of one block divide `n` official training images; a limit is not applied.
+
+    Raises:
+        DataError: A split would be empty.
+    """
+    if settings.split == "fixed":
+        return _fixed(n, settings.val_fraction, settings.split_seed)
+    return block_split(n, settings.val_fraction, block)
+
+
+@lru_cache(maxsize=2)
+def _fixed(n: int, val_fraction: float, seed: int) -> Split:
+    return lab_split(n, val_fraction, seed)
+
+
 def _divided(dataset: Dataset, settings: Data, block: int) -> TrialData:
     n = len(dataset.train)
-    if settings.split == "fixed":
-        split = lab_split(n, settings.val_fraction, settings.split_seed)
-    else:
-        split = block_split(n, settings.val_fraction, block)
+    split = split_of(n, settings, block)
     train = _rows(dataset.train, split.train[: training_size(n, settings)])
     mean, std = channel_scale(train.pixels)
     return TrialData(train, _rows(dataset.train, split.validation), dataset.test, mean, std, dataset.classes)

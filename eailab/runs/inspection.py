@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
-from eailab.engines.base import ENGINE_VERSIONS
 from eailab.errors import DamagedError, RecipeError, StoreError, UsageError
 from eailab.recipe.load import load
+from eailab.recipe.schema import Recipe
 from eailab.runs import atomic, checkpoint
+from eailab.runs.derived import contradictions, name_is_right
 from eailab.runs.lock import is_held
-from eailab.runs.store import HEADING, NAME, Store, Trial, TrialFolder
+from eailab.runs.records import Epoch, Result
+from eailab.runs.store import HEADING, NAME, Store, TrialFolder
 
 State: TypeAlias = Literal["finished", "diverged", "training", "stopped", "damaged"]
 """`training` is held by a process right now; `stopped` has no result, and no process holds it."""
@@ -92,8 +94,8 @@ def problems(store: Store) -> Iterator[Problem]:
     trials = store.root / "trials"
     known = set(store.trial_names())
     for path in sorted(trials.iterdir()) if trials.is_dir() else []:
-        if path.name not in known:
-            yield Problem(path, f"{path} is no trial's folder: eailab did not put it there.")
+        if path.name not in known and not is_foreign(path.name):
+            yield Problem(path, f"{path} is not a trial's folder: eailab did not put it there.")
     for name in sorted(known):
         folder = store.folder(name)
         try:
@@ -103,39 +105,52 @@ def problems(store: Store) -> Iterator[Problem]:
 
 
 def verify(folder: TrialFolder) -> None:
-    """Hold a trial's files against their checksums, against each other, and against the trial's name.
+    """Hold a trial's files against their checksums, against each other, and against the trial's name and recipe.
 
     Raises:
         DamagedError: Something does not hold; the first thing found.
         StoreError: A result is of a newer version, or the system does not let us read a file.
     """
     for file in sorted(folder.path.iterdir()):
-        if file.is_symlink() or not file.is_file():
+        if not is_foreign(file.name) and (file.is_symlink() or not file.is_file()):
             raise DamagedError(f"{file} is a link or a folder: eailab did not put it there.")
     result, record, epochs = folder.result(), folder.record(), folder.epochs()
     if record is not None and result is not None:
-        if [epoch.number for epoch in epochs] != list(range(1, result.epochs + 1)):
-            raise DamagedError(f"{folder.epochs_file} has not the {result.epochs} epochs of the result.")
-        _verify_name(folder, record)
-        if result.status == "finished":
-            folder.predictions()
-            checkpoint.load(folder.weights_file)
-    elif folder.checkpoint_file.exists():
+        _verify_result(folder, record, result, epochs)
+        return
+    if [epoch.number for epoch in epochs] != list(range(1, len(epochs) + 1)):
+        raise DamagedError(f"{folder.epochs_file} has not the epochs 1 to {len(epochs)}.")
+    if folder.checkpoint_file.exists():
         _, facts = checkpoint.load(folder.checkpoint_file)
         if facts.get("trial") != folder.path.name:
             raise DamagedError(f"{folder.checkpoint_file} belongs to another trial.")
 
 
-def _verify_name(folder: TrialFolder, record: dict[str, Any]) -> None:
-    """Compute the trial's fingerprint anew from its recipe, block and data."""
-    if record["engine_version"] != ENGINE_VERSIONS.get(record["engine"]):
-        return  # trained by another version of the engine, whose fingerprints this one cannot compute
-    try:
-        recipe = load(str(folder.recipe_file)).recipe
-    except RecipeError as error:
-        raise DamagedError(f"{folder.recipe_file} is no recipe: {error}") from error
-    if Trial(recipe, record["block"], record["data"]).fingerprint != folder.path.name:
+def _verify_result(folder: TrialFolder, record: dict[str, Any], result: Result, epochs: list[Epoch]) -> None:
+    recipe = _recipe(folder)
+    block, data = record["block"], record["data"]
+    if not name_is_right(recipe, block, data, record["engine_version"], folder.path.name):
         raise DamagedError(f"{folder.path} is not named after the recipe, block and data in it.")
+    heading = HEADING.search(atomic.read_bytes(folder.recipe_file, _LARGEST_RECIPE))
+    if heading and (int(heading[1]), heading[2].decode()) != (block, data):
+        raise DamagedError(f"{folder.recipe_file} says another block or data set than {folder.result_file.name}.")
+    predictions, weights = None, None
+    if result.status == "finished":
+        predictions, weights = folder.predictions(), checkpoint.load(folder.weights_file)
+    for found in contradictions(recipe, record, result, epochs, predictions, weights):
+        raise DamagedError(f"{folder.path} contradicts itself: {found}.")
+
+
+def _recipe(folder: TrialFolder) -> Recipe:
+    try:
+        return load(str(folder.recipe_file)).recipe
+    except RecipeError as error:
+        raise DamagedError(f"{folder.recipe_file} is not a recipe: {error}") from error
+
+
+def is_foreign(name: str) -> bool:
+    """Return whether a file is another program's, such as a file manager's or a notebook's: it is left alone."""
+    return name.startswith(".") or name in ("Thumbs.db", "desktop.ini")
 
 
 # --- moving and removing ---------------------------------------------------------------------------------------------

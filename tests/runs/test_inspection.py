@@ -101,6 +101,10 @@ def edit_record(folder, **changes):
     folder.result_file.write_text(json.dumps(record))
 
 
+def edit_metrics(folder, **changes):
+    edit_record(folder, metrics=json.loads(folder.result_file.read_text())["metrics"] | changes)
+
+
 def forge(folder, file, content):
     """Put other bytes in a file's place, and vouch for them."""
     file.write_bytes(content)
@@ -123,7 +127,14 @@ def forge(folder, file, content):
         (lambda f: edit_record(f, files={"../../../etc/passwd": "0"}), "vouches for other files"),
         (lambda f: edit_record(f, files={}), "vouches for other files"),
         (lambda f: edit_record(f, status="<script>"), "no result"),
-        (lambda f: edit_record(f, epochs=2), "has not the 2 epochs"),
+        (lambda f: edit_record(f, epochs=2), "has not the epochs 1 to 2"),
+        (lambda f: edit_record(f, engine="other"), "the engine is other"),
+        (lambda f: edit_record(f, engine_version=2, block=5), "another block"),
+        (lambda f: edit_record(f, engine_version=99), "not named after"),
+        (lambda f: edit_record(f, parameters=1), "1 parameters"),
+        (lambda f: edit_metrics(f, validation_accuracy=0.9999), "final validation scores"),
+        (lambda f: edit_metrics(f, train_loss=0.01), "final training scores"),
+        (lambda f: edit_metrics(f, test_accuracy=0.99999), "not that of a whole number of"),
         (lambda f: edit_record(f, metrics={}), "no result"),
         (lambda f: edit_record(f, provenance=[]), "no result"),
         (lambda f: (f.path / "more").symlink_to("/etc/passwd"), "is a link"),
@@ -145,6 +156,26 @@ def test_a_damaged_checkpoint_of_an_unfinished_trial_is_found(store):
     data[-1] ^= 1
     folder.checkpoint_file.write_bytes(data)
     assert [problem.path for problem in problems(store)] == [folder.path]
+
+
+def test_files_of_other_programs_are_left_alone(store):
+    """Notebooks and file managers leave theirs wherever one looks; a good trial is not moved for them."""
+    folder = only(store).path
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints" / "recipe-checkpoint.yaml").write_text("name: x")
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+        (store.root / "trials" / name).touch()
+        (folder / name).touch()
+    assert list(problems(store)) == []
+
+
+def test_an_unfinished_trial_whose_epochs_do_not_count_up_is_found(store):
+    trial = make(1)
+    stop_early(trial, store)
+    folder = store.folder(trial.fingerprint)
+    folder.epochs_file.write_bytes(folder.epochs_file.read_bytes() * 2)
+    with pytest.raises(DamagedError, match="has not the epochs 1 to 2"):
+        verify(folder)
 
 
 def test_what_is_no_trial_is_told(store):
