@@ -42,9 +42,9 @@ from torchvision.transforms.functional import to_pil_image
 from eailab.data.dataset import Images, TrialData
 from eailab.data.table import load
 from eailab.engines.base import DeviceName
-from eailab.engines.torch_resnet import devices, lanes, models
+from eailab.engines.torch_resnet import cuda_graphs, devices, models
+from eailab.engines.torch_resnet.cuda_graphs import CudaLane, EagerLane, Lane
 from eailab.engines.torch_resnet.engine import ResNetEngine
-from eailab.engines.torch_resnet.lanes import CudaLane, EagerLane, Lane
 from eailab.errors import EailabError, StoppedError
 from eailab.recipe.load import Override
 from eailab.recipe.load import load as load_recipe
@@ -109,15 +109,15 @@ class Bench:
     @contextmanager
     def steps_taken(self, how: str) -> Iterator[None]:
         """Let trials of eailab take `plain` or `captured` steps; on the CPU, those on an eager lane for captured."""
-        maker, asked = lanes.maker, os.environ.get(lanes.SETTING)
-        os.environ[lanes.SETTING] = how
+        maker, asked = cuda_graphs.maker, os.environ.get(cuda_graphs.SETTING)
+        os.environ[cuda_graphs.SETTING] = how
         if self.device == "cpu" and how == "captured":
-            lanes.maker = lambda _: EagerLane
+            cuda_graphs.maker = lambda _: EagerLane
         try:
             yield
         finally:
-            lanes.maker = maker
-            os.environ.pop(lanes.SETTING) if asked is None else os.environ.update({lanes.SETTING: asked})
+            cuda_graphs.maker = maker
+            os.environ.pop(cuda_graphs.SETTING) if asked is None else os.environ.update({cuda_graphs.SETTING: asked})
 
     def recipe(self, **settings: Any) -> ResNetRecipe:
         """Return the report's baseline recipe with some settings changed."""
@@ -592,7 +592,7 @@ def command(*words: str, runs: Path, deadline: float) -> str:
 
     Another call goes on from there.
     """
-    environment = os.environ | {lanes.SETTING: "captured"} | CONNECTIONS
+    environment = os.environ | {cuda_graphs.SETTING: "captured"} | CONNECTIONS
     process = subprocess.Popen([sys.executable, "-m", "eailab", *words, "--runs", str(runs)], env=environment)
     try:
         code = process.wait(timeout=max(1.0, deadline - STOPPING - time.monotonic()))

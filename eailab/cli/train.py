@@ -101,7 +101,7 @@ def train_resnet(
 
     Several GPUs on one trial: torchrun --nproc-per-node 2 -m eailab train-resnet
     """
-    from eailab.engines.launch import joined
+    from eailab.engines.torchrun import joined
 
     flags = {
         "optimizer": optimizer,

@@ -1,4 +1,4 @@
-"""What every engine can do, and the table of engines."""
+"""Define what every engine does, and the table of engines."""
 
 import json
 import time

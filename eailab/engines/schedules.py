@@ -1,4 +1,4 @@
-"""Learning-rate schedules, shared by the engines: every rate of a trial is known before its first step.
+"""Compute learning rates for both engines: every rate of a trial is known before its first step.
 
 A schedule is a pure function from the step's number to a factor on the recipe's learning rate; a new one is its
 settings class in `recipe/schema.py`, one function here, and one line of `SCHEDULES`.

@@ -17,7 +17,7 @@ from eailab.inference.trained import Trained
 from eailab.recipe.schema import MlpRecipe
 
 if TYPE_CHECKING:
-    from eailab.engines.torch_resnet.apply import Classifier
+    from eailab.engines.torch_resnet.inference import Classifier
     from eailab.engines.torch_resnet.models import ResNet
 
 OPSET = 15
@@ -46,7 +46,7 @@ def make(trained: Trained, facts: Mapping[str, str]) -> bytes:
     if isinstance(trained.recipe, MlpRecipe):
         _mlp(graph, trained.recipe, trained)
     else:
-        from eailab.engines.torch_resnet.apply import Classifier
+        from eailab.engines.torch_resnet.inference import Classifier
 
         _resnet(graph, Classifier(trained.recipe, trained.weights, expected))
     model = onnx.helper.make_model(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eailab.data.dataset import Pixels
 from eailab.engines.numpy_mlp.layers import BatchNorm1d
-from eailab.engines.torch_resnet.apply import Classifier
+from eailab.engines.torch_resnet.inference import Classifier
 from eailab.inference.format import Runner
 from eailab.inference.trained import Trained
 from eailab.recipe.schema import MlpRecipe

@@ -34,7 +34,7 @@ class Trained:
             from eailab.engines.numpy_mlp import inference as mlp
 
             return mlp.logits(self.recipe, self.weights, self.expected, pixels)
-        from eailab.engines.torch_resnet import apply as resnet
+        from eailab.engines.torch_resnet import inference as resnet
 
         return resnet.logits(self.recipe, self.weights, self.expected, pixels)
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from eailab.data.table import load as load_data
-from eailab.engines.torch_resnet import devices, lanes, planned, population
+from eailab.engines.torch_resnet import cuda_graphs, devices, graph_steps, population
+from eailab.engines.torch_resnet.cuda_graphs import EagerLane
 from eailab.engines.torch_resnet.engine import ResNetEngine
-from eailab.engines.torch_resnet.lanes import EagerLane
 from eailab.errors import StoppedError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs.events import Ended, EpochEnded, Failed, FewerAtOnce, Started, TriedAgain
@@ -61,8 +61,8 @@ def left(root, trial):
 def eager_slots(monkeypatch):
     """Give the CPU slots, as a GPU has that takes captured steps; let them take turns within an epoch."""
     threads = torch.get_num_threads()
-    monkeypatch.setattr(lanes, "maker", lambda _: EagerLane)
-    monkeypatch.setattr(planned, "STEPS_A_PROGRAM", 2)
+    monkeypatch.setattr(cuda_graphs, "maker", lambda _: EagerLane)
+    monkeypatch.setattr(graph_steps, "STEPS_A_PROGRAM", 2)
     monkeypatch.setattr(local, "_Pool", None)  # nothing here is to start a process
     yield
     torch.set_num_threads(threads)
@@ -154,7 +154,7 @@ def test_a_trial_without_memory_is_tried_once_more_alone_and_then_has_failed(
     tmp_path, alone, monkeypatch, room, failures
 ):
     """The second attempt is in a slot of its own; with room for one, no second slot ever gets memory here."""
-    monkeypatch.setattr(lanes, "maker", lambda _: CrampedLane)
+    monkeypatch.setattr(cuda_graphs, "maker", lambda _: CrampedLane)
     monkeypatch.setattr(CrampedLane, "prepared", ())
     monkeypatch.setattr(CrampedLane, "room", 1)
     some, events = [make(VARIED[0]), make(VARIED[4])], []

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from eailab.engines.torch_resnet import devices, lanes
+from eailab.engines.torch_resnet import cuda_graphs, devices
 from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
 from eailab.studies.conduct import plan
@@ -19,7 +19,7 @@ RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 def test_a_gpu_takes_one_trial_at_a_time_unless_it_takes_captured_steps(tmp_path, monkeypatch, steps, side):
     """Then `--jobs auto` asks for all, and the executor finds out how many fit."""
     monkeypatch.setattr(devices, "cuda_is_here", lambda: True)
-    monkeypatch.setenv(lanes.SETTING, steps)
+    monkeypatch.setenv(cuda_graphs.SETTING, steps)
     resnets = one_factor(load("resnet18-digits", []).recipe, "batch-size", [16, 32], tuple(range(6)))
     here = Surroundings(tmp_path)
     assert side_by_side(plan(resnets, here).todo, here) == side

@@ -1,4 +1,4 @@
-"""How training images are varied, a batch at a time, and how images are prepared for evaluation.
+"""Augment training images, a batch at a time, and prepare images for evaluation.
 
 Shapes: `N` images of the split, `B` of a batch, `H` rows, `W` columns, `C` channels.
 Each variant of `data.augment` is one class here and one case of `build`. It draws all numbers of an epoch on
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eailab.data.dataset import TrialData
-from eailab.engines.torch_resnet import trivial
+from eailab.engines.torch_resnet import trivial_augment
 from eailab.engines.torch_resnet.resizing import resize, resizing, scaled_size
 from eailab.recipe.schema import CropFlip, Cutout, NoAugment, Resize224, ResNetAugment, TrivialAugment
 
@@ -148,16 +148,16 @@ class CutOut(CroppedAndFlipped):
 
 @dataclass(frozen=True)
 class CroppedAndVaried(CroppedAndFlipped):
-    """Crop and flip, then one random operation of random strength (`trivial`)."""
+    """Crop and flip, then one random operation of random strength (`trivial_augment`)."""
 
     def draw(self, random: np.random.Generator, count: int) -> Draws:
         """Draw the crop, and each image's `operation` and `strength`."""
-        return super().draw(random, count) | trivial.draw(random, count)
+        return super().draw(random, count) | trivial_augment.draw(random, count)
 
     def train(self, images: PixelTable, chosen: Tensor, drawn: Drawn) -> Tensor:
         """Return the crops, each changed by its operation, `[B, C, H, W]`, uint8."""
         cropped = super().train(images, chosen, drawn)
-        return trivial.apply(cropped, drawn["operation"], drawn["strength"])
+        return trivial_augment.apply(cropped, drawn["operation"], drawn["strength"])
 
 
 class Resized224:

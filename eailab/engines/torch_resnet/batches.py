@@ -1,4 +1,4 @@
-"""The batches of an epoch and of an evaluation, made on the device.
+"""Make the batches of an epoch and of an evaluation on the device.
 
 Shapes: `N` images of the split, `B` of a batch, `C` channels, `H` rows, `W` columns.
 The split lies on the device once, in whole pixel values. Order, augmentation and mixup of an epoch are drawn on the

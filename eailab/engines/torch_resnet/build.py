@@ -1,10 +1,10 @@
-"""Which engine trains a trial here."""
+"""Choose the engine that trains a trial in this process."""
 
 from eailab.data.dataset import TrialData
 from eailab.engines.base import DeviceName, Engine
-from eailab.engines.torch_resnet import devices, lanes, team
+from eailab.engines.torch_resnet import cuda_graphs, devices, distributed
 from eailab.engines.torch_resnet.engine import ResNetEngine
-from eailab.engines.torch_resnet.leading import LeadingEngine
+from eailab.engines.torch_resnet.rank0_engine import LeadingEngine
 from eailab.recipe.schema import ResNetRecipe
 
 
@@ -14,10 +14,10 @@ def build(recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName)
     Raises:
         DataError: The data do not fit the recipe.
         DeviceError: The device is not here, or has not the recipe's precision.
-        UsageError: `lanes.SETTING` has a value that it does not know.
+        UsageError: `cuda_graphs.SETTING` has a value that it does not know.
     """
-    together = team.present()
+    together = distributed.present()
     if together.size > 1:
         return LeadingEngine(recipe, data, block, device, together)
-    make_lane = lanes.maker(devices.choose(device))
+    make_lane = cuda_graphs.maker(devices.choose(device))
     return ResNetEngine(recipe, data, block, device, lane=None if make_lane is None else make_lane())

@@ -1,4 +1,4 @@
-"""Where a trial runs, and with which arithmetic."""
+"""Choose the device of a trial, and its arithmetic."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The torch engine: one trial of a residual network on CUDA or on the CPU.
+"""Train one trial of a residual network on CUDA or on the CPU: the torch engine.
 
 All chance is drawn on the host from the block's streams, so that CPU and CUDA see the same weights, order and crops.
 Sums differ in their last bits between devices, and between numbers of threads.
@@ -17,14 +17,14 @@ from torch import Tensor
 from eailab.data.dataset import SplitName, TrialData
 from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step, Turns, alone
 from eailab.engines.schedules import learning_rates
-from eailab.engines.torch_resnet import augment, devices, models, reduction
+from eailab.engines.torch_resnet import augment, dead_weights, devices, models
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
-from eailab.engines.torch_resnet.lanes import Lane
+from eailab.engines.torch_resnet.cuda_graphs import Lane
+from eailab.engines.torch_resnet.distributed import ALONE, Team
+from eailab.engines.torch_resnet.graph_steps import PlannedSteps
 from eailab.engines.torch_resnet.optimizers import OPTIMIZERS
-from eailab.engines.torch_resnet.planned import PlannedSteps
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
-from eailab.engines.torch_resnet.team import ALONE, Team
 from eailab.errors import DataError, DivergedError
 from eailab.recipe.schema import Resize224, ResNetRecipe
 
@@ -43,8 +43,8 @@ EVALUATION_BYTES = 2**28
 class ResNetEngine:
     """One trial of a residual network (see `eailab.engines.base.Engine`).
 
-    The network is reduced to the weights that the images reach (`reduction`): `parameters` counts and `weights` returns
-    all of them, `state` holds those that are trained.
+    The network is reduced to the weights that the images reach (`dead_weights`): `parameters` counts and `weights`
+    returns all of them, `state` holds those that are trained.
 
     In bf16, images and weights lie channels last in memory, which is quicker there at every stem and batch size; in
     float32 it is not.
@@ -86,7 +86,7 @@ class ResNetEngine:
         height, width = data.train.pixels.shape[1:3]
         model = models.build(recipe.model, len(data.classes), block)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
-        self._cut = reduction.reduce(model, *input_size(recipe, height, width))
+        self._cut = dead_weights.reduce(model, *input_size(recipe, height, width))
         layout = torch.channels_last if self._bf16 else torch.contiguous_format
         models.arrange(model, layout)
         team.synchronise(model)
@@ -192,7 +192,7 @@ class ResNetEngine:
             block: The seed bundle's number.
         """
         fresh = models.build(recipe.model, len(self._data.classes), block)
-        self._cut = reduction.reduce(fresh, *input_size(recipe, *self._data.train.pixels.shape[1:3]))
+        self._cut = dead_weights.reduce(fresh, *input_size(recipe, *self._data.train.pixels.shape[1:3]))
         self._recipe = recipe
         self._training.restart(block)
         self._rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self._training.steps)

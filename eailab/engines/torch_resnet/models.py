@@ -1,4 +1,4 @@
-"""Residual networks (He et al., 2016) with torchvision's names, a chosen stem and a chosen width.
+"""Build residual networks (He et al., 2016) with torchvision's names, a chosen stem and a chosen width.
 
 Shapes: `B` images, `C` channels, `H` rows, `W` columns, `K` classes. Weights have torchvision's names and shapes at
 width 1 and stem 7x7, so that either library reads the other's files.

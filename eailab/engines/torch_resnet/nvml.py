@@ -1,4 +1,4 @@
-"""The energy that an NVIDIA GPU has used, from the driver's own counter; nothing where there is none.
+"""Read the energy that an NVIDIA GPU has used from the driver's counter; nothing where there is none.
 
 Spoken to through the C interface of NVML, which comes with the driver: no package is needed.
 """

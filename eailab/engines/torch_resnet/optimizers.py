@@ -1,4 +1,4 @@
-"""Torch's own optimizers as a recipe asks for them, ready to be resumed, and stopped by a loss that is not finite.
+"""Call torch's optimizers so that they can be resumed, and are stopped by a loss that is not finite.
 
 They are called through torch's functional interface, with the fused kernels of CPU and CUDA: the arithmetic is that of
 `torch.optim`'s classes with `fused=True`, but nothing is looked up by parameter in a step, moments have names, and

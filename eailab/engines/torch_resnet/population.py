@@ -1,4 +1,4 @@
-"""Many trials side by side on one device, each with the bits it has when it is trained alone.
+"""Train many trials side by side on one device, each with the bits it has when it is trained alone.
 
 A slot is an engine on a lane of its own. A trial that ends leaves its slot to the next one of the same program, which
 is put in its place by copying initial values: its steps are captured once for all of them. Nothing is shared between
@@ -14,9 +14,9 @@ from collections.abc import Callable, Hashable, Sequence
 
 from eailab.data.dataset import TrialData
 from eailab.engines.base import DeviceName, Engine
-from eailab.engines.torch_resnet import devices, lanes, team
+from eailab.engines.torch_resnet import cuda_graphs, devices, distributed
+from eailab.engines.torch_resnet.cuda_graphs import CudaLane, Lane
 from eailab.engines.torch_resnet.engine import ResNetEngine
-from eailab.engines.torch_resnet.lanes import CudaLane, Lane
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import Recipe, ResNetRecipe
 
@@ -68,10 +68,10 @@ def slot_maker(device: DeviceName) -> Callable[[], Slot] | None:
 
     Raises:
         DeviceError: The device is not here.
-        UsageError: `lanes.SETTING` has a value that it does not know.
+        UsageError: `cuda_graphs.SETTING` has a value that it does not know.
     """
-    make_lane = lanes.maker(devices.choose(device))
-    if make_lane is None or team.present().size > 1:
+    make_lane = cuda_graphs.maker(devices.choose(device))
+    if make_lane is None or distributed.present().size > 1:
         return None
     return lambda: Slot(make_lane)
 

@@ -1,4 +1,4 @@
-"""Bilinear resizing as two small matrix products, with a crop of its own for each image.
+"""Resize images bilinearly by two small matrix products, with a crop of its own for each image.
 
 Shapes: `B` images, `C` channels, `H` rows, `W` columns, `S` samples along a side of the result.
 Resizing is linear and acts on rows and columns apart, so that a chain of resizings and crops is one matrix for the rows

@@ -1,4 +1,4 @@
-"""One training step: forward, backward, optimizer, average; nothing in it waits for the device.
+"""Take one training step: forward, backward, optimizer, average; nothing in it waits for the device.
 
 What a step finds out stays on the device in `Running`, to be read when an epoch ends. A step whose loss is not finite
 sets a flag there, and from then on the optimizer leaves the weights alone: on the CPU the flag is read after each step,
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eailab.engines.torch_resnet.batches import Batch
+from eailab.engines.torch_resnet.distributed import ALONE, Team
 from eailab.engines.torch_resnet.optimizers import Optimizer
-from eailab.engines.torch_resnet.team import ALONE, Team
 
 
 class Running:

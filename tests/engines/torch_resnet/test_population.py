@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from eailab.engines.torch_resnet import build, lanes, population
-from eailab.engines.torch_resnet.lanes import EagerLane
+from eailab.engines.torch_resnet import build, cuda_graphs, population
+from eailab.engines.torch_resnet.cuda_graphs import EagerLane
 from eailab.engines.torch_resnet.population import Slot
 from eailab.errors import UsageError
 
@@ -59,20 +59,20 @@ def test_a_free_slot_stays_with_its_program_and_else_goes_where_most_is_left():
 )
 def test_steps_are_captured_on_cuda_alone_and_where_the_setting_asks_for_it(monkeypatch, value, kind, given):
     """Until the checks of `benchmarks/gpu.py` have passed on a GPU, nobody gets captured steps unasked."""
-    monkeypatch.delenv(lanes.SETTING, raising=False)
+    monkeypatch.delenv(cuda_graphs.SETTING, raising=False)
     if value is not None:
-        monkeypatch.setenv(lanes.SETTING, value)
-    assert (lanes.maker(torch.device(kind)) is lanes.CudaLane) == given
+        monkeypatch.setenv(cuda_graphs.SETTING, value)
+    assert (cuda_graphs.maker(torch.device(kind)) is cuda_graphs.CudaLane) == given
 
 
 def test_a_setting_that_is_not_known_is_refused(monkeypatch):
-    monkeypatch.setenv(lanes.SETTING, "graphs")
+    monkeypatch.setenv(cuda_graphs.SETTING, "graphs")
     with pytest.raises(UsageError, match="plain \\(the default\\) or captured"):
-        lanes.maker(torch.device("cpu"))
+        cuda_graphs.maker(torch.device("cpu"))
 
 
 def test_a_single_trial_follows_the_same_switch(make_recipe, make_data, monkeypatch):
-    monkeypatch.setattr(lanes, "maker", lambda _: EagerLane)
+    monkeypatch.setattr(cuda_graphs, "maker", lambda _: EagerLane)
     engine = build.build(make_recipe(epochs=1), make_data(), 0, "cpu")
     steps = []
     engine.train_epoch(1, steps.append)

@@ -1,4 +1,4 @@
-"""One trial trained by several processes: the first follows the one loop, and tells the others what to do.
+"""Lead a trial that several processes train: rank 0 follows the loop, and sends the others their work.
 
 Only the first process knows the recipe's file, the data set and the store; the others are sent the recipe and the
 splits, take part in its epochs, and neither write nor print. Messages go through gloo, between CPUs.
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from eailab.data.dataset import SplitName, TrialData
 from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
 from eailab.engines.torch_resnet import devices
+from eailab.engines.torch_resnet.distributed import Team
 from eailab.engines.torch_resnet.engine import ResNetEngine, check_fit
-from eailab.engines.torch_resnet.team import Team
 from eailab.errors import DivergedError, TrialFailedError
 from eailab.recipe.schema import ResNetRecipe
 

@@ -1,4 +1,4 @@
-"""BatchNorm over the whole of a batch whose images several processes have shares of.
+"""Normalise over the whole of a batch whose images are shared out among several processes (BatchNorm).
 
 Shapes: `B` images of this process's share, `C` channels, `H` rows, `W` columns.
 Torch's own `SyncBatchNorm` refuses CPUs. This one is plain torch and works wherever the process group does, so that

@@ -1,4 +1,4 @@
-"""A trained network on images, without the engine that trained it; in 32 bits."""
+"""Apply a trained network to images in 32 bits, without the engine that trained it."""
 
 import numpy as np
 import torch

@@ -19,7 +19,7 @@ import json, pickle, sys, torch
 from pathlib import Path
 import eailab.engines.torch_resnet.engine as module
 from eailab.engines.base import build
-from eailab.engines.launch import joined
+from eailab.engines.torchrun import joined
 from eailab.errors import DivergedError
 
 torch.set_default_dtype(torch.float64)

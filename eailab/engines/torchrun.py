@@ -1,4 +1,4 @@
-"""Whether torch's launcher (torchrun) started this process beside others; known without torch."""
+"""Find out whether torchrun started this process beside others, without importing torch."""
 
 import gc
 import os
@@ -26,8 +26,8 @@ def joined(device: DeviceName) -> Iterator[bool]:
         return
     import torch.distributed as dist
 
-    from eailab.engines.torch_resnet.leading import Leave, follow, tell
-    from eailab.engines.torch_resnet.team import join
+    from eailab.engines.torch_resnet.distributed import join
+    from eailab.engines.torch_resnet.rank0_engine import Leave, follow, tell
 
     team = join(device)
     if team.rank == 0:

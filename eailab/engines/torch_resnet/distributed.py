@@ -1,10 +1,10 @@
-"""The processes that train one trial together: what they share out, and what they add up.
+"""Train one trial in several processes: share batches out, and add up losses and gradients.
 
 Every process draws the same chance, makes the same whole batch and takes each `size`-th image of it. Losses are divided
 by the images of the whole batch, gradients are summed, and BatchNorm's statistics are those of the whole batch
-(`synchronised`): the trial is the same experiment with any number of processes, and its sums differ in their last bits
-only, as they do between devices. What is summed decides what all do next, so that all find a divergence in the same
-step.
+(`sync_batchnorm`): the trial is the same experiment with any number of processes, and its sums differ in their last
+bits only, as they do between devices. What is summed decides what all do next, so that all find a divergence in the
+same step.
 
 Tested with gloo on CPUs. With NCCL on several GPUs it has never run.
 """
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from eailab.engines.base import DeviceName
-from eailab.engines.torch_resnet import devices, synchronised
+from eailab.engines.torch_resnet import devices, sync_batchnorm
 from eailab.engines.torch_resnet.batches import Batch, Mix
 from eailab.errors import DeviceError
 
@@ -56,7 +56,7 @@ class Team:
     def synchronise(self, model: nn.Module) -> None:
         """Let the model's BatchNorm take its statistics over the whole batch, in place."""
         if self.size > 1:
-            synchronised.convert(model)
+            sync_batchnorm.convert(model)
 
     def backward(self, loss: Tensor) -> None:
         """Compute the gradients of the whole batch's loss, of which `loss` is this process's addend."""

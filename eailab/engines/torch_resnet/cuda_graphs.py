@@ -1,4 +1,4 @@
-"""Where a trial's steps are queued: a lane takes programs, fixed pieces of device work, and runs them in order.
+"""Queue a trial's steps on a lane, which runs programs (fixed pieces of device work, CUDA graphs) in order.
 
 On the CPU a program is the Python function itself, and a launch returns when it is done. On CUDA it is a graph,
 captured once and replayed without Python, on a stream of the lane's own; a launch returns at once. All logic above this

@@ -1,4 +1,4 @@
-"""Training steps that read all they need from tables on the device: the form in which steps can be captured.
+"""Take training steps that read all they need from tables on the device, so that they can be captured.
 
 An epoch's chance and learning rates are written into the tables before it starts, and each step takes the rows at a
 position that it then moves on by one. Shapes: `S` steps of an epoch, `B` images of a full batch.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eailab.engines.torch_resnet.batches import Epoch, Rows, TrainingBatches
-from eailab.engines.torch_resnet.lanes import Lane, Program
+from eailab.engines.torch_resnet.cuda_graphs import Lane, Program
 from eailab.engines.torch_resnet.step import TrainingStep
 
 STEPS_A_PROGRAM = 8

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from eailab.engines.torch_resnet import planned
+from eailab.engines.torch_resnet import graph_steps
+from eailab.engines.torch_resnet.cuda_graphs import EagerLane
 from eailab.engines.torch_resnet.engine import ResNetEngine
-from eailab.engines.torch_resnet.lanes import EagerLane
 from eailab.errors import DivergedError, StoppedError
 
 
@@ -65,7 +65,7 @@ VARIANTS = [
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_planned_steps_give_the_bits_of_plain_ones(variant, make_recipe, make_data, monkeypatch):
     """With a long program, single steps and a smaller last batch in each epoch; a warm-up leaves nothing behind."""
-    monkeypatch.setattr(planned, "STEPS_A_PROGRAM", 3)
+    monkeypatch.setattr(graph_steps, "STEPS_A_PROGRAM", 3)
     recipe = make_recipe(**{"batch_size": 8, "epochs": 2} | variant)
     data = make_data(45)
     plain, lane = ResNetEngine(recipe, data, 3, "cpu"), StrictLane()
@@ -95,7 +95,7 @@ def test_a_resumed_trial_on_a_lane_ends_with_the_same_bits(make_recipe, make_dat
 def test_a_trial_stopped_within_an_epoch_goes_on_on_a_lane(begun_on_a_lane, make_recipe, make_data, monkeypatch):
     """From wherever it was: a state of plain steps may lie between the starts of two long programs."""
     monkeypatch.setattr("eailab.engines.torch_resnet.engine.REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(planned, "STEPS_A_PROGRAM", 3)
+    monkeypatch.setattr(graph_steps, "STEPS_A_PROGRAM", 3)
     recipe, data, states = make_recipe(batch_size=8, ema=0.9, mixup=0.4), make_data(60), []
     whole = ResNetEngine(recipe, data, 3, "cpu", lane=StrictLane() if begun_on_a_lane else None)
     whole.train_epoch(1, quiet)

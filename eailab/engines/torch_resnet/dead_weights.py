@@ -1,4 +1,4 @@
-"""The part of a network's weights that its images can ever reach.
+"""Leave out of a network the weights that no image of this size can reach.
 
 With the 7x7 stem, a 32x32 image has shrunk to one pixel where the last stage begins. Of a 3x3 kernel with padding 1,
 eight taps then meet padding alone: their gradient is exactly zero in every step, and no output depends on them. In

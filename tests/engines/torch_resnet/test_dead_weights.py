@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from eailab.engines.torch_resnet import models, reduction
+from eailab.engines.torch_resnet import dead_weights, models
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.recipe.schema import ResNet
 
@@ -19,13 +19,13 @@ def test_live_taps_are_those_with_a_gradient(size, kernel, stride):
     weight = torch.ones(1, 1, kernel, 1, requires_grad=True)
     torch.conv2d(torch.ones(1, 1, size, 1), weight, stride=(stride, 1), padding=(padding, 0)).sum().backward()
     live = weight.grad.flatten().nonzero().flatten().tolist()
-    assert list(reduction.live_taps(size, kernel, stride, padding)) == live
+    assert list(dead_weights.live_taps(size, kernel, stride, padding)) == live
 
 
 def reduced_and_whole(settings, height, width):
     whole = models.build(settings, 10, block=0).double().train()
     reduced = copy.deepcopy(whole)
-    return reduced, reduction.reduce(reduced, height, width), whole
+    return reduced, dead_weights.reduce(reduced, height, width), whole
 
 
 @pytest.mark.parametrize(
