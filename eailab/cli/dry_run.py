@@ -79,6 +79,7 @@ def noise_of(planned: "Plan", surroundings: "Surroundings", sd: float | None) ->
 
 
 def _rows(planned: "Plan", cost: "Forecast") -> list[_Row]:
+    from eailab.recipe.variation import changes_in_words
     from eailab.studies.forecast import recipe_key
 
     study, record = planned.record.study, planned.record
@@ -86,7 +87,7 @@ def _rows(planned: "Plan", cost: "Forecast") -> list[_Row]:
     rows = []
     for index, arm in enumerate(study.arms):
         new = tuple(block for block in study.blocks if record.trials[index, block] in todo)
-        differs = _differences(planned, index)
+        differs = changes_in_words(study.arms[study.baseline].recipe, arm.recipe)
         change = record.updates[index] / record.updates[study.baseline] - 1.0
         rows.append(
             _Row(
@@ -103,19 +104,6 @@ def _rows(planned: "Plan", cost: "Forecast") -> list[_Row]:
             )
         )
     return rows
-
-
-def _differences(planned: "Plan", index: int) -> dict[str, str]:
-    """Say in which settings an arm differs from the baseline, by their paths."""
-    from eailab.recipe.variation import differences
-    from eailab.recipe.yaml12 import write
-
-    arms, baseline = planned.record.study.arms, planned.record.study.baseline
-    changes = differences(arms[baseline].recipe, arms[index].recipe)
-    return {
-        path: f"{path.removesuffix('.name')} {'-' if a is None else write(a)} -> {'-' if b is None else write(b)}"
-        for path, (a, b) in changes.items()
-    }
 
 
 def _comes_with_a_variant(path: str, study: "Study") -> bool:

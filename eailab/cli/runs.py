@@ -3,7 +3,6 @@
 import json
 import sys
 from collections import Counter
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +11,10 @@ from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName
 from eailab.cli.output import echo
 from eailab.errors import CheckFailedError, EailabError, UsageError
+from eailab.plain import plain
 
 if TYPE_CHECKING:
-    from eailab.runs.inspection import Problem, Summary
+    from eailab.runs.inspection import Problem
     from eailab.runs.store import Store, TrialFolder
 
 runs = Commands(
@@ -23,50 +23,62 @@ runs = Commands(
 
 
 @runs.command("list")
-def list_(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
-    """List the trials of a store: how each stands, its recipe and block, and what it ran on.
+def list_(
+    study: Annotated[str | None, typer.Option(metavar="STUDY", help="Of this study only.")] = None,
+    arm: Annotated[str | None, typer.Option(metavar="ARM", help="Of this arm only.")] = None,
+    block: Annotated[int | None, typer.Option(metavar="N", help="Of this block only.")] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Only finished, diverged, training, stopped or damaged ones.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="Of this recipe's name only.")] = None,
+    runs: RunsDir = RUNS_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List the trials of a store: study, arm and block, how each stands, its score, and when it finished.
 
-    Example: eailab runs list
+    The score is that of the study's metric. "+1" after a study: one more has the same trial.
+
+    Example: eailab runs list --study digits-mlp-batch-size --state finished
     """
-    from eailab.runs.inspection import summaries
-    from eailab.runs.store import SHORT_NAME, Store
+    from eailab.report.listing import Wanted, lines_of, listed
+    from eailab.runs.store import Store
 
-    found = list(summaries(Store(runs)))
+    found = listed(Store(runs), Wanted(study, arm, block, state, recipe))
     if as_json:
-        echo(json.dumps({"runs": str(runs), "trials": [asdict(one) for one in found]}, indent=2))
+        echo(json.dumps({"runs": str(runs), "trials": [one.mapping() for one in found]}, indent=2))
         return
     if found:
-        echo(f"{'trial':<{SHORT_NAME}}  {'state':<9}{'epochs':>11}  {'block':>5}  {'recipe':<24}  device")
-        echo("\n".join(map(_line, sorted(found, key=lambda one: (one.recipe, one.block or 0, one.name)))))
-    counts = Counter(one.state for one in found)
+        echo("\n".join(lines_of(found)))
+    counts = Counter(one.summary.state for one in found)
     told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     echo(f"{len(found)} trial{'s' * (len(found) != 1)} in {runs}" + (f": {told}" if told else ""))
 
 
 @runs.command()
 def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
-    """Show one trial: its recipe, where it stands, its scores, what it ran on, and its files.
+    """Show one trial: its studies, what differs from their baselines, its scores, what it ran on, files and recipe.
 
     Example: eailab runs show 16/0
     """
-    from eailab.plain import plain
-    from eailab.runs.inspection import summary
+    from eailab.report.listing import described, listed, recipe_lines
     from eailab.runs.store import Store
     from eailab.studies.lookup import find_trial
 
     folder = find_trial(Store(runs), trial)
-    about = summary(folder)
-    record = folder.record() if about.state in ("finished", "diverged") else None
+    store = Store(folder.path.resolve().parents[1])
+    (about,) = listed(store, among=[folder.path.resolve().name])
+    record = folder.record() if about.summary.result is not None else None
     files = {file.name: file.stat().st_size for file in sorted(folder.path.iterdir()) if file.is_file()}
     if as_json:
-        echo(json.dumps({**asdict(about), "result": record, "files": files}, indent=2))
+        echo(json.dumps({**about.mapping(), "result": record, "files": files}, indent=2))
         return
-    lines = [("trial", about.name), ("folder", str(folder.path)), *_state(about)]
+    lines = [("folder", str(folder.path)), *described(about)]
     if record is not None:
         lines += [_score(name, value) for name, value in record["metrics"].items() if value is not None]
         lines += [("seconds", f"{folder.seconds():.1f}"), ("parameters", record["parameters"])]
         lines += [(name, _flat(value)) for name, value in record["provenance"].items()]
     lines += [("file", f"{size:>12,} bytes  {name}") for name, size in files.items()]
+    lines += [("" if number else "recipe in full", line) for number, line in enumerate(recipe_lines(folder))]
     for name, value in lines:
         echo(f"{name:<20}{plain(str(value))}")
 
@@ -83,7 +95,6 @@ def verify(
 
     Example: eailab runs verify --repair
     """
-    from eailab.plain import plain
     from eailab.runs.inspection import problems, quarantine
     from eailab.runs.store import Store
 
@@ -124,8 +135,8 @@ def rm(
 
     Example: eailab runs rm 16/0 32/0
     """
-    from eailab.plain import plain
-    from eailab.runs.inspection import remove, summary
+    from eailab.report.listing import lines_of, listed
+    from eailab.runs.inspection import remove
     from eailab.runs.store import Store
     from eailab.studies.lookup import find_trial
 
@@ -134,8 +145,7 @@ def rm(
     for text in trials:
         folder = find_trial(store, text)
         folders[folder.path.name] = folder
-    for folder in folders.values():
-        echo(plain(_line(summary(folder))), err=True)
+    echo("\n".join(lines_of(listed(store, among=folders))), err=True)
     if not yes:
         if not _is_terminal():
             raise UsageError("nobody can be asked here: add --yes to remove these trials.")
@@ -149,28 +159,6 @@ def rm(
 
 def _is_terminal() -> bool:
     return sys.stdin.isatty()
-
-
-def _line(one: "Summary") -> str:
-    from eailab.plain import plain
-    from eailab.runs.store import SHORT_NAME
-
-    epochs = f"{one.epochs}/{'?' if one.planned is None else one.planned}"
-    block = "?" if one.block is None else one.block
-    recipe = plain(one.recipe)
-    shown = recipe if len(recipe) <= 24 else f"{recipe[:23]}…"
-    name = f"{one.name[:SHORT_NAME]:<{SHORT_NAME}}"
-    return f"{name}  {one.state:<9}{epochs:>11}  {block:>5}  {shown:<24}  {plain(one.device or '')}".rstrip()
-
-
-def _state(about: "Summary") -> list[tuple[str, str]]:
-    lines = [
-        ("state", about.state),
-        ("recipe", about.recipe),
-        ("block", "?" if about.block is None else str(about.block)),
-        ("epochs", f"{about.epochs} of {'?' if about.planned is None else about.planned}"),
-    ]
-    return [*lines, ("problem", about.problem)] if about.problem else lines
 
 
 def _score(name: str, value: float) -> tuple[str, str]:

@@ -124,6 +124,15 @@ def differences(a: Recipe, b: Recipe) -> dict[str, tuple[object, object]]:
     return {path: (one.get(path), other.get(path)) for path in paths if one.get(path) != other.get(path)}
 
 
+def changes_in_words(a: Recipe, b: Recipe) -> dict[str, str]:
+    """Say each setting in which two recipes differ, such as "batch_size 32 -> 16", by dotted path."""
+    return {
+        path: f"{path.removesuffix('.name')} {'-' if one is None else write(one)} -> "
+        f"{'-' if other is None else write(other)}"
+        for path, (one, other) in differences(a, b).items()
+    }
+
+
 def _blame(problem: Problem, values: Mapping[str, object]) -> Located:
     """Return a problem with the change that brought it; one at the changed setting itself needs no path."""
     for path, value in values.items():

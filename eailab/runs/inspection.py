@@ -46,6 +46,7 @@ class Summary:
     """What the result was computed on; None without one."""
     problem: str | None
     """Why a damaged trial is not read."""
+    result: Result | None = None
 
 
 def summaries(store: Store) -> Iterator[Summary]:
@@ -64,10 +65,8 @@ def summary(folder: TrialFolder) -> Summary:
     try:
         record = folder.record()
         if record is not None:
-            block, device = record["block"], record["provenance"]["device"]
-            return Summary(
-                folder.path.name, record["status"], record["epochs"], planned, recipe, block, device, problem=None
-            )
+            block, device, result = record["block"], record["provenance"]["device"], Result.read(record)
+            return Summary(folder.path.name, result.status, result.epochs, planned, recipe, block, device, None, result)
         state: State = "training" if is_held(folder.path) else "stopped"
         return Summary(folder.path.name, state, len(folder.epochs()), planned, recipe, block, None, None)
     except StoreError as error:

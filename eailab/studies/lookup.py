@@ -247,6 +247,11 @@ def _by_beginning(found: Sequence[Head], text: str) -> set[str]:
     return fitting
 
 
+def same_label(label: str, typed: str) -> bool:
+    """Return whether a text means an arm of this label."""
+    return _plain(label) == _plain(typed)
+
+
 def _plain(name: str) -> str:
     """Return a name in the one way of many to write it: `1e-3` is `0.001`, `[relu,sigmoid]` is `relu, sigmoid`.
 

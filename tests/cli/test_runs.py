@@ -17,12 +17,17 @@ def trained(eailab, tmp_path):
 def test_list_shows_each_trial_in_a_line_and_as_json(eailab, trained):
     shown = eailab("runs", "list")
     assert shown.code == 0
-    assert [line.split() for line in shown.out.splitlines()[1:]] == [
-        [trained[:12], "finished", "2/2", "0", "digits-mlp", "cpu"],
-        ["1", "trial", "in", "runs:", "1", "finished"],
-    ]
+    heading, line, counts = [line.split() for line in shown.out.splitlines()]
+    assert heading == ["trial", "study", "arm", "block", "state", "score", "finished"]
+    assert line[:5] == [trained[:12], "digits-mlp", "digits-mlp", "0", "finished"]
+    assert re.fullmatch(r"\d+\.\d\d%", line[5])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", line[6])
+    assert counts == ["1", "trial", "in", "runs:", "1", "finished"]
     (one,) = json.loads(eailab("runs", "list", "--json").out)["trials"]
-    assert (one["name"], one["state"], one["block"]) == (trained, "finished", 0)
+    assert (one["name"], one["state"], one["block"], one["called"]) == (trained, "finished", 0, "digits-mlp/0")
+    assert one["uses"][0]["study"] == "digits-mlp"
+    assert eailab("runs", "list", "--state", "stopped").out == "0 trials in runs\n"
+    assert eailab("runs", "list", "--state", "ended").code == 2
 
 
 def test_an_empty_store_is_said_to_be_empty(eailab):
@@ -35,6 +40,8 @@ def test_show_tells_scores_and_files(eailab, trained):
     shown = eailab("runs", "show", trained[:6])
     assert re.search(r"^test accuracy       \d+\.\d\d%$", shown.out, re.MULTILINE)
     assert "model.safetensors" in shown.out
+    assert re.search(r"^called              digits-mlp/0$", shown.out, re.MULTILINE)
+    assert re.search(r"^  *hidden: \[8\]$", shown.out, re.MULTILINE)
     assert json.loads(eailab("runs", "show", trained, "--json").out)["result"]["trial"] == trained
 
 

@@ -1,0 +1,191 @@
+"""The trials of a store in a list, each with the study, arm and block that it is, and one of them in full."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+from rich.cells import cell_len
+
+from eailab.errors import EailabError, StoreError, UsageError
+from eailab.plain import plain
+from eailab.recipe.identity import NO_IDENTITY, to_yaml
+from eailab.recipe.load import load
+from eailab.recipe.variation import changes_in_words
+from eailab.report.measures import MEASURES
+from eailab.runs.inspection import State, Summary, summary
+from eailab.runs.store import SHORT_NAME, Store, TrialFolder
+from eailab.studies.design import read_record
+from eailab.studies.lookup import Use, heads, same_label, studies_called, trial_names, uses
+
+HEADINGS = ("trial", "study", "arm", "block", "state", "score", "finished")
+NUMBERS = frozenset({"block", "score"})
+"""Columns that are set to the right."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which trials to list; None for all."""
+
+    study: str | None = None
+    arm: str | None = None
+    block: int | None = None
+    state: str | None = None
+    recipe: str | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A trial in a list."""
+
+    called: str
+    """The shortest name that no other trial has."""
+    summary: Summary
+    uses: tuple[Use, ...]
+    """Where it stands in studies; first where it was looked for."""
+
+    @property
+    def score(self) -> str:
+        """The last value of its study's metric; nothing while there is none."""
+        result = self.summary.result
+        metric = self.uses[0].head.metric if self.uses else ""
+        measure = next((one for name, one in MEASURES.items() if name == metric), MEASURES["validation-accuracy"])
+        value = None if result is None else measure.value(result)
+        return "" if value is None else f"{value:.{measure.decimals}f}{measure.unit}"
+
+    @property
+    def finished(self) -> str:
+        """When it ended, in the time of this machine; nothing while it has not."""
+        if self.summary.result is None:
+            return ""
+        try:
+            ended = datetime.fromisoformat(self.summary.result.provenance["finished"])
+        except (ValueError, TypeError):  # a file may hold anything
+            return "?"
+        return f"{ended.astimezone():%Y-%m-%d %H:%M}"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What a line says of it, as `HEADINGS` has it."""
+        about = self.summary
+        study, arm, block = about.recipe, "", "?" if about.block is None else str(about.block)
+        if self.uses:
+            first = self.uses[0]
+            study, arm, block = first.head.name, first.head.arms[first.arm], str(first.block)
+            study += f" +{len(self.uses) - 1}" * (len(self.uses) > 1)
+        so_far = "" if about.state in ("finished", "damaged") else f" {about.epochs}/{about.planned or '?'}"
+        return about.name[:SHORT_NAME], study, arm, block, about.state + so_far, self.score, self.finished
+
+    def mapping(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        about = asdict(self.summary)
+        result = about.pop("result")
+        places = [
+            {"study": one.head.name, "folder": one.head.called, "arm": one.head.arms[one.arm], "block": one.block}
+            for one in self.uses
+        ]
+        finished = None if result is None else result["provenance"]["finished"]
+        return {**about, "called": self.called, "uses": places, "score": self.score or None, "finished": finished}
+
+
+def listed(store: Store, wanted: Wanted = Wanted(), among: Collection[str] | None = None) -> list[Listed]:
+    """Return the trials of a store that are wanted, by study, arm and block; those of no study come last.
+
+    Args:
+        store: Where they lie.
+        wanted: Of a study that no trial of the store has, its name is a mistake; of all else it fits none.
+        among: Fingerprints; None for all.
+
+    Raises:
+        UsageError: There is no such study or state.
+        StoreError: The system does not let us look.
+    """
+    if wanted.state is not None and wanted.state not in get_args(State):
+        raise UsageError(f"there is no state {wanted.state}: choose from {', '.join(get_args(State))}.")
+    found = heads(store.root)
+    asked = found if wanted.study is None else studies_called(found, wanted.study, store.root)
+    folders = {head.called for head in asked}
+    table = uses(found)
+    names = trial_names(table)
+    lines = []
+    for name in store.trial_names() if among is None else among:
+        places = table.get(name, [])
+        fitting = [one for one in places if one.head.called in folders and _is_wanted(one, wanted)]
+        if not fitting and (wanted.study, wanted.arm) != (None, None):
+            continue
+        about = summary(store.folder(name))
+        at = fitting[0].block if fitting else about.block
+        if wanted.block in (None, at) and wanted.state in (None, about.state) and wanted.recipe in (None, about.recipe):
+            rest = (one for one in places if one not in fitting)
+            lines.append(Listed(names.get(name, name[:SHORT_NAME]), about, (*fitting, *rest)))
+    return sorted(lines, key=_place)
+
+
+def _is_wanted(use: Use, wanted: Wanted) -> bool:
+    return wanted.arm is None or same_label(use.head.arms[use.arm], wanted.arm)
+
+
+def _place(one: Listed) -> tuple[Any, ...]:
+    if not one.uses:
+        return True, one.summary.recipe, one.summary.block or 0, one.summary.name
+    first = one.uses[0]
+    return False, first.head.called, first.arm, first.block, one.summary.name
+
+
+def lines_of(trials: Sequence[Listed]) -> list[str]:
+    """Return a list as lines of text under its headings, nothing cut off."""
+    rows = [HEADINGS, *(tuple(map(plain, one.cells)) for one in trials)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(_set, row, widths, HEADINGS)).rstrip() for row in rows]
+
+
+def _set(cell: str, width: int, heading: str) -> str:
+    blank = " " * (width - cell_len(cell))
+    return blank + cell if heading in NUMBERS else cell + blank
+
+
+# --- one trial -------------------------------------------------------------------------------------------------------
+
+
+def described(one: Listed) -> list[tuple[str, str]]:
+    """Return what a trial is, line by line: its name, where it stands in studies, and how it differs from baselines."""
+    about = one.summary
+    lines = [("trial", about.name), ("called", one.called)]
+    for use in one.uses:
+        head = use.head
+        arm = "" if head.factor is None else f", arm {head.arms[use.arm]}"
+        lines.append(("study", f"{head.called}{arm}, block {use.block}"))
+        if head.factor is not None:
+            lines.append(("baseline", _from_baseline(use)))
+    lines += [
+        ("state", about.state),
+        ("recipe", about.recipe),
+        ("block", "?" if about.block is None else str(about.block)),
+        ("epochs", f"{about.epochs} of {'?' if about.planned is None else about.planned}"),
+    ]
+    return [*lines, ("problem", about.problem)] if about.problem else lines
+
+
+def _from_baseline(use: Use) -> str:
+    """Say in which settings a trial's arm differs from its study's baseline."""
+    head = use.head
+    if use.arm == head.baseline:
+        return "this arm"
+    try:
+        arms = read_record(head.folder).study.arms
+    except StoreError as error:
+        return f"cannot be compared with: {error}"
+    changes = changes_in_words(arms[head.baseline].recipe, arms[use.arm].recipe)
+    differing = [said for path, said in changes.items() if path.partition(".")[0] not in NO_IDENTITY]
+    return f"{head.arms[head.baseline]}; from it to this arm: {'; '.join(differing)}"
+
+
+def recipe_lines(folder: TrialFolder) -> list[str]:
+    """Return a trial's recipe with every default written out.
+
+    One that cannot be read is said to be so, since the rest of the trial may be looked at for that very reason.
+    """
+    try:
+        return to_yaml(load(str(folder.recipe_file)).recipe).splitlines()
+    except EailabError as error:
+        return [f"cannot be read: {error}"]

@@ -1,0 +1,86 @@
+"""A list of trials says what each is: study, arm, block, score."""
+
+import pytest
+
+from eailab.errors import UsageError
+from eailab.report.listing import HEADINGS, Wanted, described, lines_of, listed
+from eailab.runs.inspection import summary
+
+
+@pytest.fixture
+def folder(shop):
+    shop.study({"adam": [0.9, "unfinished"], "sgd": [0.7, "diverged"]}, factor="optimizer", name="我的 研究")
+    shop.study({10: [0.9, "damaged"], 30: [0.8, 0.85]}, name="我的 研究", study={"metric": "loss-gap"})
+    return shop.study({10: [0.9, 0.95], 20: [0.8, 0.85]})
+
+
+def test_a_line_says_study_arm_block_and_score(shop, folder):
+    lines = {one.called: one for one in listed(shop.store)}
+    one = lines["20/1"]
+    assert one.cells[1:6] == ("tiny-batch-size", "20", "1", "finished", "85.00%")
+    text = lines_of(list(lines.values()))
+    assert text[0].split() == list(HEADINGS)
+    assert len(text) == 1 + len(lines)
+    assert any("我的 研究-optimizer" in line and "diverged 1/3" in line for line in text)
+
+
+def test_the_score_is_that_of_the_studys_metric(shop, folder):
+    (one,) = listed(shop.store, Wanted(arm="30", block=0))
+    assert one.score == "0.1250"
+
+
+def test_a_trial_of_several_studies_is_listed_once_and_with_the_study_that_is_asked_for(shop, folder):
+    """The baseline of three studies is one trial a block."""
+    shared = [one for one in listed(shop.store) if len(one.uses) > 1]
+    assert [one.summary.block for one in shared] == [0, 1]
+    assert shared[0].cells[1].endswith(" +2")
+    asked = listed(shop.store, Wanted(study="tiny-batch-size"))
+    assert [one.uses[0].head.folder for one in asked] == [folder] * 4
+    assert [one.cells[2] for one in asked] == ["10", "10", "20", "20"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "number"),
+    [
+        (Wanted(), 8),
+        (Wanted(arm="sgd"), 2),
+        (Wanted(arm="10.0"), 2),
+        (Wanted(block=1), 4),
+        (Wanted(state="diverged"), 1),
+        (Wanted(study="我的 研究-optimizer", state="finished"), 2),
+        (Wanted(recipe="tiny"), 2),
+        (Wanted(recipe="nothing"), 0),
+    ],
+)
+def test_a_list_is_narrowed_down(shop, folder, wanted, number):
+    assert len(listed(shop.store, wanted)) == number
+
+
+@pytest.mark.parametrize(("wanted", "said"), [(Wanted(study="x"), "no study x"), (Wanted(state="ended"), "finished")])
+def test_a_study_or_a_state_that_there_is_not_is_a_mistake(shop, folder, wanted, said):
+    with pytest.raises(UsageError, match=said):
+        listed(shop.store, wanted)
+
+
+def test_a_trial_of_no_study_is_listed_last_by_its_recipe(shop, folder):
+    for file in sorted(folder.iterdir()):
+        file.unlink()
+    last = listed(shop.store)[-1]
+    assert last.uses == ()
+    assert last.cells[1:4] == ("tiny", "", "1")
+    assert last.called == last.summary.name[:12]
+
+
+def test_one_trial_says_what_differs_from_the_baseline(shop, folder):
+    lines = dict(described(next(one for one in listed(shop.store) if one.called == "20/0")))
+    assert lines["study"] == f"{folder.name}, arm 20, block 0"
+    assert lines["baseline"] == "10; from it to this arm: batch_size 10 -> 20"
+    lines = dict(described(listed(shop.store, Wanted(study="tiny-batch-size"))[0]))
+    assert "this arm" in lines.values()
+
+
+def test_a_result_without_a_date_is_listed(shop, folder):
+    one = listed(shop.store, Wanted(arm="20", block=0))[0]
+    assert summary(shop.store.folder(one.summary.name)).result is not None
+    one.summary.result.provenance["finished"] = "yesterday"
+    assert one.finished == "?"
