@@ -5,13 +5,13 @@ colour has three, and its grey images get three equal ones. Images are taken as 
 Names that begin with a dot are passed over; everything else has to be an image.
 """
 
-from dataclasses import dataclass
+import os
 from pathlib import Path
 
 import numpy as np
 
-from eailab.data.dataset import Content, Images
-from eailab.data.picture import GREY_MODES, decode, opened
+from eailab.data.dataset import Content, Images, Pixels
+from eailab.data.picture import GREY_MODES, decoded, opened
 from eailab.errors import DataError
 from eailab.plain import NOT_UTF8, alike
 
@@ -19,20 +19,11 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", "
 LAYOUT = "train/CLASS/*.png and test/CLASS/*.png"
 
 
-@dataclass(frozen=True)
-class _Header:
-    path: Path
-    label: int
-    size: tuple[int, int]
-    """Columns and rows, as Pillow has them."""
-    mode: str
-
-
 def image_files(root: Path) -> list[Path]:
     """Return every image of a folder, training images first, in the order in which they are numbered.
 
     Raises:
-        DataError: The folder has not the layout, holds something that is no image, or a link leads out of it.
+        DataError: The folder has not the layout, holds something that is not an image, or a link leads out of it.
     """
     return [file for part in ("train", "test") for folder in _classes(root, part) for file in _files(root, folder)]
 
@@ -47,24 +38,24 @@ def read(root: Path) -> Content:
     classes = [folder.name for folder in _classes(root, "train")]
     if len(classes) < 2:
         raise DataError(f"{root / 'train'} has {len(classes)} class folders: make {LAYOUT}, with two classes or more.")
-    headers = {part: _headers(root, part, classes) for part in ("train", "test")}
-    everything = [*headers["train"], *headers["test"]]
-    first = everything[0]
-    odd = next((header for header in everything if header.size != first.size), None)
-    if odd is not None:
-        raise DataError(
-            f"{odd.path} is {odd.size[0]}x{odd.size[1]} pixels, but {first.path} is {first.size[0]}x{first.size[1]}: "
-            "make all images of one size."
-        )
-    mode = "L" if all(header.mode in GREY_MODES for header in everything) else "RGB"
-    return Content(_decoded(headers["train"], mode), _decoded(headers["test"], mode), tuple(classes))
+    train, test = (_labelled(root, part, classes) for part in ("train", "test"))
+    pixels = _decoded([path for path, _ in train + test])
+    labels = np.array([label for _, label in train + test], np.int64)
+    ends = len(train)
+    return Content(Images(pixels[:ends], labels[:ends]), Images(pixels[ends:], labels[ends:]), tuple(classes))
 
 
-def _visible(folder: Path) -> list[Path]:
+def _visible(root: Path, folder: Path) -> list["os.DirEntry[str]"]:
+    """Return what lies in a folder, by name; a link is looked at for where it leads."""
     try:
-        return sorted((entry for entry in folder.iterdir() if entry.name[0] != "."), key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            found = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
+            for entry in found:
+                if entry.is_symlink():
+                    _inside(root, Path(entry.path))
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror or error}. The layout is {LAYOUT}.") from error
+    return found
 
 
 def _inside(root: Path, path: Path) -> None:
@@ -82,52 +73,59 @@ def _classes(root: Path, part: str) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{root} has no folder {part}: the layout is {LAYOUT}.")
     _inside(root, folder)
-    entries = _visible(folder)
+    entries = _visible(root, folder)
     for entry in entries:
-        _inside(root, entry)
         if not entry.is_dir():
-            raise DataError(f"{entry} is no folder of a class: the layout is {LAYOUT}.")
+            raise DataError(f"{entry.path} is not a folder of a class: the layout is {LAYOUT}.")
         if NOT_UTF8.search(entry.name):
-            raise DataError(f"{entry} is a class whose name is not UTF-8: rename the folder, such as to class-1.")
+            raise DataError(f"{entry.path} is a class whose name is not UTF-8: rename the folder, such as to class-1.")
     if two := alike(entry.name for entry in entries):
         raise DataError(f"{folder} has two classes that look the same, {two[0]!a} and {two[1]!a}: rename one of them.")
-    return entries
+    return [Path(entry.path) for entry in entries]
 
 
 def _files(root: Path, folder: Path) -> list[Path]:
     """Return the images of one class."""
-    entries = _visible(folder)
+    entries = _visible(root, folder)
     for entry in entries:
-        _inside(root, entry)
-        if not entry.is_file() or entry.suffix.lower() not in SUFFIXES:
-            raise DataError(f"{entry} is no image: move it away, or save it as one of {', '.join(SUFFIXES)}.")
+        if not entry.is_file() or not entry.name.lower().endswith(SUFFIXES):
+            raise DataError(f"{entry.path} is not an image: move it away, or save it as one of {', '.join(SUFFIXES)}.")
     if not entries:
         raise DataError(f"{folder} has no image: the layout is {LAYOUT}.")
-    return entries
+    return [Path(entry.path) for entry in entries]
 
 
-def _headers(root: Path, part: str, classes: list[str]) -> list[_Header]:
-    headers = []
+def _labelled(root: Path, part: str, classes: list[str]) -> list[tuple[Path, int]]:
+    """Return the images of one part, each with the number of its class."""
+    found = []
     for folder in _classes(root, part):
         if folder.name not in classes:
             raise DataError(
                 f"{folder} is a class without training images: those of {root / 'train'} are {_listed(classes)}."
             )
-        label = classes.index(folder.name)
-        for path in _files(root, folder):
-            with opened(path) as image:
-                headers.append(_Header(path, label, image.size, image.mode))
-    if not headers:
+        found += [(path, classes.index(folder.name)) for path in _files(root, folder)]
+    if not found:
         raise DataError(f"{root / part} has no image: the layout is {LAYOUT}.")
-    return headers
+    return found
 
 
-def _decoded(headers: list[_Header], mode: str) -> Images:
-    columns, rows = headers[0].size
-    pixels = np.empty((len(headers), rows, columns, 1 if mode == "L" else 3), np.uint8)
-    for number, header in enumerate(headers):
-        pixels[number] = decode(header.path, pixels.shape[3])
-    return Images(pixels, np.array([header.label for header in headers], np.int64))
+def _decoded(paths: list[Path]) -> Pixels:
+    """Return the pixels of all images `[N, H, W, C]`, which have one channel until the first that has colour."""
+    pixels = np.empty((0, 0, 0, 1), np.uint8)
+    for number, path in enumerate(paths):
+        with opened(path) as image:
+            rows, columns = image.height, image.width
+            if number == 0:
+                pixels = np.empty((len(paths), rows, columns, 1), np.uint8)
+            elif pixels.shape[1:3] != (rows, columns):
+                raise DataError(
+                    f"{path} is {columns}x{rows} pixels, but {paths[0]} is {pixels.shape[2]}x{pixels.shape[1]}: "
+                    "make all images of one size."
+                )
+            if image.mode not in GREY_MODES and pixels.shape[3] == 1:
+                pixels = np.repeat(pixels, 3, axis=3)
+            pixels[number] = decoded(path, image, pixels.shape[3])
+    return pixels
 
 
 def _listed(names: list[str]) -> str:

@@ -49,8 +49,17 @@ def decode(path: Path, channels: int) -> Pixels:
         DataError: The file is missing, damaged, or no image that is read here.
     """
     with opened(path) as image:
-        try:
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all three for damaged files
-            raise DataError(f"{path} is damaged: {error}. Replace it, or move it away.") from error
+        return decoded(path, image, channels)
+
+
+def decoded(path: Path, image: Image.Image, channels: int) -> Pixels:
+    """Return the pixels of an image that is open, as `decode` does.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    try:
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all three for damaged files
+        raise DataError(f"{path} is damaged: {error}. Replace it, or move it away.") from error
     return pixels.reshape(*pixels.shape[:2], channels)

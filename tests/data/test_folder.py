@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eailab.data import folder
+from eailab.data import folder, picture
 from eailab.errors import DataError
 
 
@@ -43,6 +43,25 @@ def test_one_coloured_image_gives_all_three_channels(root):
     assert train.pixels[:, 0, 0].tolist() == [[40] * 3, [50] * 3, [10] * 3, [20] * 3, [30] * 3, [1, 2, 3]]
 
 
+@pytest.mark.parametrize("where", ["train/Bee/0.png", "train/cat/1.png", "test/cat/0.png"])
+def test_wherever_the_coloured_image_lies_the_grey_ones_get_three_equal_channels(root, where):
+    """Images are read one after the other, and those before the first that has colour are not read again."""
+    grey = folder.read(root)
+    save(root / where, (1, 2, 3), "RGB")
+    mixed = folder.read(root)
+    both = [(before, after) for i in (0, 1) for before, after in zip(grey[i].pixels, mixed[i].pixels, strict=True)]
+    changed = [after.tolist() for before, after in both if not (after == before).all()]
+    assert changed == [[[[1, 2, 3]] * 4] * 3]
+
+
+def test_an_image_is_opened_once(root, monkeypatch):
+    """Of a large folder on a slow disk, this is what takes the time."""
+    paths = []
+    monkeypatch.setattr(folder, "opened", lambda path: (paths.append(path), picture.opened(path))[1])
+    folder.read(root)
+    assert len(paths) == len(set(paths)) == 6
+
+
 def test_hidden_files_are_passed_over(root):
     (root / "train" / ".DS_Store").write_bytes(b"x")
     (root / "train" / "cat" / ".hidden").write_bytes(b"x")
@@ -58,8 +77,8 @@ def test_the_first_image_of_another_size_is_named(root):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("train/cat/notes.txt", b"hello", r"notes\.txt is no image"),
-        ("train/notes.txt", b"hello", r"notes\.txt is no folder of a class"),
+        ("train/cat/notes.txt", b"hello", r"notes\.txt is not an image"),
+        ("train/notes.txt", b"hello", r"notes\.txt is not a folder of a class"),
         ("train/cat/x.png", b"hello", r"x\.png cannot be read as an image"),
         ("train/cat/x.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 3\n", r"x\.png cannot be read as an image"),
         ("train/cat/x.png", b"", r"x\.png cannot be read as an image"),
