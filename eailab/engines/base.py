@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
@@ -199,6 +200,18 @@ def build(recipe: Recipe, data: TrialData, block: int, device: DeviceName = "aut
     from eailab.engines.torch_resnet.build import build as build_resnet
 
     return build_resnet(recipe, data, block, device)
+
+
+@contextmanager
+def reporting_compilation(recipe: Recipe, on_compilation: Callable[[], None]) -> Iterator[None]:
+    """Call a function once if an engine has to compile code in the block; what was compiled before is found."""
+    if not isinstance(recipe, MlpRecipe):
+        yield
+        return
+    from eailab.engines.numpy_mlp.compilation import reporting
+
+    with reporting(on_compilation):
+        yield
 
 
 def check_fit(recipe: Recipe, images: tuple[int, ...]) -> None:

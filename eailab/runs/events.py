@@ -41,6 +41,13 @@ class SetAside:
 
 
 @dataclass(frozen=True)
+class Compiling:
+    """The engine's code is compiled; nothing else happens meanwhile. Where it was compiled before, nobody is told."""
+
+    trial: str
+
+
+@dataclass(frozen=True)
 class Stepped:
     """An epoch has come further."""
 
@@ -110,5 +117,15 @@ class Failed:
 
 
 Event: TypeAlias = (
-    Waiting | SetAside | Started | Stepped | Stopped | EpochEnded | Ended | TriedAgain | FewerAtOnce | Failed
+    Waiting
+    | SetAside
+    | Started
+    | Compiling
+    | Stepped
+    | Stopped
+    | EpochEnded
+    | Ended
+    | TriedAgain
+    | FewerAtOnce
+    | Failed
 )

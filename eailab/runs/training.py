@@ -13,12 +13,23 @@ from threadpoolctl import threadpool_limits
 from eailab.data.dataset import TrialData
 from eailab.data.split import trial_data
 from eailab.data.table import load
-from eailab.engines.base import DeviceName, Engine, Expected, OnStep, Step, Turns, alone, build, train_in_turns
+from eailab.engines.base import (
+    DeviceName,
+    Engine,
+    Expected,
+    OnStep,
+    Step,
+    Turns,
+    alone,
+    build,
+    reporting_compilation,
+    train_in_turns,
+)
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
 from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs.atomic import set_aside
 from eailab.runs.cadence import EVERY_TEN_SECONDS, Cadence
-from eailab.runs.events import Ended, EpochEnded, Event, SetAside, Started, Stepped, Stopped, Waiting
+from eailab.runs.events import Compiling, Ended, EpochEnded, Event, SetAside, Started, Stepped, Stopped, Waiting
 from eailab.runs.provenance import Provenance, bits_depend_on, collect
 from eailab.runs.records import Epoch, Position, Result
 from eailab.runs.store import Store, Trial, TrialFolder
@@ -58,7 +69,10 @@ def run_trial(
     cadence: Cadence = EVERY_TEN_SECONDS,
 ) -> None:
     """Bring one trial to its result, with nothing beside it in this process; see `trial_in_turns`."""
-    with limited_threads(trial.recipe):
+    with (
+        limited_threads(trial.recipe),
+        reporting_compilation(trial.recipe, lambda: on_event(Compiling(trial.fingerprint))),
+    ):
         alone(trial_in_turns(trial, store, on_event, should_stop, data_dir, device, cadence, build))
 
 
