@@ -15,7 +15,9 @@ from eailab.cli.options import (
     Jobs,
     On,
     Overrides,
+    Quiet,
     RunsDir,
+    Verbose,
 )
 from eailab.cli.output import echo
 
@@ -135,6 +137,8 @@ def ablate(
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
     on: On = "local",
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:
     """Compare the LEVELS of one FACTOR, all else held as in the recipe, in several blocks of seeds.
@@ -294,8 +298,8 @@ def _solve(
 ) -> int:
     """Return the number of blocks that a difference needs or a time allows, and say it."""
     from eailab.cli.dry_run import noise_of
-    from eailab.cli.progress import duration
     from eailab.cli.small_data import offering_small_data
+    from eailab.cli.time_left import duration
     from eailab.errors import StudyError
     from eailab.report.measures import MEASURES
     from eailab.studies.conduct import plan

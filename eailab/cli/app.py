@@ -18,15 +18,16 @@ from eailab.cli.diff import diff
 from eailab.cli.explain import explain
 from eailab.cli.export import export
 from eailab.cli.noise import noise
-from eailab.cli.output import echo
+from eailab.cli.output import LOG, echo
 from eailab.cli.predict import predict
 from eailab.cli.recipes import recipes
 from eailab.cli.report import report
 from eailab.cli.runs import runs
 from eailab.cli.split import split
+from eailab.cli.stopping import raising, with_command
 from eailab.cli.train import train_mlp, train_resnet
 from eailab.cli.verify import verify
-from eailab.errors import EailabError
+from eailab.errors import EailabError, StoppedError
 
 app = Commands(
     name="eailab",
@@ -77,14 +78,15 @@ app.add_typer(runs, name="runs")
 
 def main() -> None:
     """Run the program; an `EailabError` becomes one message on standard error and its exit code."""
-    logging.getLogger("eailab").addHandler(_TOLD)
-    logging.getLogger("eailab").setLevel(logging.INFO)
+    LOG.addHandler(_TOLD)
+    LOG.setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark, not a traceback
     _forget_odd_sizes()
     try:
-        code = app(prog_name="eailab", standalone_mode=False)
+        with raising():
+            code = app(prog_name="eailab", standalone_mode=False)
     except typer.TyperException as error:
         from eailab.cli.mistakes import explained
 
@@ -93,6 +95,9 @@ def main() -> None:
     except typer.Abort:
         echo("stopped", err=True)
         sys.exit(1)
+    except StoppedError as error:
+        echo(with_command(str(error)), err=True)
+        sys.exit(error.exit_code)
     except EailabError as error:
         echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)

@@ -1,12 +1,10 @@
 """What `train-*` and `ablate` have in common: plan a study, train what is left, publish, print."""
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eailab.cli.output import echo
+from eailab.cli.output import LOG, echo
 from eailab.cli.small_data import offering_small_data
 from eailab.errors import StoppedError, TrialFailedError, UsageError
 from eailab.runs.events import Failed
@@ -94,50 +92,60 @@ def make_plans(studies: Sequence["Study"], surroundings: "Surroundings") -> list
 
 
 def train_left(
-    plans: Sequence["Plan"],
-    surroundings: "Surroundings",
-    jobs: int | None,
-    *,
-    fail_fast: bool = False,
+    plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | None, *, fail_fast: bool = False
 ) -> list[Failed]:
     """Train what is left of some plans under the eyes of the user, draw the trials' curves, and return what failed.
 
     Raises:
-        StoppedError: A signal came; the message names the command that goes on.
+        StoppedError: A signal came; the message says what is kept.
     """
-    from eailab.cli.progress import stoppable, watcher
-    from eailab.report.publish import publish_trial
+    from eailab.cli.progress import Watch
+    from eailab.cli.stopping import asking, what_is_kept
+    from eailab.report.publish import publish_trial, without_curves
     from eailab.studies.conduct import conduct_together, labels
 
-    with stoppable() as stop_code:
+    watch = Watch(plans)
+
+    def kept() -> str:
+        return what_is_kept(watch.trials, surroundings)
+
+    with asking(watch.stopping, lambda: watch.stopped_at_once(kept())) as stop_code:
         try:
-            with watcher(plans) as watch:
+            with watch:
                 failed = conduct_together(
                     plans, surroundings, jobs, watch, lambda: stop_code() != 0, fail_fast=fail_fast
                 )
+                folders = {surroundings.store.folder(name): label for name, label in labels(plans).items()}
+                missing = [folder for folder in folders if without_curves(folder)]
+                watch.stage(f"drawing {len(missing)} figures", len(missing))
+                for folder in missing:
+                    if not stop_code():
+                        publish_trial(folder, folders[folder])
+                        watch.advance()
         except StoppedError as error:
-            raise StoppedError(
-                f"stopped: finished trials and checkpoints are kept in {surroundings.runs_dir}. "
-                f"The same command goes on:\n  {shlex.join(['eailab', *sys.argv[1:]])}",
-                stop_code() or 130,
-            ) from error
-    for fingerprint, label in labels(plans).items():
-        publish_trial(surroundings.store.folder(fingerprint), label)
+            raise StoppedError(kept(), stop_code() or error.exit_code) from error
+        if stop_code():
+            raise StoppedError(kept(), stop_code())
     return failed
 
 
 def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as_json: bool) -> None:
     """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
+    from eailab.cli.progress import Watch
     from eailab.report.publish import publish_report, publish_study
     from eailab.runs.atomic import refuse_links
 
-    findings = [publish_study(surroundings.store, planned.folder, surroundings.data_dir) for planned in plans]
-    report = plans[0].folder / "report.html"
-    if len(plans) > 1:
-        folders = [planned.folder for planned in plans]
-        out = _reports_folder(plans, surroundings, name)
-        refuse_links(out.parent, out, out / "figures")
-        report = publish_report(folders, out, surroundings.data_dir).files["html"]
+    findings, report = [], plans[0].folder / "report.html"
+    with Watch(()) as watch:
+        watch.stage("writing tables, figures and pages", len(plans) if len(plans) == 1 else len(plans) + 1)
+        for planned in plans:
+            findings.append(publish_study(surroundings.store, planned.folder, surroundings.data_dir))
+            watch.advance()
+        if len(plans) > 1:
+            folders = [planned.folder for planned in plans]
+            out = _reports_folder(plans, surroundings, name)
+            refuse_links(out.parent, out, out / "figures")
+            report = publish_report(folders, out, surroundings.data_dir).files["html"]
     if as_json:
         from eailab.report.record import layout, report_mapping
 
@@ -173,9 +181,9 @@ def say_plan(plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | 
     todo = left_to_train(plans)
     left = len(todo)
     if total > 1:
-        echo(f"{total} trials: {total - left} finished already, {left} to train", err=True)
+        LOG.info("%d trials: %d finished already, %d to train", total, total - left, left)
     elif not left:
-        echo("this trial is finished already; nothing to train", err=True)
+        LOG.info("this trial is finished already; nothing to train")
     if advice := advice_on_threads(todo, surroundings, jobs):
         echo(f"note: {advice}", err=True)
 

@@ -196,7 +196,7 @@ def blocks_in_words(blocks: Sequence[int]) -> str:
 
 def _seconds(seconds: float) -> str:
     """Write a time, that of quick trials with its fractions."""
-    from eailab.cli.progress import duration
+    from eailab.cli.time_left import duration
 
     return f"{seconds:.2g} s" if seconds < 10.0 else duration(seconds)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, RunsDir
-from eailab.cli.output import echo
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, Quiet, RunsDir, Verbose
+from eailab.cli.output import LOG, echo
 
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
@@ -42,6 +42,8 @@ def explain(
     override: Overrides = None,
     runs: RunsDir = RUNS_DIR,
     data_dir: DataDir = None,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:
     """Walk from recipe A to recipe B setting by setting, and print what each step gains.
@@ -102,7 +104,7 @@ def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: b
         step = measured(asked.step(taken), str(number))
         index = best_move(step)
         move = asked.candidates(taken)[index]
-        echo(f"step {number} of {len(asked.moves)}: {move.label}", err=True)
+        LOG.info("step %d of %d: %s", number, len(asked.moves), move.label)
         walked.append((step, move, index))
         taken.append(move)
     found = waterfall(asked, ends, walked)
@@ -135,7 +137,7 @@ def _plan_lines(asked: "Route") -> list[str]:
 
 def _say_plan(asked: "Route") -> None:
     for line in _plan_lines(asked):
-        echo(line, err=True)
+        LOG.info(line)
 
 
 def _print_plan(asked: "Route", where: "Surroundings", *, as_json: bool) -> None:

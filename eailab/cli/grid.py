@@ -1,29 +1,22 @@
-"""Studies in progress on a terminal: arms by blocks, each trial's state, epoch and accuracy, and interim numbers."""
+"""Training on a terminal: what is left, what trains now, and arms by blocks with interim numbers, as far as fits."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Self
 
 import numpy as np
 from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.cells import cell_len, set_cell_size
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eailab.engines.base import Scores
-from eailab.errors import StoreError
+from eailab.cli.dry_run import blocks_in_words
+from eailab.cli.trials import ENDED, ROUNDING, Cell, State, Trials
+from eailab.plain import plain
 from eailab.report.measures import MEASURES
-from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
-from eailab.runs.records import Epoch
-from eailab.runs.store import Store
 from eailab.stats.model import Comparison, compare
-from eailab.studies.conduct import Plan
 from eailab.studies.factor import word
 
-State = Literal["waiting", "training", "elsewhere", "finished", "diverged", "failed"]
 STYLES: dict[State, str] = {
     "waiting": "dim",
     "training": "cyan",
@@ -32,195 +25,268 @@ STYLES: dict[State, str] = {
     "diverged": "magenta",
     "failed": "red",
 }
-ENDED: tuple[State, ...] = ("finished", "diverged", "failed")
-CELL_WIDTH = 12
-"""Characters of a block's column with its gap."""
-OTHER_WIDTH = 62
-"""Characters of all other columns."""
+GAP = 2
+"""Cells between two columns."""
+BAR_WIDTH = 10
+LABEL_WIDTH = 20
+"""Cells that an arm's label may take; a third of a narrow terminal."""
+HEAD_LINES = 3
+"""Of a study: its title, the headings, a rule."""
+INTERVAL_WIDTH = 16
+"""Cells of an interval in percentage points, so that the column keeps its width."""
+LEAST_BLOCKS = 2
+"""Columns of blocks that come before interim numbers."""
+LEAST_COUNT = 8
+"""Cells of the count beside the time left, below which the time stands alone."""
+MOST_IN_TRAINING = 4
+"""Trials that are named one by one."""
 
 
-@dataclass
-class _Cell:
-    """One trial."""
+class Picture:
+    """Draws some studies as they stand, no larger than a terminal is."""
 
-    state: State = "waiting"
-    epoch: int = 0
-    epochs: int = 0
-    done: float = 0.0
-    """Share of the trial, from 0 to 1."""
-    last: Epoch | None = None
-    """The last epoch that ended."""
-    value: float = float("nan")
-    """The study's metric in the unit shown; NaN until the trial has finished."""
+    def __init__(self, trials: Trials) -> None:
+        self.trials = trials
+        self._compared: dict[int, tuple[tuple[str, ...], Comparison]] = {}
+        """By the study's place: the states that it was compared in, and what was found."""
 
-    def text(self) -> Text:
-        """Return what the grid shows of it."""
-        accuracy = "" if self.last is None else f"{100 * self.last.validation.accuracy:.1f}%"
-        said = {
-            "waiting": "-",
-            "training": f"{self.epoch}/{self.epochs} {accuracy}".rstrip(),
-            "elsewhere": "elsewhere",
-            "finished": accuracy or "done",
-        }.get(self.state, self.state)
-        return Text(said, style=STYLES[self.state], no_wrap=True)
-
-
-class Grid:
-    """What is known of every trial of some studies, drawn again and again while they are trained."""
-
-    def __init__(self, plans: Sequence[Plan], console: Console, hear: Callable[[Event], None]) -> None:
-        """Begin with what the store has.
+    def draw(self, width: int, height: int) -> RenderableType:
+        """Return the picture.
 
         Args:
-            plans: What is trained.
-            console: A terminal.
-            hear: Told every event too; says in words what a grid cannot.
+            width: Of the terminal, in cells.
+            height: In lines.
         """
-        self._plans = plans
-        self._console = console
-        self._hear = hear
-        self._cells = {trial.fingerprint: _Cell() for planned in plans for trial in planned.trials}
-        self._todo = {trial.fingerprint for planned in plans for trial in planned.todo}
-        for planned in plans:
-            self._take_up(planned)
-        self._interim = [self._compared(planned) for planned in plans]
-        self._began: float | None = None
-        """When the first trial began to train; before that, machines may have been waited for."""
-        self._live = Live(get_renderable=self.picture, console=console, transient=True, refresh_per_second=4)
+        trials = self.trials
+        lines: list[RenderableType] = [self._head(width), *self._now(width, 1 if height < 10 else MOST_IN_TRAINING)]
+        if trials.stage is None:
+            lines += self._studies(width, height - 1 - len(lines))
+        return Group(*lines[: max(1, height - 1)])
 
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
+    # --- lines ---
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
+    def _head(self, width: int) -> Text:
+        """Say how much is done and left: the time left always, of the count what fits, the time spent if it fits."""
+        trials = self.trials
+        if trials.is_stopping:
+            return Text(_cut("stopping; Ctrl-C again stops at once", width), style="bold", no_wrap=True)
+        left = trials.time_left()
+        if trials.is_starting():
+            left = "starting"
+        count = trials.count()
+        if left and count:
+            room = width - cell_len(left) - len(", ")
+            count = _cut(count, room) if room >= LEAST_COUNT else ""
+        line = ", ".join(filter(None, [count, left]))
+        spent = trials.time_spent()
+        if cell_len(line) + GAP + len(spent) <= width:
+            line = ", ".join(filter(None, [line, spent]))
+        return Text(_cut(line, width), style="bold", no_wrap=True)
 
-    def __call__(self, event: Event) -> None:
-        """Take in what happened in a trial."""
-        self._hear(event)
-        cell = self._cells[event.trial]
-        match event:
-            case Waiting():
-                cell.state = "elsewhere"
-            case Started():
-                self._began = self._began or time.monotonic()
-                cell.state, cell.epochs, cell.epoch = "training", event.epochs, event.resumed
-            case Stepped():
-                cell.epoch = event.epoch
-                cell.done = (event.epoch - 1 + event.step.step / event.step.steps) / max(cell.epochs, 1)
-            case EpochEnded():
-                cell.epoch, cell.last = event.epoch.number, event.epoch
-                cell.done = event.epoch.number / max(cell.epochs, 1)
-            case Ended():
-                self._end(event, cell)
-            case Failed():
-                cell.state, cell.done = "failed", 1.0
-            case TriedAgain():
-                cell.state, cell.done = "waiting", 0.0
+    def _now(self, width: int, most: int) -> list[Text]:
+        """Say what trains, a line each, and how many more there are."""
+        if self.trials.stage is not None:
+            return []
+        cells = self.trials.training()
+        named = cells if len(cells) <= most else cells[: most - 1]
+        lines = [_trial_line(cell, width) for cell in named]
+        if more := len(cells) - len(named):
+            lines.append(Text(f"{more} more in training", style="cyan", no_wrap=True))
+        return lines
 
-    def picture(self) -> RenderableType:
-        """Return the grid of each study, and how much is left."""
-        grids = [self._grid(planned, found) for planned, found in zip(self._plans, self._interim, strict=True)]
-        return Group(*grids, Text(self._progress(), style="bold"))
+    def _studies(self, width: int, room: int) -> list[RenderableType]:
+        """Draw as many studies as there is room for, those in training first, and say which are not shown."""
+        compared = [
+            number for number, planned in enumerate(self.trials.plans) if planned.record.study.factor is not None
+        ]
+        compared.sort(key=self._urgency)
+        drawn: list[RenderableType] = []
+        for place, number in enumerate(compared):
+            left_out = len(compared) - place - 1
+            rest = room - (left_out > 0)
+            lines, used = self._study(number, width, rest)
+            if not used or (drawn and used > rest):
+                return [*drawn, _note(f"{left_out + 1} stud{'ies' if left_out else 'y'} not shown", width)]
+            drawn += lines
+            room -= used
+        return drawn
 
-    # --- what is known ---
+    def _urgency(self, number: int) -> int:
+        states = {cell.state for row in self._rows(number) for cell in row}
+        return 0 if states & {"training", "elsewhere"} else 1 if "waiting" in states else 2
 
-    def _take_up(self, planned: Plan) -> None:
-        """Fill in the trials that were finished before."""
-        measure = MEASURES[planned.record.study.metric]
-        store = Store(planned.folder.parent.parent)
-        for trial in planned.trials:
-            cell = self._cells[trial.fingerprint]
-            if trial.fingerprint in self._todo or cell.state != "waiting":
-                continue
-            try:
-                result = store.folder(trial.fingerprint).result()
-            except StoreError:
-                continue
-            if result is None:
-                continue
-            cell.state, cell.done = result.status, 1.0
-            if result.train is not None and result.validation is not None:
-                cell.last = Epoch(result.epochs, result.train, result.validation)
-                cell.value = measure.value(result) or float("nan")
+    # --- a study ---
 
-    def _end(self, event: Ended, cell: _Cell) -> None:
-        cell.state, cell.done = event.status, 1.0
-        for number, planned in enumerate(self._plans):
-            if event.trial in planned.record.trials.values():
-                cell.value = _value(planned, cell.last, event.test)
-                self._interim[number] = self._compared(planned)
-
-    def _compared(self, planned: Plan) -> Comparison:
-        """Compare what has finished so far."""
-        study, record = planned.record.study, planned.record
-        measure = MEASURES[study.metric]
-        rows = [[self._cells[record.trials[arm, block]] for arm in range(len(study.arms))] for block in study.blocks]
-        return compare(
-            np.array([[cell.value for cell in row] for row in rows]),
-            study.baseline,
-            study.margin * measure.margin_scale,
-            measure.higher_is_better,
-            diverged=np.array([[cell.state == "diverged" for cell in row] for row in rows]),
-        )
-
-    # --- how it looks ---
-
-    def _grid(self, planned: Plan, found: Comparison) -> Table:
-        study, record = planned.record.study, planned.record
-        measure = MEASURES[study.metric]
-        blocks = self._shown_blocks(planned)
-        table = Table(box=box.SIMPLE_HEAD, title=f"{study.name} (interim: no verdict yet)", title_justify="left")
-        table.add_column(word(study.factor), max_width=20, overflow="ellipsis", no_wrap=True)
+    def _study(self, number: int, width: int, room: int) -> tuple[list[RenderableType], int]:
+        """Draw one study, and say how many lines it takes; none where the room is too small for an arm of it."""
+        study = self.trials.plans[number].record.study
+        rows = self._rows(number)
+        labels = [f"{plain(arm.label)}{' (base)' if arm is study.arms[study.baseline] else ''}" for arm in study.arms]
+        heading = plain(word(study.factor or ""))
+        label_width = min(max(map(cell_len, [heading, *labels])), LABEL_WIDTH, max(8, width // 3))
+        numbers = self._numbers(number)
+        widths = [max(map(cell_len, column)) for column in numbers]
+        widths[-1] = max(widths[-1], INTERVAL_WIDTH)
+        shown = _fitting(width - label_width, study.blocks, rows[0][0].epochs, widths, _first_open(rows))
+        blocks = [study.blocks[place] for place in shown.blocks]
+        hidden = [column[0] for column in numbers[shown.numbers :]]
+        if others := [block for block in study.blocks if block not in blocks]:
+            hidden.insert(0, f"block{'s' * (len(others) > 1)} {blocks_in_words(others)}")
+        arms = _fitting_arms(rows, study.baseline, room - HEAD_LINES - bool(hidden))
+        if len(arms) < len(rows):
+            arms = arms[: max(0, room - HEAD_LINES - 1)]
+            hidden.append(f"{len(rows) - len(arms)} arm{'s' * (len(rows) - len(arms) > 1)}")
+        if not arms:
+            return [], 0
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False)
+        table.add_column(Text(heading), width=label_width, no_wrap=True, overflow="ellipsis")
         for block in blocks:
-            table.add_column(f"block {block}", no_wrap=True)
-        for heading in (f"mean {measure.unit}".rstrip(), measure.with_unit("diff."), "95% interval"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for index, (arm, result) in enumerate(zip(study.arms, found.arms, strict=True)):
-            is_baseline = index == study.baseline
-            interval = result.interval95
+            table.add_column(Text(f"block {block}"), width=shown.cell_width, no_wrap=True)
+        for column, cells in zip(numbers[: shown.numbers], widths, strict=False):
+            table.add_column(Text(column[0]), width=cells, justify="right", no_wrap=True)
+        for arm in arms:
             table.add_row(
-                f"{arm.label}{' (base)' if is_baseline else ''}",
-                *(self._cells[record.trials[index, block]].text() for block in blocks),
-                "" if result.mean is None else f"{result.mean:.{measure.decimals}f}",
-                "" if result.difference is None or is_baseline else f"{result.difference:+.{measure.decimals}f}",
-                ""
-                if interval is None
-                else f"[{interval[0]:+.{measure.decimals}f}, {interval[1]:+.{measure.decimals}f}]",
+                Text(labels[arm]),
+                *(_cell_text(rows[arm][place], has_score=shown.has_scores) for place in shown.blocks),
+                *(Text(column[arm + 1]) for column in numbers[: shown.numbers]),
             )
-        return table
+        title = Text(_cut(f"{plain(study.name)} (interim: no verdict yet)", width), style="italic", no_wrap=True)
+        notes = [_note(f"not shown: {'; '.join(hidden)}", width)] if hidden else []
+        return [title, table, *notes], HEAD_LINES + len(arms) + len(notes)
 
-    def _shown_blocks(self, planned: Plan) -> tuple[int, ...]:
-        """Return as many blocks as the terminal is wide for, from the last one before the first with work left."""
-        study, record = planned.record.study, planned.record
-        room = max(2, (self._console.width - OTHER_WIDTH) // CELL_WIDTH)
-        arms = range(len(study.arms))
-        first = next(
-            (
-                place
-                for place, block in enumerate(study.blocks)
-                if any(self._cells[record.trials[arm, block]].done < 1.0 for arm in arms)
-            ),
-            len(study.blocks),
-        )
-        start = max(0, min(first - 1, len(study.blocks) - room))
-        return study.blocks[start : start + room]
+    def _rows(self, number: int) -> list[list[Cell]]:
+        """Return the trials of each arm, block by block."""
+        record = self.trials.plans[number].record
+        return [
+            [self.trials.cells[record.trials[arm, block]] for block in record.study.blocks]
+            for arm in range(len(record.study.arms))
+        ]
 
-    def _progress(self) -> str:
-        from eailab.cli.progress import duration
+    def _numbers(self, number: int) -> list[list[str]]:
+        """Return the columns of interim numbers: heading, and a cell for each arm."""
+        study = self.trials.plans[number].record.study
+        measure = MEASURES[study.metric]
+        columns = [[f"mean {measure.unit}".rstrip()], [measure.with_unit("diff.")], ["95% interval"]]
+        for index, result in enumerate(self._comparison(number).arms):
+            is_baseline, interval, digits = index == study.baseline, result.interval95, measure.decimals
+            columns[0].append("" if result.mean is None else f"{result.mean:.{digits}f}")
+            columns[1].append("" if result.difference is None or is_baseline else f"{result.difference:+.{digits}f}")
+            columns[2].append("" if interval is None else f"[{interval[0]:+.{digits}f}, {interval[1]:+.{digits}f}]")
+        return columns
 
-        done = sum(self._cells[trial].done for trial in self._todo)
-        ended = sum(self._cells[trial].state in ENDED for trial in self._todo)
-        seconds = 0.0 if self._began is None else time.monotonic() - self._began
-        left = f", about {duration(seconds * (len(self._todo) - done) / done)} left" if done and seconds > 1.0 else ""
-        return f"{ended} of {len(self._todo)} trials{left}"
+    def _comparison(self, number: int) -> Comparison:
+        """Compare what has finished so far, again only when more has."""
+        study, rows = self.trials.plans[number].record.study, self._rows(number)
+        measure = MEASURES[study.metric]
+        states = tuple(cell.state if cell.state in ENDED else "" for row in rows for cell in row)
+        if number not in self._compared or self._compared[number][0] != states:
+            found = compare(
+                np.array([[cell.value for cell in row] for row in rows]).T,
+                study.baseline,
+                study.margin * measure.margin_scale,
+                measure.higher_is_better,
+                diverged=np.array([[cell.state == "diverged" for cell in row] for row in rows]).T,
+            )
+            self._compared[number] = states, found
+        return self._compared[number][1]
 
 
-def _value(planned: Plan, last: Epoch | None, test: Scores | None) -> float:
-    """Return the study's metric of a trial that has just ended; NaN where it diverged."""
-    if last is None or test is None:
-        return float("nan")
-    measure = MEASURES[planned.record.study.metric]
-    return measure.scale * measure.read(last.train, last.validation, test)
+@dataclass(frozen=True)
+class _Shown:
+    """What of a study stands beside its labels."""
+
+    blocks: range
+    """Their places."""
+    cell_width: int
+    has_scores: bool
+    """Whether a trial in training shows its accuracy too."""
+    numbers: int
+    """Columns of interim numbers."""
+
+
+def _fitting(room: int, blocks: Sequence[int], epochs: int, numbers: Sequence[int], first: int) -> _Shown:
+    """Choose what stands beside the labels; nothing of it changes while trials come further.
+
+    Args:
+        room: Cells.
+        blocks: Of the study.
+        epochs: Of a trial.
+        numbers: Widths of the columns of interim numbers.
+        first: Place of the block from which blocks are shown.
+    """
+    position = len(_position(Cell("", epochs, position=epochs)))
+    narrow = max(len("diverged"), len(f"block {max(blocks)}"), position)
+    wide = max(narrow, position + len(" 99.9%"))
+    has_scores = (wide + GAP) * len(blocks) + sum(numbers) + GAP * len(numbers) <= room
+    cell = (wide if has_scores else narrow) + GAP
+    least = min(len(blocks), LEAST_BLOCKS if cell * LEAST_BLOCKS <= room else 1)
+    room -= cell * least
+    shown = 0
+    while shown < len(numbers) and numbers[shown] + GAP <= room:
+        room -= numbers[shown] + GAP
+        shown += 1
+    count = min(len(blocks), least + max(0, room) // cell)
+    start = max(0, min(first, len(blocks) - count))
+    return _Shown(range(start, start + count), cell - GAP, has_scores, shown)
+
+
+def _first_open(rows: list[list[Cell]]) -> int:
+    """Return the place of the block before the first with work left, from which blocks are shown."""
+    for place, column in enumerate(zip(*rows, strict=True)):
+        if any(cell.state not in ENDED for cell in column):
+            return max(0, place - 1)
+    return len(rows[0])
+
+
+def _fitting_arms(rows: list[list[Cell]], baseline: int, room: int) -> list[int]:
+    """Return as many arms as there is room for: the baseline and those in training before others."""
+
+    def order(arm: int) -> tuple[bool, bool, int]:
+        return arm != baseline, all(cell.state != "training" for cell in rows[arm]), arm
+
+    return sorted(sorted(range(len(rows)), key=order)[: max(0, room)])
+
+
+def _trial_line(cell: Cell, width: int) -> Text:
+    """Say how far a trial has come: the progress whole, of the label what fits, a bar and the score if they fit."""
+    progress = f": {cell.progress}"
+    label = _cut(plain(cell.label), max(8, width - cell_len(progress)))
+    line = label + progress
+    share = min(1.0, cell.position / max(cell.epochs, 1))
+    filled = int(share * BAR_WIDTH)
+    bar = "#" * filled + "-" * (BAR_WIDTH - filled)
+    for part in (f"{share:4.0%} [{bar}]", cell.score):
+        if part and cell_len(line) + GAP + len(part) <= width:
+            line += " " * GAP + part
+    return Text(_cut(line, width), style=STYLES["training"], no_wrap=True)
+
+
+def _cell_text(cell: Cell, *, has_score: bool) -> Text:
+    """Return what the table shows of a trial."""
+    accuracy = "" if cell.last is None else f"{100 * cell.last.validation.accuracy:.1f}%"
+    said = {
+        "waiting": "-",
+        "training": f"{_position(cell)} {accuracy if has_score else ''}".rstrip(),
+        "finished": accuracy or "done",
+    }.get(cell.state, cell.state)
+    return Text(said, style=STYLES[cell.state], no_wrap=True)
+
+
+def _position(cell: Cell) -> str:
+    """Return epochs done of all, with as many decimals as show progress inside an epoch.
+
+    >>> [_position(Cell("", epochs, position=position)) for epochs, position in ((1, 0.379), (30, 6.49), (2000, 7.6))]
+    ['0.37/1', '6.4/30', '7/2000']
+    """
+    digits = 2 if cell.epochs < 10 else 1 if cell.epochs < 1000 else 0
+    down = int(cell.position * 10**digits + ROUNDING) / 10**digits
+    return f"{down:.{digits}f}/{cell.epochs}"
+
+
+def _cut(text: str, width: int) -> str:
+    """Cut text that is too wide, which an ellipsis shows."""
+    return text if cell_len(text) <= width else f"{set_cell_size(text, max(0, width - 1)).rstrip()}…"
+
+
+def _note(text: str, width: int) -> Text:
+    return Text(_cut(text, width), style="dim", no_wrap=True)

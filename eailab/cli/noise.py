@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, RunsDir
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, Quiet, RunsDir, Verbose
 from eailab.cli.output import echo
 
 LEAST_BLOCKS = 2
@@ -24,6 +24,8 @@ def noise(
     override: Overrides = None,
     runs: RunsDir = RUNS_DIR,
     data_dir: DataDir = None,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:
     """Train one RECIPE in many blocks, and say how far apart two single runs of it lie by chance.

@@ -1,9 +1,13 @@
 """Options that several commands share, so that they read and behave alike everywhere."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
+
+from eailab.cli.output import LOG
 
 if TYPE_CHECKING:
     from eailab.runs.executors.base import Surroundings
@@ -50,6 +54,38 @@ CheckpointEvery: TypeAlias = Annotated[
 On: TypeAlias = Annotated[
     str,
     typer.Option("--on", metavar="WHERE", help="Machines that train: local, ray, ray://HOST:PORT or slurm."),
+]
+
+
+def _set_level(option: str, level: int) -> Callable[[bool], None]:
+    """Return what sets how much is said while a command works, when its option is given."""
+
+    def chosen(given: bool) -> None:
+        if given and LOG.level != logging.INFO:
+            raise typer.BadParameter(f"{option} beside its opposite: give --verbose or --quiet.")
+        if given:
+            LOG.setLevel(level)
+
+    return chosen
+
+
+Verbose: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        callback=_set_level("--verbose", logging.DEBUG),
+        help="Print a line an epoch while it trains.",
+    ),
+]
+Quiet: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        callback=_set_level("--quiet", logging.WARNING),
+        help="Print no progress, only what goes wrong.",
+    ),
 ]
 
 

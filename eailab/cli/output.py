@@ -1,5 +1,6 @@
 """The one way from a command to the terminal: text is made plain, and commands are named as this one was called."""
 
+import logging
 import os
 import re
 import shlex
@@ -10,6 +11,9 @@ from pathlib import Path
 import typer
 
 from eailab.plain import plain_lines
+
+LOG = logging.getLogger("eailab")
+"""What is said while a command works: a line an epoch as `debug`, other progress as `info`, what goes wrong above."""
 
 COMMANDS = (
     "ablate",

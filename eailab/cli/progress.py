@@ -1,20 +1,28 @@
-"""How training looks: a grid or bars on a terminal, one line an epoch elsewhere, always on standard error."""
+"""How training looks: a picture on a terminal, few plain lines elsewhere; always on standard error."""
 
-import signal
+import logging
+import os
+import re
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import FrameType, TracebackType
-from typing import Self
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
 
-from eailab.cli.grid import Grid
+from eailab.cli.grid import Picture
+from eailab.cli.output import LOG, as_called, echo
 from eailab.cli.small_data import on_small_data
+from eailab.cli.stopping import with_command
+from eailab.cli.time_left import Stage, roughly
+from eailab.cli.trials import Cell, Trials
 from eailab.plain import plain_lines
 from eailab.runs.events import (
+    Compiling,
     Ended,
     EpochEnded,
     Event,
@@ -22,227 +30,215 @@ from eailab.runs.events import (
     FewerAtOnce,
     SetAside,
     Started,
-    Stepped,
     TriedAgain,
     Waiting,
 )
 from eailab.runs.records import Position
 from eailab.runs.room import in_words
-from eailab.studies.conduct import Plan, labels, left_to_train
+from eailab.studies.conduct import Plan
 
-ESTIMATE_AFTER_SECONDS = 2.0
+SILENCE_SECONDS = 30.0
+"""After which a line says how far the work has come, where there is no picture."""
 WORTH_SAYING_SECONDS = 60.0
+"""Expected, from which on a quicker command is named."""
+COMPILING_SECONDS = 15
+"""That compiling the numpy engine takes, or somewhat less."""
+NAMED_IN_A_LINE = 3
+"""Trials in training."""
+SHOW_CURSOR = "\x1b[?25h"
+NARROWEST = 20
+"""Columns; a number below is not taken for a terminal's width."""
 
 
-def watcher(plans: Sequence[Plan]) -> "Grid | _Bars | _Lines":
-    """Return what shows progress: a grid of arms and blocks or bars on a terminal, lines for anything else.
+def can_move_cursor(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether a stream is a terminal on which lines can be drawn again; a notebook's pseudo terminal cannot."""
+    if not stream.isatty() or "JPY_PARENT_PID" in environment:
+        return False
+    return os.name == "nt" or environment.get("TERM", "").lower() not in {"", "dumb", "unknown"}
 
-    Args:
-        plans: What will be trained.
+
+class Watch:
+    """Shows what happens while some plans are trained and their files are written.
+
+    Events may come from one thread while another draws. So both hold a lock; what a signal sets needs none.
     """
-    console = Console(stderr=True, highlight=False)
-    todo = left_to_train(plans)
-    said = _Said(console, labels(plans), len(todo), on_small_data(plans[0].record.study.arms[0].recipe))
-    if not console.is_terminal:
-        return _Lines(said)
-    compared = todo and all(planned.record.study.factor is not None for planned in plans)
-    return Grid(plans, console, said.hear) if compared else _Bars(said)
 
+    def __init__(self, plans: Sequence[Plan], clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing shown.
 
-class _Said:
-    """What is said in words, on a terminal or not: the device, the expected time, failures."""
-
-    def __init__(self, console: Console, labels: Mapping[str, str], trials: int, quick: str | None) -> None:
-        self.console = console
-        self.labels = labels
-        self.trials = trials
-        self.quick = quick
+        Args:
+            plans: What will be trained; none where only files are written.
+            clock: Gives seconds, and never goes back.
+        """
+        self.trials = Trials(plans, clock)
+        self.is_quiet = not LOG.isEnabledFor(logging.INFO)
+        self._quicker = on_small_data(plans[0].record.study.arms[0].recipe) if plans else None
+        self._lock = threading.RLock()
         self._devices: set[str] = set()
-        self._started: dict[str, tuple[Started, float]] = {}
+        self._has_compiled = False
+        self._said = self.trials.clock()
+        self._over = threading.Event()
+        is_live = not self.is_quiet and can_move_cursor(sys.stderr, os.environ)
+        self._live = _screen(self._draw) if is_live else None
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
 
-    def line(self, text: str) -> None:
-        self.console.print(plain_lines(text), markup=False, soft_wrap=True)
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        elif not self.is_quiet:
+            self._ticker.start()
+        return self
 
-    def hear(self, event: Event) -> None:
-        name = self.labels[event.trial]
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Take in what happened in a trial, and say what has to be said."""
+        with self._lock:
+            self.trials.hear(event)
+            text = self._sentence(event, self.trials.cells[event.trial])
+            if text and (not self.is_quiet or isinstance(event, Failed | TriedAgain | SetAside)):
+                self._say(text)
+            self._name_quicker()
+
+    def stage(self, text: str, total: int = 1) -> None:
+        """Go on to work that follows the training; see `advance`."""
+        with self._lock:
+            self.trials.stage = Stage(text, total, self.trials.clock)
+            if self._live is None and total > 1 and not self.is_quiet:
+                self._say(text)
+
+    def advance(self) -> None:
+        """Take in that one more thing of the stage is done."""
+        with self._lock:
+            if self.trials.stage is not None:
+                self.trials.stage.advance()
+
+    def stopping(self) -> None:
+        """Show that a signal has come; safe in the midst of anything."""
+        self.trials.is_stopping = True
+        if self._live is None:
+            os.write(2, b"\nstopping; press Ctrl-C again to stop at once\n")
+
+    def stopped_at_once(self, said: str) -> None:
+        """Say what is kept, and leave the terminal as it was; safe in the midst of anything."""
+        cursor = "" if self._live is None else SHOW_CURSOR
+        os.write(2, f"{cursor}\n{as_called(plain_lines(with_command(said)))}\n".encode(errors="replace"))
+
+    def say_if_silent(self) -> None:
+        """Say how far the work has come if nothing was said for a while."""
+        with self._lock:
+            if self.trials.clock() - self._said < SILENCE_SECONDS:
+                return
+            cells = self.trials.training()
+            named = [f"{cell.label}: {', '.join(filter(None, [cell.progress, cell.score]))}" for cell in cells]
+            if len(named) > NAMED_IN_A_LINE:
+                named[NAMED_IN_A_LINE:] = [f"{len(named) - NAMED_IN_A_LINE} more in training"]
+            head = "starting" if self.trials.is_starting() else self.trials.count()
+            self._say(
+                "; ".join(filter(None, [self._with_time_left(head), *(named if self.trials.stage is None else [])]))
+            )
+
+    # --- parts ---
+
+    def _sentence(self, event: Event, cell: Cell) -> str:
+        """Return what is said of an event; empty for most."""
         match event:
             case Waiting():
-                self.line(f"{name}: another process is training this trial; waiting for its result")
+                return f"{cell.label}: another process is training this trial; waiting for its result"
             case Started():
-                self._begin(event, name)
-            case Stepped():
-                self._estimate(event)
+                return "\n".join(self._beginning(event, cell))
+            case Compiling() if not self._has_compiled:
+                self._has_compiled = True
+                return f"compiling the numpy engine, once on this machine: about {COMPILING_SECONDS} s"
             case TriedAgain() | SetAside():
-                self.line(f"{name}: {event.reason}")
+                return f"{cell.label}: {event.reason}"
             case FewerAtOnce():
                 trials, taken = f"{event.most} trial{'s' * (event.most > 1)}", in_words(event.taken)
-                self.line(f"{trials} side by side instead of {event.wanted}: one takes {taken} of the GPU's memory")
+                return f"{trials} side by side instead of {event.wanted}: one takes {taken} of the GPU's memory"
             case Failed():
-                self.line(f"{name}: failed: {event.reason}")
+                return f"{cell.label}: failed: {event.reason}"
+            case EpochEnded() if LOG.isEnabledFor(logging.DEBUG):
+                epoch = event.epoch
+                return (
+                    f"{cell.label}: epoch {epoch.number}/{cell.epochs}  "
+                    f"train loss {epoch.train.loss:.4f} accuracy {epoch.train.accuracy:.2%}  "
+                    f"validation loss {epoch.validation.loss:.4f} accuracy {epoch.validation.accuracy:.2%}  "
+                    f"{event.seconds:.2f} s"
+                )
             case Ended(status="diverged"):
-                self.line(f"{name}: diverged (recorded as a result; the study goes on)")
+                return self._ended(f"{cell.label}: diverged (recorded as a result; the study goes on)")
+            case Ended() if self._live is None:
+                return self._ended(f"{cell.label}: {cell.score or 'finished'}")
             case _:
-                pass
+                return ""
 
-    def _begin(self, event: Started, name: str) -> None:
-        self._started[event.trial] = (event, time.monotonic())
+    def _beginning(self, event: Started, cell: Cell) -> list[str]:
+        lines = []
         if event.device not in self._devices:
             self._devices.add(event.device)
-            self.line(f"device: {event.device} ({event.threads} CPU thread{'s' * (event.threads > 1)} a trial)")
+            lines.append(f"device: {event.device} ({event.threads} CPU thread{'s' * (event.threads > 1)} a trial)")
         if event.resumed or event.step:
-            self.line(f"{name}: goes on after {Position(event.resumed, event.step)}")
+            lines.append(f"{cell.label}: goes on after {Position(event.resumed, event.step)}")
         if event.anew:
-            self.line(f"{name}: starts anew: {event.anew}")
+            lines.append(f"{cell.label}: starts again: {event.anew}")
+        return lines
 
-    def _estimate(self, event: Stepped) -> None:
-        if self.quick is None or event.trial not in self._started:
+    def _ended(self, text: str) -> str:
+        count = self.trials.count()
+        return self._with_time_left(f"{count}: {text}" if count else text)
+
+    def _with_time_left(self, text: str) -> str:
+        return ", ".join(filter(None, [text, self.trials.time_left()]))
+
+    def _name_quicker(self) -> None:
+        """Name a command on small data, once, to who would wait for long without a GPU."""
+        if self._quicker is None or self._devices != {"cpu"}:
             return
-        started, began = self._started[event.trial]
-        seconds = time.monotonic() - began
-        if started.device != "cpu" or seconds < ESTIMATE_AFTER_SECONDS:
+        seconds = self.trials.seconds_left()
+        if seconds is None:
             return
-        before = started.resumed + started.step / event.step.steps
-        done = event.epoch - 1 + event.step.step / event.step.steps - before
-        left = seconds / done * (started.epochs - before)
-        if left > WORTH_SAYING_SECONDS:
-            self.line(
-                f"expected time on this CPU: {duration(left)} a trial, {self.trials} to train. Quicker: {self.quick}"
-            )
-        self.quick = None
+        if seconds > WORTH_SAYING_SECONDS and not self.is_quiet:
+            self._say(f"this takes about {roughly(seconds)} on this CPU. Quicker, on small images:\n  {self._quicker}")
+        self._quicker = None
+
+    def _say(self, text: str) -> None:
+        self._said = self.trials.clock()
+        if self._live is None:
+            echo(text, err=True)
+        else:
+            self._live.console.print(Text(plain_lines(as_called(text))), soft_wrap=True)
+
+    def _tick(self) -> None:
+        while not self._over.wait(1.0):
+            self.say_if_silent()
+
+    def _draw(self, width: int, height: int) -> RenderableType:
+        with self._lock:
+            return Picture(self.trials).draw(width, height)
 
 
-class _Lines:
-    """One line an epoch, for logs."""
+def _screen(draw: Callable[[int, int], RenderableType]) -> Live:
+    """Return what draws a picture again and again, as large as the terminal is; `COLUMNS` may make it narrower."""
+    unsized = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    console = Console(stderr=True, force_terminal=True, force_jupyter=False, highlight=False, _environ=unsized)
 
-    def __init__(self, said: _Said) -> None:
-        self._said = said
-        self._epochs: dict[str, int] = {}
+    def picture() -> RenderableType:
+        width, height = console.size
+        return draw(narrowed(width, os.environ), height)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def __call__(self, event: Event) -> None:
-        self._said.hear(event)
-        if isinstance(event, Started):
-            self._epochs[event.trial] = event.epochs
-        elif isinstance(event, EpochEnded):
-            epoch = event.epoch
-            self._said.line(
-                f"{self._said.labels[event.trial]}: epoch {epoch.number}/{self._epochs[event.trial]}  "
-                f"train loss {epoch.train.loss:.4f} accuracy {epoch.train.accuracy:.2%}  "
-                f"validation loss {epoch.validation.loss:.4f} accuracy {epoch.validation.accuracy:.2%}  "
-                f"{event.seconds:.2f} s"
-            )
+    return Live(get_renderable=picture, console=console, transient=True, refresh_per_second=4, vertical_overflow="crop")
 
 
-class _Bars:
-    """A bar for the study and one for each trial in training."""
+def narrowed(width: int, environment: Mapping[str, str]) -> int:
+    """Return a terminal's width, or less where `COLUMNS` asks for it; what is not a sensible width is ignored.
 
-    def __init__(self, said: _Said) -> None:
-        self._said = said
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[scores]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            console=said.console,
-            transient=True,
-            refresh_per_second=8,
-        )
-        self._study: TaskID | None = None
-        self._tasks: dict[str, TaskID] = {}
-        self._validation: dict[str, str] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        if self._said.trials > 1:
-            self._study = self._progress.add_task("trials", total=self._said.trials, scores="")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def __call__(self, event: Event) -> None:
-        self._said.hear(event)
-        match event:
-            case Started():
-                self._tasks[event.trial] = self._progress.add_task(
-                    self._said.labels[event.trial], total=None, scores="", epochs=event.epochs
-                )
-            case Stepped():
-                self._step(event)
-            case EpochEnded():
-                self._validation[event.trial] = f"validation {event.epoch.validation.accuracy:.2%}"
-            case Ended() | Failed() | TriedAgain():
-                if event.trial in self._tasks:
-                    self._progress.remove_task(self._tasks.pop(event.trial))
-                if self._study is not None and not isinstance(event, TriedAgain):
-                    self._progress.advance(self._study)
-            case _:
-                pass
-
-    def _step(self, event: Stepped) -> None:
-        task, step = self._tasks[event.trial], event.step
-        epochs = self._progress.tasks[self._progress.task_ids.index(task)].fields["epochs"]
-        scores = [self._validation.get(event.trial, "")]
-        if step.loss is not None and step.accuracy is not None:
-            scores.insert(0, f"loss {step.loss:.3f} accuracy {step.accuracy:.1%}")
-        self._progress.update(
-            task,
-            description=f"{self._said.labels[event.trial]}: epoch {event.epoch}/{epochs}",
-            total=epochs * step.steps,
-            completed=(event.epoch - 1) * step.steps + step.step,
-            scores="  ".join(filter(None, scores)),
-        )
-
-
-@contextmanager
-def stoppable() -> Iterator[Callable[[], int]]:
-    """Turn SIGINT and SIGTERM into a question: the first sets the answer, a second SIGINT ends the program at once.
-
-    Yields:
-        A function that gives 0, or the exit code (130 or 143) once a signal has come.
+    >>> [narrowed(80, {"COLUMNS": columns}) for columns in ("60", "200", "0", "-5", "wide", "")]
+    [60, 80, 80, 80, 80, 80]
     """
-    code = 0
-
-    def stop(number: int, _: FrameType | None) -> None:
-        nonlocal code
-        if code and number == signal.SIGINT:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.raise_signal(signal.SIGINT)
-        code = 128 + number
-        print("\nstopping; press Ctrl-C again to stop at once", file=sys.stderr, flush=True)  # noqa: T201
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: code
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def duration(seconds: float) -> str:
-    """Write a time as a person says it.
-
-    >>> [duration(s) for s in (0.4, 61, 3725, 200000)]
-    ['less than a second', '1 min 1 s', '1 h 2 min', '2 days 7 h']
-    """
-    whole = int(seconds)
-    if whole < 1:
-        return "less than a second"
-    days, rest = divmod(whole, 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, left = divmod(rest, 60)
-    if days:
-        return f"{days} day{'s' * (days > 1)} {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {left} s" if minutes else f"{left} s"
+    asked = environment.get("COLUMNS", "")
+    return min(width, int(asked)) if re.fullmatch("[0-9]{2,4}", asked) and int(asked) >= NARROWEST else width

@@ -5,7 +5,18 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from eailab.cli.options import CHECKPOINT_EVERY, RUNS_DIR, AsJson, CheckpointEvery, DataDir, Device, Overrides, RunsDir
+from eailab.cli.options import (
+    CHECKPOINT_EVERY,
+    RUNS_DIR,
+    AsJson,
+    CheckpointEvery,
+    DataDir,
+    Device,
+    Overrides,
+    Quiet,
+    RunsDir,
+    Verbose,
+)
 
 Recipe: TypeAlias = Annotated[
     str, typer.Option("--recipe", metavar="RECIPE", help="A recipe's name or path; see `eailab recipes list`.")
@@ -45,6 +56,8 @@ def train_mlp(
     runs: RunsDir = RUNS_DIR,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:
     """Train an MLP with the numpy engine.
@@ -93,6 +106,8 @@ def train_resnet(
     runs: RunsDir = RUNS_DIR,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = CHECKPOINT_EVERY,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:
     """Train a ResNet with the torch engine, on CUDA where there is one.

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from eailab.cli.output import echo
+from eailab.cli.output import LOG, echo
 from eailab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def carry_out_until_decided(
         (planned,) = make_plans([replace(study, blocks=tuple(range(blocks)))], surroundings)
         while (looks := _looks(planned, surroundings)).needed:
             asked = _only(planned, looks)
-            echo(f"look {number} of {len(study.looks)}: {blocks} blocks, {len(asked.todo)} to train", err=True)
+            LOG.info("look %d of %d: %d blocks, %d to train", number, len(study.looks), blocks, len(asked.todo))
             failed = train_left([asked], surroundings, jobs, fail_fast=fail_fast)
             if failed:
                 publish([planned], surroundings, "", as_json)

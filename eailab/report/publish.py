@@ -62,8 +62,7 @@ def publish_trial(folder: TrialFolder, title: str) -> None:
         StoreError: The files cannot be written.
     """
     refuse_links(folder.path.parent, folder.path)
-    files = {kind: folder.path / f"curves.{kind}" for kind in ON_SCREEN}
-    if all(file.exists() for file in files.values()) or not folder.result_file.exists():
+    if not without_curves(folder):
         return
     try:
         curves = curves_of(folder.epochs())
@@ -75,7 +74,16 @@ def publish_trial(folder: TrialFolder, title: str) -> None:
 
     drawing = trial_curves(curves, title)
     for kind, data in drawing.items():
-        write_changed(files[kind], data)
+        write_changed(_curves_file(folder, kind), data)
+
+
+def without_curves(folder: TrialFolder) -> bool:
+    """Whether a trial has ended and its curves are not drawn."""
+    return folder.result_file.exists() and not all(_curves_file(folder, kind).exists() for kind in ON_SCREEN)
+
+
+def _curves_file(folder: TrialFolder, kind: FileKind) -> Path:
+    return folder.path / f"curves.{kind}"
 
 
 def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyFindings:

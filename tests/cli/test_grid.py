@@ -1,15 +1,15 @@
-"""The grid shows each trial where it stands, and the interim numbers without a verdict."""
+"""The picture on a terminal: what is left and what trains now come first, and what does not fit is said."""
 
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
-from eailab.cli.grid import Grid
-from eailab.cli.progress import watcher
+from eailab.cli.grid import Picture
+from eailab.cli.trials import Trials
 from eailab.engines.base import Scores, Step
 from eailab.recipe.load import Override, load
-from eailab.runs.events import Ended, EpochEnded, Failed, FewerAtOnce, Started, Stepped, TriedAgain, Waiting
+from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.records import Epoch
 from eailab.stats.verdict import Verdict
@@ -19,58 +19,141 @@ from eailab.studies.design import one_factor
 RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 
 
-def planned(root, blocks=(0, 1, 2)):
-    return plan(one_factor(RECIPE, "batch-size", [16, 32], blocks), Surroundings(root))
+def planned(root, blocks=(0, 1, 2), factor="batch-size", levels=(16, 32), recipe=RECIPE):
+    return plan(one_factor(recipe, factor, list(levels), blocks), Surroundings(root))
 
 
-def picture(grid, width=140):
+def lines(trials, width=140, height=24):
     stream = StringIO()
-    Console(file=stream, width=width).print(grid.picture())
-    return stream.getvalue()
+    Console(file=stream, width=width).print(Picture(trials).draw(width, height), end="")
+    return stream.getvalue().splitlines()
+
+
+def picture(trials, width=140, height=24):
+    return "\n".join(lines(trials, width, height))
 
 
 def trial(plan, arm, block):
     return plan.record.trials[arm, block]
 
 
-def finish(grid, name, accuracy):
-    grid(Started(name, "cpu", 1, 2, 0))
+def finish(trials, name, accuracy):
+    trials.hear(Started(name, "cpu", 1, 2, 0))
     for number in (1, 2):
-        grid(EpochEnded(name, Epoch(number, Scores(0.5, accuracy), Scores(0.6, accuracy)), 0.1))
-    grid(Ended(name, "finished", Scores(0.7, accuracy)))
+        trials.hear(EpochEnded(name, Epoch(number, Scores(0.5, accuracy), Scores(0.6, accuracy)), 0.1))
+    trials.hear(Ended(name, "finished", Scores(0.7, accuracy)))
 
 
-@pytest.fixture
-def grid_of():
-    def make(*plans):
-        return Grid(plans, Console(file=StringIO(), width=140), lambda _: None)
+def train(trials, name, epoch, step, epochs=30, accuracy=0.951):
+    trials.hear(Started(name, "cpu", 1, epochs, 0))
+    if epoch > 1:
+        trials.hear(EpochEnded(name, Epoch(epoch - 1, Scores(0.5, 0.9), Scores(0.6, accuracy)), 60.0))
+    trials.hear(Stepped(name, epoch, Step(step, 100, None, None)))
 
-    return make
 
-
-def test_every_state_has_its_word(tmp_path, grid_of):
+def test_every_state_has_its_word(tmp_path):
     study = planned(tmp_path)
-    grid = grid_of(study)
-    name = trial(study, 0, 0)
-    grid(Started(name, "cpu", 1, 30, 0))
-    grid(EpochEnded(name, Epoch(6, Scores(0.5, 0.9), Scores(0.6, 0.951)), 0.1))
-    grid(Stepped(name, 7, Step(1, 2, None, None)))
-    grid(Waiting(trial(study, 1, 0)))
-    grid(Started(trial(study, 0, 1), "cpu", 1, 30, 0))
-    grid(Ended(trial(study, 0, 1), "diverged", None))
-    grid(Failed(trial(study, 1, 1), "a bug", 1))
-    said = picture(grid)
-    for text in ("7/30 95.1%", "elsewhere", "diverged", "failed", "block 2", "2 of 6 trials"):
+    trials = Trials([study])
+    train(trials, trial(study, 0, 0), 7, 45)
+    trials.hear(Waiting(trial(study, 1, 0)))
+    trials.hear(Started(trial(study, 0, 1), "cpu", 1, 30, 0))
+    trials.hear(Ended(trial(study, 0, 1), "diverged", None))
+    trials.hear(Failed(trial(study, 1, 1), "a bug", 1))
+    said = picture(trials)
+    for text in ("6.4/30 95.1%", "elsewhe", "diverged", "failed", "block 2", "2 of 6 trials"):
         assert text in said, said
 
 
-def test_interim_numbers_are_those_of_the_finished_trials_and_no_verdict_is_given(tmp_path, grid_of):
+def test_what_is_left_and_what_trains_now_stand_above_the_table(tmp_path):
     study = planned(tmp_path)
-    grid = grid_of(study)
+    now = [0.0]
+    trials = Trials([study], lambda: now[0])
+    train(trials, trial(study, 0, 0), 1, 1, epochs=30)
+    for step in range(2, 30):
+        now[0] += 36.0
+        trials.hear(Stepped(trial(study, 0, 0), 1, Step(step, 100, None, None)))
+    head, training, *rest = lines(trials, 80)
+    assert head == "0 of 6 trials, about 12 h left, 16 min 48 s so far"
+    assert training.startswith("batch_size 16, block 0: epoch 1 of 30, 29%")
+    assert "interim" in rest[0]
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+@pytest.mark.parametrize("height", [2, 5, 12, 24])
+def test_nothing_is_wider_or_higher_than_the_terminal_and_the_time_left_is_whole(tmp_path, width, height):
+    """`123:` for 123 hours was what was left of the time at 80 columns."""
+    levels = (0.001, 0.0011, 0.0012, 0.0013, 0.0014, 0.0015, 0.0016, 0.0017)
+    studies = [planned(tmp_path, tuple(range(12)), "lr", levels), planned(tmp_path, tuple(range(12)))]
+    now = [0.0]
+    trials = Trials(studies, lambda: now[0])
+    for block in range(6):
+        train(trials, trial(studies[0], 1, block), 1, 0, epochs=30)
+    for step in range(1, 30):
+        now[0] += 1000.0
+        for block in range(6):
+            trials.hear(Stepped(trial(studies[0], 1, block), 1, Step(step, 100, None, None)))
+    drawn = lines(trials, width, height)
+    assert len(drawn) < height or height == 2
+    assert all(len(line.rstrip()) <= width for line in drawn)
+    assert "days left" in drawn[0]
+    assert any("in training" in line for line in drawn) or height < 5
+
+
+def test_what_does_not_fit_is_said(tmp_path):
+    levels = (0.001, 0.0011, 0.0012, 0.0013, 0.0014)
+    studies = [planned(tmp_path, tuple(range(12)), "lr", levels), planned(tmp_path, tuple(range(12)))]
+    narrow = picture(Trials(studies), 80, 24)
+    assert narrow.count("not shown: blocks 3 to 11") == 2
+    low = picture(Trials(studies), 40, 9)
+    assert "not shown: blocks 2 to 11; diff." in low
+    assert "1 study not shown" in low
+    assert "3 arms" in picture(Trials(studies), 200, 9)
+
+
+def test_the_layout_stays_while_trials_come_further(tmp_path):
+    study = planned(tmp_path, recipe=load("digits-mlp", [Override("epochs", 30, "-o")]).recipe)
+    trials = Trials([study])
+    headings = []
+    for epoch in (1, 9, 30):
+        train(trials, trial(study, 0, 0), epoch, 50)
+        headings.append(next(line for line in lines(trials, 80) if line.startswith("batch_size  ")))
+    assert len(set(headings)) == 1
+
+
+def test_an_epoch_of_an_hour_is_seen_to_move(tmp_path):
+    study = planned(tmp_path, recipe=load("digits-mlp", [Override("epochs", 1, "-o")]).recipe)
+    trials = Trials([study])
+    train(trials, trial(study, 0, 0), 1, 37, epochs=1)
+    assert "0.37/1" in picture(trials)
+    assert "epoch 1 of 1, 37%" in picture(trials)
+
+
+def test_compiling_and_the_last_evaluation_have_a_name(tmp_path):
+    study = planned(tmp_path)
+    trials = Trials([study])
+    assert "starting" in lines(trials)[0]
+    trials.hear(Started(trial(study, 0, 0), "cpu", 1, 2, 0))
+    trials.hear(Compiling(trial(study, 0, 0)))
+    assert "block 0: compiling" in picture(trials)
+    trials.hear(EpochEnded(trial(study, 0, 0), Epoch(2, Scores(0.5, 0.9), Scores(0.6, 0.9)), 1.0))
+    assert "block 0: last evaluation" in picture(trials)
+
+
+def test_names_are_shown_as_they_are_written(tmp_path):
+    """Rich reads [b] as bold, and [/b] alone ended the program."""
+    for name in ("ablation [/b]", "run [a]", "[red]exp", ":smile:"):
+        recipe = RECIPE.model_copy(update={"name": name})
+        said = picture(Trials([planned(tmp_path, recipe=recipe)]))
+        assert f"{name}-batch-size" in said
+
+
+def test_interim_numbers_are_those_of_the_finished_trials_and_no_verdict_is_given(tmp_path):
+    study = planned(tmp_path)
+    trials = Trials([study])
     for block, (low, high) in enumerate([(0.90, 0.95), (0.91, 0.955), (0.92, 0.97)]):
-        finish(grid, trial(study, 0, block), low)
-        finish(grid, trial(study, 1, block), high)
-    said = picture(grid)
+        finish(trials, trial(study, 0, block), low)
+        finish(trials, trial(study, 1, block), high)
+    said = picture(trials)
     assert "91.00" in said
     assert "-4.83" in said
     assert "interim" in said
@@ -78,57 +161,44 @@ def test_interim_numbers_are_those_of_the_finished_trials_and_no_verdict_is_give
     assert "6 of 6 trials" in said
 
 
-def test_finished_trials_of_the_store_are_there_from_the_start(tmp_path, grid_of):
+def test_finished_trials_of_the_store_are_there_from_the_start(tmp_path):
     first = planned(tmp_path, (0,))
     conduct(first, Surroundings(tmp_path), 1, lambda _: None, lambda: False)
     result = Surroundings(tmp_path).store.folder(trial(first, 0, 0)).result()
-    said = picture(grid_of(planned(tmp_path, (0, 1))))
+    said = picture(Trials([planned(tmp_path, (0, 1))]))
     assert f"{100 * result.validation.accuracy:.1f}%" in said
     assert "0 of 2 trials" in said
 
 
-def test_a_trial_on_another_machine_is_seen_by_its_epochs(tmp_path, grid_of):
+def test_a_trial_on_another_machine_is_seen_by_its_epochs(tmp_path):
     """Its steps are not told; finished is what has a result, not what has its last epoch."""
     study = planned(tmp_path)
-    grid = grid_of(study)
+    trials = Trials([study])
     name = trial(study, 0, 0)
-    grid(Started(name, "cpu", 1, 2, 0))
+    trials.hear(Started(name, "cpu", 1, 2, 0))
     for number in (1, 2):
-        grid(EpochEnded(name, Epoch(number, Scores(0.5, 0.9), Scores(0.6, 0.9)), 0.1))
-        assert f"{number}/2 90.0%" in picture(grid)
-        assert "0 of 6 trials" in picture(grid)
-    grid(Ended(name, "finished", Scores(0.7, 0.9)))
-    assert "1 of 6 trials" in picture(grid)
+        trials.hear(EpochEnded(name, Epoch(number, Scores(0.5, 0.9), Scores(0.6, 0.9)), 0.1))
+        assert f"{number}.00/2 90.0%" in picture(trials)
+        assert "0 of 6 trials" in picture(trials)
+    trials.hear(Ended(name, "finished", Scores(0.7, 0.9)))
+    assert "1 of 6 trials" in picture(trials)
 
 
-def test_a_trial_tried_again_waits_again(tmp_path, grid_of):
+def test_a_trial_tried_again_waits_again(tmp_path):
     study = planned(tmp_path)
-    grid = grid_of(study)
-    grid(Started(trial(study, 0, 0), "cpu", 1, 2, 0))
-    grid(TriedAgain(trial(study, 0, 0), "killed"))
-    assert "0/2" not in picture(grid)
+    trials = Trials([study])
+    trials.hear(Started(trial(study, 0, 0), "cpu", 1, 2, 0))
+    trials.hear(TriedAgain(trial(study, 0, 0), "killed"))
+    assert "0/2" not in picture(trials)
 
 
-def test_more_blocks_than_fit_are_shown_from_where_work_is_left(tmp_path, grid_of):
+def test_more_blocks_than_fit_are_shown_from_where_work_is_left(tmp_path):
     study = planned(tmp_path, tuple(range(20)))
-    grid = grid_of(study)
+    trials = Trials([study])
     for block in range(10):
         for arm in (0, 1):
-            finish(grid, trial(study, arm, block), 0.9)
-    said = picture(grid)
+            finish(trials, trial(study, arm, block), 0.9)
+    said = picture(trials)
     assert "block 9 " in said
     assert "block 10" in said
     assert "block 0 " not in said
-
-
-def test_fewer_side_by_side_than_asked_for_is_said_with_its_reason(tmp_path, capsys):
-    study = planned(tmp_path)
-    watcher([study])(FewerAtOnce(trial(study, 0, 0), most=4, wanted=16, taken=15_000_000_000))
-    assert capsys.readouterr().err == "4 trials side by side instead of 16: one takes 15.0 GB of the GPU's memory\n"
-
-
-def test_a_terminal_gets_the_grid_and_a_file_gets_lines(tmp_path, monkeypatch):
-    assert not isinstance(watcher([planned(tmp_path)]), Grid)
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with watcher([planned(tmp_path)]) as shown:
-        assert isinstance(shown, Grid)

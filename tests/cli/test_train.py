@@ -22,7 +22,7 @@ def test_a_trial_leaves_its_files_and_prints_the_report_last(eailab, tmp_path):
     )
     assert done.code == 0, done.err
     assert "device: cpu" in done.err
-    assert done.err.count("epoch ") == 3
+    assert "validation" in done.err
     assert done.out.splitlines()[-1].startswith("report:")
     (trial,) = (tmp_path / "runs" / "trials").iterdir()
     recipe = (trial / "recipe.yaml").read_text()
@@ -87,7 +87,7 @@ def test_a_gpu_that_is_not_here_is_an_answer_not_a_traceback(eailab):
 @pytest.mark.parametrize("command", [DIGITS, ("ablate", "lr", "1e-3", "1e-2", "--recipe", "digits-mlp", "--jobs", "2")])
 def test_a_signal_stops_with_the_command_that_goes_on(spawn, command, number, code):
     """Nothing finished is lost, and a person is told what to type."""
-    process = spawn(*command, "-o", "epochs=100000")
+    process = spawn(*command, "-o", "epochs=100000", "-v")
     for line in process.stderr:
         if "epoch 2/" in line:
             break
@@ -99,7 +99,7 @@ def test_a_signal_stops_with_the_command_that_goes_on(spawn, command, number, co
 
 
 def test_a_second_ctrl_c_stops_at_once(spawn):
-    process = spawn("train-mlp", "--recipe", "digits-mlp", "-o", "epochs=100000")
+    process = spawn("train-mlp", "--recipe", "digits-mlp", "-o", "epochs=100000", "-v")
     for line in process.stderr:
         if "epoch 2/" in line:
             break
@@ -115,7 +115,7 @@ def test_a_killed_trial_goes_on_and_ends_with_the_bytes_of_an_uninterrupted_one(
     """A kill -9 leaves no chance to clean up; the same command must still get the same result."""
     command = (*DIGITS, "-o", "epochs=40")
     assert eailab(*command, "--runs", "whole").code == 0
-    process = spawn(*command, "--runs", "parts")
+    process = spawn(*command, "--runs", "parts", "-v")
     for line in process.stderr:
         if "epoch 5/" in line:
             break

@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from eailab.cli.progress import stoppable
+from eailab.cli.stopping import asking
 from eailab.errors import EailabError
 from eailab.recipe.load import Override, load
 from eailab.runs.cadence import Cadence
@@ -41,7 +41,7 @@ def main(root, engine, *flags):
     if "unchecked" in flags:
         conduct.check_room = lambda *_: None
     try:
-        with stoppable() as code:
+        with asking(lambda: None, lambda: None) as code:
             planned = conduct.plan(study(engine), surroundings)
             jobs = 2 if "workers" in flags else 1
             failed = conduct.conduct(planned, surroundings, jobs, lambda _: None, lambda: code() != 0)

@@ -1,0 +1,105 @@
+"""What Ctrl-C and a termination signal do: training stops between two steps, anything else at once."""
+
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+from eailab.errors import DamagedError, StoppedError
+
+if TYPE_CHECKING:
+    from eailab.cli.trials import Trials
+    from eailab.runs.executors.base import Surroundings
+
+Handler: TypeAlias = Callable[[int, FrameType | None], None]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+MOST_NAMED = 8
+"""Trials whose last state is told one by one."""
+
+
+def with_command(said: str) -> str:
+    """Return what is said at the end, with the command that goes on."""
+    gap = "\n" if "\n" in said else " "
+    return f"{said}{gap}The same command goes on:\n  {shlex.join(['eailab', *sys.argv[1:]])}"
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Let a signal raise `StoppedError` wherever the program is."""
+
+    def stop(number: int, _: FrameType | None) -> NoReturn:
+        raise StoppedError("stopped.", 128 + number)
+
+    with _handled_by(stop):
+        yield
+
+
+@contextmanager
+def asking(first: Callable[[], None], last: Callable[[], None]) -> Iterator[Callable[[], int]]:
+    """Turn signals into a question: the first sets the answer, a further Ctrl-C ends the program at once.
+
+    Args:
+        first: Called when the first signal comes, in the midst of anything.
+        last: Called before the program ends at once.
+
+    Yields:
+        A function that gives 0, or the exit code (130 or 143) once a signal has come.
+    """
+    code = 0
+
+    def stop(number: int, _: FrameType | None) -> None:
+        nonlocal code
+        if not code:
+            code = 128 + number
+            first()
+        elif number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            last()
+            signal.raise_signal(signal.SIGINT)
+
+    with _handled_by(stop):
+        yield lambda: code
+
+
+@contextmanager
+def _handled_by(handler: Handler) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+def what_is_kept(trials: "Trials", surroundings: "Surroundings") -> str:
+    """Say what a command that was stopped leaves behind, as its store has it."""
+    from eailab.cli.trials import ENDED
+
+    ended = sum(cell.state in ENDED for cell in trials.todo.values())
+    several = len(trials.todo) > 1
+    said = [f"stopped: {ended} of {len(trials.todo)} trials have ended and are kept." if several else "stopped."]
+    if surroundings.on != "local":
+        return f"{said[0]} The machines were told so; what they have written of the others is kept too."
+    training = [(name, cell) for name, cell in trials.todo.items() if cell.state == "training"]
+    for name, cell in training[:MOST_NAMED]:
+        said.append(f"{cell.label}: {_reached(surroundings.store.folder(name).checkpoint_file)}.")
+    if len(training) > MOST_NAMED:
+        said.append(f"{len(training) - MOST_NAMED} more were in training, and are kept up to their last checkpoint.")
+    return "\n".join(said) if several else " ".join(said)
+
+
+def _reached(file: Path) -> str:
+    """Say how far the trial is of whose state this is the file."""
+    from eailab.runs import checkpoint
+    from eailab.runs.records import Position
+
+    try:
+        _, facts = checkpoint.load(file)
+    except DamagedError:
+        return "nothing of it is kept yet"
+    return f"kept up to {Position.read(facts)}"

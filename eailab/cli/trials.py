@@ -1,0 +1,167 @@
+"""What is known of the trials of some studies while they are trained, in words; how it is shown is not decided here."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from eailab.cli.time_left import Stage, TimeLeft, duration, roughly
+from eailab.engines.base import Scores
+from eailab.errors import StoreError
+from eailab.report.measures import MEASURES
+from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
+from eailab.runs.records import Epoch
+from eailab.runs.store import Store
+from eailab.studies.conduct import Plan, labels, left_to_train
+
+State = Literal["waiting", "training", "elsewhere", "finished", "diverged", "failed"]
+ROUNDING = 1e-6
+"""Added before rounding down: 0.29 of 100 are 28.999999999999996."""
+ENDED: tuple[State, ...] = ("finished", "diverged", "failed")
+
+
+@dataclass
+class Cell:
+    """One trial."""
+
+    label: str
+    epochs: int
+    """Of the whole trial."""
+    state: State = "waiting"
+    position: float = 0.0
+    """Epochs done, with the share of the one in progress."""
+    is_compiling: bool = False
+    last: Epoch | None = None
+    """The last epoch that ended."""
+    value: float = float("nan")
+    """The study's metric in the unit shown; NaN until the trial has finished."""
+
+    def hear(self, event: Event) -> None:
+        """Take in what happened in the trial."""
+        self.is_compiling = isinstance(event, Compiling)
+        match event:
+            case Waiting():
+                self.state = "elsewhere"
+            case Started():
+                self.state, self.epochs, self.position = "training", event.epochs, float(event.resumed)
+            case Stepped():
+                self.position = event.epoch - 1 + event.step.step / event.step.steps
+            case EpochEnded():
+                self.position, self.last = float(event.epoch.number), event.epoch
+            case Ended():
+                self.state = event.status
+            case Failed():
+                self.state = "failed"
+            case TriedAgain():
+                self.state, self.position = "waiting", 0.0
+            case _:
+                pass
+
+    @property
+    def score(self) -> str:
+        """The last validation accuracy; empty before there is one."""
+        return "" if self.last is None else f"validation {self.last.validation.accuracy:.2%}"
+
+    @property
+    def progress(self) -> str:
+        """How far a trial in training has come."""
+        if self.is_compiling:
+            return "compiling"
+        if self.position >= self.epochs:
+            return "last evaluation"
+        done = int(self.position)
+        percent = int(100 * (self.position - done) + ROUNDING)
+        return f"epoch {done + 1} of {self.epochs}" + (f", {percent}%" if percent else "")
+
+
+class Trials:
+    """The state of every trial, and how much is left."""
+
+    def __init__(self, plans: Sequence[Plan], clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with what the store has.
+
+        Args:
+            plans: What is trained.
+            clock: Gives seconds, and never goes back.
+        """
+        self.plans, self.clock, self.began = plans, clock, clock()
+        todo, names = left_to_train(plans), labels(plans)
+        self.cells = {
+            trial.fingerprint: Cell(names[trial.fingerprint], trial.recipe.epochs)
+            for planned in plans
+            for trial in planned.trials
+        }
+        self.todo = {trial.fingerprint: self.cells[trial.fingerprint] for trial in todo}
+        self.stage: Stage | None = None
+        """What follows the training."""
+        self.is_stopping = False
+        self._left = TimeLeft(todo, clock)
+        for planned in plans:
+            self._take_up(planned)
+
+    def hear(self, event: Event) -> None:
+        """Take in what happened in a trial."""
+        self._left.hear(event)
+        cell = self.cells[event.trial]
+        cell.hear(event)
+        if isinstance(event, Ended):
+            for planned in self.plans:
+                if event.trial in planned.record.trials.values():
+                    cell.value = _value(planned, cell.last, event.test)
+
+    def training(self) -> list[Cell]:
+        """Return the trials in training, in their order."""
+        return [cell for cell in self.todo.values() if cell.state == "training"]
+
+    def is_starting(self) -> bool:
+        """Whether nothing trains yet: workers, data or engines are made ready."""
+        states = {cell.state for cell in self.todo.values()}
+        return self.stage is None and states == {"waiting"}
+
+    def count(self) -> str:
+        """Return how much is done: of the stage at work, or of the trials."""
+        if self.stage is not None:
+            return self.stage.count()
+        ended = sum(cell.state in ENDED for cell in self.todo.values())
+        return f"{ended} of {len(self.todo)} trials" if len(self.todo) > 1 else ""
+
+    def time_left(self) -> str:
+        """Return how long the rest takes; empty while that is not known, and when next to nothing is left."""
+        seconds = self._left.seconds() if self.stage is None else self.stage.seconds()
+        words = "" if seconds is None else roughly(seconds)
+        return f"about {words} left" if words else ""
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds until all trials have ended, as far as that is known."""
+        return self._left.seconds()
+
+    def time_spent(self) -> str:
+        """Return how long this has taken up to now."""
+        return f"{duration(max(1.0, self.clock() - self.began))} so far"
+
+    def _take_up(self, planned: Plan) -> None:
+        """Fill in the trials that were finished before."""
+        measure = MEASURES[planned.record.study.metric]
+        store = Store(planned.folder.parent.parent)
+        for name in planned.record.trials.values():
+            cell = self.cells[name]
+            if name in self.todo or cell.state != "waiting":
+                continue
+            try:
+                result = store.folder(name).result(thorough=False)
+            except StoreError:
+                continue
+            if result is None:
+                continue
+            cell.state = result.status
+            if result.train is not None and result.validation is not None:
+                cell.last = Epoch(result.epochs, result.train, result.validation)
+                cell.value = measure.value(result) or float("nan")
+
+
+def _value(planned: Plan, last: Epoch | None, test: Scores | None) -> float:
+    """Return the study's metric of a trial that has just ended; NaN where it diverged."""
+    if last is None or test is None:
+        return float("nan")
+    measure = MEASURES[planned.record.study.metric]
+    return measure.scale * measure.read(last.train, last.validation, test)
