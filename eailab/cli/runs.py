@@ -97,9 +97,10 @@ def verify(
     """
     from eailab.runs.inspection import problems, quarantine
     from eailab.runs.store import Store
+    from eailab.studies.derived import problems as contradicted
 
     store = Store(runs)
-    found = [*problems(store), *_study_problems(store)]
+    found = [*problems(store), *_study_problems(store), *contradicted(store)]
     moved, left = {}, []
     for problem in found:
         try:

@@ -200,8 +200,11 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     measure = MEASURES[study.metric]
     margin = study.margin * measure.margin_scale
     trials = [
-        tuple(read_trial(store.folder(record.trials[index, block]), block, measure) for block in study.blocks)
-        for index in range(len(study.arms))
+        tuple(
+            read_trial(store.folder(record.trials[index, block]), block, measure, arm.recipe.epochs)
+            for block in study.blocks
+        )
+        for index, arm in enumerate(study.arms)
     ]
     looks = None
     if study.looks:

@@ -72,8 +72,15 @@ class TrialFindings:
         return self.state in ("finished", "diverged", "spared")
 
 
-def read_trial(folder: TrialFolder, block: int, measure: Measure) -> TrialFindings:
-    """Read a trial; damage becomes a state with its reason, never an error and never a number."""
+def read_trial(folder: TrialFolder, block: int, measure: Measure, planned: int) -> TrialFindings:
+    """Read a trial; damage becomes a state with its reason, never an error and never a number.
+
+    Args:
+        folder: Its folder.
+        block: Its block.
+        measure: What its study judges by.
+        planned: Epochs that its recipe asks for; a finished trial has each of them once.
+    """
     try:
         result = folder.result(thorough=False)
         epochs = folder.epochs()
@@ -81,6 +88,8 @@ def read_trial(folder: TrialFolder, block: int, measure: Measure) -> TrialFindin
         return _without_result(folder, block, "damaged", _without_path(str(error), folder), [])
     if result is None:
         return _without_result(folder, block, "unfinished" if epochs else "missing", None, epochs)
+    if result.status == "finished" and [epoch.number for epoch in epochs] != list(range(1, planned + 1)):
+        return _without_result(folder, block, "damaged", f"its epochs are not 1 to {planned}", [])
     return TrialFindings(
         block=block,
         fingerprint=folder.path.name,

@@ -2,19 +2,24 @@
 
 import csv
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from eailab import __version__
-from eailab.engines.base import ENGINE_VERSIONS
-from eailab.errors import StoreError, UsageError
+from eailab.data.dataset import Dataset
+from eailab.data.table import load
+from eailab.errors import DataError, StoreError, UsageError
 from eailab.plain import plain
 from eailab.report.comparing import Outcome, compare
 from eailab.report.edition import FORMATS, Edition, Told, tell, why_unreadable
 from eailab.report.manifest import Manifest, of_csv, of_json, parse
+from eailab.runs.derived import mislabelled
+from eailab.runs.inspection import verify as check_result
 from eailab.runs.store import Store, Trial
+from eailab.studies.derived import Unnamed, blocks_left_out, contradictions, unnamed
 from eailab.studies.design import StudyRecord
 
 LARGEST_REPORT = 64 * 2**20
@@ -61,12 +66,21 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
     problems, notes = _left_out(studies)
     if report.suffix.lower() in (".md", ".tex") and manifest.version != __version__:
         notes.append(f"the report was made by {_made_by(manifest)}: if it differs, make it again, and compare that.")
+    loose = unnamed(store)
     gaps, checked, failing = list[str](), set[str](), set[str]()
     for told in studies:
-        for index, block in product(range(len(told.record.study.arms)), told.record.study.blocks):
+        arms = told.record.study.arms
+        datasets = _datasets(told.record, data_dir)
+        problems += [f"{told.folder}: {sentence}" for sentence in check_study(store, told, datasets, loose)]
+        notes += [
+            f"{told.folder}: accuracies were not held to the labels of {name}, which were not found here"
+            for name, dataset in datasets.items()
+            if dataset is None
+        ]
+        for index, block in product(range(len(arms)), told.record.study.blocks):
             fingerprint = told.record.trials[index, block]
-            name = f"{told.folder}, {told.record.study.arms[index].label}, block {block}"
-            problem, has_result = check_trial(store, told.record, index, block)
+            name = f"{told.folder}, {arms[index].label}, block {block}"
+            problem, has_result = check_trial(store, told.record, index, block, datasets[arms[index].recipe.data.name])
             if has_result:
                 checked.add(fingerprint)
             if problem is not None:
@@ -117,26 +131,56 @@ def _left_out(studies: Sequence[Told]) -> tuple[list[str], list[str]]:
     return problems, notes
 
 
-def check_trial(store: Store, record: StudyRecord, arm: int, block: int) -> tuple[str | None, bool]:
-    """Hold a trial to its checksums, and its name to the recipe, block and data that it stands for.
+def check_trial(
+    store: Store, record: StudyRecord, arm: int, block: int, dataset: Dataset | None = None
+) -> tuple[str | None, bool]:
+    """Hold a trial to its checksums, to what follows from its recipe, and to the labels of its images.
+
+    Args:
+        store: Where it lies.
+        record: Of its study.
+        arm: Index of its arm.
+        block: Its block.
+        dataset: Whose labels to hold its accuracies to; None where they are not here.
 
     Returns:
         What is wrong, or None; and whether there is a result.
     """
     folder = store.folder(record.trials[arm, block])
+    recipe = record.study.arms[arm].recipe
     try:
-        if folder.result() is None:
+        found = check_result(folder)
+        if found is None:
             return None, False
-        result = folder.record()
+        result, predictions = found
+        if predictions is None or dataset is None:
+            return None, True
+        return next(mislabelled(recipe, block, result, predictions, dataset), None), True
     except StoreError as error:
         return str(error), True
-    assert result is not None  # noqa: S101 - it has just been read
-    recipe = record.study.arms[arm].recipe
-    if result["engine_version"] != ENGINE_VERSIONS[recipe.engine]:
-        return None, True  # trained by an older engine, whose names this one cannot make
-    if Trial(recipe, block, result["data"]).fingerprint != folder.path.name:
-        return f"{folder.path.name} is the name of another recipe, block or data set than study.yaml says", True
-    return None, True
+
+
+def check_study(store: Store, told: Told, datasets: Mapping[str, Dataset | None], loose: Unnamed) -> Iterator[str]:
+    """Yield what a study's record says and what does not follow from its recipes and trials."""
+    images = {name: len(found.train) for name, found in datasets.items() if found is not None}
+    yield from contradictions(store, told.record, images)
+    whole = replace(told.record.study, blocks=(*told.record.study.blocks, *told.left_out))
+    if blocks := blocks_left_out(replace(told.record, study=whole), loose):
+        yield f"it leaves out blocks that were trained: {', '.join(map(str, blocks))}"
+
+
+def _datasets(record: StudyRecord, data_dir: Path | None) -> dict[str, Dataset | None]:
+    """Return the data sets that a study's trials were trained on, by name; None for one that is not on this machine."""
+    found: dict[str, Dataset | None] = {}
+    for index, arm in enumerate(record.study.arms):
+        name, block = arm.recipe.data.name, record.study.blocks[0]
+        if name not in found:
+            with suppress(DataError):
+                found[name] = load(name, data_dir, download=False)
+            dataset = found.setdefault(name, None)
+            if dataset and Trial(arm.recipe, block, dataset.fingerprint).fingerprint != record.trials[index, block]:
+                found[name] = None
+    return found
 
 
 def _manifest(text: str, suffix: str) -> Manifest:

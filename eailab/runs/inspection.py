@@ -12,10 +12,10 @@ from uuid import uuid4
 from eailab.errors import DamagedError, RecipeError, StoreError, UsageError
 from eailab.recipe.load import load
 from eailab.recipe.schema import Recipe
-from eailab.runs import atomic, checkpoint
-from eailab.runs.derived import contradictions, name_is_right
+from eailab.runs import atomic, checkpoint, records
+from eailab.runs.derived import Predictions, contradictions, name_is_right
 from eailab.runs.lock import is_held
-from eailab.runs.records import Epoch, Result
+from eailab.runs.records import Epoch, Result, Timing
 from eailab.runs.store import HEADING, NAME, Store, TrialFolder
 
 State: TypeAlias = Literal["finished", "diverged", "training", "stopped", "damaged"]
@@ -27,6 +27,7 @@ QUARANTINE = "quarantine"
 _NAME = re.compile(rb"^name: .*$", re.MULTILINE)
 _EPOCHS = re.compile(rb"^epochs: (\d{1,7})$", re.MULTILINE)
 _LARGEST_RECIPE = 2**20
+_RECIPES: dict[bytes, Recipe] = {}
 
 
 @dataclass(frozen=True)
@@ -101,31 +102,66 @@ def problems(store: Store) -> Iterator[Problem]:
             verify(folder)
         except DamagedError as error:
             yield Problem(folder.path, str(error))
+            continue
+        if damaged := damaged_timings(folder):
+            lines = ", ".join(map(str, damaged))
+            yield Problem(
+                folder.timings_file, f"{folder.timings_file} is damaged in lines {lines}; no result needs it."
+            )
 
 
-def verify(folder: TrialFolder) -> None:
+def damaged_timings(folder: TrialFolder) -> list[int]:
+    """Return the numbers of lines that are whole and differ from their checksum, or hold no time.
+
+    A line that was cut short is none of them: the process died while it wrote.
+    """
+    return [number for number, line in enumerate(_timing_lines(folder), 1) if line.endswith(b'"}') and not _times(line)]
+
+
+def _timing_lines(folder: TrialFolder) -> list[bytes]:
+    try:
+        return atomic.read_bytes(folder.timings_file).split(b"\n")
+    except FileNotFoundError:
+        return []
+
+
+def _times(line: bytes) -> bool:
+    try:
+        record = records.unsealed(line)
+        return record is not None and int(record["epoch"]) > 0 and bool(Timing.read(record))
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return False
+
+
+def verify(folder: TrialFolder) -> tuple[Result, Predictions | None] | None:
     """Hold a trial's files against their checksums, against each other, and against the trial's name and recipe.
+
+    Returns:
+        The result and its predictions, if there are any.
 
     Raises:
         DamagedError: Something does not hold; the first thing found.
         StoreError: A result is of a newer version, or the system does not let us read a file.
     """
-    for file in sorted(folder.path.iterdir()):
+    for file in sorted(folder.path.iterdir()) if folder.path.is_dir() else []:
         if not is_foreign(file.name) and (file.is_symlink() or not file.is_file()):
             raise DamagedError(f"{file} is a link or a folder: eailab did not put it there.")
     result, record, epochs = folder.result(), folder.record(), folder.epochs()
     if record is not None and result is not None:
-        _verify_result(folder, record, result, epochs)
-        return
+        return result, _verify_result(folder, record, result, epochs)
     if [epoch.number for epoch in epochs] != list(range(1, len(epochs) + 1)):
         raise DamagedError(f"{folder.epochs_file} has not the epochs 1 to {len(epochs)}.")
     if folder.checkpoint_file.exists():
         _, facts = checkpoint.load(folder.checkpoint_file)
         if facts.get("trial") != folder.path.name:
             raise DamagedError(f"{folder.checkpoint_file} belongs to another trial.")
+    return None
 
 
-def _verify_result(folder: TrialFolder, record: dict[str, Any], result: Result, epochs: list[Epoch]) -> None:
+def _verify_result(
+    folder: TrialFolder, record: dict[str, Any], result: Result, epochs: list[Epoch]
+) -> Predictions | None:
+    """Hold a result to its trial's name and recipe, and return its predictions."""
     recipe = _recipe(folder)
     block, data = record["block"], record["data"]
     if not name_is_right(recipe, block, data, record["engine_version"], folder.path.name):
@@ -138,13 +174,19 @@ def _verify_result(folder: TrialFolder, record: dict[str, Any], result: Result, 
         predictions, weights = folder.predictions(), checkpoint.load(folder.weights_file)
     for found in contradictions(recipe, record, result, epochs, predictions, weights):
         raise DamagedError(f"{folder.path} contradicts itself: {found}.")
+    return predictions
 
 
 def _recipe(folder: TrialFolder) -> Recipe:
-    try:
-        return load(str(folder.recipe_file)).recipe
-    except RecipeError as error:
-        raise DamagedError(f"{folder.recipe_file} is not a recipe: {error}") from error
+    """Return a trial's recipe; trials whose recipes differ in comments only share one reading of it."""
+    text = atomic.read_bytes(folder.recipe_file, _LARGEST_RECIPE)
+    settings = b"\n".join(line for line in text.splitlines() if not line.startswith(b"#"))
+    if settings not in _RECIPES:
+        try:
+            _RECIPES[settings] = load(str(folder.recipe_file)).recipe
+        except RecipeError as error:
+            raise DamagedError(f"{folder.recipe_file} is not a recipe: {error}") from error
+    return _RECIPES[settings]
 
 
 def is_foreign(name: str) -> bool:
@@ -169,7 +211,10 @@ def quarantine(store: Store, path: Path) -> Path:
         atomic.make_folder(folder)
     except OSError as error:
         raise atomic.unwritable(folder, error) from error
+    lines = _timing_lines(TrialFolder(path.parent)) if path.name == TrialFolder(path.parent).timings_file.name else []
     _move(path, target)
+    if lines:  # the epochs that are timed stay so
+        atomic.write_bytes(path, b"".join(line + b"\n" for line in lines if _times(line)))
     return target
 
 

@@ -169,6 +169,19 @@ def test_files_of_other_programs_are_left_alone(store):
     assert list(problems(store)) == []
 
 
+def test_damaged_lines_of_timings_are_named_and_repaired_without_moving_the_trial(store):
+    file = only(store).timings_file
+    first, second, third = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(first + second.replace(b'"seconds": ', b'"seconds": 9') + b'{"epoch": 3, "sec\n' + third)
+    (problem,) = problems(store)
+    assert problem.path == file
+    assert "lines 2;" in problem.reason
+    moved = quarantine(store, file)
+    assert moved.exists()
+    assert file.read_bytes() == first + third
+    assert list(problems(store)) == []
+
+
 def test_an_unfinished_trial_whose_epochs_do_not_count_up_is_found(store):
     trial = make(1)
     stop_early(trial, store)

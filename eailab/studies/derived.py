@@ -1,0 +1,236 @@
+"""Deriving what a study's record must say from its recipes and its store: labels, settings, updates, trials, blocks."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from eailab.data.split import training_size
+from eailab.data.table import SOURCES
+from eailab.errors import DamagedError, RecipeError, StoreError, StudyError, UsageError
+from eailab.recipe.checking import value_at
+from eailab.recipe.identity import canonical
+from eailab.recipe.schema import Recipe
+from eailab.recipe.variation import names_variant, vary_together
+from eailab.recipe.yaml12 import parse_value, write
+from eailab.runs.atomic import read_bytes
+from eailab.runs.derived import name_is_right
+from eailab.runs.inspection import Problem
+from eailab.runs.store import HEADING, LARGEST_RECORD, Store, Trial
+from eailab.studies.coupling import hold_updates
+from eailab.studies.design import Arm, Study, StudyRecord, read_record, updates
+from eailab.studies.factor import BETWEEN_VALUES, BUNDLE, CROSS
+
+Values = Mapping[str, object]
+
+_TRIAL = re.compile(rb"\b[0-9a-f]{20}\b")
+_WAS = re.compile(r" \(was [^()]*\)")
+
+
+def contradictions(store: Store, record: StudyRecord, images: Mapping[str, int]) -> Iterator[str]:
+    """Yield what a study's record cannot say of its recipes and trials, a sentence each.
+
+    Args:
+        store: Where the trials lie.
+        record: Of the study.
+        images: Number of official training images of data sets that are at hand, by name; those of published ones are
+            known without.
+    """
+    study = record.study
+    values = [_values(study.factor, arm) for arm in study.arms]
+    yield from _labels(study, values)
+    if not _brought_is_right(study, values):
+        yield "the settings that its levels bring are not those of its recipes"
+    for arm in study.arms:
+        if (arm.recipe.study.metric, arm.recipe.study.margin) != (study.metric, study.margin):
+            yield f"metric or margin are not those of the recipe of {arm.label}"
+    yield from _updates(record, {name: source.train for name, source in SOURCES.items()} | dict(images))
+    yield from _names(store, record)
+
+
+def problems(store: Store) -> Iterator[Problem]:
+    """Yield whole records of studies that say what does not follow from their recipes and from the store.
+
+    Raises:
+        StoreError: The system does not let us look.
+    """
+    loose = unnamed(store)
+    for folder in store.study_folders():
+        try:
+            record = read_record(folder)
+        except DamagedError:  # named where all records are read
+            continue
+        if record.study.folder_name != folder.name and not record.study.data:
+            yield Problem(folder, f"{folder} holds another study than its name says, {record.study.folder_name}.")
+        yield from (Problem(folder, f"{folder}: {found}.") for found in contradictions(store, record, {}))
+        if left_out := blocks_left_out(record, loose):
+            yield Problem(folder, f"{folder} leaves out blocks that were trained: {', '.join(map(str, left_out))}.")
+
+
+@dataclass(frozen=True)
+class Unnamed:
+    """Trials of a store that no study names."""
+
+    present: frozenset[str]
+    """Names of all trials."""
+    where: Mapping[str, tuple[int, str]]
+    """Block and data of each that no study names."""
+
+
+def unnamed(store: Store) -> Unnamed:
+    """Return the trials that no study and no step of a walk names."""
+    present = frozenset(store.trial_names())
+    named = set[str]()
+    for file in (store.root / "studies").rglob("study.yaml"):
+        with suppress(StoreError, FileNotFoundError):
+            named |= {name.decode() for name in _TRIAL.findall(read_bytes(file))}
+    return Unnamed(present, {name: at for name in present - named if (at := _heading(store, name)) is not None})
+
+
+def blocks_left_out(record: StudyRecord, loose: Unnamed) -> list[int]:
+    """Return blocks that the study does not have although their trials are in the store, and no other study's.
+
+    Leaving out blocks that were trained would choose among results. A block counts where two arms have a trial of it;
+    of a study with one arm in several blocks, where that arm has.
+    """
+    study = record.study
+    if len(study.arms) == 1 and len(study.blocks) == 1:
+        return []
+    found = set[int]()
+    for name, (block, data) in loose.where.items():
+        of_arms = {Trial(arm.recipe, block, data).fingerprint for arm in study.arms}
+        if block not in study.blocks and name in of_arms and len(of_arms & loose.present) >= min(2, len(study.arms)):
+            found.add(block)
+    return sorted(found)
+
+
+def _heading(store: Store, name: str) -> tuple[int, str] | None:
+    """Return block and data of a trial, as its recipe's comments have them."""
+    try:
+        match = HEADING.search(read_bytes(store.folder(name).recipe_file, LARGEST_RECORD))
+    except (StoreError, FileNotFoundError):
+        return None
+    return (int(match[1]), match[2].decode()) if match else None
+
+
+# --- labels ----------------------------------------------------------------------------------------------------------
+
+
+def _values(factor: str | None, arm: Arm) -> Values | None:
+    """Return the settings that an arm's level names, by dotted path; None where its author gave it another name."""
+    if factor is None:
+        return {}
+    if CROSS not in factor and BUNDLE not in factor:
+        return {factor: arm.level}
+    values: dict[str, Any] = {}
+    parts = str(arm.level).split(CROSS)
+    for part, said in zip(factor.split(CROSS), parts if len(parts) == len(factor.split(CROSS)) else [], strict=False):
+        paths = part.split(BUNDLE)
+        texts = BETWEEN_VALUES.split(said) if len(paths) > 1 else [said]
+        if len(texts) != len(paths):
+            return None
+        try:
+            values |= {path: parse_value(text) for path, text in zip(paths, texts, strict=True)}
+        except UsageError:
+            return None
+    return values or None
+
+
+def _labels(study: Study, values: list[Values | None]) -> Iterator[str]:
+    """Yield arms whose level, put into their recipe, changes it."""
+    if study.factor is None and (len(study.arms) != 1 or study.arms[0].level != study.arms[0].recipe.name):
+        yield "a study without a factor has the one arm that its recipe names"
+    for arm, level in zip(study.arms, values, strict=True):
+        if not level:
+            continue
+        try:
+            is_its_own = canonical(vary_together(arm.recipe, level).recipe) == canonical(arm.recipe)
+        except (RecipeError, StudyError, KeyError, TypeError):
+            is_its_own = BUNDLE in (study.factor or "") or CROSS in (study.factor or "")  # a name of its author's
+        if not is_its_own:
+            yield f"the arm {arm.label} has another level in its recipe"
+
+
+def _brought_is_right(study: Study, values: list[Values | None]) -> bool:
+    """Return whether what the levels bring follows from the recipes.
+
+    It was said of the recipe that the levels were put into, which is an arm as a rule; where it is none, what a level
+    brings must be in its recipe, and what it drops cannot be known.
+    """
+    if all(level is not None for level in values):
+        for base in (study.arms[study.baseline], *study.arms):
+            if all(
+                _brings(base.recipe, level or {}) == arm.brought for arm, level in zip(study.arms, values, strict=True)
+            ):
+                return True
+    return all(_could_bring(arm, list(level or {})) for arm, level in zip(study.arms, values, strict=True))
+
+
+def _brings(base: Recipe, level: Values) -> tuple[str, ...] | None:
+    try:
+        return vary_together(base, level).brought if level else ()
+    except (RecipeError, KeyError, TypeError):
+        return None
+
+
+def _could_bring(arm: Arm, paths: list[str]) -> bool:
+    """Return whether each sentence names a part of the recipe as it is, with settings as they are."""
+    parts = {path.removesuffix(".name") for path in paths if names_variant(arm.recipe.engine, path)}
+    if len(arm.brought) > len(parts) or (len(paths) == 1 and len(arm.brought) != len(parts)):
+        return False
+    for said in arm.brought:
+        for part in parts:
+            own = value_at(arm.recipe.model_dump(), tuple(part.split(".")))
+            begin = f"{part.rpartition('.')[2]} {own['name']} "
+            brought = _WAS.sub("", said.removeprefix(begin).removeprefix("brings ")).partition("drops ")[0]
+            for key, value in own.items():
+                brought = brought.replace(f"{key} {write(value)}", "", 1)
+            if said.startswith(begin) and not brought.replace("nothing else", "").replace(" and ", "").strip(", "):
+                break
+        else:
+            return False
+    return True
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def _updates(record: StudyRecord, images: Mapping[str, int]) -> Iterator[str]:
+    """Yield numbers of training images and updates that do not follow from the recipes and the data's size."""
+    study = record.study
+    sizes: list[int] = []
+    for arm in study.arms:
+        settings = arm.recipe.data
+        if settings.name in images:
+            sizes.append(training_size(images[settings.name], settings))
+        elif settings.limit is not None:
+            sizes.append(settings.limit)
+        else:  # of data that are not here the record's own number is all there is
+            sizes.append(record.training_images)
+    if sizes[study.baseline] != record.training_images:
+        yield f"it says {record.training_images} training images, and there are {sizes[study.baseline]}"
+        return
+    for arm, said, size in zip(study.arms, record.updates, sizes, strict=True):
+        if (derived := updates(arm.recipe, size)) != said:
+            yield f"it says {said} updates of {arm.label}, and its recipe makes {derived}"
+    held = hold_updates(study, sizes)
+    if [arm.recipe.epochs for arm in held.arms] != [arm.recipe.epochs for arm in study.arms]:
+        yield "its epochs do not hold the updates"
+
+
+def _names(store: Store, record: StudyRecord) -> Iterator[str]:
+    """Yield trials that are not named after their arm and block, by the data of those that have ended."""
+    data: dict[str, tuple[str, object]] = {}
+    for (index, _), name in record.trials.items():
+        dataset = record.study.arms[index].recipe.data.name
+        if dataset in data:
+            continue
+        with suppress(StoreError):
+            result = store.folder(name).record()
+            if result is not None:
+                data[dataset] = result["data"], result["engine_version"]
+    for (index, block), name in record.trials.items():
+        arm = record.study.arms[index]
+        if (of := data.get(arm.recipe.data.name)) and not name_is_right(arm.recipe, block, *of, name):
+            yield f"{name} is not the trial of {arm.label} in block {block}"
