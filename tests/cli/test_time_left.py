@@ -129,6 +129,14 @@ def test_compiling_at_the_start_is_not_laid_to_every_trial():
     assert min(expected) > 0.9 * took
 
 
+def test_compiling_within_a_trials_only_epoch_is_not_laid_to_the_others():
+    machine = Machine({1e-3: 0.5}, steps=100, epochs=1, trials=6, compiling=60.0)
+    took = machine.run()
+    expected = ends(machine, 70.0)
+    assert max(expected) < 1.1 * took
+    assert min(expected) > 0.9 * took
+
+
 def test_an_arm_that_takes_longer_counts_as_long_as_it_takes():
     machine = Machine({1e-3: 0.05, 1e-2: 0.2}, steps=20, epochs=5, trials=8)
     took = machine.run()
