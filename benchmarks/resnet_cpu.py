@@ -34,6 +34,7 @@ from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image
 
 from eailab.data.dataset import Images, TrialData
+from eailab.engines import geometry
 from eailab.engines.base import build
 from eailab.engines.torch_resnet import models
 from eailab.errors import DataError
@@ -281,7 +282,7 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stem", default="7x7", choices=list(models.STEMS))
+    parser.add_argument("--stem", default="7x7", choices=list(geometry.STEMS))
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=4)

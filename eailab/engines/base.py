@@ -5,12 +5,15 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eailab.data.dataset import SplitName, TrialData
+from eailab.engines import geometry
+from eailab.errors import DataError
 from eailab.recipe.schema import MlpRecipe, Recipe, ResNetRecipe
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
@@ -215,7 +218,7 @@ def reporting_compilation(recipe: Recipe, on_compilation: Callable[[], None]) ->
 
 
 def check_fit(recipe: Recipe, images: tuple[int, ...]) -> None:
-    """Refuse, before anything is trained, what `build` would refuse of a residual network and its images.
+    """Refuse, before anything is trained, what cannot be: an impossible network, or data that it cannot be trained on.
 
     Args:
         recipe: What is to be trained.
@@ -223,12 +226,37 @@ def check_fit(recipe: Recipe, images: tuple[int, ...]) -> None:
 
     Raises:
         RecipeError: The width leaves a layer without channels.
-        DataError: The images are too small, too few for a batch, or have neither one nor three channels.
+        DataError: The images are fewer than a batch, have a number of channels that a residual network does not take,
+            are too small for its stem, or leave a batch of one where BatchNorm has no variance to divide by.
     """
+    count, height, width, channels = images
+    if recipe.batch_size > count:
+        raise DataError(
+            f"batch_size {recipe.batch_size} is larger than the training split of {count} images: "
+            f"take {count} or fewer, or a larger data.limit or smaller data.val_fraction"
+        )
     if isinstance(recipe, ResNetRecipe):
-        from eailab.engines.torch_resnet.engine import check_fit as check_resnet
+        geometry.scaled_channels(recipe.model.width)
+        if channels not in (1, 3):
+            raise DataError(
+                f"the images have {channels} channels: a residual network takes grey (1) or colour (3) images"
+            )
+        geometry.check_image_size(recipe.model, *geometry.input_size(recipe, height, width))
 
-        check_resnet(recipe, images)
+    def is_one_alone(size: int) -> bool:
+        """Whether batches of this size leave one image alone, and its network cannot train on that."""
+        if isinstance(recipe, MlpRecipe):  # which passes over a last batch of one
+            return recipe.model.norm == "batch" and size == 1
+        return geometry.ends_in_one_pixel(recipe, height, width) and 1 in (size, count % size)
+
+    if is_one_alone(recipe.batch_size):
+        sizes = sorted(range(2, count + 1), key=lambda size: (abs(size - recipe.batch_size), size))
+        remedies = [f"batch_size {size}" for size in islice((size for size in sizes if not is_one_alone(size)), 2)]
+        remedies.append("model.norm none" if isinstance(recipe, MlpRecipe) else "another data.limit")
+        raise DataError(
+            f"batch_size {recipe.batch_size} leaves a batch of one of the {count} training images, where BatchNorm has "
+            f"no variance to divide by: take {' or '.join(remedies)}"
+        )
 
 
 def check_device(recipe: Recipe, device: DeviceName) -> None:

@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import prod
 
+from eailab.engines.geometry import STEMS, scaled_channels
 from eailab.recipe.schema import Mlp, Recipe, ResNet
-
-STEM_SIDES = {"7x7": 7, "3x3": 3, "3x3-pad1": 3, "3x3-nopool": 3}
-"""Side of the first convolution's kernel, by the stem's name."""
 
 BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 """Blocks of each stage, by the network's name."""
@@ -32,18 +30,14 @@ def parameters(recipe: Recipe, image: tuple[int, int, int], classes: int) -> int
         scales = 2 * sum(model.hidden) if model.norm == "batch" else 0
         return sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths)) + scales
     return sum(kernel * inputs * outputs + 2 * outputs for kernel, inputs, outputs in _convolutions(model)) + (
-        (_channels(model)[-1] * (4 if model.name == "resnet50" else 1) + 1) * classes
+        (scaled_channels(model.width)[-1] * (4 if model.name == "resnet50" else 1) + 1) * classes
     )
-
-
-def _channels(model: ResNet) -> tuple[int, ...]:
-    return tuple(round(model.width * channels) for channels in (64, 128, 256, 512))
 
 
 def _convolutions(model: ResNet) -> Iterator[tuple[int, int, int]]:
     """Yield the taps, inputs and outputs of each convolution, which a normalisation follows."""
-    inputs, *_ = channels = _channels(model)
-    yield STEM_SIDES[model.stem] ** 2, 3, inputs
+    inputs, *_ = channels = scaled_channels(model.width)
+    yield STEMS[model.stem].kernel ** 2, 3, inputs
     for stage, (width, blocks) in enumerate(zip(channels, BLOCKS[model.name], strict=True)):
         for block in range(blocks):
             if model.name == "resnet50":

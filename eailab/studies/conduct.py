@@ -8,7 +8,7 @@ from pathlib import Path
 from eailab.data.split import training_size
 from eailab.data.table import load, own_data
 from eailab.engines.base import check_device, check_fit
-from eailab.errors import DamagedError, DataError, StoppedError, StudyError
+from eailab.errors import DamagedError, StoppedError, StudyError
 from eailab.runs.atomic import set_aside
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors.base import Surroundings
@@ -60,11 +60,6 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
     sizes = []
     for arm in study.arms:
         size = training_size(len(datasets[arm.recipe.data.name].train), arm.recipe.data)
-        if arm.recipe.batch_size > size:
-            raise DataError(
-                f"batch_size {arm.recipe.batch_size} is more than the {size} training images of "
-                f"{arm.recipe.data.name}: choose {size} or fewer."
-            )
         sizes.append(size)
     store = surroundings.store
     study = replace(hold_updates(study, sizes), data=own_data(datasets))

@@ -52,7 +52,7 @@ def test_json_is_the_tables_json(eailab, tmp_path):
         (("batch-size", "16", "32", "--baseline", "64"), ["none of the levels"]),
         (("hidden", "[64,,32]", "[64]"), ["the level [64,,32]: a value is missing"]),
         (("batch-size", "16", "32", "--baseline", "["), ["--baseline [: "]),
-        (("batch-size", "16", "5000"), ["5000", "training images"]),
+        (("batch-size", "16", "5000"), ["batch_size 5000", "training split of 1149 images"]),
         (("stem", "7x7", "3x3"), ["stem", "torch-resnet"]),
         (("batch-size", "16", "32", "-o", "lerning_rate=1"), ["lerning_rate"]),
         (("batch-size", "16", "32", "-o", "data.name=mnits"), ["mnits", "mnist"]),

@@ -65,7 +65,7 @@ def test_a_dry_run_says_what_may_be_trained_and_trains_nothing(eailab, tmp_path,
         (("digits-mlp", "mine.yaml", "--joint", "optimizer+lr"), ["--joint", "optimizer.lr, schedule"]),
         (("digits-mlp", "mine.yaml", "--seeds", "0"), ["--seeds"]),
         (("digits-mlp", "yours.yaml"), ["yours.yaml", "no such file"]),
-        (("digits-mlp", "mine.yaml", "-o", "batch_size=5000"), ["5000", "training images"]),
+        (("digits-mlp", "mine.yaml", "-o", "batch_size=5000"), ["batch_size 5000", "training split of 1149 images"]),
     ],
 )
 def test_what_cannot_be_explained_is_refused_and_starts_nothing(eailab, tmp_path, mine, arguments, fragments):

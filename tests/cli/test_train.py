@@ -59,7 +59,7 @@ def test_another_optimizer_says_what_it_brings(eailab):
         ((*DIGITS, "--lr", "nan"), ["--lr"]),
         ((*DIGITS, "--hidden", "0"), ["--hidden"]),
         ((*DIGITS, "--activation", "relu,relu,relu"), ["3", "2 hidden layers"]),
-        ((*DIGITS, "--batch-size", "100000"), ["100000", "training images"]),
+        ((*DIGITS, "--batch-size", "100000"), ["100000", "training split of 1149 images"]),
         ((*DIGITS, "--optimizer", "sdg"), ["sdg", "sgd"]),
         (("train-mlp", "--recipe", "digit-mlp"), ["digit-mlp", "digits-mlp"]),
         (("train-mlp", "--recipe", "missing.yaml"), ["missing.yaml"]),

@@ -1,6 +1,8 @@
 """A plan asks the store what is left, and conducting it trains just that."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -60,7 +62,7 @@ def test_planning_writes_nothing(tmp_path):
 
 
 def test_a_batch_larger_than_the_set_is_refused_before_anything_starts(tmp_path):
-    with pytest.raises(DataError, match="batch_size 4096 is more than"):
+    with pytest.raises(DataError, match="batch_size 4096 is larger than the training split of 1149 images"):
         plan(study((0,), (16, 4096)), Surroundings(tmp_path / "runs"))
 
 
@@ -72,13 +74,31 @@ def test_a_batch_larger_than_the_set_is_refused_before_anything_starts(tmp_path)
         ("resnet18-digits", "data", ["digits32", "digits"], "too small for model.stem 7x7"),
         ("resnet18-digits", "width", [0.001, 0.25], "leaves the first stage no channel"),
         ("resnet18-digits", "batch-size", [32, 1148], "leaves a batch of one"),
+        ("resnet18-digits", "batch-size", [32, 1], "leaves a batch of one"),
+        ("digits-mlp-normed", "batch-size", [32, 1], "leaves a batch of one"),
     ],
 )
 def test_an_arm_that_cannot_be_trained_is_refused_before_the_others_start(tmp_path, recipe, factor, levels, said):
     """Hours of the other arms would end in a study without a comparison."""
-    impossible = one_factor(load(recipe, []).recipe, factor, levels, (0,))
+    normed = [Override("model.norm", "batch", "-o")] * recipe.endswith("-normed")
+    impossible = one_factor(load(recipe.removesuffix("-normed"), normed).recipe, factor, levels, (0,))
     with pytest.raises(UsageError, match=re.escape(said)):
         plan(impossible, Surroundings(tmp_path / "runs"))
+
+
+def test_a_plan_of_residual_networks_needs_no_torch(tmp_path):
+    """On a cluster's login node it would take seconds, or not be there."""
+    program = """
+import sys
+from pathlib import Path
+from eailab.recipe.load import load
+from eailab.runs.executors.base import Surroundings
+from eailab.studies.conduct import plan
+from eailab.studies.design import one_factor
+plan(one_factor(load("resnet18-digits").recipe, "lr", [0.1, 0.2], (0,)), Surroundings(Path(sys.argv[1])))
+sys.exit("torch" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
 
 
 def test_labels_name_the_level_and_the_block(tmp_path):

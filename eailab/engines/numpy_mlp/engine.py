@@ -7,8 +7,8 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from eailab.data.dataset import Images, Pixels, SplitName, TrialData
-from eailab.engines.base import Arrays, Evaluation, OnStep, Scores, Step
+from eailab.data.dataset import Pixels, SplitName, TrialData
+from eailab.engines.base import Arrays, Evaluation, OnStep, Scores, Step, check_fit
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.augment import deform
 from eailab.engines.numpy_mlp.flat_params import Floats
@@ -18,7 +18,7 @@ from eailab.engines.numpy_mlp.matmul import Call, plan_for
 from eailab.engines.numpy_mlp.network import Design, Network, Work
 from eailab.engines.numpy_mlp.optimizers import moves, rule
 from eailab.engines.schedules import learning_rates
-from eailab.errors import DataError, DivergedError, RecipeError
+from eailab.errors import DivergedError
 from eailab.recipe.schema import Deform, MlpRecipe
 from eailab.seeding import stream
 
@@ -54,7 +54,7 @@ class MlpEngine:
             DataError: A split is empty, or smaller than a batch.
             RecipeError: The recipe asks for batch normalisation of batches of one image.
         """
-        _check(recipe, data)
+        check_fit(recipe, data.train.pixels.shape)
         self.recipe, self.data, self.block = recipe, data, block
         self.dtype = np.dtype(dtype)
         self.steps_per_epoch = ceil(len(data.train) / recipe.batch_size)
@@ -209,21 +209,3 @@ class MlpEngine:
             for name in layout.parts:
                 arrays[name] = np.ascontiguousarray(layout.view(numbers, name).T).copy()
         return arrays
-
-
-def _check(recipe: MlpRecipe, data: TrialData) -> None:
-    """Refuse data that do not fit the recipe."""
-    for split in ("train", "validation", "test"):
-        images: Images = data.part(split)
-        if not len(images):
-            raise DataError(
-                f"the {split} split of {recipe.data.name!r} has no images: change data.val_fraction or the data"
-            )
-    count = len(data.train)
-    if recipe.batch_size > count:
-        raise DataError(
-            f"batch_size is {recipe.batch_size}, but the training split of {recipe.data.name!r} has {count} images: "
-            f"give a batch size from 1 to {count}"
-        )
-    if recipe.model.norm == "batch" and recipe.batch_size == 1:
-        raise RecipeError("model.norm 'batch' needs batches of two or more images: raise batch_size, or set norm: none")

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eailab.data.dataset import SplitName, TrialData
-from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step, Turns, alone
+from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step, Turns, alone, check_fit
+from eailab.engines.geometry import STEMS, input_size, output_side, scaled_channels
 from eailab.engines.schedules import learning_rates
 from eailab.engines.torch_resnet import augment, dead_weights, devices, models
 from eailab.engines.torch_resnet.augment import Normalisation
@@ -26,7 +27,7 @@ from eailab.engines.torch_resnet.graph_steps import PlannedSteps
 from eailab.engines.torch_resnet.optimizers import OPTIMIZERS
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
 from eailab.errors import DataError, DivergedError
-from eailab.recipe.schema import Resize224, ResNetRecipe
+from eailab.recipe.schema import ResNetRecipe
 
 REPORT_SECONDS = 0.05
 """Least time between two calls of `on_step`."""
@@ -311,51 +312,11 @@ def copied(tensor: Tensor) -> NDArray[np.generic]:
     return np.array(tensor.detach().cpu().numpy(), order="C")
 
 
-def input_size(recipe: ResNetRecipe, height: int, width: int) -> tuple[int, int]:
-    """Return the rows and columns that the network sees of images with these."""
-    return (224, 224) if isinstance(recipe.data.augment, Resize224) else (height, width)
-
-
 def evaluation_batch(recipe: ResNetRecipe, height: int, width: int) -> int:
     """Return the images of an evaluation batch: many, but the first feature map of float32 fits `EVALUATION_BYTES`."""
-    stem = models.STEMS[recipe.model.stem]
+    stem = STEMS[recipe.model.stem]
     rows, columns = (
-        models.output_side(side, stem.kernel, stem.stride, stem.padding) for side in input_size(recipe, height, width)
+        output_side(side, stem.kernel, stem.stride, stem.padding) for side in input_size(recipe, height, width)
     )
-    image_bytes = 4 * models.scaled_channels(recipe.model.width)[0] * rows * columns
+    image_bytes = 4 * scaled_channels(recipe.model.width)[0] * rows * columns
     return max(1, min(EVALUATION_IMAGES, EVALUATION_BYTES // image_bytes))
-
-
-def check_fit(recipe: ResNetRecipe, images: tuple[int, ...]) -> None:
-    """Refuse data that the recipe cannot train on, and a network that cannot be.
-
-    Args:
-        recipe: What is to be trained.
-        images: `[N, H, W, C]`, the shape of the training split.
-
-    Raises:
-        RecipeError: The width leaves a layer without channels.
-        DataError: The images have neither one nor three channels, are too small for the stem, are fewer than a batch,
-            or leave a batch of one image for BatchNorm on maps of one pixel, which has no variance to divide by.
-    """
-    count, height, width, channels = images
-    models.scaled_channels(recipe.model.width)
-    if channels not in (1, 3):
-        raise DataError(f"the images have {channels} channels: a residual network takes grey (1) or colour (3) images")
-    if recipe.batch_size > count:
-        raise DataError(
-            f"batch_size {recipe.batch_size} is larger than the training split of {count} images: "
-            f"take {count} or fewer, or a larger data.limit or smaller data.val_fraction"
-        )
-    rows, columns = input_size(recipe, height, width)
-    models.check_image_size(recipe.model, rows, columns)
-    stem = models.STEMS[recipe.model.stem]
-    one_pixel = models.stage_sides(stem, rows)[-1] == models.stage_sides(stem, columns)[-1] == 1
-    if one_pixel and count % recipe.batch_size == (1 if recipe.batch_size > 1 else 0):
-        sizes = sorted(range(2, count + 1), key=lambda size: (abs(size - recipe.batch_size), size))
-        fitting = [size for size in sizes if count % size != 1][:2]
-        raise DataError(
-            f"batch_size {recipe.batch_size} leaves a batch of one of the {count} training images, and this network "
-            f"ends in maps of one pixel, where BatchNorm needs two images: take batch_size "
-            f"{' or '.join(map(str, fitting))}, or another data.limit"
-        )

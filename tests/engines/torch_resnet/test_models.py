@@ -6,13 +6,14 @@ import pytest
 import torch
 import torchvision
 
+from eailab.engines import geometry
 from eailab.engines.sizes import parameters
 from eailab.engines.torch_resnet import models
 from eailab.errors import DataError, RecipeError
 from eailab.recipe.load import load
 from eailab.recipe.schema import ResNet
 
-STEMS = list(models.STEMS)
+STEMS = list(geometry.STEMS)
 
 
 @pytest.mark.parametrize("name", list(models.DEPTHS))
@@ -59,7 +60,7 @@ def test_stems_give_the_maps_that_the_lab_report_names(stem, sides):
     for number in range(1, 5):
         model.get_submodule(f"layer{number}").register_forward_hook(lambda *call: found.append(call[2].shape[-1]))
     model(torch.zeros(2, 3, 32, 32))
-    assert tuple(found) == sides == models.stage_sides(models.STEMS[stem], 32)
+    assert tuple(found) == sides == geometry.stage_sides(geometry.STEMS[stem], 32)
 
 
 def test_initial_weights_have_torchvisions_distributions():
@@ -114,15 +115,15 @@ def test_a_width_without_channels_is_refused():
 @pytest.mark.parametrize("stem", STEMS)
 def test_the_smallest_allowed_image_keeps_two_pixels_for_each_halving(stem):
     sides = range(1, 64)
-    smallest = next(side for side in sides if models.fits(models.STEMS[stem], side))
+    smallest = next(side for side in sides if geometry.fits(geometry.STEMS[stem], side))
     assert smallest == {"7x7": 17, "3x3": 5, "3x3-pad1": 9, "3x3-nopool": 5}[stem]
-    models.check_image_size(ResNet(stem=stem), smallest, smallest)
+    geometry.check_image_size(ResNet(stem=stem), smallest, smallest)
     with pytest.raises(
         DataError, match=rf"{smallest - 1}x40 are too small for model\.stem {stem}, .*needs {smallest}x"
     ):
-        models.check_image_size(ResNet(stem=stem), smallest - 1, 40)
+        geometry.check_image_size(ResNet(stem=stem), smallest - 1, 40)
 
 
 def test_the_message_names_the_stems_that_fit():
     with pytest.raises(DataError, match=r"needs 17x17: model\.stem 3x3 or 3x3-nopool fits these"):
-        models.check_image_size(ResNet(stem="7x7"), 8, 8)
+        geometry.check_image_size(ResNet(stem="7x7"), 8, 8)

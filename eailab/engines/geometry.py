@@ -1,0 +1,88 @@
+"""Channels and maps of a residual network, from its settings alone: torch is not imported."""
+
+from dataclasses import dataclass
+
+from eailab.errors import DataError, RecipeError
+from eailab.recipe.schema import Resize224, ResNet, ResNetRecipe
+
+
+@dataclass(frozen=True)
+class Stem:
+    """The layers before the first residual stage."""
+
+    kernel: int
+    stride: int
+    padding: int
+    pooled: bool
+    """Whether a 3x3/2 max pooling (padding 1) follows."""
+
+
+STEMS: dict[str, Stem] = {
+    "7x7": Stem(kernel=7, stride=2, padding=3, pooled=True),
+    "3x3": Stem(kernel=3, stride=1, padding=3, pooled=True),
+    "3x3-pad1": Stem(kernel=3, stride=1, padding=1, pooled=True),
+    "3x3-nopool": Stem(kernel=3, stride=1, padding=1, pooled=False),
+}
+
+CHANNELS = (64, 128, 256, 512)
+"""Channels of the four stages at width 1; a bottleneck's output has four times as many."""
+
+
+def scaled_channels(width: float) -> tuple[int, ...]:
+    """Return the channels of the four stages, rounded to the nearest integer.
+
+    Raises:
+        RecipeError: A stage would have no channel.
+    """
+    channels = tuple(round(width * at_width_1) for at_width_1 in CHANNELS)
+    if min(channels) < 1:
+        raise RecipeError(f"model.width {width} leaves the first stage no channel: take {1 / CHANNELS[0]} or more")
+    return channels
+
+
+def output_side(side: int, kernel: int, stride: int, padding: int) -> int:
+    """Return the side of a convolution's output, in pixels."""
+    return (side + 2 * padding - kernel) // stride + 1
+
+
+def stage_sides(stem: Stem, side: int) -> tuple[int, int, int, int]:
+    """Return the side of the maps of the four stages for images with this side, in pixels."""
+    side = output_side(side, stem.kernel, stem.stride, stem.padding)
+    first = output_side(side, 3, 2, 1) if stem.pooled else side
+    second = output_side(first, 3, 2, 1)
+    third = output_side(second, 3, 2, 1)
+    return first, second, third, output_side(third, 3, 2, 1)
+
+
+def fits(stem: Stem, side: int) -> bool:
+    """Whether each stage that halves its map is given at least two pixels a side."""
+    return min(stage_sides(stem, side)[:3]) >= 2
+
+
+def check_image_size(settings: ResNet, height: int, width: int) -> None:
+    """Refuse images that have shrunk to one pixel before the last stage.
+
+    Raises:
+        DataError: The stem is too coarse for the images.
+    """
+    smaller = min(height, width)
+    if fits(STEMS[settings.stem], smaller):
+        return
+    enough = next(side for side in range(smaller + 1, 1000) if fits(STEMS[settings.stem], side))
+    others = [name for name, stem in STEMS.items() if fits(stem, smaller)]
+    remedy = f"model.stem {' or '.join(others)} fits these" if others else "no stem fits these"
+    raise DataError(
+        f"images of {height}x{width} are too small for model.stem {settings.stem}, which needs {enough}x{enough}: "
+        f"{remedy}, or take larger images (for the digits, data.name digits32)"
+    )
+
+
+def input_size(recipe: ResNetRecipe, height: int, width: int) -> tuple[int, int]:
+    """Return the rows and columns that the network sees of images with these."""
+    return (224, 224) if isinstance(recipe.data.augment, Resize224) else (height, width)
+
+
+def ends_in_one_pixel(recipe: ResNetRecipe, height: int, width: int) -> bool:
+    """Whether the last maps have one pixel, so that BatchNorm has as many numbers of a channel as there are images."""
+    stem = STEMS[recipe.model.stem]
+    return all(stage_sides(stem, side)[-1] == 1 for side in input_size(recipe, height, width))
