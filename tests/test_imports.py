@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "eailab"
 ORDER = [
     "errors",
+    "files",
     "plain",
     "paths",
     "seeding",
@@ -49,7 +50,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_a_room_imports_only_rooms_before_it(file):
-    """One way: errors, seeding <- recipe, stats <- data <- engines <- runs <- studies <- report <- cli."""
+    """One way: errors, files, seeding <- recipe, stats <- data <- engines <- runs <- studies <- report <- cli."""
     own = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if own in {"__init__", "__main__"}:
         return

@@ -147,10 +147,9 @@ def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as
             refuse_links(out.parent, out, out / "figures")
             report = publish_report(folders, out, surroundings.data_dir).files["html"]
     if as_json:
-        from eailab.report.record import layout, report_mapping
+        from eailab.report.record import as_mapping, layout, report_mapping
 
-        single = (plans[0].folder / "table.json").read_text(encoding="utf-8")
-        echo(single if len(plans) == 1 else layout(report_mapping(findings, [])), nl=len(plans) > 1)
+        echo(layout(as_mapping(findings[0]) if len(plans) == 1 else report_mapping(findings, [])))
         return
     from eailab.report.terminal import print_study
 

@@ -68,7 +68,7 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
     store = Store(folder.path.resolve().parents[1])
     (about,) = listed(store, among=[folder.path.resolve().name])
     record = folder.record() if about.summary.result is not None else None
-    files = {file.name: file.stat().st_size for file in sorted(folder.path.iterdir()) if file.is_file()}
+    files = {file.name: file.lstat().st_size for file in sorted(folder.path.iterdir()) if not file.is_dir()}
     if as_json:
         echo(json.dumps({**about.mapping(), "result": record, "files": files}, indent=2))
         return

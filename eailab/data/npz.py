@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from eailab.data.dataset import Content, Images, Labels
 from eailab.errors import DataError
+from eailab.files import ARRAYS, opened
 from eailab.plain import NOT_UTF8, alike
 
 Array: TypeAlias = NDArray[Any]
@@ -50,7 +51,7 @@ def read(path: Path) -> Content:
 
 def _arrays(path: Path) -> dict[str, Array]:
     try:
-        with path.open("rb") as stream:
+        with opened(path, ARRAYS) as stream:
             file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} holds one array, not several: write it with numpy.savez, {_listed(KEYS)}.")

@@ -4,10 +4,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from eailab import files
 from eailab.data.dataset import Pixels
 from eailab.errors import DataError
 
@@ -27,19 +29,26 @@ def opened(path: Path) -> Iterator[Image.Image]:
         DataError: It is no image that is read here, or says that it is huge.
     """
     try:
+        with files.opened(path, files.IMAGE) as file:
+            yield _checked(file, path)
+    except FileNotFoundError as error:
+        raise DataError(f"there is no image {path}.") from error
+
+
+def _checked(file: BinaryIO, path: Path) -> Image.Image:
+    """Read an image's header, and refuse what would not be harmless or exact to decode."""
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is narrower
-            image = Image.open(path, formats=FORMATS)
+            image = Image.open(file, formats=FORMATS)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image: {error}. Replace it, or move it away.") from error
-    with image:
-        if image.width * image.height > MOST_PIXELS:
-            raise DataError(
-                f"{path} says that it is {image.width}x{image.height} pixels: at most {MOST_PIXELS} are read."
-            )
-        if image.mode not in GREY_MODES + COLOUR_MODES:
-            raise DataError(f"{path} is of Pillow's mode {image.mode}: save it as 8-bit grey or RGB.")
-        yield image
+        reason = f"it is none of {', '.join(FORMATS)}" if isinstance(error, UnidentifiedImageError) else error
+        raise DataError(f"{path} cannot be read as an image: {reason}. Replace it, or move it away.") from error
+    if image.width * image.height > MOST_PIXELS:
+        raise DataError(f"{path} says that it is {image.width}x{image.height} pixels: at most {MOST_PIXELS} are read.")
+    if image.mode not in GREY_MODES + COLOUR_MODES:
+        raise DataError(f"{path} is of Pillow's mode {image.mode}: save it as 8-bit grey or RGB.")
+    return image
 
 
 def decode(path: Path, channels: int) -> Pixels:

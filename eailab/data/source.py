@@ -10,6 +10,7 @@ from typing import Literal
 
 from eailab.data.dataset import Content
 from eailab.errors import DataError
+from eailab.files import DOWNLOADED, read
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class PublishedFile:
         expected = self.gz_digest if compressed else self.digest
         assert expected is not None  # noqa: S101 - `find` returns only files that have one
         try:
-            blob = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+            blob = read(path, DOWNLOADED)
+        except FileNotFoundError as error:
+            raise DataError(f"{path} is missing.") from error
         found = checksum(blob, expected.partition(":")[0])
         if found != expected:
             raise DataError(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from eailab.data.dataset import Dataset, Labels
 from eailab.data.split import Split, lab_split
 from eailab.errors import DataError
+from eailab.files import SPLIT, read
 from eailab.recipe.schema import Data
 
 SCHEMA_VERSION = 1
@@ -112,11 +113,9 @@ def _array_differences(arrays: bytes, summary: dict[str, Any]) -> list[str]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror or error}. Write the split with `eailab split`."
-        ) from error
+        return read(path, SPLIT)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing. Write the split with `eailab split`.") from error
 
 
 def _digest(train: NDArray[np.int64], validation: NDArray[np.int64]) -> str:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, Expected
 from eailab.errors import StoreError, UsageError
-from eailab.recipe.load import load as load_recipe
 from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs import checkpoint
 from eailab.runs.store import Store, TrialFolder
@@ -64,7 +63,7 @@ def read(folder: TrialFolder) -> Trained:
     record = folder.record()
     if record is None:
         raise UsageError(f"the trial {folder.path.name} is not finished: choose another of `eailab runs list`.")
-    recipe = load_recipe(folder.recipe_file).recipe
+    recipe = folder.recipe()
     weights, facts = checkpoint.load(folder.weights_file)
     try:
         expected = Expected.read(facts)

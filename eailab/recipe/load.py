@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from eailab import files
 from eailab.errors import RecipeError
 from eailab.paths import expanded
 from eailab.recipe.catalogue import names, shipped, shipped_studies
@@ -15,9 +16,19 @@ from eailab.recipe.problems import KeyPath, Located, Problem, report
 from eailab.recipe.schema import Recipe
 from eailab.recipe.variation import Switch, change, names_variant, sentence
 from eailab.recipe.wording import closest, nearest
-from eailab.recipe.yaml12 import MAX_BYTES, Document, parse_value, read, write
+from eailab.recipe.yaml12 import Document, parse_value, read, write
 
-__all__ = ["Loaded", "Override", "load", "names", "parse_given", "parse_override", "shipped", "shipped_file"]
+__all__ = [
+    "Loaded",
+    "Override",
+    "load",
+    "names",
+    "parse_given",
+    "parse_override",
+    "parse_recipe",
+    "shipped",
+    "shipped_file",
+]
 
 OPTION = "-o"
 """Origin of overrides that give way to flags."""
@@ -78,6 +89,19 @@ def load(recipe: str | Path, overrides: Sequence[Override] = ()) -> Loaded:
     return _overridden(document, base, origins, overrides)
 
 
+def parse_recipe(text: bytes, source: str) -> Recipe:
+    """Return the recipe that a text is.
+
+    Args:
+        text: The content of a recipe's file.
+        source: What messages call it.
+
+    Raises:
+        RecipeError: It is not a recipe: all that is wrong with it, each with its place.
+    """
+    return _checked(read(text, source))
+
+
 def parse_override(text: str) -> Override:
     """Read the `key=value` of `-o`.
 
@@ -112,12 +136,12 @@ def shipped_file(name: str) -> Path:
     Raises:
         RecipeError: None has the name; the message gives the nearest.
     """
-    files = shipped()
-    if name in files:
-        return files[name]
+    known = shipped()
+    if name in known:
+        return known[name]
     if name in shipped_studies():
         raise RecipeError(f"{name} declares a study, and is no recipe: run `eailab ablate --study {name}`.")
-    hint = nearest(name, files) or f"; the shipped ones are {', '.join(files)}."
+    hint = nearest(name, known) or f"; the shipped ones are {', '.join(known)}."
     raise RecipeError(
         f"there is no recipe {name!r}{hint} "
         "`eailab recipes list` describes them; a file needs its path, such as ./mine.yaml."
@@ -138,17 +162,10 @@ def _find(recipe: str | Path) -> tuple[Path, str]:
 
 
 def _content(file: Path, source: str) -> bytes:
-    """Return a file's bytes, no more than it takes to know that it is too large."""
     try:
-        if file.exists() and not file.is_file():
-            raise RecipeError(f"{source}: not a file: give the path of a recipe's .yaml file.")
-        with file.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+        return files.read(file, files.RECIPE)
     except FileNotFoundError as error:
         raise RecipeError(f"{source}: no such file{_nearest_file(file)}") from error
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise RecipeError(f"{source}: the file cannot be read: {reason}.") from error
 
 
 def _nearest_file(file: Path) -> str:

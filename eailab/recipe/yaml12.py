@@ -16,10 +16,11 @@ from typing import Any, NoReturn
 import yaml
 
 from eailab.errors import RecipeError
+from eailab.files import RECIPE
 from eailab.plain import described
 from eailab.recipe.problems import LINE_BREAK, KeyPath, Located, Mark, Problem, report
 
-MAX_BYTES = 64 * 1024
+MAX_BYTES = RECIPE.largest
 MAX_NODES = 5_000
 MAX_DEPTH = 32
 MAX_DIGITS = 20

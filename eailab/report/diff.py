@@ -6,7 +6,6 @@ from typing import Any
 
 from eailab.errors import StoreError
 from eailab.recipe.identity import flatten
-from eailab.recipe.load import load
 from eailab.report.measures import PERCENT
 from eailab.report.tables import NOTHING, Column, Table, written
 from eailab.runs.store import SHORT_NAME, TrialFolder
@@ -57,7 +56,6 @@ def diff(first: TrialFolder, second: TrialFolder) -> Difference:
 
     Raises:
         StoreError: One of them has no result, or is damaged.
-        RecipeError: One of them has a recipe that cannot be read.
     """
     parts = [_parts(folder) for folder in (first, second)]
     lines = []
@@ -75,7 +73,7 @@ def _parts(folder: TrialFolder) -> dict[str, dict[str, str]]:
     record = folder.record()
     assert record is not None  # noqa: S101 - it has just been read
     provenance = record["provenance"]
-    recipe = load(str(folder.recipe_file)).recipe
+    recipe = folder.recipe()
     return {
         "recipe": {path: written(value) for path, value in flatten(recipe).items()},
         "trial": {

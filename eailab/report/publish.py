@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eailab.errors import StoreError, UsageError
+from eailab.errors import DamagedError, StoreError, UsageError
+from eailab.files import FIGURE, TABLE, read
 from eailab.report.costs import costs_json
 from eailab.report.edition import (
     FORMATS,
@@ -105,7 +106,7 @@ def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> S
     refuse_links(folder.parent, folder, folder / "figures")
     told = tell(store, folder, data_dir)
     findings = told.findings
-    for name, drawing in _figures(findings, folder).items():
+    for name, drawing in _figures(findings, folder, []).items():
         for kind, data in drawing.items():
             write_changed(folder / "figures" / f"{name}.{kind}", data)
     edition = Edition("study", "en", (told,))
@@ -145,11 +146,11 @@ def publish_report(
         raise UsageError("the lab report is in English only: leave --lang out.")
     beside = dict.fromkeys(FIGURES_BESIDE[name] for name in (["lab"] if lab else formats) if name in FIGURES_BESIDE)
     language(lang)
-    figure_lang, notes = (lang, ()) if lang == ENGLISH or not beside else _language_of_figures(lang)
+    figure_lang, notes = (lang, []) if lang == ENGLISH or not beside else _language_of_figures(lang)
     found, unreadable = _readable(folders, data_dir)
     for folder, told in found:
         for kinds in beside:
-            for name, drawing in _figures(told.findings, folder, figure_lang, kinds).items():
+            for name, drawing in _figures(told.findings, folder, notes, figure_lang, kinds).items():
                 for kind, data in drawing.items():
                     write_changed(out / figure_paths(told, kind)[name], data)
     edition = Edition("lab" if lab else "report", lang, tuple(told for _, told in found), unreadable)
@@ -162,7 +163,7 @@ def publish_report(
         files[name] = out / f"report{FORMATS[name].suffix}"
         write_changed(files[name], FORMATS[name].text(edition).encode())
     handed_on = _hand_on(found, exports, out) if exports else {}
-    return Report(tuple(told.findings for _, told in found), unreadable, files, notes, handed_on)
+    return Report(tuple(told.findings for _, told in found), unreadable, files, tuple(notes), handed_on)
 
 
 def _readable(folders: Sequence[Path], data_dir: Path | None) -> tuple[list[tuple[Path, Told]], tuple[str, ...]]:
@@ -203,14 +204,14 @@ def chosen_formats(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names)) or DEFAULT_FORMATS
 
 
-def _language_of_figures(lang: str) -> tuple[str, tuple[str, ...]]:
-    """Return the language in which figures can be labelled here, and a note where it is not the report's."""
+def _language_of_figures(lang: str) -> tuple[str, list[str]]:
+    """Return the language in which figures can be labelled here, with a note where it is not the report's."""
     from eailab.report.plots import writes_chinese
 
     if writes_chinese():
-        return lang, ()
+        return lang, []
     note = "figures beside the report are labelled in English: no font with Chinese letters is installed"
-    return ENGLISH, (f"{note} (Debian's package fonts-noto-cjk has one).",)
+    return ENGLISH, [f"{note} (Debian's package fonts-noto-cjk has one)."]
 
 
 def find_studies(store: Store, wanted: Sequence[str]) -> list[Path]:
@@ -244,23 +245,34 @@ def _named(text: str, known: Sequence[Head], store: Store) -> list[Path]:
 
 
 def _figures(
-    findings: StudyFindings, folder: Path, lang: str = ENGLISH, kinds: Sequence[FileKind] = ON_SCREEN
+    findings: StudyFindings,
+    folder: Path,
+    notes: list[str],
+    lang: str = ENGLISH,
+    kinds: Sequence[FileKind] = ON_SCREEN,
 ) -> Mapping[str, Drawing]:
-    """Return a study's figures: those in its folder while they show the present numbers, else drawn anew."""
-    if lang == ENGLISH and (drawn := _drawn_before(findings, folder, kinds)) is not None:
-        return drawn
+    """Return a study's figures: those in its folder while they show the present numbers, else drawn again.
+
+    What else than a file is in place of one is added to the notes.
+    """
+    try:
+        if lang == ENGLISH and (drawn := _drawn_before(findings, folder, kinds)) is not None:
+            return drawn
+    except DamagedError as error:
+        notes.append(f"{error} The figures were drawn again.")
     from eailab.report.plots import study_figures
 
     return study_figures(findings, language(lang), kinds)
 
 
 def _drawn_before(findings: StudyFindings, folder: Path, kinds: Sequence[FileKind]) -> Mapping[str, Drawing] | None:
+    """Return a study's figures as they lie in its folder, or None where they are missing, or of other numbers."""
     try:
-        if (folder / "table.json").read_bytes() != as_json(findings).encode():
+        if read(folder / "table.json", TABLE) != as_json(findings).encode():
             return None
         return {
-            name: {kind: (folder / "figures" / f"{name}.{kind}").read_bytes() for kind in kinds}
+            name: {kind: read(folder / "figures" / f"{name}.{kind}", FIGURE) for kind in kinds}
             for name in figure_names(findings)
         }
-    except OSError:
+    except FileNotFoundError:
         return None

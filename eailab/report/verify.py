@@ -12,6 +12,7 @@ from eailab import __version__
 from eailab.data.dataset import Dataset
 from eailab.data.table import load
 from eailab.errors import DataError, StoreError, UsageError
+from eailab.files import REPORT, read
 from eailab.plain import plain
 from eailab.report.comparing import Outcome, compare
 from eailab.report.edition import FORMATS, Edition, Told, tell, why_unreadable
@@ -21,9 +22,6 @@ from eailab.runs.inspection import verify as check_result
 from eailab.runs.store import Store, Trial
 from eailab.studies.derived import Unnamed, blocks_left_out, contradictions, unnamed
 from eailab.studies.design import StudyRecord
-
-LARGEST_REPORT = 64 * 2**20
-"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -218,10 +216,8 @@ def _made_by(manifest: Manifest) -> str:
 
 def _read(report: Path) -> str:
     try:
-        if report.stat().st_size > LARGEST_REPORT:
-            raise UsageError(f"{report} is larger than any report of eailab.")
-        return report.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{report} cannot be read: {error.strerror or error}.") from error
+        return read(report, REPORT).decode()
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no file {report}.") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{report} cannot be read: it is no text.") from error

@@ -1,22 +1,21 @@
-"""The one way that files of the store are written and read: whole, or not at all, and never through a link.
+"""The one way in which files of the store are written: whole, or not at all, and never through a link.
 
 Every call that changes the disk goes through `os`, one function each, so that the fault suite can stop at any of them.
 """
 
-import errno
 import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from eailab.errors import DamagedError, StoreError
+from eailab.errors import StoreError
+from eailab.files import WRITTEN, read
 
 TEMPORARY = ".*.tmp"
 """Pattern of the names of temporary files; one that is left over belongs to a process that died."""
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a named pipe in place of a file must not block us
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file must not make us wait
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
@@ -58,13 +57,11 @@ def write_changed(path: Path, data: bytes) -> None:
     """Write a file, as `write_bytes` does, unless it holds these bytes already.
 
     Raises:
-        StoreError: It cannot be written.
+        StoreError: Something else than a plain file is in its place, or it cannot be read or written.
     """
-    try:
-        if path.read_bytes() == data:
+    with suppress(FileNotFoundError):
+        if read(path, WRITTEN) == data:
             return
-    except OSError:
-        pass
     write_bytes(path, data)
 
 
@@ -95,42 +92,6 @@ def append_bytes(path: Path, data: bytes, flush: bool = True) -> None:
             os.close(descriptor)
     except OSError as error:
         raise unwritable(path, error) from error
-
-
-def read_bytes(path: Path, limit: int | None = None) -> bytes:
-    """Return the content of a plain file.
-
-    Args:
-        path: The file; a link, a pipe or a folder in its place is refused.
-        limit: Most bytes that such a file can have; None for any number.
-
-    Raises:
-        FileNotFoundError: There is none.
-        DamagedError: It is no plain file, or larger than the limit.
-        StoreError: The system does not let us read it.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | _NO_LINK | _NO_WAIT | _BINARY)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EMLINK):
-            raise DamagedError(f"{path} is a link or a device, not a file of eailab.") from error
-        raise unreadable(path, error) from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise DamagedError(f"{path} is no plain file.")
-        if limit is not None and status.st_size > limit:
-            raise DamagedError(f"{path} has {status.st_size} bytes; no such file of eailab has more than {limit}.")
-        parts = []
-        while part := os.read(descriptor, status.st_size + 1):
-            parts.append(part)
-        return b"".join(parts)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    finally:
-        os.close(descriptor)
 
 
 def make_folder(folder: Path) -> None:
@@ -212,14 +173,6 @@ def unwritable(path: Path, error: OSError) -> StoreError:
         f"{path} could not be written: {error.strerror or error}. Earlier results are untouched. "
         "Make room or give the folder write permission, or choose another with --runs or --out, "
         "then run the same command."
-    )
-
-
-def unreadable(path: Path, error: OSError) -> StoreError:
-    """Return what to say of a file that the system does not let us read."""
-    return StoreError(
-        f"{path} cannot be read: {error.strerror or error}. "
-        "Give yourself permission to read it, or choose another folder with --runs."
     )
 
 

@@ -14,7 +14,8 @@ from safetensors.numpy import save as serialise
 
 from eailab.engines.base import Arrays
 from eailab.errors import DamagedError
-from eailab.runs.atomic import read_bytes, write_bytes
+from eailab.files import WEIGHTS, read
+from eailab.runs.atomic import write_bytes
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], **facts: str) -> None:
@@ -37,7 +38,7 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
         StoreError: The system does not let us read it.
     """
     try:
-        data = read_bytes(path)
+        data = read(path, WEIGHTS)
         facts = _facts(data)
         arrays: Arrays = parse(data)
     except (FileNotFoundError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
-from eailab.errors import DamagedError, RecipeError, StoreError, UsageError
-from eailab.recipe.load import load
-from eailab.recipe.schema import Recipe
+from eailab import files
+from eailab.errors import DamagedError, StoreError, UsageError
 from eailab.runs import atomic, checkpoint, records
 from eailab.runs.derived import Predictions, contradictions, name_is_right
 from eailab.runs.lock import is_held
@@ -26,8 +25,6 @@ QUARANTINE = "quarantine"
 
 _NAME = re.compile(rb"^name: .*$", re.MULTILINE)
 _EPOCHS = re.compile(rb"^epochs: (\d{1,7})$", re.MULTILINE)
-_LARGEST_RECIPE = 2**20
-_RECIPES: dict[bytes, Recipe] = {}
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ def damaged_timings(folder: TrialFolder) -> list[int]:
 
 def _timing_lines(folder: TrialFolder) -> list[bytes]:
     try:
-        return atomic.read_bytes(folder.timings_file).split(b"\n")
+        return files.read(folder.timings_file, files.TIMINGS).split(b"\n")
     except FileNotFoundError:
         return []
 
@@ -162,11 +159,11 @@ def _verify_result(
     folder: TrialFolder, record: dict[str, Any], result: Result, epochs: list[Epoch]
 ) -> Predictions | None:
     """Hold a result to its trial's name and recipe, and return its predictions."""
-    recipe = _recipe(folder)
+    recipe, text = folder.recipe_and_text()
     block, data = record["block"], record["data"]
     if not name_is_right(recipe, block, data, record["engine_version"], folder.path.name):
         raise DamagedError(f"{folder.path} is not named after the recipe, block and data in it.")
-    heading = HEADING.search(atomic.read_bytes(folder.recipe_file, _LARGEST_RECIPE))
+    heading = HEADING.search(text)
     if heading and (int(heading[1]), heading[2].decode()) != (block, data):
         raise DamagedError(f"{folder.recipe_file} says another block or data set than {folder.result_file.name}.")
     predictions, weights = None, None
@@ -175,18 +172,6 @@ def _verify_result(
     for found in contradictions(recipe, record, result, epochs, predictions, weights):
         raise DamagedError(f"{folder.path} contradicts itself: {found}.")
     return predictions
-
-
-def _recipe(folder: TrialFolder) -> Recipe:
-    """Return a trial's recipe; trials whose recipes differ in comments only share one reading of it."""
-    text = atomic.read_bytes(folder.recipe_file, _LARGEST_RECIPE)
-    settings = b"\n".join(line for line in text.splitlines() if not line.startswith(b"#"))
-    if settings not in _RECIPES:
-        try:
-            _RECIPES[settings] = load(str(folder.recipe_file)).recipe
-        except RecipeError as error:
-            raise DamagedError(f"{folder.recipe_file} is not a recipe: {error}") from error
-    return _RECIPES[settings]
 
 
 def is_foreign(name: str) -> bool:
@@ -251,7 +236,7 @@ def _move(path: Path, target: Path) -> None:
 def _heading(folder: TrialFolder) -> tuple[str, int | None, int | None]:
     """Return a recipe's name, the block and the epochs from a few lines of its file, without checking the rest."""
     try:
-        text = atomic.read_bytes(folder.recipe_file, _LARGEST_RECIPE)
+        text = files.read(folder.recipe_file, files.TRIAL_RECIPE)
     except (FileNotFoundError, StoreError):
         return "?", None, None
     block, epochs, line = HEADING.search(text), _EPOCHS.search(text), _NAME.search(text)

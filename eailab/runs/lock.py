@@ -23,7 +23,8 @@ from threading import Event, Thread
 from uuid import uuid4
 
 from eailab.errors import LostLockError, StoreError
-from eailab.runs.atomic import make_folder, read_bytes, refuse_links
+from eailab.files import LEASE, read
+from eailab.runs.atomic import make_folder, refuse_links
 from eailab.runs.mounts import is_shared
 
 LOCAL_NAME = ".lock"
@@ -34,9 +35,6 @@ LEASE_SECONDS = 90.0
 
 RENEWALS = 3
 """How often a lease is renewed in that time."""
-
-LARGEST_LEASE = 4096
-"""Bytes; a lease has about 150."""
 
 _LEASE = re.compile(rb"([0-9a-f]{32}) (\S+) ([0-9]{1,9}) [0-9]{12}\n")
 """Token, machine, process, and the number of renewals."""
@@ -225,7 +223,7 @@ class _Lease:
         with suppress(OSError):
             descriptor = os.open(self.file, os.O_RDWR | _FLAGS)
             try:
-                if self._is_late(now) or not os.read(descriptor, LARGEST_LEASE).startswith(self.token):
+                if self._is_late(now) or not os.read(descriptor, LEASE.largest).startswith(self.token):
                     self.lost = True
                     return
                 self.renewals += 1
@@ -245,7 +243,7 @@ class _Lease:
     def is_over(self) -> bool:
         """Return whether the lease that is there may be taken over, or is none; another's is watched from now on."""
         try:
-            content = read_bytes(self.file, LARGEST_LEASE)
+            content = read(self.file, LEASE)
         except FileNotFoundError:
             return True
         now = self.machine.clock()
@@ -275,7 +273,7 @@ class _Lease:
         aside = self.file.with_name(f"{self.file.name}.{uuid4().hex[:12]}.tmp")
         with suppress(FileNotFoundError):  # another was quicker
             self.file.rename(aside)
-            if read_bytes(aside, LARGEST_LEASE) != over:
+            if read(aside, LEASE) != over:
                 with suppress(OSError):  # else its holder will find it missing, and starts again
                     os.link(aside, self.file)
             aside.unlink()
@@ -285,7 +283,7 @@ class _Lease:
 
     def _is_ours(self) -> bool:
         try:
-            return read_bytes(self.file, LARGEST_LEASE).startswith(self.token)
+            return read(self.file, LEASE).startswith(self.token)
         except (OSError, StoreError):
             return False
 

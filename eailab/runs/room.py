@@ -8,8 +8,8 @@ from pathlib import Path
 from eailab.data.table import load
 from eailab.engines.sizes import parameters
 from eailab.errors import StoreError
+from eailab.files import unreadable
 from eailab.recipe.schema import MlpRecipe, Recipe, Sgd
-from eailab.runs.atomic import unreadable
 from eailab.runs.store import Trial
 
 BYTES_A_NUMBER = 4

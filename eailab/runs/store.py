@@ -4,7 +4,6 @@ A trial's folder is named by its fingerprint, so that asking for the same trial 
 last; while it is there and agrees with its checksums, the trial is finished. Everything in a table is read from here.
 """
 
-import hashlib
 import io
 import json
 import os
@@ -15,18 +14,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eailab import files
 from eailab.data.table import SOURCES
 from eailab.engines.base import ENGINE_VERSIONS, Arrays
 from eailab.errors import DamagedError, RecipeError, StoreError
 from eailab.recipe.identity import canonical, digest, to_yaml
-from eailab.recipe.load import load
+from eailab.recipe.load import parse_recipe
 from eailab.recipe.schema import Recipe
 from eailab.runs import atomic, checkpoint, lock, records
 from eailab.runs.provenance import Provenance
@@ -47,14 +47,11 @@ OWN_DATA = "own"
 HEADING = re.compile(rb"^# What: +block (\d{1,9}) on the data ([0-9a-f]{1,128})$", re.MULTILINE)
 """What a trial's recipe says of it in a comment."""
 
+_COMMENTS = re.compile(rb"\A(?:#[^\n]*\n)*")
+"""Lines at the top of a trial's recipe, which differ from block to block."""
+
 CARRIED = "epochs.jsonl"
 """Name in a checkpoint of the lines of the epochs before it, so that damage to that file costs no training."""
-
-LARGEST_RECORD = 16 * 2**20
-"""Bytes; `result.json` has about two thousand."""
-
-LARGEST_PREDICTIONS = 2**30
-"""Bytes of the predicted classes once they are decompressed: half a thousand million images."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +113,9 @@ class TrialFolder:
         if record is None:
             return None
         for name, expected in record["files"].items():
-            if not thorough and name == self.weights_file.name and self.weights_file.is_file():
-                continue
+            if not thorough and name == self.weights_file.name:
+                with suppress(FileNotFoundError), files.opened(self.weights_file, files.WEIGHTS):
+                    continue
             if self._sha256(name) != expected:
                 raise DamagedError(
                     f"{self.path / name} is missing or differs from the checksum in {self.result_file.name}."
@@ -131,9 +129,8 @@ class TrialFolder:
             DamagedError: It is no whole result of this trial.
             StoreError: It is of a newer version, the system does not let us read it, or the folder is a link.
         """
-        atomic.refuse_links(self.path.parent, self.path)  # else the damaged file of a stranger would be set aside
         try:
-            text = atomic.read_bytes(self.result_file, LARGEST_RECORD)
+            text = files.read(self.result_file, files.RESULT)
         except FileNotFoundError:
             return None
         try:
@@ -161,6 +158,30 @@ class TrialFolder:
             raise DamagedError(f"{self.result_file} vouches for other files than {', '.join(sorted(wanted))}.")
         return dict(record)
 
+    def recipe(self) -> Recipe:
+        """Return the recipe that the trial was trained by.
+
+        Raises:
+            DamagedError: It is missing, or is not a recipe.
+            StoreError: The system does not let us read it.
+        """
+        return self.recipe_and_text()[0]
+
+    def recipe_and_text(self) -> tuple[Recipe, bytes]:
+        """Read the trial's recipe; its comments say more.
+
+        Raises:
+            DamagedError: It is missing, or is not a recipe.
+            StoreError: The system does not let us read it.
+        """
+        try:
+            text = files.read(self.recipe_file, files.TRIAL_RECIPE)
+            with suppress(RecipeError):
+                return _parsed(_COMMENTS.sub(b"", text)), text
+            return parse_recipe(text, str(self.recipe_file)), text  # it cannot be, and names the lines of the file
+        except (FileNotFoundError, RecipeError) as error:
+            raise DamagedError(f"{self.recipe_file} is not the recipe of a trial: {error}") from error
+
     def epochs(self) -> list[Epoch]:
         """Return the epochs finished so far; a last line that is not whole is not counted.
 
@@ -176,8 +197,10 @@ class TrialFolder:
     def timings(self) -> dict[int, Timing]:
         """Return how long each epoch took, by its number: the last attempt at each, which is the one that counts."""
         by_epoch: dict[int, Timing] = {}
-        for line in _lines(self.timings_file):
-            # Timings are no evidence: a torn or damaged line is passed over.
+        lines: list[bytes] = []
+        with suppress(DamagedError):  # timings are not evidence: what is torn or damaged is passed over
+            lines = _lines(self.timings_file, files.TIMINGS)
+        for line in lines:
             with suppress(ValueError, KeyError, TypeError, OverflowError):
                 if (record := records.unsealed(line)) is not None:
                     by_epoch[int(record["epoch"])] = Timing.read(record)
@@ -195,9 +218,9 @@ class TrialFolder:
             StoreError: The system does not let us read it.
         """
         try:
-            data = io.BytesIO(atomic.read_bytes(self.predictions_file, LARGEST_PREDICTIONS))
+            data = io.BytesIO(files.read(self.predictions_file, files.PREDICTIONS))
             with zipfile.ZipFile(data) as archive:
-                if sum(member.file_size for member in archive.infolist()) > LARGEST_PREDICTIONS:
+                if sum(member.file_size for member in archive.infolist()) > files.PREDICTIONS.largest:
                     raise ValueError("it would be too large once it is decompressed")
             with np.load(data, allow_pickle=False) as file:
                 return {name: file[name] for name in ("validation", "test")}
@@ -242,14 +265,11 @@ class TrialFolder:
             DamagedError: There is none, or it is not the one that the folder is named after.
             StoreError: The system does not let us read it.
         """
-        try:
-            text = atomic.read_bytes(self.recipe_file, LARGEST_RECORD)
-            match = HEADING.search(text)
-            if match is None:
-                raise DamagedError(f"{self.recipe_file} does not say of which block it is.")
-            trial = Trial(load(str(self.recipe_file)).recipe, int(match[1]), match[2].decode())
-        except (FileNotFoundError, RecipeError) as error:
-            raise DamagedError(f"{self.recipe_file} is no recipe of a trial: {error}") from error
+        recipe, text = self.recipe_and_text()
+        match = HEADING.search(text)
+        if match is None:
+            raise DamagedError(f"{self.recipe_file} does not say of which block it is.")
+        trial = Trial(recipe, int(match[1]), match[2].decode())
         if trial.fingerprint != self.path.name:
             raise DamagedError(f"{self.path} is not named after the recipe, block and data in it.")
         return trial
@@ -322,7 +342,8 @@ class TrialFolder:
         if there != environment:
             return f"its checkpoint, of {position}, was made on {there}, and this is {environment}."
         carried = state.pop(CARRIED, None)
-        lines = _lines(self.epochs_file) if carried is None else carried.tobytes().splitlines()  # older ones have none
+        # older checkpoints carry none
+        lines = _lines(self.epochs_file, files.EPOCHS) if carried is None else carried.tobytes().splitlines()
         recorded = [(records.unsealed(line) or {}).get("epoch") for line in lines[: position.epochs]]
         if recorded != list(range(1, position.epochs + 1)):
             return f"its checkpoint is of {position}, and {self.epochs_file.name} lacks epochs before that."
@@ -410,13 +431,15 @@ class TrialFolder:
         return always if status == "diverged" else (*always, self.weights_file, self.predictions_file)
 
     def _sha256(self, name: str) -> str | None:
+        kinds = {self.recipe_file: files.TRIAL_RECIPE, self.epochs_file: files.EPOCHS}
+        kinds |= {self.weights_file: files.WEIGHTS, self.predictions_file: files.PREDICTIONS}
         try:
-            return hashlib.sha256(atomic.read_bytes(self.path / name)).hexdigest()
+            return files.sha256(self.path / name, kinds[self.path / name])
         except FileNotFoundError:
             return None
 
     def _epoch_records(self) -> list[dict[str, Any]]:
-        lines = _lines(self.epochs_file)
+        lines = _lines(self.epochs_file, files.EPOCHS)
         found: list[dict[str, Any]] = []
         for number, line in enumerate(lines, start=1):
             record = records.unsealed(line)
@@ -458,7 +481,7 @@ class Store:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise atomic.unreadable(trials, error) from error
+            raise files.unreadable(trials, error) from error
         return sorted(filter(NAME.fullmatch, folders))
 
     def study_folders(self) -> list[Path]:
@@ -466,9 +489,9 @@ class Store:
         return sorted(path.parent for path in self.root.glob("studies/*/study.yaml"))
 
 
-def _lines(file: Path) -> list[bytes]:
+def _lines(file: Path, kind: files.Kind) -> list[bytes]:
     try:
-        return atomic.read_bytes(file).splitlines()
+        return files.read(file, kind).splitlines()
     except FileNotFoundError:
         return []
 
@@ -476,10 +499,16 @@ def _lines(file: Path) -> list[bytes]:
 def _after_a_torn_line(file: Path) -> bytes:
     """Return the line break that keeps a new line apart from one that was cut short, or nothing."""
     try:
-        text = atomic.read_bytes(file)
+        text = files.read(file, files.TIMINGS)
     except FileNotFoundError:
         return b""
     return b"" if not text or text.endswith(b"\n") else b"\n"
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: bytes) -> Recipe:
+    """Return a recipe, which the trials of an arm share."""
+    return parse_recipe(text, "")
 
 
 def _heading(trial: Trial) -> str:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, NoReturn, Self
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from eailab import files
 from eailab.errors import EailabError, RecipeError, StudyError
 from eailab.paths import expanded
 from eailab.recipe.catalogue import shipped, shipped_studies
@@ -26,7 +27,7 @@ from eailab.recipe.load import Loaded, Override, load
 from eailab.recipe.problems import KeyPath, Located, Problem, report
 from eailab.recipe.schema import PRINTABLE, Metric, NotNegative, Settings
 from eailab.recipe.wording import expected, found, nearest
-from eailab.recipe.yaml12 import MAX_BYTES, Document, parse
+from eailab.recipe.yaml12 import Document, parse
 from eailab.studies.design import Hold, Study, all_combinations, one_at_a_time
 from eailab.studies.factor import Factor
 
@@ -145,8 +146,8 @@ def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Seque
         RecipeError: The file or its recipe cannot be read, or has problems: all of them, each with its place.
         StudyError: There is no such file, or it is a recipe.
     """
-    path, source = _find(file)
-    document = parse(_content(path, source), source)
+    path, source, text = _find(file)
+    document = parse(text, source)
     if isinstance(document.value, dict) and "engine" in document.value and "factors" not in document.value:
         raise StudyError(
             f"{source} is a recipe, and declares no study: name a factor and its levels beside --recipe {source}, "
@@ -169,26 +170,18 @@ def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Seque
     return Declared(name, loaded, tuple(named))
 
 
-def _find(file: str | Path) -> tuple[Path, str]:
-    """Return a study file's path, and what messages call it."""
-    path = expanded(file)
-    if str(file) in shipped_studies() and not path.is_file():
-        return shipped_studies()[str(file)], f"{file}.yaml"
-    if not path.is_file():
-        known = shipped_studies()
-        if str(file) in shipped():
-            raise StudyError(f"{file} is a recipe: write --recipe {file}, with a factor and its levels.")
-        hint = nearest(file, known) or f": give its path; shipped are {', '.join(known)}."
-        raise StudyError(f"there is no study file {file}{hint}")
-    return path, str(file)
-
-
-def _content(file: Path, source: str) -> bytes:
+def _find(file: str | Path) -> tuple[Path, str, bytes]:
+    """Return a study file's path, what messages call it, and its content."""
+    path, source, known = expanded(file), str(file), shipped_studies()
+    if source in known and not path.is_file():
+        path, source = known[source], f"{source}.yaml"
     try:
-        with file.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise RecipeError(f"{source}: the file cannot be read: {error.strerror}.") from error
+        return path, source, files.read(path, files.RECIPE)
+    except FileNotFoundError as error:
+        if source in shipped():
+            raise StudyError(f"{file} is a recipe: write --recipe {file}, with a factor and its levels.") from error
+        hint = nearest(source, known) or f": give its path; shipped are {', '.join(known)}."
+        raise StudyError(f"there is no study file {file}{hint}") from error
 
 
 def _load_recipe(file: Path, document: Document, asked: StudyFile, overrides: Sequence[Override]) -> Loaded:

@@ -9,15 +9,15 @@ from typing import Any
 from eailab.data.split import training_size
 from eailab.data.table import SOURCES
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError, UsageError
+from eailab.files import STUDY, TRIAL_RECIPE, read
 from eailab.recipe.checking import value_at
 from eailab.recipe.identity import canonical
 from eailab.recipe.schema import Recipe
 from eailab.recipe.variation import names_variant, vary_together
 from eailab.recipe.yaml12 import parse_value, write
-from eailab.runs.atomic import read_bytes
 from eailab.runs.derived import name_is_right
 from eailab.runs.inspection import Problem
-from eailab.runs.store import HEADING, LARGEST_RECORD, Store, Trial
+from eailab.runs.store import HEADING, Store, Trial
 from eailab.studies.coupling import hold_updates
 from eailab.studies.design import Arm, Study, StudyRecord, read_record, updates
 from eailab.studies.factor import BETWEEN_VALUES, BUNDLE, CROSS
@@ -84,7 +84,7 @@ def unnamed(store: Store) -> Unnamed:
     named = set[str]()
     for file in (store.root / "studies").rglob("study.yaml"):
         with suppress(StoreError, FileNotFoundError):
-            named |= {name.decode() for name in _TRIAL.findall(read_bytes(file))}
+            named |= {name.decode() for name in _TRIAL.findall(read(file, STUDY))}
     return Unnamed(present, {name: at for name in present - named if (at := _heading(store, name)) is not None})
 
 
@@ -108,7 +108,7 @@ def blocks_left_out(record: StudyRecord, loose: Unnamed) -> list[int]:
 def _heading(store: Store, name: str) -> tuple[int, str] | None:
     """Return block and data of a trial, as its recipe's comments have them."""
     try:
-        match = HEADING.search(read_bytes(store.folder(name).recipe_file, LARGEST_RECORD))
+        match = HEADING.search(read(store.folder(name).recipe_file, TRIAL_RECIPE))
     except (StoreError, FileNotFoundError):
         return None
     return (int(match[1]), match[2].decode()) if match else None

@@ -13,11 +13,12 @@ from typing import Any, Literal
 import yaml
 
 from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.files import STUDY, read
 from eailab.recipe.checking import recipe_from
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.variation import differences, vary_together
-from eailab.runs.atomic import read_bytes, refuse_links, write_text
+from eailab.runs.atomic import refuse_links, write_text
 from eailab.runs.store import OWN_DATA, SCHEMA_VERSION, Trial
 from eailab.studies.factor import Factor, crossed, joined, label, listed, settings_of, typed, word
 
@@ -377,7 +378,7 @@ def write_record(folder: Path, record: StudyRecord) -> None:
     text = f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n"
     file = folder / "study.yaml"
     try:
-        if read_bytes(file) == text.encode():
+        if read(file, STUDY) == text.encode():
             return
     except (FileNotFoundError, DamagedError):
         pass
@@ -393,7 +394,7 @@ def read_record(folder: Path) -> StudyRecord:
     """
     file = folder / "study.yaml"
     try:
-        text = read_bytes(file).decode()
+        text = read(file, STUDY).decode()
         version = re.match(r"schema_version: (\d{1,9})$", text, re.MULTILINE)
         if version and int(version[1]) > SCHEMA_VERSION:
             raise StoreError(

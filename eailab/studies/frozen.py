@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.files import PLAN, read
 from eailab.recipe.identity import digest
-from eailab.runs.atomic import read_bytes, refuse_links, write_text
+from eailab.runs.atomic import refuse_links, write_text
 from eailab.runs.store import Store
 from eailab.studies.conduct import Plan
 from eailab.studies.design import StudyRecord
@@ -137,7 +138,7 @@ def _frozen_study(planned: Plan) -> FrozenStudy:
 
 def _read(file: Path) -> FrozenPlan:
     try:
-        mapping: Any = yaml.safe_load(read_bytes(file))
+        mapping: Any = yaml.safe_load(read(file, PLAN))
         if mapping["schema_version"] > SCHEMA_VERSION:
             raise StoreError(
                 f"{file} has schema version {mapping['schema_version']}, this eailab knows {SCHEMA_VERSION}: "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from eailab.errors import StoreError, UsageError
-from eailab.runs.atomic import read_bytes
+from eailab.files import STUDY, read
 from eailab.studies.factor import label
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def heads(runs: Path, *patterns: str) -> list[Head]:
 
 def _head(file: Path) -> Head:
     try:
-        mapping: Any = yaml.load(_OTHER.sub("", read_bytes(file).decode()), _LOADER)  # noqa: S506 - both are safe
+        mapping: Any = yaml.load(_OTHER.sub("", read(file, STUDY).decode()), _LOADER)  # noqa: S506 - both are safe
         arms = mapping["arms"]
         return Head(
             folder=file.parent,

@@ -104,7 +104,7 @@ def test_other_json_is_no_split(dataset, written, text, says):
 
 
 def test_a_missing_file_says_how_to_write_it(dataset, tmp_path):
-    with pytest.raises(DataError, match=r"split\.json cannot be read.*eailab split"):
+    with pytest.raises(DataError, match=r"split\.json is missing.*eailab split"):
         differences(split_files(dataset, SETTINGS), tmp_path)
 
 

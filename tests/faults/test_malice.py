@@ -16,10 +16,11 @@ import pytest
 from checks import digits, rerun
 from faulty_disk import TINY, run, tiny_study
 
+from eailab import files
 from eailab.data.cifar10 import CIFAR10
 from eailab.data.fetch import fetch
 from eailab.errors import DamagedError, DataError, StoreError
-from eailab.runs import records, store
+from eailab.runs import records
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import quarantine, verify
 from eailab.runs.lock import LOCAL_NAME
@@ -97,7 +98,7 @@ def test_objects_among_the_predictions_are_not_unpickled_even_if_the_seal_is_rig
 
 
 def test_predictions_that_would_fill_the_memory_are_refused(copy, monkeypatch):
-    monkeypatch.setattr(store, "LARGEST_PREDICTIONS", 10_000)
+    monkeypatch.setattr(files, "PREDICTIONS", files.Kind(10_000, folders=2))
     trial, buffer = trial_of(copy), io.BytesIO()
     np.savez_compressed(buffer, validation=np.zeros(10**6, np.uint8), test=np.zeros(1))
     assert buffer.tell() < 10_000
@@ -165,6 +166,23 @@ def test_nothing_is_written_or_renamed_through_a_link_in_place_of_a_folder(eaila
     assert f"{victim} is a link" in ended.err
     assert "Traceback" not in ended.err
     assert contents(folder / "outside") == before
+
+
+def test_a_report_copies_no_file_that_a_link_leads_to(copy, folder):
+    """A report is handed on: what a stranger's link leads to would be handed on with it."""
+    from eailab.report.publish import publish_report, publish_study
+
+    surroundings, study, secret = Surroundings(copy), study_of(copy), folder / "id_rsa"
+    publish_study(surroundings.store, study)
+    secret.write_text("PRIVATE KEY")
+    (study / "figures" / "curves.svg").unlink()
+    (study / "figures" / "curves.svg").symlink_to(secret)
+    report = publish_report([study], folder / "out", formats=["markdown"])
+    assert "curves.svg is a link" in report.notes[0]
+    assert b"PRIVATE KEY" not in b"".join(contents(folder / "out").values())
+    assert len(list((folder / "out").rglob("*.svg"))) == 1
+    with pytest.raises(DamagedError, match=r"curves\.svg is a link"):
+        publish_study(surroundings.store, study)
 
 
 def test_a_lock_that_is_a_link_does_not_empty_its_target(copy, folder):

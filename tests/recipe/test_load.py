@@ -75,7 +75,7 @@ def test_an_unknown_name_gives_the_nearest_and_the_list():
 
 @pytest.mark.parametrize("name", ["absent.yaml", "some/absent.yaml", "/dev/zero", "./", "nul\0.yaml"])
 def test_a_path_that_is_no_file_is_refused(name):
-    with pytest.raises(RecipeError, match=r"no such file|not a file|cannot be read"):
+    with pytest.raises(RecipeError, match=r"no such file|is a (folder|device)|cannot be"):
         load(name)
 
 
@@ -83,7 +83,7 @@ def test_a_file_that_is_too_large_is_not_read_whole(tmp_path):
     file = tmp_path / "large.yaml"
     with file.open("wb") as stream:
         stream.truncate(10**12)  # a hole: it takes no room on the disk
-    with pytest.raises(RecipeError, match=r"large.yaml:1:1: larger than 64 KB"):
+    with pytest.raises(RecipeError, match=r"large.yaml has 1,000,000,000,000 bytes"):
         load(file)
 
 

@@ -272,7 +272,7 @@ def test_an_errand_in_a_process_of_its_own_says_how_it_ended(tmp_path):
     names = ("0" * 20, trial.fingerprint)  # nothing was ordered under the first
     missing, done = errand.run(Errand("train", names, errand.where(surroundings)))
     assert (missing.name, missing.code) == (names[0], CODES["trial"])
-    assert "block" in missing.reason or "no recipe" in missing.reason
+    assert "block" in missing.reason or "not the recipe" in missing.reason
     assert done == Return(trial.fingerprint, 0, "")
     assert surroundings.store.folder(trial.fingerprint).result() is not None
 

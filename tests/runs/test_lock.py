@@ -11,6 +11,7 @@ from itertools import count
 import pytest
 
 from eailab.errors import DamagedError, LostLockError, StoreError
+from eailab.files import LEASE
 from eailab.runs import lock
 
 
@@ -256,7 +257,7 @@ def test_what_lies_in_place_of_a_lease_is_refused_at_once(tmp_path, machines, ki
         case "pipe":
             os.mkfifo(file)
         case _:
-            file.write_bytes(bytes(lock.LARGEST_LEASE + 1))
+            file.write_bytes(bytes(LEASE.largest + 1))
     with pytest.raises(DamagedError, match="lease"):
         taken(tmp_path, machines.another())
 

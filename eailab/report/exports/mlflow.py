@@ -9,11 +9,12 @@ import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from eailab.errors import StoreError
+from eailab.files import DATABASE, opened
 from eailab.plain import plain
 from eailab.recipe.identity import digest
 from eailab.report.exports.outgoing import PREFIX, OutgoingStudy, OutgoingTrial
@@ -67,11 +68,13 @@ def _check(file: Path) -> None:
     Raises:
         StoreError: It cannot be written, or there is something else.
     """
+    begins = b""
     try:
         make_folder(file.parent)
-        with tempfile.TemporaryFile(dir=file.parent), file.open("a+b") as database:
-            database.seek(0)
+        with tempfile.TemporaryFile(dir=file.parent), suppress(FileNotFoundError), opened(file, DATABASE) as database:
             begins = database.read(len(MAGIC))
+        with file.open("ab"):
+            pass
     except OSError as error:
         raise unwritable(file, error) from error
     if begins not in (b"", MAGIC):

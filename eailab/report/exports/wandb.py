@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eailab.errors import StoreError
+from eailab.files import WRITTEN, read
 from eailab.plain import plain
 from eailab.recipe.identity import digest
 from eailab.report.exports.outgoing import OutgoingStudy, OutgoingTrial
@@ -108,7 +109,7 @@ def _trial(study: OutgoingStudy, trial: OutgoingTrial) -> _Run:
 def _is_written(run: _Run, folder: Path) -> bool:
     for note in folder.glob(f"offline-run-*-{run.identifier}/{NOTE}"):
         try:
-            return bool(json.loads(note.read_bytes()) == {"content": run.content})
+            return bool(json.loads(read(note, WRITTEN)) == {"content": run.content})
         except (OSError, ValueError):
             return False
     return False

@@ -16,13 +16,14 @@ from uuid import uuid4
 
 from eailab.engines.base import DeviceName
 from eailab.errors import DamagedError, StoppedError, StoreError
+from eailab.files import WORD, read
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import MlpRecipe
-from eailab.runs.atomic import read_bytes, remove, write_text
+from eailab.runs.atomic import remove, write_text
 from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, TriedAgain
 from eailab.runs.executors import errand
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.errand import ANSWER, CODES, LARGEST_WORD, NOT_BEGUN, STOPPED, Errand, Measured, Return
+from eailab.runs.executors.errand import ANSWER, CODES, NOT_BEGUN, STOPPED, Errand, Measured, Return
 from eailab.runs.records import Epoch
 from eailab.runs.store import Trial, TrialFolder
 from eailab.runs.training import is_finished
@@ -191,7 +192,7 @@ class Dispatch:
         answer, began = file.with_name(file.name + ANSWER), time.monotonic()
         while back.code == CODES["none"] and time.monotonic() - began < LATE_SECONDS:
             with suppress(FileNotFoundError):
-                if read_bytes(answer, LARGEST_WORD) == word.encode():
+                if read(answer, WORD) == word.encode():
                     return
             time.sleep(0.1)
         raise StoreError(f"the machines do not see {file.parent}, or not all of them, or may not write there. {ADVICE}")

@@ -17,7 +17,8 @@ from typing import Literal, TypeAlias
 
 from eailab.engines.base import DeviceName
 from eailab.errors import EailabError, StoppedError, StoreError, UsageError
-from eailab.runs.atomic import read_bytes, write_bytes
+from eailab.files import WORD, read
+from eailab.runs.atomic import write_bytes
 from eailab.runs.cadence import Cadence
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import Outcome, attempt, free_memory
@@ -32,9 +33,6 @@ NOT_BEGUN = 75
 
 ANSWER = ".answer"
 """What is added to the name of a file that was looked for and found."""
-
-LARGEST_WORD = 1000
-"""Bytes of a file that is looked for."""
 
 Task: TypeAlias = Literal["look", "measure", "train"]
 """`look`: read a file of the store's folder, and write an answer beside it. `measure`: try some steps of each trial.
@@ -148,7 +146,7 @@ def _look(names: Sequence[str], surroundings: Surroundings) -> Iterator[Return]:
     for name in names:
         file = surroundings.runs_dir / name
         try:
-            write_bytes(file.with_name(name + ANSWER), read_bytes(file, LARGEST_WORD))
+            write_bytes(file.with_name(name + ANSWER), read(file, WORD))
         except (FileNotFoundError, StoreError) as error:
             yield Return(name, CODES["store"], str(error))
         else:

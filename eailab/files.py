@@ -1,0 +1,172 @@
+"""The one way in which eailab reads files: plain ones of a known kind, no larger than a file of that kind can be.
+
+A runs folder may come from a stranger. There, a link would lead out of the folder, a pipe would never end, a device
+would never stop, and a sparse file would fill the memory: each is refused by name before a byte is read.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BufferedReader
+from itertools import islice
+from pathlib import Path
+
+from eailab.errors import DamagedError, DataError, EailabError, RecipeError, StoreError, UsageError
+
+MB = 2**20
+GB = 2**30
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Files that are read for one purpose."""
+
+    largest: int
+    """Bytes that such a file has at most."""
+    folders: int | None = None
+    """How many of the folders above it are eailab's own: neither they nor the file may be links. None for a file that a
+    person names, which may be one."""
+    refusal: type[EailabError] = DamagedError
+    """Raised for what is not such a file."""
+
+
+RESULT = Kind(MB, folders=2)
+TRIAL_RECIPE = Kind(MB, folders=2)
+EPOCHS = Kind(256 * MB, folders=2)
+"""The largest recipe has a million epochs, and a line fewer than 256 bytes."""
+TIMINGS = Kind(GB, folders=2)
+"""An epoch that was trained several times has several lines."""
+PREDICTIONS = Kind(GB, folders=2)
+"""Half a thousand million images, packed or not."""
+WEIGHTS = Kind(32 * GB, folders=2)
+"""Also a checkpoint, which has their moving average and the optimizer's moments beside them."""
+STUDY = Kind(64 * MB, folders=2)
+TABLE = Kind(256 * MB, folders=2)
+FIGURE = Kind(64 * MB, folders=3)
+PLAN = Kind(16 * MB, folders=1)
+LEASE = Kind(4096, folders=0)
+WORD = Kind(1000, folders=0)
+"""With which the machines of a cluster show that they see one folder."""
+WRITTEN = Kind(256 * MB, folders=0)
+"""A report, table or figure that is written again where it has changed."""
+DATABASE = Kind(1024 * GB, folders=0)
+"""MLflow's."""
+
+RECIPE = Kind(64 * 1024, refusal=RecipeError)
+"""Also a study file."""
+REPORT = Kind(64 * MB, refusal=UsageError)
+SPLIT = Kind(GB, refusal=DataError)
+IMAGE = Kind(256 * MB, refusal=DataError)
+ARRAYS = Kind(256 * GB, refusal=DataError)
+"""A person's own `.npz` file."""
+DOWNLOADED = Kind(GB, refusal=DataError)
+"""A file of a published data set."""
+
+_NAMES = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe must not make us wait
+
+
+def read(path: Path, kind: Kind) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        FileNotFoundError: There is none.
+        StoreError: A folder of eailab above it is a link, or the system does not let us read a file of eailab.
+        EailabError: The kind's refusal: it is not a plain file, or too large; or, for a file that a person names, the
+            system does not let us read it.
+    """
+    with opened(path, kind) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise _unreadable(path, kind, error) from error
+
+
+def sha256(path: Path, kind: Kind) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits, without holding the file in memory.
+
+    Raises:
+        FileNotFoundError: There is none.
+        EailabError: As `read` says.
+    """
+    with opened(path, kind) as file:
+        try:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise _unreadable(path, kind, error) from error
+
+
+@contextmanager
+def opened(path: Path, kind: Kind) -> Iterator[BufferedReader]:
+    """Open a file, known to be a plain one of a sensible size, for a reader of its format.
+
+    Raises:
+        FileNotFoundError: There is none.
+        EailabError: As `read` says.
+    """
+    for folder in islice(path.parents, kind.folders or 0):
+        if folder.is_symlink():
+            raise StoreError(f"{folder} is a link, and none is followed in a runs folder: move it away.")
+    try:
+        descriptor = os.open(path, _FLAGS if kind.folders is None else _FLAGS | _NO_LINK)
+    except (FileNotFoundError, NotADirectoryError) as error:  # the latter where a file is in place of a folder
+        raise FileNotFoundError(*error.args) from error
+    except (OSError, ValueError) as error:
+        raise _unopened(path, kind, error) from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _refused(path, kind, status.st_mode)
+        if status.st_size > kind.largest:
+            raise kind.refusal(
+                f"{path} has {status.st_size:,} bytes, and such a file has at most {kind.largest:,}: {_advice(kind)}"
+            )
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
+
+
+def unreadable(path: Path, error: OSError) -> StoreError:
+    """Return what to say of a file or folder of the store that the system does not let us read."""
+    return StoreError(
+        f"{path} cannot be read: {error.strerror or error}. "
+        "Give yourself permission to read it, or choose another folder with --runs."
+    )
+
+
+def _unopened(path: Path, kind: Kind, error: OSError | ValueError) -> EailabError:
+    """Return what to say of a file that could not be opened: what it is, if that is the reason."""
+    if isinstance(error, ValueError):
+        return kind.refusal(f"{str(path)!r:.80} cannot be the name of a file: {error}.")
+    with suppress(OSError):
+        mode = path.stat(follow_symlinks=kind.folders is None).st_mode
+        if not stat.S_ISREG(mode):
+            return _refused(path, kind, mode)
+    return _unreadable(path, kind, error)
+
+
+def _refused(path: Path, kind: Kind, mode: int) -> EailabError:
+    what = _NAMES.get(stat.S_IFMT(mode), "something else")
+    return kind.refusal(f"{path} is {what}, and only plain files are read: {_advice(kind)}")
+
+
+def _unreadable(path: Path, kind: Kind, error: OSError) -> EailabError:
+    if kind.folders is not None:
+        return unreadable(path, error)
+    return kind.refusal(f"{path} cannot be read: {error.strerror or error}.")
+
+
+def _advice(kind: Kind) -> str:
+    return "name another file." if kind.folders is None else "move it away, and run the same command."
