@@ -1,13 +1,14 @@
 """Training a finished trial once more, to see whether the same bits come out."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from eailab.engines.base import DeviceName
-from eailab.errors import StoreError
+from eailab.errors import DamagedError, StoreError
 from eailab.runs.events import Event
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import run_trial
@@ -51,9 +52,12 @@ def train_again(
         StoppedError: `should_stop` said so.
         DataError: The data are missing, or are not those that the trial is named after.
     """
-    before = store.folder(trial.fingerprint).record()
+    there = store.folder(trial.fingerprint)
+    before = there.record()
     if before is None:
         raise StoreError(f"{trial.fingerprint} has no result to compare with: train it first.")
+    with suppress(DamagedError):  # a trial of several studies has the name, in its files, that the first gave it
+        trial = there.ordered()
     with TemporaryDirectory(prefix="eailab-again-") as folder:
         elsewhere = Store(Path(folder))
         run_trial(trial, elsewhere, on_event, should_stop, data_dir, device)

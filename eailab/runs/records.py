@@ -158,8 +158,8 @@ class Result:
 
 
 def parse(text: bytes) -> dict[str, Any]:
-    """Return the record that a JSON text holds, whose numbers are all finite."""
-    return dict(json.loads(text, parse_constant=_not_finite))
+    """Return the record that a JSON text holds, whose numbers are all finite, and whose keys stand there once."""
+    return dict(json.loads(text, parse_constant=_not_finite, object_pairs_hook=_once))
 
 
 def seal(record: Mapping[str, Any]) -> str:
@@ -209,3 +209,11 @@ def _moment(text: object) -> float | None:
 
 def _not_finite(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys differ: of two with one key, programs differ in which they read."""
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a key stands there twice")
+    return found

@@ -57,3 +57,15 @@ def test_a_trial_that_is_not_there_is_bad_input(eailab, report, wanted):
 
 def test_a_file_that_is_not_there_is_bad_input(eailab, tmp_path):
     assert eailab("verify", "nowhere.html").code == 2
+
+
+def test_a_trial_that_another_study_trained_first_has_the_same_bits_too(eailab, report):
+    """Its recipe's file has that study's name, which is no part of what is trained."""
+    changes = [parse_override(text) for text in ("epochs=1", "data.limit=64", "name=another", "study.margin=3.0")]
+    surroundings = Surroundings(report.parents[1] / "runs")
+    made = one_factor(load("digits-mlp", changes).recipe, "lr", [0.001, 0.01], range(2))
+    assert plan(made, surroundings).todo == ()
+    assert conduct(plan(made, surroundings), surroundings, 1, lambda _: None, lambda: False) == []
+    assert eailab("report", "another-lr").code == 0
+    told = eailab("verify", str(report), "--retrain", "0.01/1")
+    assert told.code == 0, told.out + told.err

@@ -155,3 +155,20 @@ def test_a_reader_of_recipes_that_swells_dawdles_or_fails_is_seen(tmp_path, monk
     monkeypatch.setattr(texts, "load", reader)
     with pytest.raises((AssertionError, KeyError), match=seen):
         texts.Judge(tmp_path / "recipe.yaml", most_seconds=0.005 if "s for" in seen else 1.0)(b"a: 1")
+
+
+def test_without_deriving_what_a_result_must_say_a_lie_is_seen_to_pass(sound, folder, monkeypatch):
+    """Sealed again, it holds all its checksums."""
+    import shutil
+
+    from test_malice import forge, trial_of
+
+    from eailab.runs import inspection
+
+    shutil.copytree(sound.root, folder / "runs")
+    trial = trial_of(folder / "runs")
+    forge(trial, parameters=1)
+    with pytest.raises(DamagedError, match="1 parameters"):
+        inspection.verify(trial)
+    monkeypatch.setattr(inspection, "contradictions", lambda *_: ())
+    inspection.verify(trial)

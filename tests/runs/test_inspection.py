@@ -122,6 +122,7 @@ def forge(folder, file, content):
         (lambda f: forge(f, f.predictions_file, b"PK"), "predictions.npz"),
         (lambda f: f.recipe_file.write_text("name: other"), "recipe.yaml"),
         (lambda f: f.result_file.write_text("[]"), "result.json"),
+        (lambda f: f.result_file.write_text(f.result_file.read_text().replace("{", '{"block": 9,', 1)), "result.json"),
         (lambda f: edit_record(f, block=5), "not named after"),
         (lambda f: edit_record(f, trial="0" * 20), "another trial"),
         (lambda f: edit_record(f, files={"../../../etc/passwd": "0"}), "vouches for other files"),
