@@ -1,9 +1,11 @@
 """What `train-*` and `ablate` have in common: plan a study, train what is left, publish, print."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eailab.cli.options import RUNS_DIR
 from eailab.cli.output import LOG, echo
 from eailab.cli.small_data import offering_small_data
 from eailab.errors import StoppedError, TrialFailedError, UsageError
@@ -159,7 +161,31 @@ def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as
         echo(f"figures: {planned.folder / 'figures'}")
         if len(plans) > 1:
             echo()
+    trial = _single_trial(plans, surroundings)
+    if trial is not None:
+        echo(f"trial:   {trial}")
     echo(f"report:  {report}")
+    if trial is not None:
+        _say_what_next(trial, surroundings.runs_dir, is_finished=findings[0].arms[0].trials[0].state == "finished")
+
+
+def _single_trial(plans: Sequence["Plan"], surroundings: "Surroundings") -> str | None:
+    """Return the name of the trial where there is just one, as other commands find it."""
+    from eailab.studies.lookup import heads, trial_names, uses
+
+    trials = [name for planned in plans for name in planned.record.trials.values()]
+    return trial_names(uses(heads(surroundings.runs_dir))).get(trials[0]) if len(trials) == 1 else None
+
+
+def _say_what_next(trial: str, runs_dir: Path, *, is_finished: bool) -> None:
+    """Advise what to do with a trial, in commands to copy."""
+    name, where = shlex.quote(trial), "" if runs_dir == RUNS_DIR else f" --runs {shlex.quote(str(runs_dir))}"
+    commands = [f"runs show {name}"]
+    if is_finished:
+        commands += [f"predict {name} IMAGE.png", f"export {name} --to onnx"]
+    LOG.info("next:")
+    for command in commands:
+        LOG.info("  eailab %s%s", command, where)
 
 
 def _reports_folder(plans: Sequence["Plan"], surroundings: "Surroundings", name: str) -> Path:

@@ -9,6 +9,7 @@ from eailab.recipe.identity import flatten
 from eailab.report.measures import PERCENT
 from eailab.report.tables import NOTHING, Column, Table, written
 from eailab.runs.store import SHORT_NAME, TrialFolder
+from eailab.studies.lookup import heads, trial_names, uses
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Difference:
     names: tuple[str, str]
     """Fingerprints."""
     lines: tuple[Line, ...]
+    called: tuple[str, str]
+    """By study, arm and block where they have such names."""
 
     def table(self, *, everything: bool = False) -> Table:
         """Return the lines that differ, and all results; or every line."""
@@ -42,7 +45,7 @@ class Difference:
             columns=(
                 Column("part"),
                 Column("what"),
-                *(Column(name, narrow=name[:SHORT_NAME]) for name in self.names),
+                *(Column(name) for name in self.called),
                 Column(""),
             ),
             rows=tuple(
@@ -63,7 +66,13 @@ def diff(first: TrialFolder, second: TrialFolder) -> Difference:
         ours, theirs = parts[0][part], parts[1][part]
         names = dict.fromkeys((*ours, *theirs))
         lines += [Line(part, name, ours.get(name, NOTHING), theirs.get(name, NOTHING)) for name in names]
-    return Difference((first.path.name, second.path.name), tuple(lines))
+    return Difference((first.path.name, second.path.name), tuple(lines), (_called(first), _called(second)))
+
+
+def _called(folder: TrialFolder) -> str:
+    """Return a trial's name in its own store, or the beginning of its fingerprint."""
+    own = folder.path.resolve()
+    return trial_names(uses(heads(own.parents[1]))).get(own.name, own.name[:SHORT_NAME])
 
 
 def _parts(folder: TrialFolder) -> dict[str, dict[str, str]]:

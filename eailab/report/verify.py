@@ -77,7 +77,7 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
         ]
         for index, block in product(range(len(arms)), told.record.study.blocks):
             fingerprint = told.record.trials[index, block]
-            name = f"{told.folder}, {arms[index].label}, block {block}"
+            name = f"{told.folder}/{arms[index].label}/{block}"
             problem, has_result = check_trial(store, told.record, index, block, datasets[arms[index].recipe.data.name])
             if has_result:
                 checked.add(fingerprint)

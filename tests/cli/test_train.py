@@ -1,6 +1,8 @@
 """`eailab train-mlp` and `train-resnet`: single trials, signals, and going on after them."""
 
 import json
+import re
+import shlex
 import signal
 import time
 from itertools import count
@@ -32,6 +34,28 @@ def test_a_trial_leaves_its_files_and_prints_the_report_last(eailab, tmp_path):
     assert result["schema_version"] == 1
     assert result["block"] == 4
     assert {file.name for file in trial.iterdir()} >= {"curves.png", "curves.svg", "epochs.jsonl", "timings.jsonl"}
+
+
+def test_it_ends_with_the_trials_name_and_the_next_commands(eailab, tmp_path):
+    """The name goes where results go; the commands are advice, and can be pasted."""
+    quick = ("train-mlp", "--recipe", "digits-mlp", "--epochs", "1", "--hidden", "8", "--runs", "my runs")
+    done = eailab(*quick)
+    assert "trial:   digits-mlp/0" in done.out.splitlines()
+    advised = [line.strip() for line in done.err.split("next:\n")[1].splitlines()]
+    assert advised[0] == "eailab runs show digits-mlp/0 --runs 'my runs'"
+    assert [line.split()[1] for line in advised] == ["runs", "predict", "export"]
+    assert eailab(*shlex.split(advised[0])[1:]).code == 0
+    assert "next:" not in eailab(*quick, "--json").err
+    again = eailab(*quick, "--lr", "0.5")
+    (name,) = [line.split()[1] for line in again.out.splitlines() if line.startswith("trial:")]
+    assert re.fullmatch(r"digits-mlp-\w{10}/0", name)
+    assert eailab("runs", "show", name, "--runs", "my runs").code == 0
+
+
+def test_a_trial_that_diverged_is_advised_to_be_looked_at_only(eailab):
+    done = eailab("train-mlp", "--recipe", "digits-mlp", "--epochs", "1", "--lr", "1e30", "--optimizer", "sgd")
+    assert "eailab runs show digits-mlp/0" in done.err
+    assert "eailab predict" not in done.err
 
 
 def test_a_resnet_trains_on_the_digits(eailab, tmp_path):

@@ -238,7 +238,7 @@ def test_a_deleted_trial_is_named_and_its_numbers_no_longer_match(shop, folder, 
         file.unlink()
     found = verify(files["html"], shop.store)
     assert not found.holds
-    assert found.gaps == (f"{folder.name}, 10, block 1: no result in the store",)
+    assert found.gaps == (f"{folder.name}/10/1: no result in the store",)
 
 
 def test_a_file_of_a_trial_that_changed_is_found(shop, folder, files):
