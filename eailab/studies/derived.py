@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from eailab.data.split import training_size
@@ -20,7 +21,7 @@ from eailab.runs.inspection import Problem
 from eailab.runs.store import HEADING, Store, Trial
 from eailab.studies.coupling import hold_updates
 from eailab.studies.design import Arm, Study, StudyRecord, read_record, updates
-from eailab.studies.factor import BETWEEN_VALUES, BUNDLE, CROSS
+from eailab.studies.factor import BETWEEN_VALUES, BUNDLE, CROSS, crossed
 
 Values = Mapping[str, object]
 
@@ -40,6 +41,8 @@ def contradictions(store: Store, record: StudyRecord, images: Mapping[str, int])
     study = record.study
     values = [_values(study.factor, arm) for arm in study.arms]
     yield from _labels(study, values)
+    if not _axes_are_right(study):
+        yield "its axes are not those of its arms"
     if not _brought_is_right(study, values):
         yield "the settings that its levels bring are not those of its recipes"
     for arm in study.arms:
@@ -150,6 +153,18 @@ def _labels(study: Study, values: list[Values | None]) -> Iterator[str]:
             is_its_own = BUNDLE in (study.factor or "") or CROSS in (study.factor or "")  # a name of its author's
         if not is_its_own:
             yield f"the arm {arm.label} has another level in its recipe"
+
+
+def _axes_are_right(study: Study) -> bool:
+    """Return whether the axes of a factorial make its arms, in their order; another study has none."""
+    if CROSS not in (study.factor or ""):
+        return not study.axes
+    baseline = 0
+    for axis in study.axes:
+        baseline = baseline * len(axis.levels) + axis.baseline
+    made = [crossed(levels) for levels in product(*(axis.levels for axis in study.axes))]
+    factor = crossed([axis.factor for axis in study.axes])
+    return (factor, made, baseline) == (study.factor, [arm.level for arm in study.arms], study.baseline)
 
 
 def _brought_is_right(study: Study, values: list[Values | None]) -> bool:
