@@ -12,6 +12,7 @@ from eailab.recipe.catalogue import names, shipped, shipped_studies
 from eailab.recipe.checking import check, value_at
 from eailab.recipe.factors import path_of
 from eailab.recipe.identity import flatten
+from eailab.recipe.naming import name_after
 from eailab.recipe.problems import KeyPath, Located, Problem, report
 from eailab.recipe.schema import Recipe
 from eailab.recipe.variation import Switch, change, names_variant, sentence
@@ -213,6 +214,9 @@ def _overridden(document: Document, base: Recipe, origins: dict[str, str], overr
     if recipe is None:
         blamed = [_blame(one, chosen, document) for one in problems]
         raise RecipeError(report(blamed, document.source, document.text))
+    if "name" not in chosen and (name := name_after(base.name, base, recipe)) != base.name:
+        recipe = recipe.model_copy(update={"name": name})
+        origins = {**origins, "name": origins["data.name" if "data.name" in chosen else "model.name"]}
     return Loaded(
         recipe,
         document.source,

@@ -1,10 +1,11 @@
-"""Where a study lies in a store, by whatever path to its data an earlier version of eailab named it."""
+"""Where a study lies in a store, by whatever recipe or path to its data an earlier version of eailab named it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from eailab.errors import StoreError
+from eailab.recipe.naming import may_have_been
 from eailab.runs.store import Store
 from eailab.studies.design import Study, StudyRecord, read_record
 
@@ -18,15 +19,20 @@ def find_folder(store: Store, study: Study, data: Mapping[str, str]) -> tuple[Pa
         data: Fingerprints of all its data sets, by their names in the recipes.
     """
     folder = store.root / "studies" / study.folder_name
-    if not study.data or (folder / "study.yaml").exists():
+    if (folder / "study.yaml").exists():
         return folder, study, []
     notes = []
     for other in store.study_folders():
+        if not study.data and not other.name.endswith(f"-{study.fingerprint}"):
+            continue
         try:
             record = read_record(other)
         except StoreError:
             continue  # said where it is asked for
         before = record.study
+        recipe = study.arms[study.baseline].recipe
+        if before.fingerprint == study.fingerprint and may_have_been(before.name, study.name, recipe):
+            return other, replace(study, name=before.name), []
         if len(before.arms) != len(study.arms):
             continue
         if not before.data and _is_the_same(record, study, data):

@@ -43,6 +43,8 @@ def as_earlier_versions_did(study, here):
 def test_another_path_to_the_same_images_is_the_same_study(here, tmp_path):
     folders = {plan(study_of(path), here).folder for path in ("d.npz", "./d.npz", tmp_path / "d.npz")}
     assert len(folders) == 1
+    planned = plan(study_of("d.npz"), here)
+    write_record(planned.folder, planned.record)
     (tmp_path / "d.npz").rename(tmp_path / "e.npz")
     assert plan(study_of("e.npz"), here).folder in folders
 
@@ -101,3 +103,15 @@ def test_a_plan_that_an_earlier_version_froze_for_a_path_still_stands(here):
     by_path = replace(planned, record=replace(planned.record, study=study_of("d.npz")))
     freeze([by_path], "0.1 is better", here.store)
     assert standing(here.store, planned.record).post_hoc == ()
+
+
+def test_a_study_that_was_named_by_its_recipes_file_goes_on(here):
+    """`mnist-mlp` with other data was called mnist; it goes on under that name, and other names are other folders."""
+    study = one_factor(load("mnist-mlp", [Override("data.name", "digits", "-o")]).recipe, "lr", [0.1, 0.01], (0,))
+    assert study.name == "digits-mlp-lr"
+    for name in ("mine-lr", "mnist-mlp-lr"):
+        planned = plan(replace(study, name=name), here)
+        write_record(planned.folder, planned.record)
+    again = plan(study, here)
+    assert again.folder == planned.folder
+    assert again.record.study.folder_name == planned.folder.name
