@@ -14,7 +14,7 @@ from eailab.errors import StudyError
 from eailab.recipe.identity import NO_IDENTITY, flatten
 from eailab.recipe.schema import Metric, Recipe
 from eailab.report.measures import MEASURES, Measure
-from eailab.report.trials import Curves, Environment, TrialFindings, TrialState, read_trial, spared
+from eailab.report.trials import Curves, Environment, TrialFindings, TrialState, read_trial, spared, went_the_same
 from eailab.runs.store import Store
 from eailab.stats.alpha_spending import look_levels
 from eailab.stats.blocked_model import Values
@@ -226,8 +226,8 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         metric=study.metric,
         margin=margin,
         arms=tuple(
-            _arm(record, index, row, None if comparison is None else comparison.arms[index], stands, looks)
-            for index, row in enumerate(trials)
+            _arm(record, index, trials, None if comparison is None else comparison.arms[index], stands, looks)
+            for index in range(len(trials))
         ),
         baseline=study.baseline,
         comparison=comparison,
@@ -353,13 +353,13 @@ def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | N
 def _arm(
     record: StudyRecord,
     index: int,
-    trials: tuple[TrialFindings, ...],
+    by_arm: Sequence[tuple[TrialFindings, ...]],
     against_baseline: ArmResult | None,
     stands: Standing | None,
     looks: Looks | None,
 ) -> ArmFindings:
     study = record.study
-    arm, baseline = study.arms[index], study.arms[study.baseline]
+    arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]
     change = record.updates[index] / record.updates[study.baseline] - 1.0
     tests = [trial.test.accuracy for trial in trials if trial.test is not None]
     finished = [trial.curves for trial in trials if trial.state == "finished"]
@@ -376,6 +376,7 @@ def _arm(
             *_gaps(trials),
             *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
             *arm.brought,
+            *_same_training(study, index, by_arm),
             *(_outlook(against_baseline) if looks is None or index == study.baseline else _looked(looks, index)),
             *([] if index == study.baseline else _post_hoc(stands)),
         ),
@@ -402,6 +403,15 @@ def _coupling(change: float, epochs_held: bool) -> list[str]:
     if change == 0.0:
         return []
     return [f"updates {change:+.0%}" + (" (epochs held)" if epochs_held else "")]
+
+
+def _same_training(study: Study, index: int, by_arm: Sequence[Sequence[TrialFindings]]) -> list[str]:
+    """Name the arm whose trials went the same; of several, the baseline or the first."""
+    others = () if index == study.baseline else (study.baseline, *range(index))
+    alike = next((other for other in others if went_the_same(by_arm[index], by_arm[other])), None)
+    if alike is None:
+        return []
+    return [f"the same training as {study.arms[alike].label}: all losses and accuracies are equal"]
 
 
 def _outlook(result: ArmResult | None) -> list[str]:

@@ -1,5 +1,6 @@
 """What one trial has to say: its state, its last scores, its curves. A trial that cannot be read is a marked gap."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -103,6 +104,12 @@ def read_trial(folder: TrialFolder, block: int, measure: Measure, planned: int) 
         environment=_environment(result.provenance),
         curves=curves_of(epochs),
     )
+
+
+def went_the_same(first: Sequence[TrialFindings], second: Sequence[TrialFindings]) -> bool:
+    """Whether the trials of two arms are finished, with the same losses and accuracies in every epoch, to the digit."""
+    pairs = zip(first, second, strict=True)
+    return all(a.state == b.state == "finished" and (a.curves, a.test) == (b.curves, b.test) for a, b in pairs)
 
 
 def spared(trial: TrialFindings) -> TrialFindings:

@@ -19,6 +19,7 @@ from eailab.runs.training import is_finished
 from eailab.studies.cores import side_by_side
 from eailab.studies.coupling import held, hold_updates
 from eailab.studies.design import Study, StudyRecord, read_record, updates, write_record
+from eailab.studies.equal_arms import notes_on_equal_arms
 from eailab.studies.factor import word
 from eailab.studies.folders import find_folder
 
@@ -55,18 +56,16 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
     Raises:
         DataError: The data are missing, or an arm does not fit them.
         RecipeError: An arm is no network.
+        StudyError: Two arms are the same trials.
     """
     datasets = {name: load(name, surroundings.data_dir) for name in {arm.recipe.data.name for arm in study.arms}}
-    sizes = []
-    for arm in study.arms:
-        size = training_size(len(datasets[arm.recipe.data.name].train), arm.recipe.data)
-        sizes.append(size)
+    sizes = [training_size(len(datasets[arm.recipe.data.name].train), arm.recipe.data) for arm in study.arms]
     store = surroundings.store
     study = replace(hold_updates(study, sizes), data=own_data(datasets))
     made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
     data = {name: dataset.fingerprint for name, dataset in datasets.items()}
     folder, named, changed = find_folder(store, study, data)
-    notes, before = [*held(study, made), *changed], None
+    notes, before = [*held(study, made), *notes_on_equal_arms(study, datasets), *changed], None
     if (folder / "study.yaml").exists():
         before = _earlier_record(folder, notes)
         earlier = before.study.blocks if before else ()

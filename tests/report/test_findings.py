@@ -118,6 +118,25 @@ def test_settings_that_come_with_a_level_are_said_and_are_not_held_fixed(shop):
     assert not any(path.startswith("study") or path == "name" for path in held)
 
 
+def test_arms_whose_trials_went_the_same_are_named(shop):
+    """Such as a schedule that never acts: a difference of 0 would look like a finding."""
+    found = shop.findings(shop.study({10: [0.9, 0.8], 20: [0.7, 0.6], 30: [0.9, 0.8], 40: [0.7, 0.65], 50: [0.7, 0.6]}))
+    said = [[note for note in arm.notes if note.startswith("the same training")] for arm in found.arms]
+    assert said == [
+        [],
+        [],
+        ["the same training as 10: all losses and accuracies are equal"],
+        [],
+        ["the same training as 20: all losses and accuracies are equal"],
+    ]
+    assert found.baseline == 0
+
+
+def test_trials_without_a_result_went_the_same_as_no_other(shop):
+    found = shop.findings(shop.study({10: ["missing", "diverged"], 20: ["missing", "diverged"]}))
+    assert not any("the same training" in note for arm in found.arms for note in arm.notes)
+
+
 def test_mean_curves_are_of_the_finished_trials(shop):
     found = shop.findings(shop.study({10: [0.9, 0.6, "unfinished"], 20: LARGE[:3]}))
     curves = found.arms[0].curves

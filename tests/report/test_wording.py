@@ -29,6 +29,7 @@ def told(shop):
         shop.trial(0.9, label_smoothing=0.25),
         replace(shop, joules=50.0).study({10: [0.9, 0.8], 20: [0.8, 0.7]}, label_smoothing=0.35),
         shop.trial("unfinished", label_smoothing=0.3),
+        shop.study({10: [0.9, 0.8], 20: [0.9, 0.8]}, label_smoothing=0.4),
     ]
     return [tell(shop.store, folder) for folder in folders]
 

@@ -4,9 +4,10 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from eailab.errors import DataError, DeviceError, UsageError
+from eailab.errors import DataError, DeviceError, StudyError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.events import EpochEnded
 from eailab.runs.executors.base import Surroundings
@@ -84,6 +85,28 @@ def test_an_arm_that_cannot_be_trained_is_refused_before_the_others_start(tmp_pa
     impossible = one_factor(load(recipe.removesuffix("-normed"), normed).recipe, factor, levels, (0,))
     with pytest.raises(UsageError, match=re.escape(said)):
         plan(impossible, Surroundings(tmp_path / "runs"))
+
+
+def test_arms_that_train_the_same_are_named_before_training(tmp_path):
+    """All blocks of them would be trained to find a difference of 0."""
+    levels = ["constant", "steplr", {"name": "multistep", "milestones": [1]}, "exponential"]
+    recipe = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
+    (note,) = plan(one_factor(recipe, "schedule", levels, (0,)), Surroundings(tmp_path)).notes
+    assert note.startswith(
+        "constant and steplr of schedule are one training here, since over 2 epochs their learning rates are equal"
+    )
+    (note,) = plan(one_factor(recipe, "activation", ["relu", ["relu", "relu"]], (0,)), Surroundings(tmp_path)).notes
+    assert note.startswith("relu and relu, relu of activation are one training here, since their settings come to the")
+
+
+def test_two_paths_to_the_same_data_are_no_comparison(tmp_path):
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 255, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
+    paths = [str(tmp_path / name) for name in ("a.npz", "b.npz")]
+    for path in paths:
+        np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    with pytest.raises(StudyError, match="are the same data: name each level once"):
+        plan(one_factor(RECIPE, "data", paths, (0,)), Surroundings(tmp_path / "runs"))
 
 
 def test_a_plan_of_residual_networks_needs_no_torch(tmp_path):

@@ -1,0 +1,69 @@
+"""Which recipes train the same, bit for bit, although they are written differently."""
+
+from typing import Any
+
+import numpy as np
+
+from eailab.data.split import training_size
+from eailab.engines.geometry import scaled_channels
+from eailab.engines.schedules import Factors, learning_rates
+from eailab.recipe.identity import canonical
+from eailab.recipe.schema import AdamW, Data, Deform, Mlp, Recipe
+
+MOST_STEPS = 10_000_000
+"""Steps of a trial up to which schedules are compared, each step for itself."""
+
+
+def train_the_same(first: Recipe, second: Recipe, images: int) -> bool:
+    """Whether two recipes give the same bits in every block, and differ in nothing but how that is written.
+
+    Args:
+        first: One.
+        second: Another, for the same data set.
+        images: Of the official training split, before it is divided.
+    """
+    return _in_effect(first, images) == _in_effect(second, images) and _rates_agree(first, second, images)
+
+
+def _in_effect(recipe: Recipe, images: int) -> dict[str, Any]:
+    """Return all that reaches a training but the learning rates, in a form that equal trainings share."""
+    settings: dict[str, Any] = canonical(recipe)
+    del settings["schedule"], settings["optimizer"]["lr"]
+    settings["data"] |= _data_in_effect(recipe.data, images)
+    if isinstance(recipe.optimizer, AdamW) and recipe.optimizer.weight_decay == 0.0:
+        settings["optimizer"]["name"] = "adam"
+    if isinstance(recipe.model, Mlp):
+        settings["model"]["activation"] = recipe.model.activations
+    else:
+        settings["model"]["width"] = scaled_channels(recipe.model.width)
+    return settings
+
+
+def _data_in_effect(data: Data, images: int) -> dict[str, Any]:
+    """Return the settings of the data that may be written differently."""
+    augment = data.augment
+    if isinstance(augment, Deform):
+        strengths = (augment.rotation, augment.scale, augment.shear, augment.shift, augment.elastic)
+        acts = any(strengths)
+    else:
+        acts = augment.name != "none"
+    return {
+        "limit": training_size(images, data),
+        "val_fraction": training_size(images, data.model_copy(update={"limit": None})),
+        "split_seed": data.split_seed if data.split == "fixed" else None,
+        "augment": augment.model_dump() if acts else None,
+    }
+
+
+def _rates_agree(first: Recipe, second: Recipe, images: int) -> bool:
+    """Whether the learning rates of two recipes, equal in all else, are equal at every step."""
+    if (first.schedule, first.optimizer.lr) == (second.schedule, second.optimizer.lr):
+        return True
+    steps = -(-training_size(images, first.data) // first.batch_size)
+    if first.epochs * steps > MOST_STEPS:
+        return False
+
+    def rates(recipe: Recipe) -> Factors:
+        return learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, steps)
+
+    return np.array_equal(rates(first), rates(second))
