@@ -2,7 +2,7 @@
 
     python benchmarks/cluster.py [--json FILE] [--rounds 7]
 
-Needs Ray (`pip install "eailab[ray]"`), and to be allowed namespaces: the cluster is one node on loopback in a network
+Needs Ray (`pip install ".[ray]"`), and to be allowed namespaces: the cluster is one node on loopback in a network
 of its own, with a token. Each round is the whole command `eailab ablate … --on ray://…` in a fresh process with an
 empty store, timed from before its process starts. The first task has begun at the latest when its answer is there.
 

@@ -13,6 +13,7 @@ ORDER = [
     "files",
     "plain",
     "paths",
+    "extras",
     "seeding",
     "recipe",
     "stats",

@@ -37,6 +37,9 @@ def fetch(source: Source, folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise missing_files(source, folder, f"that folder cannot be made ({error.strerror or error})") from error
+    try:
         lock = folder / ".download.lock"
         if not lock.exists():
             lock.touch()  # with the umask's permissions: a colleague may be the next to download

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eailab import __version__
 from eailab.errors import UsageError
+from eailab.extras import install_command
 from eailab.inference.format import Runner
 from eailab.inference.trained import Trained
 from eailab.recipe.schema import MlpRecipe
@@ -78,7 +79,7 @@ def _libraries() -> tuple[Any, Any]:
         import onnx
         import onnxruntime
     except ImportError as error:
-        raise UsageError(f'--to onnx needs onnx and onnxruntime ({error}): pip install "eailab[onnx]".') from error
+        raise UsageError(f"--to onnx needs onnx and onnxruntime ({error}): {install_command('onnx')}") from error
     return onnx, onnxruntime
 
 

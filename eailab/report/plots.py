@@ -26,6 +26,8 @@ from eailab.report.waterfall import Waterfall
 from eailab.report.wording import Say, english
 from eailab.stats.verdict import Interval, Verdict
 
+# A font without bold letters is taken as it is, and a home folder that cannot be written needs no advice.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 named_backend = os.environ.pop("MPLBACKEND", None)  # matplotlib is not imported with one that is not installed here
 try:
     import matplotlib as mpl
@@ -443,8 +445,6 @@ def _style() -> Iterator[None]:
         "svg.fonttype": "none",
         "pdf.fonttype": 3,
     }
-    # A font without bold letters is taken as it is.
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with mpl.rc_context(), warnings.catch_warnings():
         # A letter that no font has is drawn as a box in the PNG; the SVG holds the text itself.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

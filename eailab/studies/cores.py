@@ -1,12 +1,17 @@
 """How many trials this machine carries at once, and whether they use its cores well."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import may_have_slots
 from eailab.runs.store import Trial
+
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
+"""Where Linux says which control groups there are, and which this process is in."""
 
 
 def side_by_side(todo: Sequence[Trial], surroundings: Surroundings) -> int:
@@ -71,5 +76,35 @@ def advice_on_threads(todo: Sequence[Trial], surroundings: Surroundings, jobs: i
 
 
 def cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the cores that this process may use: those it is bound to, but no more than its control groups allow."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(min([bound, *_quotas()])))
+
+
+def _quotas() -> Iterator[float]:
+    """Yield the cores' worth of time that each control group of Linux over this process grants, if it has a limit.
+
+    Containers are limited so: a process then sees all cores of the machine, and is stopped when its time is used up.
+    """
+    for line in _text(OWN_GROUPS).splitlines():
+        controllers, _, path = line.partition(":")[2].partition(":")
+        mount = CGROUPS / controllers
+        if controllers and not mount.is_dir():  # `cpu,cpuacct` may be mounted at `cpu`
+            mount = CGROUPS / "cpu"
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        folder = mount / path.lstrip("/")
+        for group in (folder, *folder.parents):  # a container sees its own group at the mount, not at its path
+            if group.is_relative_to(mount):
+                limit = _text(group / "cpu.max").split()  # version 2, else version 1
+                limit = limit or [_text(group / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+                if all(number.isdigit() for number in limit):
+                    yield int(limit[0]) / int(limit[1])
+
+
+def _text(file: Path) -> str:
+    """Return what a file of the system says, nothing where there is none."""
+    try:
+        return file.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""

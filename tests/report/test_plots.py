@@ -37,6 +37,18 @@ def found(shop):
     return shop.findings(shop.study({10: SMALL, 20: LARGE}))
 
 
+def test_a_home_that_cannot_be_written_is_not_spoken_of(tmp_path):
+    """Matplotlib advises at length on its configuration's folder, in each process anew."""
+    (tmp_path / "file").touch()
+    run = subprocess.run(
+        [sys.executable, "-c", "import eailab.report.plots"],
+        env={**os.environ, "MPLCONFIGDIR": str(tmp_path / "file" / "below")},
+        capture_output=True,
+        check=True,
+    )
+    assert run.stderr == b""
+
+
 def test_the_interval_plot_names_arms_verdicts_and_numbers(found):
     said = texts(study_figures(found)["intervals"]["svg"])
     assert {"20", "WORSE", "Batch size: difference from 10"} <= set(said)

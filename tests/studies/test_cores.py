@@ -8,11 +8,48 @@ import pytest
 from eailab.engines.torch_resnet import cuda_graphs, devices
 from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
+from eailab.studies import cores as module
 from eailab.studies.conduct import plan
 from eailab.studies.cores import advice_on_threads, side_by_side
 from eailab.studies.design import one_factor
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
+
+
+@pytest.fixture(autouse=True)
+def _without_limits(monkeypatch, tmp_path):
+    """The tests' own machine may be a container with a limit."""
+    monkeypatch.setattr(module, "OWN_GROUPS", tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        ("0::/", {"cpu.max": "200000 100000"}, 2),
+        ("0::/", {"cpu.max": "150000 100000"}, 1),
+        ("0::/", {"cpu.max": "50000 100000"}, 1),
+        ("0::/", {"cpu.max": "max 100000"}, 12),
+        ("0::/a/b", {"cpu.max": "800000 100000", "a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"}, 3),
+        ("0::/not/here", {"cpu.max": "400000 100000"}, 4),
+        ("4:cpu,cpuacct:/docker/f00", {"cpu/cpu.cfs_quota_us": "250000", "cpu/cpu.cfs_period_us": "100000"}, 2),
+        ("4:cpu:/x", {"cpu/x/cpu.cfs_quota_us": "500000", "cpu/x/cpu.cfs_period_us": "100000"}, 5),
+        ("4:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 12),
+        ("5:cpuset:/\n4:memory:/", {"cpu.max": "100000 100000"}, 12),
+        ("0::/", {"cpu.max": "a few"}, 12),
+        ("0::/../above", {}, 12),
+    ],
+)
+def test_a_container_has_the_cores_that_its_time_is_worth(tmp_path, monkeypatch, own, files, expected):
+    """In a container with two cores' time on a machine of 12, 12 trials would be stopped by turns."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
+    for name, content in files.items():
+        file = tmp_path / "cgroup" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{content}\n")
+    (tmp_path / "own").write_text(f"{own}\n")
+    monkeypatch.setattr(module, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(module, "CGROUPS", tmp_path / "cgroup")
+    assert module.cores() == expected
 
 
 @pytest.mark.parametrize(("steps", "side"), [("plain", 1), ("captured", 12)])

@@ -1,12 +1,6 @@
 """Compile loops for what takes numpy many passes.
 
-numba compiles each at its first call (0.1 to 0.8 s) and keeps the machine code beside this module, or in the user's
-cache folder where that is not writable (`NUMBA_CACHE_DIR` names another). All are for one thread. Their arithmetic is
-the dtype of the arrays handed in.
-
-The flags allow a product and a sum to be contracted, sums to be taken in another order, and a division to be made by
-an approximate reciprocal with a Newton step (about 1 unit in the last place): on one machine the bits are always the
-same, between machines they may differ, as with BLAS. Infinities and NaNs keep their meaning.
+`compiling` says how they are compiled. All are for one thread. Their arithmetic is the dtype of the arrays handed in.
 
 Shapes: `N` images, `Z` nonzeros, `B` rows of a batch, `I` inputs, `O` outputs, `K` classes, `P` parameters.
 """
@@ -14,19 +8,16 @@ Shapes: `N` images, `Z` nonzeros, `B` rows of a batch, `I` inputs, `O` outputs, 
 import math
 
 import numpy as np
-from numba import njit
 
 from eailab.engines.numpy_mlp import simd
+from eailab.engines.numpy_mlp.compiling import compiled
 
-FLAGS = {"contract", "reassoc", "arcp", "afn", "nsz"}
 TINY = 1e-30
 """Moments below this count as 0: they move nothing, and numbers below 1e-38 would slow every later step."""
 BLOCK = 256
 """Columns of an image, or rows of a batch, that a list of terms tells apart: as many as a byte can."""
 TERMS_A_LINE = 32
 """Of 2 bytes, in a cache line."""
-
-compiled = njit(cache=True, fastmath=FLAGS, error_model="numpy")
 
 
 @compiled

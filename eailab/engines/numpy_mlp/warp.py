@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eailab.engines.numpy_mlp.kernels import compiled
+from eailab.engines.numpy_mlp.compiling import compiled
 
 
 @compiled

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from eailab.errors import UsageError
+from eailab.extras import install_command
 from eailab.report.exports import csv_files, mlflow, tensorboard, wandb
 from eailab.report.exports.outgoing import OutgoingStudy
 
@@ -53,7 +54,6 @@ def chosen_exports(names: Sequence[str]) -> tuple[str, ...]:
             try:
                 version(package)
             except PackageNotFoundError:
-                raise UsageError(
-                    f'--export {name} needs {package}: pip install "eailab[{EXPORTS[name].extra}]".'
-                ) from None
+                needed = install_command(EXPORTS[name].extra or name)
+                raise UsageError(f"--export {name} needs {package}: {needed}") from None
     return tuple(dict.fromkeys(names))

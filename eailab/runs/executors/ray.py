@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eailab.errors import DeviceError, UsageError
+from eailab.extras import install_command
 from eailab.runs.events import Event
 from eailab.runs.executors import errand
 from eailab.runs.executors.base import Surroundings
@@ -73,7 +74,7 @@ def _connect(address: str | None) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise UsageError('--on ray needs Ray: pip install "eailab[ray]".') from error
+        raise UsageError(f"--on ray needs Ray: {install_command('ray')}") from error
     try:
         ray.init(address=address or "local", include_dashboard=False, log_to_driver=False, logging_level="error")
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:

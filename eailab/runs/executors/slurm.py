@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from eailab.errors import DeviceError, UsageError
+from eailab.extras import install_command
 from eailab.runs.atomic import make_folder, unwritable
 from eailab.runs.events import Event
 from eailab.runs.executors import errand
@@ -67,7 +68,7 @@ class SlurmExecutor:
         try:
             import submitit
         except ImportError as error:
-            raise UsageError('--on slurm needs submitit: pip install "eailab[slurm]".') from error
+            raise UsageError(f"--on slurm needs submitit: {install_command('slurm')}") from error
         jobs = surroundings.runs_dir.absolute() / ".slurm"
         _check_private(jobs)
         try:

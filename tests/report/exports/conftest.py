@@ -26,7 +26,7 @@ def export(shop, tmp_path):
             try:
                 version(package)
             except PackageNotFoundError:
-                pytest.skip(f'{package} is not installed: pip install "eailab[{EXPORTS[tool].extra}]"')
+                pytest.skip(f'{package} is not installed: pip install ".[{EXPORTS[tool].extra}]"')
         return publish_report(folders, tmp_path / "out", formats=(), exports=(tool,)).exports[tool]
 
     return write
