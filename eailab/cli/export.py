@@ -44,6 +44,7 @@ def export(
         return
     echo(exported.file)
     echo(f"  holds: {exported.holds}")
+    echo(f"  pixels: {exported.pixels}")
     echo(f"  check: {_told(exported.check)}")
 
 

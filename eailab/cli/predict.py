@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir, TrialName
 from eailab.cli.output import echo
 
 
@@ -16,6 +16,7 @@ def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of the size that it was trained on.")],
     top: Annotated[int, typer.Option(min=1, metavar="N", help="How many classes to name.")] = 3,
     runs: RunsDir = RUNS_DIR,
+    data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Name the likeliest classes of images, with probabilities.
@@ -26,12 +27,14 @@ def predict(
     from eailab.inference.trained import find_finished
     from eailab.runs.store import Store
 
-    predictions = classify(find_finished(Store(runs), trial), images, top)
+    predictions = classify(find_finished(Store(runs), trial), images, top, data_dir)
+    for note in predictions.notes:
+        echo(f"note: {note}", err=True)
     if as_json:
-        echo(json.dumps([asdict(one) for one in predictions], indent=2, default=str))
+        echo(json.dumps([asdict(one) for one in predictions.images], indent=2, default=str))
         return
     from eailab.plain import plain
 
-    for one in predictions:
+    for one in predictions.images:
         likeliest = ", ".join(f"{plain(name)} {share:.1%}" for name, share in one.classes)
         echo(f"{plain(str(one.image))}: {likeliest}")

@@ -1,21 +1,24 @@
 """A user's own data set as a folder of images by class: ``train/CLASS/*.png``, ``test/CLASS/*.png``.
 
 Classes and files are taken in the order of their names. A folder with grey images only has one channel; one with any
-colour has three, and its grey images get three equal ones. Images are taken as stored: EXIF rotations are not applied.
-Names that begin with a dot are passed over; everything else has to be an image.
+colour has three, and its grey images get three equal ones. Images are taken as stored: rotations that EXIF data ask for
+are not applied, and that is said. Transparency, in whatever way a file has it, is refused. Names that begin with a dot
+are passed over; everything else has to be an image.
 """
 
+import logging
 import os
 from pathlib import Path
 
 import numpy as np
 
 from eailab.data.dataset import Content, Images, Pixels
-from eailab.data.picture import GREY_MODES, decoded, opened
+from eailab.data.picture import GREY_MODES, decoded, is_turned, opened
 from eailab.errors import DataError
 from eailab.plain import NOT_UTF8, alike
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_log = logging.getLogger(__name__)
 LAYOUT = "train/CLASS/*.png and test/CLASS/*.png"
 
 
@@ -39,7 +42,15 @@ def read(root: Path) -> Content:
     if len(classes) < 2:
         raise DataError(f"{root / 'train'} has {len(classes)} class folders: make {LAYOUT}, with two classes or more.")
     train, test = (_labelled(root, part, classes) for part in ("train", "test"))
-    pixels = _decoded([path for path, _ in train + test])
+    pixels, turned = _decoded([path for path, _ in train + test])
+    if turned:
+        _log.info(
+            "note: %s of the %s images in %s are turned by their EXIF data, which is not applied: they are taken as "
+            "they are stored. Save them upright if that is not meant.",
+            turned,
+            len(pixels),
+            root,
+        )
     labels = np.array([label for _, label in train + test], np.int64)
     ends = len(train)
     return Content(Images(pixels[:ends], labels[:ends]), Images(pixels[ends:], labels[ends:]), tuple(classes))
@@ -109,9 +120,12 @@ def _labelled(root: Path, part: str, classes: list[str]) -> list[tuple[Path, int
     return found
 
 
-def _decoded(paths: list[Path]) -> Pixels:
-    """Return the pixels of all images `[N, H, W, C]`, which have one channel until the first that has colour."""
-    pixels = np.empty((0, 0, 0, 1), np.uint8)
+def _decoded(paths: list[Path]) -> tuple[Pixels, int]:
+    """Return the pixels of all images `[N, H, W, C]`, which have one channel until the first that has colour.
+
+    The second number is how many are to be turned when they are shown, by their EXIF data.
+    """
+    pixels, turned = np.empty((0, 0, 0, 1), np.uint8), 0
     for number, path in enumerate(paths):
         with opened(path) as image:
             rows, columns = image.height, image.width
@@ -124,8 +138,9 @@ def _decoded(paths: list[Path]) -> Pixels:
                 )
             if image.mode not in GREY_MODES and pixels.shape[3] == 1:
                 pixels = np.repeat(pixels, 3, axis=3)
+            turned += is_turned(image)
             pixels[number] = decoded(path, image, pixels.shape[3])
-    return pixels
+    return pixels, turned
 
 
 def _listed(names: list[str]) -> str:

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from eailab import __version__
 from eailab.data.dataset import Pixels
-from eailab.data.table import load
-from eailab.errors import CheckFailedError, DataError, UsageError
+from eailab.errors import CheckFailedError, UsageError
 from eailab.inference.format import Format, Runner, whole_network
-from eailab.inference.trained import Trained, find_finished, read
+from eailab.inference.trained import WHITE, Trained, data_of, find_finished, largest_pixel, read
 from eailab.recipe.identity import to_yaml
 from eailab.runs import atomic
 from eailab.runs.store import Store
@@ -82,6 +81,8 @@ class Exported:
     trial: str
     holds: str
     """What is in it, in words."""
+    pixels: str
+    """Which values it expects of pixels, in words."""
     check: Check
 
 
@@ -127,7 +128,17 @@ def export(
             "Another version of the library may help; please report this."
         )
     atomic.write_bytes(out, data)
-    return Exported(out, folder.path.name, kind.holds(trained), check)
+    return Exported(out, folder.path.name, kind.holds(trained), pixels_in_words(trained, data_dir), check)
+
+
+def pixels_in_words(trained: Trained, data_dir: Path | None) -> str:
+    """Say which values a network expects of pixels; a picture's go to 255, those of other data may end before."""
+    largest = largest_pixel(trained, data_dir)
+    if largest is None:
+        return "as in training; neither the trial nor data on this machine tell how far those went"
+    if 2 * largest >= WHITE:
+        return f"0 to {WHITE}, as in a picture"
+    return f"0 to {largest}, as in training: multiply those of a picture, 0 to {WHITE}, by {largest}/{WHITE} first"
 
 
 def facts(trained: Trained) -> dict[str, str]:
@@ -139,20 +150,21 @@ def facts(trained: Trained) -> dict[str, str]:
         "data": trained.data,
         "recipe_name": trained.recipe.name,
         "recipe": to_yaml(trained.recipe),
+        **({} if trained.largest_pixel is None else {"largest_pixel": str(trained.largest_pixel)}),
         **trained.expected.facts(),
     }
 
 
 def compare(trained: Trained, runner: Runner, images: int, data_dir: Path | None) -> Check:
     """Run an exported file and the trial's own network on the same images."""
-    found = _test_images(trained, data_dir)
+    found = data_of(trained, data_dir)
     which = f"test images of {trained.recipe.data.name}"
     if isinstance(found, str):
         shape = (images, *trained.expected.image)
         pixels: Pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         which, recorded = f"images of random pixels ({found})", None
     else:
-        pixels = found[:images]
+        pixels = found.test.pixels[:images]
         recorded = trained.folder.predictions()["test"][: len(pixels)]
     ours = trained.logits(pixels)
     theirs = np.concatenate(
@@ -167,18 +179,6 @@ def compare(trained: Trained, runner: Runner, images: int, data_dir: Path | None
         same_class=_agreeing(ours.argmax(1), theirs.argmax(1)),
         as_recorded=None if recorded is None else _agreeing(recorded, theirs.argmax(1)),
     )
-
-
-def _test_images(trained: Trained, data_dir: Path | None) -> Pixels | str:
-    """Return the images that the trial was tested on, or why they cannot be had; nothing is downloaded."""
-    name = trained.recipe.data.name
-    try:
-        dataset = load(name, data_dir, download=False)
-    except DataError:
-        return f"the files of {name} are not on this machine"
-    if dataset.fingerprint != trained.data:
-        return f"the files of {name} are not those that the trial was tested on"
-    return dataset.test.pixels
 
 
 def _agreeing(some: NDArray[np.integer[Any]], others: NDArray[np.integer[Any]]) -> int:

@@ -1,17 +1,23 @@
 """A finished trial's network, read from the store."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eailab.data.dataset import Pixels
+from eailab.data.dataset import Dataset, Pixels
+from eailab.data.table import load as load_data
 from eailab.engines.base import Arrays, Expected
-from eailab.errors import StoreError, UsageError
+from eailab.errors import DataError, StoreError, UsageError
 from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs import checkpoint
+from eailab.runs.records import Result
 from eailab.runs.store import Store, TrialFolder
 from eailab.studies.lookup import find_trial
+
+WHITE = 255
+"""The largest value of a pixel in the picture files that are read."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class Trained:
     weights: Arrays
     """As the engine's `weights` names them."""
     expected: Expected
+    largest_pixel: int | None = None
+    """Of the training images; None for a trial from before it was recorded."""
 
     def logits(self, pixels: Pixels) -> NDArray[np.floating]:
         """Return the scores of each class, `[N, K]`, before the softmax, of images `[N, H, W, C]`."""
@@ -71,4 +79,26 @@ def read(folder: TrialFolder) -> Trained:
         raise StoreError(
             f"{folder.weights_file} does not say what images it expects ({error} is missing): train the trial again."
         ) from error
-    return Trained(folder, recipe, record["block"], record["data"], weights, expected)
+    return Trained(
+        folder, recipe, record["block"], record["data"], weights, expected, Result.read(record).largest_pixel
+    )
+
+
+def data_of(trained: Trained, data_dir: Path | None) -> Dataset | str:
+    """Return the data set that a trial was trained on, or why it cannot be had; nothing is downloaded."""
+    name = trained.recipe.data.name
+    try:
+        dataset = load_data(name, data_dir, download=False)
+    except DataError:
+        return f"the files of {name} are not on this machine"
+    if dataset.fingerprint != trained.data:
+        return f"the files of {name} are not those that the trial was trained and tested on"
+    return dataset
+
+
+def largest_pixel(trained: Trained, data_dir: Path | None = None) -> int | None:
+    """Return the largest value of a pixel that a network has met in training; None where nothing tells it."""
+    if trained.largest_pixel is not None:
+        return trained.largest_pixel
+    dataset = data_of(trained, data_dir)
+    return None if isinstance(dataset, str) else int(dataset.train.pixels.max())

@@ -122,6 +122,8 @@ class Result:
     """Epoch and step (from 1) at which the loss was no longer finite."""
     parameters: int
     provenance: Provenance
+    largest_pixel: int | None = None
+    """Of the training split, by which pictures can be told that are on another scale; older results lack it."""
 
     def record(self) -> dict[str, Any]:
         """Return the record that `read` takes."""
@@ -131,6 +133,7 @@ class Result:
             "diverged_at": list(self.diverged_at) if self.diverged_at else None,
             "metrics": _named("train", self.train) | _named("validation", self.validation) | _named("test", self.test),
             "parameters": self.parameters,
+            "largest_pixel": self.largest_pixel,
             "provenance": dict(self.provenance),
         }
 
@@ -147,6 +150,7 @@ class Result:
             diverged_at=(int(where[0]), int(where[1])) if where else None,
             parameters=int(record["parameters"]),
             provenance=provenance,
+            largest_pixel=None if (largest := record.get("largest_pixel")) is None else int(largest),
         )
         if missing := set(Provenance.__annotations__) - set(provenance):
             raise ValueError(f"no {min(missing)} in its provenance")

@@ -258,6 +258,7 @@ def _train_and_record(
         diverged_at=None,
         parameters=engine.parameters,
         provenance=provenance,
+        largest_pixel=int(data.train.pixels.max()),
     )
     predictions = {"validation": validation.predictions, "test": test.predictions}
     folder.finish(trial, result, engine.weights(), predictions, Expected.by(data).facts())

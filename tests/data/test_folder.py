@@ -101,11 +101,13 @@ def test_a_torn_image_is_named(root):
         folder.read(root)
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "I;16", "LA"])
-def test_kinds_that_would_lose_something_are_refused(root, mode):
+@pytest.mark.parametrize(
+    ("mode", "said"), [("RGBA", "has transparency"), ("LA", "has transparency"), ("I;16", "is of Pillow's mode I;16")]
+)
+def test_kinds_that_would_lose_something_are_refused(root, mode, said):
     """Transparency and 16 bits have no place in 8-bit images; what to do with them is the user's to say."""
     save(root / "train" / "cat" / "x.png", 0, mode)
-    with pytest.raises(DataError, match=rf"x\.png is of Pillow's mode {mode}: save it as 8-bit grey or RGB"):
+    with pytest.raises(DataError, match=rf"x\.png {said}: .*save it as 8-bit grey or RGB"):
         folder.read(root)
 
 
@@ -162,4 +164,28 @@ def test_an_incomplete_layout_is_explained(root, removed, says):
     if "*" not in removed:
         (root / removed).rmdir()
     with pytest.raises(DataError, match=says):
+        folder.read(root)
+
+
+def test_images_that_are_to_be_turned_are_counted_and_taken_as_stored(root, caplog):
+    """A whole training set of a telephone's upright photographs may lie on its side."""
+    file = min((root / "train").glob("*/*"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    before = folder.read(root)
+    with Image.open(file) as image:
+        image.load()
+    image.save(file, exif=exif)
+    with caplog.at_level("INFO", logger="eailab"):
+        after = folder.read(root)
+    assert np.array_equal(before.train.pixels, after.train.pixels)
+    assert caplog.messages == [
+        f"note: 1 of the {len(after.train) + len(after.test)} images in {root} are turned by their EXIF data, which is "
+        "not applied: they are taken as they are stored. Save them upright if that is not meant."
+    ]
+
+
+def test_a_class_whose_name_is_not_utf8_is_refused(root):
+    (root / "train" / "\udcb2").mkdir()
+    with pytest.raises(DataError, match="is a class whose name is not UTF-8"):
         folder.read(root)

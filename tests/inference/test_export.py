@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -267,11 +268,30 @@ def test_without_the_test_images_random_ones_are_named_as_such(eailab, trial, mo
         raise DataError("not here")
 
     other = load_data("digits32")
-    monkeypatch.setattr(export, "load", missing if reason == "missing" else lambda *_, **__: other)
+    monkeypatch.setattr(
+        "eailab.inference.trained.load_data", missing if reason == "missing" else lambda *_, **__: other
+    )
     done = eailab("export", trial.name, "--to", "safetensors", "--runs", trial.runs, "--images", 5)
     assert done.code == 0, done.err
     assert "on 5 images of random pixels (the files of digits are not" in done.out
     assert "recorded" not in done.out
+
+
+def test_a_file_says_how_far_the_training_pixels_went(eailab, trial):
+    """Whoever feeds pictures to a network of the digits, which go to 16, learns nothing from logits that are wrong."""
+    done = eailab("export", trial.name, "--to", "safetensors", "--runs", trial.runs, "--out", "a.safetensors")
+    assert "  pixels: 0 to 16, as in training: multiply those of a picture, 0 to 255, by 16/255 first\n" in done.out
+    header = Path("a.safetensors").read_bytes()
+    assert b'"largest_pixel": "16"' in header or b'"largest_pixel":"16"' in header
+
+
+@pytest.mark.parametrize(
+    ("largest", "said"),
+    [(16, "0 to 16, as in training"), (128, "0 to 255, as in a picture"), (None, "as in training; neither")],
+)
+def test_which_pixels_a_network_expects_is_said(network, monkeypatch, largest, said):
+    monkeypatch.setattr(export, "largest_pixel", lambda *_: largest)
+    assert export.pixels_in_words(network("digits-mlp", (8, 8, 1)), None).startswith(said)
 
 
 def test_an_existing_file_is_left_alone(eailab, trial, tmp_path):

@@ -1,6 +1,7 @@
 """A finished trial's weights say of a file what the trial said of the same image."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from PIL import Image
 
 from eailab.data.table import load as load_data
 from eailab.errors import DataError, StoreError, UsageError
-from eailab.inference.predict import predict
+from eailab.inference.predict import predict, scaled
 from eailab.inference.trained import find_finished
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint
+from eailab.runs.records import Result
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import run_trial
 
@@ -43,8 +45,8 @@ def test_files_are_classified_as_the_trial_classified_the_test_split(trained):
     folder = find_finished(store, name[:8])
     found = predict(folder, files, top=10)
     expected = folder.predictions()["test"][:COUNT]
-    assert [one.classes[0][0] for one in found] == [data.classes[number] for number in expected]
-    for one in found:
+    assert [one.classes[0][0] for one in found.images] == [data.classes[number] for number in expected]
+    for one in found.images:
         shares = [share for _, share in one.classes]
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) == pytest.approx(1.0)
@@ -55,6 +57,74 @@ def test_an_image_of_another_size_is_refused(trained, tmp_path):
     Image.fromarray(np.zeros((9, 7), np.uint8)).save(tmp_path / "odd.png")
     with pytest.raises(DataError, match=r"odd\.png is 7x9 pixels"):
         predict(find_finished(store, name), [tmp_path / "odd.png"])
+
+
+def forgetting(trial, monkeypatch):
+    """Let a trial be from before results told the range of pixels."""
+    real = Result.read
+    monkeypatch.setattr(Result, "read", lambda record: replace(real(record), largest_pixel=None))
+    return trial
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_pictures_on_another_scale_are_brought_to_that_of_training(trained, tmp_path, monkeypatch, recorded):
+    """The embedded digits go to 16, and a picture of one to 255: it was classified in silence, and worse."""
+    store, name, files, data = trained
+    folder = find_finished(store, name)
+    if not recorded:
+        forgetting(folder, monkeypatch)
+    top = int(data.train.pixels.max())
+    bright = []
+    for number, pixels in enumerate(data.test.pixels[:COUNT]):
+        bright.append(tmp_path / f"{number}.png")
+        Image.fromarray((pixels.squeeze().astype(int) * 255 // top).astype(np.uint8)).save(bright[-1])
+    found, as_stored = predict(folder, bright), predict(folder, files)
+    assert [one.classes for one in found.images] == [one.classes for one in as_stored.images]
+    assert as_stored.notes == ()
+    said = "the training pixels went up to 16, those of these pictures go up to 255: they were multiplied by 16/255."
+    assert found.notes == ((said,) if top == 16 else ())
+
+
+@pytest.mark.parametrize(
+    ("largest", "most", "factor", "said"),
+    [
+        (16, 33, 16 / 255, "multiplied by 16/255"),
+        (16, 32, 1, "taken as they are"),
+        (16, 16, 1, None),
+        (1, 255, 1 / 255, "multiplied by 1/255"),
+        (127, 255, 127 / 255, "multiplied by 127/255"),
+        (128, 255, 1, None),
+        (255, 255, 1, None),
+        (None, 255, 1, "does not say how far its training pixels went"),
+    ],
+)
+def test_pictures_are_scaled_only_where_their_scale_is_another(largest, most, factor, said):
+    """A photograph may be a little brighter than those of training."""
+    pixels = np.array([0, most // 2, most], np.uint8).reshape(1, 1, 3, 1)
+    found, notes = scaled(pixels, largest)
+    assert np.array_equal(found, np.rint(pixels * factor))
+    assert len(notes) == (said is not None)
+    assert all(said in note for note in notes)
+
+
+def test_a_trial_without_its_data_says_that_its_range_is_not_known(trained, monkeypatch):
+    store, name, files, _ = trained
+    folder = forgetting(find_finished(store, name), monkeypatch)
+    monkeypatch.setattr("eailab.inference.trained.load_data", lambda *_, **__: (_ for _ in ()).throw(DataError("gone")))
+    assert "its data are not here" in predict(folder, files[:1]).notes[0]
+
+
+def test_a_picture_that_is_to_be_turned_is_taken_as_stored_and_that_is_said(trained, tmp_path):
+    """As in training; a telephone writes how it was held beside the pixels."""
+    store, name, files, _ = trained
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(files[0]) as image:
+        image.save(tmp_path / "held.png", exif=exif)
+    found = predict(find_finished(store, name), [tmp_path / "held.png", files[0]])
+    assert found.images[0].classes == found.images[1].classes
+    assert "ask for" in found.notes[-1]
+    assert "held.png to be shown turned" in found.notes[-1]
 
 
 def test_a_file_that_is_no_image_is_refused(trained, tmp_path):
