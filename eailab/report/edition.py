@@ -6,11 +6,13 @@ A report is composed here and nowhere else, so that what is published and what i
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from eailab import __version__
 from eailab.errors import StoreError
 from eailab.report import html, latex, markdown
+from eailab.report.apart import told_apart
 from eailab.report.classes import Classes, classes_of
 from eailab.report.costs import ArmCost, costs
 from eailab.report.csv_rows import trials_csv
@@ -71,6 +73,12 @@ class Edition:
         sources = tuple(Source(told.folder, told.findings.blocks) for told in self.studies)
         return Manifest(self.kind, self.lang, sources, self.unreadable, self.version)
 
+    @cached_property
+    def told(self) -> tuple[Told, ...]:
+        """The studies, those with the same title told apart."""
+        apart = told_apart([told.findings for told in self.studies])
+        return tuple(replace(told, findings=findings) for told, findings in zip(self.studies, apart, strict=True))
+
     @property
     def title(self) -> str:
         """Of a page."""
@@ -108,7 +116,7 @@ def why_unreadable(folder: Path, error: StoreError) -> str:
 
 def page_text(edition: Edition) -> str:
     """Return an edition as a page; studies that compare nothing come last."""
-    studies = sorted(edition.studies, key=lambda told: told.findings.factor is None)
+    studies = sorted(edition.told, key=lambda told: told.findings.factor is None)
     return html.page(
         edition.title,
         [html.PageStudy(told.findings, told.costs, told.classes, told.answers) for told in studies],
@@ -122,7 +130,7 @@ def page_text(edition: Edition) -> str:
 def markdown_text(edition: Edition) -> str:
     """Return an edition as markdown, with its figures beside it; a study's own has none, and nothing of time."""
     if edition.kind == "lab":
-        filled = [(told.record, told.findings, told.costs, figure_paths(told)) for told in edition.studies]
+        filled = [(told.record, told.findings, told.costs, figure_paths(told)) for told in edition.told]
         sections = lab_sections(filled)
         return markdown.report_text(sections, edition.unreadable, edition.manifest.text(), title="Lab report")
     alone = edition.kind == "study"
@@ -134,7 +142,7 @@ def markdown_text(edition: Edition) -> str:
             say=edition.say,
             answers=() if alone else told.answers,
         )
-        for told in edition.studies
+        for told in edition.told
     ]
     return markdown.report_text(
         sections, edition.unreadable, edition.manifest.text(), say=edition.say, title=None if alone else edition.title
@@ -145,7 +153,7 @@ def latex_text(edition: Edition) -> str:
     """Return an edition as LaTeX, with its figures beside it."""
     sections = [
         latex.study_section(told.findings, figure_paths(told, "pdf"), say=edition.say, answers=told.answers)
-        for told in edition.studies
+        for told in edition.told
     ]
     return latex.document(
         edition.title, sections, edition.unreadable, edition.manifest.text(), lang=edition.lang, say=edition.say

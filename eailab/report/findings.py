@@ -4,7 +4,7 @@ Accuracies are in percent and their differences in percentage points; losses are
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -143,6 +143,8 @@ class StudyFindings:
     """What trials ran on, with their number; more than one is a mixed study."""
     training_images: int
     """Of the baseline arm."""
+    apart: tuple[str, ...] = ()
+    """What tells it from other studies of the same report with the same title; see `eailab.report.apart`."""
 
     @property
     def folder_name(self) -> str:
@@ -172,6 +174,11 @@ class StudyFindings:
             return self.name
         verb = "Do" if self.heading in PLURAL or len(settings_of(self.factor)) > 1 else "Does"
         return f"{verb} the {self.spoken_factor} change the {self.measure.title}?"
+
+    def headed(self, text: str, say: Callable[[str], str]) -> str:
+        """Return a title or a caption in a language, with what tells this study from others of the same report."""
+        apart = " · ".join(map(say, self.apart))
+        return f"{say(text)} ({apart})" if apart else say(text)
 
     @property
     def baseline_arm(self) -> ArmFindings:

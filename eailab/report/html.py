@@ -120,13 +120,13 @@ def _card(findings: StudyFindings, anchor: str, say: Say, *, alone: bool) -> Mar
     name = findings.name if alone else findings.folder_name
     return element(
         "article",
-        element("h2", element("a", say(findings.title), href=f"#{anchor}")),
+        element("h2", element("a", findings.headed(findings.title, say), href=f"#{anchor}")),
         element("p", f"{name} · {say(_extent(findings))}", class_="name"),
         *([element("p", say(interim), class_="interim")] if interim is not None else []),
         element("ul", *(element("li", say(line)) for line in headlines(findings)), class_="answer"),
         *([forest(findings, say)] if findings.factor else []),
         class_="card",
-        aria_label=say(findings.title),
+        aria_label=findings.headed(findings.title, say),
     )
 
 
@@ -142,7 +142,7 @@ def _section(study: PageStudy, anchor: str, say: Say) -> Markup:
     caption = say("Arms against the baseline" if findings.factor else "Scores after the last epoch")
     curves = learning_curves(findings, anchor, say)
     parts = [
-        element("h2", say(findings.title)),
+        element("h2", findings.headed(findings.title, say)),
         element("p", say("Study"), " ", element("code", f"{findings.name}-{findings.fingerprint}"), class_="name"),
         table_element(main_table(findings), caption, say, sortable=bool(findings.factor)),
     ]

@@ -114,7 +114,7 @@ def study_section(findings: StudyFindings, figures: Mapping[str, str], say: Say,
         return escaped(say(text))
 
     study = rf"{told('Study')} \texttt{{{escaped(findings.name)}-{findings.fingerprint}}}"
-    parts = [rf"\subsection*{{{told(findings.title)}}}", study]
+    parts = [rf"\subsection*{{{escaped(findings.headed(findings.title, say))}}}", study]
     if (interim := state_sentence(findings)) is not None:
         parts.append(rf"\textbf{{{told(interim)}}}")
     parts.append(_items([told(line) for line in headlines(findings)]))
@@ -123,7 +123,7 @@ def study_section(findings: StudyFindings, figures: Mapping[str, str], say: Say,
         parts.append(table_text(effects, say))
     for name, path in figures.items():
         image = rf"\includegraphics[width=0.9\linewidth]{{{path}}}"
-        parts.append(rf"\begin{{center}}{image}\\ \small {told(TITLES[name])}\end{{center}}")
+        parts.append(rf"\begin{{center}}{image}\\ \small {escaped(findings.headed(TITLES[name], say))}\end{{center}}")
     stated = (*design_facts(findings), *facts(findings))
     parts.append(_items([rf"\textbf{{{told(fact.name)}:}} {told(fact.sentence)}" for fact in stated]))
     parts += [rf"\textbf{{{told(one.name)}.}} {escaped(one.told(say))}" for one in answers]

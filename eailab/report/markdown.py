@@ -32,7 +32,7 @@ def study_section(
     def told(text: str) -> str:
         return escaped(say(text))
 
-    heading = f"{'#' * level} {told(findings.title)}"
+    heading = f"{'#' * level} {escaped(findings.headed(findings.title, say))}"
     parts = [heading, f"{told('Study')} {escaped(findings.name)}-{findings.fingerprint}"]
     if (interim := state_sentence(findings)) is not None:
         parts.append(f"**{told(interim)}**")
@@ -40,7 +40,7 @@ def study_section(
     parts.append(table_text(main_table(findings), say))
     if (effects := effects_table(findings)) is not None:
         parts.append(table_text(effects, say))
-    parts += [f"![{told(TITLES[name])}]({path})" for name, path in figures.items()]
+    parts += [f"![{escaped(findings.headed(TITLES[name], say))}]({path})" for name, path in figures.items()]
     stated = (*design_facts(findings), *facts(findings))
     parts.append(bullets([f"**{told(fact.name)}:** {told(fact.sentence)}" for fact in stated]))
     parts += [f"**{told(one.name)}:** {escaped(one.told(say))}" for one in answers]

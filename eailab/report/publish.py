@@ -163,7 +163,7 @@ def publish_report(
         files[name] = out / f"report{FORMATS[name].suffix}"
         write_changed(files[name], FORMATS[name].text(edition).encode())
     handed_on = _hand_on(found, exports, out) if exports else {}
-    return Report(tuple(told.findings for _, told in found), unreadable, files, tuple(notes), handed_on)
+    return Report(tuple(told.findings for told in edition.told), unreadable, files, tuple(notes), handed_on)
 
 
 def _readable(folders: Sequence[Path], data_dir: Path | None) -> tuple[list[tuple[Path, Told]], tuple[str, ...]]:

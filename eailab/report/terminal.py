@@ -41,7 +41,7 @@ class StudyView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Yield the parts from top to bottom."""
         findings = self.findings
-        yield Text(plain(findings.title), style="bold")
+        yield Text(plain(findings.headed(findings.title, str)), style="bold")
         if (interim := state_sentence(findings)) is not None:
             yield Text(interim, style="yellow")
         ascii_only = not console.is_terminal or options.ascii_only

@@ -59,7 +59,9 @@ def names_are_taken_out(text):
         text,
     )
     return re.sub(
-        r"Brown–Forsythe|Holm|Student|momentum|weight_decay|nesterov|betas|false|none|optimizer|was", "", text
+        r"Brown–Forsythe|Holm|Student|momentum|weight_decay|label_smoothing|nesterov|betas|false|none|optimizer|was",
+        "",
+        text,
     )
 
 

@@ -1,0 +1,55 @@
+"""What tells studies with the same question apart: model, data, and as much of what else differs as it takes."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from eailab.recipe.wording import in_words
+from eailab.report.findings import StudyFindings
+from eailab.studies.factor import listed
+
+
+def told_apart(studies: Sequence[StudyFindings]) -> list[StudyFindings]:
+    """Return studies, each with what tells it from the others of its title; one that is alone with it needs nothing."""
+    groups: dict[str, list[StudyFindings]] = defaultdict(list)
+    for findings in studies:
+        groups[findings.title].append(findings)
+    apart = {
+        findings.folder_name: words
+        for group in groups.values()
+        for findings, words in zip(group, _words([_traits(one) for one in group]), strict=True)
+    }
+    return [replace(findings, apart=apart[findings.folder_name]) for findings in studies]
+
+
+def _traits(findings: StudyFindings) -> dict[str, str]:
+    """Return what a study may differ in from others, in words, what says most of it first."""
+    settings: dict[str, Any] = dict(findings.held_fixed)
+    data = settings.pop("data.name", "")
+    return {
+        "model": settings.pop("model.name", ""),
+        "data": Path(data).stem or data,
+        **{path: f"{path.removesuffix('.name')} {in_words(value)}" for path, value in settings.items()},
+        "levels": f"levels {listed([arm.label for arm in findings.arms])}" if findings.factor else "",
+        "baseline": f"baseline {findings.baseline_arm.label}" if findings.factor else "",
+        "margin": f"margin {findings.margin:g}",
+        "blocks": f"block {findings.blocks[0]}" if findings.factor is None else "",
+        "looks": "with looks" if findings.looks else "",
+        "fingerprint": findings.fingerprint,
+    }
+
+
+def _words(group: Sequence[dict[str, str]]) -> list[tuple[str, ...]]:
+    """Return for each study the traits that, with model and data, are enough to tell all of a group apart."""
+    chosen: list[str] = []
+
+    def told(traits: Sequence[str]) -> list[tuple[str, ...]]:
+        return [tuple(one.get(trait, "") for trait in traits) for one in group]
+
+    for trait in dict.fromkeys(trait for one in group for trait in one):
+        differs = len(set(told([trait]))) > 1
+        if differs and (trait in ("model", "data") or len(set(told([*chosen, trait]))) > len(set(told(chosen)))):
+            chosen.append(trait)
+    return [tuple(filter(None, words)) for words in told(chosen)]
