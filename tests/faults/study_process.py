@@ -1,7 +1,9 @@
-"""A program that carries a small study out, to be killed: `study_process.py ROOT ENGINE [unchecked] [workers]`.
+"""A program that carries a small study out, to be killed: `study_process.py ROOT ENGINE [FLAGS]`.
 
 It does what `eailab ablate` does, without the drawing: signals, checkpoints, exit codes and messages are the program's.
 Checkpoints are written within epochs, whenever that takes next to no time.
+The flags: `unchecked` (no look at the room on the disk), `workers`, `host=NAME` (a host that shares the folder with
+others), `lease=SECONDS`, `unfenced` (without looking whether a lease is still held).
 """
 
 import os
@@ -12,6 +14,7 @@ from pathlib import Path
 from eailab.cli.stopping import asking
 from eailab.errors import EailabError
 from eailab.recipe.load import Override, load
+from eailab.runs import lock
 from eailab.runs.cadence import Cadence
 from eailab.runs.executors.base import Surroundings
 from eailab.studies import conduct
@@ -24,7 +27,8 @@ SMALL = {
         {"epochs": 3, "model.width": 0.0625, "data.limit": 128, "deterministic": True, "threads": 1},
     ),
 }
-MODULES = {"numpy": "numpy_mlp", "torch": "torch_resnet"}
+SMALL["hosts"] = SMALL["numpy"]
+MODULES = {"numpy": "numpy_mlp", "hosts": "numpy_mlp", "torch": "torch_resnet"}
 
 
 def study(engine):
@@ -38,6 +42,14 @@ def main(root, engine, *flags):
     """Return the exit code."""
     import_module(f"eailab.engines.{MODULES[engine]}.engine").REPORT_SECONDS = 0.0
     surroundings = Surroundings(Path(root), device="cpu", cadence=Cadence(seconds=0.02))
+    for flag in flags:
+        match flag.split("="):
+            case ["host", name]:  # a machine like any other that shares the folder, wherever this lies
+                lock.HERE.name, lock.HERE.is_shared = name, lambda _: True
+            case ["lease", seconds]:
+                lock.HERE.lease_seconds = float(seconds)
+            case ["unfenced"]:
+                lock._Lease.check = lambda _: None
     if "unchecked" in flags:
         conduct.check_room = lambda *_: None
     try:

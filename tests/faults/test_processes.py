@@ -1,6 +1,5 @@
 """Real processes, killed at any moment, and a real disk that is full: the table has the bytes of a quiet run."""
 
-import multiprocessing
 import os
 import random
 import shutil
@@ -10,49 +9,13 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from multiprocessing import forkserver
-from pathlib import Path
 
 import pytest
 import study_process
 from faulty_disk import run, table
+from nursery import PROGRAM, ended, epochs_of, fork
 
-PROGRAM = Path(__file__).with_name("study_process.py")
 SIGNALS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-
-
-IMPORTED = ("study_process", "eailab.engines.numpy_mlp.engine", "eailab.engines.torch_resnet.engine")
-
-
-@pytest.fixture(scope="module")
-def nursery():
-    """Processes that begin with everything imported, so that a kill costs no seconds: forks of one that sits idle."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(IMPORTED))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("PYTHONPATH", os.pathsep.join((str(PROGRAM.parent), str(PROGRAM.parents[2]))))
-        forkserver.ensure_running()
-    assert ended(begun(context, os.getpid)) == 0  # it has imported everything now
-    return context
-
-
-def fork(nursery, root, engine):
-    """Start the program; what it says goes to a file beside the folder."""
-    return begun(nursery, study_process.forked, f"{root}.said", str(root), engine)
-
-
-def begun(nursery, function, *arguments):
-    process = nursery.Process(target=function, args=arguments)
-    process.start()
-    return process
-
-
-def ended(process):
-    """Wait for a process, and return its exit code."""
-    process.join(timeout=120)
-    assert process.exitcode is not None, "it hangs"
-    return process.exitcode
 
 
 def start(root, engine, *flags):
@@ -64,10 +27,6 @@ def start(root, engine, *flags):
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-
-
-def epochs_of(root):
-    return {file.parent.name: file.read_bytes() for file in (root / "trials").glob("*/epochs.jsonl")}
 
 
 @pytest.mark.parametrize(("engine", "kills"), [("numpy", 6), ("torch", 3)])

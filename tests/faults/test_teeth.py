@@ -107,6 +107,20 @@ def test_without_a_lock_two_processes_are_seen_to_train_one_trial(folder, monkey
     assert checks.two_at_once(folder) > 1
 
 
+def test_without_remembering_what_was_watched_a_dead_hosts_lease_is_seen_to_stay(tmp_path):
+    """As where each try begins to watch from the start."""
+
+    class Forgetful(dict):
+        def setdefault(self, _, value):
+            return value
+
+    now = iter(range(0, 10_000, 10))
+    (tmp_path / lock.SHARED_NAME).write_text("of a host that has died")
+    for watched, is_stuck in ((Forgetful(), True), ({}, False)):
+        machine = lock.Machine("host", lambda: float(next(now)), is_shared=lambda _: True, watched=watched)
+        assert all(lock.is_held(tmp_path, machine) for _ in range(20)) is is_stuck
+
+
 def test_without_cutting_the_epochs_back_a_resumed_trial_is_seen_to_repeat_them(sound, folder, monkeypatch):
     begin = store.TrialFolder.begin
 
@@ -116,7 +130,10 @@ def test_without_cutting_the_epochs_back_a_resumed_trial_is_seen_to_repeat_them(
         self.epochs_file.write_bytes(epochs)
 
     monkeypatch.setattr(store.TrialFolder, "begin", begin_without_cutting)
-    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound))
+    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound)[::3])
+    assert any("are not the epochs 1 to" in one for one in wrong), "such a trial gets no result"
+    monkeypatch.setattr(store.TrialFolder, "_check_epochs", lambda *_: None)
+    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound)[::3])
     assert any("epochs.jsonl differs" in one for one in wrong)
 
 
