@@ -68,6 +68,8 @@ def _unknown_option(name: str, context: Any) -> str:
     beginning = f"there is no option {typed}"
     options = {one.lstrip("-"): one for param in context.command.params for one in param.opts if one.startswith("--")}
     settings = known_words() if "override" in options else set()
+    if typed.lstrip("-") in {param.name for param in context.command.params if param.param_type_name == "argument"}:
+        return f"{beginning}: write {value or 'its value'} alone"
     near = closest(typed.lstrip("-"), {*settings, *options})
     if near in options:
         return f"{beginning}; did you mean {options[near]}?"
@@ -122,10 +124,14 @@ def _extra(words: str, context: Any) -> str:
         first = words.split(maxsplit=1)[0] if words.split() else ""
         if first in shipped() or first.endswith((".yaml", ".yml")):
             return f"{first} is a recipe: write --recipe {first}"
+        if first.startswith("="):
+            return f"{first} stands apart from what it belongs to: write KEY=VALUE without spaces, as in -o lr=0.1"
         if "=" in first and "--override" in options:
             return f"{first} is one word too many: to change a setting, write -o {first}"
     typed = sys.argv[1:]
     at = typed.index(words.split(maxsplit=1)[0]) if words.split(maxsplit=1)[0] in typed else 0
+    if at >= 2 and typed[at - 2] in {"-o", "--override"}:
+        return f"too many words: {words}; write -o {typed[at - 1]}={typed[at]}, without spaces"
     if at >= 2 and typed[at - 2].startswith("--"):
         option, values = typed[at - 2], ",".join([typed[at - 1], *words.split()])
         return f"too many words: {words}; to give {option} several values, join them by commas: {option} {values}"
@@ -147,7 +153,7 @@ def _refused_value(error: Any) -> str:
     param = error.param
     name = next((one for one in param.opts if one.startswith("--")), param.metavar or param.name)
     if not isinstance(error.__cause__, ValidationError):
-        return f"{name}: {error.message}"
+        return str(error.message) if error.message.startswith(name) else f"{name}: {error.message}"
     detail = error.__cause__.errors(include_url=False)[0]
     choices = [str(one) for one in param.type_descriptor.choices or ()]
     if choices:

@@ -95,7 +95,7 @@ def parse_jobs(text: str) -> int | None:
         return None
     if text.isascii() and text.isdigit() and int(text) > 0:
         return int(text)
-    raise typer.BadParameter(f"{text!r} is no number of trials: give auto, or 1 or more.")
+    raise typer.BadParameter(f"{text!r} is not a number of trials: give auto, or 1 or more.")
 
 
 Jobs: TypeAlias = Annotated[

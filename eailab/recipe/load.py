@@ -111,7 +111,9 @@ def parse_override(text: str) -> Override:
     """
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
-        raise RecipeError(f"{OPTION} {text}: write {OPTION} key=value, such as {OPTION} epochs=3.")
+        key, colon, given = text.partition(":")
+        right = f"{key.strip()}={given.strip()}" if colon and key.strip() and given.strip() else "epochs=3"
+        raise RecipeError(f"{OPTION} {text}: write {OPTION} key=value without spaces, such as {OPTION} {right}.")
     return Override(path.strip(), parse_given(value, f"{OPTION} {text}"), OPTION)
 
 

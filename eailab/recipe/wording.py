@@ -32,6 +32,7 @@ USUAL = {
 """What other programs call some settings, and some of their values."""
 NONE = frozenset({"none", "nil", "off", "no", "false", "null", "na", "n/a", "-"})
 """Words for nothing."""
+PERCENT = re.compile(r"[0-9]+(?:\.[0-9]+)?%")
 DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]+")
 TRUTH = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 
@@ -131,6 +132,8 @@ def _advice_on_text(item: Any, given: str) -> str:
         return ": remove the quotes"
     if numbers and DECIMAL_COMMA.fullmatch(given):
         return f": write {given.replace(',', '.')}, with a point"
+    if float in numbers and PERCENT.fullmatch(given):
+        return f": write {float(given[:-1]) / 100:g}"
     if _is_listed(item) and "," in given:
         return f": write [{', '.join(part.strip() for part in given.split(','))}]"
     if bool in kinds and given.lower() in TRUTH:

@@ -36,6 +36,11 @@ MISTAKES = {
     "ablate lr 1 2 --recipe digits-mlp --metric accuracy": "did you mean 'validation-accuracy'?",
     "ablate lr 1 2 --recipe digits-mlp --metric loss": "did you mean 'validation-loss'?",
     "ablate lr 1 2 --recipe digits-mlp --margin 1pp": "--margin 1pp: study.margin: expected a number",
+    "ablate lr 1 2 --verbose --quiet": "error: --quiet beside its opposite",
+    "noise --recipe digits-mlp": "no option --recipe: write digits-mlp alone",
+    "train-mlp -o lr = 0.1": "write KEY=VALUE without spaces",
+    "train-mlp -o epochs 5": "write -o epochs=5, without spaces",
+    "train-mlp -o 'lr: 0.1'": "such as -o lr=0.1",
     # too many words, or too few
     "predict x": "IMAGE... is missing: write for example `eailab predict",
     "train-mlp digits-mlp": "write --recipe digits-mlp",
@@ -51,6 +56,7 @@ MISTAKES = {
     # levels
     "ablate lr -1 1 --recipe digits-mlp": "optimizer.lr=-1: expected a number above 0",
     "ablate lr 0,001 0,01 --recipe digits-mlp": "write 0.001, with a point",
+    "ablate dropout 0% 50% --recipe digits-mlp": "found '0%': write 0",
     "ablate ema none 0.9 --recipe digits-mlp": "write null",
     "ablate dropout none 0.1 --recipe digits-mlp": "write 0",
     "ablate sched none cosine --recipe digits-mlp": "did you mean 'constant'?",

@@ -245,7 +245,7 @@ def test_an_archive_that_leads_out_of_its_folder_is_not_unpacked(tmp_path, monke
     def no_network(*_, **__):
         raise OSError("no network")
 
-    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    monkeypatch.setattr("eailab.data.fetch.urlopen", no_network)
     data = tmp_path / "data"
     data.mkdir()
     with tarfile.open(data / "cifar-10-python.tar.gz", "w:gz") as archive:
