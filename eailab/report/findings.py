@@ -70,8 +70,10 @@ class ArmFindings:
     """Of the updates, relative to the baseline's: -0.5 for half as many."""
     brought: tuple[str, ...]
     """Settings that come with the level; one sentence each."""
+    damage: tuple[str, ...]
+    """Which of its trials, and of the baseline's, its verdict lacks because they are damaged; a sentence each."""
     notes: tuple[str, ...]
-    """What a reader of the row must know."""
+    """What a reader of the row must know; the damage too."""
     curves: Curves | None
     """Mean over the finished trials, which all have the same epochs; None where there is none."""
 
@@ -184,6 +186,11 @@ class StudyFindings:
     def baseline_arm(self) -> ArmFindings:
         """The arm that the others are compared with."""
         return self.arms[self.baseline]
+
+    @property
+    def damaged(self) -> list[str]:
+        """The trials that cannot be read, as ARM/BLOCK."""
+        return [f"{arm.label}/{one.block}" for arm in self.arms for one in arm.trials if one.state == "damaged"]
 
     @property
     def ended(self) -> int:
@@ -367,6 +374,7 @@ def _arm(
 ) -> ArmFindings:
     study = record.study
     arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]
+    damage = _damage(trials, by_arm[study.baseline] if index != study.baseline else ())
     change = record.updates[index] / record.updates[study.baseline] - 1.0
     tests = [trial.test.accuracy for trial in trials if trial.test is not None]
     finished = [trial.curves for trial in trials if trial.state == "finished"]
@@ -379,8 +387,10 @@ def _arm(
         updates=record.updates[index],
         updates_change=change,
         brought=arm.brought,
+        damage=damage,
         notes=(
             *_gaps(trials),
+            *damage,
             *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
             *arm.brought,
             *_same_training(study, index, by_arm),
@@ -398,11 +408,17 @@ def _gaps(trials: Sequence[TrialFindings]) -> list[str]:
     if diverged:
         rest = len(trials) - len(diverged)
         notes.append(f"{len(diverged)} of {len(trials)} diverged" + (": numbers are of the others" if rest else ""))
-    notes += [f"block {trial.block} is damaged and left out" for trial in trials if trial.state == "damaged"]
     waiting = sum(trial.state in ("unfinished", "missing") for trial in trials)
     if waiting:
         notes.append(f"{waiting} of {len(trials)} not finished")
     return notes
+
+
+def _damage(trials: Sequence[TrialFindings], baseline: Sequence[TrialFindings]) -> tuple[str, ...]:
+    """Say which trials a verdict lacks because they are damaged."""
+    own = [f"without block {trial.block}, which is damaged" for trial in trials if trial.state == "damaged"]
+    others = [trial.block for trial in baseline if trial.state == "damaged"]
+    return (*own, *(f"without block {block} of the baseline, which is damaged" for block in others))
 
 
 def _coupling(change: float, epochs_held: bool) -> list[str]:

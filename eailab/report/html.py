@@ -24,7 +24,7 @@ from eailab.report.forest import forest
 from eailab.report.manifest import MARK
 from eailab.report.markup import Markup, element, table_element
 from eailab.report.methods import Answer
-from eailab.report.tables import blocks_table, facts, headlines, main_table, state_sentence
+from eailab.report.tables import blocks_table, facts, headlines, main_table, state_sentences
 from eailab.report.wording import Say, english
 
 
@@ -116,13 +116,12 @@ def _card(findings: StudyFindings, anchor: str, say: Say, *, alone: bool) -> Mar
 
     A study that is not alone with its name on the page is called as its folder is.
     """
-    interim = state_sentence(findings)
     name = findings.name if alone else findings.folder_name
     return element(
         "article",
         element("h2", element("a", findings.headed(findings.title, say), href=f"#{anchor}")),
         element("p", f"{name} · {say(_extent(findings))}", class_="name"),
-        *([element("p", say(interim), class_="interim")] if interim is not None else []),
+        *(element("p", say(sentence), class_="interim") for sentence in state_sentences(findings)),
         element("ul", *(element("li", say(line)) for line in headlines(findings)), class_="answer"),
         *([forest(findings, say)] if findings.factor else []),
         class_="card",

@@ -14,7 +14,7 @@ from eailab.report.figures import CJK_FONTS, TITLES
 from eailab.report.findings import StudyFindings
 from eailab.report.manifest import MARK
 from eailab.report.methods import Answer
-from eailab.report.tables import NOTE, Table, facts, headlines, main_table, state_sentence
+from eailab.report.tables import NOTE, Table, facts, headlines, main_table, state_sentences
 from eailab.report.wording import ENGLISH, Say
 
 PREAMBLE = r"""\documentclass[a4paper,10pt]{article}
@@ -115,8 +115,7 @@ def study_section(findings: StudyFindings, figures: Mapping[str, str], say: Say,
 
     study = rf"{told('Study')} \texttt{{{escaped(findings.name)}-{findings.fingerprint}}}"
     parts = [rf"\subsection*{{{escaped(findings.headed(findings.title, say))}}}", study]
-    if (interim := state_sentence(findings)) is not None:
-        parts.append(rf"\textbf{{{told(interim)}}}")
+    parts += [rf"\textbf{{{told(sentence)}}}" for sentence in state_sentences(findings)]
     parts.append(_items([told(line) for line in headlines(findings)]))
     parts.append(table_text(main_table(findings), say))
     if (effects := effects_table(findings)) is not None:

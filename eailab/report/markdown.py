@@ -8,7 +8,7 @@ from eailab.report.figures import TITLES
 from eailab.report.findings import StudyFindings
 from eailab.report.manifest import MARK
 from eailab.report.methods import Answer
-from eailab.report.tables import Table, facts, headlines, main_table, state_sentence
+from eailab.report.tables import Table, facts, headlines, main_table, state_sentences
 from eailab.report.wording import Say, english
 
 
@@ -34,8 +34,7 @@ def study_section(
 
     heading = f"{'#' * level} {escaped(findings.headed(findings.title, say))}"
     parts = [heading, f"{told('Study')} {escaped(findings.name)}-{findings.fingerprint}"]
-    if (interim := state_sentence(findings)) is not None:
-        parts.append(f"**{told(interim)}**")
+    parts += [f"**{told(sentence)}**" for sentence in state_sentences(findings)]
     parts.append(bullets([told(line) for line in headlines(findings)]))
     parts.append(table_text(main_table(findings), say))
     if (effects := effects_table(findings)) is not None:

@@ -85,6 +85,7 @@ def _arm(arm: ArmFindings) -> dict[str, Any]:
         "updates": arm.updates,
         "updates_change": arm.updates_change,
         "brought": arm.brought,
+        "damage": arm.damage,
         "notes": arm.notes,
         "by_block": [_trial(trial) for trial in arm.trials],
     }

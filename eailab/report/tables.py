@@ -152,20 +152,27 @@ def headlines(findings: StudyFindings) -> tuple[str, ...]:
         return tuple(f"block {trial.block}: {_single_headline(trial)}" for trial in trials)
     baseline, digits = findings.baseline_arm.label, decimals(findings)
     return tuple(
-        f"{arm.label}: {_verdict_in_words(arm, baseline, findings, digits)}"
+        "; ".join([f"{arm.label}: {_verdict_in_words(arm, baseline, findings, digits)}", *arm.damage])
         for arm in findings.arms
         if not arm.is_baseline and arm.against_baseline is not None
     )
 
 
-def state_sentence(findings: StudyFindings) -> str | None:
-    """Return what an unfinished study's reader must know first; None for a complete one."""
-    if findings.state == "complete":
-        return None
-    return (
-        f"{findings.ended} of {findings.planned} trials have ended: the study is running, was interrupted, or "
-        "has trials that failed, and every number is interim."
-    )
+def state_sentences(findings: StudyFindings) -> tuple[str, ...]:
+    """Return what the reader of an unfinished or damaged study must know first; nothing of a complete one."""
+    said, damaged = [], findings.damaged
+    if damaged:
+        are, them = ("trial is", "it") if len(damaged) == 1 else ("trials are", "them")
+        said.append(
+            f"{len(damaged)} {are} damaged ({', '.join(damaged)}) and left out of every number and verdict, until the "
+            f"study's own command trains {them} again."
+        )
+    if findings.ended + len(damaged) < findings.planned:
+        said.append(
+            f"{findings.ended} of {findings.planned} trials have ended: the study is running, was interrupted, or "
+            "has trials that failed, and every number is interim."
+        )
+    return tuple(said)
 
 
 def facts(findings: StudyFindings) -> tuple[Fact, ...]:

@@ -16,7 +16,7 @@ from rich.text import Text
 from eailab.plain import plain
 from eailab.report.designs import design_facts, effects_table
 from eailab.report.findings import StudyFindings
-from eailab.report.tables import NOTHING, facts, headlines, main_table, state_sentence
+from eailab.report.tables import NOTHING, facts, headlines, main_table, state_sentences
 from eailab.report.tables import Table as Content
 
 STYLES = {"BETTER": "green", "WORSE": "red", "SAME": "cyan", "UNDECIDED": "yellow", "SCREEN": "yellow"}
@@ -42,8 +42,8 @@ class StudyView:
         """Yield the parts from top to bottom."""
         findings = self.findings
         yield Text(plain(findings.headed(findings.title, str)), style="bold")
-        if (interim := state_sentence(findings)) is not None:
-            yield Text(interim, style="yellow")
+        for sentence in state_sentences(findings):
+            yield Text(plain(sentence), style="yellow")
         ascii_only = not console.is_terminal or options.ascii_only
         yield _table(main_table(findings), options.max_width, ascii_only=ascii_only)
         for arm in findings.arms:

@@ -142,14 +142,14 @@ def rename(path: Path, target: Path) -> None:
         raise unwritable(path, error) from error
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a damaged file so that it is never read as truth, and return its new name.
+def set_aside(path: Path, why: str = "damaged") -> Path:
+    """Rename a file so that it is never read as truth, and return its new name, such as `result.json.damaged-1`.
 
     Raises:
         StoreError: It cannot be renamed.
     """
     number = 1
-    while os.path.lexists(aside := path.with_name(f"{path.name}.damaged-{number}")):
+    while os.path.lexists(aside := path.with_name(f"{path.name}.{why}-{number}")):
         number += 1
     rename(path, aside)
     return aside

@@ -53,6 +53,11 @@ _COMMENTS = re.compile(rb"\A(?:#[^\n]*\n)*")
 CARRIED = "epochs.jsonl"
 """Name in a checkpoint of the lines of the epochs before it, so that damage to that file costs no training."""
 
+SET_ASIDE = re.compile(r"\.(damaged|replaced)-\d+$")
+"""What ends the name of a file that was set aside."""
+
+TRAINED_AGAIN = "The trial is trained again."
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -112,14 +117,8 @@ class TrialFolder:
         record = self.record()
         if record is None:
             return None
-        for name, expected in record["files"].items():
-            if not thorough and name == self.weights_file.name:
-                with suppress(FileNotFoundError), files.opened(self.weights_file, files.WEIGHTS):
-                    continue
-            if self._sha256(name) != expected:
-                raise DamagedError(
-                    f"{self.path / name} is missing or differs from the checksum in {self.result_file.name}."
-                )
+        for _, damage in self._broken(record, thorough=thorough):
+            raise DamagedError(damage)
         return Result.read(record)
 
     def record(self) -> dict[str, Any] | None:
@@ -194,6 +193,10 @@ class TrialFolder:
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError(f"{self.epochs_file} has a line that is no epoch: {error!r}.") from error
 
+    def set_aside(self) -> set[str]:
+        """Return the names of the files that were set aside here."""
+        return {file.name for file in self.path.glob("*-[0-9]*") if SET_ASIDE.search(file.name)}
+
     def timings(self) -> dict[int, Timing]:
         """Return how long each epoch took, by its number: the last attempt at each, which is the one that counts."""
         by_epoch: dict[int, Timing] = {}
@@ -255,8 +258,16 @@ class TrialFolder:
             StoreError: The folder cannot be written.
         """
         atomic.refuse_links(self.path.parent, self.path)
-        if not self.recipe_file.exists():
-            atomic.write_text(self.recipe_file, _heading(trial) + to_yaml(trial.recipe))
+        if self.recipe_file.exists():
+            try:
+                self.ordered()
+                return
+            except DamagedError:
+                with self.lock() as ours:
+                    if not ours:
+                        return  # whoever trains it writes it
+                    atomic.set_aside(self.recipe_file)
+        atomic.write_text(self.recipe_file, _heading(trial) + to_yaml(trial.recipe))
 
     def ordered(self) -> Trial:
         """Return the trial that was written down here.
@@ -351,15 +362,25 @@ class TrialFolder:
         return state, position
 
     def set_damage_aside(self) -> list[str]:
-        """Rename what is not as it was written, before the trial is trained, and say of each file what is wrong.
+        """Rename what is damaged in a trial that is not finished, before it is trained, and say what of each file.
+
+        A whole result that vouches for a damaged file is kept under another name too: it holds no longer.
 
         Raises:
-            StoreError: It cannot be renamed.
+            StoreError: It cannot be renamed, or a result is of a newer version.
         """
+        try:
+            record = self.record()
+        except DamagedError as error:
+            return [_set_aside(self.result_file, str(error)), TRAINED_AGAIN]
+        if record is not None:
+            said = [_set_aside(file, damage) for file, damage in self._broken(record)]
+            atomic.set_aside(self.result_file, "replaced")
+            return [*said, TRAINED_AGAIN]
         try:
             self.epochs()
         except DamagedError as error:
-            return [f"{error} It was set aside as {atomic.set_aside(self.epochs_file).name}."]
+            return [_set_aside(self.epochs_file, str(error))]
         return []
 
     def finish(
@@ -430,6 +451,23 @@ class TrialFolder:
         always = (self.recipe_file, self.epochs_file)
         return always if status == "diverged" else (*always, self.weights_file, self.predictions_file)
 
+    def _broken(self, record: dict[str, Any], *, thorough: bool = True) -> Iterator[tuple[Path, str]]:
+        """Yield the files that a result vouches for and that are not as it says, and what is wrong with each."""
+        for name, expected in record["files"].items():
+            file, found = self.path / name, None
+            try:
+                if thorough or file != self.weights_file:
+                    found = self._sha256(name)
+                else:
+                    with suppress(FileNotFoundError), files.opened(file, files.WEIGHTS):
+                        continue
+            except DamagedError as error:
+                yield file, str(error)
+                continue
+            if found != expected:
+                differs = f"differs from the checksum in {self.result_file.name}"
+                yield file, f"{file} {'is missing' if found is None else differs}."
+
     def _sha256(self, name: str) -> str | None:
         kinds = {self.recipe_file: files.TRIAL_RECIPE, self.epochs_file: files.EPOCHS}
         kinds |= {self.weights_file: files.WEIGHTS, self.predictions_file: files.PREDICTIONS}
@@ -487,6 +525,13 @@ class Store:
     def study_folders(self) -> list[Path]:
         """Return the folders of the studies, by name."""
         return sorted(path.parent for path in self.root.glob("studies/*/study.yaml"))
+
+
+def _set_aside(file: Path, damage: str) -> str:
+    """Rename a damaged file, if it is there, and say what is wrong with it and what it is called now."""
+    if not os.path.lexists(file):
+        return damage
+    return f"{damage} It was set aside as {atomic.set_aside(file).name}."
 
 
 def _lines(file: Path, kind: files.Kind) -> list[bytes]:

@@ -27,7 +27,6 @@ from eailab.engines.base import (
 )
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
 from eailab.recipe.schema import MlpRecipe, Recipe
-from eailab.runs.atomic import set_aside
 from eailab.runs.cadence import EVERY_TEN_SECONDS, Cadence
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, SetAside, Started, Stepped, Stopped, Waiting
 from eailab.runs.provenance import Provenance, bits_depend_on, collect
@@ -266,15 +265,14 @@ def _train_and_record(
 
 
 def is_finished(folder: TrialFolder) -> bool:
-    """Whether a trial has a result that holds; a damaged one is set aside, to be trained again.
+    """Whether a trial has a result that holds; nothing is written.
 
     Raises:
-        StoreError: The result is of a newer version, or the system does not let us read or rename it.
+        StoreError: The result is of a newer version, or the system does not let us read it.
     """
     try:
         return folder.result() is not None
     except DamagedError:
-        set_aside(folder.result_file)
         return False
 
 

@@ -1,7 +1,7 @@
 """From studies to their trials' results: plan, hand what is left to an executor, and say what came of it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,13 +9,11 @@ from eailab.data.split import training_size
 from eailab.data.table import load, own_data
 from eailab.engines.base import check_device, check_fit
 from eailab.errors import DamagedError, StoppedError, StudyError
-from eailab.runs.atomic import set_aside
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.choose import executor_for
 from eailab.runs.room import check_room
-from eailab.runs.store import Trial
-from eailab.runs.training import is_finished
+from eailab.runs.store import Store, Trial
 from eailab.studies.cores import side_by_side
 from eailab.studies.coupling import held, hold_updates
 from eailab.studies.design import Study, StudyRecord, read_record, updates, write_record
@@ -49,7 +47,7 @@ class Plan:
 
 
 def plan(study: Study, surroundings: Surroundings) -> Plan:
-    """Load the data, name the trials, and ask the store which are finished; writes nothing but damaged results aside.
+    """Load the data, name the trials, and ask the store which are finished; nothing is written.
 
     Blocks that the store's record of the same study has are kept: a study's table never loses blocks.
 
@@ -88,7 +86,10 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
             "the engine has changed since this study was last run: its table is made again, and the trials that it had "
             f"stay in {store.root / 'trials'}."
         )
-    todo = {key: trial for key, trial in trials.items() if not is_finished(store.folder(trial.fingerprint))}
+    todo, damaged = _left(store, trials)
+    if damaged:
+        rest = "" if len(damaged) == 1 else f" ({len(damaged)} in all: `eailab runs verify` names them)"
+        notes.append(f"{damaged[0]} A trial with such a file is trained again{rest}.")
     if before is not None and _is_judged_again(before, record, todo.keys()):
         notes.append(
             f"this study has been judged with {len(before.study.blocks)} blocks. One that is judged again as it grows "
@@ -101,6 +102,21 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
     return Plan(record, folder, tuple(trials.values()), tuple(todo.values()), tuple(notes))
 
 
+def _left(
+    store: Store, trials: Mapping[tuple[int, int], Trial]
+) -> tuple[dict[tuple[int, int], Trial], tuple[str, ...]]:
+    """Return the trials without a result that holds, and what is damaged of those that had one."""
+    todo, damaged = {}, []
+    for key, trial in trials.items():
+        try:
+            if store.folder(trial.fingerprint).result() is None:
+                todo[key] = trial
+        except DamagedError as error:
+            todo[key] = trial
+            damaged.append(str(error))
+    return todo, tuple(damaged)
+
+
 def _is_judged_again(before: StudyRecord, now: StudyRecord, todo: Collection[tuple[int, int]]) -> bool:
     """Whether blocks are added to a study whose verdicts are known, and no looks were planned."""
     grows = len(now.study.arms) > 1 and not now.study.looks and len(before.study.blocks) > 1
@@ -108,12 +124,11 @@ def _is_judged_again(before: StudyRecord, now: StudyRecord, todo: Collection[tup
 
 
 def _earlier_record(folder: Path, notes: list[str]) -> StudyRecord | None:
-    """Return the store's record of a study; a damaged one is set aside, and said."""
+    """Return the store's record of a study; of a damaged one it is said what will be done."""
     try:
         return read_record(folder)
     except DamagedError as error:
-        aside = set_aside(folder / "study.yaml")
-        notes.append(f"{error} It was set aside as {aside.name}: name the blocks that it had with --seeds, if any.")
+        notes.append(f"{error} It is set aside when the study is trained: name the blocks it had with --seeds, if any.")
         return None
 
 

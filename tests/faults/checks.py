@@ -19,6 +19,10 @@ from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.training import run_trial
 from eailab.studies.conduct import conduct, plan
 
+SMALL = ("--recipe", "digits-mlp", "-o", "epochs=2", "-o", "data.limit=64", "-o", "model.hidden=[2]")
+SMALL_STUDY = ("batch-size", "16", "32", *SMALL, "--seeds", "2", "--jobs", "1")
+"""Two arms in two blocks, with which the commands are tried."""
+
 
 def count_calls(root, study=None):
     """Run the study on a sound disk; return what it leaves behind and the calls that it makes."""
@@ -185,6 +189,66 @@ def after_a_damaged_epoch(root, quiet):
     (started,) = (event for event in said if isinstance(event, Started))
     wrong += [] if started.resumed == 2 else [f"it went on after epoch {started.resumed}: {started.anew}"]
     return wrong, [event.reason for event in said if isinstance(event, SetAside)]
+
+
+def after_one_damage(root, truth, name, damage):
+    """Damage a file of a finished trial and run again; return what was wrong, and what was said.
+
+    What must hold: the bytes are the same again, the file that was damaged is the one set aside, and it is named.
+    """
+    (trial,) = (root / "trials").iterdir()
+    damage(trial / name)
+    is_there = (trial / name).exists()
+    said = [event.reason for event in run(root) if isinstance(event, SetAside)]
+    wrong = [f"{one} differs" for one, found in left_behind(root).items() if found != truth["bytes"][one]]
+    aside = {file.name for file in trial.glob("*.damaged-*")}
+    if aside != ({f"{name}.damaged-1"} if is_there else set()):
+        wrong.append(f"set aside: {aside}")
+    if not any(str(trial / name) in one and "trained again" in one for one in said):
+        wrong.append(f"said: {said}")
+    return wrong
+
+
+def flip_half(file):
+    """Turn over a bit in the middle of a file."""
+    flip(file, file.stat().st_size // 2, 4)
+
+
+def damage_of_every_kind(root):
+    """Damage the trials of the small study, each in another file, and its record."""
+    trials = sorted((root / "trials").iterdir())
+    for trial, name in zip(
+        trials, ("result.json", "epochs.jsonl", "predictions.npz", "model.safetensors"), strict=True
+    ):
+        flip_half(trial / name)
+    flip(trials[0] / "timings.jsonl", 12)
+    (study,) = (root / "studies").iterdir()
+    shutil.copytree(study, study.with_name("other-0123456789"))
+    flip_half(study.with_name("other-0123456789") / "study.yaml")
+    flip_half(study / "figures" / "curves.png")
+    (root / "plans").mkdir()
+    (root / "plans" / "0123456789.yaml").write_text("studies: []")
+
+
+def changed_by(eailab, root, commands):
+    """Run commands one after the other, and return which of them changed anything below a folder, and what."""
+    changed = {}
+    for command in commands:
+        before = tree(root)
+        done = eailab(*command)
+        assert done.code in (0, 1), done.err
+        if after := {name for name in before.keys() | tree(root).keys() if before.get(name) != tree(root).get(name)}:
+            changed[command[0]] = after
+    return changed
+
+
+def tree(root):
+    """Every file below a folder with its bytes and when it was last written; locks aside, which hold nothing."""
+    return {
+        str(path.relative_to(root)): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+        for path in root.rglob("*")
+        if path.name != LOCAL_NAME
+    }
 
 
 def flip(file, place, mask=1):

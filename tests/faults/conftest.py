@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the harness is two modules beside this file
 
-from checks import count_calls, value_or_gap
+from checks import SMALL_STUDY, count_calls, value_or_gap
 from nursery import open_nursery
 
 from eailab.runs.atomic import append_bytes
@@ -49,7 +50,6 @@ def workplace(tmp_path_factory):
     if not os.access(memory, os.W_OK):
         yield tmp_path_factory.mktemp("faults")
         return
-    import shutil
     import tempfile
 
     folder = Path(tempfile.mkdtemp(dir=memory, prefix="eailab-faults-"))
@@ -78,3 +78,20 @@ def folder(workplace, request):
     path = workplace / request.node.name.translate(str.maketrans("[]/ ", "----"))
     path.mkdir()
     return path
+
+
+@pytest.fixture(scope="session")
+def small_base(workplace):
+    """What `eailab ablate` leaves of the small study, as a process of its own."""
+    import subprocess
+
+    command = [sys.executable, "-m", "eailab", "ablate", *SMALL_STUDY]
+    subprocess.run(command, cwd=workplace, check=True, capture_output=True)
+    return workplace / "runs"
+
+
+@pytest.fixture
+def small_store(small_base, eailab, tmp_path):
+    """A copy of it as `runs` in the folder that `eailab` runs in, to be damaged."""
+    shutil.copytree(small_base, tmp_path / "runs")
+    return tmp_path / "runs"

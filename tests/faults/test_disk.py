@@ -110,16 +110,5 @@ def test_a_flipped_bit_shows_a_gap_and_never_a_wrong_number(sound, long, tally):
     tally("bits flipped", flips=count, harmless=silent.total(), wrong=0)
 
 
-@pytest.mark.parametrize("name", ["result.json", "epochs.jsonl", "recipe.yaml", "predictions.npz", "model.safetensors"])
-def test_what_was_damaged_is_trained_anew_to_the_same_bytes(sound, name):
-    (trial,) = (sound.root / "trials").iterdir()
-    data = bytearray((trial / name).read_bytes())
-    data[len(data) // 2] ^= 4
-    (trial / name).write_bytes(data)
-    assert checks.rerun(sound.root, sound.truth, name) == []
-    for aside in trial.glob("*.damaged-*"):
-        aside.unlink()
-
-
 def test_two_processes_never_train_one_trial(folder):
     assert checks.two_at_once(folder) == 1

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import checks
 import pytest
 import texts
+from checks import SMALL_STUDY
 from test_disk import files_of, flips
 
 from eailab.errors import DamagedError
@@ -157,6 +158,35 @@ def test_without_the_epochs_in_a_checkpoint_a_damaged_line_is_seen_to_cost_train
     ((wrong,), _) = checks.after_a_damaged_epoch(folder / "runs", folder / "quiet")
     assert wrong.startswith("it went on after epoch 0: its checkpoint is of epoch 3, step ")
     assert wrong.endswith("and epochs.jsonl lacks epochs before that.")
+
+
+def test_a_plan_that_sets_damage_aside_is_seen_to_write(small_store, eailab, monkeypatch):
+    result = store.TrialFolder.result
+
+    def result_or_aside(self, *, thorough=True):
+        try:
+            return result(self, thorough=thorough)
+        except DamagedError:
+            atomic.set_aside(self.result_file)
+            raise
+
+    checks.damage_of_every_kind(small_store)
+    monkeypatch.setattr(store.TrialFolder, "result", result_or_aside)
+    changed = checks.changed_by(eailab, small_store, [("runs", "list"), ("ablate", *SMALL_STUDY, "--dry-run")])
+    assert list(changed) == ["ablate"]
+
+
+def test_an_aside_that_is_not_said_or_of_another_file_is_seen(sound, folder, monkeypatch):
+    import shutil
+
+    def set_the_result_aside(self):
+        atomic.set_aside(self.result_file)
+        return []
+
+    shutil.copytree(sound.root, folder / "runs")
+    monkeypatch.setattr(store.TrialFolder, "set_damage_aside", set_the_result_aside)
+    wrong = checks.after_one_damage(folder / "runs", sound.truth, "epochs.jsonl", checks.flip_half)
+    assert [one.partition(":")[0] for one in wrong] == ["set aside", "said"]
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_damaged_trial_is_a_named_gap_and_its_number_is_not_used(shop):
     assert arm.trials[3].state == "damaged"
     assert arm.trials[3].value is None
     assert arm.against_baseline.mean == pytest.approx(100 * np.mean(LARGE[:3]))
-    assert "block 3 is damaged and left out" in arm.notes
+    assert "without block 3, which is damaged" in arm.notes
     assert str(shop.root) not in arm.trials[3].reason
 
 

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from eailab.report.tables import blocks_table, decimals, facts, headlines, main_table, state_sentence
+from eailab.report.tables import blocks_table, decimals, facts, headlines, main_table, state_sentences
 from eailab.studies.design import one_factor, repeated
 
 from .conftest import recipe
@@ -126,8 +126,8 @@ def test_an_interval_near_zero_is_not_rounded_onto_it(shop):
 
 def test_a_running_study_says_so_first(shop):
     running = shop.findings(shop.study({10: [0.9, 0.91], 20: [0.8, "unfinished"]}))
-    assert "3 of 4 trials have ended" in state_sentence(running)
-    assert state_sentence(shop.findings(shop.study({10: SMALL, 20: LARGE}, label_smoothing=0.1))) is None
+    assert "3 of 4 trials have ended" in " ".join(state_sentences(running))
+    assert state_sentences(shop.findings(shop.study({10: SMALL, 20: LARGE}, label_smoothing=0.1))) == ()
 
 
 def test_no_wording_claims_significance_or_equality_of_the_undecided(shop):

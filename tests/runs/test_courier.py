@@ -20,7 +20,7 @@ from eailab.data.table import load as load_data
 from eailab.engines.base import Scores
 from eailab.errors import DamagedError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
-from eailab.runs.events import Ended, EpochEnded, Failed, Started, TriedAgain
+from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
 from eailab.runs.executors import courier, errand
 from eailab.runs.executors import ray as on_ray
 from eailab.runs.executors import slurm as on_slurm
@@ -114,6 +114,22 @@ def keep_signals():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "recipe.yaml"])
+def test_what_a_machine_sets_aside_is_said_here(tmp_path, name):
+    """What was damaged is trained again, or written again, elsewhere; the store tells of it, not the machine."""
+    (trial,) = trials(1)
+    dispatch(Pigeons(), tmp_path, [trial])
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    good = (folder.path / name).read_bytes()
+    (folder.path / name).write_bytes(good[: len(good) // 2])
+    events = dispatch(Pigeons(), tmp_path, [trial])
+    (aside,) = of(SetAside, events)
+    assert f"{folder.path} were set aside as {name}.damaged-1" in aside.reason
+    assert ("trained again" in aside.reason) == (name == "model.safetensors")
+    assert len(of(Ended, events)) == 1
+    assert (folder.path / name).read_bytes() == good
 
 
 @pytest.mark.parametrize("is_silent", [False, True])

@@ -20,12 +20,12 @@ from eailab.files import WORD, read
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.atomic import remove, write_text
-from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, TriedAgain
+from eailab.runs.events import Ended, EpochEnded, Event, Failed, SetAside, Started, TriedAgain
 from eailab.runs.executors import errand
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.errand import ANSWER, CODES, NOT_BEGUN, STOPPED, Errand, Measured, Return
 from eailab.runs.records import Epoch
-from eailab.runs.store import Trial, TrialFolder
+from eailab.runs.store import TRAINED_AGAIN, Trial, TrialFolder
 from eailab.runs.training import is_finished
 
 ATTEMPTS = 3
@@ -105,6 +105,8 @@ class _Followed:
     folder: TrialFolder
     told: int
     """Epochs that the store had when this was last looked at."""
+    aside: set[str]
+    """Names of the files that had been set aside by then."""
     attempts: int = 0
     """Lost without an epoch gained."""
     reached: int = 0
@@ -205,8 +207,9 @@ class Dispatch:
             some = packs[first : first + self.courier.at_once]
             for trial in (trial for pack in some for trial in pack):
                 folder = self.surroundings.store.folder(trial.fingerprint)
+                aside = folder.set_aside()
                 folder.order(trial)
-                self.out[trial.fingerprint] = _Followed(trial, folder, told=len(_epochs(folder)))
+                self.out[trial.fingerprint] = _Followed(trial, folder, told=len(_epochs(folder)), aside=aside)
             self._send(some)
 
     def _send(self, packs: Sequence[Sequence[Trial]], alone: bool = False) -> None:
@@ -287,6 +290,12 @@ class Dispatch:
     def _follow(self, followed: _Followed) -> None:
         """Tell what the store has of a trial that has not been told yet."""
         name, folder = followed.trial.fingerprint, followed.folder
+        if aside := folder.set_aside() - followed.aside:
+            again = f" {TRAINED_AGAIN}" if any(one.startswith(folder.result_file.name) for one in aside) else ""
+            said = f"damaged files in {folder.path} were set aside as {', '.join(sorted(aside))}.{again}"
+            self.on_event(SetAside(name, said))
+            followed.aside |= aside
+            followed.told = 0
         ended = folder.result_file.exists() and is_finished(folder)  # before its epochs, so that none is missed
         epochs = _epochs(folder)
         new = epochs[followed.told :]
