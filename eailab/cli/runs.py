@@ -180,6 +180,7 @@ def _study_problems(store: "Store") -> list["Problem"]:
     from eailab.errors import DamagedError
     from eailab.runs.inspection import Problem
     from eailab.studies.design import read_record
+    from eailab.studies.frozen import read_plans
 
     found = []
     for folder in store.study_folders():
@@ -187,4 +188,4 @@ def _study_problems(store: "Store") -> list["Problem"]:
             read_record(folder)
         except DamagedError as error:
             found.append(Problem(folder, str(error)))
-    return found
+    return [*found, *(Problem(broken.file, broken.reason) for broken in read_plans(store)[1])]

@@ -101,15 +101,15 @@ def _plan_facts(findings: StudyFindings) -> list[Fact]:
     stands = findings.standing
     if stands is None:
         return []
+    lost = [
+        Fact("Damaged plan", f"plans/{name} names this study and no longer holds: restore it, or remove it")
+        for name in stands.broken
+    ]
     if stands.plan is None:
-        return [
-            Fact(
-                "Post hoc",
-                "no frozen plan names this study, so what it shows is an idea to test, not a test of one",
-            )
-        ]
+        said = "no frozen plan names this study, so what it shows is an idea to test, not a test of one"
+        return lost or [Fact("Post hoc", said)]
     known = f"; already known then: blocks {_listed(stands.seen)}" if stands.seen else ", before any of its trials"
-    found = [Fact("Plan", f'frozen as {stands.plan.fingerprint}{known}; expected: "{stands.plan.hypothesis}"')]
+    found = [*lost, Fact("Plan", f'frozen as {stands.plan.fingerprint}{known}; expected: "{stands.plan.hypothesis}"')]
     if stands.post_hoc:
         which = _listed(stands.post_hoc)
         late = f"block {which} is" if len(stands.post_hoc) == 1 else f"blocks {which} are"

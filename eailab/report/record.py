@@ -57,6 +57,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "plan": None
         if findings.standing is None or findings.standing.plan is None
         else findings.standing.plan.fingerprint,
+        "damaged_plans": [] if findings.standing is None else findings.standing.broken,
         "post_hoc": [] if findings.standing is None else findings.standing.post_hoc,
         "planned_verdicts": dict(findings.planned_verdicts),
         "updates_held": findings.updates_held,

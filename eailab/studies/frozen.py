@@ -4,24 +4,29 @@ A plan is a file of the store, `plans/<fingerprint>.yaml`. Its fingerprint is ov
 so that the same plan is one file, and a plan that was changed afterwards no longer fits its name.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import PLAN, read
 from eailab.recipe.identity import digest
-from eailab.runs.atomic import refuse_links, write_text
+from eailab.runs.atomic import refuse_links, set_aside, write_text
 from eailab.runs.store import Store
-from eailab.studies.conduct import Plan
-from eailab.studies.design import StudyRecord
+from eailab.studies.design import Study, StudyRecord
+
+if TYPE_CHECKING:
+    from eailab.studies.conduct import Plan
 
 SCHEMA_VERSION = 1
 """Of a plan's file."""
+
+_FINGERPRINT = re.compile(rb"\b[0-9a-f]{10}\b")
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,16 @@ class FrozenPlan:
 
 
 @dataclass(frozen=True)
+class BrokenPlan:
+    """A file of a frozen plan that cannot be read, or is not what was frozen."""
+
+    file: Path
+    reason: str
+    studies: frozenset[str]
+    """Fingerprints that still stand in it: of the studies that it may have named."""
+
+
+@dataclass(frozen=True)
 class Standing:
     """What the frozen plans of a store have to say of one of its studies."""
 
@@ -75,10 +90,12 @@ class Standing:
     """Its blocks that the plan does not name."""
     seen: tuple[int, ...]
     """Its blocks that were known, in part or whole, when the plan was frozen."""
+    broken: tuple[str, ...] = ()
+    """Names of the files of plans that may have named it, and that do not hold."""
 
 
-def freeze(plans: Sequence[Plan], hypothesis: str, store: Store) -> tuple[FrozenPlan, Path]:
-    """Write a plan; one that is frozen already keeps its file.
+def freeze(plans: Sequence["Plan"], hypothesis: str, store: Store) -> tuple[FrozenPlan, Path]:
+    """Write a plan; one that is frozen already keeps its file, unless that is damaged.
 
     Args:
         plans: The studies with all their blocks.
@@ -95,37 +112,59 @@ def freeze(plans: Sequence[Plan], hypothesis: str, store: Store) -> tuple[Frozen
     frozen = FrozenPlan(said, tuple(_frozen_study(planned) for planned in plans))
     file = store.root / "plans" / f"{frozen.fingerprint}.yaml"
     refuse_links(file.parent)
+    if any(broken.file == file for broken in read_plans(store)[1]):
+        set_aside(file)
     if not file.exists():
         mapping = frozen.mapping() | {"frozen": datetime.now(UTC).isoformat(timespec="seconds")}
         write_text(file, yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=120))
     return frozen, file
 
 
-def read_plans(store: Store) -> list[FrozenPlan]:
-    """Return the frozen plans of a store, by fingerprint.
-
-    Raises:
-        DamagedError: A plan is no longer what was frozen.
-        StoreError: A plan is of a newer version.
-    """
-    return [_read(file) for file in sorted((store.root / "plans").glob("*.yaml"))]
+def read_plans(store: Store) -> tuple[list[FrozenPlan], list[BrokenPlan]]:
+    """Return the frozen plans of a store, by fingerprint, and what is there in place of others."""
+    plans, broken = [], []
+    for file in sorted((store.root / "plans").glob("*.yaml")):
+        text = b""
+        try:
+            text = read(file, PLAN)
+            plans.append(_read(file, text))
+        except StoreError as error:
+            broken.append(BrokenPlan(file, str(error), frozenset(one.decode() for one in _FINGERPRINT.findall(text))))
+    return plans, broken
 
 
 def standing(store: Store, record: StudyRecord) -> Standing | None:
-    """Return how a study stands to the store's plans; None where nothing was ever frozen."""
-    plans = read_plans(store)
-    if not plans:
+    """Return how a study stands to the store's plans; None where nothing was ever frozen.
+
+    A plan that does not hold costs the studies that it names their standing, and no other study anything.
+    """
+    plans, broken = read_plans(store)
+    if not plans and not broken:
         return None
-    blocks = record.study.blocks
-    names = {record.study.fingerprint, replace(record.study, data={}).fingerprint}  # earlier versions went by the path
+    blocks, names = record.study.blocks, _names(record.study)
+    lost = tuple(one.file.name for one in broken if names & one.studies)
     naming = [(plan, study) for plan in plans for study in plan.studies if study.fingerprint in names]
     if not naming:
-        return Standing(None, blocks, ())
+        return Standing(None, () if lost else blocks, (), lost)
     plan, study = max(naming, key=lambda one: len(set(one[1].blocks) & set(blocks)))
-    return Standing(plan, tuple(block for block in blocks if block not in study.blocks), study.seen)
+    return Standing(plan, tuple(block for block in blocks if block not in study.blocks), study.seen, lost)
 
 
-def _frozen_study(planned: Plan) -> FrozenStudy:
+def frozen_blocks(store: Store, study: Study) -> set[int]:
+    """Return the blocks of a study that a frozen plan names: all, where one that may name it does not hold."""
+    plans, broken = read_plans(store)
+    names = _names(study)
+    if any(names & one.studies for one in broken):
+        return set(study.blocks)
+    return {block for plan in plans for one in plan.studies if one.fingerprint in names for block in one.blocks}
+
+
+def _names(study: Study) -> set[str]:
+    """Return the fingerprints by which a plan may name a study; earlier versions went by the path to its data."""
+    return {study.fingerprint, replace(study, data={}).fingerprint}
+
+
+def _frozen_study(planned: "Plan") -> FrozenStudy:
     study, record = planned.record.study, planned.record
     todo = {trial.fingerprint for trial in planned.todo}
     seen = tuple(
@@ -136,9 +175,9 @@ def _frozen_study(planned: Plan) -> FrozenStudy:
     return FrozenStudy(study.name, study.fingerprint, study.blocks, seen)
 
 
-def _read(file: Path) -> FrozenPlan:
+def _read(file: Path, text: bytes) -> FrozenPlan:
     try:
-        mapping: Any = yaml.safe_load(read(file, PLAN))
+        mapping: Any = yaml.safe_load(text)
         if mapping["schema_version"] > SCHEMA_VERSION:
             raise StoreError(
                 f"{file} has schema version {mapping['schema_version']}, this eailab knows {SCHEMA_VERSION}: "
@@ -149,7 +188,7 @@ def _read(file: Path) -> FrozenPlan:
             for one in mapping["studies"]
         )
         plan = FrozenPlan(mapping["hypothesis"], studies)
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise DamagedError(f"{file} cannot be read as a frozen plan: {error}. Restore it, or remove it.") from error
     if plan.fingerprint != file.stem:
         raise DamagedError(

@@ -86,3 +86,18 @@ def test_a_table_that_lacks_a_damaged_trial_says_so_at_the_verdict_in_every_form
     chinese = eailab("report", "--out", "zh", "--lang", "zh-TW", "--format", "markdown")
     assert chinese.code == 0
     assert f"有 1 次訓練損壞（{name}）" in Path("zh/report.md").read_text()
+
+
+def test_a_damaged_plan_is_found_and_noted_in_its_own_study(small_store, eailab):
+    frozen = eailab("ablate", *SMALL_STUDY, "--freeze", "-m", "none is better")
+    assert frozen.code == 0
+    (plan,) = small_store.glob("plans/*.yaml")
+    checks.flip(plan, plan.read_bytes().index(b"none"))
+    assert eailab("runs", "verify").code == 1
+    shown = eailab("report", "--out", "out")
+    assert shown.code == 0
+    assert f"Damaged plan: plans/{plan.name} names this study and no longer holds" in " ".join(shown.out.split())
+    other = eailab("ablate", "lr", "0.001", "0.01", *SMALL, "--seeds", "1", "--jobs", "1")
+    assert (other.code, "Damaged plan" in other.out) == (0, False)
+    assert eailab("runs", "verify", "--repair").code == 0
+    assert eailab("runs", "verify").code == 0

@@ -2,12 +2,12 @@
 
 import pytest
 
-from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.errors import StudyError
 from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
-from eailab.studies.frozen import freeze, read_plans, standing
+from eailab.studies.frozen import freeze, frozen_blocks, read_plans, standing
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 
@@ -23,7 +23,7 @@ def store(root):
 def test_a_plan_is_read_back_and_trains_nothing(tmp_path):
     frozen, file = freeze([planned(tmp_path, (0, 1))], "16 beats\n 32", store(tmp_path))
     assert frozen.hypothesis == "16 beats 32"
-    assert read_plans(store(tmp_path)) == [frozen]
+    assert read_plans(store(tmp_path)) == ([frozen], [])
     assert file.stem == frozen.fingerprint
     assert not (tmp_path / "trials").exists()
 
@@ -74,12 +74,30 @@ def test_a_plan_changed_afterwards_is_found(tmp_path, old, new):
     _, file = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new, 1))
-    with pytest.raises(DamagedError, match=file.name):
-        read_plans(store(tmp_path))
+    plans, (broken,) = read_plans(store(tmp_path))
+    assert plans == []
+    assert broken.file == file
+    assert file.name in broken.reason
 
 
 def test_a_newer_plan_is_refused(tmp_path):
     _, file = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
     file.write_text(file.read_text().replace("schema_version: 1", "schema_version: 2"))
-    with pytest.raises(StoreError, match="newer eailab"):
-        read_plans(store(tmp_path))
+    _, (broken,) = read_plans(store(tmp_path))
+    assert "newer eailab" in broken.reason
+
+
+def test_a_damaged_plan_costs_its_own_study_its_standing_and_no_other_study_anything(tmp_path):
+    own, other = planned(tmp_path, (0, 1)), planned(tmp_path, (0, 1), levels=(16, 64))
+    _, file = freeze([own], "a", store(tmp_path))
+    elsewhere = standing(store(tmp_path), other.record)
+    whole = file.read_text()
+    file.write_text(whole.replace("hypothesis: a", "hypothesis: b"))
+    lost = standing(store(tmp_path), own.record)
+    assert (lost.plan, lost.post_hoc, lost.broken) == (None, (), (file.name,))
+    assert standing(store(tmp_path), other.record) == elsewhere
+    assert frozen_blocks(store(tmp_path), own.record.study) == {0, 1}
+    _, again = freeze([own], "a", store(tmp_path))
+    assert again == file
+    assert standing(store(tmp_path), own.record).broken == ()
+    assert "hypothesis: b" in file.with_name(f"{file.name}.damaged-1").read_text()
