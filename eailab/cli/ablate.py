@@ -334,9 +334,9 @@ def _solve(
 def _freeze(studies: "tuple[Study, ...]", where: "Surroundings", message: str | None, *, wanted: bool) -> None:
     """Write the plan and say where it is."""
     from eailab.cli.carry_out import make_plans
-    from eailab.cli.dry_run import blocks_in_words
     from eailab.errors import UsageError
     from eailab.studies.frozen import freeze
+    from eailab.studies.sharing import blocks_in_words
 
     if message is None:
         raise UsageError('--freeze needs what you expect: add -m "3x3 beats 7x7 by a point or more".')

@@ -1,7 +1,8 @@
 """What `train-*` and `ablate` have in common: plan a study, train what is left, publish, print."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,8 +78,8 @@ def carry_out(
     """
     plans = make_plans(studies, surroundings)
     say_plan(plans, surroundings, jobs)
-    failed = train_left(plans, surroundings, jobs, fail_fast=fail_fast)
-    publish(plans, surroundings, name, as_json)
+    with train_left(plans, surroundings, jobs, fail_fast=fail_fast) as failed:
+        publish(plans, surroundings, name, as_json)
     raise_failures(failed, stopped=fail_fast)
 
 
@@ -89,14 +90,18 @@ def make_plans(studies: Sequence["Study"], surroundings: "Surroundings") -> list
     with offering_small_data(studies[0].arms[0].recipe):
         plans = [plan(study, surroundings) for study in studies]
     for note in dict.fromkeys(note for planned in plans for note in planned.notes):
-        echo(f"note: {note}", err=True)
+        say_note(note)
     return plans
 
 
+@contextmanager
 def train_left(
     plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | None, *, fail_fast: bool = False
-) -> list[Failed]:
-    """Train what is left of some plans under the eyes of the user, draw the trials' curves, and return what failed.
+) -> Iterator[list[Failed]]:
+    """Train what is left of some plans under the eyes of the user, and draw the trials' curves.
+
+    Yields:
+        The trials that failed; until the end of the `with` block no other command drops the plans' blocks.
 
     Raises:
         StoppedError: A signal came; the message says what is kept.
@@ -111,43 +116,50 @@ def train_left(
     def kept() -> str:
         return what_is_kept(watch.trials, surroundings)
 
-    with asking(watch.stopping, lambda: watch.stopped_at_once(kept())) as stop_code:
-        try:
-            with watch:
-                failed = conduct_together(
-                    plans, surroundings, jobs, watch, lambda: stop_code() != 0, fail_fast=fail_fast
-                )
-                folders = {surroundings.store.folder(name): label for name, label in labels(plans).items()}
-                missing = [folder for folder in folders if without_curves(folder)]
-                watch.stage(f"drawing {len(missing)} figures", len(missing))
-                for folder in missing:
-                    if not stop_code():
-                        publish_trial(folder, folders[folder])
-                        watch.advance()
-        except StoppedError as error:
-            raise StoppedError(kept(), stop_code() or error.exit_code) from error
-        if stop_code():
-            raise StoppedError(kept(), stop_code())
-    return failed
+    def is_stopped() -> bool:
+        return stop_code() != 0
+
+    with ExitStack() as held:
+        with asking(watch.stopping, lambda: watch.stopped_at_once(kept())) as stop_code:
+            try:
+                with watch:
+                    conducted = conduct_together(
+                        plans, surroundings, jobs, watch, is_stopped, fail_fast=fail_fast, say=say_note
+                    )
+                    failed = held.enter_context(conducted)
+                    folders = {surroundings.store.folder(name): label for name, label in labels(plans).items()}
+                    missing = [folder for folder in folders if without_curves(folder)]
+                    watch.stage(f"drawing {len(missing)} figures", len(missing))
+                    for folder in missing:
+                        if not stop_code():
+                            publish_trial(folder, folders[folder])
+                            watch.advance()
+            except StoppedError as error:
+                raise StoppedError(kept(), stop_code() or error.exit_code) from error
+            if stop_code():
+                raise StoppedError(kept(), stop_code())
+        yield failed
 
 
 def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as_json: bool) -> None:
     """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
     from eailab.cli.progress import Watch
-    from eailab.report.publish import publish_report, publish_study
+    from eailab.report.publish import publish_study, write_report
     from eailab.runs.atomic import refuse_links
+    from eailab.studies.sharing import entered
 
-    findings, report = [], plans[0].folder / "report.html"
+    told, report = [], plans[0].folder / "report.html"
     with Watch(()) as watch:
         watch.stage("writing tables, figures and pages", len(plans) if len(plans) == 1 else len(plans) + 1)
         for planned in plans:
-            findings.append(publish_study(surroundings.store, planned.folder, surroundings.data_dir))
+            with entered(planned, surroundings.store, say_note):
+                told.append((planned.folder, publish_study(surroundings.store, planned.folder, surroundings.data_dir)))
             watch.advance()
         if len(plans) > 1:
-            folders = [planned.folder for planned in plans]
             out = _reports_folder(plans, surroundings, name)
             refuse_links(out.parent, out, out / "figures")
-            report = publish_report(folders, out, surroundings.data_dir).files["html"]
+            report = write_report(told, out).files["html"]
+    findings = [one.findings for _, one in told]
     if as_json:
         from eailab.report.record import as_mapping, layout, report_mapping
 
@@ -188,6 +200,11 @@ def _say_what_next(trial: str, runs_dir: Path, *, is_finished: bool) -> None:
         LOG.info("  eailab %s%s", command, where)
 
 
+def say_note(text: str) -> None:
+    """Print what the user should know."""
+    echo(f"note: {text}", err=True)
+
+
 def _reports_folder(plans: Sequence["Plan"], surroundings: "Surroundings", name: str) -> Path:
     """Return where the common report of several studies lies; the same studies have the same folder."""
     from eailab.recipe.identity import digest
@@ -210,7 +227,7 @@ def say_plan(plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | 
     elif not left:
         LOG.info("this trial is finished already; nothing to train")
     if advice := advice_on_threads(todo, surroundings, jobs):
-        echo(f"note: {advice}", err=True)
+        say_note(advice)
 
 
 def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:

@@ -118,6 +118,7 @@ def _comes_with_a_variant(path: str, study: "Study") -> bool:
 def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measure: "Measure") -> None:
     from eailab.report.tables import Column, Table
     from eailab.report.terminal import print_table
+    from eailab.studies.sharing import blocks_in_words
 
     study = planned.record.study
     headings = ("arm", "differs from the baseline", "finished", "to train", "a trial")
@@ -176,22 +177,6 @@ def _cost_lines(cost: "Forecast") -> list[str]:
         gpu = "" if cost.gpu_bytes is None else f", and {size(cost.gpu_bytes)} on the GPU"
         lines.append(f"memory:   about {size(cost.memory_bytes)} at once{gpu}")
     return [*lines, f"disk:     about {size(cost.disk_bytes)}"]
-
-
-def blocks_in_words(blocks: Sequence[int]) -> str:
-    """Write the numbers of blocks, runs of three or more by their ends.
-
-    >>> blocks_in_words((0, 1, 2, 5, 7, 8))
-    '0 to 2, 5, 7, 8'
-    """
-    runs: list[list[int]] = []
-    for block in blocks:
-        if runs and block == runs[-1][-1] + 1:
-            runs[-1].append(block)
-        else:
-            runs.append([block])
-    said = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
-    return ", ".join(said) or "-"
 
 
 def _seconds(seconds: float) -> str:

@@ -93,7 +93,8 @@ def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: b
         (planned,) = make_plans([study], where)
         planned = replace(planned, folder=folder / STEPS / name)
         say_plan([planned], where, jobs)
-        failed.extend(train_left([planned], where, jobs))
+        with train_left([planned], where, jobs) as missed:
+            failed.extend(missed)
         return study_findings(where.store, planned.record)
 
     ends = measured(asked.ends(), ENDS)

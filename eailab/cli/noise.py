@@ -34,12 +34,13 @@ def noise(
 
     Example: eailab noise digits-mlp --seeds 10
     """
-    from eailab.cli.carry_out import load_recipe, make_plans, raise_failures, say_plan, train_left
+    from eailab.cli.carry_out import load_recipe, make_plans, raise_failures, say_note, say_plan, train_left
     from eailab.cli.options import surroundings
     from eailab.errors import StudyError
     from eailab.report.noise import as_mapping, noise_findings, noise_table, publish, sentences, title
     from eailab.studies.conduct import parse_blocks
     from eailab.studies.design import repeated
+    from eailab.studies.sharing import entered
 
     blocks = parse_blocks(seeds)
     if len(blocks) < LEAST_BLOCKS:
@@ -48,9 +49,9 @@ def noise(
     where = surroundings(runs, data_dir, device)
     plans = make_plans([repeated(loaded.recipe, blocks)], where)
     say_plan(plans, where, jobs)
-    failed = train_left(plans, where, jobs)
-    found = noise_findings(where.store, plans[0].record)
-    publish(found, plans[0].folder)
+    with train_left(plans, where, jobs) as failed, entered(plans[0], where.store, say_note) as record:
+        found = noise_findings(where.store, record)
+        publish(found, plans[0].folder)
     if json:
         from eailab.report.record import layout
 

@@ -65,10 +65,10 @@ def carry_out_until_decided(
         while (looks := _looks(planned, surroundings)).needed:
             asked = _only(planned, looks)
             LOG.info("look %d of %d: %d blocks, %d to train", number, len(study.looks), blocks, len(asked.todo))
-            failed = train_left([asked], surroundings, jobs, fail_fast=fail_fast)
-            if failed:
-                publish([planned], surroundings, "", as_json)
-                raise_failures(failed, stopped=fail_fast)
+            with train_left([asked], surroundings, jobs, fail_fast=fail_fast) as failed:
+                if failed:
+                    publish([planned], surroundings, "", as_json)
+            raise_failures(failed, stopped=fail_fast)
         if looks.over:
             break
     publish([planned], surroundings, "", as_json)

@@ -87,8 +87,8 @@ def _curves_file(folder: TrialFolder, kind: FileKind) -> Path:
     return folder.path / f"curves.{kind}"
 
 
-def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyFindings:
-    """Write a study's tables, costs, figures and page into its folder.
+def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> Told:
+    """Write a study's tables, costs, figures and page into its folder, which is to be held meanwhile.
 
     `table.json` is written last: while it holds the present numbers, everything else is up to date.
 
@@ -114,7 +114,7 @@ def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> S
     write_changed(folder / "costs.json", costs_json(findings.name, told.costs).encode())
     write_changed(folder / "table.md", markdown_text(edition).encode())
     write_changed(folder / "table.json", json_text(edition).encode())
-    return findings
+    return told
 
 
 def publish_report(
@@ -142,12 +142,26 @@ def publish_report(
         StoreError: None of the studies can be read, or a file cannot be written.
         UsageError: There is no wording for the language, or two studies to be exported have one name and fingerprint.
     """
+    language(lang)
+    found, unreadable = _readable(folders, data_dir)
+    return write_report(found, out, unreadable, formats=formats, lang=lang, lab=lab, exports=exports)
+
+
+def write_report(
+    found: Sequence[tuple[Path, Told]],
+    out: Path,
+    unreadable: tuple[str, ...] = (),
+    *,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    lang: str = ENGLISH,
+    lab: bool = False,
+    exports: Sequence[str] = (),
+) -> Report:
+    """Write a report over studies that were read already, each with its folder; see `publish_report`."""
     if lab and lang != ENGLISH:
         raise UsageError("the lab report is in English only: leave --lang out.")
     beside = dict.fromkeys(FIGURES_BESIDE[name] for name in (["lab"] if lab else formats) if name in FIGURES_BESIDE)
-    language(lang)
     figure_lang, notes = (lang, []) if lang == ENGLISH or not beside else _language_of_figures(lang)
-    found, unreadable = _readable(folders, data_dir)
     for folder, told in found:
         for kinds in beside:
             for name, drawing in _figures(told.findings, folder, notes, figure_lang, kinds).items():

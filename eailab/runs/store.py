@@ -193,6 +193,11 @@ class TrialFolder:
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError(f"{self.epochs_file} has a line that is no epoch: {error!r}.") from error
 
+    def has_begun(self) -> bool:
+        """Return whether the trial was ever trained, as far as the files that are here tell."""
+        kept = (self.epochs_file, self.result_file, self.checkpoint_file)
+        return any(os.path.lexists(file) for file in kept) or bool(self.set_aside())
+
     def set_aside(self) -> set[str]:
         """Return the names of the files that were set aside here."""
         return {file.name for file in self.path.glob("*-[0-9]*") if SET_ASIDE.search(file.name)}

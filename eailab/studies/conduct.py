@@ -1,7 +1,8 @@
 """From studies to their trials' results: plan, hand what is left to an executor, and say what came of it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from eailab.runs.room import check_room
 from eailab.runs.store import Store, Trial
 from eailab.studies.cores import side_by_side
 from eailab.studies.coupling import held, hold_updates
-from eailab.studies.design import Study, StudyRecord, read_record, updates, write_record
+from eailab.studies.design import Study, StudyRecord, read_record, updates
 from eailab.studies.equal_arms import notes_on_equal_arms
 from eailab.studies.factor import word
 from eailab.studies.folders import find_folder
+from eailab.studies.sharing import Beyond, at_work, beyond, blocks_in_words
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Plan:
 def plan(study: Study, surroundings: Surroundings) -> Plan:
     """Load the data, name the trials, and ask the store which are finished; nothing is written.
 
-    Blocks that the store's record of the same study has are kept: a study's table never loses blocks.
+    Blocks that the store's record of the same study has are kept, unless they were planned and never trained, and no
+    running command and no frozen plan names them.
 
     Raises:
         DataError: The data are missing, or an arm does not fit them.
@@ -63,17 +66,13 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
     made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
     data = {name: dataset.fingerprint for name, dataset in datasets.items()}
     folder, named, changed = find_folder(store, study, data)
-    notes, before = [*held(study, made), *notes_on_equal_arms(study, datasets), *changed], None
-    if (folder / "study.yaml").exists():
-        before = _earlier_record(folder, notes)
-        earlier = before.study.blocks if before else ()
-        kept = sorted(set(earlier) | set(study.blocks))
-        if (extra := sorted(set(earlier) - set(study.blocks))) and not study.looks:
-            notes.append(
-                f"this study already has other blocks ({', '.join(map(str, extra))}): they stay in the table, "
-                "since leaving out finished blocks would choose among results."
-            )
-        study = replace(study, blocks=tuple(kept))
+    notes = [*held(study, made), *notes_on_equal_arms(study, datasets), *changed]
+    before = _earlier_record(folder, notes) if (folder / "study.yaml").exists() else None
+    if before is not None:
+        others = beyond(store, folder, before, study.blocks)
+        before = _without(before, others.idle)
+        study = replace(study, blocks=tuple(sorted((*study.blocks, *others.kept))))
+        notes += [] if study.looks else _notes_on(others)
     trials = study.trials(data)
     record = StudyRecord(
         study=replace(named, blocks=study.blocks),
@@ -115,6 +114,26 @@ def _left(
             todo[key] = trial
             damaged.append(str(error))
     return todo, tuple(damaged)
+
+
+def _without(record: StudyRecord, blocks: Collection[int]) -> StudyRecord:
+    kept = tuple(block for block in record.study.blocks if block not in blocks)
+    trials = {key: name for key, name in record.trials.items() if key[1] in kept}
+    return replace(record, study=replace(record.study, blocks=kept), trials=trials)
+
+
+def _notes_on(others: Beyond) -> list[str]:
+    """Say which blocks that were not asked for stay or leave, and why."""
+    said = (
+        (
+            others.begun,
+            "were trained, wholly or in part: they stay, since leaving them out would choose among results",
+        ),
+        (others.frozen, "are named by a frozen plan: they stay"),
+        (others.running, "are planned by another command that is running: they stay"),
+        (others.idle, "were planned and never trained: they leave this study"),
+    )
+    return [f"blocks that were not asked for ({blocks_in_words(blocks)}) {why}." for blocks, why in said if blocks]
 
 
 def _is_judged_again(before: StudyRecord, now: StudyRecord, todo: Collection[tuple[int, int]]) -> bool:
@@ -159,9 +178,11 @@ def conduct(
     should_stop: Callable[[], bool],
 ) -> list[Failed]:
     """Train what is left of one plan; see `conduct_together`."""
-    return conduct_together([planned], surroundings, jobs, on_event, should_stop)
+    with conduct_together([planned], surroundings, jobs, on_event, should_stop) as failed:
+        return failed
 
 
+@contextmanager
 def conduct_together(
     plans: Sequence[Plan],
     surroundings: Surroundings,
@@ -170,8 +191,9 @@ def conduct_together(
     should_stop: Callable[[], bool],
     *,
     fail_fast: bool = False,
-) -> list[Failed]:
-    """Train what is left of some plans, and return the trials that failed.
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[list[Failed]]:
+    """Train what is left of some plans; no other command drops their blocks before the end of the `with` block.
 
     Args:
         plans: What to train; trials that they share are trained once.
@@ -180,6 +202,10 @@ def conduct_together(
         on_event: Told what happens in the trials.
         should_stop: Asked again and again; when true, the studies stop where they are.
         fail_fast: Start no trial, and end those in training, once one has failed.
+        say: Told what concerns no single trial.
+
+    Yields:
+        The trials that failed.
 
     Raises:
         StoppedError: `should_stop` said so.
@@ -202,16 +228,15 @@ def conduct_together(
             check_device(trial.recipe, surroundings.device)
     workers = jobs or side_by_side(todo, surroundings)
     check_room(surroundings.runs_dir, surroundings.data_dir, todo, workers)
-    for planned in plans:
-        write_record(planned.folder, planned.record)
-    if todo:
-        executor = executor_for(surroundings.on, workers)
-        try:
-            executor.run(todo, surroundings, watch, enough)
-        except StoppedError:
-            if should_stop() or not failed:
-                raise
-    return failed
+    with at_work(plans, surroundings.store, say, should_stop):
+        if todo:
+            executor = executor_for(surroundings.on, workers)
+            try:
+                executor.run(todo, surroundings, watch, enough)
+            except StoppedError:
+                if should_stop() or not failed:
+                    raise
+        yield failed
 
 
 def parse_blocks(text: str) -> tuple[int, ...]:

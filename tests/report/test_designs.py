@@ -69,7 +69,7 @@ def test_effects_that_add_up_mislead_nobody(shop):
 
 def test_every_format_tells_the_effects(shop):
     folder = written(shop, TURNED)
-    found = publish_study(shop.store, folder)
+    found = publish_study(shop.store, folder).findings
     stream = StringIO()
     print_study(found, Console(file=stream, width=100))
     table = effects_table(found)
@@ -165,7 +165,7 @@ def test_what_another_study_trained_of_a_decided_arm_is_not_looked_at(shop):
 
 def test_looks_are_told_in_every_format(shop):
     folder = looking(shop, CLEAR)
-    found = publish_study(shop.store, folder)
+    found = publish_study(shop.store, folder).findings
     stream = StringIO()
     print_study(found, Console(file=stream, width=400))
     for text in (stream.getvalue(), (folder / "table.md").read_text(), (folder / "report.html").read_text()):

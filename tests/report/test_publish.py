@@ -33,7 +33,7 @@ def folder(shop):
 
 
 def test_a_study_gets_its_tables_costs_figures_and_page(shop, folder):
-    found = publish_study(shop.store, folder)
+    found = publish_study(shop.store, folder).findings
     assert set(files(folder)) == {
         "study.yaml",
         "table.md",

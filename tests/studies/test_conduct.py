@@ -54,7 +54,7 @@ def test_blocks_that_come_after_a_verdict_are_remarked_upon(tmp_path):
     assert "judged with 2 blocks" in grown.notes[0]
     write_record(grown.folder, grown.record)
     assert plan(study((0, 1, 2)), Surroundings(tmp_path)).notes == ()
-    assert plan(study((0, 1)), Surroundings(tmp_path)).notes[0].startswith("this study already has other blocks (2)")
+    assert plan(study((0, 1)), Surroundings(tmp_path)).notes[0].startswith("blocks that were not asked for (2)")
 
 
 def test_planning_writes_nothing(tmp_path):
