@@ -17,7 +17,9 @@ from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import problems
 from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.training import run_trial
+from eailab.studies import sharing
 from eailab.studies.conduct import conduct, plan
+from eailab.studies.design import one_factor, read_record
 
 SMALL = ("--recipe", "digits-mlp", "-o", "epochs=2", "-o", "data.limit=64", "-o", "model.hidden=[2]")
 SMALL_STUDY = ("batch-size", "16", "32", *SMALL, "--seeds", "2", "--jobs", "1")
@@ -249,6 +251,37 @@ def tree(root):
         for path in root.rglob("*")
         if path.name != LOCAL_NAME
     }
+
+
+def two_merges_at_once(root):
+    """Let two commands with other blocks write one study's record, each just before the other; return its blocks."""
+    here, meeting, write = Surroundings(root), threading.Barrier(2), sharing.write_record
+    recipe = tiny_study().arms[0].recipe
+    plans = [plan(one_factor(recipe, "lr", [0.01, 0.001], blocks), here) for blocks in ([0, 1, 2], [0, 3])]
+
+    def write_together(folder, record):
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(timeout=0.2)  # in vain, where only one may be here
+        write(folder, record)
+
+    def work(planned):
+        with sharing.at_work([planned], here.store, print, lambda: False):
+            both.wait()
+
+    both = threading.Barrier(3)
+    sharing.write_record = write_together
+    threads = [threading.Thread(target=work, args=[planned]) for planned in plans]
+    try:
+        for thread in threads:
+            thread.start()
+        while both.n_waiting < len(threads):
+            threads[0].join(0.01)
+        return read_record(plans[0].folder).study.blocks
+    finally:
+        sharing.write_record = write
+        both.wait()
+        for thread in threads:
+            thread.join()
 
 
 def flip(file, place, mask=1):

@@ -12,6 +12,7 @@ from test_disk import files_of, flips
 from eailab.errors import DamagedError
 from eailab.recipe.load import load as load_recipe
 from eailab.runs import atomic, checkpoint, lock, store
+from eailab.studies import sharing
 
 
 class OsWithout:
@@ -158,6 +159,26 @@ def test_without_the_epochs_in_a_checkpoint_a_damaged_line_is_seen_to_cost_train
     ((wrong,), _) = checks.after_a_damaged_epoch(folder / "runs", folder / "quiet")
     assert wrong.startswith("it went on after epoch 0: its checkpoint is of epoch 3, step ")
     assert wrong.endswith("and epochs.jsonl lacks epochs before that.")
+
+
+def test_without_a_lock_on_the_study_two_commands_are_seen_to_lose_blocks(folder, monkeypatch):
+    @contextmanager
+    def hold_nothing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        yield lambda: None
+
+    monkeypatch.setattr(sharing, "hold", hold_nothing)
+    assert checks.two_merges_at_once(folder) in {(0, 1, 2), (0, 3)}
+
+
+def test_without_merging_two_commands_are_seen_to_lose_blocks(folder, monkeypatch):
+    monkeypatch.setattr(sharing, "_merged", lambda planned, *_: planned.record)
+    assert checks.two_merges_at_once(folder) in {(0, 1, 2), (0, 3)}
+
+
+def test_without_a_seat_a_running_commands_blocks_are_seen_to_leave(folder, monkeypatch):
+    monkeypatch.setattr(sharing, "is_held", lambda seat: False)
+    assert checks.two_merges_at_once(folder) in {(0, 1, 2), (0, 3)}
 
 
 def test_a_plan_that_sets_damage_aside_is_seen_to_write(small_store, eailab, monkeypatch):
