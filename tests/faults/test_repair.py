@@ -40,7 +40,7 @@ def test_planning_listing_reporting_and_verifying_write_nothing(small_store, eai
     table = next(small_store.glob("studies/digits*/table.json"))
     reading = [
         ("ablate", *SMALL_STUDY, "--dry-run"),
-        ("ablate", "batch-size", "16", "32", *SMALL, "--dry-run", "--json", "--budget", "1s"),
+        ("ablate", "batch-size", "16", "32", *SMALL, "--dry-run", "--json", "--budget", "20s"),
         ("explain", "digits-mlp", "mnist-mlp", "-o", "data.name=digits", "--dry-run"),
         ("runs", "list"),
         ("runs", "show", trial),
