@@ -10,12 +10,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eailab.cli.dry_run import blocks_in_words
 from eailab.cli.trials import ENDED, ROUNDING, Cell, State, Trials
 from eailab.plain import plain
 from eailab.report.measures import MEASURES
 from eailab.stats.model import Comparison, compare
 from eailab.studies.factor import word
+from eailab.studies.sharing import blocks_in_words
 
 STYLES: dict[State, str] = {
     "waiting": "dim",
