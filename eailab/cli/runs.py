@@ -60,6 +60,7 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
 
     Example: eailab runs show 16/0
     """
+    from eailab.report.costs import are_timed
     from eailab.report.listing import described, listed, recipe_lines
     from eailab.runs.store import Store
     from eailab.studies.lookup import find_trial
@@ -75,7 +76,11 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
     lines = [("folder", str(folder.path)), *described(about)]
     if record is not None:
         lines += [_score(name, value) for name, value in record["metrics"].items() if value is not None]
-        lines += [("seconds", f"{folder.seconds():.1f}"), ("parameters", record["parameters"])]
+        seconds, timed = folder.seconds(record["epochs"])
+        lines += [
+            ("seconds", f"{seconds:.1f}{are_timed(timed, record['epochs'])}"),
+            ("parameters", record["parameters"]),
+        ]
         lines += [(name, _flat(value)) for name, value in record["provenance"].items()]
     lines += [("file", f"{size:>12,} bytes  {name}") for name, size in files.items()]
     lines += [("" if number else "recipe in full", line) for number, line in enumerate(recipe_lines(folder))]
@@ -120,7 +125,7 @@ def verify(
     if len(moved) < len(found):
         raise CheckFailedError(
             f"{len(found)} parts of {runs} do not hold: `eailab runs verify --repair` moves them aside, "
-            "and the study's own command trains them anew."
+            "and the study's own command trains again what needs it."
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from eailab.report.costs import ArmCost, energy_sentence
+from eailab.report.costs import ArmCost, are_timed, energy_sentence
 from eailab.report.figures import arm_classes
 from eailab.report.findings import StudyFindings
 from eailab.report.markup import Markup, element, percent, table_element
@@ -50,7 +50,7 @@ def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
             (
                 arm_name(arm),
                 amount(cost.seconds_a_trial),
-                amount(cost.seconds),
+                amount(cost.seconds if cost.timed else None) + are_timed(cost.timed, cost.epochs),
                 NOTHING if cost.images_per_second is None else f"{cost.images_per_second:,.0f}",
                 *([amount(None if cost.joules is None else cost.joules / 1000.0)] if counted else []),
                 ", ".join(cost.devices) or NOTHING,

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from eailab.report.findings import StudyFindings
 from eailab.report.record import as_plain, layout
+from eailab.report.trials import TrialFindings
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
-from eailab.studies.design import StudyRecord
 
 SCHEMA_VERSION = 1
 """Of `costs.json`."""
@@ -17,9 +18,14 @@ class ArmCost:
     """The time that one arm's trials took: of the epochs that count, validation included."""
 
     label: str
-    seconds_by_block: tuple[float, ...]
-    """An epoch that was trained twice counts once; 0 for a trial without epochs."""
+    seconds_by_block: tuple[float | None, ...]
+    """An epoch that was trained twice counts once; 0 for a trial without epochs, None for one that lacks timings."""
     seconds: float
+    """Of the epochs that were timed."""
+    timed: int
+    """Epochs whose timing is there and whole."""
+    epochs: int
+    """That were trained."""
     images_per_second: float | None
     """Training images over all the arm's seconds; None where there are none."""
     devices: tuple[str, ...]
@@ -28,20 +34,19 @@ class ArmCost:
 
     @property
     def seconds_a_trial(self) -> float | None:
-        """Mean over the trials that have been timed; None where none has."""
-        timed = [seconds for seconds in self.seconds_by_block if seconds > 0.0]
+        """Mean over the trials of which every epoch was timed; None where there is none."""
+        timed = [seconds for seconds in self.seconds_by_block if seconds]
         return sum(timed) / len(timed) if timed else None
 
 
-def costs(store: Store, record: StudyRecord) -> tuple[ArmCost, ...]:
+def costs(store: Store, findings: StudyFindings) -> tuple[ArmCost, ...]:
     """Return what each arm of a study cost."""
-    return tuple(
-        _arm(
-            arm.label,
-            [list(store.folder(record.trials[index, block]).timings().values()) for block in record.study.blocks],
-        )
-        for index, arm in enumerate(record.study.arms)
-    )
+    return tuple(_arm(arm.label, [_timings(store, trial) for trial in arm.trials]) for arm in findings.arms)
+
+
+def are_timed(timed: int, epochs: int) -> str:
+    """Say of how many epochs a time is, where some lack theirs."""
+    return "" if timed == epochs else f" ({timed} of {epochs} epochs timed)"
 
 
 def energy_sentence(arms: Sequence[ArmCost]) -> str:
@@ -62,15 +67,29 @@ def _energy(timings: list[Timing]) -> float | None:
     return round(sum(counted), 1) if timings and len(counted) == len(timings) else None
 
 
-def _arm(label: str, trials: list[list[Timing]]) -> ArmCost:
-    timings = [timing for trial in trials for timing in trial]
+def _timings(store: Store, trial: TrialFindings) -> tuple[list[Timing], int]:
+    """Return the timings of a trial's epochs, and how many epochs it has; of one that cannot be read, those timed."""
+    timings = store.folder(trial.fingerprint).timings()
+    if trial.curves.epochs:
+        timings = {number: timings[number] for number in trial.curves.epochs if number in timings}
+    return list(timings.values()), len(trial.curves.epochs) or len(timings)
+
+
+def _arm(label: str, trials: list[tuple[list[Timing], int]]) -> ArmCost:
+    timings = [timing for trial, _ in trials for timing in trial]
     seconds = sum(timing.seconds for timing in timings)
     images = sum(timing.seconds * timing.images_per_second for timing in timings)
+    epochs = sum(number for _, number in trials)
     return ArmCost(
         label=label,
-        seconds_by_block=tuple(round(sum(timing.seconds for timing in trial), 4) for trial in trials),
+        seconds_by_block=tuple(
+            round(sum(timing.seconds for timing in trial), 4) if len(trial) == number else None
+            for trial, number in trials
+        ),
         seconds=round(seconds, 4),
+        timed=len(timings),
+        epochs=epochs,
         images_per_second=round(images / seconds, 1) if seconds > 0.0 else None,
         devices=tuple(sorted({timing.device for timing in timings})),
-        joules=_energy(timings),
+        joules=_energy(timings) if len(timings) == epochs else None,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from eailab.errors import StoreError
 from eailab.recipe.identity import flatten
+from eailab.report.costs import are_timed
 from eailab.report.measures import PERCENT
 from eailab.report.tables import NOTHING, Column, Table, written
 from eailab.runs.store import SHORT_NAME, TrialFolder
@@ -82,6 +83,7 @@ def _parts(folder: TrialFolder) -> dict[str, dict[str, str]]:
     record = folder.record()
     assert record is not None  # noqa: S101 - it has just been read
     provenance = record["provenance"]
+    seconds, timed = folder.seconds(record["epochs"])
     recipe = folder.recipe()
     return {
         "recipe": {path: written(value) for path, value in flatten(recipe).items()},
@@ -96,7 +98,11 @@ def _parts(folder: TrialFolder) -> dict[str, dict[str, str]]:
                 if name not in ("packages", "finished") and not isinstance(value, dict | list)
             },
         },
-        "result": {"status": record["status"], **_metrics(record["metrics"]), "seconds": f"{folder.seconds():.3g}"},
+        "result": {
+            "status": record["status"],
+            **_metrics(record["metrics"]),
+            "seconds": f"{seconds:.3g}{are_timed(timed, record['epochs'])}",
+        },
     }
 
 

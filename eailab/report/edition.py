@@ -106,7 +106,7 @@ def tell(store: Store, folder: Path, data_dir: Path | None = None, blocks: Seque
         kept = tuple(block for block in record.study.blocks if block in blocks)
         record = replace(record, study=replace(record.study, blocks=kept))
     findings = study_findings(store, record)
-    return Told(record, findings, costs(store, record), classes_of(store, record, findings, data_dir), left_out)
+    return Told(record, findings, costs(store, findings), classes_of(store, record, findings, data_dir), left_out)
 
 
 def why_unreadable(folder: Path, error: StoreError) -> str:

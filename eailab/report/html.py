@@ -154,7 +154,7 @@ def _section(study: PageStudy, anchor: str, say: Say) -> Markup:
     if curves:
         parts += [element("h3", say("Learning curves")), curves]
     parts += class_section(findings, study.classes, say)
-    if any(cost.seconds_a_trial for cost in study.costs):
+    if any(cost.epochs for cost in study.costs):
         parts += cost_section(findings, study.costs, say)
     rests = [
         part

@@ -108,14 +108,22 @@ def compute(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[str]:
     """Say which compute the experiment took."""
     seconds = sum(cost.seconds for cost in costs)
     devices = sorted({device for cost in costs for device in cost.devices})
-    if not devices:
+    timed, epochs = sum(cost.timed for cost in costs), sum(cost.epochs for cost in costs)
+    if not epochs:
         return ["Nothing has been trained yet."]
-    length = f"{seconds / 3600.0:,.1f} hours" if seconds >= 3600.0 else f"{amount(seconds)} seconds"
+    if timed < epochs:
+        took = f": these took {_length(seconds)} on {', '.join(devices)}, validation included" if timed else ""
+        return [f"{timed:,} of {epochs:,} epochs are timed{took}.", "What the whole study took is not known."]
     return [
-        f"{findings.ended} trial{'s' * (findings.ended != 1)} took {length} of training in all on {', '.join(devices)},"
-        " validation included; data preparation, restarts and trials outside this report are not counted.",
+        f"{findings.ended} trial{'s' * (findings.ended != 1)} took {_length(seconds)} of training in all on "
+        f"{', '.join(devices)}, validation included; data preparation, restarts and trials outside this report are "
+        "not counted.",
         *_energy(costs),
     ]
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds / 3600.0:,.1f} hours" if seconds >= 3600.0 else f"{amount(seconds)} seconds"
 
 
 def _energy(costs: Sequence[ArmCost]) -> list[str]:

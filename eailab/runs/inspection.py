@@ -14,8 +14,8 @@ from eailab.errors import DamagedError, StoreError, UsageError
 from eailab.runs import atomic, checkpoint, records
 from eailab.runs.derived import Predictions, contradictions, name_is_right
 from eailab.runs.lock import is_held
-from eailab.runs.records import Epoch, Result, Timing
-from eailab.runs.store import HEADING, NAME, Store, TrialFolder
+from eailab.runs.records import Epoch, Result
+from eailab.runs.store import HEADING, NAME, TIMINGS, Store, TrialFolder
 
 State: TypeAlias = Literal["finished", "diverged", "training", "stopped", "damaged"]
 """`training` is held by a process right now; `stopped` has no result, and no process holds it."""
@@ -102,8 +102,12 @@ def problems(store: Store) -> Iterator[Problem]:
             continue
         if damaged := damaged_timings(folder):
             lines = ", ".join(map(str, damaged))
+            epochs = len(folder.epochs())
+            _, timed = folder.seconds(epochs)
             yield Problem(
-                folder.timings_file, f"{folder.timings_file} is damaged in lines {lines}; no result needs it."
+                folder.timings_file,
+                f"{folder.timings_file} is damaged in lines {lines}: {timed} of {epochs} epochs are timed. No result "
+                "needs it.",
             )
 
 
@@ -112,22 +116,8 @@ def damaged_timings(folder: TrialFolder) -> list[int]:
 
     A line that was cut short is none of them: the process died while it wrote.
     """
-    return [number for number, line in enumerate(_timing_lines(folder), 1) if line.endswith(b'"}') and not _times(line)]
-
-
-def _timing_lines(folder: TrialFolder) -> list[bytes]:
-    try:
-        return files.read(folder.timings_file, files.TIMINGS).split(b"\n")
-    except FileNotFoundError:
-        return []
-
-
-def _times(line: bytes) -> bool:
-    try:
-        record = records.unsealed(line)
-        return record is not None and int(record["epoch"]) > 0 and bool(Timing.read(record))
-    except (ValueError, KeyError, TypeError, OverflowError):
-        return False
+    lines = enumerate(folder.timing_lines(), start=1)
+    return [number for number, line in lines if line.endswith(b'"}') and records.timing(line) is None]
 
 
 def verify(folder: TrialFolder) -> tuple[Result, Predictions | None] | None:
@@ -183,23 +173,26 @@ def is_foreign(name: str) -> bool:
 
 
 def quarantine(store: Store, path: Path) -> Path:
-    """Move what a problem was found in out of the trials, so that it is trained anew, and return where it lies now.
+    """Move what a problem was found in out of the trials, so that it is trained again, and return where it lies now.
+
+    Of a trial's timings the lines that are whole stay.
 
     Raises:
         StoreError: A process is training it, it cannot be moved, or the quarantine is a link.
     """
     folder, number = store.root / QUARANTINE, 1
     atomic.refuse_links(folder)
-    while (target := folder / f"{path.name}-{number}").exists():
+    timings = TrialFolder(path.parent).whole_timings() if path.name == TIMINGS else None
+    name = path.name if timings is None else f"{path.parent.name}-{path.name}"
+    while (target := folder / f"{name}-{number}").exists():
         number += 1
     try:
         atomic.make_folder(folder)
     except OSError as error:
         raise atomic.unwritable(folder, error) from error
-    lines = _timing_lines(TrialFolder(path.parent)) if path.name == TrialFolder(path.parent).timings_file.name else []
     _move(path, target)
-    if lines:  # the epochs that are timed stay so
-        atomic.write_bytes(path, b"".join(line + b"\n" for line in lines if _times(line)))
+    if timings is not None:
+        atomic.write_bytes(path, timings)
     return target
 
 

@@ -188,6 +188,15 @@ def unsealed(line: bytes) -> dict[str, Any] | None:
         return None
 
 
+def timing(line: bytes) -> tuple[int, Timing] | None:
+    """Return an epoch's number and its timing, or None where the line is damaged or cut short."""
+    try:
+        record = unsealed(line)
+        return None if record is None or int(record["epoch"]) < 1 else (int(record["epoch"]), Timing.read(record))
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
 def _named(split: str, scores: Scores | None) -> dict[str, float | None]:
     return {
         f"{split}_loss": None if scores is None else scores.loss,

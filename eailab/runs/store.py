@@ -53,6 +53,8 @@ _COMMENTS = re.compile(rb"\A(?:#[^\n]*\n)*")
 CARRIED = "epochs.jsonl"
 """Name in a checkpoint of the lines of the epochs before it, so that damage to that file costs no training."""
 
+TIMINGS = "timings.jsonl"
+
 SET_ASIDE = re.compile(r"\.(damaged|replaced)-\d+$")
 """What ends the name of a file that was set aside."""
 
@@ -92,7 +94,7 @@ class TrialFolder:
         self.path = path
         self.recipe_file = path / "recipe.yaml"
         self.epochs_file = path / "epochs.jsonl"
-        self.timings_file = path / "timings.jsonl"
+        self.timings_file = path / TIMINGS
         self.predictions_file = path / "predictions.npz"
         self.checkpoint_file = path / "checkpoint.safetensors"
         self.weights_file = path / "model.safetensors"
@@ -204,19 +206,23 @@ class TrialFolder:
 
     def timings(self) -> dict[int, Timing]:
         """Return how long each epoch took, by its number: the last attempt at each, which is the one that counts."""
-        by_epoch: dict[int, Timing] = {}
-        lines: list[bytes] = []
-        with suppress(DamagedError):  # timings are not evidence: what is torn or damaged is passed over
-            lines = _lines(self.timings_file, files.TIMINGS)
-        for line in lines:
-            with suppress(ValueError, KeyError, TypeError, OverflowError):
-                if (record := records.unsealed(line)) is not None:
-                    by_epoch[int(record["epoch"])] = Timing.read(record)
-        return by_epoch
+        return dict(filter(None, map(records.timing, self.timing_lines())))
 
-    def seconds(self) -> float:
-        """Return the seconds spent on the epochs that count."""
-        return sum(timing.seconds for timing in self.timings().values())
+    def timing_lines(self) -> list[bytes]:
+        """Return the lines of `timings.jsonl`; none where there is something else in its place."""
+        try:
+            return _lines(self.timings_file, files.TIMINGS)
+        except DamagedError:  # timings are not evidence: the trial holds without them
+            return []
+
+    def seconds(self, epochs: int) -> tuple[float, int]:
+        """Return the seconds spent on the epochs up to a number, and how many of them were timed."""
+        timed = [timing.seconds for number, timing in self.timings().items() if 1 <= number <= epochs]
+        return sum(timed), len(timed)
+
+    def whole_timings(self) -> bytes:
+        """Return the lines of `timings.jsonl` that are whole."""
+        return b"".join(line + b"\n" for line in self.timing_lines() if records.timing(line) is not None)
 
     def predictions(self) -> dict[str, NDArray[np.integer[Any]]]:
         """Return the predicted classes of the `validation` and `test` images, each `[N]`.

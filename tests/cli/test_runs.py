@@ -101,3 +101,18 @@ def test_what_a_file_says_cannot_command_the_terminal(eailab, trained, tmp_path)
     for command in (["list"], ["show", trained], ["verify"]):
         told = eailab("runs", *command)
         assert "\x1b" not in told.out + told.err
+
+
+def test_damaged_timings_are_named_by_their_lines_and_repair_keeps_the_others(eailab, trained, tmp_path):
+    """The trial holds without them, and is not trained again for them."""
+    file = tmp_path / "runs" / "trials" / trained / "timings.jsonl"
+    first, second = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(first.replace(b'"seconds"', b'"sekonds"') + second)
+    assert "(1 of 2 epochs timed)" in eailab("runs", "show", trained).out
+    found = eailab("runs", "verify")
+    assert found.code == 1
+    assert "timings.jsonl is damaged in lines 1: 1 of 2 epochs are timed" in found.out
+    assert eailab("runs", "verify", "--repair").code == 0
+    assert file.read_bytes() == second
+    assert (tmp_path / "runs" / "quarantine" / f"{trained}-timings.jsonl-1").exists()
+    assert eailab("runs", "verify").code == 0

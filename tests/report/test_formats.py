@@ -59,7 +59,7 @@ class Outline(HTMLParser):
 
 def told(findings):
     """A study as a page tells it, with a cost for each arm and without its data set's files."""
-    costs = tuple(ArmCost(arm.label, (1.5,), 1.5, 200.0, ("cpu",)) for arm in findings.arms)
+    costs = tuple(ArmCost(arm.label, (1.5,), 1.5, 2, 2, 200.0, ("cpu",)) for arm in findings.arms)
     return PageStudy(findings, costs, "No pictures here.", ())
 
 
@@ -262,7 +262,7 @@ def test_every_key_of_the_json_is_documented(found):
 
 
 def test_csv_has_a_row_for_each_trial_and_no_formula(hostile):
-    costs = [ArmCost("a", (1.5,) * 4, 6.0, 1.0, ()) for _ in hostile.arms]
+    costs = [ArmCost("a", (1.5,) * 4, 6.0, 8, 8, 1.0, ()) for _ in hostile.arms]
     text = trials_csv([("=cmd", replace(hostile, factor="+x"), costs)])
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 8

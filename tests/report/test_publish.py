@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -11,9 +13,11 @@ from hypothesis import strategies as st
 from eailab.errors import StoreError, UsageError
 from eailab.report import plots
 from eailab.report.cost_section import LABEL_SHARE, LINE_PIXELS, PLOT_PIXELS, cost_table, label_shifts
-from eailab.report.edition import tell
+from eailab.report.edition import Edition, csv_text, tell
 from eailab.report.figures import CJK_FONTS
+from eailab.report.methods import compute
 from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
+from eailab.report.wording import language
 
 SMALL = [0.90, 0.92, 0.91]
 LARGE = [0.80, 0.83, 0.81]
@@ -89,6 +93,28 @@ def test_costs_are_sums_of_the_epochs_that_count(shop, folder):
     assert twenty["seconds"] == 4.5
     assert twenty["images_per_second"] == 200.0
     assert twenty["devices"] == ["cpu"]
+
+
+def test_a_cost_that_lacks_timings_is_never_given_as_whole(shop, folder):
+    """Three damaged lines of nine once made 4.5 s into 3 s, and nothing said so."""
+    file = shop.trial_folder(folder, 1, 0).timings_file
+    file.write_bytes(file.read_bytes().replace(b'"epoch"', b'"epoxy"'))
+    told = publish_study(shop.store, folder)
+    _, twenty = told.costs
+    assert (twenty.seconds_by_block, twenty.seconds_a_trial) == ((None, 1.5, 1.5), 1.5)
+    assert (twenty.seconds, twenty.timed, twenty.epochs) == (3.0, 6, 9)
+    assert cost_table(told.findings, told.costs).rows[1][2] == "3 (6 of 9 epochs timed)"
+    (said, unknown) = compute(told.findings, told.costs)
+    assert said == "15 of 18 epochs are timed: these took 7.5 seconds on cpu, validation included."
+    assert unknown == "What the whole study took is not known."
+    page = (folder / "report.html").read_text()
+    assert "3 (6 of 9 epochs timed)" in page
+    assert said in page
+    chinese = language("zh-TW")
+    assert chinese(said) == "18 個週期中有 15 個計時，共用 7.5 秒（cpu，含驗證）。"
+    assert chinese("3 (6 of 9 epochs timed)") == "3（9 個週期中有 6 個計時）"
+    rows = list(csv.DictReader(io.StringIO(csv_text(Edition("report", "en", (told,))))))
+    assert [row["seconds"] for row in rows if row["arm"] == "20"] == ["", "1.5", "1.5"]
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 1.0)), max_size=3))
