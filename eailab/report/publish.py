@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eailab.errors import DamagedError, StoreError, UsageError
-from eailab.files import FIGURE, TABLE, read
 from eailab.report.costs import costs_json
+from eailab.report.drawn import keep, kept
 from eailab.report.edition import (
     FORMATS,
     Edition,
@@ -90,8 +90,6 @@ def _curves_file(folder: TrialFolder, kind: FileKind) -> Path:
 def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> Told:
     """Write a study's tables, costs, figures and page into its folder, which is to be held meanwhile.
 
-    `table.json` is written last: while it holds the present numbers, everything else is up to date.
-
     Args:
         store: Where the trials lie.
         folder: The study's, with `study.yaml`.
@@ -106,9 +104,7 @@ def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> T
     refuse_links(folder.parent, folder, folder / "figures")
     told = tell(store, folder, data_dir)
     findings = told.findings
-    for name, drawing in _figures(findings, folder, []).items():
-        for kind, data in drawing.items():
-            write_changed(folder / "figures" / f"{name}.{kind}", data)
+    keep(folder, as_json(findings), _figures(findings, folder, []))
     edition = Edition("study", "en", (told,))
     write_changed(folder / "report.html", page_text(edition).encode())
     write_changed(folder / "costs.json", costs_json(findings.name, told.costs).encode())
@@ -267,26 +263,13 @@ def _figures(
 ) -> Mapping[str, Drawing]:
     """Return a study's figures: those in its folder while they show the present numbers, else drawn again.
 
-    What else than a file is in place of one is added to the notes.
+    What was damaged is added to the notes.
     """
     try:
-        if lang == ENGLISH and (drawn := _drawn_before(findings, folder, kinds)) is not None:
+        if lang == ENGLISH and (drawn := kept(folder, as_json(findings), figure_names(findings), kinds)) is not None:
             return drawn
     except DamagedError as error:
         notes.append(f"{error} The figures were drawn again.")
     from eailab.report.plots import study_figures
 
     return study_figures(findings, language(lang), kinds)
-
-
-def _drawn_before(findings: StudyFindings, folder: Path, kinds: Sequence[FileKind]) -> Mapping[str, Drawing] | None:
-    """Return a study's figures as they lie in its folder, or None where they are missing, or of other numbers."""
-    try:
-        if read(folder / "table.json", TABLE) != as_json(findings).encode():
-            return None
-        return {
-            name: {kind: read(folder / "figures" / f"{name}.{kind}", FIGURE) for kind in kinds}
-            for name in figure_names(findings)
-        }
-    except FileNotFoundError:
-        return None

@@ -211,6 +211,20 @@ def after_one_damage(root, truth, name, damage):
     return wrong
 
 
+def damaged_figures_handed_on(eailab, root):
+    """Damage a study's figures, and return those that `report` copies, and those that its own command leaves so."""
+    (figures,) = root.glob("studies/*/figures")
+    whole = {file.name: file.read_bytes() for file in figures.iterdir()}
+    for file in figures.iterdir():
+        flip_half(file)
+    assert eailab("report", "--out", "out").code == 0
+    copied = [
+        name for name in whole if (root.parent / "out/figures" / figures.parent.name / name).read_bytes() != whole[name]
+    ]
+    assert eailab("ablate", *SMALL_STUDY).code == 0
+    return copied, [name for name in whole if (figures / name).read_bytes() != whole[name]]
+
+
 def flip_half(file):
     """Turn over a bit in the middle of a file."""
     flip(file, file.stat().st_size // 2, 4)

@@ -11,6 +11,7 @@ from test_disk import files_of, flips
 
 from eailab.errors import DamagedError
 from eailab.recipe.load import load as load_recipe
+from eailab.report import drawn
 from eailab.runs import atomic, checkpoint, lock, store
 from eailab.studies import sharing
 
@@ -195,6 +196,12 @@ def test_a_plan_that_sets_damage_aside_is_seen_to_write(small_store, eailab, mon
     monkeypatch.setattr(store.TrialFolder, "result", result_or_aside)
     changed = checks.changed_by(eailab, small_store, [("runs", "list"), ("ablate", *SMALL_STUDY, "--dry-run")])
     assert list(changed) == ["ablate"]
+
+
+def test_without_their_checksums_damaged_figures_are_seen_to_be_handed_on(small_store, eailab, monkeypatch):
+    monkeypatch.setattr(drawn, "_whole", lambda folder, name, _: (folder / "figures" / name).read_bytes())
+    copied, left = checks.damaged_figures_handed_on(eailab, small_store)
+    assert len(copied) == len(left) == 4
 
 
 def test_an_aside_that_is_not_said_or_of_another_file_is_seen(sound, folder, monkeypatch):

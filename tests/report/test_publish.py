@@ -43,6 +43,7 @@ def test_a_study_gets_its_tables_costs_figures_and_page(shop, folder):
         "table.md",
         "table.json",
         "costs.json",
+        "figures.json",
         "report.html",
         *(f"figures/{name}.{kind}" for name in ("intervals", "curves") for kind in ("png", "svg")),
     }
