@@ -55,7 +55,7 @@ def explain(
     from eailab.cli.carry_out import load_recipe
     from eailab.cli.options import surroundings
     from eailab.studies.conduct import parse_blocks
-    from eailab.studies.explain import earlier_blocks, on_the_same_images, route
+    from eailab.studies.explain import on_the_same_images, route
 
     where = surroundings(runs, data_dir, device)
     blocks = parse_blocks(seeds)
@@ -63,13 +63,7 @@ def explain(
     end, data = on_the_same_images(start, end, data_dir)
     names = _names(first, second)
     asked = route(start, end, names, blocks, order, lambda recipe: _fits(recipe, data_dir), joint or (), data)
-    if extra := sorted(set(earlier_blocks(asked.folder(runs / "studies"))) - set(blocks)):
-        asked = replace(asked, blocks=tuple(sorted({*blocks, *extra})))
-        echo(
-            f"note: this walk already has other blocks ({', '.join(map(str, extra))}): they stay, since leaving out "
-            "finished blocks would choose among results.",
-            err=True,
-        )
+    asked = _with_others(asked, where)
     if dry_run:
         _print_plan(asked, where, as_json=json)
         return
@@ -77,14 +71,30 @@ def explain(
     _walk(asked, where, jobs, as_json=json)
 
 
+def _with_others(asked: "Route", where: "Surroundings") -> "Route":
+    """Return a walk with the blocks that it has already, and say so."""
+    from eailab.cli.carry_out import say_note
+    from eailab.studies.explain import other_blocks
+
+    others = other_blocks(where.store, asked.folder(where.runs_dir / "studies"), asked.blocks)
+    if not others:
+        return asked
+    say_note(
+        f"this walk has other blocks too ({', '.join(map(str, sorted(others)))}): they stay, since leaving out blocks "
+        "that were trained would choose among results."
+    )
+    return replace(asked, blocks=tuple(sorted({*asked.blocks, *others})))
+
+
 def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: bool) -> None:
     """Train the two ends and then step by step what may come next, and tell what was found."""
-    from eailab.cli.carry_out import make_plans, raise_failures, say_plan, train_left
+    from eailab.cli.carry_out import make_plans, raise_failures, say_note, say_plan, train_left
     from eailab.report.findings import StudyFindings, study_findings
     from eailab.report.waterfall import as_mapping, best_move, publish, sentences, title, waterfall, waterfall_table
     from eailab.runs.events import Failed
     from eailab.studies.design import Study
     from eailab.studies.explain import ENDS, STEPS, Move
+    from eailab.studies.sharing import holding
 
     folder = asked.folder(where.runs_dir / "studies")
     failed: list[Failed] = []
@@ -109,7 +119,14 @@ def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: b
         walked.append((step, move, index))
         taken.append(move)
     found = waterfall(asked, ends, walked)
-    publish(found, folder)
+    with holding(folder, say_note):
+        wider = _with_others(asked, where)  # another command may have walked meanwhile
+        if wider is asked:
+            publish(found, folder)
+    if wider is not asked:
+        raise_failures(failed)
+        _walk(wider, where, jobs, as_json=as_json)
+        return
     if as_json:
         from eailab.report.record import layout
 

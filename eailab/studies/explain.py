@@ -5,7 +5,7 @@ of Heuristics 22): from the first recipe on, the one remaining setting with the 
 the second recipe is reached. Here a step is a study in blocks, its baseline the recipe reached so far.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -21,8 +21,10 @@ from eailab.recipe.identity import NO_IDENTITY, canonical, digest
 from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.variation import KEPT, differences, vary, vary_together
 from eailab.recipe.yaml12 import write
+from eailab.runs.store import Store
 from eailab.studies.design import Arm, Study, by_content, read_record, safe_name
 from eailab.studies.factor import BUNDLE
+from eailab.studies.sharing import beyond
 
 Order = Literal["gain", "listed"]
 """By measured gain, or as the settings stand in a recipe."""
@@ -259,14 +261,14 @@ def on_the_same_images(start: Recipe, end: Recipe, data_dir: Path | None) -> tup
     return end, own
 
 
-def earlier_blocks(folder: Path) -> tuple[int, ...]:
-    """Return the blocks that a walk in this folder was begun with; none where there was no walk.
+def other_blocks(store: Store, folder: Path, asked: Collection[int]) -> tuple[int, ...]:
+    """Return the blocks that a walk in this folder has beside those asked for, and that stay; see `sharing.beyond`.
 
     Raises:
         StoreError: Its record is damaged.
     """
     ends = folder / STEPS / ENDS
-    return read_record(ends).study.blocks if (ends / "study.yaml").exists() else ()
+    return beyond(store, ends, read_record(ends), asked).kept if (ends / "study.yaml").exists() else ()
 
 
 def route(

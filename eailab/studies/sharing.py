@@ -81,6 +81,38 @@ def beyond(store: Store, folder: Path, before: StudyRecord, asked: Collection[in
 
 
 @contextmanager
+def holding(
+    folder: Path, say: Callable[[str], None], should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Hold a study's or a walk's folder; while another command holds it, this one waits.
+
+    Args:
+        folder: Which.
+        say: Told of a wait that is long enough to be noticed.
+        should_stop: Asked while waiting.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+        StoreError: The folder cannot be used.
+    """
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        yield  # nothing can be written from here, so there is nothing to keep apart
+        return
+    began, is_said = time.monotonic(), False
+    while True:
+        with hold(folder) as fence:
+            if fence is not None:
+                yield
+                return
+        if should_stop():
+            raise StoppedError(f"stopped while another command wrote {folder}.")
+        if not is_said and time.monotonic() - began > SAID_AFTER_SECONDS:
+            say(f"another command is writing {folder}: waiting for it")
+            is_said = True
+        time.sleep(WAITING_SECONDS)
+
+
+@contextmanager
 def entered(
     planned: "Plan",
     store: Store,
@@ -99,7 +131,7 @@ def entered(
         StoppedError: `should_stop` said so.
         StoreError: The folder cannot be written, or its record is of a newer version.
     """
-    with _held(planned.folder, say, should_stop):
+    with holding(planned.folder, say, should_stop):
         record = _merged(planned, store, say)
         write_record(planned.folder, record)
         yield record
@@ -157,25 +189,6 @@ def _seated(folder: Path, blocks: Sequence[int]) -> Iterator[None]:
             if fence is not None:
                 yield
                 return
-
-
-@contextmanager
-def _held(folder: Path, say: Callable[[str], None], should_stop: Callable[[], bool]) -> Iterator[None]:
-    if folder.is_dir() and not os.access(folder, os.W_OK):
-        yield  # nothing can be written from here, so there is nothing to keep apart
-        return
-    began, is_said = time.monotonic(), False
-    while True:
-        with hold(folder) as fence:
-            if fence is not None:
-                yield
-                return
-        if should_stop():
-            raise StoppedError(f"stopped while another command wrote {folder}.")
-        if not is_said and time.monotonic() - began > SAID_AFTER_SECONDS:
-            say(f"another command is writing {folder}: waiting for it")
-            is_said = True
-        time.sleep(WAITING_SECONDS)
 
 
 def _merged(planned: "Plan", store: Store, say: Callable[[str], None]) -> StudyRecord:

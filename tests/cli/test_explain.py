@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from eailab.studies import explain
+
 MINE = """
 name: mine
 engine: numpy-mlp
@@ -30,11 +32,30 @@ def test_a_walk_prints_the_waterfall_and_keeps_it(eailab, tmp_path, mine):
     assert "The gap from digits-mlp to mine" in done.out
     assert "optimistic" in done.out
     (folder,) = (tmp_path / "runs" / "studies").iterdir()
-    assert {"waterfall.json", "waterfall.md", "figures", "steps"} == {file.name for file in folder.iterdir()}
+    assert {"waterfall.json", "waterfall.md", "figures", "steps"} == {file.name for file in folder.iterdir()} - {
+        ".lock"
+    }
     found = json.loads((folder / "waterfall.json").read_text())
     assert found["arms"] == 4
     assert sum(step["gain"] for step in found["steps"]) == pytest.approx(found["gap"])
     assert len(list((tmp_path / "runs" / "trials").iterdir())) == 8
+
+
+def test_a_walk_keeps_the_blocks_that_another_command_walked_meanwhile(eailab, tmp_path, mine, monkeypatch):
+    """Both were begun before either had written anything: the narrower must not write over the wider."""
+    assert eailab("explain", "digits-mlp", mine, *QUICK).code == 0
+    looks, look = [], explain.other_blocks
+
+    def look_too_early(*arguments):
+        looks.append(arguments)
+        return () if len(looks) == 1 else look(*arguments)
+
+    monkeypatch.setattr(explain, "other_blocks", look_too_early)
+    done = eailab("explain", "digits-mlp", mine, *QUICK, "--seeds", "1")
+    assert done.code == 0, done.err
+    (folder,) = (tmp_path / "runs" / "studies").iterdir()
+    assert json.loads((folder / "waterfall.json").read_text())["blocks"] == [0, 1]
+    assert "this walk has other blocks too (1)" in done.err
 
 
 def test_a_walk_again_trains_nothing_and_keeps_its_blocks(eailab, mine):
