@@ -386,8 +386,8 @@ class TrialFolder:
             return [_set_aside(self.result_file, str(error)), TRAINED_AGAIN]
         if record is not None:
             said = [_set_aside(file, damage) for file, damage in self._broken(record)]
-            atomic.set_aside(self.result_file, "replaced")
-            return [*said, TRAINED_AGAIN]
+            kept = atomic.set_aside(self.result_file, "replaced")
+            return [*said, f"{self.result_file.name} was kept as {kept.name}.", TRAINED_AGAIN]
         try:
             self.epochs()
         except DamagedError as error:
