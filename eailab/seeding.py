@@ -6,6 +6,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import DTypeLike
 
+LARGEST_BLOCK = 2**31 - 1
+"""Of a block's number, which is also the largest seed that other programs' generators take."""
+
 Purpose = Literal["split", "init", "order", "augment", "dropout", "mixup"]
 
 
@@ -17,7 +20,7 @@ def stream(block: int, purpose: Purpose, *index: int) -> np.random.Generator:
     for ``stream(block, "order", e)``.
 
     Args:
-        block: The block's number, 0 or more.
+        block: The block's number, 0 to `LARGEST_BLOCK`.
         purpose: What the numbers are for.
         index: Further coordinates, such as the epoch's number.
 

@@ -100,6 +100,6 @@ def _reached(file: Path) -> str:
 
     try:
         _, facts = checkpoint.load(file)
-    except DamagedError:
+        return f"kept up to {Position.read(facts)}"
+    except (DamagedError, KeyError, ValueError):
         return "nothing of it is kept yet"
-    return f"kept up to {Position.read(facts)}"

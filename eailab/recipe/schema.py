@@ -14,7 +14,9 @@ Activation = Literal["relu", "sigmoid", "tanh", "gelu"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Margin = Annotated[float, Field(ge=0.0, le=1e6)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+MOST_EPOCHS = 1_000_000
 PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]+$"
 """One line of text without control characters, as a recipe's file may hold."""
 
@@ -328,7 +330,7 @@ Metric = Literal["validation-accuracy", "validation-loss", "loss-gap", "test-acc
 class Study(Settings):
     """How arms of this recipe are compared; no part of what is trained."""
 
-    margin: NotNegative = 0.25
+    margin: Margin = 0.25
     """Differences smaller than this do not matter: percentage points for accuracies, hundredths for losses."""
     metric: Metric = "validation-accuracy"
     """What verdicts rest on, after the last epoch; `loss-gap` is validation minus training loss."""
@@ -345,7 +347,7 @@ class BaseRecipe(Settings):
     data: Data
     optimizer: Optimizer
     schedule: AnySchedule = Constant()
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
     """Passes over the training split."""
     batch_size: Count
     """Images a step; the last step of an epoch may have fewer."""

@@ -274,7 +274,7 @@ def _verdict_in_words(arm: ArmFindings, baseline: str, findings: StudyFindings, 
 def _blocks(blocks: tuple[int, ...]) -> str:
     if len(blocks) == 1:
         return f"1 (number {blocks[0]})"
-    is_range = blocks == tuple(range(blocks[0], blocks[-1] + 1))
+    is_range = len(blocks) == blocks[-1] + 1 - blocks[0]  # they rise
     return f"{len(blocks)} ({f'{blocks[0]} to {blocks[-1]}' if is_range else ', '.join(map(str, blocks))})"
 
 

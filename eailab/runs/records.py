@@ -6,17 +6,24 @@ a `LookupError`, `TypeError` or `ValueError` says that a record is not what it s
 
 import hashlib
 import json
-import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NoReturn, Self
+from math import isfinite
+from typing import Any, Literal, Self, cast
 
 from eailab.engines.base import Scores
+from eailab.recipe.schema import MOST_EPOCHS
 from eailab.runs.provenance import Provenance
+from eailab.seeding import LARGEST_BLOCK
 
 Status = Literal["finished", "diverged"]
+
+LONGEST_SECONDS = 1e9
+"""Of an epoch: thirty years."""
+LARGEST_NUMBER = 1e40
+"""Of a loss, a rate or an energy; engines compute in 32 bits, which end at 3.4e38."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Epoch:
         train, validation = _scores(record, "train"), _scores(record, "validation")
         if train is None or validation is None:
             raise ValueError("an epoch without scores")
-        return cls(int(record["epoch"]), train, validation)
+        return cls(_whole(record["epoch"], MOST_EPOCHS), train, validation)
 
 
 @dataclass(frozen=True)
@@ -71,10 +78,10 @@ class Position:
         """Return the position that texts tell of; those of earlier versions have the epoch only."""
         joules = facts.get("joules", "0.0")
         return cls(
-            epochs=int(facts["epoch"]),
-            step=int(facts.get("step", "0")),
-            seconds=float(facts.get("seconds", "0.0")),
-            joules=float(joules) if joules else None,
+            epochs=_whole(int(facts["epoch"]), MOST_EPOCHS),
+            step=_whole(int(facts.get("step", "0"))),
+            seconds=_number(float(facts.get("seconds", "0.0")), 0.0, LONGEST_SECONDS),
+            joules=_number(float(joules), 0.0, LARGEST_NUMBER) if joules else None,
         )
 
 
@@ -93,17 +100,13 @@ class Timing:
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Self:
         """Return the timing that a record tells of."""
-        timing = cls(
-            float(record["seconds"]),
-            float(record["images_per_second"]),
-            str(record["device"]),
+        return cls(
+            _number(record["seconds"], 0.0, LONGEST_SECONDS),
+            _number(record["images_per_second"], 0.0, LARGEST_NUMBER),
+            _text(record["device"]),
             ended=_moment(record.get("ended")),
-            joules=None if (joules := record.get("joules")) is None else float(joules),
+            joules=None if (joules := record.get("joules")) is None else _number(joules, 0.0, LARGEST_NUMBER),
         )
-        numbers = (timing.seconds, timing.images_per_second, timing.joules or 0.0)
-        if not all(map(math.isfinite, numbers)) or timing.seconds < 0.0:
-            raise ValueError("a timing that cannot be")
-        return timing
 
 
 @dataclass(frozen=True)
@@ -140,20 +143,18 @@ class Result:
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Self:
         """Return the result that a record tells of."""
-        metrics, where, provenance = record["metrics"], record["diverged_at"], record["provenance"]
+        metrics, where = record["metrics"], record["diverged_at"]
         result = cls(
             status=record["status"],
-            epochs=int(record["epochs"]),
+            epochs=_whole(record["epochs"], MOST_EPOCHS),
             train=_scores(metrics, "train"),
             validation=_scores(metrics, "validation"),
             test=_scores(metrics, "test"),
-            diverged_at=(int(where[0]), int(where[1])) if where else None,
-            parameters=int(record["parameters"]),
-            provenance=provenance,
-            largest_pixel=None if (largest := record.get("largest_pixel")) is None else int(largest),
+            diverged_at=(_whole(where[0], MOST_EPOCHS), _whole(where[1])) if where else None,
+            parameters=_whole(record["parameters"]),
+            provenance=_provenance(record["provenance"]),
+            largest_pixel=None if (largest := record.get("largest_pixel")) is None else _whole(largest, 255),
         )
-        if missing := set(Provenance.__annotations__) - set(provenance):
-            raise ValueError(f"no {min(missing)} in its provenance")
         whole = None not in (result.train, result.validation, result.test)
         expected = ("finished", True) if result.diverged_at is None else ("diverged", False)
         if (result.status, whole) != expected:
@@ -161,9 +162,18 @@ class Result:
         return result
 
 
+def check_result(record: Mapping[str, Any]) -> None:
+    """Refuse a record of `result.json` with a value that no trial can have."""
+    for text in (record["trial"], record["data"], record["engine"], *record["files"].keys()):
+        _text(text)
+    _whole(record["block"], LARGEST_BLOCK)
+    _whole(record["engine_version"])
+    Result.read(record)
+
+
 def parse(text: bytes) -> dict[str, Any]:
     """Return the record that a JSON text holds, whose numbers are all finite, and whose keys stand there once."""
-    return dict(json.loads(text, parse_constant=_not_finite, object_pairs_hook=_once))
+    return dict(json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_once))
 
 
 def seal(record: Mapping[str, Any]) -> str:
@@ -206,13 +216,42 @@ def _named(split: str, scores: Scores | None) -> dict[str, float | None]:
 
 def _scores(record: Mapping[str, Any], split: str) -> Scores | None:
     loss, accuracy = record[f"{split}_loss"], record[f"{split}_accuracy"]
-    return None if loss is None or accuracy is None else Scores(loss=_number(loss), accuracy=_number(accuracy))
+    if loss is None or accuracy is None:
+        return None
+    return Scores(_number(loss, 0.0, LARGEST_NUMBER), _number(accuracy, 0.0, 1.0 + 1e-6))  # a mean in 32 bits
 
 
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r:.40} is no number")
+def _number(value: object, least: float, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError(f"{value!r:.40} is not a number from {least:g} to {most:g}")
     return value
+
+
+def _whole(value: object, most: int = 2**63 - 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"{value!r:.40} is not a whole number from 0 to {most}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is not a text")
+    return value
+
+
+def _provenance(found: Mapping[str, Any]) -> Provenance:
+    """Return what a result was made on, each part of the type that it should have."""
+    if missing := set(Provenance.__annotations__) - set(found):
+        raise ValueError(f"no {min(missing)} in its provenance")
+    provenance = cast(Provenance, dict(found))
+    for name, version in provenance["packages"].items():
+        _text(name), _text(version)
+    for name, value in found.items():
+        if name in ("cores", "threads"):
+            _whole(value)
+        elif name != "packages":
+            _text(value)
+    return provenance
 
 
 def _moment(text: object) -> float | None:
@@ -220,8 +259,11 @@ def _moment(text: object) -> float | None:
     return None if text is None else datetime.fromisoformat(str(text)).timestamp()
 
 
-def _not_finite(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+def _finite(text: str) -> float:
+    """Return the number of a JSON text; `NaN`, `Infinity` and `1e999` are none."""
+    if not isfinite(number := float(text)):
+        raise ValueError(f"{text:.40} is not a finite number")
+    return number
 
 
 def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:

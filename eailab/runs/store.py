@@ -44,7 +44,7 @@ SHORT_NAME = 12
 OWN_DATA = "own"
 """What stands for the path of a person's own data where a trial's name is made."""
 
-HEADING = re.compile(rb"^# What: +block (\d{1,9}) on the data ([0-9a-f]{1,128})$", re.MULTILINE)
+HEADING = re.compile(rb"^# What: +block (\d{1,10}) on the data ([0-9a-f]{1,128})$", re.MULTILINE)
 """What a trial's recipe says of it in a comment."""
 
 _COMMENTS = re.compile(rb"\A(?:#[^\n]*\n)*")
@@ -148,16 +148,16 @@ class TrialFolder:
         if seal != records.seal(record):
             raise DamagedError(f"{self.result_file} differs from its own checksum: it is damaged.")
         try:
-            Result.read(record)
-            trial, vouched = record["trial"], dict(record["files"])
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise DamagedError(f"{self.result_file} is no result of eailab: {error!r}.") from error
+            records.check_result(record)
+            trial, vouched = record["trial"], record["files"]
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedError(f"{self.result_file} is not a result of eailab: {error!r}.") from error
         if trial != self.path.name:
             raise DamagedError(f"{self.result_file} belongs to another trial, {trial!s:.40}.")
         wanted = {file.name for file in self._vouched(record["status"])}
         if set(vouched) != wanted:
             raise DamagedError(f"{self.result_file} vouches for other files than {', '.join(sorted(wanted))}.")
-        return dict(record)
+        return record
 
     def recipe(self) -> Recipe:
         """Return the recipe that the trial was trained by.
@@ -357,10 +357,10 @@ class TrialFolder:
             state, facts = checkpoint.load(self.checkpoint_file)
             if facts.get("trial") != trial.fingerprint:
                 raise DamagedError(f"{self.checkpoint_file} belongs to another trial.")
-        except DamagedError:
+            position, there = Position.read(facts), facts.get("environment")
+        except (DamagedError, KeyError, ValueError):
             aside = atomic.set_aside(self.checkpoint_file)
             return f"its checkpoint is damaged, or another trial's, and was set aside as {aside.name}."
-        position, there = Position.read(facts), facts.get("environment")
         if there != environment:
             return f"its checkpoint, of {position}, was made on {there}, and this is {environment}."
         carried = state.pop(CARRIED, None)

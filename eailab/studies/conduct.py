@@ -243,7 +243,7 @@ def parse_blocks(text: str) -> tuple[int, ...]:
     """Read `--seeds`: a count (`5` is blocks 0 to 4) or a list of blocks (`0,3,7`).
 
     Raises:
-        StudyError: It is neither, the count is below 1, or a block is named twice.
+        StudyError: It is neither, the count is below 1 or above 10,000, or a block is named twice.
     """
     try:
         numbers = [int(part) for part in text.split(",")]

@@ -25,13 +25,14 @@ from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.checking import value_at
 from eailab.recipe.load import Loaded, Override, load
 from eailab.recipe.problems import KeyPath, Located, Problem, report
-from eailab.recipe.schema import PRINTABLE, Metric, NotNegative, Settings
+from eailab.recipe.schema import PRINTABLE, Margin, Metric, Settings
 from eailab.recipe.wording import expected, found, nearest
 from eailab.recipe.yaml12 import Document, parse
+from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.design import Hold, Study, all_combinations, one_at_a_time
 from eailab.studies.factor import Factor
 
-Block = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Block = Annotated[int, Field(ge=0, le=LARGEST_BLOCK)]
 
 
 Labels = Annotated[list[Annotated[str, Field(min_length=1, max_length=80, pattern=PRINTABLE)]], Field(min_length=1)]
@@ -111,7 +112,7 @@ class StudyFile(Settings):
     """A number of blocks, or a list of them."""
     hold: Hold = "epochs"
     """What arms have in common when a level changes the updates of an epoch."""
-    margin: NotNegative | None = None
+    margin: Margin | None = None
     """In place of the recipe's."""
     metric: Metric | None = None
     """In place of the recipe's."""

@@ -20,6 +20,7 @@ from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.variation import differences, vary_together
 from eailab.runs.atomic import refuse_links, write_text
 from eailab.runs.store import OWN_DATA, SCHEMA_VERSION, Trial
+from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.factor import Factor, crossed, joined, label, listed, settings_of, typed, word
 
 Hold = Literal["epochs", "updates"]
@@ -78,6 +79,11 @@ class Study:
     data: Mapping[str, str] = field(default_factory=dict)
     """Fingerprints of a person's own data sets, by the paths that the recipes have. Empty before they are read, and in
     studies of earlier versions of eailab, which the paths named."""
+
+    def __post_init__(self) -> None:
+        """Refuse a block that is not one, whoever names it: a flag, a study file, a step of a walk, a stored study."""
+        if wrong := [block for block in self.blocks if not 0 <= block <= LARGEST_BLOCK]:
+            raise StudyError(f"{wrong[0]} is not a block: give whole numbers from 0 to {LARGEST_BLOCK}.")
 
     @property
     def fingerprint(self) -> str:
@@ -425,5 +431,5 @@ def read_record(folder: Path) -> StudyRecord:
         return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])
     except FileNotFoundError as error:
         raise StoreError(f"{folder} is no study: {file.name} is missing. Run the study's command again.") from error
-    except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, StudyError, yaml.YAMLError) as error:
         raise DamagedError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error
