@@ -25,6 +25,7 @@ from eailab.cli.report import report
 from eailab.cli.runs import runs
 from eailab.cli.split import split
 from eailab.cli.stopping import raising, with_command
+from eailab.cli.studies import studies
 from eailab.cli.train import train_mlp, train_resnet
 from eailab.cli.verify import verify
 from eailab.errors import EailabError, StoppedError
@@ -74,6 +75,7 @@ app.command()(export)
 app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")
 app.add_typer(runs, name="runs")
+app.add_typer(studies, name="studies")
 
 
 def main() -> None:

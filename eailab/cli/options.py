@@ -1,13 +1,15 @@
 """Options that several commands share, so that they read and behave alike everywhere."""
 
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from eailab.cli.output import LOG
+from eailab.cli.output import LOG, echo
+from eailab.errors import UsageError
 
 if TYPE_CHECKING:
     from eailab.runs.executors.base import Surroundings
@@ -36,6 +38,9 @@ DataDir: TypeAlias = Annotated[
 TrialName: TypeAlias = Annotated[
     str,
     typer.Argument(metavar="TRIAL", help="[STUDY/]ARM/BLOCK, the beginning of its fingerprint, or its folder's path."),
+]
+StudyName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study's name, its folder's, or the beginning of one.")
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Overrides: TypeAlias = Annotated[
@@ -119,3 +124,24 @@ def surroundings(
     from eailab.runs.executors.base import Surroundings
 
     return Surroundings(runs, data_dir, device, parse_cadence(checkpoint_every), on)
+
+
+def confirmed(question: str, what: str, *, yes: bool) -> bool:
+    """Ask before something is removed, unless `--yes` was given, and return the answer.
+
+    Raises:
+        UsageError: Nobody can be asked.
+    """
+    if yes:
+        return True
+    if not is_terminal():
+        raise UsageError(f"nobody can be asked here: add --yes to remove {what}.")
+    if typer.confirm(question, err=True):
+        return True
+    echo("nothing was removed", err=True)
+    return False
+
+
+def is_terminal() -> bool:
+    """Return whether somebody sits at the input."""
+    return sys.stdin.isatty()

@@ -1,16 +1,15 @@
 """`eailab runs`: what lies in the store, whether it holds, and how to get rid of it."""
 
 import json
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from eailab.cli.commands import Commands
-from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName
+from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName, confirmed
 from eailab.cli.output import echo
-from eailab.errors import CheckFailedError, EailabError, UsageError
+from eailab.errors import CheckFailedError, EailabError
 from eailab.plain import plain
 
 if TYPE_CHECKING:
@@ -152,19 +151,12 @@ def rm(
         folder = find_trial(store, text)
         folders[folder.path.name] = folder
     echo("\n".join(lines_of(listed(store, among=folders))), err=True)
-    if not yes:
-        if not _is_terminal():
-            raise UsageError("nobody can be asked here: add --yes to remove these trials.")
-        if not typer.confirm(f"Remove {len(folders)} trial{'s' * (len(folders) != 1)} for good?", err=True):
-            echo("nothing was removed", err=True)
-            return
+    number = f"{len(folders)} trial{'s' * (len(folders) != 1)}"
+    if not confirmed(f"Remove {number} for good?", "these trials", yes=yes):
+        return
     for folder in folders.values():
         remove(store, folder)
-    echo(f"removed {len(folders)} trial{'s' * (len(folders) != 1)} from {runs}")
-
-
-def _is_terminal() -> bool:
-    return sys.stdin.isatty()
+    echo(f"removed {number} from {runs}")
 
 
 def _score(name: str, value: float) -> tuple[str, str]:

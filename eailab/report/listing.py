@@ -19,8 +19,6 @@ from eailab.studies.design import read_record
 from eailab.studies.lookup import Use, heads, same_label, studies_called, trial_names, uses
 
 HEADINGS = ("trial", "study", "arm", "block", "state", "score", "finished")
-NUMBERS = frozenset({"block", "score"})
-"""Columns that are set to the right."""
 
 
 @dataclass(frozen=True)
@@ -134,14 +132,25 @@ def _place(one: Listed) -> tuple[Any, ...]:
 
 def lines_of(trials: Sequence[Listed]) -> list[str]:
     """Return a list as lines of text under its headings, nothing cut off."""
-    rows = [HEADINGS, *(tuple(map(plain, one.cells)) for one in trials)]
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(_set, row, widths, HEADINGS)).rstrip() for row in rows]
+    return aligned(HEADINGS, [one.cells for one in trials], numbers=("block", "score"))
 
 
-def _set(cell: str, width: int, heading: str) -> str:
-    blank = " " * (width - cell_len(cell))
-    return blank + cell if heading in NUMBERS else cell + blank
+def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str]) -> list[str]:
+    """Return a table as lines of text, however wide.
+
+    Args:
+        headings: Of the columns.
+        rows: A cell for each heading.
+        numbers: Headings of the columns that are set to the right.
+    """
+    table = [tuple(headings), *(tuple(map(plain, row)) for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+
+    def cell(text: str, width: int, heading: str) -> str:
+        blank = " " * (width - cell_len(text))
+        return blank + text if heading in numbers else text + blank
+
+    return ["  ".join(map(cell, row, widths, headings)).rstrip() for row in table]
 
 
 # --- one trial -------------------------------------------------------------------------------------------------------

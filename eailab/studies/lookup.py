@@ -182,6 +182,19 @@ def studies_called(found: Sequence[Head], text: str, where: object) -> list[Head
     )
 
 
+def one_study(found: Sequence[Head], text: str, where: object) -> Head:
+    """Return the one study of a name; see `studies_called`.
+
+    Raises:
+        UsageError: There is none, or there are several.
+    """
+    fitting = studies_called(found, text, where)
+    if len(fitting) > 1:
+        names = _listed(head.called for head in fitting)
+        raise UsageError(f"{text} may be {len(fitting)} studies of {where}: {names}. Write one of these names.")
+    return fitting[0]
+
+
 def find_trial(store: "Store", text: str) -> "TrialFolder":
     """Return the trial that a text names; see `find_fingerprint`. The path of a trial's folder names it too.
 

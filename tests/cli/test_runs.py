@@ -88,7 +88,7 @@ def test_rm_does_not_remove_without_a_yes(eailab, trained, tmp_path):
 
 @pytest.mark.parametrize("answer", ["y", "n"])
 def test_rm_asks_at_a_terminal(eailab, trained, tmp_path, monkeypatch, answer):
-    monkeypatch.setattr("eailab.cli.runs._is_terminal", lambda: True)
+    monkeypatch.setattr("eailab.cli.options.is_terminal", lambda: True)
     monkeypatch.setattr("typer.confirm", lambda *_, **__: answer == "y")
     eailab("runs", "rm", trained)
     assert (tmp_path / "runs" / "trials" / trained).exists() is (answer == "n")

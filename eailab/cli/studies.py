@@ -1,0 +1,84 @@
+"""`eailab studies`: the studies of a store, one of them, and how to get rid of it."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from eailab.cli.commands import Commands
+from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, StudyName, confirmed
+from eailab.cli.output import echo
+
+studies = Commands(
+    help="List, show and remove studies.\n\nExample: eailab studies list",
+)
+
+
+@studies.command("list")
+def list_(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
+    """List the studies of a store: what each varies, on which model and data, and how many trials have finished.
+
+    Example: eailab studies list
+    """
+    from eailab.report.study_list import listed_studies, study_lines
+    from eailab.runs.store import Store
+
+    found = listed_studies(Store(runs))
+    if as_json:
+        echo(json.dumps({"runs": str(runs), "studies": [one.mapping() for one in found]}, indent=2))
+        return
+    if found:
+        echo("\n".join(study_lines(found)))
+    echo(f"{len(found)} stud{'y' if len(found) == 1 else 'ies'} in {runs}")
+
+
+@studies.command()
+def show(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
+    """Show one study: its answer so far, what it rests on, and its trials by name.
+
+    Example: eailab studies show digits-mlp-batch-size
+    """
+    from eailab.report.findings import study_findings
+    from eailab.report.listing import Wanted, lines_of, listed
+    from eailab.report.record import as_json as as_text
+    from eailab.report.terminal import print_study
+    from eailab.runs.store import Store
+    from eailab.studies.design import read_record
+    from eailab.studies.lookup import STUDIES, heads, one_study
+
+    store = Store(runs)
+    head = one_study(heads(runs, STUDIES), study, runs)
+    findings = study_findings(store, read_record(head.folder))
+    if as_json:
+        echo(as_text(findings), nl=False)
+        return
+    print_study(findings)
+    echo()
+    echo("\n".join(lines_of(listed(store, Wanted(study=head.called)))))
+    echo(f"folder:  {head.folder}")
+
+
+@studies.command()
+def rm(
+    study: StudyName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    runs: RunsDir = RUNS_DIR,
+) -> None:
+    """Remove a study and the trials that no other study has, for good; asks first.
+
+    Example: eailab studies rm digits-mlp-batch-size
+    """
+    from eailab.runs.store import Store
+    from eailab.studies.lookup import STUDIES, heads, one_study
+    from eailab.studies.removal import own_trials, remove_study
+
+    store = Store(runs)
+    head = one_study(heads(runs, STUDIES), study, runs)
+    trials = own_trials(store, head, heads(runs))
+    kept = len(set(head.trials.values()) & set(store.trial_names())) - len(trials)
+    number = f"{len(trials)} trial{'s' * (len(trials) != 1)}"
+    shared = f"; {kept} that other studies have too stay" if kept else ""
+    if not confirmed(f"Remove {head.called} and {number} for good{shared}?", "this study", yes=yes):
+        return
+    remove_study(store, head, trials)
+    echo(f"removed {head.called} and {number} from {runs}{shared}")

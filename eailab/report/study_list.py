@@ -1,0 +1,86 @@
+"""The studies of a store in a list: what each asks, of which model and data, and how far it has come."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from eailab.errors import StoreError
+from eailab.plain import plain
+from eailab.recipe.naming import data_word
+from eailab.report.listing import aligned
+from eailab.runs.store import Store
+from eailab.studies.design import read_record
+from eailab.studies.factor import listed as labels_listed
+from eailab.studies.factor import word
+from eailab.studies.lookup import STUDIES, Head, heads
+
+HEADINGS = ("study", "factor", "levels", "model", "data", "blocks", "finished", "folder")
+
+
+@dataclass(frozen=True)
+class ListedStudy:
+    """A study in a list."""
+
+    name: str
+    """Its own, which several may have."""
+    factor: str
+    levels: tuple[str, ...]
+    model: str
+    data: str
+    blocks: int
+    trials: int
+    finished: int
+    """Trials with a result."""
+    folder: str
+    """Its name below `studies/`."""
+    problem: str | None = None
+    """Why it cannot be read."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What a line says of it, as `HEADINGS` has it."""
+        if self.problem is not None:
+            return self.name, *["?"] * 6, self.folder
+        done = f"{self.finished}/{self.trials}"
+        levels = labels_listed(self.levels)
+        return self.name, self.factor or "-", levels, self.model, self.data, str(self.blocks), done, self.folder
+
+    def mapping(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return asdict(self)
+
+
+def listed_studies(store: Store) -> list[ListedStudy]:
+    """Return the studies of a store, by folder.
+
+    Raises:
+        StoreError: The system does not let us look.
+    """
+    present = set(store.trial_names())
+    return [_listed(store, head, present) for head in heads(store.root, STUDIES)]
+
+
+def _listed(store: Store, head: Head, present: set[str]) -> ListedStudy:
+    try:
+        study = read_record(head.folder).study
+    except StoreError as error:
+        return ListedStudy(head.name, "", (), "", "", 0, 0, 0, head.called, str(error))
+    recipes = [arm.recipe for arm in study.arms]
+    trials = set(head.trials.values())
+    return ListedStudy(
+        name=head.name,
+        factor=word(study.factor),
+        levels=head.arms if study.factor else (),
+        model=labels_listed(list(dict.fromkeys(one.model.name for one in recipes))),
+        data=labels_listed(list(dict.fromkeys(map(data_word, recipes)))),
+        blocks=len(study.blocks),
+        trials=len(trials),
+        finished=sum(store.folder(name).result_file.is_file() for name in trials & present),
+        folder=head.called,
+    )
+
+
+def study_lines(studies: Sequence[ListedStudy]) -> list[str]:
+    """Return a list as lines of text under its headings, nothing cut off."""
+    lines = aligned(HEADINGS, [one.cells for one in studies], numbers=("blocks", "finished"))
+    return [*lines, *(plain(f"{one.folder}: {one.problem}") for one in studies if one.problem is not None)]
