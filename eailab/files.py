@@ -121,7 +121,7 @@ def opened(path: Path, kind: Kind) -> Iterator[BufferedReader]:
     try:
         descriptor = os.open(path, _FLAGS if kind.folders is None else _FLAGS | _NO_LINK)
     except (FileNotFoundError, NotADirectoryError) as error:  # the latter where a file is in place of a folder
-        raise FileNotFoundError(*error.args) from error
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
     except (OSError, ValueError) as error:
         raise _unopened(path, kind, error) from error
     try:
