@@ -100,7 +100,12 @@ def problems(store: Store) -> Iterator[Problem]:
         except DamagedError as error:
             yield Problem(folder.path, str(error))
             continue
-        if damaged := damaged_timings(folder):
+        try:
+            damaged = damaged_timings(folder)
+        except DamagedError as error:
+            yield Problem(folder.timings_file, str(error))
+            continue
+        if damaged:
             lines = ", ".join(map(str, damaged))
             epochs = len(folder.epochs())
             _, timed = folder.seconds(epochs)
@@ -115,8 +120,11 @@ def damaged_timings(folder: TrialFolder) -> list[int]:
     """Return the numbers of lines that are whole and differ from their checksum, or hold no time.
 
     A line that was cut short is none of them: the process died while it wrote.
+
+    Raises:
+        DamagedError: Something else is in the place of the file.
     """
-    lines = enumerate(folder.timing_lines(), start=1)
+    lines = enumerate(folder.timing_lines(strict=True), start=1)
     return [number for number, line in lines if line.endswith(b'"}') and records.timing(line) is None]
 
 

@@ -208,11 +208,17 @@ class TrialFolder:
         """Return how long each epoch took, by its number: the last attempt at each, which is the one that counts."""
         return dict(filter(None, map(records.timing, self.timing_lines())))
 
-    def timing_lines(self) -> list[bytes]:
-        """Return the lines of `timings.jsonl`; none where there is something else in its place."""
+    def timing_lines(self, *, strict: bool = False) -> list[bytes]:
+        """Return the lines of `timings.jsonl`; where there is something else in its place, none.
+
+        Raises:
+            DamagedError: There is something else in its place, and `strict` asks for it to be named.
+        """
         try:
             return _lines(self.timings_file, files.TIMINGS)
         except DamagedError:  # timings are not evidence: the trial holds without them
+            if strict:
+                raise
             return []
 
     def seconds(self, epochs: int) -> tuple[float, int]:

@@ -1,6 +1,7 @@
 """What lies in a store is told as it is, and what does not hold is moved, not lost."""
 
 import json
+import os
 import shutil
 from hashlib import sha256
 
@@ -180,6 +181,17 @@ def test_damaged_lines_of_timings_are_named_and_repaired_without_moving_the_tria
     moved = quarantine(store, file)
     assert moved.exists()
     assert file.read_bytes() == first + third
+    assert list(problems(store)) == []
+
+
+def test_what_cannot_be_the_file_of_timings_is_named_and_costs_no_trial(store):
+    """A sparse file of 40 GB, say; it is found in no time and without memory."""
+    file = only(store).timings_file
+    os.truncate(file, 40 * 2**30)
+    (problem,) = problems(store)
+    assert problem.path == file
+    assert "at most" in problem.reason
+    quarantine(store, file)
     assert list(problems(store)) == []
 
 

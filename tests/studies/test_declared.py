@@ -91,7 +91,7 @@ def test_a_recipe_may_lie_beside_the_file(tmp_path):
         ("blocks: 3", "blocks: 0", "2:9", ["blocks", "expected"]),
         ("blocks: 3", "blocks: [2147483648]", "2:9", ["blocks", "2147483648"]),
         ("blocks: 3", "blocks: few", "2:9", ["blocks", "few"]),
-        ("margin: 0.7", "margin: -1", "3:9", ["margin", "at least 0"]),
+        ("margin: 0.7", "margin: -1", "3:9", ["margin", "a number from 0"]),
         ("recipe: digits-mlp", "recipe: digit-mlp", "1:9", ["digit-mlp", "digits-mlp"]),
         ("recipe: digits-mlp\n", "", "1:1", ["recipe", "missing"]),
         ("factor: sched,", "factor: optimizer,", "7:5", ["varied twice"]),
