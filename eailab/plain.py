@@ -33,6 +33,15 @@ def plain(text: str) -> str:
     return CONTROLS.sub(_shown, text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, whose plural is regular.
+
+    >>> counted(1, "problem"), counted(2, "trial"), counted(0, "trial")
+    ('1 problem', '2 trials', '0 trials')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def plain_lines(text: str) -> str:
     r"""Return text of several lines, each made plain.
 

@@ -10,6 +10,7 @@ from eailab.cli.options import RUNS_DIR
 from eailab.cli.output import LOG, echo
 from eailab.cli.small_data import offering_small_data
 from eailab.errors import StoppedError, TrialFailedError, UsageError
+from eailab.plain import counted
 from eailab.runs.events import Failed
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def train_left(
                     failed = held.enter_context(conducted)
                     folders = {surroundings.store.folder(name): label for name, label in labels(plans).items()}
                     missing = [folder for folder in folders if without_curves(folder)]
-                    watch.stage(f"drawing {len(missing)} figures", len(missing))
+                    watch.stage(f"drawing {counted(len(missing), 'figure')}", len(missing))
                     for folder in missing:
                         if not stop_code():
                             publish_trial(folder, folders[folder])

@@ -10,7 +10,7 @@ from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName, confirmed
 from eailab.cli.output import echo
 from eailab.errors import CheckFailedError, EailabError
-from eailab.plain import plain
+from eailab.plain import counted, plain
 
 if TYPE_CHECKING:
     from eailab.runs.inspection import Problem
@@ -50,7 +50,7 @@ def list_(
         echo("\n".join(lines_of(found)))
     counts = Counter(one.summary.state for one in found)
     told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-    echo(f"{len(found)} trial{'s' * (len(found) != 1)} in {runs}" + (f": {told}" if told else ""))
+    echo(f"{counted(len(found), 'trial')} in {runs}" + (f": {told}" if told else ""))
 
 
 @runs.command()
@@ -118,13 +118,14 @@ def verify(
     else:
         for one in found:
             echo(plain(one.reason) + (f" Moved to {moved[one.path]}." if one.path in moved else ""))
-        echo(f"{len(store.trial_names())} trials in {runs}: {len(found) or 'no'} problems")
+        outcome = counted(len(found), "problem") if found else "no problems"
+        echo(f"{counted(len(store.trial_names()), 'trial')} in {runs}: {outcome}")
     if left:
         raise CheckFailedError("\n".join(map(plain, left)))
     if len(moved) < len(found):
         raise CheckFailedError(
-            f"{len(found)} parts of {runs} do not hold: `eailab runs verify --repair` moves them aside, "
-            "and the study's own command trains again what needs it."
+            f"{counted(len(found), 'problem')} in {runs}: `eailab runs verify --repair` moves what does not hold "
+            "aside, and the study's own command trains again what needs it."
         )
 
 
