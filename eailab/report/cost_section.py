@@ -1,6 +1,7 @@
 """The part of a page about cost: what an arm takes beside what it brings."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from eailab.report.costs import ArmCost, are_timed, energy_sentence
 from eailab.report.figures import arm_classes
@@ -20,6 +21,8 @@ LINE_PIXELS = 14
 """Height of a label."""
 LABEL_SHARE = 0.35
 """Of the plot's width, that a label may take."""
+LABEL_LETTERS = 18
+"""Of a label before it goes on below, so that none leaves a narrow page."""
 SHIFTS = (0, LINE_PIXELS, -LINE_PIXELS, 2 * LINE_PIXELS, -2 * LINE_PIXELS)
 
 
@@ -97,7 +100,9 @@ def _plot(findings: StudyFindings, costs: Sequence[ArmCost], say: Say) -> Markup
         words = {"x": percent(x), "y": percent(y), "dx": "9" if right else "-9", "dy": str(4 + shift)}
         anchor = {"class_": "start" if right else "end-anchor"}
         dot = element("circle", cx=percent(x), cy=percent(y), r="5", class_="estimate")
-        marks.append(element("g", dot, element("text", arm.label, **words, **anchor), class_=look))
+        first, *further = wrap(arm.label, LABEL_LETTERS) or [arm.label]
+        below = (element("tspan", line, x=words["x"], dx=words["dx"], dy="1.1em") for line in further)
+        marks.append(element("g", dot, element("text", first, *below, **words, **anchor), class_=look))
     x_ticks, y_ticks = [tick for tick in across.ticks(5) if tick >= 0.0], up.ticks(4)
     frame = [
         element("line", x1="0", x2="100%", y1=percent(1.0 - up.position(tick)), y2=percent(1.0 - up.position(tick)))

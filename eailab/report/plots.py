@@ -20,6 +20,7 @@ from typing import Any
 from eailab.plain import plain
 from eailab.report.figures import CJK_FONTS, FAINT, INK, ON_SCREEN, PAPER, Drawing, FileKind, figure_names
 from eailab.report.findings import ArmFindings, StudyFindings
+from eailab.report.lettering import widest, wrapped
 from eailab.report.tables import arm_name, decimals, decimals_for, interval, signed
 from eailab.report.trials import Curves
 from eailab.report.waterfall import Waterfall
@@ -48,11 +49,27 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PNG_DOTS_PER_INCH = 150
 LOG_FROM = 20.0
 """Losses that span more than this factor are drawn on a logarithmic axis."""
-LEGEND_COLUMNS = 4
-NOTE_LETTERS = 120
-"""That fit on the line under a title."""
+WIDTH = 8.0
+"""Of every figure, in inches, as all lengths here."""
+LINE = 0.165
+"""Height of a further line of a label."""
+LEGEND_COLUMNS, LEGEND_LABEL, LEGEND_LINE = 4, 3.0, 0.72
+"""Columns at most; widths of a label at most, and of the line before it with the gaps."""
 EARLY = 0.15
 """Share of the epochs whose accuracies may lie below the axis."""
+
+
+@dataclass(frozen=True)
+class _Head:
+    """A figure's title and the note under it, broken into lines."""
+
+    title: str
+    note: str
+
+    @property
+    def extra(self) -> float:
+        """How much higher it is than with a line each, in inches."""
+        return 0.2 * self.title.count("\n") + 0.17 * self.note.count("\n")
 
 
 @dataclass(frozen=True)
@@ -77,8 +94,18 @@ def trial_curves(curves: Curves, title: str, say: Say = english, kinds: Sequence
         kinds: Of the files.
     """
     with _style():
-        figure = Figure(figsize=(8.0, 3.5))
-        figure.subplots_adjust(left=0.09, right=0.985, top=0.80, bottom=0.135, wspace=0.24)
+        head = _head(
+            title,
+            f"loss and accuracy by epoch; after epoch {curves.epochs[-1]}: "
+            f"training {curves.train_accuracy[-1]:.2f}%, validation {curves.validation_accuracy[-1]:.2f}%",
+            say,
+            beside=2.7,
+        )
+        height = 3.55 + head.extra
+        figure = Figure(figsize=(WIDTH, height))
+        figure.subplots_adjust(
+            left=0.09, right=0.985, top=1.0 - (0.7 + head.extra) / height, bottom=0.53 / height, wspace=0.24
+        )
         panels = figure.subplots(1, 2)
         looks = {"training": _Look(BLUE, DASHES[1], "s"), "validation": _Look(VERMILLION, DASHES[0], "o")}
         pairs = (
@@ -91,12 +118,7 @@ def trial_curves(curves: Curves, title: str, say: Say = english, kinds: Sequence
             _epoch_axis(axes, curves.epochs)
             _quantity_axis(axes, quantity, [(curves.epochs, values) for values in lines])
         figure.legend(*panels[0].get_legend_handles_labels(), loc="upper right", bbox_to_anchor=(0.995, 0.985), ncols=2)
-        _heading(
-            figure,
-            _shortened(title, 48),
-            f"loss and accuracy by epoch; after epoch {curves.epochs[-1]}: "
-            f"training {curves.train_accuracy[-1]:.2f}%, validation {curves.validation_accuracy[-1]:.2f}%",
-        )
+        _heading(figure, head)
         return _rendered(figure, say, kinds)
 
 
@@ -118,10 +140,17 @@ def study_figures(
 def _study_curves(findings: StudyFindings, say: Say, kinds: Sequence[FileKind]) -> Drawing:
     """Draw mean curves of the arms, training beside validation on one scale, with bands from block to block."""
     with _style():
-        legend_rows = math.ceil(len(findings.arms) / LEGEND_COLUMNS)
-        height = 6.15 + 0.24 * legend_rows
-        top = 1.0 - (0.8 + 0.24 * legend_rows) / height
-        figure = Figure(figsize=(8.0, height))
+        blocks = len(findings.blocks)
+        band = f"mean of {blocks} blocks, band from lowest to highest" if blocks > 1 else "one block"
+        if any(arm.count("finished") < blocks for arm in findings.arms):
+            band += "; thin: unfinished trials, x: diverged"
+        by = f" by {findings.spoken_factor}" if findings.factor else ""
+        head = _head(f"Learning curves{by}", f"{findings.name}: {band}", say)
+        entries = [wrapped(say(_legend_entry(arm)), LEGEND_LABEL) for arm in findings.arms]
+        columns, legend = _legend_size(entries)
+        height = 6.15 + legend + head.extra
+        top = 1.0 - (0.8 + legend + head.extra) / height
+        figure = Figure(figsize=(WIDTH, height))
         figure.subplots_adjust(left=0.1, right=0.98, top=top, bottom=0.55 / height, wspace=0.08, hspace=0.2)
         panels = figure.subplots(2, 2, sharex=True, sharey="row")
         every = [trial.curves for arm in findings.arms for trial in arm.trials if trial.curves.epochs]
@@ -129,27 +158,35 @@ def _study_curves(findings: StudyFindings, say: Say, kinds: Sequence[FileKind]) 
         for row, quantity in enumerate(("loss", "accuracy")):
             for column, split in enumerate(("train", "validation")):
                 axes = panels[row, column]
-                for arm, look in zip(findings.arms, _looks(findings), strict=True):
-                    _arm_curves(axes, arm, look, f"{split}_{quantity}")
+                for arm, look, entry in zip(findings.arms, _looks(findings), entries, strict=True):
+                    _arm_curves(axes, arm, look, f"{split}_{quantity}", entry)
                 _epoch_axis(axes, last, labelled=row == 1)
                 axes.set_title(f"{'training' if split == 'train' else split} {quantity}", fontsize=10)
             names = (f"train_{quantity}", f"validation_{quantity}")
             shown = [(curves.epochs, getattr(curves, name)) for curves in every for name in names]
             _quantity_axis(panels[row, 0], quantity, shown)
         handles, labels = panels[0, 0].get_legend_handles_labels()
-        columns = min(len(labels), LEGEND_COLUMNS)
-        above = (0.54, 1.0 - 0.46 / height)
-        figure.legend(handles, labels, loc="upper center", bbox_to_anchor=above, ncols=columns)
-        blocks = len(findings.blocks)
-        band = f"mean of {blocks} blocks, band from lowest to highest" if blocks > 1 else "one block"
-        if any(arm.count("finished") < blocks for arm in findings.arms):
-            band += "; thin: unfinished trials, x: diverged"
-        by = f" by {_shortened(findings.spoken_factor, 50)}" if findings.factor else ""
-        _heading(figure, f"Learning curves{by}", f"{_shortened(findings.name, NOTE_LETTERS - len(band))}: {band}")
+        above = (0.5, 1.0 - (0.46 + head.extra) / height)
+        figure.legend(handles, labels, loc="upper center", bbox_to_anchor=above, ncols=min(len(labels), columns))
+        _heading(figure, head)
         return _rendered(figure, say, kinds)
 
 
-def _arm_curves(axes: Any, arm: ArmFindings, look: _Look, name: str) -> None:
+def _legend_entry(arm: ArmFindings) -> str:
+    """Return what a legend calls an arm, with the state of its trials where none has finished."""
+    begun = [trial.state for trial in arm.trials if trial.state in ("diverged", "unfinished") and trial.curves.epochs]
+    return f"{arm_name(arm)}: {begun[0]}" if arm.curves is None and begun else arm_name(arm)
+
+
+def _legend_size(entries: Sequence[str]) -> tuple[int, float]:
+    """Return the columns of a legend, and its height; entries run down the columns, as matplotlib sets them."""
+    fitting = int((WIDTH - 0.1) / (widest(entries) + LEGEND_LINE))
+    rows = math.ceil(len(entries) / max(1, min(fitting, LEGEND_COLUMNS)))
+    columns = [entries[start : start + rows] for start in range(0, len(entries), rows)]
+    return len(columns), max(sum(0.24 + 0.19 * entry.count("\n") for entry in column) for column in columns)
+
+
+def _arm_curves(axes: Any, arm: ArmFindings, look: _Look, name: str, entry: str) -> None:
     """Draw the mean and the band of the finished trials, and the others one by one, faintly."""
     finished = [getattr(trial.curves, name) for trial in arm.finished]
     if arm.curves is not None:
@@ -157,13 +194,13 @@ def _arm_curves(axes: Any, arm: ArmFindings, look: _Look, name: str) -> None:
         if len(finished) > 1:
             low, high = zip(*((min(values), max(values)) for values in zip(*finished, strict=True)), strict=True)
             axes.fill_between(epochs, low, high, color=look.colour, alpha=0.16, linewidth=0)
-        _line(axes, epochs, mean, look, arm_name(arm))
-    label = arm_name(arm) if arm.curves is None else None
+        _line(axes, epochs, mean, look, entry)
+    label = entry if arm.curves is None else None
     for trial in arm.trials:
         if trial.state in ("diverged", "unfinished") and trial.curves.epochs:
             values = getattr(trial.curves, name)
             faint = {"color": look.colour, "alpha": 0.6, "linestyle": look.dash, "linewidth": 0.9}
-            axes.plot(trial.curves.epochs, values, label=label and _shortened(f"{label}: {trial.state}", 28), **faint)
+            axes.plot(trial.curves.epochs, values, label=label, **faint)
             end = "x" if trial.state == "diverged" else "."
             axes.plot(trial.curves.epochs[-1], values[-1], end, color=look.colour)
             label = None
@@ -177,16 +214,26 @@ def _intervals(findings: StudyFindings, say: Say, kinds: Sequence[FileKind]) -> 
         if not arm.is_baseline and arm.against_baseline is not None
     ]
     measure, digits = findings.measure, decimals(findings)
-    height = 1.55 + 0.6 * len(rows)
-    labels = [_shortened(arm.label, 24) for arm, _ in rows]
+    baseline = findings.baseline_arm
+    mean = baseline.against_baseline.mean if baseline.against_baseline else None
+    blocks = len(findings.blocks)
     told = [_row_text(arm, digits) for arm, _ in rows]
-    longest = max(len(line) for _, *lines in told for line in lines)
     with _style():
-        figure = Figure(figsize=(8.0, height))
+        head = _head(
+            f"{findings.spoken_factor.capitalize()}: difference from {baseline.label}",
+            f"{findings.name}; {blocks} block{'s' * (blocks > 1)}; baseline "
+            + ("has no value" if mean is None else f"mean {mean:.{digits}f}{measure.unit}"),
+            say,
+        )
+        labels = [wrapped(say(arm.label), 2.3) for arm, _ in rows]
+        row = max(0.6, *(0.12 + LINE * (1 + label.count("\n")) for label in labels))
+        height = 1.55 + row * len(rows) + head.extra
+        beside = max(widest([say(line) for one in told for line in one], bold=True), 0.5)
+        figure = Figure(figsize=(WIDTH, height))
         figure.subplots_adjust(
-            left=0.035 + 0.0115 * max(len(label) for label in labels),
-            right=0.96 - 0.0095 * longest,
-            top=1.0 - 0.62 / height,
+            left=(0.25 + widest(labels)) / WIDTH,
+            right=1.0 - (0.32 + beside) / WIDTH,
+            top=1.0 - (0.62 + head.extra) / height,
             bottom=0.68 / height,
         )
         axes = figure.subplots()
@@ -194,10 +241,10 @@ def _intervals(findings: StudyFindings, say: Say, kinds: Sequence[FileKind]) -> 
         axes.axvline(0.0, color=INK, linewidth=1.0)
         for place, (arm, look) in enumerate(rows):
             _interval_row(axes, findings, arm, look, place)
-            beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 9.5}
+            at: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 9.5}
             verdict, *numbers = told[place]
-            axes.text(1.03, place - 0.03, verdict, va="bottom", fontweight="bold", **beside)
-            axes.text(1.03, place + 0.03, "\n".join(numbers), va="top", **beside)
+            axes.text(1.03, place - 0.03, verdict, va="bottom", fontweight="bold", **at)
+            axes.text(1.03, place + 0.03, "\n".join(numbers), va="top", **at)
         axes.set_ylim(len(rows) - 0.45, -0.55)
         axes.set_yticks(range(len(rows)), labels)
         axes.tick_params(axis="y", length=0)
@@ -210,15 +257,7 @@ def _intervals(findings: StudyFindings, say: Say, kinds: Sequence[FileKind]) -> 
         axes.set_xlabel(
             f"difference in {measure.title} ({unit}; {'right' if measure.higher_is_better else 'left'} is better)"
         )
-        baseline = findings.baseline_arm
-        mean = baseline.against_baseline.mean if baseline.against_baseline else None
-        blocks = len(findings.blocks)
-        _heading(
-            figure,
-            f"{_shortened(findings.spoken_factor, 40).capitalize()}: difference from {_shortened(baseline.label, 24)}",
-            f"{_shortened(findings.name, 48)}; {blocks} block{'s' * (blocks > 1)}; baseline "
-            + ("has no value" if mean is None else f"mean {mean:.{digits}f}{measure.unit}"),
-        )
+        _heading(figure, head)
         legend = "bars: simultaneous 95% intervals; dots below: single blocks; shaded: "
         legend += f"margin ±{measure.with_unit(f'{findings.margin:g}')}"
         figure.text(0.012, 0.06 / height, legend, ha="left", va="bottom", fontsize=8.2, color=FAINT)
@@ -261,18 +300,21 @@ def _row_text(arm: ArmFindings, digits: int) -> list[str]:
 def waterfall_figure(found: Waterfall) -> Drawing:
     """Draw a walk from one recipe to another: each step's gain as a bar from the total before it, with its interval."""
     measure, steps = found.measure, found.steps
-    rows = [(_shortened(", ".join(step.changes), 44), step) for step in steps]
-    height = 1.75 + 0.42 * (len(rows) + 1)
     bounds = [found.gap_interval95, *(step.interval95 for step in steps)]
     digits = decimals_for([one for one in bounds if one is not None], measure.decimals)
-    total = [f"{_shortened(found.names[1], 24)} - {_shortened(found.names[0], 24)}"]
-    labels = [label for label, _ in rows] + total
+    blocks = len(found.blocks)
+    order = "steps by largest gain, chosen on the same trials" if found.order == "gain" else "steps as listed"
     with _style():
-        figure = Figure(figsize=(8.0, height))
+        head = _head(f"From {' to '.join(found.names)}", f"{blocks} block{'s' * (blocks > 1)}; {order}", english)
+        told = [*(", ".join(step.changes) for step in steps), f"{found.names[1]} - {found.names[0]}"]
+        labels = [wrapped(label, 3.5) for label in told]
+        row = max(0.42, *(0.12 + LINE * (1 + label.count("\n")) for label in labels))
+        height = 1.75 + row * len(labels) + head.extra
+        figure = Figure(figsize=(WIDTH, height))
         figure.subplots_adjust(
-            left=min(0.035 + 0.0112 * max(map(len, labels)), 0.5),
+            left=(0.25 + widest(labels)) / WIDTH,
             right=0.89,
-            top=1.0 - 0.62 / height,
+            top=1.0 - (0.62 + head.extra) / height,
             bottom=0.85 / height,
         )
         axes = figure.subplots()
@@ -296,10 +338,7 @@ def waterfall_figure(found: Waterfall) -> Drawing:
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
         axes.set_xlabel(f"gain in {measure.title} ({'percentage points' if measure.difference_unit else 'nats'})")
-        names = " to ".join(_shortened(name, 28) for name in found.names)
-        blocks = len(found.blocks)
-        order = "steps by largest gain, chosen on the same trials" if found.order == "gain" else "steps as listed"
-        _heading(figure, f"From {names}", f"{blocks} block{'s' * (blocks > 1)}; {order}")
+        _heading(figure, head)
         legend = "lines: 95% intervals, simultaneous over the moves tried for a step; hollow: the interval includes 0"
         figure.text(0.012, 0.06 / height, legend, ha="left", va="bottom", fontsize=8.2, color=FAINT)
         return _rendered(figure)
@@ -345,7 +384,7 @@ def _line(axes: Any, epochs: Sequence[int], values: Sequence[float], look: _Look
         markevery=max(1, math.ceil(len(epochs) / 8)),
         markersize=4.5,
         linewidth=1.7,
-        label=_shortened(label, 28),
+        label=label,
     )
 
 
@@ -380,17 +419,18 @@ def _quantity_axis(axes: Any, quantity: str, lines: Sequence[tuple[Sequence[int]
         axes.set_ylim(min(late) - room, max(every) + room)
 
 
-def _heading(figure: Any, title: str, note: str = "") -> None:
-    """Set the title at the top left, and a note in small type under it."""
+def _head(title: str, note: str, say: Say, beside: float = 0.0) -> _Head:
+    """Return what stands above a figure, in a language; `beside` is what something else takes of the title's width."""
+    room = WIDTH - 0.2
+    return _Head(wrapped(say(plain(title)), room - beside, 12.0, bold=True), wrapped(say(plain(note)), room, 8.8))
+
+
+def _heading(figure: Any, head: _Head) -> None:
+    """Set the title at the top left, and the note in small type under it."""
     inches = figure.get_figheight()
-    figure.text(0.012, 1.0 - 0.10 / inches, plain(title), ha="left", va="top", fontsize=12, fontweight="bold")
-    if note:
-        figure.text(0.012, 1.0 - 0.37 / inches, plain(note), ha="left", va="top", fontsize=8.8, color=FAINT)
-
-
-def _shortened(text: str, length: int) -> str:
-    text = plain(text)
-    return text if len(text) <= length else f"{text[: length - 1]}…"
+    under = 0.37 + 0.2 * head.title.count("\n")
+    figure.text(0.012, 1.0 - 0.10 / inches, head.title, ha="left", va="top", fontsize=12, fontweight="bold")
+    figure.text(0.012, 1.0 - under / inches, head.note, ha="left", va="top", fontsize=8.8, color=FAINT)
 
 
 # --- rendering -------------------------------------------------------------------------------------------------------

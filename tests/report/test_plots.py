@@ -1,17 +1,23 @@
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
+from eailab.report import plots
 from eailab.report.figures import figure_names
-from eailab.report.plots import study_figures, trial_curves
+from eailab.report.plots import study_figures, trial_curves, waterfall_figure
 from eailab.report.trials import Curves
+from eailab.report.waterfall import Step, Waterfall
+from eailab.report.wording import english, language
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]
@@ -137,8 +143,61 @@ def test_a_users_own_matplotlib_settings_change_nothing(found):
         assert study_figures(found)["intervals"] == before
 
 
-def test_the_arms_of_a_long_study_all_stand_in_the_plot(shop):
-    found = shop.findings(shop.study({level: [0.5, 0.6, 0.6] for level in range(1, 12)}))
-    longer = replace(found, arms=tuple(replace(arm, label=f"{arm.label} {'w' * 60}") for arm in found.arms))
-    said = texts(study_figures(longer)["intervals"]["svg"])
-    assert sum(text.endswith("…") and "w" in text for text in said) >= 10
+LONG = {
+    "one word": "w" * 90,
+    "words": "steplr (gamma 0.1, step_size 2, warmup_epochs 5) " * 2,
+    "wide letters": "W" * 40,
+    "Chinese": "學習率" * 20,
+}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The texts of the figures that are drawn, without their spaces, and those that lie outside of their figure."""
+    said, outside, rendered = [], [], plots._rendered
+
+    def measured(figure, say=english, kinds=("svg",)):
+        drawing = rendered(figure, say, ("svg",))
+        renderer, edges = FigureCanvasAgg(figure).get_renderer(), figure.bbox
+        for text in figure.findobj(Text):
+            if re.search(r"[^-−.\d]", text.get_text()):  # numbers beyond an axis are not drawn
+                box = text.get_window_extent(renderer)
+                said.append("".join(text.get_text().split()))
+                if box.x0 < edges.x0 or box.x1 > edges.x1 or box.y0 < edges.y0 or box.y1 > edges.y1:
+                    outside.append(text.get_text())
+        return drawing
+
+    monkeypatch.setattr(plots, "_rendered", measured)
+    return said, outside
+
+
+@pytest.mark.parametrize(("label", "lang"), [*((label, "en") for label in LONG.values()), ("字" * 60, "zh-TW")])
+def test_no_letter_lies_outside_of_a_figure_or_is_left_out(shop, drawn, label, lang):
+    found = shop.findings(shop.study({level: [0.5, 0.6, 0.6] for level in range(1, 8)} | {9: ["diverged"] * 3}))
+    longer = replace(
+        found,
+        name=label,
+        factor="model.activation+optimizer.lr+schedule.name+batch_size+label_smoothing+data.val_fraction",
+        arms=tuple(replace(arm, label=f"{arm.label} {label}") for arm in found.arms),
+    )
+    study_figures(longer, language(lang))
+    trial_curves(curves(), label, language(lang))
+    said, outside = drawn
+    assert outside == []
+    whole = "".join(label.split())
+    assert sum(text == f"{number}{whole}" for text in said for number in range(2, 8)) >= 12
+    assert sum(whole in text for text in said) >= 20
+    assert not any("…" in text for text in said)
+
+
+@pytest.mark.parametrize("label", LONG.values(), ids=LONG)
+def test_a_walks_figure_leaves_no_letter_out(drawn, label):
+    steps = tuple(Step((f"{number} {label}", label), 1.0, (0.5, 1.5), number, 1, ()) for number in (1.0, 2.0, 3.0))
+    walk = Waterfall(
+        (label, "b"), "0" * 10, "gain", (0, 1), "validation-accuracy", (1.0, 4.0), steps, 3.0, (2.0, 4.0), 4, ("cpu",)
+    )
+    waterfall_figure(walk)
+    said, outside = drawn
+    assert outside == []
+    whole = "".join(label.split())
+    assert all(any(text == f"{number}{whole},{whole}" for text in said) for number in (1.0, 2.0, 3.0))

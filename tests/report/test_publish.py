@@ -1,8 +1,10 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from eailab.errors import StoreError, UsageError
 from eailab.report import plots
 from eailab.report.cost_section import LABEL_SHARE, LINE_PIXELS, PLOT_PIXELS, cost_table, label_shifts
-from eailab.report.edition import Edition, csv_text, tell
+from eailab.report.edition import Edition, csv_text, page_text, tell
 from eailab.report.figures import CJK_FONTS
 from eailab.report.methods import compute
 from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
@@ -295,3 +297,15 @@ def test_a_font_that_matplotlib_cannot_read_is_passed_over(monkeypatch, tmp_path
     monkeypatch.setattr(manager, "ttflist", [font for font in manager.ttflist if font.name not in CJK_FONTS])
     monkeypatch.setattr(plots.font_manager, "findSystemFonts", lambda: [str(tmp_path / "broken.ttf")])
     assert plots._families.__wrapped__() == ["DejaVu Sans"]
+
+
+def test_a_long_label_beside_a_point_goes_on_below(shop):
+    """In one line it would leave a narrow page."""
+    folder = shop.study({10: SMALL, 20: LARGE})
+    told = tell(shop.store, folder)
+    label = "steplr (gamma 0.1, step_size 2)"
+    arms = tuple(replace(arm, label=label) for arm in told.findings.arms)
+    page = page_text(Edition("study", "en", (replace(told, findings=replace(told.findings, arms=arms)),)))
+    lines = re.findall(r">([^<>]+)<tspan[^>]*>([^<]+)</tspan>", page)
+    assert lines
+    assert all(" ".join(parts) == label for parts in lines)
