@@ -65,14 +65,15 @@ def beyond(store: Store, folder: Path, before: StudyRecord, asked: Collection[in
         before: Its record.
         asked: Blocks that stay in any case.
     """
-    others = [block for block in before.study.blocks if block not in asked]
+    others = sorted(set(before.study.blocks) - set(asked))
     if not others:
         return Beyond((), (), (), ())
     moved = {path.name.partition("-")[0] for path in (store.root / QUARANTINE).glob("*-*")}
+    asked_for = set(asked)
     begun = {
         block
         for (_, block), name in before.trials.items()
-        if block in others and (name in moved or store.folder(name).has_begun())
+        if block not in asked_for and (name in moved or store.folder(name).has_begun())
     }
     frozen = frozen_blocks(store, before.study) - begun
     running = _planned_by_running(folder) - begun - frozen
