@@ -28,7 +28,7 @@ from eailab.cli.stopping import raising, with_command
 from eailab.cli.studies import studies
 from eailab.cli.train import train_mlp, train_resnet
 from eailab.cli.verify import verify
-from eailab.errors import EailabError, StoppedError
+from eailab.errors import EailabError, StoppedError, UsageError
 
 app = Commands(
     name="eailab",
@@ -104,6 +104,10 @@ def main() -> None:
         echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            said = f"error: {error.filename!s:.60}… is a longer name than the disk takes: give a shorter one."
+            echo(said, err=True)
+            sys.exit(UsageError.exit_code)
         if error.errno not in NO_ROOM or error.filename is not None:
             raise
         _give_up_output()

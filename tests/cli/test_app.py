@@ -75,3 +75,36 @@ def test_output_to_a_full_disk_is_an_error_and_no_bug():
     assert run.returncode == 1
     assert run.stderr.startswith("error: the output could not be written: No space left on device.")
     assert "\n" not in run.stderr.rstrip("\n")
+
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"ablate lr 1 2 --recipe {LONG} -n",
+        f"ablate --study {LONG} -n",
+        f"report {LONG}",
+        f"report --runs {LONG}",
+        f"verify {LONG}.html",
+        f"train-mlp --recipe digits-mlp --runs {LONG} -o epochs=1",
+        f"explain {LONG} digits-mlp",
+        f"recipes copy digits-mlp {LONG}",
+        f"runs show {LONG}",
+        f"split --recipe digits-mlp -o data.name=./{LONG}",
+    ],
+)
+def test_a_name_longer_than_the_disk_takes_is_one_error(eailab, command):
+    """In every option and argument, without a traceback."""
+    done = eailab(*command.split())
+    assert done.code in (1, 2)
+    assert done.err.startswith("error: ")
+    assert "Traceback" not in done.err
+
+
+def test_a_study_file_may_not_name_a_recipe_longer_than_the_disk_takes(eailab, tmp_path):
+    (tmp_path / "s.yaml").write_text(f"recipe: {LONG}\nfactors:\n  - {{factor: lr, levels: [0.1, 0.2]}}\n")
+    done = eailab("ablate", "--study", "s.yaml", "-n")
+    assert done.code == 2
+    assert done.err.startswith("error: ")
