@@ -1,10 +1,12 @@
 """`eailab ablate`: compare the levels of one factor, or of several, all else held."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.options import (
     CHECKPOINT_EVERY,
     RUNS_DIR,
@@ -37,6 +39,7 @@ def ablate(
         str | None,
         typer.Argument(
             metavar="FACTOR",
+            autocompletion=completion.factors,
             help="A recipe's field: batch-size, lr, sched, optimizer, stem, model.init … "
             "With --joint several, such as optimizer+lr.",
             show_default=False,
@@ -46,6 +49,7 @@ def ablate(
         list[str] | None,
         typer.Argument(
             metavar="LEVELS...",
+            autocompletion=completion.levels,
             help="Its values, two or more; of a bundle, values joined by +: adam+0.001 sgd+0.1.",
             show_default=False,
         ),
@@ -55,6 +59,7 @@ def ablate(
         typer.Option(
             "--recipe",
             metavar="RECIPE",
+            autocompletion=completion.recipes,
             help="What all arms share: a recipe's name or path [default: resnet18-cifar10 or mnist-mlp]",
         ),
     ] = None,
@@ -63,7 +68,9 @@ def ablate(
         typer.Option(
             "--study",
             metavar="FILE",
-            help="Recipe, blocks and factors in a file: its path, or lab-task1, lab-task2 or lab-task2-small.",
+            autocompletion=completion.study_files,
+            help="Recipe, blocks and factors in a file: its path, or lab-task1, lab-task2 or lab-task2-small; "
+            "or the name of a study in the runs folder, to go on with it.",
         ),
     ] = None,
     also: Annotated[
@@ -98,7 +105,11 @@ def ablate(
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option(metavar="METRIC", help="validation-accuracy, validation-loss, loss-gap or test-accuracy."),
+        typer.Option(
+            metavar="METRIC",
+            help="validation-accuracy, validation-loss, loss-gap or test-accuracy.",
+            autocompletion=completion.one_of(completion.METRICS),
+        ),
     ] = None,
     detect: Annotated[
         float | None,
@@ -159,7 +170,7 @@ def ablate(
         _refuse_beside_study(
             factor=factor, recipe=recipe, baseline=baseline, also=also, cross=cross, joint=joint, hold=hold
         )
-        name, studies = _declared(study, changes, seeds)
+        name, studies = _declared(study, changes, seeds, runs)
     else:
         factors = _factors(factor, levels or [], also or [], baseline, joint=joint)
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
@@ -257,12 +268,21 @@ def _asked(
     return f"{base.name}-{'-and-'.join(one.text for one in factors)}", one_at_a_time(base, factors, blocks, hold)
 
 
-def _declared(study: str, changes: "list[Override]", seeds: str | None) -> "tuple[str, tuple[Study, ...]]":
-    """Return the studies of a file, and its name."""
-    from eailab.studies.conduct import parse_blocks
-    from eailab.studies.declared import declared
+def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Path) -> "tuple[str, tuple[Study, ...]]":
+    """Return the studies of a file, or one that the store has, and its name."""
+    from dataclasses import replace
 
-    found = declared(study, changes, None if seeds is None else parse_blocks(seeds))
+    from eailab.errors import UsageError
+    from eailab.runs.store import Store
+    from eailab.studies.conduct import parse_blocks
+    from eailab.studies.declared import declared, stored
+
+    blocks = None if seeds is None else parse_blocks(seeds)
+    if (there := stored(Store(runs), study)) is not None:
+        if changes:
+            raise UsageError(f"{study} is a study of {runs}: {changes[0]} would make another. Leave that out.")
+        return there.name, (there if blocks is None else replace(there, blocks=blocks),)
+    found = declared(study, changes, blocks)
     for note in found.loaded.notes:
         echo(f"note: {note}", err=True)
     return found.name, found.studies

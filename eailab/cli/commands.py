@@ -55,7 +55,7 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words after the group's name."""
-        if not args:
+        if not args and not ctx.resilient_parsing:
             echo(self.get_help(ctx), err=True)
             ctx.exit(2)
         return super().parse_args(ctx, args)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, Quiet, RunsDir, Verbose
 from eailab.cli.output import LOG, echo
 
@@ -16,8 +17,20 @@ if TYPE_CHECKING:
 
 
 def explain(
-    first: Annotated[str, typer.Argument(metavar="A", help="The recipe to start from: a name or a path.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The recipe to arrive at.")],
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="The recipe to start from: a name or a path.", autocompletion=completion.recipes
+        ),
+    ],
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            help="The recipe to arrive at.",
+            autocompletion=completion.recipes,
+        ),
+    ],
     seeds: Annotated[str, typer.Option(metavar="N", help="Number of blocks, or a list of them: 5 or 0,3,7.")] = "5",
     order: Annotated[
         Literal["gain", "listed"],
@@ -32,7 +45,11 @@ def explain(
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option(metavar="METRIC", help="validation-accuracy, validation-loss, loss-gap or test-accuracy."),
+        typer.Option(
+            metavar="METRIC",
+            help="validation-accuracy, validation-loss, loss-gap or test-accuracy.",
+            autocompletion=completion.one_of(completion.METRICS),
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Print the steps and the number of trials; train nothing.")

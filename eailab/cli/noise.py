@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, Quiet, RunsDir, Verbose
 from eailab.cli.output import echo
 
@@ -12,12 +13,21 @@ LEAST_BLOCKS = 2
 
 def noise(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A recipe's name or path; see `eailab recipes list`.")
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A recipe's name or path; see `eailab recipes list`.",
+            autocompletion=completion.recipes,
+        ),
     ] = "digits-mlp",
     seeds: Annotated[str, typer.Option(metavar="N", help="Number of blocks, or a list of them: 10 or 0,3,7.")] = "10",
     metric: Annotated[
         str | None,
-        typer.Option(metavar="METRIC", help="validation-accuracy, validation-loss, loss-gap or test-accuracy."),
+        typer.Option(
+            metavar="METRIC",
+            help="validation-accuracy, validation-loss, loss-gap or test-accuracy.",
+            autocompletion=completion.one_of(completion.METRICS),
+        ),
     ] = None,
     jobs: Jobs = None,
     device: Device = "auto",

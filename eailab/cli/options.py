@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.output import LOG, echo
 from eailab.errors import UsageError
 
@@ -37,10 +38,19 @@ DataDir: TypeAlias = Annotated[
 ]
 TrialName: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="TRIAL", help="[STUDY/]ARM/BLOCK, the beginning of its fingerprint, or its folder's path."),
+    typer.Argument(
+        metavar="TRIAL",
+        help="[STUDY/]ARM/BLOCK, the beginning of its fingerprint, or its folder's path.",
+        autocompletion=completion.trials,
+    ),
 ]
 StudyName: TypeAlias = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study's name, its folder's, or the beginning of one.")
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="A study's name, its folder's, or the beginning of one.",
+        autocompletion=completion.studies,
+    ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Overrides: TypeAlias = Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.commands import Commands
 from eailab.cli.options import AsJson, Overrides
 from eailab.cli.output import echo
@@ -43,7 +44,13 @@ def list_(as_json: AsJson = False) -> None:
 
 @recipes.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A name of `eailab recipes list`, or a path.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A name of `eailab recipes list`, or a path.",
+            autocompletion=completion.recipes,
+        ),
+    ],
     override: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -81,7 +88,13 @@ def check(file: Annotated[str, typer.Argument(help="The recipe's path, or a name
 
 @recipes.command()
 def copy(
-    name: Annotated[str, typer.Argument(help="A name of `eailab recipes list`.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A name of `eailab recipes list`.",
+            autocompletion=completion.shipped_files,
+        ),
+    ],
     destination: Annotated[
         Path | None, typer.Argument(help="A new file, or a folder [default: NAME.yaml here]", metavar="[DEST]")
     ] = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir
 from eailab.cli.output import echo
 
@@ -14,7 +15,12 @@ OUT_DIR = Path("report")
 def report(
     studies: Annotated[
         list[str] | None,
-        typer.Argument(metavar="STUDY", help="Names or folders of studies [default: all]", show_default=False),
+        typer.Argument(
+            metavar="STUDY",
+            help="Names or folders of studies [default: all]",
+            show_default=False,
+            autocompletion=completion.studies,
+        ),
     ] = None,
     runs: RunsDir = RUNS_DIR,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the report is written.")] = OUT_DIR,
@@ -22,19 +28,30 @@ def report(
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", metavar="NAME", help="markdown, html, latex, csv or json; repeatable [default: markdown, html]"
+            "--format",
+            autocompletion=completion.one_of(completion.FORMATS),
+            metavar="NAME",
+            help="markdown, html, latex, csv or json; repeatable [default: markdown, html]",
         ),
     ] = None,
     exports: Annotated[
         list[str] | None,
         typer.Option(
             "--export",
+            autocompletion=completion.one_of(completion.TOOLS),
             metavar="TOOL",
             help="Hand the studies on to tensorboard, mlflow, wandb-offline or csv in place of a report; repeatable, "
             "and with --format beside one.",
         ),
     ] = None,
-    lang: Annotated[str, typer.Option(metavar="CODE", help="Language of the report: en or zh-TW.")] = "en",
+    lang: Annotated[
+        str,
+        typer.Option(
+            metavar="CODE",
+            help="Language of the report: en or zh-TW.",
+            autocompletion=completion.languages,
+        ),
+    ] = "en",
     lab: Annotated[
         bool, typer.Option("--lab", help="Write lab-report.md: the lab's two tasks, with published figures beside.")
     ] = False,

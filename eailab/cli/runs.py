@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName, confirmed
 from eailab.cli.output import echo
@@ -23,11 +24,23 @@ runs = Commands(
 
 @runs.command("list")
 def list_(
-    study: Annotated[str | None, typer.Option(metavar="STUDY", help="Of this study only.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STUDY",
+            help="Of this study only.",
+            autocompletion=completion.studies,
+        ),
+    ] = None,
     arm: Annotated[str | None, typer.Option(metavar="ARM", help="Of this arm only.")] = None,
     block: Annotated[int | None, typer.Option(metavar="N", help="Of this block only.")] = None,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only finished, diverged, training, stopped or damaged ones.")
+        str | None,
+        typer.Option(
+            metavar="STATE",
+            help="Only finished, diverged, training, stopped or damaged ones.",
+            autocompletion=completion.one_of(completion.STATES),
+        ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(metavar="NAME", help="Of this recipe's name only.")] = None,
     runs: RunsDir = RUNS_DIR,
@@ -132,7 +145,12 @@ def verify(
 @runs.command()
 def rm(
     trials: Annotated[
-        list[str], typer.Argument(metavar="TRIAL...", help="[STUDY/]ARM/BLOCK, or beginnings of fingerprints.")
+        list[str],
+        typer.Argument(
+            metavar="TRIAL...",
+            help="[STUDY/]ARM/BLOCK, or beginnings of fingerprints.",
+            autocompletion=completion.trials,
+        ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     runs: RunsDir = RUNS_DIR,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.options import (
     CHECKPOINT_EVERY,
     RUNS_DIR,
@@ -19,7 +20,13 @@ from eailab.cli.options import (
 )
 
 Recipe: TypeAlias = Annotated[
-    str, typer.Option("--recipe", metavar="RECIPE", help="A recipe's name or path; see `eailab recipes list`.")
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="RECIPE",
+        help="A recipe's name or path; see `eailab recipes list`.",
+        autocompletion=completion.recipes,
+    ),
 ]
 Lr: TypeAlias = Annotated[str | None, typer.Option(metavar="RATE", help="Learning rate, such as 1e-3.")]
 OptimizerName: TypeAlias = Annotated[

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, RunsDir
 from eailab.cli.output import echo
 
@@ -24,7 +25,9 @@ def verify(
     retrain: Annotated[
         str | None,
         typer.Option(
-            metavar="ARM/BLOCK", help="Train this trial again and compare the bits; STUDY/ARM/BLOCK where two fit."
+            autocompletion=completion.trials,
+            metavar="ARM/BLOCK",
+            help="Train this trial again and compare the bits; STUDY/ARM/BLOCK where two fit.",
         ),
     ] = None,
     data_dir: DataDir = None,

@@ -5,7 +5,7 @@ from eailab.recipe.catalogue import names
 from eailab.recipe.checking import value_at
 from eailab.recipe.fields import settings, variants
 from eailab.recipe.schema import ENGINES, Recipe
-from eailab.recipe.wording import nearest
+from eailab.recipe.wording import choices, nearest
 
 SHORT = {"sched": "schedule"}
 """Further words for parts on the command line."""
@@ -109,10 +109,26 @@ def _plain(word: str) -> str:
     return word.strip().replace("-", "_")
 
 
-def _some(engine: str) -> str:
-    """Return the shortest names of an engine's factors, as a list for people."""
+def short_names(engine: str) -> list[str]:
+    """Return the shortest names of an engine's factors, as a person types them."""
     leaves = [one.leaf for one in settings(engine).values() if one.is_factor]
     plain = [leaf for leaf in leaves if leaf != "name" and leaves.count(leaf) == 1]
-    return ", ".join(
-        leaf.replace("_", "-") for leaf in [*(part.rpartition(".")[2] for part in variants(engine)), *plain]
-    )
+    return [leaf.replace("_", "-") for leaf in [*(part.rpartition(".")[2] for part in variants(engine)), *plain]]
+
+
+def choices_of(word: str, engine: str) -> list[str]:
+    """Return the values of a factor that has names or truth values for them; none for any other word."""
+    paths = matches(_plain(word), engine)
+    if len(paths) != 1:
+        return []
+    part = paths[0].removesuffix(".name")
+    if part in variants(engine):
+        return list(variants(engine)[part])
+    setting = settings(engine)[paths[0]]
+    field = setting.owners[0].model_fields[setting.leaf]
+    return ["true", "false"] if field.annotation is bool else choices(field)
+
+
+def _some(engine: str) -> str:
+    """Return the shortest names of an engine's factors, as a list for people."""
+    return ", ".join(short_names(engine))

@@ -28,9 +28,11 @@ from eailab.recipe.problems import KeyPath, Located, Problem, report
 from eailab.recipe.schema import PRINTABLE, Margin, Metric, Settings
 from eailab.recipe.wording import expected, found, nearest
 from eailab.recipe.yaml12 import Document, parse
+from eailab.runs.store import Store
 from eailab.seeding import LARGEST_BLOCK
-from eailab.studies.design import Hold, Study, all_combinations, one_at_a_time
+from eailab.studies.design import Hold, Study, all_combinations, one_at_a_time, read_record
 from eailab.studies.factor import Factor
+from eailab.studies.lookup import STUDIES, heads, one_study
 
 Block = Annotated[int, Field(ge=0, le=LARGEST_BLOCK)]
 
@@ -169,6 +171,26 @@ def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Seque
     ]
     named = [replace(one, name=name + one.name.removeprefix(recipe.name)) for one in studies]
     return Declared(name, loaded, tuple(named))
+
+
+def stored(store: Store, text: str) -> Study | None:
+    """Return the comparison of a store that a name means, so that it goes on; None where no study is called so.
+
+    A file, and a study that is shipped, are meant before one of the store.
+
+    Raises:
+        UsageError: Several studies are meant, or one that this cannot go on with.
+        StoreError: Its record cannot be read.
+    """
+    if text in shipped_studies() or expanded(Path(text)).is_file():
+        return None
+    found = heads(store.root, STUDIES)
+    if not any(text and name.startswith(text) for head in found for name in head.names):
+        return None
+    study = read_record(one_study(found, text, store.root).folder).study
+    if study.factor is None or study.looks:
+        raise StudyError(f"{text} has one arm, or looks of its own (--until-decided): its own command goes on with it.")
+    return replace(study, data={})
 
 
 def _find(file: str | Path) -> tuple[Path, str, bytes]:

@@ -91,3 +91,14 @@ def test_a_name_of_several_studies_is_answered_with_their_folders(eailab, store)
         asked = eailab("studies", *command, "digits-mlp-lr")
         assert asked.code == 2
         assert "digits-mlp-lr may be 2 studies of runs: digits-mlp-lr-" in asked.err
+
+
+def test_a_study_of_the_store_goes_on_by_its_name(eailab, store):
+    more = eailab("ablate", "--study", "我的 研究-activation", "--seeds", "2")
+    assert more.code == 0, more.err
+    assert "4 trials: 2 finished already, 2 to train" in more.err
+    assert len(list((store / "studies").iterdir())) == 3
+    changed = eailab("ablate", "--study", "我的 研究-activation", "-o", "epochs=2")
+    assert changed.code == 2
+    assert "-o epochs=2 would make another" in changed.err
+    assert "there is no study file nothing" in eailab("ablate", "--study", "nothing").err
