@@ -6,14 +6,15 @@ are whole numbers from 0 to 255, labels whole numbers from 0 without gaps; `clas
 """
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from eailab.data.dataset import Content, Images, Labels
+from eailab.data.packed_arrays import READING, members, read_array
 from eailab.errors import DataError
 from eailab.files import ARRAYS, opened
 from eailab.plain import NOT_UTF8, alike
@@ -52,38 +53,33 @@ def read(path: Path) -> Content:
 def _arrays(path: Path) -> dict[str, Array]:
     try:
         with opened(path, ARRAYS) as stream:
-            file = np.load(stream, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
+            if stream.peek(len(npy.MAGIC_PREFIX)).startswith(npy.MAGIC_PREFIX):
                 raise DataError(f"{path} holds one array, not several: write it with numpy.savez, {_listed(KEYS)}.")
-            absent = [key for key in KEYS if key not in file]
-            if absent:
-                raise DataError(
-                    f"{path} has no {_listed(absent)}; it holds {_listed(file.files) or 'nothing'}. "
-                    f"Write it with numpy.savez, {_listed(KEYS)}."
-                )
-            return {key: _array(file, key, path) for key in (*KEYS, *({"classes"} & set(file.files)))}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            with zipfile.ZipFile(stream) as archive:
+                found = members(archive)
+                if absent := [key for key in KEYS if key not in found]:
+                    raise DataError(
+                        f"{path} has no {_listed(absent)}; it holds {_listed(found) or 'nothing'}. "
+                        f"Write it with numpy.savez, {_listed(KEYS)}."
+                    )
+                return {key: _array(archive, key, path) for key in (*KEYS, *({"classes"} & set(found)))}
+    except (ValueError, *READING) as error:
         raise DataError(f"{path} cannot be read as an .npz file: {error}") from error
 
 
-def _array(file: np.lib.npyio.NpzFile, key: str, path: Path) -> Array:
-    assert file.zip is not None  # noqa: S101 - it is open
-    member = file.zip.getinfo(key if key in file.zip.namelist() else f"{key}.npy")
+def _array(archive: zipfile.ZipFile, key: str, path: Path) -> Array:
+    member = archive.getinfo(f"{key}.npy")
     if member.file_size > max(LARGE_BYTES, MOST_EXPANSION * member.compress_size):
         raise DataError(
             f"{path}: {key} says that it is {member.file_size:,} bytes, packed into {member.compress_size:,}: too much "
             "to be believed. Where it is true, write the file with numpy.savez, which does not compress."
         )
     try:
-        array: Array = file[key]
+        return read_array(archive, key)
     except ValueError as error:
-        raise DataError(
-            f"{path}: {key} holds Python objects or is damaged ({error}): "
-            "save it as an array of numbers, all rows of one length."
-        ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, MemoryError) as error:
+        raise DataError(f"{path}: {error}: save it as an array of numbers, all rows of one length.") from error
+    except (MemoryError, *READING) as error:
         raise DataError(f"{path}: {key} is damaged: {error}.") from error
-    return array
 
 
 def _images(arrays: dict[str, Array], part: str, path: Path) -> Images:

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -58,11 +58,21 @@ def _checked(file: BinaryIO, path: Path, *, transparent: bool) -> Image.Image:
         raise DataError(f"{path} says that it is {image.width}x{image.height} pixels: at most {MOST_PIXELS} are read.")
     if image.mode not in GREY_MODES + COLOUR_MODES + TRANSPARENT_MODES:
         raise DataError(f"{path} is of Pillow's mode {image.mode}: save it as 8-bit grey or RGB.")
+    if _is_deep(image):
+        raise DataError(f"{path} has 16 bits a channel, of which Pillow drops 8: save it as 8-bit grey or RGB.")
     if image.has_transparency_data and not transparent:
         raise DataError(f"{path} has transparency: lay it on a background, and save it as 8-bit grey or RGB.")
     if transparent and not image.has_transparency_data:
         raise DataError(f"{path} has no transparency, as the training images had: save it with an alpha channel.")
     return image
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Return whether Pillow would read 16-bit colours as 8-bit ones, for which alone it has a mode."""
+    tiles: list[Any] = getattr(image, "tile", [])
+    arguments = [one for tile in tiles for one in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
+    largest = max((one for one in arguments if isinstance(one, int)), default=0) if image.format == "PPM" else 0
+    return largest > 255 or any(";16" in str(one) for one in arguments)
 
 
 def decode(path: Path, channels: int) -> Pixels:

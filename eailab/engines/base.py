@@ -71,10 +71,38 @@ class Expected:
 
         Raises:
             KeyError: One is missing.
+            ValueError: One is not what it should be.
         """
-        height, width, channels = json.loads(facts["image"])
-        mean, std = (np.array(json.loads(facts[name]), np.float32) for name in ("mean", "std"))
-        return cls((height, width, channels), mean, std, tuple(json.loads(facts["classes"])))
+        image, mean, std, classes = (json.loads(facts[name]) for name in ("image", "mean", "std", "classes"))
+        if not isinstance(image, list) or len(image) != 3 or any(type(size) is not int or size < 1 for size in image):
+            raise ValueError(f"{image!r:.60} is not the size of an image")
+        for numbers, least in ((mean, 0.0), (std, 1e-9)):
+            known = isinstance(numbers, list) and len(numbers) == image[2]
+            if not known or any(type(one) not in (int, float) or not least <= one < 1e9 for one in numbers):
+                raise ValueError(f"{numbers!r:.60} is not the mean or spread of {image[2]} channels")
+        if not isinstance(classes, list) or len(classes) < 2 or any(not isinstance(name, str) for name in classes):
+            raise ValueError(f"{classes!r:.60} are not the names of classes")
+        height, width, channels = image
+        return cls((height, width, channels), np.array(mean, np.float32), np.array(std, np.float32), tuple(classes))
+
+
+def check_weights(weights: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse weights that are not those of a network, before one of another shape is stretched to fit.
+
+    Args:
+        weights: As they were read.
+        shapes: Of the network's arrays, by name.
+
+    Raises:
+        ValueError: An array is missing, foreign or of another shape, or holds a number that is not finite.
+    """
+    if other := sorted(weights.keys() ^ shapes.keys()):
+        raise ValueError(f"{other[0]} is {'missing' if other[0] in shapes else 'not a part of its network'}")
+    for name, array in weights.items():
+        if array.shape != shapes[name]:
+            raise ValueError(f"{name} has the shape {array.shape}, and its network {shapes[name]}")
+        if array.dtype.kind not in "fi" or not np.isfinite(array).all():
+            raise ValueError(f"{name} holds numbers that are not finite, or of a kind that no weights have")
 
 
 @dataclass(frozen=True)

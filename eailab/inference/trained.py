@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from eailab.data.dataset import Dataset, Pixels
 from eailab.data.table import load as load_data
-from eailab.engines.base import Arrays, Expected
-from eailab.errors import DataError, StoreError, UsageError
+from eailab.engines.base import Arrays, Expected, check_weights
+from eailab.errors import DamagedError, DataError, StoreError, UsageError
 from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs import checkpoint
 from eailab.runs.records import Result
@@ -75,13 +75,26 @@ def read(folder: TrialFolder) -> Trained:
     weights, facts = checkpoint.load(folder.weights_file)
     try:
         expected = Expected.read(facts)
+        check_weights(weights, _shapes(recipe, expected))
     except KeyError as error:
         raise StoreError(
             f"{folder.weights_file} does not say what images it expects ({error} is missing): train the trial again."
         ) from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{folder.weights_file} does not fit its recipe: {error}. Train the trial again.") from error
     return Trained(
         folder, recipe, record["block"], record["data"], weights, expected, Result.read(record).largest_pixel
     )
+
+
+def _shapes(recipe: Recipe, expected: Expected) -> dict[str, tuple[int, ...]]:
+    if isinstance(recipe, MlpRecipe):
+        from eailab.engines.numpy_mlp import inference as mlp
+
+        return mlp.shapes(recipe, expected)
+    from eailab.engines.torch_resnet import inference as resnet
+
+    return resnet.shapes(recipe, expected)
 
 
 def data_of(trained: Trained, data_dir: Path | None) -> Dataset | str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from io import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,13 @@ from safetensors.numpy import save as serialise
 
 from eailab.engines.base import Arrays
 from eailab.errors import DamagedError
-from eailab.files import WEIGHTS, read
+from eailab.files import WEIGHTS, opened
 from eailab.runs.atomic import write_bytes
+
+LARGEST_HEADER = 100_000_000
+"""Bytes; safetensors takes no more."""
+_WRONG = (TypeError, AttributeError, RecursionError, OverflowError)
+"""Raised where JSON holds other things than it should, beside `ValueError` and `LookupError`."""
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], **facts: str) -> None:
@@ -38,10 +44,9 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
         StoreError: The system does not let us read it.
     """
     try:
-        data = read(path, WEIGHTS)
-        facts = _facts(data)
+        data, facts = _read(path)
         arrays: Arrays = parse(data)
-    except (FileNotFoundError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (FileNotFoundError, SafetensorError, ValueError, LookupError, *_WRONG) as error:
         raise DamagedError(f"{path} is no readable safetensors file ({error}): move it away and run again.") from error
     expected = facts.pop("sha256", None)
     if expected != _sha256(dict(sorted(arrays.items())), facts):
@@ -49,14 +54,26 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
     return arrays, facts
 
 
-def _facts(data: bytes) -> dict[str, str]:
-    """Read the metadata of safetensors: eight bytes with the header's length, then the header as JSON."""
-    length = int.from_bytes(data[:8], "little")
-    header: Any = json.loads(data[8 : 8 + length])
-    facts: Any = json.loads(header["__metadata__"]["eailab"])
-    if not all(isinstance(value, str) for value in facts.values()):
-        raise ValueError("its facts are no text")
-    return dict(facts)
+def _read(path: Path) -> tuple[bytes, dict[str, str]]:
+    """Return a file of safetensors and the facts in its header, once its size is known to be what the header says.
+
+    Eight bytes tell the header's length; the header is JSON, with the place of each array in what follows.
+    """
+    with opened(path, WEIGHTS) as file:
+        size = file.seek(0, SEEK_END)
+        file.seek(0)
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(size, LARGEST_HEADER):
+            raise ValueError(f"its header says that it is {length} bytes long")
+        header: Any = json.loads(file.read(length))
+        facts: Any = json.loads(header["__metadata__"]["eailab"])
+        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+        if 8 + length + end != size:
+            raise ValueError(f"it has {size} bytes, and {8 + length + end} by its header")
+        if not all(isinstance(value, str) for value in facts.values()):
+            raise ValueError("its facts are not texts")
+        file.seek(0)
+        return file.read(), dict(facts)
 
 
 def _sha256(arrays: Mapping[str, NDArray[np.generic]], facts: Mapping[str, str]) -> str:

@@ -113,7 +113,11 @@ def _parameters(recipe: Recipe, result: Result, arrays: Arrays, facts: dict[str,
     trained = sum(array.size for name, array in arrays.items() if not name.endswith(STATISTICS))
     expected = trained
     if "image" in facts:  # weights of earlier versions do not say what they expect
-        shape = Expected.read(facts)
+        try:
+            shape = Expected.read(facts)
+        except (KeyError, ValueError, RecursionError) as error:
+            yield f"model.safetensors does not say what images it expects: {error}"
+            return
         expected = parameters(recipe, shape.image, len(shape.classes))
     if not result.parameters == trained == expected:
         yield (

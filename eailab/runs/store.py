@@ -8,8 +8,6 @@ import io
 import json
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab import files
+from eailab.data.packed_arrays import read_arrays
 from eailab.data.table import SOURCES
 from eailab.engines.base import ENGINE_VERSIONS, Arrays
 from eailab.errors import DamagedError, RecipeError, StoreError
@@ -49,6 +48,9 @@ HEADING = re.compile(rb"^# What: +block (\d{1,10}) on the data ([0-9a-f]{1,128})
 
 _COMMENTS = re.compile(rb"\A(?:#[^\n]*\n)*")
 """Lines at the top of a trial's recipe, which differ from block to block."""
+
+CLASSES = (np.uint8, np.uint16)
+"""Types of predicted classes."""
 
 CARRIED = "epochs.jsonl"
 """Name in a checkpoint of the lines of the epochs before it, so that damage to that file costs no training."""
@@ -238,16 +240,14 @@ class TrialFolder:
             StoreError: The system does not let us read it.
         """
         try:
-            data = io.BytesIO(files.read(self.predictions_file, files.PREDICTIONS))
-            with zipfile.ZipFile(data) as archive:
-                if sum(member.file_size for member in archive.infolist()) > files.PREDICTIONS.largest:
-                    raise ValueError("it would be too large once it is decompressed")
-            with np.load(data, allow_pickle=False) as file:
-                return {name: file[name] for name in ("validation", "test")}
-        except (FileNotFoundError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+            packed = io.BytesIO(files.read(self.predictions_file, files.PREDICTIONS))
+            found = read_arrays(packed, ("validation", "test"), files.PREDICTIONS.largest)
+            for name, array in found.items():
+                if array.ndim != 1 or array.dtype not in CLASSES:
+                    raise ValueError(f"{name} holds {array.dtype} in the shape {array.shape}, and not classes")
+        except (FileNotFoundError, ValueError) as error:
             raise DamagedError(f"{self.predictions_file} cannot be read: {error}. Run the trial again.") from error
-        except (zipfile.BadZipFile, zlib.error) as error:
-            raise DamagedError(f"{self.predictions_file} is damaged: {error}. Run the trial again.") from error
+        return found
 
     # --- writing, under the lock ---
 

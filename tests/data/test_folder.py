@@ -93,6 +93,29 @@ def test_what_is_no_image_of_a_class_is_named(root, name, content, says):
         folder.read(root)
 
 
+def png_of_16_bits():
+    """Return the smallest RGB image of 16 bits a channel, which Pillow cannot write."""
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", 4, 3, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(3 * 25))),
+        (b"IEND", b""),
+    )
+    chunks = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("x.png", png_of_16_bits()), ("x.ppm", b"P6 4 3 65535\n" + bytes(72))], ids=["png", "ppm"]
+)
+def test_16_bits_a_channel_are_not_read_as_8_in_silence(root, name, content):
+    """Pillow opens them as 8-bit RGB, and drops the lower half of each number."""
+    (root / "train" / "cat" / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name} has 16 bits a channel"):
+        folder.read(root)
+
+
 def test_a_torn_image_is_named(root):
     path = root / "train" / "cat" / "x.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (3, 4)).astype(np.uint8)).save(path)

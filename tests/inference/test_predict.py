@@ -1,6 +1,7 @@
 """A finished trial's weights say of a file what the trial said of the same image."""
 
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,13 +9,13 @@ import pytest
 from PIL import Image
 
 from eailab.data.table import load as load_data
-from eailab.errors import DataError, StoreError, UsageError
+from eailab.errors import DamagedError, DataError, StoreError, UsageError
 from eailab.inference.predict import predict, scaled
 from eailab.inference.trained import find_finished
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint
 from eailab.runs.records import Result
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store, Trial, TrialFolder
 from eailab.runs.training import run_trial
 
 COUNT = 40
@@ -50,6 +51,49 @@ def test_files_are_classified_as_the_trial_classified_the_test_split(trained):
         shares = [share for _, share in one.classes]
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("way", "says"),
+    [
+        ("row", "has the shape"),
+        ("nan", "not finite"),
+        ("missing", "is missing"),
+        ("foreign", "not a part"),
+        ("bool", "kind"),
+        ("classes", "names of classes"),
+        ("image", "size of an image"),
+        ("std", "spread"),
+    ],
+)
+def test_weights_of_another_network_are_refused_and_never_stretched_to_fit(trained, tmp_path, way, says):
+    """An array of one row would be broadcast over all, and a class be predicted that nothing has learned."""
+    store, name, files, _ = trained
+    folder = store.folder(name)
+    weights, facts = checkpoint.load(folder.weights_file)
+    last = max(part for part in weights if part.endswith("weight"))
+    match way:
+        case "row":
+            weights[last] = weights[last][:1]
+        case "nan":
+            weights[last] = np.full_like(weights[last], np.nan)
+        case "missing":
+            del weights[last]
+        case "foreign":
+            weights["other"] = weights[last]
+        case "bool":
+            weights[last] = weights[last] > 0
+        case "classes":
+            facts["classes"] = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"
+        case "image":
+            facts["image"] = "[8, 8, -1]"
+        case _:
+            facts["std"] = re.sub(r"[0-9.]+", "0.0", facts["std"])
+    elsewhere = TrialFolder(tmp_path / "trials" / name)
+    shutil.copytree(folder.path, elsewhere.path)
+    checkpoint.save(elsewhere.weights_file, weights, **facts)
+    with pytest.raises(DamagedError, match=says):
+        predict(elsewhere, files[:1])
 
 
 def test_an_image_of_another_size_is_refused(trained, tmp_path):

@@ -1,5 +1,7 @@
 """Apply a trained network to images, without the engine that trained it."""
 
+from math import prod
+
 import numpy as np
 
 from eailab.data.dataset import Pixels
@@ -8,6 +10,13 @@ from eailab.engines.numpy_mlp.flat_params import Floats, Layout
 from eailab.engines.numpy_mlp.input_layer import Source
 from eailab.engines.numpy_mlp.network import Design, Network
 from eailab.recipe.schema import MlpRecipe
+
+
+def shapes(recipe: MlpRecipe, expected: Expected) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array of the network's weights, by name."""
+    design = Design(recipe.model, prod(expected.image), len(expected.classes))
+    parts = {**design.trained.parts, **design.running.parts}
+    return {name: shape[::-1] for name, (_, shape) in parts.items()}
 
 
 def logits(recipe: MlpRecipe, weights: Arrays, expected: Expected, pixels: Pixels) -> Floats:

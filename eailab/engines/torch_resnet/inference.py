@@ -44,6 +44,13 @@ class Classifier(nn.Module):
         return self.model(seen.expand(-1, 3, -1, -1))  # type: ignore[no-any-return]
 
 
+def shapes(recipe: ResNetRecipe, expected: Expected) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array of the network's weights, by name."""
+    with torch.device("meta"):  # no memory is taken
+        network = models.ResNet(recipe.model, len(expected.classes))
+    return {name: tuple(values.shape) for name, values in network.state_dict().items()}
+
+
 def logits(recipe: ResNetRecipe, weights: Arrays, expected: Expected, pixels: Pixels) -> NDArray[np.float32]:
     """Return the scores of each class, `[N, K]`, before the softmax, computed on the CPU.
 
