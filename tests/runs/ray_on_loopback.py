@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,7 +76,24 @@ def refuse_a_folder_that_one_node_does_not_have():
         sys.exit("error: a node without the folder was not found out")
 
 
+def terminate_a_command():
+    """Ray takes over what a termination signal does; the command's own answer has to stand."""
+    study = ["ablate", "lr", "0.001", "0.01", "--recipe", "digits-mlp", "-o", "epochs=100000"]
+    where = ["--on", f"ray://{address}", "--runs", str(folder / "terminated")]
+    process = subprocess.Popen([sys.executable, "-m", "eailab", *study, *where], stderr=subprocess.PIPE, text=True)
+    while not list(folder.glob("terminated/trials/*/epochs.jsonl")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, (process.returncode, said)
+    assert "The same command goes on" in said, said
+    assert "Traceback" not in said, said
+    say("terminated: 143, and it named the command that goes on")
+
+
 refuse_a_folder_that_one_node_does_not_have()
+terminate_a_command()
 share_a_gpu()
 RayExecutor(address).run(study.trials, Surroundings(folder / "far", device="cpu"), watch, lambda: False)
 assert sorted(ended) == sorted(trial.fingerprint for trial in study.trials)

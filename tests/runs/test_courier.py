@@ -353,6 +353,19 @@ def test_ray_is_asked_for_what_a_trial_takes():
     assert asked(False, errand) == (2, 0.0)
 
 
+def test_a_termination_signal_stays_ours_where_ray_takes_it(monkeypatch):
+    """Ray's own handler ends the process at once, with another code and without a word."""
+
+    def init(**_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    before = signal.getsignal(signal.SIGTERM)
+    on_ray._connect(None)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 RAY_ON_LOOPBACK = Path(__file__).with_name("ray_on_loopback.sh")
 
 
@@ -375,6 +388,7 @@ def test_a_real_cluster_that_loses_a_node_ends_with_the_bytes_of_this_machine(tm
     assert "refused without the token" in said
     assert "two trials on one GPU" in said
     assert "one node killed" in said
+    assert "terminated: 143, and it named the command that goes on" in said
     assert "refused: the machines do not see" in said
     assert "40 trials, equal bytes, equal tables" in said
 

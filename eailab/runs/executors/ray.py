@@ -6,9 +6,12 @@ authentication is asked for before Ray is imported, and its usage statistics are
 
 import math
 import os
+import signal
 import stat
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,10 +79,22 @@ def _connect(address: str | None) -> Any:
     except ImportError as error:
         raise UsageError(f"--on ray needs Ray: {install_command('ray')}") from error
     try:
-        ray.init(address=address or "local", include_dashboard=False, log_to_driver=False, logging_level="error")
+        with _keeping_signals():
+            ray.init(address=address or "local", include_dashboard=False, log_to_driver=False, logging_level="error")
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise DeviceError(f"Ray at {address or 'this machine'} does not take us: {error}") from error
     return ray
+
+
+@contextmanager
+def _keeping_signals() -> Iterator[None]:
+    """Put back what a termination signal does: Ray ends the process at once with a code of its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _check_token() -> None:
