@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eailab.cli.output import echo
+from eailab.plain import counted
 
 if TYPE_CHECKING:
     from eailab.report.measures import Measure
@@ -132,7 +133,8 @@ def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measur
         )
         for row in _rows(planned, cost)
     )
-    title = f"{study.name}: {len(study.arms)} arms in {len(study.blocks)} blocks, {len(planned.trials)} trials"
+    size = f"{counted(len(study.arms), 'arm')} in {counted(len(study.blocks), 'block')}"
+    title = f"{study.name}: {size}, {counted(len(planned.trials), 'trial')}"
     print_table(title, Table(tuple(map(Column, headings)), rows), [f"detects: {_detects(planned, noise, measure)}"])
     echo()
 

@@ -154,7 +154,7 @@ class Watch:
                 return "\n".join(self._beginning(event, cell))
             case Compiling() if not self._has_compiled:
                 self._has_compiled = True
-                return f"compiling the numpy engine, once on this machine: about {COMPILING_SECONDS} s"
+                return f"compiling the numpy engine, once for this kind of network: about {COMPILING_SECONDS} s"
             case TriedAgain() | SetAside():
                 return f"{cell.label}: {event.reason}"
             case FewerAtOnce():

@@ -171,7 +171,7 @@ def rm(
         folders[folder.path.name] = folder
     echo("\n".join(lines_of(listed(store, among=folders))), err=True)
     number = f"{len(folders)} trial{'s' * (len(folders) != 1)}"
-    if not confirmed(f"Remove {number} for good?", "these trials", yes=yes):
+    if not confirmed(f"Remove {number} for good?", "these trials" if len(folders) > 1 else "this trial", yes=yes):
         return
     for folder in folders.values():
         remove(store, folder)

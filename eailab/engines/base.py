@@ -233,6 +233,21 @@ def build(recipe: Recipe, data: TrialData, block: int, device: DeviceName = "aut
     return build_resnet(recipe, data, block, device)
 
 
+@dataclass
+class Compilation:
+    """What this process has compiled within `reporting_compilation`."""
+
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one compilation."""
+        self.seconds += seconds
+
+
+COMPILATION = Compilation()
+"""It is not training: the times of epochs leave it out."""
+
+
 @contextmanager
 def reporting_compilation(recipe: Recipe, on_compilation: Callable[[], None]) -> Iterator[None]:
     """Call a function once if an engine has to compile code in the block; what was compiled before is found."""
@@ -241,7 +256,7 @@ def reporting_compilation(recipe: Recipe, on_compilation: Callable[[], None]) ->
         return
     from eailab.engines.numpy_mlp.compilation import reporting
 
-    with reporting(on_compilation):
+    with reporting(on_compilation, COMPILATION.add):
         yield
 
 

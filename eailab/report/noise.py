@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from eailab.plain import counted
 from eailab.recipe.schema import Data, Metric
 from eailab.report.escaping import markdown as escaped
 from eailab.report.findings import study_findings
@@ -205,8 +206,8 @@ def sentences(found: Noise) -> tuple[str, ...]:
             f"Differences below {measure.with_unit(number(found.noise_below, digits))} between two single runs are "
             "noise.",
             f"That is {factor:.2f} × √2 × SD: what 95% of the differences of two runs of this one recipe stay below, "
-            f"by Student's t with {n - 1} degrees of freedom, as the SD is estimated from {n} runs. Were the SD "
-            f"exactly known, it would be 1.96 × √2 × SD = {known}.",
+            f"by Student's t with {counted(n - 1, 'degree')} of freedom, as the SD is estimated from {n} runs. Were "
+            f"the SD exactly known, it would be 1.96 × √2 × SD = {known}.",
             "The detectable differences take this SD for that within a block; where arms of a block share luck, a "
             "study sees smaller ones.",
         ]

@@ -14,6 +14,7 @@ from eailab.data.dataset import TrialData
 from eailab.data.split import trial_data
 from eailab.data.table import load
 from eailab.engines.base import (
+    COMPILATION,
     DeviceName,
     Engine,
     Expected,
@@ -181,7 +182,10 @@ class _Keeper:
 
 
 class _Meter:
-    """Measures what the epoch in progress takes, together with the earlier attempts that it goes on from."""
+    """Measures what the epoch in progress takes, together with the earlier attempts that it goes on from.
+
+    Compiling the engine's code is not part of it.
+    """
 
     def __init__(self, engine: Engine, done: Position) -> None:
         self.engine = engine
@@ -191,13 +195,13 @@ class _Meter:
         """Start from what was taken before."""
         now = self.engine.joules()
         self.joules_at_start = None if now is None or joules is None else now - joules
-        self.began = time.perf_counter() - seconds
+        self.began = time.perf_counter() - COMPILATION.seconds - seconds
 
     def read(self) -> tuple[float, float | None]:
         """Return the seconds and joules up to now; None where the device does not count joules."""
         now = self.engine.joules()
         joules = None if now is None or self.joules_at_start is None else now - self.joules_at_start
-        return time.perf_counter() - self.began, joules
+        return time.perf_counter() - COMPILATION.seconds - self.began, joules
 
 
 def _train_and_record(

@@ -6,12 +6,14 @@ import shutil
 import stat
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from eailab.data.table import load as load_data
+from eailab.engines.base import Compilation
 from eailab.engines.schedules import learning_rates
 from eailab.errors import DamagedError, DataError, LostLockError, MemoryShortageError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
@@ -357,3 +359,18 @@ def test_a_colleague_of_the_same_group_can_go_on_with_a_trial(tmp_path):
     there = list((tmp_path / "runs").rglob("*"))
     assert {"checkpoint.safetensors", "result.json", ".lock"} <= {path.name for path in there}
     assert [path for path in there if not path.stat().st_mode & stat.S_IWGRP] == []
+
+
+def test_compiling_is_not_part_of_an_epochs_time(monkeypatch):
+    """Else the first arm to train would seem to cost many times as much as the others."""
+    clock = [100.0]
+    monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(training, "COMPILATION", Compilation())
+    engine = SimpleNamespace(joules=lambda: None)
+    meter = training._Meter(engine, Position())
+    clock[0] += 20.0
+    training.COMPILATION.add(18.0)
+    assert meter.read() == (pytest.approx(2.0), None)
+    meter.restart()
+    clock[0] += 3.0
+    assert meter.read() == (pytest.approx(3.0), None)
