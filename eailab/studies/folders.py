@@ -33,7 +33,7 @@ def find_folder(store: Store, study: Study, data: Mapping[str, str]) -> tuple[Pa
         recipe = study.arms[study.baseline].recipe
         if before.fingerprint == study.fingerprint and may_have_been(before.name, study.name, recipe):
             return other, replace(study, name=before.name), []
-        if len(before.arms) != len(study.arms):
+        if not study.data or len(before.arms) != len(study.arms):
             continue
         if not before.data and _is_the_same(record, study, data):
             return other, replace(before, blocks=study.blocks), []

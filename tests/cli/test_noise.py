@@ -44,3 +44,14 @@ def test_what_has_no_spread_is_refused_and_starts_nothing(eailab, tmp_path, argu
     assert done.code == 2
     assert all(fragment in done.err for fragment in fragments), done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_and_the_noise_of_its_recipe_are_two_studies(eailab, tmp_path):
+    """They share their trials; the training goes on answering for its own block."""
+    recipe = "digits-mlp -o epochs=1 -o model.hidden=[4]"
+    trained = eailab(*f"train-mlp --recipe {recipe}".split())
+    assert eailab(*f"noise {recipe} --seeds 2 --jobs 1".split()).code == 0
+    again = eailab(*f"train-mlp --recipe {recipe}".split())
+    assert again.out == trained.out
+    names = {folder.name.rpartition("-")[0] for folder in (tmp_path / "runs" / "studies").iterdir()}
+    assert names == {"digits-mlp", "digits-mlp-noise"}
