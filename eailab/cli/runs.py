@@ -63,7 +63,9 @@ def list_(
         echo("\n".join(lines_of(found)))
     counts = Counter(one.summary.state for one in found)
     told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-    echo(f"{counted(len(found), 'trial')} in {runs}" + (f": {told}" if told else ""))
+    total = len(Store(runs).trial_names())
+    shown = "" if len(found) == total else f"{len(found)} of "
+    echo(f"{shown}{counted(total, 'trial')} in {runs}" + (f": {told}" if told else ""))
 
 
 @runs.command()

@@ -26,7 +26,7 @@ def test_list_shows_each_trial_in_a_line_and_as_json(eailab, trained):
     (one,) = json.loads(eailab("runs", "list", "--json").out)["trials"]
     assert (one["name"], one["state"], one["block"], one["called"]) == (trained, "finished", 0, "digits-mlp/0")
     assert one["uses"][0]["study"] == "digits-mlp"
-    assert eailab("runs", "list", "--state", "stopped").out == "0 trials in runs\n"
+    assert eailab("runs", "list", "--state", "stopped").out == "0 of 1 trial in runs\n"
     assert eailab("runs", "list", "--state", "ended").code == 2
 
 
