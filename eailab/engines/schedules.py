@@ -39,20 +39,27 @@ def constant(_: Constant, clock: Clock) -> Factors:
     return np.ones(len(clock.step))
 
 
+def _power(gamma: float, count: NDArray[np.integer[Any]]) -> Factors:
+    """Return `gamma` to each count; one above 1 may become infinite, with which the trial diverges."""
+    with np.errstate(over="ignore"):
+        factors: Factors = np.power(gamma, count, dtype=np.float64)
+    return factors
+
+
 def steplr(settings: StepLR, clock: Clock) -> Factors:
     """`gamma` to the number of whole `step_size` epochs passed."""
-    return np.power(settings.gamma, clock.epoch // settings.step_size, dtype=np.float64)
+    return _power(settings.gamma, clock.epoch // settings.step_size)
 
 
 def multistep(settings: MultiStep, clock: Clock) -> Factors:
     """`gamma` to the number of milestones passed."""
     passed = np.searchsorted(np.asarray(settings.milestones), clock.epoch, side="right")
-    return np.power(settings.gamma, passed, dtype=np.float64)
+    return _power(settings.gamma, passed)
 
 
 def exponential(settings: Exponential, clock: Clock) -> Factors:
     """`gamma` to the number of epochs passed."""
-    return np.power(settings.gamma, clock.epoch, dtype=np.float64)
+    return _power(settings.gamma, clock.epoch)
 
 
 FORMULAS: dict[str, Callable[[NDArray[np.float64], int], Factors]] = {

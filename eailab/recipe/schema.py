@@ -14,6 +14,10 @@ Activation = Literal["relu", "sigmoid", "tanh", "gelu"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0.0, le=1e15)]
+Penalty = Annotated[float, Field(ge=0.0, le=1e15)]
+Pixels = Annotated[float, Field(ge=0.0, le=4096.0)]
+"""A distance; beyond any image that is read, and no 32-bit sum of a few overflows."""
 Margin = Annotated[float, Field(ge=0.0, le=1e6)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 MOST_EPOCHS = 1_000_000
@@ -80,9 +84,9 @@ class Deform(Settings):
     """Largest relative change of size along each axis."""
     shear: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.12
     """Largest shear, as a share of the side."""
-    shift: NotNegative = 1.5
+    shift: Pixels = 1.5
     """Largest shift along each axis, in pixels."""
-    elastic: NotNegative = 1.6
+    elastic: Pixels = 1.6
     """Largest displacement at each node of the elastic field, in pixels."""
     nodes: Annotated[int, Field(ge=2, le=64)] = 6
     """Nodes of the elastic field along each axis; between them it is bilinear."""
@@ -196,13 +200,13 @@ class Sgd(Settings):
     """Stochastic gradient descent, as torch defines it."""
 
     name: Literal["sgd"] = "sgd"
-    lr: Positive = 0.01
+    lr: Rate = 0.01
     """Learning rate, before the schedule."""
     momentum: Fraction = 0.9
     """Share of the last step that is kept."""
     nesterov: bool = False
     """Look ahead along the momentum (Sutskever et al., 2013)."""
-    weight_decay: NotNegative = 5e-4
+    weight_decay: Penalty = 5e-4
     """L2 penalty, added to the gradient."""
 
     @field_validator("nesterov")
@@ -217,11 +221,11 @@ class Adam(Settings):
     """Adam (Kingma & Ba, 2015); weight decay is added to the gradient."""
 
     name: Literal["adam"] = "adam"
-    lr: Positive = 0.001
+    lr: Rate = 0.001
     """Learning rate, before the schedule."""
     betas: Betas = [0.9, 0.999]
     """Decay of the running means of the gradient and of its square."""
-    weight_decay: NotNegative = 0.0
+    weight_decay: Penalty = 0.0
     """L2 penalty, added to the gradient."""
 
 
@@ -229,11 +233,11 @@ class AdamW(Settings):
     """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
 
     name: Literal["adamw"] = "adamw"
-    lr: Positive = 0.001
+    lr: Rate = 0.001
     """Learning rate, before the schedule."""
     betas: Betas = [0.9, 0.999]
     """Decay of the running means of the gradient and of its square."""
-    weight_decay: NotNegative = 0.01
+    weight_decay: Penalty = 0.01
     """Share of each weight taken away a step, times the learning rate."""
 
 

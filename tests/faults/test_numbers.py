@@ -6,16 +6,20 @@ import tracemalloc
 from hashlib import sha256
 from zlib import crc32
 
+import numpy as np
 import pytest
 from checks import digits
 from faulty_disk import tiny_study
 
-from eailab.errors import DamagedError, StudyError
+from eailab.engines.numpy_mlp.augment import deform
+from eailab.errors import DamagedError, RecipeError, StudyError
+from eailab.recipe.load import load, parse_override
+from eailab.recipe.schema import Deform
 from eailab.report.tables import _blocks
 from eailab.runs import records
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.store import Trial
-from eailab.seeding import LARGEST_BLOCK
+from eailab.seeding import LARGEST_BLOCK, stream
 from eailab.studies.design import CHECKSUM, read_record, repeated
 
 
@@ -106,3 +110,21 @@ def test_a_stored_study_with_an_impossible_block_is_damaged(copy):
     file.write_text(f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n")
     with pytest.raises(DamagedError, match="2147483648 is not a block"):
         read_record(file.parent)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["data.augment.shift=1e308", "data.augment.elastic=4097", "lr=1e16", "weight_decay=1e308", "optimizer.lr=1e999"],
+)
+def test_a_setting_that_no_32_bits_can_hold_is_refused(setting):
+    """A recipe is not trusted: displacements that overflowed to what is no number read memory beside the image."""
+    with pytest.raises(RecipeError, match=setting.partition("=")[0].rpartition(".")[2]):
+        load("digits-mlp", [parse_override("data.augment=deform"), parse_override(setting)])
+
+
+def test_the_largest_displacements_read_no_memory_beside_the_image():
+    settings = Deform(shift=4096.0, elastic=4096.0, scale=0.999, shear=0.999, rotation=180.0, nodes=64)
+    pixels = np.full((3, 8, 8, 1), 255, np.uint8)
+    out = np.empty_like(pixels)
+    deform(pixels, settings, stream(0, "augment"), out)
+    assert out.max() <= 255
