@@ -167,7 +167,7 @@ def faults():
         tally, report = Path(folder) / "tally.jsonl", Path(folder) / "report.xml"
         began = time.monotonic()
         tests = ["pytest", "-q", "-n", "4", f"--junitxml={report}", str(Path(__file__).parents[1] / "tests" / "faults")]
-        setting = {"EAILAB_FAULTS": "long", "EAILAB_FAULTS_TALLY": str(tally)}
+        setting = {"EAILAB_FAULTS": "long", "EAILAB_FAULTS_TALLY": str(tally), "EAILAB_FAULTS_MUTATIONS": "3000"}
         code = subprocess.run([sys.executable, "-m", *tests], check=False, env=os.environ | setting).returncode
         seconds = round(time.monotonic() - began, 1)
         (suite,) = ET.parse(report).getroot().iter("testsuite")  # noqa: S314 - we have just written it
