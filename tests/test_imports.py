@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "eailab"
 ORDER = [
     "errors",
+    "shortage",
     "files",
     "plain",
     "paths",

@@ -104,21 +104,35 @@ def main() -> None:
         echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            said = f"error: {error.filename!s:.60}… is a longer name than the disk takes: give a shorter one."
-            echo(said, err=True)
-            sys.exit(UsageError.exit_code)
-        if error.errno not in NO_ROOM or error.filename is not None:
-            raise
-        _give_up_output()
-        reason = os.strerror(error.errno)
-        echo(
-            f"error: the output could not be written: {reason}. What is in the runs folder is kept: send the output "
-            "elsewhere, and run the same command again.",
-            err=True,
-        )
+        echo(f"error: {_trouble_with_output(error) or _shortage(error)}", err=True)
+        sys.exit(UsageError.exit_code if error.errno == errno.ENAMETOOLONG else EailabError.exit_code)
+    except (MemoryError, ImportError, RuntimeError) as error:
+        echo(f"error: {_shortage(error)}", err=True)
         sys.exit(EailabError.exit_code)
     sys.exit(code or 0)
+
+
+def _shortage(error: Exception) -> EailabError:
+    """Return what there was not enough of; a bug keeps its traceback."""
+    from eailab.shortage import shortage_of
+
+    said = shortage_of(error)
+    if said is None:
+        raise error
+    return said
+
+
+def _trouble_with_output(error: OSError) -> str | None:
+    """Say what is wrong with where this command was to write, if that is it."""
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{error.filename!s:.60}… is a longer name than the disk takes: give a shorter one."
+    if error.errno not in NO_ROOM or error.filename is not None:
+        return None
+    _give_up_output()
+    return (
+        f"the output could not be written: {os.strerror(error.errno)}. What is in the runs folder is kept: send the "
+        "output elsewhere, and run the same command again."
+    )
 
 
 class _OnStandardError(logging.Handler):

@@ -4,9 +4,9 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
@@ -14,11 +14,13 @@ from eailab.data.dataset import Images, TrialData
 from eailab.data.split import trial_data
 from eailab.data.table import load
 from eailab.engines.base import Engine, Step, build
-from eailab.errors import DivergedError
+from eailab.errors import DivergedError, EailabError, TrialFailedError
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.executors.base import Surroundings
+from eailab.runs.executors.deaths import describe, out_of_memory_kills
 from eailab.runs.store import Trial
 from eailab.runs.training import limited_threads
+from eailab.shortage import shortage_of
 
 PROBE_SECONDS = 2.0
 """Of training, once warm, if that gives `REPORTS`; never more than `MOST_SECONDS`, or one report."""
@@ -64,8 +66,32 @@ def probe(trials: Sequence[Trial], surroundings: Surroundings) -> list[Probe]:
         DeviceError: The device is not here.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
-        return [process.submit(_measure, trial, surroundings).result() for trial in trials]
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_measure_all, args=(theirs, list(trials), surroundings), daemon=True)
+    kills = out_of_memory_kills()
+    process.start()
+    theirs.close()
+    try:
+        with ours:
+            found: list[Probe] | EailabError = ours.recv()
+    except EOFError:
+        process.join()
+        reason = describe(process.exitcode, kills, out_of_memory_kills())
+        raise TrialFailedError(f"the steps of a trial could not be timed: {reason}.") from None
+    finally:
+        process.join()
+    if isinstance(found, EailabError):
+        raise found
+    return found
+
+
+def _measure_all(answer: Connection, trials: Sequence[Trial], surroundings: Surroundings) -> None:
+    try:
+        answer.send([_measure(trial, surroundings) for trial in trials])
+    except Exception as error:
+        if (said := error if isinstance(error, EailabError) else shortage_of(error)) is None:
+            raise  # a bug keeps its traceback
+        answer.send(said)
 
 
 def _measure(trial: Trial, surroundings: Surroundings) -> Probe:

@@ -1,4 +1,4 @@
-"""Whether the disk has room for a study, asked before hours go into it."""
+"""Whether disk and memory have room for a study, asked before hours go into it."""
 
 import shutil
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eailab.data.table import load
 from eailab.engines.sizes import parameters
-from eailab.errors import StoreError
+from eailab.errors import MemoryShortageError, StoreError
 from eailab.files import unreadable
 from eailab.recipe.schema import MlpRecipe, Recipe, Sgd
 from eailab.runs.store import Trial
@@ -22,9 +22,12 @@ BYTES_AN_EPOCH = 512
 BYTES_A_TRIAL = 200_000
 """Recipe, result, curves as PNG and SVG."""
 
+LEAST_ADDRESS_SPACE = 512 * 2**20
+"""Bytes; with less, OpenBLAS waits for ever for memory that it never gets."""
+
 
 def check_room(runs_dir: Path, data_dir: Path | None, trials: Sequence[Trial], jobs: int) -> None:
-    """Refuse to start on a disk that is too small for what trials will write.
+    """Refuse to start where the disk has too little room for what trials will write, or a process too little memory.
 
     Args:
         runs_dir: The store's folder, which need not exist yet.
@@ -34,7 +37,9 @@ def check_room(runs_dir: Path, data_dir: Path | None, trials: Sequence[Trial], j
 
     Raises:
         StoreError: There is less free space than they need at most.
+        MemoryShortageError: A limit leaves a process less than the libraries take, which then end it or never answer.
     """
+    _check_limit(address_space_limit())
     sizes = {(trial.recipe.data.name, trial.data): trial for trial in trials}
     inputs = {}
     for name, _ in sizes:
@@ -52,6 +57,24 @@ def check_room(runs_dir: Path, data_dir: Path | None, trials: Sequence[Trial], j
         raise StoreError(
             f"{runs_dir} has {in_words(free)} free, and the {len(trials)} trials to train need up to "
             f"{in_words(needed)}: make room, or choose a folder on another disk with --runs. Nothing was started."
+        )
+
+
+def address_space_limit() -> int | None:
+    """Return the bytes of memory that a process may address (`ulimit -v`); None without a limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < LEAST_ADDRESS_SPACE:
+        raise MemoryShortageError(
+            f"a process may take {in_words(limit)} of memory here (`ulimit -v {limit // 1024}`), and its libraries "
+            f"alone take {in_words(LEAST_ADDRESS_SPACE)}: raise the limit. Nothing was started."
         )
 
 

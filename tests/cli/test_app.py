@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eailab import __version__
+from eailab.cli import app as program
 
 FULL = Path("/dev/full")
 
@@ -108,3 +109,27 @@ def test_a_study_file_may_not_name_a_recipe_longer_than_the_disk_takes(eailab, t
     done = eailab("ablate", "--study", "s.yaml", "-n")
     assert done.code == 2
     assert done.err.startswith("error: ")
+
+
+@pytest.mark.parametrize(("error", "says"), [(MemoryError(), "ulimit -v"), (OSError(24, "Too many"), "ulimit -n")])
+def test_what_the_system_has_no_more_of_is_one_sentence(monkeypatch, capsys, error, says):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr(program, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    def fail(**_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(program, "app", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        program.main()

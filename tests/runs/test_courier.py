@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from eailab.data.table import load as load_data
 from eailab.engines.base import Scores
-from eailab.errors import DamagedError, StoppedError, StoreError, UsageError
+from eailab.errors import DamagedError, DeviceError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
 from eailab.runs.executors import courier, errand
@@ -364,6 +364,25 @@ def test_a_termination_signal_stays_ours_where_ray_takes_it(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     on_ray._connect(None)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_shared_memory_that_cannot_be_written_is_named_before_ray_waits_for_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    monkeypatch.setattr(on_ray, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(on_ray.os, "access", lambda path, _: path != tmp_path)
+    with pytest.raises(DeviceError, match="cannot be written, and Ray keeps its objects there"):
+        on_ray._connect(None)
+
+
+@pytest.mark.parametrize("error", [Exception("timed out"), ConnectionError("refused"), RuntimeError("no")])
+def test_whatever_ray_raises_when_it_starts_is_one_error(monkeypatch, error):
+    def init(**_):
+        raise error
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    with pytest.raises(DeviceError, match=f"does not take us: {error}"):
+        on_ray._connect("ray://elsewhere")
 
 
 RAY_ON_LOOPBACK = Path(__file__).with_name("ray_on_loopback.sh")

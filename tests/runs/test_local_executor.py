@@ -10,10 +10,11 @@ import pytest
 from eailab.data.table import load as load_data
 from eailab.errors import MemoryShortageError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
-from eailab.runs.events import Ended, Failed, Started, TriedAgain
+from eailab.runs.events import Ended, EpochEnded, Failed, Started, TriedAgain
 from eailab.runs.executors import local
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor, Outcome
+from eailab.runs.probe import probe
 from eailab.runs.store import Trial
 
 
@@ -26,6 +27,37 @@ def run(jobs, some, root, stop=lambda: False, watch=None):
     events = []
     LocalExecutor(jobs).run(some, Surroundings(root), watch or events.append, stop)
     return events
+
+
+@pytest.fixture
+def no_semaphores(monkeypatch):
+    """A /dev/shm that is full or cannot be written."""
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
+
+
+def test_neither_workers_nor_a_probe_need_shared_memory(tmp_path, no_semaphores):
+    some = trials(2)
+    assert sum(isinstance(event, Ended) for event in run(2, some, tmp_path)) == 2
+    assert probe(some[:1], Surroundings(tmp_path))[0].epoch_seconds > 0
+
+
+def test_workers_stop_when_they_are_told(tmp_path):
+    events = []
+    with pytest.raises(StoppedError):
+        run(2, trials(2, epochs=10**6), tmp_path, lambda: any(isinstance(e, EpochEnded) for e in events), events.append)
+    assert not any(isinstance(event, Ended | Failed) for event in events)
+
+
+def test_what_a_worker_runs_out_of_is_said_without_a_traceback():
+    for error, problem in ((MemoryError(), "memory"), (OSError(24, "Too many open files"), "trial")):
+        outcome = local.outcome_of(error)
+        assert outcome.problem == problem
+        assert "ulimit" in outcome.reason
+        assert "Traceback" not in outcome.reason
 
 
 def test_results_do_not_depend_on_the_number_of_jobs(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from eailab.data.split import trial_data
 from eailab.data.table import load as load_data
 from eailab.engines.base import build
 from eailab.engines.sizes import parameters
-from eailab.errors import StoreError
+from eailab.errors import MemoryShortageError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs import room
 from eailab.runs.store import Trial
@@ -49,3 +49,10 @@ def test_too_little_room_is_said_with_both_numbers_before_anything_is_written(tm
 
 def test_enough_room_is_enough(tmp_path):
     room.check_room(tmp_path / "not" / "yet", None, [make("digits-mlp")], jobs=1)
+
+
+def test_a_limit_on_memory_that_the_libraries_do_not_survive_is_named(tmp_path, monkeypatch):
+    """They end the process without a word, or wait for ever."""
+    monkeypatch.setattr(room, "address_space_limit", lambda: 450_000 * 1024)
+    with pytest.raises(MemoryShortageError, match=r"460\.8 MB.*`ulimit -v 450000`.*536\.9 MB"):
+        room.check_room(tmp_path, None, [make("digits-mlp")], jobs=1)

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from eailab.engines.base import DeviceName
 from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
@@ -22,9 +23,7 @@ from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.deaths import describe, out_of_memory_kills
 from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
-
-if TYPE_CHECKING:
-    from multiprocessing.synchronize import Event as Flag
+from eailab.shortage import shortage_of
 
 BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -115,6 +114,8 @@ def outcome_of(error: Exception) -> Outcome:
             return Outcome("store", str(error), error.exit_code)
         case EailabError():
             return Outcome("trial", str(error), error.exit_code)
+    if (short := shortage_of(error)) is not None:
+        return Outcome("memory" if isinstance(short, MemoryShortageError) else "trial", str(short), short.exit_code)
     return Outcome("trial", "".join(traceback.format_exception(error)))
 
 
@@ -159,7 +160,7 @@ class _Pool:
         self.on_event = on_event
         self.should_stop = should_stop
         self.context = multiprocessing.get_context("spawn")
-        self.stop = self.context.Event()
+        self.stop = _Flag(*self.context.Pipe(duplex=False))
         self.processes: dict[Connection, SpawnProcess] = {}
         self.at_work: dict[Connection, Trial] = {}
         self.waiting: deque[Trial] = deque()
@@ -205,7 +206,9 @@ class _Pool:
 
     def _hire(self) -> Connection:
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=_work, args=(theirs, self.stop, self.surroundings), daemon=True)
+        process = self.context.Process(
+            target=_work, args=(theirs, self.stop.seen_by_workers, self.surroundings), daemon=True
+        )
         with _one_blas_thread():
             process.start()
         theirs.close()
@@ -270,13 +273,35 @@ class _Pool:
                 process.join()
 
 
-def _work(connection: Connection, stop: "Flag", surroundings: Surroundings) -> None:
+class _Flag:
+    """What tells the workers to stop: the end of a pipe, which needs no /dev/shm and comes also if we are killed."""
+
+    def __init__(self, seen_by_workers: Connection, ours: Connection) -> None:
+        self.seen_by_workers = seen_by_workers
+        self._ours = ours
+
+    def set(self) -> None:
+        self._ours.close()
+
+    def is_set(self) -> bool:
+        return self._ours.closed
+
+
+def _work(connection: Connection, flag: Connection, surroundings: Surroundings) -> None:
     """What a worker does: take a trial, tell its events and its outcome, take the next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us too; the parent decides
+    stop = threading.Event()
+    threading.Thread(target=_set_at_the_end, args=(flag, stop), daemon=True).start()
     with suppress(EOFError, OSError, StoppedError):
         while True:
             trial = connection.recv()
             connection.send(attempt(trial, surroundings, connection.send, stop.is_set))
+
+
+def _set_at_the_end(flag: Connection, stop: threading.Event) -> None:
+    with suppress(EOFError, OSError):
+        flag.recv_bytes()
+    stop.set()
 
 
 def free_memory() -> None:

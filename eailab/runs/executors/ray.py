@@ -27,6 +27,8 @@ from eailab.runs.store import Trial
 
 TOKEN_FILE = Path("~/.ray/auth_token")
 
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Ray's choice
+
 MOST_ON_A_GPU = 8
 """Trials side by side, however small: they share its arithmetic too."""
 
@@ -74,6 +76,11 @@ def _connect(address: str | None) -> Any:
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     _check_token()
+    if address is None and SHARED_MEMORY.exists() and not os.access(SHARED_MEMORY, os.W_OK):
+        raise DeviceError(
+            f"{SHARED_MEMORY} cannot be written, and Ray keeps its objects there: mount it for writing, or train "
+            "without Ray, by --on local."
+        )
     try:
         import ray
     except ImportError as error:
@@ -81,7 +88,7 @@ def _connect(address: str | None) -> Any:
     try:
         with _keeping_signals():
             ray.init(address=address or "local", include_dashboard=False, log_to_driver=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises Exception itself where its processes do not start
         raise DeviceError(f"Ray at {address or 'this machine'} does not take us: {error}") from error
     return ray
 
