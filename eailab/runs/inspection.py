@@ -13,7 +13,7 @@ from eailab import files
 from eailab.errors import DamagedError, StoreError, UsageError
 from eailab.runs import atomic, checkpoint, records
 from eailab.runs.derived import Predictions, contradictions, name_is_right
-from eailab.runs.lock import is_held
+from eailab.runs.lock import in_training, is_held
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import HEADING, NAME, TIMINGS, Store, TrialFolder
 
@@ -227,7 +227,7 @@ def _move(path: Path, target: Path) -> None:
         return
     with TrialFolder(path).lock() as ours:
         if not ours:
-            raise StoreError(f"{path} is being trained right now: stop that first, or wait for its end.")
+            raise in_training(path, str(path))
         atomic.rename(path, target)
 
 

@@ -132,6 +132,13 @@ def is_held(folder: Path, machine: Machine = HERE) -> bool:
         return False
 
 
+def in_training(folder: Path, name: str) -> StoreError:
+    """Return the error for a trial that another process holds, or a machine that has died for all we know."""
+    lease = folder / SHARED_NAME
+    dead = f" If the machine that trained it has died, remove {lease}." if lease.exists() else ""
+    return StoreError(f"{name} is being trained right now: stop that first, or wait for its end.{dead}")
+
+
 class _KernelLock:
     """A lock that the kernel keeps, and frees when its process dies."""
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from eailab.errors import StoreError
 from eailab.runs import atomic, inspection
-from eailab.runs.lock import is_held
+from eailab.runs.lock import in_training, is_held
 from eailab.runs.store import Store
 from eailab.studies.lookup import Head, uses
 
@@ -45,8 +45,8 @@ def remove_study(store: Store, doomed: Head, trials: Sequence[str]) -> None:
         StoreError: A process is training one of the trials, or something cannot be removed.
     """
     for name in trials:
-        if is_held(store.folder(name).path):
-            raise StoreError(f"{name} is being trained right now: stop that first, or wait for its end.")
+        if is_held(folder := store.folder(name).path):
+            raise in_training(folder, name)
     atomic.refuse_links(doomed.folder.parent, doomed.folder)
     aside = store.root / f".removed-{doomed.folder.name}-{uuid4().hex[:8]}"
     atomic.rename(doomed.folder, aside)

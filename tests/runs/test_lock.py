@@ -273,3 +273,10 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, shared):
     machine = Machines(shared).another()
     with pytest.raises(StoreError, match="trial cannot be used"), lock.hold(tmp_path / "file" / "trial", machine):
         pass
+
+
+def test_who_wants_to_remove_a_dead_machines_trial_is_told_how(tmp_path):
+    """A command that does not wait never sees that its lease is over."""
+    assert str(lock.in_training(tmp_path, "a1")).endswith("wait for its end.")
+    (tmp_path / lock.SHARED_NAME).touch()
+    assert str(lock.in_training(tmp_path, "a1")).endswith(f"has died, remove {tmp_path / lock.SHARED_NAME}.")
