@@ -114,7 +114,7 @@ def test_a_stored_study_with_an_impossible_block_is_damaged(copy):
 
 @pytest.mark.parametrize(
     "setting",
-    ["data.augment.shift=1e308", "data.augment.elastic=4097", "lr=1e16", "weight_decay=1e308", "optimizer.lr=1e999"],
+    ["data.augment.shift=1e308", "data.augment.elastic=4097", "lr=1e39", "weight_decay=1e308", "optimizer.lr=1e999"],
 )
 def test_a_setting_that_no_32_bits_can_hold_is_refused(setting):
     """A recipe is not trusted: displacements that overflowed to what is no number read memory beside the image."""

@@ -78,7 +78,7 @@ def test_a_mapping_of_anything_is_explained_too(mapping):
 @pytest.mark.parametrize(
     ("owner", "key", "words"),
     [
-        (Adam, "lr", "a number above 0 and at most 1e+15"),
+        (Adam, "lr", "a number above 0 and at most 1e+38"),
         (Adam, "betas", "a list of 2 items, each a number at least 0 and below 1"),
         (ResNet, "width", "a number above 0 and at most 4"),
         (ResNet, "name", "one of resnet18, resnet34, resnet50"),

@@ -80,7 +80,7 @@ def test_a_variant_may_come_with_settings():
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("optimizer.lr", "ten", "optimizer.lr=ten: expected a number above 0 and at most 1e+15, found 'ten'"),
+        ("optimizer.lr", "ten", "optimizer.lr=ten: expected a number above 0 and at most 1e+38, found 'ten'"),
         ("epochs", 2.5, "epochs=2.5: expected a whole number from 1 to 1000000, found 2.5"),
         ("epochs", True, "found true"),
         ("optimizer.name", "sdg", "found 'sdg'; did you mean 'sgd'?"),
