@@ -27,6 +27,9 @@ STEMS: dict[str, Stem] = {
 CHANNELS = (64, 128, 256, 512)
 """Channels of the four stages at width 1; a bottleneck's output has four times as many."""
 
+BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+"""Blocks of each stage, by the network's name."""
+
 
 def scaled_channels(width: float) -> tuple[int, ...]:
     """Return the channels of the four stages, rounded to the nearest integer.

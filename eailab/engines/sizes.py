@@ -1,14 +1,11 @@
-"""Counting the trained parameters of a recipe's network, without making the network or importing its library."""
+"""Count the trained parameters of a recipe's network, without making the network or importing its library."""
 
 from collections.abc import Iterator
 from itertools import pairwise
 from math import prod
 
-from eailab.engines.geometry import STEMS, scaled_channels
+from eailab.engines.geometry import BLOCKS, STEMS, scaled_channels
 from eailab.recipe.schema import Mlp, Recipe, ResNet
-
-BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
-"""Blocks of each stage, by the network's name."""
 
 
 def parameters(recipe: Recipe, image: tuple[int, int, int], classes: int) -> int:

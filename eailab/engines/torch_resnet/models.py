@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eailab.engines.geometry import STEMS, scaled_channels
+from eailab.engines.geometry import BLOCKS, STEMS, scaled_channels
 from eailab.recipe.schema import ResNet as Settings
 from eailab.seeding import stream
 
@@ -90,12 +90,12 @@ class Bottleneck(nn.Module):
         return functional.relu(y.add_(beside), inplace=True)
 
 
-DEPTHS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
-    "resnet18": (BasicBlock, (2, 2, 2, 2)),
-    "resnet34": (BasicBlock, (3, 4, 6, 3)),
-    "resnet50": (Bottleneck, (3, 4, 6, 3)),
+BLOCK_CLASSES: dict[str, type[BasicBlock] | type[Bottleneck]] = {
+    "resnet18": BasicBlock,
+    "resnet34": BasicBlock,
+    "resnet50": Bottleneck,
 }
-"""The block of each network, and how many of them each stage has."""
+"""The block of each network; `geometry.BLOCKS` has their numbers."""
 
 
 class ResNet(nn.Module):
@@ -104,7 +104,7 @@ class ResNet(nn.Module):
     def __init__(self, settings: Settings, classes: int) -> None:
         super().__init__()
         stem = STEMS[settings.stem]
-        block, counts = DEPTHS[settings.name]
+        block, counts = BLOCK_CLASSES[settings.name], BLOCKS[settings.name]
         stem_channels, *_ = widths = scaled_channels(settings.width)
         self.conv1 = Convolution(3, stem_channels, stem.kernel, stride=stem.stride, padding=stem.padding, bias=False)
         self.bn1 = nn.BatchNorm2d(stem_channels)

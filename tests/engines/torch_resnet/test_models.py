@@ -16,7 +16,7 @@ from eailab.recipe.schema import ResNet
 STEMS = list(geometry.STEMS)
 
 
-@pytest.mark.parametrize("name", list(models.DEPTHS))
+@pytest.mark.parametrize("name", list(models.BLOCK_CLASSES))
 def test_weights_have_torchvisions_names_and_shapes(name):
     """A file of weights can be read by torchvision, and the other way round."""
     with torch.device("meta"):
@@ -27,7 +27,7 @@ def test_weights_have_torchvisions_names_and_shapes(name):
     ]
 
 
-@pytest.mark.parametrize("name", list(models.DEPTHS))
+@pytest.mark.parametrize("name", list(models.BLOCK_CLASSES))
 @pytest.mark.parametrize("stem", STEMS)
 @pytest.mark.parametrize("width", [1.0, 0.3])
 def test_parameters_are_counted_without_torch(name, stem, width):
@@ -38,7 +38,7 @@ def test_parameters_are_counted_without_torch(name, stem, width):
     assert parameters(recipe, (32, 32, 3), 10) == sum(parameter.numel() for parameter in made.parameters())
 
 
-@pytest.mark.parametrize("name", list(models.DEPTHS))
+@pytest.mark.parametrize("name", list(models.BLOCK_CLASSES))
 def test_outputs_equal_torchvisions_with_the_same_weights(name):
     theirs = getattr(torchvision.models, name)(num_classes=10)
     ours = models.build(ResNet(name=name), 10, block=0)
