@@ -38,10 +38,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.data.table import load as load_data
+from eailab.findings.measures import MEASURES
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.schema import Metric, Recipe, Study
 from eailab.recipe.variation import vary
-from eailab.report.measures import MEASURES
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import run_trial
 from eailab.stats.model import compare

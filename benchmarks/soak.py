@@ -30,8 +30,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from eailab.errors import StoppedError
+from eailab.findings.study import study_findings
 from eailab.recipe.load import Override, load
-from eailab.report.findings import study_findings
 from eailab.report.publish import chosen_formats, find_studies, publish_report
 from eailab.runs.again import train_again
 from eailab.runs.events import Ended, Failed, Started, TriedAgain

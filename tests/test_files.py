@@ -37,7 +37,7 @@ EXCEPTIONS = {
     "report/exports/mlflow.py": {"file.open": "to write"},
     "report/html.py": {"joinpath.read_text": "comes with the package"},
     "report/published.py": {"joinpath.read_text": "comes with the package"},
-    "report/wording.py": {"joinpath.read_text": "comes with the package"},
+    "translation.py": {"joinpath.read_text": "comes with the package"},
     "runs/atomic.py": {"os.open": "to write"},
     "runs/executors/deaths.py": {"counters.read_text": "the system's"},
     "runs/lock.py": {"Path.read_text": "the system's", "os.open": "to lock"},

@@ -13,6 +13,7 @@ ORDER = [
     "shortage",
     "files",
     "plain",
+    "translation",
     "paths",
     "extras",
     "seeding",
@@ -22,6 +23,7 @@ ORDER = [
     "engines",
     "runs",
     "studies",
+    "findings",
     "inference",
     "report",
     "cli",
@@ -52,7 +54,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_a_room_imports_only_rooms_before_it(file):
-    """One way: errors, files, seeding <- recipe, stats <- data <- engines <- runs <- studies <- report <- cli."""
+    """One way, as `ORDER` has it."""
     own = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if own in {"__init__", "__main__"}:
         return

@@ -321,7 +321,7 @@ def _solve(
     from eailab.cli.small_data import offering_small_data
     from eailab.cli.time_left import duration
     from eailab.errors import StudyError
-    from eailab.report.measures import MEASURES
+    from eailab.findings.measures import MEASURES
     from eailab.studies.conduct import plan
     from eailab.studies.forecast import blocks_for
     from eailab.studies.precision import blocks_that_detect

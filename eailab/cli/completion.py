@@ -140,7 +140,7 @@ def trials(ctx: Any, incomplete: str) -> Iterable[str]:
 @_offering
 def languages(_: Any, __: str) -> Iterable[str]:
     """Offer the languages of reports."""
-    from eailab.report.wording import languages as known
+    from eailab.translation import languages as known
 
     return known()
 

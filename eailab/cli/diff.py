@@ -19,7 +19,7 @@ def diff(
 
     Example: eailab diff 16/0 32/0
     """
-    from eailab.report.diff import diff as compare
+    from eailab.findings.diff import diff as compare
     from eailab.report.terminal import print_table
     from eailab.runs.store import Store
     from eailab.studies.lookup import find_trial

@@ -8,7 +8,7 @@ from eailab.cli.output import echo
 from eailab.plain import counted
 
 if TYPE_CHECKING:
-    from eailab.report.measures import Measure
+    from eailab.findings.measures import Measure
     from eailab.runs.executors.base import Surroundings
     from eailab.studies.conduct import Plan
     from eailab.studies.design import Study
@@ -48,7 +48,7 @@ def show(
         sd: Of a trial within its block, as the user assumes it; None to take the store's.
         as_json: Print JSON instead.
     """
-    from eailab.report.measures import MEASURES
+    from eailab.findings.measures import MEASURES
     from eailab.studies.forecast import forecast
 
     if any(planned.todo for planned in plans):
@@ -70,7 +70,7 @@ def show(
 
 def noise_of(planned: "Plan", surroundings: "Surroundings", sd: float | None) -> "Noise | None":
     """Return the noise that a plan is judged by: the user's word, else what the store's trials show."""
-    from eailab.report.measures import MEASURES
+    from eailab.findings.measures import MEASURES
     from eailab.studies.precision import Noise, known_noise
 
     measure = MEASURES[planned.record.study.metric]
@@ -117,7 +117,7 @@ def _comes_with_a_variant(path: str, study: "Study") -> bool:
 
 
 def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measure: "Measure") -> None:
-    from eailab.report.tables import Column, Table
+    from eailab.findings.tables import Column, Table
     from eailab.report.terminal import print_table
     from eailab.studies.sharing import blocks_in_words
 

@@ -106,8 +106,9 @@ def _with_others(asked: "Route", where: "Surroundings") -> "Route":
 def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: bool) -> None:
     """Train the two ends and then step by step what may come next, and tell what was found."""
     from eailab.cli.carry_out import make_plans, raise_failures, say_note, say_plan, train_left
-    from eailab.report.findings import StudyFindings, study_findings
-    from eailab.report.waterfall import as_mapping, best_move, publish, sentences, title, waterfall, waterfall_table
+    from eailab.findings.path import best_move, sentences, title, waterfall, waterfall_table
+    from eailab.findings.study import StudyFindings, study_findings
+    from eailab.report.publish import publish_waterfall
     from eailab.runs.events import Failed
     from eailab.studies.design import Study
     from eailab.studies.explain import ENDS, STEPS, Move
@@ -139,15 +140,15 @@ def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: b
     with holding(folder, say_note):
         wider = _with_others(asked, where)  # another command may have walked meanwhile
         if wider is asked:
-            publish(found, folder)
+            publish_waterfall(found, folder)
     if wider is not asked:
         raise_failures(failed)
         _walk(wider, where, jobs, as_json=as_json)
         return
     if as_json:
-        from eailab.report.record import layout
+        from eailab.report.record import layout, waterfall_mapping
 
-        echo(layout(as_mapping(found)))
+        echo(layout(waterfall_mapping(found)))
     else:
         from eailab.report.terminal import print_table
 

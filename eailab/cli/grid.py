@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from eailab.cli.trials import ENDED, ROUNDING, Cell, State, Trials
+from eailab.findings.measures import MEASURES
 from eailab.plain import plain
-from eailab.report.measures import MEASURES
 from eailab.stats.model import Comparison, compare
 from eailab.studies.factor import word
 from eailab.studies.sharing import blocks_in_words

@@ -47,7 +47,8 @@ def noise(
     from eailab.cli.carry_out import load_recipe, make_plans, raise_failures, say_note, say_plan, train_left
     from eailab.cli.options import surroundings
     from eailab.errors import StudyError
-    from eailab.report.noise import as_mapping, noise_findings, noise_table, publish, sentences, title
+    from eailab.findings.noise import noise_findings, noise_table, sentences, title
+    from eailab.report.publish import publish_noise
     from eailab.studies.conduct import parse_blocks
     from eailab.studies.design import repeated
     from eailab.studies.sharing import entered
@@ -61,11 +62,11 @@ def noise(
     say_plan(plans, where, jobs)
     with train_left(plans, where, jobs) as failed, entered(plans[0], where.store, say_note) as record:
         found = noise_findings(where.store, record)
-        publish(found, plans[0].folder)
+        publish_noise(found, plans[0].folder)
     if json:
-        from eailab.report.record import layout
+        from eailab.report.record import layout, noise_mapping
 
-        echo(layout(as_mapping(found)))
+        echo(layout(noise_mapping(found)))
     else:
         from eailab.report.terminal import print_table
 

@@ -74,7 +74,7 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
 
     Example: eailab runs show 16/0
     """
-    from eailab.report.costs import are_timed
+    from eailab.findings.costs import are_timed
     from eailab.report.listing import described, listed, recipe_lines
     from eailab.runs.store import Store
     from eailab.studies.lookup import find_trial

@@ -38,7 +38,7 @@ def show(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
 
     Example: eailab studies show digits-mlp-batch-size
     """
-    from eailab.report.findings import study_findings
+    from eailab.findings.study import study_findings
     from eailab.report.listing import Wanted, lines_of, listed
     from eailab.report.record import as_json as as_text
     from eailab.report.terminal import print_study

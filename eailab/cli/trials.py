@@ -8,7 +8,7 @@ from typing import Literal
 from eailab.cli.time_left import Stage, TimeLeft, duration, roughly
 from eailab.engines.base import Scores
 from eailab.errors import StoreError
-from eailab.report.measures import MEASURES
+from eailab.findings.measures import MEASURES
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
 from eailab.runs.store import Store

@@ -9,7 +9,7 @@ from eailab.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eailab.report.findings import Looks
+    from eailab.findings.study import Looks
     from eailab.runs.executors.base import Surroundings
     from eailab.studies.conduct import Plan
     from eailab.studies.design import Study
@@ -92,7 +92,7 @@ def _compared_otherwise(study: "Study", surroundings: "Surroundings") -> list[st
 
 def _looks(planned: "Plan", surroundings: "Surroundings") -> "Looks":
     """Return how far the store's trials have brought a study."""
-    from eailab.report.findings import study_findings
+    from eailab.findings.study import study_findings
 
     looks = study_findings(surroundings.store, planned.record).looks
     assert looks is not None  # noqa: S101 - the study has looks

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eailab.report.classes import Classes, Confusion, Contrast, Example
-from eailab.report.findings import StudyFindings
+from eailab.findings.classes import Classes, Confusion, Contrast, Example
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import Column, Table, arm_name, number
 from eailab.report.markup import Markup, element, table_element
 from eailab.report.pictures import data_address
-from eailab.report.tables import Column, Table, arm_name, number
-from eailab.report.wording import Say
+from eailab.translation import Say
 
 MOST_CLASSES = 20
 """A confusion matrix with more is not legible: the most frequent confusions are listed instead."""

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from textwrap import wrap
 
-from eailab.report.costs import ArmCost, are_timed, energy_sentence
+from eailab.findings.costs import ArmCost, are_timed, energy_sentence
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import NOTHING, Column, Table, amount, arm_name, decimals, number
 from eailab.report.figures import arm_classes
-from eailab.report.findings import StudyFindings
 from eailab.report.markup import Markup, element, percent, table_element
 from eailab.report.scales import spanning
-from eailab.report.tables import NOTHING, Column, Table, amount, arm_name, decimals, number
-from eailab.report.wording import Say
+from eailab.translation import Say
 
 ABOUT_SECONDS = (
     "Wall-clock seconds of the epochs, validation included, as the trials ran; trials side by side slow each other."

@@ -5,11 +5,11 @@ import io
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from eailab.report.costs import ArmCost
+from eailab.findings.costs import ArmCost
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import written
+from eailab.findings.trial import FinalScores, TrialFindings
 from eailab.report.escaping import cell
-from eailab.report.findings import StudyFindings
-from eailab.report.tables import written
-from eailab.report.trials import FinalScores, TrialFindings
 
 SPLITS = ("train", "validation", "test")
 COLUMNS = (

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eailab.findings.study import ArmFindings, StudyFindings
+from eailab.findings.tables import arm_name
 from eailab.report.figures import arm_classes
-from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.markup import Markup, data_block, element, percent
 from eailab.report.plain_numbers import rounded
 from eailab.report.scales import Scale, spanning
-from eailab.report.tables import arm_name
-from eailab.report.wording import Say
+from eailab.translation import Say
 
 BOX = 1000
 """Units of a panel's box, in both directions."""

@@ -11,20 +11,20 @@ from pathlib import Path
 
 from eailab import __version__
 from eailab.errors import StoreError
+from eailab.findings.apart import told_apart
+from eailab.findings.classes import Classes, classes_of
+from eailab.findings.costs import ArmCost, costs
+from eailab.findings.methods import Answer, answers
+from eailab.findings.study import StudyFindings, study_findings
 from eailab.report import html, latex, markdown
-from eailab.report.apart import told_apart
-from eailab.report.classes import Classes, classes_of
-from eailab.report.costs import ArmCost, costs
 from eailab.report.csv_rows import trials_csv
 from eailab.report.figures import FileKind, figure_names
-from eailab.report.findings import StudyFindings, study_findings
 from eailab.report.lab import lab_sections
 from eailab.report.manifest import Kind, Manifest, Source
-from eailab.report.methods import Answer, answers
 from eailab.report.record import as_json, layout, report_mapping
-from eailab.report.wording import Say, language
 from eailab.runs.store import Store
 from eailab.studies.design import StudyRecord, read_record
+from eailab.translation import Say, language
 
 
 @dataclass(frozen=True)

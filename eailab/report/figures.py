@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Literal, TypeAlias
 
-from eailab.report.findings import StudyFindings
+from eailab.findings.study import StudyFindings
 
 INK, FAINT, PAPER = "#1a1a1a", "#6b6b6b", "#ffffff"
 """Of text, axes and the baseline; of notes and grids; of what is behind them. A page puts its theme's in their place.

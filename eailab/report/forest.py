@@ -6,12 +6,12 @@ in percent of its width.
 
 from collections import Counter
 
+from eailab.findings.study import ArmFindings, StudyFindings
+from eailab.findings.tables import decimals, interval, signed
 from eailab.report.figures import arm_classes
-from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.markup import Markup, element, percent
 from eailab.report.scales import Scale, spanning
-from eailab.report.tables import decimals, interval, signed
-from eailab.report.wording import Say
+from eailab.translation import Say
 
 ROW_HEIGHT, BAR_AT, DOTS_AT, DOT_STEP = 46, 15, 31, 5
 """CSS pixels: of a row, and where its interval and its first dots stand in it."""

@@ -13,19 +13,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
+from eailab.findings.classes import Classes
+from eailab.findings.costs import ArmCost
+from eailab.findings.design import design_facts, effects_table
+from eailab.findings.methods import Answer
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import blocks_table, facts, headlines, main_table, state_sentences
 from eailab.report.class_section import class_section
-from eailab.report.classes import Classes
 from eailab.report.cost_section import cost_section
-from eailab.report.costs import ArmCost
 from eailab.report.curves import learning_curves
-from eailab.report.designs import design_facts, effects_table
-from eailab.report.findings import StudyFindings
 from eailab.report.forest import forest
 from eailab.report.manifest import MARK
 from eailab.report.markup import Markup, element, table_element
-from eailab.report.methods import Answer
-from eailab.report.tables import blocks_table, facts, headlines, main_table, state_sentences
-from eailab.report.wording import Say, english
+from eailab.translation import Say, english
 
 
 @dataclass(frozen=True)

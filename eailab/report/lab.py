@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
+from eailab.findings.costs import ArmCost
+from eailab.findings.methods import answers
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import NOTHING, Column, Table, number
+from eailab.findings.trial import TrialState
 from eailab.recipe.schema import MlpRecipe
-from eailab.report.costs import ArmCost
 from eailab.report.escaping import markdown as escaped
-from eailab.report.findings import StudyFindings
 from eailab.report.markdown import bullets, study_section, table_text
-from eailab.report.methods import answers
 from eailab.report.published import Beside, beside, context
-from eailab.report.tables import NOTHING, Column, Table, number
-from eailab.report.trials import TrialState
 from eailab.studies.design import StudyRecord
 from eailab.studies.factor import listed
 

@@ -8,14 +8,14 @@ Chinese needs XeLaTeX or tectonic, and such a font.
 import re
 from collections.abc import Mapping, Sequence
 
-from eailab.report.designs import design_facts, effects_table
+from eailab.findings.design import design_facts, effects_table
+from eailab.findings.methods import Answer
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import NOTE, Table, facts, headlines, main_table, state_sentences
 from eailab.report.escaping import latex as escaped
 from eailab.report.figures import CJK_FONTS, TITLES
-from eailab.report.findings import StudyFindings
 from eailab.report.manifest import MARK
-from eailab.report.methods import Answer
-from eailab.report.tables import NOTE, Table, facts, headlines, main_table, state_sentences
-from eailab.report.wording import ENGLISH, Say
+from eailab.translation import ENGLISH, Say
 
 PREAMBLE = r"""\documentclass[a4paper,10pt]{article}
 \usepackage{iftex}

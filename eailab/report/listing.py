@@ -8,11 +8,11 @@ from typing import Any, get_args
 from rich.cells import cell_len
 
 from eailab.errors import EailabError, StoreError, UsageError
+from eailab.findings.measures import MEASURES
 from eailab.plain import plain
 from eailab.recipe.identity import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
 from eailab.recipe.variation import changes_in_words
-from eailab.report.measures import MEASURES
 from eailab.runs.inspection import State, Summary, summary
 from eailab.runs.store import SHORT_NAME, Store, TrialFolder
 from eailab.studies.design import read_record

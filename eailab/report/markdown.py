@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from eailab.report.designs import design_facts, effects_table
+from eailab.findings.design import design_facts, effects_table
+from eailab.findings.methods import Answer
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import Table, facts, headlines, main_table, state_sentences
 from eailab.report.escaping import markdown as escaped
 from eailab.report.figures import TITLES
-from eailab.report.findings import StudyFindings
 from eailab.report.manifest import MARK
-from eailab.report.methods import Answer
-from eailab.report.tables import Table, facts, headlines, main_table, state_sentences
-from eailab.report.wording import Say, english
+from eailab.translation import Say, english
 
 
 def study_section(

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
+from eailab.findings.tables import Table
 from eailab.report.escaping import hypertext
-from eailab.report.tables import Table
-from eailab.report.wording import Say
 from eailab.stats.verdict import Verdict
+from eailab.translation import Say
 
 VOID = frozenset({"meta", "img", "input"})
 """Elements without content."""

@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from eailab.findings.path import Waterfall
+from eailab.findings.study import ArmFindings, StudyFindings
+from eailab.findings.tables import arm_name, decimals, decimals_for, interval, signed
+from eailab.findings.trial import Curves
 from eailab.plain import plain
 from eailab.report.figures import CJK_FONTS, FAINT, INK, ON_SCREEN, PAPER, Drawing, FileKind, figure_names
-from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.lettering import widest, wrapped
-from eailab.report.tables import arm_name, decimals, decimals_for, interval, signed
-from eailab.report.trials import Curves
-from eailab.report.waterfall import Waterfall
-from eailab.report.wording import Say, english
 from eailab.stats.verdict import Interval, Verdict
+from eailab.translation import Say, english
 
 # A font without bold letters is taken as it is, and a home folder that cannot be written needs no advice.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eailab.errors import DamagedError, StoreError, UsageError
-from eailab.report.costs import costs_json
+from eailab.findings import noise, path
+from eailab.findings.study import StudyFindings
+from eailab.findings.trial import curves_of
 from eailab.report.drawn import keep, kept
 from eailab.report.edition import (
     FORMATS,
@@ -22,16 +24,16 @@ from eailab.report.edition import (
     tell,
     why_unreadable,
 )
+from eailab.report.escaping import markdown as escaped
 from eailab.report.exports.outgoing import check_names, outgoing
 from eailab.report.exports.table import EXPORTS
 from eailab.report.figures import IN_PRINT, ON_SCREEN, Drawing, FileKind, figure_names
-from eailab.report.findings import StudyFindings
-from eailab.report.record import as_json
-from eailab.report.trials import curves_of
-from eailab.report.wording import ENGLISH, language
-from eailab.runs.atomic import refuse_links, write_changed
+from eailab.report.markdown import bullets, table_text
+from eailab.report.record import as_json, costs_json, layout, noise_mapping, waterfall_mapping
+from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_text
 from eailab.runs.store import Store, TrialFolder
 from eailab.studies.lookup import STUDIES, Head, heads, studies_called
+from eailab.translation import ENGLISH, language
 
 DEFAULT_FORMATS = ("markdown", "html")
 
@@ -273,3 +275,37 @@ def _figures(
     from eailab.report.plots import study_figures
 
     return study_figures(findings, language(lang), kinds)
+
+
+def publish_noise(found: noise.Noise, folder: Path) -> None:
+    """Write `noise.md` and then `noise.json` into the study's folder.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
+    parts = [f"# {escaped(noise.title(found))}", table_text(noise.noise_table(found))]
+    parts.append(bullets([escaped(sentence) for sentence in noise.sentences(found)]))
+    write_text(folder / "noise.md", "\n\n".join(parts) + "\n")
+    write_text(folder / "noise.json", layout(noise_mapping(found)) + "\n")
+
+
+def publish_waterfall(found: path.Waterfall, folder: Path) -> None:
+    """Write `waterfall.md`, the figure, and last `waterfall.json` into a walk's folder.
+
+    Raises:
+        StoreError: A file cannot be written, or a folder is a link.
+    """
+    from eailab.report.plots import waterfall_figure
+
+    refuse_links(folder.parent, folder, folder / "figures")
+    drawing = waterfall_figure(found)
+    write_bytes(folder / "figures" / "waterfall.png", drawing["png"])
+    write_bytes(folder / "figures" / "waterfall.svg", drawing["svg"])
+    parts = [
+        f"# {escaped(path.title(found))}",
+        table_text(path.waterfall_table(found)),
+        f"![{path.TITLE}](figures/waterfall.png)",
+        bullets([escaped(sentence) for sentence in path.sentences(found)]),
+    ]
+    write_text(folder / "waterfall.md", "\n\n".join(parts) + "\n")
+    write_text(folder / "waterfall.json", layout(waterfall_mapping(found)) + "\n")

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from eailab.findings.tables import written
 from eailab.recipe.identity import flatten
 from eailab.recipe.schema import Recipe
-from eailab.report.tables import written
 
 NOT_STATED = "not stated"
 """Of a setting that a source does not tell."""

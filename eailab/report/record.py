@@ -6,13 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from eailab.findings.costs import ArmCost
+from eailab.findings.noise import Noise
+from eailab.findings.path import Waterfall
+from eailab.findings.study import ArmFindings, StudyFindings
+from eailab.findings.trial import TrialFindings
 from eailab.plain import CONTROLS
-from eailab.report.findings import ArmFindings, StudyFindings
-from eailab.report.trials import TrialFindings
 
 SCHEMA_VERSION = 1
 """Of `table.json`: raised when a field is renamed, removed or changes its meaning; also when figures are to be drawn in
 another way, since a study's figures are redrawn when this file changes."""
+
+COSTS_VERSION = 1
+"""Of `costs.json`."""
+
+NOISE_VERSION = 1
+"""Of `noise.json`."""
+
+WATERFALL_VERSION = 1
+"""Of `waterfall.json`."""
 
 
 def as_json(findings: StudyFindings) -> str:
@@ -75,6 +87,35 @@ def report_mapping(studies: Sequence[StudyFindings], unreadable: Sequence[str]) 
         "studies": [as_mapping(findings) for findings in studies],
         "unreadable": list(unreadable),
     }
+
+
+def costs_json(name: str, arms: tuple[ArmCost, ...]) -> str:
+    """Return the text of `costs.json`: for each arm its trials' seconds, images a second, and devices."""
+    mapping = {"schema_version": COSTS_VERSION, "name": name, "arms": [asdict(arm) for arm in arms]}
+    return layout(as_plain(mapping)) + "\n"
+
+
+def noise_mapping(found: Noise) -> dict[str, Any]:
+    """Return a noise study's findings as plain values."""
+    measure = found.measure
+    units = {"unit": measure.unit or "nats", "difference_unit": measure.difference_unit or "nats"}
+    return dict(as_plain({"schema_version": NOISE_VERSION, **asdict(found), **units}))
+
+
+def waterfall_mapping(found: Waterfall) -> dict[str, Any]:
+    """Return a walk's findings as plain values."""
+    measure = found.measure
+    return dict(
+        as_plain(
+            {
+                "schema_version": WATERFALL_VERSION,
+                **asdict(found),
+                "unit": measure.unit or "nats",
+                "difference_unit": measure.difference_unit or "nats",
+                "steps": [{**asdict(step), "may_be_noise": step.may_be_noise} for step in found.steps],
+            }
+        )
+    )
 
 
 def _arm(arm: ArmFindings) -> dict[str, Any]:

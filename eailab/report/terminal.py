@@ -13,11 +13,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eailab.findings.design import design_facts, effects_table
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import NOTHING, facts, headlines, main_table, state_sentences
+from eailab.findings.tables import Table as Content
 from eailab.plain import plain
-from eailab.report.designs import design_facts, effects_table
-from eailab.report.findings import StudyFindings
-from eailab.report.tables import NOTHING, facts, headlines, main_table, state_sentences
-from eailab.report.tables import Table as Content
 
 STYLES = {"BETTER": "green", "WORSE": "red", "SAME": "cyan", "UNDECIDED": "yellow", "SCREEN": "yellow"}
 """Of the verdicts; the word is always there too."""

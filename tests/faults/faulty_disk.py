@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from eailab.errors import StoreError
+from eailab.findings.study import study_findings
 from eailab.recipe.load import Override, load
-from eailab.report.findings import study_findings
 from eailab.report.record import as_json
 from eailab.runs.cadence import Cadence
 from eailab.runs.executors.base import Surroundings

@@ -267,7 +267,7 @@ def test_a_named_pipe_does_not_make_the_reader_wait(copy):
 
 @pytest.mark.parametrize("name", ["../../../../etc", "/etc", "..", "", "a" * 21, "A" * 20, "0" * 19 + "\n"])
 def test_a_study_cannot_name_trials_outside_the_store(copy, name):
-    from eailab.report.findings import study_findings
+    from eailab.findings.study import study_findings
     from eailab.studies.design import read_record
 
     (file,) = copy.glob("studies/*/study.yaml")

@@ -13,9 +13,9 @@ from faulty_disk import tiny_study
 
 from eailab.engines.numpy_mlp.augment import deform
 from eailab.errors import DamagedError, RecipeError, StudyError
+from eailab.findings.tables import _blocks
 from eailab.recipe.load import load, parse_override
 from eailab.recipe.schema import Deform
-from eailab.report.tables import _blocks
 from eailab.runs import records
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.store import Trial

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from eailab.findings.costs import ArmCost
 from eailab.plain import plain
-from eailab.report.costs import ArmCost
 from eailab.report.csv_rows import trials_csv
 from eailab.report.escaping import hypertext, markdown
 from eailab.report.html import PageStudy, page

@@ -12,12 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
+from eailab.findings.path import Step, Waterfall
+from eailab.findings.trial import Curves
 from eailab.report import plots
 from eailab.report.figures import figure_names
 from eailab.report.plots import study_figures, trial_curves, waterfall_figure
-from eailab.report.trials import Curves
-from eailab.report.waterfall import Step, Waterfall
-from eailab.report.wording import english, language
+from eailab.translation import english, language
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]
@@ -81,7 +81,7 @@ def test_the_same_findings_give_the_same_bytes_in_another_process(found, shop):
     script = (
         "import hashlib, sys; from pathlib import Path\n"
         "from eailab.runs.store import Store; from eailab.studies.design import read_record\n"
-        "from eailab.report.findings import study_findings; from eailab.report.plots import study_figures\n"
+        "from eailab.findings.study import study_findings; from eailab.report.plots import study_figures\n"
         "store = Store(Path(sys.argv[1])); found = study_findings(store, read_record(store.study_folders()[0]))\n"
         "for drawing in study_figures(found, kinds=('png', 'svg', 'pdf')).values():\n"
         "    print(*(hashlib.sha256(data).hexdigest() for data in drawing.values()))\n"

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eailab.errors import StoreError, UsageError
+from eailab.findings.methods import compute
 from eailab.report import plots
 from eailab.report.cost_section import LABEL_SHARE, LINE_PIXELS, PLOT_PIXELS, cost_table, label_shifts
 from eailab.report.edition import Edition, csv_text, page_text, tell
 from eailab.report.figures import CJK_FONTS
-from eailab.report.methods import compute
 from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
-from eailab.report.wording import language
+from eailab.translation import language
 
 SMALL = [0.90, 0.92, 0.91]
 LARGE = [0.80, 0.83, 0.81]

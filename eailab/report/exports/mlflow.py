@@ -15,11 +15,11 @@ from typing import Any
 
 from eailab.errors import StoreError
 from eailab.files import DATABASE, opened
+from eailab.findings.tables import written
+from eailab.findings.trial import TrialState
 from eailab.plain import plain
 from eailab.recipe.identity import digest
 from eailab.report.exports.outgoing import PREFIX, OutgoingStudy, OutgoingTrial
-from eailab.report.tables import written
-from eailab.report.trials import TrialState
 from eailab.runs.atomic import make_folder, unwritable
 
 FILE = "mlflow.db"

@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from eailab.errors import UsageError
+from eailab.findings.study import ArmFindings, StudyFindings
+from eailab.findings.tables import written
+from eailab.findings.trial import FinalScores, TrialFindings, TrialState
 from eailab.recipe.identity import digest, flatten
 from eailab.recipe.schema import Recipe
 from eailab.report.edition import Told
 from eailab.report.escaping import markdown as escaped
-from eailab.report.findings import ArmFindings, StudyFindings
 from eailab.report.markdown import study_section
 from eailab.report.record import as_json
-from eailab.report.tables import written
-from eailab.report.trials import FinalScores, TrialFindings, TrialState
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
 from eailab.studies.factor import word

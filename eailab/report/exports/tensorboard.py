@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from eailab.findings.trial import TrialState
 from eailab.report.exports.outgoing import PREFIX, OutgoingStudy, OutgoingTrial
-from eailab.report.trials import TrialState
 from eailab.runs.atomic import write_changed
 
 FILE = "events.out.tfevents.eailab"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from eailab.report.apart import told_apart
+from eailab.findings.apart import told_apart
 from eailab.report.edition import Edition, latex_text, markdown_text, page_text, tell
 
 SCORES = {10: [0.9, 0.8], 20: [0.8, 0.7]}

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from eailab.errors import StoreError
+from eailab.findings.costs import are_timed
+from eailab.findings.measures import PERCENT
+from eailab.findings.tables import NOTHING, Column, Table, written
 from eailab.recipe.identity import flatten
-from eailab.report.costs import are_timed
-from eailab.report.measures import PERCENT
-from eailab.report.tables import NOTHING, Column, Table, written
 from eailab.runs.store import SHORT_NAME, TrialFolder
 from eailab.studies.lookup import heads, trial_names, uses
 

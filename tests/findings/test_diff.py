@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from eailab.errors import StoreError
-from eailab.report.diff import diff
+from eailab.findings.diff import diff
 from eailab.report.terminal import print_table
 
 

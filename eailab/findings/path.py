@@ -4,23 +4,14 @@ Gains are in the metric's unit with the sign that makes better positive: of a lo
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
+from eailab.findings.measures import MEASURES, Measure
+from eailab.findings.study import ArmFindings, StudyFindings
+from eailab.findings.tables import NOTE, NOTHING, Column, Table, decimals_for, interval, number, signed
 from eailab.recipe.schema import Metric
-from eailab.report.escaping import markdown as escaped
-from eailab.report.findings import ArmFindings, StudyFindings
-from eailab.report.markdown import bullets, table_text
-from eailab.report.measures import MEASURES, Measure
-from eailab.report.record import as_plain, layout
-from eailab.report.tables import NOTE, NOTHING, Column, Table, decimals_for, interval, number, signed
-from eailab.runs.atomic import refuse_links, write_bytes, write_text
 from eailab.stats.verdict import Interval
 from eailab.studies.explain import Move, Order, Route
-
-SCHEMA_VERSION = 1
-"""Of `waterfall.json`."""
 
 TITLE = "Gain of each step on the way"
 
@@ -251,44 +242,6 @@ def sentences(found: Waterfall) -> tuple[str, ...]:
     else:
         said.extend(f"Device and versions: {one}." for one in found.environments)
     return tuple(said)
-
-
-def as_mapping(found: Waterfall) -> dict[str, Any]:
-    """Return a walk's findings as plain values."""
-    measure = found.measure
-    return dict(
-        as_plain(
-            {
-                "schema_version": SCHEMA_VERSION,
-                **asdict(found),
-                "unit": measure.unit or "nats",
-                "difference_unit": measure.difference_unit or "nats",
-                "steps": [{**asdict(step), "may_be_noise": step.may_be_noise} for step in found.steps],
-            }
-        )
-    )
-
-
-def publish(found: Waterfall, folder: Path) -> None:
-    """Write `waterfall.md`, the figure, and last `waterfall.json` into a walk's folder.
-
-    Raises:
-        StoreError: A file cannot be written, or a folder is a link.
-    """
-    from eailab.report.plots import waterfall_figure
-
-    refuse_links(folder.parent, folder, folder / "figures")
-    drawing = waterfall_figure(found)
-    write_bytes(folder / "figures" / "waterfall.png", drawing["png"])
-    write_bytes(folder / "figures" / "waterfall.svg", drawing["svg"])
-    parts = [
-        f"# {escaped(title(found))}",
-        table_text(waterfall_table(found)),
-        f"![{TITLE}](figures/waterfall.png)",
-        bullets([escaped(sentence) for sentence in sentences(found)]),
-    ]
-    write_text(folder / "waterfall.md", "\n\n".join(parts) + "\n")
-    write_text(folder / "waterfall.json", layout(as_mapping(found)) + "\n")
 
 
 def _digits(found: Waterfall) -> int:

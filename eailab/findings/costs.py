@@ -1,16 +1,12 @@
 """What a study cost in time: kept apart from its table, since the same trials take another time on another day."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from eailab.report.findings import StudyFindings
-from eailab.report.record import as_plain, layout
-from eailab.report.trials import TrialFindings
+from eailab.findings.study import StudyFindings
+from eailab.findings.trial import TrialFindings
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
-
-SCHEMA_VERSION = 1
-"""Of `costs.json`."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +50,6 @@ def energy_sentence(arms: Sequence[ArmCost]) -> str:
     if all(cost.joules is None for cost in arms):
         return "Energy was not measured."
     return "Energy is all that the GPU used in those seconds, by its own counter, for trials side by side too."
-
-
-def costs_json(name: str, arms: tuple[ArmCost, ...]) -> str:
-    """Return the text of `costs.json`: for each arm its trials' seconds, images a second, and devices."""
-    mapping = {"schema_version": SCHEMA_VERSION, "name": name, "arms": [asdict(arm) for arm in arms]}
-    return layout(as_plain(mapping)) + "\n"
 
 
 def _energy(timings: list[Timing]) -> float | None:

@@ -1,7 +1,7 @@
 """The language of a report: one catalogue file each, from English sentences to another language's.
 
 Reports are composed in English, also by rooms below this one, and said in another language as they are set. A catalogue
-maps a sentence, or one with `{places}` for what changes, to its translation; see `wordings/zh-TW.yaml`.
+maps a sentence, or one with `{places}` for what changes, to its translation; see `locales/zh-TW.yaml`.
 """
 
 import re
@@ -57,7 +57,7 @@ def english(text: str) -> str:
 
 def languages() -> list[str]:
     """Return the codes of the languages that there is wording for."""
-    names = (entry.name for entry in files("eailab.report").joinpath("wordings").iterdir())
+    names = (entry.name for entry in files("eailab").joinpath("locales").iterdir())
     return [ENGLISH, *sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))]
 
 
@@ -76,7 +76,7 @@ def language(code: str) -> Say:
 
 @cache
 def _catalogue(code: str) -> Catalogue:
-    text = files("eailab.report").joinpath("wordings", f"{code}.yaml").read_text(encoding="utf-8")
+    text = files("eailab").joinpath("locales", f"{code}.yaml").read_text(encoding="utf-8")
     return Catalogue(yaml.safe_load(text))
 
 

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from eailab.errors import StudyError
+from eailab.findings.measures import MEASURES, Measure
+from eailab.findings.trial import Curves, Environment, TrialFindings, TrialState, read_trial, spared, went_the_same
 from eailab.recipe.identity import NO_IDENTITY, flatten
 from eailab.recipe.schema import Metric, Recipe
-from eailab.report.measures import MEASURES, Measure
-from eailab.report.trials import Curves, Environment, TrialFindings, TrialState, read_trial, spared, went_the_same
 from eailab.runs.store import Store
 from eailab.stats.alpha_spending import look_levels
 from eailab.stats.blocked_model import Values
@@ -146,7 +146,7 @@ class StudyFindings:
     training_images: int
     """Of the baseline arm."""
     apart: tuple[str, ...] = ()
-    """What tells it from other studies of the same report with the same title; see `eailab.report.apart`."""
+    """What tells it from other studies of the same report with the same title; see `eailab.findings.apart`."""
 
     @property
     def folder_name(self) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from eailab.engines.base import Scores
 from eailab.errors import StoreError
-from eailab.report.measures import PERCENT, Measure
+from eailab.findings.measures import PERCENT, Measure
 from eailab.runs.provenance import Provenance
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import TrialFolder

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from eailab.findings.design import design_facts, effects_table
 from eailab.recipe.schema import recipe_adapter
-from eailab.report.designs import design_facts, effects_table
 from eailab.report.publish import publish_study
 from eailab.report.terminal import print_study
 from eailab.stats.verdict import Verdict

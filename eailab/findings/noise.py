@@ -4,31 +4,22 @@ Accuracies are in percent and their spreads in percentage points; losses are in 
 """
 
 import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
+from eailab.findings.measures import MEASURES, PERCENT, Measure
+from eailab.findings.study import study_findings
+from eailab.findings.tables import Column, Table, decimals_for, number
+from eailab.findings.trial import TrialState
 from eailab.plain import counted
 from eailab.recipe.schema import Data, Metric
-from eailab.report.escaping import markdown as escaped
-from eailab.report.findings import study_findings
-from eailab.report.markdown import bullets, table_text
-from eailab.report.measures import MEASURES, PERCENT, Measure
-from eailab.report.record import as_plain, layout
-from eailab.report.tables import Column, Table, decimals_for, number
-from eailab.report.trials import TrialState
-from eailab.runs.atomic import write_text
 from eailab.runs.store import Store
 from eailab.stats.power import detectable_difference
 from eailab.stats.variance import noise_floor, sampling_error, sd_interval
 from eailab.stats.verdict import Interval
 from eailab.studies.design import StudyRecord
-
-SCHEMA_VERSION = 1
-"""Of `noise.json`."""
 
 NORMAL_95 = NormalDist().inv_cdf(0.975)
 SQRT_2 = math.sqrt(2.0)
@@ -233,25 +224,6 @@ def sentences(found: Noise) -> tuple[str, ...]:
     else:
         said.extend(f"Device and versions: {one}." for one in found.environments)
     return tuple(said)
-
-
-def as_mapping(found: Noise) -> dict[str, Any]:
-    """Return the findings as plain values."""
-    measure = found.measure
-    units = {"unit": measure.unit or "nats", "difference_unit": measure.difference_unit or "nats"}
-    return dict(as_plain({"schema_version": SCHEMA_VERSION, **asdict(found), **units}))
-
-
-def publish(found: Noise, folder: Path) -> None:
-    """Write `noise.md` and then `noise.json` into the study's folder.
-
-    Raises:
-        StoreError: A file cannot be written.
-    """
-    parts = [f"# {escaped(title(found))}", table_text(noise_table(found))]
-    parts.append(bullets([escaped(sentence) for sentence in sentences(found)]))
-    write_text(folder / "noise.md", "\n\n".join(parts) + "\n")
-    write_text(folder / "noise.json", layout(as_mapping(found)) + "\n")
 
 
 def _digits(found: Noise) -> int:

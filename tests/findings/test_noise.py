@@ -7,11 +7,12 @@ import statistics
 import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
+from stores import recipe
 
-from eailab.report.noise import as_mapping, noise_findings, noise_table, publish, sentences
+from eailab.findings.noise import noise_findings, noise_table, sentences
+from eailab.report.publish import publish_noise
+from eailab.report.record import noise_mapping
 from eailab.studies.design import read_record, repeated
-
-from .conftest import recipe
 
 VALUES = [0.90, 0.93, 0.91, 0.95]
 
@@ -103,10 +104,10 @@ def test_a_split_drawn_anew_is_part_of_the_spread(shop):
 
 def test_the_files_hold_what_was_found_and_the_same_bytes_each_time(shop, tmp_path):
     noise = found(shop, VALUES)
-    publish(noise, tmp_path / "out")
+    publish_noise(noise, tmp_path / "out")
     first = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
-    publish(noise, tmp_path / "out")
+    publish_noise(noise, tmp_path / "out")
     assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == first
-    assert json.loads(first["noise.json"]) == json.loads(json.dumps(as_mapping(noise)))
+    assert json.loads(first["noise.json"]) == json.loads(json.dumps(noise_mapping(noise)))
     assert b"between two single runs are noise" in first["noise.md"]
     assert b"a-secret-host" not in first["noise.json"] + first["noise.md"]

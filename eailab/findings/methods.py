@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eailab.report.costs import ArmCost, energy_sentence
-from eailab.report.findings import StudyFindings
-from eailab.report.tables import amount, decimals, number
-from eailab.report.wording import Say, english
+from eailab.findings.costs import ArmCost, energy_sentence
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import amount, decimals, number
 from eailab.studies.design import StudyRecord
 from eailab.studies.factor import listed
+from eailab.translation import Say, english
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from eailab.data.dataset import Dataset
 from eailab.data.table import load
 from eailab.errors import DataError, StoreError
-from eailab.report.findings import StudyFindings
-from eailab.report.measures import PERCENT
+from eailab.findings.measures import PERCENT
+from eailab.findings.study import StudyFindings
 from eailab.runs.store import Store
 from eailab.stats.pairwise_tests import McNemar, mcnemar
 from eailab.studies.design import StudyRecord

@@ -2,11 +2,10 @@ import re
 
 import numpy as np
 import pytest
+from stores import recipe
 
-from eailab.report.tables import blocks_table, decimals, facts, headlines, main_table, state_sentences
+from eailab.findings.tables import blocks_table, decimals, facts, headlines, main_table, state_sentences
 from eailab.studies.design import one_factor, repeated
-
-from .conftest import recipe
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]

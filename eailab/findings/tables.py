@@ -8,8 +8,8 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any
 
-from eailab.report.findings import ArmFindings, Settings, StudyFindings
-from eailab.report.trials import TrialFindings
+from eailab.findings.study import ArmFindings, Settings, StudyFindings
+from eailab.findings.trial import TrialFindings
 from eailab.stats.trend import Trend
 from eailab.stats.verdict import Interval, Verdict
 

@@ -11,7 +11,7 @@ import yaml
 from eailab.data.table import load
 from eailab.errors import UsageError
 from eailab.report.edition import Edition, json_text, markdown_text, page_text, tell
-from eailab.report.wording import Catalogue, language, languages
+from eailab.translation import Catalogue, language, languages
 
 LATIN_WORDS = re.compile(r"[A-Za-z]{3,}")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -96,7 +96,7 @@ def test_places_that_take_numbers_take_nothing_else():
 
 @pytest.mark.parametrize("code", [code for code in languages() if code != "en"])
 def test_translations_have_the_places_of_their_sentences(code):
-    sentences = yaml.safe_load(files("eailab.report").joinpath("wordings", f"{code}.yaml").read_text())
+    sentences = yaml.safe_load(files("eailab").joinpath("locales", f"{code}.yaml").read_text())
     for english, said in sentences.items():
         assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", said)), english
 

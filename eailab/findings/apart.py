@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eailab.findings.study import StudyFindings
 from eailab.recipe.wording import in_words
-from eailab.report.findings import StudyFindings
 from eailab.studies.factor import listed
 
 

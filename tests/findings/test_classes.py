@@ -10,11 +10,11 @@ from PIL import Image
 from scipy import stats
 
 from eailab.data.table import load
+from eailab.findings.classes import classes_of
 from eailab.report.class_section import class_section
-from eailab.report.classes import classes_of
 from eailab.report.pictures import data_address
-from eailab.report.wording import english
 from eailab.studies.design import read_record
+from eailab.translation import english
 
 
 def classes(shop, folder):

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 from scipy import stats
+from stores import recipe
 
-from eailab.report.waterfall import as_mapping, best_move, publish, sentences, waterfall, waterfall_table
+from eailab.findings.path import best_move, sentences, waterfall, waterfall_table
+from eailab.report.publish import publish_waterfall
+from eailab.report.record import waterfall_mapping
 from eailab.studies.explain import route
-
-from .conftest import recipe
 
 END = {"epochs": 4, "batch_size": 20}
 A, B = [0.90, 0.91, 0.92], [0.95, 0.94, 0.97]
@@ -118,11 +119,11 @@ def test_a_change_of_updates_is_noted(shop):
 def test_the_files_hold_what_was_found_and_the_same_bytes_each_time(shop, tmp_path):
     found = walk(shop, way(), [EPOCHS, BATCH], None)
     out = tmp_path / "out"
-    publish(found, out)
+    publish_waterfall(found, out)
     first = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
-    publish(found, out)
+    publish_waterfall(found, out)
     assert {file: file.read_bytes() for file in first} == first
     assert {file.name for file in first} == {"waterfall.json", "waterfall.md", "waterfall.png", "waterfall.svg"}
-    assert json.loads((out / "waterfall.json").read_text()) == json.loads(json.dumps(as_mapping(found)))
+    assert json.loads((out / "waterfall.json").read_text()) == json.loads(json.dumps(waterfall_mapping(found)))
     assert (out / "figures" / "waterfall.png").read_bytes().startswith(b"\x89PNG")
     assert "batch_size 10 -\\> 20" in (out / "waterfall.md").read_text()

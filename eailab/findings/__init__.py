@@ -1,0 +1,1 @@
+"""Every number and statement of a study, computed once; no formats."""

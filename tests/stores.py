@@ -1,0 +1,184 @@
+"""Small stores with hand-made results, written through the store's own functions."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eailab.data.dataset import Dataset
+from eailab.engines.base import Scores
+from eailab.findings.study import StudyFindings, study_findings
+from eailab.recipe.schema import recipe_adapter
+from eailab.runs.provenance import Provenance
+from eailab.runs.records import Epoch, Result
+from eailab.runs.store import Store, Trial
+from eailab.studies.design import Study, StudyRecord, one_factor, read_record, single, updates, write_record
+
+TRAINING_IMAGES = 100
+EPOCHS = 3
+
+PROVENANCE = Provenance(
+    eailab="0.1.0",
+    python="3.12.1",
+    packages={"numpy": "2.3.4"},
+    platform="linux x86_64",
+    processor="a processor",
+    cores=2,
+    host="a-secret-host",
+    device="cpu",
+    threads=1,
+    finished="2026-01-02T03:04:05+00:00",
+)
+
+
+def recipe(**settings):
+    plain = {
+        "name": "tiny",
+        "engine": "numpy-mlp",
+        "data": {"name": "digits"},
+        "optimizer": {"name": "adam"},
+        "epochs": EPOCHS,
+        "batch_size": 10,
+    }
+    return recipe_adapter.validate_python(plain | settings)
+
+
+@dataclass
+class Shop:
+    """A store in the making."""
+
+    root: Path
+    digits: Dataset | None = None
+    """The real data set, whose test labels are then predicted as often right as a trial's outcome says."""
+    joules: float | None = None
+    """That every epoch is said to have used."""
+
+    @property
+    def store(self) -> Store:
+        """The store, as eailab opens it."""
+        return Store(self.root)
+
+    def study(self, outcomes, *, factor="batch-size", baseline=None, devices=None, **settings):
+        """Write a study.
+
+        Args:
+            outcomes: For each level its outcome block by block: the last validation accuracy, or `diverged`,
+                `unfinished`, `missing` or `damaged`.
+            factor: The varied field.
+            baseline: A level.
+            devices: Of the trials, block by block; all on the CPU where left out.
+            settings: Of the recipe.
+
+        Returns:
+            The study's folder.
+        """
+        blocks = range(len(next(iter(outcomes.values()))))
+        made = one_factor(recipe(**settings), factor, list(outcomes), blocks, baseline)
+        return self._write(made, list(outcomes.values()), devices)
+
+    def beside(self, name: str) -> "Shop":
+        """Another store."""
+        return Shop(self.root.parent / name)
+
+    def trial(self, outcome, **settings):
+        """Write the study of a single trial and return its folder."""
+        return self._write(single(recipe(**settings), 0), [[outcome]])
+
+    def designed(self, made: Study, outcomes) -> Path:
+        """Write a study of any design, its outcomes arm by arm and block by block."""
+        return self._write(made, outcomes)
+
+    def of(self, made: Study, outcomes) -> Path:
+        """Write any study, with the outcomes of each arm block by block, and return its folder."""
+        return self._write(made, outcomes)
+
+    def findings(self, folder: Path) -> StudyFindings:
+        """Return what is found in a study."""
+        return study_findings(self.store, read_record(folder))
+
+    def trial_folder(self, folder: Path, arm: int, block: int):
+        """Return the folder of a study's trial."""
+        return self.store.folder(read_record(folder).trials[arm, block])
+
+    def train_again(self, folder: Path, arm: int, block: int, epoch: int, seconds: float) -> None:
+        """Record a second attempt at an epoch, as after a kill; of 60 images."""
+        self.trial_folder(folder, arm, block).add_timing(epoch, seconds, 60, PROVENANCE)
+
+    def _write(self, made: Study, outcomes, devices=None) -> Path:
+        trials = made.trials({"digits": self.digits.fingerprint if self.digits else "d" * 64})
+        record = StudyRecord(
+            study=made,
+            trials={key: trial.fingerprint for key, trial in trials.items()},
+            updates=tuple(updates(arm.recipe, TRAINING_IMAGES) for arm in made.arms),
+            training_images=TRAINING_IMAGES,
+        )
+        folder = self.root / "studies" / made.folder_name
+        write_record(folder, record)
+        for (arm, block), trial in trials.items():
+            place = made.blocks.index(block)
+            device = devices[place] if devices else "cpu"
+            self._train(trial, outcomes[arm][place], Provenance(**PROVENANCE | {"device": device}))
+        return folder
+
+    def _train(self, trial: Trial, outcome, provenance) -> None:
+        if outcome == "missing":
+            return
+        folder = self.store.folder(trial.fingerprint)
+        if folder.path.exists():  # of a study that had it before
+            return
+        folder.path.mkdir(parents=True)
+        folder.begin(trial, 1)
+        accuracy = outcome if isinstance(outcome, float) else 0.5
+        last = trial.recipe.epochs if isinstance(outcome, float) or outcome == "damaged" else 1
+        for number in range(1, last + 1):
+            train = Scores(loss=(2.0 - accuracy) / number, accuracy=accuracy * number / last)
+            folder.add_epoch(Epoch(number, train, replace(train, loss=train.loss + 0.125)))
+            folder.add_timing(number, 0.5, TRAINING_IMAGES, provenance, self.joules)
+        if outcome == "unfinished":
+            return
+        scores = None if outcome == "diverged" else train
+        result = Result(
+            status="diverged" if outcome == "diverged" else "finished",
+            epochs=last,
+            train=scores,
+            validation=scores and replace(scores, loss=scores.loss + 0.125),
+            test=scores and replace(scores, accuracy=accuracy - 0.01),
+            diverged_at=(2, 7) if outcome == "diverged" else None,
+            parameters=1234,
+            provenance=provenance,
+        )
+        predictions = {"validation": np.zeros(4, np.uint16), "test": self._predicted(accuracy)}
+        folder.finish(trial, result, weights=None, predictions=None if outcome == "diverged" else predictions)
+        if outcome == "damaged":
+            text = folder.result_file.read_text()
+            record = json.loads(text)
+            record["metrics"]["validation_accuracy"] = 0.999
+            folder.result_file.write_text(json.dumps(record))
+
+    def _predicted(self, accuracy: float):
+        """Predictions of the test images: the first ones wrong by one class, as many as the accuracy leaves."""
+        if self.digits is None:
+            return np.zeros(25, np.uint16)
+        predicted = self.digits.test.labels.astype(np.uint16)
+        wrong = round((1.0 - accuracy) * len(predicted))
+        predicted[:wrong] = (predicted[:wrong] + 1) % len(self.digits.classes)
+        return predicted
+
+
+@pytest.fixture(scope="session")
+def shop_at():
+    """Opens a shop anywhere, for tests that share one."""
+    return Shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setattr("os.fsync", lambda _: None)  # no power is lost here, and flushing is most of the time
+    # Made up results contradict themselves; `tests/faults/test_lies.py` has true ones.
+    monkeypatch.setattr("eailab.report.verify.check_study", lambda *_: ())
+    monkeypatch.setattr(
+        "eailab.report.verify.check_result", lambda folder: (found := folder.result()) and (found, None)
+    )
+    return Shop(tmp_path / "runs")
