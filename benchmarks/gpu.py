@@ -5,11 +5,10 @@ Run:  python benchmarks/gpu.py [--minutes 9] [--json FILE] [--runs FOLDER] [--on
 **No GPU has run this yet.** The predictions are printed first. Each part runs in a process of its own, and FILE has
 what it found as soon as it ends: a part that fails, hangs or runs out of time takes nothing along. The same command
 goes on with the parts that FILE lacks; `--only` names parts to do in any case. A check that fails ends the run: timings
-of wrong results are worth nothing. Checks and the timing of many trials go through the executor of `eailab ablate`, the
-rest of Task 2 through the command itself, with captured steps (EAILAB_CUDA_STEPS=captured): into `--runs`, stopped when
-the time is over, to go on from its checkpoints when the same command is run again. CIFAR-10 is taken from EAILAB_DATA.
-`--rehearse` runs checks and timings very small on the CPU, to see that the program itself works; its figures mean
-nothing.
+of wrong results are worth nothing. Checks go through the executor of `eailab ablate`, Task 2 through the command
+itself, with captured steps (EAILAB_CUDA_STEPS=captured): into `--runs`, stopped when the time is over, to go on from
+its checkpoints when the same command is run again. CIFAR-10 is taken from EAILAB_DATA. `--rehearse` runs checks and
+timings very small on the CPU, to see that the program itself works; its figures mean nothing.
 """
 
 import argparse
@@ -26,7 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
@@ -43,7 +42,8 @@ from eailab.data.dataset import Images, TrialData
 from eailab.data.table import load
 from eailab.engines.base import DeviceName
 from eailab.engines.torch_resnet import cuda_graphs, devices, models
-from eailab.engines.torch_resnet.cuda_graphs import CudaLane, EagerLane, Lane
+from eailab.engines.torch_resnet.cuda_graphs import CudaQueue, EagerQueue, LaunchQueue
+from eailab.engines.torch_resnet.cuda_graphs.engine import CapturedEngine
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.errors import EailabError, StoppedError
 from eailab.recipe.load import Override
@@ -51,7 +51,7 @@ from eailab.recipe.load import load as load_recipe
 from eailab.recipe.schema import ResNetRecipe, recipe_adapter
 from eailab.runs.atomic import write_text
 from eailab.runs.cadence import Cadence
-from eailab.runs.events import EpochEnded, Event, Failed, Stepped
+from eailab.runs.events import EpochEnded, Event, Failed
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.store import Trial
@@ -59,7 +59,6 @@ from eailab.runs.store import Trial
 PREDICTIONS = (
     "captured steps, 7x7, batch 32: 600 us a step alone, 36 times the student's loop, 5 times the tight loop",
     "captured steps, 3x3, batch 32: 900 us a step alone, 25 times the student's loop, 4 times the tight loop",
-    "16 trials at once, 7x7, batch 32: 4 to 7 times the images/s of one trial alone",
     "a trial's memory, 7x7, batch 32: 1.1 times the tight loop's (the captured steps' own pool)",
     "resize-224, batch 32: 2 ms a step, 7 minutes a run of 150 epochs",
     "resnet18-fast: 94.2% in 27 s of training (45 epochs), 95.4% in 54 s (90), 95.9% in 130 s (220)",
@@ -74,9 +73,7 @@ weight written and read by forward and backward (6), the gradient written and re
 LIVE_WEIGHTS = {"7x7": 4_234_826, "3x3": 11_173_962}
 """That 32x32 images reach, by stem."""
 CHECKPOINTS = 60.0
-"""Seconds between a trial's checkpoints: one thread serves all slots, and writes 50 to 130 MB at a time."""
-CONNECTIONS = {"CUDA_DEVICE_MAX_CONNECTIONS": "32"}
-"""Environment in which the driver gives streams 32 queues to the device, not 8, so that no lane waits for another's."""
+"""Seconds between a trial's checkpoints, of 50 to 130 MB."""
 STOPPING = 40.0
 """Seconds that a study is given to write its checkpoints."""
 LEAST = 20.0
@@ -99,24 +96,23 @@ class Bench:
     """Full batches of an epoch of the checks."""
     rounds: int
     width: float
-    slots: int
     workers: int
 
-    def lane(self) -> Lane:
-        """Return a new lane for the device."""
-        return CudaLane() if self.device == "cuda" else EagerLane()
+    def queue(self) -> LaunchQueue:
+        """Return a new queue for the device."""
+        return CudaQueue() if self.device == "cuda" else EagerQueue()
 
     @contextmanager
     def steps_taken(self, how: str) -> Iterator[None]:
-        """Let trials of eailab take `plain` or `captured` steps; on the CPU, those on an eager lane for captured."""
-        maker, asked = cuda_graphs.maker, os.environ.get(cuda_graphs.SETTING)
+        """Let trials of eailab take `plain` or `captured` steps; on the CPU, those of an eager queue for captured."""
+        make_queue, asked = cuda_graphs.make_queue, os.environ.get(cuda_graphs.SETTING)
         os.environ[cuda_graphs.SETTING] = how
         if self.device == "cpu" and how == "captured":
-            cuda_graphs.maker = lambda _: EagerLane
+            cuda_graphs.make_queue = lambda _: EagerQueue()
         try:
             yield
         finally:
-            cuda_graphs.maker = maker
+            cuda_graphs.make_queue = make_queue
             os.environ.pop(cuda_graphs.SETTING) if asked is None else os.environ.update({cuda_graphs.SETTING: asked})
 
     def recipe(self, **settings: Any) -> ResNetRecipe:
@@ -164,7 +160,6 @@ class Trials:
         self,
         name: str,
         trials: Sequence[Trial],
-        slots: int,
         steps: str,
         epochs: int | None = None,
         cadence: Cadence = Cadence(epochs=1),  # noqa: B008 - frozen
@@ -185,7 +180,7 @@ class Trials:
                 print(f"a trial failed, {steps}: {event.reason}", file=sys.stderr, flush=True)
 
         with self._bench.steps_taken(steps), suppress(StoppedError):
-            LocalExecutor(slots).run(trials, surroundings, hear, lambda: epochs is not None and ended >= epochs)
+            LocalExecutor(1).run(trials, surroundings, hear, lambda: epochs is not None and ended >= epochs)
         return events
 
     def left(self, name: str, trial: Trial) -> dict[str, bytes]:
@@ -226,8 +221,7 @@ def check_trials(bench: Bench, folder: Path) -> tuple[Trials, dict[str, Trial]]:
         "7x7": made.make(1, **exact),
         "3x3": made.make(2, **exact, stem="3x3", batch_size=16, optimizer={"name": "sgd", "lr": 0.01}),
         "bf16": made.make(3, **exact, precision="bf16", optimizer={"name": "adamw"}, ema=0.9, mixup=0.2),
-        "late": made.make(bench.slots, **exact, schedule={"name": "cosine"}, epochs=1),
-        "later": made.make(bench.slots + 1, **exact, schedule={"name": "cosine"}, epochs=1),
+        "cosine": made.make(6, **exact, schedule={"name": "cosine"}, epochs=1),
         "lost": made.make(1, **exact, optimizer=lost),
         "trivial-augment": made.make(4, **exact, data={"augment": "trivial-augment"}, label_smoothing=0.1),
     }
@@ -243,49 +237,19 @@ def checks(bench: Bench, folder: Path) -> Found:
     """Hold captured steps to plain ones, a trial at a time."""
     made, trials = check_trials(bench, folder)
     for called, trial in trials.items():
-        made.run("plain", [trial], 1, "plain")
-        made.run("captured", [trial], 1, "captured")
+        made.run("plain", [trial], "plain")
+        made.run("captured", [trial], "captured")
         yield checked(
             f"captured steps have the bits of plain ones: {called}",
             made.differences({called: trial}, "plain", "captured"),
         )
     plain = trials["7x7"]
-    made.run("resumed", [plain], 1, "captured", epochs=1)
+    made.run("resumed", [plain], "captured", epochs=1)
     began = made.left("resumed", plain)["result.json"] == b"none"
-    made.run("resumed", [plain], 1, "captured")
+    made.run("resumed", [plain], "captured")
     differences = [] if began else ["it was not stopped"]
     differences += made.differences({"7x7": plain}, "captured", "resumed")
     yield checked("a trial that was stopped ends with the same bits", differences)
-
-
-def beside(bench: Bench, folder: Path) -> Found:
-    """Hold trials side by side to themselves alone; one whose captured steps failed alone is left out.
-
-    Two of the trials wait: one for the slot of the trial whose loss is not finite, which has another program, and one
-    for the slot of a trial of the same program, whose engine it takes up.
-    """
-    made, trials = check_trials(bench, folder)
-    for trial in trials.values():
-        made.run("captured", [trial], 1, "captured")
-    trials = {name: trial for name, trial in trials.items() if made.left("captured", trial)["result.json"] != b"none"}
-    late = {called: trials.pop(called) for called in ("late", "later") if called in trials}
-    alike = [made.make(block, deterministic=True) for block in range(5, bench.slots + 5 - len(trials))]
-    together = [*trials.values(), *alike, *late.values()]
-    made.run("together", together, bench.slots, "captured")
-    yield checked("a trial beside others has the bits it has alone", made.differences(trials, "captured", "together"))
-    yield checked("so has one that takes another's slot", made.differences(late, "captured", "together"))
-    ends = {trial.fingerprint: made.left("together", trial)["result.json"] for trial in together}
-    lost = trials["lost"].fingerprint if "lost" in trials else ""
-    yield checked(
-        "a loss that is not finite ends its own trial only",
-        [f"{name}: {end!r}" for name, end in ends.items() if end != (b"diverged" if name == lost else b"finished")],
-    )
-    some = dict(list(trials.items())[:3]) | late
-    made.run("stopped", list(some.values()), 3, "captured", epochs=2)
-    made.run("stopped", list(some.values()), 3, "captured")
-    yield checked(
-        "trials that were stopped side by side end with the same bits", made.differences(some, "together", "stopped")
-    )
 
 
 class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
@@ -414,9 +378,13 @@ def tight(bench: Bench, recipe: ResNetRecipe, data: TrialData) -> Turn:
     return turn
 
 
-def ours(bench: Bench, recipe: ResNetRecipe, data: TrialData, lane: Lane | None) -> Turn:
+def ours(bench: Bench, recipe: ResNetRecipe, data: TrialData, queue: LaunchQueue | None) -> Turn:
     """One trial of the engine, captured or step by step."""
-    engine = ResNetEngine(recipe, data, 0, bench.device, lane=lane)
+    engine: ResNetEngine
+    if queue is None:
+        engine = ResNetEngine(recipe, data, 0, bench.device)
+    else:
+        engine = CapturedEngine(recipe, data, 0, bench.device, queue=queue)
     numbers = iter(range(1, recipe.epochs + 1))
 
     def turn() -> float:
@@ -477,7 +445,7 @@ def beside_its_peers(bench: Bench, stem: str) -> Found:
         "lightning": lightning(bench, recipe, data),
         "tight": tight(bench, recipe, data),
         "eailab plain": ours(bench, recipe, data, None),
-        "eailab captured": ours(bench, recipe, data, bench.lane()),
+        "eailab captured": ours(bench, recipe, data, bench.queue()),
     }
     turns = {name: turn for name, turn in contestants.items() if turn is not None}
     yield {"seconds_of_the_first_turn": {name: turn() for name, turn in turns.items()}}  # prepares, and is not counted
@@ -501,87 +469,30 @@ def beside_its_peers(bench: Bench, stem: str) -> Found:
     }
 
 
-def images_a_second(events: Sequence[tuple[Event, float]], epochs: int, steps: int) -> float | None:
-    """Return the images a second of all trials from when each has ended an epoch to when one has ended its last.
-
-    Between these moments all are in training, and none captures steps or writes its result. None where there is no
-    such time.
-
-    Args:
-        events: Each with its moment, in order.
-        epochs: Of each trial.
-        steps: Of an epoch, of 32 images each.
-    """
-    ends = [(event, moment) for event, moment in events if isinstance(event, EpochEnded)]
-    begun = max((moment for event, moment in ends if event.epoch.number == 1), default=0.0)
-    ended = min((moment for event, moment in ends if event.epoch.number == epochs), default=0.0)
-
-    def done(until: float) -> int:
-        last: dict[str, int] = {}
-        for event, moment in events:
-            if moment <= until and isinstance(event, Stepped):
-                last[event.trial] = (event.epoch - 1) * steps + event.step.step
-        return sum(last.values())
-
-    return 32 * (done(ended) - done(begun)) / (ended - begun) if ended > begun else None
-
-
-def side_by_side(bench: Bench, folder: Path, slots: int) -> float | None:
-    """Return the images a second of so many trials in a study, with its validation and epochs' files."""
-    made, epochs = Trials(bench, folder, 32 * bench.steps), 2 * bench.rounds + 2
-    trials = [made.make(block, precision="bf16", epochs=epochs) for block in range(slots)]
-    with TemporaryDirectory(dir=folder) as store:
-        events = made.run(store, trials, slots, "captured", cadence=Cadence(seconds=CHECKPOINTS))
-    return images_a_second(events, epochs, bench.steps)
-
-
-def many_trials(bench: Bench, folder: Path) -> Found:
-    """Time one trial, and all slots together."""
-    one = side_by_side(bench, folder, 1)
-    yield {"images_a_second": {"1": one}}
-    every = side_by_side(bench, folder, bench.slots)
-    yield {"images_a_second": {"1": one, str(bench.slots): every}}
-    if one and every:
-        minutes = STEPS_OF_TASK2 * 32 / every / 60.0
-        yield {"ratio": every / one, "minutes_a_run_if_all_are_7x7_at_batch_32": minutes}
-
-
-def more_connections(bench: Bench, folder: Path) -> Found:
-    """Time all slots together where the driver gives streams 32 queues to the device, not 8."""
-    yield {"images_a_second": {str(bench.slots): side_by_side(bench, folder, bench.slots)}}
-
-
 def memory(bench: Bench, _: Path) -> Found:
-    """Measure the most megabytes that torch holds for a captured trial and for the tight loop, each with its images.
-
-    The second captured trial says, by the driver's count, what a slot more takes of the device.
-    """
+    """Measure the most megabytes that torch holds for a captured trial and for the tight loop, each with its images."""
     if bench.device == "cpu":
         return
     data, recipe = bench.data(32 * 17 + 7), bench.recipe(precision="bf16", epochs=1)  # programs of 8 steps, 1, the last
 
-    def megabytes(make: Callable[[], Turn]) -> tuple[float, float]:
+    def megabytes(make: Callable[[], Turn]) -> float:
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        before, free = torch.cuda.memory_reserved(), torch.cuda.mem_get_info()[0]
-        turn = make()
-        turn()
-        taken = free - torch.cuda.mem_get_info()[0]
-        return (torch.cuda.max_memory_reserved() - before) / 1e6, taken / 1e6
+        before = torch.cuda.memory_reserved()
+        make()()
+        return (torch.cuda.max_memory_reserved() - before) / 1e6
 
-    def captured() -> Turn:
-        return ours(bench, recipe, data, bench.lane())
-
-    first, again, plain = megabytes(captured), megabytes(captured), megabytes(lambda: tight(bench, recipe, data))
-    yield {"captured": first[0], "tight": plain[0], "ratio": first[0] / plain[0], "a_slot_more": again[1]}
+    captured = megabytes(lambda: ours(bench, recipe, data, bench.queue()))
+    plain = megabytes(lambda: tight(bench, recipe, data))
+    yield {"captured": captured, "tight": plain, "ratio": captured / plain}
 
 
 def large_pictures(bench: Bench, _: Path) -> Found:
     """Time how long a run of Task 2's resize-224 arm takes, by some captured steps of it."""
     steps = max(2, bench.steps // 4)
     recipe = bench.recipe(precision="bf16", epochs=bench.rounds + 1, data={"name": "cifar10", "augment": "resize-224"})
-    turn = ours(bench, recipe, bench.data(32 * steps), bench.lane())
+    turn = ours(bench, recipe, bench.data(32 * steps), bench.queue())
     yield {"seconds_of_the_first_turn": turn()}
     seconds = statistics.median([turn() for _ in range(bench.rounds)]) / steps
     yield {"microseconds_a_step": seconds * 1e6, "minutes_a_run": seconds * STEPS_OF_TASK2 / 60.0}
@@ -592,7 +503,7 @@ def command(*words: str, runs: Path, deadline: float) -> str:
 
     Another call goes on from there.
     """
-    environment = os.environ | {cuda_graphs.SETTING: "captured"} | CONNECTIONS
+    environment = os.environ | {cuda_graphs.SETTING: "captured"}
     process = subprocess.Popen([sys.executable, "-m", "eailab", *words, "--runs", str(runs)], env=environment)
     try:
         code = process.wait(timeout=max(1.0, deadline - STOPPING - time.monotonic()))
@@ -643,23 +554,20 @@ class Part:
     find: Callable[[Bench, Path], Found]
     seconds: float
     """After which it is taken to hang."""
-    environment: dict[str, str] = field(default_factory=dict)
 
 
-CHECKS = {"checks": Part(checks, 180.0), "beside": Part(beside, 240.0)}
+CHECKS = {"checks": Part(checks, 180.0)}
 TIMINGS = {
     "7x7": Part(one_trial("7x7"), 150.0),
-    "many": Part(many_trials, 180.0),
     "3x3": Part(one_trial("3x3"), 150.0),
     "resize-224": Part(large_pictures, 120.0),
     "memory": Part(memory, 90.0),
-    "connections": Part(more_connections, 150.0, CONNECTIONS),
     "kernels": Part(kernels, 90.0),
 }
 COMMANDS: dict[str, Command] = {"fast": fast(45), "fast-95": fast(90), "fast-96": fast(220), "task2": task2}
 ORDER = (
     *CHECKS,
-    *("7x7", "many", "3x3", "fast", "fast-95", "resize-224", "memory", "connections", "kernels", "fast-96", "task2"),
+    *("7x7", "3x3", "fast", "fast-95", "resize-224", "memory", "kernels", "fast-96", "task2"),
 )
 """In which the parts are done: what says most for its time comes first."""
 
@@ -692,7 +600,7 @@ def have_done(name: str, options: argparse.Namespace, folder: Path, deadline: fl
         return {"seconds": round(time.monotonic() - begun, 1)} | found
     part = (CHECKS | TIMINGS)[name]
     words = [sys.executable, __file__, "--part", name, "--folder", str(folder), *["--rehearse"] * options.rehearse]
-    process = subprocess.Popen(words, env=os.environ | part.environment)
+    process = subprocess.Popen(words)
     try:
         code = process.wait(timeout=max(1.0, min(part.seconds, deadline - time.monotonic())))
         how = "ended" if code == 0 else f"exit code {code}"
@@ -747,9 +655,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=ORDER, default=[], metavar="PART", help=", ".join(ORDER))
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where Task 2 is recorded")
     parser.add_argument("--json", type=Path, default=None, help="what was found; parts that it has are not done again")
-    parser.add_argument(
-        "--task2", default="--study lab-task2 --jobs auto", help="what eailab ablate is asked for [%(default)s]"
-    )
+    parser.add_argument("--task2", default="--study lab-task2", help="what eailab ablate is asked for [%(default)s]")
     parser.add_argument("--rehearse", action="store_true", help="very small, on the CPU, without Task 2")
     parser.add_argument("--part", choices=[*CHECKS, *TIMINGS], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -762,9 +668,9 @@ def main() -> None:
     if options.part:
         if options.rehearse:
             torch.set_num_threads(1)
-            bench = Bench("cpu", steps=2, check_steps=9, rounds=1, width=0.05, slots=6, workers=0)
+            bench = Bench("cpu", steps=2, check_steps=9, rounds=1, width=0.05, workers=0)
         else:
-            bench = Bench("cuda", steps=400, check_steps=123, rounds=3, width=1.0, slots=16, workers=4)
+            bench = Bench("cuda", steps=400, check_steps=123, rounds=3, width=1.0, workers=4)
         do_part(options.part, bench, options.folder, options.folder / f"{options.part}.json")
         return
     for line in PREDICTIONS:

@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from eailab.engines.base import Scores, Step
 from eailab.errors import DataError
-from eailab.runs.events import EpochEnded, Stepped
-from eailab.runs.records import Epoch
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "gpu.py"
 
@@ -35,27 +32,6 @@ def test_without_a_gpu_it_says_so_and_measures_nothing():
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("no GPU answers here: nothing was measured.")
-
-
-def told(trial, epoch, step, moment, steps=10):
-    """Return the event of a step, and that of its epoch's end if it is the last."""
-    scores = Scores(1.0, 0.5)
-    events = [(Stepped(trial, epoch, Step(step, steps, None, None)), moment)]
-    return events + [(EpochEnded(trial, Epoch(epoch, scores, scores), 1.0), moment)] * (step == steps)
-
-
-def test_a_rate_counts_the_time_in_which_all_trials_train(gpu):
-    """From when the last has ended its first epoch to when the first has ended its last: no capture, no result."""
-    events = [
-        *told("a", 1, 10, 1.0),
-        *told("b", 1, 10, 5.0),  # after its capture
-        *told("a", 2, 5, 6.0),
-        *told("b", 2, 4, 6.5),
-        *told("a", 2, 10, 7.0),
-        *told("b", 2, 10, 30.0),  # after the other has written its result
-    ]
-    assert gpu.images_a_second(events, epochs=2, steps=10) == 32 * (10 + 4) / 2.0
-    assert gpu.images_a_second(events[:2], epochs=2, steps=10) is None
 
 
 @pytest.fixture
@@ -82,19 +58,18 @@ def test_every_part_has_its_place(gpu):
 
 
 def test_a_part_that_dies_takes_nothing_along_and_is_done_again(gpu, asked, tmp_path):
-    assert asked(bad="many") == list(gpu.ORDER)
+    assert asked(bad="3x3") == list(gpu.ORDER)
     kept = json.loads((tmp_path / "gpu.json").read_text())["parts"]
     assert {name: part["how"] for name, part in kept.items()} == {
-        name: "exit code -11" if name == "many" else "ended" for name in gpu.ORDER
+        name: "exit code -11" if name == "3x3" else "ended" for name in gpu.ORDER
     }
-    assert asked() == ["many"]
+    assert asked() == ["3x3"]
     assert asked() == []
     assert asked(only=["task2"]) == ["task2"]
 
 
 @pytest.mark.parametrize("kind", [{"holds": False}, {"bad": "checks"}])
 def test_after_a_check_that_fails_nothing_is_timed_unasked(gpu, asked, kind):
-    """The second check is still made, since it says more about the first."""
     with pytest.raises(SystemExit, match="a check does not hold"):
         asked(**kind)
     assert asked(only=["7x7"]) == ["7x7"]
@@ -124,10 +99,10 @@ def test_the_process_of_a_part_is_killed_when_its_time_is_over_and_leaves_what_i
     script.write_text(
         "import pathlib, sys, time\n"
         "folder = pathlib.Path(sys.argv[sys.argv.index('--folder') + 1])\n"
-        "(folder / 'many.json').write_text('{\"found\": {\"ratio\": 5.0}}')\n"
+        "(folder / '3x3.json').write_text('{\"found\": {\"ratio\": 5.0}}')\n"
         "time.sleep(60)\n"
     )
     monkeypatch.setattr(gpu, "__file__", str(script))
-    monkeypatch.setitem(gpu.TIMINGS, "many", gpu.Part(gpu.many_trials, 2.0))
-    done = gpu.have_done("many", Namespace(rehearse=True), tmp_path, 1e9)
+    monkeypatch.setitem(gpu.TIMINGS, "3x3", gpu.Part(gpu.kernels, 2.0))
+    done = gpu.have_done("3x3", Namespace(rehearse=True), tmp_path, 1e9)
     assert (done["how"], done["found"]) == ("killed: its time was over", {"ratio": 5.0})

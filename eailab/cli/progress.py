@@ -27,14 +27,12 @@ from eailab.runs.events import (
     EpochEnded,
     Event,
     Failed,
-    FewerAtOnce,
     SetAside,
     Started,
     TriedAgain,
     Waiting,
 )
 from eailab.runs.records import Position
-from eailab.runs.room import in_words
 from eailab.studies.conduct import Plan
 
 SILENCE_SECONDS = 30.0
@@ -157,9 +155,6 @@ class Watch:
                 return f"compiling the numpy engine, once for this kind of network: about {COMPILING_SECONDS} s"
             case TriedAgain() | SetAside():
                 return f"{cell.label}: {event.reason}"
-            case FewerAtOnce():
-                trials, taken = f"{event.most} trial{'s' * (event.most > 1)}", in_words(event.taken)
-                return f"{trials} side by side instead of {event.wanted}: one takes {taken} of the GPU's memory"
             case Failed():
                 return f"{cell.label}: failed: {event.reason}"
             case EpochEnded() if LOG.isEnabledFor(logging.DEBUG):

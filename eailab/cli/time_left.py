@@ -9,7 +9,7 @@ from statistics import median_low
 
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import Recipe
-from eailab.runs.events import Ended, EpochEnded, Event, Failed, FewerAtOnce, Started, Stepped, TriedAgain
+from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain
 from eailab.runs.store import Trial
 
 INTERVAL_SECONDS = 0.5
@@ -158,8 +158,6 @@ class TimeLeft:
             case TriedAgain():
                 self._free(event.trial, now)
                 self._most = max(1, len(self._runs))
-            case FewerAtOnce():
-                self._most = min(self._most, event.most)
             case _:
                 pass
 

@@ -1,12 +1,11 @@
 """Define what every engine does, and the table of engines."""
 
 import json
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
+from typing import Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,22 +122,6 @@ OnStep: TypeAlias = Callable[[Step], None]
 """Called by an engine between two steps; what it raises ends the epoch, and the engine is not used again."""
 
 
-T = TypeVar("T")
-Turns: TypeAlias = Generator[float, None, T]
-"""Work that gives way to other trials of its process; it yields after how many seconds it can go on, 0 for at once."""
-
-
-def alone(turns: Turns[T]) -> T:
-    """Do some work that nothing else takes turns with, and return what comes of it."""
-    while True:
-        try:
-            seconds = next(turns)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        if seconds > 0.0:
-            time.sleep(seconds)
-
-
 class Engine(Protocol):
     """One trial in training: a model, its optimizer and its data on one device.
 
@@ -187,22 +170,6 @@ class Engine(Protocol):
     def weights(self) -> Arrays:
         """Return a copy of the weights that `evaluate` uses, by the names that other software knows them by."""
         ...
-
-
-@runtime_checkable
-class Queueing(Protocol):
-    """An engine whose device may work through a queue while other trials are served."""
-
-    def train_in_turns(self, number: int, on_step: OnStep) -> Turns[Scores]:
-        """Train an epoch as `Engine.train_epoch` does, and give way where the device would be waited for."""
-        ...
-
-
-def train_in_turns(engine: Engine, number: int, on_step: OnStep) -> Turns[Scores]:
-    """Train an epoch with any engine; one that has no queue gives way only when the epoch has ended."""
-    if isinstance(engine, Queueing):
-        return (yield from engine.train_in_turns(number, on_step))
-    return engine.train_epoch(number, on_step)
 
 
 ENGINE_VERSIONS: dict[str, int] = {"numpy-mlp": 3, "torch-resnet": 1}

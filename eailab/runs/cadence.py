@@ -18,8 +18,6 @@ class Cadence:
 
     epochs: int | None = None
     seconds: float | None = None
-    trials: int = 1
-    """Side by side in one thread, which writes for all of them."""
 
     def is_due(self, epochs: int, seconds: float, took: float = 0.0) -> bool:
         """Whether to write, so many epochs and seconds after the last time, which took so many seconds itself.
@@ -28,7 +26,7 @@ class Cadence:
         """
         if self.epochs is not None:
             return epochs >= self.epochs
-        return self.seconds is not None and seconds >= max(self.seconds, self.trials * took / WRITING_SHARE)
+        return self.seconds is not None and seconds >= max(self.seconds, took / WRITING_SHARE)
 
 
 EVERY_TEN_SECONDS = Cadence(seconds=10.0)

@@ -93,19 +93,6 @@ class TriedAgain:
 
 
 @dataclass(frozen=True)
-class FewerAtOnce:
-    """The GPU's memory holds fewer trials side by side than were to be."""
-
-    trial: str
-    """The one that was measured."""
-    most: int
-    """Trials that fit."""
-    wanted: int
-    taken: int
-    """Bytes that the measured trial takes."""
-
-
-@dataclass(frozen=True)
 class Failed:
     """The trial ended without a result."""
 
@@ -117,15 +104,5 @@ class Failed:
 
 
 Event: TypeAlias = (
-    Waiting
-    | SetAside
-    | Started
-    | Compiling
-    | Stepped
-    | Stopped
-    | EpochEnded
-    | Ended
-    | TriedAgain
-    | FewerAtOnce
-    | Failed
+    Waiting | SetAside | Started | Compiling | Stepped | Stopped | EpochEnded | Ended | TriedAgain | Failed
 )

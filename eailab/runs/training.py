@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 from threadpoolctl import threadpool_limits
 
@@ -20,11 +19,8 @@ from eailab.engines.base import (
     Expected,
     OnStep,
     Step,
-    Turns,
-    alone,
     build,
     reporting_compilation,
-    train_in_turns,
 )
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
 from eailab.recipe.schema import MlpRecipe, Recipe
@@ -35,24 +31,19 @@ from eailab.runs.records import Epoch, Position, Result
 from eailab.runs.store import Store, Trial, TrialFolder
 
 WAITING_SECONDS = 0.2
-"""Until a trial that another process holds is looked at again."""
+"""Between two tries to lock a trial that another process trains."""
 
 
-Build: TypeAlias = Callable[[Recipe, TrialData, int, DeviceName], Engine]
-"""What returns a trial's engine at the trial's beginning; see `engines.base.build`."""
+def train(engine: Engine, first: int, epochs: int, on_step: Callable[[int, Step], None]) -> Iterator[Epoch]:
+    """Train epochs `first` to `epochs`, yielding each as it ends. The test split is not read here.
 
-
-def train(engine: Engine, first: int, epochs: int, on_step: Callable[[int, Step], None]) -> Iterator[Epoch | float]:
-    """Train epochs `first` to `epochs`, yielding each as it ends. The test split is not looked at here.
-
-    The engine goes on within epoch `first` where its state is from there. Where other trials may be served it yields a
-    number; see `engines.base.Turns`.
+    The engine goes on within epoch `first` where its state is from there.
 
     Raises:
         DivergedError: A loss is not finite.
     """
     for number in range(first, epochs + 1):
-        trained = yield from train_in_turns(engine, number, _numbered(on_step, number))
+        trained = engine.train_epoch(number, _numbered(on_step, number))
         validated = engine.evaluate("validation").scores
         if not math.isfinite(validated.loss):
             raise DivergedError(number, 0, validated.loss)
@@ -68,27 +59,9 @@ def run_trial(
     device: DeviceName = "auto",
     cadence: Cadence = EVERY_TEN_SECONDS,
 ) -> None:
-    """Bring one trial to its result, with nothing beside it in this process; see `trial_in_turns`."""
-    with (
-        limited_threads(trial.recipe),
-        reporting_compilation(trial.recipe, lambda: on_event(Compiling(trial.fingerprint))),
-    ):
-        alone(trial_in_turns(trial, store, on_event, should_stop, data_dir, device, cadence, build))
+    """Train one trial, from its last checkpoint if there is one; a finished trial is left alone.
 
-
-def trial_in_turns(
-    trial: Trial,
-    store: Store,
-    on_event: Callable[[Event], None],
-    should_stop: Callable[[], bool],
-    data_dir: Path | None,
-    device: DeviceName,
-    cadence: Cadence,
-    build: Build,
-) -> Turns[None]:
-    """Bring one trial to its result, from its last checkpoint if there is one; a finished trial is left alone.
-
-    While another process trains it, this one waits. To be driven within `limited_threads`, which is the process's.
+    While another process trains it, this one waits.
 
     Args:
         trial: What to train.
@@ -98,7 +71,6 @@ def trial_in_turns(
         data_dir: Folder of downloaded data sets; None for the usual one.
         device: Where the torch engine runs.
         cadence: How often the state is written.
-        build: What gives the engine.
 
     Raises:
         StoppedError: `should_stop` said so; the same call goes on from there.
@@ -113,7 +85,11 @@ def trial_in_turns(
         try:
             with folder.lock() as ours, _memory_shortage():
                 if ours:
-                    yield from _run_locked(trial, folder, on_event, should_stop, data_dir, device, cadence, build)
+                    with (
+                        limited_threads(trial.recipe),
+                        reporting_compilation(trial.recipe, lambda: on_event(Compiling(trial.fingerprint))),
+                    ):
+                        _run_locked(trial, folder, on_event, should_stop, data_dir, device, cadence)
                     return
         except LostLockError:
             pass  # whoever took it brings it to its end; we wait like any other
@@ -122,7 +98,7 @@ def trial_in_turns(
             waiting = True
         if should_stop():
             raise StoppedError(f"stopped while another process trained {trial.fingerprint}.")
-        yield WAITING_SECONDS
+        time.sleep(WAITING_SECONDS)
 
 
 def _run_locked(
@@ -133,8 +109,7 @@ def _run_locked(
     data_dir: Path | None,
     device: DeviceName,
     cadence: Cadence,
-    build: Build,
-) -> Turns[None]:
+) -> None:
     if is_finished(folder):
         _announce_end(trial, folder, on_event)
         return
@@ -155,7 +130,7 @@ def _run_locked(
     folder.begin(trial, done.epochs + 1)
     on_event(Started(trial.fingerprint, engine.device, recipe.threads, recipe.epochs, done.epochs, anew, done.step))
     keeper = _Keeper(engine, trial, folder, environment, cadence, done)
-    result = yield from _train_and_record(engine, trial, folder, data, keeper, provenance, on_event, should_stop)
+    result = _train_and_record(engine, trial, folder, data, keeper, provenance, on_event, should_stop)
     on_event(Ended(trial.fingerprint, result.status, result.test))
 
 
@@ -213,7 +188,7 @@ def _train_and_record(
     provenance: Provenance,
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
-) -> Turns[Result]:
+) -> Result:
     def on_step(epoch: int, step: Step) -> None:
         is_stopped = should_stop()
         if is_stopped or keeper.is_due(epoch - 1):
@@ -227,9 +202,6 @@ def _train_and_record(
     meter = _Meter(engine, done)
     try:
         for epoch in train(engine, done.epochs + 1, trial.recipe.epochs, on_step):
-            if not isinstance(epoch, Epoch):
-                yield epoch  # others may be served now
-                continue
             seconds, joules = meter.read()
             folder.add_epoch(epoch)
             folder.add_timing(epoch.number, seconds, len(data.train), provenance, joules)

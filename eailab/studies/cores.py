@@ -6,7 +6,6 @@ from pathlib import Path
 
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.local import may_have_slots
 from eailab.runs.store import Trial
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -15,19 +14,10 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def side_by_side(todo: Sequence[Trial], surroundings: Surroundings) -> int:
-    """Return how many trials this machine carries at once: its cores over a trial's threads, or one on a GPU.
-
-    On a GPU that takes captured steps it is as many as a process can queue, of which memory may allow fewer.
-    """
-    recipes = [trial.recipe for trial in todo]
-    if len(recipes) < 2:
+    """Return how many trials this machine carries at once: its cores over a trial's threads, or one on a GPU."""
+    if len(todo) < 2 or _take_a_gpu(todo, surroundings):
         return 1
-    if _take_a_gpu(todo, surroundings):
-        from eailab.engines.torch_resnet import population
-
-        slots = may_have_slots(recipes, surroundings.device) and population.slot_maker(surroundings.device)
-        return min(len(recipes), population.MOST_SLOTS) if slots else 1
-    return max(1, cores() // max(recipe.threads for recipe in recipes))
+    return max(1, cores() // max(trial.recipe.threads for trial in todo))
 
 
 def _take_a_gpu(todo: Sequence[Trial], surroundings: Surroundings) -> bool:

@@ -20,7 +20,7 @@ from eailab.engines.base import Scores, Step
 from eailab.engines.numpy_mlp.compilation import reporting
 from eailab.recipe.load import Override, load
 from eailab.report import publish
-from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, FewerAtOnce, Started, Stepped
+from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.records import Epoch
 from eailab.studies.conduct import plan
@@ -228,11 +228,6 @@ def test_figures_are_work_with_a_progress_of_its_own(watch, clock, capsys):
     assert said[0] == "drawing 498 figures"
     assert said[1] == "drawing 498 figures: 24 done, about 10 min left"
     assert len(said) == 6
-
-
-def test_fewer_side_by_side_than_asked_for_is_said_with_its_reason(watch, study, capsys):
-    watch(FewerAtOnce(study.record.trials[0, 0], most=4, wanted=16, taken=15_000_000_000))
-    assert capsys.readouterr().err == "4 trials side by side instead of 16: one takes 15.0 GB of the GPU's memory\n"
 
 
 def test_who_waits_long_on_a_cpu_is_told_once_of_small_data(tmp_path, clock, capsys, monkeypatch):

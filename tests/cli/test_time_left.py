@@ -8,7 +8,7 @@ from eailab.cli import time_left
 from eailab.cli.time_left import Stage, TimeLeft, roughly
 from eailab.engines.base import Scores, Step
 from eailab.recipe.load import Override, load
-from eailab.runs.events import Ended, EpochEnded, FewerAtOnce, Started, Stepped, TriedAgain
+from eailab.runs.events import Ended, EpochEnded, Started, Stepped, TriedAgain
 from eailab.runs.records import Epoch
 from eailab.runs.store import Trial
 
@@ -174,7 +174,6 @@ def test_fewer_side_by_side_take_longer():
     assert machine.left.seconds() == pytest.approx(10.0, abs=1.0)
     for trial in machine.trials:
         machine.left.hear(TriedAgain(trial.fingerprint, "killed"))
-    machine.left.hear(FewerAtOnce(machine.trials[0].fingerprint, 1, 4, 10))
     assert machine.left.seconds() == pytest.approx(80.0, abs=3.0)
 
 

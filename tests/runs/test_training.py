@@ -259,18 +259,14 @@ def test_a_checkpoint_of_another_environment_is_not_gone_on_from(tmp_path, monke
     assert started.anew.endswith("and this is numpy of tomorrow.")
 
 
-def test_a_wait_for_another_process_can_be_stopped(tmp_path):
+def test_a_wait_for_another_process_can_be_stopped(tmp_path, monkeypatch):
     """Else Ctrl-C would do nothing until the other has finished."""
-    trial, store, seen, stop = make("numpy"), Store(tmp_path), [], []
-    with store.folder(trial.fingerprint).lock():
-        turns = training.trial_in_turns(
-            trial, store, seen.append, lambda: bool(stop), None, "cpu", Cadence(), training.build
-        )
-        assert next(turns) == training.WAITING_SECONDS
-        assert seen == [Waiting(trial.fingerprint)]
-        stop.append(True)
-        with pytest.raises(StoppedError, match="while another process trained"):
-            next(turns)
+    trial, store, seen = make("numpy"), Store(tmp_path), []
+    monkeypatch.setattr(training, "WAITING_SECONDS", 0.0)
+    asked = iter([False, True])
+    with store.folder(trial.fingerprint).lock(), pytest.raises(StoppedError, match="while another process trained"):
+        run_trial(trial, store, seen.append, lambda: next(asked), device="cpu")
+    assert seen == [Waiting(trial.fingerprint)]
 
 
 def test_a_result_of_a_newer_version_stops_us_and_is_left_alone(tmp_path):

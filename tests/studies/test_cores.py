@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from eailab.engines.torch_resnet import cuda_graphs, devices
+from eailab.engines.torch_resnet import devices
 from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
 from eailab.studies import cores as module
@@ -52,14 +52,11 @@ def test_a_container_has_the_cores_that_its_time_is_worth(tmp_path, monkeypatch,
     assert module.cores() == expected
 
 
-@pytest.mark.parametrize(("steps", "side"), [("plain", 1), ("captured", 12)])
-def test_a_gpu_takes_one_trial_at_a_time_unless_it_takes_captured_steps(tmp_path, monkeypatch, steps, side):
-    """Then `--jobs auto` asks for all, and the executor finds out how many fit."""
+def test_a_gpu_takes_one_trial_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "cuda_is_here", lambda: True)
-    monkeypatch.setenv(cuda_graphs.SETTING, steps)
     resnets = one_factor(load("resnet18-digits", []).recipe, "batch-size", [16, 32], tuple(range(6)))
     here = Surroundings(tmp_path)
-    assert side_by_side(plan(resnets, here).todo, here) == side
+    assert side_by_side(plan(resnets, here).todo, here) == 1
 
 
 @pytest.mark.parametrize(("allowed", "threads", "side"), [(12, 2, 6), (5, 2, 2), (1, 2, 1)])

@@ -136,10 +136,6 @@ class TrainingBatches:
     def _sent(self, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
         return torch.from_numpy(array).to(self._device)
 
-    def restart(self, block: int) -> None:
-        """Draw from another block's streams from now on."""
-        self._block = block
-
     def make(self, rows: Rows) -> Batch:
         """Return the batch of these rows."""
         images = self._normalise(self._augmentation.train(self._table, rows.chosen, rows.drawn))

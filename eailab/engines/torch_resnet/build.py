@@ -14,10 +14,14 @@ def build(recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName)
     Raises:
         DataError: The data do not fit the recipe.
         DeviceError: The device is not here, or has not the recipe's precision.
-        UsageError: `cuda_graphs.SETTING` has a value that it does not know.
+        UsageError: `cuda_graphs.SETTING` has an unknown value.
     """
     together = distributed.present()
     if together.size > 1:
         return LeadingEngine(recipe, data, block, device, together)
-    make_lane = cuda_graphs.maker(devices.choose(device))
-    return ResNetEngine(recipe, data, block, device, lane=None if make_lane is None else make_lane())
+    queue = cuda_graphs.make_queue(devices.choose(device))
+    if queue is None:
+        return ResNetEngine(recipe, data, block, device)
+    from eailab.engines.torch_resnet.cuda_graphs.engine import CapturedEngine
+
+    return CapturedEngine(recipe, data, block, device, queue=queue)

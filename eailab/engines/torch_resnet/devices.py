@@ -45,12 +45,6 @@ def describe(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def free_bytes(name: DeviceName) -> int | None:
-    """Return the memory of the GPU that nobody holds; None where the trials are on the CPU."""
-    device = choose(name)
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-
-
 def joules(device: torch.device) -> float | None:
     """Return the energy that the whole GPU has used, whoever used it; None on the CPU and where no counter is."""
     return nvml.joules(str(torch.cuda.get_device_properties(device).uuid)) if device.type == "cuda" else None

@@ -6,8 +6,8 @@ Sums differ in their last bits between devices, and between numbers of threads.
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 
 import numpy as np
 import torch
@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eailab.data.dataset import SplitName, TrialData
-from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step, Turns, alone, check_fit
+from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step, check_fit
 from eailab.engines.geometry import STEMS, input_size, output_side, scaled_channels
 from eailab.engines.schedules import learning_rates
 from eailab.engines.torch_resnet import augment, dead_weights, devices, models
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
-from eailab.engines.torch_resnet.cuda_graphs import Lane
 from eailab.engines.torch_resnet.distributed import ALONE, Team
-from eailab.engines.torch_resnet.graph_steps import PlannedSteps
 from eailab.engines.torch_resnet.optimizers import OPTIMIZERS
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
 from eailab.errors import DataError, DivergedError
@@ -31,8 +29,6 @@ from eailab.recipe.schema import ResNetRecipe
 
 REPORT_SECONDS = 0.05
 """Least time between two calls of `on_step`."""
-POLL_SECONDS = 0.0001
-"""Until a lane without room is looked at again; a launch takes ten times as long, or more."""
 DONE = "done"
 """Name in a state of how many steps of an epoch are done."""
 EVALUATION_IMAGES = 1000
@@ -50,7 +46,7 @@ class ResNetEngine:
     In bf16, images and weights lie channels last in memory, which is quicker there at every stem and batch size; in
     float32 it is not.
 
-    A trial on CUDA or on a lane never waits for the device within an epoch: `on_step` then gets no loss, and a loss
+    A trial on CUDA never waits for the device within an epoch: `on_step` then gets no loss, and a loss
     that is not finite, which stops the optimizer on the device at once, is raised when the epoch ends.
 
     Args:
@@ -58,8 +54,7 @@ class ResNetEngine:
         data: The block's splits.
         block: The seed bundle's number, 0 or more.
         device: Where it runs; `auto` is CUDA where there is one.
-        lane: Where planned steps are launched; None takes each step from Python. Both give the same bits.
-        team: The processes that train this trial together; it has no lane then.
+        team: The processes that train this trial together.
 
     Raises:
         DataError: The images do not fit the recipe.
@@ -74,13 +69,12 @@ class ResNetEngine:
         block: int,
         device: DeviceName = "auto",
         *,
-        lane: Lane | None = None,
         team: Team = ALONE,
     ) -> None:
         check_fit(recipe, data.train.pixels.shape)
         self._device = devices.choose(device)
         devices.check_precision(recipe, self._device)
-        self._recipe, self._data, self._lane = recipe, data, lane
+        self._recipe, self._data = recipe, data
         self._bf16 = recipe.precision == "bf16"
         self.device = devices.describe(self._device)
 
@@ -122,35 +116,19 @@ class ResNetEngine:
         self._rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self._training.steps)
         self._done = 0
         """Steps of the epoch in progress."""
-        self._planned = None
-        if lane is not None:
-            self._planned = PlannedSteps(self._training, self._step, lane, list(self._tensors().values()))
-        if self._device.type == "cuda":
-            torch.cuda.synchronize()  # a lane's stream does not wait for the one that all this was made on
 
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
         """Train over what is left of the training split; see `Engine.train_epoch`."""
-        return alone(self.train_in_turns(number, on_step))
-
-    def train_in_turns(self, number: int, on_step: OnStep) -> Turns[Scores]:
-        """Train over what is left of the split, and give way after each launch; see `Queueing.train_in_turns`."""
-        reported, steps, lane = time.monotonic(), self._training.steps, self._lane
-        try:
-            for step in self._steps(number) if lane is None else self._launches(number):
+        reported, steps = time.monotonic(), self._training.steps
+        with closing(self._steps(number)) as taken:
+            for step in taken:
                 self._done = step
                 if (now := time.monotonic()) >= reported + REPORT_SECONDS or step == steps:
                     reported = now
                     on_step(self._progress(step, steps))
-                if lane is not None:
-                    yield 0.0
-                    while not (lane.has_room() if step < steps else lane.is_drained()):
-                        yield POLL_SECONDS
-        finally:
-            if lane is not None:
-                lane.wait()  # an epoch that is given up has launches running, on memory that others may have next
         return self._finish_epoch(number)
 
-    def _steps(self, number: int) -> Iterator[int]:
+    def _steps(self, number: int) -> Generator[int, None, None]:
         """Train an epoch step by step, and yield the number of each."""
         rates = self._epoch_rates(number).tolist()
         with devices.arithmetic(self._recipe, self._device):
@@ -159,19 +137,6 @@ class ResNetEngine:
                 if self._device.type == "cpu":
                     self._check(number)
                 yield step
-
-    def _launches(self, number: int) -> Iterator[int]:
-        """Launch an epoch on the lane, a program each time it is asked for one, and yield the steps launched so far."""
-        assert self._planned is not None  # noqa: S101 - an engine that is asked this was given a lane
-        with self._entered():
-            self._planned.begin(number, self._epoch_rates(number), self._done)
-        launched = self._planned.launch(self._done)
-        while True:
-            with self._entered():
-                step = next(launched, None)
-            if step is None:
-                return
-            yield step
 
     def _finish_epoch(self, number: int) -> Scores:
         with self._entered():
@@ -185,33 +150,10 @@ class ResNetEngine:
         self._done = 0
         self._step.running.clear()
 
-    def begin(self, recipe: ResNetRecipe, block: int) -> None:
-        """Start another trial in this one's place: the same work, other initial values, chance and learning rates.
-
-        Args:
-            recipe: Different from the last at most in what `population.program` leaves out.
-            block: The seed bundle's number.
-        """
-        fresh = models.build(recipe.model, len(self._data.classes), block)
-        self._cut = dead_weights.reduce(fresh, *input_size(recipe, *self._data.train.pixels.shape[1:3]))
-        self._recipe = recipe
-        self._training.restart(block)
-        self._rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self._training.steps)
-        with self._entered(), torch.no_grad():
-            self._clear_epoch()
-            for model in (self._model, self._evaluated):
-                model.load_state_dict(fresh.state_dict())
-            for by_name in self._optimizer.moments.values():
-                for moment in by_name.values():
-                    moment.zero_()
-
     @contextmanager
     def _entered(self) -> Iterator[None]:
-        """Let work go to the lane, with the recipe's arithmetic."""
-        with (
-            devices.arithmetic(self._recipe, self._device),
-            nullcontext() if self._lane is None else self._lane.entered(),
-        ):
+        """Compute within the block with the recipe's arithmetic."""
+        with devices.arithmetic(self._recipe, self._device):
             yield
 
     def _epoch_rates(self, number: int) -> NDArray[np.float64]:
@@ -225,7 +167,7 @@ class ResNetEngine:
             raise DivergedError(number, int(running.steps.item()) + 1, running.last_loss.item())
 
     def _progress(self, step: int, steps: int) -> Step:
-        if self._lane is not None or self._device.type != "cpu":
+        if self._device.type != "cpu":
             return Step(step, steps, loss=None, accuracy=None)
         scores = self._running_scores()
         return Step(step, steps, scores.loss, scores.accuracy)

@@ -15,9 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Literal
 
-from eailab.engines.base import DeviceName
 from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
-from eailab.recipe.schema import MlpRecipe, Recipe
 from eailab.runs.events import Event, Failed, TriedAgain
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.deaths import describe, out_of_memory_kills
@@ -43,8 +41,7 @@ class LocalExecutor:
     """Train trials on this machine.
 
     Args:
-        jobs: Trials side by side, in a process each; on a GPU that takes captured steps, in slots of this process.
-            1 trains in this process.
+        jobs: Trials side by side, in a process each; 1 trains in this process.
     """
 
     jobs: int
@@ -61,20 +58,7 @@ class LocalExecutor:
         if jobs <= 1:
             _run_here(trials, surroundings, on_event, should_stop)
             return
-        if may_have_slots([trial.recipe for trial in trials], surroundings.device):
-            from eailab.engines.torch_resnet import population
-            from eailab.runs.executors.slots import run_in_slots
-
-            make_slot = population.slot_maker(surroundings.device)
-            if make_slot is not None:
-                run_in_slots(make_slot, min(jobs, population.MOST_SLOTS), trials, surroundings, on_event, should_stop)
-                return
         _Pool(jobs, surroundings, on_event, should_stop).run(trials)
-
-
-def may_have_slots(recipes: Sequence[Recipe], device: DeviceName) -> bool:
-    """Whether trials may go side by side in one process, as far as is known without torch; a GPU decides the rest."""
-    return device != "cpu" and not any(isinstance(recipe, MlpRecipe) for recipe in recipes)
 
 
 def attempt(

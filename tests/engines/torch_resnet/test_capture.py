@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 from eailab.engines.torch_resnet import augment, models
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import TrainingBatches
-from eailab.engines.torch_resnet.graph_steps import Plan
+from eailab.engines.torch_resnet.cuda_graphs.steps import EpochTables
 from eailab.engines.torch_resnet.step import Average, Running, batch_loss, count_correct
 
 META = torch.device("meta")
@@ -36,7 +36,7 @@ def test_a_planned_step_reads_and_sends_nothing(make_recipe, make_data, way, cha
     normalise = Normalisation(data, META, torch.channels_last)
     variation = augment.build(recipe.data.augment, 32, 32, normalise.mean)
     batches = TrainingBatches(data.train, variation, normalise, batch_size=16, mixup=0.2, block=0, device=META)
-    plan = Plan(batches.draw(1), batches.steps, batches.batch_size)
+    plan = EpochTables(batches.draw(1), batches.steps, batches.batch_size)
     model, average = (models.build(recipe.model, 4, block=0).to(META).train() for _ in range(2))
     running = Running(META)
     with OnTheDevice():

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eailab.engines.torch_resnet.batches import Epoch, Rows, TrainingBatches
-from eailab.engines.torch_resnet.cuda_graphs import Lane, Program
+from eailab.engines.torch_resnet.cuda_graphs import LaunchQueue, Program
 from eailab.engines.torch_resnet.step import TrainingStep
 
 STEPS_A_PROGRAM = 8
 """Steps of a long program: a launch costs the host some ten microseconds, and a captured step takes hundreds."""
 
 
-class Plan:
-    """One epoch's chance and learning rates, in tables that are written anew each epoch.
+class EpochTables:
+    """One epoch's chance and learning rates, in tables that are rewritten each epoch.
 
     Args:
         chance: Any epoch's, for its shapes.
@@ -41,7 +41,7 @@ class Plan:
         """Of the next step, from 0."""
 
     def write(self, chance: Epoch, rates: NDArray[np.float64], position: int) -> None:
-        """Take down an epoch's chance, its learning rates `[S]`, and the position of its next step."""
+        """Write an epoch's chance, its learning rates `[S]`, and the position of its next step."""
         pairs = [(self._order, chance.order), *((table, chance.drawn[name]) for name, table in self._drawn.items())]
         if self._partners is not None and chance.partners is not None:
             pairs.append((self._partners, chance.partners))
@@ -70,33 +70,35 @@ class Plan:
         return self._rates.index_select(0, self.position)[0]
 
 
-class PlannedSteps:
-    """The epochs of one trial, launched on a lane in programs of several steps.
+class CapturedSteps:
+    """The epochs of one trial, launched on a queue in programs of several steps.
 
     Args:
         batches: Where the images come from.
         step: What is done with each batch.
-        lane: Where it is queued.
+        queue: Where it is launched.
         altered: All that a step changes beside its running sums: weights, statistics, moments, the average.
     """
 
-    def __init__(self, batches: TrainingBatches, step: TrainingStep, lane: Lane, altered: Sequence[Tensor]) -> None:
-        self._batches, self._step, self._lane = batches, step, lane
-        self._plan = Plan(batches.draw(1), batches.steps, batches.batch_size)
+    def __init__(
+        self, batches: TrainingBatches, step: TrainingStep, queue: LaunchQueue, altered: Sequence[Tensor]
+    ) -> None:
+        self._batches, self._step, self._queue = batches, step, queue
+        self._tables = EpochTables(batches.draw(1), batches.steps, batches.batch_size)
         running = [getattr(step.running, name) for name in vars(step.running)]
-        self._altered = [*altered, *running, self._plan.position]
+        self._altered = [*altered, *running, self._tables.position]
         self._programs: dict[tuple[int, int], Program] = {}
         """By how many images a batch has, and how many steps the program."""
 
     def begin(self, number: int, rates: NDArray[np.float64], done: int) -> None:
-        """Write the plan of an epoch (its number from 1), of which so many steps are done."""
-        self._plan.write(self._batches.draw(number), rates, done)
+        """Write the tables of an epoch (its number from 1), of which so many steps are done."""
+        self._tables.write(self._batches.draw(number), rates, done)
 
     def launch(self, done: int) -> Iterator[int]:
         """Launch the epoch after the first `done` steps, a program each time the iterator is asked.
 
         A program has many full batches, or a single one, or the last, smaller batch. It is prepared where it first
-        runs, since the plan there fits its batches.
+        runs, since the tables there fit its batches.
 
         Yields:
             The steps that are done or launched.
@@ -106,16 +108,16 @@ class PlannedSteps:
             images = self._batches.batch_size if done < full else left
             steps = STEPS_A_PROGRAM if done + STEPS_A_PROGRAM <= full else 1
             if (images, steps) not in self._programs:
-                self._programs[images, steps] = self._lane.program(self._work(images, steps), self._altered)
-            self._lane.launch(self._programs[images, steps])
+                self._programs[images, steps] = self._queue.program(self._work(images, steps), self._altered)
+            self._queue.launch(self._programs[images, steps])
             done += steps
             yield done
 
     def _work(self, images: int, steps: int) -> Callable[[], None]:
         def work() -> None:
             for _ in range(steps):
-                batch = self._batches.make(self._plan.rows(images))
-                self._step.at_rate(batch, self._plan.rate())
-                self._plan.position.add_(1)
+                batch = self._batches.make(self._tables.rows(images))
+                self._step.at_rate(batch, self._tables.rate())
+                self._tables.position.add_(1)
 
         return work
