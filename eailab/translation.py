@@ -1,41 +1,106 @@
-"""The language of a report: one catalogue file each, from English sentences to another language's.
+"""Text that can be set in another language: marked where it is written, translated where it is set.
 
-Reports are composed in English, also by rooms below this one, and said in another language as they are set. A catalogue
-maps a sentence, or one with `{places}` for what changes, to its translation; see `locales/zh-TW.yaml`.
+`tr("{n} blocks", n=5)` is the string `5 blocks`, and remembers its template and values. So findings, tables and JSON
+are in English, and a page hands each text to `language(code)` as it sets it, which looks the template up in
+`locales/CODE.yaml`. A plain string is a name, a label or a number, and stays as it is.
+
+Templates are literals: a test reads them out of the source, and fails where a language lacks one. Do not build a
+sentence from marked pieces by `+`, `join` or an f-string, which make a plain string; use places, or `joined`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import yaml
 
 from eailab.errors import UsageError
 
 Say: TypeAlias = Callable[[str], str]
-"""From an English text to the report's language."""
+"""From a text to the report's language."""
 
 ENGLISH = "en"
 
 LIST = "; "
-"""Between the members of a list, which are said one by one."""
+"""Between the members of a list, which are translated one by one."""
 
-_PLACE = re.compile(r"\{(\w+)\}")
-_NUMBER = r"[-+]?[\d.,]+(?:e[-+]?\d+)?(?: ?(?:%|pp))?"
+
+class Text(str):
+    """A text in English that knows its template and the values in it."""
+
+    __slots__ = ("template", "values")
+
+    template: str
+    """As the catalogues have it; of a plural, the template of the plural."""
+    values: Mapping[str, Any]
+    """By the template's places; those that are texts are translated themselves."""
+
+    def __new__(cls, english: str, template: str = "", values: Mapping[str, Any] | None = None) -> "Text":
+        """Return the English text with what it was made from."""
+        text = super().__new__(cls, english)
+        text.template, text.values = template or english, values or {}
+        return text
+
+    def capitalized(self) -> "Text":
+        """Return the text with a capital letter, in languages that have them."""
+        return Text(self[:1].upper() + self[1:], self.template, self.values)
+
+
+class Joined(Text):
+    """Texts one after the other, each translated by itself."""
+
+    __slots__ = ()
+
+
+def tr(template: str, /, **values: Any) -> Text:
+    """Return a text to be translated, its places filled in.
+
+    >>> text = tr("{arm} is better than {other}", arm="adam", other="sgd")
+    >>> text, text.template
+    ('adam is better than sgd', '{arm} is better than {other}')
+    """
+    return Text(template.format(**values), template, values)
+
+
+def trn(singular: str, plural: str, n: int, /, **values: Any) -> Text:
+    """Return the text for one thing or for several; `{n}` is their number.
+
+    Catalogues know the template of the plural alone, since Chinese has no other.
+
+    >>> trn("{n} block", "{n} blocks", 1), trn("{n} block", "{n} blocks", 2)
+    ('1 block', '2 blocks')
+    """
+    everything = {"n": n, **values}
+    return Text((singular if n == 1 else plural).format(**everything), plural, everything)
+
+
+def joined(texts: Iterable[str], separator: str = LIST) -> Text:
+    """Return texts one after the other."""
+    members = tuple(texts)
+    return Joined(separator.join(members), separator, {str(place): text for place, text in enumerate(members)})
 
 
 class Catalogue:
     """The sentences of one language."""
 
     def __init__(self, sentences: Mapping[str, str]) -> None:
+        self.sentences = sentences
         self.fixed = {english: said for english, said in sentences.items() if not _PLACE.search(english)}
         self.patterns = [(_pattern(english), said) for english, said in sentences.items() if _PLACE.search(english)]
 
     def say(self, text: str) -> str:
-        """Return a text in this language, or as it is where the catalogue does not know it, such as a name."""
+        """Return a text in this language; a name, which no `tr` has marked, as it is."""
+        if isinstance(text, Joined):
+            return text.template.join(map(self.say, text.values.values()))
+        if isinstance(text, Text):
+            said = self.sentences.get(text.template)
+            return str(text) if said is None else said.format(**self._values(text))
         return self._said(text)
+
+    def _values(self, text: Text) -> dict[str, Any]:
+        return {name: self.say(one) if isinstance(one, str) else one for name, one in text.values.items()}
 
     @lru_cache(maxsize=4096)  # noqa: B019 - catalogues live as long as the program
     def _said(self, text: str) -> str:
@@ -50,19 +115,23 @@ class Catalogue:
         return text
 
 
+_PLACE = re.compile(r"\{(\w+)\}")
+_NUMBER = r"[-+]?[\d.,]+(?:e[-+]?\d+)?(?: ?(?:%|pp))?"
+
+
 def english(text: str) -> str:
     """Return the text as it is."""
     return text
 
 
 def languages() -> list[str]:
-    """Return the codes of the languages that there is wording for."""
+    """Return the codes of the languages that reports can be written in."""
     names = (entry.name for entry in files("eailab").joinpath("locales").iterdir())
     return [ENGLISH, *sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))]
 
 
 def language(code: str) -> Say:
-    """Return how a language says things.
+    """Return what translates a text into a language.
 
     Raises:
         UsageError: There is no catalogue of that language.
@@ -70,12 +139,13 @@ def language(code: str) -> Say:
     if code == ENGLISH:
         return english
     if code not in languages():
-        raise UsageError(f"there is no wording for the language {code!r}: choose one of {', '.join(languages())}.")
-    return _catalogue(code).say
+        raise UsageError(f"there is no translation into {code!r}: choose one of {', '.join(languages())}.")
+    return catalogue(code).say
 
 
 @cache
-def _catalogue(code: str) -> Catalogue:
+def catalogue(code: str) -> Catalogue:
+    """Return the sentences of a language other than English."""
     text = files("eailab").joinpath("locales", f"{code}.yaml").read_text(encoding="utf-8")
     return Catalogue(yaml.safe_load(text))
 

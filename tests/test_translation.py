@@ -1,0 +1,87 @@
+"""Text is marked for translation where it is written, and every language has every text."""
+
+import ast
+import copy
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from eailab.errors import UsageError
+from eailab.translation import Catalogue, Text, catalogue, joined, language, languages, tr, trn
+
+PACKAGE = Path(__file__).parents[1] / "eailab"
+OTHERS = [code for code in languages() if code != "en"]
+
+SENTENCES = {"{n} blocks": "{n} 個區組", "better than {other}": "優於 {other}", "the baseline": "基準"}
+
+
+def templates() -> dict[str, str]:
+    """The templates of all marked texts with where they stand; of plurals, the plural's."""
+    found = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("tr", "trn"):
+                literal = node.args[node.func.id == "trn"]
+                where = f"{file.relative_to(PACKAGE)}:{node.lineno}"
+                assert isinstance(literal, ast.Constant), f"{where}: not a literal"
+                found[literal.value] = where
+    return found
+
+
+def places(template: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_marked_text_has_its_translation(code):
+    known = catalogue(code).sentences
+    assert {template: where for template, where in templates().items() if template not in known} == {}
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_translations_have_the_places_of_their_templates(code):
+    for english, said in catalogue(code).sentences.items():
+        assert places(said) == places(english), english
+
+
+def test_a_text_is_its_english():
+    text = trn("{n} block", "{n} blocks", 2)
+    assert text == "2 blocks"
+    assert f"{text}" == "2 blocks"
+
+
+def test_values_that_are_texts_are_translated_and_names_are_not():
+    say = Catalogue(SENTENCES).say
+    assert say(tr("better than {other}", other=tr("the baseline"))) == "優於 基準"
+    assert say(tr("better than {other}", other="adam {n}")) == "優於 adam {n}"
+    assert say(tr("a text that the catalogue lacks")) == "a text that the catalogue lacks"
+
+
+def test_one_and_several_share_a_translation():
+    say = Catalogue(SENTENCES).say
+    assert [trn("{n} block", "{n} blocks", n) for n in (1, 2)] == ["1 block", "2 blocks"]
+    assert [say(trn("{n} block", "{n} blocks", n)) for n in (1, 2)] == ["1 個區組", "2 個區組"]
+
+
+def test_members_of_a_list_are_translated_one_by_one():
+    text = joined([tr("the baseline"), "adam", joined([trn("{n} block", "{n} blocks", 3)], ", ")])
+    assert text == "the baseline; adam; 3 blocks"
+    assert Catalogue(SENTENCES).say(text) == "基準; adam; 3 個區組"
+
+
+def test_a_capital_letter_is_of_english_alone():
+    assert tr("the baseline").capitalized() == "The baseline"
+    assert Catalogue(SENTENCES).say(tr("the baseline").capitalized()) == "基準"
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy])
+def test_copies_can_be_translated_too(copied):
+    text = copied(tr("better than {other}", other=tr("the baseline")))
+    assert isinstance(text, Text)
+    assert Catalogue(SENTENCES).say(text) == "優於 基準"
+
+
+def test_an_unknown_language_is_bad_input():
+    with pytest.raises(UsageError, match="zh-TW"):
+        language("xx")
