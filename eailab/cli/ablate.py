@@ -353,20 +353,32 @@ def _solve(
 
 def _freeze(studies: "tuple[Study, ...]", where: "Surroundings", message: str | None, *, wanted: bool) -> None:
     """Write the plan and say where it is."""
-    from eailab.cli.carry_out import make_plans
+    from eailab.cli.carry_out import make_plans, say_note
     from eailab.errors import UsageError
-    from eailab.studies.frozen import freeze
+    from eailab.plain import counted
+    from eailab.studies.frozen import freeze, known_already, unplanned
     from eailab.studies.sharing import blocks_in_words
 
     if message is None:
         raise UsageError('--freeze needs what you expect: add -m "3x3 beats 7x7 by a point or more".')
     if not wanted:
         raise UsageError("-m is the hypothesis of a plan: add --freeze, or leave it out.")
-    frozen, file = freeze(make_plans(studies, where), message, where.store)
+    plans = make_plans(studies, where)
+    if older := unplanned(where.store, plans):
+        say_note(
+            f"this is the first frozen plan of {where.runs_dir}: reports call {counted(len(older), 'other study')} "
+            f"there post hoc from now on, since no plan names them: {', '.join(older)}."
+        )
+    frozen, file = freeze(plans, message, where.store)
     echo(f"plan {frozen.fingerprint}: {frozen.hypothesis}")
-    for study in frozen.studies:
-        known = f"; known already: {blocks_in_words(study.seen)}" if study.seen else ""
-        echo(f"  {study.name}-{study.fingerprint}: blocks {blocks_in_words(study.blocks)}{known}")
+    for planned in plans:
+        study = planned.record.study
+        known = "; ".join(
+            f"{label} in {'block' if len(blocks) == 1 else 'blocks'} {blocks_in_words(blocks)}"
+            for label, blocks in known_already(planned).items()
+        )
+        said = f"; known already: {known}" if known else ""
+        echo(f"  {study.folder_name}: blocks {blocks_in_words(study.blocks)}{said}")
     echo("nothing was trained; the same command without --freeze and -m carries it out")
     echo(f"plan:    {file}")
 

@@ -108,7 +108,8 @@ def _plan_facts(findings: StudyFindings) -> list[Fact]:
     if stands.plan is None:
         said = "no frozen plan names this study, so what it shows is an idea to test, not a test of one"
         return lost or [Fact("Post hoc", said)]
-    known = f"; already known then: blocks {_listed(stands.seen)}" if stands.seen else ", before any of its trials"
+    seen = f"; some trials of blocks {_listed(stands.seen)} were known then"
+    known = seen if stands.seen else ", before any of its trials"
     found = [*lost, Fact("Plan", f'frozen as {stands.plan.fingerprint}{known}; expected: "{stands.plan.hypothesis}"')]
     if stands.post_hoc:
         which = _listed(stands.post_hoc)

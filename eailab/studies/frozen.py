@@ -5,7 +5,7 @@ so that the same plan is one file, and a plan that was changed afterwards no lon
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,10 @@ from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import PLAN, read
 from eailab.recipe.identity import digest
 from eailab.runs.atomic import refuse_links, set_aside, write_text
+from eailab.runs.inspection import Problem, is_foreign
 from eailab.runs.store import Store
 from eailab.studies.design import Study, StudyRecord
+from eailab.studies.lookup import STUDIES, heads
 
 if TYPE_CHECKING:
     from eailab.studies.conduct import Plan
@@ -120,10 +122,39 @@ def freeze(plans: Sequence["Plan"], hypothesis: str, store: Store) -> tuple[Froz
     return frozen, file
 
 
+def known_already(planned: "Plan") -> dict[str, tuple[int, ...]]:
+    """Return the blocks in which an arm of a plan has ended already, by the arm's label; arms without are left out."""
+    study, todo = planned.record.study, {trial.fingerprint for trial in planned.todo}
+    known = {
+        arm.label: tuple(block for block in study.blocks if planned.record.trials[index, block] not in todo)
+        for index, arm in enumerate(study.arms)
+    }
+    return {label: blocks for label, blocks in known.items() if blocks}
+
+
+def unplanned(store: Store, plans: Sequence["Plan"]) -> list[str]:
+    """Return the studies that reports call post hoc as soon as some plans are frozen as the first of a store.
+
+    Args:
+        store: Where they lie.
+        plans: Whose studies are not meant.
+    """
+    if any(read_plans(store)):
+        return []
+    named = {name for planned in plans for name in _names(planned.record.study)}
+    return [
+        head.called
+        for head in heads(store.root, STUDIES)
+        if head.factor is not None and head.folder.name.rpartition("-")[2] not in named
+    ]
+
+
 def read_plans(store: Store) -> tuple[list[FrozenPlan], list[BrokenPlan]]:
     """Return the frozen plans of a store, by fingerprint, and what is there in place of others."""
     plans, broken = [], []
     for file in sorted((store.root / "plans").glob("*.yaml")):
+        if is_foreign(file.name):
+            continue
         text = b""
         try:
             text = read(file, PLAN)
@@ -131,6 +162,11 @@ def read_plans(store: Store) -> tuple[list[FrozenPlan], list[BrokenPlan]]:
         except StoreError as error:
             broken.append(BrokenPlan(file, str(error), frozenset(one.decode() for one in _FINGERPRINT.findall(text))))
     return plans, broken
+
+
+def plan_problems(store: Store) -> Iterator[Problem]:
+    """Yield the files of frozen plans that cannot be read, or are not what was frozen."""
+    return (Problem(broken.file, broken.reason) for broken in read_plans(store)[1])
 
 
 def standing(store: Store, record: StudyRecord) -> Standing | None:
@@ -165,14 +201,9 @@ def _names(study: Study) -> set[str]:
 
 
 def _frozen_study(planned: "Plan") -> FrozenStudy:
-    study, record = planned.record.study, planned.record
-    todo = {trial.fingerprint for trial in planned.todo}
-    seen = tuple(
-        block
-        for block in study.blocks
-        if any(record.trials[index, block] not in todo for index in range(len(study.arms)))
-    )
-    return FrozenStudy(study.name, study.fingerprint, study.blocks, seen)
+    study = planned.record.study
+    seen = {block for blocks in known_already(planned).values() for block in blocks}
+    return FrozenStudy(study.name, study.fingerprint, study.blocks, tuple(sorted(seen)))
 
 
 def _read(file: Path, text: bytes) -> FrozenPlan:

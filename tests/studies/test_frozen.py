@@ -7,7 +7,7 @@ from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
-from eailab.studies.frozen import freeze, frozen_blocks, read_plans, standing
+from eailab.studies.frozen import freeze, frozen_blocks, known_already, read_plans, standing, unplanned
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 
@@ -38,6 +38,13 @@ def test_the_same_plan_is_one_file_and_keeps_its_time(tmp_path):
     assert freeze([planned(tmp_path, (0, 1))], "b", store(tmp_path))[1] != file
 
 
+def test_the_file_of_another_program_is_not_a_plan(tmp_path):
+    _, file = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
+    (file.parent / f"._{file.name}").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    assert len(read_plans(store(tmp_path))[0]) == 1
+    assert not read_plans(store(tmp_path))[1]
+
+
 def test_without_a_plan_nothing_is_post_hoc(tmp_path):
     assert standing(store(tmp_path), planned(tmp_path, (0, 1)).record) is None
 
@@ -55,6 +62,23 @@ def test_what_was_known_when_the_plan_was_frozen_is_in_it(tmp_path):
     conduct(planned(tmp_path, (0,)), Surroundings(tmp_path), 1, lambda _: None, lambda: False)
     frozen, _ = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
     assert frozen.studies[0].seen == (0,)
+
+
+def test_what_was_known_is_said_arm_by_arm(tmp_path):
+    """The baseline of another study is known; the arm that is compared with it is not."""
+    conduct(planned(tmp_path, (0,)), Surroundings(tmp_path), 1, lambda _: None, lambda: False)
+    assert known_already(planned(tmp_path, (0, 1), levels=(16, 64))) == {"16": (0,)}
+    assert known_already(planned(tmp_path, (0, 1))) == {"16": (0,), "32": (0,)}
+    assert known_already(planned(tmp_path, (5,), levels=(64, 128))) == {}
+
+
+def test_studies_that_a_first_plan_makes_post_hoc_are_known_beforehand(tmp_path):
+    conduct(planned(tmp_path, (0,)), Surroundings(tmp_path), 1, lambda _: None, lambda: False)
+    (older,) = unplanned(store(tmp_path), [])
+    assert older.startswith("digits-mlp-batch-size-")
+    assert unplanned(store(tmp_path), [planned(tmp_path, (0, 1))]) == []
+    freeze([planned(tmp_path, (0, 1), levels=(16, 64))], "a", store(tmp_path))
+    assert unplanned(store(tmp_path), []) == []  # they have been post hoc since the first plan
 
 
 def test_a_later_plan_may_name_more_blocks(tmp_path):
