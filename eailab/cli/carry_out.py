@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,7 +175,7 @@ def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as
         echo(f"figures: {planned.folder / 'figures'}")
         if len(plans) > 1:
             echo()
-    trial = _single_trial(plans, surroundings)
+    trial = _single_trial(plans)
     if trial is not None:
         echo(f"trial:   {trial}")
     echo(f"report:  {report}")
@@ -182,12 +183,14 @@ def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as
         _say_what_next(trial, surroundings.runs_dir, is_finished=findings[0].arms[0].trials[0].state == "finished")
 
 
-def _single_trial(plans: Sequence["Plan"], surroundings: "Surroundings") -> str | None:
-    """Return the name of the trial where there is just one, as other commands find it."""
-    from eailab.studies.lookup import heads, trial_names, uses
+def _single_trial(plans: Sequence["Plan"]) -> str | None:
+    """Return the name of the trial where there is just one: of its own study, so that no later trial shares it."""
+    from eailab.studies.lookup import Use, head_of
 
-    trials = [name for planned in plans for name in planned.record.trials.values()]
-    return trial_names(uses(heads(surroundings.runs_dir))).get(trials[0]) if len(trials) == 1 else None
+    if [len(planned.record.trials) for planned in plans] != [1]:
+        return None
+    ((arm, block),) = plans[0].record.trials
+    return Use(replace(head_of(plans[0].record), folder=plans[0].folder), arm, block).lasting
 
 
 def _say_what_next(trial: str, runs_dir: Path, *, is_finished: bool) -> None:
