@@ -36,10 +36,11 @@ def plain(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, whose plural is regular.
 
-    >>> counted(1, "problem"), counted(2, "trial"), counted(0, "trial")
-    ('1 problem', '2 trials', '0 trials')
+    >>> counted(1, "problem"), counted(2, "study"), counted(0, "trial")
+    ('1 problem', '2 studies', '0 trials')
     """
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def plain_lines(text: str) -> str:

@@ -118,11 +118,13 @@ def studies(ctx: Any, _: str) -> Iterable[str]:
 
 def _study_names(ctx: Any) -> list[str]:
     """Return the own names of studies, and the names of their folders where several have one name."""
-    from eailab.studies.lookup import STUDIES, heads
+    from eailab.studies.lookup import STEPS, STUDIES, heads, path_heads
 
-    found = heads(_runs(ctx), STUDIES)
-    names = [head.name for head in found]
-    return [head.name if names.count(head.name) == 1 else head.called for head in found]
+    runs = _runs(ctx)
+    called = [(head.name, head.called) for head in heads(runs, STUDIES)]
+    called += [(path.name, path.called) for path in path_heads(heads(runs, STEPS))]
+    names = [name for name, _ in called]
+    return [name if names.count(name) == 1 else folder for name, folder in called]
 
 
 @_offering

@@ -14,8 +14,7 @@ from eailab.errors import CheckFailedError, EailabError
 from eailab.plain import counted, plain
 
 if TYPE_CHECKING:
-    from eailab.runs.inspection import Problem
-    from eailab.runs.store import Store, TrialFolder
+    from eailab.runs.store import TrialFolder
 
 runs = Commands(
     help="List, show, verify and remove trials.\n\nExample: eailab runs list",
@@ -116,14 +115,15 @@ def verify(
     """
     from eailab.runs.inspection import problems, quarantine
     from eailab.runs.store import Store
-    from eailab.studies.derived import problems as contradicted
+    from eailab.studies.derived import problems as study_problems
+    from eailab.studies.frozen import plan_problems
 
     store = Store(runs)
-    found = [*problems(store), *_study_problems(store), *contradicted(store)]
+    found = [*problems(store), *study_problems(store), *plan_problems(store)]
     moved, left = {}, []
     for problem in found:
         try:
-            if repair:
+            if repair and problem.path not in moved:
                 moved[problem.path] = quarantine(store, problem.path)
         except EailabError as error:
             left.append(str(error))
@@ -137,7 +137,7 @@ def verify(
         echo(f"{counted(len(store.trial_names()), 'trial')} in {runs}: {outcome}")
     if left:
         raise CheckFailedError("\n".join(map(plain, left)))
-    if len(moved) < len(found):
+    if any(problem.path not in moved for problem in found):
         raise CheckFailedError(
             f"{counted(len(found), 'problem')} in {runs}: `eailab runs verify --repair` moves what does not hold "
             "aside, and the study's own command trains again what needs it."
@@ -192,18 +192,3 @@ def _flat(value: object) -> str:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _study_problems(store: "Store") -> list["Problem"]:
-    from eailab.errors import DamagedError
-    from eailab.runs.inspection import Problem
-    from eailab.studies.design import read_record
-    from eailab.studies.frozen import read_plans
-
-    found = []
-    for folder in store.study_folders():
-        try:
-            read_record(folder)
-        except DamagedError as error:
-            found.append(Problem(folder, str(error)))
-    return [*found, *(Problem(broken.file, broken.reason) for broken in read_plans(store)[1])]

@@ -1,13 +1,18 @@
 """`eailab studies`: the studies of a store, one of them, and how to get rid of it."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, StudyName, confirmed
 from eailab.cli.output import echo
+from eailab.plain import counted
+
+if TYPE_CHECKING:
+    from eailab.runs.store import Store
+    from eailab.studies.lookup import Head, PathHead
 
 studies = Commands(
     help="List, show and remove studies.\n\nExample: eailab studies list",
@@ -29,7 +34,7 @@ def list_(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
         return
     if found:
         echo("\n".join(study_lines(found)))
-    echo(f"{len(found)} stud{'y' if len(found) == 1 else 'ies'} in {runs}")
+    echo(f"{counted(len(found), 'study')} in {runs}")
 
 
 @studies.command()
@@ -39,23 +44,51 @@ def show(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
     Example: eailab studies show digits-mlp-batch-size
     """
     from eailab.findings.study import study_findings
-    from eailab.report.listing import Wanted, lines_of, listed
     from eailab.report.record import as_json as as_text
     from eailab.report.terminal import print_study
     from eailab.runs.store import Store
     from eailab.studies.design import read_record
-    from eailab.studies.lookup import STUDIES, heads, one_study
+    from eailab.studies.lookup import PathHead, heads, one_study
 
     store = Store(runs)
-    head = one_study(heads(runs, STUDIES), study, runs)
+    head = one_study(heads(runs), study, runs)
+    if isinstance(head, PathHead):
+        _show_path(head, store, as_json=as_json)
+        return
     findings = study_findings(store, read_record(head.folder))
     if as_json:
         echo(as_text(findings), nl=False)
         return
     print_study(findings)
     echo()
-    echo("\n".join(lines_of(listed(store, Wanted(study=head.called)))))
-    echo(f"folder:  {head.folder}")
+    _say_trials(head, store)
+
+
+def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
+    """Print what a path ablation has found, as `eailab explain` does."""
+    from eailab.findings.path import sentences, title, waterfall_of, waterfall_table
+    from eailab.report.record import layout, waterfall_mapping
+    from eailab.report.terminal import print_table
+    from eailab.studies.explain import read_route
+
+    record = read_route(path.folder)
+    found = waterfall_of(store, record)
+    if as_json:
+        echo(layout(waterfall_mapping(found)))
+        return
+    print_table(title(found), waterfall_table(found), sentences(found))
+    if not record.is_finished:
+        steps = f"{len(record.taken)} of {counted(len(record.route.moves), 'step')}"
+        echo(f"unfinished: {steps} so far; its `eailab explain` command goes on")
+    echo()
+    _say_trials(path, store)
+
+
+def _say_trials(study: "Head | PathHead", store: "Store") -> None:
+    from eailab.report.listing import Wanted, lines_of, listed
+
+    echo("\n".join(lines_of(listed(store, Wanted(study=study.called)))))
+    echo(f"folder:  {study.folder}")
 
 
 @studies.command()
@@ -69,14 +102,14 @@ def rm(
     Example: eailab studies rm digits-mlp-batch-size
     """
     from eailab.runs.store import Store
-    from eailab.studies.lookup import STUDIES, heads, one_study
+    from eailab.studies.lookup import heads, one_study
     from eailab.studies.removal import own_trials, remove_study
 
     store = Store(runs)
-    head = one_study(heads(runs, STUDIES), study, runs)
+    head = one_study(heads(runs), study, runs)
     trials = own_trials(store, head, heads(runs))
     kept = len(set(head.trials.values()) & set(store.trial_names())) - len(trials)
-    number = f"{len(trials)} trial{'s' * (len(trials) != 1)}"
+    number = counted(len(trials), "trial")
     shared = f"; {kept} that other studies have too stay" if kept else ""
     if not confirmed(f"Remove {head.called} and {number} for good{shared}?", "this study", yes=yes):
         return

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eailab.findings.measures import MEASURES, Measure
-from eailab.findings.study import ArmFindings, StudyFindings
+from eailab.findings.study import ArmFindings, StudyFindings, study_findings
 from eailab.findings.tables import NOTE, NOTHING, Column, Table, decimals_for, interval, number, signed
 from eailab.recipe.schema import Metric
+from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
-from eailab.studies.explain import Move, Order, Route
+from eailab.studies.explain import Move, Order, Route, RouteRecord
 
 TITLE = "Gain of each step on the way"
 
@@ -80,6 +81,13 @@ def best_move(step: StudyFindings) -> int:
 
     candidates = step.arms[1:]
     return max(range(len(candidates)), key=lambda index: rank(candidates[index]))
+
+
+def waterfall_of(store: Store, record: RouteRecord) -> Waterfall:
+    """Put together what a path ablation in a store has found so far."""
+    steps = [study_findings(store, step) for step in record.steps[: len(record.taken)]]
+    walked = list(zip(steps, record.taken, record.indices, strict=True))
+    return waterfall(record.route, study_findings(store, record.ends), walked)
 
 
 def waterfall(route: Route, ends: StudyFindings, walked: Sequence[tuple[StudyFindings, Move, int]]) -> Waterfall:

@@ -1,18 +1,19 @@
 """The studies of a store in a list: what each asks, of which model and data, and how far it has come."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from eailab.errors import StoreError
-from eailab.plain import plain
+from eailab.plain import counted, plain
 from eailab.recipe.naming import data_word
 from eailab.report.listing import aligned
 from eailab.runs.store import Store
 from eailab.studies.design import read_record
+from eailab.studies.explain import read_route
 from eailab.studies.factor import listed as labels_listed
 from eailab.studies.factor import word
-from eailab.studies.lookup import STUDIES, Head, heads
+from eailab.studies.lookup import STEPS, STUDIES, Head, PathHead, heads, path_heads
 
 HEADINGS = ("study", "factor", "levels", "model", "data", "blocks", "finished", "folder")
 
@@ -57,7 +58,36 @@ def listed_studies(store: Store) -> list[ListedStudy]:
         StoreError: The system does not let us look.
     """
     present = set(store.trial_names())
-    return [_listed(store, head, present) for head in heads(store.root, STUDIES)]
+    studies = [_listed(store, head, present) for head in heads(store.root, STUDIES)]
+    paths = [_listed_path(store, path, present) for path in path_heads(heads(store.root, STEPS))]
+    return sorted([*studies, *paths], key=lambda one: one.folder)
+
+
+def _listed_path(store: Store, path: PathHead, present: set[str]) -> ListedStudy:
+    """Return a path ablation's line: its levels are its two recipes."""
+    try:
+        found = read_route(path.folder)
+    except StoreError as error:
+        return ListedStudy(path.name, "", (), "", "", 0, 0, 0, path.called, str(error))
+    steps = counted(len(found.route.moves), "step")
+    of = "" if found.is_finished else f"{len(found.taken)} of "
+    ends = [found.route.start, found.route.end]
+    trials = set(path.trials.values())
+    return ListedStudy(
+        name=path.name,
+        factor=f"path of {of}{steps}",
+        levels=found.route.names,
+        model=labels_listed(list(dict.fromkeys(one.model.name for one in ends))),
+        data=labels_listed(list(dict.fromkeys(map(data_word, ends)))),
+        blocks=len(found.route.blocks),
+        trials=len(trials),
+        finished=_finished(store, trials & present),
+        folder=path.called,
+    )
+
+
+def _finished(store: Store, trials: Iterable[str]) -> int:
+    return sum(store.folder(name).result_file.is_file() for name in trials)
 
 
 def _listed(store: Store, head: Head, present: set[str]) -> ListedStudy:
@@ -75,7 +105,7 @@ def _listed(store: Store, head: Head, present: set[str]) -> ListedStudy:
         data=labels_listed(list(dict.fromkeys(map(data_word, recipes)))),
         blocks=len(study.blocks),
         trials=len(trials),
-        finished=sum(store.folder(name).result_file.is_file() for name in trials & present),
+        finished=_finished(store, trials & present),
         folder=head.called,
     )
 

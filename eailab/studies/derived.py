@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from eailab.data.split import training_size
 from eailab.data.table import SOURCES
@@ -21,7 +22,9 @@ from eailab.runs.inspection import Problem
 from eailab.runs.store import HEADING, Store, Trial
 from eailab.studies.coupling import hold_updates
 from eailab.studies.design import Arm, Study, StudyRecord, read_record, updates
+from eailab.studies.explain import ENDS, Order, is_of_ends, is_step, read_route
 from eailab.studies.factor import BETWEEN_VALUES, BUNDLE, CROSS, crossed
+from eailab.studies.lookup import STEPS, STEPS_FOLDER
 
 Values = Mapping[str, object]
 
@@ -48,12 +51,12 @@ def contradictions(store: Store, record: StudyRecord, images: Mapping[str, int])
     for arm in study.arms:
         if (arm.recipe.study.metric, arm.recipe.study.margin) != (study.metric, study.margin):
             yield f"metric or margin are not those of the recipe of {arm.label}"
-    yield from _updates(record, {name: source.train for name, source in SOURCES.items()} | dict(images))
+    yield from _updates(record, _sizes(images))
     yield from _names(store, record)
 
 
 def problems(store: Store) -> Iterator[Problem]:
-    """Yield whole records of studies that say what does not follow from their recipes and from the store.
+    """Yield records of studies that are damaged, or say what does not follow from their recipes and from the store.
 
     Raises:
         StoreError: The system does not let us look.
@@ -62,13 +65,53 @@ def problems(store: Store) -> Iterator[Problem]:
     for folder in store.study_folders():
         try:
             record = read_record(folder)
-        except DamagedError:  # named where all records are read
+        except DamagedError as error:
+            yield Problem(folder, str(error))
             continue
         if record.study.folder_name != folder.name and not record.study.data:
             yield Problem(folder, f"{folder} holds another study than its name says, {record.study.folder_name}.")
         yield from (Problem(folder, f"{folder}: {found}.") for found in contradictions(store, record, {}))
         if left_out := blocks_left_out(record, loose):
             yield Problem(folder, f"{folder} leaves out blocks that were trained: {', '.join(map(str, left_out))}.")
+    for folder in sorted({file.parents[2] for file in store.root.glob(STEPS)}):
+        yield from (Problem(folder, f"{folder}: {found}.") for found in _path_contradictions(store, folder, loose))
+
+
+def _path_contradictions(store: Store, folder: Path, loose: "Unnamed") -> Iterator[str]:
+    """Yield what the records of a path ablation cannot say of its two recipes and its trials, a sentence each."""
+    try:
+        found = read_route(folder)
+        numbered = {
+            file.parent.name: read_record(file.parent) for file in sorted(folder.glob(f"{STEPS_FOLDER}/*/study.yaml"))
+        }
+    except StoreError as error:
+        yield str(error).removesuffix(".")
+        return
+    path = found.route
+    if not is_of_ends(found.ends.study, path):
+        yield f"the study {ENDS} does not compare its two recipes"
+    if found.is_finished or path.order == "gain":
+        named = {
+            replace(path, order=order, data=data).folder_name for order in get_args(Order) for data in (path.data, {})
+        }
+        if folder.name not in named:
+            yield f"it holds another path than its name says, {path.folder_name}"
+    for name, record in numbered.items():
+        left = {str(arm.level) for arm in record.study.arms[1:]}
+        taken = [move for move in path.moves if move.label not in left]
+        if path.order == "listed":
+            taken = list(path.moves[: int(name) - 1]) if name.isdecimal() else []
+        if name != ENDS and (name != str(len(taken) + 1) or not is_step(record.study, path, taken)):
+            yield f"{name} is not a step between its two recipes"
+        updates_and_names = (*_updates(record, _sizes({})), *_names(store, record))
+        yield from (f"{wrong} (in {name})" for wrong in updates_and_names)
+        if left_out := blocks_left_out(record, loose):
+            yield f"{name} leaves out blocks that were trained: {', '.join(map(str, left_out))}"
+
+
+def _sizes(images: Mapping[str, int]) -> dict[str, int]:
+    """Return the numbers of training images that are known: of published data sets, and of those at hand."""
+    return {name: source.train for name, source in SOURCES.items()} | dict(images)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from eailab.runs.store import Store, TrialFolder
     from eailab.studies.design import StudyRecord
 
+STEPS_FOLDER = "steps"
+"""Within a path ablation's folder: its studies."""
 STUDIES = "studies/*/study.yaml"
-STEPS = "studies/*/steps/*/study.yaml"
-"""Where the records of studies and of the steps of walks lie in a runs folder."""
+STEPS = f"studies/*/{STEPS_FOLDER}/*/study.yaml"
+"""Where the records of studies, and of the steps of path ablations, lie in a runs folder."""
 
 SHOWN = 6
 """Names in a message."""
@@ -55,17 +57,20 @@ class Head:
     """Labels."""
     trials: Mapping[tuple[int, int], str]
     """Fingerprint of each trial by arm index and block."""
+    has_labels: bool = False
+    """Whether a study file labels the arms; such a label says nothing without its study."""
 
     @property
     def called(self) -> str:
-        """The name that no other study of the store has: its folder's, with the walk's before a step's."""
+        """The name that no other study of the store has: its folder's, with the path's before a step's."""
         above = self.folder.parent
-        return f"{above.parent.name}/steps/{self.folder.name}" if above.name == "steps" else self.folder.name
+        return f"{above.parent.name}/steps/{self.folder.name}" if above.name == STEPS_FOLDER else self.folder.name
 
     @property
     def names(self) -> tuple[str, ...]:
         """All that the study is called."""
-        return self.name, self.called.rpartition("-")[0], self.called
+        own = (self.called,) if "/" in self.called else (self.called.rpartition("-")[0], self.called)
+        return self.name, *own
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,45 @@ class Use:
 
     @property
     def shown(self) -> tuple[str, str, str]:
-        """What tables call the trial, from the shortest name to the one that no other trial has."""
+        """What tables call the trial, from the shortest name to the one that no other trial has; "" for none."""
         head, place = self.head, f"{self.head.arms[self.arm]}/{self.block}"
         if len(head.arms) == 1:
             return f"{head.name}/{self.block}", f"{head.name}/{place}", f"{head.called}/{self.block}"
-        return place, f"{head.name}/{place}", f"{head.called}/{place}"
+        return "" if head.has_labels else place, f"{head.name}/{place}", f"{head.called}/{place}"
+
+    @property
+    def lasting(self) -> str:
+        """The name that stays the trial's alone, whatever else is trained."""
+        return self.shown[-1]
+
+
+@dataclass(frozen=True)
+class PathHead:
+    """A path ablation, as far as finding it and its trials goes."""
+
+    folder: Path
+    steps: tuple[Head, ...]
+    """Its studies: the two ends, and each step that was reached."""
+
+    @property
+    def called(self) -> str:
+        """The name that no other study of the store has."""
+        return self.folder.name
+
+    @property
+    def name(self) -> str:
+        """Its own, which several may have."""
+        return self.called.rpartition("-")[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that it is called."""
+        return self.name, self.called
+
+    @property
+    def trials(self) -> Mapping[tuple[int, int, int], str]:
+        """Fingerprint of each trial by study, arm index and block."""
+        return {(at, *key): trial for at, head in enumerate(self.steps) for key, trial in head.trials.items()}
 
 
 def heads(runs: Path, *patterns: str) -> list[Head]:
@@ -119,6 +158,7 @@ def _head(file: Path) -> Head:
                 for index, arm in enumerate(arms)
                 for block, trial in arm["trials"].items()
             },
+            has_labels=any("label" in arm for arm in arms),
         )
     except (OSError, StoreError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
         return Head(file.parent, file.parent.name.rpartition("-")[0], None, 0, "", (), {})
@@ -128,7 +168,25 @@ def head_of(record: "StudyRecord") -> Head:
     """Return the head of a study that has been read."""
     study = record.study
     labels = tuple(arm.label for arm in study.arms)
-    return Head(Path(study.folder_name), study.name, study.factor, study.baseline, study.metric, labels, record.trials)
+    return Head(
+        folder=Path(study.folder_name),
+        name=study.name,
+        factor=study.factor,
+        baseline=study.baseline,
+        metric=study.metric,
+        arms=labels,
+        trials=record.trials,
+        has_labels=any(arm.name for arm in study.arms),
+    )
+
+
+def path_heads(found: Iterable[Head]) -> list[PathHead]:
+    """Return the path ablations that some steps belong to, by folder."""
+    steps: dict[Path, list[Head]] = defaultdict(list)
+    for head in found:
+        if head.folder.parent.name == STEPS_FOLDER:
+            steps[head.folder.parents[1]].append(head)
+    return [PathHead(folder, tuple(steps[folder])) for folder in sorted(steps)]
 
 
 def uses(found: Iterable[Head]) -> dict[str, list[Use]]:
@@ -148,7 +206,7 @@ def trial_names(table: Mapping[str, Sequence[Use]]) -> dict[str, str]:
             for name in place.names:
                 meant[name].add(trial)
     return {
-        trial: next(place.shown[at] for at in range(3) for place in places if len(meant[place.shown[at]]) == 1)
+        trial: next(place.shown[at] for at in range(3) for place in places if len(meant.get(place.shown[at], ())) == 1)
         for trial, places in table.items()
     }
 
@@ -157,42 +215,58 @@ def trial_names(table: Mapping[str, Sequence[Use]]) -> dict[str, str]:
 
 
 def studies_called(found: Sequence[Head], text: str, where: object) -> list[Head]:
-    """Return the studies of a name: their own, a folder's with or without the fingerprint, or the beginning of one.
+    """Return the studies of a name; a path ablation's name is that of all its studies. See `one_study`.
 
     Args:
-        found: Studies that may be meant.
+        found: Studies and steps of path ablations that may be meant.
         text: Several studies may have one name of their own; the beginning of a name has to be of one study.
         where: What a message calls the place that was looked in.
 
     Raises:
         UsageError: There is none, or several begin like this; the message has the nearest names.
     """
-    if exact := [head for head in found if text in head.names]:
-        return exact
-    begun = [head for head in found if text and any(name.startswith(text) for name in head.names)]
-    if len(begun) == 1:
-        return begun
-    if begun:
-        names = _listed(head.called for head in begun)
+    fitting = _called(found, text, where)
+    return [head for one in fitting for head in (one.steps if isinstance(one, PathHead) else (one,))]
+
+
+def one_study(found: Sequence[Head], text: str, where: object) -> Head | PathHead:
+    """Return the one study, or path ablation, of a name: its own, its folder's, or the beginning of one.
+
+    Raises:
+        UsageError: There is none, or there are several.
+    """
+    fitting = _called(found, text, where)
+    if len(fitting) > 1:
+        names = _listed(one.called for one in fitting)
+        raise UsageError(f"{text} may be {len(fitting)} studies of {where}: {names}. Write one of these names.")
+    return fitting[0]
+
+
+def _called(found: Sequence[Head], text: str, where: object) -> list[Head | PathHead]:
+    paths = path_heads(found)
+    steps = [head for path in paths for head in path.steps]
+    known: list[Head | PathHead] = [*(head for head in found if head.folder.parent.name != STEPS_FOLDER), *paths]
+    if exact := [one for one in known if text in one.names] or [one for one in steps if text in one.names]:
+        return list(exact)
+    if begun := [one for one in known if text and any(name.startswith(text) for name in one.names)]:
+        if len(begun) == 1:
+            return begun
+        names = _listed(one.called for one in begun)
         raise UsageError(f"{len(begun)} studies in {where} begin with {text}: {names}. Write one of these names.")
-    known = sorted({name for head in found for name in (head.name, head.called)})
-    near = difflib.get_close_matches(text, known, n=3, cutoff=0.5) or known
+    near = _nearest(text, [name for one in known for name in (one.name, one.called)])
     raise UsageError(
         f"there is no study {text} in {where}. " + (f"Nearest: {_listed(near)}." if near else "It has none.")
     )
 
 
-def one_study(found: Sequence[Head], text: str, where: object) -> Head:
-    """Return the one study of a name; see `studies_called`.
+def _nearest(text: str, names: Iterable[str]) -> list[str]:
+    """Return names, those that are most like a text first."""
 
-    Raises:
-        UsageError: There is none, or there are several.
-    """
-    fitting = studies_called(found, text, where)
-    if len(fitting) > 1:
-        names = _listed(head.called for head in fitting)
-        raise UsageError(f"{text} may be {len(fitting)} studies of {where}: {names}. Write one of these names.")
-    return fitting[0]
+    def unlike(name: str) -> tuple[bool, float, str]:
+        one, other = text.casefold(), name.casefold()
+        return not one or one not in other, -difflib.SequenceMatcher(None, one, other).ratio(), name
+
+    return sorted(set(names), key=unlike)
 
 
 def find_trial(store: "Store", text: str) -> "TrialFolder":
@@ -234,9 +308,8 @@ def find_fingerprint(found: Sequence[Head], among: Collection[str], text: str, w
     called = sorted(names.get(trial, trial) for trial in fitting)
     if called:
         raise UsageError(f"{text} may be {len(called)} trials of {where}: {_listed(called)}. Write one of these names.")
-    known = sorted(names.get(trial, trial) for trial in among)
-    near = difflib.get_close_matches(text, known, n=3, cutoff=0.5) or known[:3]
-    such = f", such as {_listed(near)}" if near else ""
+    known = [names.get(trial, trial) for trial in among]
+    such = f", such as {_listed(near)}" if (near := _nearest(text, known)[:3]) else ""
     raise UsageError(
         f"no trial of {where} is called {text!r:.80}: write [STUDY/]ARM/BLOCK or the beginning of a fingerprint, as "
         f"`eailab runs list` shows them{such}."

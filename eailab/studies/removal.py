@@ -9,21 +9,21 @@ from eailab.errors import StoreError
 from eailab.runs import atomic, inspection
 from eailab.runs.lock import in_training, is_held
 from eailab.runs.store import Store
-from eailab.studies.lookup import Head, uses
+from eailab.studies.lookup import Head, PathHead, uses
 
 
-def own_trials(store: Store, doomed: Head, found: Sequence[Head]) -> list[str]:
+def own_trials(store: Store, doomed: Head | PathHead, found: Sequence[Head]) -> list[str]:
     """Return the trials in the store that this study alone has.
 
     Args:
         store: Where they lie.
-        doomed: The study.
-        found: All studies of the store and all steps of walks.
+        doomed: The study, or path ablation.
+        found: All studies of the store and all steps of path ablations.
 
     Raises:
         StoreError: A study cannot be read, so that nothing tells which trials it has.
     """
-    others = [head for head in found if head.folder != doomed.folder]
+    others = [head for head in found if not head.folder.is_relative_to(doomed.folder)]
     if unread := [head for head in others if not head.trials]:
         raise StoreError(
             f"{unread[0].folder / 'study.yaml'} cannot be read, and may name trials of {doomed.called}: run its "
@@ -33,12 +33,12 @@ def own_trials(store: Store, doomed: Head, found: Sequence[Head]) -> list[str]:
     return sorted(name for name in set(doomed.trials.values()) & present if name not in shared)
 
 
-def remove_study(store: Store, doomed: Head, trials: Sequence[str]) -> None:
+def remove_study(store: Store, doomed: Head | PathHead, trials: Sequence[str]) -> None:
     """Delete a study's folder and then some of its trials for good.
 
     Args:
         store: Where they lie.
-        doomed: The study.
+        doomed: The study, or path ablation.
         trials: As `own_trials` returns them.
 
     Raises:

@@ -1,10 +1,12 @@
 """`eailab explain` on the embedded digits, from two recipes to the waterfall."""
 
 import json
+from hashlib import sha256
 
 import pytest
 
 from eailab.studies import explain
+from eailab.studies.design import CHECKSUM
 
 MINE = """
 name: mine
@@ -75,6 +77,41 @@ def test_a_dry_run_says_what_may_be_trained_and_trains_nothing(eailab, tmp_path,
     assert [file.name for file in tmp_path.iterdir()] == ["mine.yaml"]
     plan = json.loads(eailab("explain", "digits-mlp", mine, "-n", "--json", "--order", "listed").out)
     assert (plan["most_arms"], plan["most_trials"]) == (3, 15)
+
+
+def test_a_path_is_listed_shown_verified_and_removed_as_studies_are(eailab, tmp_path, mine):
+    assert eailab("explain", "digits-mlp", mine, *QUICK, "--seeds", "1").code == 0
+    (path,) = (tmp_path / "runs" / "studies").iterdir()
+    lines = eailab("studies", "list").out.splitlines()
+    assert "path of 2 steps" in lines[1]
+    assert lines[-1] == "1 study in runs"
+    shown = eailab("studies", "show", "digits-mlp-to-mine")
+    assert "optimizer.lr 0.001 -> 0.003" in shown.out
+    assert "The gap from digits-mlp to mine" in shown.out
+    as_json = json.loads(eailab("studies", "show", "digits-mlp-to-mine", "--json").out)
+    assert as_json == json.loads((path / "waterfall.json").read_text())
+    assert eailab("runs", "verify").code == 0
+    step = path / "steps" / "1" / "study.yaml"
+    assert rewritten(step, "optimizer.lr 0.001 -> 0.003", "optimizer.lr 0.001 -> 0.004") == 1
+    found = eailab("runs", "verify")
+    assert found.code == 1
+    assert f"{path.relative_to(tmp_path)} cannot be read as a path ablation: optimizer.lr 0.001 -> 0.004" in found.out
+    assert "optimizer.lr 0.001 -> 0.004" in eailab("studies", "list").out
+    assert rewritten(step, "optimizer.lr 0.001 -> 0.004", "optimizer.lr 0.001 -> 0.003") == 1
+    assert rewritten(step, "      lr: 0.003", "      lr: 0.005") == 1
+    assert "1 is not a step between its two recipes" in eailab("runs", "verify").out
+    assert rewritten(step, "      lr: 0.005", "      lr: 0.003") == 1
+    removed = eailab("studies", "rm", "digits-mlp-to-mine", "--yes")
+    assert "and 4 trials from runs" in removed.out
+    assert list((tmp_path / "runs" / "trials").iterdir()) == []
+
+
+def rewritten(file, old, new):
+    """Put a lie into a study's record, under a right checksum, and return how often it stands there."""
+    body, mark, _ = file.read_text().rpartition(CHECKSUM)
+    number, body = body.count(old), body.replace(old, new)
+    file.write_text(f"{body}{mark}{sha256(body.encode()).hexdigest()}\n")
+    return number
 
 
 @pytest.mark.parametrize(

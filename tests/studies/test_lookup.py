@@ -20,6 +20,7 @@ from eailab.studies.lookup import (
     find_trial,
     head_of,
     heads,
+    one_study,
     studies_called,
     trial_names,
     uses,
@@ -158,6 +159,42 @@ def test_the_steps_of_a_walk_name_their_trials(tmp_path):
     assert find_fingerprint([head], trials.values(), "a-to-b step 1/16/0", "here") == trials[0, 0]
 
 
+def test_a_path_ablation_is_found_by_its_name_and_is_all_its_studies(tmp_path):
+    for number in ("1", "2", "ends"):
+        step = replace(SIZES, name=f"a-to-b step {number}")
+        write_record(
+            tmp_path / "studies" / "a-to-b-0123456789" / "steps" / number,
+            StudyRecord(step, dict.fromkeys([(0, 0), (0, 1), (1, 0), (1, 1)], "0" * 20), (1, 1), 100),
+        )
+    found = heads(tmp_path)
+    for text in ("a-to-b", "a-to-b-0123456789", "a-to"):
+        assert one_study(found, text, tmp_path).called == "a-to-b-0123456789"
+        assert len(studies_called(found, text, tmp_path)) == 3
+    assert studies_called(found, "a-to-b step 2", tmp_path)[0].folder.name == "2"
+    with pytest.raises(UsageError, match="Nearest: a-to-b, "):
+        one_study(found, "atob", tmp_path)
+
+
+def test_a_label_of_a_study_file_names_no_trial_of_another_study(tmp_path):
+    """The trial is in both studies, and the labelled one comes first."""
+    labelled = replace(SIZES, name="a", arms=tuple(replace(arm, name=f"size {arm.level}") for arm in SIZES.arms))
+    write(tmp_path, labelled)
+    assert set(trial_names(uses(heads(tmp_path))).values()) == {
+        f"a/size {size}/{block}" for size in (16, 32) for block in BLOCKS
+    }
+    assert found(tmp_path, "size 16/0") == name_of(SIZES, 0, 0)
+    write(tmp_path, SIZES)
+    assert trial_names(uses(heads(tmp_path)))[name_of(SIZES, 0, 0)] == "16/0"
+
+
+def test_a_lasting_name_stays_a_trials_own(root):
+    """`digits-mlp/3` is one trial until another recipe of that name is trained."""
+    for places in uses(heads(root)).values():
+        for place in places:
+            assert len({found(root, other.lasting) for other in places}) == 1
+            assert place.head.folder.name in place.lasting
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [
@@ -180,6 +217,8 @@ def test_a_study_is_found_by_its_name_its_folder_or_the_beginning_of_one(root, t
         ("digits-mlp-", ["studies in", "begin with digits-mlp-"]),
         ("", ["there is no study"]),
         ("我的研究", ["Nearest: '我的 研究'"]),
+        ("digits-mlp-lrr", ["Nearest: digits-mlp-lr, "]),
+        ("optimizer", ["Nearest: 'digits-mlp-optimizer"]),
     ],
 )
 def test_a_study_that_is_not_found_is_answered_with_the_nearest(root, text, fragments):
