@@ -398,7 +398,7 @@ def mutate(root, number, found, call=run):
             path.write_bytes(data)
 
 
-def siege(mutations, processes=0, first=0):
+def siege(mutations, processes=0, first=0, hear=lambda found: None):
     """Try many changes, the first of them by processes of their own, and return what was found."""
     found = Found()
     with tempfile.TemporaryDirectory() as folder:
@@ -412,7 +412,20 @@ def siege(mutations, processes=0, first=0):
                 alone = number < first + processes
                 found.processes += alone
                 mutate(root, number, found, start if alone else run)
+                hear(found)
     return found
+
+
+def tell(found):
+    """Write each fault to the errors when it is found, and how far it is now and then."""
+    faults = [*found.tracebacks, *found.unexplained, *found.written]
+    if len(faults) > tell.faults or found.mutations % 50 == 0:
+        tell.faults = len(faults)
+        words = f"{found.mutations} changes, {len(faults)} faults"
+        sys.stderr.write(words + "".join(f"\n  {fault}" for fault in faults) + "\n")
+
+
+tell.faults = 0
 
 
 if __name__ == "__main__":
@@ -421,4 +434,4 @@ if __name__ == "__main__":
     parser.add_argument("--processes", type=int, default=0, help="how many of them meet processes of their own")
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
     asked = parser.parse_args()
-    sys.stdout.write(json.dumps(asdict(siege(asked.mutations, asked.processes, asked.first)), indent=1) + "\n")
+    sys.stdout.write(json.dumps(asdict(siege(asked.mutations, asked.processes, asked.first, tell)), indent=1) + "\n")
