@@ -71,7 +71,7 @@ class Cell:
             return "last evaluation"
         done = int(self.position)
         percent = int(100 * (self.position - done) + ROUNDING)
-        return f"epoch {done + 1} of {self.epochs}" + (f", {percent}%" if percent else "")
+        return f"epoch {done + 1}/{self.epochs}" + (f", {percent}%" if percent else "")
 
 
 class Trials:

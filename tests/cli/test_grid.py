@@ -74,7 +74,7 @@ def test_what_is_left_and_what_trains_now_stand_above_the_table(tmp_path):
         trials.hear(Stepped(trial(study, 0, 0), 1, Step(step, 100, None, None)))
     head, training, *rest = lines(trials, 80)
     assert head == "0 of 6 trials, about 12 h left, 16 min 48 s so far"
-    assert training.startswith("batch_size 16, block 0: epoch 1 of 30, 29%")
+    assert training.startswith("batch_size 16, block 0: epoch 1/30, 29%")
     assert "interim" in rest[0]
 
 
@@ -125,7 +125,7 @@ def test_an_epoch_of_an_hour_is_seen_to_move(tmp_path):
     trials = Trials([study])
     train(trials, trial(study, 0, 0), 1, 37, epochs=1)
     assert "0.37/1" in picture(trials)
-    assert "epoch 1 of 1, 37%" in picture(trials)
+    assert "epoch 1/1, 37%" in picture(trials)
 
 
 def test_compiling_and_the_last_evaluation_have_a_name(tmp_path):

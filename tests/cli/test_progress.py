@@ -135,8 +135,8 @@ def test_within_a_long_epoch_a_line_comes_every_half_minute(watch, study, clock,
         watch.say_if_silent()
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 3
-    assert said[0] == "0 of 4 trials, about 2 h 15 min left; batch_size 16, block 0: epoch 1 of 2, 3%"
-    assert said[2] == "0 of 4 trials, about 2 h 10 min left; batch_size 16, block 0: epoch 1 of 2, 9%"
+    assert said[0] == "0 of 4 trials, about 2 h 15 min left; batch_size 16, block 0: epoch 1/2, 3%"
+    assert said[2] == "0 of 4 trials, about 2 h 10 min left; batch_size 16, block 0: epoch 1/2, 9%"
 
 
 def test_many_in_training_are_counted(watch, study, clock, capsys):
@@ -146,7 +146,7 @@ def test_many_in_training_are_counted(watch, study, clock, capsys):
     capsys.readouterr()
     watch.say_if_silent()
     said = capsys.readouterr().err
-    assert said.count("epoch 1 of 2") == 3
+    assert said.count("epoch 1/2") == 3
     assert said.endswith("; 1 more in training\n")
 
 
