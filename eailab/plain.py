@@ -69,18 +69,24 @@ def lookalike(text: str) -> str:
     >>> lookalike("epochs\uff1a 30")
     "U+FF1A FULLWIDTH COLON stands where ':' is meant"
     """
+    found = find_lookalike(text)
+    return "" if found is None else found[1]
+
+
+def find_lookalike(text: str) -> tuple[int, str, str | None] | None:
+    """Return the place of the first such character, what is said of it, and what is meant if one character is."""
     for place, character in enumerate(text):
         if character.isascii():
             continue
         if CONTROLS.match(character) or character in JOINERS:
-            return f"{described(character)} cannot be seen"
+            return place, f"{described(character)} cannot be seen", ""
         meant = ALIKE.get(character) or unicodedata.normalize("NFKC", character)
         if len(meant) == 1 and meant.isascii():
             wanted = "a space" if meant == " " else repr(meant)
-            return f"{described(character)} stands where {wanted} is meant"
+            return place, f"{described(character)} stands where {wanted} is meant", meant
         if _is_foreign(character) and WITH_LATIN.search(text[max(0, place - 1) : place + 2]):
-            return f"{described(character)} is not a Latin letter"
-    return ""
+            return place, f"{described(character)} is not a Latin letter", None
+    return None
 
 
 def alike(names: Iterable[str]) -> tuple[str, str] | None:

@@ -17,7 +17,7 @@ import yaml
 
 from eailab.errors import RecipeError
 from eailab.files import RECIPE
-from eailab.plain import described
+from eailab.plain import described, find_lookalike
 from eailab.recipe.problems import LINE_BREAK, KeyPath, Located, Mark, Problem, report
 
 MAX_BYTES = RECIPE.largest
@@ -259,6 +259,8 @@ class _Reader:
             while loader.check_event():
                 yield loader.get_event()  # type: ignore[no-untyped-call]
         except yaml.MarkedYAMLError as error:
+            if blamed := _lookalike_to_blame(self.text, error):
+                self._stop(*blamed)
             words = error.problem or error.context or "the text is not YAML here"
             ours = next((said for fragment, said in SYNTAX if fragment in words), words)
             mark, opened = error.problem_mark or error.context_mark, error.context_mark
@@ -383,6 +385,38 @@ def _utf8(raw: bytes, source: str) -> str:
         good = raw[: error.start].decode("utf-8")
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8: save the file in UTF-8"
         _stop(message, _end(good), source, f"{good}\ufffd")
+
+
+def _lookalike_to_blame(text: str, error: yaml.MarkedYAMLError) -> tuple[str, Mark] | None:
+    """Return what is said of the character without which the error would not be there, and its place."""
+    if error.problem_mark is None:
+        return None
+    lines = LINE_BREAK.split(text)
+    for number in (error.problem_mark.line, error.problem_mark.line - 1):
+        found = find_lookalike(lines[number]) if 0 <= number < len(lines) else None
+        if found is None or found[2] is None:
+            continue
+        place, said, meant = found
+        mended = lines[number].replace(lines[number][place], ": " if meant == ":" else meant)
+        there = _first_error("\n".join([*lines[:number], mended, *lines[number + 1 :]]))
+        if there is None or there > error.problem_mark.line:
+            return said, Mark(number + 1, place + 1)
+    return None
+
+
+def _first_error(text: str) -> int | None:
+    """Return the line, from 0, of the first error of YAML's grammar; None where there is none."""
+    loader = yaml.SafeLoader(text)
+    try:
+        while loader.check_event():
+            loader.get_event()  # type: ignore[no-untyped-call]
+    except yaml.MarkedYAMLError as error:
+        return error.problem_mark.line if error.problem_mark else 0
+    except (ValueError, OverflowError):
+        return 0
+    finally:
+        loader.dispose()
+    return None
 
 
 def _end(text: str) -> Mark:

@@ -155,6 +155,26 @@ def test_what_a_recipe_does_not_need_is_refused_with_its_place(text, said):
     assert len(str(caught.value)) < 1000
 
 
+LOOKALIKES = {
+    "a: 1\nb\uff1a2\n": ("2:2", "U+FF1A FULLWIDTH COLON stands where ':' is meant"),
+    "a: 1\nb:\u30002\n": ("2:3", "U+3000 IDEOGRAPHIC SPACE stands where a space is meant"),
+    "a:\n\xa0\xa0b: 1\n  c: 2\n": ("2:1", "U+00A0 NO-BREAK SPACE stands where a space is meant"),
+    "a: \u201cb: c\u201d\n": ("1:4", "U+201C LEFT DOUBLE QUOTATION MARK stands where '\"' is meant"),
+    "a: \u2014 b: c\n": ("1:7", "a second ': ' on this line"),  # the dash may stay
+}
+
+
+@pytest.mark.parametrize(("text", "place_and_said"), LOOKALIKES.items(), ids=[ascii(text) for text in LOOKALIKES])
+def test_only_the_letter_is_named_without_which_the_text_could_be_read(text, place_and_said):
+    """Whoever reads that a colon is missing sees one."""
+    place, said = place_and_said
+    with pytest.raises(RecipeError) as caught:
+        parse(text, "x.yaml")
+    first, *_ = str(caught.value).splitlines()
+    assert first.startswith(f"x.yaml:{place}: {said}")
+    assert first.endswith(said) or "second" in said
+
+
 def test_yaml_1_2_may_say_so():
     assert parse("%YAML 1.2\n---\na: 1\n", "x.yaml").value == {"a": 1}
 
