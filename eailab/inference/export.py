@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eailab import __version__
 from eailab.data.dataset import Pixels
-from eailab.errors import CheckFailedError, UsageError
+from eailab.errors import CheckFailedError, DamagedError, UsageError
 from eailab.inference.format import Format, Runner, whole_network
 from eailab.inference.trained import WHITE, Trained, data_of, find_finished, largest_pixel, read
 from eailab.recipe.identity import to_yaml
@@ -165,7 +165,13 @@ def compare(trained: Trained, runner: Runner, images: int, data_dir: Path | None
         which, recorded = f"images of random pixels ({found})", None
     else:
         pixels = found.test.pixels[:images]
-        recorded = trained.folder.predictions()["test"][: len(pixels)]
+        recorded = trained.folder.predictions()["test"]
+        if len(recorded) != len(found.test):
+            raise DamagedError(
+                f"{trained.folder.predictions_file} is of {len(recorded)} test images, and {trained.recipe.data.name} "
+                f"has {len(found.test)}: the trial is damaged. `eailab runs verify --repair` moves it aside."
+            )
+        recorded = recorded[: len(pixels)]
     ours = trained.logits(pixels)
     theirs = np.concatenate(
         [runner.logits(pixels[start : start + AT_ONCE]) for start in range(0, len(pixels), AT_ONCE)]

@@ -15,7 +15,7 @@ from eailab.errors import DataError
 from eailab.inference import export, weights_file
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store, Trial, TrialFolder
 from eailab.runs.training import run_trial
 
 MLPS = {
@@ -347,6 +347,14 @@ def test_damaged_weights_are_not_exported(eailab, trial):
     trial.folder.weights_file.write_bytes(data)
     done = eailab("export", trial.name, "--to", "safetensors", "--runs", trial.runs)
     assert (done.code, "model.safetensors" in done.err) == (1, True)
+    assert leftovers(trial) == []
+
+
+def test_predictions_of_fewer_images_than_the_data_have_are_named(eailab, trial, monkeypatch):
+    """They were sealed again, so that only the data know."""
+    monkeypatch.setattr(TrialFolder, "predictions", lambda _: {"test": np.zeros(180, np.uint8)})
+    done = eailab("export", trial.name, "--to", "safetensors", "--runs", trial.runs)
+    assert (done.code, "is of 180 test images, and digits has 360" in done.err) == (1, True)
     assert leftovers(trial) == []
 
 
