@@ -394,9 +394,11 @@ def _lookalike_to_blame(text: str, error: yaml.MarkedYAMLError) -> tuple[str, Ma
     lines = LINE_BREAK.split(text)
     for number in (error.problem_mark.line, error.problem_mark.line - 1):
         found = find_lookalike(lines[number]) if 0 <= number < len(lines) else None
-        if found is None or found[2] is None:
+        if found is None:
             continue
         place, said, meant = found
+        if meant is None:
+            continue
         mended = lines[number].replace(lines[number][place], ": " if meant == ":" else meant)
         there = _first_error("\n".join([*lines[:number], mended, *lines[number + 1 :]]))
         if there is None or there > error.problem_mark.line:

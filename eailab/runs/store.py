@@ -423,7 +423,13 @@ class TrialFolder:
             StoreError: The folder cannot be written.
         """
         self._check_lock()
-        self._check_epochs(result.epochs)
+        try:
+            self._check_epochs(result.epochs)
+        except DamagedError as error:
+            raise DamagedError(
+                f"{error} Something else wrote into it meanwhile, and no result was recorded: run the same command to "
+                "train again."
+            ) from error
         if weights is not None:
             checkpoint.save(self.weights_file, weights, trial=trial.fingerprint, **(facts or {}))
         if predictions is not None:
@@ -455,12 +461,11 @@ class TrialFolder:
             self._fence()
 
     def _check_epochs(self, count: int) -> None:
-        """Refuse to vouch for epochs that are not those of one training."""
+        """Raise an error unless the recorded epochs are those of one whole training."""
         recorded = [epoch.number for epoch in self.epochs()]
         if recorded != list(range(1, count + 1)):
             raise DamagedError(
-                f"{self.epochs_file} has {len(recorded)} lines that are not the epochs 1 to {count}, each once: "
-                "something else wrote into it meanwhile. No result was recorded; run the same command to train again."
+                f"{self.epochs_file} has {len(recorded)} lines that are not the epochs 1 to {count}, each once."
             )
 
     def _vouched(self, status: Status) -> tuple[Path, ...]:
@@ -470,6 +475,7 @@ class TrialFolder:
 
     def _broken(self, record: dict[str, Any], *, thorough: bool = True) -> Iterator[tuple[Path, str]]:
         """Yield the files that a result vouches for and that are not as it says, and what is wrong with each."""
+        whole = thorough
         for name, expected in record["files"].items():
             file, found = self.path / name, None
             try:
@@ -479,11 +485,23 @@ class TrialFolder:
                     with suppress(FileNotFoundError), files.opened(file, files.WEIGHTS):
                         continue
             except DamagedError as error:
+                whole = False
                 yield file, str(error)
                 continue
             if found != expected:
+                whole = False
                 differs = f"differs from the checksum in {self.result_file.name}"
                 yield file, f"{file} {'is missing' if found is None else differs}."
+        if whole:  # the checksums hold, and say nothing of what was sealed
+            try:
+                planned = self.recipe().epochs if record["status"] == "finished" else record["epochs"]
+            except DamagedError as error:
+                yield self.recipe_file, str(error)
+                return
+            try:
+                self._check_epochs(planned)
+            except DamagedError as error:
+                yield self.epochs_file, str(error)
 
     def _sha256(self, name: str) -> str | None:
         kinds = {self.recipe_file: files.TRIAL_RECIPE, self.epochs_file: files.EPOCHS}

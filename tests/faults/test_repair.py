@@ -61,6 +61,18 @@ def test_a_dry_run_names_the_damage_and_what_will_be_done(small_store, eailab):
     assert "nothing was written" in planned.out
 
 
+@pytest.mark.parametrize("loss", ["1e999", "null"])
+def test_what_a_report_leaves_out_the_study_s_own_command_trains_again(small_store, eailab, loss):
+    """A file of epochs that cannot be was sealed again: its checksum holds, and nothing else does."""
+    (trial, *_) = sorted((small_store / "trials").iterdir())
+    checks.seal_epochs_again(trial, lambda body: re.sub(r'("train_loss": )[^,]+', rf"\g<1>{loss}", body))
+    assert "1 trial is damaged" in eailab("report", "--out", "out").out
+    again = eailab("ablate", *SMALL_STUDY)
+    assert f"{trial.name}/epochs.jsonl" in again.err
+    assert "1 trial is damaged" not in again.out
+    assert eailab("runs", "verify").code == 0
+
+
 def test_a_table_that_lacks_a_damaged_trial_says_so_at_the_verdict_in_every_format(small_store, eailab):
     folder = next(small_store.glob("studies/*"))
     arms = json.loads((folder / "table.json").read_text())["arms"]

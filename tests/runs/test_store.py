@@ -10,7 +10,7 @@ import pytest
 
 from eailab.engines.base import Scores
 from eailab.errors import DamagedError, StoreError
-from eailab.recipe.load import load
+from eailab.recipe.load import load, parse_override
 from eailab.recipe.variation import vary
 from eailab.runs import checkpoint
 from eailab.runs.provenance import collect
@@ -20,7 +20,7 @@ from eailab.runs.store import Store, Trial
 
 @pytest.fixture
 def trial():
-    return Trial(load("digits-mlp").recipe, block=3, data="d" * 64)
+    return Trial(load("digits-mlp", [parse_override("epochs=2")]).recipe, block=3, data="d" * 64)
 
 
 def result(**changes):
@@ -106,7 +106,7 @@ def test_whatever_changes_a_result_changes_the_name(trial, change):
 def test_block_and_data_change_the_name_and_labels_do_not(trial):
     assert Trial(trial.recipe, 4, trial.data).fingerprint != trial.fingerprint
     assert Trial(trial.recipe, 3, "e" * 64).fingerprint != trial.fingerprint
-    renamed = load("digits-mlp", ()).recipe.model_copy(update={"name": "other"})
+    renamed = trial.recipe.model_copy(update={"name": "other"})
     assert Trial(renamed, 3, trial.data).fingerprint == trial.fingerprint
 
 
