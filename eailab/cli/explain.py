@@ -106,7 +106,7 @@ def _with_others(asked: "Route", where: "Surroundings") -> "Route":
 def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: bool) -> None:
     """Train the two ends and then step by step what may come next, and tell what was found."""
     from eailab.cli.carry_out import make_plans, raise_failures, say_note, say_plan, train_left
-    from eailab.findings.path import best_move, sentences, title, waterfall, waterfall_table
+    from eailab.findings.path import best_move, waterfall
     from eailab.findings.study import StudyFindings, study_findings
     from eailab.report.publish import publish_waterfall
     from eailab.runs.events import Failed
@@ -150,9 +150,10 @@ def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: b
 
         echo(layout(waterfall_mapping(found)))
     else:
-        from eailab.report.terminal import print_table
+        from eailab.report.compose import walk_document
+        from eailab.report.terminal import render
 
-        print_table(title(found), waterfall_table(found), sentences(found))
+        render(walk_document(found))
         echo(f"waterfall: {folder / 'waterfall.md'}")
         echo(f"figure:    {folder / 'figures' / 'waterfall.png'}")
     raise_failures(failed)

@@ -47,7 +47,7 @@ def noise(
     from eailab.cli.carry_out import load_recipe, make_plans, raise_failures, say_note, say_plan, train_left
     from eailab.cli.options import surroundings
     from eailab.errors import StudyError
-    from eailab.findings.noise import noise_findings, noise_table, sentences, title
+    from eailab.findings.noise import noise_findings
     from eailab.report.publish import publish_noise
     from eailab.studies.conduct import parse_blocks
     from eailab.studies.design import repeated
@@ -68,8 +68,9 @@ def noise(
 
         echo(layout(noise_mapping(found)))
     else:
-        from eailab.report.terminal import print_table
+        from eailab.report.compose import noise_document
+        from eailab.report.terminal import render
 
-        print_table(title(found), noise_table(found), sentences(found))
+        render(noise_document(found))
         echo(f"noise:   {plans[0].folder / 'noise.md'}")
     raise_failures(failed)

@@ -48,6 +48,11 @@ class Fact:
     name: str
     sentence: str
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What it says, sentence by sentence."""
+        return (self.sentence,)
+
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 

@@ -5,11 +5,12 @@ import io
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from eailab.findings.costs import ArmCost
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import written
 from eailab.findings.trial import FinalScores, TrialFindings
+from eailab.report.document import Document
 from eailab.report.escaping import cell
+from eailab.report.study_report import StudyReport
 
 SPLITS = ("train", "validation", "test")
 COLUMNS = (
@@ -28,22 +29,28 @@ COLUMNS = (
 """Losses are in nats, accuracies in percent; what is not there is empty."""
 
 
+def render(document: Document) -> str:
+    """Return every trial of a document's studies, in English whatever its language."""
+    return trials_csv(document.studies)
+
+
 def trials_csv(
-    studies: Sequence[tuple[str, StudyFindings, Sequence[ArmCost]]],
+    studies: Sequence[StudyReport],
     settings: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType({}),
 ) -> str:
     """Return the text of `report.csv`.
 
     Args:
-        studies: Name of each study's folder, what was found in it, and what its arms cost.
+        studies: In order.
         settings: Of an arm, by dotted path, for further columns; by the folder's name and the arm's label.
     """
     paths = list(dict.fromkeys(path for recipe in settings.values() for path in recipe))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow((*COLUMNS, *(f"recipe.{path}" for path in paths)))
-    for folder, findings, costs in studies:
-        for arm, cost in zip(findings.arms, costs, strict=True):
+    for study in studies:
+        folder, findings = study.folder, study.findings
+        for arm, cost in zip(findings.arms, study.costs, strict=True):
             recipe = settings.get((folder, arm.label), {})
             set_to = [_setting(recipe[path]) if path in recipe else "" for path in paths]
             for trial, seconds in zip(arm.trials, cost.seconds_by_block, strict=True):

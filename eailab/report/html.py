@@ -22,6 +22,7 @@ from eailab.findings.tables import blocks_table, facts, headlines, main_table, s
 from eailab.report.class_section import class_section
 from eailab.report.cost_section import cost_section
 from eailab.report.curves import learning_curves
+from eailab.report.document import Document, translated
 from eailab.report.forest import forest
 from eailab.report.manifest import MARK
 from eailab.report.markup import Markup, element, table_element
@@ -39,6 +40,19 @@ class PageStudy:
     """Or why there are none."""
     answers: tuple[Answer, ...]
     """What a paper says of it."""
+
+
+def render(document: Document) -> str:
+    """Return a document as a page; studies that compare nothing come last."""
+    studies = sorted(document.studies, key=lambda study: study.findings.factor is None)
+    return page(
+        translated(document.title, document.say),
+        [PageStudy(one.findings, one.costs, one.classes, one.answers) for one in studies],
+        () if document.manifest is None else document.manifest.unreadable,
+        lang=document.lang,
+        say=document.say,
+        manifest="" if document.manifest is None else document.manifest.text(),
+    )
 
 
 def page(

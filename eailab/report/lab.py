@@ -1,21 +1,17 @@
-"""The lab report: its own structure, filled from studies, with published figures beside ours."""
+"""The lab report: a structure of its own, filled from studies, with published figures beside ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from eailab.findings.costs import ArmCost
-from eailab.findings.methods import answers
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import NOTHING, Column, Table, number
+from eailab.findings.tables import Column, Table, number
 from eailab.findings.trial import TrialState
 from eailab.recipe.schema import MlpRecipe
-from eailab.report.escaping import markdown as escaped
-from eailab.report.markdown import bullets, study_section, table_text
+from eailab.report.compose import Detail, study_section
+from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock, Verbatim
 from eailab.report.published import Beside, beside, context
+from eailab.report.study_report import StudyReport
 from eailab.studies.design import StudyRecord
 from eailab.studies.factor import listed
-
-LabStudy = tuple[StudyRecord, StudyFindings, Sequence[ArmCost], Mapping[str, str]]
-"""A study, what was found in it, what it cost, and its figures' paths by their names."""
 
 TASKS = {1: "Task 1: a multi-layer perceptron", 2: "Task 2: a residual network, one factor at a time"}
 
@@ -33,76 +29,88 @@ LESSON = (
 )
 
 
-def lab_sections(studies: Sequence[LabStudy]) -> list[str]:
-    """Return the parts of a lab report as markdown: both tasks, methods and compute, problems met and the lesson."""
-    parts = []
+def lab_blocks(studies: Sequence[StudyReport]) -> list[Block]:
+    """Return a lab report: both tasks, published figures, methods and compute, problems met and the lesson."""
+    blocks: list[Block] = []
     for task, title in TASKS.items():
-        own = [study for study in studies if _task(study[0]) == task]
-        parts.append(f"## {title}")
-        if not own:
+        own = [study for study in studies if _task(study.record) == task]
+        blocks.append(Heading(title, 2))
+        if own:
+            blocks += [*_plan(own[0]), *(study_section(one.findings, Detail.REPORT, level=4) for one in own)]
+            blocks += _published(own)
+        else:
             command = f"eailab ablate --study lab-task{task}"
-            parts.append(f"There is no study of this task yet; `{command}` makes them all.")
-            continue
-        parts += [*_plan(own), *(_result(study) for study in own), _published(own)]
-    return [*parts, _context(), _methods(studies), _problems(studies)]
+            blocks.append(_text(f"There is no study of this task yet. This makes them all: {command}"))
+    known = (Verbatim(f"{one.what}: {one.test_accuracy:.2f}% ({one.source})") for one in context())
+    blocks += [Heading("Well-known figures, not compared"), Bullets(tuple(known))]
+    blocks.append(Heading("Methods, error bars and compute", 2))
+    for study in studies:
+        blocks += [Heading(Verbatim(study.folder)), Facts(study.answers)]
+    met = [problem for study in studies for problem in _problems(study)]
+    blocks.append(Heading("Problems met, and the lesson", 2))
+    blocks.append(Bullets(tuple(map(Verbatim, met))) if met else _text("None that the studies show."))
+    return [*blocks, _text(LESSON)]
+
+
+def _text(sentence: str) -> Paragraph:
+    return Paragraph((sentence,))
 
 
 def _task(record: StudyRecord) -> int:
     return 1 if isinstance(record.study.arms[0].recipe, MlpRecipe) else 2
 
 
-def _plan(studies: Sequence[LabStudy]) -> list[str]:
-    """Say split, hyper-parameters and architecture of a task's first baseline."""
-    record, findings, _, _ = studies[0]
-    recipe = record.study.arms[record.study.baseline].recipe
+def _plan(study: StudyReport) -> list[Block]:
+    """Return split, hyper-parameters and architecture of a task's first baseline."""
+    recipe = study.record.study.arms[study.record.study.baseline].recipe
     model = recipe.model.model_dump(mode="json")
     name = model.pop("name")
-    parameters = sorted({t.parameters for a in findings.arms for t in a.trials if t.parameters is not None})
+    trials = [trial for arm in study.findings.arms for trial in arm.trials]
+    parameters = sorted({trial.parameters for trial in trials if trial.parameters is not None})
+    counted = f", {' or '.join(f'{count:,}' for count in parameters)} trained parameters" if parameters else ""
     settings = recipe.optimizer.model_dump(mode="json")
     optimizer = settings.pop("name")
     return [
-        "### Split",
-        f"{escaped(recipe.data.name)}: {findings.training_images:,} training images; {recipe.data.val_fraction:g} of "
-        f"the official training images validate (seed {recipe.data.split_seed}); the official test images test.",
-        "### Hyper-parameters",
-        f"{optimizer} ({_listed(settings)}), schedule {recipe.schedule.name}, batch size {recipe.batch_size}, "
-        f"{recipe.epochs} epochs.",
-        "### Architecture",
-        f"{name} ({_listed(model)})"
-        + (f", {' or '.join(f'{count:,}' for count in parameters)} trained parameters." if parameters else "."),
-        "### Results",
+        Heading("Split"),
+        _text(
+            f"{recipe.data.name}: {study.findings.training_images:,} training images; {recipe.data.val_fraction:g} of "
+            f"the official training images validate (seed {recipe.data.split_seed}); the official test images test."
+        ),
+        Heading("Hyper-parameters"),
+        _text(
+            f"{optimizer} ({_listed(settings)}), schedule {recipe.schedule.name}, batch size {recipe.batch_size}, "
+            f"{recipe.epochs} epochs."
+        ),
+        Heading("Architecture"),
+        _text(f"{name} ({_listed(model)}){counted}."),
+        Heading("Results"),
     ]
 
 
 def _listed(settings: Mapping[str, object]) -> str:
-    return escaped(", ".join(f"{key} {value}" for key, value in settings.items()))
+    return ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
-def _result(study: LabStudy) -> str:
-    _, findings, _, figures = study
-    return study_section(findings, figures, level=4)
-
-
-def _published(studies: Sequence[LabStudy]) -> str:
-    """Set the published figures beside the arms that they belong to."""
-    rows = []
-    for record, findings, _, _ in studies:
-        for arm, found in zip(record.study.arms, findings.arms, strict=True):
-            rows += [_beside_row(findings, arm.label, found.test_accuracy, one) for one in beside(arm.recipe)]
+def _published(studies: Sequence[StudyReport]) -> list[Block]:
+    """Return the published figures beside the arms that they belong to."""
+    rows = [
+        _beside_row(study.findings, arm.label, found.test_accuracy, one)
+        for study in studies
+        for arm, found in zip(study.record.study.arms, study.findings.arms, strict=True)
+        for one in beside(arm.recipe)
+    ]
+    heading = Heading("Beside published figures")
     if not rows:
-        return "### Beside published figures\n\nNo published figure belongs to an arm of these studies."
-    table = Table(
-        columns=(
-            Column("study"),
-            Column("arm"),
-            Column("ours, test %", is_number=True),
-            Column("published, test %", is_number=True),
-            Column("source"),
-            Column("protocol"),
-        ),
-        rows=tuple(dict.fromkeys(rows)),
+        return [heading, _text("No published figure belongs to an arm of these studies.")]
+    columns = (
+        Column("study"),
+        Column("arm"),
+        Column("ours, test %", is_number=True),
+        Column("published, test %", is_number=True),
+        Column("source"),
+        Column("protocol"),
     )
-    return f"### Beside published figures\n\n{table_text(table)}"
+    return [heading, TableBlock(Table(columns, tuple(dict.fromkeys(rows))))]
 
 
 def _beside_row(findings: StudyFindings, arm: str, ours: float | None, one: Beside) -> tuple[str, ...]:
@@ -117,37 +125,14 @@ def _beside_row(findings: StudyFindings, arm: str, ours: float | None, one: Besi
     )
 
 
-def _context() -> str:
-    known = [f"{escaped(one.what)}: {one.test_accuracy:.2f}% ({escaped(one.source)})" for one in context()]
-    return f"### Well-known figures, not compared\n\n{bullets(known)}"
-
-
-def _problems(studies: Sequence[LabStudy]) -> str:
-    """Say what went wrong or stayed open, from the studies alone, and the lesson."""
-    met = []
-    for record, findings, _, _ in studies:
-        name = escaped(record.study.folder_name)
-        for state, said in STATES:
-            if count := sum(arm.count(state) for arm in findings.arms):
-                met.append(f"{name}: {count} of {findings.planned} trials {said}.")
-        undecided = [
-            arm.label for arm in findings.arms if arm.against_baseline and _is_open(arm.against_baseline.verdict)
-        ]
-        if undecided:
-            met.append(f"{name}: {escaped(listed(undecided))} could not be told from the baseline with these blocks.")
-        if len(findings.environments) > 1:
-            met.append(f"{name}: its trials ran in {len(findings.environments)} environments.")
-    said = bullets(met) if met else "None that the studies show."
-    return f"## Problems met, and the lesson\n\n{said}\n\n{LESSON}"
-
-
-def _is_open(verdict: str | None) -> bool:
-    return verdict in ("UNDECIDED", "SCREEN")
-
-
-def _methods(studies: Sequence[LabStudy]) -> str:
-    parts = ["## Methods, error bars and compute"]
-    for record, findings, costs, _ in studies:
-        parts.append(f"### {escaped(record.study.folder_name)}")
-        parts += [f"**{one.name}:** {escaped(one.told())}" for one in answers(findings, record, costs)]
-    return "\n\n".join(parts) if len(parts) > 1 else f"{parts[0]}\n\n{NOTHING}"
+def _problems(study: StudyReport) -> Iterator[str]:
+    """Yield what went wrong or stayed open in a study."""
+    findings = study.findings
+    for state, said in STATES:
+        if count := sum(arm.count(state) for arm in findings.arms):
+            yield f"{study.folder}: {count} of {findings.planned} trials {said}."
+    compared = [(arm.label, arm.against_baseline) for arm in findings.arms if arm.against_baseline]
+    if undecided := [label for label, result in compared if result.verdict in ("UNDECIDED", "SCREEN")]:
+        yield f"{study.folder}: {listed(undecided)} could not be told from the baseline with these blocks."
+    if len(findings.environments) > 1:
+        yield f"{study.folder}: its trials ran in {len(findings.environments)} environments."

@@ -6,14 +6,25 @@ Chinese needs XeLaTeX or tectonic, and such a font.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from eailab.findings.design import design_facts, effects_table
-from eailab.findings.methods import Answer
-from eailab.findings.study import StudyFindings
-from eailab.findings.tables import NOTE, Table, facts, headlines, main_table, state_sentences
+from eailab.findings.tables import NOTE, Table
+from eailab.report.document import (
+    Block,
+    Bullets,
+    Document,
+    Facts,
+    FigureBlock,
+    Heading,
+    Paragraph,
+    Section,
+    TableBlock,
+    notes,
+    translated,
+    translated_cell,
+)
 from eailab.report.escaping import latex as escaped
-from eailab.report.figures import CJK_FONTS, TITLES
+from eailab.report.figures import CJK_FONTS
 from eailab.report.manifest import MARK
 from eailab.translation import ENGLISH, Say
 
@@ -62,33 +73,22 @@ _FOREIGN_TO_CHINESE = re.compile(r"[^\x00-\x7f\u2e80-\u9fff\uf900-\ufaff\uff00-\
 """Letters that a CJK font may lack."""
 
 
-def document(
-    title: str, sections: Sequence[str], unreadable: Sequence[str], manifest: str, *, lang: str, say: Say
-) -> str:
-    """Return the text of `report.tex`.
-
-    Args:
-        title: Of the document.
-        sections: One a study; see `study_section`.
-        unreadable: Messages about studies that could not be read.
-        manifest: What the report was made of, set as a comment.
-        lang: Code of the report's language.
-        say: Into that language.
-    """
-    parts = [rf"\section*{{{escaped(title)}}}", *sections]
-    if unreadable:
-        heading = escaped(say("Studies that could not be read"))
-        parts.append(rf"\subsection*{{{heading}}}" + "\n" + _items([escaped(message) for message in unreadable]))
+def render(document: Document) -> str:
+    """Return the text of a LaTeX file."""
+    say = document.say
+    parts = [] if document.is_titled_by_its_section else [rf"\section*{{{escaped(translated(document.title, say))}}}"]
+    parts += [text for block in document.blocks if (text := _block(block, say))]
     body = "\n\n".join(parts)
-    foreign = _FOREIGN_TO_ENGLISH if lang == ENGLISH else _FOREIGN_TO_CHINESE
+    foreign = _FOREIGN_TO_ENGLISH if document.lang == ENGLISH else _FOREIGN_TO_CHINESE
     body, letters = foreign.subn(lambda found: rf"\foreign{{{found[0]}}}{{U+{ord(found[0]):04X}}}", body)
     preamble = [PREAMBLE]
-    if lang != ENGLISH:
+    if document.lang != ENGLISH:
         missing = r"\errmessage{No font with Chinese letters is installed}"
         preamble += [CHINESE, _first_cjk_font((r"\setmainfont", r"\setmonofont"), missing), FOREIGN]
     elif letters:
         preamble += ["\n".join([r"\ifPDFTeX\else", _first_cjk_font([r"\newfontfamily\cjkfont"], ""), r"\fi"]), FOREIGN]
-    return "\n\n".join([f"% {MARK}: {manifest}", *preamble, r"\begin{document}", body, r"\end{document}"]) + "\n"
+    mark = [] if document.manifest is None else [f"% {MARK}: {document.manifest.text()}"]
+    return "\n\n".join([*mark, *preamble, r"\begin{document}", body, r"\end{document}"]) + "\n"
 
 
 def _first_cjk_font(uses: Sequence[str], otherwise: str) -> str:
@@ -100,51 +100,46 @@ def _first_cjk_font(uses: Sequence[str], otherwise: str) -> str:
     return chain
 
 
-def study_section(findings: StudyFindings, figures: Mapping[str, str], say: Say, answers: Sequence[Answer] = ()) -> str:
-    """Return one study: its answer, its table, its figures, and what it rests on.
+def _block(block: Block, say: Say) -> str:
+    def text(english: str) -> str:
+        return escaped(translated(english, say))
 
-    Args:
-        findings: What to tell.
-        figures: Path of each figure by its name, relative to the file.
-        say: The language.
-        answers: What a paper says of it.
-    """
-
-    def told(text: str) -> str:
-        return escaped(say(text))
-
-    study = rf"{told('Study')} \texttt{{{escaped(findings.name)}-{findings.fingerprint}}}"
-    parts = [rf"\subsection*{{{escaped(findings.headed(findings.title, say))}}}", study]
-    parts += [rf"\textbf{{{told(sentence)}}}" for sentence in state_sentences(findings)]
-    parts.append(_items([told(line) for line in headlines(findings)]))
-    parts.append(table_text(main_table(findings), say))
-    if (effects := effects_table(findings)) is not None:
-        parts.append(table_text(effects, say))
-    for name, path in figures.items():
-        image = rf"\includegraphics[width=0.9\linewidth]{{{path}}}"
-        parts.append(rf"\begin{{center}}{image}\\ \small {escaped(findings.headed(TITLES[name], say))}\end{{center}}")
-    stated = (*design_facts(findings), *facts(findings))
-    parts.append(_items([rf"\textbf{{{told(fact.name)}:}} {told(fact.sentence)}" for fact in stated]))
-    parts += [rf"\textbf{{{told(one.name)}.}} {escaped(one.told(say))}" for one in answers]
-    return "\n\n".join(part for part in parts if part)
+    match block:
+        case Heading():
+            return rf"\{'sub' * (block.level - 1)}section*{{{text(block.text)}}}"
+        case Paragraph():
+            said = " ".join(map(text, block.sentences))
+            return rf"\textbf{{{said}}}" if block.kind == "alert" else said
+        case Bullets():
+            return _items([text(item) for item in block.items])
+        case Facts():
+            return _items(
+                [rf"\textbf{{{text(one.name)}:}} {' '.join(map(text, one.sentences))}" for one in block.items]
+            )
+        case TableBlock():
+            return _table(block.table, say)
+        case FigureBlock():
+            image = rf"\includegraphics[width=0.9\linewidth]{{{block.path}.pdf}}"
+            return rf"\begin{{center}}{image}\\ \small {escaped(block.caption.translated(say))}\end{{center}}"
+        case Section():
+            heading = rf"\{'sub' * (block.level - 1)}section*{{{escaped(block.title.translated(say))}}}"
+            name = rf"{text('Study')} \texttt{{{escaped(block.name)}}}" if block.name else ""
+            parts = [heading, name, *(_block(one, say) for one in (*block.answer, *block.evidence))]
+            return "\n\n".join(part for part in parts if part)
 
 
-def table_text(table: Table, say: Say) -> str:
+def _table(table: Table, say: Say) -> str:
     """Return a table between booktabs' rules, as wide as the text at most; its notes stand under it."""
-    has_notes = table.columns[-1].heading == NOTE
-    columns = table.columns[: -1 if has_notes else None]
+    columns = [column for column in table.columns if column.heading != NOTE]
     kinds = "".join("r" if column.is_number else "l" for column in columns)
-    head = " & ".join(escaped(say(column.heading)) for column in columns)
+    head = " & ".join(escaped(translated(column.heading, say)) for column in columns)
     lines = [rf"\fitted{{\begin{{tabular}}{{@{{}}{kinds}@{{}}}}", r"\toprule", rf"{head} \\", r"\midrule"]
-    lines += [" & ".join(_cell(cell, say) for cell in row[: len(columns)]) + r" \\" for row in table.rows]
+    lines += [
+        " & ".join(escaped(translated_cell(cell, say)) for cell in row[: len(columns)]) + r" \\" for row in table.rows
+    ]
     lines += [r"\bottomrule", r"\end{tabular}}"]
-    if has_notes:
-        lines += [rf"\par {_cell(row[0], say)}: {_cell(row[-1], say)}" for row in table.rows if row[-1]]
+    lines += [rf"\par {escaped(name)}: {escaped(note)}" for name, note in notes(table, say)]
     return "\n".join([r"{\footnotesize\setlength{\tabcolsep}{4pt}\setlength{\parskip}{2pt}", *lines, "}"])
-
-
-def _cell(cell: str, say: Say) -> str:
-    return escaped("; ".join(map(say, cell.split("; "))))
 
 
 def _items(items: Sequence[str]) -> str:

@@ -12,24 +12,15 @@ from eailab.errors import DamagedError, StoreError, UsageError
 from eailab.findings import noise, path
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import curves_of
+from eailab.report import markdown, record
+from eailab.report.compose import figure_path, noise_document, walk_document
 from eailab.report.drawn import keep, kept
-from eailab.report.edition import (
-    FORMATS,
-    Edition,
-    Told,
-    figure_paths,
-    json_text,
-    markdown_text,
-    page_text,
-    tell,
-    why_unreadable,
-)
-from eailab.report.escaping import markdown as escaped
 from eailab.report.exports.outgoing import check_names, outgoing
 from eailab.report.exports.table import EXPORTS
-from eailab.report.figures import IN_PRINT, ON_SCREEN, Drawing, FileKind, figure_names
-from eailab.report.markdown import bullets, table_text
-from eailab.report.record import as_json, costs_json, layout, noise_mapping, waterfall_mapping
+from eailab.report.figures import ON_SCREEN, Drawing, FileKind, figure_names
+from eailab.report.formats import FORMATS
+from eailab.report.record import as_json, costs_json
+from eailab.report.study_report import Report, StudyReport, load_study, why_unreadable
 from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_text
 from eailab.runs.store import Store, TrialFolder
 from eailab.studies.lookup import STUDIES, Head, heads, studies_called
@@ -37,12 +28,9 @@ from eailab.translation import ENGLISH, language
 
 DEFAULT_FORMATS = ("markdown", "html")
 
-FIGURES_BESIDE: Mapping[str, tuple[FileKind, ...]] = {"markdown": ON_SCREEN, "lab": ON_SCREEN, "latex": IN_PRINT}
-"""Formats whose figures are files of their own, and of which kinds."""
-
 
 @dataclass(frozen=True)
-class Report:
+class Written:
     """A report over studies, as it was written."""
 
     studies: tuple[StudyFindings, ...]
@@ -89,7 +77,7 @@ def _curves_file(folder: TrialFolder, kind: FileKind) -> Path:
     return folder.path / f"curves.{kind}"
 
 
-def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> Told:
+def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyReport:
     """Write a study's tables, costs, figures and page into its folder, which is to be held meanwhile.
 
     Args:
@@ -98,21 +86,21 @@ def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> T
         data_dir: Folder of downloaded data sets, for the page's examples; None for the usual one.
 
     Returns:
-        What was told.
+        What the files say.
 
     Raises:
         StoreError: `study.yaml` is missing or damaged, a file cannot be written, or a folder is a link.
     """
     refuse_links(folder.parent, folder, folder / "figures")
-    told = tell(store, folder, data_dir)
-    findings = told.findings
+    study = load_study(store, folder, data_dir)
+    findings = study.findings
     keep(folder, as_json(findings), _figures(findings, folder, []))
-    edition = Edition("study", "en", (told,))
-    write_changed(folder / "report.html", page_text(edition).encode())
-    write_changed(folder / "costs.json", costs_json(findings.name, told.costs).encode())
-    write_changed(folder / "table.md", markdown_text(edition).encode())
-    write_changed(folder / "table.json", json_text(edition).encode())
-    return told
+    report = Report("study", ENGLISH, (study,))
+    write_changed(folder / "report.html", FORMATS["html"].text(report).encode())
+    write_changed(folder / "costs.json", costs_json(findings.name, study.costs).encode())
+    write_changed(folder / "table.md", FORMATS["markdown"].text(report).encode())
+    write_changed(folder / "table.json", FORMATS["json"].text(report).encode())
+    return study
 
 
 def publish_report(
@@ -124,7 +112,7 @@ def publish_report(
     lang: str = "en",
     lab: bool = False,
     exports: Sequence[str] = (),
-) -> Report:
+) -> Written:
     """Write a report over several studies, with its figures, or hand them on; their own folders are only read.
 
     Args:
@@ -146,7 +134,7 @@ def publish_report(
 
 
 def write_report(
-    found: Sequence[tuple[Path, Told]],
+    found: Sequence[tuple[Path, StudyReport]],
     out: Path,
     unreadable: tuple[str, ...] = (),
     *,
@@ -154,31 +142,30 @@ def write_report(
     lang: str = ENGLISH,
     lab: bool = False,
     exports: Sequence[str] = (),
-) -> Report:
+) -> Written:
     """Write a report over studies that were read already, each with its folder; see `publish_report`."""
     if lab and lang != ENGLISH:
         raise UsageError("the lab report is in English only: leave --lang out.")
-    beside = dict.fromkeys(FIGURES_BESIDE[name] for name in (["lab"] if lab else formats) if name in FIGURES_BESIDE)
-    figure_lang, notes = (lang, []) if lang == ENGLISH or not beside else _language_of_figures(lang)
-    for folder, told in found:
-        for kinds in beside:
-            for name, drawing in _figures(told.findings, folder, notes, figure_lang, kinds).items():
-                for kind, data in drawing.items():
-                    write_changed(out / figure_paths(told, kind)[name], data)
-    edition = Edition("lab" if lab else "report", lang, tuple(told for _, told in found), unreadable)
-    files = {}
+    files = {name: out / f"report{FORMATS[name].suffix}" for name in formats}
     if lab:
-        files["lab"] = out / "lab-report.md"
-        write_changed(files["lab"], markdown_text(edition).encode())
-        formats = ()
+        formats, files = ["markdown"], {"markdown": out / "lab-report.md"}
+    beside = dict.fromkeys(FORMATS[name].figures for name in formats if FORMATS[name].figures)
+    figure_lang, notes = (lang, []) if lang == ENGLISH or not beside else _language_of_figures(lang)
+    for folder, study in found:
+        for kinds in beside:
+            for name, drawing in _figures(study.findings, folder, notes, figure_lang, kinds).items():
+                for kind, data in drawing.items():
+                    write_changed(out / f"{figure_path(study.folder, name)}.{kind}", data)
+    report = Report("lab" if lab else "report", lang, tuple(study for _, study in found), unreadable)
     for name in formats:
-        files[name] = out / f"report{FORMATS[name].suffix}"
-        write_changed(files[name], FORMATS[name].text(edition).encode())
+        write_changed(files[name], FORMATS[name].text(report).encode())
     handed_on = _hand_on(found, exports, out) if exports else {}
-    return Report(tuple(told.findings for told in edition.told), unreadable, files, tuple(notes), handed_on)
+    if lab:
+        files = {"lab": files["markdown"]}
+    return Written(tuple(one.findings for one in report.distinguished), unreadable, files, tuple(notes), handed_on)
 
 
-def _readable(folders: Sequence[Path], data_dir: Path | None) -> tuple[list[tuple[Path, Told]], tuple[str, ...]]:
+def _readable(folders: Sequence[Path], data_dir: Path | None) -> tuple[list[tuple[Path, StudyReport]], tuple[str, ...]]:
     """Return the studies that can be read, each with its folder, and messages about the others.
 
     Raises:
@@ -187,7 +174,7 @@ def _readable(folders: Sequence[Path], data_dir: Path | None) -> tuple[list[tupl
     found, errors = [], []
     for folder in folders:
         try:
-            found.append((folder, tell(Store(folder.parent.parent), folder, data_dir)))
+            found.append((folder, load_study(Store(folder.parent.parent), folder, data_dir)))
         except StoreError as error:
             errors.append((folder, error))
     if not found:
@@ -195,9 +182,9 @@ def _readable(folders: Sequence[Path], data_dir: Path | None) -> tuple[list[tupl
     return found, tuple(why_unreadable(folder, error) for folder, error in errors)
 
 
-def _hand_on(found: Sequence[tuple[Path, Told]], exports: Sequence[str], out: Path) -> dict[str, Path]:
+def _hand_on(found: Sequence[tuple[Path, StudyReport]], exports: Sequence[str], out: Path) -> dict[str, Path]:
     """Write the exports, and return the folder of each."""
-    studies = [outgoing(Store(folder.parent.parent), told) for folder, told in found]
+    studies = [outgoing(Store(folder.parent.parent), study) for folder, study in found]
     check_names(studies)
     folders = {name: out / EXPORTS[name].folder for name in exports}
     for name, folder in folders.items():
@@ -283,10 +270,9 @@ def publish_noise(found: noise.Noise, folder: Path) -> None:
     Raises:
         StoreError: A file cannot be written.
     """
-    parts = [f"# {escaped(noise.title(found))}", table_text(noise.noise_table(found))]
-    parts.append(bullets([escaped(sentence) for sentence in noise.sentences(found)]))
-    write_text(folder / "noise.md", "\n\n".join(parts) + "\n")
-    write_text(folder / "noise.json", layout(noise_mapping(found)) + "\n")
+    document = noise_document(found)
+    write_text(folder / "noise.md", markdown.render(document))
+    write_text(folder / "noise.json", record.render(document))
 
 
 def publish_waterfall(found: path.Waterfall, folder: Path) -> None:
@@ -301,11 +287,6 @@ def publish_waterfall(found: path.Waterfall, folder: Path) -> None:
     drawing = waterfall_figure(found)
     write_bytes(folder / "figures" / "waterfall.png", drawing["png"])
     write_bytes(folder / "figures" / "waterfall.svg", drawing["svg"])
-    parts = [
-        f"# {escaped(path.title(found))}",
-        table_text(path.waterfall_table(found)),
-        f"![{path.TITLE}](figures/waterfall.png)",
-        bullets([escaped(sentence) for sentence in path.sentences(found)]),
-    ]
-    write_text(folder / "waterfall.md", "\n\n".join(parts) + "\n")
-    write_text(folder / "waterfall.json", layout(waterfall_mapping(found)) + "\n")
+    document = walk_document(found)
+    write_text(folder / "waterfall.md", markdown.render(document))
+    write_text(folder / "waterfall.json", record.render(document))

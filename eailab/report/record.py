@@ -12,6 +12,7 @@ from eailab.findings.path import Waterfall
 from eailab.findings.study import ArmFindings, StudyFindings
 from eailab.findings.trial import TrialFindings
 from eailab.plain import CONTROLS
+from eailab.report.document import Document
 
 SCHEMA_VERSION = 1
 """Of `table.json`: raised when a field is renamed, removed or changes its meaning; also when figures are to be drawn in
@@ -25,6 +26,11 @@ NOISE_VERSION = 1
 
 WATERFALL_VERSION = 1
 """Of `waterfall.json`."""
+
+
+def render(document: Document) -> str:
+    """Return a document's numbers as JSON, in English whatever its language."""
+    return layout(document.data()) + "\n"
 
 
 def as_json(findings: StudyFindings) -> str:

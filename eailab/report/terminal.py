@@ -1,26 +1,35 @@
-"""A study on a terminal: a table that is legible at 80 columns, what qualifies its rows, and what it rests on.
+"""Documents on a terminal: tables that are legible at 80 columns, what qualifies their rows, and what they rest on.
 
 Where a table's columns do not fit side by side, its cells stand below each other, row by row: no word is cut off.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eailab.findings.design import design_facts, effects_table
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import NOTHING, facts, headlines, main_table, state_sentences
+from eailab.findings.tables import NOTHING
 from eailab.findings.tables import Table as Content
 from eailab.plain import plain
+from eailab.report.compose import Detail, study_section
+from eailab.report.document import Block, Bullets, Document, Facts, Heading, Paragraph, Section, TableBlock, notes
+from eailab.report.record import as_mapping
+from eailab.translation import english
 
-STYLES = {"BETTER": "green", "WORSE": "red", "SAME": "cyan", "UNDECIDED": "yellow", "SCREEN": "yellow"}
-"""Of the verdicts; the word is always there too."""
+STYLES = {
+    "BETTER": "green",
+    "WORSE": "red",
+    "SAME": "cyan",
+    "UNDECIDED": "yellow",
+    "SCREEN": "yellow",
+    "alert": "yellow",
+}
+"""Of the verdicts, whose word is always there too, and of what must be known first."""
 
 LABEL_WIDTH = 18
 """Characters that an arm's label may take before it is folded."""
@@ -32,30 +41,63 @@ ASCII_HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=T
 """`rich.box.SIMPLE_HEAD` for files and pipes."""
 
 
-@dataclass(frozen=True)
-class StudyView:
-    """A study as rich prints it: with lines on a terminal, in plain ASCII elsewhere."""
+def render(document: Document, console: Console | None = None) -> None:
+    """Print a document; to standard output unless another console is given.
 
-    findings: StudyFindings
+    With lines on a terminal, in plain ASCII elsewhere; in files and pipes without the blanks with which rich fills up.
+    """
+    console = console or Console(highlight=False)
+    ascii_only = not console.is_terminal or console.options.ascii_only
+    parts: list[RenderableType] = (
+        [] if document.is_titled_by_its_section else [Text(plain(document.title), style="bold")]
+    )
+    parts += [part for block in document.blocks for part in _parts(block, console.width, ascii_only)]
+    if console.is_terminal:
+        console.print(*parts, sep="\n")
+        return
+    with console.capture() as capture:
+        console.print(*parts, sep="\n")
+    console.file.write("\n".join(line.rstrip(" ") for line in capture.get().split("\n")))
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """Yield the parts from top to bottom."""
-        findings = self.findings
-        yield Text(plain(findings.headed(findings.title, str)), style="bold")
-        for sentence in state_sentences(findings):
-            yield Text(plain(sentence), style="yellow")
-        ascii_only = not console.is_terminal or options.ascii_only
-        yield _table(main_table(findings), options.max_width, ascii_only=ascii_only)
-        for arm in findings.arms:
-            if arm.notes:
-                yield _indented(f"{arm.label}: {'; '.join(arm.notes)}")
-        if (effects := effects_table(findings)) is not None:
+
+def print_study(findings: StudyFindings, console: Console | None = None) -> None:
+    """Print a study; to standard output unless another console is given."""
+    section = study_section(findings, Detail.BRIEF, level=1)
+    render(Document(findings.name, (section,), lambda: as_mapping(findings)), console)
+
+
+def print_table(title: str, content: Content, lines: Sequence[str], console: Console | None = None) -> None:
+    """Print a table under its title, and lines of text below it; to standard output unless another console is given."""
+    render(Document(title, (TableBlock(content), Bullets(tuple(lines))), dict), console)
+
+
+def _parts(block: Block, width: int, ascii_only: bool) -> Iterator[RenderableType]:
+    """Yield what a block looks like, from top to bottom; a terminal has no figures."""
+    match block:
+        case Heading():
+            yield Text(plain(block.text), style="bold")
+        case Paragraph():
+            yield Text(plain(" ".join(block.sentences)), style=STYLES.get(block.kind, ""))
+        case Bullets():
+            yield from map(_indented, block.items)
+        case Facts():
+            for fact in block.items:
+                yield _indented(f"{fact.name}: {' '.join(fact.sentences)}", style="dim")
+        case TableBlock():
+            yield _table(block.table, width, ascii_only=ascii_only)
+            yield from (_indented(f"{name}: {note}") for name, note in notes(block.table, english))
+        case Section():
+            yield from _section(block, width, ascii_only)
+
+
+def _section(section: Section, width: int, ascii_only: bool) -> Iterator[RenderableType]:
+    yield Text(plain(section.title.translated(english)), style="bold")
+    for block in section.answer:
+        yield from _parts(block, width, ascii_only)
+    for place, block in enumerate(section.evidence):
+        if place and isinstance(block, TableBlock):
             yield Text()
-            yield _table(effects, options.max_width, ascii_only=ascii_only)
-        if findings.factor is None:
-            yield from (_indented(line) for line in headlines(findings))
-        for fact in (*design_facts(findings), *facts(findings)):
-            yield _indented(f"{fact.name}: {fact.sentence}", style="dim")
+        yield from _parts(block, width, ascii_only)
 
 
 def _table(content: Content, width: int, *, ascii_only: bool) -> RenderableType:
@@ -127,26 +169,3 @@ def _stacked(content: Content) -> Group:
 
 def _indented(text: str, style: str = "") -> Padding:
     return Padding(Text(plain(text), style=style), (0, 0, 0, 2), expand=False)
-
-
-def print_study(findings: StudyFindings, console: Console | None = None) -> None:
-    """Print a study; to standard output unless another console is given."""
-    _print(console or Console(highlight=False), StudyView(findings))
-
-
-def print_table(title: str, content: Content, lines: Sequence[str], console: Console | None = None) -> None:
-    """Print a table under its title, and lines of text below it; to standard output unless another console is given."""
-    console = console or Console(highlight=False)
-    ascii_only = not console.is_terminal or console.options.ascii_only
-    table = _table(content, console.width, ascii_only=ascii_only)
-    _print(console, Text(plain(title), style="bold"), table, *map(_indented, lines))
-
-
-def _print(console: Console, *parts: RenderableType) -> None:
-    """Print parts below each other; in files and pipes without the blanks with which rich fills lines up."""
-    if console.is_terminal:
-        console.print(*parts, sep="\n")
-        return
-    with console.capture() as capture:
-        console.print(*parts, sep="\n")
-    console.file.write("\n".join(line.rstrip(" ") for line in capture.get().split("\n")))

@@ -15,8 +15,9 @@ from eailab.errors import DataError, StoreError, UsageError
 from eailab.files import REPORT, read
 from eailab.plain import plain
 from eailab.report.comparing import Outcome, compare
-from eailab.report.edition import FORMATS, Edition, Told, tell, why_unreadable
+from eailab.report.formats import FORMATS
 from eailab.report.manifest import Manifest, of_csv, of_json, parse
+from eailab.report.study_report import Report, StudyReport, load_study, why_unreadable
 from eailab.runs.derived import mislabelled
 from eailab.runs.inspection import verify as check_result
 from eailab.runs.store import Store, Trial
@@ -66,19 +67,19 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
         notes.append(f"the report was made by {_made_by(manifest)}: if it differs, make it again, and compare that.")
     loose = unnamed(store)
     gaps, checked, failing = list[str](), set[str](), set[str]()
-    for told in studies:
-        arms = told.record.study.arms
-        datasets = _datasets(told.record, data_dir)
-        problems += [f"{told.folder}: {sentence}" for sentence in check_study(store, told, datasets, loose)]
+    for study in studies:
+        arms = study.record.study.arms
+        datasets = _datasets(study.record, data_dir)
+        problems += [f"{study.folder}: {sentence}" for sentence in check_study(store, study, datasets, loose)]
         notes += [
-            f"{told.folder}: accuracies were not held to the labels of {name}, which were not found here"
+            f"{study.folder}: accuracies were not held to the labels of {name}, which were not found here"
             for name, dataset in datasets.items()
             if dataset is None
         ]
-        for index, block in product(range(len(arms)), told.record.study.blocks):
-            fingerprint = told.record.trials[index, block]
-            name = f"{told.folder}/{arms[index].label}/{block}"
-            problem, has_result = check_trial(store, told.record, index, block, datasets[arms[index].recipe.data.name])
+        for index, block in product(range(len(arms)), study.record.study.blocks):
+            fingerprint = study.record.trials[index, block]
+            name = f"{study.folder}/{arms[index].label}/{block}"
+            problem, has_result = check_trial(store, study.record, index, block, datasets[arms[index].recipe.data.name])
             if has_result:
                 checked.add(fingerprint)
             if problem is not None:
@@ -93,11 +94,11 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
         problems=tuple(problems),
         gaps=tuple(gaps),
         notes=tuple(notes),
-        records=tuple(told.record for told in studies),
+        records=tuple(study.record for study in studies),
     )
 
 
-def _compared(report: Path, store: Store, data_dir: Path | None) -> tuple[Manifest, tuple[Told, ...], Outcome]:
+def _compared(report: Path, store: Store, data_dir: Path | None) -> tuple[Manifest, tuple[StudyReport, ...], Outcome]:
     """Make a report again from what it says it was made of, and compare the two."""
     text = _read(report)
     suffix = report.suffix.lower()
@@ -108,8 +109,8 @@ def _compared(report: Path, store: Store, data_dir: Path | None) -> tuple[Manife
         manifest = _manifest(text, suffix)
         if suffix == ".html" and manifest.version != __version__:
             raise UsageError(f"it was made by {_made_by(manifest)}: make it again with `eailab report`.")
-        studies = tuple(_tell(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
-        expected = by_suffix[suffix].text(_edition(manifest, studies, store, data_dir))
+        studies = tuple(_load(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
+        expected = by_suffix[suffix].text(_report(manifest, studies, store, data_dir))
         return manifest, studies, compare(text, expected, suffix)
     except UsageError as error:
         raise UsageError(f"{report} cannot be verified: {error}") from error
@@ -117,14 +118,14 @@ def _compared(report: Path, store: Store, data_dir: Path | None) -> tuple[Manife
         raise UsageError(f"{report} cannot be verified: it is not a whole file ({error}).") from error
 
 
-def _left_out(studies: Sequence[Told]) -> tuple[list[str], list[str]]:
+def _left_out(studies: Sequence[StudyReport]) -> tuple[list[str], list[str]]:
     """Name the blocks that a report leaves out: a problem where it has later ones, else a note on a study that grew."""
     problems, notes = list[str](), list[str]()
-    for told in studies:
-        if told.left_out:
-            has_grown = min(told.left_out) > max(told.record.study.blocks)
-            blocks = ", ".join(map(str, told.left_out))
-            said = f"{told.folder} has blocks that the report leaves out: {blocks}. Make it again to report them."
+    for study in studies:
+        if study.left_out:
+            has_grown = min(study.left_out) > max(study.record.study.blocks)
+            blocks = ", ".join(map(str, study.left_out))
+            said = f"{study.folder} has blocks that the report leaves out: {blocks}. Make it again to report them."
             (notes if has_grown else problems).append(said)
     return problems, notes
 
@@ -158,12 +159,14 @@ def check_trial(
         return str(error), True
 
 
-def check_study(store: Store, told: Told, datasets: Mapping[str, Dataset | None], loose: Unnamed) -> Iterator[str]:
+def check_study(
+    store: Store, study: StudyReport, datasets: Mapping[str, Dataset | None], loose: Unnamed
+) -> Iterator[str]:
     """Yield what a study's record says and what does not follow from its recipes and trials."""
     images = {name: len(found.train) for name, found in datasets.items() if found is not None}
-    yield from contradictions(store, told.record, images)
-    whole = replace(told.record.study, blocks=(*told.record.study.blocks, *told.left_out))
-    if blocks := blocks_left_out(replace(told.record, study=whole), loose):
+    yield from contradictions(store, study.record, images)
+    whole = replace(study.record.study, blocks=(*study.record.study.blocks, *study.left_out))
+    if blocks := blocks_left_out(replace(study.record, study=whole), loose):
         yield f"it leaves out blocks that were trained: {', '.join(map(str, blocks))}"
 
 
@@ -187,26 +190,26 @@ def _manifest(text: str, suffix: str) -> Manifest:
     return of_csv(text) if suffix == ".csv" else parse(text)
 
 
-def _tell(store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | None) -> Told:
+def _load(store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | None) -> StudyReport:
     path = store.root / "studies" / folder
     if not (path / "study.yaml").exists():
         raise StoreError(f"the report tells of {folder}, which is not in {store.root}: name its folder with --runs.")
-    told = tell(store, path, data_dir, blocks)
-    if told.folder != folder:
-        raise StoreError(f"{path} holds another study than its name says, {told.folder}: its study.yaml was changed.")
-    return told
+    study = load_study(store, path, data_dir, blocks)
+    if study.folder != folder:
+        raise StoreError(f"{path} holds another study than its name says, {study.folder}: its study.yaml was changed.")
+    return study
 
 
-def _edition(manifest: Manifest, studies: tuple[Told, ...], store: Store, data_dir: Path | None) -> Edition:
+def _report(manifest: Manifest, studies: tuple[StudyReport, ...], store: Store, data_dir: Path | None) -> Report:
     """Return what the report was made of; of its messages on unreadable studies only those that are said today too."""
     said = set[str]()
     for folder in store.study_folders() if manifest.unreadable else ():
         try:
-            tell(store, folder, data_dir)
+            load_study(store, folder, data_dir)
         except StoreError as error:
             said.add(why_unreadable(folder, error))
     kept = tuple(message for message in manifest.unreadable if message in said)
-    return Edition(manifest.kind, manifest.lang, studies, kept, manifest.version)
+    return Report(manifest.kind, manifest.lang, studies, kept, manifest.version)
 
 
 def _made_by(manifest: Manifest) -> str:

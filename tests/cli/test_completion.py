@@ -11,8 +11,8 @@ import pytest
 from eailab.cli import completion
 from eailab.recipe.catalogue import shipped
 from eailab.recipe.schema import Metric
-from eailab.report.edition import FORMATS
 from eailab.report.exports.table import EXPORTS
+from eailab.report.formats import FORMATS
 from eailab.runs.inspection import State
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from eailab.findings.apart import told_apart
-from eailab.report.edition import Edition, latex_text, markdown_text, page_text, tell
+from eailab.report.formats import FORMATS
+from eailab.report.study_report import Report, load_study
 
 SCORES = {10: [0.9, 0.8], 20: [0.8, 0.7]}
 
@@ -61,9 +62,9 @@ def test_single_trials_of_one_name_are_told_apart(shop):
 
 @pytest.mark.parametrize(("lang", "title"), [("en", "(epochs 2)"), ("zh-TW", "(epochs 2)")])
 def test_titles_cards_and_captions_say_it(shop, lang, title):
-    told = tuple(tell(shop.store, folder) for folder in (shop.study(SCORES), shop.study(SCORES, epochs=2)))
-    edition = Edition("report", lang, told)
-    assert page_text(edition).count(title) == 3
-    assert markdown_text(edition).count(title) == latex_text(edition).count(title) == 3
-    alone = Edition("study", lang, told[1:])
-    assert title not in page_text(alone) + markdown_text(alone)
+    told = tuple(load_study(shop.store, folder) for folder in (shop.study(SCORES), shop.study(SCORES, epochs=2)))
+    report = Report("report", lang, told)
+    assert FORMATS["html"].text(report).count(title) == 3
+    assert FORMATS["markdown"].text(report).count(title) == FORMATS["latex"].text(report).count(title) == 3
+    alone = Report("study", lang, told[1:])
+    assert title not in FORMATS["html"].text(alone) + FORMATS["markdown"].text(alone)

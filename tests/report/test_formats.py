@@ -9,17 +9,19 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from eailab.findings.costs import ArmCost
 from eailab.plain import plain
+from eailab.report.compose import Detail, study_section
 from eailab.report.csv_rows import trials_csv
+from eailab.report.document import Bullets, Document, Section, Title, Verbatim
 from eailab.report.escaping import hypertext, markdown
 from eailab.report.html import PageStudy, page
-from eailab.report.markdown import report_text
-from eailab.report.markdown import study_section as markdown_section
+from eailab.report.markdown import render
 from eailab.report.markup import data_block, element
 from eailab.report.record import as_json
 from eailab.report.terminal import print_study
@@ -141,7 +143,8 @@ def test_elements_escape_whatever_is_no_markup():
 
 
 def test_names_stay_in_their_cell_in_markdown(hostile):
-    text = report_text([markdown_section(hostile, {})], ["<b>"])
+    unreadable = Section(Title("lost"), answer=(Bullets((Verbatim("<b>"),)),))
+    text = render(Document("Report", (study_section(hostile, Detail.REPORT), unreadable), dict))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
     assert not re.search(r"(?<!\\)<", text)
@@ -173,11 +176,11 @@ def test_control_characters_and_turned_writing_are_taken_out():
 
 
 def test_markdown_holds_the_table_and_its_figures(found):
-    text = markdown_section(found, {"curves": "figures/x/curves.png"}, level=1)
+    text = render(Document("Report", (study_section(found, Detail.REPORT, level=1),), dict))
     assert text.startswith("# Does the batch size change the validation accuracy?")
     assert "| 20 | 82.00 |" in text
     assert "| WORSE |" in text
-    assert "![Learning curves](figures/x/curves.png)" in text
+    assert f"![Learning curves](figures/{found.folder_name}/curves.png)" in text
     assert "**Held fixed:**" in text
 
 
@@ -263,8 +266,8 @@ def test_every_key_of_the_json_is_documented(found):
 
 
 def test_csv_has_a_row_for_each_trial_and_no_formula(hostile):
-    costs = [ArmCost("a", (1.5,) * 4, 6.0, 8, 8, 1.0, ()) for _ in hostile.arms]
-    text = trials_csv([("=cmd", replace(hostile, factor="+x"), costs)])
+    costs = tuple(ArmCost("a", (1.5,) * 4, 6.0, 8, 8, 1.0, ()) for _ in hostile.arms)
+    text = trials_csv([SimpleNamespace(folder="=cmd", findings=replace(hostile, factor="+x"), costs=costs)])
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 8
     assert (rows[0]["study"], rows[0]["factor"], rows[0]["value"]) == ("'=cmd", "'+x", "90.0")

@@ -9,21 +9,26 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from stores import recipe
 
-from eailab.report.edition import FORMATS, Edition, markdown_text, tell
-from eailab.report.noise import noise_findings, noise_table, publish, sentences, title
-from eailab.report.terminal import print_study, print_table
-from eailab.report.waterfall import publish as publish_walk
-from eailab.report.waterfall import sentences as walk_sentences
-from eailab.report.waterfall import title as walk_title
-from eailab.report.waterfall import waterfall_table
-from eailab.studies.design import read_record, repeated
-
-from .conftest import recipe
-from .test_designs import TURNED, written
-from .test_waterfall import BATCH, EPOCHS, walk, way
+from eailab.findings.noise import noise_findings
+from eailab.findings.path import best_move, waterfall
+from eailab.report.compose import noise_document, walk_document
+from eailab.report.formats import FORMATS
+from eailab.report.publish import publish_noise, publish_waterfall
+from eailab.report.study_report import Report, load_study
+from eailab.report.terminal import print_study, render
+from eailab.studies.design import all_combinations, read_record, repeated
+from eailab.studies.explain import route
+from eailab.studies.factor import Factor
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+FACTORS = (
+    Factor(("optimizer",), (("sgd",), ("adam",))),
+    Factor(("sched",), (("constant",), ("steplr",))),
+)
 
 
 @pytest.fixture
@@ -31,10 +36,13 @@ def told(shop):
     """A study with gaps and a trend, a factorial of its own store, and a single trial."""
     folders = [
         shop.study({10: [0.90, 0.92, 0.91, 0.93], 20: [0.80, 0.83, "diverged", 0.84], 40: [0.7, 0.9, 0.72, "damaged"]}),
-        written(shop, TURNED),
+        shop.of(
+            all_combinations(recipe(), FACTORS, range(3)),
+            [[0.80, 0.81, 0.82], [0.90, 0.91, 0.925], [0.90, 0.91, 0.92], [0.80, 0.815, 0.82]],
+        ),
         shop.trial(0.9, label_smoothing=0.25),
     ]
-    return tuple(tell(shop.store, folder) for folder in folders)
+    return tuple(load_study(shop.store, folder) for folder in folders)
 
 
 def held_to(name: str, text: str) -> None:
@@ -54,12 +62,12 @@ def on_a_terminal(show) -> str:
 @pytest.mark.parametrize("lang", ["en", "zh-TW"])
 @pytest.mark.parametrize("kind", ["markdown", "latex"])
 def test_a_report(told, kind, lang):
-    held_to(f"report.{lang}{FORMATS[kind].suffix}", FORMATS[kind].text(Edition("report", lang, told, ("lost",), "0")))
+    held_to(f"report.{lang}{FORMATS[kind].suffix}", FORMATS[kind].text(Report("report", lang, told, ("lost",), "0")))
 
 
 def test_a_study_and_the_lab_report(told):
-    held_to("table.md", markdown_text(Edition("study", "en", told[:1], (), "0")))
-    held_to("lab.md", markdown_text(Edition("lab", "en", told, ("lost",), "0")))
+    held_to("table.md", FORMATS["markdown"].text(Report("study", "en", told[:1], (), "0")))
+    held_to("lab.md", FORMATS["markdown"].text(Report("lab", "en", told, ("lost",), "0")))
 
 
 def test_a_terminal(told):
@@ -72,21 +80,25 @@ def test_a_terminal(told):
 def test_a_noise_study(shop, tmp_path):
     folder = shop.of(repeated(recipe(), range(4)), [[0.90, 0.92, "diverged", 0.93]])
     found = noise_findings(shop.store, read_record(folder))
-    publish(found, tmp_path)
+    publish_noise(found, tmp_path)
     held_to("noise.md", (tmp_path / "noise.md").read_text())
-    held_to(
-        "noise.txt",
-        on_a_terminal(lambda console: print_table(title(found), noise_table(found), sentences(found), console)),
-    )
+    held_to("noise.txt", on_a_terminal(lambda console: render(noise_document(found), console)))
 
 
 def test_a_walk(shop, tmp_path):
-    found = walk(shop, way(), [EPOCHS, BATCH], None)
-    publish_walk(found, tmp_path)
+    asked = route(recipe(), recipe(epochs=4, batch_size=20), ("start", "end"), range(3), "gain")
+    found = walk(shop, asked, [0.905, 0.91, 0.93], [0.93, 0.95, 0.96])
+    publish_waterfall(found, tmp_path)
     held_to("waterfall.md", (tmp_path / "waterfall.md").read_text())
-    held_to(
-        "waterfall.txt",
-        on_a_terminal(
-            lambda console: print_table(walk_title(found), waterfall_table(found), walk_sentences(found), console)
-        ),
-    )
+    held_to("waterfall.txt", on_a_terminal(lambda console: render(walk_document(found), console)))
+
+
+def walk(shop, asked, first, last):
+    """A walk of two steps; see `tests/findings/test_path.py`."""
+    start, end = [0.90, 0.91, 0.92], [0.95, 0.94, 0.97]
+    ends = shop.findings(shop.of(asked.ends(), [start, end]))
+    step = shop.findings(shop.of(asked.step([]), [["missing"] * 3, first, last]))
+    taken = [asked.candidates([])[best_move(step)]]
+    walked = [(step, taken[0], best_move(step))]
+    step = shop.findings(shop.of(asked.step(taken), [["missing"] * 3] * 2))
+    return waterfall(asked, ends, [*walked, (step, asked.candidates(taken)[0], best_move(step))])

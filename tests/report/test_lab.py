@@ -4,9 +4,10 @@ import pytest
 
 from eailab.errors import UsageError
 from eailab.recipe.load import load, parse_override
-from eailab.report.edition import FORMATS, Edition, markdown_text, tell
+from eailab.report.formats import FORMATS
 from eailab.report.publish import publish_report
 from eailab.report.published import beside, context, figures
+from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
 
 
@@ -85,7 +86,7 @@ def test_the_lab_report_is_in_english_and_says_so(shop, tmp_path):
 
 
 def test_the_methods_paragraph_says_data_split_blocks_statistics_and_stopping(shop):
-    told = tell(shop.store, shop.study({10: [0.9, 0.92, 0.91], 20: [0.8, 0.83, 0.81]}))
+    told = load_study(shop.store, shop.study({10: [0.9, 0.92, 0.91], 20: [0.8, 0.83, 0.81]}))
     methods, error_bars, compute = (one.told() for one in told.answers)
     for part in (
         "digits, 100 images",
@@ -102,25 +103,25 @@ def test_the_methods_paragraph_says_data_split_blocks_statistics_and_stopping(sh
 
 
 def test_epochs_that_differ_between_arms_are_all_said(shop):
-    told = tell(shop.store, shop.study({2: [0.9, 0.92], 3: [0.8, "diverged"]}, factor="epochs"))
+    told = load_study(shop.store, shop.study({2: [0.9, 0.92], 3: [0.8, "diverged"]}, factor="epochs"))
     methods, error_bars, _ = (one.told() for one in told.answers)
     assert "fixed in advance (2 or 3)" in methods
     assert error_bars.startswith("No error bars")
 
 
 def test_a_single_block_has_no_error_bars(shop):
-    told = tell(shop.store, shop.study({10: [0.9], 20: [0.8]}))
+    told = load_study(shop.store, shop.study({10: [0.9], 20: [0.8]}))
     assert told.answers[1].told().startswith("No error bars")
-    assert "# Lab report" in markdown_text(Edition("lab", "en", (told,)))
+    assert "# Lab report" in FORMATS["markdown"].text(Report("lab", "en", (told,)))
 
 
 @pytest.mark.parametrize("kind", ["markdown", "latex", "html"])
 def test_a_report_says_for_a_paper_how_it_was_made(shop, kind):
-    told = tell(shop.store, shop.study({10: [0.9], 20: [0.8]}))
-    assert "We trained mlp on digits, 100 images" in FORMATS[kind].text(Edition("report", "en", (told,)))
+    told = load_study(shop.store, shop.study({10: [0.9], 20: [0.8]}))
+    assert "We trained mlp on digits, 100 images" in FORMATS[kind].text(Report("report", "en", (told,)))
 
 
 def test_a_studys_own_table_says_nothing_of_time(shop):
     """The same trials give the same bytes, however long they took."""
-    told = tell(shop.store, shop.study({10: [0.9], 20: [0.8]}))
-    assert "seconds" not in markdown_text(Edition("study", "en", (told,)))
+    told = load_study(shop.store, shop.study({10: [0.9], 20: [0.8]}))
+    assert "seconds" not in FORMATS["markdown"].text(Report("study", "en", (told,)))

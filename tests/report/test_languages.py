@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import pytest
 
 from eailab.data.table import load
-from eailab.report.edition import Edition, json_text, markdown_text, page_text, tell
+from eailab.report.formats import FORMATS
+from eailab.report.study_report import Report, load_study
 from eailab.translation import Catalogue, language, languages
 
 LATIN_WORDS = re.compile(r"[A-Za-z]{3,}")
@@ -28,7 +29,7 @@ def told(shop):
         shop.trial("unfinished", label_smoothing=0.3),
         shop.study({10: [0.9, 0.8], 20: [0.9, 0.8]}, label_smoothing=0.4),
     ]
-    return [tell(shop.store, folder) for folder in folders]
+    return [load_study(shop.store, folder) for folder in folders]
 
 
 class Texts(HTMLParser):
@@ -64,10 +65,12 @@ def names_are_taken_out(text):
 
 @pytest.mark.parametrize("code", [code for code in languages() if code != "en"])
 def test_every_sentence_of_a_report_is_translated(told, code):
-    edition = Edition("report", code, tuple(told), ())
-    page = [text.strip() for text in Texts(page_text(edition)).found if text.strip()]
+    report = Report("report", code, tuple(told), ())
+    page = [text.strip() for text in Texts(FORMATS["html"].text(report)).found if text.strip()]
     lines = [
-        line.removeprefix("- ") for line in markdown_text(edition).splitlines() if not line.startswith(("<!--", "研究"))
+        line.removeprefix("- ")
+        for line in FORMATS["markdown"].text(report).splitlines()
+        if not line.startswith(("<!--", "研究"))
     ]
     left = [
         text
@@ -94,11 +97,11 @@ def test_places_that_take_numbers_take_nothing_else():
 def test_numbers_are_the_same_in_every_language(told):
     number = re.compile(r"[-+]?\d+\.\d+")
     in_english, in_chinese = (
-        number.findall(markdown_text(Edition("report", code, tuple(told)))) for code in ("en", "zh-TW")
+        number.findall(FORMATS["markdown"].text(Report("report", code, tuple(told)))) for code in ("en", "zh-TW")
     )
     assert len(in_english) > 50
     assert sorted(in_english) == sorted(in_chinese)
 
 
 def test_json_is_in_english_whatever_the_language(told):
-    assert not CHINESE.search(json_text(Edition("report", "zh-TW", tuple(told))))
+    assert not CHINESE.search(FORMATS["json"].text(Report("report", "zh-TW", tuple(told))))

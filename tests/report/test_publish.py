@@ -16,9 +16,10 @@ from eailab.errors import StoreError, UsageError
 from eailab.findings.methods import compute
 from eailab.report import plots
 from eailab.report.cost_section import LABEL_SHARE, LINE_PIXELS, PLOT_PIXELS, cost_table, label_shifts
-from eailab.report.edition import Edition, csv_text, page_text, tell
 from eailab.report.figures import CJK_FONTS
+from eailab.report.formats import FORMATS
 from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
+from eailab.report.study_report import Report, load_study
 from eailab.translation import language
 
 SMALL = [0.90, 0.92, 0.91]
@@ -116,7 +117,7 @@ def test_a_cost_that_lacks_timings_is_never_given_as_whole(shop, folder):
     chinese = language("zh-TW")
     assert chinese(said) == "18 個週期中有 15 個計時，共用 7.5 秒（cpu，含驗證）。"
     assert chinese("3 (6 of 9 epochs timed)") == "3（9 個週期中有 6 個計時）"
-    rows = list(csv.DictReader(io.StringIO(csv_text(Edition("report", "en", (told,))))))
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"].text(Report("report", "en", (told,))))))
     assert [row["seconds"] for row in rows if row["arm"] == "20"] == ["", "1.5", "1.5"]
 
 
@@ -131,17 +132,17 @@ def test_energy_is_told_where_every_epoch_was_counted(shop):
     shop.joules = 1.5e6
     folder = shop.study({10: [0.9, 0.8], 20: [0.8, 0.7]})
     shop.train_again(folder, 1, 0, epoch=3, seconds=1.5)  # on a machine that does not count
-    told = tell(shop.store, folder)
+    told = load_study(shop.store, folder)
     assert [cost.joules for cost in told.costs] == [2 * 3 * 1.5e6, None]
     table = cost_table(told.findings, told.costs)
     assert table.columns[4].heading == "energy in all (kJ)"
     assert [row[4] for row in table.rows] == ["9,000", "-"]
     assert "Energy was not measured." in told.answers[2].sentences  # a part is no total
 
-    whole = tell(shop.store, shop.study({10: [0.9, 0.8], 30: [0.8, 0.7]}))
+    whole = load_study(shop.store, shop.study({10: [0.9, 0.8], 30: [0.8, 0.7]}))
     assert "They used 5 kWh." in whole.answers[2].sentences
     shop.joules = 361e6
-    much = tell(shop.store, shop.study({10: [0.9, 0.8], 40: [0.8, 0.7]}))
+    much = load_study(shop.store, shop.study({10: [0.9, 0.8], 40: [0.8, 0.7]}))
     assert "They used 604 kWh." in much.answers[2].sentences
 
 
@@ -302,10 +303,10 @@ def test_a_font_that_matplotlib_cannot_read_is_passed_over(monkeypatch, tmp_path
 def test_a_long_label_beside_a_point_goes_on_below(shop):
     """In one line it would leave a narrow page."""
     folder = shop.study({10: SMALL, 20: LARGE})
-    told = tell(shop.store, folder)
+    told = load_study(shop.store, folder)
     label = "steplr (gamma 0.1, step_size 2)"
     arms = tuple(replace(arm, label=label) for arm in told.findings.arms)
-    page = page_text(Edition("study", "en", (replace(told, findings=replace(told.findings, arms=arms)),)))
+    page = FORMATS["html"].text(Report("study", "en", (replace(told, findings=replace(told.findings, arms=arms)),)))
     lines = re.findall(r">([^<>]+)<tspan[^>]*>([^<]+)</tspan>", page)
     assert lines
     assert all(" ".join(parts) == label for parts in lines)

@@ -8,8 +8,9 @@ import pytest
 from eailab.data.table import load
 from eailab.errors import StoreError, UsageError
 from eailab.report.comparing import compare
-from eailab.report.edition import FORMATS, Edition, tell
+from eailab.report.formats import FORMATS
 from eailab.report.publish import publish_report, publish_study
+from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
 
 SMALL = [0.90, 0.92, 0.91]
@@ -26,10 +27,10 @@ def folder(shop):
 @pytest.fixture
 def files(shop, folder, tmp_path):
     """A report in several formats, without the figures beside it, which take the time."""
-    edition = Edition("report", "en", (tell(shop.store, folder),))
+    report = Report("report", "en", (load_study(shop.store, folder),))
     written = {kind: tmp_path / f"report{FORMATS[kind].suffix}" for kind in KINDS}
     for kind, file in written.items():
-        file.write_text(FORMATS[kind].text(edition))
+        file.write_text(FORMATS[kind].text(report))
     return written
 
 
@@ -45,8 +46,8 @@ def test_a_trial_that_two_studies_share_is_one_trial(shop, folder, tmp_path):
     """Both tables name it, and both are told when it is damaged."""
     other = shop.study({10: SMALL, 40: [0.7, 0.7, 0.7]})
     report = tmp_path / "report.md"
-    told = tuple(tell(shop.store, path) for path in (folder, other))
-    report.write_text(FORMATS["markdown"].text(Edition("report", "en", told)))
+    told = tuple(load_study(shop.store, path) for path in (folder, other))
+    report.write_text(FORMATS["markdown"].text(Report("report", "en", told)))
     found = verify(report, shop.store)
     assert (found.trials, found.failing) == (9, 0)
 
@@ -126,11 +127,11 @@ def test_a_page_is_compared_to_the_last_letter_whatever_a_browser_makes_of_it(sh
 @pytest.mark.parametrize("version", ["0.0.9", "9.9", None])
 def test_a_page_of_another_version_is_not_called_forged(shop, folder, files, version):
     """Its style and wording may differ; which version it is of is said, and what to do."""
-    edition = Edition("report", "en", (tell(shop.store, folder),), version=version)
-    files["html"].write_text(FORMATS["html"].text(edition))
+    report = Report("report", "en", (load_study(shop.store, folder),), version=version)
+    files["html"].write_text(FORMATS["html"].text(report))
     with pytest.raises(UsageError, match=rf"made by {version or 'an earlier'}.*make it again".replace("by ", "by .*")):
         verify(files["html"], shop.store)
-    files["markdown"].write_text(FORMATS["markdown"].text(edition))
+    files["markdown"].write_text(FORMATS["markdown"].text(report))
     found = verify(files["markdown"], shop.store)
     assert found.holds
     assert "make it again" in found.notes[0]
@@ -207,7 +208,7 @@ def test_text_in_place_of_a_study_that_could_not_be_read_is_a_problem(shop, fold
 @pytest.mark.parametrize("kind", ["html", "json"])
 def test_blocks_that_were_picked_from_a_study_are_a_problem(shop, folder, files, kind):
     """A study grows at its end; a report without a block in the middle was not made by eailab. Nor does one repeat."""
-    files[kind].write_text(FORMATS[kind].text(Edition("report", "en", (tell(shop.store, folder, None, (0, 2)),))))
+    files[kind].write_text(FORMATS[kind].text(Report("report", "en", (load_study(shop.store, folder, None, (0, 2)),))))
     found = verify(files[kind], shop.store)
     assert found.outcome.holds
     assert not found.holds

@@ -3,8 +3,9 @@
 import sys
 
 from eailab.recipe.load import Override, load
-from eailab.report.edition import Edition, markdown_text, tell
+from eailab.report.formats import FORMATS
 from eailab.report.record import as_json
+from eailab.report.study_report import Report, load_study
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor
 from eailab.studies.conduct import plan
@@ -28,8 +29,8 @@ def planned(folder, epochs, blocks):
 def tables(one):
     """Return a study's tables, as they are published."""
     write_record(one.folder, one.record)
-    told = tell(Surroundings(one.folder.parents[1]).store, one.folder, None)
-    return markdown_text(Edition("study", "en", (told,))), as_json(told.findings)
+    told = load_study(Surroundings(one.folder.parents[1]).store, one.folder, None)
+    return FORMATS["markdown"].text(Report("study", "en", (told,))), as_json(told.findings)
 
 
 def check_against_this_machine(far, folder):

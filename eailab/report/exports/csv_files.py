@@ -42,10 +42,9 @@ def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
     Raises:
         StoreError: A file cannot be written.
     """
-    told = [study.told for study in studies]
+    reports = [study.report for study in studies]
     trials = trials_csv(
-        [(one.folder, one.findings, one.costs) for one in told],
-        {(one.folder, arm.label): flatten(arm.recipe) for one in told for arm in one.record.study.arms},
+        reports, {(one.folder, arm.label): flatten(arm.recipe) for one in reports for arm in one.record.study.arms}
     )
     write_changed(folder / "trials.csv", trials.encode())
     write_changed(folder / "epochs.csv", epochs_csv(studies).encode())

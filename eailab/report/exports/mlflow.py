@@ -123,11 +123,13 @@ def _write_table(client: Any, experiment: str, study: OutgoingStudy, earlier: An
     if earlier is not None and earlier.data.tags.get(CONTENT) == content:
         return str(earlier.info.run_id)
     began = min((trial.began for trial in study.trials if trial.epochs), default=0.0)
-    run = earlier or client.create_run(experiment, _ms(began), {NAME: TABLE}, run_name=plain(study.told.findings.name))
+    run = earlier or client.create_run(
+        experiment, _ms(began), {NAME: TABLE}, run_name=plain(study.report.findings.name)
+    )
     identifier = str(run.info.run_id)
     client.log_text(identifier, study.markdown, "table.md")
     client.log_text(identifier, study.json, "table.json")
-    client.set_tag(identifier, f"{PREFIX}state", study.told.findings.state)
+    client.set_tag(identifier, f"{PREFIX}state", study.report.findings.state)
     client.set_terminated(identifier, "FINISHED", _ms(max((trial.ended for trial in study.trials), default=began)))
     client.set_tag(identifier, CONTENT, content)  # last, so that one that was cut short is done again
     return identifier

@@ -12,10 +12,11 @@ from eailab.findings.tables import written
 from eailab.findings.trial import FinalScores, TrialFindings, TrialState
 from eailab.recipe.identity import digest, flatten
 from eailab.recipe.schema import Recipe
-from eailab.report.edition import Told
+from eailab.report import markdown
+from eailab.report.compose import study_document
 from eailab.report.escaping import markdown as escaped
-from eailab.report.markdown import study_section
 from eailab.report.record import as_json
+from eailab.report.study_report import StudyReport
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
 from eailab.studies.factor import word
@@ -63,7 +64,7 @@ class OutgoingTrial:
 
     @property
     def clock(self) -> tuple[float, ...]:
-        """When each epoch ended, for a tool that must be told: where it is not known, counted on, the first from 0."""
+        """When each epoch ended, for a tool that needs one: where it is not known, counted on, the first from 0."""
         times: list[float] = []
         for epoch in self.epochs:
             counted = (times[-1] if times else 0.0) + (epoch.seconds or 0.0)
@@ -100,44 +101,44 @@ class OutgoingTrial:
 class OutgoingStudy:
     """A study and all its trials."""
 
-    told: Told
+    report: StudyReport
     trials: tuple[OutgoingTrial, ...]
     """Arm by arm, block by block."""
 
     @property
     def name(self) -> str:
         """Of its folder in the store: the study's name and fingerprint, safe as a path."""
-        return self.told.folder
+        return self.report.folder
 
     @property
     def markdown(self) -> str:
         """Its answer, its table, and what they rest on."""
-        return study_section(self.told.findings, {}, level=1) + "\n"
+        return markdown.render(study_document(self.report))
 
     @property
     def json(self) -> str:
         """The same, with every number unrounded."""
-        return as_json(self.told.findings)
+        return as_json(self.report.findings)
 
     @property
     def verdicts(self) -> dict[str, str]:
         """The verdict of each arm that has one, by its label."""
-        results = {arm.label: arm.against_baseline for arm in self.told.findings.arms}
+        results = {arm.label: arm.against_baseline for arm in self.report.findings.arms}
         return {label: str(one.verdict) for label, one in results.items() if one is not None and one.verdict}
 
 
-def outgoing(store: Store, told: Told) -> OutgoingStudy:
+def outgoing(store: Store, study: StudyReport) -> OutgoingStudy:
     """Gather what goes out of a study.
 
     Args:
         store: Where its trials lie.
-        told: The study, as reports tell of it.
+        study: The study with all that reports say of it.
     """
-    arms = zip(told.record.study.arms, told.findings.arms, arm_names(told.findings), strict=True)
+    arms = zip(study.record.study.arms, study.findings.arms, arm_names(study.findings), strict=True)
     return OutgoingStudy(
-        told,
+        study,
         tuple(
-            _trial(store, told, arm.recipe, found, trial, f"{name}/block-{trial.block}")
+            _trial(store, study, arm.recipe, found, trial, f"{name}/block-{trial.block}")
             for arm, found, name in arms
             for trial in found.trials
         ),
@@ -171,7 +172,7 @@ def arm_names(findings: StudyFindings) -> list[str]:
 
 
 def _trial(
-    store: Store, told: Told, recipe: Recipe, arm: ArmFindings, trial: TrialFindings, name: str
+    store: Store, study: StudyReport, recipe: Recipe, arm: ArmFindings, trial: TrialFindings, name: str
 ) -> OutgoingTrial:
     folder = store.folder(trial.fingerprint)
     record: Mapping[str, Any] | None = folder.record() if trial.state in ("finished", "diverged") else None
@@ -187,7 +188,7 @@ def _trial(
         name=name,
         recipe=recipe,
         state=trial.state,
-        labels=_labels(told, arm, trial),
+        labels=_labels(study, arm, trial),
         epochs=tuple(
             OutgoingEpoch(
                 number,
@@ -202,10 +203,10 @@ def _trial(
     )
 
 
-def _labels(told: Told, arm: ArmFindings, trial: TrialFindings) -> dict[str, str]:
-    factor = told.findings.factor
+def _labels(study: StudyReport, arm: ArmFindings, trial: TrialFindings) -> dict[str, str]:
+    factor = study.findings.factor
     labels = {
-        "study": told.folder,
+        "study": study.folder,
         "factor": factor,
         "level": None if factor is None else arm.label,
         "arm": arm.label,
@@ -214,7 +215,7 @@ def _labels(told: Told, arm: ArmFindings, trial: TrialFindings) -> dict[str, str
         "trial": trial.fingerprint,
         "state": trial.state,
         "reason": trial.reason,
-        "metric": told.findings.metric,
+        "metric": study.findings.metric,
         "environment": None if trial.environment is None else str(trial.environment),
     }
     return {name: value for name, value in labels.items() if value is not None}

@@ -76,12 +76,12 @@ def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
 def _table(study: OutgoingStudy) -> _Run:
     return _Run(
         identifier=digest([study.name]),
-        name=f"{plain(study.told.findings.name)}: table",
+        name=f"{plain(study.report.findings.name)}: table",
         group=study.name,
         kind="table",
-        config={"eailab": {"study": study.name, "state": study.told.findings.state}},
+        config={"eailab": {"study": study.name, "state": study.report.findings.state}},
         notes=study.markdown,
-        tags=("table", study.told.findings.state),
+        tags=("table", study.report.findings.state),
         rows=(),
         summary={"verdict": {plain(label): verdict for label, verdict in study.verdicts.items()}},
         failed=False,

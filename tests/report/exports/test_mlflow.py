@@ -6,8 +6,8 @@ from urllib.parse import urlparse
 import pytest
 
 from eailab.errors import StoreError
-from eailab.report.edition import tell
 from eailab.report.exports.outgoing import outgoing
+from eailab.report.study_report import load_study
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy
 
@@ -32,7 +32,7 @@ def runs_of(client, folder):
 
 def test_every_trial_reads_back_with_settings_labels_and_epochs(client, shop, folder):
     runs = runs_of(client, folder)
-    trials = outgoing(shop.store, tell(shop.store, folder)).trials
+    trials = outgoing(shop.store, load_study(shop.store, folder)).trials
     assert set(runs) == {"table", *(trial.name for trial in trials)}
     for trial in trials:
         run = runs[trial.name]

@@ -11,9 +11,9 @@ import pytest
 
 from eailab.errors import StoreError, UsageError
 from eailab.extras import install_command
-from eailab.report.edition import tell
 from eailab.report.exports.outgoing import arm_names, outgoing
 from eailab.report.exports.table import EXPORTS, chosen_exports
+from eailab.report.study_report import load_study
 
 FINISHED = 1767323045.0
 """2026-01-02T03:04:05Z, when the shop's trials finish."""
@@ -31,7 +31,7 @@ def one(shop):
     def of(outcome, *records):
         folder = shop.trial(outcome)
         write_timings(shop.trial_folder(folder, 0, 0).timings_file, *records)
-        (trial,) = outgoing(shop.store, tell(shop.store, folder)).trials
+        (trial,) = outgoing(shop.store, load_study(shop.store, folder)).trials
         return trial
 
     return of
@@ -71,7 +71,7 @@ def test_a_trial_without_timings_goes_out_all_the_same(one):
 
 
 def test_only_a_finished_trial_has_final_scores(shop, folder):
-    trials = outgoing(shop.store, tell(shop.store, folder)).trials
+    trials = outgoing(shop.store, load_study(shop.store, folder)).trials
     assert [(trial.state, len(trial.epochs), bool(trial.final)) for trial in trials] == [
         *[("finished", 3, True)] * 3,
         ("diverged", 1, False),
@@ -86,11 +86,11 @@ def test_a_trial_is_unchanged_until_it_has_come_further(shop, folder):
     def contents(told):
         return [trial.content for trial in outgoing(shop.store, told).trials]
 
-    before = contents(tell(shop.store, folder))
-    assert contents(tell(shop.store, folder)) == before
+    before = contents(load_study(shop.store, folder))
+    assert contents(load_study(shop.store, folder)) == before
     assert len(set(before)) == 6
     shop.train_again(folder, 1, 1, epoch=1, seconds=9.0)
-    after = contents(tell(shop.store, folder))
+    after = contents(load_study(shop.store, folder))
     assert [a == b for a, b in zip(before, after, strict=True)] == [True] * 4 + [False, True]
 
 

@@ -1,0 +1,147 @@
+"""A report without a format: a document of blocks, which each renderer sets in its own way.
+
+`compose` makes documents; a renderer sets every block that a document holds, and adds no content of its own.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from eailab.findings.methods import Answer
+from eailab.findings.tables import NOTE, Fact, Table
+from eailab.report.manifest import Manifest
+from eailab.report.study_report import StudyReport
+from eailab.translation import ENGLISH, LIST, Say, language
+
+
+class Verbatim(str):
+    """Text that no language changes: a name, or the message of an error."""
+
+    __slots__ = ()
+
+
+def translated(text: str, say: Say) -> str:
+    """Return a text in a language."""
+    return text if isinstance(text, Verbatim) else say(text)
+
+
+def translated_cell(text: str, say: Say) -> str:
+    """Return a table's cell in a language, the members of a list one by one."""
+    return LIST.join(map(say, text.split(LIST)))
+
+
+def notes(table: Table, say: Say) -> Iterator[tuple[str, str]]:
+    """Yield the name and the note of each row that has one, for formats in which notes stand under the table."""
+    if table.columns[-1].heading == NOTE:
+        for row in table.rows:
+            if row[-1]:
+                yield translated_cell(row[0], say), translated_cell(row[-1], say)
+
+
+@dataclass(frozen=True)
+class Title:
+    """A heading or a caption, with what tells its study from others of the same report."""
+
+    text: str
+    apart: tuple[str, ...] = ()
+
+    def translated(self, say: Say) -> str:
+        """Return it in a language."""
+        apart = " · ".join(map(say, self.apart))
+        text = translated(self.text, say)
+        return f"{text} ({apart})" if apart else text
+
+
+# --- blocks ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading inside a section."""
+
+    text: str
+    level: int = 3
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Sentences, translated one by one."""
+
+    sentences: tuple[str, ...]
+    kind: Literal["", "alert", "note"] = ""
+    """`alert` for what must be known first, `note` for small type."""
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TableBlock:
+    """A table with its caption."""
+
+    table: Table
+    caption: str = ""
+    is_sortable: bool = False
+    """Whether a reader may sort it, where the format can."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Named statements."""
+
+    items: tuple[Fact | Answer, ...]
+
+
+@dataclass(frozen=True)
+class FigureBlock:
+    """A figure: drawn in place from its description, or the file beside the report."""
+
+    caption: Title
+    path: str
+    """Of the file, without its suffix, relative to the report."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One study: its answer, and what the answer rests on; or a part of a report with neither."""
+
+    title: Title
+    level: int = 2
+    name: str = ""
+    """Of the study's folder."""
+    extent: str = ""
+    """How large the study is."""
+    answer: "tuple[Block, ...]" = ()
+    evidence: "tuple[Block, ...]" = ()
+
+
+Block: TypeAlias = Heading | Paragraph | Bullets | TableBlock | Facts | FigureBlock | Section
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole report."""
+
+    title: str
+    blocks: Sequence[Block]
+    data: Callable[[], Mapping[str, Any]]
+    """Returns all of its numbers as plain values, for programs."""
+    studies: tuple[StudyReport, ...] = ()
+    lang: str = ENGLISH
+    manifest: Manifest | None = None
+    """What it was made of; None for one that cannot be verified."""
+
+    @property
+    def say(self) -> Say:
+        """Into its language."""
+        return language(self.lang)
+
+    @property
+    def is_titled_by_its_section(self) -> bool:
+        """Whether its only section is as large as the document, so that lines of text need no other title."""
+        first = self.blocks[0] if self.blocks else None
+        return isinstance(first, Section) and first.level == 1

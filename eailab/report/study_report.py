@@ -1,0 +1,98 @@
+"""The studies of a report, read from the store with all that any format needs of them."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eailab import __version__
+from eailab.errors import StoreError
+from eailab.findings.apart import told_apart
+from eailab.findings.classes import Classes, classes_of
+from eailab.findings.costs import ArmCost, costs
+from eailab.findings.methods import Answer, answers
+from eailab.findings.study import StudyFindings, study_findings
+from eailab.report.manifest import Kind, Manifest, Source
+from eailab.runs.store import Store
+from eailab.studies.design import StudyRecord, read_record
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """A study with everything that reports say of it."""
+
+    record: StudyRecord
+    findings: StudyFindings
+    costs: tuple[ArmCost, ...]
+    classes: Classes | str
+    """Or why there are none."""
+    left_out: tuple[int, ...] = ()
+    """Blocks that the study has and that are not reported."""
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """What a paper says of it."""
+        return answers(self.findings, self.record, self.costs)
+
+    @property
+    def folder(self) -> str:
+        """Name of the study's folder."""
+        return self.record.study.folder_name
+
+
+@dataclass(frozen=True)
+class Report:
+    """Studies to be reported, in order, and in which language."""
+
+    kind: Kind
+    lang: str
+    studies: tuple[StudyReport, ...]
+    unreadable: tuple[str, ...] = ()
+    """Messages about studies that could not be read."""
+    version: str | None = __version__
+    """See `Manifest.version`."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the report is made of."""
+        sources = tuple(Source(study.folder, study.findings.blocks) for study in self.studies)
+        return Manifest(self.kind, self.lang, sources, self.unreadable, self.version)
+
+    @property
+    def distinguished(self) -> tuple[StudyReport, ...]:
+        """The studies, those with the same title each with what sets it apart."""
+        apart = told_apart([study.findings for study in self.studies])
+        return tuple(replace(study, findings=findings) for study, findings in zip(self.studies, apart, strict=True))
+
+
+def load_study(
+    store: Store, folder: Path, data_dir: Path | None = None, blocks: Sequence[int] | None = None
+) -> StudyReport:
+    """Read a study and all that reports say of it.
+
+    Args:
+        store: Where the trials lie.
+        folder: The study's, with `study.yaml`.
+        data_dir: Folder of downloaded data sets; None for the usual one.
+        blocks: Leave out the others; None for all that the study has.
+
+    Raises:
+        StoreError: `study.yaml` is missing or damaged, or the study lacks one of the blocks.
+    """
+    record = read_record(folder)
+    left_out: tuple[int, ...] = ()
+    if blocks is not None:
+        if missing := set(blocks) - set(record.study.blocks):
+            raise StoreError(f"{folder} has no block {min(missing)} any more.")
+        left_out = tuple(block for block in record.study.blocks if block not in blocks)
+        kept = tuple(block for block in record.study.blocks if block in blocks)
+        record = replace(record, study=replace(record.study, blocks=kept))
+    findings = study_findings(store, record)
+    return StudyReport(
+        record, findings, costs(store, findings), classes_of(store, record, findings, data_dir), left_out
+    )
+
+
+def why_unreadable(folder: Path, error: StoreError) -> str:
+    """Return what a report says of a study that cannot be read, without the path of the machine."""
+    return str(error).replace(f"{folder.parent.parent}{os.sep}", "")
