@@ -6,8 +6,8 @@ from typing import Any
 
 import typer
 
+from eailab.recipe.describe import closest, nearest
 from eailab.recipe.factors import known_words
-from eailab.recipe.wording import closest, nearest
 
 UNKNOWN_COMMAND = re.compile(r"No such command '(.*?)'\.", re.DOTALL)
 EXTRA = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)", re.DOTALL)

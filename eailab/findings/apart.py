@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eailab.findings.study import StudyFindings
-from eailab.recipe.wording import in_words
+from eailab.recipe.describe import in_words
 from eailab.studies.factor import listed
 
 

@@ -6,10 +6,10 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from eailab.recipe.describe import advice, choices, closest, expected, found, list_meant, nearest, type_of
 from eailab.recipe.fields import members, parts, settings, variant_names, variants
 from eailab.recipe.problems import KeyPath, Problem, dotted
 from eailab.recipe.schema import ENGINES, Recipe, Settings
-from eailab.recipe.wording import advice, choices, closest, expected, found, list_meant, nearest, type_of
 
 EXAMPLES = {"numpy-mlp": "mnist-mlp", "torch-resnet": "resnet18-cifar10"}
 """A shipped recipe of each engine, for hints."""

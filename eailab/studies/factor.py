@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from eailab.errors import StudyError
+from eailab.recipe.describe import in_words
 from eailab.recipe.factors import resolve
 from eailab.recipe.schema import Recipe
-from eailab.recipe.wording import in_words
 from eailab.recipe.yaml12 import parse_value, write
 
 BUNDLE = "+"
