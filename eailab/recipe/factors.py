@@ -2,10 +2,10 @@
 
 from eailab.errors import RecipeError
 from eailab.recipe.catalogue import names
-from eailab.recipe.checking import value_at
 from eailab.recipe.describe import choices, nearest
 from eailab.recipe.fields import settings, variants
 from eailab.recipe.schema import ENGINES, Recipe
+from eailab.recipe.validate import value_at
 
 SHORT = {"sched": "schedule"}
 """Further words for parts on the command line."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eailab.errors import RecipeError
-from eailab.recipe.checking import check, value_at
 from eailab.recipe.fields import variants
 from eailab.recipe.identity import flatten
 from eailab.recipe.problems import Located, Problem, report
 from eailab.recipe.schema import Recipe
+from eailab.recipe.validate import check, value_at
 from eailab.recipe.yaml12 import write
 
 KEPT = frozenset({"lr", "betas", "warmup_epochs", "padding"})

@@ -12,9 +12,9 @@ from eailab.data.split import training_size
 from eailab.data.table import SOURCES
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError, UsageError
 from eailab.files import STUDY, TRIAL_RECIPE, read
-from eailab.recipe.checking import value_at
 from eailab.recipe.identity import canonical
 from eailab.recipe.schema import Recipe
+from eailab.recipe.validate import value_at
 from eailab.recipe.variation import names_variant, vary_together
 from eailab.recipe.yaml12 import parse_value, write
 from eailab.runs.derived import name_is_right

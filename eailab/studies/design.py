@@ -14,9 +14,9 @@ import yaml
 
 from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import STUDY, read
-from eailab.recipe.checking import recipe_from
 from eailab.recipe.identity import canonical, digest
 from eailab.recipe.schema import Metric, Recipe
+from eailab.recipe.validate import recipe_from
 from eailab.recipe.variation import differences, vary_together
 from eailab.runs.atomic import refuse_links, write_text
 from eailab.runs.store import OWN_DATA, SCHEMA_VERSION, Trial

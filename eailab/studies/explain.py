@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from eailab.data.table import SOURCES, load
 from eailab.errors import DamagedError, RecipeError, StudyError
-from eailab.recipe.checking import value_at
 from eailab.recipe.factors import resolve
 from eailab.recipe.fields import variants
 from eailab.recipe.identity import NO_IDENTITY, canonical, digest
 from eailab.recipe.schema import Metric, Recipe
+from eailab.recipe.validate import value_at
 from eailab.recipe.variation import KEPT, differences, vary, vary_together
 from eailab.recipe.yaml12 import write
 from eailab.runs.store import Store

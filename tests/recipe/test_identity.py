@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eailab.recipe.checking import check
 from eailab.recipe.identity import canonical, digest, flatten, to_yaml, yaml_lines
 from eailab.recipe.load import load
 from eailab.recipe.schema import Recipe
+from eailab.recipe.validate import check
 from eailab.recipe.variation import differences, vary
 from eailab.recipe.yaml12 import parse
 

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eailab.errors import RecipeError
-from eailab.recipe.checking import check, value_at
 from eailab.recipe.describe import advice, expected, found, list_meant, nearest
 from eailab.recipe.fields import settings as all_settings
 from eailab.recipe.fields import variants
 from eailab.recipe.load import Override, load
 from eailab.recipe.schema import ENGINES, Adam, Mlp, MlpRecipe, ResNet
+from eailab.recipe.validate import check, value_at
 from eailab.recipe.variation import vary
 
 BASES = {name: load(name).recipe for name in ("digits-mlp", "resnet18-cifar10")}
