@@ -10,10 +10,10 @@ from eailab.errors import RecipeError
 from eailab.paths import expanded
 from eailab.recipe.catalogue import names, shipped, shipped_studies
 from eailab.recipe.describe import closest, nearest
+from eailab.recipe.diagnostics import KeyPath, Located, Problem, report
 from eailab.recipe.factors import path_of
 from eailab.recipe.identity import flatten
 from eailab.recipe.naming import name_after
-from eailab.recipe.problems import KeyPath, Located, Problem, report
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check, value_at
 from eailab.recipe.variation import Switch, change, names_variant, sentence

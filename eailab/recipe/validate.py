@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from eailab.recipe.describe import advice, choices, closest, expected, found, list_meant, nearest, type_of
+from eailab.recipe.diagnostics import KeyPath, Problem, dotted
 from eailab.recipe.fields import members, parts, settings, variant_names, variants
-from eailab.recipe.problems import KeyPath, Problem, dotted
 from eailab.recipe.schema import ENGINES, Recipe, Settings
 
 EXAMPLES = {"numpy-mlp": "mnist-mlp", "torch-resnet": "resnet18-cifar10"}

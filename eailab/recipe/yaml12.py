@@ -18,7 +18,7 @@ import yaml
 from eailab.errors import RecipeError
 from eailab.files import RECIPE
 from eailab.plain import described, find_lookalike
-from eailab.recipe.problems import LINE_BREAK, KeyPath, Located, Mark, Problem, report
+from eailab.recipe.diagnostics import LINE_BREAK, KeyPath, Located, Mark, Problem, report
 
 MAX_BYTES = RECIPE.largest
 MAX_NODES = 5_000

@@ -23,8 +23,8 @@ from eailab.errors import EailabError, RecipeError, StudyError
 from eailab.paths import expanded
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import expected, found, nearest
+from eailab.recipe.diagnostics import KeyPath, Located, Problem, report
 from eailab.recipe.load import Loaded, Override, load
-from eailab.recipe.problems import KeyPath, Located, Problem, report
 from eailab.recipe.schema import PRINTABLE, Margin, Metric, Settings
 from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import Document, parse
