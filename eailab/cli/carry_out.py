@@ -211,7 +211,7 @@ def say_note(text: str) -> None:
 
 def _reports_folder(plans: Sequence["Plan"], surroundings: "Surroundings", name: str) -> Path:
     """Return where the common report of several studies lies; the same studies have the same folder."""
-    from eailab.recipe.identity import digest
+    from eailab.recipe.canonical import digest
     from eailab.studies.design import safe_name
 
     fingerprint = digest([planned.record.study.fingerprint for planned in plans])[:10]

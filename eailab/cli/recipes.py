@@ -58,7 +58,7 @@ def show(
 
     Example: eailab recipes show digits-mlp -o optimizer=sgd -o lr=0.1
     """
-    from eailab.recipe.identity import yaml_lines
+    from eailab.recipe.canonical import yaml_lines
     from eailab.recipe.load import load, parse_override
 
     loaded = load(name, [parse_override(text) for text in override or ()])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
 from statistics import median_low
 
-from eailab.recipe.identity import canonical, digest
+from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.schema import Recipe
 from eailab.runs.events import Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain
 from eailab.runs.store import Trial

@@ -7,7 +7,7 @@ import numpy as np
 from eailab.data.split import training_size
 from eailab.engines.geometry import scaled_channels
 from eailab.engines.schedules import Factors, learning_rates
-from eailab.recipe.identity import canonical
+from eailab.recipe.canonical import canonical
 from eailab.recipe.schema import AdamW, Data, Deform, Mlp, Recipe
 
 MOST_STEPS = 10_000_000

@@ -8,7 +8,7 @@ from eailab.errors import StoreError
 from eailab.findings.costs import are_timed
 from eailab.findings.measures import PERCENT
 from eailab.findings.tables import NOTHING, Column, Table, written
-from eailab.recipe.identity import flatten
+from eailab.recipe.canonical import flatten
 from eailab.runs.store import SHORT_NAME, TrialFolder
 from eailab.studies.lookup import heads, trial_names, uses
 

@@ -13,7 +13,7 @@ import numpy as np
 from eailab.errors import StudyError
 from eailab.findings.measures import MEASURES, Measure
 from eailab.findings.trial import Curves, Environment, TrialFindings, TrialState, read_trial, spared, went_the_same
-from eailab.recipe.identity import NO_IDENTITY, flatten
+from eailab.recipe.canonical import NO_IDENTITY, flatten
 from eailab.recipe.schema import Metric, Recipe
 from eailab.runs.store import Store
 from eailab.stats.alpha_spending import look_levels

@@ -17,7 +17,7 @@ from eailab.data.dataset import Pixels
 from eailab.errors import CheckFailedError, DamagedError, UsageError
 from eailab.inference.format import Format, Runner, whole_network
 from eailab.inference.trained import WHITE, Trained, data_of, find_finished, largest_pixel, read
-from eailab.recipe.identity import to_yaml
+from eailab.recipe.canonical import to_yaml
 from eailab.runs import atomic
 from eailab.runs.store import Store
 from eailab.studies.design import safe_name

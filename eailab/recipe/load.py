@@ -8,11 +8,11 @@ from pathlib import Path
 from eailab import files
 from eailab.errors import RecipeError
 from eailab.paths import expanded
+from eailab.recipe.canonical import flatten
 from eailab.recipe.catalogue import names, shipped, shipped_studies
 from eailab.recipe.describe import closest, nearest
 from eailab.recipe.diagnostics import KeyPath, Located, Problem, report
 from eailab.recipe.factors import path_of
-from eailab.recipe.identity import flatten
 from eailab.recipe.naming import name_after
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check, value_at

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eailab.errors import RecipeError
+from eailab.recipe.canonical import flatten
 from eailab.recipe.diagnostics import Located, Problem, report
 from eailab.recipe.fields import variants
-from eailab.recipe.identity import flatten
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check, value_at
 from eailab.recipe.yaml12 import write

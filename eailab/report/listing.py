@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from eailab.errors import EailabError, StoreError, UsageError
 from eailab.findings.measures import MEASURES
 from eailab.plain import plain
-from eailab.recipe.identity import NO_IDENTITY, to_yaml
+from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
 from eailab.recipe.variation import changes_in_words
 from eailab.runs.inspection import State, Summary, summary

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from eailab.findings.tables import written
-from eailab.recipe.identity import flatten
+from eailab.recipe.canonical import flatten
 from eailab.recipe.schema import Recipe
 
 NOT_STATED = "not stated"

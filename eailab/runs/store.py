@@ -24,7 +24,7 @@ from eailab.data.packed_arrays import read_arrays
 from eailab.data.table import SOURCES
 from eailab.engines.base import ENGINE_VERSIONS, Arrays
 from eailab.errors import DamagedError, RecipeError, StoreError
-from eailab.recipe.identity import canonical, digest, to_yaml
+from eailab.recipe.canonical import canonical, digest, to_yaml
 from eailab.recipe.load import parse_recipe
 from eailab.recipe.schema import Recipe
 from eailab.runs import atomic, checkpoint, lock, records

@@ -12,7 +12,7 @@ from eailab.data.split import training_size
 from eailab.data.table import SOURCES
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError, UsageError
 from eailab.files import STUDY, TRIAL_RECIPE, read
-from eailab.recipe.identity import canonical
+from eailab.recipe.canonical import canonical
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.variation import names_variant, vary_together

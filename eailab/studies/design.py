@@ -14,7 +14,7 @@ import yaml
 
 from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import STUDY, read
-from eailab.recipe.identity import canonical, digest
+from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.validate import recipe_from
 from eailab.recipe.variation import differences, vary_together

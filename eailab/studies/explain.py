@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from eailab.data.table import SOURCES, load
 from eailab.errors import DamagedError, RecipeError, StudyError
+from eailab.recipe.canonical import NO_IDENTITY, canonical, digest
 from eailab.recipe.factors import resolve
 from eailab.recipe.fields import variants
-from eailab.recipe.identity import NO_IDENTITY, canonical, digest
 from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.variation import KEPT, differences, vary, vary_together

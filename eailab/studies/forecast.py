@@ -8,7 +8,7 @@ from statistics import median
 from typing import Literal
 
 from eailab.errors import StudyError
-from eailab.recipe.identity import canonical, digest
+from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.schema import Recipe
 from eailab.runs.executors.base import Surroundings
 from eailab.runs.probe import Probe, probe

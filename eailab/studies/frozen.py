@@ -15,7 +15,7 @@ import yaml
 
 from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import PLAN, read
-from eailab.recipe.identity import digest
+from eailab.recipe.canonical import digest
 from eailab.runs.atomic import refuse_links, set_aside, write_text
 from eailab.runs.inspection import Problem, is_foreign
 from eailab.runs.store import Store

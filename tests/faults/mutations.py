@@ -28,7 +28,7 @@ from typer.testing import CliRunner
 
 from eailab.cli import app as program
 from eailab.errors import StoppedError
-from eailab.recipe.identity import digest
+from eailab.recipe.canonical import digest
 from eailab.runs import checkpoint, records
 from eailab.runs.cadence import Cadence
 from eailab.runs.events import EpochEnded

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eailab.errors import RecipeError, StudyError
-from eailab.recipe.identity import canonical
+from eailab.recipe.canonical import canonical
 from eailab.recipe.load import load
 from eailab.recipe.schema import recipe_adapter
 from eailab.recipe.variation import differences

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from eailab.recipe.identity import flatten
+from eailab.recipe.canonical import flatten
 from eailab.report.csv_rows import trials_csv
 from eailab.report.escaping import cell
 from eailab.report.exports.outgoing import OutgoingEpoch, OutgoingStudy, OutgoingTrial

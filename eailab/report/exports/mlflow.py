@@ -18,7 +18,7 @@ from eailab.files import DATABASE, opened
 from eailab.findings.tables import written
 from eailab.findings.trial import TrialState
 from eailab.plain import plain
-from eailab.recipe.identity import digest
+from eailab.recipe.canonical import digest
 from eailab.report.exports.outgoing import PREFIX, OutgoingStudy, OutgoingTrial
 from eailab.runs.atomic import make_folder, unwritable
 

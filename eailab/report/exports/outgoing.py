@@ -10,7 +10,7 @@ from eailab.errors import UsageError
 from eailab.findings.study import ArmFindings, StudyFindings
 from eailab.findings.tables import written
 from eailab.findings.trial import FinalScores, TrialFindings, TrialState
-from eailab.recipe.identity import digest, flatten
+from eailab.recipe.canonical import digest, flatten
 from eailab.recipe.schema import Recipe
 from eailab.report import markdown
 from eailab.report.compose import study_document

@@ -18,7 +18,7 @@ from typing import Any
 from eailab.errors import StoreError
 from eailab.files import WRITTEN, read
 from eailab.plain import plain
-from eailab.recipe.identity import digest
+from eailab.recipe.canonical import digest
 from eailab.report.exports.outgoing import OutgoingStudy, OutgoingTrial
 from eailab.runs.atomic import make_folder, unwritable, write_text
 

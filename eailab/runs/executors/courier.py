@@ -17,7 +17,7 @@ from uuid import uuid4
 from eailab.engines.base import DeviceName
 from eailab.errors import DamagedError, StoppedError, StoreError
 from eailab.files import WORD, read
-from eailab.recipe.identity import canonical, digest
+from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.atomic import remove, write_text
 from eailab.runs.events import Ended, EpochEnded, Event, Failed, SetAside, Started, TriedAgain

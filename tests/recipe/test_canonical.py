@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eailab.recipe.identity import canonical, digest, flatten, to_yaml, yaml_lines
+from eailab.recipe.canonical import canonical, digest, flatten, to_yaml, yaml_lines
 from eailab.recipe.load import load
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check
