@@ -40,8 +40,8 @@ from numpy.typing import NDArray
 from eailab.data.table import load as load_data
 from eailab.findings.measures import MEASURES
 from eailab.recipe.load import load as load_recipe
+from eailab.recipe.override import vary
 from eailab.recipe.schema import Metric, Recipe, Study
-from eailab.recipe.variation import vary
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import run_trial
 from eailab.stats.model import compare

@@ -80,7 +80,7 @@ def noise_of(planned: "Plan", surroundings: "Surroundings", sd: float | None) ->
 
 
 def _rows(planned: "Plan", cost: "Forecast") -> list[_Row]:
-    from eailab.recipe.variation import changes_in_words
+    from eailab.recipe.override import changes_in_words
     from eailab.studies.forecast import recipe_key
 
     study, record = planned.record.study, planned.record

@@ -14,9 +14,9 @@ from eailab.recipe.describe import closest, nearest
 from eailab.recipe.diagnostics import KeyPath, Located, Problem, report
 from eailab.recipe.factors import path_of
 from eailab.recipe.naming import name_after
+from eailab.recipe.override import Switch, change, names_variant, sentence
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check, value_at
-from eailab.recipe.variation import Switch, change, names_variant, sentence
 from eailab.recipe.yaml12 import Document, parse_value, read, write
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 A recipe is one of `MlpRecipe` and `ResNetRecipe`, told apart by `engine`. Parts that come in variants (model,
 optimizer, schedule, augmentation) are unions told apart by `name`, so that a variant has only its own settings.
-A copy with one field changed is checked again by `variation.vary`, never by `model_copy`.
+A copy with one field changed is checked again by `override.vary`, never by `model_copy`.
 """
 
 from itertools import pairwise

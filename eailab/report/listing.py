@@ -12,7 +12,7 @@ from eailab.findings.measures import MEASURES
 from eailab.plain import plain
 from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
-from eailab.recipe.variation import changes_in_words
+from eailab.recipe.override import changes_in_words
 from eailab.runs.inspection import State, Summary, summary
 from eailab.runs.store import SHORT_NAME, Store, TrialFolder
 from eailab.studies.design import read_record

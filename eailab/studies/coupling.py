@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from eailab.recipe.override import vary
 from eailab.recipe.schema import Recipe
-from eailab.recipe.variation import vary
 from eailab.studies.design import Study, steps_an_epoch, updates
 
 IN_EPOCHS = ("warmup_epochs", "step_size", "milestones")

@@ -13,9 +13,9 @@ from eailab.data.table import SOURCES
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError, UsageError
 from eailab.files import STUDY, TRIAL_RECIPE, read
 from eailab.recipe.canonical import canonical
+from eailab.recipe.override import names_variant, vary_together
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
-from eailab.recipe.variation import names_variant, vary_together
 from eailab.recipe.yaml12 import parse_value, write
 from eailab.runs.derived import name_is_right
 from eailab.runs.inspection import Problem

@@ -15,9 +15,9 @@ import yaml
 from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import STUDY, read
 from eailab.recipe.canonical import canonical, digest
+from eailab.recipe.override import differences, vary_together
 from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.validate import recipe_from
-from eailab.recipe.variation import differences, vary_together
 from eailab.runs.atomic import refuse_links, write_text
 from eailab.runs.store import OWN_DATA, SCHEMA_VERSION, Trial
 from eailab.seeding import LARGEST_BLOCK

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from eailab.data.dataset import Dataset
 from eailab.engines.equivalence import train_the_same
 from eailab.errors import StudyError
-from eailab.recipe.variation import differences
+from eailab.recipe.override import differences
 from eailab.studies.design import Arm, Study
 from eailab.studies.factor import word
 

@@ -17,9 +17,9 @@ from eailab.errors import DamagedError, RecipeError, StudyError
 from eailab.recipe.canonical import NO_IDENTITY, canonical, digest
 from eailab.recipe.factors import resolve
 from eailab.recipe.fields import variants
+from eailab.recipe.override import KEPT, differences, vary, vary_together
 from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.validate import value_at
-from eailab.recipe.variation import KEPT, differences, vary, vary_together
 from eailab.recipe.yaml12 import write
 from eailab.runs.store import Store
 from eailab.studies.design import Arm, Study, StudyRecord, by_content, read_record, safe_name

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from eailab.recipe.canonical import canonical, digest, flatten, to_yaml, yaml_lines
 from eailab.recipe.load import load
+from eailab.recipe.override import differences, vary
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check
-from eailab.recipe.variation import differences, vary
 from eailab.recipe.yaml12 import parse
 
 PRINTABLE = st.text(

@@ -12,9 +12,9 @@ from eailab.recipe.describe import advice, expected, found, list_meant, nearest
 from eailab.recipe.fields import settings as all_settings
 from eailab.recipe.fields import variants
 from eailab.recipe.load import Override, load
+from eailab.recipe.override import vary
 from eailab.recipe.schema import ENGINES, Adam, Mlp, MlpRecipe, ResNet
 from eailab.recipe.validate import check, value_at
-from eailab.recipe.variation import vary
 
 BASES = {name: load(name).recipe for name in ("digits-mlp", "resnet18-cifar10")}
 NAMES = (

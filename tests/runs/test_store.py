@@ -11,7 +11,7 @@ import pytest
 from eailab.engines.base import Scores
 from eailab.errors import DamagedError, StoreError
 from eailab.recipe.load import load, parse_override
-from eailab.recipe.variation import vary
+from eailab.recipe.override import vary
 from eailab.runs import checkpoint
 from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Position, Result, Timing

@@ -10,7 +10,7 @@ import pytest
 
 from eailab.data.table import load as load_data
 from eailab.recipe.load import Override, load
-from eailab.recipe.variation import differences
+from eailab.recipe.override import differences
 from eailab.runs.store import Store
 
 PATH = Path(__file__).parents[2] / "benchmarks" / "aa.py"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.recipe.load import Override, load
-from eailab.recipe.variation import differences
+from eailab.recipe.override import differences
 from eailab.studies.conduct import parse_blocks
 from eailab.studies.design import (
     StudyRecord,

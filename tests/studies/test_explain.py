@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from eailab.errors import RecipeError, StudyError
 from eailab.recipe.canonical import canonical
 from eailab.recipe.load import load
+from eailab.recipe.override import differences
 from eailab.recipe.schema import recipe_adapter
-from eailab.recipe.variation import differences
 from eailab.studies.explain import moves, on_the_same_images, route
 
 MLP = {

@@ -4,7 +4,7 @@ import pytest
 
 from eailab.errors import RecipeError
 from eailab.recipe.load import load
-from eailab.recipe.variation import differences, vary
+from eailab.recipe.override import differences, vary
 
 MLP = load("mnist-mlp").recipe
 RESNET = load("resnet18-cifar10").recipe
