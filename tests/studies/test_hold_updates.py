@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from eailab.errors import StudyError
 from eailab.recipe.load import Override, load
 from eailab.recipe.override import differences
-from eailab.studies.coupling import held, hold_updates
 from eailab.studies.design import one_at_a_time, updates
 from eailab.studies.factor import Factor
+from eailab.studies.hold_updates import held, hold_updates
 
 RECIPE = load("digits-mlp").recipe
 
