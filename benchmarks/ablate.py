@@ -20,7 +20,7 @@ from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.provenance import collect
 from eailab.runs.store import Trial
-from eailab.studies.cores import cores
+from eailab.studies.parallelism import cores
 
 TRIALS = 10
 

@@ -221,7 +221,7 @@ def _reports_folder(plans: Sequence["Plan"], surroundings: "Surroundings", name:
 def say_plan(plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | None) -> None:
     """Say how many trials there are, how many are left to train, and where those would waste the machine's cores."""
     from eailab.studies.conduct import left_to_train
-    from eailab.studies.cores import advice_on_threads
+    from eailab.studies.parallelism import advice_on_threads
 
     total = len({trial.fingerprint for planned in plans for trial in planned.trials})
     todo = left_to_train(plans)

@@ -15,12 +15,12 @@ from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.choose import executor_for
 from eailab.runs.room import check_room
 from eailab.runs.store import Store, Trial
-from eailab.studies.cores import side_by_side
 from eailab.studies.design import Study, StudyRecord, read_record, updates
 from eailab.studies.equal_arms import notes_on_equal_arms
 from eailab.studies.factor import word
 from eailab.studies.folders import find_folder
 from eailab.studies.hold_updates import held, hold_updates
+from eailab.studies.parallelism import side_by_side
 from eailab.studies.sharing import Beyond, at_work, beyond, blocks_in_words
 
 

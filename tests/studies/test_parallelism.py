@@ -10,8 +10,8 @@ from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
 from eailab.studies import cores as module
 from eailab.studies.conduct import plan
-from eailab.studies.cores import advice_on_threads, side_by_side
 from eailab.studies.design import one_factor
+from eailab.studies.parallelism import advice_on_threads, side_by_side
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 
