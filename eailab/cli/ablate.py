@@ -324,7 +324,7 @@ def _solve(
     from eailab.findings.measures import MEASURES
     from eailab.studies.conduct import plan
     from eailab.studies.forecast import blocks_for
-    from eailab.studies.precision import blocks_that_detect
+    from eailab.studies.power_analysis import blocks_that_detect
 
     with offering_small_data(studies[0].arms[0].recipe):
         plans = [plan(study, where) for study in _with_blocks(studies, 1)]

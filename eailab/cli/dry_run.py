@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from eailab.studies.conduct import Plan
     from eailab.studies.design import Study
     from eailab.studies.forecast import Cost, Forecast
-    from eailab.studies.precision import Noise
+    from eailab.studies.power_analysis import Noise
 
 ASSUMED = {"%": (0.1, 0.3, 1.0), "": (0.003, 0.01, 0.03)}
 """Standard deviations of a trial within its block, by the unit of the metric, for plans without any trial before."""
@@ -71,7 +71,7 @@ def show(
 def noise_of(planned: "Plan", surroundings: "Surroundings", sd: float | None) -> "Noise | None":
     """Return the noise that a plan is judged by: the user's word, else what the store's trials show."""
     from eailab.findings.measures import MEASURES
-    from eailab.studies.precision import Noise, known_noise
+    from eailab.studies.power_analysis import Noise, known_noise
 
     measure = MEASURES[planned.record.study.metric]
     if sd is not None:
@@ -141,7 +141,7 @@ def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measur
 
 def _detects(planned: "Plan", noise: "Noise | None", measure: "Measure") -> str:
     """Say the smallest difference that a plan detects at 80% power."""
-    from eailab.studies.precision import detects
+    from eailab.studies.power_analysis import detects
 
     study = planned.record.study
     one = detects(planned, 1.0)
@@ -201,7 +201,7 @@ def size(number: int) -> str:
 
 
 def _as_mapping(planned: "Plan", cost: "Forecast", noise: "Noise | None") -> dict[str, Any]:
-    from eailab.studies.precision import detects
+    from eailab.studies.power_analysis import detects
 
     study: Study = planned.record.study
     return {

@@ -11,7 +11,7 @@ from eailab.stats.model import compare
 from eailab.stats.power import detectable_difference
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
-from eailab.studies.precision import blocks_that_detect, detects, known_noise
+from eailab.studies.power_analysis import blocks_that_detect, detects, known_noise
 
 RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 
