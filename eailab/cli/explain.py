@@ -13,7 +13,7 @@ from eailab.cli.output import LOG, echo
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
     from eailab.runs.executors.base import Surroundings
-    from eailab.studies.explain import Route
+    from eailab.studies.path_ablation import Route
 
 
 def explain(
@@ -72,7 +72,7 @@ def explain(
     from eailab.cli.carry_out import load_recipe
     from eailab.cli.options import surroundings
     from eailab.studies.conduct import parse_blocks
-    from eailab.studies.explain import on_the_same_images, route
+    from eailab.studies.path_ablation import on_the_same_images, route
 
     where = surroundings(runs, data_dir, device)
     blocks = parse_blocks(seeds)
@@ -91,7 +91,7 @@ def explain(
 def _with_others(asked: "Route", where: "Surroundings") -> "Route":
     """Return a walk with the blocks that it has already, and say so."""
     from eailab.cli.carry_out import say_note
-    from eailab.studies.explain import other_blocks
+    from eailab.studies.path_ablation import other_blocks
 
     others = other_blocks(where.store, asked.folder(where.runs_dir / "studies"), asked.blocks)
     if not others:
@@ -111,7 +111,7 @@ def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: b
     from eailab.report.publish import publish_waterfall
     from eailab.runs.events import Failed
     from eailab.studies.design import Study
-    from eailab.studies.explain import ENDS, STEPS, Move
+    from eailab.studies.path_ablation import ENDS, STEPS, Move
     from eailab.studies.sharing import holding
 
     folder = asked.folder(where.runs_dir / "studies")

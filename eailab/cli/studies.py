@@ -69,7 +69,7 @@ def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
     from eailab.findings.path import sentences, title, waterfall_of, waterfall_table
     from eailab.report.record import layout, waterfall_mapping
     from eailab.report.terminal import print_table
-    from eailab.studies.explain import read_route
+    from eailab.studies.path_ablation import read_route
 
     record = read_route(path.folder)
     found = waterfall_of(store, record)

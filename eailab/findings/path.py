@@ -12,7 +12,7 @@ from eailab.findings.tables import NOTE, NOTHING, Column, Table, decimals_for, i
 from eailab.recipe.schema import Metric
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
-from eailab.studies.explain import Move, Order, Route, RouteRecord
+from eailab.studies.path_ablation import Move, Order, Route, RouteRecord
 
 TITLE = "Gain of each step on the way"
 

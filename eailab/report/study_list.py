@@ -10,10 +10,10 @@ from eailab.recipe.naming import data_word
 from eailab.report.listing import aligned
 from eailab.runs.store import Store
 from eailab.studies.design import read_record
-from eailab.studies.explain import read_route
 from eailab.studies.factor import listed as labels_listed
 from eailab.studies.factor import word
 from eailab.studies.lookup import STEPS, STUDIES, Head, PathHead, heads, path_heads
+from eailab.studies.path_ablation import read_route
 
 HEADINGS = ("study", "factor", "levels", "model", "data", "blocks", "finished", "folder")
 

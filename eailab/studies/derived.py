@@ -21,10 +21,10 @@ from eailab.runs.derived import name_is_right
 from eailab.runs.inspection import Problem
 from eailab.runs.store import HEADING, Store, Trial
 from eailab.studies.design import Arm, Study, StudyRecord, read_record, updates
-from eailab.studies.explain import ENDS, Order, is_of_ends, is_step, read_route
 from eailab.studies.factor import BETWEEN_VALUES, BUNDLE, CROSS, crossed
 from eailab.studies.hold_updates import hold_updates
 from eailab.studies.lookup import STEPS, STEPS_FOLDER
+from eailab.studies.path_ablation import ENDS, Order, is_of_ends, is_step, read_route
 
 Values = Mapping[str, object]
 

@@ -10,7 +10,7 @@ from stores import recipe
 from eailab.findings.path import best_move, sentences, waterfall, waterfall_table
 from eailab.report.publish import publish_waterfall
 from eailab.report.record import waterfall_mapping
-from eailab.studies.explain import route
+from eailab.studies.path_ablation import route
 
 END = {"epochs": 4, "batch_size": 20}
 A, B = [0.90, 0.91, 0.92], [0.95, 0.94, 0.97]

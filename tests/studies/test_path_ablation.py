@@ -13,7 +13,7 @@ from eailab.recipe.canonical import canonical
 from eailab.recipe.load import load
 from eailab.recipe.override import differences
 from eailab.recipe.schema import recipe_adapter
-from eailab.studies.explain import moves, on_the_same_images, route
+from eailab.studies.path_ablation import moves, on_the_same_images, route
 
 MLP = {
     "name": "a",
