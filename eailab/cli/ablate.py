@@ -356,7 +356,7 @@ def _freeze(studies: "tuple[Study, ...]", where: "Surroundings", message: str | 
     from eailab.cli.carry_out import make_plans, say_note
     from eailab.errors import UsageError
     from eailab.plain import counted
-    from eailab.studies.frozen import freeze, known_already, unplanned
+    from eailab.studies.preregistration import freeze, known_already, unplanned
     from eailab.studies.sharing import blocks_in_words
 
     if message is None:

@@ -116,7 +116,7 @@ def verify(
     from eailab.runs.inspection import problems, quarantine
     from eailab.runs.store import Store
     from eailab.studies.derived import problems as study_problems
-    from eailab.studies.frozen import plan_problems
+    from eailab.studies.preregistration import plan_problems
 
     store = Store(runs)
     found = [*problems(store), *study_problems(store), *plan_problems(store)]

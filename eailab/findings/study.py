@@ -25,8 +25,8 @@ from eailab.stats.trend import Trend, trend
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study, StudyRecord, safe_name
 from eailab.studies.factor import settings_of, word
-from eailab.studies.frozen import Standing, standing
 from eailab.studies.hold_updates import held
+from eailab.studies.preregistration import Standing, standing
 
 StudyState = Literal["complete", "running"]
 """`running` until every trial has ended; nothing in the store tells a study at work from one that was interrupted."""

@@ -22,7 +22,7 @@ from eailab.runs.inspection import QUARANTINE
 from eailab.runs.lock import hold, is_held
 from eailab.runs.store import Store, Trial
 from eailab.studies.design import StudyRecord, read_record, write_record
-from eailab.studies.frozen import frozen_blocks
+from eailab.studies.preregistration import frozen_blocks
 
 if TYPE_CHECKING:
     from eailab.studies.conduct import Plan

@@ -16,7 +16,7 @@ from eailab.stats.verdict import Verdict
 from eailab.studies.conduct import Plan
 from eailab.studies.design import all_combinations, one_at_a_time, read_record
 from eailab.studies.factor import Factor
-from eailab.studies.frozen import freeze
+from eailab.studies.preregistration import freeze
 
 RECIPE = recipe_adapter.validate_python(
     {

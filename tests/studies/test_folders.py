@@ -10,7 +10,7 @@ from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
 from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor, read_record, repeated, single, write_record
-from eailab.studies.frozen import freeze, standing
+from eailab.studies.preregistration import freeze, standing
 
 
 def write_images(path, pixel=0):

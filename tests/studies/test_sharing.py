@@ -11,7 +11,7 @@ from eailab.runs.inspection import quarantine
 from eailab.runs.lock import hold
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor, read_record, write_record
-from eailab.studies.frozen import freeze
+from eailab.studies.preregistration import freeze
 from eailab.studies.sharing import at_work, entered
 
 CHANGES = [Override("epochs", 1, "-o"), Override("data.limit", 64, "-o"), Override("model.hidden", [2], "-o")]

@@ -7,7 +7,7 @@ from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
-from eailab.studies.frozen import freeze, frozen_blocks, known_already, read_plans, standing, unplanned
+from eailab.studies.preregistration import freeze, frozen_blocks, known_already, read_plans, standing, unplanned
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 
