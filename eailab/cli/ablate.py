@@ -275,7 +275,7 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
     from eailab.errors import UsageError
     from eailab.runs.store import Store
     from eailab.studies.conduct import parse_blocks
-    from eailab.studies.declared import declared, stored
+    from eailab.studies.study_file import declared, stored
 
     blocks = None if seeds is None else parse_blocks(seeds)
     if (there := stored(Store(runs), study)) is not None:

@@ -10,7 +10,7 @@ import pytest
 from eailab.cli.app import main
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.load import load
-from eailab.studies.declared import declared
+from eailab.studies.study_file import declared
 
 
 @pytest.fixture

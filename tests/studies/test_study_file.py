@@ -7,7 +7,7 @@ import pytest
 from eailab.errors import RecipeError, StudyError
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.load import Override
-from eailab.studies.declared import declared
+from eailab.studies.study_file import declared
 
 FILE = """\
 recipe: digits-mlp
