@@ -44,7 +44,7 @@ EXCEPTIONS = {
     "runs/mounts.py": {"table.read_text": "the system's"},
     "runs/probe.py": {"Path.read_text": "the system's"},
     "runs/provenance.py": {"open": "the system's"},
-    "studies/cores.py": {"file.read_text": "the system's"},
+    "studies/parallelism.py": {"file.read_text": "the system's"},
     "studies/design.py": {"yaml.load": "text that the reader has read"},
     "studies/lookup.py": {"yaml.load": "text that the reader has read"},
 }

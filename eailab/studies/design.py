@@ -168,7 +168,7 @@ def one_at_a_time(
         recipe: What every arm has in common.
         factors: One or more, no setting in two of them.
         blocks: Numbers of the blocks.
-        hold: See `Study.hold`; the epochs are only set when the data are known, by `coupling.hold_updates`.
+        hold: See `Study.hold`; the epochs are only set when the data are known, by `hold_updates.hold_updates`.
 
     Raises:
         StudyError: Fewer than two distinct levels, a level or a factor twice, a baseline that is no level, no blocks,

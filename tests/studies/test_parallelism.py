@@ -8,7 +8,7 @@ import pytest
 from eailab.engines.torch_resnet import devices
 from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
-from eailab.studies import cores as module
+from eailab.studies import parallelism as module
 from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor
 from eailab.studies.parallelism import advice_on_threads, side_by_side
