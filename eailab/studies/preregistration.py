@@ -19,6 +19,7 @@ from eailab.recipe.canonical import digest
 from eailab.runs.atomic import refuse_links, set_aside, write_text
 from eailab.runs.inspection import Problem, is_foreign
 from eailab.runs.store import Store
+from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.design import Study, StudyRecord
 from eailab.studies.lookup import STUDIES, heads
 
@@ -219,6 +220,7 @@ def _read(file: Path, text: bytes) -> FrozenPlan:
             for one in mapping["studies"]
         )
         plan = FrozenPlan(mapping["hypothesis"], studies)
+        _check(plan)
     except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise DamagedError(f"{file} cannot be read as a frozen plan: {error}. Restore it, or remove it.") from error
     if plan.fingerprint != file.stem:
@@ -227,3 +229,18 @@ def _read(file: Path, text: bytes) -> FrozenPlan:
             "Restore it, or remove it."
         )
     return plan
+
+
+def _check(plan: FrozenPlan) -> None:
+    """Raise ValueError unless texts are text and blocks are blocks."""
+    texts: list[object] = [
+        plan.hypothesis,
+        *(text for study in plan.studies for text in (study.name, study.fingerprint)),
+    ]
+    blocks: list[object] = [block for study in plan.studies for block in (*study.blocks, *study.seen)]
+    for text in texts:
+        if type(text) is not str:
+            raise ValueError(f"{text!r:.60} stands where a text is expected")
+    for block in blocks:
+        if type(block) is not int or not 0 <= block <= LARGEST_BLOCK:
+            raise ValueError(f"{block!r:.60} is not a block, a whole number from 0 to {LARGEST_BLOCK}")

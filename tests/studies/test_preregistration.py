@@ -1,8 +1,13 @@
 """A frozen plan is a file that fits its own name, and tells planned blocks from all others."""
 
+import math
+from contextlib import suppress
+
 import pytest
+import yaml
 
 from eailab.errors import StudyError
+from eailab.recipe.identity import digest
 from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
 from eailab.studies.conduct import conduct, plan
@@ -102,6 +107,23 @@ def test_a_plan_changed_afterwards_is_found(tmp_path, old, new):
     assert plans == []
     assert broken.file == file
     assert file.name in broken.reason
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [("blocks", [0, math.nan]), ("blocks", [0, -1]), ("seen", [0.0]), ("seen", [2**31]), ("name", 7), ("name", ["a"])],
+)
+def test_a_plan_named_after_what_cannot_stand_in_one_is_damaged(tmp_path, place, value):
+    """Whoever changes it can name its file again, and then only types and ranges are left to find it."""
+    _, file = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
+    mapping = yaml.safe_load(file.read_text())
+    mapping["studies"][0][place] = value
+    with suppress(ValueError):  # NaN has no fingerprint
+        file = file.rename(file.with_stem(digest({k: v for k, v in mapping.items() if k != "frozen"})[:10]))
+    file.write_text(yaml.safe_dump(mapping))
+    plans, (broken,) = read_plans(store(tmp_path))
+    assert plans == []
+    assert "cannot be read as a frozen plan" in broken.reason
 
 
 def test_a_newer_plan_is_refused(tmp_path):
