@@ -4,6 +4,7 @@ A runs folder may come from a stranger. There, a link would lead out of the fold
 would never stop, and a sparse file would fill the memory: each is refused by name before a byte is read.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -15,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from eailab.errors import DamagedError, DataError, EailabError, RecipeError, StoreError, UsageError
+from eailab.shortage import shortage_of
 
 MB = 2**20
 GB = 2**30
@@ -138,9 +140,9 @@ def opened(path: Path, kind: Kind) -> Iterator[BufferedReader]:
         os.close(descriptor)
 
 
-def unreadable(path: Path, error: OSError) -> StoreError:
+def unreadable(path: Path, error: OSError) -> EailabError:
     """Return what to say of a file or folder of the store that the system does not let us read."""
-    return StoreError(
+    return _shortage(error) or StoreError(
         f"{path} cannot be read: {error.strerror or error}. "
         "Give yourself permission to read it, or choose another folder with --runs."
     )
@@ -162,10 +164,14 @@ def _refused(path: Path, kind: Kind, mode: int) -> EailabError:
     return kind.refusal(f"{path} is {what}, and only plain files are read: {_advice(kind)}")
 
 
+def _shortage(error: OSError) -> EailabError | None:
+    return None if error.errno == errno.EAGAIN else shortage_of(error)  # of a file that says nothing of threads
+
+
 def _unreadable(path: Path, kind: Kind, error: OSError) -> EailabError:
     if kind.folders is not None:
         return unreadable(path, error)
-    return kind.refusal(f"{path} cannot be read: {error.strerror or error}.")
+    return _shortage(error) or kind.refusal(f"{path} cannot be read: {error.strerror or error}.")
 
 
 def _advice(kind: Kind) -> str:

@@ -1,10 +1,16 @@
 """What runs out is named in a sentence that says how to get more; a bug stays a bug."""
 
 import errno
+import os
+import signal
+import threading
 
 import pytest
 
-from eailab.errors import MemoryShortageError
+from eailab import files
+from eailab.cli.stopping import raising
+from eailab.errors import EailabError, MemoryShortageError, StoppedError
+from eailab.runs.executors import local
 from eailab.shortage import shortage_of
 
 
@@ -33,3 +39,41 @@ def test_a_limit_of_the_system_is_named(error, says):
 )
 def test_any_other_error_is_not_a_shortage(error):
     assert shortage_of(error) is None
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.EMFILE, "ulimit -n"), (errno.EAGAIN, "cannot be read")])
+def test_a_file_that_cannot_be_opened_for_want_of_something_names_that(tmp_path, monkeypatch, number, words):
+    """Permission would help with nothing."""
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(EailabError, match=words):
+        files.read(tmp_path / "file", files.STUDY)
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def test_the_interrupt_of_a_library_that_can_start_no_thread_is_not_a_persons(no_threads):
+    """OpenBLAS sends it to its own process while it is imported."""
+    with pytest.raises(RuntimeError, match="new thread"), raising():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_the_interrupt_of_a_person_stops_the_program():
+    with pytest.raises(StoppedError), raising():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_worker_that_can_start_no_thread_ends_with_a_sentence(no_threads, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit, match="ulimit -u"):
+        local._work(None, None, None)

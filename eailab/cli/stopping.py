@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
@@ -33,6 +34,8 @@ def raising() -> Iterator[None]:
     """Let a signal raise `StoppedError` wherever the program is."""
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
+        if number == signal.SIGINT:
+            Thread(target=int).start()  # OpenBLAS sends this signal where none can be started: that is what is raised
         raise StoppedError("stopped.", 128 + number)
 
     with _handled_by(stop):

@@ -275,7 +275,10 @@ def _work(connection: Connection, flag: Connection, surroundings: Surroundings) 
     """What a worker does: take a trial, tell its events and its outcome, take the next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us too; the parent decides
     stop = threading.Event()
-    threading.Thread(target=_set_at_the_end, args=(flag, stop), daemon=True).start()
+    try:
+        threading.Thread(target=_set_at_the_end, args=(flag, stop), daemon=True).start()
+    except RuntimeError as error:
+        sys.exit(str(shortage_of(error) or error))  # a worker's own words; what becomes of its trial the parent says
     with suppress(EOFError, OSError, StoppedError):
         while True:
             trial = connection.recv()
