@@ -39,7 +39,9 @@ from eailab.studies.design import CHECKSUM
 SEED = 14
 SMALL = ["--recipe", "digits-mlp", "-o", "epochs=2", "-o", "data.limit=64", "-o", "model.hidden=[4]"]
 STUDY = ["ablate", "lr", "0.01", "0.001", *SMALL, "--seeds", "3", "--jobs", "1"]
-FORMATS = [word for name in ("markdown", "html", "latex", "csv", "json") for word in ("--format", name)]
+FORMATS = [word for name in ("markdown", "html", "csv", "json") for word in ("--format", name)]
+DRAWN = ["--format", "latex"]
+"""A format whose figures are drawn for each report, which takes longer than all else: every fourth change meets it."""
 NUMBERS = [0, 1, -1, 2, 0.5, 1e-320, 1e308, -1e308, 2**31 - 1, 2**31, 2**63, 10**12, 10**30, float("inf"), float("nan")]
 OTHERS = [None, True, "", "7", "nan", "\x1b[31m", "../../x", "a\u202eb", "\ud800", "x" * 5000, [], {}, [[]], {"a": 1}]
 
@@ -76,7 +78,7 @@ def make(root):
     """Fill a folder with a published study, its frozen plan, a trial that was stopped, a report and an image."""
     with contextlib.chdir(root):
         frozen = [*STUDY, "--freeze", "-m", "a smaller rate is worse"]
-        for command in (frozen, STUDY, ["report", "--out", "told", *FORMATS]):
+        for command in (frozen, STUDY, ["report", "--out", "told", *FORMATS, *DRAWN]):
             code, _, said = run(*command)
             assert code == 0, said
         store = Store(Path("runs"))
@@ -97,10 +99,10 @@ def make(root):
         Path("other.yaml").write_text(other)
 
 
-def reading(name, other):
+def reading(name, other, formats=(*FORMATS, *DRAWN)):
     """Return every command that reads, about a trial and another one."""
     return [
-        ["report", "--out", "out", *FORMATS],
+        ["report", "--out", "out", *formats],
         ["runs", "verify"],
         ["verify", "told/report.html"],
         ["verify", "told/report.json"],
@@ -328,6 +330,7 @@ class Found:
     mutations: int = 0
     commands: int = 0
     processes: int = 0
+    """How many of these were processes of their own too."""
     noticed: int = 0
     """Changes of which some command said that something was wrong."""
     verdicts_changed: int = 0
@@ -359,8 +362,15 @@ def verdicts(out):
     return [[(arm["label"], arm.get("verdict")) for arm in one["arms"]] for one in studies]
 
 
-def mutate(root, number, found, call=run):
-    """Change one value of the store in a folder, let every command read it, and put the store back."""
+def mutate(root, number, found, processes=False):
+    """Change one value of the store in a folder, let every command read it, and put the store back.
+
+    Args:
+        root: The folder.
+        number: Of the change.
+        found: What many changes have shown.
+        processes: Whether two of the commands, in turn, are processes of their own too, which must end in the same way.
+    """
     chance = random.Random(SEED * 10**6 + number)  # noqa: S311 - no secret
     kind = sorted(KINDS)[number % len(KINDS)]
     files = sorted((root / "runs").glob(kind if "/" in kind else f"*/*/{kind}"))
@@ -377,10 +387,16 @@ def mutate(root, number, found, call=run):
     found.mutations += 1
     found.by_kind[kind] = found.by_kind.get(kind, 0) + 1
     noticed = explained = False
-    for command in reading(name, next(one for one in finished if one != name)):
-        code, out, err = call(*command)
+    formats = FORMATS if number % 4 else (*FORMATS, *DRAWN)
+    commands = reading(name, next(one for one in finished if one != name), formats)
+    for place, command in enumerate(commands):
+        code, out, err = run(*command)
         found.commands += 1
-        if "Traceback (most recent call last)" in out + err:
+        if processes and (place - 2 * number) % len(commands) < 2:
+            found.processes += 1
+            alone, _, traced = start(*command)
+            err += traced if alone == code else f"{traced}\nTraceback: exit {alone} as a process, not {code}"
+        if "Traceback" in out + err:
             found.tracebacks.append(f"{said}; {' '.join(command[:2])}: {err.strip().splitlines()[-1]:.300}\n{err}")
         noticed |= says_why(code, out, err)
         explained |= says_why(code, out, err) and command[0] in ("report", "runs")
@@ -391,7 +407,12 @@ def mutate(root, number, found, call=run):
             found.unexplained.append(said)
     if contents(root / "runs") != changed_store:
         found.written.append(said)
-    for path in contents(root / "runs").keys() - before.keys():
+    put_back(root / "runs", before)
+
+
+def put_back(root, before):
+    """Let a folder hold what it held."""
+    for path in contents(root).keys() - before.keys():
         path.unlink()
     for path, data in before.items():
         if not path.exists() or path.read_bytes() != data:
@@ -399,7 +420,7 @@ def mutate(root, number, found, call=run):
 
 
 def siege(mutations, processes=0, first=0, hear=lambda found: None):
-    """Try many changes, the first of them by processes of their own, and return what was found."""
+    """Try many changes, the first of them by processes too, and return what was found."""
     found = Found()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -409,29 +430,22 @@ def siege(mutations, processes=0, first=0, hear=lambda found: None):
             for command in reading(*names[:2]):
                 assert not says_why(*run(*command)), command
             for number in range(first, first + mutations):
-                alone = number < first + processes
-                found.processes += alone
-                mutate(root, number, found, start if alone else run)
+                mutate(root, number, found, number < first + processes)
                 hear(found)
     return found
 
 
 def tell(found):
-    """Write each fault to the errors when it is found, and how far it is now and then."""
-    faults = [*found.tracebacks, *found.unexplained, *found.written]
-    if len(faults) > tell.faults or found.mutations % 50 == 0:
-        tell.faults = len(faults)
-        words = f"{found.mutations} changes, {len(faults)} faults"
-        sys.stderr.write(words + "".join(f"\n  {fault}" for fault in faults) + "\n")
-
-
-tell.faults = 0
+    """Write how far it is now and then, and what was found."""
+    if found.mutations % 50 == 0:
+        faults = [*found.tracebacks, *found.unexplained, *found.written]
+        sys.stderr.write("\n  ".join([f"{found.mutations} changes, {len(faults)} faults", *faults]) + "\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mutations", type=int)
-    parser.add_argument("--processes", type=int, default=0, help="how many of them meet processes of their own")
+    parser.add_argument("--processes", type=int, default=0, help="how many of them meet processes too")
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
     asked = parser.parse_args()
     sys.stdout.write(json.dumps(asdict(siege(asked.mutations, asked.processes, asked.first, tell)), indent=1) + "\n")

@@ -3,24 +3,28 @@
 import os
 import sys
 
+import pytest
 from mutations import SEED, siege
 
-SHORT, LONG = 11, 300
-"""Changes that are tried: one of each kind of file, and those of the long form."""
+LONG = os.environ.get("EAILAB_FAULTS") == "long"
+PARTS = 4 if LONG else 1
+"""Stores of their own, so that several processes share the work."""
+CHANGES = 300 if LONG else 11
+"""One of each kind of file, or those of the long form."""
 
 
-def test_every_command_reads_a_store_with_one_value_changed(long, tally, monkeypatch):
-    """`benchmarks/soak.py --faults` tries 3,000, a hundred of them with processes of their own."""
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_command_reads_a_store_with_one_value_changed(part, tally, monkeypatch):
+    """`benchmarks/soak.py --mutations 3000` tries many."""
     monkeypatch.setattr(sys, "argv", ["eailab"])
-    count = int(os.environ.get("EAILAB_FAULTS_MUTATIONS", LONG if long else SHORT))
-    processes = count // 30 if count > LONG else 0
-    found = siege(count, processes)
+    count = CHANGES // PARTS
+    found = siege(count, int(LONG), part * count)
     tally(
-        "changes of a valid store, sealed again",
+        f"changes of a valid store, sealed again, from {part * count}",
         seed=SEED,
         mutations=found.mutations,
-        processes=found.processes,
         commands=found.commands,
+        processes=found.processes,
         noticed=found.noticed,
         verdicts_changed=found.verdicts_changed,
         tracebacks=len(found.tracebacks),
