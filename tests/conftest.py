@@ -1,8 +1,11 @@
 """What tests of several rooms share."""
 
 import os
+import shutil
 import subprocess
 import sys
+from base64 import b64decode
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,23 +59,81 @@ class Outcome:
     err: str
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unflushed():
+    """Flush no file in this process, since no power is lost; tests of flushing watch or replace the call itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda _: None)
+        yield
+
+
+BLANK = {
+    "png": b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="),
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt" viewBox="0 0 1 1" version="1.1"></svg>\n',
+    "pdf": b"%PDF-1.4\n%%EOF\n",
+}
+
+
+def run_here(*arguments):
+    """Run a command line in this process."""
+    runner = CliRunner()
+    with pytest.MonkeyPatch.context() as patch, runner.isolation() as (out, err, *_):
+        patch.setattr(sys, "argv", ["eailab", *map(str, arguments)])
+        try:
+            program.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(bool(end.code))
+        return Outcome(code, out.getvalue().decode(), err.getvalue().decode())
+
+
+@contextmanager
+def figures(drawn):
+    """Draw figures, or compose them and leave them blank, since drawing is most of a small study's time."""
+    from matplotlib.figure import Figure
+
+    draw = getattr(Figure.savefig, "drawn", Figure.savefig)
+
+    def leave_blank(self, file, **given):
+        file.write(BLANK[given["format"]])
+
+    leave_blank.drawn = draw
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", draw if drawn else leave_blank)
+        yield
+
+
 @pytest.fixture
-def eailab(tmp_path, monkeypatch):
-    """Run a command line in an empty folder, in this process."""
+def eailab(tmp_path, monkeypatch, request):
+    """Run a command line in an empty folder, in this process; its figures are blank without `@pytest.mark.draws`."""
     monkeypatch.chdir(tmp_path)
+    with figures(drawn=bool(request.node.get_closest_marker("draws"))):
+        yield run_here
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["eailab", *map(str, arguments)])
-        runner = CliRunner()
-        with runner.isolation() as (out, err, *_):
-            try:
-                program.main()
-                code = 0
-            except SystemExit as end:
-                code = end.code if isinstance(end.code, int) else int(bool(end.code))
-            return Outcome(code, out.getvalue().decode(), err.getvalue().decode())
 
-    return run
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Make a folder by commands the first time that it is asked for, and copy it from then on.
+
+    Returns:
+        A function of the folder to fill, the commands, the files that are there before them, and whether figures are
+        drawn.
+    """
+    made = {}
+
+    def fill(folder, *commands, files=(), draws=False):
+        key = (commands, files, draws)
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("made")
+            for name, text in files:
+                (made[key] / name).write_text(text)
+            with figures(draws), chdir(made[key]):
+                for command in commands:
+                    done = run_here(*command)
+                    assert done.code == 0, done.err
+        shutil.copytree(made[key], folder, dirs_exist_ok=True)
+
+    return fill
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 QUICK = ("--recipe", "digits-mlp", "-o", "epochs=2", "--jobs", "1")
 
 
+@pytest.mark.draws
 def test_a_study_prints_its_table_and_the_report_last(eailab, tmp_path):
     done = eailab("ablate", "batch-size", "16", "32", "--seeds", "2", *QUICK)
     assert done.code == 0, done.err

@@ -33,12 +33,13 @@ def offered(eailab, monkeypatch):
     return ask
 
 
+MINE = "name: 我的\nrecipe: digits-mlp\nblocks: 1\nfactors: [{factor: activation, levels: [relu, [relu, sigmoid]]}]\n"
+
+
 @pytest.fixture
-def study(eailab, tmp_path):
-    (tmp_path / "mine.yaml").write_text(
-        "name: 我的\nrecipe: digits-mlp\nblocks: 1\nfactors: [{factor: activation, levels: [relu, [relu, sigmoid]]}]\n"
-    )
-    assert eailab("ablate", "--study", "mine.yaml", "-o", "epochs=1", "-o", "data.limit=64").code == 0
+def study(eailab, made_once, tmp_path):
+    command = ("ablate", "--study", "mine.yaml", "-o", "epochs=1", "-o", "data.limit=64", "--jobs", "1")
+    made_once(tmp_path, command, files=(("mine.yaml", MINE),))
 
 
 def test_commands_recipes_factors_and_levels_are_offered(offered, tmp_path):

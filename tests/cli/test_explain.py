@@ -27,6 +27,7 @@ def mine(tmp_path):
     return "mine.yaml"
 
 
+@pytest.mark.draws
 def test_a_walk_prints_the_waterfall_and_keeps_it(eailab, tmp_path, mine):
     done = eailab("explain", "digits-mlp", mine, *QUICK)
     assert done.code == 0, done.err

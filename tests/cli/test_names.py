@@ -17,7 +17,9 @@ COMMANDS = {
 @pytest.fixture
 def study(eailab, tmp_path):
     """A store with a study of two arms in one block, and a report."""
-    done = eailab("ablate", "batch-size", "16", "32", "--recipe", "digits-mlp", "-o", "epochs=1", "--seeds", "1")
+    done = eailab(
+        "ablate", "batch-size", "16", "32", "--recipe", "digits-mlp", "-o", "epochs=1", "--seeds", "1", "--jobs", "1"
+    )
     assert done.code == eailab("report").code == 0
     Image.new("L", (8, 8)).save(tmp_path / "black.png")
     return "digits-mlp-batch-size"

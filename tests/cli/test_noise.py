@@ -7,6 +7,7 @@ import pytest
 QUICK = ("-o", "epochs=2", "--jobs", "1")
 
 
+@pytest.mark.draws
 def test_noise_prints_the_floor_and_keeps_its_numbers_in_the_studys_folder(eailab, tmp_path):
     done = eailab("noise", "--seeds", "3", *QUICK)
     assert done.code == 0, done.err

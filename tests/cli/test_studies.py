@@ -7,18 +7,20 @@ import pytest
 
 from eailab.runs.store import Store
 
-QUICK = ("--recipe", "digits-mlp", "-o", "epochs=1", "-o", "model.hidden=[8]", "-o", "data.limit=64", "--seeds", "1")
+QUICK = (
+    *("--recipe", "digits-mlp", "-o", "epochs=1", "-o", "model.hidden=[8]", "-o", "data.limit=64"),
+    *("--seeds", "1", "--jobs", "1"),
+)
+
+
+MINE = "name: 我的 研究\nrecipe: digits-mlp\nblocks: 1\nfactors: [{factor: activation, levels: [relu, tanh]}]\n"
 
 
 @pytest.fixture
-def store(eailab, tmp_path):
+def store(eailab, made_once, tmp_path):
     """Two studies that share their baseline's trial, and one by a name of its own."""
-    (tmp_path / "mine.yaml").write_text(
-        "name: 我的 研究\nrecipe: digits-mlp\nblocks: 1\nfactors: [{factor: activation, levels: [relu, tanh]}]\n"
-    )
-    assert eailab("ablate", "batch-size", "16", "32", *QUICK).code == 0
-    assert eailab("ablate", "lr", "1e-3", "1e-2", *QUICK).code == 0
-    assert eailab("ablate", "--study", "mine.yaml", *QUICK[2:]).code == 0
+    studies = (("batch-size", "16", "32", *QUICK), ("lr", "1e-3", "1e-2", *QUICK), ("--study", "mine.yaml", *QUICK[2:]))
+    made_once(tmp_path, *(("ablate", *study) for study in studies), files=(("mine.yaml", MINE),))
     return tmp_path / "runs"
 
 
@@ -94,7 +96,7 @@ def test_a_name_of_several_studies_is_answered_with_their_folders(eailab, store)
 
 
 def test_a_study_of_the_store_goes_on_by_its_name(eailab, store):
-    more = eailab("ablate", "--study", "我的 研究-activation", "--seeds", "2")
+    more = eailab("ablate", "--study", "我的 研究-activation", "--seeds", "2", "--jobs", "1")
     assert more.code == 0, more.err
     assert "4 trials: 2 finished already, 2 to train" in more.err
     assert len(list((store / "studies").iterdir())) == 3

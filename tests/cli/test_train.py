@@ -18,6 +18,7 @@ from eailab.runs.training import run_trial
 DIGITS = ("train-mlp", "--recipe", "digits-mlp")
 
 
+@pytest.mark.draws
 def test_a_trial_leaves_its_files_and_prints_the_report_last(eailab, tmp_path):
     done = eailab(
         *DIGITS, "--epochs", "3", "--lr", "2e-3", "--activation", "sigmoid", "--hidden", "16,8", "--seed", "4"
@@ -57,6 +58,7 @@ def test_a_trial_that_diverged_is_advised_to_be_looked_at_only(eailab):
     assert "eailab predict" not in done.err
 
 
+@pytest.mark.draws
 def test_a_resnet_trains_on_the_digits(eailab, tmp_path):
     quick = ("-o", "data.limit=96", "-o", "model.width=0.125", "-o", "threads=1", "--epochs", "1", "--device", "cpu")
     more = ("--label-smoothing", "0.1", "--mixup", "0.2", "--ema", "0.9")

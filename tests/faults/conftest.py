@@ -80,18 +80,8 @@ def folder(workplace, request):
     return path
 
 
-@pytest.fixture(scope="session")
-def small_base(workplace):
-    """What `eailab ablate` leaves of the small study, as a process of its own."""
-    import subprocess
-
-    command = [sys.executable, "-m", "eailab", "ablate", *SMALL_STUDY]
-    subprocess.run(command, cwd=workplace, check=True, capture_output=True)
-    return workplace / "runs"
-
-
 @pytest.fixture
-def small_store(small_base, eailab, tmp_path):
-    """A copy of it as `runs` in the folder that `eailab` runs in, to be damaged."""
-    shutil.copytree(small_base, tmp_path / "runs")
+def small_store(eailab, made_once, tmp_path):
+    """What `eailab ablate` leaves of the small study, as `runs` in the folder that `eailab` runs in; to be damaged."""
+    made_once(tmp_path, ("ablate", *SMALL_STUDY), draws=True)
     return tmp_path / "runs"

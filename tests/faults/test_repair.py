@@ -115,11 +115,13 @@ def test_a_damaged_plan_is_found_and_noted_in_its_own_study(small_store, eailab)
     assert eailab("runs", "verify").code == 0
 
 
+@pytest.mark.draws
 def test_a_damaged_figure_is_drawn_again_and_never_handed_on(small_store, eailab):
     """Its bytes are held to those that were drawn."""
     assert checks.damaged_figures_handed_on(eailab, small_store) == ([], [])
 
 
+@pytest.mark.draws
 def test_a_report_says_which_figure_was_damaged(small_store, eailab):
     (figure,) = small_store.glob("studies/*/figures/curves.svg")
     checks.flip_half(figure)
