@@ -42,6 +42,7 @@ from eailab.findings.measures import MEASURES
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.override import vary
 from eailab.recipe.schema import Metric, Recipe, Study
+from eailab.runs.context import RunContext
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import run_trial
 from eailab.stats.model import compare
@@ -109,7 +110,7 @@ def train(pool: Sequence[Sequence[Trial]], store: Store) -> None:
     """Bring every trial of a pool to its result; finished ones are left alone."""
     for trials in pool:
         for trial in trials:
-            run_trial(trial, store, lambda _: None, lambda: False)
+            run_trial(trial, RunContext(store.root))
 
 
 def read(pool: Sequence[Sequence[Trial]], store: Store, metric: Metric) -> Values:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from eailab.data.table import load as load_data
 from eailab.recipe.load import Override, load
+from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.provenance import collect
 from eailab.runs.store import Trial
@@ -38,7 +38,7 @@ def seconds(jobs: int, threads: int, epochs: int, data_dir: Path | None) -> floa
 
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        LocalExecutor(jobs).run(trials, Surroundings(Path(folder), data_dir), refuse, lambda: False)
+        LocalExecutor(jobs).run(trials, RunContext(Path(folder), data_dir, on_event=refuse))
         return time.perf_counter() - began
 
 

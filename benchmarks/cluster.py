@@ -23,7 +23,7 @@ from pathlib import Path
 
 from eailab.data.table import load as load_data
 from eailab.recipe.load import Override, load
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.executors.courier import Dispatch
 from eailab.runs.executors.errand import Errand, run, where
 from eailab.runs.provenance import collect
@@ -84,14 +84,14 @@ class Nowhere:
 def bookkeeping(rounds: int) -> dict[str, list[float]]:
     """Return, in seconds a trial, what is done here for one that is sent out, and there before it is trained."""
     with tempfile.TemporaryDirectory() as name:
-        surroundings = Surroundings(Path(name), device="cpu")
+        context = RunContext(Path(name), device="cpu")
         recipe = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
         trials = [Trial(recipe, block, load_data("digits").fingerprint) for block in range(TRIALS)]
-        dispatch = Dispatch(Nowhere(), surroundings, lambda _: None, lambda: False)
+        dispatch = Dispatch(Nowhere(), context)
         began = time.perf_counter()
         dispatch._send_packed(trials)
         found = {"sending": [(time.perf_counter() - began) / TRIALS], "following": [], "starting a process": []}
-        sent = Errand("train", (trials[0].fingerprint,), where(surroundings))
+        sent = Errand("train", (trials[0].fingerprint,), where(context))
         run(sent)
         for _ in range(rounds):
             began = time.perf_counter()

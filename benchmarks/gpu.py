@@ -50,9 +50,9 @@ from eailab.recipe.load import Override
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.schema import ResNetRecipe, recipe_adapter
 from eailab.runs.atomic import write_text
-from eailab.runs.cadence import Cadence
+from eailab.runs.checkpoint import Cadence
+from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded, Event, Failed
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.store import Trial
 
@@ -169,7 +169,7 @@ class Trials:
         Trials that fail say why on standard error.
         """
         events: list[tuple[Event, float]] = []
-        surroundings = Surroundings(self._folder / name, cadence=cadence)
+        context = RunContext(self._folder / name, cadence=cadence)
         ended = 0
 
         def hear(event: Event) -> None:
@@ -180,12 +180,12 @@ class Trials:
                 print(f"a trial failed, {steps}: {event.reason}", file=sys.stderr, flush=True)
 
         with self._bench.steps_taken(steps), suppress(StoppedError):
-            LocalExecutor(1).run(trials, surroundings, hear, lambda: epochs is not None and ended >= epochs)
+            LocalExecutor(1).run(trials, context.followed(hear, lambda: epochs is not None and ended >= epochs))
         return events
 
     def left(self, name: str, trial: Trial) -> dict[str, bytes]:
         """Return the bytes of the files that a finished trial left, but for those with a time in them."""
-        folder = Surroundings(self._folder / name).store.folder(trial.fingerprint)
+        folder = RunContext(self._folder / name).store.folder(trial.fingerprint)
         files = ("epochs.jsonl", "model.safetensors", "predictions.npz")
         found = {file: (folder.path / file).read_bytes() for file in files if (folder.path / file).exists()}
         status = folder.result()
@@ -530,7 +530,7 @@ def fast(epochs: int) -> Command:
         trial = Trial(recipe, 0, load("cifar10", download=False).fingerprint)
         words = ("train-resnet", "--recipe", "resnet18-fast", "--epochs", str(epochs), "--device", "cuda")
         how = command(*words, runs=options.runs, deadline=deadline)
-        folder = Surroundings(options.runs).store.folder(trial.fingerprint)
+        folder = RunContext(options.runs).store.folder(trial.fingerprint)
         result = folder.result()
         accuracy = None if result is None or result.test is None else result.test.accuracy
         seconds = [timing.seconds for _, timing in sorted(folder.timings().items())]

@@ -34,8 +34,8 @@ from eailab.findings.study import study_findings
 from eailab.recipe.load import Override, load
 from eailab.report.publish import chosen_formats, find_studies, publish_report
 from eailab.runs.again import train_again
+from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, Failed, Started, TriedAgain
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import problems
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
@@ -80,7 +80,7 @@ class Watch:
 def read_on(root, out, pipe):
     """Write the report until told to stop; send back all values seen of each trial, what was damaged, and how often."""
     seen, damaged, reads = {}, [], 0
-    store = Surroundings(root).store
+    store = RunContext(root).store
     while not pipe.poll():
         if not store.study_folders():
             continue
@@ -103,19 +103,19 @@ def own_size():
 
 def soak(root, trials, workers):
     """Return what was found, faults counted and not yet judged."""
-    chance, surroundings, sizes = random.Random(0), Surroundings(root), []  # noqa: S311 - no secret
+    chance, context, sizes = random.Random(0), RunContext(root), []  # noqa: S311 - no secret
     ours, theirs = multiprocessing.Pipe()
     spawn = multiprocessing.get_context("spawn")
     reader = spawn.Process(target=read_on, args=(root, root.parent / "report", theirs), daemon=True)
     reader.start()
     began, kills, again, failed, passes = time.monotonic(), 0, 0, 0, 0
     while True:
-        planned = plan(study(trials), surroundings)
+        planned = plan(study(trials), context)
         if not planned.todo:
             break
         watch = Watch(chance, chance.randint(trials // 40, trials // 12), reader.pid)
         with suppress(StoppedError):
-            conduct(planned, surroundings, workers, watch, watch.enough)
+            conduct(planned, context.followed(watch, watch.enough), workers)
         kills, again, failed = kills + watch.kills, again + watch.again, failed + watch.failed
         passes += 1
         megabytes, files = own_size()
@@ -126,9 +126,9 @@ def soak(root, trials, workers):
     ours.send("stop")
     seen, damaged, reads = ours.recv()
     reader.join()
-    findings = study_findings(surroundings.store, planned.record)
+    findings = study_findings(context.store, planned.record)
     final = {trial.fingerprint: trial.value for arm in findings.arms for trial in arm.trials}
-    sample = chance.sample(list(plan(study(trials), surroundings).trials), min(trials, TRAINED_AGAIN))
+    sample = chance.sample(list(plan(study(trials), context).trials), min(trials, TRAINED_AGAIN))
     settled = sizes[len(sizes) // 4 :]
     return {
         "trials": trials,
@@ -140,19 +140,19 @@ def soak(root, trials, workers):
         "reports_meanwhile": reads,
         "inconsistent_reports": len(damaged) + sum(values != {final[name]} for name, values in seen.items()),
         "lost": trials - sum(value is not None for value in final.values()),
-        "doubled": len(surroundings.store.trial_names()) - trials + repeated_epochs(surroundings.store),
-        "damaged": len(list(problems(surroundings.store))),
+        "doubled": len(context.store.trial_names()) - trials + repeated_epochs(context.store),
+        "damaged": len(list(problems(context.store))),
         "trained_again": len(sample),
-        "wrong": sum(bool(differences(surroundings, trial)) for trial in sample),
+        "wrong": sum(bool(differences(context, trial)) for trial in sample),
         "seconds": round(seconds, 1),
         "parent_megabytes": [round(settled[0][0], 1), round(settled[-1][0], 1)],
         "parent_open_files": [settled[0][1], settled[-1][1]],
     }
 
 
-def differences(surroundings, trial):
+def differences(context, trial):
     """How a finished trial differs in any bit from one that nothing disturbs."""
-    return train_again(surroundings.store, trial, lambda _: None, lambda: False).differences
+    return train_again(trial, RunContext(context.store.root)).differences
 
 
 def repeated_epochs(store):

@@ -20,11 +20,11 @@ from eailab.data.table import load as load_data
 from eailab.engines.base import Scores
 from eailab.engines.numpy_mlp.engine import MlpEngine
 from eailab.recipe.load import Override, load
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.inspection import summaries
 from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Result
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
 from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor, write_record
@@ -92,7 +92,7 @@ def overhead(root):
         work[:] = [0.0, 0.0]
         trial = Trial(recipe, block, load_data("digits").fingerprint)
         processor, clock = time.process_time(), time.perf_counter()
-        run_trial(trial, Store(root), lambda _: None, lambda: False)
+        run_trial(trial, RunContext(root))
         costs.append((time.process_time() - processor - work[0], time.perf_counter() - clock - work[1]))
     for name, method in real.items():
         setattr(MlpEngine, name, method)
@@ -112,21 +112,21 @@ def main():
     study = one_factor(recipe, "lr", levels, range(asked.trials // ARMS))
     with tempfile.TemporaryDirectory() as folder:
         found["a_trial_beyond_its_training"] = overhead(Path(folder) / "overhead")
-        surroundings = Surroundings(Path(folder) / "runs")
+        context = RunContext(Path(folder) / "runs")
         load_data("digits")
         with measured(found, "plan_an_empty_store"):
-            planned = plan(study, surroundings)
+            planned = plan(study, context)
         with measured(found, "fill"):
-            fill(surroundings.store, planned.trials)
+            fill(context.store, planned.trials)
         with measured(found, "write_study_yaml"):
             write_record(planned.folder, planned.record)
         with measured(found, "plan_the_full_store"):
-            again = plan(study, surroundings)
+            again = plan(study, context)
         if again.todo:
             raise SystemExit("error: finished trials were not found finished")
         with measured(found, "runs_list"):
-            listed = len(list(summaries(surroundings.store)))
-        files = [file for file in surroundings.runs_dir.rglob("*") if file.is_file()]
+            listed = len(list(summaries(context.store)))
+        files = [file for file in context.runs_dir.rglob("*") if file.is_file()]
         found["files_a_trial"] = round(len(files) / listed, 1)
         found["bytes_a_trial"] = round(sum(file.stat().st_size for file in files) / listed)
     print(json.dumps(found, indent=2))

@@ -25,7 +25,7 @@ from eailab.cli.output import echo
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
-    from eailab.runs.executors.base import Surroundings
+    from eailab.runs.context import RunContext
     from eailab.studies.design import Study
     from eailab.studies.factor import Factor
 
@@ -161,7 +161,7 @@ def ablate(
     A bundle: eailab ablate --joint optimizer+lr adam+0.001 sgd+0.1
     """
     from eailab.cli.carry_out import carry_out, make_plans, overrides_of
-    from eailab.cli.options import surroundings
+    from eailab.cli.options import run_context
     from eailab.cli.until_decided import carry_out_until_decided, with_looks
     from eailab.errors import UsageError
 
@@ -176,7 +176,7 @@ def ablate(
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
     for sentence in dict.fromkeys(sentence for one in studies for arm in one.arms for sentence in arm.brought):
         echo(f"note: {sentence}", err=True)
-    where = surroundings(runs, data_dir, device, checkpoint_every, on)
+    where = run_context(runs, data_dir, device, checkpoint_every, on)
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
     if sd is not None and not 0.0 < sd < float("inf"):
         raise UsageError(f"--sd {sd:g}: give a standard deviation above 0, in the margin's unit.")
@@ -310,7 +310,7 @@ def _refuse_two(**given: object) -> None:
 
 def _solve(
     studies: "tuple[Study, ...]",
-    where: "Surroundings",
+    where: "RunContext",
     jobs: int | None,
     detect: float | None,
     budget: str | None,
@@ -351,7 +351,7 @@ def _solve(
     return needed
 
 
-def _freeze(studies: "tuple[Study, ...]", where: "Surroundings", message: str | None, *, wanted: bool) -> None:
+def _freeze(studies: "tuple[Study, ...]", where: "RunContext", message: str | None, *, wanted: bool) -> None:
     """Write the plan and say where it is."""
     from eailab.cli.carry_out import make_plans, say_note
     from eailab.errors import UsageError

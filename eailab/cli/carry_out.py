@@ -16,7 +16,7 @@ from eailab.runs.events import Failed
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Loaded, Override
-    from eailab.runs.executors.base import Surroundings
+    from eailab.runs.context import RunContext
     from eailab.studies.conduct import Plan
     from eailab.studies.design import Study
 
@@ -57,7 +57,7 @@ def load_changed(recipe: str, changes: Sequence["Override"]) -> "Loaded":
 
 def carry_out(
     studies: Sequence["Study"],
-    surroundings: "Surroundings",
+    context: "RunContext",
     jobs: int | None,
     *,
     name: str = "",
@@ -68,7 +68,7 @@ def carry_out(
 
     Args:
         studies: What to compare; one study of one arm for a single trial.
-        surroundings: Folders and device.
+        context: Folders and device.
         jobs: Trials side by side; None to choose.
         name: What the common report of several studies is called.
         fail_fast: Stop at the first trial that fails.
@@ -78,19 +78,19 @@ def carry_out(
         StoppedError: A signal came; the message names the command that goes on.
         TrialFailedError: One or more trials ended without a result; the others are in the tables.
     """
-    plans = make_plans(studies, surroundings)
-    say_plan(plans, surroundings, jobs)
-    with train_left(plans, surroundings, jobs, fail_fast=fail_fast) as failed:
-        publish(plans, surroundings, name, as_json)
+    plans = make_plans(studies, context)
+    say_plan(plans, context, jobs)
+    with train_left(plans, context, jobs, fail_fast=fail_fast) as failed:
+        publish(plans, context, name, as_json)
     raise_failures(failed, stopped=fail_fast)
 
 
-def make_plans(studies: Sequence["Study"], surroundings: "Surroundings") -> list["Plan"]:
+def make_plans(studies: Sequence["Study"], context: "RunContext") -> list["Plan"]:
     """Plan some studies, and say what the user should know of them."""
     from eailab.studies.conduct import plan
 
     with offering_small_data(studies[0].arms[0].recipe):
-        plans = [plan(study, surroundings) for study in studies]
+        plans = [plan(study, context) for study in studies]
     for note in dict.fromkeys(note for planned in plans for note in planned.notes):
         say_note(note)
     return plans
@@ -98,7 +98,7 @@ def make_plans(studies: Sequence["Study"], surroundings: "Surroundings") -> list
 
 @contextmanager
 def train_left(
-    plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | None, *, fail_fast: bool = False
+    plans: Sequence["Plan"], context: "RunContext", jobs: int | None, *, fail_fast: bool = False
 ) -> Iterator[list[Failed]]:
     """Train what is left of some plans under the eyes of the user, and draw the trials' curves.
 
@@ -116,7 +116,7 @@ def train_left(
     watch = Watch(plans)
 
     def kept() -> str:
-        return what_is_kept(watch.trials, surroundings)
+        return what_is_kept(watch.trials, context)
 
     def is_stopped() -> bool:
         return stop_code() != 0
@@ -126,10 +126,10 @@ def train_left(
             try:
                 with watch:
                     conducted = conduct_together(
-                        plans, surroundings, jobs, watch, is_stopped, fail_fast=fail_fast, say=say_note
+                        plans, context.followed(watch, is_stopped), jobs, fail_fast=fail_fast, say=say_note
                     )
                     failed = held.enter_context(conducted)
-                    folders = {surroundings.store.folder(name): label for name, label in labels(plans).items()}
+                    folders = {context.store.folder(name): label for name, label in labels(plans).items()}
                     missing = [folder for folder in folders if without_curves(folder)]
                     watch.stage(f"drawing {counted(len(missing), 'figure')}", len(missing))
                     for folder in missing:
@@ -143,7 +143,7 @@ def train_left(
         yield failed
 
 
-def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as_json: bool) -> None:
+def publish(plans: Sequence["Plan"], context: "RunContext", name: str, as_json: bool) -> None:
     """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
     from eailab.cli.progress import Watch
     from eailab.report.publish import publish_study, write_report
@@ -154,11 +154,11 @@ def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as
     with Watch(()) as watch:
         watch.stage("writing tables, figures and pages", len(plans) if len(plans) == 1 else len(plans) + 1)
         for planned in plans:
-            with entered(planned, surroundings.store, say_note):
-                told.append((planned.folder, publish_study(surroundings.store, planned.folder, surroundings.data_dir)))
+            with entered(planned, context.store, say_note):
+                told.append((planned.folder, publish_study(context.store, planned.folder, context.data_dir)))
             watch.advance()
         if len(plans) > 1:
-            out = _reports_folder(plans, surroundings, name)
+            out = _reports_folder(plans, context, name)
             refuse_links(out.parent, out, out / "figures")
             report = write_report(told, out).files["html"]
     findings = [one.findings for _, one in told]
@@ -180,7 +180,7 @@ def publish(plans: Sequence["Plan"], surroundings: "Surroundings", name: str, as
         echo(f"trial:   {trial}")
     echo(f"report:  {report}")
     if trial is not None:
-        _say_what_next(trial, surroundings.runs_dir, is_finished=findings[0].arms[0].trials[0].state == "finished")
+        _say_what_next(trial, context.runs_dir, is_finished=findings[0].arms[0].trials[0].state == "finished")
 
 
 def _single_trial(plans: Sequence["Plan"]) -> str | None:
@@ -209,16 +209,16 @@ def say_note(text: str) -> None:
     echo(f"note: {text}", err=True)
 
 
-def _reports_folder(plans: Sequence["Plan"], surroundings: "Surroundings", name: str) -> Path:
+def _reports_folder(plans: Sequence["Plan"], context: "RunContext", name: str) -> Path:
     """Return where the common report of several studies lies; the same studies have the same folder."""
     from eailab.recipe.canonical import digest
     from eailab.studies.design import safe_name
 
     fingerprint = digest([planned.record.study.fingerprint for planned in plans])[:10]
-    return surroundings.runs_dir / "reports" / f"{safe_name(name)}-{fingerprint}"
+    return context.runs_dir / "reports" / f"{safe_name(name)}-{fingerprint}"
 
 
-def say_plan(plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | None) -> None:
+def say_plan(plans: Sequence["Plan"], context: "RunContext", jobs: int | None) -> None:
     """Say how many trials there are, how many are left to train, and where those would waste the machine's cores."""
     from eailab.studies.conduct import left_to_train
     from eailab.studies.parallelism import advice_on_threads
@@ -230,7 +230,7 @@ def say_plan(plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | 
         LOG.info("%d trials: %d finished already, %d to train", total, total - left, left)
     elif not left:
         LOG.info("this trial is finished already; nothing to train")
-    if advice := advice_on_threads(todo, surroundings, jobs):
+    if advice := advice_on_threads(todo, context, jobs):
         say_note(advice)
 
 

@@ -9,7 +9,7 @@ from eailab.plain import counted
 
 if TYPE_CHECKING:
     from eailab.findings.measures import Measure
-    from eailab.runs.executors.base import Surroundings
+    from eailab.runs.context import RunContext
     from eailab.studies.conduct import Plan
     from eailab.studies.design import Study
     from eailab.studies.forecast import Cost, Forecast
@@ -36,14 +36,12 @@ class _Row:
     """Of a trial; None when nothing is left of the arm."""
 
 
-def show(
-    plans: Sequence["Plan"], surroundings: "Surroundings", jobs: int | None, sd: float | None, *, as_json: bool
-) -> None:
+def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: float | None, *, as_json: bool) -> None:
     """Print what some plans would do; nothing is trained and nothing is written.
 
     Args:
         plans: Of one study each.
-        surroundings: Folders and device.
+        context: Folders and device.
         jobs: Trials side by side; None to choose.
         sd: Of a trial within its block, as the user assumes it; None to take the store's.
         as_json: Print JSON instead.
@@ -53,8 +51,8 @@ def show(
 
     if any(planned.todo for planned in plans):
         echo("timing some steps of each arm ...", err=True)
-    cost = forecast(plans, surroundings, jobs)
-    noises = [noise_of(planned, surroundings, sd) for planned in plans]
+    cost = forecast(plans, context, jobs)
+    noises = [noise_of(planned, context, sd) for planned in plans]
     if as_json:
         from eailab.report.record import layout
 
@@ -68,7 +66,7 @@ def show(
     echo("this was a dry run: nothing was trained and nothing was written")
 
 
-def noise_of(planned: "Plan", surroundings: "Surroundings", sd: float | None) -> "Noise | None":
+def noise_of(planned: "Plan", context: "RunContext", sd: float | None) -> "Noise | None":
     """Return the noise that a plan is judged by: the user's word, else what the store's trials show."""
     from eailab.findings.measures import MEASURES
     from eailab.studies.power_analysis import Noise, known_noise
@@ -76,7 +74,7 @@ def noise_of(planned: "Plan", surroundings: "Surroundings", sd: float | None) ->
     measure = MEASURES[planned.record.study.metric]
     if sd is not None:
         return Noise(sd * measure.margin_scale, "as assumed by --sd")
-    return known_noise(planned, surroundings.store, measure.value)
+    return known_noise(planned, context.store, measure.value)
 
 
 def _rows(planned: "Plan", cost: "Forecast") -> list[_Row]:

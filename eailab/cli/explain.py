@@ -12,7 +12,7 @@ from eailab.cli.output import LOG, echo
 
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
-    from eailab.runs.executors.base import Surroundings
+    from eailab.runs.context import RunContext
     from eailab.studies.path_ablation import Route
 
 
@@ -70,11 +70,11 @@ def explain(
     Example: eailab explain digits-mlp mine.yaml --order listed --dry-run
     """
     from eailab.cli.carry_out import load_recipe
-    from eailab.cli.options import surroundings
+    from eailab.cli.options import run_context
     from eailab.studies.conduct import parse_blocks
     from eailab.studies.path_ablation import on_the_same_images, route
 
-    where = surroundings(runs, data_dir, device)
+    where = run_context(runs, data_dir, device)
     blocks = parse_blocks(seeds)
     start, end = (load_recipe(text, {"study.metric": metric}, override).recipe for text in (first, second))
     end, data = on_the_same_images(start, end, data_dir)
@@ -88,7 +88,7 @@ def explain(
     _walk(asked, where, jobs, as_json=json)
 
 
-def _with_others(asked: "Route", where: "Surroundings") -> "Route":
+def _with_others(asked: "Route", where: "RunContext") -> "Route":
     """Return a walk with the blocks that it has already, and say so."""
     from eailab.cli.carry_out import say_note
     from eailab.studies.path_ablation import other_blocks
@@ -103,7 +103,7 @@ def _with_others(asked: "Route", where: "Surroundings") -> "Route":
     return replace(asked, blocks=tuple(sorted({*asked.blocks, *others})))
 
 
-def _walk(asked: "Route", where: "Surroundings", jobs: int | None, *, as_json: bool) -> None:
+def _walk(asked: "Route", where: "RunContext", jobs: int | None, *, as_json: bool) -> None:
     """Train the two ends and then step by step what may come next, and tell what was found."""
     from eailab.cli.carry_out import make_plans, raise_failures, say_note, say_plan, train_left
     from eailab.findings.path import best_move, waterfall
@@ -177,7 +177,7 @@ def _say_plan(asked: "Route") -> None:
         LOG.info(line)
 
 
-def _print_plan(asked: "Route", where: "Surroundings", *, as_json: bool) -> None:
+def _print_plan(asked: "Route", where: "RunContext", *, as_json: bool) -> None:
     """Print the plan, with what of its beginning is finished already."""
     from eailab.studies.conduct import left_to_train, plan
 

@@ -45,7 +45,7 @@ def noise(
     Example: eailab noise digits-mlp --seeds 10
     """
     from eailab.cli.carry_out import load_recipe, make_plans, raise_failures, say_note, say_plan, train_left
-    from eailab.cli.options import surroundings
+    from eailab.cli.options import run_context
     from eailab.errors import StudyError
     from eailab.findings.noise import noise_findings
     from eailab.report.publish import publish_noise
@@ -57,7 +57,7 @@ def noise(
     if len(blocks) < LEAST_BLOCKS:
         raise StudyError(f"--seeds {seeds}: one trial has no spread. Give {LEAST_BLOCKS} blocks or more, such as 10.")
     loaded = load_recipe(recipe, {"study.metric": metric}, override)
-    where = surroundings(runs, data_dir, device)
+    where = run_context(runs, data_dir, device)
     plans = make_plans([repeated(loaded.recipe, blocks)], where)
     say_plan(plans, where, jobs)
     with train_left(plans, where, jobs) as failed, entered(plans[0], where.store, say_note) as record:

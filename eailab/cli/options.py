@@ -13,7 +13,7 @@ from eailab.cli.output import LOG, echo
 from eailab.errors import UsageError
 
 if TYPE_CHECKING:
-    from eailab.runs.executors.base import Surroundings
+    from eailab.runs.context import RunContext
 
 RunsDir: TypeAlias = Annotated[
     Path,
@@ -122,18 +122,18 @@ RUNS_DIR = Path("runs")
 CHECKPOINT_EVERY = "10s"
 
 
-def surroundings(
+def run_context(
     runs: Path,
     data_dir: Path | None,
     device: Literal["auto", "cpu", "cuda"],
     checkpoint_every: str = CHECKPOINT_EVERY,
     on: str = "local",
-) -> "Surroundings":
+) -> "RunContext":
     """Gather what a command says about folders, device, checkpoints and machines."""
-    from eailab.runs.cadence import parse_cadence
-    from eailab.runs.executors.base import Surroundings
+    from eailab.runs.checkpoint import parse_cadence
+    from eailab.runs.context import RunContext
 
-    return Surroundings(runs, data_dir, device, parse_cadence(checkpoint_every), on)
+    return RunContext(runs, data_dir, device, parse_cadence(checkpoint_every), on)
 
 
 def confirmed(question: str, what: str, *, yes: bool) -> bool:

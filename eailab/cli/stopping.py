@@ -14,7 +14,7 @@ from eailab.errors import DamagedError, StoppedError
 
 if TYPE_CHECKING:
     from eailab.cli.trials import Trials
-    from eailab.runs.executors.base import Surroundings
+    from eailab.runs.context import RunContext
 
 Handler: TypeAlias = Callable[[int, FrameType | None], None]
 
@@ -79,18 +79,18 @@ def _handled_by(handler: Handler) -> Iterator[None]:
             signal.signal(number, before)
 
 
-def what_is_kept(trials: "Trials", surroundings: "Surroundings") -> str:
+def what_is_kept(trials: "Trials", context: "RunContext") -> str:
     """Say what a command that was stopped leaves behind, as its store has it."""
     from eailab.cli.trials import ENDED
 
     ended = sum(cell.state in ENDED for cell in trials.todo.values())
     several = len(trials.todo) > 1
     said = [f"stopped: {ended} of {len(trials.todo)} trials have ended and are kept." if several else "stopped."]
-    if surroundings.on != "local":
+    if context.on != "local":
         return f"{said[0]} The machines were told so; what they have written of the others is kept too."
     training = [(name, cell) for name, cell in trials.todo.items() if cell.state == "training"]
     for name, cell in training[:MOST_NAMED]:
-        said.append(f"{cell.label}: {_reached(surroundings.store.folder(name).checkpoint_file)}.")
+        said.append(f"{cell.label}: {_reached(context.store.folder(name).checkpoint_file)}.")
     if len(training) > MOST_NAMED:
         said.append(f"{len(training) - MOST_NAMED} more were in training, and are kept up to their last checkpoint.")
     return "\n".join(said) if several else " ".join(said)

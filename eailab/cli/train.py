@@ -154,7 +154,7 @@ def _train(
     as_json: bool,
 ) -> None:
     from eailab.cli.carry_out import carry_out, load_recipe
-    from eailab.cli.options import surroundings
+    from eailab.cli.options import run_context
     from eailab.errors import RecipeError
     from eailab.studies.design import single
 
@@ -164,7 +164,7 @@ def _train(
         raise RecipeError(
             f"the recipe {recipe} is for the {loaded.recipe.engine} engine: use `eailab {command} --recipe {recipe}`."
         )
-    carry_out([single(loaded.recipe, seed)], surroundings(*where), jobs=1, as_json=as_json)
+    carry_out([single(loaded.recipe, seed)], run_context(*where), jobs=1, as_json=as_json)
 
 
 def _as_list(text: str | None, always: bool = False) -> str | None:

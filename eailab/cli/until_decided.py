@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eailab.findings.study import Looks
-    from eailab.runs.executors.base import Surroundings
+    from eailab.runs.context import RunContext
     from eailab.studies.conduct import Plan
     from eailab.studies.design import Study
 
@@ -37,13 +37,13 @@ def with_looks(studies: "Sequence[Study]", max_trials: int | None) -> "tuple[Stu
 
 
 def carry_out_until_decided(
-    study: "Study", surroundings: "Surroundings", jobs: int | None, *, fail_fast: bool, as_json: bool
+    study: "Study", context: "RunContext", jobs: int | None, *, fail_fast: bool, as_json: bool
 ) -> None:
     """Train look by look what open arms need, until all are decided or the last look is made; publish and print.
 
     Args:
         study: With looks.
-        surroundings: Folders and device.
+        context: Folders and device.
         jobs: Trials side by side; None to choose.
         fail_fast: Stop at the first trial that fails.
         as_json: Print the findings as JSON instead of the table.
@@ -54,33 +54,33 @@ def carry_out_until_decided(
     """
     from eailab.cli.carry_out import make_plans, publish, raise_failures, train_left
 
-    for name in _compared_otherwise(study, surroundings):
+    for name in _compared_otherwise(study, context):
         echo(
             f"note: {name} compares the same arms after other numbers of blocks. Each of the two keeps its 5%, the "
             "better of the two does not: let one decide, and choose it by its plan.",
             err=True,
         )
     for number, blocks in enumerate(study.looks, start=1):
-        (planned,) = make_plans([replace(study, blocks=tuple(range(blocks)))], surroundings)
-        while (looks := _looks(planned, surroundings)).needed:
+        (planned,) = make_plans([replace(study, blocks=tuple(range(blocks)))], context)
+        while (looks := _looks(planned, context)).needed:
             asked = _only(planned, looks)
             LOG.info("look %d of %d: %d blocks, %d to train", number, len(study.looks), blocks, len(asked.todo))
-            with train_left([asked], surroundings, jobs, fail_fast=fail_fast) as failed:
+            with train_left([asked], context, jobs, fail_fast=fail_fast) as failed:
                 if failed:
-                    publish([planned], surroundings, "", as_json)
+                    publish([planned], context, "", as_json)
             raise_failures(failed, stopped=fail_fast)
         if looks.over:
             break
-    publish([planned], surroundings, "", as_json)
+    publish([planned], context, "", as_json)
 
 
-def _compared_otherwise(study: "Study", surroundings: "Surroundings") -> list[str]:
+def _compared_otherwise(study: "Study", context: "RunContext") -> list[str]:
     """Return the studies of the store that differ from this one in their looks alone, or have none."""
     from eailab.errors import StoreError
     from eailab.studies.design import read_record
 
     names = []
-    for folder in surroundings.store.study_folders():
+    for folder in context.store.study_folders():
         try:
             other = read_record(folder).study
         except StoreError:
@@ -90,11 +90,11 @@ def _compared_otherwise(study: "Study", surroundings: "Surroundings") -> list[st
     return names
 
 
-def _looks(planned: "Plan", surroundings: "Surroundings") -> "Looks":
+def _looks(planned: "Plan", context: "RunContext") -> "Looks":
     """Return how far the store's trials have brought a study."""
     from eailab.findings.study import study_findings
 
-    looks = study_findings(surroundings.store, planned.record).looks
+    looks = study_findings(context.store, planned.record).looks
     assert looks is not None  # noqa: S101 - the study has looks
     return looks
 

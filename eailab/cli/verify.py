@@ -113,9 +113,10 @@ def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
 def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> bool:
     """Train a trial again, say how it compares, and return whether it differs."""
     from eailab.runs.again import train_again
+    from eailab.runs.context import RunContext
 
     echo(f"training {name} again ({trial.recipe.epochs} epochs)", err=True)
-    again = train_again(store, trial, lambda _: None, lambda: False, data_dir, device)
+    again = train_again(trial, RunContext(store.root, data_dir, device))
     for line in again.differences[:MOST_LINES]:
         echo(f"differs: {line}")
     then, now = again.environments

@@ -1,16 +1,14 @@
 """Training a finished trial once more, to see whether the same bits come out."""
 
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from eailab.engines.base import DeviceName
 from eailab.errors import DamagedError, StoreError
-from eailab.runs.events import Event
-from eailab.runs.store import Store, Trial
+from eailab.runs.context import RunContext
+from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
 
 PARTS = ("status", "epochs", "diverged_at", "metrics", "parameters", "files")
@@ -29,39 +27,28 @@ class Again:
     """What the trial ran on, then and now."""
 
 
-def train_again(
-    store: Store,
-    trial: Trial,
-    on_event: Callable[[Event], None],
-    should_stop: Callable[[], bool],
-    data_dir: Path | None = None,
-    device: DeviceName = "auto",
-) -> Again:
+def train_again(trial: Trial, context: RunContext) -> Again:
     """Train a finished trial again in a store of its own, which is then thrown away, and compare the bits.
 
     Args:
-        store: Where the finished trial lies.
-        trial: Which one.
-        on_event: Told what happens.
-        should_stop: Asked between steps.
-        data_dir: Folder of downloaded data sets.
-        device: Where the torch engine runs.
+        trial: One that has a result.
+        context: Where it was trained.
 
     Raises:
         StoreError: The trial has no result to compare with.
-        StoppedError: `should_stop` said so.
+        StoppedError: `context.should_stop` said so.
         DataError: The data are missing, or are not those that the trial is named after.
     """
-    there = store.folder(trial.fingerprint)
+    there = context.store.folder(trial.fingerprint)
     before = there.record()
     if before is None:
         raise StoreError(f"{trial.fingerprint} has no result to compare with: train it first.")
     with suppress(DamagedError):  # a trial of several studies has the name, in its files, that the first gave it
         trial = there.ordered()
     with TemporaryDirectory(prefix="eailab-again-") as folder:
-        elsewhere = Store(Path(folder))
-        run_trial(trial, elsewhere, on_event, should_stop, data_dir, device)
-        after = elsewhere.folder(trial.fingerprint).record()
+        elsewhere = replace(context, runs_dir=Path(folder))
+        run_trial(trial, elsewhere)
+        after = elsewhere.store.folder(trial.fingerprint).record()
     assert after is not None  # noqa: S101 - a trial that has run has a result
     then, now = _flat(before), _flat(after)
     return Again(

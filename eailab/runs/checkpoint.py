@@ -1,8 +1,14 @@
-"""Arrays in a file that tells when it is damaged: safetensors with a checksum. Nothing is ever unpickled."""
+"""Save a trial's state now and then, so that a later attempt goes on from there.
+
+A file of state or weights is safetensors with a checksum, so that damage is found. Nothing is ever unpickled.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from io import SEEK_END
 from pathlib import Path
 from typing import Any
@@ -14,9 +20,10 @@ from safetensors.numpy import load as parse
 from safetensors.numpy import save as serialise
 
 from eailab.engines.base import Arrays
-from eailab.errors import DamagedError
+from eailab.errors import DamagedError, UsageError
 from eailab.files import WEIGHTS, opened
 from eailab.runs.atomic import write_bytes
+from eailab.runs.records import Position
 
 LARGEST_HEADER = 100_000_000
 """Bytes; safetensors takes no more."""
@@ -82,3 +89,86 @@ def _sha256(arrays: Mapping[str, NDArray[np.generic]], facts: Mapping[str, str])
         digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+# --- how often --------------------------------------------------------------------------------------------------------
+
+
+_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+WRITING_SHARE = 0.01
+"""Of the training's time, at most, that goes into writing where the cadence is a time."""
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """Write after a number of epochs, or after a time, within an epoch too; exactly one of the two is set."""
+
+    epochs: int | None = None
+    seconds: float | None = None
+
+    def is_due(self, epochs: int, seconds: float, took: float = 0.0) -> bool:
+        """Whether to write now.
+
+        A time is stretched where writing would take more than `WRITING_SHARE` of the training's.
+
+        Args:
+            epochs: Finished since the last checkpoint.
+            seconds: Passed since then.
+            took: Seconds that it took to write it.
+        """
+        if self.epochs is not None:
+            return epochs >= self.epochs
+        return self.seconds is not None and seconds >= max(self.seconds, took / WRITING_SHARE)
+
+
+EVERY_TEN_SECONDS = Cadence(seconds=10.0)
+"""The default: at most this much work is lost when a trial is killed, unless the disk takes more than a tenth of a
+second to write its state."""
+
+
+def parse_cadence(text: str) -> Cadence:
+    """Read `--checkpoint-every`: a number of epochs, or a time with its unit.
+
+    >>> parse_cadence("5").epochs, parse_cadence("10m").seconds
+    (5, 600.0)
+
+    Raises:
+        UsageError: It is neither, or not above 0.
+    """
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(epochs?|s|min|m|h)?", text.strip())
+    if match and float(match[1]) > 0.0:
+        number, unit = match[1], match[2] or "epochs"
+        if unit in _UNITS:
+            return Cadence(seconds=float(number) * _UNITS[unit])
+        if "." not in number:
+            return Cadence(epochs=int(number))
+    raise UsageError(
+        f"--checkpoint-every {text}: give a number of epochs, such as 5, or a time, such as 90s, 10m or 1h."
+    )
+
+
+class CheckpointWriter:
+    """Writes checkpoints at the configured interval, and when training is stopped.
+
+    Args:
+        cadence: The interval.
+        save: Writes the state that training has at a position.
+        done: The position of the checkpoint that there is.
+    """
+
+    def __init__(self, cadence: Cadence, save: Callable[[Position], None], done: Position) -> None:
+        self._cadence, self._save = cadence, save
+        self._epochs, self._written_at, self._took = done.epochs, time.perf_counter(), 0.0
+
+    def is_due(self, epochs: int) -> bool:
+        """Whether to write now that this many epochs are finished."""
+        return self._cadence.is_due(epochs - self._epochs, time.perf_counter() - self._written_at, self._took)
+
+    def write(self, position: Position) -> None:
+        """Write the state of this position."""
+        began = time.perf_counter()
+        self._save(position)
+        self._epochs, self._written_at = position.epochs, time.perf_counter()
+        self._took = self._written_at - began

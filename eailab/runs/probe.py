@@ -16,7 +16,7 @@ from eailab.data.table import load
 from eailab.engines.base import Engine, Step, build
 from eailab.errors import DivergedError, EailabError, TrialFailedError
 from eailab.recipe.schema import MlpRecipe
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.executors.deaths import describe, out_of_memory_kills
 from eailab.runs.store import Trial
 from eailab.runs.training import limited_threads
@@ -58,16 +58,16 @@ class Probe:
     """What it leaves behind."""
 
 
-def probe(trials: Sequence[Trial], surroundings: Surroundings) -> list[Probe]:
+def probe(trials: Sequence[Trial], context: RunContext) -> list[Probe]:
     """Time some steps of each trial, one after another, with the threads that it will have; the store is not touched.
 
     Raises:
         DataError: The data are missing, or do not fit a recipe.
         DeviceError: The device is not here.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_measure_all, args=(theirs, list(trials), surroundings), daemon=True)
+    spawning = multiprocessing.get_context("spawn")
+    ours, theirs = spawning.Pipe(duplex=False)
+    process = spawning.Process(target=_measure_all, args=(theirs, list(trials), context.unfollowed()), daemon=True)
     kills = out_of_memory_kills()
     process.start()
     theirs.close()
@@ -85,22 +85,22 @@ def probe(trials: Sequence[Trial], surroundings: Surroundings) -> list[Probe]:
     return found
 
 
-def _measure_all(answer: Connection, trials: Sequence[Trial], surroundings: Surroundings) -> None:
+def _measure_all(answer: Connection, trials: Sequence[Trial], context: RunContext) -> None:
     try:
-        answer.send([_measure(trial, surroundings) for trial in trials])
+        answer.send([_measure(trial, context) for trial in trials])
     except Exception as error:
         if (said := error if isinstance(error, EailabError) else shortage_of(error)) is None:
             raise  # a bug keeps its traceback
         answer.send(said)
 
 
-def _measure(trial: Trial, surroundings: Surroundings) -> Probe:
+def _measure(trial: Trial, context: RunContext) -> Probe:
     recipe = trial.recipe
-    dataset = load(recipe.data.name, surroundings.data_dir, download=False)
+    dataset = load(recipe.data.name, context.data_dir, download=False)
     with limited_threads(recipe):
         began = time.perf_counter()
         data = trial_data(dataset, recipe.data, trial.block)
-        engine = build(recipe, _with_few_to_evaluate(data), trial.block, surroundings.device)
+        engine = build(recipe, _with_few_to_evaluate(data), trial.block, context.device)
         setup = time.perf_counter() - began
         weights = sum(array.nbytes for array in engine.weights().values())
         an_image = _evaluation_seconds(engine) / min(EVALUATED, len(data.validation))

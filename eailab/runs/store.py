@@ -89,6 +89,17 @@ class Trial:
         )
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a trial's training goes on: at its beginning unless there is a usable state."""
+
+    state: Arrays | None = None
+    """The engine's."""
+    position: Position = Position()  # noqa: RUF009 - frozen
+    unused: str = ""
+    """Why the checkpoint that is there is not used; empty where there is none, or it is used."""
+
+
 class TrialFolder:
     """The files of one trial."""
 
@@ -351,14 +362,14 @@ class TrialFolder:
         facts = {"trial": trial.fingerprint, "environment": environment, **position.facts()}
         checkpoint.save(self.checkpoint_file, state | {CARRIED: carried}, **facts)
 
-    def load_checkpoint(self, trial: Trial, environment: str = "") -> tuple[Arrays, Position] | str | None:
-        """Return the last state and its position, or None where there is none; `begin` writes the epochs before it.
+    def load_checkpoint(self, trial: Trial, environment: str = "") -> Checkpoint:
+        """Return the last state and its position; `begin` writes the epochs before it.
 
         A damaged one is set aside under another name, and one of another environment is left to be overwritten, since
-        a result comes from one environment: the trial then starts again, and what is returned says why.
+        a result comes from one environment: the trial then starts from the beginning.
         """
         if not self.checkpoint_file.exists():
-            return None
+            return Checkpoint()
         try:
             state, facts = checkpoint.load(self.checkpoint_file)
             if facts.get("trial") != trial.fingerprint:
@@ -366,17 +377,20 @@ class TrialFolder:
             position, there = Position.read(facts), facts.get("environment")
         except (DamagedError, KeyError, ValueError):
             aside = atomic.set_aside(self.checkpoint_file)
-            return f"its checkpoint is damaged, or another trial's, and was set aside as {aside.name}."
+            return Checkpoint(
+                unused=f"its checkpoint is damaged, or another trial's, and was set aside as {aside.name}."
+            )
         if there != environment:
-            return f"its checkpoint, of {position}, was made on {there}, and this is {environment}."
+            return Checkpoint(unused=f"its checkpoint, of {position}, was made on {there}, and this is {environment}.")
         carried = state.pop(CARRIED, None)
         # older checkpoints carry none
         lines = _lines(self.epochs_file, files.EPOCHS) if carried is None else carried.tobytes().splitlines()
         recorded = [(records.unsealed(line) or {}).get("epoch") for line in lines[: position.epochs]]
         if recorded != list(range(1, position.epochs + 1)):
-            return f"its checkpoint is of {position}, and {self.epochs_file.name} lacks epochs before that."
+            missing = f"{self.epochs_file.name} lacks epochs before that"
+            return Checkpoint(unused=f"its checkpoint is of {position}, and {missing}.")
         self._epoch_lines = [line + b"\n" for line in lines[: position.epochs]]
-        return state, position
+        return Checkpoint(state, position)
 
     def set_damage_aside(self) -> list[str]:
         """Rename what is damaged in a trial that is not finished, before it is trained, and say what of each file.

@@ -10,9 +10,9 @@ from eailab.data.split import training_size
 from eailab.data.table import load, own_data
 from eailab.engines.base import check_device, check_fit
 from eailab.errors import DamagedError, StoppedError, StudyError
+from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed
-from eailab.runs.executors.base import Surroundings
-from eailab.runs.executors.choose import executor_for
+from eailab.runs.executors import executor_for
 from eailab.runs.room import check_room
 from eailab.runs.store import Store, Trial
 from eailab.studies.design import Study, StudyRecord, read_record, updates
@@ -48,7 +48,7 @@ class Plan:
         }
 
 
-def plan(study: Study, surroundings: Surroundings) -> Plan:
+def plan(study: Study, context: RunContext) -> Plan:
     """Load the data, name the trials, and ask the store which are finished; nothing is written.
 
     Blocks that the store's record of the same study has are kept, unless they were planned and never trained, and no
@@ -59,9 +59,9 @@ def plan(study: Study, surroundings: Surroundings) -> Plan:
         RecipeError: An arm is no network.
         StudyError: Two arms are the same trials.
     """
-    datasets = {name: load(name, surroundings.data_dir) for name in {arm.recipe.data.name for arm in study.arms}}
+    datasets = {name: load(name, context.data_dir) for name in {arm.recipe.data.name for arm in study.arms}}
     sizes = [training_size(len(datasets[arm.recipe.data.name].train), arm.recipe.data) for arm in study.arms]
-    store = surroundings.store
+    store = context.store
     study = replace(hold_updates(study, sizes), data=own_data(datasets))
     made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
     data = {name: dataset.fingerprint for name, dataset in datasets.items()}
@@ -170,25 +170,17 @@ def labels(plans: Sequence[Plan]) -> dict[str, str]:
     return named | shared
 
 
-def conduct(
-    planned: Plan,
-    surroundings: Surroundings,
-    jobs: int | None,
-    on_event: Callable[[Event], None],
-    should_stop: Callable[[], bool],
-) -> list[Failed]:
+def conduct(planned: Plan, context: RunContext, jobs: int | None) -> list[Failed]:
     """Train what is left of one plan; see `conduct_together`."""
-    with conduct_together([planned], surroundings, jobs, on_event, should_stop) as failed:
+    with conduct_together([planned], context, jobs) as failed:
         return failed
 
 
 @contextmanager
 def conduct_together(
     plans: Sequence[Plan],
-    surroundings: Surroundings,
+    context: RunContext,
     jobs: int | None,
-    on_event: Callable[[Event], None],
-    should_stop: Callable[[], bool],
     *,
     fail_fast: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -197,10 +189,8 @@ def conduct_together(
 
     Args:
         plans: What to train; trials that they share are trained once.
-        surroundings: Where.
+        context: Where, and who follows the trials.
         jobs: Trials side by side; None for what `side_by_side` says.
-        on_event: Told what happens in the trials.
-        should_stop: Asked again and again; when true, the studies stop where they are.
         fail_fast: Start no trial, and end those in training, once one has failed.
         say: Told what concerns no single trial.
 
@@ -208,7 +198,7 @@ def conduct_together(
         The trials that failed.
 
     Raises:
-        StoppedError: `should_stop` said so.
+        StoppedError: `context.should_stop` said so.
         StoreError: The store cannot be written, or its disk is too small.
         DeviceError: This machine lacks the device, or the precision of a trial.
     """
@@ -217,24 +207,24 @@ def conduct_together(
     def watch(event: Event) -> None:
         if isinstance(event, Failed):
             failed.append(event)
-        on_event(event)
+        context.on_event(event)
 
     def enough() -> bool:
-        return should_stop() or (fail_fast and bool(failed))
+        return context.should_stop() or (fail_fast and bool(failed))
 
     todo = left_to_train(plans)
-    if surroundings.on == "local":
+    if context.on == "local":
         for trial in todo:
-            check_device(trial.recipe, surroundings.device)
-    workers = jobs or side_by_side(todo, surroundings)
-    check_room(surroundings.runs_dir, surroundings.data_dir, todo, workers)
-    with at_work(plans, surroundings.store, say, should_stop):
+            check_device(trial.recipe, context.device)
+    workers = jobs or side_by_side(todo, context)
+    check_room(context.runs_dir, context.data_dir, todo, workers)
+    with at_work(plans, context.store, say, context.should_stop):
         if todo:
-            executor = executor_for(surroundings.on, workers)
+            executor = executor_for(context.on, workers)
             try:
-                executor.run(todo, surroundings, watch, enough)
+                executor.run(todo, context.followed(watch, enough))
             except StoppedError:
-                if should_stop() or not failed:
+                if context.should_stop() or not failed:
                     raise
         yield failed
 

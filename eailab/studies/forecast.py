@@ -10,7 +10,7 @@ from typing import Literal
 from eailab.errors import StudyError
 from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.schema import Recipe
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.probe import Probe, probe
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import is_finished
@@ -60,12 +60,12 @@ def recipe_key(recipe: Recipe) -> str:
     return digest(canonical(recipe))
 
 
-def forecast(plans: Sequence[Plan], surroundings: Surroundings, jobs: int | None) -> Forecast:
+def forecast(plans: Sequence[Plan], context: RunContext, jobs: int | None) -> Forecast:
     """Say what training the rest of some plans takes; nothing is written and no trial is begun.
 
     Args:
         plans: What is to be trained.
-        surroundings: Where.
+        context: Where.
         jobs: Trials side by side; None for as many as will be chosen.
 
     Raises:
@@ -73,9 +73,9 @@ def forecast(plans: Sequence[Plan], surroundings: Surroundings, jobs: int | None
         DeviceError: The device is not here.
     """
     todo = left_to_train(plans)
-    costs = costs_of(todo, surroundings)
+    costs = costs_of(todo, context)
     probes = [cost.probe for cost in costs.values()]
-    side = min(jobs or side_by_side(todo, surroundings), max(1, len(todo)), *map(_fitting, probes))
+    side = min(jobs or side_by_side(todo, context), max(1, len(todo)), *map(_fitting, probes))
     memory = [one.memory_bytes for one in probes if one.memory_bytes is not None]
     gpu = [one.gpu_bytes for one in probes if one.gpu_bytes is not None]
     return Forecast(
@@ -89,22 +89,22 @@ def forecast(plans: Sequence[Plan], surroundings: Surroundings, jobs: int | None
     )
 
 
-def costs_of(trials: Sequence[Trial], surroundings: Surroundings) -> dict[str, Cost]:
+def costs_of(trials: Sequence[Trial], context: RunContext) -> dict[str, Cost]:
     """Return what a trial of each recipe takes, by `recipe_key`."""
     by_recipe = {recipe_key(trial.recipe): trial for trial in trials}
-    probes = probe(list(by_recipe.values()), surroundings) if by_recipe else []
+    probes = probe(list(by_recipe.values()), context) if by_recipe else []
     return {
-        key: _cost(surroundings.store, trial, measured)
+        key: _cost(context.store, trial, measured)
         for (key, trial), measured in zip(by_recipe.items(), probes, strict=True)
     }
 
 
-def blocks_for(plans: Sequence[Plan], surroundings: Surroundings, jobs: int | None, budget: float) -> tuple[int, float]:
+def blocks_for(plans: Sequence[Plan], context: RunContext, jobs: int | None, budget: float) -> tuple[int, float]:
     """Return how many blocks, from block 0 on, a time allows, and the time that they take; finished trials cost none.
 
     Args:
         plans: Of one block or more; their own numbers of blocks have no effect.
-        surroundings: Where.
+        context: Where.
         jobs: Trials side by side; None for as many as will be chosen.
         budget: In seconds.
 
@@ -113,15 +113,15 @@ def blocks_for(plans: Sequence[Plan], surroundings: Surroundings, jobs: int | No
     """
     trials = {trial.fingerprint: trial for planned in plans for trial in planned.trials}
     arms = list({recipe_key(trial.recipe): trial for trial in trials.values()}.values())
-    store = surroundings.store
+    store = context.store
 
     def left(block: int) -> list[Trial]:
         of_block = (Trial(arm.recipe, block, arm.data) for arm in arms)
         return [trial for trial in of_block if not is_finished(store.folder(trial.fingerprint))]
 
     first_unfinished = next(filter(None, map(left, range(MOST_BLOCKS))), [])
-    costs = costs_of(arms if first_unfinished else [], surroundings)
-    most = jobs or side_by_side(list(chain(first_unfinished, first_unfinished)), surroundings)
+    costs = costs_of(arms if first_unfinished else [], context)
+    most = jobs or side_by_side(list(chain(first_unfinished, first_unfinished)), context)
     side = min([most, *(_fitting(cost.probe) for cost in costs.values())])
     seconds: list[float] = []
     spent = 0.0

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from eailab.recipe.schema import MlpRecipe
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.store import Trial
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -13,22 +13,22 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 """Where Linux says which control groups there are, and which this process is in."""
 
 
-def side_by_side(todo: Sequence[Trial], surroundings: Surroundings) -> int:
+def side_by_side(todo: Sequence[Trial], context: RunContext) -> int:
     """Return how many trials this machine carries at once: its cores over a trial's threads, or one on a GPU."""
-    if len(todo) < 2 or _take_a_gpu(todo, surroundings):
+    if len(todo) < 2 or _take_a_gpu(todo, context):
         return 1
     return max(1, cores() // max(trial.recipe.threads for trial in todo))
 
 
-def _take_a_gpu(todo: Sequence[Trial], surroundings: Surroundings) -> bool:
-    if surroundings.device == "cpu" or all(isinstance(trial.recipe, MlpRecipe) for trial in todo):
+def _take_a_gpu(todo: Sequence[Trial], context: RunContext) -> bool:
+    if context.device == "cpu" or all(isinstance(trial.recipe, MlpRecipe) for trial in todo):
         return False
     from eailab.engines.torch_resnet import devices
 
     return devices.cuda_is_here()
 
 
-def advice_on_threads(todo: Sequence[Trial], surroundings: Surroundings, jobs: int | None) -> str | None:
+def advice_on_threads(todo: Sequence[Trial], context: RunContext, jobs: int | None) -> str | None:
     """Return how residual networks could use this machine's cores better, or None where they use them well.
 
     Two trials of one thread each take less time than one after the other of two threads, and threads that share a core
@@ -36,12 +36,12 @@ def advice_on_threads(todo: Sequence[Trial], surroundings: Surroundings, jobs: i
 
     Args:
         todo: What is to be trained.
-        surroundings: Where.
+        context: Where.
         jobs: Trials side by side; None for what `side_by_side` says.
     """
     if any(isinstance(trial.recipe, MlpRecipe) for trial in todo):
         return None
-    if surroundings.on != "local" or _take_a_gpu(todo, surroundings):
+    if context.on != "local" or _take_a_gpu(todo, context):
         return None
     threads, most = max((trial.recipe.threads for trial in todo), default=1), cores()
     if len(todo) == 1 and 2 * threads < most:
@@ -51,7 +51,7 @@ def advice_on_threads(todo: Sequence[Trial], surroundings: Surroundings, jobs: i
         )
     if threads == 1:
         return None
-    workers = min(jobs or side_by_side(todo, surroundings), len(todo))
+    workers = min(jobs or side_by_side(todo, context), len(todo))
     if workers * threads > most and workers > 1:
         return (
             f"{workers} trials side by side with {threads} threads each wait for each other on {most} cores: "

@@ -9,8 +9,8 @@ from eailab.cli.grid import Picture
 from eailab.cli.trials import Trials
 from eailab.engines.base import Scores, Step
 from eailab.recipe.load import Override, load
+from eailab.runs.context import RunContext
 from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, TriedAgain, Waiting
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.records import Epoch
 from eailab.stats.verdict import Verdict
 from eailab.studies.conduct import conduct, plan
@@ -20,7 +20,7 @@ RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 
 
 def planned(root, blocks=(0, 1, 2), factor="batch-size", levels=(16, 32), recipe=RECIPE):
-    return plan(one_factor(recipe, factor, list(levels), blocks), Surroundings(root))
+    return plan(one_factor(recipe, factor, list(levels), blocks), RunContext(root))
 
 
 def lines(trials, width=140, height=24):
@@ -163,8 +163,8 @@ def test_interim_numbers_are_those_of_the_finished_trials_and_no_verdict_is_give
 
 def test_finished_trials_of_the_store_are_there_from_the_start(tmp_path):
     first = planned(tmp_path, (0,))
-    conduct(first, Surroundings(tmp_path), 1, lambda _: None, lambda: False)
-    result = Surroundings(tmp_path).store.folder(trial(first, 0, 0)).result()
+    conduct(first, RunContext(tmp_path), 1)
+    result = RunContext(tmp_path).store.folder(trial(first, 0, 0)).result()
     said = picture(Trials([planned(tmp_path, (0, 1))]))
     assert f"{100 * result.validation.accuracy:.1f}%" in said
     assert "0 of 2 trials" in said

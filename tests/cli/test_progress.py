@@ -20,8 +20,8 @@ from eailab.engines.base import Scores, Step
 from eailab.engines.numpy_mlp.compilation import reporting
 from eailab.recipe.load import Override, load
 from eailab.report import publish
+from eailab.runs.context import RunContext
 from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.records import Epoch
 from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor
@@ -43,7 +43,7 @@ def clock():
 @pytest.fixture
 def study(tmp_path):
     recipe = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
-    return plan(one_factor(recipe, "batch-size", [16, 32], (0, 1)), Surroundings(tmp_path))
+    return plan(one_factor(recipe, "batch-size", [16, 32], (0, 1)), RunContext(tmp_path))
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_who_waits_long_on_a_cpu_is_told_once_of_small_data(tmp_path, clock, cap
     np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     changes = {"epochs": 2, "batch_size": 4, "data.name": str(tmp_path / "mine.npz")}
     recipe = load("digits-mlp", [Override(name, value, "-o") for name, value in changes.items()]).recipe
-    mine = plan(one_factor(recipe, "lr", [1e-3, 1e-2], (0, 1)), Surroundings(tmp_path))
+    mine = plan(one_factor(recipe, "lr", [1e-3, 1e-2], (0, 1)), RunContext(tmp_path))
     LOG.setLevel(logging.INFO)
     watch = Watch([mine], lambda: clock[0])
     for name in mine.record.trials.values():
@@ -311,7 +311,7 @@ def test_what_is_said_to_be_kept_is_what_the_store_has(eailab, monkeypatch):
 
 def test_nothing_kept_is_said_too(watch, study, tmp_path):
     watch(Started(study.record.trials[0, 0], "cpu", 1, 2, 0))
-    assert what_is_kept(watch.trials, Surroundings(tmp_path)) == (
+    assert what_is_kept(watch.trials, RunContext(tmp_path)) == (
         "stopped: 0 of 4 trials have ended and are kept.\nbatch_size 16, block 0: nothing of it is kept yet."
     )
 

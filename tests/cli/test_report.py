@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eailab.recipe.load import load, parse_override
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
 
@@ -15,8 +15,8 @@ def study(tmp_path):
     """Two arms in two blocks, trained for an epoch on real digits."""
     changes = [parse_override("epochs=1"), parse_override("data.limit=64")]
     made = one_factor(load("digits-mlp", changes).recipe, "lr", [0.001, 0.01], range(2))
-    surroundings = Surroundings(tmp_path / "runs")
-    failed = conduct(plan(made, surroundings), surroundings, 1, lambda _: None, lambda: False)
+    context = RunContext(tmp_path / "runs")
+    failed = conduct(plan(made, context), context, 1)
     assert failed == []
 
 

@@ -12,7 +12,8 @@ import pytest
 from eailab.data.table import load as load_data
 from eailab.errors import StoppedError
 from eailab.recipe.load import Override, load
-from eailab.runs.store import Store, Trial
+from eailab.runs.context import RunContext
+from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
 
 DIGITS = ("train-mlp", "--recipe", "digits-mlp")
@@ -161,7 +162,7 @@ def test_a_trial_that_goes_on_says_from_where(eailab, tmp_path, monkeypatch):
     recipe = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
     trial, asked = Trial(recipe, 0, load_data("digits").fingerprint), count(1)
     with pytest.raises(StoppedError):
-        run_trial(trial, Store(tmp_path / "runs"), lambda _: None, lambda: next(asked) == 3)
+        run_trial(trial, RunContext(tmp_path / "runs", should_stop=lambda: next(asked) == 3))
     done = eailab(*DIGITS, "--epochs", "1")
     assert done.code == 0, done.err
     assert "goes on after epoch 1, step 3" in done.err

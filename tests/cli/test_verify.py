@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eailab.recipe.load import load, parse_override
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
 
@@ -14,8 +14,8 @@ from eailab.studies.design import one_factor
 def report(eailab, tmp_path):
     changes = [parse_override("epochs=1"), parse_override("data.limit=64")]
     made = one_factor(load("digits-mlp", changes).recipe, "lr", [0.001, 0.01], range(2))
-    surroundings = Surroundings(tmp_path / "runs")
-    assert conduct(plan(made, surroundings), surroundings, 1, lambda _: None, lambda: False) == []
+    context = RunContext(tmp_path / "runs")
+    assert conduct(plan(made, context), context, 1) == []
     assert eailab("report").code == 0
     return tmp_path / "report" / "report.html"
 
@@ -62,10 +62,10 @@ def test_a_file_that_is_not_there_is_bad_input(eailab, tmp_path):
 def test_a_trial_that_another_study_trained_first_has_the_same_bits_too(eailab, report):
     """Its recipe's file has that study's name, which is no part of what is trained."""
     changes = [parse_override(text) for text in ("epochs=1", "data.limit=64", "name=another", "study.margin=3.0")]
-    surroundings = Surroundings(report.parents[1] / "runs")
+    context = RunContext(report.parents[1] / "runs")
     made = one_factor(load("digits-mlp", changes).recipe, "lr", [0.001, 0.01], range(2))
-    assert plan(made, surroundings).todo == ()
-    assert conduct(plan(made, surroundings), surroundings, 1, lambda _: None, lambda: False) == []
+    assert plan(made, context).todo == ()
+    assert conduct(plan(made, context), context, 1) == []
     assert eailab("report", "another-lr").code == 0
     told = eailab("verify", str(report), "--retrain", "0.01/1")
     assert told.code == 0, told.out + told.err

@@ -15,9 +15,9 @@ from faulty_disk import Crash, FaultyDisk, Platters, left_behind, run, table, ti
 
 from eailab.errors import EailabError, StoppedError, StoreError
 from eailab.runs import records
-from eailab.runs.cadence import Cadence
+from eailab.runs.checkpoint import Cadence
+from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded, SetAside, Started, Waiting
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.inspection import problems
 from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.training import run_trial
@@ -74,7 +74,7 @@ def after_crashes(folder, truth, points, study=None):
                 crashes += 1
             if value_or_gap(root) not in (None, truth["value"]):
                 wrong.append(f"calls {case}: a wrong number after {point}")
-            wrong += [f"calls {case}: {one.reason}" for one in problems(Surroundings(root).store)]
+            wrong += [f"calls {case}: {one.reason}" for one in problems(RunContext(root).store)]
         wrong += rerun(root, truth, f"calls {case}", study)
         shutil.rmtree(root, ignore_errors=True)
     return wrong, crashes
@@ -179,10 +179,10 @@ def stopped(root, epochs=2):
         ended.extend([event] if isinstance(event, EpochEnded) else [])
 
     with suppress(StoppedError):
-        surroundings = Surroundings(root, cadence=Cadence(epochs=1))
-        conduct(plan(longer, surroundings), surroundings, 1, hear, lambda: len(ended) >= epochs)
-    (name,) = Surroundings(root).store.trial_names()
-    return longer, Surroundings(root).store.folder(name)
+        context = RunContext(root, cadence=Cadence(epochs=1))
+        conduct(plan(longer, context), context.followed(hear, lambda: len(ended) >= epochs), 1)
+    (name,) = RunContext(root).store.trial_names()
+    return longer, RunContext(root).store.folder(name)
 
 
 def after_a_damaged_epoch(root, quiet):
@@ -284,7 +284,7 @@ def tree(root):
 
 def two_merges_at_once(root):
     """Let two commands with other blocks write one study's record, each just before the other; return its blocks."""
-    here, meeting, write = Surroundings(root), threading.Barrier(2), sharing.write_record
+    here, meeting, write = RunContext(root), threading.Barrier(2), sharing.write_record
     recipe = tiny_study().arms[0].recipe
     plans = [plan(one_factor(recipe, "lr", [0.01, 0.001], blocks), here) for blocks in ([0, 1, 2], [0, 3])]
 
@@ -333,7 +333,7 @@ def two_at_once(root):
 
     def train():
         try:
-            run_trial(trial, Surroundings(root).store, hear, lambda: False)
+            run_trial(trial, RunContext(root, on_event=hear))
         except EailabError as error:
             errors.append(error)
 

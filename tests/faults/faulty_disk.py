@@ -19,8 +19,8 @@ from eailab.errors import StoreError
 from eailab.findings.study import study_findings
 from eailab.recipe.load import Override, load
 from eailab.report.record import as_json
-from eailab.runs.cadence import Cadence
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.checkpoint import Cadence
+from eailab.runs.context import RunContext
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import read_record, single
 
@@ -150,18 +150,18 @@ def tiny_study(engine="numpy", **changes):
 
 def run(root, study=None):
     """Carry a study out as the commands do, in this process, a checkpoint after every epoch; return its events."""
-    surroundings, events = Surroundings(root, device="cpu", cadence=Cadence(epochs=1)), []
-    planned = plan(study or tiny_study(), surroundings)
-    failed = conduct(planned, surroundings, 1, events.append, lambda: False)
+    context, events = RunContext(root, device="cpu", cadence=Cadence(epochs=1)), []
+    planned = plan(study or tiny_study(), context)
+    failed = conduct(planned, context.followed(events.append), 1)
     assert not failed, failed
     return events
 
 
 def table(root):
     """The bytes of the study's table."""
-    surroundings = Surroundings(root)
-    (folder,) = surroundings.store.study_folders()
-    return as_json(study_findings(surroundings.store, read_record(folder)))
+    context = RunContext(root)
+    (folder,) = context.store.study_folders()
+    return as_json(study_findings(context.store, read_record(folder)))
 
 
 def left_behind(root):
@@ -175,11 +175,11 @@ def left_behind(root):
 
 def value_or_gap(root):
     """What a table would show of the trial: its scores, or None for a gap that is marked as one."""
-    (trial,) = Surroundings(root).store.trial_names() or [None]
+    (trial,) = RunContext(root).store.trial_names() or [None]
     if trial is None:
         return None
     try:
-        result = Surroundings(root).store.folder(trial).result()
+        result = RunContext(root).store.folder(trial).result()
     except StoreError:
         return None
     return None if result is None else result.test

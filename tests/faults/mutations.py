@@ -30,7 +30,8 @@ from eailab.cli import app as program
 from eailab.errors import StoppedError
 from eailab.recipe.canonical import digest
 from eailab.runs import checkpoint, records
-from eailab.runs.cadence import Cadence
+from eailab.runs.checkpoint import Cadence
+from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import run_trial
@@ -86,13 +87,9 @@ def make(root):
         trial = Trial(finished.recipe(), 9, finished.record()["data"])
         seen = []
         with contextlib.suppress(StoppedError):
-            run_trial(
-                trial,
-                store,
-                lambda event: seen.append(event) if isinstance(event, EpochEnded) else None,
-                lambda: bool(seen),
-                cadence=Cadence(epochs=1),
-            )
+            context = RunContext(store.root, cadence=Cadence(epochs=1))
+            hear = lambda event: seen.append(event) if isinstance(event, EpochEnded) else None  # noqa: E731
+            run_trial(trial, context.followed(hear, lambda: bool(seen)))
         assert (store.folder(trial.fingerprint).path / "checkpoint.safetensors").exists()
         Image.fromarray(np.zeros((8, 8), np.uint8)).save("seven.png")
         other = finished.recipe_file.read_text().replace("lr: 0.01", "lr: 0.05").replace("lr: 0.001", "lr: 0.05")

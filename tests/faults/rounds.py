@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eailab.report.verify import verify
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.studies.design import read_record
 
 FACTORS = {"batch_size": ("batch-size", "16", "32"), "optimizer.lr": ("lr", "0.001", "0.01")}
@@ -60,7 +60,7 @@ def a_round(chance, most_wait=1.0):
 
 def lost(root, commands, outputs):
     """Return what a round has lost or told wrongly; each output is a command's exit code, its results and its log."""
-    store, wrong = Surroundings(root).store, []
+    store, wrong = RunContext(root).store, []
     records = {read_record(folder).study.factor: folder for folder in store.study_folders()}
     for command, (code, out, err) in zip(commands, outputs, strict=True):
         if code or "Traceback" in err:

@@ -15,8 +15,8 @@ from eailab.cli.stopping import asking
 from eailab.errors import EailabError
 from eailab.recipe.load import Override, load
 from eailab.runs import lock
-from eailab.runs.cadence import Cadence
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.checkpoint import Cadence
+from eailab.runs.context import RunContext, ignore
 from eailab.studies import conduct
 from eailab.studies.design import one_factor
 
@@ -41,7 +41,7 @@ def study(engine):
 def main(root, engine, *flags):
     """Return the exit code."""
     import_module(f"eailab.engines.{MODULES[engine]}.engine").REPORT_SECONDS = 0.0
-    surroundings = Surroundings(Path(root), device="cpu", cadence=Cadence(seconds=0.02))
+    context = RunContext(Path(root), device="cpu", cadence=Cadence(seconds=0.02))
     for flag in flags:
         match flag.split("="):
             case ["host", name]:  # a machine like any other that shares the folder, wherever this lies
@@ -54,9 +54,9 @@ def main(root, engine, *flags):
         conduct.check_room = lambda *_: None
     try:
         with asking(lambda: None, lambda: None) as code:
-            planned = conduct.plan(study(engine), surroundings)
+            planned = conduct.plan(study(engine), context)
             jobs = 2 if "workers" in flags else 1
-            failed = conduct.conduct(planned, surroundings, jobs, lambda _: None, lambda: code() != 0)
+            failed = conduct.conduct(planned, context.followed(ignore, lambda: code() != 0), jobs)
     except EailabError as error:
         sys.stderr.write(f"error: {error}\n")
         return code() or error.exit_code

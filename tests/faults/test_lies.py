@@ -15,7 +15,7 @@ from eailab.report.publish import publish_study
 from eailab.report.verify import verify
 from eailab.runs import checkpoint, inspection, records
 from eailab.runs.again import train_again
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.store import Trial
 from eailab.studies import derived
 from eailab.studies.conduct import conduct, plan
@@ -28,8 +28,8 @@ def honest(tmp_path_factory):
     root = tmp_path_factory.mktemp("honest")
     changes = [parse_override(text) for text in ("epochs=2", "data.limit=64", "model.hidden=[8]")]
     made = one_factor(load("digits-mlp", changes).recipe, "optimizer", ["adam", "sgd"], range(3))
-    surroundings = Surroundings(root)
-    assert conduct(plan(made, surroundings), surroundings, 1, lambda _: None, lambda: False) == []
+    context = RunContext(root)
+    assert conduct(plan(made, context), context, 1) == []
     return root
 
 
@@ -37,7 +37,7 @@ def honest(tmp_path_factory):
 def store(honest, tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: None)
     shutil.copytree(honest, tmp_path / "runs")
-    return Surroundings(tmp_path / "runs").store
+    return RunContext(tmp_path / "runs").store
 
 
 def folder_of(store) -> Path:
@@ -225,7 +225,7 @@ def found_by(store):
     if not found:
         result = liar(store).record()
         trial = Trial(record.study.arms[1].recipe, 0, result["data"])
-        found += "T" if train_again(store, trial, lambda _: None, lambda: False).differences else ""
+        found += "T" if train_again(trial, RunContext(store.root)).differences else ""
     return found
 
 

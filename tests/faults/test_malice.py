@@ -21,7 +21,7 @@ from eailab.data.cifar10 import CIFAR10
 from eailab.data.fetch import fetch
 from eailab.errors import DamagedError, DataError, StoreError
 from eailab.runs import records
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.inspection import quarantine, verify
 from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.store import NAME
@@ -53,8 +53,8 @@ ARGUMENTS = [word for key, value in TINY["numpy"][1].items() for word in ("-o", 
 
 
 def trial_of(root):
-    (name,) = Surroundings(root).store.trial_names()
-    return Surroundings(root).store.folder(name)
+    (name,) = RunContext(root).store.trial_names()
+    return RunContext(root).store.folder(name)
 
 
 def forge(trial, **changes):
@@ -172,8 +172,8 @@ def test_a_report_copies_no_file_that_a_link_leads_to(copy, folder):
     """A report is handed on: what a stranger's link leads to would be handed on with it."""
     from eailab.report.publish import publish_report, publish_study
 
-    surroundings, study, secret = Surroundings(copy), study_of(copy), folder / "id_rsa"
-    publish_study(surroundings.store, study)
+    context, study, secret = RunContext(copy), study_of(copy), folder / "id_rsa"
+    publish_study(context.store, study)
     secret.write_text("PRIVATE KEY")
     (study / "figures" / "curves.svg").unlink()
     (study / "figures" / "curves.svg").symlink_to(secret)
@@ -182,7 +182,7 @@ def test_a_report_copies_no_file_that_a_link_leads_to(copy, folder):
     assert b"PRIVATE KEY" not in b"".join(contents(folder / "out").values())
     assert len(list((folder / "out").rglob("*.svg"))) == 1
     with pytest.raises(DamagedError, match=r"curves\.svg is a link"):
-        publish_study(surroundings.store, study)
+        publish_study(context.store, study)
 
 
 def test_a_lock_that_is_a_link_does_not_empty_its_target(copy, folder):
@@ -201,7 +201,7 @@ def test_a_quarantine_that_is_a_link_takes_nothing(copy, folder):
     outside.mkdir()
     (copy / "quarantine").symlink_to(outside)
     with pytest.raises(StoreError, match="is a link"):
-        quarantine(Surroundings(copy).store, trial_of(copy).path)
+        quarantine(RunContext(copy).store, trial_of(copy).path)
     assert list(outside.iterdir()) == []
 
 
@@ -274,7 +274,7 @@ def test_a_study_cannot_name_trials_outside_the_store(copy, name):
     body = file.read_text().rpartition(CHECKSUM)[0].replace(trial_of(copy).path.name, json.dumps(name)[1:-1])
     file.write_text(f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n")
     with pytest.raises(StoreError):
-        study_findings(Surroundings(copy).store, read_record(file.parent))
+        study_findings(RunContext(copy).store, read_record(file.parent))
 
 
 def test_a_study_of_nested_aliases_is_refused_at_once(copy):

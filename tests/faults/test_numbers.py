@@ -17,7 +17,7 @@ from eailab.findings.tables import _blocks
 from eailab.recipe.load import load, parse_override
 from eailab.recipe.schema import Deform
 from eailab.runs import records
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.store import Trial
 from eailab.seeding import LARGEST_BLOCK, stream
 from eailab.studies.design import CHECKSUM, read_record, repeated
@@ -38,7 +38,7 @@ def test_one_largest_block_holds_for_studies_and_for_workers_of_a_cluster(tmp_pa
         with pytest.raises(StudyError, match=f"{block} is not a block: give whole numbers from 0 to 2147483647"):
             repeated(recipe, (0, block))
     trial = Trial(recipe, LARGEST_BLOCK, digits())
-    folder = Surroundings(tmp_path).store.folder(trial.fingerprint)
+    folder = RunContext(tmp_path).store.folder(trial.fingerprint)
     folder.path.mkdir(parents=True)
     folder.order(trial)
     assert folder.ordered().block == LARGEST_BLOCK
@@ -82,7 +82,7 @@ def test_blocks_far_apart_cost_nothing_to_name():
 )
 def test_a_number_that_cannot_be_damages_the_one_trial(copy, field, value):
     """Sealed again, so that only the number itself is wrong."""
-    store = Surroundings(copy).store
+    store = RunContext(copy).store
     folder = store.folder(store.trial_names()[0])
     record = json.loads(folder.result_file.read_text())
     del record["checksum"]
@@ -96,7 +96,7 @@ def test_a_number_that_cannot_be_damages_the_one_trial(copy, field, value):
 
 @pytest.mark.parametrize("seconds", ["1e999", "1.7e308", "-1", "true", "1e9999999"])
 def test_a_time_that_cannot_be_is_not_counted(copy, seconds):
-    store = Surroundings(copy).store
+    store = RunContext(copy).store
     folder = store.folder(store.trial_names()[0])
     line = folder.timings_file.read_bytes().splitlines()[0]
     body = json.dumps(records.unsealed(line) | {"seconds": 12345})[:-1].replace("12345", seconds).encode()

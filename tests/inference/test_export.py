@@ -15,6 +15,7 @@ from eailab.errors import DataError
 from eailab.inference import export, weights_file
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint
+from eailab.runs.context import RunContext
 from eailab.runs.store import Store, Trial, TrialFolder
 from eailab.runs.training import run_trial
 
@@ -203,7 +204,7 @@ def trained_trial(runs, **settings):
     overrides = {"epochs": 1, "model.hidden": [16]} | {key.replace("__", "."): value for key, value in settings.items()}
     recipe = load("digits-mlp", [Override(*item, "-o") for item in overrides.items()]).recipe
     one = Trial(recipe, 0, load_data("digits").fingerprint)
-    run_trial(one, Store(runs), lambda _: None, lambda: False)
+    run_trial(one, RunContext(runs))
     return Ready(runs, one.fingerprint)
 
 

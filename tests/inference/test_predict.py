@@ -14,6 +14,7 @@ from eailab.inference.predict import predict, scaled
 from eailab.inference.trained import find_finished
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint
+from eailab.runs.context import RunContext
 from eailab.runs.records import Result
 from eailab.runs.store import Store, Trial, TrialFolder
 from eailab.runs.training import run_trial
@@ -32,7 +33,7 @@ def trained(request, tmp_path_factory):
     recipe = load(request.param, [Override(*item, "-o") for item in SETTINGS[request.param].items()]).recipe
     data = load_data(recipe.data.name)
     trial = Trial(recipe, 0, data.fingerprint)
-    run_trial(trial, Store(root), lambda _: None, lambda: False, device="cpu")
+    run_trial(trial, RunContext(root, device="cpu"))
     files = []
     for number, pixels in enumerate(data.test.pixels[:COUNT]):
         files.append(root / f"{number}.png")

@@ -6,7 +6,7 @@ from eailab.recipe.load import Override, load
 from eailab.report.formats import FORMATS
 from eailab.report.record import as_json
 from eailab.report.study_report import Report, load_study
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.executors.local import LocalExecutor
 from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor, write_record
@@ -23,21 +23,21 @@ def planned(folder, epochs, blocks):
     """Plan four arms in some blocks."""
     recipe = load("digits-mlp", [Override("epochs", epochs, "-o"), Override("model.hidden", [8], "-o")]).recipe
     study = one_factor(recipe, "lr", [0.0003, 0.001, 0.003, 0.01], range(blocks))
-    return plan(study, Surroundings(folder, device="cpu"))
+    return plan(study, RunContext(folder, device="cpu"))
 
 
 def tables(one):
     """Return a study's tables, as they are published."""
     write_record(one.folder, one.record)
-    told = load_study(Surroundings(one.folder.parents[1]).store, one.folder, None)
+    told = load_study(RunContext(one.folder.parents[1]).store, one.folder, None)
     return FORMATS["markdown"].text(Report("study", "en", (told,))), as_json(told.findings)
 
 
 def check_against_this_machine(far, folder):
     """Train a study here too, and compare its tables and the files of its trials, byte for byte."""
-    near = plan(far.record.study, Surroundings(folder, device="cpu"))
-    LocalExecutor(1).run(near.trials, Surroundings(folder, device="cpu"), lambda _: None, lambda: False)
-    stores = [Surroundings(one.folder.parents[1]).store for one in (far, near)]
+    near = plan(far.record.study, RunContext(folder, device="cpu"))
+    LocalExecutor(1).run(near.trials, RunContext(folder, device="cpu"))
+    stores = [RunContext(one.folder.parents[1]).store for one in (far, near)]
     for trial in near.trials:
         a, b = (store.folder(trial.fingerprint) for store in stores)
         assert a.result() is not None

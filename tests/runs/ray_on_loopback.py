@@ -11,9 +11,9 @@ from pathlib import Path
 from loopback_study import check_against_this_machine, planned, say
 
 from eailab.errors import StoreError
+from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, Failed, Started
 from eailab.runs.executors import ray as on_ray
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.courier import Dispatch
 from eailab.runs.executors.ray import RayExecutor
 
@@ -60,7 +60,7 @@ def share_a_gpu():
     ray = on_ray._connect(address)
     on_ray.gpu_share = lambda _: 0.5
     courier = on_ray._RayCourier(ray, on_gpus=True)
-    Dispatch(courier, Surroundings(folder / "gpu", device="cpu"), count, lambda: False).run(longer)
+    Dispatch(courier, RunContext(folder / "gpu", device="cpu", on_event=count)).run(longer)
     assert most == 2, most
     assert 0.0 in free, free
     say("two trials on one GPU")
@@ -69,7 +69,7 @@ def share_a_gpu():
 def refuse_a_folder_that_one_node_does_not_have():
     """Before anything is trained there."""
     try:
-        RayExecutor(address).run(study.trials, Surroundings(folder / "apart"), lambda _: None, lambda: False)
+        RayExecutor(address).run(study.trials, RunContext(folder / "apart"))
     except StoreError as error:
         say(f"refused: {error}")
     else:
@@ -95,6 +95,6 @@ def terminate_a_command():
 refuse_a_folder_that_one_node_does_not_have()
 terminate_a_command()
 share_a_gpu()
-RayExecutor(address).run(study.trials, Surroundings(folder / "far", device="cpu"), watch, lambda: False)
+RayExecutor(address).run(study.trials, RunContext(folder / "far", device="cpu", on_event=watch))
 assert sorted(ended) == sorted(trial.fingerprint for trial in study.trials)
 check_against_this_machine(study, folder / "near")

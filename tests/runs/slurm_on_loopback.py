@@ -9,8 +9,8 @@ from pathlib import Path
 
 from loopback_study import check_against_this_machine, planned, say
 
+from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, Failed, TriedAgain
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.slurm import SlurmExecutor
 
 folder = Path(sys.argv[1])
@@ -53,7 +53,7 @@ def watch(event):
             kill_node("n2")
 
 
-SlurmExecutor(worth_seconds=5.0).run(study.trials, Surroundings(folder / "far", device="cpu"), watch, lambda: False)
+SlurmExecutor(worth_seconds=5.0).run(study.trials, RunContext(folder / "far", device="cpu", on_event=watch))
 assert sorted(ended) == sorted(trial.fingerprint for trial in study.trials)
 logs = "".join(file.read_text() for file in (folder / "far" / ".slurm").glob("*_log.out"))
 assert "Requeued job" in logs, "the job that was pushed off was not put back into the queue"

@@ -3,7 +3,7 @@
 import pytest
 
 from eailab.errors import UsageError
-from eailab.runs.cadence import Cadence, parse_cadence
+from eailab.runs.checkpoint import Cadence, parse_cadence
 
 
 @pytest.mark.parametrize(

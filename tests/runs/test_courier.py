@@ -20,11 +20,11 @@ from eailab.data.table import load as load_data
 from eailab.engines.base import Scores
 from eailab.errors import DamagedError, DeviceError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
+from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
 from eailab.runs.executors import courier, errand
 from eailab.runs.executors import ray as on_ray
 from eailab.runs.executors import slurm as on_slurm
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.courier import ATTEMPTS, Dispatch, packed
 from eailab.runs.executors.errand import CODES, NOT_BEGUN, Errand, Measured, Return
 from eailab.runs.executors.local import LocalExecutor
@@ -98,7 +98,7 @@ class Pigeons:
 
 def dispatch(pigeons, root, some, stop=lambda: False):
     events = []
-    Dispatch(pigeons, Surroundings(root, device="cpu"), events.append, stop).run(some)
+    Dispatch(pigeons, RunContext(root, device="cpu", on_event=events.append, should_stop=stop)).run(some)
     assert pigeons.recalled
     return events
 
@@ -136,7 +136,7 @@ def test_what_a_machine_sets_aside_is_said_here(tmp_path, name):
 def test_results_are_those_of_this_machine_even_if_nothing_comes_back(tmp_path, is_silent):
     some = trials(2)
     events = dispatch(Pigeons(is_silent=is_silent), tmp_path / "far", some)
-    LocalExecutor(1).run(some, Surroundings(tmp_path / "near"), lambda _: None, lambda: False)
+    LocalExecutor(1).run(some, RunContext(tmp_path / "near"))
     for trial in some:
         far, near = (Store(tmp_path / name).folder(trial.fingerprint) for name in ("far", "near"))
         for name in ("recipe.yaml", "epochs.jsonl", "model.safetensors", "predictions.npz"):
@@ -232,9 +232,9 @@ def test_a_result_may_take_a_while_to_be_seen_here(tmp_path, monkeypatch):
 
 def test_a_watcher_is_told_the_epochs_of_this_command_only_and_always_the_last(tmp_path):
     one, other = trials(2)
-    far = Surroundings(tmp_path, device="cpu")
+    far = RunContext(tmp_path, device="cpu")
     folder = far.store.folder(one.fingerprint)
-    LocalExecutor(1).run([one], far, lambda _: None, lambda: False)
+    LocalExecutor(1).run([one], far)
     folder.result_file.unlink()  # all epochs are there, and no result: the last ones are trained again
     events = dispatch(Pigeons(), tmp_path, [one, other])
     told = [(type(event), getattr(event, "resumed", 0)) for event in events if event.trial == one.fingerprint]
@@ -283,14 +283,14 @@ def test_a_stop_recalls_the_errands_and_sends_no_more(tmp_path, errands):
 
 def test_an_errand_in_a_process_of_its_own_says_how_it_ended(tmp_path):
     (trial,) = trials(1)
-    surroundings = Surroundings(tmp_path, device="cpu")
-    surroundings.store.folder(trial.fingerprint).order(trial)
+    context = RunContext(tmp_path, device="cpu")
+    context.store.folder(trial.fingerprint).order(trial)
     names = ("0" * 20, trial.fingerprint)  # nothing was ordered under the first
-    missing, done = errand.run(Errand("train", names, errand.where(surroundings)))
+    missing, done = errand.run(Errand("train", names, errand.where(context)))
     assert (missing.name, missing.code) == (names[0], CODES["trial"])
     assert "block" in missing.reason or "not the recipe" in missing.reason
     assert done == Return(trial.fingerprint, 0, "")
-    assert surroundings.store.folder(trial.fingerprint).result() is not None
+    assert context.store.folder(trial.fingerprint).result() is not None
 
 
 def test_an_order_for_another_trial_is_refused(tmp_path):
@@ -474,10 +474,10 @@ def test_a_job_is_lost_when_slurm_does_not_know_it_and_not_when_slurm_does_not_a
 def test_a_job_that_is_pushed_off_its_machine_waits_until_its_trial_is_saved(tmp_path, monkeypatch):
     """Submitit asks for it in the middle of the job, and then gives the machine up."""
     (trial,) = trials(1, epochs=100_000)
-    surroundings = Surroundings(tmp_path, device="cpu")
-    folder = surroundings.store.folder(trial.fingerprint)
+    context = RunContext(tmp_path, device="cpu")
+    folder = context.store.folder(trial.fingerprint)
     folder.order(trial)
-    sent = Errand("train", (trial.fingerprint,), errand.where(surroundings))
+    sent = Errand("train", (trial.fingerprint,), errand.where(context))
     helpers = SimpleNamespace(DelayedSubmission=lambda job, argument: (type(job), argument))
     monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(helpers=helpers))
     monkeypatch.setitem(sys.modules, "submitit.helpers", helpers)
@@ -520,7 +520,7 @@ def test_real_slurm_that_loses_a_node_ends_with_the_bytes_of_this_machine(tmp_pa
 def test_a_file_that_a_machine_does_not_see_is_told_by_its_name(tmp_path):
     """So that a folder which is not shared is known before anything is trained."""
     (tmp_path / "here").write_text("a word")
-    here, gone = errand.TASKS["look"](["here", "gone"], Surroundings(tmp_path))
+    here, gone = errand.TASKS["look"](["here", "gone"], RunContext(tmp_path))
     assert here == Return("here", CODES["none"], "")
     assert (gone.name, gone.code) == ("gone", CODES["store"])
     assert "gone" in gone.reason

@@ -11,6 +11,7 @@ from eailab.data.table import load as load_data
 from eailab.errors import DamagedError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs import inspection
+from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
 from eailab.runs.inspection import problems, quarantine, remove, summaries, summary, verify
 from eailab.runs.store import Store, Trial
@@ -21,7 +22,7 @@ from eailab.runs.training import run_trial
 def finished(tmp_path_factory):
     """A store with one finished trial, to be copied."""
     root = tmp_path_factory.mktemp("finished")
-    run_trial(make(0), Store(root), lambda _: None, lambda: False)
+    run_trial(make(0), RunContext(root))
     return root
 
 
@@ -38,9 +39,10 @@ def make(block, *changes):
 
 
 def stop_early(trial, store):
-    ended = []
+    events = []
+    context = RunContext(store.root, on_event=events.append, should_stop=lambda: EpochEnded in map(type, events))
     with pytest.raises(StoppedError):
-        run_trial(trial, store, lambda e: ended.extend([e] if isinstance(e, EpochEnded) else []), lambda: bool(ended))
+        run_trial(trial, context)
 
 
 def only(store):

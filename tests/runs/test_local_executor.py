@@ -10,9 +10,9 @@ import pytest
 from eailab.data.table import load as load_data
 from eailab.errors import MemoryShortageError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
+from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, EpochEnded, Failed, Started, TriedAgain
 from eailab.runs.executors import local
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.local import LocalExecutor, Outcome
 from eailab.runs.probe import probe
 from eailab.runs.store import Trial
@@ -25,7 +25,7 @@ def trials(count, epochs=2):
 
 def run(jobs, some, root, stop=lambda: False, watch=None):
     events = []
-    LocalExecutor(jobs).run(some, Surroundings(root), watch or events.append, stop)
+    LocalExecutor(jobs).run(some, RunContext(root, on_event=watch or events.append, should_stop=stop))
     return events
 
 
@@ -42,7 +42,7 @@ def no_semaphores(monkeypatch):
 def test_neither_workers_nor_a_probe_need_shared_memory(tmp_path, no_semaphores):
     some = trials(2)
     assert sum(isinstance(event, Ended) for event in run(2, some, tmp_path)) == 2
-    assert probe(some[:1], Surroundings(tmp_path))[0].epoch_seconds > 0
+    assert probe(some[:1], RunContext(tmp_path))[0].epoch_seconds > 0
 
 
 def test_workers_stop_when_they_are_told(tmp_path):
@@ -69,7 +69,7 @@ def test_results_do_not_depend_on_the_number_of_jobs(tmp_path, monkeypatch):
         run(jobs, some, tmp_path / str(jobs))
         assert dict(os.environ) == before
     for trial in some:
-        one, two = (Surroundings(tmp_path / str(jobs)).store.folder(trial.fingerprint) for jobs in (1, 2))
+        one, two = (RunContext(tmp_path / str(jobs)).store.folder(trial.fingerprint) for jobs in (1, 2))
         for name in ("epochs.jsonl", "model.safetensors", "predictions.npz"):
             assert (one.path / name).read_bytes() == (two.path / name).read_bytes()
 
@@ -95,7 +95,7 @@ def test_a_stop_is_heard_and_the_same_call_finishes(tmp_path, jobs):
 
     with pytest.raises(StoppedError):
         run(jobs, some, tmp_path, stop, events.append)
-    store = Surroundings(tmp_path).store
+    store = RunContext(tmp_path).store
     assert 1 <= sum(store.folder(trial.fingerprint).result() is not None for trial in some) < 4
     run(jobs, some, tmp_path)
     assert all(store.folder(trial.fingerprint).result() is not None for trial in some)
@@ -128,7 +128,7 @@ def test_a_killed_worker_costs_nothing_and_halves_the_trials_side_by_side(tmp_pa
     assert some[0].fingerprint in {event.trial for event in again}
     assert all("killed" in event.reason and "1 trial side by side" in event.reason for event in again)
     assert not killer.of(Failed)
-    assert all(Surroundings(tmp_path).store.folder(trial.fingerprint).result() for trial in some)
+    assert all(RunContext(tmp_path).store.folder(trial.fingerprint).result() for trial in some)
 
 
 def test_a_trial_whose_process_is_killed_twice_has_failed(tmp_path):
@@ -137,7 +137,7 @@ def test_a_trial_whose_process_is_killed_twice_has_failed(tmp_path):
     run(2, some, tmp_path, watch=killer)
     assert [event.trial for event in killer.of(Failed)] == [some[0].fingerprint]
     assert "second time" in killer.of(Failed)[0].reason
-    assert Surroundings(tmp_path).store.folder(some[1].fingerprint).result()
+    assert RunContext(tmp_path).store.folder(some[1].fingerprint).result()
 
 
 @dataclass
@@ -163,7 +163,7 @@ def test_a_trial_without_memory_is_tried_once_more(tmp_path, monkeypatch, refusa
 
 def test_in_a_pool_a_trial_without_memory_has_its_second_attempt_alone_at_the_end(tmp_path, monkeypatch):
     """Beside others it may have had too little only because of them."""
-    pool, order = local._Pool(2, Surroundings(tmp_path), lambda _: None, lambda: False), []
+    pool, order = local._Pool(2, RunContext(tmp_path)), []
     outcomes = {0: [Outcome("memory", "CUDA out of memory."), Outcome()], 1: [Outcome()], 2: [Outcome()]}
 
     class Pipe:

@@ -173,15 +173,16 @@ def test_a_damaged_checkpoint_is_set_aside(tmp_path, trial):
     folder.begin(trial, 1)
     folder.add_epoch(epoch(1))
     folder.save_checkpoint({"w": np.ones(3, np.float32)}, trial, Position(1, 7, 2.5, None))
-    state, at = folder.load_checkpoint(trial)
-    assert at == Position(1, 7, 2.5, None)
-    assert state["w"].tolist() == [1, 1, 1]
+    found = folder.load_checkpoint(trial)
+    assert (found.position, found.unused) == (Position(1, 7, 2.5, None), "")
+    assert found.state["w"].tolist() == [1, 1, 1]
     data = bytearray(folder.checkpoint_file.read_bytes())
     data[-1] ^= 1
     folder.checkpoint_file.write_bytes(data)
-    why = folder.load_checkpoint(trial)
-    assert why.startswith("its checkpoint is damaged")
-    assert why.endswith("checkpoint.safetensors.damaged-1.")
+    found = folder.load_checkpoint(trial)
+    assert (found.state, found.position) == (None, Position())
+    assert found.unused.startswith("its checkpoint is damaged")
+    assert found.unused.endswith("checkpoint.safetensors.damaged-1.")
     assert not folder.checkpoint_file.exists()
     assert folder.checkpoint_file.with_name("checkpoint.safetensors.damaged-1").exists()
 
@@ -191,7 +192,7 @@ def test_a_checkpoint_of_another_trial_is_not_taken_up(tmp_path, trial):
     folder.begin(trial, 1)
     folder.add_epoch(epoch(1))
     folder.save_checkpoint({"w": np.ones(3, np.float32)}, Trial(trial.recipe, 4, trial.data), Position(1))
-    assert "another trial's" in folder.load_checkpoint(trial)
+    assert "another trial's" in folder.load_checkpoint(trial).unused
 
 
 def test_a_checkpoint_of_an_earlier_version_is_after_its_epoch(tmp_path, trial):
@@ -200,8 +201,7 @@ def test_a_checkpoint_of_an_earlier_version_is_after_its_epoch(tmp_path, trial):
     folder.add_epoch(epoch(1))
     facts = {"epoch": "1", "trial": trial.fingerprint, "environment": "here"}
     checkpoint.save(folder.checkpoint_file, {"w": np.ones(3, np.float32)}, **facts)
-    _, at = folder.load_checkpoint(trial, "here")
-    assert at == Position(1)
+    assert folder.load_checkpoint(trial, "here").position == Position(1)
 
 
 def test_a_trial_is_held_by_one_at_a_time(tmp_path, trial):

@@ -18,7 +18,8 @@ from eailab.engines.schedules import learning_rates
 from eailab.errors import DamagedError, DataError, LostLockError, MemoryShortageError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint, training
-from eailab.runs.cadence import Cadence
+from eailab.runs.checkpoint import Cadence
+from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, EpochEnded, Started, Stepped, Stopped, Waiting
 from eailab.runs.records import Position
 from eailab.runs.store import Store, Trial, TrialFolder
@@ -47,7 +48,7 @@ def make(engine, *changes):
 
 
 def run(trial, root, stop=lambda: False, watch=lambda _: None):
-    run_trial(trial, Store(root), watch, stop, device="cpu")
+    run_trial(trial, RunContext(root, device="cpu", on_event=watch, should_stop=stop))
     return Store(root).folder(trial.fingerprint)
 
 
@@ -96,7 +97,7 @@ def every_step(monkeypatch):
     """Let engines report each step, and a cadence of no seconds be kept to whatever writing takes."""
     monkeypatch.setattr("eailab.engines.numpy_mlp.engine.REPORT_SECONDS", 0.0)
     monkeypatch.setattr("eailab.engines.torch_resnet.engine.REPORT_SECONDS", 0.0)
-    monkeypatch.setattr("eailab.runs.cadence.WRITING_SHARE", math.inf)
+    monkeypatch.setattr("eailab.runs.checkpoint.WRITING_SHARE", math.inf)
 
 
 class Killed(BaseException):
@@ -121,7 +122,7 @@ def kill(trial, root, steps):
             raise Killed
 
     with pytest.raises(Killed):
-        run_trial(trial, Store(root), watch, lambda: False, device="cpu", cadence=Cadence(seconds=0.0))
+        run_trial(trial, RunContext(root, device="cpu", on_event=watch, cadence=Cadence(seconds=0.0)))
     return events[0]
 
 
@@ -237,7 +238,7 @@ def test_the_cadence_says_when_the_state_is_written(tmp_path):
         if isinstance(event, EpochEnded):
             seen.append(Store(tmp_path).folder(trial.fingerprint).checkpoint_file.exists())
 
-    run_trial(trial, Store(tmp_path), watch, lambda: False, cadence=Cadence(epochs=2))
+    run_trial(trial, RunContext(tmp_path, on_event=watch, cadence=Cadence(epochs=2)))
     assert seen == [False, False, True, True]  # asked just before the state of that epoch is written
 
 
@@ -261,11 +262,14 @@ def test_a_checkpoint_of_another_environment_is_not_gone_on_from(tmp_path, monke
 
 def test_a_wait_for_another_process_can_be_stopped(tmp_path, monkeypatch):
     """Else Ctrl-C would do nothing until the other has finished."""
-    trial, store, seen = make("numpy"), Store(tmp_path), []
+    trial, seen = make("numpy"), []
     monkeypatch.setattr(training, "WAITING_SECONDS", 0.0)
     asked = iter([False, True])
-    with store.folder(trial.fingerprint).lock(), pytest.raises(StoppedError, match="while another process trained"):
-        run_trial(trial, store, seen.append, lambda: next(asked), device="cpu")
+    with (
+        Store(tmp_path).folder(trial.fingerprint).lock(),
+        pytest.raises(StoppedError, match="while another process trained"),
+    ):
+        run_trial(trial, RunContext(tmp_path, on_event=seen.append, should_stop=lambda: next(asked)))
     assert seen == [Waiting(trial.fingerprint)]
 
 
@@ -363,7 +367,7 @@ def test_compiling_is_not_part_of_an_epochs_time(monkeypatch):
     monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(training, "COMPILATION", Compilation())
     engine = SimpleNamespace(joules=lambda: None)
-    meter = training._Meter(engine, Position())
+    meter = training.Meter(engine, Position())
     clock[0] += 20.0
     training.COMPILATION.add(18.0)
     assert meter.read() == (pytest.approx(2.0), None)

@@ -9,8 +9,8 @@ import pytest
 
 from eailab.errors import DataError, DeviceError, StudyError, UsageError
 from eailab.recipe.load import Override, load
+from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
-from eailab.runs.executors.base import Surroundings
 from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor, read_record, write_record
 
@@ -22,8 +22,8 @@ def study(blocks, levels=(16, 32)):
 
 
 def carry_out(root, blocks):
-    planned, events = plan(study(blocks), Surroundings(root)), []
-    failed = conduct(planned, Surroundings(root), 1, events.append, lambda: False)
+    planned, events = plan(study(blocks), RunContext(root)), []
+    failed = conduct(planned, RunContext(root, on_event=events.append), 1)
     assert failed == []
     return planned, sum(isinstance(event, EpochEnded) for event in events)
 
@@ -50,21 +50,21 @@ def test_blocks_that_come_after_a_verdict_are_remarked_upon(tmp_path):
     """Looking again and again finds a difference where none is; going on after a stop is no second look."""
     planned, _ = carry_out(tmp_path, (0, 1))
     assert planned.notes == ()
-    grown = plan(study((0, 1, 2)), Surroundings(tmp_path))
+    grown = plan(study((0, 1, 2)), RunContext(tmp_path))
     assert "judged with 2 blocks" in grown.notes[0]
     write_record(grown.folder, grown.record)
-    assert plan(study((0, 1, 2)), Surroundings(tmp_path)).notes == ()
-    assert plan(study((0, 1)), Surroundings(tmp_path)).notes[0].startswith("blocks that were not asked for (2)")
+    assert plan(study((0, 1, 2)), RunContext(tmp_path)).notes == ()
+    assert plan(study((0, 1)), RunContext(tmp_path)).notes[0].startswith("blocks that were not asked for (2)")
 
 
 def test_planning_writes_nothing(tmp_path):
-    plan(study((0,)), Surroundings(tmp_path / "runs"))
+    plan(study((0,)), RunContext(tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_batch_larger_than_the_set_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(DataError, match="batch_size 4096 is larger than the training split of 1149 images"):
-        plan(study((0,), (16, 4096)), Surroundings(tmp_path / "runs"))
+        plan(study((0,), (16, 4096)), RunContext(tmp_path / "runs"))
 
 
 @pytest.mark.parametrize(
@@ -84,18 +84,18 @@ def test_an_arm_that_cannot_be_trained_is_refused_before_the_others_start(tmp_pa
     normed = [Override("model.norm", "batch", "-o")] * recipe.endswith("-normed")
     impossible = one_factor(load(recipe.removesuffix("-normed"), normed).recipe, factor, levels, (0,))
     with pytest.raises(UsageError, match=re.escape(said)):
-        plan(impossible, Surroundings(tmp_path / "runs"))
+        plan(impossible, RunContext(tmp_path / "runs"))
 
 
 def test_arms_that_train_the_same_are_named_before_training(tmp_path):
     """All blocks of them would be trained to find a difference of 0."""
     levels = ["constant", "steplr", {"name": "multistep", "milestones": [1]}, "exponential"]
     recipe = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
-    (note,) = plan(one_factor(recipe, "schedule", levels, (0,)), Surroundings(tmp_path)).notes
+    (note,) = plan(one_factor(recipe, "schedule", levels, (0,)), RunContext(tmp_path)).notes
     assert note.startswith(
         "constant and steplr of schedule are one training here, since over 2 epochs their learning rates are equal"
     )
-    (note,) = plan(one_factor(recipe, "activation", ["relu", ["relu", "relu"]], (0,)), Surroundings(tmp_path)).notes
+    (note,) = plan(one_factor(recipe, "activation", ["relu", ["relu", "relu"]], (0,)), RunContext(tmp_path)).notes
     assert note.startswith("relu and relu, relu of activation are one training here, since their settings come to the")
 
 
@@ -106,7 +106,7 @@ def test_two_paths_to_the_same_data_are_no_comparison(tmp_path):
     for path in paths:
         np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
     with pytest.raises(StudyError, match="are the same data: name each level once"):
-        plan(one_factor(RECIPE, "data", paths, (0,)), Surroundings(tmp_path / "runs"))
+        plan(one_factor(RECIPE, "data", paths, (0,)), RunContext(tmp_path / "runs"))
 
 
 def test_a_plan_of_residual_networks_needs_no_torch(tmp_path):
@@ -115,25 +115,25 @@ def test_a_plan_of_residual_networks_needs_no_torch(tmp_path):
 import sys
 from pathlib import Path
 from eailab.recipe.load import load
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor
-plan(one_factor(load("resnet18-digits").recipe, "lr", [0.1, 0.2], (0,)), Surroundings(Path(sys.argv[1])))
+plan(one_factor(load("resnet18-digits").recipe, "lr", [0.1, 0.2], (0,)), RunContext(Path(sys.argv[1])))
 sys.exit("torch" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
 
 
 def test_labels_name_the_level_and_the_block(tmp_path):
-    assert set(plan(study((0,)), Surroundings(tmp_path)).labels.values()) == {
+    assert set(plan(study((0,)), RunContext(tmp_path)).labels.values()) == {
         "batch_size 16, block 0",
         "batch_size 32, block 0",
     }
 
 
 def test_a_precision_that_the_device_lacks_is_refused_before_the_other_arms_train(tmp_path):
-    here, events = Surroundings(tmp_path, device="cpu"), []
+    here, events = RunContext(tmp_path, device="cpu"), []
     planned = plan(one_factor(load("resnet18-digits", []).recipe, "precision", ["fp32", "tf32"], (0,)), here)
     with pytest.raises(DeviceError, match="precision tf32 needs an NVIDIA GPU"):
-        conduct(planned, here, 1, events.append, lambda: False)
+        conduct(planned, here.followed(events.append), 1)
     assert events == []

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from eailab.recipe.load import load, parse_override
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.studies.conduct import plan
 from eailab.studies.derived import contradictions
 from eailab.studies.design import all_combinations, one_at_a_time, repeated, single
@@ -31,7 +31,7 @@ def designs():
 
 
 def found(tmp_path, study, lie=lambda study: study):
-    where = Surroundings(tmp_path / "runs")
+    where = RunContext(tmp_path / "runs")
     record = plan(study, where).record
     return list(contradictions(where.store, replace(record, study=lie(record.study)), {}))
 

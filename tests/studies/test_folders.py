@@ -7,7 +7,7 @@ import pytest
 
 from eailab.data.table import load as load_data
 from eailab.recipe.load import Override, load
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor, read_record, repeated, single, write_record
 from eailab.studies.preregistration import freeze, standing
@@ -22,7 +22,7 @@ def write_images(path, pixel=0):
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path / "d.npz")
-    return Surroundings(tmp_path / "runs")
+    return RunContext(tmp_path / "runs")
 
 
 def study_of(path, blocks=(0, 1), **settings):

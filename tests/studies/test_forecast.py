@@ -7,7 +7,7 @@ import pytest
 
 from eailab.errors import StudyError
 from eailab.recipe.load import Override, load
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.probe import Probe, probe
 from eailab.studies import forecast as room
 from eailab.studies.conduct import conduct, plan
@@ -35,18 +35,18 @@ def probed(monkeypatch):
 
 
 def plans(root, blocks=(0, 1), levels=(16, 32, 64)):
-    return [plan(one_factor(RECIPE, "batch-size", list(levels), blocks), Surroundings(root))]
+    return [plan(one_factor(RECIPE, "batch-size", list(levels), blocks), RunContext(root))]
 
 
 def trained(root, blocks=(0,)):
     """Train the first block."""
     (planned,) = plans(root, blocks)
-    assert conduct(planned, Surroundings(root), 1, lambda _: None, lambda: False) == []
+    assert conduct(planned, RunContext(root), 1) == []
 
 
 def test_a_forecast_sums_what_is_left_and_writes_nothing(tmp_path, probed):
     runs = tmp_path / "runs"
-    found = forecast(plans(runs), Surroundings(runs), jobs=2)
+    found = forecast(plans(runs), RunContext(runs), jobs=2)
     assert (found.trials, found.jobs, found.seconds) == (6, 2, 6 * 31.0 / 2)
     assert (found.memory_bytes, found.gpu_bytes, found.disk_bytes) == (2000, None, 300)
     assert len(probed) == 3
@@ -54,37 +54,37 @@ def test_a_forecast_sums_what_is_left_and_writes_nothing(tmp_path, probed):
 
 
 def test_more_workers_than_trials_do_not_help(tmp_path, probed):
-    found = forecast(plans(tmp_path, blocks=(0,)), Surroundings(tmp_path), jobs=16)
+    found = forecast(plans(tmp_path, blocks=(0,)), RunContext(tmp_path), jobs=16)
     assert (found.jobs, found.seconds) == (3, 31.0)
 
 
 def test_a_trial_that_is_left_alone_needs_the_memory_of_one(tmp_path, probed):
     trained(tmp_path)
-    found = forecast(plans(tmp_path, blocks=(0,), levels=(16, 32, 128)), Surroundings(tmp_path), jobs=4)
+    found = forecast(plans(tmp_path, blocks=(0,), levels=(16, 32, 128)), RunContext(tmp_path), jobs=4)
     assert (found.trials, found.jobs, found.memory_bytes) == (1, 1, 1000)
 
 
 def test_a_gpus_memory_bounds_what_goes_side_by_side(tmp_path, monkeypatch):
     on_gpu = replace(PROBED, gpu_bytes=4_000, gpu_total_bytes=10_000)
     monkeypatch.setattr(room, "probe", lambda trials, _: [on_gpu for _ in trials])
-    found = forecast(plans(tmp_path), Surroundings(tmp_path), jobs=6)
+    found = forecast(plans(tmp_path), RunContext(tmp_path), jobs=6)
     assert (found.jobs, found.gpu_bytes, found.seconds) == (2, 8_000, 6 * 31.0 / 2)
 
 
 def test_shared_baselines_count_once(tmp_path, probed):
     factors = [Factor(("lr",), ((0.001,), (0.01,))), Factor(("batch-size",), ((16,), (32,)))]
-    both = [plan(study, Surroundings(tmp_path)) for study in one_at_a_time(RECIPE, factors, (0,))]
-    assert forecast(both, Surroundings(tmp_path), 1).trials == 3
+    both = [plan(study, RunContext(tmp_path)) for study in one_at_a_time(RECIPE, factors, (0,))]
+    assert forecast(both, RunContext(tmp_path), 1).trials == 3
 
 
 def test_what_the_store_has_timed_is_believed_before_a_probe(tmp_path, probed):
     trained(tmp_path)
     planned = plans(tmp_path)
     for trial in planned[0].trials[:3]:
-        folder = Surroundings(tmp_path).store.folder(trial.fingerprint)
+        folder = RunContext(tmp_path).store.folder(trial.fingerprint)
         for epoch, seconds in enumerate([9.0, 2.0, 2.0], start=1):  # the first warms up: the median is taken
             folder.add_timing(epoch, seconds, 1149, {"host": "", "device": "cpu", "threads": 1})
-    found = forecast(planned, Surroundings(tmp_path), 1)
+    found = forecast(planned, RunContext(tmp_path), 1)
     assert found.trials == 3
     assert {cost.source for cost in found.costs.values()} == {"store"}
     assert found.seconds == pytest.approx(3 * (3 * 2.0 + 1.0))
@@ -92,33 +92,33 @@ def test_what_the_store_has_timed_is_believed_before_a_probe(tmp_path, probed):
 
 def test_a_finished_plan_costs_nothing_and_is_not_probed(tmp_path, probed):
     trained(tmp_path)
-    found = forecast(plans(tmp_path, blocks=(0,)), Surroundings(tmp_path), None)
+    found = forecast(plans(tmp_path, blocks=(0,)), RunContext(tmp_path), None)
     assert (found.trials, found.seconds, found.disk_bytes) == (0, 0.0, 0)
     assert probed == []
 
 
 @pytest.mark.parametrize(("budget", "blocks"), [(93, 1), (185, 1), (186, 2), (1000, 10)])
 def test_a_budget_is_a_number_of_whole_blocks(tmp_path, probed, budget, blocks):
-    found, seconds = blocks_for(plans(tmp_path), Surroundings(tmp_path), 1, budget)
+    found, seconds = blocks_for(plans(tmp_path), RunContext(tmp_path), 1, budget)
     assert (found, seconds) == (blocks, blocks * 93.0)
 
 
 def test_finished_blocks_cost_a_budget_nothing(tmp_path, probed, monkeypatch):
     trained(tmp_path, blocks=(0, 1))
     monkeypatch.setattr(room, "_cost", lambda store, trial, measured: room.Cost(31.0, "probe", measured))
-    assert blocks_for(plans(tmp_path), Surroundings(tmp_path), 1, 100) == (3, 93.0)
+    assert blocks_for(plans(tmp_path), RunContext(tmp_path), 1, 100) == (3, 93.0)
 
 
 def test_a_budget_too_small_for_one_block_is_refused(tmp_path, probed):
     with pytest.raises(StudyError, match=r"--budget allows 92 s, and one block of 3 trials takes about 93 s"):
-        blocks_for(plans(tmp_path), Surroundings(tmp_path), 1, 92)
+        blocks_for(plans(tmp_path), RunContext(tmp_path), 1, 92)
 
 
 def test_a_probe_measures_time_memory_and_disk(tmp_path):
     """It names no more time than passed, on a busy machine too, and its process holds far more than its images."""
     planned = plans(tmp_path / "runs", blocks=(0,), levels=(32, 64))[0]
     began = time.perf_counter()
-    measured = probe(planned.trials, Surroundings(tmp_path / "runs"))
+    measured = probe(planned.trials, RunContext(tmp_path / "runs"))
     passed = time.perf_counter() - began
     assert len(measured) == 2
     for one in measured:

@@ -7,7 +7,7 @@ import pytest
 
 from eailab.engines.torch_resnet import devices
 from eailab.recipe.load import Override, load
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.studies import parallelism as module
 from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor
@@ -55,7 +55,7 @@ def test_a_container_has_the_cores_that_its_time_is_worth(tmp_path, monkeypatch,
 def test_a_gpu_takes_one_trial_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "cuda_is_here", lambda: True)
     resnets = one_factor(load("resnet18-digits", []).recipe, "batch-size", [16, 32], tuple(range(6)))
-    here = Surroundings(tmp_path)
+    here = RunContext(tmp_path)
     assert side_by_side(plan(resnets, here).todo, here) == 1
 
 
@@ -64,9 +64,9 @@ def test_trials_go_side_by_side_on_the_cores_that_the_process_may_use(tmp_path, 
     """A process that is bound to some cores of a large machine has no others."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(allowed)), raising=False)
     recipe = RECIPE.model_copy(update={"threads": threads})
-    todo = plan(one_factor(recipe, "batch-size", [16, 32], range(4)), Surroundings(tmp_path)).todo
-    assert side_by_side(todo, Surroundings(tmp_path)) == side
-    assert side_by_side(todo[:1], Surroundings(tmp_path)) == 1
+    todo = plan(one_factor(recipe, "batch-size", [16, 32], range(4)), RunContext(tmp_path)).todo
+    assert side_by_side(todo, RunContext(tmp_path)) == side
+    assert side_by_side(todo[:1], RunContext(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_trials_go_side_by_side_on_the_cores_that_the_process_may_use(tmp_path, 
 def test_threads_that_waste_cores_are_remarked_upon(tmp_path, monkeypatch, threads, jobs, blocks, said):
     """Two arms on four cores."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
-    here = Surroundings(tmp_path, device="cpu")
+    here = RunContext(tmp_path, device="cpu")
 
     def todo(recipe):
         study = one_factor(recipe.model_copy(update={"threads": threads}), "batch-size", [16, 32], range(blocks))
@@ -98,7 +98,7 @@ def test_threads_that_waste_cores_are_remarked_upon(tmp_path, monkeypatch, threa
 @pytest.mark.parametrize(("cores", "said"), [(4, None), (16, "this trial computes on 2 of 16 cores: -o threads=16")])
 def test_a_lone_trial_that_leaves_most_cores_idle_is_remarked_upon(tmp_path, monkeypatch, cores, said):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
-    here = Surroundings(tmp_path, device="cpu")
+    here = RunContext(tmp_path, device="cpu")
     lone = one_factor(load("resnet18-digits", [Override("threads", 2, "-o")]).recipe, "batch-size", [16, 32], (0,))
     advice = advice_on_threads(plan(lone, here).todo[:1], here, None)
     assert advice is None if said is None else advice.startswith(said)
@@ -107,5 +107,5 @@ def test_a_lone_trial_that_leaves_most_cores_idle_is_remarked_upon(tmp_path, mon
 def test_a_gpus_trials_get_no_advice_on_threads(tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "cuda_is_here", lambda: True)
     resnets = one_factor(load("resnet18-digits", [Override("threads", 2, "-o")]).recipe, "batch-size", [16, 32], (0, 1))
-    here = Surroundings(tmp_path)
+    here = RunContext(tmp_path)
     assert advice_on_threads(plan(resnets, here).todo, here, None) is None

@@ -5,7 +5,7 @@ import pytest
 
 from eailab.errors import StudyError
 from eailab.recipe.load import Override, load
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.executors.local import LocalExecutor
 from eailab.stats.model import compare
 from eailab.stats.power import detectable_difference
@@ -17,7 +17,7 @@ RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 
 
 def planned(root, blocks, levels=(16, 32)):
-    return plan(one_factor(RECIPE, "batch-size", list(levels), blocks), Surroundings(root))
+    return plan(one_factor(RECIPE, "batch-size", list(levels), blocks), RunContext(root))
 
 
 def accuracy(result):
@@ -25,10 +25,10 @@ def accuracy(result):
 
 
 def test_the_noise_is_the_blocked_models_error(tmp_path):
-    store = Surroundings(tmp_path).store
+    store = RunContext(tmp_path).store
     assert known_noise(planned(tmp_path, (0, 1)), store, accuracy) is None
     done = planned(tmp_path, (0, 1, 2))
-    conduct(done, Surroundings(tmp_path), 1, lambda _: None, lambda: False)
+    conduct(done, RunContext(tmp_path), 1)
     values = np.array(
         [[accuracy(store.folder(done.record.trials[arm, block]).result()) for arm in (0, 1)] for block in (0, 1, 2)]
     )
@@ -39,10 +39,10 @@ def test_the_noise_is_the_blocked_models_error(tmp_path):
 
 def test_one_arm_alone_gives_its_own_spread(tmp_path):
     """Such as after `eailab noise`: only the baseline has trials."""
-    store = Surroundings(tmp_path).store
+    store = RunContext(tmp_path).store
     baseline = planned(tmp_path, (0, 1, 2), levels=(16, 32))
     only = [trial for trial in baseline.todo if trial.recipe.batch_size == 32]
-    LocalExecutor(1).run(only, Surroundings(tmp_path), lambda _: None, lambda: False)
+    LocalExecutor(1).run(only, RunContext(tmp_path))
     values = [accuracy(store.folder(trial.fingerprint).result()) for trial in only]
     found = known_noise(planned(tmp_path, (0,), levels=(32, 64)), store, accuracy)
     assert found.sd == pytest.approx(np.std(values, ddof=1))

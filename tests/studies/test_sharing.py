@@ -6,7 +6,7 @@ import pytest
 
 from eailab.errors import StoppedError
 from eailab.recipe.load import Override, load
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.context import RunContext
 from eailab.runs.inspection import quarantine
 from eailab.runs.lock import hold
 from eailab.studies.conduct import conduct, plan
@@ -21,7 +21,7 @@ RECIPE = load("digits-mlp", CHANGES).recipe
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: None)  # no power is lost here
-    return Surroundings(tmp_path / "runs")
+    return RunContext(tmp_path / "runs")
 
 
 def planned(here, *blocks):
@@ -29,7 +29,7 @@ def planned(here, *blocks):
 
 
 def train(one, here):
-    assert conduct(one, here, 1, lambda _: None, lambda: False) == []
+    assert conduct(one, here, 1) == []
 
 
 def enter(one, here, said=None):

@@ -20,9 +20,9 @@ from eailab.files import WORD, read
 from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.atomic import remove, write_text
-from eailab.runs.events import Ended, EpochEnded, Event, Failed, SetAside, Started, TriedAgain
+from eailab.runs.context import RunContext
+from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
 from eailab.runs.executors import errand
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.errand import ANSWER, CODES, NOT_BEGUN, STOPPED, Errand, Measured, Return
 from eailab.runs.records import Epoch
 from eailab.runs.store import TRAINED_AGAIN, Trial, TrialFolder
@@ -121,9 +121,7 @@ class Dispatch:
     """One study sent out by a courier."""
 
     courier: Courier
-    surroundings: Surroundings
-    on_event: Callable[[Event], None]
-    should_stop: Callable[[], bool]
+    context: RunContext
     out: dict[str, _Followed] = field(default_factory=dict)
     memory: Counter[str] = field(default_factory=Counter)
     takes: dict[str, Measured] = field(default_factory=dict)
@@ -157,7 +155,7 @@ class Dispatch:
         Raises:
             StoreError: A machine does not share the folder, or none has answered.
         """
-        where, folder = errand.where(self.surroundings), self.surroundings.runs_dir.absolute()
+        where, folder = errand.where(self.context), self.context.runs_dir.absolute()
         names = {f".probe-{uuid4().hex[:8]}": machine for machine in self.courier.machines()}
         errands = [Errand("look", (name,), where, machine=machine) for name, machine in names.items()]
         samples = {_kind(trial): trial for trial in trials} if self.courier.measures and len(trials) > 1 else {}
@@ -168,7 +166,7 @@ class Dispatch:
                 write_text(folder / name, word)
             if samples:
                 for trial in samples.values():
-                    self.surroundings.store.folder(trial.fingerprint).order(trial)
+                    self.context.store.folder(trial.fingerprint).order(trial)
                 threads = max(trial.recipe.threads for trial in samples.values())
                 errands.append(Errand("measure", tuple(kinds), where, threads))
             self.courier.send(errands)
@@ -206,14 +204,14 @@ class Dispatch:
             self._heed_stop()  # the orders of many trials take a while
             some = packs[first : first + self.courier.at_once]
             for trial in (trial for pack in some for trial in pack):
-                folder = self.surroundings.store.folder(trial.fingerprint)
+                folder = self.context.store.folder(trial.fingerprint)
                 aside = folder.set_aside()
                 folder.order(trial)
                 self.out[trial.fingerprint] = _Followed(trial, folder, told=len(_epochs(folder)), aside=aside)
             self._send(some)
 
     def _send(self, packs: Sequence[Sequence[Trial]], alone: bool = False) -> None:
-        where = errand.where(self.surroundings)
+        where = errand.where(self.context)
         self.courier.send([
             Errand(
                 "train",
@@ -244,7 +242,7 @@ class Dispatch:
         return self.courier.collect(TICK_SECONDS)
 
     def _heed_stop(self) -> None:
-        if self.should_stop():
+        if self.context.should_stop():
             raise StoppedError("stopped; the machines were told so.")
 
     def _judge(self, back: Return) -> None:
@@ -279,11 +277,11 @@ class Dispatch:
 
     def _try_again(self, followed: _Followed, reason: str) -> None:
         followed.is_started = False
-        self.on_event(TriedAgain(followed.trial.fingerprint, reason))
+        self.context.on_event(TriedAgain(followed.trial.fingerprint, reason))
 
     def _fail(self, followed: _Followed, reason: str, exit_code: int) -> None:
         del self.out[followed.trial.fingerprint]
-        self.on_event(Failed(followed.trial.fingerprint, reason, exit_code))
+        self.context.on_event(Failed(followed.trial.fingerprint, reason, exit_code))
 
     # --- what the store has meanwhile ---
 
@@ -293,7 +291,7 @@ class Dispatch:
         if aside := folder.set_aside() - followed.aside:
             again = f" {TRAINED_AGAIN}" if any(one.startswith(folder.result_file.name) for one in aside) else ""
             said = f"damaged files in {folder.path} were set aside as {', '.join(sorted(aside))}.{again}"
-            self.on_event(SetAside(name, said))
+            self.context.on_event(SetAside(name, said))
             followed.aside |= aside
             followed.told = 0
         ended = folder.result_file.exists() and is_finished(folder)  # before its epochs, so that none is missed
@@ -308,7 +306,7 @@ class Dispatch:
             result = folder.result()
             if result is not None:
                 del self.out[name]
-                self.on_event(Ended(name, result.status, result.test))
+                self.context.on_event(Ended(name, result.status, result.test))
         elif followed.returned is not None and time.monotonic() - followed.returned > LATE_SECONDS:
             self._fail(followed, "it left no result", exit_code=1)
 
@@ -316,11 +314,11 @@ class Dispatch:
         name, recipe, timings = followed.trial.fingerprint, followed.trial.recipe, followed.folder.timings()
         if not followed.is_started:
             device = next((timings[epoch.number].device for epoch in epochs if epoch.number in timings), "?")
-            self.on_event(Started(name, device, recipe.threads, recipe.epochs, epochs[0].number - 1))
+            self.context.on_event(Started(name, device, recipe.threads, recipe.epochs, epochs[0].number - 1))
             followed.is_started = True
         for epoch in epochs:
             timing = timings.get(epoch.number)
-            self.on_event(EpochEnded(name, epoch, timing.seconds if timing else 0.0))
+            self.context.on_event(EpochEnded(name, epoch, timing.seconds if timing else 0.0))
 
 
 def _kind(trial: Trial) -> str:

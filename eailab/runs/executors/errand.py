@@ -19,8 +19,8 @@ from eailab.engines.base import DeviceName
 from eailab.errors import EailabError, StoppedError, StoreError, UsageError
 from eailab.files import WORD, read
 from eailab.runs.atomic import write_bytes
-from eailab.runs.cadence import Cadence
-from eailab.runs.executors.base import Surroundings
+from eailab.runs.checkpoint import Cadence
+from eailab.runs.context import RunContext, ignore
 from eailab.runs.executors.local import Outcome, attempt, free_memory
 
 CODES = {"none": 0, "trial": 1, "usage": 2, "store": 74, "memory": 76}
@@ -81,12 +81,12 @@ class Return:
     """What was said last."""
 
 
-def where(surroundings: Surroundings) -> tuple[str, str, str, str]:
-    """Return what an errand is told of its surroundings; the two folders are all that this machine must share."""
-    cadence = surroundings.cadence
+def where(context: RunContext) -> tuple[str, str, str, str]:
+    """Return what an errand is told of its context; the two folders are all that this machine must share."""
+    cadence = context.cadence
     often = f"{cadence.epochs}" if cadence.epochs is not None else f"{cadence.seconds}s"
-    data = "" if surroundings.data_dir is None else str(surroundings.data_dir.absolute())
-    return str(surroundings.runs_dir.absolute()), surroundings.device, often, data
+    data = "" if context.data_dir is None else str(context.data_dir.absolute())
+    return str(context.runs_dir.absolute()), context.device, often, data
 
 
 def run(errand: Errand) -> list[Return]:
@@ -126,8 +126,8 @@ def perform(errand: Errand) -> Iterator[Return]:
     runs_dir, device, often, data_dir = errand.where
     cadence = Cadence(seconds=float(often[:-1])) if often.endswith("s") else Cadence(epochs=int(often))
     known: dict[str, DeviceName] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}
-    surroundings = Surroundings(Path(runs_dir), Path(data_dir) if data_dir else None, known[device], cadence)
-    yield from TASKS[errand.task](errand.names, surroundings)
+    context = RunContext(Path(runs_dir), Path(data_dir) if data_dir else None, known[device], cadence)
+    yield from TASKS[errand.task](errand.names, context)
 
 
 def main(task: Task, runs_dir: str, device: str, often: str, data_dir: str, *names: str) -> int:
@@ -141,10 +141,10 @@ def main(task: Task, runs_dir: str, device: str, often: str, data_dir: str, *nam
     return 0
 
 
-def _look(names: Sequence[str], surroundings: Surroundings) -> Iterator[Return]:
+def _look(names: Sequence[str], context: RunContext) -> Iterator[Return]:
     """Copy each file to one beside it; nothing is written where it is not seen."""
     for name in names:
-        file = surroundings.runs_dir / name
+        file = context.runs_dir / name
         try:
             write_bytes(file.with_name(name + ANSWER), read(file, WORD))
         except (FileNotFoundError, StoreError) as error:
@@ -153,14 +153,14 @@ def _look(names: Sequence[str], surroundings: Surroundings) -> Iterator[Return]:
             yield Return(name, CODES["none"], "")
 
 
-def _measure(names: Sequence[str], surroundings: Surroundings) -> Iterator[Return]:
+def _measure(names: Sequence[str], context: RunContext) -> Iterator[Return]:
     """Say for each trial what it takes, as JSON."""
     from eailab.runs.probe import probe
 
     for name in names:
         try:
-            trial = surroundings.store.folder(name).ordered()
-            (found,) = probe([trial], surroundings)
+            trial = context.store.folder(name).ordered()
+            (found,) = probe([trial], context)
         except EailabError as error:
             yield Return(name, CODES["trial"], str(error))
             continue
@@ -169,7 +169,7 @@ def _measure(names: Sequence[str], surroundings: Surroundings) -> Iterator[Retur
         yield Return(name, CODES["none"], json.dumps(asdict(measured)))
 
 
-def _train(names: Sequence[str], surroundings: Surroundings) -> Iterator[Return]:
+def _train(names: Sequence[str], context: RunContext) -> Iterator[Return]:
     """Train trials in turn.
 
     Raises:
@@ -186,9 +186,9 @@ def _train(names: Sequence[str], surroundings: Surroundings) -> Iterator[Return]
     parent = os.getppid()
     for name in names:
         try:
-            trial = surroundings.store.folder(name).ordered()
+            trial = context.store.folder(name).ordered()
             # an orphan would train on where nobody waits for it: its courier sends the trial elsewhere
-            outcome = attempt(trial, surroundings, lambda _: None, lambda: stopped or os.getppid() != parent)
+            outcome = attempt(trial, context.followed(ignore, lambda: stopped or os.getppid() != parent))
         except StoppedError:
             raise
         except EailabError as error:
@@ -199,7 +199,7 @@ def _train(names: Sequence[str], surroundings: Surroundings) -> Iterator[Return]
             free_memory()
 
 
-TASKS: dict[Task, Callable[[Sequence[str], Surroundings], Iterator[Return]]] = {
+TASKS: dict[Task, Callable[[Sequence[str], RunContext], Iterator[Return]]] = {
     "look": _look,
     "measure": _measure,
     "train": _train,

@@ -16,8 +16,8 @@ from multiprocessing.context import SpawnProcess
 from typing import Literal
 
 from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
+from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed, TriedAgain
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.deaths import describe, out_of_memory_kills
 from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
@@ -46,42 +46,23 @@ class LocalExecutor:
 
     jobs: int
 
-    def run(
-        self,
-        trials: Sequence[Trial],
-        surroundings: Surroundings,
-        on_event: Callable[[Event], None],
-        should_stop: Callable[[], bool],
-    ) -> None:
+    def run(self, trials: Sequence[Trial], context: RunContext) -> None:
         """Bring every trial to an end; see `Executor.run`."""
         jobs = min(self.jobs, len(trials))
         if jobs <= 1:
-            _run_here(trials, surroundings, on_event, should_stop)
+            _run_here(trials, context)
             return
-        _Pool(jobs, surroundings, on_event, should_stop).run(trials)
+        _Pool(jobs, context).run(trials)
 
 
-def attempt(
-    trial: Trial,
-    surroundings: Surroundings,
-    on_event: Callable[[Event], None],
-    should_stop: Callable[[], bool],
-) -> Outcome:
-    """Run one trial in this process, and say what went wrong with it, if anything.
+def attempt(trial: Trial, context: RunContext) -> Outcome:
+    """Train one trial in this process, and return what went wrong with it, if anything.
 
     Raises:
-        StoppedError: `should_stop` said so.
+        StoppedError: `context.should_stop` said so.
     """
     try:
-        run_trial(
-            trial,
-            surroundings.store,
-            on_event,
-            should_stop,
-            surroundings.data_dir,
-            surroundings.device,
-            surroundings.cadence,
-        )
+        run_trial(trial, context)
     except StoppedError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug in one trial must not take the study along
@@ -103,21 +84,16 @@ def outcome_of(error: Exception) -> Outcome:
     return Outcome("trial", "".join(traceback.format_exception(error)))
 
 
-def _run_here(
-    trials: Sequence[Trial],
-    surroundings: Surroundings,
-    on_event: Callable[[Event], None],
-    should_stop: Callable[[], bool],
-) -> None:
+def _run_here(trials: Sequence[Trial], context: RunContext) -> None:
     for trial in trials:
-        if should_stop():
+        if context.should_stop():
             raise StoppedError("stopped between trials.")
-        outcome = attempt(trial, surroundings, on_event, should_stop)
+        outcome = attempt(trial, context)
         if outcome.problem == "memory":
-            on_event(TriedAgain(trial.fingerprint, f"{outcome.reason} It is tried once more."))
+            context.on_event(TriedAgain(trial.fingerprint, f"{outcome.reason} It is tried once more."))
             free_memory()
-            outcome = attempt(trial, surroundings, on_event, should_stop)
-        judge(trial, outcome, on_event)
+            outcome = attempt(trial, context)
+        judge(trial, outcome, context.on_event)
 
 
 def judge(trial: Trial, outcome: Outcome, on_event: Callable[[Event], None]) -> None:
@@ -134,17 +110,13 @@ class _Pool:
     def __init__(
         self,
         workers: int,
-        surroundings: Surroundings,
-        on_event: Callable[[Event], None],
-        should_stop: Callable[[], bool],
+        context: RunContext,
     ) -> None:
         self.limit = workers
         """Trials side by side; halved when a process is killed."""
-        self.surroundings = surroundings
-        self.on_event = on_event
-        self.should_stop = should_stop
-        self.context = multiprocessing.get_context("spawn")
-        self.stop = _Flag(*self.context.Pipe(duplex=False))
+        self.context = context
+        self.spawning = multiprocessing.get_context("spawn")
+        self.stop = _Flag(*self.spawning.Pipe(duplex=False))
         self.processes: dict[Connection, SpawnProcess] = {}
         self.at_work: dict[Connection, Trial] = {}
         self.waiting: deque[Trial] = deque()
@@ -163,14 +135,14 @@ class _Pool:
                 for ready in wait(list(self.at_work), timeout=0.1):
                     assert isinstance(ready, Connection)  # noqa: S101 - only connections are waited for
                     self._hear(ready)
-                if self.should_stop():
+                if self.context.should_stop():
                     self._stop_all()
         finally:
             self.stop.set()
             self._dismiss(list(self.processes))
         if self.broken is not None:
             raise StoreError(self.broken)
-        if self.should_stop():
+        if self.context.should_stop():
             raise StoppedError("stopped between trials.")
 
     def _give_out(self) -> bool:
@@ -189,9 +161,9 @@ class _Pool:
         return bool(self.at_work)
 
     def _hire(self) -> Connection:
-        ours, theirs = self.context.Pipe()
-        process = self.context.Process(
-            target=_work, args=(theirs, self.stop.seen_by_workers, self.surroundings), daemon=True
+        ours, theirs = self.spawning.Pipe()
+        process = self.spawning.Process(
+            target=_work, args=(theirs, self.stop.seen_by_workers, self.context.unfollowed()), daemon=True
         )
         with _one_blas_thread():
             process.start()
@@ -206,7 +178,7 @@ class _Pool:
             self._bury(worker)
             return
         if not isinstance(message, Outcome):
-            self.on_event(message)
+            self.context.on_event(message)
             return
         trial = self.at_work.pop(worker)
         if message.problem == "store":
@@ -215,9 +187,11 @@ class _Pool:
         elif message.problem == "memory" and trial.fingerprint not in self.second_attempts:
             self.second_attempts.add(trial.fingerprint)
             self.alone.append(trial)
-            self.on_event(TriedAgain(trial.fingerprint, f"{message.reason} It is tried once more, alone, at the end."))
+            self.context.on_event(
+                TriedAgain(trial.fingerprint, f"{message.reason} It is tried once more, alone, at the end.")
+            )
         else:
-            judge(trial, message, self.on_event)
+            judge(trial, message, self.context.on_event)
         if len(self.processes) > self.limit:
             self._dismiss([worker])
 
@@ -232,13 +206,13 @@ class _Pool:
         reason = describe(process.exitcode, before, self.kills)
         if trial.fingerprint in self.second_attempts:
             advice = "run the same command with --jobs 1, or on a machine with more memory."
-            self.on_event(Failed(trial.fingerprint, f"{reason}, for the second time: {advice}", exit_code=1))
+            self.context.on_event(Failed(trial.fingerprint, f"{reason}, for the second time: {advice}", exit_code=1))
             return
         self.second_attempts.add(trial.fingerprint)
         self.limit = max(1, self.limit // 2)
         self.waiting.appendleft(trial)
         beside = f"{self.limit} trial{'s' * (self.limit > 1)} side by side from now on"
-        self.on_event(TriedAgain(trial.fingerprint, f"{reason}. It is tried once more, with {beside}."))
+        self.context.on_event(TriedAgain(trial.fingerprint, f"{reason}. It is tried once more, with {beside}."))
 
     def _stop_all(self) -> None:
         self.stop.set()
@@ -271,7 +245,7 @@ class _Flag:
         return self._ours.closed
 
 
-def _work(connection: Connection, flag: Connection, surroundings: Surroundings) -> None:
+def _work(connection: Connection, flag: Connection, context: RunContext) -> None:
     """What a worker does: take a trial, tell its events and its outcome, take the next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us too; the parent decides
     stop = threading.Event()
@@ -279,10 +253,10 @@ def _work(connection: Connection, flag: Connection, surroundings: Surroundings) 
         threading.Thread(target=_set_at_the_end, args=(flag, stop), daemon=True).start()
     except RuntimeError as error:
         sys.exit(str(shortage_of(error) or error))  # a worker's own words; what becomes of its trial the parent says
+    followed = context.followed(connection.send, stop.is_set)
     with suppress(EOFError, OSError, StoppedError):
         while True:
-            trial = connection.recv()
-            connection.send(attempt(trial, surroundings, connection.send, stop.is_set))
+            connection.send(attempt(connection.recv(), followed))
 
 
 def _set_at_the_end(flag: Connection, stop: threading.Event) -> None:

@@ -10,7 +10,7 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +18,8 @@ from typing import Any
 
 from eailab.errors import DeviceError, UsageError
 from eailab.extras import install_command
-from eailab.runs.events import Event
+from eailab.runs.context import RunContext
 from eailab.runs.executors import errand
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.courier import Dispatch, gpu_is_wanted
 from eailab.runs.executors.errand import Errand, Measured, Return
 from eailab.runs.store import Trial
@@ -53,13 +52,7 @@ class RayExecutor:
 
     address: str | None = None
 
-    def run(
-        self,
-        trials: Sequence[Trial],
-        surroundings: Surroundings,
-        on_event: Callable[[Event], None],
-        should_stop: Callable[[], bool],
-    ) -> None:
+    def run(self, trials: Sequence[Trial], context: RunContext) -> None:
         """Bring every trial to an end; see `Executor.run`.
 
         Raises:
@@ -68,8 +61,8 @@ class RayExecutor:
         """
         ray = _connect(self.address)
         present = ray.cluster_resources().get("GPU", 0) > 0
-        on_gpus = any(gpu_is_wanted(trial, surroundings.device, present) for trial in trials)
-        Dispatch(_RayCourier(ray, on_gpus), surroundings, on_event, should_stop).run(trials)
+        on_gpus = any(gpu_is_wanted(trial, context.device, present) for trial in trials)
+        Dispatch(_RayCourier(ray, on_gpus), context).run(trials)
 
 
 def _connect(address: str | None) -> Any:

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +20,8 @@ from typing import Any
 from eailab.errors import DeviceError, UsageError
 from eailab.extras import install_command
 from eailab.runs.atomic import make_folder, unwritable
-from eailab.runs.events import Event
+from eailab.runs.context import RunContext
 from eailab.runs.executors import errand
-from eailab.runs.executors.base import Surroundings
 from eailab.runs.executors.courier import Dispatch, gpu_is_wanted
 from eailab.runs.executors.errand import Errand, Return
 from eailab.runs.store import Trial
@@ -52,13 +51,7 @@ class SlurmExecutor:
     minutes: int = 60
     worth_seconds: float = WORTH_SECONDS
 
-    def run(
-        self,
-        trials: Sequence[Trial],
-        surroundings: Surroundings,
-        on_event: Callable[[Event], None],
-        should_stop: Callable[[], bool],
-    ) -> None:
+    def run(self, trials: Sequence[Trial], context: RunContext) -> None:
         """Bring every trial to an end; see `Executor.run`.
 
         Raises:
@@ -69,13 +62,13 @@ class SlurmExecutor:
             import submitit
         except ImportError as error:
             raise UsageError(f"--on slurm needs submitit: {install_command('slurm')}") from error
-        jobs = surroundings.runs_dir.absolute() / ".slurm"
+        jobs = context.runs_dir.absolute() / ".slurm"
         _check_private(jobs)
         try:
             submitter = submitit.SlurmExecutor(folder=jobs)
         except RuntimeError as error:
             raise DeviceError(f"--on slurm: {error}. Run it on a machine that can submit jobs.") from error
-        on_gpu = any(gpu_is_wanted(trial, surroundings.device, present=False) for trial in trials)
+        on_gpu = any(gpu_is_wanted(trial, context.device, present=False) for trial in trials)
         submitter.update_parameters(
             job_name="eailab",
             time=self.minutes,
@@ -83,7 +76,7 @@ class SlurmExecutor:
             array_parallelism=ARRAY,
             additional_parameters={"requeue": True},
         )
-        Dispatch(_SlurmCourier(submitter, self.worth_seconds), surroundings, on_event, should_stop).run(trials)
+        Dispatch(_SlurmCourier(submitter, self.worth_seconds), context).run(trials)
 
 
 def _check_private(folder: Path) -> None:
