@@ -48,7 +48,8 @@ from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.errors import EailabError, StoppedError
 from eailab.recipe.load import Override
 from eailab.recipe.load import load as load_recipe
-from eailab.recipe.schema import ResNetRecipe, recipe_adapter
+from eailab.recipe.schema import ResNetRecipe
+from eailab.recipe.validate import recipe_from
 from eailab.runs.atomic import write_text
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext
@@ -120,7 +121,7 @@ class Bench:
         stem = settings.pop("stem", "7x7")
         recipe = {"name": "benchmark", "engine": "torch-resnet", "data": {"name": "cifar10"}, "epochs": 2, "threads": 1}
         recipe |= {"model": {"stem": stem, "width": self.width}, "optimizer": {"name": "adam"}, "batch_size": 32}
-        made = recipe_adapter.validate_python(recipe | settings)
+        made = recipe_from(recipe | settings)
         assert isinstance(made, ResNetRecipe)  # noqa: S101 - by its engine's name
         return made
 

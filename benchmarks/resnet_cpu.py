@@ -34,11 +34,11 @@ from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image
 
 from eailab.data.dataset import Images, TrialData
-from eailab.engines import geometry
-from eailab.engines.base import build
-from eailab.engines.torch_resnet import models
+from eailab.engines.registry import build
+from eailab.engines.torch_resnet import geometry, models
 from eailab.errors import DataError
-from eailab.recipe.schema import ResNetRecipe, recipe_adapter
+from eailab.recipe.schema import ResNetRecipe
+from eailab.recipe.validate import recipe_from
 from eailab.runs.probe import peak_memory
 
 Turn = Callable[[], float]
@@ -47,7 +47,7 @@ Turn = Callable[[], float]
 
 def recipe(options: argparse.Namespace, precision: str) -> ResNetRecipe:
     """Return the recipe that all contestants follow."""
-    made = recipe_adapter.validate_python(
+    made = recipe_from(
         {
             "name": "benchmark",
             "engine": "torch-resnet",

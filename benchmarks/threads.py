@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from eailab.data.dataset import Images, TrialData
-from eailab.engines.base import Step, build
+from eailab.engines.base import Step
+from eailab.engines.registry import build
 from eailab.recipe.load import Override, load
 from eailab.runs.atomic import write_text
 from eailab.runs.provenance import collect

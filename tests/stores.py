@@ -10,7 +10,7 @@ import pytest
 from eailab.data.dataset import Dataset
 from eailab.engines.base import Scores
 from eailab.findings.study import StudyFindings, study_findings
-from eailab.recipe.schema import recipe_adapter
+from eailab.recipe.validate import recipe_from
 from eailab.runs.provenance import Provenance
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Store, Trial
@@ -42,7 +42,7 @@ def recipe(**settings):
         "epochs": EPOCHS,
         "batch_size": 10,
     }
-    return recipe_adapter.validate_python(plain | settings)
+    return recipe_from(plain | settings)
 
 
 @dataclass

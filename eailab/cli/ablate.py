@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from eailab.studies.design import Study
     from eailab.studies.factor import Factor
 
-DEFAULT_RECIPES = {"torch-resnet": "resnet18-cifar10", "numpy-mlp": "mnist-mlp"}
-"""By engine; the first is taken when both engines have the factor."""
+DEFAULT_RECIPES = ("resnet18-cifar10", "mnist-mlp")
+"""The first whose engine has the factor is taken."""
 DEFAULT_BLOCKS = "5"
 
 
@@ -255,12 +255,13 @@ def _asked(
     """Return the studies of the factors, and what they are called together."""
     from eailab.cli.carry_out import load_changed
     from eailab.recipe.factors import engines_with
+    from eailab.recipe.load import load
     from eailab.studies.conduct import parse_blocks
     from eailab.studies.design import all_combinations, one_at_a_time
 
     if recipe is None:
         engines = set.intersection(*(engines_with(word) for one in factors for word in one.words))
-        recipe = next((name for engine, name in DEFAULT_RECIPES.items() if engine in engines), "resnet18-cifar10")
+        recipe = next((name for name in DEFAULT_RECIPES if load(name).recipe.engine in engines), DEFAULT_RECIPES[0])
     base = load_changed(recipe, changes).recipe
     blocks = parse_blocks(seeds)
     if cross:

@@ -83,12 +83,12 @@ def study_files(ctx: Any, incomplete: str) -> Iterable[str]:
 def _engines(ctx: Any) -> list[str]:
     """Return the engine of the recipe that stands on the line, or all."""
     from eailab.recipe.catalogue import engine_of, shipped
-    from eailab.recipe.schema import ENGINES
+    from eailab.recipe.schema import RECIPES
 
     name = ctx.params.get("recipe")
     file = None if name is None else shipped().get(name, Path(name))
     found = None if file is None or not file.is_file() else engine_of(file)
-    return [str(found)] if found in ENGINES else list(ENGINES)
+    return [str(found)] if found in RECIPES else list(RECIPES)
 
 
 @_offering

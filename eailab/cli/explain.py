@@ -214,13 +214,13 @@ def _fits(recipe: "Recipe", data_dir: Path | None) -> bool:
     """Whether a recipe can be trained on its data, and its batches are no larger than the training split."""
     from eailab.data.split import training_size
     from eailab.data.table import load
-    from eailab.engines.base import check_fit
+    from eailab.engines.registry import engine_of
     from eailab.errors import UsageError
 
     images = load(recipe.data.name, data_dir).train
     try:
         size = training_size(len(images), recipe.data)
-        check_fit(recipe, (size, *images.pixels.shape[1:]))
+        engine_of(recipe).check_fit(recipe, (size, *images.pixels.shape[1:]))
     except UsageError:
         return False
     return recipe.batch_size <= size

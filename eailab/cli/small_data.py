@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 from eailab.errors import MissingDataError
 
 if TYPE_CHECKING:
-    from eailab.recipe.schema import Recipe
-
-RECIPES = {"numpy-mlp": "digits-mlp", "torch-resnet": "resnet18-digits"}
-"""By engine, so that the command's own settings still fit."""
+    from eailab.recipe.schema import BaseRecipe
 
 
-def on_small_data(recipe: "Recipe") -> str | None:
+def on_small_data(recipe: "BaseRecipe") -> str | None:
     """Return the command at hand with a small recipe of the same engine; None where the command cannot take one."""
     command, *words = sys.argv[1:] or [""]
-    small = RECIPES[recipe.engine]
-    if "digits" in recipe.data.name or command == "explain" or any(word.startswith("--study") for word in words):
+    small = recipe.small_example  # of the same engine, so that the command's own settings still fit
+    if small is None or "digits" in recipe.data.name:
+        return None
+    if command == "explain" or any(word.startswith("--study") for word in words):
         return None
     if command == "noise":
         return f"eailab noise {small}"
@@ -37,7 +36,7 @@ def on_small_data(recipe: "Recipe") -> str | None:
 
 
 @contextmanager
-def offering_small_data(recipe: "Recipe") -> Iterator[None]:
+def offering_small_data(recipe: "BaseRecipe") -> Iterator[None]:
     """Add to an error about missing data which command needs no download."""
     try:
         yield

@@ -44,8 +44,6 @@ Seed: TypeAlias = Annotated[
     int, typer.Option(min=0, metavar="BLOCK", help="The block: seeds initialisation, order, augmentation.")
 ]
 
-COMMANDS = {"numpy-mlp": "train-mlp", "torch-resnet": "train-resnet"}
-
 
 def train_mlp(
     recipe: Recipe = "mnist-mlp",
@@ -155,15 +153,15 @@ def _train(
 ) -> None:
     from eailab.cli.carry_out import carry_out, load_recipe
     from eailab.cli.options import run_context
+    from eailab.engines.registry import engine_of
     from eailab.errors import RecipeError
     from eailab.studies.design import single
 
     loaded = load_recipe(recipe, flags, overrides)
     if loaded.recipe.engine != engine:
-        command = COMMANDS[loaded.recipe.engine]
-        raise RecipeError(
-            f"the recipe {recipe} is for the {loaded.recipe.engine} engine: use `eailab {command} --recipe {recipe}`."
-        )
+        command = engine_of(loaded.recipe).command
+        use = f"use `eailab {command} --recipe {recipe}`" if command else "vary one of its settings by `eailab ablate`"
+        raise RecipeError(f"the recipe {recipe} is for the {loaded.recipe.engine} engine: {use}.")
     carry_out([single(loaded.recipe, seed)], run_context(*where), jobs=1, as_json=as_json)
 
 

@@ -1,19 +1,14 @@
-"""Define what every engine does, and the table of engines."""
+"""Define the protocol that every engine follows."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eailab.data.dataset import SplitName, TrialData
-from eailab.engines import geometry
-from eailab.errors import DataError
-from eailab.recipe.schema import MlpRecipe, Recipe, ResNetRecipe
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 
@@ -172,37 +167,12 @@ class Engine(Protocol):
         ...
 
 
-ENGINE_VERSIONS: dict[str, int] = {"numpy-mlp": 3, "torch-resnet": 1}
-"""Raised when an engine's results change for an unchanged recipe; part of a trial's identity."""
-
 DeviceName = Literal["auto", "cpu", "cuda"]
-
-
-def build(recipe: Recipe, data: TrialData, block: int, device: DeviceName = "auto") -> Engine:
-    """Return the engine of a recipe, initialised for one block.
-
-    Args:
-        recipe: What to train.
-        data: The block's splits.
-        block: The seed bundle's number, 0 or more.
-        device: Where the torch engine runs; `auto` is CUDA where there is one. The numpy engine is always on the CPU.
-
-    Raises:
-        DataError: The data do not fit the recipe.
-        DeviceError: The device is not here.
-    """
-    if isinstance(recipe, MlpRecipe):
-        from eailab.engines.numpy_mlp.engine import MlpEngine
-
-        return MlpEngine(recipe, data, block)
-    from eailab.engines.torch_resnet.build import build as build_resnet
-
-    return build_resnet(recipe, data, block, device)
 
 
 @dataclass
 class Compilation:
-    """What this process has compiled within `reporting_compilation`."""
+    """What this process has compiled within `EngineSpec.reporting_compilation`."""
 
     seconds: float = 0.0
 
@@ -213,69 +183,3 @@ class Compilation:
 
 COMPILATION = Compilation()
 """It is not training: the times of epochs leave it out."""
-
-
-@contextmanager
-def reporting_compilation(recipe: Recipe, on_compilation: Callable[[], None]) -> Iterator[None]:
-    """Call a function once if an engine has to compile code in the block; what was compiled before is found."""
-    if not isinstance(recipe, MlpRecipe):
-        yield
-        return
-    from eailab.engines.numpy_mlp.compilation import reporting
-
-    with reporting(on_compilation, COMPILATION.add):
-        yield
-
-
-def check_fit(recipe: Recipe, images: tuple[int, ...]) -> None:
-    """Refuse, before anything is trained, what cannot be: an impossible network, or data that it cannot be trained on.
-
-    Args:
-        recipe: What is to be trained.
-        images: `[N, H, W, C]`, the shape of the training split.
-
-    Raises:
-        RecipeError: The width leaves a layer without channels.
-        DataError: The images are fewer than a batch, have a number of channels that a residual network does not take,
-            are too small for its stem, or leave a batch of one where BatchNorm has no variance to divide by.
-    """
-    count, height, width, channels = images
-    if recipe.batch_size > count:
-        raise DataError(
-            f"batch_size {recipe.batch_size} is larger than the training split of {count} images: "
-            f"take {count} or fewer, or a larger data.limit or smaller data.val_fraction"
-        )
-    if isinstance(recipe, ResNetRecipe):
-        geometry.scaled_channels(recipe.model.width)
-        if channels not in (1, 3):
-            raise DataError(
-                f"the images have {channels} channels: a residual network takes grey (1) or colour (3) images"
-            )
-        geometry.check_image_size(recipe.model, *geometry.input_size(recipe, height, width))
-
-    def is_one_alone(size: int) -> bool:
-        """Whether batches of this size leave one image alone, and its network cannot train on that."""
-        if isinstance(recipe, MlpRecipe):  # which passes over a last batch of one
-            return recipe.model.norm == "batch" and size == 1
-        return geometry.ends_in_one_pixel(recipe, height, width) and 1 in (size, count % size)
-
-    if is_one_alone(recipe.batch_size):
-        sizes = sorted(range(2, count + 1), key=lambda size: (abs(size - recipe.batch_size), size))
-        remedies = [f"batch_size {size}" for size in islice((size for size in sizes if not is_one_alone(size)), 2)]
-        remedies.append("model.norm none" if isinstance(recipe, MlpRecipe) else "another data.limit")
-        raise DataError(
-            f"batch_size {recipe.batch_size} leaves a batch of one of the {count} training images, where BatchNorm has "
-            f"no variance to divide by: take {' or '.join(remedies)}"
-        )
-
-
-def check_device(recipe: Recipe, device: DeviceName) -> None:
-    """Refuse, before anything is trained, what `build` would refuse of this machine's device.
-
-    Raises:
-        DeviceError: The device is not here, or lacks the recipe's precision.
-    """
-    if isinstance(recipe, ResNetRecipe):
-        from eailab.engines.torch_resnet import devices
-
-        devices.check_precision(recipe, devices.choose(device))

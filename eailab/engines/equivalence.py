@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from eailab.data.split import training_size
-from eailab.engines.geometry import scaled_channels
+from eailab.engines.registry import engine_of
 from eailab.engines.schedules import Factors, learning_rates
 from eailab.recipe.canonical import canonical
-from eailab.recipe.schema import AdamW, Data, Deform, Mlp, Recipe
+from eailab.recipe.schema import AdamW, Data, Deform, Recipe
 
 MOST_STEPS = 10_000_000
 """Steps of a trial up to which schedules are compared, each step for itself."""
@@ -32,10 +32,7 @@ def _in_effect(recipe: Recipe, images: int) -> dict[str, Any]:
     settings["data"] |= _data_in_effect(recipe.data, images)
     if isinstance(recipe.optimizer, AdamW) and recipe.optimizer.weight_decay == 0.0:
         settings["optimizer"]["name"] = "adam"
-    if isinstance(recipe.model, Mlp):
-        settings["model"]["activation"] = recipe.model.activations
-    else:
-        settings["model"]["width"] = scaled_channels(recipe.model.width)
+    settings["model"] |= engine_of(recipe).effective_model(recipe)
     return settings
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eailab.engines.spec import entry
 from eailab.recipe.schema import AnySchedule, Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
 
 Factors = NDArray[np.float64]
@@ -121,7 +122,7 @@ def learning_rates(settings: AnySchedule, lr: float, epochs: int, steps_per_epoc
         factor `(t + 1) / w` on top of the schedule's own, whose clock does not wait for the warm-up's end.
     """
     clock = Clock(epochs, steps_per_epoch)
-    factors = SCHEDULES[type(settings)](settings, clock)
+    factors = entry(SCHEDULES, settings, "schedule", "eailab")(settings, clock)
     warmup_steps = settings.warmup_epochs * steps_per_epoch
     if warmup_steps > 0.0:
         factors = factors * np.minimum(1.0, (clock.step + 1) / warmup_steps)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from eailab.data.dataset import Dataset, Pixels
 from eailab.data.table import load as load_data
 from eailab.engines.base import Arrays, Expected, check_weights
+from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError, DataError, StoreError, UsageError
-from eailab.recipe.schema import MlpRecipe, Recipe
+from eailab.recipe.schema import Recipe
 from eailab.runs import checkpoint
 from eailab.runs.records import Result
 from eailab.runs.store import Store, TrialFolder
@@ -37,13 +38,7 @@ class Trained:
 
     def logits(self, pixels: Pixels) -> NDArray[np.floating]:
         """Return the scores of each class, `[N, K]`, before the softmax, of images `[N, H, W, C]`."""
-        if isinstance(self.recipe, MlpRecipe):
-            from eailab.engines.numpy_mlp import inference as mlp
-
-            return mlp.logits(self.recipe, self.weights, self.expected, pixels)
-        from eailab.engines.torch_resnet import inference as resnet
-
-        return resnet.logits(self.recipe, self.weights, self.expected, pixels)
+        return engine_of(self.recipe).network().logits(self.recipe, self.weights, self.expected, pixels)
 
 
 def find_finished(store: Store, name: str) -> TrialFolder:
@@ -75,7 +70,7 @@ def read(folder: TrialFolder) -> Trained:
     weights, facts = checkpoint.load(folder.weights_file)
     try:
         expected = Expected.read(facts)
-        check_weights(weights, _shapes(recipe, expected))
+        check_weights(weights, engine_of(recipe).network().shapes(recipe, expected))
     except KeyError as error:
         raise StoreError(
             f"{folder.weights_file} does not say what images it expects ({error} is missing): train the trial again."
@@ -85,16 +80,6 @@ def read(folder: TrialFolder) -> Trained:
     return Trained(
         folder, recipe, record["block"], record["data"], weights, expected, Result.read(record).largest_pixel
     )
-
-
-def _shapes(recipe: Recipe, expected: Expected) -> dict[str, tuple[int, ...]]:
-    if isinstance(recipe, MlpRecipe):
-        from eailab.engines.numpy_mlp import inference as mlp
-
-        return mlp.shapes(recipe, expected)
-    from eailab.engines.torch_resnet import inference as resnet
-
-    return resnet.shapes(recipe, expected)
 
 
 def data_of(trained: Trained, data_dir: Path | None) -> Dataset | str:

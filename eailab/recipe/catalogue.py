@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eailab.errors import EailabError
-from eailab.recipe.schema import ENGINES
+from eailab.recipe.schema import RECIPES
 from eailab.recipe.yaml12 import parse
 
 HEADER = re.compile(r"#\s*(Run|What):\s*(.+)")
@@ -65,7 +65,7 @@ def names(engine: str) -> dict[str, Path]:
     Raises:
         KeyError: When there is no such engine.
     """
-    if engine not in ENGINES:
+    if engine not in RECIPES:
         raise KeyError(engine)
     return {name: file for name, file in shipped().items() if engine_of(file) == engine}
 

@@ -4,7 +4,7 @@ from eailab.errors import RecipeError
 from eailab.recipe.catalogue import names
 from eailab.recipe.describe import choices, nearest
 from eailab.recipe.fields import settings, variants
-from eailab.recipe.schema import ENGINES, Recipe
+from eailab.recipe.schema import RECIPES, Recipe
 from eailab.recipe.validate import value_at
 
 SHORT = {"sched": "schedule"}
@@ -69,7 +69,7 @@ def known_words() -> set[str]:
     """Return the names by which the command line knows the settings of all engines."""
     return {
         word.replace("_", "-")
-        for engine in ENGINES
+        for engine in RECIPES
         for setting in settings(engine).values()
         for word in (setting.leaf, setting.path, *_parts(engine))
     }
@@ -77,7 +77,7 @@ def known_words() -> set[str]:
 
 def engines_with(factor: str) -> set[str]:
     """Return the engines whose recipes have a factor of that name; none for a word that is no factor."""
-    return {engine for engine in ENGINES if matches(_plain(factor), engine)}
+    return {engine for engine in RECIPES if matches(_plain(factor), engine)}
 
 
 def matches(word: str, engine: str, factors_only: bool = True) -> list[str]:

@@ -5,7 +5,7 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from eailab.recipe.schema import ENGINES, Settings
+from eailab.recipe.schema import RECIPES, Settings
 
 NO_FACTORS = ("name", "engine", "study")
 """Top-level keys that are no part of what is trained."""
@@ -70,7 +70,7 @@ def settings(engine: str) -> dict[str, Setting]:
                 owners = table[path].owners if path in table else ()
                 table[path] = Setting(path, (*owners, model))
 
-    walk(ENGINES[engine], "")
+    walk(RECIPES[engine], "")
     return table
 
 

@@ -6,7 +6,7 @@ A copy with one field changed is checked again by `override.vary`, never by `mod
 """
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, Union, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
 
@@ -199,6 +199,9 @@ Betas = Annotated[list[Fraction], Field(min_length=2, max_length=2)]
 class Sgd(Settings):
     """Stochastic gradient descent, as torch defines it."""
 
+    moments: ClassVar[int] = 1
+    """Numbers that it remembers for each parameter, at most."""
+
     name: Literal["sgd"] = "sgd"
     lr: Rate = 0.01
     """Learning rate, before the schedule."""
@@ -220,6 +223,8 @@ class Sgd(Settings):
 class Adam(Settings):
     """Adam (Kingma & Ba, 2015); weight decay is added to the gradient."""
 
+    moments: ClassVar[int] = 2
+
     name: Literal["adam"] = "adam"
     lr: Rate = 0.001
     """Learning rate, before the schedule."""
@@ -231,6 +236,8 @@ class Adam(Settings):
 
 class AdamW(Settings):
     """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
+
+    moments: ClassVar[int] = 2
 
     name: Literal["adamw"] = "adamw"
     lr: Rate = 0.001
@@ -344,10 +351,16 @@ class Study(Settings):
 
 
 class BaseRecipe(Settings):
-    """What recipes of both engines have."""
+    """What recipes of all engines have."""
+
+    example: ClassVar[str | None] = None
+    """A shipped recipe of the engine, for hints."""
+    small_example: ClassVar[str | None] = None
+    """One that trains in seconds, on images that come with eailab."""
 
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
     """What tables and folders call this recipe; no part of its identity."""
+    engine: str
     data: Data
     optimizer: Optimizer
     schedule: AnySchedule = Constant()
@@ -365,6 +378,9 @@ class BaseRecipe(Settings):
 class MlpRecipe(BaseRecipe):
     """A recipe of the numpy engine: an MLP with hand-written gradients."""
 
+    example = "mnist-mlp"
+    small_example = "digits-mlp"
+
     engine: Literal["numpy-mlp"]
     data: MlpData
     model: Mlp = Mlp()
@@ -374,6 +390,9 @@ class MlpRecipe(BaseRecipe):
 
 class ResNetRecipe(BaseRecipe):
     """A recipe of the torch engine: a residual network on CUDA or on the CPU."""
+
+    example = "resnet18-cifar10"
+    small_example = "resnet18-digits"
 
     engine: Literal["torch-resnet"]
     data: ResNetData
@@ -390,13 +409,14 @@ class ResNetRecipe(BaseRecipe):
 
 Recipe: TypeAlias = MlpRecipe | ResNetRecipe
 
-ENGINES: dict[str, type[MlpRecipe] | type[ResNetRecipe]] = {"numpy-mlp": MlpRecipe, "torch-resnet": ResNetRecipe}
-
-recipe_adapter: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="engine")])
-"""Checks a plain mapping and gives the recipe, or pydantic's `ValidationError` with every problem."""
+RECIPES: dict[str, type[Any]] = {
+    get_args(kind.model_fields["engine"].annotation)[0]: kind for kind in (MlpRecipe, ResNetRecipe)
+}
+"""The class of each engine's recipes, by the engine's name; `engines.registry.register` adds to it."""
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a recipe's file, for editors."""
     title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "eailab recipe"}
-    return title | recipe_adapter.json_schema()
+    union: Any = Annotated[Union[tuple(RECIPES.values())], Field(discriminator="engine")]  # noqa: UP007 - from a table
+    return title | TypeAdapter(union).json_schema()

@@ -9,10 +9,8 @@ from pydantic_core import ErrorDetails
 from eailab.recipe.describe import advice, choices, closest, expected, found, list_meant, nearest, type_of
 from eailab.recipe.diagnostics import KeyPath, Problem, dotted
 from eailab.recipe.fields import members, parts, settings, variant_names, variants
-from eailab.recipe.schema import ENGINES, Recipe, Settings
+from eailab.recipe.schema import RECIPES, Recipe, Settings
 
-EXAMPLES = {"numpy-mlp": "mnist-mlp", "torch-resnet": "resnet18-cifar10"}
-"""A shipped recipe of each engine, for hints."""
 TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 
 
@@ -22,15 +20,15 @@ def check(value: Mapping[str, object]) -> tuple[Recipe | None, list[Problem]]:
     What stands beside an unknown engine or variant is checked too, as far as all engines or variants agree on it.
     """
     engine = value.get("engine")
-    if isinstance(engine, str) and engine in ENGINES:
+    if isinstance(engine, str) and engine in RECIPES:
         return _check_engine(engine, value)
     if engine is None:
-        problem = Problem(("engine",), f"missing: write one of {', '.join(ENGINES)}", at_key=True)
+        problem = Problem(("engine",), f"missing: write one of {', '.join(RECIPES)}", at_key=True)
     else:
         problem = Problem(
-            ("engine",), f"expected one of {', '.join(ENGINES)}, found {found(engine)}{nearest(engine, ENGINES)}"
+            ("engine",), f"expected one of {', '.join(RECIPES)}, found {found(engine)}{nearest(engine, RECIPES)}"
         )
-    return None, [problem, *_agreed(_check_engine(one, {**value, "engine": one})[1] for one in ENGINES)]
+    return None, [problem, *_agreed(_check_engine(one, {**value, "engine": one})[1] for one in RECIPES)]
 
 
 def recipe_from(value: Mapping[str, object]) -> Recipe:
@@ -66,7 +64,7 @@ def _agreed(lists: Iterable[list[Problem]]) -> list[Problem]:
 
 def _check_engine(engine: str, value: Mapping[str, object]) -> tuple[Recipe | None, list[Problem]]:
     try:
-        return ENGINES[engine].model_validate(value), []
+        return RECIPES[engine].model_validate(value), []
     except ValidationError as error:
         details = error.errors(include_url=False)
     meant = {_meant(engine, detail) for detail in details if detail["type"] == "extra_forbidden"}
@@ -103,7 +101,7 @@ def _place(engine: str, loc: tuple[int | str, ...]) -> tuple[KeyPath, type[Setti
 
     A `loc` names the tags of unions among the keys, such as ("optimizer", "adam", "lr").
     """
-    owner: type[Settings] = ENGINES[engine]
+    owner: type[Settings] = RECIPES[engine]
     inside: type[Settings] | None = owner
     path: list[int | str] = []
     member = None
@@ -175,11 +173,11 @@ def _unknown_name(engine: str, path: KeyPath, given: object, names: Iterable[str
     """Say that a text is none of the names that may stand here."""
     names = list(names)
     part = _join(path).removesuffix(".name")
-    for other in ENGINES:
+    for other in RECIPES:
         if other != engine and isinstance(given, str) and given in variants(other).get(part, {}):
             return (
                 f"{given} is for the engine {other}, and {engine} has {', '.join(names)}: "
-                f"take one of these, or start from a recipe such as {EXAMPLES[other]}"
+                f"take one of these{_or_start_from(other)}"
             )
     return f"expected one of {', '.join(names)}, found {found(given)}{nearest(given, names)}"
 
@@ -194,17 +192,19 @@ def _unknown_key(engine: str, path: KeyPath, owner: type[Settings]) -> str:
         return (
             f"{mine} has no {key} ({', '.join(having)} {have}): remove it, or change the name; the keys here are {keys}"
         )
-    for other in ENGINES:
+    for other in RECIPES:
         if other != engine and dotted in {*settings(other), *variants(other)}:
-            return (
-                f"a key of the engine {other}, not of {engine}: "
-                f"remove it, or start from a recipe such as {EXAMPLES[other]}"
-            )
+            return f"a key of the engine {other}, not of {engine}: remove it{_or_start_from(other)}"
     close = nearest(key, owner.model_fields)
     elsewhere = [one.path.rpartition(".")[0] for one in settings(engine).values() if one.leaf == key]
     if elsewhere and not close:
         return f"this key belongs to {' or '.join(one or 'the top level' for one in elsewhere)}: move it there"
     return f"unknown key{close}" if close else f"unknown key; the keys here are {keys}"
+
+
+def _or_start_from(engine: str) -> str:
+    example = RECIPES[engine].example
+    return f", or start from a recipe such as {example}" if example else ""
 
 
 def _join(path: KeyPath) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table, number
 from eailab.findings.trial import TrialState
-from eailab.recipe.schema import MlpRecipe
 from eailab.report.compose import Detail, study_section
 from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock, Verbatim
 from eailab.report.published import Beside, beside, context
@@ -57,7 +56,7 @@ def _text(sentence: str) -> Paragraph:
 
 
 def _task(record: StudyRecord) -> int:
-    return 1 if isinstance(record.study.arms[0].recipe, MlpRecipe) else 2
+    return 1 if record.study.arms[0].recipe.model.name == "mlp" else 2
 
 
 def _plan(study: StudyReport) -> list[Block]:

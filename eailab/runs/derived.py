@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from eailab.data.dataset import Dataset
 from eailab.data.split import Split, split_of
 from eailab.data.table import SOURCES
-from eailab.engines.base import ENGINE_VERSIONS, Arrays, Expected, Scores
-from eailab.engines.sizes import parameters
+from eailab.engines.base import Arrays, Expected, Scores
+from eailab.engines.registry import engine_of
 from eailab.recipe.schema import Data, Recipe
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Trial
@@ -28,10 +28,10 @@ def name_is_right(recipe: Recipe, block: int, data: str, engine_version: object,
 
     Another version may have named recipes in a way that is not known here; its names are taken as they are.
     """
-    if type(engine_version) is not int or engine_version > ENGINE_VERSIONS[recipe.engine]:
+    ours = engine_of(recipe).version
+    if type(engine_version) is not int or engine_version > ours:
         return False
-    trial = Trial(recipe, block, data)
-    return trial.fingerprint == name or engine_version < ENGINE_VERSIONS[recipe.engine]
+    return Trial(recipe, block, data).fingerprint == name or engine_version < ours
 
 
 def contradictions(
@@ -118,7 +118,7 @@ def _parameters(recipe: Recipe, result: Result, arrays: Arrays, facts: dict[str,
         except (KeyError, ValueError, RecursionError) as error:
             yield f"model.safetensors does not say what images it expects: {error}"
             return
-        expected = parameters(recipe, shape.image, len(shape.classes))
+        expected = engine_of(recipe).parameters(recipe, shape.image, len(shape.classes))
     if not result.parameters == trained == expected:
         yield (
             f"result.json says {result.parameters:,} parameters, model.safetensors has {trained:,}, and the recipe's "

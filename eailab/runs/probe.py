@@ -13,9 +13,9 @@ from statistics import median
 from eailab.data.dataset import Images, TrialData
 from eailab.data.split import trial_data
 from eailab.data.table import load
-from eailab.engines.base import Engine, Step, build
+from eailab.engines.base import Engine, Step
+from eailab.engines.registry import build, engine_of
 from eailab.errors import DivergedError, EailabError, TrialFailedError
-from eailab.recipe.schema import MlpRecipe
 from eailab.runs.context import RunContext
 from eailab.runs.executors.deaths import describe, out_of_memory_kills
 from eailab.runs.store import Trial
@@ -105,7 +105,7 @@ def _measure(trial: Trial, context: RunContext) -> Probe:
         weights = sum(array.nbytes for array in engine.weights().values())
         an_image = _evaluation_seconds(engine) / min(EVALUATED, len(data.validation))
         steps, seconds = _timed_steps(engine, recipe.epochs)
-    on_gpu = (None, None) if isinstance(recipe, MlpRecipe) else _gpu_memory()
+    on_gpu = _gpu_memory() if engine_of(recipe).uses_gpu else (None, None)
     return Probe(
         device=engine.device,
         epoch_seconds=seconds * steps + an_image * len(data.validation),

@@ -6,10 +6,9 @@ from math import ceil
 from pathlib import Path
 
 from eailab.data.table import load
-from eailab.engines.sizes import parameters
+from eailab.engines.registry import engine_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.files import unreadable
-from eailab.recipe.schema import MlpRecipe, Recipe, Sgd
 from eailab.runs.store import Trial
 
 BYTES_A_NUMBER = 4
@@ -48,9 +47,10 @@ def check_room(runs_dir: Path, data_dir: Path | None, trials: Sequence[Trial], j
     needed, checkpoints = 0, [0]
     for trial in trials:
         image, classes, train, test = inputs[trial.recipe.data.name]
-        weights = ceil(OTHER_NUMBERS * BYTES_A_NUMBER * parameters(trial.recipe, image, classes))
+        engine = engine_of(trial.recipe)
+        weights = ceil(OTHER_NUMBERS * BYTES_A_NUMBER * engine.parameters(trial.recipe, image, classes))
         needed += weights + 2 * (train + len(test)) + BYTES_AN_EPOCH * trial.recipe.epochs + BYTES_A_TRIAL
-        checkpoints.append(weights * copies(trial.recipe))
+        checkpoints.append(weights * engine.checkpoint_copies(trial.recipe))
     needed += 2 * sum(sorted(checkpoints)[-jobs:])
     free = free_bytes(runs_dir)
     if free < needed:
@@ -76,12 +76,6 @@ def _check_limit(limit: int | None) -> None:
             f"a process may take {in_words(limit)} of memory here (`ulimit -v {limit // 1024}`), and its libraries "
             f"alone take {in_words(LEAST_ADDRESS_SPACE)}: raise the limit. Nothing was started."
         )
-
-
-def copies(recipe: Recipe) -> int:
-    """Return how many numbers a checkpoint has for each parameter: itself, the optimizer's moments, the average."""
-    moments = 1 if isinstance(recipe.optimizer, Sgd) else 2
-    return 1 + moments + (recipe.ema is not None) + (not isinstance(recipe, MlpRecipe))
 
 
 def free_bytes(folder: Path) -> int:

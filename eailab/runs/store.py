@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from eailab import files
 from eailab.data.packed_arrays import read_arrays
 from eailab.data.table import SOURCES
-from eailab.engines.base import ENGINE_VERSIONS, Arrays
+from eailab.engines.base import Arrays
+from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError, RecipeError, StoreError
 from eailab.recipe.canonical import canonical, digest, to_yaml
 from eailab.recipe.load import parse_recipe
@@ -84,7 +85,7 @@ class Trial:
                 "recipe": canonical(self.recipe, {} if name in SOURCES else {name: OWN_DATA}),
                 "block": self.block,
                 "data": self.data,
-                "engine_version": ENGINE_VERSIONS[self.recipe.engine],
+                "engine_version": engine_of(self.recipe).version,
             }
         )
 
@@ -458,7 +459,7 @@ class TrialFolder:
             "block": trial.block,
             "data": trial.data,
             "engine": trial.recipe.engine,
-            "engine_version": ENGINE_VERSIONS[trial.recipe.engine],
+            "engine_version": engine_of(trial.recipe).version,
             **result.record(),
             "files": {file.name: self._sha256(file.name) for file in self._vouched(result.status)},
         }
@@ -607,11 +608,9 @@ def _parsed(text: bytes) -> Recipe:
 
 def _heading(trial: Trial) -> str:
     """Say in a recipe's comments which trial it is of, so that the file alone can repeat it."""
-    command = "train-mlp" if trial.recipe.engine == "numpy-mlp" else "train-resnet"
-    return (
-        f"# Run:     eailab {command} --recipe recipe.yaml --seed {trial.block}\n"
-        f"# What:    block {trial.block} on the data {trial.data}\n"
-    )
+    command = engine_of(trial.recipe).command
+    run = f"# Run:     eailab {command} --recipe recipe.yaml --seed {trial.block}\n" if command else ""
+    return f"{run}# What:    block {trial.block} on the data {trial.data}\n"
 
 
 def _narrow(array: NDArray[np.uint16]) -> NDArray[np.unsignedinteger[Any]]:

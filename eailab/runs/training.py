@@ -12,9 +12,10 @@ from threadpoolctl import threadpool_limits
 from eailab.data.dataset import TrialData
 from eailab.data.split import trial_data
 from eailab.data.table import load
-from eailab.engines.base import COMPILATION, Engine, Expected, Step, build, reporting_compilation
+from eailab.engines.base import COMPILATION, Engine, Expected, Step
+from eailab.engines.registry import build, engine_of
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
-from eailab.recipe.schema import MlpRecipe, Recipe
+from eailab.recipe.schema import Recipe
 from eailab.runs.checkpoint import CheckpointWriter
 from eailab.runs.context import RunContext
 from eailab.runs.events import Compiling, Ended, EpochEnded, SetAside, Started, Stepped, Stopped, Waiting
@@ -62,7 +63,8 @@ def run_trial(trial: Trial, context: RunContext) -> None:
 def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
     """Train the epochs that are left, test once, and record the result; the trial is locked. See `run_trial`."""
     recipe, name = trial.recipe, trial.fingerprint
-    with limited_threads(recipe), reporting_compilation(recipe, lambda: context.on_event(Compiling(name))):
+    reporting = engine_of(recipe).reporting_compilation
+    with limited_threads(recipe), reporting(lambda: context.on_event(Compiling(name)), COMPILATION.add):
         # Build the engine, and go on from the last checkpoint if there is one.
         data = _load_data(trial, context)
         engine = build(recipe, data, trial.block, context.device)
@@ -192,18 +194,14 @@ class Meter:
 
 
 def _provenance(engine: Engine, trial: Trial) -> Provenance:
-    uses = ("numpy", "numba") if isinstance(trial.recipe, MlpRecipe) else ("numpy", "torch", "torchvision")
-    return collect(engine.device, trial.recipe.threads, uses)
+    return collect(engine.device, trial.recipe.threads, engine_of(trial.recipe).packages)
 
 
 @contextmanager
 def limited_threads(recipe: Recipe) -> Iterator[None]:
     """Let this process compute with a recipe's number of threads, which changes bits."""
     with threadpool_limits(recipe.threads):
-        if not isinstance(recipe, MlpRecipe):
-            from eailab.engines.torch_resnet import devices
-
-            devices.use_threads(recipe.threads)
+        engine_of(recipe).use_threads(recipe.threads)
         yield
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eailab.data.split import training_size
 from eailab.data.table import load, own_data
-from eailab.engines.base import check_device, check_fit
+from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError, StoppedError, StudyError
 from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed
@@ -97,7 +97,7 @@ def plan(study: Study, context: RunContext) -> Plan:
         )
     for number in sorted({number for number, _ in todo}):
         recipe = study.arms[number].recipe
-        check_fit(recipe, (sizes[number], *datasets[recipe.data.name].train.pixels.shape[1:]))
+        engine_of(recipe).check_fit(recipe, (sizes[number], *datasets[recipe.data.name].train.pixels.shape[1:]))
     return Plan(record, folder, tuple(trials.values()), tuple(todo.values()), tuple(notes))
 
 
@@ -215,7 +215,7 @@ def conduct_together(
     todo = left_to_train(plans)
     if context.on == "local":
         for trial in todo:
-            check_device(trial.recipe, context.device)
+            engine_of(trial.recipe).check_device(trial.recipe, context.device)
     workers = jobs or side_by_side(todo, context)
     check_room(context.runs_dir, context.data_dir, todo, workers)
     with at_work(plans, context.store, say, context.should_stop):

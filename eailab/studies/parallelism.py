@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from eailab.recipe.schema import MlpRecipe
+from eailab.engines.registry import engine_of
 from eailab.runs.context import RunContext
 from eailab.runs.store import Trial
 
@@ -21,7 +21,7 @@ def side_by_side(todo: Sequence[Trial], context: RunContext) -> int:
 
 
 def _take_a_gpu(todo: Sequence[Trial], context: RunContext) -> bool:
-    if context.device == "cpu" or all(isinstance(trial.recipe, MlpRecipe) for trial in todo):
+    if context.device == "cpu" or not any(engine_of(trial.recipe).uses_gpu for trial in todo):
         return False
     from eailab.engines.torch_resnet import devices
 
@@ -39,7 +39,7 @@ def advice_on_threads(todo: Sequence[Trial], context: RunContext, jobs: int | No
         context: Where.
         jobs: Trials side by side; None for what `side_by_side` says.
     """
-    if any(isinstance(trial.recipe, MlpRecipe) for trial in todo):
+    if not all(engine_of(trial.recipe).prefers_one_thread for trial in todo):
         return None
     if context.on != "local" or _take_a_gpu(todo, context):
         return None

@@ -6,8 +6,8 @@ import torch
 from eailab.data.split import trial_data
 from eailab.data.table import load as load_data
 from eailab.engines import equivalence
-from eailab.engines.base import build
 from eailab.engines.equivalence import train_the_same
+from eailab.engines.registry import build
 from eailab.recipe.load import Override, load
 
 SMALL = {

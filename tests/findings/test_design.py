@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from eailab.findings.design import design_facts, effects_table
-from eailab.recipe.schema import recipe_adapter
+from eailab.recipe.validate import recipe_from
 from eailab.report.publish import publish_study
 from eailab.report.terminal import print_study
 from eailab.stats.verdict import Verdict
@@ -18,7 +18,7 @@ from eailab.studies.design import all_combinations, one_at_a_time, read_record
 from eailab.studies.factor import Factor
 from eailab.studies.preregistration import freeze
 
-RECIPE = recipe_adapter.validate_python(
+RECIPE = recipe_from(
     {
         "name": "tiny",
         "engine": "numpy-mlp",

@@ -13,7 +13,7 @@ from eailab.recipe.fields import settings as all_settings
 from eailab.recipe.fields import variants
 from eailab.recipe.load import Override, load
 from eailab.recipe.override import vary
-from eailab.recipe.schema import ENGINES, Adam, Mlp, MlpRecipe, ResNet
+from eailab.recipe.schema import RECIPES, Adam, Mlp, MlpRecipe, ResNet
 from eailab.recipe.validate import check, value_at
 
 BASES = {name: load(name).recipe for name in ("digits-mlp", "resnet18-cifar10")}
@@ -26,7 +26,7 @@ VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3), max_leaves=5
 )
 PATHS = st.sampled_from(
-    sorted({path for engine in ENGINES for path in (*all_settings(engine), *variants(engine))} | {"data", "study"})
+    sorted({path for engine in RECIPES for path in (*all_settings(engine), *variants(engine))} | {"data", "study"})
 )
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from eailab.data.split import trial_data
 from eailab.data.table import load as load_data
-from eailab.engines.base import build
-from eailab.engines.sizes import parameters
+from eailab.engines.registry import build, engine_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs import room
@@ -34,10 +33,11 @@ def test_a_state_is_no_larger_than_was_estimated(name, changes):
     trial = make(name, *changes)
     dataset = load_data(trial.recipe.data.name)
     engine = build(trial.recipe, trial_data(dataset, trial.recipe.data, 0), 0, "cpu")
-    counted = parameters(trial.recipe, dataset.train.pixels.shape[1:], len(dataset.classes))
+    engine = engine_of(trial.recipe)
+    counted = engine.parameters(trial.recipe, dataset.train.pixels.shape[1:], len(dataset.classes))
     assert counted == engine.parameters
     state = sum(array.nbytes for array in engine.state().values())
-    assert state <= room.OTHER_NUMBERS * room.BYTES_A_NUMBER * counted * room.copies(trial.recipe) + 1000
+    assert state <= room.OTHER_NUMBERS * room.BYTES_A_NUMBER * counted * engine.checkpoint_copies(trial.recipe) + 1000
 
 
 def test_too_little_room_is_said_with_both_numbers_before_anything_is_written(tmp_path, monkeypatch):

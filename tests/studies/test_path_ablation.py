@@ -12,7 +12,7 @@ from eailab.errors import RecipeError, StudyError
 from eailab.recipe.canonical import canonical
 from eailab.recipe.load import load
 from eailab.recipe.override import differences
-from eailab.recipe.schema import recipe_adapter
+from eailab.recipe.validate import recipe_from
 from eailab.studies.path_ablation import moves, on_the_same_images, route
 
 MLP = {
@@ -28,7 +28,7 @@ MLP = {
 
 
 def recipe(**parts):
-    return recipe_adapter.validate_python(MLP | {"name": "b"} | parts)
+    return recipe_from(MLP | {"name": "b"} | parts)
 
 
 START = recipe(name="a")

@@ -1,6 +1,8 @@
 """Apply a trained network to images, without the engine that trained it."""
 
-from math import prod
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod, sqrt
 
 import numpy as np
 
@@ -8,7 +10,9 @@ from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, Expected
 from eailab.engines.numpy_mlp.flat_params import Floats, Layout
 from eailab.engines.numpy_mlp.input_layer import Source
+from eailab.engines.numpy_mlp.layers import BatchNorm1d
 from eailab.engines.numpy_mlp.network import Design, Network
+from eailab.engines.onnx_graph import Graph
 from eailab.recipe.schema import MlpRecipe
 
 
@@ -43,3 +47,47 @@ def _filled(layout: Layout, weights: Arrays) -> Floats:
     for name in layout.parts:
         layout.view(flat, name)[...] = weights[name].T
     return flat
+
+
+def add_to_onnx(graph: Graph, recipe: MlpRecipe, weights: Arrays, expected: Expected) -> None:
+    """Add the network to an ONNX graph, without torch; dropout does nothing outside training."""
+    x = graph.add("Flatten", graph.scaled(graph.floating("images"), expected.mean, expected.std))
+    for number, activation in enumerate(recipe.model.activations):
+        x = graph.linear(x, f"layers.{number}", weights)
+        if recipe.model.norm == "batch":
+            x = graph.normalised(x, f"norms.{number}", weights, BatchNorm1d.epsilon)
+        x = COUNTERPARTS[activation].add(graph, x)
+    graph.linear(x, f"layers.{len(recipe.model.hidden)}", weights, result="logits")
+
+
+@dataclass(frozen=True)
+class Counterpart:
+    """What other software calls an activation."""
+
+    torch: str
+    """Its module in `torch.nn`."""
+    add: Callable[[Graph, str], str]
+    """Add it to an ONNX graph."""
+
+
+def _operator(name: str) -> Callable[[Graph, str], str]:
+    return lambda graph, x: graph.add(name, x)
+
+
+def _gelu(graph: Graph, x: str) -> str:
+    """Add `x (1 + erf(x / sqrt(2))) / 2`; an operator of its own came with a later version of ONNX's operators."""
+    number = len(graph.nodes)
+    root, one, half = (
+        graph.constant(f"gelu.{number}.{name}", np.float32(value))
+        for name, value in (("root", sqrt(0.5)), ("one", 1.0), ("half", 0.5))
+    )
+    twice = graph.add("Add", graph.add("Erf", graph.add("Mul", x, root)), one)
+    return graph.add("Mul", x, graph.add("Mul", twice, half))
+
+
+COUNTERPARTS = {
+    "relu": Counterpart("ReLU", _operator("Relu")),
+    "sigmoid": Counterpart("Sigmoid", _operator("Sigmoid")),
+    "tanh": Counterpart("Tanh", _operator("Tanh")),
+    "gelu": Counterpart("GELU", _gelu),
+}

@@ -143,7 +143,7 @@ class LinearStage:
 class Activation:
     """A function of each number by itself, the same in training and outside."""
 
-    function: "type[ReLU | Sigmoid | Tanh | GELU]"
+    function: Callable[[Signal], Stage]
 
     def stage(self, inputs: Signal, _training: bool, /) -> Stage:
         """Put the layer to work."""
@@ -234,6 +234,16 @@ class GELU:
     def backward(self) -> None:
         """`dx = dy (P(x) + x p(x))`."""
         np.multiply(self.output.gradient, self.slope, out=self.output.gradient)
+
+
+ACTIVATIONS = {
+    "relu": Activation(ReLU),
+    "sigmoid": Activation(Sigmoid),
+    "tanh": Activation(Tanh),
+    "gelu": Activation(GELU),
+}
+"""By the name that a recipe uses; a new one: its name in `recipe/schema.py`, its class and line here, and a line of
+`inference.COUNTERPARTS`."""
 
 
 # --- regularisation -------------------------------------------------------------------------------------------------

@@ -13,29 +13,18 @@ from eailab.engines.numpy_mlp.flat_params import Floats, Layout
 from eailab.engines.numpy_mlp.initialisation import INITIALISATIONS
 from eailab.engines.numpy_mlp.input_layer import Source
 from eailab.engines.numpy_mlp.layers import (
-    GELU,
-    Activation,
+    ACTIVATIONS,
     BatchNorm1d,
     Dropout,
     Layer,
     Linear,
     LinearStage,
-    ReLU,
-    Sigmoid,
     Stage,
-    Tanh,
 )
 from eailab.engines.numpy_mlp.matmul import Plan, whole
 from eailab.engines.numpy_mlp.optimizers import Outer
 from eailab.recipe.schema import Mlp
 from eailab.seeding import skip
-
-ACTIVATIONS = {
-    "relu": Activation(ReLU),
-    "sigmoid": Activation(Sigmoid),
-    "tanh": Activation(Tanh),
-    "gelu": Activation(GELU),
-}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A rule owns its moments, each a flat array like the parameters. Its work on a gradient is planned once, as calls of the
 compiled loops of `kernels`; `aim` sets the numbers that change from step to step. A new optimizer is its settings class
-in `recipe/schema.py`, one class here with two kernels, and one line of `rule`.
+in `recipe/schema.py`, one class here with two kernels, and one line of `RULES`.
 
 Shapes: `P` parameters, `I` inputs and `O` outputs of a linear layer.
 """
@@ -10,7 +10,7 @@ Shapes: `P` parameters, `I` inputs and `O` outputs of a linear layer.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.flat_params import Floats, Layout
 from eailab.engines.numpy_mlp.matmul import Call
+from eailab.engines.spec import entry
 from eailab.recipe.schema import Adam, AdamW, Optimizer, Sgd
 
 
@@ -97,9 +98,17 @@ class AdamRule:
         self.coefficients[6] = 1.0 - lr * self.decoupled
 
 
+RULES: dict[type[Any], Callable[[Any, Layout, DTypeLike], Rule]] = {Sgd: SgdRule, Adam: AdamRule, AdamW: AdamRule}
+"""The rule of each variant of `optimizer`."""
+
+
 def rule(settings: Optimizer, layout: Layout, dtype: DTypeLike) -> Rule:
-    """Return the rule of a recipe's optimizer, at rest."""
-    return SgdRule(settings, layout, dtype) if isinstance(settings, Sgd) else AdamRule(settings, layout, dtype)
+    """Return the rule of a recipe's optimizer, at rest.
+
+    Raises:
+        RecipeError: The engine does not have it.
+    """
+    return entry(RULES, settings, "optimizer", "the engine numpy-mlp")(settings, layout, dtype)
 
 
 def moves(rule: Rule, layout: Layout, parameters: Floats, gradient: Floats, outer: Sequence[Outer]) -> list[Call]:

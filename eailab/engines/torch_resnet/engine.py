@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eailab.data.dataset import SplitName, TrialData
-from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step, check_fit
-from eailab.engines.geometry import STEMS, input_size, output_side, scaled_channels
+from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
 from eailab.engines.schedules import learning_rates
 from eailab.engines.torch_resnet import augment, dead_weights, devices, models
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
 from eailab.engines.torch_resnet.distributed import ALONE, Team
-from eailab.engines.torch_resnet.optimizers import OPTIMIZERS
+from eailab.engines.torch_resnet.geometry import STEMS, check_fit, input_size, output_side, scaled_channels
+from eailab.engines.torch_resnet.optimizers import optimizer
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
 from eailab.errors import DataError, DivergedError
 from eailab.recipe.schema import ResNetRecipe
@@ -88,7 +88,7 @@ class ResNetEngine:
         self._model = model.to(self._device).train()
         self._lr = torch.zeros((), device=self._device)
         parameters = dict(self._model.named_parameters())
-        self._optimizer = OPTIMIZERS[type(recipe.optimizer)](recipe.optimizer, parameters, self._lr)
+        self._optimizer = optimizer(recipe.optimizer, parameters, self._lr)
         self._evaluated = self._model if recipe.ema is None else copy.deepcopy(self._model)
         self._step = TrainingStep(
             team.wrap(self._model),

@@ -1,5 +1,7 @@
 """Apply a trained network to images in 32 bits, without the engine that trained it."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 
 from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, Expected
+from eailab.engines.onnx_graph import Graph
 from eailab.engines.torch_resnet import augment, models
 from eailab.recipe.schema import ResNetRecipe
 
@@ -66,3 +69,58 @@ def logits(recipe: ResNetRecipe, weights: Arrays, expected: Expected, pixels: Pi
             [classifier(torch.tensor(pixels[start : start + AT_ONCE])) for start in range(0, len(pixels), AT_ONCE)]
         ).numpy()
     return scores
+
+
+def module(recipe: ResNetRecipe, weights: Arrays, expected: Expected) -> nn.Module:
+    """Return the network as a module of torch; see `engines.spec.Network.module`."""
+    return Classifier(recipe, weights, expected)
+
+
+def add_to_onnx(graph: Graph, recipe: ResNetRecipe, weights: Arrays, expected: Expected) -> None:
+    """Add the network to an ONNX graph, from the layers and settings that its module has."""
+    classifier = Classifier(recipe, weights, expected)
+    model = classifier.model
+    x = graph.floating(graph.add("Transpose", "images", perm=[0, 3, 1, 2]))
+    if isinstance(classifier.way, augment.Resized224):
+        rows, columns = (matrix[0].numpy() for matrix in classifier.way.centre)
+        x = graph.add("MatMul", x, graph.constant("columns", columns.T))
+        x = graph.add("MatMul", graph.constant("rows", rows), x)
+    x = graph.scaled(x, classifier.mean.numpy(), classifier.std.numpy())
+    if len(classifier.mean) == 1:
+        x = graph.add("Expand", x, graph.constant("three_channels", np.array([1, 3, 1, 1])))
+    x = graph.add("Relu", _convolved(graph, x, model, "conv1", "bn1"))
+    if isinstance(pool := model.maxpool, nn.MaxPool2d):
+        x = graph.add("MaxPool", x, **_window(pool))
+    for name, block in model.named_modules():
+        if isinstance(block, models.BasicBlock | models.Bottleneck):
+            beside = x
+            if block.downsample is not None:
+                beside = _convolved(graph, x, model, f"{name}.downsample.0", f"{name}.downsample.1")
+            layers = 3 if isinstance(block, models.Bottleneck) else 2
+            for layer in range(1, layers + 1):
+                x = _convolved(graph, x, model, f"{name}.conv{layer}", f"{name}.bn{layer}")
+                x = graph.add("Relu", x if layer < layers else graph.add("Add", x, beside))
+    pooled = graph.add("Flatten", graph.add("GlobalAveragePool", x))
+    graph.linear(pooled, "fc", _arrays(model, "fc"), result="logits")
+
+
+def _convolved(graph: Graph, x: str, model: models.ResNet, convolution: str, norm: str) -> str:
+    """Add a convolution without bias, and the batch normalisation after it, by their names in the module."""
+    layer: Any = model.get_submodule(convolution)
+    after: Any = model.get_submodule(norm)
+    x = graph.add("Conv", x, graph.constant(f"{convolution}.weight", layer.weight.numpy()), **_window(layer))
+    return graph.normalised(x, norm, _arrays(model, norm), after.eps)
+
+
+def _window(layer: Any) -> dict[str, Any]:
+    """Return the kernel, stride and padding of a convolution or pooling as ONNX wants them."""
+    kernel, stride, padding = (
+        list(sides) if isinstance(sides, tuple) else [sides] * 2
+        for sides in (layer.kernel_size, layer.stride, layer.padding)
+    )
+    return {"kernel_shape": kernel, "strides": stride, "pads": padding * 2}
+
+
+def _arrays(model: models.ResNet, name: str) -> dict[str, NDArray[np.generic]]:
+    """Return the parameters and statistics of one layer, by their full names."""
+    return {f"{name}.{part}": values.numpy() for part, values in model.get_submodule(name).state_dict().items()}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eailab.engines.geometry import BLOCKS, STEMS, scaled_channels
+from eailab.engines.torch_resnet.geometry import BLOCKS, STEMS, scaled_channels
 from eailab.recipe.schema import ResNet as Settings
 from eailab.seeding import stream
 

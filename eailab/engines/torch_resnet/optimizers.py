@@ -14,6 +14,7 @@ from torch.optim.adam import adam
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
+from eailab.engines.spec import entry
 from eailab.recipe import schema
 
 Moments: TypeAlias = dict[str, dict[str, Tensor]]
@@ -130,3 +131,12 @@ OPTIMIZERS: dict[type[Any], Callable[[Any, Mapping[str, nn.Parameter], Tensor], 
     schema.AdamW: Adam,
 }
 """The class of each variant of `optimizer`."""
+
+
+def optimizer(settings: schema.Optimizer, parameters: Mapping[str, nn.Parameter], lr: Tensor) -> Optimizer:
+    """Return a recipe's optimizer, at rest.
+
+    Raises:
+        RecipeError: The engine does not have it.
+    """
+    return entry(OPTIMIZERS, settings, "optimizer", "the engine torch-resnet")(settings, parameters, lr)

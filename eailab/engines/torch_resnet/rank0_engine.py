@@ -14,10 +14,11 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from eailab.data.dataset import SplitName, TrialData
-from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step, check_fit
+from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
 from eailab.engines.torch_resnet import devices
 from eailab.engines.torch_resnet.distributed import Team
 from eailab.engines.torch_resnet.engine import ResNetEngine
+from eailab.engines.torch_resnet.geometry import check_fit
 from eailab.errors import DivergedError, TrialFailedError
 from eailab.recipe.schema import ResNetRecipe
 

@@ -15,10 +15,10 @@ from typing import Protocol
 from uuid import uuid4
 
 from eailab.engines.base import DeviceName
+from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError, StoppedError, StoreError
 from eailab.files import WORD, read
 from eailab.recipe.canonical import canonical, digest
-from eailab.recipe.schema import MlpRecipe
 from eailab.runs.atomic import remove, write_text
 from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
@@ -74,7 +74,7 @@ class Courier(Protocol):
 
 def gpu_is_wanted(trial: Trial, device: DeviceName, present: bool) -> bool:
     """Say whether a trial takes a GPU of its machine: the torch engine does where it is asked for, or there is one."""
-    return not isinstance(trial.recipe, MlpRecipe) and (device == "cuda" or (device == "auto" and present))
+    return engine_of(trial.recipe).uses_gpu and (device == "cuda" or (device == "auto" and present))
 
 
 def packed(trials: Sequence[Trial], seconds: Callable[[Trial], float], worth: float) -> Iterator[list[Trial]]:

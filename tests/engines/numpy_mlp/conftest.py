@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from eailab.data.dataset import Images, TrialData
-from eailab.recipe.schema import MlpRecipe, recipe_adapter
+from eailab.recipe.schema import MlpRecipe
+from eailab.recipe.validate import recipe_from
 
 
 def made_data(count: int = 60) -> TrialData:
@@ -35,7 +36,7 @@ def made_recipe(**changes: object) -> MlpRecipe:
         "epochs": 25,
         "batch_size": 8,
     }
-    recipe = recipe_adapter.validate_python(plain | changes)
+    recipe = recipe_from(plain | changes)
     assert isinstance(recipe, MlpRecipe)
     return recipe
 

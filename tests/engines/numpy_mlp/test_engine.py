@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from eailab.engines.base import Step, build
+from eailab.engines.base import Step
 from eailab.engines.numpy_mlp.engine import MlpEngine
+from eailab.engines.registry import build
 from eailab.errors import DataError, DivergedError
 
 DEMANDING = {

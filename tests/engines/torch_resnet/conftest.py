@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from eailab.data.dataset import Images, TrialData
-from eailab.recipe.schema import ResNetRecipe, recipe_adapter
+from eailab.recipe.schema import ResNetRecipe
+from eailab.recipe.validate import recipe_from
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def make_recipe() -> Callable[..., ResNetRecipe]:
     """Return a maker of recipes: an eighth of ResNet-18's width, three epochs, whatever else is given."""
 
     def make(*, augment: Any = "crop-flip", model: Any = (), optimizer: Any = (), **settings: Any) -> ResNetRecipe:
-        recipe = recipe_adapter.validate_python(
+        recipe = recipe_from(
             {
                 "name": "small",
                 "engine": "torch-resnet",

@@ -18,7 +18,7 @@ TOGETHER = """
 import json, pickle, sys, torch
 from pathlib import Path
 import eailab.engines.torch_resnet.engine as module
-from eailab.engines.base import build
+from eailab.engines.registry import build
 from eailab.engines.torchrun import joined
 from eailab.errors import DivergedError
 

@@ -281,13 +281,12 @@ def test_a_trial_starts_without_torchs_compiler():
 import sys
 import numpy as np
 from eailab.data.dataset import Images, TrialData
-from eailab.engines.base import build
-from eailab.recipe.schema import recipe_adapter
+from eailab.engines.registry import build
 recipe = {"name": "r", "engine": "torch-resnet", "data": {"name": "d"}, "model": {"width": 0.02, "stem": "3x3-nopool"}}
 recipe |= {"optimizer": {"name": "adam"}, "epochs": 1, "batch_size": 2}
 images = Images(np.zeros((2, 5, 5, 3), np.uint8), np.zeros(2, np.int64))
 data = TrialData(images, images, images, np.zeros(3, np.float32), np.ones(3, np.float32), ("a", "b"))
-build(recipe_adapter.validate_python(recipe), data, 0, "cpu").train_epoch(1, lambda step: None)
+build(recipe_from(recipe), data, 0, "cpu").train_epoch(1, lambda step: None)
 print(sorted({"torch._dynamo", "sympy", "torchvision"} & set(sys.modules)))
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

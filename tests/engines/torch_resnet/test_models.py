@@ -6,9 +6,7 @@ import pytest
 import torch
 import torchvision
 
-from eailab.engines import geometry
-from eailab.engines.sizes import parameters
-from eailab.engines.torch_resnet import models
+from eailab.engines.torch_resnet import geometry, models
 from eailab.errors import DataError, RecipeError
 from eailab.recipe.load import load
 from eailab.recipe.schema import ResNet
@@ -35,7 +33,7 @@ def test_parameters_are_counted_without_torch(name, stem, width):
     recipe = load("resnet18-digits").recipe.model_copy(update={"model": settings})
     with torch.device("meta"):
         made = models.ResNet(settings, 10)
-    assert parameters(recipe, (32, 32, 3), 10) == sum(parameter.numel() for parameter in made.parameters())
+    assert geometry.parameters(recipe, (32, 32, 3), 10) == sum(parameter.numel() for parameter in made.parameters())
 
 
 @pytest.mark.parametrize("name", list(models.BLOCK_CLASSES))

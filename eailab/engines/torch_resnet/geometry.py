@@ -1,7 +1,9 @@
 """Channels and maps of a residual network, from its settings alone: torch is not imported."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from eailab.engines.spec import check_batches
 from eailab.errors import DataError, RecipeError
 from eailab.recipe.schema import Resize224, ResNet, ResNetRecipe
 
@@ -89,3 +91,42 @@ def ends_in_one_pixel(recipe: ResNetRecipe, height: int, width: int) -> bool:
     """Whether the last maps have one pixel, so that BatchNorm has as many numbers of a channel as there are images."""
     stem = STEMS[recipe.model.stem]
     return all(stage_sides(stem, side)[-1] == 1 for side in input_size(recipe, height, width))
+
+
+def parameters(recipe: ResNetRecipe, _image: tuple[int, int, int], classes: int) -> int:
+    """Count the trained parameters; they do not depend on the image, which is made three channels."""
+    model = recipe.model
+    convolutions = sum(kernel * inputs * outputs + 2 * outputs for kernel, inputs, outputs in _convolutions(model))
+    features = scaled_channels(model.width)[-1] * (4 if model.name == "resnet50" else 1)
+    return convolutions + (features + 1) * classes
+
+
+def _convolutions(model: ResNet) -> Iterator[tuple[int, int, int]]:
+    """Yield the taps, inputs and outputs of each convolution, which a normalisation follows."""
+    inputs, *_ = channels = scaled_channels(model.width)
+    yield STEMS[model.stem].kernel ** 2, 3, inputs
+    for stage, (width, blocks) in enumerate(zip(channels, BLOCKS[model.name], strict=True)):
+        for block in range(blocks):
+            if model.name == "resnet50":
+                outputs = 4 * width
+                yield from ((1, inputs, width), (9, width, width), (1, width, outputs))
+            else:
+                outputs = width
+                yield from ((9, inputs, width), (9, width, width))
+            if inputs != outputs or (stage > 0 and block == 0):  # the projection beside the block
+                yield 1, inputs, outputs
+            inputs = outputs
+
+
+def check_fit(recipe: ResNetRecipe, images: tuple[int, ...]) -> None:
+    """Refuse an impossible network, or images that it cannot be trained on; see `EngineSpec.check_fit`."""
+    count, height, width, channels = images
+
+    def is_one_alone(size: int) -> bool:
+        return ends_in_one_pixel(recipe, height, width) and 1 in (size, count % size)
+
+    scaled_channels(recipe.model.width)
+    if channels not in (1, 3):
+        raise DataError(f"the images have {channels} channels: a residual network takes grey (1) or colour (3) images")
+    check_image_size(recipe.model, *input_size(recipe, height, width))
+    check_batches(recipe.batch_size, count, is_one_alone, "another data.limit")

@@ -1,0 +1,45 @@
+"""List the engines: one line for each, and the only place that knows which there are."""
+
+from eailab.data.dataset import TrialData
+from eailab.engines.base import DeviceName, Engine
+from eailab.engines.numpy_mlp.spec import NUMPY_MLP
+from eailab.engines.spec import EngineSpec
+from eailab.engines.torch_resnet.spec import TORCH_RESNET
+from eailab.errors import RecipeError
+from eailab.recipe.schema import RECIPES, BaseRecipe
+
+ENGINES: dict[str, EngineSpec] = {spec.name: spec for spec in (NUMPY_MLP, TORCH_RESNET)}
+
+
+def register(spec: EngineSpec) -> None:
+    """Add an engine that does not come with eailab, and the class of its recipes.
+
+    Each process that reads or trains its trials has to do so.
+    """
+    ENGINES[spec.name] = spec
+    RECIPES[spec.name] = spec.recipe
+
+
+def engine_named(name: str) -> EngineSpec:
+    """Return the engine of a name.
+
+    Raises:
+        RecipeError: There is none.
+    """
+    if name not in ENGINES:
+        raise RecipeError(f"there is no engine {name}: choose one of {', '.join(ENGINES)}.")
+    return ENGINES[name]
+
+
+def engine_of(recipe: BaseRecipe) -> EngineSpec:
+    """Return the engine of a recipe.
+
+    Raises:
+        RecipeError: The engine is not registered.
+    """
+    return engine_named(recipe.engine)
+
+
+def build(recipe: BaseRecipe, data: TrialData, block: int, device: DeviceName = "auto") -> Engine:
+    """Return the engine of a recipe, initialised for one block; see `EngineSpec.build`."""
+    return engine_of(recipe).build(recipe, data, block, device)
