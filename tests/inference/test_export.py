@@ -251,9 +251,9 @@ def test_onnx_is_run_on_the_test_images_before_it_is_written(onnxruntime, eailab
 
 def test_a_file_that_computes_something_else_is_not_written(onnxruntime, eailab, trial, monkeypatch):
     """The check has teeth: a forgotten activation is found."""
-    from eailab.inference import onnx_file
+    from eailab.engines.numpy_mlp.inference import COUNTERPARTS, Counterpart
 
-    monkeypatch.setitem(onnx_file.ACTIVATIONS, "relu", "Identity")
+    monkeypatch.setitem(COUNTERPARTS, "relu", Counterpart("Identity", lambda graph, x: graph.add("Identity", x)))
     done = eailab("export", trial.name, "--to", "onnx", "--runs", trial.runs)
     assert done.code == 1
     assert "nothing was written" in done.err

@@ -33,11 +33,11 @@ def test_a_state_is_no_larger_than_was_estimated(name, changes):
     trial = make(name, *changes)
     dataset = load_data(trial.recipe.data.name)
     engine = build(trial.recipe, trial_data(dataset, trial.recipe.data, 0), 0, "cpu")
-    engine = engine_of(trial.recipe)
-    counted = engine.parameters(trial.recipe, dataset.train.pixels.shape[1:], len(dataset.classes))
+    spec = engine_of(trial.recipe)
+    counted = spec.parameters(trial.recipe, dataset.train.pixels.shape[1:], len(dataset.classes))
     assert counted == engine.parameters
     state = sum(array.nbytes for array in engine.state().values())
-    assert state <= room.OTHER_NUMBERS * room.BYTES_A_NUMBER * counted * engine.checkpoint_copies(trial.recipe) + 1000
+    assert state <= room.OTHER_NUMBERS * room.BYTES_A_NUMBER * counted * spec.checkpoint_copies(trial.recipe) + 1000
 
 
 def test_too_little_room_is_said_with_both_numbers_before_anything_is_written(tmp_path, monkeypatch):
