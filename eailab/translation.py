@@ -9,12 +9,10 @@ sentence from marked pieces by `+`, `join` or an f-string, which make a plain st
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, TypeAlias
-
-import yaml
 
 from eailab.errors import UsageError
 
@@ -82,6 +80,16 @@ def joined(texts: Iterable[str], separator: str = LIST) -> Text:
     return Joined(separator.join(members), separator, {str(place): text for place, text in enumerate(members)})
 
 
+def listed_and(texts: Sequence[str]) -> str:
+    """Return texts as one phrase.
+
+    >>> listed_and(["lr", "momentum"])
+    'lr and momentum'
+    """
+    first, *rest = texts
+    return tr("{one} and {other}", one=first, other=listed_and(rest)) if rest else first
+
+
 class Catalogue:
     """The sentences of one language."""
 
@@ -146,6 +154,8 @@ def language(code: str) -> Say:
 @cache
 def catalogue(code: str) -> Catalogue:
     """Return the sentences of a language other than English."""
+    import yaml
+
     text = files("eailab").joinpath("locales", f"{code}.yaml").read_text(encoding="utf-8")
     return Catalogue(yaml.safe_load(text))
 

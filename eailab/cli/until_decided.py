@@ -9,7 +9,7 @@ from eailab.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eailab.findings.study import Looks
+    from eailab.findings.looks import Looks
     from eailab.runs.context import RunContext
     from eailab.studies.conduct import Plan
     from eailab.studies.design import Study

@@ -1,7 +1,8 @@
 """What a study's design has to tell beside its arms: the effects of a factorial, and that a bundle is one."""
 
+from eailab.findings.numbers import decimals, interval, signed
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import Column, Fact, Table, decimals, interval, signed
+from eailab.findings.tables import Column, Fact, Table
 from eailab.stats.factorial import Effect, Factorial
 from eailab.studies.factor import BUNDLE, CROSS, settings_of, word
 

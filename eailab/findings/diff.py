@@ -7,7 +7,8 @@ from typing import Any
 from eailab.errors import StoreError
 from eailab.findings.costs import are_timed
 from eailab.findings.measures import PERCENT
-from eailab.findings.tables import NOTHING, Column, Table, written
+from eailab.findings.numbers import NOTHING, written
+from eailab.findings.tables import Column, Table
 from eailab.recipe.canonical import flatten
 from eailab.runs.store import SHORT_NAME, TrialFolder
 from eailab.studies.lookup import heads, trial_names, uses

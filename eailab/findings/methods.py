@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eailab.findings.costs import ArmCost, energy_sentence
+from eailab.findings.numbers import amount, decimals, number
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import amount, decimals, number
 from eailab.studies.design import StudyRecord
 from eailab.studies.factor import listed
 from eailab.translation import Say, english

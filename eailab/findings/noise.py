@@ -10,8 +10,9 @@ from statistics import NormalDist
 import numpy as np
 
 from eailab.findings.measures import MEASURES, PERCENT, Measure
+from eailab.findings.numbers import decimals_for, number
 from eailab.findings.study import study_findings
-from eailab.findings.tables import Column, Table, decimals_for, number
+from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
 from eailab.plain import counted
 from eailab.recipe.schema import Data, Metric

@@ -6,9 +6,11 @@ Gains are in the metric's unit with the sign that makes better positive: of a lo
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eailab.findings.arm import ArmFindings
 from eailab.findings.measures import MEASURES, Measure
-from eailab.findings.study import ArmFindings, StudyFindings, study_findings
-from eailab.findings.tables import NOTE, NOTHING, Column, Table, decimals_for, interval, number, signed
+from eailab.findings.numbers import NOTHING, decimals_for, interval, number, signed
+from eailab.findings.study import StudyFindings, study_findings
+from eailab.findings.tables import NOTE, Column, Table
 from eailab.recipe.schema import Metric
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval

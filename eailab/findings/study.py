@@ -5,22 +5,22 @@ Accuracies are in percent and their differences in percentage points; losses are
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from eailab.errors import StudyError
+from eailab.findings.arm import ArmFindings, arm_findings
+from eailab.findings.looks import Looks, decided, look, values_of
 from eailab.findings.measures import MEASURES, Measure
-from eailab.findings.trial import Curves, Environment, TrialFindings, TrialState, read_trial, spared, went_the_same
+from eailab.findings.trial import Environment, TrialFindings, read_trial
+from eailab.findings.words import PLURAL, SPOKEN
 from eailab.recipe.canonical import NO_IDENTITY, flatten
 from eailab.recipe.schema import Metric, Recipe
 from eailab.runs.store import Store
-from eailab.stats.alpha_spending import look_levels
-from eailab.stats.blocked_model import Values
 from eailab.stats.factorial import Factorial, factorial
-from eailab.stats.group_sequential import Decision, replay
-from eailab.stats.model import ArmResult, Comparison, compare
+from eailab.stats.model import Comparison, compare
 from eailab.stats.trend import Trend, trend
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study, StudyRecord, safe_name
@@ -33,76 +33,6 @@ StudyState = Literal["complete", "running"]
 
 Settings = tuple[tuple[str, Any], ...]
 """Dotted path and value of settings, in the order of the recipe."""
-
-SPOKEN = {
-    "lr": "learning rate",
-    "val_fraction": "validation share",
-    "augment": "augmentation",
-    "ema": "weight averaging",
-    "norm": "normalisation",
-    "init": "initialisation",
-    "limit": "number of training images",
-    "hidden": "width of the hidden layers",
-    "epochs": "number of epochs",
-    "warmup_epochs": "length of the warm-up",
-}
-"""Factors whose field is not called what a sentence calls it."""
-
-PLURAL = frozenset({"betas", "milestones", "nodes", "threads"})
-"""Factors whose name takes the verb's plural."""
-
-
-@dataclass(frozen=True)
-class ArmFindings:
-    """One level of the factor."""
-
-    label: str
-    is_baseline: bool
-    trials: tuple[TrialFindings, ...]
-    """One a block, in the study's order."""
-    against_baseline: ArmResult | None
-    """Mean, difference, interval and verdict of the metric; None for the arm of a single trial."""
-    test_accuracy: float | None
-    """Mean over the finished trials, in percent."""
-    updates: int
-    """Optimizer steps of a trial."""
-    updates_change: float
-    """Of the updates, relative to the baseline's: -0.5 for half as many."""
-    brought: tuple[str, ...]
-    """Settings that come with the level; one sentence each."""
-    damage: tuple[str, ...]
-    """Which of its trials, and of the baseline's, its verdict lacks because they are damaged; a sentence each."""
-    notes: tuple[str, ...]
-    """What a reader of the row must know; the damage too."""
-    curves: Curves | None
-    """Mean over the finished trials, which all have the same epochs; None where there is none."""
-
-    @property
-    def finished(self) -> list[TrialFindings]:
-        """The trials that have a value."""
-        return [trial for trial in self.trials if trial.state == "finished"]
-
-    def count(self, *states: TrialState) -> int:
-        """Return the number of trials in any of these states."""
-        return sum(trial.state in states for trial in self.trials)
-
-
-@dataclass(frozen=True)
-class Looks:
-    """How a study that looks several times has gone so far."""
-
-    blocks: tuple[int, ...]
-    """Numbers of blocks at each look, fixed in advance."""
-    levels: tuple[float, ...]
-    """Of each look; they sum to 5%."""
-    made: int
-    """Looks made so far."""
-    decisions: tuple[Decision | None, ...]
-    """One an arm; None for the baseline, and for an arm that is open."""
-    over: bool
-    """Whether nothing is left to do."""
-    needed: tuple[tuple[int, int], ...]
-    """Arm index and block of the trials that the next look waits for."""
 
 
 @dataclass(frozen=True)
@@ -222,12 +152,12 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     ]
     looks = None
     if study.looks:
-        trials, looks = _look(study, trials, margin, measure)
+        trials, looks = look(study, trials, margin, measure)
     comparison = None
     if study.factor is not None:
         comparison = _compare(trials, study.baseline, margin, measure)
     if comparison is not None and looks is not None:
-        comparison = _decided(comparison, looks)
+        comparison = decided(comparison, looks)
     stands = standing(store, record) if study.factor is not None else None
     effects = _effects(study, trials) if study.axes else None
     environments = Counter(t.environment for row in trials for t in row if t.environment is not None)
@@ -240,7 +170,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         metric=study.metric,
         margin=margin,
         arms=tuple(
-            _arm(record, index, trials, None if comparison is None else comparison.arms[index], stands, looks)
+            arm_findings(record, index, trials, None if comparison is None else comparison.arms[index], stands, looks)
             for index in range(len(trials))
         ),
         baseline=study.baseline,
@@ -271,52 +201,7 @@ def held_fixed(recipes: Sequence[Recipe]) -> Settings:
 
 def _compare(trials: Sequence[Sequence[TrialFindings]], baseline: int, margin: float, measure: Measure) -> Comparison:
     diverged = np.array([[trial.state == "diverged" for trial in row] for row in trials]).T
-    return compare(_values(trials), baseline, margin, measure.higher_is_better, diverged=diverged)
-
-
-def _values(trials: Sequence[Sequence[TrialFindings]]) -> Values:
-    """Return the metric as `[B, A]`, with a gap wherever a trial has no value."""
-    return np.array([[np.nan if trial.value is None else trial.value for trial in row] for row in trials]).T
-
-
-def _look(
-    study: Study, trials: Sequence[tuple[TrialFindings, ...]], margin: float, measure: Measure
-) -> tuple[list[tuple[TrialFindings, ...]], Looks]:
-    """Replay the looks, and spare the trials of arms that were decided before."""
-    found = replay(
-        _values(trials),
-        np.array([[trial.has_ended for trial in row] for row in trials]).T,
-        np.array([[trial.state == "diverged" for trial in row] for row in trials]).T,
-        study.looks,
-        study.baseline,
-        margin,
-        measure.higher_is_better,
-    )
-    kept = [
-        tuple(trial if found.counted[place, arm] else spared(trial) for place, trial in enumerate(row))
-        for arm, row in enumerate(trials)
-    ]
-    needed = tuple((int(arm), study.blocks[place]) for place, arm in np.argwhere(found.needed))
-    return kept, Looks(study.looks, look_levels(study.looks), found.looks_made, found.decisions, found.over, needed)
-
-
-def _decided(comparison: Comparison, looks: Looks) -> Comparison:
-    """Put the verdicts of the looks in place of those that one look alone would give."""
-    arms = [
-        result
-        if result.verdict is None
-        else replace(result, verdict=decision.verdict if decision else Verdict.UNDECIDED, blocks_needed=None)
-        for result, decision in zip(comparison.arms, looks.decisions, strict=True)
-    ]
-    return replace(comparison, arms=tuple(arms))
-
-
-def _looked(looks: Looks, arm: int) -> list[str]:
-    """Say at which look an arm was decided."""
-    decision = looks.decisions[arm]
-    if decision is not None:
-        return [f"decided at look {decision.look} of {len(looks.blocks)}, after {decision.blocks} blocks"]
-    return ["open after the last look"] if looks.over else [f"open after {looks.made} of {len(looks.blocks)} looks"]
+    return compare(values_of(trials), baseline, margin, measure.higher_is_better, diverged=diverged)
 
 
 def _planned_verdicts(
@@ -344,7 +229,7 @@ def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Factori
     """Return the effects of a factorial, or why there are none."""
     if any(trial.state == "diverged" for row in trials for trial in row):
         return "trials diverged, and a mean over those that did not would flatter their arms"
-    values = _values(trials).reshape(len(study.blocks), *(len(axis.levels) for axis in study.axes))
+    values = values_of(trials).reshape(len(study.blocks), *(len(axis.levels) for axis in study.axes))
     factors = []
     for number, axis in enumerate(study.axes, start=1):
         order = [axis.baseline, *(level for level in range(len(axis.levels)) if level != axis.baseline)]
@@ -361,119 +246,4 @@ def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | N
     ordered = len(levels) >= 3 and all(type(level) in (int, float) and level > 0 for level in levels)
     if not ordered or any(trial.state == "diverged" for row in trials for trial in row):
         return None
-    return trend(_values(trials), levels, study.baseline)
-
-
-def _arm(
-    record: StudyRecord,
-    index: int,
-    by_arm: Sequence[tuple[TrialFindings, ...]],
-    against_baseline: ArmResult | None,
-    stands: Standing | None,
-    looks: Looks | None,
-) -> ArmFindings:
-    study = record.study
-    arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]
-    damage = _damage(trials, by_arm[study.baseline] if index != study.baseline else ())
-    change = record.updates[index] / record.updates[study.baseline] - 1.0
-    tests = [trial.test.accuracy for trial in trials if trial.test is not None]
-    finished = [trial.curves for trial in trials if trial.state == "finished"]
-    return ArmFindings(
-        label=arm.label,
-        is_baseline=index == study.baseline and study.factor is not None,
-        trials=trials,
-        against_baseline=against_baseline,
-        test_accuracy=float(np.mean(tests)) if tests else None,
-        updates=record.updates[index],
-        updates_change=change,
-        brought=arm.brought,
-        damage=damage,
-        notes=(
-            *_gaps(trials),
-            *damage,
-            *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
-            *arm.brought,
-            *_same_training(study, index, by_arm),
-            *(_outlook(against_baseline) if looks is None or index == study.baseline else _looked(looks, index)),
-            *([] if index == study.baseline else _post_hoc(stands)),
-        ),
-        curves=_mean(finished),
-    )
-
-
-def _gaps(trials: Sequence[TrialFindings]) -> list[str]:
-    """Say which trials have no value, and why."""
-    notes = []
-    diverged = [trial for trial in trials if trial.state == "diverged"]
-    if diverged:
-        rest = len(trials) - len(diverged)
-        notes.append(f"{len(diverged)} of {len(trials)} diverged" + (": numbers are of the others" if rest else ""))
-    waiting = sum(trial.state in ("unfinished", "missing") for trial in trials)
-    if waiting:
-        notes.append(f"{waiting} of {len(trials)} not finished")
-    return notes
-
-
-def _damage(trials: Sequence[TrialFindings], baseline: Sequence[TrialFindings]) -> tuple[str, ...]:
-    """Say which trials a verdict lacks because they are damaged."""
-    own = [f"without block {trial.block}, which is damaged" for trial in trials if trial.state == "damaged"]
-    others = [trial.block for trial in baseline if trial.state == "damaged"]
-    return (*own, *(f"without block {block} of the baseline, which is damaged" for block in others))
-
-
-def _coupling(change: float, epochs_held: bool) -> list[str]:
-    """Say when a level changes the number of updates by itself."""
-    if change == 0.0:
-        return []
-    return [f"updates {change:+.0%}" + (" (epochs held)" if epochs_held else "")]
-
-
-def _same_training(study: Study, index: int, by_arm: Sequence[Sequence[TrialFindings]]) -> list[str]:
-    """Name the arm whose trials went the same; of several, the baseline or the first."""
-    others = () if index == study.baseline else (study.baseline, *range(index))
-    alike = next((other for other in others if went_the_same(by_arm[index], by_arm[other])), None)
-    if alike is None:
-        return []
-    return [f"the same training as {study.arms[alike].label}: all losses and accuracies are equal"]
-
-
-def _outlook(result: ArmResult | None) -> list[str]:
-    """Say what qualifies a verdict, and what would decide an open one."""
-    if result is None or result.verdict is None:
-        return []
-    notes = [result.withheld] if result.withheld else []
-    if result.verdict is Verdict.SCREEN:
-        notes.append("too few blocks shared with the baseline for a verdict")
-    elif result.verdict is Verdict.UNDECIDED and not result.withheld:
-        notes.append(
-            f"about {result.blocks_needed} blocks in all would decide it, if difference and spread stay"
-            if result.blocks_needed
-            else "out of reach: no feasible number of blocks would decide it"
-        )
-    elif result.within_margin and result.verdict is not Verdict.SAME:
-        notes.append("smaller than the margin")
-    return notes
-
-
-def _post_hoc(stands: Standing | None) -> list[str]:
-    """Mark what no frozen plan names, where a plan was ever frozen."""
-    if stands is None or not stands.post_hoc:
-        return []
-    return ["post hoc" if stands.plan is None else "partly post hoc"]
-
-
-def _mean(curves: Sequence[Curves]) -> Curves | None:
-    """Average curves epoch by epoch."""
-    if not curves:
-        return None
-
-    def average(name: str) -> tuple[float, ...]:
-        return tuple(np.mean([getattr(one, name) for one in curves], axis=0).tolist())
-
-    return Curves(
-        epochs=curves[0].epochs,
-        train_loss=average("train_loss"),
-        train_accuracy=average("train_accuracy"),
-        validation_loss=average("validation_loss"),
-        validation_accuracy=average("validation_accuracy"),
-    )
+    return trend(values_of(trials), levels, study.baseline)

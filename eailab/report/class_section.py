@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from eailab.findings.classes import Classes, Confusion, Contrast, Example
+from eailab.findings.numbers import number
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import Column, Table, arm_name, number
+from eailab.findings.tables import Column, Table, arm_name
 from eailab.report.markup import Markup, element, table_element
 from eailab.report.pictures import data_address
 from eailab.translation import Say

@@ -6,8 +6,9 @@ from pathlib import PurePosixPath
 from eailab.findings import noise, path
 from eailab.findings.design import design_facts, effects_table
 from eailab.findings.methods import Answer
+from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import facts, headlines, main_table, state_sentences
+from eailab.findings.tables import main_table
 from eailab.report.document import (
     Block,
     Bullets,

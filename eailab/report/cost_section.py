@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from textwrap import wrap
 
 from eailab.findings.costs import ArmCost, are_timed, energy_sentence
+from eailab.findings.numbers import NOTHING, amount, decimals, number
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import NOTHING, Column, Table, amount, arm_name, decimals, number
+from eailab.findings.tables import Column, Table, arm_name
 from eailab.report.figures import arm_classes
 from eailab.report.markup import Markup, element, percent, table_element
 from eailab.report.scales import spanning

@@ -5,8 +5,8 @@ import io
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from eailab.findings.numbers import written
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import written
 from eailab.findings.trial import FinalScores, TrialFindings
 from eailab.report.document import Document
 from eailab.report.escaping import cell

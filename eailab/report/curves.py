@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eailab.findings.study import ArmFindings, StudyFindings
+from eailab.findings.arm import ArmFindings
+from eailab.findings.study import StudyFindings
 from eailab.findings.tables import arm_name
 from eailab.report.figures import arm_classes
 from eailab.report.markup import Markup, data_block, element, percent

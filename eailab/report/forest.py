@@ -6,8 +6,9 @@ in percent of its width.
 
 from collections import Counter
 
-from eailab.findings.study import ArmFindings, StudyFindings
-from eailab.findings.tables import decimals, interval, signed
+from eailab.findings.arm import ArmFindings
+from eailab.findings.numbers import decimals, interval, signed
+from eailab.findings.study import StudyFindings
 from eailab.report.figures import arm_classes
 from eailab.report.markup import Markup, element, percent
 from eailab.report.scales import Scale, spanning

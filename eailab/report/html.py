@@ -17,8 +17,9 @@ from eailab.findings.classes import Classes
 from eailab.findings.costs import ArmCost
 from eailab.findings.design import design_facts, effects_table
 from eailab.findings.methods import Answer
+from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import blocks_table, facts, headlines, main_table, state_sentences
+from eailab.findings.tables import blocks_table, main_table
 from eailab.report.class_section import class_section
 from eailab.report.cost_section import cost_section
 from eailab.report.curves import learning_curves

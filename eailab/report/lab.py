@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from eailab.findings.numbers import number
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import Column, Table, number
+from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
 from eailab.report.compose import Detail, study_section
 from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock, Verbatim

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from eailab.findings.arm import ArmFindings
+from eailab.findings.numbers import decimals, decimals_for, interval, signed
 from eailab.findings.path import Waterfall
-from eailab.findings.study import ArmFindings, StudyFindings
-from eailab.findings.tables import arm_name, decimals, decimals_for, interval, signed
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import arm_name
 from eailab.findings.trial import Curves
 from eailab.plain import plain
 from eailab.report.figures import CJK_FONTS, FAINT, INK, ON_SCREEN, PAPER, Drawing, FileKind, figure_names

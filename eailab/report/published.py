@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from eailab.findings.tables import written
+from eailab.findings.numbers import written
 from eailab.recipe.canonical import flatten
 from eailab.recipe.schema import Recipe
 

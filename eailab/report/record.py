@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from eailab.findings.arm import ArmFindings
 from eailab.findings.costs import ArmCost
 from eailab.findings.noise import Noise
 from eailab.findings.path import Waterfall
-from eailab.findings.study import ArmFindings, StudyFindings
+from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings
 from eailab.plain import CONTROLS
 from eailab.report.document import Document

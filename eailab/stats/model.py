@@ -16,6 +16,7 @@ from eailab.stats.pairwise_tests import holm
 from eailab.stats.power import noncentrality
 from eailab.stats.variance_check import unequal_spread
 from eailab.stats.verdict import Interval, Verdict, blocks_to_decide, decide, within
+from eailab.translation import Text, tr
 
 Mask = NDArray[np.bool_]
 
@@ -52,7 +53,7 @@ class ArmResult:
     """Whether the 90% interval lies within the margin; beside BETTER or WORSE: shown, but smaller than the margin."""
     blocks_needed: int | None = None
     """Beside UNDECIDED: blocks that would decide it if difference and spread stay as they are; None: out of reach."""
-    withheld: str | None = None
+    withheld: Text | None = None
     """Why UNDECIDED is said without regard to an interval: a side diverged, or there is no spread to judge by."""
 
 
@@ -69,9 +70,9 @@ class Comparison:
     """Blocks in which any arm has a value."""
     complete_blocks: int
     """Blocks in which every arm has a value."""
-    method: str
+    method: Text
     """One sentence that names the model and the intervals."""
-    guard: str | None
+    guard: Text | None
     """Why the arms' errors were not pooled; None when they were."""
     pooled_sd: float | None
     """Of a trial within its block: the square root of the model's error variance."""
@@ -83,7 +84,7 @@ class Comparison:
     """Between arms over the complete blocks: mean covariance over mean variance; from three complete blocks on."""
     detectable: float | None
     """The largest of the arms' detectable differences: what the study as a whole detects at 80% power."""
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
     """What a reader must know besides, a sentence each."""
 
 
@@ -150,7 +151,7 @@ def compare(
     judged = [arm for arm in range(values.shape[1]) if arm != baseline and shared[arm] >= 2]
 
     fit, guard, estimates, notes = None, None, [], []
-    method = "no interval: no arm shares two blocks with the baseline"
+    method = tr("no interval: no arm shares two blocks with the baseline")
     if judged:
         columns = [baseline, *judged]
         fit = fit_additive(values[:, columns], 0)
@@ -286,13 +287,12 @@ def _judge(
 ) -> ArmResult:
     """Give an arm its intervals and verdict; without any spread there are none to give."""
     if estimate.standard_error == 0.0:
-        how = "equals the baseline" if estimate.difference == 0.0 else "differs from the baseline by exactly as much"
-        return replace(
-            row,
-            difference=estimate.difference,
-            verdict=Verdict.UNDECIDED,
-            withheld=f"{how} in every block: there is no spread to judge by",
+        why = (
+            tr("equals the baseline in every block: there is no spread to judge by")
+            if estimate.difference == 0.0
+            else tr("differs from the baseline by exactly as much in every block: there is no spread to judge by")
         )
+        return replace(row, difference=estimate.difference, verdict=Verdict.UNDECIDED, withheld=why)
     half95, half90 = (c * estimate.standard_error for c in (estimate.critical95, estimate.critical90))
     interval95 = (estimate.difference - half95, estimate.difference + half95)
     interval90 = (estimate.difference - half90, estimate.difference + half90)
@@ -322,12 +322,12 @@ def _p_same(estimate: _Estimate, margin: float) -> float:
     return min(estimate.tail_of_t(slack) / 2.0 if slack > 0.0 else 1.0, 1.0)
 
 
-def _flattered(verdict: Verdict, arm_diverged: bool, baseline_diverged: bool) -> str | None:
+def _flattered(verdict: Verdict, arm_diverged: bool, baseline_diverged: bool) -> Text | None:
     """Return why a verdict is withheld: it would favour a side whose bad trials have dropped out."""
     if arm_diverged and verdict in {Verdict.BETTER, Verdict.SAME}:
-        return f"{verdict} holds only for the trials that did not diverge"
+        return tr("{verdict} holds only for the trials that did not diverge", verdict=verdict.value)
     if baseline_diverged and verdict in {Verdict.WORSE, Verdict.SAME}:
-        return f"{verdict} holds only against the baseline's trials that did not diverge"
+        return tr("{verdict} holds only against the baseline's trials that did not diverge", verdict=verdict.value)
     return None
 
 
@@ -336,29 +336,37 @@ def _screen(row: ArmResult, paired: Values) -> ArmResult:
     return replace(row, difference=float(paired.mean()) if len(paired) else None, verdict=Verdict.SCREEN)
 
 
-def _method(fit: Fit, contrasts: int, guard: str | None) -> str:
+def _method(fit: Fit, contrasts: int, guard: Text | None) -> Text:
     """Return the sentence that names the model and its intervals."""
     if guard is not None:
-        return (
+        return tr(
             "each arm by its own differences from the baseline within blocks: paired t, "
-            f"Bonferroni's simultaneous intervals over {contrasts} arms, Holm's p-values"
+            "Bonferroni's simultaneous intervals over {n} arms, Holm's p-values",
+            n=contrasts,
         )
     if contrasts == 1:
-        return f"blocked model (arm + block + error, {fit.df} df), Student's t interval"
+        return tr("blocked model (arm + block + error, {df} df), Student's t interval", df=fit.df)
     if fit.complete:
-        return f"blocked model (arm + block + error pooled over arms, {fit.df} df), Dunnett's simultaneous intervals"
-    return (
-        f"blocked model (arm + block + error pooled over arms, {fit.df} df) fitted to the trials there are, "
-        "simultaneous intervals by the studentised maximum modulus"
+        return tr(
+            "blocked model (arm + block + error pooled over arms, {df} df), Dunnett's simultaneous intervals", df=fit.df
+        )
+    return tr(
+        "blocked model (arm + block + error pooled over arms, {df} df) fitted to the trials there are, "
+        "simultaneous intervals by the studentised maximum modulus",
+        df=fit.df,
     )
 
 
-def _notes(estimates: list[_Estimate], seen: Mask, guard: str | None) -> list[str]:
+def _notes(estimates: list[_Estimate], seen: Mask, guard: Text | None) -> list[Text]:
     """Return what a reader must know besides the numbers."""
     notes = []
     if min(estimate.df for estimate in estimates) < 3:
-        notes.append("So few blocks leave fewer than 3 degrees of freedom: only very large differences show.")
+        notes.append(tr("So few blocks leave fewer than 3 degrees of freedom: only very large differences show."))
     if not seen.all():
-        how = "adjusted for the blocks they lack" if guard is None else "of the blocks that both arms have"
-        notes.append(f"{int((~seen).sum())} of {seen.size} trials have no value: differences are {how}.")
+        lost: dict[str, int] = {"n": int((~seen).sum()), "total": seen.size}
+        notes.append(
+            tr("{n} of {total} trials have no value: differences are adjusted for the blocks they lack.", **lost)
+            if guard is None
+            else tr("{n} of {total} trials have no value: differences are of the blocks that both arms have.", **lost)
+        )
     return notes

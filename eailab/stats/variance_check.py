@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from eailab.stats.blocked_model import Fit
 from eailab.stats.variance import brown_forsythe
+from eailab.translation import Text, tr
 
 LARGEST_RATIO = 3.0
 """Of the largest arm's residual SD to the smallest's."""
@@ -16,7 +17,7 @@ LEAST_P = 0.01
 """Of the Brown–Forsythe test on the residuals."""
 
 
-def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> str | None:
+def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> Text | None:
     """Return why the arms' errors are not pooled, or None when they may be.
 
     Two blocks cannot show whether arms share a spread, so with three or more arms they are not pooled. From three
@@ -37,17 +38,29 @@ def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> str | No
         return None
     residuals = [column[np.isfinite(column)] for column in fit.residuals.T]
     if min(len(column) for column in residuals) < 3:
-        return "two blocks cannot show whether the arms share a spread"
+        return tr("two blocks cannot show whether the arms share a spread")
     spread = [math.sqrt(float(column @ column) / (len(column) - 1)) for column in residuals]
     largest, smallest = max(spread), min(spread)
     if largest > LARGEST_RATIO * smallest:
-        times = f"{largest / smallest:.1f} times" if smallest > 0.0 else "infinitely many times"
-        return f"the widest arm's residual SD is {times} the narrowest's, more than {LARGEST_RATIO:g}"
+        if smallest == 0.0:
+            return tr(
+                "the widest arm's residual SD is infinitely many times the narrowest's, more than {most:g}",
+                most=LARGEST_RATIO,
+            )
+        return tr(
+            "the widest arm's residual SD is {times:.1f} times the narrowest's, more than {most:g}",
+            times=largest / smallest,
+            most=LARGEST_RATIO,
+        )
     test = brown_forsythe(residuals)
     if test.p < LEAST_P:
-        return f"the arms' spreads differ (Brown–Forsythe p = {test.p:.2g}, below {LEAST_P:g})"
+        return tr("the arms' spreads differ (Brown–Forsythe p = {p:.2g}, below {least:g})", p=test.p, least=LEAST_P)
     squares = [float(((difference - difference.mean()) ** 2).sum()) for difference in differences]
     share = max(squares) / (2.0 * fit.variance * fit.df)
     if share > LARGEST_SHARE:
-        return f"one arm's differences carry {share:.0%} of the residual squares, more than {LARGEST_SHARE:.0%}"
+        return tr(
+            "one arm's differences carry {share:.0%} of the residual squares, more than {most:.0%}",
+            share=share,
+            most=LARGEST_SHARE,
+        )
     return None

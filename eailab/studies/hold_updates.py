@@ -6,6 +6,7 @@ from dataclasses import replace
 from eailab.recipe.override import vary
 from eailab.recipe.schema import Recipe
 from eailab.studies.design import Study, steps_an_epoch, updates
+from eailab.translation import Text, joined, listed_and, tr, trn
 
 IN_EPOCHS = ("warmup_epochs", "step_size", "milestones")
 """Settings of schedules that are counted in epochs, and so stay where they are when the epochs change."""
@@ -28,7 +29,7 @@ def hold_updates(study: Study, training_images: Sequence[int]) -> Study:
     return replace(study, arms=tuple(arms))
 
 
-def held(study: Study, made: Sequence[int]) -> list[str]:
+def held(study: Study, made: Sequence[int]) -> list[Text]:
     """Say what holding the updates did to each arm, a sentence each.
 
     Args:
@@ -41,16 +42,28 @@ def held(study: Study, made: Sequence[int]) -> list[str]:
         if study.hold != "updates" or arm.recipe.epochs == baseline.epochs:
             continue
         left = number / made[study.baseline] - 1.0
+        values = {"arm": arm.label, "before": baseline.epochs, "left": left}
+        said = (
+            trn(
+                "{arm}: {n} epoch in place of {before} holds the updates to {left:+.1%}",
+                "{arm}: {n} epochs in place of {before} hold the updates to {left:+.1%}",
+                arm.recipe.epochs,
+                **values,
+            )
+            if left
+            else trn(
+                "{arm}: {n} epoch in place of {before} holds the updates",
+                "{arm}: {n} epochs in place of {before} hold the updates",
+                arm.recipe.epochs,
+                **values,
+            )
+        )
         in_epochs = [
             f"{name} {value}" for name, value in arm.recipe.schedule.model_dump().items() if name in IN_EPOCHS and value
         ]
-        epochs = arm.recipe.epochs
-        scaled, hold = ("1 epoch", "holds") if epochs == 1 else (f"{epochs} epochs", "hold")
-        sentences.append(
-            f"{arm.label}: {scaled} in place of {baseline.epochs} {hold} the updates"
-            + (f" to {left:+.1%}" if left else "")
-            + (f"; the schedule's {' and '.join(in_epochs)} stay in epochs" if in_epochs else "")
-        )
+        if in_epochs:
+            said = joined([said, tr("the schedule's {settings} stay in epochs", settings=listed_and(in_epochs))])
+        sentences.append(said)
     return sentences
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eailab.findings.tables import facts
+from eailab.findings.statements import facts
 from eailab.stats.verdict import Verdict
 
 SMALL = [0.90, 0.92, 0.91, 0.93]

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from stores import recipe
 
-from eailab.findings.tables import blocks_table, decimals, facts, headlines, main_table, state_sentences
+from eailab.findings.numbers import decimals
+from eailab.findings.statements import facts, headlines, state_sentences
+from eailab.findings.tables import blocks_table, main_table
 from eailab.studies.design import one_factor, repeated
 
 SMALL = [0.90, 0.92, 0.91, 0.93]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from eailab.errors import StudyError
-from eailab.recipe.identity import digest
+from eailab.recipe.canonical import digest
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.studies.conduct import conduct, plan

@@ -15,7 +15,7 @@ from typing import Any
 
 from eailab.errors import StoreError
 from eailab.files import DATABASE, opened
-from eailab.findings.tables import written
+from eailab.findings.numbers import written
 from eailab.findings.trial import TrialState
 from eailab.plain import plain
 from eailab.recipe.canonical import digest

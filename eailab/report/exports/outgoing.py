@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from eailab.errors import UsageError
-from eailab.findings.study import ArmFindings, StudyFindings
-from eailab.findings.tables import written
+from eailab.findings.arm import ArmFindings
+from eailab.findings.numbers import written
+from eailab.findings.study import StudyFindings
 from eailab.findings.trial import FinalScores, TrialFindings, TrialState
 from eailab.recipe.canonical import digest, flatten
 from eailab.recipe.schema import Recipe

@@ -1,0 +1,184 @@
+"""One level of a study's factor: its trials, its result against the baseline, and what a reader must know of it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eailab.findings.looks import Looks, looked
+from eailab.findings.trial import Curves, TrialFindings, TrialState, went_the_same
+from eailab.recipe.override import marked
+from eailab.stats.model import ArmResult
+from eailab.stats.verdict import Verdict
+from eailab.studies.design import Study, StudyRecord
+from eailab.studies.preregistration import Standing
+from eailab.translation import Text, tr
+
+
+@dataclass(frozen=True)
+class ArmFindings:
+    """One level of the factor."""
+
+    label: str
+    is_baseline: bool
+    trials: tuple[TrialFindings, ...]
+    """One a block, in the study's order."""
+    against_baseline: ArmResult | None
+    """Mean, difference, interval and verdict of the metric; None for the arm of a single trial."""
+    test_accuracy: float | None
+    """Mean over the finished trials, in percent."""
+    updates: int
+    """Optimizer steps of a trial."""
+    updates_change: float
+    """Of the updates, relative to the baseline's: -0.5 for half as many."""
+    brought: tuple[Text, ...]
+    """Settings that come with the level; one sentence each."""
+    damage: tuple[Text, ...]
+    """Which of its trials, and of the baseline's, its verdict lacks because they are damaged; a sentence each."""
+    notes: tuple[Text, ...]
+    """What a reader of the row must know; the damage too."""
+    curves: Curves | None
+    """Mean over the finished trials, which all have the same epochs; None where there is none."""
+
+    @property
+    def finished(self) -> list[TrialFindings]:
+        """The trials that have a value."""
+        return [trial for trial in self.trials if trial.state == "finished"]
+
+    def count(self, *states: TrialState) -> int:
+        """Return the number of trials in any of these states."""
+        return sum(trial.state in states for trial in self.trials)
+
+
+def arm_findings(
+    record: StudyRecord,
+    index: int,
+    by_arm: Sequence[tuple[TrialFindings, ...]],
+    against_baseline: ArmResult | None,
+    stands: Standing | None,
+    looks: Looks | None,
+) -> ArmFindings:
+    """Return what is found in one arm of a study.
+
+    Args:
+        record: The study.
+        index: Of the arm.
+        by_arm: The trials of all arms, block by block.
+        against_baseline: The arm's part of the comparison; None for a single trial.
+        stands: What was planned.
+        looks: How a study that looks several times has gone so far.
+    """
+    study = record.study
+    arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]
+    brought = tuple(map(marked, arm.brought))
+    damage = _damage(trials, by_arm[study.baseline] if index != study.baseline else ())
+    change = record.updates[index] / record.updates[study.baseline] - 1.0
+    tests = [trial.test.accuracy for trial in trials if trial.test is not None]
+    finished = [trial.curves for trial in trials if trial.state == "finished"]
+    return ArmFindings(
+        label=arm.label,
+        is_baseline=index == study.baseline and study.factor is not None,
+        trials=trials,
+        against_baseline=against_baseline,
+        test_accuracy=float(np.mean(tests)) if tests else None,
+        updates=record.updates[index],
+        updates_change=change,
+        brought=brought,
+        damage=damage,
+        notes=(
+            *_gaps(trials),
+            *damage,
+            *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
+            *brought,
+            *_same_training(study, index, by_arm),
+            *(_outlook(against_baseline) if looks is None or index == study.baseline else looked(looks, index)),
+            *([] if index == study.baseline else _post_hoc(stands)),
+        ),
+        curves=_mean(finished),
+    )
+
+
+def _gaps(trials: Sequence[TrialFindings]) -> list[Text]:
+    """Say which trials have no value, and why."""
+    notes = []
+    count = Counter(trial.state for trial in trials)
+    total = len(trials)
+    if n := count["diverged"]:
+        notes.append(
+            tr("{n} of {total} diverged: numbers are of the others", n=n, total=total)
+            if n < total
+            else tr("{n} of {total} diverged", n=n, total=total)
+        )
+    if n := count["unfinished"] + count["missing"]:
+        notes.append(tr("{n} of {total} not finished", n=n, total=total))
+    return notes
+
+
+def _damage(trials: Sequence[TrialFindings], baseline: Sequence[TrialFindings]) -> tuple[Text, ...]:
+    """Say which trials a verdict lacks because they are damaged."""
+    own, others = ([trial.block for trial in row if trial.state == "damaged"] for row in (trials, baseline))
+    return (
+        *(tr("without block {block}, which is damaged", block=block) for block in own),
+        *(tr("without block {block} of the baseline, which is damaged", block=block) for block in others),
+    )
+
+
+def _coupling(change: float, epochs_held: bool) -> list[Text]:
+    """Say when a level changes the number of updates by itself."""
+    if change == 0.0:
+        return []
+    if epochs_held:
+        return [tr("updates {change:+.0%} (epochs held)", change=change)]
+    return [tr("updates {change:+.0%}", change=change)]
+
+
+def _same_training(study: Study, index: int, by_arm: Sequence[Sequence[TrialFindings]]) -> list[Text]:
+    """Name the arm whose trials went the same; of several, the baseline or the first."""
+    others = () if index == study.baseline else (study.baseline, *range(index))
+    alike = next((other for other in others if went_the_same(by_arm[index], by_arm[other])), None)
+    if alike is None:
+        return []
+    return [tr("the same training as {arm}: all losses and accuracies are equal", arm=study.arms[alike].label)]
+
+
+def _outlook(result: ArmResult | None) -> list[Text]:
+    """Say what qualifies a verdict, and what would decide an open one."""
+    if result is None or result.verdict is None:
+        return []
+    notes = [result.withheld] if result.withheld else []
+    if result.verdict is Verdict.SCREEN:
+        notes.append(tr("too few blocks shared with the baseline for a verdict"))
+    elif result.verdict is Verdict.UNDECIDED and not result.withheld:
+        notes.append(
+            tr("about {n} blocks in all would decide it, if difference and spread stay", n=result.blocks_needed)
+            if result.blocks_needed
+            else tr("out of reach: no feasible number of blocks would decide it")
+        )
+    elif result.within_margin and result.verdict is not Verdict.SAME:
+        notes.append(tr("smaller than the margin"))
+    return notes
+
+
+def _post_hoc(stands: Standing | None) -> list[Text]:
+    """Mark what no frozen plan names, where a plan was ever frozen."""
+    if stands is None or not stands.post_hoc:
+        return []
+    return [tr("post hoc") if stands.plan is None else tr("partly post hoc")]
+
+
+def _mean(curves: Sequence[Curves]) -> Curves | None:
+    """Average curves epoch by epoch."""
+    if not curves:
+        return None
+
+    def average(name: str) -> tuple[float, ...]:
+        return tuple(np.mean([getattr(one, name) for one in curves], axis=0).tolist())
+
+    return Curves(
+        epochs=curves[0].epochs,
+        train_loss=average("train_loss"),
+        train_accuracy=average("train_accuracy"),
+        validation_loss=average("validation_loss"),
+        validation_accuracy=average("validation_accuracy"),
+    )
