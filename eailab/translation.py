@@ -90,6 +90,12 @@ def listed_and(texts: Sequence[str]) -> str:
     return tr("{one} and {other}", one=first, other=listed_and(rest)) if rest else first
 
 
+def text_of(error: Exception) -> str:
+    """Return an error's message with its template, which `str` would drop."""
+    (message,) = error.args
+    return message if isinstance(message, Text) else str(error)
+
+
 class Catalogue:
     """The sentences of one language."""
 

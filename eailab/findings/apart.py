@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from eailab.findings.study import StudyFindings
+from eailab.findings.words import setting_as_named
 from eailab.recipe.describe import in_words
 from eailab.studies.factor import listed
+from eailab.translation import Text, tr
 
 
 def told_apart(studies: Sequence[StudyFindings]) -> list[StudyFindings]:
@@ -31,14 +33,18 @@ def _traits(findings: StudyFindings) -> dict[str, str]:
     return {
         "model": settings.pop("model.name", ""),
         "data": Path(data).stem or data,
-        **{path: f"{path.removesuffix('.name')} {in_words(value)}" for path, value in settings.items()},
-        "levels": f"levels {listed([arm.label for arm in findings.arms])}" if findings.factor else "",
-        "baseline": f"baseline {findings.baseline_arm.label}" if findings.factor else "",
-        "margin": f"margin {findings.margin:g}",
-        "blocks": f"block {findings.blocks[0]}" if findings.factor is None else "",
-        "looks": "with looks" if findings.looks else "",
+        **{path: _setting(path, value) for path, value in settings.items()},
+        "levels": tr("levels {levels}", levels=listed([arm.label for arm in findings.arms])) if findings.factor else "",
+        "baseline": tr("baseline {arm}", arm=findings.baseline_arm.label) if findings.factor else "",
+        "margin": tr("margin {margin:g}", margin=findings.margin),
+        "blocks": tr("block {block}", block=findings.blocks[0]) if findings.factor is None else "",
+        "looks": tr("with looks") if findings.looks else "",
         "fingerprint": findings.fingerprint,
     }
+
+
+def _setting(path: str, value: Any) -> Text:
+    return tr("{setting} {value}", setting=setting_as_named(path.removesuffix(".name")), value=in_words(value))
 
 
 def _words(group: Sequence[dict[str, str]]) -> list[tuple[str, ...]]:

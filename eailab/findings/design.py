@@ -1,10 +1,14 @@
-"""What a study's design has to tell beside its arms: the effects of a factorial, and that a bundle is one."""
+"""What a study's design says beside its arms: the effects of a factorial, bundles, looks and frozen plans."""
+
+from collections.abc import Sequence
 
 from eailab.findings.numbers import decimals, interval, signed
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import Column, Fact, Table
-from eailab.stats.factorial import Effect, Factorial
+from eailab.findings.tables import Column, Fact, Table, difference_column
+from eailab.findings.words import setting_as_named
+from eailab.stats.factorial import Effect
 from eailab.studies.factor import BUNDLE, CROSS, settings_of, word
+from eailab.translation import Text, joined, listed_and, tr, trn
 
 
 def effects_table(findings: StudyFindings) -> Table | None:
@@ -12,18 +16,23 @@ def effects_table(findings: StudyFindings) -> Table | None:
     effects = findings.effects
     if effects is None:
         return None
-    measure, digits = findings.measure, decimals(findings)
-    unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
+    digits = decimals(findings)
     return Table(
         columns=(
-            Column("effect"),
-            Column("against"),
-            Column(f"difference{unit}", is_number=True, narrow=measure.with_unit("diff.")),
-            Column("95% interval", is_number=True),
+            Column(tr("effect")),
+            Column(tr("against")),
+            difference_column(findings.measure),
+            Column(tr("95% interval"), is_number=True),
         ),
         rows=tuple(
             (
-                CROSS.join(f"{word(f)} {level}" for f, level in zip(one.factors, one.levels, strict=True)),
+                joined(
+                    (
+                        tr("{setting} {value}", setting=setting_as_named(word(factor)), value=level)
+                        for factor, level in zip(one.factors, one.levels, strict=True)
+                    ),
+                    CROSS,
+                ),
                 CROSS.join(findings.baseline_levels[factor] for factor in one.factors),
                 signed(one.estimate, digits),
                 interval(one.interval95, digits),
@@ -42,9 +51,11 @@ def _bundle_facts(findings: StudyFindings) -> list[Fact]:
     bundles = [factor for factor in (findings.factor or "").split(CROSS) if BUNDLE in factor]
     return [
         Fact(
-            "Declared bundle",
-            f"{' and '.join(word(path) for path in settings_of(bundle))} change together (--joint), "
-            "so no difference can be laid to one of them",
+            tr("Declared bundle"),
+            tr(
+                "{settings} change together (--joint), so no difference can be laid to one of them",
+                settings=listed_and([setting_as_named(word(path)) for path in settings_of(bundle)]),
+            ),
         )
         for bundle in bundles
     ]
@@ -54,31 +65,45 @@ def _effects_facts(findings: StudyFindings) -> list[Fact]:
     """Say what the effects mean, and whether one factor at a time would mislead."""
     effects = findings.effects
     if effects is None:
-        return [] if findings.effects_withheld is None else [Fact("No effects", findings.effects_withheld)]
-    said = (
-        "main effect: the mean over all levels of the other factors; interaction: half of what the one factor's effect "
-        f"changes by when the other changes; Student's t, {effects.df} df, each interval for itself"
-    )
+        return [] if findings.effects_withheld is None else [Fact(tr("No effects"), findings.effects_withheld)]
+    said = [
+        tr("main effect: the mean over all levels of the other factors"),
+        tr(
+            "interaction: half of what the one factor's effect changes by when the other changes; Student's t, {df} "
+            "df, each interval for itself",
+            df=effects.df,
+        ),
+    ]
     if findings.comparison is not None and findings.comparison.guard is not None:
-        said += "; errors are pooled here although the arms' spreads may differ, so take these intervals as a guide"
-    return [Fact("Effects", said), *_misleading(effects)]
+        said.append(
+            tr("errors are pooled here although the arms' spreads may differ, so take these intervals as a guide")
+        )
+    misleading = [
+        Fact(tr("One factor at a time would mislead"), _interaction(one)) for one in effects.effects if one.larger_than
+    ]
+    return [Fact(tr("Effects"), joined(said)), *misleading]
 
 
-def _misleading(effects: Factorial) -> list[Fact]:
-    return [Fact("One factor at a time would mislead", _sentence(one)) for one in effects.effects if one.larger_than]
-
-
-def _sentence(interaction: Effect) -> str:
-    levels = " and ".join(
-        f"{word(factor)} {level}" for factor, level in zip(interaction.factors, interaction.levels, strict=True)
-    )
-    smaller = " and of ".join(map(word, interaction.larger_than))
+def _interaction(interaction: Effect) -> Text:
+    factors = {factor: setting_as_named(word(factor)) for factor in interaction.factors}
+    levels = [
+        tr("{setting} {value}", setting=factors[factor], value=level)
+        for factor, level in zip(interaction.factors, interaction.levels, strict=True)
+    ]
     first = interaction.larger_than[0]
-    other = next(factor for factor in interaction.factors if factor != first)
-    return (
-        f"the interaction of {levels} is larger than the main effect of {smaller}: "
-        f"what a change of {word(first)} alone shows depends on the {word(other)}"
+    return tr(
+        "the interaction of {levels} is larger than the main effect of {smaller}: what a change of {factor} alone "
+        "shows depends on the {other}",
+        levels=listed_and(levels),
+        smaller=_and_of([factors[factor] for factor in interaction.larger_than]),
+        factor=factors[first],
+        other=next(named for factor, named in factors.items() if factor != first),
     )
+
+
+def _and_of(texts: Sequence[str]) -> str:
+    first, *rest = texts
+    return tr("{one} and of {other}", one=first, other=_and_of(rest)) if rest else first
 
 
 def _look_facts(findings: StudyFindings) -> list[Fact]:
@@ -86,15 +111,15 @@ def _look_facts(findings: StudyFindings) -> list[Fact]:
     looks = findings.looks
     if looks is None:
         return []
-    levels = ", ".join(map(_share, looks.levels))
-    return [
-        Fact(
-            "Looks",
-            f"{looks.made} made; fixed in advance after {_listed(looks.blocks)} blocks, at levels of {levels} "
-            "(5% split by O'Brien and Fleming's boundary); an arm that is decided gets no more trials. "
-            "The intervals are those of a single look, so go by the verdicts",
-        )
-    ]
+    said = tr(
+        "{made} made; fixed in advance after {blocks} blocks, at levels of {levels} (5% split by O'Brien and "
+        "Fleming's boundary); an arm that is decided gets no more trials. The intervals are those of a single look, "
+        "so go by the verdicts",
+        made=looks.made,
+        blocks=_listed(looks.blocks),
+        levels=", ".join(map(_share, looks.levels)),
+    )
+    return [Fact(tr("Looks"), said)]
 
 
 def _plan_facts(findings: StudyFindings) -> list[Fact]:
@@ -103,25 +128,39 @@ def _plan_facts(findings: StudyFindings) -> list[Fact]:
     if stands is None:
         return []
     lost = [
-        Fact("Damaged plan", f"plans/{name} names this study and no longer holds: restore it, or remove it")
+        Fact(
+            tr("Damaged plan"),
+            tr("{file} names this study and no longer holds: restore it, or remove it", file=f"plans/{name}"),
+        )
         for name in stands.broken
     ]
     if stands.plan is None:
-        said = "no frozen plan names this study, so what it shows is an idea to test, not a test of one"
-        return lost or [Fact("Post hoc", said)]
-    seen = f"; some trials of blocks {_listed(stands.seen)} were known then"
-    known = seen if stands.seen else ", before any of its trials"
-    found = [*lost, Fact("Plan", f'frozen as {stands.plan.fingerprint}{known}; expected: "{stands.plan.hypothesis}"')]
-    if stands.post_hoc:
-        which = _listed(stands.post_hoc)
-        late = f"block {which} is" if len(stands.post_hoc) == 1 else f"blocks {which} are"
-        alone = "; ".join(f"{label} {verdict}" for label, verdict in findings.planned_verdicts)
-        found.append(
-            Fact(
-                "Post hoc",
-                f"{late} not in the plan" + (f"; the planned blocks alone say: {alone}" if alone else ""),
+        said = tr("no frozen plan names this study, so what it shows is an idea to test, not a test of one")
+        return lost or [Fact(tr("Post hoc"), said)]
+    frozen = {"plan": stands.plan.fingerprint, "hypothesis": stands.plan.hypothesis}
+    found = [
+        *lost,
+        Fact(
+            tr("Plan"),
+            tr(
+                'frozen as {plan}; some trials of blocks {blocks} were known then; expected: "{hypothesis}"',
+                blocks=_listed(stands.seen),
+                **frozen,
             )
+            if stands.seen
+            else tr('frozen as {plan}, before any of its trials; expected: "{hypothesis}"', **frozen),
+        ),
+    ]
+    if stands.post_hoc:
+        late = trn(
+            "block {blocks} is not in the plan",
+            "blocks {blocks} are not in the plan",
+            len(stands.post_hoc),
+            blocks=_listed(stands.post_hoc),
         )
+        alone = "; ".join(f"{label} {verdict}" for label, verdict in findings.planned_verdicts)
+        said = joined([late, tr("the planned blocks alone say: {verdicts}", verdicts=alone)]) if alone else late
+        found.append(Fact(tr("Post hoc"), said))
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from eailab.engines.base import Scores
 from eailab.recipe.schema import Metric
 from eailab.runs.records import Result
+from eailab.translation import Text, tr
 
 PERCENT = 100.0
 """Accuracies are stored as shares and shown in percent."""
@@ -15,7 +16,7 @@ PERCENT = 100.0
 class Measure:
     """A metric as it is told."""
 
-    title: str
+    title: Text
     """In words, as it stands in a sentence."""
     unit: str
     """Put right behind a value; empty for losses, which are in nats."""
@@ -42,17 +43,19 @@ class Measure:
         return f"{text} {self.difference_unit}".rstrip()
 
 
-def _accuracy(title: str, read: Callable[[Scores, Scores, Scores], float]) -> Measure:
+def _accuracy(title: Text, read: Callable[[Scores, Scores, Scores], float]) -> Measure:
     return Measure(title, "%", "pp", PERCENT, 1.0, 2, True, read)
 
 
-def _loss(title: str, read: Callable[[Scores, Scores, Scores], float]) -> Measure:
+def _loss(title: Text, read: Callable[[Scores, Scores, Scores], float]) -> Measure:
     return Measure(title, "", "", 1.0, 0.01, 4, False, read)
 
 
 MEASURES: dict[Metric, Measure] = {
-    "validation-accuracy": _accuracy("validation accuracy", lambda _train, validation, _test: validation.accuracy),
-    "validation-loss": _loss("validation loss", lambda _train, validation, _test: validation.loss),
-    "loss-gap": _loss("validation minus training loss", lambda train, validation, _test: validation.loss - train.loss),
-    "test-accuracy": _accuracy("test accuracy", lambda _train, _validation, test: test.accuracy),
+    "validation-accuracy": _accuracy(tr("validation accuracy"), lambda _train, validation, _test: validation.accuracy),
+    "validation-loss": _loss(tr("validation loss"), lambda _train, validation, _test: validation.loss),
+    "loss-gap": _loss(
+        tr("validation minus training loss"), lambda train, validation, _test: validation.loss - train.loss
+    ),
+    "test-accuracy": _accuracy(tr("test accuracy"), lambda _train, _validation, test: test.accuracy),
 }

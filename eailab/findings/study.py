@@ -15,7 +15,7 @@ from eailab.findings.arm import ArmFindings, arm_findings
 from eailab.findings.looks import Looks, decided, look, values_of
 from eailab.findings.measures import MEASURES, Measure
 from eailab.findings.trial import Environment, TrialFindings, read_trial
-from eailab.findings.words import PLURAL, SPOKEN
+from eailab.findings.words import factor_as_heading, factor_in_words, takes_plural
 from eailab.recipe.canonical import NO_IDENTITY, flatten
 from eailab.recipe.schema import Metric, Recipe
 from eailab.runs.store import Store
@@ -24,9 +24,9 @@ from eailab.stats.model import Comparison, compare
 from eailab.stats.trend import Trend, trend
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study, StudyRecord, safe_name
-from eailab.studies.factor import settings_of, word
 from eailab.studies.hold_updates import held
 from eailab.studies.preregistration import Standing, standing
+from eailab.translation import text_of, tr
 
 StudyState = Literal["complete", "running"]
 """`running` until every trial has ended; nothing in the store tells a study at work from one that was interrupted."""
@@ -91,21 +91,22 @@ class StudyFindings:
     @property
     def heading(self) -> str:
         """The factor as a column is headed; empty for a single trial."""
-        return word(self.factor)
+        return factor_as_heading(self.factor)
 
     @property
     def spoken_factor(self) -> str:
         """The factor as a sentence says it; empty for a single trial."""
-        words = [word(path) for path in settings_of(self.factor or "")]
-        return " and ".join(SPOKEN.get(one, one.replace("_", " ")) for one in words)
+        return factor_in_words(self.factor)
 
     @property
     def title(self) -> str:
         """The question that the study asks, or the name of the single trial."""
         if self.factor is None:
             return self.name
-        verb = "Do" if self.heading in PLURAL or len(settings_of(self.factor)) > 1 else "Does"
-        return f"{verb} the {self.spoken_factor} change the {self.measure.title}?"
+        values = {"factor": self.spoken_factor, "metric": self.measure.title}
+        if takes_plural(self.factor):
+            return tr("Do the {factor} change the {metric}?", **values)
+        return tr("Does the {factor} change the {metric}?", **values)
 
     def headed(self, text: str, say: Callable[[str], str]) -> str:
         """Return a title or a caption in a language, with what tells this study from others of the same report."""
@@ -228,7 +229,7 @@ def _planned_verdicts(
 def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Factorial | str:
     """Return the effects of a factorial, or why there are none."""
     if any(trial.state == "diverged" for row in trials for trial in row):
-        return "trials diverged, and a mean over those that did not would flatter their arms"
+        return tr("trials diverged, and a mean over those that did not would flatter their arms")
     values = values_of(trials).reshape(len(study.blocks), *(len(axis.levels) for axis in study.axes))
     factors = []
     for number, axis in enumerate(study.axes, start=1):
@@ -236,9 +237,9 @@ def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Factori
         values = np.take(values, order, axis=number)
         factors.append((axis.factor, [axis.levels[level] for level in order]))
     try:
-        return factorial(values, factors) or "nothing varies within the blocks"
+        return factorial(values, factors) or tr("nothing varies within the blocks")
     except StudyError as error:
-        return str(error)
+        return text_of(error)
 
 
 def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | None:

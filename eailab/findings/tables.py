@@ -1,15 +1,16 @@
-"""Findings as tables of plain text; nothing here is escaped."""
+"""Findings as tables of text; nothing here is escaped."""
 
 from dataclasses import dataclass
 from statistics import fmean
 
 from eailab.findings.arm import ArmFindings
+from eailab.findings.measures import Measure
 from eailab.findings.numbers import NOTHING, decimals, interval, number, signed
 from eailab.findings.study import StudyFindings
-from eailab.findings.trial import TrialFindings
-from eailab.translation import joined
+from eailab.findings.trial import TrialState
+from eailab.translation import Text, joined, tr
 
-NOTE = "note"
+NOTE = tr("note")
 """Heads the last column of a table whose rows need words."""
 
 
@@ -44,11 +45,24 @@ class Fact:
         return (self.sentence,)
 
 
-def _in(unit: str) -> str:
-    return f" ({unit})" if unit else ""
+STATES: dict[TrialState, Text] = {
+    "finished": tr("finished"),
+    "diverged": tr("diverged"),
+    "unfinished": tr("not finished"),
+    "missing": tr("not started"),
+    "damaged": tr("damaged"),
+    "spared": tr("not needed"),
+}
+"""What a cell or a sentence calls the states of a trial."""
 
 
-# --- tables ----------------------------------------------------------------------------------------------------------
+def with_unit(heading: Text, unit: str) -> Text:
+    """Return a heading with the unit of its column.
+
+    >>> with_unit(tr("mean"), "%"), with_unit(tr("mean"), "")
+    ('mean (%)', 'mean')
+    """
+    return tr("{heading} ({unit})", heading=heading, unit=unit) if unit else heading
 
 
 def main_table(findings: StudyFindings) -> Table:
@@ -61,30 +75,41 @@ def blocks_table(findings: StudyFindings) -> Table:
     digits = decimals(findings)
     return Table(
         columns=(
-            Column(findings.heading or "trial"),
-            *(Column(f"block {block}", is_number=True) for block in findings.blocks),
+            Column(findings.heading or tr("trial")),
+            *(Column(tr("block {block}", block=block), is_number=True) for block in findings.blocks),
         ),
-        rows=tuple((arm_name(arm), *(_value_or_state(trial, digits) for trial in arm.trials)) for arm in findings.arms),
+        rows=tuple(
+            (
+                arm_name(arm),
+                *(STATES[one.state] if one.value is None else number(one.value, digits) for one in arm.trials),
+            )
+            for arm in findings.arms
+        ),
     )
 
 
 def _arms_table(findings: StudyFindings) -> Table:
     measure, digits = findings.measure, decimals(findings)
-    in_unit = _in(measure.difference_unit)
     return Table(
         columns=(
             Column(findings.heading),
-            Column(f"mean{_in(measure.unit)}", is_number=True, narrow=f"mean {measure.unit}".rstrip()),
-            Column(f"SD{in_unit}", is_number=True, narrow=None),
-            Column(f"difference{in_unit}", is_number=True, narrow=measure.with_unit("diff.")),
-            Column("95% interval", is_number=True),
-            Column("verdict"),
-            Column("test accuracy (%)", is_number=True, narrow="test %"),
-            Column("trials", is_number=True, narrow=None),
+            Column(with_unit(tr("mean"), measure.unit), is_number=True, narrow=f"mean {measure.unit}".rstrip()),
+            Column(with_unit(tr("SD"), measure.difference_unit), is_number=True, narrow=None),
+            difference_column(measure),
+            Column(tr("95% interval"), is_number=True),
+            Column(tr("verdict")),
+            Column(with_unit(tr("test accuracy"), "%"), is_number=True, narrow="test %"),
+            Column(tr("trials"), is_number=True, narrow=None),
             Column(NOTE, narrow=None),
         ),
         rows=tuple(_arm_row(arm, digits) for arm in findings.arms),
     )
+
+
+def difference_column(measure: Measure) -> Column:
+    """Return the head of a column of differences."""
+    heading = with_unit(tr("difference"), measure.difference_unit)
+    return Column(heading, is_number=True, narrow=measure.with_unit("diff."))
 
 
 def _arm_row(arm: ArmFindings, digits: int) -> tuple[str, ...]:
@@ -99,7 +124,7 @@ def _arm_row(arm: ArmFindings, digits: int) -> tuple[str, ...]:
         NOTHING if arm.is_baseline else interval(result.interval95, digits),
         result.verdict or NOTHING,
         number(arm.test_accuracy, 2),
-        str(finished) if finished == asked else f"{finished} of {asked}",
+        str(finished) if finished == asked else tr("{n} of {total}", n=finished, total=asked),
         joined(arm.notes),
     )
 
@@ -107,33 +132,30 @@ def _arm_row(arm: ArmFindings, digits: int) -> tuple[str, ...]:
 def _scores_table(findings: StudyFindings) -> Table:
     """Return the last scores of a single trial, or their means over the trials of several blocks."""
     trials = findings.arms[0].trials
-    splits = {
-        "training": [trial.train for trial in trials],
-        "validation": [trial.validation for trial in trials],
-        "test": [trial.test for trial in trials],
-    }
-    mean = "mean " if len(trials) > 1 else ""
+    splits = (
+        (tr("training"), [trial.train for trial in trials]),
+        (tr("validation"), [trial.validation for trial in trials]),
+        (tr("test"), [trial.test for trial in trials]),
+    )
     rows = []
-    for name, found in splits.items():
+    for name, found in splits:
         scores = [one for one in found if one is not None]
         rows.append(
             (name, f"{fmean(one.loss for one in scores):.4f}", f"{fmean(one.accuracy for one in scores):.2f}")
             if scores
             else (name, NOTHING, NOTHING)
         )
+    loss, accuracy = (tr("loss"), tr("accuracy")) if len(trials) == 1 else (tr("mean loss"), tr("mean accuracy"))
     return Table(
-        columns=(Column("split"), Column(f"{mean}loss", is_number=True), Column(f"{mean}accuracy (%)", is_number=True)),
+        columns=(
+            Column(tr("split")),
+            Column(loss, is_number=True),
+            Column(with_unit(accuracy, "%"), is_number=True),
+        ),
         rows=tuple(rows),
     )
 
 
 def arm_name(arm: ArmFindings) -> str:
     """Return an arm's label, the baseline's marked."""
-    return f"{arm.label} (baseline)" if arm.is_baseline else arm.label
-
-
-def _value_or_state(trial: TrialFindings, digits: int) -> str:
-    if trial.value is not None:
-        return number(trial.value, digits)
-    words = {"unfinished": "not finished", "missing": "not started", "spared": "not needed"}
-    return words.get(trial.state, trial.state)
+    return tr("{arm} (baseline)", arm=arm.label) if arm.is_baseline else arm.label

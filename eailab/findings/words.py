@@ -1,18 +1,106 @@
-"""What sentences call settings."""
+"""What sentences and headings call the settings of a recipe."""
 
-SPOKEN = {
-    "lr": "learning rate",
-    "val_fraction": "validation share",
-    "augment": "augmentation",
-    "ema": "weight averaging",
-    "norm": "normalisation",
-    "init": "initialisation",
-    "limit": "number of training images",
-    "hidden": "width of the hidden layers",
-    "epochs": "number of epochs",
-    "warmup_epochs": "length of the warm-up",
+from eailab.studies.factor import BUNDLE, CROSS, settings_of, word
+from eailab.translation import Text, joined, listed_and, tr
+
+SETTINGS: dict[str, Text] = {
+    "activation": tr("activation"),
+    "augment": tr("augmentation"),
+    "batch_size": tr("batch size"),
+    "betas": tr("betas"),
+    "deterministic": tr("deterministic"),
+    "dropout": tr("dropout"),
+    "elastic": tr("elastic"),
+    "ema": tr("weight averaging"),
+    "epochs": tr("number of epochs"),
+    "final": tr("final"),
+    "final_divisor": tr("final divisor"),
+    "formula": tr("formula"),
+    "gamma": tr("gamma"),
+    "hidden": tr("width of the hidden layers"),
+    "init": tr("initialisation"),
+    "label_smoothing": tr("label smoothing"),
+    "limit": tr("number of training images"),
+    "lr": tr("learning rate"),
+    "milestones": tr("milestones"),
+    "mixup": tr("mixup"),
+    "model": tr("model"),
+    "momentum": tr("momentum"),
+    "nesterov": tr("nesterov"),
+    "nodes": tr("nodes"),
+    "norm": tr("normalisation"),
+    "optimizer": tr("optimizer"),
+    "padding": tr("padding"),
+    "peak": tr("peak"),
+    "precision": tr("precision"),
+    "rotation": tr("rotation"),
+    "scale": tr("scale"),
+    "scale_min": tr("scale min"),
+    "schedule": tr("schedule"),
+    "shear": tr("shear"),
+    "shift": tr("shift"),
+    "size": tr("size"),
+    "split": tr("split"),
+    "split_seed": tr("split seed"),
+    "start_divisor": tr("start divisor"),
+    "stem": tr("stem"),
+    "step_size": tr("step size"),
+    "threads": tr("threads"),
+    "val_fraction": tr("validation share"),
+    "warmup_epochs": tr("length of the warm-up"),
+    "weight_decay": tr("weight decay"),
+    "width": tr("width"),
 }
-"""Factors whose field is not called what a sentence calls it."""
+"""What a sentence calls each setting, by the last part of its path. One that is missing here is called by its name."""
 
 PLURAL = frozenset({"betas", "milestones", "nodes", "threads"})
-"""Factors whose name takes the verb's plural."""
+"""Settings whose name takes the verb's plural."""
+
+
+def setting_in_words(name: str) -> str:
+    """Return what a sentence calls a setting.
+
+    >>> setting_in_words("lr"), setting_in_words("batch_size"), setting_in_words("my_field")
+    ('learning rate', 'batch size', 'my field')
+    """
+    return SETTINGS.get(name, name.replace("_", " "))
+
+
+def setting_as_named(name: str) -> str:
+    """Return a setting's own name, which other languages replace by what a sentence calls it.
+
+    >>> setting_as_named("batch_size")
+    'batch_size'
+    """
+    known = SETTINGS.get(name.rpartition(".")[2])
+    return name if known is None else Text(name, known.template)
+
+
+def factor_in_words(factor: str | None) -> str:
+    """Return the factor as a sentence says it; empty for a single trial.
+
+    >>> factor_in_words("optimizer.name+optimizer.lr")
+    'optimizer and learning rate'
+    """
+    return listed_and([setting_in_words(word(path)) for path in settings_of(factor or "")])
+
+
+def factor_as_heading(factor: str | None) -> str:
+    """Return the factor as a column is headed; empty for a single trial.
+
+    >>> factor_as_heading("optimizer.name+optimizer.lr")
+    'optimizer+lr'
+    """
+    return joined(
+        (
+            joined((setting_as_named(word(path)) for path in one.split(BUNDLE)), BUNDLE)
+            for one in (factor or "").split(CROSS)
+        ),
+        CROSS,
+    )
+
+
+def takes_plural(factor: str) -> bool:
+    """Return whether a sentence about the factor takes the verb's plural."""
+    names = [word(path) for path in settings_of(factor)]
+    return len(names) > 1 or names[0] in PLURAL

@@ -11,7 +11,7 @@ from eailab.findings.methods import Answer
 from eailab.findings.tables import NOTE, Fact, Table
 from eailab.report.manifest import Manifest
 from eailab.report.study_report import StudyReport
-from eailab.translation import ENGLISH, LIST, Say, language
+from eailab.translation import ENGLISH, Say, language
 
 
 class Verbatim(str):
@@ -25,17 +25,12 @@ def translated(text: str, say: Say) -> str:
     return text if isinstance(text, Verbatim) else say(text)
 
 
-def translated_cell(text: str, say: Say) -> str:
-    """Return a table's cell in a language, the members of a list one by one."""
-    return LIST.join(map(say, text.split(LIST)))
-
-
 def notes(table: Table, say: Say) -> Iterator[tuple[str, str]]:
     """Yield the name and the note of each row that has one, for formats in which notes stand under the table."""
     if table.columns[-1].heading == NOTE:
         for row in table.rows:
             if row[-1]:
-                yield translated_cell(row[0], say), translated_cell(row[-1], say)
+                yield say(row[0]), say(row[-1])
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from eailab.report.document import (
     TableBlock,
     notes,
     translated,
-    translated_cell,
 )
 from eailab.report.escaping import latex as escaped
 from eailab.report.figures import CJK_FONTS
@@ -134,9 +133,7 @@ def _table(table: Table, say: Say) -> str:
     kinds = "".join("r" if column.is_number else "l" for column in columns)
     head = " & ".join(escaped(translated(column.heading, say)) for column in columns)
     lines = [rf"\fitted{{\begin{{tabular}}{{@{{}}{kinds}@{{}}}}", r"\toprule", rf"{head} \\", r"\midrule"]
-    lines += [
-        " & ".join(escaped(translated_cell(cell, say)) for cell in row[: len(columns)]) + r" \\" for row in table.rows
-    ]
+    lines += [" & ".join(escaped(say(cell)) for cell in row[: len(columns)]) + r" \\" for row in table.rows]
     lines += [r"\bottomrule", r"\end{tabular}}"]
     lines += [rf"\par {escaped(name)}: {escaped(note)}" for name, note in notes(table, say)]
     return "\n".join([r"{\footnotesize\setlength{\tabcolsep}{4pt}\setlength{\parskip}{2pt}", *lines, "}"])

@@ -14,7 +14,6 @@ from eailab.report.document import (
     Section,
     TableBlock,
     translated,
-    translated_cell,
 )
 from eailab.report.escaping import markdown as escaped
 from eailab.report.manifest import MARK
@@ -62,6 +61,4 @@ def _table(table: Table, say: Say) -> str:
 
     head = row([escaped(translated(column.heading, say)) for column in table.columns])
     rule = row(["---:" if column.is_number else "---" for column in table.columns])
-    return "\n".join(
-        [head, rule, *(row([escaped(translated_cell(cell, say)) for cell in cells]) for cells in table.rows)]
-    )
+    return "\n".join([head, rule, *(row([escaped(say(cell)) for cell in cells]) for cells in table.rows)])

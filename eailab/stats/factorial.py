@@ -14,6 +14,7 @@ from scipy import special
 from eailab.errors import StudyError
 from eailab.stats.blocked_model import Values, fit_additive
 from eailab.stats.verdict import Interval
+from eailab.translation import tr
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
     if shared.min() < 2:
         names = [" ".join(names) for names in product(*(levels for _, levels in factors))]
         short = ", ".join(name for name, count in zip(names, shared, strict=True) if count < 2)
-        raise StudyError(f"no effects without two blocks of every combination; too few: {short}. Run more blocks.")
+        raise StudyError(
+            tr("no effects without two blocks of every combination; too few: {cells}. Run more blocks.", cells=short)
+        )
     fit = fit_additive(cells, 0)
     if fit.variance == 0.0:
         return None

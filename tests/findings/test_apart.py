@@ -60,7 +60,7 @@ def test_single_trials_of_one_name_are_told_apart(shop):
     assert apart(shop, shop.trial(0.9), shop.trial(0.8, epochs=2)) == [("epochs 3",), ("epochs 2",)]
 
 
-@pytest.mark.parametrize(("lang", "title"), [("en", "(epochs 2)"), ("zh-TW", "(epochs 2)")])
+@pytest.mark.parametrize(("lang", "title"), [("en", "(epochs 2)"), ("zh-TW", "(週期數 2)")])
 def test_titles_cards_and_captions_say_it(shop, lang, title):
     told = tuple(load_study(shop.store, folder) for folder in (shop.study(SCORES), shop.study(SCORES, epochs=2)))
     report = Report("report", lang, told)

@@ -5,10 +5,12 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from stores import recipe
 
 from eailab.data.table import load
 from eailab.report.formats import FORMATS
 from eailab.report.study_report import Report, load_study
+from eailab.studies.design import repeated
 from eailab.translation import Catalogue, language, languages
 
 LATIN_WORDS = re.compile(r"[A-Za-z]{3,}")
@@ -28,6 +30,7 @@ def told(shop):
         replace(shop, joules=50.0).study({10: [0.9, 0.8], 20: [0.8, 0.7]}, label_smoothing=0.35),
         shop.trial("unfinished", label_smoothing=0.3),
         shop.study({10: [0.9, 0.8], 20: [0.9, 0.8]}, label_smoothing=0.4),
+        shop.of(repeated(recipe(label_smoothing=0.45), range(3)), [[0.9, "diverged", "missing"]]),
     ]
     return [load_study(shop.store, folder) for folder in folders]
 
