@@ -21,11 +21,39 @@ The family, with the exit code that the command line gives each::
 A message says what was found, what would be right, and what to do next. Library code raises; only ``cli/`` prints.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What would make the command right that led to an error; `cli/` writes the whole command with it."""
+
+    command: str | None = None
+    """Another command, such as `train-mlp`; options that it does not have are left out."""
+    arguments: tuple[str, ...] | None = None
+    """In place of those that were typed."""
+    level: tuple[str, str] | None = None
+    """A factor, and one more level for it."""
+    without: tuple[str, ...] = ()
+    """Options to leave out."""
+    options: Mapping[str, str | None] = field(default_factory=dict)
+    """By their long names: a value in place of the one given, None for a switch."""
+
 
 class EailabError(Exception):
-    """Anything that eailab explains in one message, without a traceback."""
+    """Anything that eailab explains in one message, without a traceback.
+
+    Args:
+        message: What was found, what would be right, and what to do next.
+        correction: What would make the command right, where that is known.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", correction: Correction | None = None) -> None:
+        super().__init__(message)
+        self.correction = correction
 
 
 class UsageError(EailabError):

@@ -230,17 +230,22 @@ def _factors(
 
 def _refuse_no_factor(word: str, levels: list[str]) -> None:
     """Refuse a recipe, or a factor joined to its levels, in place of a factor."""
-    from eailab.errors import UsageError
+    from eailab.errors import Correction, UsageError
     from eailab.recipe.catalogue import shipped
 
     name, equals, joined = word.partition("=")
     if equals:
         levels = [*joined.split(","), *levels]
         raise UsageError(
-            f"{word}: write levels apart from the factor, as in `eailab ablate {name} {' '.join(levels)}`."
+            f"{word}: write the levels apart from the factor, separated by spaces:",
+            Correction(arguments=(name, *levels)),
         )
     if word in shipped() or word.endswith((".yaml", ".yml")):
-        raise UsageError(f"{word} is a recipe: write --recipe {word}, and the factor and its levels before it.")
+        raise UsageError(
+            f"{word} is a recipe: write --recipe {word}, and the factor and its levels before it"
+            + (":" if levels else f", as in `eailab ablate batch-size 16 32 64 --recipe {word}`."),
+            Correction(arguments=tuple(levels), options={"--recipe": word}) if levels else None,
+        )
 
 
 def _asked(
@@ -319,7 +324,7 @@ def _solve(
 ) -> int:
     """Return the number of blocks that a difference needs or a time allows, and say it."""
     from eailab.cli.dry_run import noise_of
-    from eailab.cli.small_data import offering_small_data
+    from eailab.cli.advice import offering_small_data
     from eailab.cli.time_left import duration
     from eailab.errors import StudyError
     from eailab.findings.measures import MEASURES
@@ -355,15 +360,21 @@ def _solve(
 def _freeze(studies: "tuple[Study, ...]", where: "RunContext", message: str | None, *, wanted: bool) -> None:
     """Write the plan and say where it is."""
     from eailab.cli.carry_out import make_plans, say_note
-    from eailab.errors import UsageError
+    from eailab.errors import Correction, UsageError
     from eailab.plain import counted
     from eailab.studies.preregistration import freeze, known_already, unplanned
     from eailab.studies.sharing import blocks_in_words
 
     if message is None:
-        raise UsageError('--freeze needs what you expect: add -m "3x3 beats 7x7 by a point or more".')
+        raise UsageError(
+            "--freeze needs -m with what you expect to see, in your words, such as:",
+            Correction(options={"--message": _expectation(studies[0])}),
+        )
     if not wanted:
-        raise UsageError("-m is the hypothesis of a plan: add --freeze, or leave it out.")
+        raise UsageError(
+            "-m is the hypothesis of a plan: leave it out, or write the plan with --freeze.",
+            Correction(options={"--freeze": None}),
+        )
     plans = make_plans(studies, where)
     if older := unplanned(where.store, plans):
         say_note(
@@ -382,6 +393,12 @@ def _freeze(studies: "tuple[Study, ...]", where: "RunContext", message: str | No
         echo(f"  {study.folder_name}: blocks {blocks_in_words(study.blocks)}{said}")
     echo("nothing was trained; the same command without --freeze and -m carries it out")
     echo(f"plan:    {file}")
+
+
+def _expectation(study: "Study") -> str:
+    """Return an example of what one may expect of a study."""
+    first = next(arm for arm in study.arms if arm is not study.arms[study.baseline])
+    return f"{first.label} is better than {study.arms[study.baseline].label} by {study.margin:g} or more"
 
 
 def _with_blocks(studies: "tuple[Study, ...]", number: int) -> "tuple[Study, ...]":

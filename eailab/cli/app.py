@@ -24,7 +24,8 @@ from eailab.cli.recipes import recipes
 from eailab.cli.report import report
 from eailab.cli.runs import runs
 from eailab.cli.split import split
-from eailab.cli.stopping import raising, with_command
+from eailab.cli.advice import advised, with_command
+from eailab.cli.stopping import raising
 from eailab.cli.studies import studies
 from eailab.cli.train import train_mlp, train_resnet
 from eailab.cli.verify import verify
@@ -101,7 +102,7 @@ def main() -> None:
         echo(with_command(str(error)), err=True)
         sys.exit(error.exit_code)
     except EailabError as error:
-        echo(f"error: {error}", err=True)
+        echo(f"error: {advised(error)}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         echo(f"error: {_trouble_with_output(error) or _shortage(error)}", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from eailab.cli.options import RUNS_DIR
 from eailab.cli.output import LOG, echo
-from eailab.cli.small_data import offering_small_data
+from eailab.cli.advice import offering_small_data
 from eailab.errors import StoppedError, TrialFailedError, UsageError
 from eailab.plain import counted
 from eailab.runs.events import Failed

@@ -16,8 +16,7 @@ from rich.text import Text
 
 from eailab.cli.grid import Picture
 from eailab.cli.output import LOG, as_called, echo
-from eailab.cli.small_data import on_small_data
-from eailab.cli.stopping import with_command
+from eailab.cli.advice import on_small_data, with_command
 from eailab.cli.time_left import Stage, roughly
 from eailab.cli.trials import Cell, Trials
 from eailab.plain import plain_lines

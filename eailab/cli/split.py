@@ -40,7 +40,7 @@ def split(
     Example: eailab split --recipe digits-mlp
     """
     from eailab.cli.carry_out import load_recipe
-    from eailab.cli.small_data import offering_small_data
+    from eailab.cli.advice import offering_small_data
     from eailab.data.split_file import split_files
     from eailab.data.table import load
 

@@ -1,8 +1,6 @@
 """What Ctrl-C and a termination signal do: training stops between two steps, anything else at once."""
 
-import shlex
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +19,6 @@ Handler: TypeAlias = Callable[[int, FrameType | None], None]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 MOST_NAMED = 8
 """Trials whose last state is told one by one."""
-
-
-def with_command(said: str) -> str:
-    """Return what is said at the end, with the command that goes on."""
-    gap = "\n" if "\n" in said else " "
-    return f"{said}{gap}The same command goes on:\n  {shlex.join(['eailab', *sys.argv[1:]])}"
 
 
 @contextmanager

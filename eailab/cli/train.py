@@ -154,14 +154,17 @@ def _train(
     from eailab.cli.carry_out import carry_out, load_recipe
     from eailab.cli.options import run_context
     from eailab.engines.registry import engine_of
-    from eailab.errors import RecipeError
+    from eailab.errors import Correction, RecipeError
     from eailab.studies.design import single
 
     loaded = load_recipe(recipe, flags, overrides)
     if loaded.recipe.engine != engine:
         command = engine_of(loaded.recipe).command
-        use = f"use `eailab {command} --recipe {recipe}`" if command else "vary one of its settings by `eailab ablate`"
-        raise RecipeError(f"the recipe {recipe} is for the {loaded.recipe.engine} engine: {use}.")
+        raise RecipeError(
+            f"the recipe {recipe} is for the engine {loaded.recipe.engine}: "
+            + (f"use {command}." if command else "vary one of its settings by `eailab ablate`."),
+            Correction(command) if command else None,
+        )
     carry_out([single(loaded.recipe, seed)], run_context(*where), jobs=1, as_json=as_json)
 
 

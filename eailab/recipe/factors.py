@@ -1,6 +1,6 @@
 """What people call the settings that a study varies, and the dotted paths that they mean."""
 
-from eailab.errors import RecipeError
+from eailab.errors import Correction, RecipeError
 from eailab.recipe.catalogue import names
 from eailab.recipe.describe import choices, nearest
 from eailab.recipe.fields import settings, variants
@@ -58,8 +58,12 @@ def path_of(word: str, engine: str, factors_only: bool = True) -> str:
     if factors_only and matches(plain, engine, factors_only=False):
         raise RecipeError(f"{word!r} is no factor: it does not change what is trained, and can only be set with -o.")
     for other in sorted(engines_with(word)):
-        examples = " or ".join(names(other))
-        raise RecipeError(f"{word!r} is a factor of the engine {other}, not of {engine}: add --recipe {examples}.")
+        examples = sorted(names(other), key=lambda name: "digits" not in name)  # they need no download
+        raise RecipeError(
+            f"{word!r} is a factor of the engine {other}, and the recipe is for {engine}: choose another recipe, such as "
+            f"{' or '.join(examples[:2])}.",
+            Correction(options={"--recipe": examples[0]}) if factors_only else None,
+        )
     table = [one for one in settings(engine).values() if one.is_factor or not factors_only]
     known = {known.replace("_", "-") for one in table for known in (one.leaf, one.path)} | set(_parts(engine))
     raise RecipeError(f"there is no setting {word!r}{nearest(plain, known) or f'; choose {_some(engine)}.'}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eailab import files
-from eailab.errors import RecipeError
+from eailab.errors import Correction, RecipeError
 from eailab.paths import expanded
 from eailab.recipe.canonical import flatten
 from eailab.recipe.catalogue import names, shipped, shipped_studies
@@ -82,7 +82,7 @@ def load(recipe: str | Path, overrides: Sequence[Override] = ()) -> Loaded:
     file, source = _find(recipe)
     document = read(_content(file, source), source)
     if isinstance(document.value, dict) and "factors" in document.value:
-        raise RecipeError(f"{source} declares a study, and is no recipe: run `eailab ablate --study {source}`.")
+        raise _not_a_recipe(source)
     base = _checked(document)
     origins = {path: _origin(document, path) for path in flatten(base)}
     if not overrides:
@@ -143,11 +143,18 @@ def shipped_file(name: str) -> Path:
     if name in known:
         return known[name]
     if name in shipped_studies():
-        raise RecipeError(f"{name} declares a study, and is no recipe: run `eailab ablate --study {name}`.")
+        raise _not_a_recipe(name)
     hint = nearest(name, known) or f"; the shipped ones are {', '.join(known)}."
     raise RecipeError(
         f"there is no recipe {name!r}{hint} "
         "`eailab recipes list` describes them; a file needs its path, such as ./mine.yaml."
+    )
+
+
+def _not_a_recipe(study: str) -> RecipeError:
+    return RecipeError(
+        f"{study} declares a study and is not a recipe: run it with `eailab ablate --study {study}`.",
+        Correction("ablate", arguments=(), without=("--recipe",), options={"--study": study}),
     )
 
 

@@ -1,7 +1,6 @@
 """From factors and their levels to the arms and trials of controlled studies, checked before anything is trained."""
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -12,12 +11,14 @@ from typing import Any, Literal
 
 import yaml
 
-from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.errors import Correction, DamagedError, StoreError, StudyError
 from eailab.files import STUDY, read
 from eailab.recipe.canonical import canonical, digest
+from eailab.recipe.factors import choices_of, level_of
 from eailab.recipe.override import differences, vary_together
 from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.validate import recipe_from
+from eailab.recipe.yaml12 import write
 from eailab.runs.atomic import refuse_links, write_text
 from eailab.runs.store import OWN_DATA, SCHEMA_VERSION, Trial
 from eailab.seeding import LARGEST_BLOCK
@@ -254,6 +255,21 @@ def _lines(recipe: Recipe, factors: Sequence[Factor], blocks: Sequence[int]) -> 
     return lines
 
 
+def _one_more_level(recipe: Recipe, factor: Factor, paths: tuple[str, ...]) -> Correction | None:
+    """Return a level to compare a single one with: the recipe's own, else another name, or half the number."""
+    own = tuple(level_of(recipe, path) for path in paths)
+    (level,) = factor.levels
+    if own != level:
+        return Correction(level=(factor.text, typed(own)))
+    if len(paths) > 1:
+        return None
+    others = [one for one in choices_of(factor.text, recipe.engine) if one != typed(level)]
+    value = level[0]
+    if not others and isinstance(value, int | float) and not isinstance(value, bool) and value > 1e-30:
+        others = [write(value // 2 or 2) if isinstance(value, int) else write(value / 2.0)]
+    return Correction(level=(factor.text, others[0])) if others else None
+
+
 def _line(recipe: Recipe, factor: Factor, paths: tuple[str, ...]) -> _Line:
     path = joined(paths)
     values = tuple(dict(zip(paths, level, strict=True)) for level in factor.levels)
@@ -271,8 +287,8 @@ def _line(recipe: Recipe, factor: Factor, paths: tuple[str, ...]) -> _Line:
             )
     if len(values) < 2:
         raise StudyError(
-            f"{path} has {len(values)} level{'s' * (not values)}: a comparison needs two or more, "
-            f"such as `eailab ablate {factor.text} {shlex.join([*map(typed, factor.levels), 'OTHER'])}`."
+            f"{path} has {len(values)} level{'s' * (not values)}: a comparison needs two or more.",
+            _one_more_level(recipe, factor, paths) if values else None,
         )
     wanted = None if factor.baseline is None else dict(zip(paths, factor.baseline, strict=True))
     target = canonical(recipe if wanted is None else vary_together(recipe, wanted).recipe)

@@ -47,7 +47,7 @@ MISTAKES = {
     "train-mlp epochs=3": "write -o epochs=3",
     "train-mlp --hidden 64 32": "join them by commas: --hidden 64,32",
     "ablate digits-mlp lr 1 2": "write --recipe digits-mlp",
-    "ablate lr=1e-3,1e-2": "as in `eailab ablate lr 1e-3 1e-2`",
+    "ablate lr=1e-3,1e-2": "\n  eailab ablate lr 1e-3 1e-2\n",
     # recipes that are not there
     "ablate lr 1 2 --recipe digits-mlp.yml": "did you mean digits-mlp, which comes with eailab",
     "ablate lr 1 2 --recipe digits_mlp": "did you mean 'digits-mlp'?",
