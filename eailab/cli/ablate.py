@@ -323,8 +323,8 @@ def _solve(
     sd: float | None,
 ) -> int:
     """Return the number of blocks that a difference needs or a time allows, and say it."""
-    from eailab.cli.dry_run import noise_of
     from eailab.cli.advice import offering_small_data
+    from eailab.cli.dry_run import noise_of
     from eailab.cli.time_left import duration
     from eailab.errors import StudyError
     from eailab.findings.measures import MEASURES

@@ -12,6 +12,7 @@ import typer
 
 from eailab import __version__
 from eailab.cli.ablate import ablate
+from eailab.cli.advice import advised, with_command
 from eailab.cli.commands import Commands
 from eailab.cli.data import data
 from eailab.cli.diff import diff
@@ -24,7 +25,6 @@ from eailab.cli.recipes import recipes
 from eailab.cli.report import report
 from eailab.cli.runs import runs
 from eailab.cli.split import split
-from eailab.cli.advice import advised, with_command
 from eailab.cli.stopping import raising
 from eailab.cli.studies import studies
 from eailab.cli.train import train_mlp, train_resnet

@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eailab.cli.advice import offering_small_data
 from eailab.cli.options import RUNS_DIR
 from eailab.cli.output import LOG, echo
-from eailab.cli.advice import offering_small_data
 from eailab.errors import StoppedError, TrialFailedError, UsageError
 from eailab.plain import counted
 from eailab.runs.events import Failed
 
 if TYPE_CHECKING:
+    from eailab.cli.progress import Watch
     from eailab.recipe.load import Loaded, Override
     from eailab.runs.context import RunContext
     from eailab.studies.conduct import Plan
@@ -143,16 +144,24 @@ def train_left(
         yield failed
 
 
+@contextmanager
+def writing(text: str, total: int = 1) -> "Iterator[Watch]":
+    """Show how far the writing of files has come; the caller says so with `advance`."""
+    from eailab.cli.progress import Watch
+
+    with Watch(()) as watch:
+        watch.stage(text, total)
+        yield watch
+
+
 def publish(plans: Sequence["Plan"], context: "RunContext", name: str, as_json: bool) -> None:
     """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
-    from eailab.cli.progress import Watch
     from eailab.report.publish import publish_study, write_report
     from eailab.runs.atomic import refuse_links
     from eailab.studies.sharing import entered
 
     told, report = [], plans[0].folder / "report.html"
-    with Watch(()) as watch:
-        watch.stage("writing tables, figures and pages", len(plans) if len(plans) == 1 else len(plans) + 1)
+    with writing("writing tables, figures and pages", len(plans) if len(plans) == 1 else len(plans) + 1) as watch:
         for planned in plans:
             with entered(planned, context.store, say_note):
                 told.append((planned.folder, publish_study(context.store, planned.folder, context.data_dir)))

@@ -1,5 +1,6 @@
 """`eailab explain`: which settings make one recipe better than another."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,7 +14,7 @@ from eailab.cli.output import LOG, echo
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
     from eailab.runs.context import RunContext
-    from eailab.studies.path_ablation import Route
+    from eailab.studies.path_ablation import Move, Route
 
 
 def explain(
@@ -105,7 +106,7 @@ def _with_others(asked: "Route", where: "RunContext") -> "Route":
 
 def _walk(asked: "Route", where: "RunContext", jobs: int | None, *, as_json: bool) -> None:
     """Train the two ends and then step by step what may come next, and tell what was found."""
-    from eailab.cli.carry_out import make_plans, raise_failures, say_note, say_plan, train_left
+    from eailab.cli.carry_out import make_plans, raise_failures, say_note, say_plan, train_left, writing
     from eailab.findings.path import best_move, waterfall
     from eailab.findings.study import StudyFindings, study_findings
     from eailab.report.publish import publish_waterfall
@@ -125,22 +126,26 @@ def _walk(asked: "Route", where: "RunContext", jobs: int | None, *, as_json: boo
             failed.extend(missed)
         return study_findings(where.store, planned.record)
 
+    LOG.info("both ends: %s and %s", *asked.names)
     ends = measured(asked.ends(), ENDS)
     walked: list[tuple[StudyFindings, Move, int]] = []
     taken: list[Move] = []
     while len(taken) < len(asked.moves):
         number = len(taken) + 1
+        LOG.info("step %d of %d: %s", number, len(asked.moves), _tried(asked.candidates(taken)))
         step = measured(asked.step(taken), str(number))
         index = best_move(step)
         move = asked.candidates(taken)[index]
-        LOG.info("step %d of %d: %s", number, len(asked.moves), move.label)
+        LOG.info("step %d of %d took %s", number, len(asked.moves), move.label)
         walked.append((step, move, index))
         taken.append(move)
     found = waterfall(asked, ends, walked)
     with holding(folder, say_note):
         wider = _with_others(asked, where)  # another command may have walked meanwhile
         if wider is asked:
-            publish_waterfall(found, folder)
+            with writing("writing the table and the figure") as watch:
+                publish_waterfall(found, folder)
+                watch.advance()
     if wider is not asked:
         raise_failures(failed)
         _walk(wider, where, jobs, as_json=as_json)
@@ -157,6 +162,13 @@ def _walk(asked: "Route", where: "RunContext", jobs: int | None, *, as_json: boo
         echo(f"waterfall: {folder / 'waterfall.md'}")
         echo(f"figure:    {folder / 'figures' / 'waterfall.png'}")
     raise_failures(failed)
+
+
+def _tried(moves: "Sequence[Move]") -> str:
+    """Name what a step tries."""
+    if len(moves) == 1:
+        return moves[0].label
+    return f"which of {len(moves)} settings gains most: {'; '.join(move.label for move in moves)}"
 
 
 def _plan_lines(asked: "Route") -> list[str]:

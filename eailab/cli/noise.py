@@ -44,7 +44,7 @@ def noise(
 
     Example: eailab noise digits-mlp --seeds 10
     """
-    from eailab.cli.carry_out import load_recipe, make_plans, raise_failures, say_note, say_plan, train_left
+    from eailab.cli.carry_out import load_recipe, make_plans, raise_failures, say_note, say_plan, train_left, writing
     from eailab.cli.options import run_context
     from eailab.errors import StudyError
     from eailab.findings.noise import noise_findings
@@ -60,9 +60,14 @@ def noise(
     where = run_context(runs, data_dir, device)
     plans = make_plans([repeated(loaded.recipe, blocks)], where)
     say_plan(plans, where, jobs)
-    with train_left(plans, where, jobs) as failed, entered(plans[0], where.store, say_note) as record:
+    with (
+        train_left(plans, where, jobs) as failed,
+        entered(plans[0], where.store, say_note) as record,
+        writing("writing the table and the figure") as watch,
+    ):
         found = noise_findings(where.store, record)
         publish_noise(found, plans[0].folder)
+        watch.advance()
     if json:
         from eailab.report.record import layout, noise_mapping
 

@@ -99,7 +99,7 @@ Quiet: TypeAlias = Annotated[
         "--quiet",
         "-q",
         callback=_set_level("--quiet", logging.WARNING),
-        help="Print no progress, only what goes wrong.",
+        help="Print no progress; results, notes and errors are still printed.",
     ),
 ]
 

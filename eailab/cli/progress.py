@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -14,9 +16,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from eailab.cli.advice import on_small_data, with_command
 from eailab.cli.grid import Picture
 from eailab.cli.output import LOG, as_called, echo
-from eailab.cli.advice import on_small_data, with_command
 from eailab.cli.time_left import Stage, roughly
 from eailab.cli.trials import Cell, Trials
 from eailab.plain import plain_lines
@@ -32,7 +34,9 @@ from eailab.runs.events import (
     Waiting,
 )
 from eailab.runs.records import Position
+from eailab.runs.store import Trial
 from eailab.studies.conduct import Plan
+from eailab.studies.design import StudyRecord, single
 
 SILENCE_SECONDS = 30.0
 """After which a line says how far the work has come, where there is no picture."""
@@ -73,11 +77,20 @@ class Watch:
         self._lock = threading.RLock()
         self._devices: set[str] = set()
         self._has_compiled = False
+        self._shared: set[str] = set()
+        """Studies that another process trains too."""
         self._said = self.trials.clock()
         self._over = threading.Event()
         is_live = not self.is_quiet and can_move_cursor(sys.stderr, os.environ)
         self._live = _screen(self._draw) if is_live else None
         self._ticker = threading.Thread(target=self._tick, daemon=True)
+
+    @classmethod
+    def of_one(cls, trial: Trial, name: str) -> Self:
+        """Return what shows a single trial, whatever studies it is of."""
+        study = replace(single(trial.recipe, trial.block), name=name)
+        record = StudyRecord(study, {(0, trial.block): trial.fingerprint}, (0,), 0)
+        return cls([Plan(record, Path(), (trial,), (trial,), ())])
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -146,7 +159,7 @@ class Watch:
         """Return what is said of an event; empty for most."""
         match event:
             case Waiting():
-                return f"{cell.label}: another process is training this trial; waiting for its result"
+                return self._waiting(event, cell)
             case Started():
                 return "\n".join(self._beginning(event, cell))
             case Compiling() if not self._has_compiled:
@@ -170,6 +183,17 @@ class Watch:
                 return self._ended(f"{cell.label}: {cell.score or 'finished'}")
             case _:
                 return ""
+
+    def _waiting(self, event: Waiting, cell: Cell) -> str:
+        """Say that another process trains a study's trials, once a study, however many they are."""
+        names = {one.record.study.name for one in self.trials.plans if event.trial in one.record.trials.values()}
+        new = names - self._shared
+        self._shared |= names
+        if not new:
+            return ""
+        return (
+            f"{cell.label}: another process is training trials of {', '.join(sorted(new))}; waiting for their results"
+        )
 
     def _beginning(self, event: Started, cell: Cell) -> list[str]:
         lines = []

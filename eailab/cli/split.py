@@ -39,8 +39,8 @@ def split(
 
     Example: eailab split --recipe digits-mlp
     """
-    from eailab.cli.carry_out import load_recipe
     from eailab.cli.advice import offering_small_data
+    from eailab.cli.carry_out import load_recipe
     from eailab.data.split_file import split_files
     from eailab.data.table import load
 

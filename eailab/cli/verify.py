@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eailab.cli import completion
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, RunsDir
-from eailab.cli.output import echo
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Quiet, RunsDir, Verbose
+from eailab.cli.output import LOG, echo
 
 if TYPE_CHECKING:
     from eailab.report.verify import Verification
@@ -32,6 +32,8 @@ def verify(
     ] = None,
     data_dir: DataDir = None,
     device: Device = "auto",
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:
     """Recompute every number of a report from the store, and hold every trial to its checksums.
@@ -112,11 +114,14 @@ def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
 
 def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> bool:
     """Train a trial again, say how it compares, and return whether it differs."""
+    from eailab.cli.progress import Watch
+    from eailab.plain import counted
     from eailab.runs.again import train_again
     from eailab.runs.context import RunContext
 
-    echo(f"training {name} again ({trial.recipe.epochs} epochs)", err=True)
-    again = train_again(trial, RunContext(store.root, data_dir, device))
+    LOG.info("training %s again (%s)", name, counted(trial.recipe.epochs, "epoch"))
+    with Watch.of_one(trial, name) as watch:
+        again = train_again(trial, RunContext(store.root, data_dir, device, on_event=watch))
     for line in again.differences[:MOST_LINES]:
         echo(f"differs: {line}")
     then, now = again.environments

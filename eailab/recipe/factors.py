@@ -60,8 +60,8 @@ def path_of(word: str, engine: str, factors_only: bool = True) -> str:
     for other in sorted(engines_with(word)):
         examples = sorted(names(other), key=lambda name: "digits" not in name)  # they need no download
         raise RecipeError(
-            f"{word!r} is a factor of the engine {other}, and the recipe is for {engine}: choose another recipe, such as "
-            f"{' or '.join(examples[:2])}.",
+            f"{word!r} is a factor of the engine {other}, and the recipe is for {engine}: choose another recipe, such "
+            f"as {' or '.join(examples[:2])}.",
             Correction(options={"--recipe": examples[0]}) if factors_only else None,
         )
     table = [one for one in settings(engine).values() if one.is_factor or not factors_only]

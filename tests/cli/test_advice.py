@@ -7,7 +7,6 @@ import pytest
 
 from eailab.data import fetch
 
-
 ADVICE = {
     "ablate batch-size 16 --recipe digits-mlp --seeds 3 -o epochs=2": (
         "ablate batch-size 16 32 --recipe digits-mlp --seeds 3 --override epochs=2"

@@ -32,6 +32,8 @@ def test_a_walk_prints_the_waterfall_and_keeps_it(eailab, tmp_path, mine):
     done = eailab("explain", "digits-mlp", mine, *QUICK)
     assert done.code == 0, done.err
     assert "optimizer.lr 0.001 -> 0.003" in done.out
+    assert done.err.index("both ends: digits-mlp and mine\n") < done.err.index("4 trials: 0 finished")
+    assert "step 1 of 2: which of 2 settings gains most: " in done.err
     assert "The gap from digits-mlp to mine" in done.out
     assert "optimistic" in done.out
     (folder,) = (tmp_path / "runs" / "studies").iterdir()

@@ -21,7 +21,7 @@ from eailab.engines.numpy_mlp.compilation import reporting
 from eailab.recipe.load import Override, load
 from eailab.report import publish
 from eailab.runs.context import RunContext
-from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped
+from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, Waiting
 from eailab.runs.records import Epoch
 from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor
@@ -59,6 +59,15 @@ def train(watch, name, clock, seconds=10.0):
         clock[0] += seconds
         watch(EpochEnded(name, Epoch(epoch, SCORES, SCORES), seconds))
     watch(Ended(name, "finished", SCORES))
+
+
+def test_another_process_is_named_once_a_study(watch, study, capsys):
+    """One line for each of 498 trials told nothing more."""
+    for trial in study.trials:
+        watch(Waiting(trial.fingerprint))
+    said = capsys.readouterr().err
+    assert said.count("another process is training trials of") == 1
+    assert study.record.study.name in said
 
 
 # --- where there is a picture ----------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ def test_a_true_report_holds_and_a_trial_trained_again_has_the_same_bits(eailab,
     assert matching == numbers
     assert first == "4 trials held to their checksums, 0 do not hold"
     assert third.endswith("14/14 values and files are the same to the bit")
+    begin, device, *_ = told.err.splitlines()
+    assert (begin, device[:12]) == ("training 0.01/1 again (1 epoch)", "device: cpu ")
 
 
 def test_a_changed_number_is_named_and_the_check_fails(eailab, report):

@@ -38,7 +38,10 @@ def test_a_factor_is_found_by_its_short_name_or_its_path(factor, path):
 @pytest.mark.parametrize(
     ("factor", "said"),
     [
-        ("activation", "is a factor of the engine numpy-mlp, and the recipe is for torch-resnet: choose another recipe, such as digits-mlp"),
+        (
+            "activation",
+            "of the engine numpy-mlp, and the recipe is for torch-resnet: choose another recipe, such as digits-mlp",
+        ),
         ("rotation", "a factor of the engine numpy-mlp"),
         ("batchsize", "did you mean 'batch-size'?"),
         ("learning-rate", "did you mean 'lr'?"),
