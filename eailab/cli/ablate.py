@@ -382,7 +382,7 @@ def _freeze(studies: "tuple[Study, ...]", where: "RunContext", message: str | No
             f"there post hoc from now on, since no plan names them: {', '.join(older)}."
         )
     frozen, file = freeze(plans, message, where.store)
-    echo(f"plan {frozen.fingerprint}: {frozen.hypothesis}")
+    echo(f"plan {frozen.fingerprint}: {frozen.hypothesis}", hang=2)
     for planned in plans:
         study = planned.record.study
         known = "; ".join(
@@ -390,8 +390,8 @@ def _freeze(studies: "tuple[Study, ...]", where: "RunContext", message: str | No
             for label, blocks in known_already(planned).items()
         )
         said = f"; known already: {known}" if known else ""
-        echo(f"  {study.folder_name}: blocks {blocks_in_words(study.blocks)}{said}")
-    echo("nothing was trained; the same command without --freeze and -m carries it out")
+        echo(f"  {study.folder_name}: blocks {blocks_in_words(study.blocks)}{said}", hang=2)
+    echo("nothing was trained; the same command without --freeze and -m trains it", hang=2)
     echo(f"plan:    {file}")
 
 

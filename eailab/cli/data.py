@@ -7,7 +7,7 @@ import typer
 
 from eailab.cli.commands import Commands
 from eailab.cli.options import AsJson, DataDir
-from eailab.cli.output import echo
+from eailab.cli.output import echo, echo_rows
 from eailab.errors import CheckFailedError
 
 if TYPE_CHECKING:
@@ -34,17 +34,27 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         echo(json.dumps({"data_dir": str(folder), "data": known}, indent=2))
         return
-    rows = [("name", "training", "test", "image", "classes", "files", "")]
+    rows = []
     for entry in known:
         size = "x".join(str(side) for side in entry["shape"])
         where = {"embedded": "embedded", "downloaded": "in the folder" if entry["here"] else "to download"}
         rows.append(
-            (entry["name"], entry["train"], entry["test"], size, entry["classes"], where[entry["kind"]], entry["about"])
+            [
+                entry["name"],
+                *(str(entry[part]) for part in ("train", "test")),
+                size,
+                str(entry["classes"]),
+                where[entry["kind"]],
+                entry["about"],
+            ]
         )
-    for name, train, test, size, classes, where_, about in rows:
-        echo(f"{name:<14}{train:>9}{test:>8}  {size:<9}{classes:>8}  {where_:<14}{about}".rstrip())
+    headings = ("name", "training", "test", "image", "classes", "files", "")
+    echo_rows(headings, rows, numbers=("training", "test", "classes"))
     echo(f"\nfolder of downloaded files: {folder}")
-    echo("your own: the path of an .npz file (x_train, y_train, x_test, y_test) or of a folder (train/CLASS/*.png)")
+    echo(
+        "your own: the path of an .npz file (x_train, y_train, x_test, y_test) or of a folder (train/CLASS/*.png)",
+        hang=2,
+    )
 
 
 @data.command()
@@ -58,10 +68,12 @@ def check(
     Example: eailab data check digits
     """
     from eailab.data.check import check as check_data
-    from eailab.plain import plain_lines
 
     result = check_data(name, data_dir)
-    echo(json.dumps(_as_json(name, result), indent=2) if as_json else plain_lines(_as_text(name, result)))
+    if as_json:
+        echo(json.dumps(_as_json(name, result), indent=2))
+    else:
+        echo(_as_text(name, result), hang=2)
     wrong = [file for file in result.files if file.state != "ok"]
     if wrong:
         raise CheckFailedError(

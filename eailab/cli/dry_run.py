@@ -62,8 +62,8 @@ def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: f
     for planned, noise in zip(plans, noises, strict=True):
         _print_plan(planned, cost, noise, MEASURES[planned.record.study.metric])
     for line in _cost_lines(cost):
-        echo(line)
-    echo("this was a dry run: nothing was trained and nothing was written")
+        echo(line, hang=2)
+    echo("this was a dry run: nothing was trained and nothing was written", hang=2)
 
 
 def noise_of(planned: "Plan", context: "RunContext", sd: float | None) -> "Noise | None":

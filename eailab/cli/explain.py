@@ -212,8 +212,8 @@ def _print_plan(asked: "Route", where: "RunContext", *, as_json: bool) -> None:
         echo(layout(mapping))
         return
     for line in _plan_lines(asked):
-        echo(line)
-    echo(f"both ends and the first step: {known} trials, {known - left} finished already, {left} to train")
+        echo(line, hang=2)
+    echo(f"both ends and the first step: {known} trials, {known - left} finished already, {left} to train", hang=2)
 
 
 def _names(first: str, second: str) -> tuple[str, str]:

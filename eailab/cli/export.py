@@ -43,9 +43,9 @@ def export(
         echo(json.dumps(asdict(exported), indent=2, default=str))
         return
     echo(exported.file)
-    echo(f"  holds: {exported.holds}")
-    echo(f"  pixels: {exported.pixels}")
-    echo(f"  check: {_told(exported.check)}")
+    echo(f"  holds: {exported.holds}", hang=2)
+    echo(f"  pixels: {exported.pixels}", hang=2)
+    echo(f"  check: {_told(exported.check)}", hang=2)
 
 
 def _told(check: "Check") -> str:

@@ -37,4 +37,4 @@ def predict(
 
     for one in predictions.images:
         likeliest = ", ".join(f"{plain(name)} {share:.1%}" for name, share in one.classes)
-        echo(f"{plain(str(one.image))}: {likeliest}")
+        echo(f"{plain(str(one.image))}: {likeliest}", hang=2)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import sys
 import threading
 import time
@@ -18,7 +17,7 @@ from rich.text import Text
 
 from eailab.cli.advice import on_small_data, with_command
 from eailab.cli.grid import Picture
-from eailab.cli.output import LOG, as_called, echo
+from eailab.cli.output import LOG, as_called, echo, narrowed, wrapped
 from eailab.cli.time_left import Stage, roughly
 from eailab.cli.trials import Cell, Trials
 from eailab.plain import plain_lines
@@ -47,8 +46,6 @@ COMPILING_SECONDS = 15
 NAMED_IN_A_LINE = 3
 """Trials in training."""
 SHOW_CURSOR = "\x1b[?25h"
-NARROWEST = 20
-"""Columns; a number below is not taken for a terminal's width."""
 
 
 def can_move_cursor(stream: TextIO, environment: Mapping[str, str]) -> bool:
@@ -229,7 +226,8 @@ class Watch:
         if self._live is None:
             echo(text, err=True)
         else:
-            self._live.console.print(Text(plain_lines(as_called(text))), soft_wrap=True)
+            said = wrapped(plain_lines(as_called(text)), narrowed(self._live.console.width, os.environ), 2)
+            self._live.console.print(Text(said), soft_wrap=True)
 
     def _tick(self) -> None:
         while not self._over.wait(1.0):
@@ -250,13 +248,3 @@ def _screen(draw: Callable[[int, int], RenderableType]) -> Live:
         return draw(narrowed(width, os.environ), height)
 
     return Live(get_renderable=picture, console=console, transient=True, refresh_per_second=4, vertical_overflow="crop")
-
-
-def narrowed(width: int, environment: Mapping[str, str]) -> int:
-    """Return a terminal's width, or less where `COLUMNS` asks for it; what is not a sensible width is ignored.
-
-    >>> [narrowed(80, {"COLUMNS": columns}) for columns in ("60", "200", "0", "-5", "wide", "")]
-    [60, 80, 80, 80, 80, 80]
-    """
-    asked = environment.get("COLUMNS", "")
-    return min(width, int(asked)) if re.fullmatch("[0-9]{2,4}", asked) and int(asked) >= NARROWEST else width

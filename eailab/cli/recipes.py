@@ -39,7 +39,7 @@ def list_(as_json: AsJson = False) -> None:
         echo(json.dumps({"recipes": known, "studies": studies}, indent=2))
         return
     for entry in (*known, *({"engine": "a study", **study} for study in studies)):
-        echo(f"{entry['name']}  ({entry['engine']})\n    {entry['what']}\n    {entry['run']}")
+        echo(f"{entry['name']}  ({entry['engine']})\n    {entry['what']}\n    {entry['run']}", hang=0)
 
 
 @recipes.command()

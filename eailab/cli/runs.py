@@ -9,11 +9,14 @@ import typer
 from eailab.cli import completion
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName, confirmed
-from eailab.cli.output import echo
+from eailab.cli.output import echo, echo_rows
 from eailab.errors import CheckFailedError, EailabError
 from eailab.plain import counted, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eailab.report.listing import Listed
     from eailab.runs.store import TrialFolder
 
 runs = Commands(
@@ -51,20 +54,21 @@ def list_(
 
     Example: eailab runs list --study digits-mlp-batch-size --state finished
     """
-    from eailab.report.listing import Wanted, lines_of, listed
-    from eailab.runs.store import Store
+    from eailab.report.listing import Wanted, listed
+    from eailab.studies.lookup import existing
 
-    found = listed(Store(runs), Wanted(study, arm, block, state, recipe))
+    store = existing(runs)
+    found = listed(store, Wanted(study, arm, block, state, recipe))
     if as_json:
         echo(json.dumps({"runs": str(runs), "trials": [one.mapping() for one in found]}, indent=2))
         return
     if found:
-        echo("\n".join(lines_of(found)))
+        print_trials(found)
     counts = Counter(one.summary.state for one in found)
     told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-    total = len(Store(runs).trial_names())
+    total = len(store.trial_names())
     shown = "" if len(found) == total else f"{len(found)} of "
-    echo(f"{shown}{counted(total, 'trial')} in {runs}" + (f": {told}" if told else ""))
+    echo(f"{shown}{counted(total, 'trial')} in {runs}" + (f": {told}" if told else ""), hang=2)
 
 
 @runs.command()
@@ -98,7 +102,7 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
     lines += [("file", f"{size:>12,} bytes  {name}") for name, size in files.items()]
     lines += [("" if number else "recipe in full", line) for number, line in enumerate(recipe_lines(folder))]
     for name, value in lines:
-        echo(f"{name:<20}{plain(str(value))}")
+        echo(f"{name:<20}{plain(str(value))}", hang=20)
 
 
 @runs.command()
@@ -114,11 +118,11 @@ def verify(
     Example: eailab runs verify --repair
     """
     from eailab.runs.inspection import problems, quarantine
-    from eailab.runs.store import Store
     from eailab.studies.derived import problems as study_problems
+    from eailab.studies.lookup import existing
     from eailab.studies.preregistration import plan_problems
 
-    store = Store(runs)
+    store = existing(runs)
     found = [*problems(store), *study_problems(store), *plan_problems(store)]
     moved, left = {}, []
     for problem in found:
@@ -132,7 +136,7 @@ def verify(
         echo(json.dumps({"runs": str(runs), "trials": len(store.trial_names()), "problems": told}, indent=2))
     else:
         for one in found:
-            echo(plain(one.reason) + (f" Moved to {moved[one.path]}." if one.path in moved else ""))
+            echo(plain(one.reason) + (f" Moved to {moved[one.path]}." if one.path in moved else ""), hang=2)
         outcome = counted(len(found), "problem") if found else "no problems"
         echo(f"{counted(len(store.trial_names()), 'trial')} in {runs}: {outcome}")
     if left:
@@ -161,23 +165,30 @@ def rm(
 
     Example: eailab runs rm 16/0 32/0
     """
-    from eailab.report.listing import lines_of, listed
+    from eailab.report.listing import listed
     from eailab.runs.inspection import remove
-    from eailab.runs.store import Store
-    from eailab.studies.lookup import find_trial
+    from eailab.studies.lookup import existing, find_trial
 
-    store = Store(runs)
+    store = existing(runs)
     folders: dict[str, TrialFolder] = {}
     for text in trials:
         folder = find_trial(store, text)
         folders[folder.path.name] = folder
-    echo("\n".join(lines_of(listed(store, among=folders))), err=True)
+    print_trials(listed(store, among=folders), err=True)
     number = f"{len(folders)} trial{'s' * (len(folders) != 1)}"
     if not confirmed(f"Remove {number} for good?", "these trials" if len(folders) > 1 else "this trial", yes=yes):
         return
     for folder in folders.values():
         remove(store, folder)
     echo(f"removed {number} from {runs}")
+
+
+def print_trials(trials: "Sequence[Listed]", *, err: bool = False) -> None:
+    """Print trials as a list; long names are shortened, since `eailab runs show` has them in full."""
+    from eailab.report.listing import HEADINGS
+
+    rows = [one.cells for one in trials]
+    echo_rows(HEADINGS, rows, numbers=("block", "score"), shorten=("study", "arm"), err=err)
 
 
 def _score(name: str, value: float) -> tuple[str, str]:

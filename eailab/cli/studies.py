@@ -7,7 +7,8 @@ import typer
 
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, StudyName, confirmed
-from eailab.cli.output import echo
+from eailab.cli.output import echo, echo_rows
+from eailab.cli.runs import print_trials
 from eailab.plain import counted
 
 if TYPE_CHECKING:
@@ -25,15 +26,18 @@ def list_(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
 
     Example: eailab studies list
     """
-    from eailab.report.study_list import listed_studies, study_lines
-    from eailab.runs.store import Store
+    from eailab.report.study_list import HEADINGS, listed_studies
+    from eailab.studies.lookup import existing
 
-    found = listed_studies(Store(runs))
+    found = listed_studies(existing(runs))
     if as_json:
         echo(json.dumps({"runs": str(runs), "studies": [one.mapping() for one in found]}, indent=2))
         return
     if found:
-        echo("\n".join(study_lines(found)))
+        echo_rows(HEADINGS, [one.cells for one in found], numbers=("blocks", "finished"), shorten=("folder",))
+    for one in found:
+        if one.problem is not None:
+            echo(f"{one.folder}: {one.problem}", hang=2)
     echo(f"{counted(len(found), 'study')} in {runs}")
 
 
@@ -46,11 +50,10 @@ def show(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
     from eailab.findings.study import study_findings
     from eailab.report.record import as_json as as_text
     from eailab.report.terminal import print_study
-    from eailab.runs.store import Store
     from eailab.studies.design import read_record
-    from eailab.studies.lookup import PathHead, heads, one_study
+    from eailab.studies.lookup import PathHead, existing, heads, one_study
 
-    store = Store(runs)
+    store = existing(runs)
     head = one_study(heads(runs), study, runs)
     if isinstance(head, PathHead):
         _show_path(head, store, as_json=as_json)
@@ -85,9 +88,9 @@ def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
 
 
 def _say_trials(study: "Head | PathHead", store: "Store") -> None:
-    from eailab.report.listing import Wanted, lines_of, listed
+    from eailab.report.listing import Wanted, listed
 
-    echo("\n".join(lines_of(listed(store, Wanted(study=study.called)))))
+    print_trials(listed(store, Wanted(study=study.called)))
     echo(f"folder:  {study.folder}")
 
 
@@ -101,11 +104,10 @@ def rm(
 
     Example: eailab studies rm digits-mlp-batch-size
     """
-    from eailab.runs.store import Store
-    from eailab.studies.lookup import heads, one_study
+    from eailab.studies.lookup import existing, heads, one_study
     from eailab.studies.removal import own_trials, remove_study
 
-    store = Store(runs)
+    store = existing(runs)
     head = one_study(heads(runs), study, runs)
     trials = own_trials(store, head, heads(runs))
     kept = len(set(head.trials.values()) & set(store.trial_names())) - len(trials)

@@ -70,13 +70,13 @@ def _print(found: "Verification") -> None:
         (found.notes, "note"),
     ):
         for line in lines[:MOST_LINES]:
-            echo(f"{title}: {line}")
+            echo(f"{title}: {line}", hang=2)
         if len(lines) > MOST_LINES:
             echo(f"{title}: {len(lines) - MOST_LINES} more")
     echo(f"{found.trials} trials held to their checksums, {found.failing} do not hold")
     differ = len(outcome.problems)
     also = f", and {differ} part{'s' * (differ > 1)} of the report differ{'s' * (differ == 1)}" if differ else ""
-    echo(f"{outcome.matching}/{outcome.numbers} numbers match{also}")
+    echo(f"{outcome.matching}/{outcome.numbers} numbers match{also}", hang=2)
 
 
 def _print_json(found: "Verification") -> None:
@@ -123,10 +123,10 @@ def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, d
     with Watch.of_one(trial, name) as watch:
         again = train_again(trial, RunContext(store.root, data_dir, device, on_event=watch))
     for line in again.differences[:MOST_LINES]:
-        echo(f"differs: {line}")
+        echo(f"differs: {line}", hang=2)
     then, now = again.environments
     if again.differences and then != now:
-        echo(f"note: then {then}; now {now}: other software or hardware may give other bits")
+        echo(f"note: then {then}; now {now}: other software or hardware may give other bits", hang=2)
     same = again.compared - len(again.differences)
-    echo(f"{name} trained again: {same}/{again.compared} values and files are the same to the bit")
+    echo(f"{name} trained again: {same}/{again.compared} values and files are the same to the bit", hang=2)
     return bool(again.differences)

@@ -1,15 +1,12 @@
 """The trials of a store in a list, each with the study, arm and block that it is, and one of them in full."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from rich.cells import cell_len
-
 from eailab.errors import EailabError, StoreError, UsageError
 from eailab.findings.measures import MEASURES
-from eailab.plain import plain
 from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
 from eailab.recipe.override import changes_in_words
@@ -128,29 +125,6 @@ def _place(one: Listed) -> tuple[Any, ...]:
         return True, one.summary.recipe, one.summary.block or 0, one.summary.name
     first = one.uses[0]
     return False, first.head.called, first.arm, first.block, one.summary.name
-
-
-def lines_of(trials: Sequence[Listed]) -> list[str]:
-    """Return a list as lines of text under its headings, nothing cut off."""
-    return aligned(HEADINGS, [one.cells for one in trials], numbers=("block", "score"))
-
-
-def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str]) -> list[str]:
-    """Return a table as lines of text, however wide.
-
-    Args:
-        headings: Of the columns.
-        rows: A cell for each heading.
-        numbers: Headings of the columns that are set to the right.
-    """
-    table = [tuple(headings), *(tuple(map(plain, row)) for row in rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
-
-    def cell(text: str, width: int, heading: str) -> str:
-        blank = " " * (width - cell_len(text))
-        return blank + text if heading in numbers else text + blank
-
-    return ["  ".join(map(cell, row, widths, headings)).rstrip() for row in table]
 
 
 # --- one trial -------------------------------------------------------------------------------------------------------

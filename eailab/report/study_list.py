@@ -1,13 +1,12 @@
 """The studies of a store in a list: what each asks, of which model and data, and how far it has come."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from eailab.errors import StoreError
-from eailab.plain import counted, plain
+from eailab.plain import counted
 from eailab.recipe.naming import data_word
-from eailab.report.listing import aligned
 from eailab.runs.store import Store
 from eailab.studies.design import read_record
 from eailab.studies.factor import listed as labels_listed
@@ -108,9 +107,3 @@ def _listed(store: Store, head: Head, present: set[str]) -> ListedStudy:
         finished=_finished(store, trials & present),
         folder=head.called,
     )
-
-
-def study_lines(studies: Sequence[ListedStudy]) -> list[str]:
-    """Return a list as lines of text under its headings, nothing cut off."""
-    lines = aligned(HEADINGS, [one.cells for one in studies], numbers=("blocks", "finished"))
-    return [*lines, *(plain(f"{one.folder}: {one.problem}") for one in studies if one.problem is not None)]

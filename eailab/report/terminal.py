@@ -3,6 +3,7 @@
 Where a table's columns do not fit side by side, its cells stand below each other, row by row: no word is cut off.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -37,6 +38,9 @@ LABEL_WIDTH = 18
 GAP = 2
 """Cells between two columns."""
 
+UNLIMITED = 100_000
+"""Cells, which no line needs."""
+
 ASCII_HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 """`rich.box.SIMPLE_HEAD` for files and pipes."""
 
@@ -46,7 +50,8 @@ def render(document: Document, console: Console | None = None) -> None:
 
     With lines on a terminal, in plain ASCII elsewhere; in files and pipes without the blanks with which rich fills up.
     """
-    console = console or Console(highlight=False)
+    # as wide as the terminal; in files and pipes nothing is wrapped
+    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED)
     ascii_only = not console.is_terminal or console.options.ascii_only
     parts: list[RenderableType] = (
         [] if document.is_titled_by_its_section else [Text(plain(document.title), style="bold")]

@@ -269,6 +269,22 @@ def _nearest(text: str, names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=unlike)
 
 
+def existing(runs: Path) -> "Store":
+    """Return the store of a folder that is only read.
+
+    Raises:
+        UsageError: There is no such folder.
+    """
+    from eailab.runs.store import Store
+
+    if not runs.is_dir():
+        raise UsageError(
+            f"there is no folder {runs}: name the one that has your trials with --runs, or train something, such as "
+            "`eailab ablate batch-size 16 32 64 --recipe digits-mlp`."
+        )
+    return Store(runs)
+
+
 def find_trial(store: "Store", text: str) -> "TrialFolder":
     """Return the trial that a text names; see `find_fingerprint`. The path of a trial's folder names it too.
 
@@ -280,7 +296,7 @@ def find_trial(store: "Store", text: str) -> "TrialFolder":
     path = Path(text)
     if text and any((path / name).is_file() for name in ("result.json", "recipe.yaml")):
         return TrialFolder(path)
-    return store.folder(find_fingerprint(heads(store.root), store.trial_names(), text, store.root))
+    return existing(store.root).folder(find_fingerprint(heads(store.root), store.trial_names(), text, store.root))
 
 
 def find_fingerprint(found: Sequence[Head], among: Collection[str], text: str, where: object) -> str:

@@ -23,7 +23,7 @@ def test_the_list_has_every_data_set_and_where_it_is(eailab, tmp_path):
     assert done.code == 0
     assert set(SOURCES) <= set(rows)
     assert rows["digits"].split()[:6] == ["digits", "1437", "360", "8x8x1", "10", "embedded"]
-    assert "60000   10000  28x28x1        10  to download" in rows["mnist"]
+    assert "60000  10000  28x28x1       10  to download" in rows["mnist"]
     assert str(tmp_path / "data") in done.out
 
 

@@ -97,6 +97,7 @@ def test_numbers_below_zero_are_levels(eailab):
 def test_a_tilde_is_the_home_folder_also_where_no_shell_has_expanded_it(option, eailab, tmp_path, monkeypatch):
     """Neither `--runs=~/x` in bash nor a variable of a container's file is expanded by anyone."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "x").mkdir(parents=True)
     if option == "--runs":
         done = eailab("runs", "list", "--runs=~/x")
     else:

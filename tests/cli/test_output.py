@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 import eailab.cli
 from eailab.cli import output
@@ -63,3 +64,50 @@ def test_advice_names_the_program_as_it_was_called(called, tmp_path):
     uv = ["/usr/bin/uv", "run", "--no-sync", "eailab", "ablate", ""]
     assert called(script, path=script.parent, parent=uv) == said.format("/usr/bin/uv run --no-sync eailab")
     assert called(script, path=script.parent, parent=["bash", ""]) == said.format("eailab")
+
+
+# --- layout ----------------------------------------------------------------------------------------------------------
+
+HEADINGS = ("trial", "study", "state", "score", "finished")
+ROWS = [
+    ("c0026462d2d7", "digits-mlp-batch-size", "finished", "88.89%", "2026-11-28 19:07"),
+    ("487f1", "研究", "", "", ""),
+]
+
+
+@pytest.mark.parametrize("width", [None, 100, 60, 55, 40, 25])
+def test_a_list_breaks_no_word_and_loses_no_cell(width):
+    lines = output.laid_out(HEADINGS, ROWS, numbers=("score",), width=width)
+    assert width is None or max(map(cell_len, lines)) <= max(width, len("  study: digits-mlp-batch-size"))
+    joined = " ".join(" ".join(lines).split())
+    for cell in ("c0026462d2d7", "finished", "88.89%", "2026-11-28", "19:07", "研究"):
+        assert cell in joined
+    assert all(part in joined for part in ("digits-", "mlp-", "batch-", "size"))
+
+
+def test_names_are_shortened_before_anything_is_folded():
+    _, two, three = output.laid_out(HEADINGS, ROWS, shorten=("study",), width=68)
+    assert two == "c0026462d2d7  digits-ml…tch-size  finished  88.89%  2026-11-28 19:07"
+    assert three.split() == ["487f1", "研究"]
+
+
+@pytest.mark.parametrize("width", [80, 40, 25])
+def test_sentences_are_wrapped_at_words_and_commands_are_left_whole(width):
+    text = "error: the trial `eailab runs list` shows is gone: do what follows here\n  eailab runs rm a/0 b/0 c/0"
+    lines = output.wrapped(text, width, 2).split("\n")
+    assert lines[-1] == "  eailab runs rm a/0 b/0 c/0"
+    assert max(map(len, lines[:-1])) <= width
+    assert " ".join(map(str.strip, lines[:-1])) == text.split("\n", maxsplit=1)[0]
+    assert any("`eailab runs list`" in line for line in lines)
+
+
+def test_nothing_is_wrapped_in_a_pipe_and_sentences_are_on_a_terminal(capsys, monkeypatch):
+    text = "one two three four five six seven eight nine ten"
+    output.echo(text, err=True)
+    monkeypatch.setattr(output, "columns", lambda _: 20)
+    output.echo(text, err=True)
+    output.echo(text, hang=4)
+    output.echo(text)
+    out, err = capsys.readouterr()
+    assert err.startswith(f"{text}\none two three four\n  five six")
+    assert out == "one two three four\n    five six seven\n    eight nine ten\n" + text + "\n"

@@ -30,7 +30,31 @@ def test_list_shows_each_trial_in_a_line_and_as_json(eailab, trained):
     assert eailab("runs", "list", "--state", "ended").code == 2
 
 
-def test_an_empty_store_is_said_to_be_empty(eailab):
+@pytest.mark.parametrize(
+    "command",
+    [
+        "runs list",
+        "runs show 16/0",
+        "runs verify",
+        "runs rm 16/0 --yes",
+        "studies list",
+        "studies show x",
+        "studies rm x --yes",
+        "diff 16/0 32/0",
+        "predict 16/0 seven.png",
+        "export 16/0 --to onnx",
+    ],
+)
+def test_a_folder_that_does_not_exist_is_said_and_not_taken_for_an_empty_store(eailab, tmp_path, command):
+    (tmp_path / "seven.png").touch()
+    done = eailab(*command.split(), "--runs", "nothere")
+    assert done.code == 2
+    assert "there is no folder nothere: name the one that has your trials with --runs" in done.err
+    assert done.out == ""
+
+
+def test_an_empty_store_is_said_to_be_empty(eailab, tmp_path):
+    (tmp_path / "runs").mkdir()
     assert eailab("runs", "list").out == "0 trials in runs\n"
     assert json.loads(eailab("runs", "list", "--json").out)["trials"] == []
     assert eailab("runs", "verify").code == 0
