@@ -1,8 +1,10 @@
 """Text from recipes, data, files and the command line, made harmless to show: no terminal obeys it."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad"  # control characters, and a hyphen that is only seen at the end of a line
@@ -101,6 +103,21 @@ def alike(names: Iterable[str]) -> tuple[str, str] | None:
         if (other := seen.setdefault(look, name)) != name:
             return other, name
     return None
+
+
+def layout(value: Any, indent: str = "") -> str:
+    """Return JSON with a line for each member of a mapping; a list of plain values stays on one line.
+
+    Letters stand for themselves, and what a terminal obeys as its code.
+    """
+    inner = f"{indent}  "
+    if isinstance(value, dict) and value:
+        members = (f"{inner}{json.dumps(key)}: {layout(item, inner)}" for key, item in value.items())
+        return "{\n" + ",\n".join(members) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return "[\n" + ",\n".join(f"{inner}{layout(item, inner)}" for item in value) + f"\n{indent}]"
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _is_foreign(character: str) -> bool:

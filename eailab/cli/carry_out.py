@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from eailab.cli.advice import offering_small_data
 from eailab.cli.options import RUNS_DIR
-from eailab.cli.output import LOG, echo
+from eailab.cli.output import LOG, echo, echo_json
 from eailab.errors import StoppedError, TrialFailedError, UsageError
 from eailab.plain import counted
 from eailab.runs.events import Failed
@@ -172,9 +172,9 @@ def publish(plans: Sequence["Plan"], context: "RunContext", name: str, as_json: 
             report = write_report(told, out).files["html"]
     findings = [one.findings for _, one in told]
     if as_json:
-        from eailab.report.record import as_mapping, layout, report_mapping
+        from eailab.report.record import as_mapping, report_mapping
 
-        echo(layout(as_mapping(findings[0]) if len(plans) == 1 else report_mapping(findings, [])))
+        echo_json(as_mapping(findings[0]) if len(plans) == 1 else report_mapping(findings, []))
         return
     from eailab.report.terminal import print_study
 

@@ -1,13 +1,12 @@
 """`eailab data`: which data sets there are, where their files lie, and whether these are the published ones."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from eailab.cli.commands import Commands
 from eailab.cli.options import AsJson, DataDir
-from eailab.cli.output import echo, echo_rows
+from eailab.cli.output import echo, echo_json, echo_rows
 from eailab.errors import CheckFailedError
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     folder = table.data_dir(data_dir)
     known = [_about(source, folder) for source in table.SOURCES.values()]
     if as_json:
-        echo(json.dumps({"data_dir": str(folder), "data": known}, indent=2))
+        echo_json({"data_dir": str(folder), "data": known})
         return
     rows = []
     for entry in known:
@@ -71,7 +70,7 @@ def check(
 
     result = check_data(name, data_dir)
     if as_json:
-        echo(json.dumps(_as_json(name, result), indent=2))
+        echo_json(_as_json(name, result))
     else:
         echo(_as_text(name, result), hang=2)
     wrong = [file for file in result.files if file.state != "ok"]

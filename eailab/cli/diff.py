@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName
-from eailab.cli.output import echo
+from eailab.cli.output import echo_json
 
 
 def diff(
@@ -29,9 +29,9 @@ def diff(
     if json:
         from dataclasses import asdict
 
-        from eailab.report.record import as_plain, layout
+        from eailab.report.record import as_plain
 
-        echo(layout(as_plain(asdict(found))))
+        echo_json(as_plain(asdict(found)))
         return
     equal = sum(not line.differs for line in found.lines)
     print_table("Two trials", found.table(everything=everything), [f"{equal} of {len(found.lines)} things are equal"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from eailab.cli.output import echo
+from eailab.cli.output import echo, echo_json
 from eailab.plain import counted
 
 if TYPE_CHECKING:
@@ -54,10 +54,8 @@ def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: f
     cost = forecast(plans, context, jobs)
     noises = [noise_of(planned, context, sd) for planned in plans]
     if as_json:
-        from eailab.report.record import layout
-
         studies = [_as_mapping(planned, cost, noise) for planned, noise in zip(plans, noises, strict=True)]
-        echo(layout({"schema_version": 1, "studies": studies, "left": _left_mapping(cost)}))
+        echo_json({"schema_version": 1, "studies": studies, "left": _left_mapping(cost)})
         return
     for planned, noise in zip(plans, noises, strict=True):
         _print_plan(planned, cost, noise, MEASURES[planned.record.study.metric])

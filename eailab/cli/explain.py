@@ -9,7 +9,7 @@ import typer
 
 from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, Quiet, RunsDir, Verbose
-from eailab.cli.output import LOG, echo
+from eailab.cli.output import LOG, echo, echo_json
 
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
@@ -151,9 +151,9 @@ def _walk(asked: "Route", where: "RunContext", jobs: int | None, *, as_json: boo
         _walk(wider, where, jobs, as_json=as_json)
         return
     if as_json:
-        from eailab.report.record import layout, waterfall_mapping
+        from eailab.report.record import waterfall_mapping
 
-        echo(layout(waterfall_mapping(found)))
+        echo_json(waterfall_mapping(found))
     else:
         from eailab.report.compose import walk_document
         from eailab.report.terminal import render
@@ -197,8 +197,6 @@ def _print_plan(asked: "Route", where: "RunContext", *, as_json: bool) -> None:
     known = len({trial.fingerprint for planned in plans for trial in planned.trials})
     left = len(left_to_train(plans))
     if as_json:
-        from eailab.report.record import layout
-
         mapping: dict[str, Any] = {
             "schema_version": 1,
             "names": list(asked.names),
@@ -209,7 +207,7 @@ def _print_plan(asked: "Route", where: "RunContext", *, as_json: bool) -> None:
             "most_trials": asked.most_arms * len(asked.blocks),
             "first_step": {"trials": known, "to_train": left},
         }
-        echo(layout(mapping))
+        echo_json(mapping)
         return
     for line in _plan_lines(asked):
         echo(line, hang=2)

@@ -1,6 +1,5 @@
 """`eailab export`: a finished trial's network for other software."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir, TrialName
-from eailab.cli.output import echo
+from eailab.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from eailab.inference.export import Check
@@ -40,7 +39,7 @@ def export(
 
     exported = write(Store(runs), trial, to, out, images, data_dir)
     if as_json:
-        echo(json.dumps(asdict(exported), indent=2, default=str))
+        echo_json({**asdict(exported), "file": str(exported.file)})
         return
     echo(exported.file)
     echo(f"  holds: {exported.holds}", hang=2)

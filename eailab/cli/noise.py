@@ -6,7 +6,7 @@ import typer
 
 from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, Quiet, RunsDir, Verbose
-from eailab.cli.output import echo
+from eailab.cli.output import echo, echo_json
 
 LEAST_BLOCKS = 2
 
@@ -69,9 +69,9 @@ def noise(
         publish_noise(found, plans[0].folder)
         watch.advance()
     if json:
-        from eailab.report.record import layout, noise_mapping
+        from eailab.report.record import noise_mapping
 
-        echo(layout(noise_mapping(found)))
+        echo_json(noise_mapping(found))
     else:
         from eailab.report.compose import noise_document
         from eailab.report.terminal import render

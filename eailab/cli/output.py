@@ -9,12 +9,12 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 from rich.cells import cell_len, set_cell_size
 
-from eailab.plain import plain, plain_lines
+from eailab.plain import layout, plain, plain_lines
 
 LOG = logging.getLogger("eailab")
 """What is said while a command works: a line an epoch as `debug`, other progress as `info`, what goes wrong above."""
@@ -40,6 +40,8 @@ NAMED = re.compile(rf"(?<![\w./-])(?<!-m )(?<!run )eailab (?=-h\b|(?:{'|'.join(C
 """The program before a command, as messages and help name it."""
 
 
+JSON_VERSION = 1
+"""Of results that name none of their own: raised when a key is renamed, removed or changes its meaning."""
 GAP = 2
 """Blanks between two columns."""
 NARROWEST = 20
@@ -71,6 +73,11 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True, hang: int | N
     if (err or hang is not None) and (width := columns(sys.stderr if err else sys.stdout)) is not None:
         said = wrapped(said, width, 2 if hang is None else hang)
     typer.echo(said, err=err, nl=nl)
+
+
+def echo_json(result: Mapping[str, Any]) -> None:
+    """Print a result as JSON to standard output, with the version of its keys."""
+    typer.echo(layout({"schema_version": JSON_VERSION, **result}))
 
 
 def echo_rows(

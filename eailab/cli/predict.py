@@ -1,6 +1,5 @@
 """`eailab predict`: what a finished trial's network sees in images."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir, TrialName
-from eailab.cli.output import echo
+from eailab.cli.output import echo, echo_json
 
 
 def predict(
@@ -31,7 +30,7 @@ def predict(
     for note in predictions.notes:
         echo(f"note: {note}", err=True)
     if as_json:
-        echo(json.dumps([asdict(one) for one in predictions.images], indent=2, default=str))
+        echo_json({"images": [{**asdict(one), "image": str(one.image)} for one in predictions.images]})
         return
     from eailab.plain import plain
 

@@ -9,7 +9,7 @@ import typer
 from eailab.cli import completion
 from eailab.cli.commands import Commands
 from eailab.cli.options import AsJson, Overrides
-from eailab.cli.output import echo
+from eailab.cli.output import echo, echo_json
 from eailab.errors import EailabError, RecipeError
 
 recipes = Commands(
@@ -36,7 +36,7 @@ def list_(as_json: AsJson = False) -> None:
         {"name": name, "what": header(file).what, "run": header(file).run} for name, file in shipped_studies().items()
     ]
     if as_json:
-        echo(json.dumps({"recipes": known, "studies": studies}, indent=2))
+        echo_json({"recipes": known, "studies": studies})
         return
     for entry in (*known, *({"engine": "a study", **study} for study in studies)):
         echo(f"{entry['name']}  ({entry['engine']})\n    {entry['what']}\n    {entry['run']}", hang=0)
@@ -64,7 +64,7 @@ def show(
     loaded = load(name, [parse_override(text) for text in override or ()])
     if as_json:
         recipe = loaded.recipe.model_dump(mode="json")
-        echo(json.dumps({"recipe": recipe, "origins": loaded.origins, "notes": loaded.notes}, indent=2))
+        echo_json({"recipe": recipe, "origins": loaded.origins, "notes": loaded.notes})
         return
     for note in loaded.notes:
         echo(f"note: {note}", err=True)

@@ -7,7 +7,7 @@ import typer
 
 from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir
-from eailab.cli.output import echo
+from eailab.cli.output import echo, echo_json
 
 OUT_DIR = Path("report")
 
@@ -81,9 +81,9 @@ def report(
     for note in written.notes:
         echo(f"note: {note}", err=True)
     if json:
-        from eailab.report.record import layout, report_mapping
+        from eailab.report.record import report_mapping
 
-        echo(layout(report_mapping(written.studies, written.unreadable)))
+        echo_json(report_mapping(written.studies, written.unreadable))
         return
     from eailab.report.terminal import print_study
 

@@ -1,6 +1,5 @@
 """`eailab runs`: what lies in the store, whether it holds, and how to get rid of it."""
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +8,7 @@ import typer
 from eailab.cli import completion
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, TrialName, confirmed
-from eailab.cli.output import echo, echo_rows
+from eailab.cli.output import echo, echo_json, echo_rows
 from eailab.errors import CheckFailedError, EailabError
 from eailab.plain import counted, plain
 
@@ -60,7 +59,7 @@ def list_(
     store = existing(runs)
     found = listed(store, Wanted(study, arm, block, state, recipe))
     if as_json:
-        echo(json.dumps({"runs": str(runs), "trials": [one.mapping() for one in found]}, indent=2))
+        echo_json({"runs": str(runs), "trials": [one.mapping() for one in found]})
         return
     if found:
         print_trials(found)
@@ -88,7 +87,7 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
     record = folder.record() if about.summary.result is not None else None
     files = {file.name: file.lstat().st_size for file in sorted(folder.path.iterdir()) if not file.is_dir()}
     if as_json:
-        echo(json.dumps({**about.mapping(), "result": record, "files": files}, indent=2))
+        echo_json({**about.mapping(), "result": record, "files": files})
         return
     lines = [("folder", str(folder.path)), *described(about)]
     if record is not None:
@@ -133,7 +132,7 @@ def verify(
             left.append(str(error))
     if as_json:
         told = [{"path": str(one.path), "reason": one.reason, "moved_to": _text(moved.get(one.path))} for one in found]
-        echo(json.dumps({"runs": str(runs), "trials": len(store.trial_names()), "problems": told}, indent=2))
+        echo_json({"runs": str(runs), "trials": len(store.trial_names()), "problems": told})
     else:
         for one in found:
             echo(plain(one.reason) + (f" Moved to {moved[one.path]}." if one.path in moved else ""), hang=2)

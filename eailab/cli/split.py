@@ -1,6 +1,5 @@
 """`eailab split`: the division into training, validation and test images, written down and checked."""
 
-import json
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Overrides, RunsDir
-from eailab.cli.output import echo
+from eailab.cli.output import echo, echo_json
 from eailab.errors import CheckFailedError, UsageError
 from eailab.plain import plain
 
@@ -65,7 +64,7 @@ def _check(files: "SplitFiles", folder: Path, as_json: bool) -> None:
 
     found = differences(files, folder)
     if as_json:
-        echo(json.dumps({"folder": str(folder), "fits": not found, "differences": found}, indent=2))
+        echo_json({"folder": str(folder), "fits": not found, "differences": found})
     if found:
         listed = "".join(f"\n  {difference}" for difference in found)
         raise CheckFailedError(
@@ -90,7 +89,7 @@ def _write(files: "SplitFiles", dataset: "Dataset", folder: Path, as_json: bool)
     x_shape = (1, prod(dataset.train.pixels.shape[1:]))
     y_shape = (1, len(dataset.classes))
     if as_json:
-        echo(json.dumps({**files.summary, "x_shape": x_shape, "y_shape": y_shape, "files": paths}, indent=2))
+        echo_json({**files.summary, "x_shape": x_shape, "y_shape": y_shape, "files": paths})
         return
     echo(_table(files))
     echo(f"one flattened image: x {x_shape}, its one-hot class: y {y_shape}")

@@ -1,13 +1,12 @@
 """`eailab studies`: the studies of a store, one of them, and how to get rid of it."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, StudyName, confirmed
-from eailab.cli.output import echo, echo_rows
+from eailab.cli.output import echo, echo_json, echo_rows
 from eailab.cli.runs import print_trials
 from eailab.plain import counted
 
@@ -31,7 +30,7 @@ def list_(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
 
     found = listed_studies(existing(runs))
     if as_json:
-        echo(json.dumps({"runs": str(runs), "studies": [one.mapping() for one in found]}, indent=2))
+        echo_json({"runs": str(runs), "studies": [one.mapping() for one in found]})
         return
     if found:
         echo_rows(HEADINGS, [one.cells for one in found], numbers=("blocks", "finished"), shorten=("folder",))
@@ -48,7 +47,7 @@ def show(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
     Example: eailab studies show digits-mlp-batch-size
     """
     from eailab.findings.study import study_findings
-    from eailab.report.record import as_json as as_text
+    from eailab.report.record import as_mapping
     from eailab.report.terminal import print_study
     from eailab.studies.design import read_record
     from eailab.studies.lookup import PathHead, existing, heads, one_study
@@ -60,7 +59,7 @@ def show(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
         return
     findings = study_findings(store, read_record(head.folder))
     if as_json:
-        echo(as_text(findings), nl=False)
+        echo_json(as_mapping(findings))
         return
     print_study(findings)
     echo()
@@ -70,14 +69,14 @@ def show(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
 def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
     """Print what a path ablation has found, as `eailab explain` does."""
     from eailab.findings.path import sentences, title, waterfall_of, waterfall_table
-    from eailab.report.record import layout, waterfall_mapping
+    from eailab.report.record import waterfall_mapping
     from eailab.report.terminal import print_table
     from eailab.studies.path_ablation import read_route
 
     record = read_route(path.folder)
     found = waterfall_of(store, record)
     if as_json:
-        echo(layout(waterfall_mapping(found)))
+        echo_json(waterfall_mapping(found))
         return
     print_table(title(found), waterfall_table(found), sentences(found))
     if not record.is_finished:

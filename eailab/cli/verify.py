@@ -7,7 +7,7 @@ import typer
 
 from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Quiet, RunsDir, Verbose
-from eailab.cli.output import LOG, echo
+from eailab.cli.output import LOG, echo, echo_json
 
 if TYPE_CHECKING:
     from eailab.report.verify import Verification
@@ -80,8 +80,6 @@ def _print(found: "Verification") -> None:
 
 
 def _print_json(found: "Verification") -> None:
-    from eailab.report.record import layout
-
     outcome = found.outcome
     mapping = {
         "holds": found.holds,
@@ -94,7 +92,7 @@ def _print_json(found: "Verification") -> None:
         "not_checked": list(outcome.foreign),
         "notes": list(found.notes),
     }
-    echo(layout(mapping))
+    echo_json(mapping)
 
 
 def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":

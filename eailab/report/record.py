@@ -1,6 +1,5 @@
 """Findings as JSON for programs: every number, unrounded, in bytes that depend on the trials alone."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from eailab.findings.noise import Noise
 from eailab.findings.path import Waterfall
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings
-from eailab.plain import CONTROLS
+from eailab.plain import layout
 from eailab.report.document import Document
 
 SCHEMA_VERSION = 1
@@ -156,18 +155,3 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return str(value) if isinstance(value, str) else value
-
-
-def layout(value: Any, indent: str = "") -> str:
-    """Return JSON with a line for each member of a mapping; a list of plain values stays on one line.
-
-    Letters stand for themselves, and what a terminal obeys as its code.
-    """
-    inner = f"{indent}  "
-    if isinstance(value, dict) and value:
-        members = (f"{inner}{json.dumps(key)}: {layout(item, inner)}" for key, item in value.items())
-        return "{\n" + ",\n".join(members) + f"\n{indent}}}"
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return "[\n" + ",\n".join(f"{inner}{layout(item, inner)}" for item in value) + f"\n{indent}]"
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)

@@ -1,11 +1,14 @@
 """What commands print: nothing in it is obeyed, and commands are named as this one was called."""
 
 import ast
+import json
 import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from rich.cells import cell_len
 
 import eailab.cli
@@ -111,3 +114,39 @@ def test_nothing_is_wrapped_in_a_pipe_and_sentences_are_on_a_terminal(capsys, mo
     out, err = capsys.readouterr()
     assert err.startswith(f"{text}\none two three four\n  five six")
     assert out == "one two three four\n    five six seven\n    eight nine ten\n" + text + "\n"
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+QUICK = "--recipe digits-mlp -o epochs=1 -o model.hidden=[4] -o data.limit=64 --seeds 1 --jobs 1"
+
+
+def test_all_json_is_one_object_with_its_version(eailab, tmp_path):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "seven.png")
+    commands = [
+        f"ablate lr 1e-3 1e-2 {QUICK} --json",
+        f"ablate lr 1e-3 1e-2 {QUICK} --dry-run --json",
+        "data list --json",
+        "data check digits --json",
+        "diff 0.001/0 0.01/0 --json",
+        "explain digits-mlp mine.yaml --dry-run --json",
+        "export 0.01/0 --to safetensors --json",
+        "predict 0.01/0 seven.png --json",
+        "recipes list --json",
+        "recipes show digits-mlp --json",
+        "report --format json --json",
+        "runs list --json",
+        "runs show 0.01/0 --json",
+        "runs verify --json",
+        "split --recipe digits-mlp --json",
+        "split --recipe digits-mlp --check --json",
+        "studies list --json",
+        "studies show digits-mlp-lr --json",
+        "verify report/report.json --json",
+    ]
+    assert eailab("recipes", "copy", "digits-mlp", "mine.yaml").code == 0
+    (tmp_path / "mine.yaml").write_text((tmp_path / "mine.yaml").read_text().replace("relu", "tanh"))
+    for command in commands:
+        done = eailab(*command.split())
+        assert done.code == 0, (command, done.err)
+        assert json.loads(done.out)["schema_version"] >= 1, command
