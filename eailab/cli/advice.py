@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+import typer
+
 from eailab.errors import EailabError, MissingDataError
 
 if TYPE_CHECKING:
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
 KEPT = ("--runs", "--data-dir")
 """Options of the typed command that every advised command needs too, where it has them."""
 QUOTED = re.compile(r"`eailab ([^`…]+)`")
+
+
+_PROGRAM: list[typer.Typer] = []
+"""What has all commands; `app.py` registers it here, since it imports every module that advises one."""
+
+
+def register(program: typer.Typer) -> None:
+    """Let advised commands have the options of this program's commands."""
+    _PROGRAM[:] = [program]
 
 
 @dataclass(frozen=True)
@@ -97,11 +108,7 @@ def _options(command: Sequence[str]) -> dict[str, tuple[str, bool]]:
 
 
 def _program() -> Any:
-    import typer
-
-    from eailab.cli.app import app
-
-    return typer.main.get_command(app)
+    return typer.main.get_command(_PROGRAM[0])
 
 
 # --- advice ----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import typer
 
 from eailab import __version__
 from eailab.cli.ablate import ablate
-from eailab.cli.advice import advised, with_command
+from eailab.cli.advice import advised, register, with_command
 from eailab.cli.commands import Commands
 from eailab.cli.data import data
 from eailab.cli.diff import diff
@@ -77,6 +77,7 @@ app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")
 app.add_typer(runs, name="runs")
 app.add_typer(studies, name="studies")
+register(app)
 
 
 def main() -> None:

@@ -46,7 +46,8 @@ def test_an_advised_command_keeps_what_was_typed_and_is_right(eailab, typed):
         assert eailab(*shlex.split(wanted), "--help").code == 0
 
 
-def test_commands_in_messages_look_into_the_folders_that_were_named(eailab):
+def test_commands_in_messages_look_into_the_folders_that_were_named(eailab, tmp_path):
+    (tmp_path / "my runs").mkdir()
     said = eailab("runs", "show", "16/0", "--runs", "my runs").err
     assert "`eailab runs list --runs 'my runs'`" in said
     assert "`eailab recipes list`" in eailab("split", "--recipe", "digit", "--runs", "my runs").err
