@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import sys
 from base64 import b64decode
-from contextlib import chdir, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from nursery import Program, open_nursery
 from typer.testing import CliRunner
 
 from eailab.cli import app as program
@@ -136,19 +137,21 @@ def made_once(tmp_path_factory):
     return fill
 
 
+@pytest.fixture(scope="session")
+def nursery():
+    """Where processes are forked that have imported everything."""
+    with open_nursery() as context:
+        yield context
+
+
 @pytest.fixture
-def spawn(tmp_path):
+def spawn(nursery, tmp_path):
     """Start a command line in an empty folder, as a process."""
+    with ExitStack() as programs:
 
-    def start(*arguments):
-        return subprocess.Popen(
-            [sys.executable, "-m", "eailab", *map(str, arguments)],
-            cwd=tmp_path,
-            env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        def start(*arguments):
+            program = Program(nursery, "eailab", *arguments, folder=tmp_path, COLUMNS="100", NO_COLOR="1")
+            programs.callback(program.close)
+            return program
 
-    return start
+        yield start

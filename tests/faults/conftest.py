@@ -12,7 +12,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # the harness is two modules beside this file
 
 from checks import SMALL_STUDY, count_calls, value_or_gap
-from nursery import open_nursery
 
 from eailab.runs.atomic import append_bytes
 
@@ -55,13 +54,6 @@ def workplace(tmp_path_factory):
     folder = Path(tempfile.mkdtemp(dir=memory, prefix="eailab-faults-"))
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
-def nursery():
-    """Where processes are forked that have imported everything."""
-    with open_nursery() as context:
-        yield context
 
 
 @pytest.fixture(scope="session")

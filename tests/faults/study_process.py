@@ -20,6 +20,7 @@ from eailab.runs.context import RunContext, ignore
 from eailab.studies import conduct
 from eailab.studies.design import one_factor
 
+PROGRAM = Path(__file__)
 SMALL = {
     "numpy": ("digits-mlp", {"epochs": 40, "model.hidden": [16], "model.dropout": 0.2}),
     "torch": (
@@ -68,6 +69,18 @@ def forked(said, *arguments):
     with open(said, "wb") as file:  # noqa: PTH123 - its descriptor is what counts
         os.dup2(file.fileno(), 2)
     sys.exit(main(*arguments))
+
+
+def fork(nursery, root, engine, *flags, said=None):
+    """Start the program; what it says goes to a file, by default beside the folder."""
+    from nursery import begun
+
+    return begun(nursery, forked, str(said or f"{root}.said"), str(root), engine, *flags)
+
+
+def epochs_of(root):
+    """The epochs of every trial, as bytes."""
+    return {file.parent.name: file.read_bytes() for file in (root / "trials").glob("*/epochs.jsonl")}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from itertools import count
 import pytest
 import study_process
 from faulty_disk import run, table
-from nursery import PROGRAM, ended, epochs_of, fork
+from nursery import ended
+from study_process import PROGRAM, epochs_of, fork
 
 from eailab.runs.lock import LEASE_SECONDS, SHARED_NAME
 

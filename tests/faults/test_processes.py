@@ -13,7 +13,8 @@ from contextlib import suppress
 import pytest
 import study_process
 from faulty_disk import run, table
-from nursery import PROGRAM, ended, epochs_of, fork
+from nursery import ended
+from study_process import PROGRAM, epochs_of, fork
 
 SIGNALS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 

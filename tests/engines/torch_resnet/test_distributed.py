@@ -1,18 +1,15 @@
 """Several processes on one trial: what they compute together is what one process computes alone."""
 
 import json
-import os
 import pickle
-import subprocess
-import sys
+import socket
+from contextlib import ExitStack
 
 import pytest
+from nursery import Program
 
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.errors import DivergedError
-
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 TOGETHER = """
 import json, pickle, sys, torch
@@ -64,7 +61,23 @@ def script(tmp_path_factory):
     return file
 
 
-def test_two_processes_follow_the_loss_curve_of_one(make_recipe, make_data, script, tmp_path, double):
+def together(nursery, script, folder, *arguments):
+    """Run a script in two processes that were told of each other as torchrun does; return what the first printed."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    with ExitStack() as programs:
+        team = [
+            Program(nursery, script, *arguments, folder=folder, RANK=rank, LOCAL_RANK=rank, **told) for rank in "01"
+        ]
+        for program in team:
+            programs.callback(program.close)
+        said = [program.communicate(timeout=120) for program in team]
+        assert [program.returncode for program in team] == [0, 0], said
+    return said[0][0]
+
+
+def test_two_processes_follow_the_loss_curve_of_one(nursery, make_recipe, make_data, script, tmp_path, double):
     """Epoch losses agree to 1e-9 (relative), with mixtures across the processes' shares too.
 
     An epoch's last batch has one image: one process then has none. A loss that is not finite is found by all in the
@@ -76,11 +89,8 @@ def test_two_processes_follow_the_loss_curve_of_one(make_recipe, make_data, scri
     recipes[-1] = recipes[-1].model_copy(update={"optimizer": beyond})
     cases = tmp_path / "cases.pickle"
     cases.write_bytes(pickle.dumps([(recipe, data) for recipe in recipes]))
-    command = [*TORCHRUN, str(script), str(cases)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    together = dict(zip(VARIANTS, json.loads(done.stdout), strict=True))
-    for (name, found), recipe in zip(together.items(), recipes, strict=True):
+    printed = json.loads(together(nursery, script, tmp_path, cases))
+    for (name, found), recipe in zip(zip(VARIANTS, printed, strict=True), recipes, strict=True):
         assert found["device"] == "2 processes on cpu"
         engine = ResNetEngine(recipe, data, 3, "cpu")
         if name == "diverging":
