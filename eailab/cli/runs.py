@@ -76,7 +76,7 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
 
     Example: eailab runs show 16/0
     """
-    from eailab.findings.costs import are_timed
+    from eailab.findings.costs import with_timed
     from eailab.report.listing import described, listed, recipe_lines
     from eailab.runs.store import Store
     from eailab.studies.lookup import find_trial
@@ -94,7 +94,7 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
         lines += [_score(name, value) for name, value in record["metrics"].items() if value is not None]
         seconds, timed = folder.seconds(record["epochs"])
         lines += [
-            ("seconds", f"{seconds:.1f}{are_timed(timed, record['epochs'])}"),
+            ("seconds", with_timed(f"{seconds:.1f}", timed, record["epochs"])),
             ("parameters", record["parameters"]),
         ]
         lines += [(name, _flat(value)) for name, value in record["provenance"].items()]

@@ -19,6 +19,7 @@ from eailab.findings.study import StudyFindings
 from eailab.runs.store import Store
 from eailab.stats.pairwise_tests import McNemar, mcnemar
 from eailab.studies.design import StudyRecord
+from eailab.translation import Text, tr
 
 EXAMPLES = 8
 """Images shown of each kind at most."""
@@ -79,7 +80,7 @@ class Classes:
 
 def classes_of(
     store: Store, record: StudyRecord, findings: StudyFindings, data_dir: Path | None = None
-) -> Classes | str:
+) -> Classes | Text:
     """Return what the arms of a study confuse, or one sentence that says why it cannot be told.
 
     Args:
@@ -90,7 +91,7 @@ def classes_of(
     """
     names = {arm.recipe.data.name for arm in record.study.arms}
     if len(names) > 1:
-        return "The arms were tested on different data sets, so their predictions cannot be set side by side."
+        return tr("The arms were tested on different data sets, so their predictions cannot be set side by side.")
     try:
         dataset = load(names.pop(), data_dir, download=False)
         predictions = [
@@ -102,11 +103,11 @@ def classes_of(
             for arm in findings.arms
         ]
     except DataError:
-        return "The files of the data set are not on this machine, so classes and examples are not shown."
+        return tr("The files of the data set are not on this machine, so classes and examples are not shown.")
     except StoreError as error:
-        return f"Classes and examples are not shown: {error}"
+        return tr("Classes and examples are not shown: {reason}", reason=str(error))
     if not any(predictions):
-        return "No trial has finished, so there are no predictions to show."
+        return tr("No trial has finished, so there are no predictions to show.")
     labels = dataset.test.labels
     return Classes(
         dataset=dataset,

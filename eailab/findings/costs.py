@@ -7,6 +7,7 @@ from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
+from eailab.translation import Text, tr
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,22 @@ def costs(store: Store, findings: StudyFindings) -> tuple[ArmCost, ...]:
     return tuple(_arm(arm.label, [_timings(store, trial) for trial in arm.trials]) for arm in findings.arms)
 
 
-def are_timed(timed: int, epochs: int) -> str:
-    """Say of how many epochs a time is, where some lack theirs."""
-    return "" if timed == epochs else f" ({timed} of {epochs} epochs timed)"
+def with_timed(time: str, timed: int, epochs: int) -> str:
+    """Return a time with the number of epochs that it is of, where some lack theirs.
+
+    >>> with_timed("3.5", 4, 4), with_timed("3.5", 3, 4)
+    ('3.5', '3.5 (3 of 4 epochs timed)')
+    """
+    if timed == epochs:
+        return time
+    return tr("{time} ({timed} of {epochs} epochs timed)", time=time, timed=timed, epochs=epochs)
 
 
-def energy_sentence(arms: Sequence[ArmCost]) -> str:
+def energy_sentence(arms: Sequence[ArmCost]) -> Text:
     """Say what a figure of energy is of, or that there is none."""
     if all(cost.joules is None for cost in arms):
-        return "Energy was not measured."
-    return "Energy is all that the GPU used in those seconds, by its own counter, for trials side by side too."
+        return tr("Energy was not measured.")
+    return tr("Energy is all that the GPU used in those seconds, by its own counter, for trials side by side too.")
 
 
 def _energy(timings: list[Timing]) -> float | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eailab.errors import StoreError
-from eailab.findings.costs import are_timed
+from eailab.findings.costs import with_timed
 from eailab.findings.measures import PERCENT
 from eailab.findings.numbers import NOTHING, written
 from eailab.findings.tables import Column, Table
@@ -102,7 +102,7 @@ def _parts(folder: TrialFolder) -> dict[str, dict[str, str]]:
         "result": {
             "status": record["status"],
             **_metrics(record["metrics"]),
-            "seconds": f"{seconds:.3g}{are_timed(timed, record['epochs'])}",
+            "seconds": with_timed(f"{seconds:.3g}", timed, record["epochs"]),
         },
     }
 

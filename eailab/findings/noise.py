@@ -11,23 +11,26 @@ import numpy as np
 
 from eailab.findings.measures import MEASURES, PERCENT, Measure
 from eailab.findings.numbers import decimals_for, number
+from eailab.findings.statements import environment_sentences
 from eailab.findings.study import study_findings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
-from eailab.plain import counted
 from eailab.recipe.schema import Data, Metric
 from eailab.runs.store import Store
 from eailab.stats.power import detectable_difference
 from eailab.stats.variance import noise_floor, sampling_error, sd_interval
 from eailab.stats.verdict import Interval
 from eailab.studies.design import StudyRecord
+from eailab.translation import Text, tr, trn
 
 NORMAL_95 = NormalDist().inv_cdf(0.975)
 SQRT_2 = math.sqrt(2.0)
 """A difference of two trials has the SD of one, times this."""
 
+SPLITS = {"validation": tr("validation"), "test": tr("test")}
+
 PLANS = (3, 5, 10)
-"""Blocks of the studies whose detectable difference is told."""
+"""Blocks of the studies whose detectable difference is reported."""
 
 
 @dataclass(frozen=True)
@@ -141,96 +144,123 @@ def noise_findings(store: Store, record: StudyRecord) -> Noise:
     )
 
 
-# --- telling ---------------------------------------------------------------------------------------------------------
+# --- statements ------------------------------------------------------------------------------------------------------
 
 
 def noise_table(found: Noise) -> Table:
     """Return the spread in one row for each number."""
     measure, digits = found.measure, _digits(found)
 
-    def with_unit(value: float | None) -> str:
+    def amount(value: float | None) -> str:
         return number(value, digits) if value is None else measure.with_unit(number(value, digits))
 
-    bounds = found.sd_interval95
-    between = "" if bounds is None else f"{number(bounds[0], digits)} to {number(bounds[1], digits)}"
-    rows = [
-        ("mean", number(found.mean, digits) + (measure.unit if found.mean is not None else ""), _trials(found)),
-        ("lowest to highest", f"{number(found.low, digits)} to {number(found.high, digits)}", ""),
-        ("seed-to-seed SD", with_unit(found.sd), f"95% interval {between} (chi-square)" if between else ""),
+    def between(bounds: tuple[float | None, float | None]) -> Text:
+        return tr("{low} to {high}", low=number(bounds[0], digits), high=number(bounds[1], digits))
+
+    rows: list[tuple[str, str, str]] = [
+        (tr("mean"), number(found.mean, digits) + (measure.unit if found.mean is not None else ""), _of_trials(found)),
+        (tr("lowest to highest"), between((found.low, found.high)), ""),
+        (
+            tr("seed-to-seed SD"),
+            amount(found.sd),
+            tr("95% interval {interval} (chi-square)", interval=between(found.sd_interval95))
+            if found.sd_interval95
+            else "",
+        ),
     ]
     rows += [
         (
-            f"{one.split} sampling",
+            tr("{split} sampling", split=SPLITS[one.split]),
             f"{number(one.standard_error, 2)} pp",
-            f"standard error of {one.accuracy:.2f}% on {one.images:,} images (binomial)",
+            tr(
+                "standard error of {accuracy:.2f}% on {images:,} images (binomial)",
+                accuracy=one.accuracy,
+                images=one.images,
+            ),
         )
         for one in found.sampling
     ]
     rows += [
         (
-            f"detectable, {one.blocks} blocks",
-            with_unit(one.difference),
-            "true difference of two arms that a study sees with 80% power",
+            tr("detectable, {n} blocks", n=one.blocks),
+            amount(one.difference),
+            tr("true difference of two arms that a study sees with 80% power"),
         )
         for one in found.detectable
     ]
-    return Table((Column("quantity"), Column("value", is_number=True), Column("what it is")), tuple(rows))
+    return Table((Column(tr("quantity")), Column(tr("value"), is_number=True), Column(tr("what it is"))), tuple(rows))
 
 
-def title(found: Noise) -> str:
-    """Return what the study asks."""
-    return f"How much does chance move the {found.measure.title} of {found.name}?"
+def title(found: Noise) -> Text:
+    """Return the question that the study asks."""
+    return tr("How much does chance move the {metric} of {recipe}?", metric=found.measure.title, recipe=found.name)
 
 
-def sentences(found: Noise) -> tuple[str, ...]:
+def sentences(found: Noise) -> tuple[Text, ...]:
     """Return what the spread means for whoever compares single runs, and how it was computed."""
-    measure, digits = found.measure, _digits(found)
-    n = len(found.finished)
-    said = []
-    if found.sd is None or found.noise_below is None or found.noise_below_if_sd_known is None:
-        said.append(f"{n} of {len(found.blocks)} trials have a value: a spread needs two or more. Run more blocks.")
-    elif found.sd == 0.0:
-        said.append(f"All {n} trials have the same value: this many blocks show no noise to measure by.")
-    else:
-        factor = found.noise_below / (found.sd * SQRT_2)
-        known = measure.with_unit(number(found.noise_below_if_sd_known, digits))
-        said += [
-            f"Differences below {measure.with_unit(number(found.noise_below, digits))} between two single runs are "
-            "noise.",
-            f"That is {factor:.2f} × √2 × SD: what 95% of the differences of two runs of this one recipe stay below, "
-            f"by Student's t with {counted(n - 1, 'degree')} of freedom, as the SD is estimated from {n} runs. Were "
-            f"the SD exactly known, it would be 1.96 × √2 × SD = {known}.",
-            "The detectable differences take this SD for that within a block; where arms of a block share luck, a "
-            "study sees smaller ones.",
-        ]
-    if found.split == "fixed":
-        said.append(
-            "The split is the same in all blocks: the spread is of initial weights, data order and augmentation."
-        )
-    else:
-        said.append("The split is drawn anew in each block: the spread contains the luck of the split.")
+    total = len(found.blocks)
+    said = _spread(found)
+    said.append(
+        tr("The split is the same in all blocks: the spread is of initial weights, data order and augmentation.")
+        if found.split == "fixed"
+        else tr("The split is drawn anew in each block: the spread contains the luck of the split.")
+    )
     if found.sampling:
         said.append(
-            "Sampling errors are of the images that happened to be in a set: they are shared by all runs scored on it, "
-            "so they cancel in differences between runs, and say how far a score is from that on all such images."
+            tr(
+                "Sampling errors are of the images that happened to be in a set: they are shared by all runs scored on "
+                "it, so they cancel in differences between runs, and say how far a score is from that on all such "
+                "images."
+            )
         )
     diverged = found.states.count("diverged")
     if diverged:
-        said.append(f"{diverged} of {len(found.blocks)} trials diverged: the numbers are of the others.")
-    lost = len(found.blocks) - n - diverged
-    if lost:
-        said.append(f"{lost} of {len(found.blocks)} trials have no result: the numbers are interim.")
-    if len(found.environments) > 1:
-        said.append(f"MIXED, which may change results: trials ran on {' and on '.join(found.environments)}.")
-    else:
-        said.extend(f"Device and versions: {one}." for one in found.environments)
-    return tuple(said)
+        said.append(tr("{n} of {total} trials diverged: the numbers are of the others.", n=diverged, total=total))
+    if lost := total - len(found.finished) - diverged:
+        said.append(tr("{n} of {total} trials have no result: the numbers are interim.", n=lost, total=total))
+    return (*said, *environment_sentences(found.environments))
+
+
+def _spread(found: Noise) -> list[Text]:
+    """Say which differences between two single runs are noise, or why that is not known."""
+    measure, digits, n = found.measure, _digits(found), len(found.finished)
+    if found.sd is None or found.noise_below is None or found.noise_below_if_sd_known is None:
+        few = tr(
+            "{n} of {total} trials have a value: a spread needs two or more. Run more blocks.",
+            n=n,
+            total=len(found.blocks),
+        )
+        return [few]
+    if found.sd == 0.0:
+        return [tr("All {n} trials have the same value: this many blocks show no noise to measure by.", n=n)]
+    return [
+        tr(
+            "Differences below {amount} between two single runs are noise.",
+            amount=measure.with_unit(number(found.noise_below, digits)),
+        ),
+        trn(
+            "That is {factor:.2f} × √2 × SD: what 95% of the differences of two runs of this one recipe stay below, "
+            "by Student's t with {n} degree of freedom, as the SD is estimated from {runs} runs. Were the SD exactly "
+            "known, it would be 1.96 × √2 × SD = {known}.",
+            "That is {factor:.2f} × √2 × SD: what 95% of the differences of two runs of this one recipe stay below, "
+            "by Student's t with {n} degrees of freedom, as the SD is estimated from {runs} runs. Were the SD exactly "
+            "known, it would be 1.96 × √2 × SD = {known}.",
+            n - 1,
+            factor=found.noise_below / (found.sd * SQRT_2),
+            runs=n,
+            known=measure.with_unit(number(found.noise_below_if_sd_known, digits)),
+        ),
+        tr(
+            "The detectable differences take this SD for that within a block; where arms of a block share luck, a "
+            "study sees smaller ones."
+        ),
+    ]
 
 
 def _digits(found: Noise) -> int:
     return decimals_for([found.sd_interval95] if found.sd_interval95 else [], found.measure.decimals)
 
 
-def _trials(found: Noise) -> str:
-    n = len(found.finished)
-    return f"of {n} trials" if n == len(found.blocks) else f"of {n} of {len(found.blocks)} trials"
+def _of_trials(found: Noise) -> Text:
+    n, total = len(found.finished), len(found.blocks)
+    return tr("of {n} trials", n=n) if n == total else tr("of {n} of {total} trials", n=n, total=total)

@@ -1,4 +1,4 @@
-"""What a walk from one recipe to another has found, step by step, and how it is told.
+"""What a path ablation from one recipe to another has found, step by step.
 
 Gains are in the metric's unit with the sign that makes better positive: of a loss, what it fell by.
 """
@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from eailab.findings.arm import ArmFindings
 from eailab.findings.measures import MEASURES, Measure
 from eailab.findings.numbers import NOTHING, decimals_for, interval, number, signed
+from eailab.findings.statements import environment_sentences
 from eailab.findings.study import StudyFindings, study_findings
-from eailab.findings.tables import NOTE, Column, Table
+from eailab.findings.tables import NOTE, Column, Table, with_unit
 from eailab.recipe.schema import Metric
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
 from eailab.studies.path_ablation import Move, Order, Route, RouteRecord
+from eailab.translation import Text, joined, tr, trn
 
-TITLE = "Gain of each step on the way"
+TITLE = tr("Gain of each step on the way")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Step:
     """Sum of the gains so far; None from a step without a gain on."""
     tried: int
     """Moves that were measured for this step."""
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
 
     @property
     def may_be_noise(self) -> bool:
@@ -153,38 +155,37 @@ def _mean(arm: ArmFindings) -> float | None:
     return None if arm.against_baseline is None else arm.against_baseline.mean
 
 
-def _notes(arm: ArmFindings, study: StudyFindings) -> tuple[str, ...]:
-    notes = []
+def _notes(arm: ArmFindings, study: StudyFindings) -> tuple[Text, ...]:
+    notes, total = [], len(arm.trials)
     if lost := arm.count("diverged"):
-        notes.append(f"{lost} of {len(arm.trials)} diverged: the gain is of the others")
-    if gone := len(arm.trials) - len(arm.finished) - lost:
-        notes.append(f"{gone} of {len(arm.trials)} trials have no result")
+        notes.append(tr("{n} of {total} diverged: the gain is of the others", n=lost, total=total))
+    if gone := total - len(arm.finished) - lost:
+        notes.append(tr("{n} of {total} trials have no result", n=gone, total=total))
     if before := study.arms[0].count("diverged"):
-        notes.append(f"{before} of {len(arm.trials)} diverged before this step")
+        notes.append(tr("{n} of {total} diverged before this step", n=before, total=total))
     change = arm.updates / study.arms[0].updates - 1.0
     if change:
-        notes.append(f"updates {change:+.0%}")
+        notes.append(tr("updates {change:+.0%}", change=change))
     return tuple(notes)
 
 
-# --- telling ---------------------------------------------------------------------------------------------------------
+# --- statements ------------------------------------------------------------------------------------------------------
 
 
 def waterfall_table(found: Waterfall) -> Table:
     """Return the table of the steps, between the two recipes' own values."""
     measure, digits = found.measure, _digits(found)
-    unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
     first, last = (
         ("", name, NOTHING, NOTHING, number(mean, digits) + (measure.unit if mean is not None else ""), "")
         for name, mean in zip(found.names, found.means, strict=True)
     )
     return Table(
         columns=(
-            Column("step", is_number=True),
-            Column("change"),
-            Column(f"gain{unit}", is_number=True),
-            Column("95% interval", is_number=True),
-            Column(f"total{unit}", is_number=True),
+            Column(tr("step"), is_number=True),
+            Column(tr("change")),
+            Column(with_unit(tr("gain"), measure.difference_unit), is_number=True),
+            Column(tr("95% interval"), is_number=True),
+            Column(with_unit(tr("total"), measure.difference_unit), is_number=True),
             Column(NOTE, narrow=None),
         ),
         rows=(
@@ -196,7 +197,7 @@ def waterfall_table(found: Waterfall) -> Table:
                     signed(step.gain, digits),
                     interval(step.interval95, digits),
                     signed(step.total, digits),
-                    "; ".join([*(["includes 0: may be noise"] if step.may_be_noise else []), *step.notes]),
+                    joined([*([tr("includes 0: may be noise")] if step.may_be_noise else []), *step.notes]),
                 )
                 for place, step in enumerate(found.steps, start=1)
             ),
@@ -205,53 +206,74 @@ def waterfall_table(found: Waterfall) -> Table:
     )
 
 
-def title(found: Waterfall) -> str:
-    """Return what the walk asks."""
-    return f"What makes {found.names[1]} differ from {found.names[0]} in {found.measure.title}?"
+def title(found: Waterfall) -> Text:
+    """Return the question that the path ablation asks."""
+    first, second = found.names
+    return tr(
+        "What makes {second} differ from {first} in {metric}?",
+        first=first,
+        second=second,
+        metric=found.measure.title,
+    )
 
 
-def sentences(found: Waterfall) -> tuple[str, ...]:
-    """Return what the walk says, and what a reader must know to read its gains rightly."""
+def sentences(found: Waterfall) -> tuple[Text, ...]:
+    """Return what the path ablation says, and what a reader must know to read its gains rightly."""
+    steps, blocks = len(found.steps), len(found.blocks)
+    said = _gap(found)
+    if noise := [str(place) for place, step in enumerate(found.steps, start=1) if step.may_be_noise]:
+        said.append(
+            trn(
+                "Step {steps}: the interval includes 0, so the gain may be noise, and so may its place in the order.",
+                "Steps {steps}: the intervals include 0, so the gain may be noise, and so may its place in the order.",
+                len(noise),
+                steps=", ".join(noise),
+            )
+        )
+    if blocks < 2:
+        said.append(tr("One block gives no intervals: this is a screen, and every gain may be noise."))
+    if found.order == "gain" and steps > 1:
+        said.append(
+            tr(
+                "The order was chosen on the same trials: the gains of early steps are optimistic by that selection, "
+                "and those of later ones together pessimistic by as much. The gap is not affected."
+            )
+        )
+    said.append(
+        tr("A gain is that of a setting on top of the steps before it; in another order it may be another.")
+        if steps > 1
+        else tr("The recipes differ in this one move.")
+    )
+    said.append(
+        trn(
+            "{recipes} recipes in {n} block; intervals of a step are simultaneous over the moves that were tried for "
+            "it, by the method of `ablate`; that of the gap is its own.",
+            "{recipes} recipes in {n} blocks; intervals of a step are simultaneous over the moves that were tried for "
+            "it, by the method of `ablate`; that of the gap is its own.",
+            blocks,
+            recipes=found.arms,
+        )
+    )
+    return (*said, *environment_sentences(found.environments))
+
+
+def _gap(found: Waterfall) -> list[Text]:
     measure, digits = found.measure, _digits(found)
-    said = []
-    if found.gap is not None:
-        size = measure.with_unit(signed(found.gap, digits))
-        bounds = "" if found.gap_interval95 is None else f" {interval(found.gap_interval95, digits)}"
-        said.append(
-            f"The gap from {found.names[0]} to {found.names[1]} is {size}{bounds}"
-            + ("; positive is better, of a loss too." if not measure.higher_is_better else ".")
-        )
-        if found.gap_interval95 is not None and found.gap_interval95[0] <= 0.0 <= found.gap_interval95[1]:
-            said.append("The gap's own interval includes 0: there may be nothing to explain.")
-    noise = [str(place) for place, step in enumerate(found.steps, start=1) if step.may_be_noise]
-    if noise:
-        plural = "s" * (len(noise) > 1)
-        said.append(
-            f"Step{plural} {', '.join(noise)}: the interval{plural} include{'' if plural else 's'} 0, "
-            "so the gain may be noise, and so may its place in the order."
-        )
-    if len(found.blocks) < 2:
-        said.append("One block gives no intervals: this is a screen, and every gain may be noise.")
-    if found.order == "gain" and len(found.steps) > 1:
-        said.append(
-            "The order was chosen on the same trials: the gains of early steps are optimistic by that selection, "
-            "and those of later ones together pessimistic by as much. The gap is not affected."
-        )
-    said.append(
-        "A gain is that of a setting on top of the steps before it; in another order it may be another."
-        if len(found.steps) > 1
-        else "The recipes differ in this one move."
-    )
-    blocks = len(found.blocks)
-    said.append(
-        f"{found.arms} recipes in {blocks} block{'s' * (blocks > 1)}; intervals of a step are simultaneous over the "
-        "moves that were tried for it, by the method of `ablate`; that of the gap is its own."
-    )
-    if len(found.environments) > 1:
-        said.append(f"MIXED, which may change results: trials ran on {' and on '.join(found.environments)}.")
-    else:
-        said.extend(f"Device and versions: {one}." for one in found.environments)
-    return tuple(said)
+    if found.gap is None:
+        return []
+    size = measure.with_unit(signed(found.gap, digits))
+    bounds = found.gap_interval95
+    if bounds is not None:
+        size += f" {interval(bounds, digits)}"
+    values = {"first": found.names[0], "second": found.names[1], "size": size}
+    said = [
+        tr("The gap from {first} to {second} is {size}.", **values)
+        if measure.higher_is_better
+        else tr("The gap from {first} to {second} is {size}; positive is better, of a loss too.", **values)
+    ]
+    if bounds is not None and bounds[0] <= 0.0 <= bounds[1]:
+        said.append(tr("The gap's own interval includes 0: there may be nothing to explain."))
+    return said
 
 
 def _digits(found: Waterfall) -> int:

@@ -1,6 +1,7 @@
 """What a study says in sentences: its answer, its state, and what its table rests on."""
 
 import math
+from collections.abc import Sequence
 from itertools import groupby
 
 from eailab.findings.arm import ArmFindings
@@ -222,6 +223,20 @@ def _counted_environments(environments: tuple[tuple[Environment, int], ...]) -> 
     (environment, n), *rest = environments
     one = trn("{n} trial on {environment}", "{n} trials on {environment}", n, environment=str(environment))
     return tr("{one}; and {other}", one=one, other=_counted_environments(tuple(rest))) if rest else one
+
+
+def environment_sentences(environments: Sequence[str]) -> list[Text]:
+    """Say what trials ran on, where it is a sentence by itself."""
+    if len(environments) == 1:
+        return [tr("Device and versions: {environment}.", environment=environments[0])]
+    if not environments:
+        return []
+    return [tr("MIXED, which may change results: trials ran on {listed}.", listed=_and_on(environments))]
+
+
+def _and_on(environments: Sequence[str]) -> str:
+    first, *rest = environments
+    return tr("{one} and on {other}", one=first, other=_and_on(rest)) if rest else first
 
 
 def _settings(settings: Settings) -> str:

@@ -10,6 +10,7 @@ from eailab.findings.measures import PERCENT, Measure
 from eailab.runs.provenance import Provenance
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import TrialFolder
+from eailab.translation import tr
 
 TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged", "spared"]
 """`unfinished` has epochs but no result yet; `missing` has neither; `damaged` has files that cannot be
@@ -90,7 +91,7 @@ def read_trial(folder: TrialFolder, block: int, measure: Measure, planned: int) 
     if result is None:
         return _without_result(folder, block, "unfinished" if epochs else "missing", None, epochs)
     if result.status == "finished" and [epoch.number for epoch in epochs] != list(range(1, planned + 1)):
-        return _without_result(folder, block, "damaged", f"its epochs are not 1 to {planned}", [])
+        return _without_result(folder, block, "damaged", tr("its epochs are not 1 to {planned}", planned=planned), [])
     return TrialFindings(
         block=block,
         fingerprint=folder.path.name,
@@ -154,7 +155,9 @@ def _where(result: Result) -> str | None:
     if result.diverged_at is None:
         return None
     epoch, step = result.diverged_at
-    return f"the loss was not finite at epoch {epoch}, " + (f"step {step}" if step else "in validation")
+    if step:
+        return tr("the loss was not finite at epoch {epoch}, step {step}", epoch=epoch, step=step)
+    return tr("the loss was not finite at epoch {epoch}, in validation", epoch=epoch)
 
 
 def _final(scores: Scores | None) -> FinalScores | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from textwrap import wrap
 
-from eailab.findings.costs import ArmCost, are_timed, energy_sentence
+from eailab.findings.costs import ArmCost, energy_sentence, with_timed
 from eailab.findings.numbers import NOTHING, amount, decimals, number
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table, arm_name
@@ -54,7 +54,7 @@ def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
             (
                 arm_name(arm),
                 amount(cost.seconds_a_trial),
-                amount(cost.seconds if cost.timed else None) + are_timed(cost.timed, cost.epochs),
+                with_timed(amount(cost.seconds if cost.timed else None), cost.timed, cost.epochs),
                 NOTHING if cost.images_per_second is None else f"{cost.images_per_second:,.0f}",
                 *([amount(None if cost.joules is None else cost.joules / 1000.0)] if counted else []),
                 ", ".join(cost.devices) or NOTHING,
