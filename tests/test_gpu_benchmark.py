@@ -2,8 +2,6 @@
 
 import importlib.util
 import json
-import os
-import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -25,13 +23,15 @@ def gpu(monkeypatch):
     return module
 
 
-def test_without_a_gpu_it_says_so_and_measures_nothing():
+def test_without_a_gpu_it_says_so_and_measures_nothing(gpu, monkeypatch, capsys):
     """Predictions are promises about a GPU, so they are not printed either."""
-    hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, str(SCRIPT)], env=hidden, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("no GPU answers here: nothing was measured.")
+    monkeypatch.setattr(gpu.devices, "cuda_is_here", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu.py"])
+    with pytest.raises(SystemExit) as ended:
+        gpu.main()
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert said.err.startswith("no GPU answers here: nothing was measured.")
 
 
 @pytest.fixture

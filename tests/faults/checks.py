@@ -52,7 +52,12 @@ def unseen_changes(root, calls):
     )
 
 
-def after_crashes(folder, truth, points, study=None):
+def has_found(wrong, sought):
+    """Whether a check has found what a test looks for, so that it need not go on; None looks for nothing."""
+    return sought is not None and any(sought in one for one in wrong)
+
+
+def after_crashes(folder, truth, points, study=None, sought=None):
     """Die again and again, then run to the end, and compare all bytes; return what was wrong, and how often it died.
 
     An attempt that goes on from another makes fewer calls, and may end before the one at which it was to die.
@@ -62,6 +67,7 @@ def after_crashes(folder, truth, points, study=None):
         truth: What an undisturbed study leaves behind.
         points: For each case, the calls at which one attempt after the other dies.
         study: Which; None for the usual one.
+        sought: What ends the check as soon as it is found.
     """
     wrong, crashes = [], 0
     for number, case in enumerate(points):
@@ -77,6 +83,8 @@ def after_crashes(folder, truth, points, study=None):
             wrong += [f"calls {case}: {one.reason}" for one in problems(RunContext(root).store)]
         wrong += rerun(root, truth, f"calls {case}", study)
         shutil.rmtree(root, ignore_errors=True)
+        if has_found(wrong, sought):
+            break
     return wrong, crashes
 
 
@@ -100,13 +108,24 @@ def after_a_full_disk(folder, truth, points, error):
     return wrong
 
 
-def after_a_power_loss(folder, truth, calls, seed):
-    """Lose the power after every call in every way that the platters allow; nothing wrong may be read or come of it."""
+def after_a_power_loss(folder, truth, calls, seed, first=1, sought=None):
+    """Lose the power after every call in every way that the platters allow; nothing wrong may be read or come of it.
+
+    Args:
+        folder: Where to work.
+        truth: What an undisturbed study leaves behind.
+        calls: What it calls.
+        seed: Of what the platters leave open.
+        first: The call after which the power is first lost.
+        sought: What ends the check as soon as it is found.
+    """
     generator = np.random.default_rng(seed)
     platters, met, wrong, number = Platters(), set(), [], 0
     old_root = calls[0].path
     for moment, call in enumerate(calls, start=1):
         platters.meet(call)
+        if moment < first:
+            continue
         finished = moment == len(calls)
         for state in platters.states(generator):
             key = hash(tuple(sorted(state.items(), key=lambda item: item[0])))
@@ -123,6 +142,8 @@ def after_a_power_loss(folder, truth, calls, seed):
                 wrong.append(f"moment {moment}: a finished trial was lost")
             wrong += rerun(root, truth, f"moment {moment}")
             shutil.rmtree(root)
+            if has_found(wrong, sought):
+                return wrong, number
     return wrong, number
 
 
@@ -136,12 +157,13 @@ def rerun(root, truth, where, study=None):
     return [f"{where}: {name} differs" for name in found if found[name] != truth["bytes"][name]]
 
 
-def after_damage(root, damages):
+def after_damage(root, damages, sought=None):
     """Read the store after each damage to one file: what is shown must be the truth, or a gap.
 
     Args:
         root: A store with a finished study; whole again afterwards.
         damages: Pairs of a file and the bytes to put in its place.
+        sought: What ends the check as soon as it is found.
 
     Returns:
         What did not hold, and how often damage to which file was not noticed, by a table or by a second run.
@@ -168,6 +190,8 @@ def after_damage(root, damages):
             pass  # the weights: no number of a table comes from them, and the next run trains them anew
         elif shown is not None and '"state": "damaged"' not in shown and '"state": "missing"' not in shown:
             wrong.append(f"{file.name}: a wrong number")
+        if has_found(wrong, sought):
+            break
     return wrong, silent
 
 

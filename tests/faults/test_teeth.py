@@ -35,7 +35,7 @@ def test_without_flushing_a_power_loss_is_seen_to_cost_finished_trials(folder, m
     root = folder / "sound"
     found, calls = checks.count_calls(root)
     truth = {"bytes": found, "value": checks.value_or_gap(root)}
-    wrong, _ = checks.after_a_power_loss(folder, truth, calls, seed=0)
+    wrong, _ = checks.after_a_power_loss(folder, truth, calls, seed=0, first=len(calls), sought="lost")
     assert any("lost" in one for one in wrong)
 
 
@@ -45,7 +45,7 @@ def test_without_flushing_the_folder_a_power_loss_is_seen_to_cost_finished_trial
     root = folder / "sound"
     found, calls = checks.count_calls(root)
     truth = {"bytes": found, "value": checks.value_or_gap(root)}
-    wrong, _ = checks.after_a_power_loss(folder, truth, calls, seed=0)
+    wrong, _ = checks.after_a_power_loss(folder, truth, calls, seed=0, first=len(calls), sought="lost")
     assert any("lost" in one for one in wrong)
 
 
@@ -63,7 +63,7 @@ def test_without_a_rename_crashes_are_seen_to_leave_halves(sound, folder, monkey
 
     monkeypatch.setattr(atomic, "write_bytes", write_in_place)
     monkeypatch.setattr(checkpoint, "write_bytes", write_in_place)
-    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound))
+    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound), sought="damaged")
     assert any("damaged" in one for one in wrong)
 
 
@@ -80,7 +80,7 @@ def unchecked_record(self):
 def test_without_checksums_flipped_bits_are_seen_to_give_wrong_numbers(sound, monkeypatch):
     monkeypatch.setattr(store.TrialFolder, "record", unchecked_record)
     monkeypatch.setattr(store.TrialFolder, "_sha256", lambda self, name: self.record()["files"].get(name))
-    wrong, _ = checks.after_damage(sound.root, flips(files_of(sound.root), 2000, seed=1))
+    wrong, _ = checks.after_damage(sound.root, flips(files_of(sound.root), 2000, seed=1), "a wrong number")
     assert any("a wrong number" in one for one in wrong)
 
 
@@ -133,10 +133,11 @@ def test_without_cutting_the_epochs_back_a_resumed_trial_is_seen_to_repeat_them(
         self.epochs_file.write_bytes(epochs)
 
     monkeypatch.setattr(store.TrialFolder, "begin", begin_without_cutting)
-    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound)[::3])
-    assert any("are not the epochs 1 to" in one for one in wrong), "such a trial gets no result"
+    sought = "are not the epochs 1 to"
+    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound)[::3], sought=sought)
+    assert any(sought in one for one in wrong), "such a trial gets no result"
     monkeypatch.setattr(store.TrialFolder, "_check_epochs", lambda *_: None)
-    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound)[::3])
+    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound)[::3], sought="epochs.jsonl differs")
     assert any("epochs.jsonl differs" in one for one in wrong)
 
 
@@ -144,7 +145,7 @@ def test_without_resuming_from_the_right_state_the_bytes_are_seen_to_differ(soun
     from eailab.engines.numpy_mlp.engine import MlpEngine
 
     monkeypatch.setattr(MlpEngine, "load_state", lambda self, state: None)
-    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound))
+    wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound), sought="model.safetensors differs")
     assert any("model.safetensors differs" in one for one in wrong)
 
 
