@@ -14,21 +14,17 @@ from eailab import __version__
 from eailab.cli.ablate import ablate
 from eailab.cli.advice import advised, register, with_command
 from eailab.cli.commands import Commands
-from eailab.cli.data import data
-from eailab.cli.diff import diff
+from eailab.cli.data import data, split
 from eailab.cli.explain import explain
-from eailab.cli.export import export
+from eailab.cli.networks import export, predict
 from eailab.cli.noise import noise
 from eailab.cli.output import LOG, echo
-from eailab.cli.predict import predict
 from eailab.cli.recipes import recipes
-from eailab.cli.report import report
-from eailab.cli.runs import runs
-from eailab.cli.split import split
+from eailab.cli.report import report, verify
+from eailab.cli.runs import diff, runs
 from eailab.cli.stopping import raising
 from eailab.cli.studies import studies
 from eailab.cli.train import train_mlp, train_resnet
-from eailab.cli.verify import verify
 from eailab.errors import EailabError, StoppedError, UsageError
 
 app = Commands(
@@ -92,7 +88,7 @@ def main() -> None:
         with raising():
             code = app(prog_name="eailab", standalone_mode=False)
     except typer.TyperException as error:
-        from eailab.cli.mistakes import explained
+        from eailab.cli.commands import explained
 
         echo(f"error: {explained(error)}", err=True)
         sys.exit(error.exit_code)

@@ -1,6 +1,7 @@
-"""What all commands have in common: how they read the command line, and how their help names the program."""
+"""How command lines are read, how help names the program, and what mistakes are answered with."""
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,167 @@ class Commands(typer.Typer):
     def command(self, name: str | None = None, **settings: Any) -> Callable[[CommandFunctionType], CommandFunctionType]:
         """Return a decorator that adds a command."""
         return super().command(name, cls=Command, **settings)
+
+
+# --- mistakes --------------------------------------------------------------------------------------------------------
+
+
+UNKNOWN_COMMAND = re.compile(r"No such command '(.*?)'\.", re.DOTALL)
+EXTRA = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)", re.DOTALL)
+MEANT = {
+    "train": "train-mlp or train-resnet",
+    "mlp": "train-mlp",
+    "resnet": "train-resnet",
+    "compare": "ablate for settings, diff for two trials",
+    "sweep": "ablate",
+    "study": "ablate --study FILE",
+    "help": "-h",
+    "version": "--version",
+    "list": "runs list, recipes list or data list",
+    "show": "runs show or recipes show",
+    "check": "verify, recipes check or data check",
+    "rm": "runs rm",
+    "copy": "recipes copy",
+}
+"""What other programs call commands, and ours."""
+WANTED = {
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a smaller whole number",
+    "float_parsing": "a number",
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "{le} or less",
+    "less_than": "less than {lt}",
+}
+"""By pydantic's kinds of error."""
+
+
+def explained(error: typer.TyperException) -> str:
+    """Return what a refused command line should be, and which help to read."""
+    context: Any = getattr(error, "ctx", None)
+    message = error.format_message()
+    if hasattr(error, "possibilities") and context is not None:
+        said = _unknown_option(str(getattr(error, "option_name", "")), context)
+    elif hasattr(error, "option_name"):
+        said = _without_value(message)
+    elif (unknown := UNKNOWN_COMMAND.match(message)) and context is not None:
+        said = _unknown_command(unknown[1], context)
+    elif (extra := EXTRA.match(message)) and context is not None:
+        said = _extra(extra[1], context)
+    elif hasattr(error, "param_type"):
+        said = _missing(error, context)
+    elif getattr(error, "param", None) is not None:
+        said = _refused_value(error)
+    else:
+        said = message
+    command = " ".join(["eailab", *sys.argv[1:2]]) if context is None else context.command_path
+    return f"{said}{'' if said.endswith(('?', '.')) else '.'} `{command} -h` shows how."
+
+
+def _unknown_option(name: str, context: Any) -> str:
+    """Say what an option that does not exist may have been meant to be."""
+    from eailab.recipe.describe import closest
+    from eailab.recipe.factors import known_words
+
+    typed, value = _as_typed(name)
+    beginning = f"there is no option {typed}"
+    options = {one.lstrip("-"): one for param in context.command.params for one in param.opts if one.startswith("--")}
+    settings = known_words() if "override" in options else set()
+    if typed.lstrip("-") in {param.name for param in context.command.params if param.param_type_name == "argument"}:
+        return f"{beginning}: write {value or 'its value'} alone"
+    near = closest(typed.lstrip("-"), {*settings, *options})
+    if near in options:
+        return f"{beginning}; did you mean {options[near]}?"
+    if near is not None:
+        return f"{beginning}; to change the recipe's {near}, write -o {near}={value or 'VALUE'}"
+    below = getattr(context.command, "commands", {})
+    having = [one for one, command in below.items() if any(typed in param.opts for param in command.params)]
+    if having:
+        return f"{typed} belongs after a command, as in `eailab {having[0]} … {typed} …`"
+    return beginning
+
+
+def _as_typed(name: str) -> tuple[str, str | None]:
+    """Return an option as it stands on the command line, and its value, if it has one.
+
+    The parser takes `-epochs` for `-e`.
+    """
+    words = sys.argv[1:]
+    fitting = [one for one in words if one.split("=")[0] == name or (len(name) == 2 and one.startswith(name))]
+    if not fitting:
+        return name, None
+    option, equals, value = fitting[0].partition("=")
+    if equals:
+        return option, value
+    after = words[words.index(fitting[0]) + 1 :]
+    return option, after[0] if after and not after[0].startswith("--") else None
+
+
+def _without_value(message: str) -> str:
+    """Say that an option lacks its value, or has one too many."""
+    name = message.split("'")[1] if message.count("'") > 1 else message
+    if "requires" in message:
+        return f"{name} needs a value after it"
+    return f"{name} is a switch, and takes no value: write it alone"
+
+
+def _unknown_command(name: str, context: Any) -> str:
+    """Say which command may have been meant."""
+    from eailab.recipe.describe import closest
+
+    known = context.command.commands
+    meant = None if context.parent is not None else MEANT.get(name.lower())
+    meant = meant or closest(name, known)
+    beginning = f"there is no command {name!r}"
+    return f"{beginning}; did you mean {meant}?" if meant else f"{beginning}: there are {', '.join(known)}"
+
+
+def _extra(words: str, context: Any) -> str:
+    """Say what to do with words that no argument takes."""
+    options = {one for param in context.command.params for one in param.opts}
+    if "--recipe" in options:
+        from eailab.recipe.catalogue import shipped
+
+        first = words.split(maxsplit=1)[0] if words.split() else ""
+        if first in shipped() or first.endswith((".yaml", ".yml")):
+            return f"{first} is a recipe: write --recipe {first}"
+        if first.startswith("="):
+            return f"{first} stands apart from what it belongs to: write KEY=VALUE without spaces, as in -o lr=0.1"
+        if "=" in first and "--override" in options:
+            return f"{first} is one word too many: to change a setting, write -o {first}"
+    typed = sys.argv[1:]
+    at = typed.index(words.split(maxsplit=1)[0]) if words.split(maxsplit=1)[0] in typed else 0
+    if at >= 2 and typed[at - 2] in {"-o", "--override"}:
+        return f"too many words: {words}; write -o {typed[at - 1]}={typed[at]}, without spaces"
+    if at >= 2 and typed[at - 2].startswith("--"):
+        option, values = typed[at - 2], ",".join([typed[at - 1], *words.split()])
+        return f"too many words: {words}; to give {option} several values, join them by commas: {option} {values}"
+    return f"too many words: {words}"
+
+
+def _missing(error: Any, context: Any) -> str:
+    """Say what has to be given, with the example of the command's help."""
+    param = error.param
+    name = param.opts[-1] if param.opts[-1].startswith("-") else param.metavar
+    example = re.search(r"Example: (.*)", (context.command.help or "") if context is not None else "")
+    return f"{name} is missing" + (f": write for example `{example[1].strip()}`" if example else "")
+
+
+def _refused_value(error: Any) -> str:
+    """Say which value an option or argument takes."""
+    from pydantic import ValidationError
+
+    from eailab.recipe.describe import nearest
+
+    param = error.param
+    name = next((one for one in param.opts if one.startswith("--")), param.metavar or param.name)
+    if not isinstance(error.__cause__, ValidationError):
+        return str(error.message) if error.message.startswith(name) else f"{name}: {error.message}"
+    detail = error.__cause__.errors(include_url=False)[0]
+    choices = [str(one) for one in param.type_descriptor.choices or ()]
+    if choices:
+        return f"{name} {detail['input']}: give one of {', '.join(choices)}{nearest(detail['input'], choices)}"
+    if detail["type"] in WANTED:
+        return f"{name} {detail['input']}: give {WANTED[detail['type']].format(**detail.get('ctx', {}))}"
+    return f"{name}: {detail.get('ctx', {}).get('error', detail['msg'])}"

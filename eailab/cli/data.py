@@ -1,19 +1,25 @@
-"""`eailab data`: which data sets there are, where their files lie, and whether these are the published ones."""
+"""`eailab data` and `eailab split`: the data sets, their files, and their division for training."""
 
+from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from eailab.cli.commands import Commands
-from eailab.cli.options import AsJson, DataDir
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Overrides, RunsDir
 from eailab.cli.output import echo, echo_json, echo_rows
-from eailab.errors import CheckFailedError
+from eailab.errors import CheckFailedError, UsageError
+from eailab.plain import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from eailab.data.check import DataCheck
+    from eailab.data.dataset import Dataset
     from eailab.data.source import Source
+    from eailab.data.split_file import SplitFiles
+
 
 data = Commands(
     help="List the data sets, and check their files.\n\nExample: eailab data list",
@@ -108,3 +114,94 @@ def _as_text(name: str, result: "DataCheck") -> str:
 def _as_json(name: str, result: "DataCheck") -> dict[str, Any]:
     files = [{"path": str(file.path), "state": file.state, "detail": file.detail} for file in result.files]
     return {"name": name, "files": files, "fingerprint": result.dataset and result.dataset.fingerprint}
+
+
+def split(
+    written: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="With --check: a split.json, or its folder.", show_default=False),
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="Name or path of the recipe whose data are divided.")] = "mnist-mlp",
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; say whether a written split still fits the data.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write to [default: RUNS/splits/DATA-SEED].", show_default=False),
+    ] = None,
+    override: Overrides = None,
+    runs: RunsDir = RUNS_DIR,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Divide a recipe's data into training, validation and test images, and write the split.
+
+    Example: eailab split --recipe digits-mlp
+    """
+    from eailab.cli.advice import offering_small_data
+    from eailab.cli.carry_out import load_recipe
+    from eailab.data.split_file import split_files
+    from eailab.data.table import load
+
+    if written is not None and not check:
+        raise UsageError(f"{written} is a split to check: add --check, or name a folder to write to with --out.")
+    if out is not None and check:
+        raise UsageError("--out is a folder to write to: name the split to check after --check instead.")
+    loaded = load_recipe(recipe, {}, override).recipe
+    settings = loaded.data
+    with offering_small_data(loaded):
+        dataset = load(settings.name, data_dir)
+    files = split_files(dataset, settings)
+    folder = written or out or runs / "splits" / f"{dataset.name}-{settings.split_seed}"
+    if check:
+        _check(files, folder.parent if folder.is_file() else folder, as_json)
+    else:
+        _write(files, dataset, folder, as_json)
+
+
+def _check(files: "SplitFiles", folder: Path, as_json: bool) -> None:
+    from eailab.data.split_file import differences
+
+    found = differences(files, folder)
+    if as_json:
+        echo_json({"folder": str(folder), "fits": not found, "differences": found})
+    if found:
+        listed = "".join(f"\n  {difference}" for difference in found)
+        raise CheckFailedError(
+            f"the split in {folder} does not fit the data:{listed}\nWrite it anew with `eailab split`."
+        )
+    if not as_json:
+        echo(f"the split in {folder} fits the data {files.summary['data']}")
+
+
+def _write(files: "SplitFiles", dataset: "Dataset", folder: Path, as_json: bool) -> None:
+    from eailab.data.split_file import JSON_NAME, differences
+    from eailab.runs.atomic import write_bytes
+
+    if (folder / JSON_NAME).exists() and differences(files, folder):
+        raise UsageError(
+            f"{folder} holds another split, which is not overwritten: choose another folder with --out, or delete it."
+        )
+    contents = files.contents()
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+    paths = [str(folder / name) for name in reversed(contents)]
+    x_shape = (1, prod(dataset.train.pixels.shape[1:]))
+    y_shape = (1, len(dataset.classes))
+    if as_json:
+        echo_json({**files.summary, "x_shape": x_shape, "y_shape": y_shape, "files": paths})
+        return
+    echo(_table(files))
+    echo(f"one flattened image: x {x_shape}, its one-hot class: y {y_shape}")
+    for path in paths:
+        echo(path)
+
+
+def _table(files: "SplitFiles") -> str:
+    """Lay out how many images of each class each split has, with the sums below."""
+    counts = files.summary["class_counts"]
+    rows = [("class", *counts)]
+    rows += [(plain(name), *(str(part[name]) for part in counts.values())) for name in counts["train"]]
+    rows += [("all", *(str(size) for size in files.summary["sizes"].values()))]
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(f"{row[0]:<{width}}" + "".join(f"{cell:>12}" for cell in row[1:]) for row in rows)

@@ -1,13 +1,18 @@
-"""`eailab report`: tell what studies have found."""
+"""`eailab report` and `eailab verify`: write reports of studies, and check a report against the store."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eailab.cli import completion
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir
-from eailab.cli.output import echo, echo_json
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Quiet, RunsDir, Verbose
+from eailab.cli.output import LOG, echo, echo_json
+
+if TYPE_CHECKING:
+    from eailab.report.verify import Verification
+    from eailab.runs.store import Store, Trial
+
 
 OUT_DIR = Path("report")
 
@@ -95,3 +100,120 @@ def report(
     for name, folder in written.exports.items():
         command = EXPORTS[name].opened_by
         echo(f"{name}: {folder}" + (f"  ({command.format(folder)})" if command else ""))
+
+
+MOST_LINES = 20
+"""Of one kind that are printed."""
+
+
+def verify(
+    report: Annotated[
+        Path, typer.Argument(metavar="REPORT", help="A report.html, .md, .tex, .csv or .json of eailab.")
+    ],
+    runs: RunsDir = RUNS_DIR,
+    retrain: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=completion.trials,
+            metavar="ARM/BLOCK",
+            help="Train this trial again and compare the bits; STUDY/ARM/BLOCK where two fit.",
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
+    json: AsJson = False,
+) -> None:
+    """Recompute every number of a report from the store, and hold every trial to its checksums.
+
+    Example: eailab verify report/report.html --retrain 64/0
+    """
+    from eailab.errors import CheckFailedError
+    from eailab.report.verify import verify as check
+    from eailab.runs.store import Store
+
+    store = Store(runs)
+    found = check(report, store, data_dir)
+    again_differs = None
+    if json:
+        _print_json(found)
+    else:
+        _print(found)
+    if retrain is not None:
+        trial = _trial(found, store, retrain)
+        again_differs = _retrain(store, trial, retrain, data_dir, device)
+    if not found.holds:
+        raise CheckFailedError(f"{report} does not say what {runs} says: make it again with `eailab report`.")
+    if again_differs:
+        raise CheckFailedError(f"{retrain}, trained again, did not come out with the same bits.")
+
+
+def _print(found: "Verification") -> None:
+    outcome = found.outcome
+    for lines, title in (
+        (outcome.problems, "differs"),
+        (found.problems, "store"),
+        (found.gaps, "gap"),
+        (outcome.foreign, "not checked"),
+        (found.notes, "note"),
+    ):
+        for line in lines[:MOST_LINES]:
+            echo(f"{title}: {line}", hang=2)
+        if len(lines) > MOST_LINES:
+            echo(f"{title}: {len(lines) - MOST_LINES} more")
+    echo(f"{found.trials} trials held to their checksums, {found.failing} do not hold")
+    differ = len(outcome.problems)
+    also = f", and {differ} part{'s' * (differ > 1)} of the report differ{'s' * (differ == 1)}" if differ else ""
+    echo(f"{outcome.matching}/{outcome.numbers} numbers match{also}", hang=2)
+
+
+def _print_json(found: "Verification") -> None:
+    outcome = found.outcome
+    mapping = {
+        "holds": found.holds,
+        "numbers": outcome.numbers,
+        "matching": outcome.matching,
+        "differences": list(outcome.problems),
+        "trials": found.trials,
+        "store": list(found.problems),
+        "gaps": list(found.gaps),
+        "not_checked": list(outcome.foreign),
+        "notes": list(found.notes),
+    }
+    echo_json(mapping)
+
+
+def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
+    """Return the trial that `--retrain` names."""
+    from eailab.errors import UsageError
+    from eailab.runs.store import Trial
+    from eailab.studies.lookup import find_fingerprint, head_of
+
+    trials = {name: (record, key) for record in found.records for key, name in record.trials.items()}
+    fingerprint = find_fingerprint([head_of(record) for record in found.records], trials, wanted, "the report")
+    record, (arm, block) = trials[fingerprint]
+    result = store.folder(fingerprint).record()
+    if result is None:
+        raise UsageError(f"--retrain {wanted} has no result in the store to compare with.")
+    return Trial(record.study.arms[arm].recipe, block, result["data"])
+
+
+def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> bool:
+    """Train a trial again, say how it compares, and return whether it differs."""
+    from eailab.cli.progress import Watch
+    from eailab.plain import counted
+    from eailab.runs.again import train_again
+    from eailab.runs.context import RunContext
+
+    LOG.info("training %s again (%s)", name, counted(trial.recipe.epochs, "epoch"))
+    with Watch.of_one(trial, name) as watch:
+        again = train_again(trial, RunContext(store.root, data_dir, device, on_event=watch))
+    for line in again.differences[:MOST_LINES]:
+        echo(f"differs: {line}", hang=2)
+    then, now = again.environments
+    if again.differences and then != now:
+        echo(f"note: then {then}; now {now}: other software or hardware may give other bits", hang=2)
+    same = again.compared - len(again.differences)
+    echo(f"{name} trained again: {same}/{again.compared} values and files are the same to the bit", hang=2)
+    return bool(again.differences)

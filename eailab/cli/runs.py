@@ -1,4 +1,4 @@
-"""`eailab runs`: what lies in the store, whether it holds, and how to get rid of it."""
+"""`eailab runs` and `eailab diff`: list, show, compare, check and remove the trials of a store."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from eailab.report.listing import Listed
     from eailab.runs.store import TrialFolder
+
 
 runs = Commands(
     help="List, show, verify and remove trials.\n\nExample: eailab runs list",
@@ -202,3 +203,32 @@ def _flat(value: object) -> str:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
+
+
+def diff(
+    first: TrialName,
+    second: TrialName,
+    runs: RunsDir = RUNS_DIR,
+    everything: Annotated[bool, typer.Option("--all", help="Show what is equal too.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Set two trials side by side: recipe, environment, data and results.
+
+    Example: eailab diff 16/0 32/0
+    """
+    from eailab.findings.diff import diff as compare
+    from eailab.report.terminal import print_table
+    from eailab.runs.store import Store
+    from eailab.studies.lookup import find_trial
+
+    store = Store(runs)
+    found = compare(find_trial(store, first), find_trial(store, second))
+    if json:
+        from dataclasses import asdict
+
+        from eailab.report.record import as_plain
+
+        echo_json(as_plain(asdict(found)))
+        return
+    equal = sum(not line.differs for line in found.lines)
+    print_table("Two trials", found.table(everything=everything), [f"{equal} of {len(found.lines)} things are equal"])
