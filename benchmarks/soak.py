@@ -37,8 +37,9 @@ from eailab.runs.again import train_again
 from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, Failed, Started, TriedAgain
 from eailab.runs.inspection import problems
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
+from eailab.studies.plan import plan
+from eailab.studies.run import train_plan
 
 KILLS_A_PASS = 2
 TRAINED_AGAIN = 20
@@ -115,7 +116,7 @@ def soak(root, trials, workers):
             break
         watch = Watch(chance, chance.randint(trials // 40, trials // 12), reader.pid)
         with suppress(StoppedError):
-            conduct(planned, context.followed(watch, watch.enough), workers)
+            train_plan(planned, context.followed(watch, watch.enough), workers)
         kills, again, failed = kills + watch.kills, again + watch.again, failed + watch.failed
         passes += 1
         megabytes, files = own_size()

@@ -26,8 +26,8 @@ from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
-from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor, write_record
+from eailab.studies.plan import plan
 
 ARMS = 5
 

@@ -162,7 +162,7 @@ def ablate(
     """
     from eailab.cli.carry_out import carry_out, make_plans, overrides_of
     from eailab.cli.options import run_context
-    from eailab.cli.until_decided import carry_out_until_decided, with_looks
+    from eailab.cli.until_decided import carry_out_until_decided
     from eailab.errors import UsageError
 
     changes = overrides_of({"study.margin": margin, "study.metric": metric}, override)
@@ -181,7 +181,9 @@ def ablate(
     if sd is not None and not 0.0 < sd < float("inf"):
         raise UsageError(f"--sd {sd:g}: give a standard deviation above 0, in the margin's unit.")
     if until_decided:
-        studies = with_looks(studies, max_trials)
+        from eailab.studies.looks import with_looks
+
+        studies = (with_looks(studies, max_trials),)
     elif max_trials is not None:
         raise UsageError("--max-trials is the end of --until-decided: add it, or leave it out.")
     if detect is not None or budget is not None:
@@ -261,8 +263,8 @@ def _asked(
     from eailab.cli.carry_out import load_changed
     from eailab.recipe.factors import engines_with
     from eailab.recipe.load import load
-    from eailab.studies.conduct import parse_blocks
     from eailab.studies.design import all_combinations, one_at_a_time
+    from eailab.studies.plan import parse_blocks
 
     if recipe is None:
         engines = set.intersection(*(engines_with(word) for one in factors for word in one.words))
@@ -280,7 +282,7 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
 
     from eailab.errors import UsageError
     from eailab.runs.store import Store
-    from eailab.studies.conduct import parse_blocks
+    from eailab.studies.plan import parse_blocks
     from eailab.studies.study_file import declared, stored
 
     blocks = None if seeds is None else parse_blocks(seeds)
@@ -328,8 +330,8 @@ def _solve(
     from eailab.cli.time_left import duration
     from eailab.errors import StudyError
     from eailab.findings.measures import MEASURES
-    from eailab.studies.conduct import plan
     from eailab.studies.forecast import blocks_for
+    from eailab.studies.plan import plan
     from eailab.studies.power_analysis import blocks_that_detect
 
     with offering_small_data(studies[0].arms[0].recipe):

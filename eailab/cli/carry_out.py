@@ -2,24 +2,20 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eailab.cli.advice import offering_small_data
 from eailab.cli.options import RUNS_DIR
 from eailab.cli.output import LOG, echo, echo_json
-from eailab.errors import StoppedError, TrialFailedError, UsageError
-from eailab.plain import counted
-from eailab.runs.events import Failed
 
 if TYPE_CHECKING:
     from eailab.cli.progress import Watch
     from eailab.recipe.load import Loaded, Override
     from eailab.runs.context import RunContext
-    from eailab.studies.conduct import Plan
     from eailab.studies.design import Study
+    from eailab.studies.plan import Plan
 
 
 def load_recipe(recipe: str, flags: dict[str, str | None], overrides: Sequence[str] | None) -> "Loaded":
@@ -79,73 +75,22 @@ def carry_out(
         StoppedError: A signal came; the message names the command that goes on.
         TrialFailedError: One or more trials ended without a result; the others are in the tables.
     """
-    plans = make_plans(studies, context)
-    say_plan(plans, context, jobs)
-    with train_left(plans, context, jobs, fail_fast=fail_fast) as failed:
-        publish(plans, context, name, as_json)
-    raise_failures(failed, stopped=fail_fast)
+    from eailab.cli.console import Console
+    from eailab.studies.run import run_studies
+
+    with run_studies(studies, Console(context, jobs, fail_fast)) as run:
+        publish(run.plans, context, name, as_json)
 
 
 def make_plans(studies: Sequence["Study"], context: "RunContext") -> list["Plan"]:
     """Plan some studies, and say what the user should know of them."""
-    from eailab.studies.conduct import plan
+    from eailab.cli.console import Console
 
-    with offering_small_data(studies[0].arms[0].recipe):
-        plans = [plan(study, context) for study in studies]
-    for note in dict.fromkeys(note for planned in plans for note in planned.notes):
-        say_note(note)
-    return plans
+    return Console(context).plan(studies)
 
 
 @contextmanager
-def train_left(
-    plans: Sequence["Plan"], context: "RunContext", jobs: int | None, *, fail_fast: bool = False
-) -> Iterator[list[Failed]]:
-    """Train what is left of some plans under the eyes of the user, and draw the trials' curves.
-
-    Yields:
-        The trials that failed; until the end of the `with` block no other command drops the plans' blocks.
-
-    Raises:
-        StoppedError: A signal came; the message says what is kept.
-    """
-    from eailab.cli.progress import Watch
-    from eailab.cli.stopping import asking, what_is_kept
-    from eailab.report.publish import publish_trial, without_curves
-    from eailab.studies.conduct import conduct_together, labels
-
-    watch = Watch(plans)
-
-    def kept() -> str:
-        return what_is_kept(watch.trials, context)
-
-    def is_stopped() -> bool:
-        return stop_code() != 0
-
-    with ExitStack() as held:
-        with asking(watch.stopping, lambda: watch.stopped_at_once(kept())) as stop_code:
-            try:
-                with watch:
-                    conducted = conduct_together(
-                        plans, context.followed(watch, is_stopped), jobs, fail_fast=fail_fast, say=say_note
-                    )
-                    failed = held.enter_context(conducted)
-                    folders = {context.store.folder(name): label for name, label in labels(plans).items()}
-                    missing = [folder for folder in folders if without_curves(folder)]
-                    watch.stage(f"drawing {counted(len(missing), 'figure')}", len(missing))
-                    for folder in missing:
-                        if not stop_code():
-                            publish_trial(folder, folders[folder])
-                            watch.advance()
-            except StoppedError as error:
-                raise StoppedError(kept(), stop_code() or error.exit_code) from error
-            if stop_code():
-                raise StoppedError(kept(), stop_code())
-        yield failed
-
-
-@contextmanager
-def writing(text: str, total: int = 1) -> "Iterator[Watch]":
+def writing(text: str, total: int = 1) -> Iterator["Watch"]:
     """Show how far the writing of files has come; the caller says so with `advance`."""
     from eailab.cli.progress import Watch
 
@@ -225,37 +170,3 @@ def _reports_folder(plans: Sequence["Plan"], context: "RunContext", name: str) -
 
     fingerprint = digest([planned.record.study.fingerprint for planned in plans])[:10]
     return context.runs_dir / "reports" / f"{safe_name(name)}-{fingerprint}"
-
-
-def say_plan(plans: Sequence["Plan"], context: "RunContext", jobs: int | None) -> None:
-    """Say how many trials there are, how many are left to train, and where those would waste the machine's cores."""
-    from eailab.studies.conduct import left_to_train
-    from eailab.studies.parallelism import advice_on_threads
-
-    total = len({trial.fingerprint for planned in plans for trial in planned.trials})
-    todo = left_to_train(plans)
-    left = len(todo)
-    if total > 1:
-        LOG.info("%d trials: %d finished already, %d to train", total, total - left, left)
-    elif not left:
-        LOG.info("this trial is finished already; nothing to train")
-    if advice := advice_on_threads(todo, context, jobs):
-        say_note(advice)
-
-
-def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:
-    """Raise when trials have failed.
-
-    Raises:
-        UsageError: What was asked for is at fault in all of them.
-        TrialFailedError: One or more ended without a result for another reason.
-    """
-    if not failed:
-        return
-    if all(failure.exit_code == UsageError.exit_code for failure in failed):
-        raise UsageError(failed[0].reason)
-    others = "No other was started after it" if stopped else "The others are kept"
-    raise TrialFailedError(
-        f"{len(failed)} trial{'s' * (len(failed) > 1)} ended without a result (the reasons stand above). "
-        f"{others}; the same command tries again what is left."
-    )

@@ -10,9 +10,9 @@ from eailab.plain import counted
 if TYPE_CHECKING:
     from eailab.findings.measures import Measure
     from eailab.runs.context import RunContext
-    from eailab.studies.conduct import Plan
     from eailab.studies.design import Study
     from eailab.studies.forecast import Cost, Forecast
+    from eailab.studies.plan import Plan
     from eailab.studies.power_analysis import Noise
 
 ASSUMED = {"%": (0.1, 0.3, 1.0), "": (0.003, 0.01, 0.03)}

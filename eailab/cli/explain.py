@@ -1,7 +1,7 @@
 """`eailab explain`: which settings make one recipe better than another."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,7 +14,8 @@ from eailab.cli.output import LOG, echo, echo_json
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
     from eailab.runs.context import RunContext
-    from eailab.studies.path_ablation import Move, Route
+    from eailab.studies.design import StudyRecord
+    from eailab.studies.path_ablation import Move, PathEvent, Route
 
 
 def explain(
@@ -70,10 +71,14 @@ def explain(
 
     Example: eailab explain digits-mlp mine.yaml --order listed --dry-run
     """
-    from eailab.cli.carry_out import load_recipe
+    from eailab.cli.carry_out import load_recipe, writing
+    from eailab.cli.console import Console
     from eailab.cli.options import run_context
-    from eailab.studies.conduct import parse_blocks
-    from eailab.studies.path_ablation import on_the_same_images, route
+    from eailab.findings.path import best_move, waterfall_of
+    from eailab.findings.study import study_findings
+    from eailab.report.publish import publish_waterfall
+    from eailab.studies.path_ablation import on_the_same_images, route, run_path, with_other_blocks
+    from eailab.studies.plan import parse_blocks
 
     where = run_context(runs, data_dir, device)
     blocks = parse_blocks(seeds)
@@ -81,87 +86,44 @@ def explain(
     end, data = on_the_same_images(start, end, data_dir)
     names = _names(first, second)
     asked = route(start, end, names, blocks, order, lambda recipe: _fits(recipe, data_dir), joint or (), data)
-    asked = _with_others(asked, where)
+    runner = Console(where, jobs)
     if dry_run:
-        _print_plan(asked, where, as_json=json)
+        _print_plan(with_other_blocks(asked, runner), where, as_json=json)
         return
-    _say_plan(asked)
-    _walk(asked, where, jobs, as_json=json)
+    for line in _plan_lines(asked):
+        LOG.info(line)
 
+    def choose(record: "StudyRecord") -> int:
+        return best_move(study_findings(where.store, record))
 
-def _with_others(asked: "Route", where: "RunContext") -> "Route":
-    """Return a walk with the blocks that it has already, and say so."""
-    from eailab.cli.carry_out import say_note
-    from eailab.studies.path_ablation import other_blocks
+    with run_path(asked, runner, choose, partial(_say_step, asked)) as record:
+        found = waterfall_of(where.store, record)
+        with writing("writing the table and the figure") as watch:
+            publish_waterfall(found, record.folder)
+            watch.advance()
+        if json:
+            from eailab.report.record import waterfall_mapping
 
-    others = other_blocks(where.store, asked.folder(where.runs_dir / "studies"), asked.blocks)
-    if not others:
-        return asked
-    say_note(
-        f"this walk has other blocks too ({', '.join(map(str, sorted(others)))}): they stay, since leaving out blocks "
-        "that were trained would choose among results."
-    )
-    return replace(asked, blocks=tuple(sorted({*asked.blocks, *others})))
-
-
-def _walk(asked: "Route", where: "RunContext", jobs: int | None, *, as_json: bool) -> None:
-    """Train the two ends and then step by step what may come next, and tell what was found."""
-    from eailab.cli.carry_out import make_plans, raise_failures, say_note, say_plan, train_left, writing
-    from eailab.findings.path import best_move, waterfall
-    from eailab.findings.study import StudyFindings, study_findings
-    from eailab.report.publish import publish_waterfall
-    from eailab.runs.events import Failed
-    from eailab.studies.design import Study
-    from eailab.studies.path_ablation import ENDS, STEPS, Move
-    from eailab.studies.sharing import holding
-
-    folder = asked.folder(where.runs_dir / "studies")
-    failed: list[Failed] = []
-
-    def measured(study: Study, name: str) -> StudyFindings:
-        (planned,) = make_plans([study], where)
-        planned = replace(planned, folder=folder / STEPS / name)
-        say_plan([planned], where, jobs)
-        with train_left([planned], where, jobs) as missed:
-            failed.extend(missed)
-        return study_findings(where.store, planned.record)
-
-    LOG.info("both ends: %s and %s", *asked.names)
-    ends = measured(asked.ends(), ENDS)
-    walked: list[tuple[StudyFindings, Move, int]] = []
-    taken: list[Move] = []
-    while len(taken) < len(asked.moves):
-        number = len(taken) + 1
-        LOG.info("step %d of %d: %s", number, len(asked.moves), _tried(asked.candidates(taken)))
-        step = measured(asked.step(taken), str(number))
-        index = best_move(step)
-        move = asked.candidates(taken)[index]
-        LOG.info("step %d of %d took %s", number, len(asked.moves), move.label)
-        walked.append((step, move, index))
-        taken.append(move)
-    found = waterfall(asked, ends, walked)
-    with holding(folder, say_note):
-        wider = _with_others(asked, where)  # another command may have walked meanwhile
-        if wider is asked:
-            with writing("writing the table and the figure") as watch:
-                publish_waterfall(found, folder)
-                watch.advance()
-    if wider is not asked:
-        raise_failures(failed)
-        _walk(wider, where, jobs, as_json=as_json)
-        return
-    if as_json:
-        from eailab.report.record import waterfall_mapping
-
-        echo_json(waterfall_mapping(found))
-    else:
+            echo_json(waterfall_mapping(found))
+            return
         from eailab.report.compose import walk_document
         from eailab.report.terminal import render
 
         render(walk_document(found))
-        echo(f"waterfall: {folder / 'waterfall.md'}")
-        echo(f"figure:    {folder / 'figures' / 'waterfall.png'}")
-    raise_failures(failed)
+        echo(f"waterfall: {record.folder / 'waterfall.md'}")
+        echo(f"figure:    {record.folder / 'figures' / 'waterfall.png'}")
+
+
+def _say_step(path: "Route", event: "PathEvent") -> None:
+    """Print what a path trains next, or which move a step has taken."""
+    from eailab.studies.path_ablation import StepTaken
+
+    if isinstance(event, StepTaken):
+        LOG.info("step %d of %d took %s", event.number, len(path.moves), event.move.label)
+    elif event.candidates:
+        LOG.info("step %d of %d: %s", event.number, len(path.moves), _tried(event.candidates))
+    else:
+        LOG.info("both ends: %s and %s", *path.names)
 
 
 def _tried(moves: "Sequence[Move]") -> str:
@@ -184,14 +146,9 @@ def _plan_lines(asked: "Route") -> list[str]:
     return lines
 
 
-def _say_plan(asked: "Route") -> None:
-    for line in _plan_lines(asked):
-        LOG.info(line)
-
-
 def _print_plan(asked: "Route", where: "RunContext", *, as_json: bool) -> None:
     """Print the plan, with what of its beginning is finished already."""
-    from eailab.studies.conduct import left_to_train, plan
+    from eailab.studies.plan import left_to_train, plan
 
     plans = [plan(study, where) for study in (asked.ends(), asked.step([]))]
     known = len({trial.fingerprint for planned in plans for trial in planned.trials})

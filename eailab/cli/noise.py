@@ -44,13 +44,15 @@ def noise(
 
     Example: eailab noise digits-mlp --seeds 10
     """
-    from eailab.cli.carry_out import load_recipe, make_plans, raise_failures, say_note, say_plan, train_left, writing
+    from eailab.cli.carry_out import load_recipe, say_note, writing
+    from eailab.cli.console import Console
     from eailab.cli.options import run_context
     from eailab.errors import StudyError
     from eailab.findings.noise import noise_findings
     from eailab.report.publish import publish_noise
-    from eailab.studies.conduct import parse_blocks
     from eailab.studies.design import repeated
+    from eailab.studies.plan import parse_blocks
+    from eailab.studies.run import run_studies
     from eailab.studies.sharing import entered
 
     blocks = parse_blocks(seeds)
@@ -58,24 +60,19 @@ def noise(
         raise StudyError(f"--seeds {seeds}: one trial has no spread. Give {LEAST_BLOCKS} blocks or more, such as 10.")
     loaded = load_recipe(recipe, {"study.metric": metric}, override)
     where = run_context(runs, data_dir, device)
-    plans = make_plans([repeated(loaded.recipe, blocks)], where)
-    say_plan(plans, where, jobs)
-    with (
-        train_left(plans, where, jobs) as failed,
-        entered(plans[0], where.store, say_note) as record,
-        writing("writing the table and the figure") as watch,
-    ):
-        found = noise_findings(where.store, record)
-        publish_noise(found, plans[0].folder)
-        watch.advance()
-    if json:
-        from eailab.report.record import noise_mapping
+    with run_studies([repeated(loaded.recipe, blocks)], Console(where, jobs)) as run:
+        (planned,) = run.plans
+        with entered(planned, where.store, say_note) as record, writing("writing the table and the figure") as watch:
+            found = noise_findings(where.store, record)
+            publish_noise(found, planned.folder)
+            watch.advance()
+        if json:
+            from eailab.report.record import noise_mapping
 
-        echo_json(noise_mapping(found))
-    else:
+            echo_json(noise_mapping(found))
+            return
         from eailab.report.compose import noise_document
         from eailab.report.terminal import render
 
         render(noise_document(found))
-        echo(f"noise:   {plans[0].folder / 'noise.md'}")
-    raise_failures(failed)
+        echo(f"noise:   {planned.folder / 'noise.md'}")

@@ -68,9 +68,10 @@ def show(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
 
 def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
     """Print what a path ablation has found, as `eailab explain` does."""
-    from eailab.findings.path import sentences, title, waterfall_of, waterfall_table
+    from eailab.findings.path import waterfall_of
+    from eailab.report.compose import walk_document
     from eailab.report.record import waterfall_mapping
-    from eailab.report.terminal import print_table
+    from eailab.report.terminal import render
     from eailab.studies.path_ablation import read_route
 
     record = read_route(path.folder)
@@ -78,7 +79,7 @@ def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
     if as_json:
         echo_json(waterfall_mapping(found))
         return
-    print_table(title(found), waterfall_table(found), sentences(found))
+    render(walk_document(found))
     if not record.is_finished:
         steps = f"{len(record.taken)} of {counted(len(record.route.moves), 'step')}"
         echo(f"unfinished: {steps} so far; its `eailab explain` command goes on")

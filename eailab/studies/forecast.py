@@ -14,8 +14,8 @@ from eailab.runs.context import RunContext
 from eailab.runs.probe import Probe, probe
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import is_finished
-from eailab.studies.conduct import Plan, left_to_train
 from eailab.studies.parallelism import side_by_side
+from eailab.studies.plan import Plan, left_to_train
 
 BLOCKS_LOOKED_AT = 64
 """Blocks of a recipe that the store is asked for; a trial is found by its name, so none has to be listed."""

@@ -5,7 +5,8 @@ of Heuristics 22): from the first recipe on, the one remaining setting with the 
 the second recipe is reached. Here a step is a study in blocks, its baseline the recipe reached so far.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -21,10 +22,12 @@ from eailab.recipe.override import KEPT, differences, vary, vary_together
 from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import write
+from eailab.runs.events import Failed
 from eailab.runs.store import Store
 from eailab.studies.design import Arm, Study, StudyRecord, by_content, read_record, safe_name
 from eailab.studies.factor import BUNDLE
-from eailab.studies.sharing import beyond
+from eailab.studies.run import Runner, raise_failures
+from eailab.studies.sharing import beyond, holding
 
 Order = Literal["gain", "listed"]
 """By measured gain, or as the settings stand in a recipe."""
@@ -266,16 +269,6 @@ def on_the_same_images(start: Recipe, end: Recipe, data_dir: Path | None) -> tup
     return end, own
 
 
-def other_blocks(store: Store, folder: Path, asked: Collection[int]) -> tuple[int, ...]:
-    """Return the blocks that a walk in this folder has beside those asked for, and that stay; see `sharing.beyond`.
-
-    Raises:
-        StoreError: Its record is damaged.
-    """
-    ends = folder / STEPS / ENDS
-    return beyond(store, ends, read_record(ends), asked).kept if (ends / "study.yaml").exists() else ()
-
-
 def route(
     start: Recipe,
     end: Recipe,
@@ -421,3 +414,118 @@ def _move_called(label: str, single_changes: Sequence[Move]) -> Move:
     if move is None or move.label != label:
         raise StudyError(f"{label} is not a difference of its two recipes")
     return move
+
+
+# --- running a path --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StepBegun:
+    """What a path ablation trains next."""
+
+    number: int
+    """Of the step; 0 for the two ends."""
+    candidates: tuple[Move, ...]
+    """The moves that are tried; none for the ends."""
+
+
+@dataclass(frozen=True)
+class StepTaken:
+    """The move that a step has taken."""
+
+    number: int
+    move: Move
+
+
+PathEvent = StepBegun | StepTaken
+
+
+@contextmanager
+def run_path(
+    path: Route,
+    runner: Runner,
+    choose: Callable[[StudyRecord], int],
+    on_step: Callable[[PathEvent], None] = lambda _: None,
+) -> Iterator[RouteRecord]:
+    """Train the two ends and then, step by step, what may come next; the `with` block publishes what that shows.
+
+    Args:
+        path: What to measure. Blocks that another command has trained meanwhile are measured too.
+        runner: Where it runs, and who follows it.
+        choose: Returns which candidate a step takes, by the step's record.
+        on_step: Called before a step is trained, and when it has taken a move.
+
+    Yields:
+        The path with all its steps; its folder is held until the end of the block.
+
+    Raises:
+        StoppedError: `should_stop` of the context said so.
+        UsageError: What was asked for is at fault in all trials that failed.
+        TrialFailedError: One or more trials failed for another reason; raised after the block.
+    """
+    failed: list[Failed] = []
+    folder = path.folder(runner.context.runs_dir / "studies")
+    path = with_other_blocks(path, runner)
+    while True:
+        record = _measured(path, folder, runner, choose, on_step, failed)
+        with holding(folder, runner.note, runner.context.should_stop):
+            wider = with_other_blocks(path, runner)  # another command may have measured others meanwhile
+            if wider is path:
+                yield record
+        raise_failures(failed, stopped=runner.fail_fast)
+        if wider is path:
+            return
+        path = wider
+
+
+def _measured(
+    path: Route,
+    folder: Path,
+    runner: Runner,
+    choose: Callable[[StudyRecord], int],
+    on_step: Callable[[PathEvent], None],
+    failed: list[Failed],
+) -> RouteRecord:
+    """Train a path from its ends to its last step; trials that fail are added to those that have."""
+
+    def trained(study: Study, name: str) -> StudyRecord:
+        (planned,) = runner.plan([study])
+        planned = replace(planned, folder=folder / STEPS / name)
+        with runner.train([planned]) as missed:
+            failed.extend(missed)
+        return planned.record
+
+    on_step(StepBegun(0, ()))
+    ends = trained(path.ends(), ENDS)
+    steps: list[StudyRecord] = []
+    taken: list[Move] = []
+    while len(taken) < len(path.moves):
+        candidates, number = path.candidates(taken), len(taken) + 1
+        on_step(StepBegun(number, candidates))
+        steps.append(trained(path.step(taken), str(number)))
+        taken.append(candidates[choose(steps[-1])])
+        on_step(StepTaken(number, taken[-1]))
+    return RouteRecord(folder, path, ends, tuple(steps), tuple(taken))
+
+
+def with_other_blocks(path: Route, runner: Runner) -> Route:
+    """Return a path with the blocks that its folder has already, which is noted; the same path where there are none."""
+    store = runner.context.store
+    others = other_blocks(store, path.folder(store.root / "studies"), path.blocks)
+    if not others:
+        return path
+    runner.note(
+        f"this walk has other blocks too ({', '.join(map(str, sorted(others)))}): they stay, since leaving out blocks "
+        "that were trained would choose among results."
+    )
+    return replace(path, blocks=tuple(sorted({*path.blocks, *others})))
+
+
+def other_blocks(store: Store, folder: Path, asked: Collection[int]) -> tuple[int, ...]:
+    """Return the blocks that a walk in this folder has beside those asked for, and that stay; see `sharing.beyond`.
+
+    Raises:
+        StoreError: Its record is damaged.
+    """
+    ends = folder / STEPS / ENDS
+    return beyond(store, ends, read_record(ends), asked).kept if (ends / "study.yaml").exists() else ()

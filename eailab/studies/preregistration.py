@@ -24,7 +24,7 @@ from eailab.studies.design import Study, StudyRecord
 from eailab.studies.lookup import STUDIES, heads
 
 if TYPE_CHECKING:
-    from eailab.studies.conduct import Plan
+    from eailab.studies.plan import Plan
 
 SCHEMA_VERSION = 1
 """Of a plan's file."""

@@ -25,7 +25,7 @@ from eailab.studies.design import StudyRecord, read_record, write_record
 from eailab.studies.preregistration import frozen_blocks
 
 if TYPE_CHECKING:
-    from eailab.studies.conduct import Plan
+    from eailab.studies.plan import Plan
 
 RUNNING = ".running"
 BLOCKS = "blocks.json"

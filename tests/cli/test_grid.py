@@ -13,8 +13,9 @@ from eailab.runs.context import RunContext
 from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
 from eailab.stats.verdict import Verdict
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
+from eailab.studies.plan import plan
+from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 
@@ -163,7 +164,7 @@ def test_interim_numbers_are_those_of_the_finished_trials_and_no_verdict_is_give
 
 def test_finished_trials_of_the_store_are_there_from_the_start(tmp_path):
     first = planned(tmp_path, (0,))
-    conduct(first, RunContext(tmp_path), 1)
+    train_plan(first, RunContext(tmp_path), 1)
     result = RunContext(tmp_path).store.folder(trial(first, 0, 0)).result()
     said = picture(Trials([planned(tmp_path, (0, 1))]))
     assert f"{100 * result.validation.accuracy:.1f}%" in said

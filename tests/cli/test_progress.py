@@ -23,8 +23,8 @@ from eailab.report import publish
 from eailab.runs.context import RunContext
 from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, Waiting
 from eailab.runs.records import Epoch
-from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor
+from eailab.studies.plan import plan
 
 SCORES = Scores(0.5, 0.9)
 SMALL = ("ablate", "lr", "1e-3", "1e-2", "--recipe", "digits-mlp", "-o", "epochs=2", "--seeds", "2", "--jobs", "1")

@@ -6,8 +6,9 @@ import pytest
 
 from eailab.recipe.load import load, parse_override
 from eailab.runs.context import RunContext
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
+from eailab.studies.plan import plan
+from eailab.studies.run import train_plan
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def study(tmp_path):
     changes = [parse_override("epochs=1"), parse_override("data.limit=64")]
     made = one_factor(load("digits-mlp", changes).recipe, "lr", [0.001, 0.01], range(2))
     context = RunContext(tmp_path / "runs")
-    failed = conduct(plan(made, context), context, 1)
+    failed = train_plan(plan(made, context), context, 1)
     assert failed == []
 
 

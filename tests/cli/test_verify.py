@@ -6,8 +6,9 @@ import pytest
 
 from eailab.recipe.load import load, parse_override
 from eailab.runs.context import RunContext
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
+from eailab.studies.plan import plan
+from eailab.studies.run import train_plan
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def report(eailab, tmp_path):
     changes = [parse_override("epochs=1"), parse_override("data.limit=64")]
     made = one_factor(load("digits-mlp", changes).recipe, "lr", [0.001, 0.01], range(2))
     context = RunContext(tmp_path / "runs")
-    assert conduct(plan(made, context), context, 1) == []
+    assert train_plan(plan(made, context), context, 1) == []
     assert eailab("report").code == 0
     return tmp_path / "report" / "report.html"
 
@@ -67,7 +68,7 @@ def test_a_trial_that_another_study_trained_first_has_the_same_bits_too(eailab, 
     context = RunContext(report.parents[1] / "runs")
     made = one_factor(load("digits-mlp", changes).recipe, "lr", [0.001, 0.01], range(2))
     assert plan(made, context).todo == ()
-    assert conduct(plan(made, context), context, 1) == []
+    assert train_plan(plan(made, context), context, 1) == []
     assert eailab("report", "another-lr").code == 0
     told = eailab("verify", str(report), "--retrain", "0.01/1")
     assert told.code == 0, told.out + told.err

@@ -22,8 +22,9 @@ from eailab.runs.inspection import problems
 from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.training import run_trial
 from eailab.studies import sharing
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor, read_record
+from eailab.studies.plan import plan
+from eailab.studies.run import train_plan
 
 SMALL = ("--recipe", "digits-mlp", "-o", "epochs=2", "-o", "data.limit=64", "-o", "model.hidden=[2]")
 SMALL_STUDY = ("batch-size", "16", "32", *SMALL, "--seeds", "2", "--jobs", "1")
@@ -204,7 +205,7 @@ def stopped(root, epochs=2):
 
     with suppress(StoppedError):
         context = RunContext(root, cadence=Cadence(epochs=1))
-        conduct(plan(longer, context), context.followed(hear, lambda: len(ended) >= epochs), 1)
+        train_plan(plan(longer, context), context.followed(hear, lambda: len(ended) >= epochs), 1)
     (name,) = RunContext(root).store.trial_names()
     return longer, RunContext(root).store.folder(name)
 

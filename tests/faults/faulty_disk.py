@@ -21,8 +21,9 @@ from eailab.recipe.load import Override, load
 from eailab.report.record import as_json
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import read_record, single
+from eailab.studies.plan import plan
+from eailab.studies.run import train_plan
 
 ON_FILES = ("write", "fsync", "ftruncate")
 ON_PATHS = ("replace", "unlink", "mkdir")
@@ -152,7 +153,7 @@ def run(root, study=None):
     """Carry a study out as the commands do, in this process, a checkpoint after every epoch; return its events."""
     context, events = RunContext(root, device="cpu", cadence=Cadence(epochs=1)), []
     planned = plan(study or tiny_study(), context)
-    failed = conduct(planned, context.followed(events.append), 1)
+    failed = train_plan(planned, context.followed(events.append), 1)
     assert not failed, failed
     return events
 

@@ -17,8 +17,9 @@ from eailab.recipe.load import Override, load
 from eailab.runs import lock
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext, ignore
-from eailab.studies import conduct
+from eailab.studies import run
 from eailab.studies.design import one_factor
+from eailab.studies.plan import plan
 
 PROGRAM = Path(__file__)
 SMALL = {
@@ -52,12 +53,12 @@ def main(root, engine, *flags):
             case ["unfenced"]:
                 lock._Lease.check = lambda _: None
     if "unchecked" in flags:
-        conduct.check_room = lambda *_: None
+        run.check_room = lambda *_: None
     try:
         with asking(lambda: None, lambda: None) as code:
-            planned = conduct.plan(study(engine), context)
+            planned = plan(study(engine), context)
             jobs = 2 if "workers" in flags else 1
-            failed = conduct.conduct(planned, context.followed(ignore, lambda: code() != 0), jobs)
+            failed = run.train_plan(planned, context.followed(ignore, lambda: code() != 0), jobs)
     except EailabError as error:
         sys.stderr.write(f"error: {error}\n")
         return code() or error.exit_code

@@ -18,8 +18,9 @@ from eailab.runs.again import train_again
 from eailab.runs.context import RunContext
 from eailab.runs.store import Trial
 from eailab.studies import derived
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import CHECKSUM, one_factor, read_record
+from eailab.studies.plan import plan
+from eailab.studies.run import train_plan
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def honest(tmp_path_factory):
     changes = [parse_override(text) for text in ("epochs=2", "data.limit=64", "model.hidden=[8]")]
     made = one_factor(load("digits-mlp", changes).recipe, "optimizer", ["adam", "sgd"], range(3))
     context = RunContext(root)
-    assert conduct(plan(made, context), context, 1) == []
+    assert train_plan(plan(made, context), context, 1) == []
     return root
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from eailab.recipe.load import load, parse_override
 from eailab.runs.context import RunContext
-from eailab.studies.conduct import plan
 from eailab.studies.derived import contradictions
 from eailab.studies.design import all_combinations, one_at_a_time, repeated, single
 from eailab.studies.factor import Factor
+from eailab.studies.plan import plan
 
 RECIPE = load("digits-mlp", [parse_override("optimizer.weight_decay=0.1")]).recipe
 OPTIMIZER = Factor(("optimizer",), (("adam",), ("sgd",)))

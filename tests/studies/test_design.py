@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.recipe.load import Override, load
 from eailab.recipe.override import differences
-from eailab.studies.conduct import parse_blocks
 from eailab.studies.design import (
     StudyRecord,
     all_combinations,
@@ -22,6 +21,7 @@ from eailab.studies.design import (
     write_record,
 )
 from eailab.studies.factor import Factor
+from eailab.studies.plan import parse_blocks
 
 RECIPE = load("digits-mlp").recipe
 RESNET = load("resnet18-cifar10").recipe

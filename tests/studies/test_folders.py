@@ -8,8 +8,8 @@ import pytest
 from eailab.data.table import load as load_data
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.studies.conduct import plan
 from eailab.studies.design import one_factor, read_record, repeated, single, write_record
+from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze, standing
 
 

@@ -10,10 +10,11 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.probe import Probe, probe
 from eailab.studies import forecast as room
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_at_a_time, one_factor
 from eailab.studies.factor import Factor
 from eailab.studies.forecast import blocks_for, forecast, recipe_key
+from eailab.studies.plan import plan
+from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 3, "-o")]).recipe
 PROBED = Probe(
@@ -41,7 +42,7 @@ def plans(root, blocks=(0, 1), levels=(16, 32, 64)):
 def trained(root, blocks=(0,)):
     """Train the first block."""
     (planned,) = plans(root, blocks)
-    assert conduct(planned, RunContext(root), 1) == []
+    assert train_plan(planned, RunContext(root), 1) == []
 
 
 def test_a_forecast_sums_what_is_left_and_writes_nothing(tmp_path, probed):

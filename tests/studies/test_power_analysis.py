@@ -9,9 +9,10 @@ from eailab.runs.context import RunContext
 from eailab.runs.executors.local import LocalExecutor
 from eailab.stats.model import compare
 from eailab.stats.power import detectable_difference
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
+from eailab.studies.plan import plan
 from eailab.studies.power_analysis import blocks_that_detect, detects, known_noise
+from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 
@@ -28,7 +29,7 @@ def test_the_noise_is_the_blocked_models_error(tmp_path):
     store = RunContext(tmp_path).store
     assert known_noise(planned(tmp_path, (0, 1)), store, accuracy) is None
     done = planned(tmp_path, (0, 1, 2))
-    conduct(done, RunContext(tmp_path), 1)
+    train_plan(done, RunContext(tmp_path), 1)
     values = np.array(
         [[accuracy(store.folder(done.record.trials[arm, block]).result()) for arm in (0, 1)] for block in (0, 1, 2)]
     )

@@ -10,9 +10,10 @@ from eailab.errors import StudyError
 from eailab.recipe.canonical import digest
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor
+from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze, frozen_blocks, known_already, read_plans, standing, unplanned
+from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 
@@ -64,21 +65,21 @@ def test_blocks_and_studies_outside_a_plan_are_post_hoc(tmp_path):
 
 
 def test_what_was_known_when_the_plan_was_frozen_is_in_it(tmp_path):
-    conduct(planned(tmp_path, (0,)), RunContext(tmp_path), 1)
+    train_plan(planned(tmp_path, (0,)), RunContext(tmp_path), 1)
     frozen, _ = freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
     assert frozen.studies[0].seen == (0,)
 
 
 def test_what_was_known_is_said_arm_by_arm(tmp_path):
     """The baseline of another study is known; the arm that is compared with it is not."""
-    conduct(planned(tmp_path, (0,)), RunContext(tmp_path), 1)
+    train_plan(planned(tmp_path, (0,)), RunContext(tmp_path), 1)
     assert known_already(planned(tmp_path, (0, 1), levels=(16, 64))) == {"16": (0,)}
     assert known_already(planned(tmp_path, (0, 1))) == {"16": (0,), "32": (0,)}
     assert known_already(planned(tmp_path, (5,), levels=(64, 128))) == {}
 
 
 def test_studies_that_a_first_plan_makes_post_hoc_are_known_beforehand(tmp_path):
-    conduct(planned(tmp_path, (0,)), RunContext(tmp_path), 1)
+    train_plan(planned(tmp_path, (0,)), RunContext(tmp_path), 1)
     (older,) = unplanned(store(tmp_path), [])
     assert older.startswith("digits-mlp-batch-size-")
     assert unplanned(store(tmp_path), [planned(tmp_path, (0, 1))]) == []

@@ -9,9 +9,10 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.inspection import quarantine
 from eailab.runs.lock import hold
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor, read_record, write_record
+from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze
+from eailab.studies.run import train_plan
 from eailab.studies.sharing import at_work, entered
 
 CHANGES = [Override("epochs", 1, "-o"), Override("data.limit", 64, "-o"), Override("model.hidden", [2], "-o")]
@@ -29,7 +30,7 @@ def planned(here, *blocks):
 
 
 def train(one, here):
-    assert conduct(one, here, 1) == []
+    assert train_plan(one, here, 1) == []
 
 
 def enter(one, here, said=None):

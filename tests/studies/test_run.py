@@ -1,4 +1,4 @@
-"""A plan asks the store what is left, and conducting it trains just that."""
+"""A plan asks the store what is left, and running it trains just that."""
 
 import re
 import subprocess
@@ -11,8 +11,9 @@ from eailab.errors import DataError, DeviceError, StudyError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
-from eailab.studies.conduct import conduct, plan
 from eailab.studies.design import one_factor, read_record, write_record
+from eailab.studies.plan import plan
+from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 
@@ -23,7 +24,7 @@ def study(blocks, levels=(16, 32)):
 
 def carry_out(root, blocks):
     planned, events = plan(study(blocks), RunContext(root)), []
-    failed = conduct(planned, RunContext(root, on_event=events.append), 1)
+    failed = train_plan(planned, RunContext(root, on_event=events.append), 1)
     assert failed == []
     return planned, sum(isinstance(event, EpochEnded) for event in events)
 
@@ -116,7 +117,7 @@ import sys
 from pathlib import Path
 from eailab.recipe.load import load
 from eailab.runs.context import RunContext
-from eailab.studies.conduct import plan
+from eailab.studies.plan import plan
 from eailab.studies.design import one_factor
 plan(one_factor(load("resnet18-digits").recipe, "lr", [0.1, 0.2], (0,)), RunContext(Path(sys.argv[1])))
 sys.exit("torch" in sys.modules)
@@ -135,5 +136,5 @@ def test_a_precision_that_the_device_lacks_is_refused_before_the_other_arms_trai
     here, events = RunContext(tmp_path, device="cpu"), []
     planned = plan(one_factor(load("resnet18-digits", []).recipe, "precision", ["fp32", "tf32"], (0,)), here)
     with pytest.raises(DeviceError, match="precision tf32 needs an NVIDIA GPU"):
-        conduct(planned, here.followed(events.append), 1)
+        train_plan(planned, here.followed(events.append), 1)
     assert events == []

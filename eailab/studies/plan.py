@@ -1,27 +1,22 @@
-"""From studies to their trials' results: plan, hand what is left to an executor, and say what came of it."""
+"""Plan studies: name their trials, check them against the data, and ask the store which are finished."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eailab.data.split import training_size
 from eailab.data.table import load, own_data
 from eailab.engines.registry import engine_of
-from eailab.errors import DamagedError, StoppedError, StudyError
+from eailab.errors import DamagedError, StudyError
 from eailab.runs.context import RunContext
-from eailab.runs.events import Event, Failed
-from eailab.runs.executors import executor_for
-from eailab.runs.room import check_room
 from eailab.runs.store import Store, Trial
 from eailab.studies.design import Study, StudyRecord, read_record, updates
 from eailab.studies.equal_arms import notes_on_equal_arms
 from eailab.studies.factor import word
 from eailab.studies.folders import find_folder
 from eailab.studies.hold_updates import held, hold_updates
-from eailab.studies.parallelism import side_by_side
-from eailab.studies.sharing import Beyond, at_work, beyond, blocks_in_words
+from eailab.studies.sharing import Beyond, beyond, blocks_in_words
 
 
 @dataclass(frozen=True)
@@ -168,65 +163,6 @@ def labels(plans: Sequence[Plan]) -> dict[str, str]:
         if uses[trial.fingerprint] > 1
     }
     return named | shared
-
-
-def conduct(planned: Plan, context: RunContext, jobs: int | None) -> list[Failed]:
-    """Train what is left of one plan; see `conduct_together`."""
-    with conduct_together([planned], context, jobs) as failed:
-        return failed
-
-
-@contextmanager
-def conduct_together(
-    plans: Sequence[Plan],
-    context: RunContext,
-    jobs: int | None,
-    *,
-    fail_fast: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> Iterator[list[Failed]]:
-    """Train what is left of some plans; no other command drops their blocks before the end of the `with` block.
-
-    Args:
-        plans: What to train; trials that they share are trained once.
-        context: Where, and who follows the trials.
-        jobs: Trials side by side; None for what `side_by_side` says.
-        fail_fast: Start no trial, and end those in training, once one has failed.
-        say: Told what concerns no single trial.
-
-    Yields:
-        The trials that failed.
-
-    Raises:
-        StoppedError: `context.should_stop` said so.
-        StoreError: The store cannot be written, or its disk is too small.
-        DeviceError: This machine lacks the device, or the precision of a trial.
-    """
-    failed: list[Failed] = []
-
-    def watch(event: Event) -> None:
-        if isinstance(event, Failed):
-            failed.append(event)
-        context.on_event(event)
-
-    def enough() -> bool:
-        return context.should_stop() or (fail_fast and bool(failed))
-
-    todo = left_to_train(plans)
-    if context.on == "local":
-        for trial in todo:
-            engine_of(trial.recipe).check_device(trial.recipe, context.device)
-    workers = jobs or side_by_side(todo, context)
-    check_room(context.runs_dir, context.data_dir, todo, workers)
-    with at_work(plans, context.store, say, context.should_stop):
-        if todo:
-            executor = executor_for(context.on, workers)
-            try:
-                executor.run(todo, context.followed(watch, enough))
-            except StoppedError:
-                if context.should_stop() or not failed:
-                    raise
-        yield failed
 
 
 def parse_blocks(text: str) -> tuple[int, ...]:
