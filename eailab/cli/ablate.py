@@ -21,7 +21,7 @@ from eailab.cli.options import (
     RunsDir,
     Verbose,
 )
-from eailab.cli.output import echo
+from eailab.cli.output import echo, say_note
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
@@ -361,7 +361,7 @@ def _solve(
 
 def _freeze(studies: "tuple[Study, ...]", where: "RunContext", message: str | None, *, wanted: bool) -> None:
     """Write the plan and say where it is."""
-    from eailab.cli.carry_out import make_plans, say_note
+    from eailab.cli.carry_out import make_plans
     from eailab.errors import Correction, UsageError
     from eailab.plain import counted
     from eailab.studies.preregistration import freeze, known_already, unplanned

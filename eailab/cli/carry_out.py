@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eailab.cli.options import RUNS_DIR
-from eailab.cli.output import LOG, echo, echo_json
+from eailab.cli.output import LOG, echo, echo_json, say_note
 
 if TYPE_CHECKING:
     from eailab.cli.progress import Watch
@@ -156,11 +156,6 @@ def _say_what_next(trial: str, runs_dir: Path, *, is_finished: bool) -> None:
     LOG.info("next:")
     for command in commands:
         LOG.info("  eailab %s%s", command, where)
-
-
-def say_note(text: str) -> None:
-    """Print what the user should know."""
-    echo(f"note: {text}", err=True)
 
 
 def _reports_folder(plans: Sequence["Plan"], context: "RunContext", name: str) -> Path:

@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from eailab.cli.advice import offering_small_data
-from eailab.cli.carry_out import say_note
-from eailab.cli.output import LOG
+from eailab.cli.output import LOG, say_note
 from eailab.cli.progress import Watch
 from eailab.cli.stopping import asking, what_is_kept
 from eailab.errors import StoppedError

@@ -6,7 +6,7 @@ import typer
 
 from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, Quiet, RunsDir, Verbose
-from eailab.cli.output import echo, echo_json
+from eailab.cli.output import echo, echo_json, say_note
 
 LEAST_BLOCKS = 2
 
@@ -44,7 +44,7 @@ def noise(
 
     Example: eailab noise digits-mlp --seeds 10
     """
-    from eailab.cli.carry_out import load_recipe, say_note, writing
+    from eailab.cli.carry_out import load_recipe, writing
     from eailab.cli.console import Console
     from eailab.cli.options import run_context
     from eailab.errors import StudyError

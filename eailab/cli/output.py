@@ -75,6 +75,11 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True, hang: int | N
     typer.echo(said, err=err, nl=nl)
 
 
+def say_note(text: str) -> None:
+    """Print what the user should know."""
+    echo(f"note: {text}", err=True)
+
+
 def echo_json(result: Mapping[str, Any]) -> None:
     """Print a result as JSON to standard output, with the version of its keys."""
     typer.echo(layout({"schema_version": JSON_VERSION, **result}))

@@ -282,7 +282,7 @@ import sys
 import numpy as np
 from eailab.data.dataset import Images, TrialData
 from eailab.engines.registry import build
-from eailab.recipe.checking import recipe_from
+from eailab.recipe.validate import recipe_from
 recipe = {"name": "r", "engine": "torch-resnet", "data": {"name": "d"}, "model": {"width": 0.02, "stem": "3x3-nopool"}}
 recipe |= {"optimizer": {"name": "adam"}, "epochs": 1, "batch_size": 2}
 images = Images(np.zeros((2, 5, 5, 3), np.uint8), np.zeros(2, np.int64))
