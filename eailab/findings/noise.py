@@ -3,34 +3,24 @@
 Accuracies are in percent and their spreads in percentage points; losses are in nats.
 """
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 from eailab.findings.measures import MEASURES, PERCENT, Measure
-from eailab.findings.numbers import decimals_for, number
+from eailab.findings.numbers import number
+from eailab.findings.spread import Spread, noise_sentences, spread_decimals, spread_of
 from eailab.findings.statements import environment_sentences
 from eailab.findings.study import study_findings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
 from eailab.recipe.schema import Data, Metric
 from eailab.runs.store import Store
-from eailab.stats.power import detectable_difference
-from eailab.stats.variance import noise_floor, sampling_error, sd_interval
-from eailab.stats.verdict import Interval
+from eailab.stats.variance import sampling_error
 from eailab.studies.design import StudyRecord
-from eailab.translation import Text, tr, trn
-
-NORMAL_95 = NormalDist().inv_cdf(0.975)
-SQRT_2 = math.sqrt(2.0)
-"""A difference of two trials has the SD of one, times this."""
+from eailab.translation import Text, tr
 
 SPLITS = {"validation": tr("validation"), "test": tr("test")}
-
-PLANS = (3, 5, 10)
-"""Blocks of the studies whose detectable difference is reported."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +36,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Detectable:
-    """What a study that compares two arms sees, if its trials spread as these."""
-
-    blocks: int
-    difference: float
-    """Smallest true difference that is seen with 80% power."""
-
-
-@dataclass(frozen=True)
-class Noise:
+class Noise(Spread):
     """The spread of one recipe's trials over blocks."""
 
     name: str
@@ -68,20 +49,8 @@ class Noise:
     """Of the metric, by block; None where there is none."""
     states: tuple[TrialState, ...]
     """Of the trials, by block."""
-    mean: float | None
-    low: float | None
-    high: float | None
-    sd: float | None
-    """Divisor `n - 1`; None below two values, as are the numbers that rest on it."""
-    sd_interval95: Interval | None
-    """From the chi-square distribution, for normal values."""
-    noise_below: float | None
-    """95% of the differences of two single trials are smaller, if nothing but chance separates them."""
-    noise_below_if_sd_known: float | None
-    """The same by 1.96 sqrt(2) SD, which takes the SD for exact."""
     sampling: tuple[Sampling, ...]
     """Of the validation and the test set; none when no trial finished."""
-    detectable: tuple[Detectable, ...]
     split: str
     """`fixed` or `per-block`: whether the spread contains the luck of the split."""
     environments: tuple[str, ...]
@@ -110,9 +79,6 @@ def noise_findings(store: Store, record: StudyRecord) -> Noise:
     findings = study_findings(store, record)
     trials = findings.arms[0].trials
     finished = [trial for trial in trials if trial.state == "finished"]
-    values = np.array([trial.value for trial in finished], dtype=np.float64)
-    n = len(values)
-    sd = float(values.std(ddof=1)) if n >= 2 else None
     data: Data = record.study.arms[0].recipe.data
     sampling = []
     if finished:
@@ -123,22 +89,16 @@ def noise_findings(store: Store, record: StudyRecord) -> Noise:
             images = len(predictions[split])
             error = PERCENT * sampling_error(accuracy / PERCENT, images)
             sampling.append(Sampling(split, images, accuracy, error))
+    spread = spread_of([trial.value for trial in finished if trial.value is not None])
     return Noise(
+        **vars(spread),
         name=findings.arms[0].label,
         fingerprint=findings.fingerprint,
         metric=findings.metric,
         blocks=findings.blocks,
         values=tuple(trial.value for trial in trials),
         states=tuple(trial.state for trial in trials),
-        mean=float(values.mean()) if n else None,
-        low=float(values.min()) if n else None,
-        high=float(values.max()) if n else None,
-        sd=sd,
-        sd_interval95=sd_interval(sd, n) if sd else None,
-        noise_below=None if sd is None else noise_floor(sd, n),
-        noise_below_if_sd_known=None if sd is None else NORMAL_95 * SQRT_2 * sd,
         sampling=tuple(sampling),
-        detectable=tuple(Detectable(blocks, detectable_difference(blocks, 2, sd)) for blocks in PLANS) if sd else (),
         split=data.split,
         environments=tuple(str(environment) for environment, _ in findings.environments),
     )
@@ -149,7 +109,7 @@ def noise_findings(store: Store, record: StudyRecord) -> Noise:
 
 def noise_table(found: Noise) -> Table:
     """Return the spread in one row for each number."""
-    measure, digits = found.measure, _digits(found)
+    measure, digits = found.measure, spread_decimals(found, found.measure)
 
     def amount(value: float | None) -> str:
         return number(value, digits) if value is None else measure.with_unit(number(value, digits))
@@ -199,7 +159,7 @@ def title(found: Noise) -> Text:
 def sentences(found: Noise) -> tuple[Text, ...]:
     """Return what the spread means for whoever compares single runs, and how it was computed."""
     total = len(found.blocks)
-    said = _spread(found)
+    said = noise_sentences(found, found.measure, len(found.finished), total)
     said.append(
         tr("The split is the same in all blocks: the spread is of initial weights, data order and augmentation.")
         if found.split == "fixed"
@@ -219,46 +179,6 @@ def sentences(found: Noise) -> tuple[Text, ...]:
     if lost := total - len(found.finished) - diverged:
         said.append(tr("{n} of {total} trials have no result: the numbers are interim.", n=lost, total=total))
     return (*said, *environment_sentences(found.environments))
-
-
-def _spread(found: Noise) -> list[Text]:
-    """Say which differences between two single runs are noise, or why that is not known."""
-    measure, digits, n = found.measure, _digits(found), len(found.finished)
-    if found.sd is None or found.noise_below is None or found.noise_below_if_sd_known is None:
-        few = tr(
-            "{n} of {total} trials have a value: a spread needs two or more. Run more blocks.",
-            n=n,
-            total=len(found.blocks),
-        )
-        return [few]
-    if found.sd == 0.0:
-        return [tr("All {n} trials have the same value: this many blocks show no noise to measure by.", n=n)]
-    return [
-        tr(
-            "Differences below {amount} between two single runs are noise.",
-            amount=measure.with_unit(number(found.noise_below, digits)),
-        ),
-        trn(
-            "That is {factor:.2f} × √2 × SD: what 95% of the differences of two runs of this one recipe stay below, "
-            "by Student's t with {n} degree of freedom, as the SD is estimated from {runs} runs. Were the SD exactly "
-            "known, it would be 1.96 × √2 × SD = {known}.",
-            "That is {factor:.2f} × √2 × SD: what 95% of the differences of two runs of this one recipe stay below, "
-            "by Student's t with {n} degrees of freedom, as the SD is estimated from {runs} runs. Were the SD exactly "
-            "known, it would be 1.96 × √2 × SD = {known}.",
-            n - 1,
-            factor=found.noise_below / (found.sd * SQRT_2),
-            runs=n,
-            known=measure.with_unit(number(found.noise_below_if_sd_known, digits)),
-        ),
-        tr(
-            "The detectable differences take this SD for that within a block; where arms of a block share luck, a "
-            "study sees smaller ones."
-        ),
-    ]
-
-
-def _digits(found: Noise) -> int:
-    return decimals_for([found.sd_interval95] if found.sd_interval95 else [], found.measure.decimals)
 
 
 def _of_trials(found: Noise) -> Text:

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from eailab.findings.arm import ArmFindings
 from eailab.findings.numbers import decimals, interval, number, signed, written
+from eailab.findings.spread import noise_sentences, sd_in_words, spread_decimals, spread_of
 from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import Environment, TrialFindings
@@ -23,12 +24,21 @@ def headlines(findings: StudyFindings) -> tuple[Text, ...]:
         trials = findings.arms[0].trials
         if len(trials) == 1:
             return (_trial_headline(trials[0]),)
-        return tuple(tr("block {block}: {said}", block=one.block, said=_trial_headline(one)) for one in trials)
+        by_block = [tr("block {block}: {said}", block=one.block, said=_trial_headline(one)) for one in trials]
+        return (*_noise(findings)[:1], *by_block)
     return tuple(
         joined([_arm_headline(arm, findings), *arm.damage])
         for arm in findings.arms
         if not arm.is_baseline and arm.against_baseline is not None
     )
+
+
+def _noise(findings: StudyFindings) -> list[Text]:
+    """Say what several blocks of one recipe show of noise; nothing before two have a value."""
+    values = [trial.value for trial in findings.arms[0].trials if trial.value is not None]
+    if findings.factor is not None or len(values) < 2:
+        return []
+    return noise_sentences(spread_of(values), findings.measure, len(values), findings.planned)
 
 
 def _trial_headline(trial: TrialFindings) -> Text:
@@ -100,6 +110,7 @@ def facts(findings: StudyFindings) -> tuple[Fact, ...]:
     return (
         Fact(tr("Blocks"), blocks_in_words(findings.blocks)),
         *(_comparison_facts(findings) if findings.comparison else ()),
+        *_noise_facts(findings),
         Fact(tr("Sizes"), _sizes(findings)),
         Fact(tr("Device and versions"), _environments(findings)),
         *(
@@ -113,6 +124,25 @@ def facts(findings: StudyFindings) -> tuple[Fact, ...]:
         ),
         Fact(tr("Held fixed") if findings.factor else tr("Settings"), _settings(findings.held_fixed)),
     )
+
+
+def _noise_facts(findings: StudyFindings) -> list[Fact]:
+    values = [trial.value for trial in findings.arms[0].trials if trial.value is not None]
+    said = _noise(findings)
+    if not said:
+        return []
+    spread, measure = spread_of(values), findings.measure
+    digits = spread_decimals(spread, measure)
+    sd = tr("{metric}: {sd}", metric=measure.title, sd=sd_in_words(spread, measure))
+    seen = [
+        tr("{amount} with {n} blocks", amount=measure.with_unit(number(one.difference, digits)), n=one.blocks)
+        for one in spread.detectable
+    ]
+    facts = [Fact(tr("Seed-to-seed spread"), sd)]
+    if seen:
+        facts.append(Fact(tr("Noise"), joined(said[1:], " ")))
+        facts.append(Fact(tr("Detectable with 80% power"), joined(seen)))
+    return facts
 
 
 def _comparison_facts(findings: StudyFindings) -> list[Fact]:

@@ -105,7 +105,9 @@ def noise_mapping(found: Noise) -> dict[str, Any]:
     """Return a noise study's findings as plain values."""
     measure = found.measure
     units = {"unit": measure.unit or "nats", "difference_unit": measure.difference_unit or "nats"}
-    return dict(as_plain({"schema_version": NOISE_VERSION, **asdict(found), **units}))
+    fields = asdict(found)
+    first = {name: fields[name] for name in ("name", "fingerprint", "metric", "blocks", "values", "states")}
+    return dict(as_plain({"schema_version": NOISE_VERSION, **first, **fields, **units}))
 
 
 def waterfall_mapping(found: Waterfall) -> dict[str, Any]:

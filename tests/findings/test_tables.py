@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from stores import recipe
 
+from eailab.findings.noise import noise_findings, sentences
 from eailab.findings.numbers import decimals
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.tables import blocks_table, main_table
-from eailab.studies.design import one_factor, repeated
+from eailab.studies.design import one_factor, read_record, repeated
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]
@@ -153,3 +154,21 @@ def test_a_single_trial_is_told_in_a_line(shop, outcome, said):
     found = shop.findings(shop.trial(outcome))
     assert headlines(found) == (said,)
     assert [row[0] for row in main_table(found).rows] == ["training", "validation", "test"]
+
+
+def test_several_blocks_of_one_recipe_say_which_differences_are_noise(shop):
+    """As `eailab noise` does, in every report and not only there."""
+    found = shop.findings(shop.of(repeated(recipe(), range(4)), [SMALL]))
+    spread = noise_findings(shop.store, read_record(shop.root / "studies" / found.folder_name))
+    first, *by_block = headlines(found)
+    assert first == sentences(spread)[0] == "Differences below 5.81 pp between two single runs are noise."
+    assert len(by_block) == 4
+    said = {fact.name: fact.sentence for fact in facts(found)}
+    assert said["Seed-to-seed spread"].startswith("validation accuracy: SD 1.29 pp, 95% interval 0.73 to 4.81")
+    assert said["Detectable with 80% power"].startswith(f"{spread.detectable[0].difference:.2f} pp with 3 blocks; ")
+
+
+def test_one_block_says_nothing_of_noise(shop):
+    found = shop.findings(shop.trial(0.9))
+    assert [fact.name for fact in facts(found) if "Noise" in fact.name or "spread" in fact.name] == []
+    assert "noise" not in " ".join(headlines(found))
