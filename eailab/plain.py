@@ -1,4 +1,4 @@
-"""Text from recipes, data, files and the command line, made harmless to show: no terminal obeys it."""
+"""Make text from recipes, data, files and the command line harmless to show: no terminal obeys it."""
 
 import json
 import re

@@ -114,12 +114,12 @@ def ablate(
     detect: Annotated[
         float | None,
         typer.Option(
-            metavar="D", help="As many blocks as detect a difference of D with 80% power, in the margin's unit."
+            metavar="D", help="Choose the blocks that detect a difference of D with 80% power, in the margin's unit."
         ),
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="As many blocks as fit a time: 90s, 30m, 2h; a number alone is minutes."),
+        typer.Option(metavar="TIME", help="Choose the blocks that fit a time: 90s, 30m, 2h; a bare number is minutes."),
     ] = None,
     sd: Annotated[
         float | None,
@@ -185,7 +185,7 @@ def ablate(
 
         studies = (with_looks(studies, max_trials),)
     elif max_trials is not None:
-        raise UsageError("--max-trials is the end of --until-decided: add it, or leave it out.")
+        raise UsageError("--max-trials needs --until-decided.")
     if detect is not None or budget is not None:
         studies = _with_blocks(studies, _solve(studies, where, jobs, detect, budget, sd))
     if dry_run:
@@ -297,13 +297,13 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
 
 
 def _refuse_beside_study(**given: object) -> None:
-    """Refuse what a study file says itself."""
+    """Refuse options for what a study file says itself."""
     from eailab.errors import UsageError
 
     names = {"factor": "FACTOR", "also": "--and"}
-    if beside := [names.get(name, f"--{name}") for name, value in given.items() if value]:
+    if refused := [names.get(name, f"--{name}") for name, value in given.items() if value]:
         raise UsageError(
-            f"{', '.join(beside)} beside --study: the file says it; change it there, or leave --study out."
+            f"{', '.join(refused)} cannot be given with --study: change the study's file, or leave --study out."
         )
 
 
@@ -313,7 +313,7 @@ def _refuse_two(**given: object) -> None:
 
     names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
     if len(names) > 1:
-        raise UsageError(f"{' and '.join(names)} both set the number of blocks: give one of them.")
+        raise UsageError(f"{' and '.join(names)} both set the number of blocks: give only one of them.")
 
 
 def _solve(
@@ -413,7 +413,7 @@ def parse_time(text: str) -> float:
     """Return the seconds of a time such as `90s`, `30m`, `1.5h`; a bare number is in minutes.
 
     Raises:
-        UsageError: It is no time above 0.
+        UsageError: It is not a time above 0.
     """
     from eailab.errors import UsageError
 

@@ -34,10 +34,10 @@ app = Commands(
 )
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""What the system says when it cannot take more output."""
+"""Error numbers of a system that cannot take more output."""
 
 SMALLEST = {"COLUMNS": 20, "LINES": 5}
-"""Of a terminal, in letters."""
+"""Sizes of a terminal below which a variable is ignored, in letters."""
 
 
 def _version(wanted: bool) -> None:
@@ -78,7 +78,7 @@ register(app)
 
 def main() -> None:
     """Run the program; an `EailabError` becomes one message on standard error and its exit code."""
-    LOG.addHandler(_TOLD)
+    LOG.addHandler(_HANDLER)
     LOG.setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def _shortage(error: Exception) -> EailabError:
-    """Return what there was not enough of; a bug keeps its traceback."""
+    """Return the error that says what ran out; a bug keeps its traceback."""
     from eailab.shortage import shortage_of
 
     said = shortage_of(error)
@@ -121,9 +121,9 @@ def _shortage(error: Exception) -> EailabError:
 
 
 def _trouble_with_output(error: OSError) -> str | None:
-    """Say what is wrong with where this command was to write, if that is it."""
+    """Explain an error of the place that the output goes to; None for any other error."""
     if error.errno == errno.ENAMETOOLONG:
-        return f"{error.filename!s:.60}… is a longer name than the disk takes: give a shorter one."
+        return f"{error.filename!s:.60}… is too long a name for this disk: give a shorter one."
     if error.errno not in NO_ROOM or error.filename is not None:
         return None
     _give_up_output()
@@ -134,24 +134,24 @@ def _trouble_with_output(error: OSError) -> str | None:
 
 
 class _OnStandardError(logging.Handler):
-    """Shows a person what the library tells while it works, such as that a download has begun."""
+    """Prints what the library logs while it works, such as that a download has begun."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message alone."""
         echo(record.getMessage(), err=True)
 
 
-_TOLD = _OnStandardError()
+_HANDLER = _OnStandardError()
 
 
 def _forget_odd_sizes() -> None:
-    """Let the usual size stand where the surroundings name one in which nothing could be read, such as `COLUMNS=0`."""
+    """Ignore sizes of the terminal in which nothing could be read, such as `COLUMNS=0`."""
     for name, least in SMALLEST.items():
         if not (size := os.environ.get(name, str(least))).isdecimal() or int(size) < least:
             del os.environ[name]
 
 
 def _give_up_output() -> None:
-    """Let what standard output still holds go nowhere, so that Python does not fail on it once more as it ends."""
+    """Discard what standard output still holds, so that Python does not fail on it again when it ends."""
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -203,7 +203,7 @@ def _extra(words: str, context: Any) -> str:
         if first.startswith("="):
             return f"{first} stands apart from what it belongs to: write KEY=VALUE without spaces, as in -o lr=0.1"
         if "=" in first and "--override" in options:
-            return f"{first} is one word too many: to change a setting, write -o {first}"
+            return f"{first} is an argument too many: to change a setting, write -o {first}"
     typed = sys.argv[1:]
     at = typed.index(words.split(maxsplit=1)[0]) if words.split(maxsplit=1)[0] in typed else 0
     if at >= 2 and typed[at - 2] in {"-o", "--override"}:

@@ -1,4 +1,4 @@
-"""What a shell offers for the word at the cursor: recipes, factors, levels, studies, trials, formats, languages.
+"""Complete the word at the cursor in a shell: recipes, factors, levels, studies, trials, formats, languages.
 
 A shell asks at each press of the key, so nothing here imports numpy or torch; what cannot be read offers nothing.
 """

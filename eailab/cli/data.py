@@ -68,7 +68,7 @@ def check(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say where a data set's files are looked for and whether their checksums hold; nothing is downloaded.
+    """Check a data set's files: where they are looked for, and whether their checksums match; nothing is downloaded.
 
     Example: eailab data check digits
     """
@@ -168,7 +168,7 @@ def _check(files: "SplitFiles", folder: Path, as_json: bool) -> None:
     if found:
         listed = "".join(f"\n  {difference}" for difference in found)
         raise CheckFailedError(
-            f"the split in {folder} does not fit the data:{listed}\nWrite it anew with `eailab split`."
+            f"the split in {folder} does not fit the data:{listed}\nWrite it again with `eailab split`."
         )
     if not as_json:
         echo(f"the split in {folder} fits the data {files.summary['data']}")

@@ -37,7 +37,7 @@ INTERVAL_WIDTH = 16
 LEAST_BLOCKS = 2
 """Columns of blocks that come before interim numbers."""
 LEAST_COUNT = 8
-"""Cells of the count beside the time left, below which the time stands alone."""
+"""Cells of the count next to the time left; where there are fewer, the time stands alone."""
 MOST_IN_TRAINING = 4
 """Trials that are named one by one."""
 
@@ -193,7 +193,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class _Shown:
-    """What of a study stands beside its labels."""
+    """The columns of a study that fit next to its labels."""
 
     blocks: range
     """Their places."""
@@ -205,7 +205,7 @@ class _Shown:
 
 
 def _fitting(room: int, blocks: Sequence[int], epochs: int, numbers: Sequence[int], first: int) -> _Shown:
-    """Choose what stands beside the labels; nothing of it changes while trials come further.
+    """Choose the columns next to the labels; the choice stays while trials proceed.
 
     Args:
         room: Cells.

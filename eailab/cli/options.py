@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they read and behave alike everywhere."""
+"""Define the options that several commands share, so that they read and behave alike everywhere."""
 
 import logging
 import sys
@@ -63,7 +63,7 @@ Device: TypeAlias = Annotated[
 CheckpointEvery: TypeAlias = Annotated[
     str,
     typer.Option(
-        metavar="N|TIME", help="How often a trial's state is written: so many epochs (5), or a time (90s, 10m, 1h)."
+        metavar="N|TIME", help="How often a trial's state is written: a number of epochs (5), or a time (90s, 10m, 1h)."
     ),
 ]
 On: TypeAlias = Annotated[
@@ -72,12 +72,12 @@ On: TypeAlias = Annotated[
 ]
 
 
-def _set_level(option: str, level: int) -> Callable[[bool], None]:
-    """Return what sets how much is said while a command works, when its option is given."""
+def _set_level(level: int) -> Callable[[bool], None]:
+    """Return a callback that sets how much progress is printed, when its option is given."""
 
     def chosen(given: bool) -> None:
         if given and LOG.level != logging.INFO:
-            raise typer.BadParameter(f"{option} beside its opposite: give --verbose or --quiet.")
+            raise typer.BadParameter("--verbose and --quiet exclude each other: give one of them.")
         if given:
             LOG.setLevel(level)
 
@@ -89,7 +89,7 @@ Verbose: TypeAlias = Annotated[
     typer.Option(
         "--verbose",
         "-v",
-        callback=_set_level("--verbose", logging.DEBUG),
+        callback=_set_level(logging.DEBUG),
         help="Print a line an epoch while it trains.",
     ),
 ]
@@ -98,7 +98,7 @@ Quiet: TypeAlias = Annotated[
     typer.Option(
         "--quiet",
         "-q",
-        callback=_set_level("--quiet", logging.WARNING),
+        callback=_set_level(logging.WARNING),
         help="Print no progress; results, notes and errors are still printed.",
     ),
 ]
@@ -140,12 +140,12 @@ def confirmed(question: str, what: str, *, yes: bool) -> bool:
     """Ask before something is removed, unless `--yes` was given, and return the answer.
 
     Raises:
-        UsageError: Nobody can be asked.
+        UsageError: This is not an interactive terminal.
     """
     if yes:
         return True
     if not is_terminal():
-        raise UsageError(f"nobody can be asked here: add --yes to remove {what}.")
+        raise UsageError(f"this is not an interactive terminal: add --yes to remove {what}.")
     if typer.confirm(question, err=True):
         return True
     echo("nothing was removed", err=True)
@@ -153,5 +153,5 @@ def confirmed(question: str, what: str, *, yes: bool) -> bool:
 
 
 def is_terminal() -> bool:
-    """Return whether somebody sits at the input."""
+    """Return whether a person can answer at the input."""
     return sys.stdin.isatty()

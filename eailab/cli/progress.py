@@ -1,4 +1,4 @@
-"""How training looks: a picture on a terminal, few plain lines elsewhere; always on standard error."""
+"""Show training: live bars on a terminal, few plain lines elsewhere; always on standard error."""
 
 import logging
 import os
@@ -211,7 +211,7 @@ class Watch:
         return ", ".join(filter(None, [text, self.trials.time_left()]))
 
     def _name_quicker(self) -> None:
-        """Name a command on small data, once, to who would wait for long without a GPU."""
+        """Name a command on small data, once, where training takes long without a GPU."""
         if self._quicker is None or self._devices != {"cpu"}:
             return
         seconds = self.trials.seconds_left()

@@ -45,8 +45,8 @@ def report(
             "--export",
             autocompletion=completion.one_of(completion.TOOLS),
             metavar="TOOL",
-            help="Hand the studies on to tensorboard, mlflow, wandb-offline or csv in place of a report; repeatable, "
-            "and with --format beside one.",
+            help="Export the studies to tensorboard, mlflow, wandb-offline or csv in place of a report; repeatable, "
+            "with --format, in addition to one.",
         ),
     ] = None,
     lang: Annotated[
@@ -58,7 +58,7 @@ def report(
         ),
     ] = "en",
     lab: Annotated[
-        bool, typer.Option("--lab", help="Write lab-report.md: the lab's two tasks, with published figures beside.")
+        bool, typer.Option("--lab", help="Write lab-report.md: the lab's two tasks, next to the published figures.")
     ] = False,
     json: AsJson = False,
 ) -> None:
@@ -125,7 +125,7 @@ def verify(
     _quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:
-    """Recompute every number of a report from the store, and hold every trial to its checksums.
+    """Recompute every number of a report from the store, and check every trial against its checksums.
 
     Example: eailab verify report/report.html --retrain 64/0
     """
@@ -146,7 +146,7 @@ def verify(
     if not found.holds:
         raise CheckFailedError(f"{report} does not say what {runs} says: make it again with `eailab report`.")
     if again_differs:
-        raise CheckFailedError(f"{retrain}, trained again, did not come out with the same bits.")
+        raise CheckFailedError(f"{retrain}, trained again, did not give the same bits.")
 
 
 def _print(found: "Verification") -> None:
@@ -162,7 +162,7 @@ def _print(found: "Verification") -> None:
             echo(f"{title}: {line}", hang=2)
         if len(lines) > MOST_LINES:
             echo(f"{title}: {len(lines) - MOST_LINES} more")
-    echo(f"{found.trials} trials held to their checksums, {found.failing} do not hold")
+    echo(f"{found.trials} trials checked against their checksums, {found.failing} do not match")
     differ = len(outcome.problems)
     also = f", and {differ} part{'s' * (differ > 1)} of the report differ{'s' * (differ == 1)}" if differ else ""
     echo(f"{outcome.matching}/{outcome.numbers} numbers match{also}", hang=2)

@@ -65,10 +65,10 @@ def list_(
     if found:
         print_trials(found)
     counts = Counter(one.summary.state for one in found)
-    told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+    states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     total = len(store.trial_names())
     shown = "" if len(found) == total else f"{len(found)} of "
-    echo(f"{shown}{counted(total, 'trial')} in {runs}" + (f": {told}" if told else ""), hang=2)
+    echo(f"{shown}{counted(total, 'trial')} in {runs}" + (f": {states}" if states else ""), hang=2)
 
 
 @runs.command()
@@ -108,12 +108,12 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
 @runs.command()
 def verify(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Move what is damaged to RUNS/quarantine; it is then trained anew.")
+        bool, typer.Option("--repair", help="Move what is damaged to RUNS/quarantine; it is then trained again.")
     ] = False,
     runs: RunsDir = RUNS_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Compute every checksum of a store anew, and say what does not hold; nothing is ever deleted.
+    """Check every checksum of a store, and report what does not match; nothing is deleted.
 
     Example: eailab runs verify --repair
     """
@@ -132,8 +132,10 @@ def verify(
         except EailabError as error:
             left.append(str(error))
     if as_json:
-        told = [{"path": str(one.path), "reason": one.reason, "moved_to": _text(moved.get(one.path))} for one in found]
-        echo_json({"runs": str(runs), "trials": len(store.trial_names()), "problems": told})
+        mappings = [
+            {"path": str(one.path), "reason": one.reason, "moved_to": _text(moved.get(one.path))} for one in found
+        ]
+        echo_json({"runs": str(runs), "trials": len(store.trial_names()), "problems": mappings})
     else:
         for one in found:
             echo(plain(one.reason) + (f" Moved to {moved[one.path]}." if one.path in moved else ""), hang=2)
@@ -143,8 +145,8 @@ def verify(
         raise CheckFailedError("\n".join(map(plain, left)))
     if any(problem.path not in moved for problem in found):
         raise CheckFailedError(
-            f"{counted(len(found), 'problem')} in {runs}: `eailab runs verify --repair` moves what does not hold "
-            "aside, and the study's own command trains again what needs it."
+            f"{counted(len(found), 'problem')} in {runs}: `eailab runs verify --repair` moves what does not match "
+            "aside, and the study's own command trains it again."
         )
 
 
@@ -161,7 +163,7 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     runs: RunsDir = RUNS_DIR,
 ) -> None:
-    """Remove trials for good; asks first. A study that has them trains them anew.
+    """Remove trials for good; asks first. A study that has them trains them again.
 
     Example: eailab runs rm 16/0 32/0
     """
@@ -212,7 +214,7 @@ def diff(
     everything: Annotated[bool, typer.Option("--all", help="Show what is equal too.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Set two trials side by side: recipe, environment, data and results.
+    """Compare two trials side by side: recipe, environment, data and results.
 
     Example: eailab diff 16/0 32/0
     """

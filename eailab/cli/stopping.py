@@ -1,4 +1,4 @@
-"""What Ctrl-C and a termination signal do: training stops between two steps, anything else at once."""
+"""Handle Ctrl-C and termination signals: training stops between two steps, anything else at once."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ Handler: TypeAlias = Callable[[int, FrameType | None], None]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 MOST_NAMED = 8
-"""Trials whose last state is told one by one."""
+"""Trials whose last state is printed one by one."""
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def what_is_kept(trials: "Trials", context: "RunContext") -> str:
     several = len(trials.todo) > 1
     said = [f"stopped: {ended} of {len(trials.todo)} trials have ended and are kept." if several else "stopped."]
     if context.on != "local":
-        return f"{said[0]} The machines were told so; what they have written of the others is kept too."
+        return f"{said[0]} The machines were asked to stop; what they have written of the other trials is kept too."
     training = [(name, cell) for name, cell in trials.todo.items() if cell.state == "training"]
     for name, cell in training[:MOST_NAMED]:
         said.append(f"{cell.label}: {_reached(context.store.folder(name).checkpoint_file)}.")

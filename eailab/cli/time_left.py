@@ -106,9 +106,9 @@ class _Run:
 class TimeLeft:
     """Says how long some trials will take yet, from their events.
 
-    An epoch of a recipe takes the (lower) median of what it took before; what a trial takes beside its epochs, and the
-    pause before the next one, likewise. So neither compiling at the start nor a moment in which the machine does
-    something else is laid to all trials. What is left is then dealt out to as many trials side by side as were seen.
+    An epoch of a recipe takes the (lower) median of what it took before; so does what a trial takes outside its
+    epochs, and the pause before the next one. So neither compiling at the start nor a moment in which the machine does
+    something else is assumed for all trials. What is left is then divided among as many trials as ran at once.
     """
 
     def __init__(self, trials: Sequence[Trial], clock: Callable[[], float] = time.monotonic) -> None:
@@ -131,7 +131,7 @@ class TimeLeft:
         """When places became free that no trial has taken yet."""
         self._pauses: deque[float] = deque(maxlen=REMEMBERED)
         self._extras: deque[float] = deque(maxlen=REMEMBERED)
-        """Seconds of ended trials beside their epochs."""
+        """Seconds of ended trials outside their epochs."""
 
     def hear(self, event: Event) -> None:
         """Take in what happened in a trial."""
@@ -185,7 +185,7 @@ class TimeLeft:
             self._freed.append(now)
 
     def _extra(self) -> float:
-        """Return what a trial takes beside its epochs; before one has ended, two more passes like the validation."""
+        """Return what a trial takes outside its epochs; before one has ended, two more passes like the validation."""
         if self._extras:
             return median_low(self._extras)
         tails = [seconds for pace in self._paces.values() for seconds in pace.tails]

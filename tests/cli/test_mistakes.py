@@ -36,7 +36,7 @@ MISTAKES = {
     "ablate lr 1 2 --recipe digits-mlp --metric accuracy": "did you mean 'validation-accuracy'?",
     "ablate lr 1 2 --recipe digits-mlp --metric loss": "did you mean 'validation-loss'?",
     "ablate lr 1 2 --recipe digits-mlp --margin 1pp": "--margin 1pp: study.margin: expected a number",
-    "ablate lr 1 2 --verbose --quiet": "error: --quiet beside its opposite",
+    "ablate lr 1 2 --verbose --quiet": "--verbose and --quiet exclude each other: give one of them",
     "noise --recipe digits-mlp": "no option --recipe: write digits-mlp alone",
     "train-mlp -o lr = 0.1": "write KEY=VALUE without spaces",
     "train-mlp -o epochs 5": "write -o epochs=5, without spaces",

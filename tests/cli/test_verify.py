@@ -27,7 +27,7 @@ def test_a_true_report_holds_and_a_trial_trained_again_has_the_same_bits(eailab,
     first, second, third = told.out.splitlines()
     matching, numbers = second.removesuffix(" numbers match").split("/")
     assert matching == numbers
-    assert first == "4 trials held to their checksums, 0 do not hold"
+    assert first == "4 trials checked against their checksums, 0 do not match"
     assert third.endswith("14/14 values and files are the same to the bit")
     begin, device, *_ = told.err.splitlines()
     assert (begin, device[:12]) == ("training 0.01/1 again (1 epoch)", "device: cpu ")
