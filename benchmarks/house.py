@@ -31,7 +31,8 @@ from store import fill
 from eailab.recipe.load import Override, load
 from eailab.runs.executors.base import Surroundings
 from eailab.studies.conduct import plan
-from eailab.studies.design import one_factor, write_record
+from eailab.studies.design import one_factor
+from eailab.studies.record import write_record
 
 trials, arms = map(int, sys.argv[2:])
 recipe = load("digits-mlp", [Override("epochs", 30, "-o")]).recipe

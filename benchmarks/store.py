@@ -26,8 +26,9 @@ from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
-from eailab.studies.design import one_factor, write_record
+from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
+from eailab.studies.record import write_record
 
 ARMS = 5
 

@@ -14,7 +14,8 @@ from eailab.recipe.validate import recipe_from
 from eailab.runs.provenance import Provenance
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Store, Trial
-from eailab.studies.design import Study, StudyRecord, one_factor, read_record, single, updates, write_record
+from eailab.studies.design import Study, one_factor, single, updates
+from eailab.studies.record import StudyRecord, read_record, write_record
 
 TRAINING_IMAGES = 100
 EPOCHS = 3

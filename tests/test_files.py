@@ -45,7 +45,7 @@ EXCEPTIONS = {
     "runs/probe.py": {"Path.read_text": "the system's"},
     "runs/provenance.py": {"open": "the system's"},
     "studies/parallelism.py": {"file.read_text": "the system's"},
-    "studies/design.py": {"yaml.load": "text that the reader has read"},
+    "studies/record.py": {"yaml.load": "text that the reader has read"},
     "studies/lookup.py": {"yaml.load": "text that the reader has read"},
 }
 """What opens a file by itself, and why it may."""

@@ -30,7 +30,7 @@ ORDER = [
     "report",
     "cli",
 ]
-CIRCLES = {"engines": 1, "runs": 1, "studies": 1, "report": 1}
+CIRCLES = {"engines": 1, "runs": 1, "report": 1}
 """How many circles of files each room still has; none elsewhere."""
 
 HEAVY = ("numpy", "torch", "torchvision", "matplotlib", "scipy", "pydantic", "yaml")

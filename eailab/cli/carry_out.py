@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from eailab.recipe.load import Loaded, Override
     from eailab.runs.context import RunContext
     from eailab.studies.design import Study
-    from eailab.studies.plan import Plan
+    from eailab.studies.record import Plan
 
 
 def load_recipe(recipe: str, flags: dict[str, str | None], overrides: Sequence[str] | None) -> "Loaded":

@@ -14,7 +14,8 @@ from eailab.report import publish
 from eailab.runs.context import RunContext
 from eailab.studies.design import Study
 from eailab.studies.parallelism import advice_on_threads
-from eailab.studies.plan import Plan, labels, left_to_train
+from eailab.studies.plan import labels, left_to_train
+from eailab.studies.record import Plan
 from eailab.studies.run import Runner
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from eailab.runs.context import RunContext
     from eailab.studies.design import Study
     from eailab.studies.forecast import Cost, Forecast
-    from eailab.studies.plan import Plan
     from eailab.studies.power_analysis import Noise
+    from eailab.studies.record import Plan
 
 ASSUMED = {"%": (0.1, 0.3, 1.0), "": (0.003, 0.01, 0.03)}
 """Standard deviations of a trial within its block, by the unit of the metric, for plans without any trial before."""

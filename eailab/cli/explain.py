@@ -14,8 +14,9 @@ from eailab.cli.output import LOG, echo, echo_json
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
     from eailab.runs.context import RunContext
-    from eailab.studies.design import StudyRecord
-    from eailab.studies.path_ablation import Move, PathEvent, Route
+    from eailab.studies.path_ablation import Move, Route
+    from eailab.studies.path_run import PathEvent
+    from eailab.studies.record import StudyRecord
 
 
 def explain(
@@ -77,7 +78,8 @@ def explain(
     from eailab.findings.path import best_move, waterfall_of
     from eailab.findings.study import study_findings
     from eailab.report.publish import publish_waterfall
-    from eailab.studies.path_ablation import on_the_same_images, route, run_path, with_other_blocks
+    from eailab.studies.path_ablation import on_the_same_images, route
+    from eailab.studies.path_run import run_path, with_other_blocks
     from eailab.studies.plan import parse_blocks
 
     where = run_context(runs, data_dir, device)
@@ -116,7 +118,7 @@ def explain(
 
 def _say_step(path: "Route", event: "PathEvent") -> None:
     """Print what a path trains next, or which move a step has taken."""
-    from eailab.studies.path_ablation import StepTaken
+    from eailab.studies.path_run import StepTaken
 
     if isinstance(event, StepTaken):
         LOG.info("step %d of %d took %s", event.number, len(path.moves), event.move.label)

@@ -34,8 +34,8 @@ from eailab.runs.events import (
 )
 from eailab.runs.records import Position
 from eailab.runs.store import Trial
-from eailab.studies.design import StudyRecord, single
-from eailab.studies.plan import Plan
+from eailab.studies.design import single
+from eailab.studies.record import Plan, StudyRecord
 
 SILENCE_SECONDS = 30.0
 """After which a line says how far the work has come, where there is no picture."""

@@ -49,8 +49,8 @@ def show(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
     from eailab.findings.study import study_findings
     from eailab.report.record import as_mapping
     from eailab.report.terminal import print_study
-    from eailab.studies.design import read_record
     from eailab.studies.lookup import PathHead, existing, heads, one_study
+    from eailab.studies.record import read_record
 
     store = existing(runs)
     head = one_study(heads(runs), study, runs)
@@ -72,7 +72,7 @@ def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
     from eailab.report.compose import walk_document
     from eailab.report.record import waterfall_mapping
     from eailab.report.terminal import render
-    from eailab.studies.path_ablation import read_route
+    from eailab.studies.path_run import read_route
 
     record = read_route(path.folder)
     found = waterfall_of(store, record)
@@ -105,7 +105,7 @@ def rm(
     Example: eailab studies rm digits-mlp-batch-size
     """
     from eailab.studies.lookup import existing, heads, one_study
-    from eailab.studies.removal import own_trials, remove_study
+    from eailab.studies.record import own_trials, remove_study
 
     store = existing(runs)
     head = one_study(heads(runs), study, runs)

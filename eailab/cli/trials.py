@@ -12,7 +12,8 @@ from eailab.findings.measures import MEASURES
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
 from eailab.runs.store import Store
-from eailab.studies.plan import Plan, labels, left_to_train
+from eailab.studies.plan import labels, left_to_train
+from eailab.studies.record import Plan
 
 State = Literal["waiting", "training", "elsewhere", "finished", "diverged", "failed"]
 ROUNDING = 1e-6

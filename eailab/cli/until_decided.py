@@ -6,8 +6,9 @@ from eailab.cli.output import LOG
 
 if TYPE_CHECKING:
     from eailab.runs.context import RunContext
-    from eailab.studies.design import Study, StudyRecord
+    from eailab.studies.design import Study
     from eailab.studies.looks import LooksMade
+    from eailab.studies.record import StudyRecord
 
 
 def carry_out_until_decided(

@@ -11,8 +11,9 @@ from eailab.findings.trial import Curves, TrialFindings, TrialState, went_the_sa
 from eailab.recipe.override import marked
 from eailab.stats.model import ArmResult
 from eailab.stats.verdict import Verdict
-from eailab.studies.design import Study, StudyRecord
+from eailab.studies.design import Study
 from eailab.studies.preregistration import Standing
+from eailab.studies.record import StudyRecord
 from eailab.translation import Text, tr
 
 

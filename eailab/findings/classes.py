@@ -18,7 +18,7 @@ from eailab.findings.measures import PERCENT
 from eailab.findings.study import StudyFindings
 from eailab.runs.store import Store
 from eailab.stats.pairwise_tests import McNemar, mcnemar
-from eailab.studies.design import StudyRecord
+from eailab.studies.record import StudyRecord
 from eailab.translation import Text, tr
 
 EXAMPLES = 8

@@ -7,8 +7,8 @@ from eailab.findings.costs import ArmCost, energy_sentence
 from eailab.findings.numbers import amount, decimals, number
 from eailab.findings.statements import alternatives
 from eailab.findings.study import StudyFindings
-from eailab.studies.design import StudyRecord
 from eailab.studies.factor import listed
+from eailab.studies.record import StudyRecord
 from eailab.translation import Say, Text, english, tr, trn
 
 

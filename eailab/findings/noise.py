@@ -17,7 +17,7 @@ from eailab.findings.trial import TrialState
 from eailab.recipe.schema import Data, Metric
 from eailab.runs.store import Store
 from eailab.stats.variance import sampling_error
-from eailab.studies.design import StudyRecord
+from eailab.studies.record import StudyRecord
 from eailab.translation import Text, tr
 
 SPLITS = {"validation": tr("validation"), "test": tr("test")}

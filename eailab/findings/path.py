@@ -15,7 +15,8 @@ from eailab.findings.tables import NOTE, Column, Table, with_unit
 from eailab.recipe.schema import Metric
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
-from eailab.studies.path_ablation import Move, Order, Route, RouteRecord
+from eailab.studies.path_ablation import Move, Order, Route
+from eailab.studies.path_run import RouteRecord
 from eailab.translation import Text, joined, tr, trn
 
 TITLE = tr("Gain of each step on the way")

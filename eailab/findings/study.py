@@ -23,9 +23,10 @@ from eailab.stats.factorial import Factorial, factorial
 from eailab.stats.model import Comparison, compare
 from eailab.stats.trend import Trend, trend
 from eailab.stats.verdict import Verdict
-from eailab.studies.design import Study, StudyRecord, safe_name
+from eailab.studies.design import Study, safe_name
 from eailab.studies.hold_updates import held
 from eailab.studies.preregistration import Standing, standing
+from eailab.studies.record import StudyRecord
 from eailab.translation import text_of, tr
 
 StudyState = Literal["complete", "running"]

@@ -12,8 +12,8 @@ from eailab.recipe.load import load
 from eailab.recipe.override import changes_in_words
 from eailab.runs.inspection import State, Summary, summary
 from eailab.runs.store import SHORT_NAME, Store, TrialFolder
-from eailab.studies.design import read_record
 from eailab.studies.lookup import Use, heads, same_label, studies_called, trial_names, uses
+from eailab.studies.record import read_record
 
 HEADINGS = ("trial", "study", "arm", "block", "state", "score", "finished")
 

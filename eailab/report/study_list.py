@@ -8,11 +8,11 @@ from eailab.errors import StoreError
 from eailab.plain import counted
 from eailab.recipe.naming import data_word
 from eailab.runs.store import Store
-from eailab.studies.design import read_record
 from eailab.studies.factor import listed as labels_listed
 from eailab.studies.factor import word
 from eailab.studies.lookup import STEPS, STUDIES, Head, PathHead, heads, path_heads
-from eailab.studies.path_ablation import read_route
+from eailab.studies.path_run import read_route
+from eailab.studies.record import read_record
 
 HEADINGS = ("study", "factor", "levels", "model", "data", "blocks", "finished", "folder")
 

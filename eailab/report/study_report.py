@@ -14,7 +14,7 @@ from eailab.findings.methods import Answer, answers
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
-from eailab.studies.design import StudyRecord, read_record
+from eailab.studies.record import StudyRecord, read_record
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from eailab.runs.derived import mislabelled
 from eailab.runs.inspection import verify as check_result
 from eailab.runs.store import Store, Trial
 from eailab.studies.derived import Unnamed, blocks_left_out, contradictions, unnamed
-from eailab.studies.design import StudyRecord
+from eailab.studies.record import StudyRecord
 
 
 @dataclass(frozen=True)

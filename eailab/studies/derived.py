@@ -20,11 +20,13 @@ from eailab.recipe.yaml12 import parse_value, write
 from eailab.runs.derived import name_is_right
 from eailab.runs.inspection import Problem
 from eailab.runs.store import HEADING, Store, Trial
-from eailab.studies.design import Arm, Study, StudyRecord, read_record, updates
+from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import BETWEEN_VALUES, BUNDLE, CROSS, crossed
 from eailab.studies.hold_updates import hold_updates
 from eailab.studies.lookup import STEPS, STEPS_FOLDER
-from eailab.studies.path_ablation import ENDS, Order, is_of_ends, is_step, read_route
+from eailab.studies.path_ablation import ENDS, Order
+from eailab.studies.path_run import is_of_ends, is_step, read_route
+from eailab.studies.record import StudyRecord, read_record
 
 Values = Mapping[str, object]
 

@@ -3,24 +3,17 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from itertools import chain, product
 from math import ceil
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from eailab.errors import Correction, DamagedError, StoreError, StudyError
-from eailab.files import STUDY, read
+from eailab.errors import Correction, StudyError
 from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.factors import choices_of, level_of
 from eailab.recipe.override import differences, vary_together
 from eailab.recipe.schema import Metric, Recipe
-from eailab.recipe.validate import recipe_from
 from eailab.recipe.yaml12 import write
-from eailab.runs.atomic import refuse_links, write_text
-from eailab.runs.store import OWN_DATA, SCHEMA_VERSION, Trial
+from eailab.runs.store import OWN_DATA, Trial
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.factor import Factor, crossed, joined, label, listed, settings_of, typed, word
 
@@ -338,114 +331,3 @@ def _check_control(factor: str, arms: Sequence[Arm], baseline: int) -> None:
         if other:
             listed = "; ".join(f"{field}: {a} against {b}" for field, (a, b) in other.items())
             raise StudyError(f"the arm {arm.label} of {factor} changes more than its factor ({listed}).")
-
-
-# --- the record of a study -------------------------------------------------------------------------------------------
-
-CHECKSUM = "# SHA-256 of the lines above: "
-"""What the last line of `study.yaml` says before the digest."""
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is there, reads ten times as fast
-
-
-@dataclass(frozen=True)
-class StudyRecord:
-    """A study as it lies in the store, with the names of its trials."""
-
-    study: Study
-    trials: dict[tuple[int, int], str]
-    """Fingerprint of each trial by arm index and block."""
-    updates: tuple[int, ...]
-    """Optimizer steps of a trial of each arm."""
-    training_images: int
-
-
-def write_record(folder: Path, record: StudyRecord) -> None:
-    """Write `study.yaml`; what it says depends on nothing but the plan.
-
-    Raises:
-        StoreError: The folder cannot be written, or is a link.
-    """
-    refuse_links(folder.parent, folder)
-    study = record.study
-    mapping = {
-        "schema_version": SCHEMA_VERSION,
-        "name": study.name,
-        "fingerprint": study.fingerprint,
-        "factor": study.factor,
-        "baseline": study.baseline,
-        "blocks": list(study.blocks),
-        "metric": study.metric,
-        "margin": study.margin,
-        "hold": study.hold,
-        "looks": list(study.looks),
-        **({"data": dict(study.data)} if study.data else {}),
-        "axes": [
-            {"factor": axis.factor, "levels": list(axis.levels), "baseline": axis.baseline} for axis in study.axes
-        ],
-        "training_images": record.training_images,
-        "arms": [
-            {
-                "level": arm.level,
-                **({"label": arm.name} if arm.name else {}),
-                "brought": list(arm.brought),
-                "updates": record.updates[index],
-                "trials": {str(block): record.trials[index, block] for block in study.blocks},
-                "recipe": arm.recipe.model_dump(mode="json"),
-            }
-            for index, arm in enumerate(study.arms)
-        ],
-    }
-    body = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=120)
-    text = f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n"
-    file = folder / "study.yaml"
-    try:
-        if read(file, STUDY) == text.encode():
-            return
-    except (FileNotFoundError, DamagedError):
-        pass
-    write_text(file, text)
-
-
-def read_record(folder: Path) -> StudyRecord:
-    """Read `study.yaml`.
-
-    Raises:
-        DamagedError: The file differs from its own checksum, or is no study.
-        StoreError: The file is missing, of a newer version, or the system does not let us read it.
-    """
-    file = folder / "study.yaml"
-    try:
-        text = read(file, STUDY).decode()
-        version = re.match(r"schema_version: (\d{1,9})$", text, re.MULTILINE)
-        if version and int(version[1]) > SCHEMA_VERSION:
-            raise StoreError(
-                f"{file} has schema version {version[1]}, this eailab knows {SCHEMA_VERSION}: install a newer eailab."
-            )
-        body, mark, checksum = text.rpartition(CHECKSUM)
-        if not mark or checksum.strip() != sha256(body.encode()).hexdigest():
-            raise ValueError("it differs from its own checksum")
-        mapping: Any = yaml.load(body, _LOADER)  # noqa: S506 - both loaders are safe ones
-        arms = mapping["arms"]
-        study = Study(
-            name=mapping["name"],
-            factor=mapping["factor"],
-            arms=tuple(
-                Arm(arm["level"], recipe_from(arm["recipe"]), tuple(arm["brought"]), str(arm.get("label", "")))
-                for arm in arms
-            ),
-            baseline=mapping["baseline"],
-            blocks=tuple(mapping["blocks"]),
-            metric=mapping["metric"],
-            margin=mapping["margin"],
-            hold=mapping.get("hold", "epochs"),
-            looks=tuple(mapping.get("looks", ())),
-            data=dict(mapping.get("data", {})),
-            axes=tuple(Axis(one["factor"], tuple(one["levels"]), one["baseline"]) for one in mapping.get("axes", ())),
-        )
-        trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}
-        return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])
-    except FileNotFoundError as error:
-        raise StoreError(f"{folder} is no study: {file.name} is missing. Run the study's command again.") from error
-    except (ValueError, KeyError, TypeError, RecursionError, StudyError, yaml.YAMLError) as error:
-        raise DamagedError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error

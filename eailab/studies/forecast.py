@@ -14,12 +14,13 @@ from eailab.runs.context import RunContext
 from eailab.runs.probe import Probe, probe
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import is_finished
+from eailab.stats.verdict import MOST_BLOCKS
 from eailab.studies.parallelism import side_by_side
-from eailab.studies.plan import Plan, left_to_train
+from eailab.studies.plan import left_to_train
+from eailab.studies.record import Plan
 
 BLOCKS_LOOKED_AT = 64
 """Blocks of a recipe that the store is asked for; a trial is found by its name, so none has to be listed."""
-MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True)

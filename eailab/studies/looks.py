@@ -7,8 +7,8 @@ from typing import Protocol
 from eailab.errors import StoreError, UsageError
 from eailab.runs.store import Store
 from eailab.stats.group_sequential import looks_within
-from eailab.studies.design import Study, StudyRecord, read_record
-from eailab.studies.plan import Plan
+from eailab.studies.design import Study
+from eailab.studies.record import Plan, StudyRecord, read_record
 from eailab.studies.run import Runner, StudyRun
 
 

@@ -20,7 +20,7 @@ from eailab.studies.factor import label
 
 if TYPE_CHECKING:
     from eailab.runs.store import Store, TrialFolder
-    from eailab.studies.design import StudyRecord
+    from eailab.studies.record import StudyRecord
 
 STEPS_FOLDER = "steps"
 """Within a path ablation's folder: its studies."""

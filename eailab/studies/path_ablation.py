@@ -5,8 +5,7 @@ of Heuristics 22): from the first recipe on, the one remaining setting with the 
 the second recipe is reached. Here a step is a study in blocks, its baseline the recipe reached so far.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -14,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from eailab.data.table import SOURCES, load
-from eailab.errors import DamagedError, RecipeError, StudyError
+from eailab.errors import RecipeError, StudyError
 from eailab.recipe.canonical import NO_IDENTITY, canonical, digest
 from eailab.recipe.factors import resolve
 from eailab.recipe.fields import variants
@@ -22,12 +21,8 @@ from eailab.recipe.override import KEPT, differences, vary, vary_together
 from eailab.recipe.schema import Metric, Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import write
-from eailab.runs.events import Failed
-from eailab.runs.store import Store
-from eailab.studies.design import Arm, Study, StudyRecord, by_content, read_record, safe_name
+from eailab.studies.design import Arm, Study, by_content, safe_name
 from eailab.studies.factor import BUNDLE
-from eailab.studies.run import Runner, raise_failures
-from eailab.studies.sharing import beyond, holding
 
 Order = Literal["gain", "listed"]
 """By measured gain, or as the settings stand in a recipe."""
@@ -87,13 +82,13 @@ def moves(
             fewer than two of their differences.
         RecipeError: A bundle names no setting.
     """
-    asked = _changes(start, end)
+    asked = single_changes(start, end)
     for bundle in bundles:
         asked = _bundled(start, asked, bundle)
     return _joined_where_needed(start, asked, fits)
 
 
-def _changes(start: Recipe, end: Recipe) -> list[Move]:
+def single_changes(start: Recipe, end: Recipe) -> list[Move]:
     """Return the moves from one recipe to another, none joined with another."""
     if start.engine != end.engine:
         raise StudyError(
@@ -306,226 +301,3 @@ def route(
         margin=start.study.margin,
         data=data,
     )
-
-
-# --- the record of a path ablation -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class RouteRecord:
-    """A path ablation as it lies in the store: the studies of its two ends, and of each step that was reached."""
-
-    folder: Path
-    route: Route
-    ends: StudyRecord
-    steps: tuple[StudyRecord, ...]
-    taken: tuple[Move, ...]
-    """The move that each step took; the last step of an unfinished path may have none yet."""
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the second recipe was reached."""
-        return len(self.taken) == len(self.route.moves)
-
-    @property
-    def indices(self) -> tuple[int, ...]:
-        """Which candidate of its step each move was."""
-        reached = [self.route.candidates(self.taken[:at]) for at in range(len(self.taken))]
-        return tuple(candidates.index(move) for candidates, move in zip(reached, self.taken, strict=True))
-
-
-def read_route(folder: Path) -> RouteRecord:
-    """Read a path ablation from the records of its studies.
-
-    Steps that do not follow from those before them are left out: a path that was measured again with more blocks, and
-    interrupted, may have them from before.
-
-    Raises:
-        DamagedError: A record is damaged, or is none of a path.
-        StoreError: A record is missing, or cannot be read.
-    """
-    ends = read_record(folder / STEPS / ENDS)
-    numbers = sorted(int(path.name) for path in (folder / STEPS).iterdir() if path.name.isdecimal())
-    steps = [read_record(folder / STEPS / str(number)) for number in numbers]
-    try:
-        found = _route_of(ends, steps)
-    except (StudyError, RecipeError, ValueError, IndexError) as error:
-        raise DamagedError(f"{folder} cannot be read as a path ablation: {error}. Run its command again.") from error
-    reached: list[Move] = []
-    valid: list[StudyRecord] = []
-    for number, step in zip(numbers, steps, strict=True):
-        if number != len(valid) + 1 or not is_step(step.study, found, reached):
-            break
-        valid.append(step)
-        tried = found.candidates(reached)
-        left = {arm.level for arm in steps[number].study.arms[1:]} if number < len(steps) else set()
-        gone = [move for move in tried if move.label not in left]
-        if len(tried) > 1 and (not left or len(gone) != 1):
-            break
-        reached.append(gone[0])
-    return RouteRecord(folder, found, ends, tuple(valid), tuple(reached))
-
-
-def is_step(study: Study, path: Route, taken: Sequence[Move]) -> bool:
-    """Return whether a study is the step of a path after some moves, in some blocks."""
-    return len(taken) < len(path.moves) and _told(study) == _told(path.step(taken))
-
-
-def is_of_ends(study: Study, path: Route) -> bool:
-    """Return whether a study compares the ends of a path, in some blocks."""
-    return _told(study) == _told(path.ends())
-
-
-def _told(study: Study) -> tuple[object, ...]:
-    """Return what a path's study says that does not depend on its blocks and data."""
-    arms = [(arm.level, arm.name, arm.brought, canonical(arm.recipe)) for arm in study.arms]
-    return study.name, study.factor, arms, study.baseline, study.metric, study.margin, study.hold, study.looks
-
-
-def _route_of(ends: StudyRecord, steps: Sequence[StudyRecord]) -> Route:
-    """Return the route that some steps belong to; its moves are named by the labels of the steps' arms."""
-    first, second = ends.study.arms
-    single_changes = _changes(first.recipe, second.recipe)
-    tried = [[str(arm.level) for arm in step.study.arms[1:]] for step in steps]
-    by_gain = bool(tried) and len(tried[0]) > 1
-    labels = tried[0] if by_gain else [labels[0] for labels in tried]
-    named = [_move_called(label, single_changes) for label in labels]
-    rest = [move for move in single_changes if not any(move.changes[0] in other.changes for other in named)]
-    return Route(
-        start=first.recipe,
-        end=second.recipe,
-        names=(str(first.level), str(second.level)),
-        moves=(*named, *rest),
-        order="gain" if by_gain else "listed",
-        blocks=ends.study.blocks,
-        metric=ends.study.metric,
-        margin=ends.study.margin,
-        data=ends.study.data,
-    )
-
-
-def _move_called(label: str, single_changes: Sequence[Move]) -> Move:
-    """Return the move of a label, which may join several changes."""
-    whole = f", {label},"
-    parts = sorted(
-        (move for move in single_changes if f", {move.label}," in whole), key=lambda move: whole.index(move.label)
-    )
-    move = reduce(Move.__add__, parts) if parts else None
-    if move is None or move.label != label:
-        raise StudyError(f"{label} is not a difference of its two recipes")
-    return move
-
-
-# --- running a path --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class StepBegun:
-    """What a path ablation trains next."""
-
-    number: int
-    """Of the step; 0 for the two ends."""
-    candidates: tuple[Move, ...]
-    """The moves that are tried; none for the ends."""
-
-
-@dataclass(frozen=True)
-class StepTaken:
-    """The move that a step has taken."""
-
-    number: int
-    move: Move
-
-
-PathEvent = StepBegun | StepTaken
-
-
-@contextmanager
-def run_path(
-    path: Route,
-    runner: Runner,
-    choose: Callable[[StudyRecord], int],
-    on_step: Callable[[PathEvent], None] = lambda _: None,
-) -> Iterator[RouteRecord]:
-    """Train the two ends and then, step by step, what may come next; the `with` block publishes what that shows.
-
-    Args:
-        path: What to measure. Blocks that another command has trained meanwhile are measured too.
-        runner: Where it runs, and who follows it.
-        choose: Returns which candidate a step takes, by the step's record.
-        on_step: Called before a step is trained, and when it has taken a move.
-
-    Yields:
-        The path with all its steps; its folder is held until the end of the block.
-
-    Raises:
-        StoppedError: `should_stop` of the context said so.
-        UsageError: What was asked for is at fault in all trials that failed.
-        TrialFailedError: One or more trials failed for another reason; raised after the block.
-    """
-    failed: list[Failed] = []
-    folder = path.folder(runner.context.runs_dir / "studies")
-    path = with_other_blocks(path, runner)
-    while True:
-        record = _measured(path, folder, runner, choose, on_step, failed)
-        with holding(folder, runner.note, runner.context.should_stop):
-            wider = with_other_blocks(path, runner)  # another command may have measured others meanwhile
-            if wider is path:
-                yield record
-        raise_failures(failed, stopped=runner.fail_fast)
-        if wider is path:
-            return
-        path = wider
-
-
-def _measured(
-    path: Route,
-    folder: Path,
-    runner: Runner,
-    choose: Callable[[StudyRecord], int],
-    on_step: Callable[[PathEvent], None],
-    failed: list[Failed],
-) -> RouteRecord:
-    """Train a path from its ends to its last step; trials that fail are added to those that have."""
-
-    def trained(study: Study, name: str) -> StudyRecord:
-        (planned,) = runner.plan([study])
-        planned = replace(planned, folder=folder / STEPS / name)
-        with runner.train([planned]) as missed:
-            failed.extend(missed)
-        return planned.record
-
-    on_step(StepBegun(0, ()))
-    ends = trained(path.ends(), ENDS)
-    steps: list[StudyRecord] = []
-    taken: list[Move] = []
-    while len(taken) < len(path.moves):
-        candidates, number = path.candidates(taken), len(taken) + 1
-        on_step(StepBegun(number, candidates))
-        steps.append(trained(path.step(taken), str(number)))
-        taken.append(candidates[choose(steps[-1])])
-        on_step(StepTaken(number, taken[-1]))
-    return RouteRecord(folder, path, ends, tuple(steps), tuple(taken))
-
-
-def with_other_blocks(path: Route, runner: Runner) -> Route:
-    """Return a path with the blocks that its folder has already, which is noted; the same path where there are none."""
-    store = runner.context.store
-    others = other_blocks(store, path.folder(store.root / "studies"), path.blocks)
-    if not others:
-        return path
-    runner.note(
-        f"this walk has other blocks too ({', '.join(map(str, sorted(others)))}): they stay, since leaving out blocks "
-        "that were trained would choose among results."
-    )
-    return replace(path, blocks=tuple(sorted({*path.blocks, *others})))
-
-
-def other_blocks(store: Store, folder: Path, asked: Collection[int]) -> tuple[int, ...]:
-    """Return the blocks that a walk in this folder has beside those asked for, and that stay; see `sharing.beyond`.
-
-    Raises:
-        StoreError: Its record is damaged.
-    """
-    ends = folder / STEPS / ENDS
-    return beyond(store, ends, read_record(ends), asked).kept if (ends / "study.yaml").exists() else ()

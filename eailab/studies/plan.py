@@ -2,45 +2,24 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from eailab.data.dataset import Dataset
 from eailab.data.split import training_size
 from eailab.data.table import load, own_data
+from eailab.engines.equivalence import train_the_same
 from eailab.engines.registry import engine_of
-from eailab.errors import DamagedError, StudyError
+from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.recipe.naming import may_have_been
+from eailab.recipe.override import differences
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store, Trial
-from eailab.studies.design import Study, StudyRecord, read_record, updates
-from eailab.studies.equal_arms import notes_on_equal_arms
+from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import word
-from eailab.studies.folders import find_folder
 from eailab.studies.hold_updates import held, hold_updates
+from eailab.studies.record import Plan, StudyRecord, read_record
 from eailab.studies.sharing import Beyond, beyond, blocks_in_words
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A study with its trials, checked against the data and the store; nothing is trained yet."""
-
-    record: StudyRecord
-    folder: Path
-    trials: tuple[Trial, ...]
-    """All of them, block by block."""
-    todo: tuple[Trial, ...]
-    """Those without a result."""
-    notes: tuple[str, ...]
-    """What the user should know before it starts."""
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """What to call each trial, by its fingerprint."""
-        study = self.record.study
-        head = word(study.factor) if study.factor else study.name
-        return {
-            fingerprint: f"{head} {study.arms[arm].label}, block {block}" if study.factor else f"{head}, block {block}"
-            for (arm, block), fingerprint in self.record.trials.items()
-        }
 
 
 def plan(study: Study, context: RunContext) -> Plan:
@@ -180,3 +159,96 @@ def parse_blocks(text: str) -> tuple[int, ...]:
     if len(numbers) > 1 and min(numbers) >= 0 and len(set(numbers)) == len(numbers):
         return tuple(sorted(numbers))
     raise StudyError(f"--seeds {text}: give the number of blocks, such as 5, or distinct blocks, such as 0,3,7.")
+
+
+# --- where a study lies ----------------------------------------------------------------------------------------------
+
+
+def find_folder(store: Store, study: Study, data: Mapping[str, str]) -> tuple[Path, Study, list[str]]:
+    """Return the folder of a study, which need not exist yet, the study as that folder has it, and notes for the user.
+
+    Args:
+        store: Where to look.
+        study: With the fingerprints of its own data.
+        data: Fingerprints of all its data sets, by their names in the recipes.
+    """
+    folder = store.root / "studies" / study.folder_name
+    if (folder / "study.yaml").exists():
+        return folder, study, []
+    notes = []
+    for other in store.study_folders():
+        if not study.data and not other.name.endswith(f"-{study.fingerprint}"):
+            continue
+        try:
+            record = read_record(other)
+        except StoreError:
+            continue  # said where it is asked for
+        before = record.study
+        recipe = study.arms[study.baseline].recipe
+        if before.fingerprint == study.fingerprint and may_have_been(before.name, study.name, recipe):
+            return other, replace(study, name=before.name), []
+        if not study.data or len(before.arms) != len(study.arms):
+            continue
+        if not before.data and _is_the_same(record, study, data):
+            return other, replace(before, blocks=study.blocks), []
+        if replace(before, data={}).fingerprint == replace(study, data={}).fingerprint:
+            notes.append(
+                f"the data at {', '.join(study.data)} have changed since {other.name} was last run: that study stays, "
+                "and this is another. Put the old data back, and it goes on."
+            )
+    return folder, study, notes
+
+
+def _is_the_same(record: StudyRecord, study: Study, data: Mapping[str, str]) -> bool:
+    """Whether a study that was named by the paths of its data has the same arms, and was trained on the same data."""
+    pairs = zip(record.study.arms, study.arms, strict=True)
+    names = {theirs.recipe.data.name: ours.recipe.data.name for theirs, ours in pairs}
+    own = {theirs: study.data[ours] for theirs, ours in names.items() if ours in study.data}
+    if replace(record.study, data=own).fingerprint != study.fingerprint:
+        return False
+    trials = record.study.trials({theirs: data[ours] for theirs, ours in names.items()})
+    return all(trials[key].fingerprint == name for key, name in record.trials.items())
+
+
+# --- arms that train the same ----------------------------------------------------------------------------------------
+
+
+def notes_on_equal_arms(study: Study, datasets: Mapping[str, Dataset]) -> list[str]:
+    """Name each arm that trains the same as an earlier one, a sentence each.
+
+    Args:
+        study: Of any number of arms.
+        datasets: By their names in the recipes.
+
+    Raises:
+        StudyError: Two arms differ in nothing but the path to the same data, so that their trials would be one.
+    """
+    notes = []
+    for index, arm in enumerate(study.arms):
+        data = datasets[arm.recipe.data.name]
+        for earlier in study.arms[:index]:
+            if datasets[earlier.recipe.data.name].fingerprint != data.fingerprint:
+                continue
+            paths = set(differences(earlier.recipe, arm.recipe))
+            if paths == {"data.name"}:
+                raise StudyError(
+                    f"the levels {earlier.label} and {arm.label} of {word(study.factor)} are the same data: "
+                    "name each level once."
+                )
+            if "data.name" not in paths and train_the_same(earlier.recipe, arm.recipe, len(data.train)):
+                notes.append(_note(study, earlier, arm, paths))
+                break
+    return notes
+
+
+def _note(study: Study, earlier: Arm, arm: Arm, paths: set[str]) -> str:
+    epochs = f"{arm.recipe.epochs} epoch{'s' * (arm.recipe.epochs > 1)}"
+    why = (
+        f"over {epochs} their learning rates are equal at every step"
+        if any(path.startswith("schedule.") for path in paths)
+        else "their settings come to the same"
+    )
+    return (
+        f"{earlier.label} and {arm.label} of {word(study.factor)} are one training here, since {why}: "
+        "no difference between them can be found. Leave one out, or choose levels that act."
+    )

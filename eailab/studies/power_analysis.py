@@ -10,7 +10,7 @@ from eailab.runs.records import Result
 from eailab.runs.store import Store, Trial
 from eailab.stats.model import compare
 from eailab.stats.power import blocks_to_detect, detectable_difference
-from eailab.studies.plan import Plan
+from eailab.studies.record import Plan
 
 BLOCKS_LOOKED_AT = 64
 """Blocks of each arm that the store is asked for."""

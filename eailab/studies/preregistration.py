@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -20,11 +20,9 @@ from eailab.runs.atomic import refuse_links, set_aside, write_text
 from eailab.runs.inspection import Problem, is_foreign
 from eailab.runs.store import Store
 from eailab.seeding import LARGEST_BLOCK
-from eailab.studies.design import Study, StudyRecord
+from eailab.studies.design import Study
 from eailab.studies.lookup import STUDIES, heads
-
-if TYPE_CHECKING:
-    from eailab.studies.plan import Plan
+from eailab.studies.record import Plan, StudyRecord
 
 SCHEMA_VERSION = 1
 """Of a plan's file."""
@@ -97,7 +95,7 @@ class Standing:
     """Names of the files of plans that may have named it, and that do not hold."""
 
 
-def freeze(plans: Sequence["Plan"], hypothesis: str, store: Store) -> tuple[FrozenPlan, Path]:
+def freeze(plans: Sequence[Plan], hypothesis: str, store: Store) -> tuple[FrozenPlan, Path]:
     """Write a plan; one that is frozen already keeps its file, unless that is damaged.
 
     Args:
@@ -123,7 +121,7 @@ def freeze(plans: Sequence["Plan"], hypothesis: str, store: Store) -> tuple[Froz
     return frozen, file
 
 
-def known_already(planned: "Plan") -> dict[str, tuple[int, ...]]:
+def known_already(planned: Plan) -> dict[str, tuple[int, ...]]:
     """Return the blocks in which an arm of a plan has ended already, by the arm's label; arms without are left out."""
     study, todo = planned.record.study, {trial.fingerprint for trial in planned.todo}
     known = {
@@ -133,7 +131,7 @@ def known_already(planned: "Plan") -> dict[str, tuple[int, ...]]:
     return {label: blocks for label, blocks in known.items() if blocks}
 
 
-def unplanned(store: Store, plans: Sequence["Plan"]) -> list[str]:
+def unplanned(store: Store, plans: Sequence[Plan]) -> list[str]:
     """Return the studies that reports call post hoc as soon as some plans are frozen as the first of a store.
 
     Args:
@@ -201,7 +199,7 @@ def _names(study: Study) -> set[str]:
     return {study.fingerprint, replace(study, data={}).fingerprint}
 
 
-def _frozen_study(planned: "Plan") -> FrozenStudy:
+def _frozen_study(planned: Plan) -> FrozenStudy:
     study = planned.record.study
     seen = {block for blocks in known_already(planned).values() for block in blocks}
     return FrozenStudy(study.name, study.fingerprint, study.blocks, tuple(sorted(seen)))

@@ -13,7 +13,8 @@ from eailab.runs.executors import executor_for
 from eailab.runs.room import check_room
 from eailab.studies.design import Study
 from eailab.studies.parallelism import side_by_side
-from eailab.studies.plan import Plan, left_to_train, plan
+from eailab.studies.plan import left_to_train, plan
+from eailab.studies.record import Plan
 from eailab.studies.sharing import at_work
 
 

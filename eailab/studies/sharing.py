@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from eailab.errors import DamagedError, StoppedError, StoreError
 from eailab.files import PLAN, read
@@ -21,11 +20,8 @@ from eailab.runs.atomic import set_aside, write_text
 from eailab.runs.inspection import QUARANTINE
 from eailab.runs.lock import hold, is_held
 from eailab.runs.store import Store, Trial
-from eailab.studies.design import StudyRecord, read_record, write_record
 from eailab.studies.preregistration import frozen_blocks
-
-if TYPE_CHECKING:
-    from eailab.studies.plan import Plan
+from eailab.studies.record import Plan, StudyRecord, read_record, write_record
 
 RUNNING = ".running"
 BLOCKS = "blocks.json"
@@ -115,7 +111,7 @@ def holding(
 
 @contextmanager
 def entered(
-    planned: "Plan",
+    planned: Plan,
     store: Store,
     say: Callable[[str], None],
     should_stop: Callable[[], bool] = lambda: False,
@@ -140,7 +136,7 @@ def entered(
 
 @contextmanager
 def at_work(
-    plans: Sequence["Plan"], store: Store, say: Callable[[str], None], should_stop: Callable[[], bool]
+    plans: Sequence[Plan], store: Store, say: Callable[[str], None], should_stop: Callable[[], bool]
 ) -> Iterator[None]:
     """Bring the records of some plans up to date, and keep their blocks there until this command is done.
 
@@ -192,7 +188,7 @@ def _seated(folder: Path, blocks: Sequence[int]) -> Iterator[None]:
                 return
 
 
-def _merged(planned: "Plan", store: Store, say: Callable[[str], None]) -> StudyRecord:
+def _merged(planned: Plan, store: Store, say: Callable[[str], None]) -> StudyRecord:
     """Return the plan's record with the blocks beyond it that stay."""
     record = planned.record
     try:

@@ -30,9 +30,10 @@ from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import Document, parse
 from eailab.runs.store import Store
 from eailab.seeding import LARGEST_BLOCK
-from eailab.studies.design import Hold, Study, all_combinations, one_at_a_time, read_record
+from eailab.studies.design import Hold, Study, all_combinations, one_at_a_time
 from eailab.studies.factor import Factor
 from eailab.studies.lookup import STUDIES, heads, one_study
+from eailab.studies.record import read_record
 
 Block = Annotated[int, Field(ge=0, le=LARGEST_BLOCK)]
 

@@ -5,8 +5,8 @@ from hashlib import sha256
 
 import pytest
 
-from eailab.studies import path_ablation
-from eailab.studies.design import CHECKSUM
+from eailab.studies import path_run
+from eailab.studies.record import CHECKSUM
 
 MINE = """
 name: mine
@@ -49,13 +49,13 @@ def test_a_walk_prints_the_waterfall_and_keeps_it(eailab, tmp_path, mine):
 def test_a_walk_keeps_the_blocks_that_another_command_walked_meanwhile(eailab, tmp_path, mine, monkeypatch):
     """Both were begun before either had written anything: the narrower must not write over the wider."""
     assert eailab("explain", "digits-mlp", mine, *QUICK).code == 0
-    looks, look = [], path_ablation.other_blocks
+    looks, look = [], path_run.other_blocks
 
     def look_too_early(*arguments):
         looks.append(arguments)
         return () if len(looks) == 1 else look(*arguments)
 
-    monkeypatch.setattr(path_ablation, "other_blocks", look_too_early)
+    monkeypatch.setattr(path_run, "other_blocks", look_too_early)
     done = eailab("explain", "digits-mlp", mine, *QUICK, "--seeds", "1")
     assert done.code == 0, done.err
     (folder,) = (tmp_path / "runs" / "studies").iterdir()

@@ -22,8 +22,9 @@ from eailab.runs.inspection import problems
 from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.training import run_trial
 from eailab.studies import sharing
-from eailab.studies.design import one_factor, read_record
+from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
+from eailab.studies.record import read_record
 from eailab.studies.run import train_plan
 
 SMALL = ("--recipe", "digits-mlp", "-o", "epochs=2", "-o", "data.limit=64", "-o", "model.hidden=[2]")

@@ -21,8 +21,9 @@ from eailab.recipe.load import Override, load
 from eailab.report.record import as_json
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext
-from eailab.studies.design import read_record, single
+from eailab.studies.design import single
 from eailab.studies.plan import plan
+from eailab.studies.record import read_record
 from eailab.studies.run import train_plan
 
 ON_FILES = ("write", "fsync", "ftruncate")

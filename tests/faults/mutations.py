@@ -35,7 +35,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import run_trial
-from eailab.studies.design import CHECKSUM
+from eailab.studies.record import CHECKSUM
 
 SEED = 14
 SMALL = ["--recipe", "digits-mlp", "-o", "epochs=2", "-o", "data.limit=64", "-o", "model.hidden=[4]"]

@@ -18,8 +18,9 @@ from eailab.runs.again import train_again
 from eailab.runs.context import RunContext
 from eailab.runs.store import Trial
 from eailab.studies import derived
-from eailab.studies.design import CHECKSUM, one_factor, read_record
+from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
+from eailab.studies.record import CHECKSUM, read_record
 from eailab.studies.run import train_plan
 
 

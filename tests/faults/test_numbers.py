@@ -20,7 +20,8 @@ from eailab.runs import records
 from eailab.runs.context import RunContext
 from eailab.runs.store import Trial
 from eailab.seeding import LARGEST_BLOCK, stream
-from eailab.studies.design import CHECKSUM, read_record, repeated
+from eailab.studies.design import repeated
+from eailab.studies.record import CHECKSUM, read_record
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from eailab.data.table import load
 from eailab.findings.classes import classes_of
 from eailab.report.class_section import class_section
 from eailab.report.pictures import data_address
-from eailab.studies.design import read_record
+from eailab.studies.record import read_record
 from eailab.translation import english
 
 

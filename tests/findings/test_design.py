@@ -13,10 +13,10 @@ from eailab.recipe.validate import recipe_from
 from eailab.report.publish import publish_study
 from eailab.report.terminal import print_study
 from eailab.stats.verdict import Verdict
-from eailab.studies.design import all_combinations, one_at_a_time, read_record
+from eailab.studies.design import all_combinations, one_at_a_time
 from eailab.studies.factor import Factor
-from eailab.studies.plan import Plan
 from eailab.studies.preregistration import freeze
+from eailab.studies.record import Plan, read_record
 
 RECIPE = recipe_from(
     {

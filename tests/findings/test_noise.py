@@ -12,7 +12,8 @@ from stores import recipe
 from eailab.findings.noise import noise_findings, noise_table, sentences
 from eailab.report.publish import publish_noise
 from eailab.report.record import noise_mapping
-from eailab.studies.design import read_record, repeated
+from eailab.studies.design import repeated
+from eailab.studies.record import read_record
 
 VALUES = [0.90, 0.93, 0.91, 0.95]
 

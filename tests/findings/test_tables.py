@@ -8,7 +8,8 @@ from eailab.findings.noise import noise_findings, sentences
 from eailab.findings.numbers import decimals
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.tables import blocks_table, main_table
-from eailab.studies.design import one_factor, read_record, repeated
+from eailab.studies.design import one_factor, repeated
+from eailab.studies.record import read_record
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]

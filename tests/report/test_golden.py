@@ -18,9 +18,10 @@ from eailab.report.formats import FORMATS
 from eailab.report.publish import publish_noise, publish_waterfall
 from eailab.report.study_report import Report, load_study
 from eailab.report.terminal import print_study, render
-from eailab.studies.design import all_combinations, read_record, repeated
+from eailab.studies.design import all_combinations, repeated
 from eailab.studies.factor import Factor
 from eailab.studies.path_ablation import route
+from eailab.studies.record import read_record
 
 GOLDEN = Path(__file__).parent / "golden"
 

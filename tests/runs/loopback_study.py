@@ -8,8 +8,9 @@ from eailab.report.record import as_json
 from eailab.report.study_report import Report, load_study
 from eailab.runs.context import RunContext
 from eailab.runs.executors.local import LocalExecutor
-from eailab.studies.design import one_factor, write_record
+from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
+from eailab.studies.record import write_record
 
 FILES = ("recipe.yaml", "epochs.jsonl", "model.safetensors", "predictions.npz")
 

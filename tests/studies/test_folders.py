@@ -8,9 +8,10 @@ import pytest
 from eailab.data.table import load as load_data
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.studies.design import one_factor, read_record, repeated, single, write_record
+from eailab.studies.design import one_factor, repeated, single
 from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze, standing
+from eailab.studies.record import read_record, write_record
 
 
 def write_images(path, pixel=0):

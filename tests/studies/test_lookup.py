@@ -11,7 +11,7 @@ import pytest
 from eailab.errors import UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.store import Store
-from eailab.studies.design import StudyRecord, all_combinations, one_factor, read_record, repeated, single, write_record
+from eailab.studies.design import all_combinations, one_factor, repeated, single
 from eailab.studies.factor import Factor
 from eailab.studies.lookup import (
     STEPS,
@@ -25,6 +25,7 @@ from eailab.studies.lookup import (
     trial_names,
     uses,
 )
+from eailab.studies.record import StudyRecord, read_record, write_record
 
 RECIPE = load("digits-mlp").recipe
 BLOCKS = (0, 1)

@@ -11,8 +11,9 @@ from eailab.errors import DataError, DeviceError, StudyError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
-from eailab.studies.design import one_factor, read_record, write_record
+from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
+from eailab.studies.record import read_record, write_record
 from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe

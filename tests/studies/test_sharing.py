@@ -9,9 +9,10 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.inspection import quarantine
 from eailab.runs.lock import hold
-from eailab.studies.design import one_factor, read_record, write_record
+from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze
+from eailab.studies.record import read_record, write_record
 from eailab.studies.run import train_plan
 from eailab.studies.sharing import at_work, entered
 

@@ -1,0 +1,207 @@
+"""Studies as they lie in a store: their records, and how they leave it."""
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import yaml
+
+from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.files import STUDY, read
+from eailab.recipe.validate import recipe_from
+from eailab.runs import atomic, inspection
+from eailab.runs.lock import in_training, is_held
+from eailab.runs.store import SCHEMA_VERSION, Store, Trial
+from eailab.studies.design import Arm, Axis, Study
+from eailab.studies.factor import word
+from eailab.studies.lookup import Head, PathHead, uses
+
+CHECKSUM = "# SHA-256 of the lines above: "
+"""What the last line of `study.yaml` says before the digest."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is there, reads ten times as fast
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as it lies in the store, with the names of its trials."""
+
+    study: Study
+    trials: dict[tuple[int, int], str]
+    """Fingerprint of each trial by arm index and block."""
+    updates: tuple[int, ...]
+    """Optimizer steps of a trial of each arm."""
+    training_images: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study with its trials, checked against the data and the store; nothing is trained yet."""
+
+    record: StudyRecord
+    folder: Path
+    trials: tuple[Trial, ...]
+    """All of them, block by block."""
+    todo: tuple[Trial, ...]
+    """Those without a result."""
+    notes: tuple[str, ...]
+    """What the user should know before it starts."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What to call each trial, by its fingerprint."""
+        study = self.record.study
+        head = word(study.factor) if study.factor else study.name
+        return {
+            fingerprint: f"{head} {study.arms[arm].label}, block {block}" if study.factor else f"{head}, block {block}"
+            for (arm, block), fingerprint in self.record.trials.items()
+        }
+
+
+def write_record(folder: Path, record: StudyRecord) -> None:
+    """Write `study.yaml`; what it says depends on nothing but the plan.
+
+    Raises:
+        StoreError: The folder cannot be written, or is a link.
+    """
+    atomic.refuse_links(folder.parent, folder)
+    study = record.study
+    mapping = {
+        "schema_version": SCHEMA_VERSION,
+        "name": study.name,
+        "fingerprint": study.fingerprint,
+        "factor": study.factor,
+        "baseline": study.baseline,
+        "blocks": list(study.blocks),
+        "metric": study.metric,
+        "margin": study.margin,
+        "hold": study.hold,
+        "looks": list(study.looks),
+        **({"data": dict(study.data)} if study.data else {}),
+        "axes": [
+            {"factor": axis.factor, "levels": list(axis.levels), "baseline": axis.baseline} for axis in study.axes
+        ],
+        "training_images": record.training_images,
+        "arms": [
+            {
+                "level": arm.level,
+                **({"label": arm.name} if arm.name else {}),
+                "brought": list(arm.brought),
+                "updates": record.updates[index],
+                "trials": {str(block): record.trials[index, block] for block in study.blocks},
+                "recipe": arm.recipe.model_dump(mode="json"),
+            }
+            for index, arm in enumerate(study.arms)
+        ],
+    }
+    body = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=120)
+    text = f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n"
+    file = folder / "study.yaml"
+    try:
+        if read(file, STUDY) == text.encode():
+            return
+    except (FileNotFoundError, DamagedError):
+        pass
+    atomic.write_text(file, text)
+
+
+def read_record(folder: Path) -> StudyRecord:
+    """Read `study.yaml`.
+
+    Raises:
+        DamagedError: The file differs from its own checksum, or is no study.
+        StoreError: The file is missing, of a newer version, or the system does not let us read it.
+    """
+    file = folder / "study.yaml"
+    try:
+        text = read(file, STUDY).decode()
+        version = re.match(r"schema_version: (\d{1,9})$", text, re.MULTILINE)
+        if version and int(version[1]) > SCHEMA_VERSION:
+            raise StoreError(
+                f"{file} has schema version {version[1]}, this eailab knows {SCHEMA_VERSION}: install a newer eailab."
+            )
+        body, mark, checksum = text.rpartition(CHECKSUM)
+        if not mark or checksum.strip() != sha256(body.encode()).hexdigest():
+            raise ValueError("it differs from its own checksum")
+        mapping: Any = yaml.load(body, _LOADER)  # noqa: S506 - both loaders are safe ones
+        arms = mapping["arms"]
+        study = Study(
+            name=mapping["name"],
+            factor=mapping["factor"],
+            arms=tuple(
+                Arm(arm["level"], recipe_from(arm["recipe"]), tuple(arm["brought"]), str(arm.get("label", "")))
+                for arm in arms
+            ),
+            baseline=mapping["baseline"],
+            blocks=tuple(mapping["blocks"]),
+            metric=mapping["metric"],
+            margin=mapping["margin"],
+            hold=mapping.get("hold", "epochs"),
+            looks=tuple(mapping.get("looks", ())),
+            data=dict(mapping.get("data", {})),
+            axes=tuple(Axis(one["factor"], tuple(one["levels"]), one["baseline"]) for one in mapping.get("axes", ())),
+        )
+        trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}
+        return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])
+    except FileNotFoundError as error:
+        raise StoreError(f"{folder} is no study: {file.name} is missing. Run the study's command again.") from error
+    except (ValueError, KeyError, TypeError, RecursionError, StudyError, yaml.YAMLError) as error:
+        raise DamagedError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error
+
+
+# --- removing a study ------------------------------------------------------------------------------------------------
+
+
+def own_trials(store: Store, doomed: Head | PathHead, found: Sequence[Head]) -> list[str]:
+    """Return the trials in the store that this study alone has.
+
+    Args:
+        store: Where they lie.
+        doomed: The study, or path ablation.
+        found: All studies of the store and all steps of path ablations.
+
+    Raises:
+        StoreError: A study cannot be read, so that nothing tells which trials it has.
+    """
+    others = [head for head in found if not head.folder.is_relative_to(doomed.folder)]
+    if unread := [head for head in others if not head.trials]:
+        raise StoreError(
+            f"{unread[0].folder / 'study.yaml'} cannot be read, and may name trials of {doomed.called}: run its "
+            "command again, or move it aside with `eailab runs verify --repair`."
+        )
+    present, shared = set(store.trial_names()), set(uses(others))
+    return sorted(name for name in set(doomed.trials.values()) & present if name not in shared)
+
+
+def remove_study(store: Store, doomed: Head | PathHead, trials: Sequence[str]) -> None:
+    """Delete a study's folder and then some of its trials for good.
+
+    Args:
+        store: Where they lie.
+        doomed: The study, or path ablation.
+        trials: As `own_trials` returns them.
+
+    Raises:
+        StoreError: A process is training one of the trials, or something cannot be removed.
+    """
+    for name in trials:
+        if is_held(folder := store.folder(name).path):
+            raise in_training(folder, name)
+    atomic.refuse_links(doomed.folder.parent, doomed.folder)
+    aside = store.root / f".removed-{doomed.folder.name}-{uuid4().hex[:8]}"
+    atomic.rename(doomed.folder, aside)
+    for name in trials:
+        inspection.remove(store, store.folder(name))
+    _delete(aside)
+
+
+def _delete(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise StoreError(f"{folder} could not be removed: {error.strerror or error}. Remove it by hand.") from error
