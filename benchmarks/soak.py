@@ -33,10 +33,10 @@ from eailab.errors import StoppedError
 from eailab.findings.study import study_findings
 from eailab.recipe.load import Override, load
 from eailab.report.publish import chosen_formats, find_studies, publish_report
-from eailab.runs.again import train_again
 from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, Failed, Started, TriedAgain
-from eailab.runs.inspection import problems
+from eailab.runs.retrain import retrain
+from eailab.runs.store_admin import problems
 from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 from eailab.studies.run import train_plan
@@ -153,7 +153,7 @@ def soak(root, trials, workers):
 
 def differences(context, trial):
     """How a finished trial differs in any bit from one that nothing disturbs."""
-    return train_again(trial, RunContext(context.store.root)).differences
+    return retrain(trial, RunContext(context.store.root)).differences
 
 
 def repeated_epochs(store):

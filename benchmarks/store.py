@@ -21,10 +21,10 @@ from eailab.engines.base import Scores
 from eailab.engines.numpy_mlp.engine import MlpEngine
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.runs.inspection import summaries
 from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Trial
+from eailab.runs.store_admin import summaries
 from eailab.runs.training import run_trial
 from eailab.studies.design import one_factor
 from eailab.studies.plan import plan

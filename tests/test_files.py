@@ -39,7 +39,7 @@ EXCEPTIONS = {
     "report/published.py": {"joinpath.read_text": "comes with the package"},
     "translation.py": {"joinpath.read_text": "comes with the package"},
     "runs/atomic.py": {"os.open": "to write"},
-    "runs/executors/deaths.py": {"counters.read_text": "the system's"},
+    "runs/executors/crashes.py": {"counters.read_text": "the system's"},
     "runs/lock.py": {"Path.read_text": "the system's", "os.open": "to lock"},
     "runs/mounts.py": {"table.read_text": "the system's"},
     "runs/probe.py": {"Path.read_text": "the system's"},

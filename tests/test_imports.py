@@ -15,6 +15,7 @@ ORDER = [
     "shortage",
     "files",
     "plain",
+    "units",
     "translation",
     "paths",
     "extras",

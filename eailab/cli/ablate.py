@@ -1,6 +1,5 @@
 """`eailab ablate`: compare the levels of one factor, or of several, all else held."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -327,12 +326,12 @@ def _solve(
     """Return the number of blocks that a difference needs or a time allows, and say it."""
     from eailab.cli.advice import offering_small_data
     from eailab.cli.dry_run import noise_of
-    from eailab.cli.time_left import duration
     from eailab.errors import StudyError
     from eailab.findings.measures import MEASURES
     from eailab.studies.forecast import blocks_for
     from eailab.studies.plan import plan
     from eailab.studies.power_analysis import blocks_that_detect
+    from eailab.units import duration
 
     with offering_small_data(studies[0].arms[0].recipe):
         plans = [plan(study, where) for study in _with_blocks(studies, 1)]
@@ -416,9 +415,9 @@ def parse_time(text: str) -> float:
         UsageError: It is not a time above 0.
     """
     from eailab.errors import UsageError
+    from eailab.units import parse_seconds
 
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)\s*", text)
-    seconds = float(match[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}[match[2]] if match else 0.0
-    if not 0.0 < seconds < 1e9:
+    seconds = parse_seconds(text) or parse_seconds(f"{text}m")
+    if seconds is None:
         raise UsageError(f"--budget {text}: give a time, such as 90s, 30m or 2h.")
     return seconds

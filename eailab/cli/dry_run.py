@@ -162,6 +162,8 @@ def _detects(planned: "Plan", noise: "Noise | None", measure: "Measure") -> str:
 
 def _cost_lines(cost: "Forecast") -> list[str]:
     """Say what is left to train and what it takes."""
+    from eailab.units import size
+
     if not cost.trials:
         return ["to train: nothing, every trial is finished"]
     side = f", {cost.jobs} side by side" if cost.jobs > 1 else ""
@@ -179,21 +181,9 @@ def _cost_lines(cost: "Forecast") -> list[str]:
 
 def _seconds(seconds: float) -> str:
     """Write a time, that of quick trials with its fractions."""
-    from eailab.cli.time_left import duration
+    from eailab.units import duration
 
     return f"{seconds:.2g} s" if seconds < 10.0 else duration(seconds)
-
-
-def size(number: int) -> str:
-    """Write a number of bytes as a person reads it.
-
-    >>> [size(n) for n in (900, 2_500_000, 3_200_000_000)]
-    ['1 kB', '2.5 MB', '3.2 GB']
-    """
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
-        if number >= scale:
-            return f"{number / scale:.1f} {unit}"
-    return f"{max(1, round(number / 1e3))} kB"
 
 
 def _as_mapping(planned: "Plan", cost: "Forecast", noise: "Noise | None") -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rich.text import Text
 from eailab.cli.advice import on_small_data, with_command
 from eailab.cli.grid import Picture
 from eailab.cli.output import LOG, as_called, echo, narrowed, wrapped
-from eailab.cli.time_left import Stage, roughly
+from eailab.cli.time_left import Stage
 from eailab.cli.trials import Cell, Trials
 from eailab.plain import plain_lines
 from eailab.runs.events import (
@@ -36,6 +36,7 @@ from eailab.runs.records import Position
 from eailab.runs.store import Trial
 from eailab.studies.design import single
 from eailab.studies.record import Plan, StudyRecord
+from eailab.units import roughly
 
 SILENCE_SECONDS = 30.0
 """After which a line says how far the work has come, where there is no picture."""

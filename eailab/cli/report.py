@@ -203,12 +203,12 @@ def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, d
     """Train a trial again, say how it compares, and return whether it differs."""
     from eailab.cli.progress import Watch
     from eailab.plain import counted
-    from eailab.runs.again import train_again
     from eailab.runs.context import RunContext
+    from eailab.runs.retrain import retrain
 
     LOG.info("training %s again (%s)", name, counted(trial.recipe.epochs, "epoch"))
     with Watch.of_one(trial, name) as watch:
-        again = train_again(trial, RunContext(store.root, data_dir, device, on_event=watch))
+        again = retrain(trial, RunContext(store.root, data_dir, device, on_event=watch))
     for line in again.differences[:MOST_LINES]:
         echo(f"differs: {line}", hang=2)
     then, now = again.environments

@@ -117,7 +117,7 @@ def verify(
 
     Example: eailab runs verify --repair
     """
-    from eailab.runs.inspection import problems, quarantine
+    from eailab.runs.store_admin import problems, quarantine
     from eailab.studies.derived import problems as study_problems
     from eailab.studies.lookup import existing
     from eailab.studies.preregistration import plan_problems
@@ -168,7 +168,7 @@ def rm(
     Example: eailab runs rm 16/0 32/0
     """
     from eailab.report.listing import listed
-    from eailab.runs.inspection import remove
+    from eailab.runs.store_admin import remove
     from eailab.studies.lookup import existing, find_trial
 
     store = existing(runs)

@@ -22,52 +22,6 @@ DRAWING_SECONDS = 0.2
 """Of the curves of one trial, until they are drawn and timed."""
 
 
-def duration(seconds: float) -> str:
-    """Write a time as a person says it.
-
-    >>> [duration(s) for s in (0.4, 61, 3725, 200000)]
-    ['less than a second', '1 min 1 s', '1 h 2 min', '2 days 7 h']
-    """
-    whole = int(seconds)
-    if whole < 1:
-        return "less than a second"
-    days, rest = divmod(whole, 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, left = divmod(rest, 60)
-    if days:
-        return f"{days} day{'s' * (days > 1)} {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {left} s" if minutes else f"{left} s"
-
-
-def roughly(seconds: float) -> str:
-    """Write an estimate with two digits or so, which is all that it knows; empty where next to nothing is left.
-
-    >>> [roughly(s) for s in (0.4, 7.2, 43, 185, 754, 4000, 50_000, 2_000_000, 40_000_000)]
-    ['', '7 s', '45 s', '3 min', '13 min', '1 h 5 min', '14 h', '23 days', '460 days']
-    """
-    if seconds < 1.0:
-        return ""
-    if seconds < 100.0:
-        return f"{_rounded(seconds, 1 if seconds < 20.0 else 5)} s"
-    minutes = _rounded(seconds / 60.0, 1)
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 600:
-        hours, rest = divmod(_rounded(minutes, 5), 60)
-        return f"{hours} h {rest} min" if rest else f"{hours} h"
-    hours = _rounded(minutes / 60.0, 1)
-    if hours < 72:
-        return f"{hours} h"
-    days = hours / 24.0
-    return f"{_rounded(days, 1 if days < 100.0 else 10)} days"
-
-
-def _rounded(value: float, unit: int) -> int:
-    return unit * round(value / unit)
-
-
 @dataclass
 class _Pace:
     """What an epoch of one recipe takes, from its reports while it runs and from epochs that have ended."""

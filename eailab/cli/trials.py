@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from eailab.cli.time_left import Stage, TimeLeft, duration, roughly
+from eailab.cli.time_left import Stage, TimeLeft
 from eailab.engines.base import Scores
 from eailab.errors import StoreError
 from eailab.findings.measures import MEASURES
@@ -14,6 +14,7 @@ from eailab.runs.records import Epoch
 from eailab.runs.store import Store
 from eailab.studies.plan import labels, left_to_train
 from eailab.studies.record import Plan
+from eailab.units import duration, roughly
 
 State = Literal["waiting", "training", "elsewhere", "finished", "diverged", "failed"]
 ROUNDING = 1e-6

@@ -24,6 +24,7 @@ from eailab.errors import DamagedError, UsageError
 from eailab.files import WEIGHTS, opened
 from eailab.runs.atomic import write_bytes
 from eailab.runs.records import Position
+from eailab.units import parse_seconds
 
 LARGEST_HEADER = 100_000_000
 """Bytes; safetensors takes no more."""
@@ -94,9 +95,6 @@ def _sha256(arrays: Mapping[str, NDArray[np.generic]], facts: Mapping[str, str])
 # --- how often --------------------------------------------------------------------------------------------------------
 
 
-_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-
 WRITING_SHARE = 0.01
 """Of the training's time, at most, that goes into writing where the cadence is a time."""
 
@@ -137,13 +135,11 @@ def parse_cadence(text: str) -> Cadence:
     Raises:
         UsageError: It is neither, or not above 0.
     """
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(epochs?|s|min|m|h)?", text.strip())
-    if match and float(match[1]) > 0.0:
-        number, unit = match[1], match[2] or "epochs"
-        if unit in _UNITS:
-            return Cadence(seconds=float(number) * _UNITS[unit])
-        if "." not in number:
-            return Cadence(epochs=int(number))
+    match = re.fullmatch(r"(\d{1,9})(?: ?epochs?)?", text.strip())
+    if match and int(match[1]):
+        return Cadence(epochs=int(match[1]))
+    if (seconds := parse_seconds(text)) is not None:
+        return Cadence(seconds=seconds)
     raise UsageError(
         f"--checkpoint-every {text}: give a number of epochs, such as 5, or a time, such as 90s, 10m or 1h."
     )

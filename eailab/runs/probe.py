@@ -17,7 +17,8 @@ from eailab.engines.base import Engine, Step
 from eailab.engines.registry import build, engine_of
 from eailab.errors import DivergedError, EailabError, TrialFailedError
 from eailab.runs.context import RunContext
-from eailab.runs.executors.deaths import describe, out_of_memory_kills
+from eailab.runs.disk_space import kept_bytes
+from eailab.runs.executors.crashes import describe, out_of_memory_kills
 from eailab.runs.store import Trial
 from eailab.runs.training import limited_threads
 from eailab.shortage import shortage_of
@@ -32,10 +33,6 @@ SLOW_EVALUATION = 5.0
 """Seconds above which a first evaluation is not repeated: what it warms up is small beside it."""
 RECORD_SECONDS = 0.3
 """Writing a trial's files and drawing its curves; it only matters beside trials of seconds."""
-RECORD_BYTES = 100_000
-"""Figures, recipe and result of a trial."""
-EPOCH_BYTES = 370
-"""Lines of an epoch in `epochs.jsonl` and `timings.jsonl`."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ def _measure(trial: Trial, context: RunContext) -> Probe:
         memory_bytes=peak_memory(),
         gpu_bytes=on_gpu[0],
         gpu_total_bytes=on_gpu[1],
-        disk_bytes=weights + len(data.validation) + len(data.test) + EPOCH_BYTES * recipe.epochs + RECORD_BYTES,
+        disk_bytes=kept_bytes(weights, len(data.validation) + len(data.test), recipe.epochs),
     )
 
 

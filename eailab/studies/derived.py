@@ -18,8 +18,8 @@ from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import parse_value, write
 from eailab.runs.derived import name_is_right
-from eailab.runs.inspection import Problem
 from eailab.runs.store import HEADING, Store, Trial
+from eailab.runs.store_admin import Problem
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import BETWEEN_VALUES, BUNDLE, CROSS, crossed
 from eailab.studies.hold_updates import hold_updates

@@ -14,7 +14,7 @@ import yaml
 from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import STUDY, read
 from eailab.recipe.validate import recipe_from
-from eailab.runs import atomic, inspection
+from eailab.runs import atomic, store_admin
 from eailab.runs.lock import in_training, is_held
 from eailab.runs.store import SCHEMA_VERSION, Store, Trial
 from eailab.studies.design import Arm, Axis, Study
@@ -196,7 +196,7 @@ def remove_study(store: Store, doomed: Head | PathHead, trials: Sequence[str]) -
     aside = store.root / f".removed-{doomed.folder.name}-{uuid4().hex[:8]}"
     atomic.rename(doomed.folder, aside)
     for name in trials:
-        inspection.remove(store, store.folder(name))
+        store_admin.remove(store, store.folder(name))
     _delete(aside)
 
 

@@ -8,9 +8,9 @@ from eailab.engines.registry import engine_of
 from eailab.errors import StoppedError, TrialFailedError, UsageError
 from eailab.plain import counted
 from eailab.runs.context import RunContext
+from eailab.runs.disk_space import check_disk_space
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors import executor_for
-from eailab.runs.room import check_room
 from eailab.studies.design import Study
 from eailab.studies.parallelism import side_by_side
 from eailab.studies.plan import left_to_train, plan
@@ -131,7 +131,7 @@ def train_plans(
         for trial in todo:
             engine_of(trial.recipe).check_device(trial.recipe, context.device)
     workers = jobs or side_by_side(todo, context)
-    check_room(context.runs_dir, context.data_dir, todo, workers)
+    check_disk_space(context.runs_dir, context.data_dir, todo, workers)
     with at_work(plans, context.store, say, context.should_stop):
         if todo:
             executor = executor_for(context.on, workers)

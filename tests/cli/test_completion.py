@@ -13,7 +13,7 @@ from eailab.recipe.catalogue import shipped
 from eailab.recipe.schema import Metric
 from eailab.report.exports.table import EXPORTS
 from eailab.report.formats import FORMATS
-from eailab.runs.inspection import State
+from eailab.runs.store_admin import State
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ import random
 import pytest
 
 from eailab.cli import time_left
-from eailab.cli.time_left import Stage, TimeLeft, roughly
+from eailab.cli.time_left import Stage, TimeLeft
 from eailab.engines.base import Scores, Step
 from eailab.recipe.load import Override, load
 from eailab.runs.events import Ended, EpochEnded, Started, Stepped, TriedAgain
 from eailab.runs.records import Epoch
 from eailab.runs.store import Trial
+from eailab.units import roughly
 
 SCORES = Scores(0.5, 0.9)
 

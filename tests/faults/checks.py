@@ -18,8 +18,8 @@ from eailab.runs import records
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded, SetAside, Started, Waiting
-from eailab.runs.inspection import problems
 from eailab.runs.lock import LOCAL_NAME
+from eailab.runs.store_admin import problems
 from eailab.runs.training import run_trial
 from eailab.studies import sharing
 from eailab.studies.design import one_factor

@@ -13,9 +13,9 @@ import yaml
 from eailab.recipe.load import load, parse_override
 from eailab.report.publish import publish_study
 from eailab.report.verify import verify
-from eailab.runs import checkpoint, inspection, records
-from eailab.runs.again import train_again
+from eailab.runs import checkpoint, records, store_admin
 from eailab.runs.context import RunContext
+from eailab.runs.retrain import retrain
 from eailab.runs.store import Trial
 from eailab.studies import derived
 from eailab.studies.design import one_factor
@@ -220,14 +220,14 @@ def found_by(store):
     record = read_record(folder)
     renamed = folder.with_name(record.study.folder_name)
     folder.rename(renamed)
-    found = "R" if [*inspection.problems(store), *derived.problems(store)] else ""
+    found = "R" if [*store_admin.problems(store), *derived.problems(store)] else ""
     publish_study(store, renamed)
     if not verify(renamed / "report.html", store).holds:
         found += "V"
     if not found:
         result = liar(store).record()
         trial = Trial(record.study.arms[1].recipe, 0, result["data"])
-        found += "T" if train_again(trial, RunContext(store.root)).differences else ""
+        found += "T" if retrain(trial, RunContext(store.root)).differences else ""
     return found
 
 

@@ -22,9 +22,9 @@ from eailab.data.fetch import fetch
 from eailab.errors import DamagedError, DataError, StoreError
 from eailab.runs import records
 from eailab.runs.context import RunContext
-from eailab.runs.inspection import quarantine, verify
 from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.store import NAME
+from eailab.runs.store_admin import quarantine, verify
 from eailab.studies.record import CHECKSUM
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from eailab.errors import UsageError
 from eailab.report.listing import HEADINGS, Wanted, described, listed
-from eailab.runs.inspection import summary
+from eailab.runs.store_admin import summary
 
 
 @pytest.fixture

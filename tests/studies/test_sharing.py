@@ -7,8 +7,8 @@ import pytest
 from eailab.errors import StoppedError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.runs.inspection import quarantine
 from eailab.runs.lock import hold
+from eailab.runs.store_admin import quarantine
 from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze

@@ -18,7 +18,7 @@ from typing import Literal
 from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
 from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed, TriedAgain
-from eailab.runs.executors.deaths import describe, out_of_memory_kills
+from eailab.runs.executors.crashes import describe, out_of_memory_kills
 from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
 from eailab.shortage import shortage_of

@@ -1,4 +1,4 @@
-"""Whether disk and memory have room for a study, asked before hours go into it."""
+"""Check free disk space, and the limit on memory, before training starts."""
 
 import shutil
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from eailab.engines.registry import engine_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.files import unreadable
 from eailab.runs.store import Trial
+from eailab.units import size
 
 BYTES_A_NUMBER = 4
 OTHER_NUMBERS = 1.1
@@ -19,13 +20,13 @@ BYTES_AN_EPOCH = 512
 """A line of `epochs.jsonl` and one of `timings.jsonl`."""
 
 BYTES_A_TRIAL = 200_000
-"""Recipe, result, curves as PNG and SVG."""
+"""Recipe, result, curves as PNG and SVG, at most."""
 
 LEAST_ADDRESS_SPACE = 512 * 2**20
 """Bytes; with less, OpenBLAS waits for ever for memory that it never gets."""
 
 
-def check_room(runs_dir: Path, data_dir: Path | None, trials: Sequence[Trial], jobs: int) -> None:
+def check_disk_space(runs_dir: Path, data_dir: Path | None, trials: Sequence[Trial], jobs: int) -> None:
     """Refuse to start where the disk has too little room for what trials will write, or a process too little memory.
 
     Args:
@@ -49,15 +50,26 @@ def check_room(runs_dir: Path, data_dir: Path | None, trials: Sequence[Trial], j
         image, classes, train, test = inputs[trial.recipe.data.name]
         engine = engine_of(trial.recipe)
         weights = ceil(OTHER_NUMBERS * BYTES_A_NUMBER * engine.parameters(trial.recipe, image, classes))
-        needed += weights + 2 * (train + len(test)) + BYTES_AN_EPOCH * trial.recipe.epochs + BYTES_A_TRIAL
+        needed += kept_bytes(weights, train + len(test), trial.recipe.epochs)
         checkpoints.append(weights * engine.checkpoint_copies(trial.recipe))
     needed += 2 * sum(sorted(checkpoints)[-jobs:])
     free = free_bytes(runs_dir)
     if free < needed:
         raise StoreError(
-            f"{runs_dir} has {in_words(free)} free, and the {len(trials)} trials to train need up to "
-            f"{in_words(needed)}: make room, or choose a folder on another disk with --runs. Nothing was started."
+            f"{runs_dir} has {size(free)} free, and the {len(trials)} trials to train need up to "
+            f"{size(needed)}: make room, or choose a folder on another disk with --runs. Nothing was started."
         )
+
+
+def kept_bytes(weights: int, predictions: int, epochs: int) -> int:
+    """Return the bytes that a finished trial leaves on the disk, at most.
+
+    Args:
+        weights: Bytes of its weights.
+        predictions: Images that it was validated and tested on.
+        epochs: Of its recipe.
+    """
+    return weights + 2 * predictions + BYTES_AN_EPOCH * epochs + BYTES_A_TRIAL
 
 
 def address_space_limit() -> int | None:
@@ -73,8 +85,8 @@ def address_space_limit() -> int | None:
 def _check_limit(limit: int | None) -> None:
     if limit is not None and limit < LEAST_ADDRESS_SPACE:
         raise MemoryShortageError(
-            f"a process may take {in_words(limit)} of memory here (`ulimit -v {limit // 1024}`), and its libraries "
-            f"alone take {in_words(LEAST_ADDRESS_SPACE)}: raise the limit. Nothing was started."
+            f"a process may take {size(limit)} of memory here (`ulimit -v {limit // 1024}`), and its libraries "
+            f"alone take {size(LEAST_ADDRESS_SPACE)}: raise the limit. Nothing was started."
         )
 
 
@@ -91,15 +103,3 @@ def free_bytes(folder: Path) -> int:
         return shutil.disk_usage(there).free
     except OSError as error:
         raise unreadable(folder, error) from error
-
-
-def in_words(count: int) -> str:
-    """Write a number of bytes as a person reads it.
-
-    >>> in_words(512), in_words(40_000_000), in_words(123_000_000_000)
-    ('512 bytes', '40.0 MB', '123.0 GB')
-    """
-    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"

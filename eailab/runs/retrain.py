@@ -27,7 +27,7 @@ class Again:
     """What the trial ran on, then and now."""
 
 
-def train_again(trial: Trial, context: RunContext) -> Again:
+def retrain(trial: Trial, context: RunContext) -> Again:
     """Train a finished trial again in a store of its own, which is then thrown away, and compare the bits.
 
     Args:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eailab.runs.executors.deaths import describe, out_of_memory_kills
+from eailab.runs.executors.crashes import describe, out_of_memory_kills
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import pytest
 from eailab.data.table import load as load_data
 from eailab.errors import DamagedError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
-from eailab.runs import inspection
+from eailab.runs import store_admin
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
-from eailab.runs.inspection import problems, quarantine, remove, summaries, summary, verify
 from eailab.runs.store import Store, Trial
+from eailab.runs.store_admin import problems, quarantine, remove, summaries, summary, verify
 from eailab.runs.training import run_trial
 
 
@@ -216,7 +216,7 @@ def test_quarantine_moves_a_trial_whole_and_twice_over(store):
     folder = only(store)
     before = {file.name: file.read_bytes() for file in folder.path.iterdir() if file.name != ".lock"}
     moved = quarantine(store, folder.path)
-    assert moved == store.root / inspection.QUARANTINE / f"{folder.path.name}-1"
+    assert moved == store.root / store_admin.QUARANTINE / f"{folder.path.name}-1"
     assert {file.name: file.read_bytes() for file in moved.iterdir() if file.name != ".lock"} == before
     assert store.trial_names() == []
     folder.path.mkdir()

@@ -9,7 +9,7 @@ from eailab.data.table import load as load_data
 from eailab.engines.registry import build, engine_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.recipe.load import Override, load
-from eailab.runs import room
+from eailab.runs import disk_space
 from eailab.runs.store import Trial
 
 Usage = namedtuple("Usage", "total used free")
@@ -37,22 +37,25 @@ def test_a_state_is_no_larger_than_was_estimated(name, changes):
     counted = spec.parameters(trial.recipe, dataset.train.pixels.shape[1:], len(dataset.classes))
     assert counted == engine.parameters
     state = sum(array.nbytes for array in engine.state().values())
-    assert state <= room.OTHER_NUMBERS * room.BYTES_A_NUMBER * counted * spec.checkpoint_copies(trial.recipe) + 1000
+    assert (
+        state
+        <= disk_space.OTHER_NUMBERS * disk_space.BYTES_A_NUMBER * counted * spec.checkpoint_copies(trial.recipe) + 1000
+    )
 
 
 def test_too_little_room_is_said_with_both_numbers_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: Usage(10**12, 10**12 - 10**6, 10**6))
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda _: Usage(10**12, 10**12 - 10**6, 10**6))
     with pytest.raises(StoreError, match=r"has 1\.0 MB free.*need up to 2\d\.\d MB.*Nothing was started"):
-        room.check_room(tmp_path / "runs", None, [make("digits-mlp")] * 100, jobs=2)
+        disk_space.check_disk_space(tmp_path / "runs", None, [make("digits-mlp")] * 100, jobs=2)
     assert not (tmp_path / "runs").exists()
 
 
 def test_enough_room_is_enough(tmp_path):
-    room.check_room(tmp_path / "not" / "yet", None, [make("digits-mlp")], jobs=1)
+    disk_space.check_disk_space(tmp_path / "not" / "yet", None, [make("digits-mlp")], jobs=1)
 
 
 def test_a_limit_on_memory_that_the_libraries_do_not_survive_is_named(tmp_path, monkeypatch):
     """They end the process without a word, or wait for ever."""
-    monkeypatch.setattr(room, "address_space_limit", lambda: 450_000 * 1024)
+    monkeypatch.setattr(disk_space, "address_space_limit", lambda: 450_000 * 1024)
     with pytest.raises(MemoryShortageError, match=r"460\.8 MB.*`ulimit -v 450000`.*536\.9 MB"):
-        room.check_room(tmp_path, None, [make("digits-mlp")], jobs=1)
+        disk_space.check_disk_space(tmp_path, None, [make("digits-mlp")], jobs=1)
