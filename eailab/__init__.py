@@ -1,3 +1,35 @@
-"""eailab: controlled deep-learning experiments."""
+"""eailab: controlled deep-learning experiments.
+
+The functions do what the commands of the same names do, and share their runs folder::
+
+    import eailab
+
+    study = eailab.ablate("batch-size", [16, 32, 64], recipe="digits-mlp", seeds=5)
+    print(study)                # the command's table
+    study.rows()                # a mapping for each arm: mean, difference, interval, verdict
+    study.values()              # float64 [blocks, arms]
+
+They are imported when they are first used, so that `import eailab` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eailab.api import StudyResult, TrialResult, ablate, noise, open_study, train
+    from eailab.errors import EailabError
 
 __version__ = "0.1.0"
+
+__all__ = ["EailabError", "StudyResult", "TrialResult", "__version__", "ablate", "noise", "open_study", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is public when it is first used."""
+    if name not in __all__:
+        raise AttributeError(f"module 'eailab' has no attribute {name!r}: there are {', '.join(__all__)}.")
+    return getattr(import_module("eailab.errors" if name == "EailabError" else "eailab.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -29,6 +29,7 @@ ORDER = [
     "findings",
     "inference",
     "report",
+    "api",
     "cli",
 ]
 CIRCLES = {"engines": 1, "runs": 1, "report": 1}

@@ -101,21 +101,12 @@ def writing(text: str, total: int = 1) -> Iterator["Watch"]:
 
 def publish(plans: Sequence["Plan"], context: "RunContext", name: str, as_json: bool) -> None:
     """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
-    from eailab.report.publish import publish_study, write_report
-    from eailab.runs.atomic import refuse_links
-    from eailab.studies.sharing import entered
+    from eailab.report.publish import publish_plans
 
-    told, report = [], plans[0].folder / "report.html"
-    with writing("writing tables, figures and pages", len(plans) if len(plans) == 1 else len(plans) + 1) as watch:
-        for planned in plans:
-            with entered(planned, context.store, say_note):
-                told.append((planned.folder, publish_study(context.store, planned.folder, context.data_dir)))
-            watch.advance()
-        if len(plans) > 1:
-            out = _reports_folder(plans, context, name)
-            refuse_links(out.parent, out, out / "figures")
-            report = write_report(told, out).files["html"]
-    findings = [one.findings for _, one in told]
+    total = len(plans) if len(plans) == 1 else len(plans) + 1
+    with writing("writing tables, figures and pages", total) as watch:
+        reports, page = publish_plans(plans, context, say_note, name=name, advance=watch.advance)
+    findings = [one.findings for one in reports]
     if as_json:
         from eailab.report.record import as_mapping, report_mapping
 
@@ -132,7 +123,7 @@ def publish(plans: Sequence["Plan"], context: "RunContext", name: str, as_json: 
     trial = _single_trial(plans)
     if trial is not None:
         echo(f"trial:   {trial}")
-    echo(f"report:  {report}")
+    echo(f"report:  {page}")
     if trial is not None:
         _say_what_next(trial, context.runs_dir, is_finished=findings[0].arms[0].trials[0].state == "finished")
 
@@ -156,12 +147,3 @@ def _say_what_next(trial: str, runs_dir: Path, *, is_finished: bool) -> None:
     LOG.info("next:")
     for command in commands:
         LOG.info("  eailab %s%s", command, where)
-
-
-def _reports_folder(plans: Sequence["Plan"], context: "RunContext", name: str) -> Path:
-    """Return where the common report of several studies lies; the same studies have the same folder."""
-    from eailab.recipe.canonical import digest
-    from eailab.studies.design import safe_name
-
-    fingerprint = digest([planned.record.study.fingerprint for planned in plans])[:10]
-    return context.runs_dir / "reports" / f"{safe_name(name)}-{fingerprint}"

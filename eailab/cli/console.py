@@ -14,7 +14,7 @@ from eailab.report import publish
 from eailab.runs.context import RunContext
 from eailab.studies.design import Study
 from eailab.studies.parallelism import advice_on_threads
-from eailab.studies.plan import labels, left_to_train
+from eailab.studies.plan import left_to_train
 from eailab.studies.record import Plan
 from eailab.studies.run import Runner
 
@@ -49,12 +49,11 @@ class Console(Runner):
             try:
                 with watch:
                     yield self.context.followed(watch, lambda: stop_code() != 0)
-                    folders = {store.folder(name): label for name, label in labels(plans).items()}
-                    missing = [folder for folder in folders if publish.without_curves(folder)]
+                    missing = publish.undrawn(plans, store)
                     watch.stage(f"drawing {counted(len(missing), 'figure')}", len(missing))
-                    for folder in missing:
+                    for folder, label in missing.items():
                         if not stop_code():
-                            publish.publish_trial(folder, folders[folder])
+                            publish.publish_trial(folder, label)
                             watch.advance()
             except StoppedError as error:
                 raise StoppedError(kept(), stop_code() or error.exit_code) from error

@@ -8,8 +8,6 @@ from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, Quiet, RunsDir, Verbose
 from eailab.cli.output import echo, echo_json, say_note
 
-LEAST_BLOCKS = 2
-
 
 def noise(
     recipe: Annotated[
@@ -47,7 +45,6 @@ def noise(
     from eailab.cli.carry_out import load_recipe, writing
     from eailab.cli.console import Console
     from eailab.cli.options import run_context
-    from eailab.errors import StudyError
     from eailab.findings.noise import noise_findings
     from eailab.report.publish import publish_noise
     from eailab.studies.design import repeated
@@ -56,8 +53,6 @@ def noise(
     from eailab.studies.sharing import entered
 
     blocks = parse_blocks(seeds)
-    if len(blocks) < LEAST_BLOCKS:
-        raise StudyError(f"--seeds {seeds}: one trial has no spread. Give {LEAST_BLOCKS} blocks or more, such as 10.")
     loaded = load_recipe(recipe, {"study.metric": metric}, override)
     where = run_context(runs, data_dir, device)
     with run_studies([repeated(loaded.recipe, blocks)], Console(where, jobs)) as run:

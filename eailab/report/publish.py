@@ -4,7 +4,7 @@ A file is rewritten only when its bytes change, and a figure is drawn only when 
 a finished study again is quick and touches nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from eailab.errors import DamagedError, StoreError, UsageError
 from eailab.findings import noise, path
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import curves_of
+from eailab.recipe.canonical import digest
 from eailab.report import markdown, record
 from eailab.report.compose import figure_path, noise_document, walk_document
 from eailab.report.drawn import keep, kept
@@ -22,8 +23,13 @@ from eailab.report.formats import FORMATS
 from eailab.report.record import as_json, costs_json
 from eailab.report.study_report import Report, StudyReport, load_study, why_unreadable
 from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_text
+from eailab.runs.context import RunContext
 from eailab.runs.store import Store, TrialFolder
+from eailab.studies.design import safe_name
 from eailab.studies.lookup import STUDIES, Head, heads, studies_called
+from eailab.studies.plan import labels
+from eailab.studies.record import Plan
+from eailab.studies.sharing import entered
 from eailab.translation import ENGLISH, language
 
 DEFAULT_FORMATS = ("markdown", "html")
@@ -101,6 +107,49 @@ def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> S
     write_changed(folder / "table.md", FORMATS["markdown"].text(report).encode())
     write_changed(folder / "table.json", FORMATS["json"].text(report).encode())
     return study
+
+
+def undrawn(plans: Sequence[Plan], store: Store) -> dict[TrialFolder, str]:
+    """Return the trials of some plans that have ended and whose curves are not drawn, each with its title."""
+    folders = {store.folder(name): label for name, label in labels(plans).items()}
+    return {folder: label for folder, label in folders.items() if without_curves(folder)}
+
+
+def publish_plans(
+    plans: Sequence[Plan],
+    context: RunContext,
+    say: Callable[[str], None],
+    *,
+    name: str = "",
+    advance: Callable[[], None] = lambda: None,
+) -> tuple[list[StudyReport], Path]:
+    """Write the files of each study that was trained, and of several a report of all.
+
+    Args:
+        plans: Of the studies.
+        context: Where they were trained.
+        say: Called with what the user should know.
+        name: What the common report of several studies is called; the same studies have the same folder.
+        advance: Called when a study is written.
+
+    Returns:
+        What each study's files say, and the path of the page to read.
+
+    Raises:
+        StoreError: A file cannot be written, or a folder is a link.
+    """
+    reports = []
+    for planned in plans:
+        with entered(planned, context.store, say):
+            reports.append(publish_study(context.store, planned.folder, context.data_dir))
+        advance()
+    if len(plans) == 1:
+        return reports, plans[0].folder / "report.html"
+    fingerprint = digest([planned.record.study.fingerprint for planned in plans])[:10]
+    out = context.runs_dir / "reports" / f"{safe_name(name)}-{fingerprint}"
+    refuse_links(out.parent, out, out / "figures")
+    found = [(planned.folder, report) for planned, report in zip(plans, reports, strict=True)]
+    return reports, write_report(found, out).files["html"]
 
 
 def publish_report(

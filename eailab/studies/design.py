@@ -138,7 +138,13 @@ def single(recipe: Recipe, block: int) -> Study:
 
 
 def repeated(recipe: Recipe, blocks: Sequence[int]) -> Study:
-    """Return the study of one recipe in several blocks, which shows how much its trials differ by chance."""
+    """Return the study of one recipe in several blocks, which shows how much its trials differ by chance.
+
+    Raises:
+        StudyError: There are fewer than two blocks.
+    """
+    if len(blocks) < 2:
+        raise StudyError("one trial has no spread: give two blocks or more, such as --seeds 10.")
     return replace(single(recipe, blocks[0]), name=f"{recipe.name}-noise", blocks=tuple(blocks))
 
 

@@ -1,0 +1,100 @@
+"""From Python one gets what the commands print, from the same folder and without training twice."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import eailab as public
+from eailab.errors import StudyError
+from eailab.runs.events import Ended
+
+SETTINGS = {"epochs": 1, "model.hidden": [4], "data.limit": 64}
+QUICK = ("--recipe", "digits-mlp", "-o", "epochs=1", "-o", "model.hidden=[4]", "-o", "data.limit=64", "--jobs", "1")
+
+
+def test_importing_the_package_is_quick_and_imports_nothing_heavy():
+    """0.1 s of processor time, of which Python itself takes some."""
+    code = (
+        "import sys, time\nbegan = time.process_time()\nimport eailab\nfrom eailab import ablate, open_study\n"
+        "taken = time.process_time() - began\n"
+        "print([name for name in ('numpy', 'torch', 'pydantic', 'yaml', 'rich') if name in sys.modules], taken < 0.1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] True\n"
+
+
+def test_what_is_public_is_there_and_documented():
+    assert set(public.__all__) <= set(dir(public))
+    for name in public.__all__:
+        assert getattr(public, name).__doc__ or name == "__version__"
+    with pytest.raises(AttributeError, match=r"there are .*open_study"):
+        _ = public.abalte
+
+
+def test_a_study_is_the_one_that_the_command_trains(eailab):
+    """The command finds every trial finished, prints the same table, and has the same JSON."""
+    ended = []
+    study = public.ablate(
+        "lr",
+        [1e-3, 1e-2],
+        seeds=2,
+        settings=SETTINGS,
+        on_event=lambda event: isinstance(event, Ended) and ended.append(event.trial),
+    )
+    assert len(set(ended)) == 4
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--seeds", "2", *QUICK)
+    assert "4 trials: 4 finished already, 0 to train" in done.err
+    assert done.out.startswith(str(study))
+    assert study.to_dict() == json.loads((study.folder / "table.json").read_text())
+    assert study.values().shape == (2, 2)
+    baseline, other = study.rows()
+    assert (baseline["arm"], baseline["is_baseline"], baseline["difference"]) == ("0.001", True, None)
+    assert baseline["mean"] == pytest.approx(np.mean(study.values()[:, 0]))
+    assert other["difference"] == pytest.approx(np.diff(study.values()).mean())
+    low, high = other["interval"]
+    assert low < other["difference"] < high
+    assert f"{other['difference']:+.2f}" in done.out
+    assert (study.folder / "report.html").is_file()
+    again = public.open_study("digits-mlp-lr")
+    assert str(again) == str(study)
+    assert again.folder.resolve() == study.folder.resolve()
+
+
+def test_a_training_is_the_one_that_the_command_trains(eailab):
+    trial = public.train(block=3, settings=SETTINGS)
+    assert 0.0 <= trial.metrics["test_accuracy"] <= 1.0
+    assert {"result.json", "model.safetensors", "curves.png"} <= {file.name for file in trial.folder.iterdir()}
+    done = eailab("train-mlp", "--seed", "3", *QUICK[:-2])
+    assert "this trial is finished already" in done.err
+    assert done.out.startswith(str(trial))
+
+
+def test_noise_is_what_the_command_says(eailab):
+    found = public.noise(seeds=[0, 4, 7], settings=SETTINGS)
+    assert found.blocks == (0, 4, 7)
+    told = json.loads(eailab("noise", "--seeds", "0,4,7", "--json", *QUICK[2:]).out)
+    assert told["values"] == list(found.values)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: public.ablate("batchsize", [1, 2]), "did you mean 'batch-size'"),
+        (lambda: public.ablate("lr", [1e-3]), "has 1 level"),
+        (lambda: public.ablate("lr", [1e-3, 1e-2], seeds=[3, 3]), "distinct blocks"),
+        (lambda: public.ablate("lr", [1e-3, 1e-2], seeds=[-3]), "-3 is not a block"),
+        (lambda: public.train("digits-mpl"), "did you mean 'digits-mlp'"),
+        (lambda: public.train(settings={"epoch": 3}), "did you mean 'epochs'"),
+        (lambda: public.noise(seeds=1), "two blocks or more"),
+        (lambda: public.open_study("x"), "there is no folder runs"),
+    ],
+)
+def test_a_mistake_is_explained_and_nothing_is_written(tmp_path, monkeypatch, call, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(public.EailabError, match=said) as caught:
+        call()
+    assert caught.value.exit_code == StudyError.exit_code
+    assert list(tmp_path.iterdir()) == []
