@@ -13,7 +13,7 @@ from faulty_disk import tiny_study
 
 from eailab.engines.numpy_mlp.augment import deform
 from eailab.errors import DamagedError, RecipeError, StudyError
-from eailab.findings.tables import _blocks
+from eailab.findings.statements import blocks_in_words
 from eailab.recipe.load import load, parse_override
 from eailab.recipe.schema import Deform
 from eailab.runs import records
@@ -62,8 +62,8 @@ def test_a_seed_above_the_largest_is_refused_before_anything_trains(eailab, tmp_
 
 def test_blocks_far_apart_cost_nothing_to_name():
     tracemalloc.start()
-    assert _blocks((0, 1764335000)) == "2 (0, 1764335000)"
-    assert _blocks((3, 4, 5)) == "3 (3 to 5)"
+    assert blocks_in_words((0, 1764335000)) == "2 (0, 1764335000)"
+    assert blocks_in_words((3, 4, 5)) == "3 (3 to 5)"
     assert tracemalloc.get_traced_memory()[1] < 10**6
     tracemalloc.stop()
 
