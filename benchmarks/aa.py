@@ -38,10 +38,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.data.table import load as load_data
-from eailab.findings.measures import MEASURES
+from eailab.metrics import CLASSIFICATION, judged
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.override import vary
-from eailab.recipe.schema import Metric, Recipe, Study
+from eailab.recipe.schema import MetricName, Recipe, Study
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store, Trial
 from eailab.runs.training import run_trial
@@ -53,7 +53,7 @@ Split = Literal["fixed", "per-block"]
 
 RECIPE = "digits-mlp"
 SPLITS: tuple[Split, ...] = ("fixed", "per-block")
-METRICS: tuple[Metric, ...] = ("validation-accuracy", "validation-loss")
+METRICS: tuple[MetricName, ...] = ("validation-accuracy", "validation-loss")
 ROWS, COLUMNS = 100, 5
 BLOCKS, ARMS = (3, 5), (3, 4, 5)
 STUDIES = 2000
@@ -68,7 +68,7 @@ class Rate:
     """How often A/A studies of one kind were called different, or the same."""
 
     split: Split
-    metric: Metric
+    metric: MetricName
     blocks: int
     arms: int
     studies: int
@@ -113,12 +113,12 @@ def train(pool: Sequence[Sequence[Trial]], store: Store) -> None:
             run_trial(trial, RunContext(store.root))
 
 
-def read(pool: Sequence[Sequence[Trial]], store: Store, metric: Metric) -> Values:
+def read(pool: Sequence[Sequence[Trial]], store: Store, metric: MetricName) -> Values:
     """Return `[rows, columns]`, a metric of every trial in the unit that tables show; NaN where one diverged."""
 
     def value(trial: Trial) -> float:
         result = store.folder(trial.fingerprint).result()
-        found = None if result is None else MEASURES[metric].value(result)
+        found = None if result is None else judged(CLASSIFICATION, metric, "").value(result.values)
         return math.nan if found is None else found
 
     return np.array([[value(trial) for trial in trials] for trials in pool])
@@ -128,7 +128,13 @@ def read(pool: Sequence[Sequence[Trial]], store: Store, metric: Metric) -> Value
 
 
 def a_a_studies(
-    pool: Values, split: Split, metric: Metric, size: tuple[int, int], margins: Sequence[float], studies: int, seed: int
+    pool: Values,
+    split: Split,
+    metric: MetricName,
+    size: tuple[int, int],
+    margins: Sequence[float],
+    studies: int,
+    seed: int,
 ) -> Rate:
     """Draw A/A studies from a pool and count their verdicts.
 
@@ -142,7 +148,7 @@ def a_a_studies(
         seed: Of the drawing.
     """
     blocks, arms = size
-    measure = MEASURES[metric]
+    measure = judged(CLASSIFICATION, metric, "")
     rng = np.random.default_rng(seed)
     alarms = np.zeros(studies, dtype=np.bool_)
     used = np.zeros((studies, len(pool)), dtype=np.bool_)

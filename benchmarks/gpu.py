@@ -533,7 +533,7 @@ def fast(epochs: int) -> Command:
         how = command(*words, runs=options.runs, deadline=deadline)
         folder = RunContext(options.runs).store.folder(trial.fingerprint)
         result = folder.result()
-        accuracy = None if result is None or result.test is None else result.test.accuracy
+        accuracy = None if result is None else result.values.get("test_accuracy")
         seconds = [timing.seconds for _, timing in sorted(folder.timings().items())]
         found = {"epochs": epochs, "test_accuracy": accuracy, "seconds_of_training": sum(seconds)}
         return {"how": how, "found": found | {"seconds_of_epochs": seconds}}

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from eailab.data.table import load as load_data
-from eailab.engines.base import Scores
 from eailab.engines.numpy_mlp.engine import MlpEngine
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
@@ -61,12 +60,21 @@ def fill(store, trials):
         folder = store.folder(trial.fingerprint)
         folder.path.mkdir(parents=True)
         folder.begin(trial, 1)
-        lines = [Epoch(n, Scores(1.0 / n, 0.9), Scores(1.1 / n, 0.9)) for n in range(1, 31)]
+        lines = [Epoch(n, values(1.0 / n)) for n in range(1, 31)]
         for epoch in lines:
             folder.add_epoch(epoch)
-        scores = Scores(float(generator.random()), 0.9)
-        result = Result("finished", 30, scores, scores, scores, None, 6570, provenance)
+        scores = values(float(generator.random()), "train", "validation", "test")
+        result = Result("finished", 30, scores, None, 6570, provenance)
         folder.finish(trial, result, weights, predictions)
+
+
+def values(loss, *splits):
+    """Return the scores of some splits; of an epoch if none is named."""
+    return {
+        f"{split}_{name}": one
+        for split in splits or ("train", "validation")
+        for name, one in (("loss", loss), ("accuracy", 0.9))
+    }
 
 
 def overhead(root):

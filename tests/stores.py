@@ -1,14 +1,14 @@
 """Small stores with hand-made results, written through the store's own functions."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scores import scored
 
 from eailab.data.dataset import Dataset
-from eailab.engines.base import Scores
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.recipe.validate import recipe_from
 from eailab.runs.provenance import Provenance
@@ -134,18 +134,17 @@ class Shop:
         accuracy = outcome if isinstance(outcome, float) else 0.5
         last = trial.recipe.epochs if isinstance(outcome, float) or outcome == "damaged" else 1
         for number in range(1, last + 1):
-            train = Scores(loss=(2.0 - accuracy) / number, accuracy=accuracy * number / last)
-            folder.add_epoch(Epoch(number, train, replace(train, loss=train.loss + 0.125)))
+            loss, share = (2.0 - accuracy) / number, accuracy * number / last
+            folder.add_epoch(Epoch(number, scored((loss, share), (loss + 0.125, share))))
             folder.add_timing(number, 0.5, TRAINING_IMAGES, provenance, self.joules)
         if outcome == "unfinished":
             return
-        scores = None if outcome == "diverged" else train
         result = Result(
             status="diverged" if outcome == "diverged" else "finished",
             epochs=last,
-            train=scores,
-            validation=scores and replace(scores, loss=scores.loss + 0.125),
-            test=scores and replace(scores, accuracy=accuracy - 0.01),
+            values={}
+            if outcome == "diverged"
+            else scored((loss, share), (loss + 0.125, share), (loss, accuracy - 0.01)),
             diverged_at=(2, 7) if outcome == "diverged" else None,
             parameters=1234,
             provenance=provenance,

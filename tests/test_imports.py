@@ -19,6 +19,7 @@ ORDER = [
     "translation",
     "paths",
     "extras",
+    "metrics",
     "seeding",
     "recipe",
     "stats",

@@ -327,7 +327,6 @@ def _solve(
     from eailab.cli.advice import offering_small_data
     from eailab.cli.dry_run import noise_of
     from eailab.errors import StudyError
-    from eailab.findings.measures import MEASURES
     from eailab.studies.forecast import blocks_for
     from eailab.studies.plan import plan
     from eailab.studies.power_analysis import blocks_that_detect
@@ -349,7 +348,7 @@ def _solve(
                 f"--detect {detect:g} needs the SD of a trial, and no finished trials of {study.name} show it: "
                 "measure it with `eailab noise`, or assume one with --sd."
             )
-        blocks = blocks_that_detect(detect * MEASURES[study.metric].margin_scale, noise.sd, len(study.arms))
+        blocks = blocks_that_detect(detect * study.measure.margin_scale, noise.sd, len(study.arms))
         echo(
             f"note: --detect {detect:g}: {study.name} needs {blocks} blocks (SD {noise.sd:.3g}, {noise.source})",
             err=True,

@@ -8,7 +8,7 @@ from eailab.cli.output import echo, echo_json
 from eailab.plain import counted
 
 if TYPE_CHECKING:
-    from eailab.findings.measures import Measure
+    from eailab.metrics import Metric
     from eailab.runs.context import RunContext
     from eailab.studies.design import Study
     from eailab.studies.forecast import Cost, Forecast
@@ -46,7 +46,6 @@ def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: f
         sd: Of a trial within its block, as the user assumes it; None to take the store's.
         as_json: Print JSON instead.
     """
-    from eailab.findings.measures import MEASURES
     from eailab.studies.forecast import forecast
 
     if any(planned.todo for planned in plans):
@@ -58,7 +57,7 @@ def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: f
         echo_json({"schema_version": 1, "studies": studies, "left": _left_mapping(cost)})
         return
     for planned, noise in zip(plans, noises, strict=True):
-        _print_plan(planned, cost, noise, MEASURES[planned.record.study.metric])
+        _print_plan(planned, cost, noise, planned.record.study.measure)
     for line in _cost_lines(cost):
         echo(line, hang=2)
     echo("this was a dry run: nothing was trained and nothing was written", hang=2)
@@ -66,13 +65,12 @@ def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: f
 
 def noise_of(planned: "Plan", context: "RunContext", sd: float | None) -> "Noise | None":
     """Return the noise that a plan is judged by: the user's word, else what the store's trials show."""
-    from eailab.findings.measures import MEASURES
     from eailab.studies.power_analysis import Noise, known_noise
 
-    measure = MEASURES[planned.record.study.metric]
+    measure = planned.record.study.measure
     if sd is not None:
         return Noise(sd * measure.margin_scale, "as assumed by --sd")
-    return known_noise(planned, context.store, measure.value)
+    return known_noise(planned, context.store)
 
 
 def _rows(planned: "Plan", cost: "Forecast") -> list[_Row]:
@@ -112,7 +110,7 @@ def _comes_with_a_variant(path: str, study: "Study") -> bool:
     return part in varied and leaf != "name" and path not in varied
 
 
-def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measure: "Measure") -> None:
+def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measure: "Metric") -> None:
     from eailab.findings.tables import Column, Table
     from eailab.report.terminal import print_table
     from eailab.studies.sharing import blocks_in_words
@@ -135,7 +133,7 @@ def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measur
     echo()
 
 
-def _detects(planned: "Plan", noise: "Noise | None", measure: "Measure") -> str:
+def _detects(planned: "Plan", noise: "Noise | None", measure: "Metric") -> str:
     """Say the smallest difference that a plan detects at 80% power."""
     from eailab.studies.power_analysis import detects
 

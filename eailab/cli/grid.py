@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from eailab.cli.trials import ENDED, ROUNDING, Cell, State, Trials
-from eailab.findings.measures import MEASURES
 from eailab.plain import plain
 from eailab.stats.model import Comparison, compare
 from eailab.studies.factor import word
@@ -165,7 +164,7 @@ class Picture:
     def _numbers(self, number: int) -> list[list[str]]:
         """Return the columns of interim numbers: heading, and a cell for each arm."""
         study = self.trials.plans[number].record.study
-        measure = MEASURES[study.metric]
+        measure = study.measure
         columns = [[f"mean {measure.unit}".rstrip()], [measure.with_unit("diff.")], ["95% interval"]]
         for index, result in enumerate(self._comparison(number).arms):
             is_baseline, interval, digits = index == study.baseline, result.interval95, measure.decimals
@@ -177,7 +176,7 @@ class Picture:
     def _comparison(self, number: int) -> Comparison:
         """Compare what has finished so far, again only when more has."""
         study, rows = self.trials.plans[number].record.study, self._rows(number)
-        measure = MEASURES[study.metric]
+        measure = study.measure
         states = tuple(cell.state if cell.state in ENDED else "" for row in rows for cell in row)
         if number not in self._compared or self._compared[number][0] != states:
             found = compare(
@@ -199,7 +198,7 @@ class _Shown:
     """Their places."""
     cell_width: int
     has_scores: bool
-    """Whether a trial in training shows its accuracy too."""
+    """Whether a trial in training shows its score too."""
     numbers: int
     """Columns of interim numbers."""
 
@@ -263,11 +262,11 @@ def _trial_line(cell: Cell, width: int) -> Text:
 
 def _cell_text(cell: Cell, *, has_score: bool) -> Text:
     """Return what the table shows of a trial."""
-    accuracy = "" if cell.last is None else f"{100 * cell.last.validation.accuracy:.1f}%"
+    score = cell.last_value(1)
     said = {
         "waiting": "-",
-        "training": f"{_position(cell)} {accuracy if has_score else ''}".rstrip(),
-        "finished": accuracy or "done",
+        "training": f"{_position(cell)} {score if has_score else ''}".rstrip(),
+        "finished": score or "done",
     }.get(cell.state, cell.state)
     return Text(said, style=STYLES[cell.state], no_wrap=True)
 

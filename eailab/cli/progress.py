@@ -169,12 +169,7 @@ class Watch:
                 return f"{cell.label}: failed: {event.reason}"
             case EpochEnded() if LOG.isEnabledFor(logging.DEBUG):
                 epoch = event.epoch
-                return (
-                    f"{cell.label}: epoch {epoch.number}/{cell.epochs}  "
-                    f"train loss {epoch.train.loss:.4f} accuracy {epoch.train.accuracy:.2%}  "
-                    f"validation loss {epoch.validation.loss:.4f} accuracy {epoch.validation.accuracy:.2%}  "
-                    f"{event.seconds:.2f} s"
-                )
+                return f"{cell.label}: epoch {epoch.number}/{cell.epochs}  {cell.scores(epoch)}{event.seconds:.2f} s"
             case Ended(status="diverged"):
                 return self._ended(f"{cell.label}: diverged (recorded as a result; the study goes on)")
             case Ended() if self._live is None:

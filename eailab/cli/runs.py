@@ -92,7 +92,9 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
         return
     lines = [("folder", str(folder.path)), *described(about)]
     if record is not None:
-        lines += [_score(name, value) for name, value in record["metrics"].items() if value is not None]
+        lines += [
+            _score(name, value, record["engine"]) for name, value in record["metrics"].items() if value is not None
+        ]
         seconds, timed = folder.seconds(record["epochs"])
         lines += [
             ("seconds", with_timed(f"{seconds:.1f}", timed, record["epochs"])),
@@ -193,9 +195,12 @@ def print_trials(trials: "Sequence[Listed]", *, err: bool = False) -> None:
     echo_rows(HEADINGS, rows, numbers=("block", "score"), shorten=("study", "arm"), err=err)
 
 
-def _score(name: str, value: float) -> tuple[str, str]:
-    """Return a metric as tables have it: an accuracy in percent, a loss to six digits."""
-    said = f"{100.0 * value:.2f}%" if name.endswith("accuracy") else f"{value:.6g}"
+def _score(name: str, value: float, engine: str) -> tuple[str, str]:
+    """Return a metric as tables have it: with its unit, or to six digits where it has none."""
+    from eailab.engines.registry import engine_named
+
+    metric = next((one for one in engine_named(engine).metrics if one.key == name), None)
+    said = metric.text(metric.scale * value) if metric is not None and metric.unit else f"{value:.6g}"
     return name.replace("_", " "), said
 
 

@@ -1,14 +1,15 @@
 """What is known of the trials of some studies while they are trained, in words; how it is shown is not decided here."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from eailab.cli.time_left import Stage, TimeLeft
-from eailab.engines.base import Scores
+from eailab.engines.registry import engine_of
+from eailab.engines.spec import EngineSpec
 from eailab.errors import StoreError
-from eailab.findings.measures import MEASURES
+from eailab.metrics import TRAIN, VALIDATION, recorded
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
 from eailab.runs.store import Store
@@ -35,6 +36,8 @@ class Cell:
     is_compiling: bool = False
     last: Epoch | None = None
     """The last epoch that ended."""
+    engine: EngineSpec | None = None
+    """That trains it."""
     value: float = float("nan")
     """The study's metric in the unit shown; NaN until the trial has finished."""
 
@@ -61,8 +64,24 @@ class Cell:
 
     @property
     def score(self) -> str:
-        """The last validation accuracy; empty before there is one."""
-        return "" if self.last is None else f"validation {self.last.validation.accuracy:.2%}"
+        """Where and how good it last was, by its headline; empty before there is one."""
+        return f"{self.engine.headline.split} {value}" if self.engine and (value := self.last_value()) else ""
+
+    def last_value(self, fewer: int = 0) -> str:
+        """Write the last value of its headline, with fewer decimals if asked; empty before there is one."""
+        if self.engine is None or self.last is None:
+            return ""
+        metric = self.engine.headline
+        value = metric.value(self.last.values)
+        return "" if value is None else f"{value:.{metric.decimals - fewer}f}{metric.unit}"
+
+    def scores(self, epoch: Epoch) -> str:
+        """Write the scores of an epoch, split by split."""
+        texts: dict[str, str] = {}
+        for metric in recorded(self.engine.metrics, TRAIN, VALIDATION) if self.engine else []:
+            if (value := metric.value(epoch.values)) is not None:
+                texts[metric.split] = f"{texts.get(metric.split, metric.split)} {metric.quantity} {metric.text(value)}"
+        return "".join(f"{text}  " for text in texts.values())
 
     @property
     def progress(self) -> str:
@@ -89,7 +108,7 @@ class Trials:
         self.plans, self.clock, self.began = plans, clock, clock()
         todo, names = left_to_train(plans), labels(plans)
         self.cells = {
-            trial.fingerprint: Cell(names[trial.fingerprint], trial.recipe.epochs)
+            trial.fingerprint: Cell(names[trial.fingerprint], trial.recipe.epochs, engine=engine_of(trial.recipe))
             for planned in plans
             for trial in planned.trials
         }
@@ -109,7 +128,7 @@ class Trials:
         if isinstance(event, Ended):
             for planned in self.plans:
                 if event.trial in planned.record.trials.values():
-                    cell.value = _value(planned, cell.last, event.test)
+                    cell.value = _value(planned, event.values)
 
     def training(self) -> list[Cell]:
         """Return the trials in training, in their order."""
@@ -143,7 +162,6 @@ class Trials:
 
     def _take_up(self, planned: Plan) -> None:
         """Fill in the trials that were finished before."""
-        measure = MEASURES[planned.record.study.metric]
         store = Store(planned.folder.parent.parent)
         for name in planned.record.trials.values():
             cell = self.cells[name]
@@ -156,14 +174,12 @@ class Trials:
             if result is None:
                 continue
             cell.state = result.status
-            if result.train is not None and result.validation is not None:
-                cell.last = Epoch(result.epochs, result.train, result.validation)
-                cell.value = measure.value(result) or float("nan")
+            if result.status == "finished":
+                cell.last = Epoch(result.epochs, {key: one for key, one in result.values.items() if one is not None})
+                cell.value = _value(planned, result.values)
 
 
-def _value(planned: Plan, last: Epoch | None, test: Scores | None) -> float:
-    """Return the study's metric of a trial that has just ended; NaN where it diverged."""
-    if last is None or test is None:
-        return float("nan")
-    measure = MEASURES[planned.record.study.metric]
-    return measure.scale * measure.read(last.train, last.validation, test)
+def _value(planned: Plan, values: Mapping[str, float | None]) -> float:
+    """Return the study's metric of a trial that has ended; NaN where it has none."""
+    value = planned.record.study.measure.value(values)
+    return float("nan") if value is None else value

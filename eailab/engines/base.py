@@ -13,14 +13,8 @@ from eailab.data.dataset import SplitName, TrialData
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 
 
-@dataclass(frozen=True)
-class Scores:
-    """How well the predictions of one pass fit the labels."""
-
-    loss: float
-    """Mean cross-entropy over the images, in nats; with the recipe's label smoothing in training, without elsewhere."""
-    accuracy: float
-    """Share of the images whose predicted class is their label, from 0 to 1."""
+Scores: TypeAlias = Mapping[str, float]
+"""Values of the metrics that the engine declares, by `Metric.key`."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +103,6 @@ class Step:
     """Steps of the epoch."""
     loss: float | None
     """Mean training loss of the epoch so far; None where reading it would stall the device."""
-    accuracy: float | None
-    """Training accuracy of the epoch so far, likewise."""
 
 
 OnStep: TypeAlias = Callable[[Step], None]

@@ -6,6 +6,7 @@ from eailab.engines.numpy_mlp.spec import NUMPY_MLP
 from eailab.engines.spec import EngineSpec
 from eailab.engines.torch_resnet.spec import TORCH_RESNET
 from eailab.errors import RecipeError
+from eailab.metrics import Metric, judged
 from eailab.recipe.schema import RECIPES, BaseRecipe
 
 ENGINES: dict[str, EngineSpec] = {spec.name: spec for spec in (NUMPY_MLP, TORCH_RESNET)}
@@ -43,3 +44,12 @@ def engine_of(recipe: BaseRecipe) -> EngineSpec:
 def build(recipe: BaseRecipe, data: TrialData, block: int, device: DeviceName = "auto") -> Engine:
     """Return the engine of a recipe, initialised for one block; see `EngineSpec.build`."""
     return engine_of(recipe).build(recipe, data, block, device)
+
+
+def metric_of(recipe: BaseRecipe, name: str) -> Metric:
+    """Return the metric of a name that studies of a recipe may rest on.
+
+    Raises:
+        RecipeError: The recipe's engine does not declare it.
+    """
+    return judged(engine_of(recipe).metrics, name, recipe.engine)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from eailab.data.dataset import Dataset
 from eailab.data.table import load
 from eailab.errors import DataError, StoreError
-from eailab.findings.measures import PERCENT
 from eailab.findings.study import StudyFindings
 from eailab.runs.store import Store
 from eailab.stats.pairwise_tests import McNemar, mcnemar
@@ -73,7 +72,7 @@ class Classes:
             return [None] * len(self.dataset.classes)
         images = confusion.sum(axis=1)
         return [
-            PERCENT * float(right) / int(count) if count else None
+            100.0 * float(right) / int(count) if count else None
             for right, count in zip(confusion.diagonal(), images, strict=True)
         ]
 

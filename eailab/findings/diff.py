@@ -1,14 +1,15 @@
 """Two trials side by side: what was asked, what they ran on, what came out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eailab.engines.registry import engine_of
 from eailab.errors import StoreError
 from eailab.findings.costs import with_timed
-from eailab.findings.measures import PERCENT
 from eailab.findings.numbers import NOTHING, written
 from eailab.findings.tables import Column, Table
+from eailab.metrics import Metric
 from eailab.recipe.canonical import flatten
 from eailab.runs.store import SHORT_NAME, TrialFolder
 from eailab.studies.lookup import heads, trial_names, uses
@@ -101,19 +102,19 @@ def _parts(folder: TrialFolder) -> dict[str, dict[str, str]]:
         },
         "result": {
             "status": record["status"],
-            **_metrics(record["metrics"]),
+            **_metrics(record["metrics"], engine_of(recipe).metrics),
             "seconds": with_timed(f"{seconds:.3g}", timed, record["epochs"]),
         },
     }
 
 
-def _metrics(metrics: Mapping[str, Any]) -> dict[str, str]:
-    said = {}
-    for name, value in metrics.items():
+def _metrics(values: Mapping[str, Any], metrics: Sequence[Metric]) -> dict[str, str]:
+    said, known = {}, {metric.key: metric for metric in metrics}
+    for name, value in values.items():
         if value is None:
             said[name] = NOTHING
-        elif name.endswith("accuracy"):
-            said[f"{name} (%)"] = f"{PERCENT * value:.2f}"
+        elif (metric := known.get(name)) and metric.unit:
+            said[f"{name} ({metric.unit})"] = f"{metric.scale * value:.{metric.decimals}f}"
         else:
             said[name] = f"{value:.6g}"
     return said

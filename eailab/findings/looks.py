@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eailab.findings.measures import Measure
 from eailab.findings.trial import TrialFindings, spared
+from eailab.metrics import Metric
 from eailab.stats.alpha_spending import look_levels
 from eailab.stats.blocked_model import Values
 from eailab.stats.group_sequential import Decision, replay
@@ -40,7 +40,7 @@ def values_of(trials: Sequence[Sequence[TrialFindings]]) -> Values:
 
 
 def look(
-    study: Study, trials: Sequence[tuple[TrialFindings, ...]], margin: float, measure: Measure
+    study: Study, trials: Sequence[tuple[TrialFindings, ...]], margin: float, measure: Metric
 ) -> tuple[list[tuple[TrialFindings, ...]], Looks]:
     """Replay the looks, and spare the trials of arms that were decided before."""
     found = replay(

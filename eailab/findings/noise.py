@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eailab.findings.measures import MEASURES, PERCENT, Measure
 from eailab.findings.numbers import number
 from eailab.findings.spread import Spread, noise_sentences, spread_decimals, spread_of
 from eailab.findings.statements import environment_sentences
 from eailab.findings.study import study_findings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
-from eailab.recipe.schema import Data, Metric
+from eailab.metrics import Metric
+from eailab.recipe.schema import Data
 from eailab.runs.store import Store
 from eailab.stats.variance import sampling_error
 from eailab.studies.record import StudyRecord
@@ -43,7 +43,7 @@ class Noise(Spread):
     """Of the recipe."""
     fingerprint: str
     """Of the study."""
-    metric: Metric
+    measure: Metric
     blocks: tuple[int, ...]
     values: tuple[float | None, ...]
     """Of the metric, by block; None where there is none."""
@@ -57,9 +57,9 @@ class Noise(Spread):
     """What trials ran on; more than one is a mixed study."""
 
     @property
-    def measure(self) -> Measure:
-        """How the metric is told."""
-        return MEASURES[self.metric]
+    def metric(self) -> str:
+        """The name of what it is judged by."""
+        return self.measure.name
 
     @property
     def finished(self) -> list[float]:
@@ -87,14 +87,14 @@ def noise_findings(store: Store, record: StudyRecord) -> Noise:
             scores = [trial.validation if split == "validation" else trial.test for trial in finished]
             accuracy = float(np.mean([one.accuracy for one in scores if one is not None]))
             images = len(predictions[split])
-            error = PERCENT * sampling_error(accuracy / PERCENT, images)
+            error = 100.0 * sampling_error(accuracy / 100.0, images)
             sampling.append(Sampling(split, images, accuracy, error))
     spread = spread_of([trial.value for trial in finished if trial.value is not None])
     return Noise(
         **vars(spread),
         name=findings.arms[0].label,
         fingerprint=findings.fingerprint,
-        metric=findings.metric,
+        measure=findings.measure,
         blocks=findings.blocks,
         values=tuple(trial.value for trial in trials),
         states=tuple(trial.state for trial in trials),

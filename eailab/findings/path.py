@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eailab.findings.arm import ArmFindings
-from eailab.findings.measures import MEASURES, Measure
 from eailab.findings.numbers import NOTHING, decimals_for, interval, number, signed
 from eailab.findings.statements import environment_sentences
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.findings.tables import NOTE, Column, Table, with_unit
-from eailab.recipe.schema import Metric
+from eailab.metrics import Metric
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
 from eailab.studies.path_ablation import Move, Order, Route
@@ -52,7 +51,7 @@ class Waterfall:
     fingerprint: str
     order: Order
     blocks: tuple[int, ...]
-    metric: Metric
+    measure: Metric
     means: tuple[float | None, float | None]
     """Metric of the two recipes, averaged over their blocks."""
     steps: tuple[Step, ...]
@@ -66,9 +65,9 @@ class Waterfall:
     """What trials ran on; more than one is a mixed walk."""
 
     @property
-    def measure(self) -> Measure:
-        """How the metric is told."""
-        return MEASURES[self.metric]
+    def metric(self) -> str:
+        """The name of what it is judged by."""
+        return self.measure.name
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
@@ -127,7 +126,7 @@ def waterfall(route: Route, ends: StudyFindings, walked: Sequence[tuple[StudyFin
         fingerprint=route.fingerprint,
         order=route.order,
         blocks=ends.blocks,
-        metric=route.metric,
+        measure=route.measure,
         means=(_mean(ends.arms[0]), _mean(last)),
         steps=tuple(steps),
         gap=_gain(last, ends),
@@ -146,7 +145,7 @@ def _gain(arm: ArmFindings, study: StudyFindings) -> float | None:
     return difference if study.measure.higher_is_better else -difference
 
 
-def _improvement(bounds: Interval | None, measure: Measure) -> Interval | None:
+def _improvement(bounds: Interval | None, measure: Metric) -> Interval | None:
     if bounds is None or measure.higher_is_better:
         return bounds
     return -bounds[1], -bounds[0]

@@ -7,8 +7,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from eailab.findings.measures import Measure
 from eailab.findings.numbers import decimals_for, number
+from eailab.metrics import Metric
 from eailab.stats.power import detectable_difference
 from eailab.stats.variance import noise_floor, sd_interval
 from eailab.stats.verdict import Interval
@@ -66,12 +66,12 @@ def spread_of(finished: Sequence[float]) -> Spread:
     )
 
 
-def spread_decimals(spread: Spread, measure: Measure) -> int:
+def spread_decimals(spread: Spread, measure: Metric) -> int:
     """Return how many decimals the values and their spread are shown with."""
     return decimals_for([spread.sd_interval95] if spread.sd_interval95 else [], measure.decimals)
 
 
-def sd_in_words(spread: Spread, measure: Measure) -> Text:
+def sd_in_words(spread: Spread, measure: Metric) -> Text:
     """Return the SD with its interval."""
     digits = spread_decimals(spread, measure)
     sd = number(spread.sd, digits)
@@ -81,7 +81,7 @@ def sd_in_words(spread: Spread, measure: Measure) -> Text:
     return tr("SD {sd}, 95% interval {low} to {high} (chi-square)", sd=measure.with_unit(sd), low=low, high=high)
 
 
-def noise_sentences(spread: Spread, measure: Measure, n: int, total: int) -> list[Text]:
+def noise_sentences(spread: Spread, measure: Metric, n: int, total: int) -> list[Text]:
     """Say which differences between two single runs are noise, or why that is not known.
 
     Args:

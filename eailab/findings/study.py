@@ -13,11 +13,11 @@ import numpy as np
 from eailab.errors import StudyError
 from eailab.findings.arm import ArmFindings, arm_findings
 from eailab.findings.looks import Looks, decided, look, values_of
-from eailab.findings.measures import MEASURES, Measure
 from eailab.findings.trial import Environment, TrialFindings, read_trial
 from eailab.findings.words import factor_as_heading, factor_in_words, takes_plural
+from eailab.metrics import Metric
 from eailab.recipe.canonical import NO_IDENTITY, flatten
-from eailab.recipe.schema import Metric, Recipe
+from eailab.recipe.schema import Recipe
 from eailab.runs.store import Store
 from eailab.stats.factorial import Factorial, factorial
 from eailab.stats.model import Comparison, compare
@@ -46,7 +46,7 @@ class StudyFindings:
     """Dotted path of the varied field; None for a single trial."""
     state: StudyState
     blocks: tuple[int, ...]
-    metric: Metric
+    measure: Metric
     margin: float
     """In the metric's unit."""
     arms: tuple[ArmFindings, ...]
@@ -85,9 +85,9 @@ class StudyFindings:
         return f"{safe_name(self.name)}-{self.fingerprint}"
 
     @property
-    def measure(self) -> Measure:
-        """How the metric is told."""
-        return MEASURES[self.metric]
+    def metric(self) -> str:
+        """The name of what it is judged by."""
+        return self.measure.name
 
     @property
     def heading(self) -> str:
@@ -143,7 +143,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         record: The study and the names of its trials.
     """
     study = record.study
-    measure = MEASURES[study.metric]
+    measure = study.measure
     margin = study.margin * measure.margin_scale
     trials = [
         tuple(
@@ -169,7 +169,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         factor=study.factor,
         state="complete" if all(trial.has_ended for row in trials for trial in row) else "running",
         blocks=study.blocks,
-        metric=study.metric,
+        measure=study.measure,
         margin=margin,
         arms=tuple(
             arm_findings(record, index, trials, None if comparison is None else comparison.arms[index], stands, looks)
@@ -201,7 +201,7 @@ def held_fixed(recipes: Sequence[Recipe]) -> Settings:
     )
 
 
-def _compare(trials: Sequence[Sequence[TrialFindings]], baseline: int, margin: float, measure: Measure) -> Comparison:
+def _compare(trials: Sequence[Sequence[TrialFindings]], baseline: int, margin: float, measure: Metric) -> Comparison:
     diverged = np.array([[trial.state == "diverged" for trial in row] for row in trials]).T
     return compare(values_of(trials), baseline, margin, measure.higher_is_better, diverged=diverged)
 
@@ -211,7 +211,7 @@ def _planned_verdicts(
     trials: Sequence[Sequence[TrialFindings]],
     stands: Standing | None,
     margin: float,
-    measure: Measure,
+    measure: Metric,
 ) -> tuple[tuple[str, Verdict], ...]:
     """Return what the planned blocks say by themselves, where a study has others too."""
     if stands is None or stands.plan is None or not stands.post_hoc:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from eailab.findings.arm import ArmFindings
-from eailab.findings.measures import Measure
 from eailab.findings.numbers import NOTHING, decimals, interval, number, signed
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialState
+from eailab.metrics import Metric
 from eailab.translation import Text, joined, tr
 
 NOTE = tr("note")
@@ -106,7 +106,7 @@ def _arms_table(findings: StudyFindings) -> Table:
     )
 
 
-def difference_column(measure: Measure) -> Column:
+def difference_column(measure: Metric) -> Column:
     """Return the head of a column of differences."""
     heading = with_unit(tr("difference"), measure.difference_unit)
     return Column(heading, is_number=True, narrow=measure.with_unit("diff."))

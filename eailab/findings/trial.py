@@ -1,12 +1,11 @@
 """What one trial has to say: its state, its last scores, its curves. A trial that cannot be read is a marked gap."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from eailab.engines.base import Scores
 from eailab.errors import StoreError
-from eailab.findings.measures import PERCENT, Measure
+from eailab.metrics import Metric
 from eailab.runs.provenance import Provenance
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import TrialFolder
@@ -74,7 +73,7 @@ class TrialFindings:
         return self.state in ("finished", "diverged", "spared")
 
 
-def read_trial(folder: TrialFolder, block: int, measure: Measure, planned: int) -> TrialFindings:
+def read_trial(folder: TrialFolder, block: int, measure: Metric, planned: int) -> TrialFindings:
     """Read a trial; damage becomes a state with its reason, never an error and never a number.
 
     Args:
@@ -97,10 +96,10 @@ def read_trial(folder: TrialFolder, block: int, measure: Measure, planned: int) 
         fingerprint=folder.path.name,
         state=result.status,
         reason=_where(result),
-        value=measure.value(result),
-        train=_final(result.train),
-        validation=_final(result.validation),
-        test=_final(result.test),
+        value=measure.value(result.values),
+        train=_final(result.values, "train"),
+        validation=_final(result.values, "validation"),
+        test=_final(result.values, "test"),
         parameters=result.parameters,
         environment=_environment(result.provenance),
         curves=curves_of(epochs),
@@ -160,8 +159,9 @@ def _where(result: Result) -> str | None:
     return tr("the loss was not finite at epoch {epoch}, in validation", epoch=epoch)
 
 
-def _final(scores: Scores | None) -> FinalScores | None:
-    return None if scores is None else FinalScores(scores.loss, PERCENT * scores.accuracy)
+def _final(values: Mapping[str, float | None], split: str) -> FinalScores | None:
+    loss, accuracy = values.get(f"{split}_loss"), values.get(f"{split}_accuracy")
+    return None if loss is None or accuracy is None else FinalScores(loss, 100.0 * accuracy)
 
 
 def _environment(provenance: Provenance) -> Environment:
@@ -173,8 +173,8 @@ def curves_of(epochs: list[Epoch]) -> Curves:
     """Return the scores of a trial's epochs as sequences."""
     return Curves(
         epochs=tuple(epoch.number for epoch in epochs),
-        train_loss=tuple(epoch.train.loss for epoch in epochs),
-        train_accuracy=tuple(PERCENT * epoch.train.accuracy for epoch in epochs),
-        validation_loss=tuple(epoch.validation.loss for epoch in epochs),
-        validation_accuracy=tuple(PERCENT * epoch.validation.accuracy for epoch in epochs),
+        train_loss=tuple(epoch.values["train_loss"] for epoch in epochs),
+        train_accuracy=tuple(100.0 * epoch.values["train_accuracy"] for epoch in epochs),
+        validation_loss=tuple(epoch.values["validation_loss"] for epoch in epochs),
+        validation_accuracy=tuple(100.0 * epoch.values["validation_accuracy"] for epoch in epochs),
     )

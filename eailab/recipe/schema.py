@@ -335,7 +335,7 @@ AnySchedule: TypeAlias = Annotated[
 
 # --- study ----------------------------------------------------------------------------------------------------------
 
-Metric = Literal["validation-accuracy", "validation-loss", "loss-gap", "test-accuracy"]
+MetricName = Literal["validation-accuracy", "validation-loss", "loss-gap", "test-accuracy"]
 
 
 class Study(Settings):
@@ -343,7 +343,7 @@ class Study(Settings):
 
     margin: Margin = 0.25
     """Differences smaller than this do not matter: percentage points for accuracies, hundredths for losses."""
-    metric: Metric = "validation-accuracy"
+    metric: MetricName = "validation-accuracy"
     """What verdicts rest on, after the last epoch; `loss-gap` is validation minus training loss."""
 
 

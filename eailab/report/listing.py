@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
+from eailab.engines.registry import ENGINES
 from eailab.errors import EailabError, StoreError, UsageError
-from eailab.findings.measures import MEASURES
 from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
 from eailab.recipe.override import changes_in_words
@@ -42,11 +42,13 @@ class Listed:
     @property
     def score(self) -> str:
         """The last value of its study's metric; nothing while there is none."""
-        result = self.summary.result
-        metric = self.uses[0].head.metric if self.uses else ""
-        measure = next((one for name, one in MEASURES.items() if name == metric), MEASURES["validation-accuracy"])
-        value = None if result is None else measure.value(result)
-        return "" if value is None else f"{value:.{measure.decimals}f}{measure.unit}"
+        result, engine = self.summary.result, ENGINES.get(self.summary.engine or "")
+        if result is None or engine is None:
+            return ""
+        asked = self.uses[0].head.metric if self.uses else ""
+        metric = next((one for one in engine.metrics if one.name == asked), engine.headline)
+        value = metric.value(result.values)
+        return "" if value is None else metric.text(value)
 
     @property
     def finished(self) -> str:

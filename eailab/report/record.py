@@ -53,8 +53,8 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "baseline": findings.baseline_arm.label,
         "blocks": findings.blocks,
         "metric": findings.metric,
-        "unit": findings.measure.unit or "nats",
-        "difference_unit": findings.measure.difference_unit or "nats",
+        "unit": findings.measure.unit_name,
+        "difference_unit": findings.measure.difference_unit_name,
         "margin": findings.margin,
         "arms": [_arm(arm) for arm in findings.arms],
         "comparison": None
@@ -104,8 +104,8 @@ def costs_json(name: str, arms: tuple[ArmCost, ...]) -> str:
 def noise_mapping(found: Noise) -> dict[str, Any]:
     """Return a noise study's findings as plain values."""
     measure = found.measure
-    units = {"unit": measure.unit or "nats", "difference_unit": measure.difference_unit or "nats"}
-    fields = asdict(found)
+    units = {"unit": measure.unit_name, "difference_unit": measure.difference_unit_name}
+    fields = _by_name(found)
     first = {name: fields[name] for name in ("name", "fingerprint", "metric", "blocks", "values", "states")}
     return dict(as_plain({"schema_version": NOISE_VERSION, **first, **fields, **units}))
 
@@ -117,13 +117,19 @@ def waterfall_mapping(found: Waterfall) -> dict[str, Any]:
         as_plain(
             {
                 "schema_version": WATERFALL_VERSION,
-                **asdict(found),
-                "unit": measure.unit or "nats",
-                "difference_unit": measure.difference_unit or "nats",
+                **_by_name(found),
+                "unit": measure.unit_name,
+                "difference_unit": measure.difference_unit_name,
                 "steps": [{**asdict(step), "may_be_noise": step.may_be_noise} for step in found.steps],
             }
         )
     )
+
+
+def _by_name(found: Noise | Waterfall) -> dict[str, Any]:
+    """Return findings as a mapping, their metric by its name."""
+    named = {"measure": ("metric", found.metric)}
+    return dict(named.get(key, (key, value)) for key, value in asdict(found).items())
 
 
 def _arm(arm: ArmFindings) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from eailab.data.dataset import Dataset
 from eailab.data.split import Split, split_of
 from eailab.data.table import SOURCES
-from eailab.engines.base import Arrays, Expected, Scores
+from eailab.engines.base import Arrays, Expected
 from eailab.engines.registry import engine_of
+from eailab.metrics import TEST, TRAIN, VALIDATION, Metric, recorded
 from eailab.recipe.schema import Data, Recipe
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Trial
@@ -59,49 +60,49 @@ def contradictions(
     elif result.status == "finished":
         if result.epochs != recipe.epochs:
             yield f"the result is of {result.epochs} epochs, and the recipe asks for {recipe.epochs}"
-        yield from _last_scores(result, epochs)
+        yield from _last_scores(recipe, result, epochs)
     elif result.diverged_at is not None and not _can_diverge(result.diverged_at, result.epochs, recipe.epochs):
         yield f"it cannot have diverged in epoch {result.diverged_at[0]}, with {result.epochs} of {recipe.epochs} done"
     classes = SOURCES[recipe.data.name].classes if recipe.data.name in SOURCES else None
     if weights is not None:
         yield from _parameters(recipe, result, *weights)
     if predictions is not None:
-        yield from _predicted(recipe.data, result, predictions, classes)
+        yield from _predicted(recipe, result, predictions, classes)
 
 
 def mislabelled(
     recipe: Recipe, block: int, result: Result, predictions: Predictions, dataset: Dataset
 ) -> Iterator[str]:
-    """Yield where a trial's accuracies are not those of its predictions, held to the labels of its images."""
+    """Yield the shares of right predictions that are not those of the trial's predictions and its images' labels."""
     where = split_of(len(dataset.train), recipe.data, block)
     labels = {"validation": dataset.train.labels[where.validation], "test": dataset.test.labels}
-    for split, scores in _final(result):
-        predicted = predictions[split]
-        if predicted.shape != labels[split].shape:
-            yield f"predictions.npz has {len(predicted)} {split} images, and the data have {len(labels[split])}"
+    for metric, value in _shares(recipe, result):
+        predicted, expected = predictions[metric.split], labels[metric.split]
+        if predicted.shape != expected.shape:
+            yield f"predictions.npz has {len(predicted)} {metric.split} images, and the data have {len(expected)}"
             continue
-        right = int(np.count_nonzero(predicted == labels[split]))
-        if not _is_share(scores.accuracy, right, len(predicted)):
+        right = int(np.count_nonzero(predicted == expected))
+        if not _is_share(value, right, len(predicted)):
             yield (
-                f"the {split} accuracy is {scores.accuracy:.6g} in result.json, and {right / len(predicted):.6g} by "
+                f"the {metric.title} is {value:.6g} in result.json, and {right / len(predicted):.6g} by "
                 "predictions.npz and the labels"
             )
 
 
-def _last_scores(result: Result, epochs: list[Epoch]) -> Iterator[str]:
+def _last_scores(recipe: Recipe, result: Result, epochs: list[Epoch]) -> Iterator[str]:
     """Yield final scores that the last epoch's record does not have."""
-    last = epochs[-1]
-    for split, ours, theirs in (
-        ("training", result.train, last.train),
-        ("validation", result.validation, last.validation),
-    ):
-        if ours is not None and not _are_equal(ours, theirs):
-            yield f"the final {split} scores of result.json are not those of the last epoch in epochs.jsonl"
+    metrics = engine_of(recipe).metrics
+    for split, word in ((TRAIN, "training"), (VALIDATION, "validation")):
+        if not all(_agree(metric, result, epochs[-1]) for metric in recorded(metrics, split)):
+            yield f"the final {word} scores of result.json are not those of the last epoch in epochs.jsonl"
 
 
-def _are_equal(one: Scores, other: Scores) -> bool:
-    """Return whether two passes over the same images with the same weights can have given these scores."""
-    return isclose(one.accuracy, other.accuracy, abs_tol=1e-9) and isclose(one.loss, other.loss, rel_tol=1e-5)
+def _agree(metric: Metric, result: Result, last: Epoch) -> bool:
+    """Return whether two passes over the same images with the same weights can have given these values."""
+    one, other = result.values.get(metric.key), last.values.get(metric.key)
+    if one is None or other is None:
+        return one is other
+    return isclose(one, other, abs_tol=1e-9) if metric.is_share else isclose(one, other, rel_tol=1e-5)
 
 
 def _can_diverge(where: tuple[int, int], finished: int, planned: int) -> bool:
@@ -126,28 +127,30 @@ def _parameters(recipe: Recipe, result: Result, arrays: Arrays, facts: dict[str,
         )
 
 
-def _predicted(settings: Data, result: Result, predictions: Predictions, classes: int | None) -> Iterator[str]:
-    """Yield predictions that cannot be of these splits, and accuracies that are not a whole number of their images."""
+def _predicted(recipe: Recipe, result: Result, predictions: Predictions, classes: int | None) -> Iterator[str]:
+    """Yield predictions that cannot be of these splits, and shares that are not a whole number of their images."""
     sizes: dict[str, int] = {}
-    if settings.name in SOURCES:
-        source = SOURCES[settings.name]
-        sizes = {"validation": len(_split(source.train, settings).validation), "test": source.test}
-    for split, scores in _final(result):
-        predicted = predictions[split]
+    if recipe.data.name in SOURCES:
+        source = SOURCES[recipe.data.name]
+        sizes = {"validation": len(_split(source.train, recipe.data).validation), "test": source.test}
+    for metric, value in _shares(recipe, result):
+        predicted = predictions[metric.split]
         count = len(predicted) if predicted.ndim == 1 else 0
-        if not count or count != sizes.get(split, count) or (classes and int(predicted.max()) >= classes):
-            yield f"predictions.npz does not fit the {split} images of {settings.name}"
-        elif not _is_share(scores.accuracy, round(scores.accuracy * count), count):
-            yield f"the {split} accuracy {scores.accuracy:.6g} is not that of a whole number of {count} images"
+        if not count or count != sizes.get(metric.split, count) or (classes and int(predicted.max()) >= classes):
+            yield f"predictions.npz does not fit the {metric.split} images of {recipe.data.name}"
+        elif not _is_share(value, round(value * count), count):
+            yield f"the {metric.title} {value:.6g} is not that of a whole number of {count} images"
 
 
-def _final(result: Result) -> list[tuple[str, Scores]]:
-    both = (("validation", result.validation), ("test", result.test))
-    return [(split, scores) for split, scores in both if scores is not None]
+def _shares(recipe: Recipe, result: Result) -> Iterator[tuple[Metric, float]]:
+    """Yield the shares of right predictions that a result has, on the splits whose predictions a trial leaves."""
+    for metric in recorded(engine_of(recipe).metrics, VALIDATION, TEST):
+        if metric.is_share and (value := result.values.get(metric.key)) is not None:
+            yield metric, value
 
 
-def _is_share(accuracy: float, right: int, count: int) -> bool:
-    return 0 <= right <= count and isclose(accuracy, right / count, abs_tol=1e-6 / count)
+def _is_share(value: float, right: int, count: int) -> bool:
+    return 0 <= right <= count and isclose(value, right / count, abs_tol=1e-6 / count)
 
 
 @lru_cache(maxsize=64)

@@ -1,9 +1,10 @@
 """What a trial in training tells whoever watches it; small and picklable, since it crosses processes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from eailab.engines.base import Scores, Step
+from eailab.engines.base import Step
 from eailab.runs.records import Epoch, Status
 
 
@@ -80,7 +81,8 @@ class Ended:
 
     trial: str
     status: Status
-    test: Scores | None
+    values: Mapping[str, float | None]
+    """As in its result."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from math import isfinite
 from typing import Any, Literal, Self, cast
 
 from eailab.engines.base import Scores
+from eailab.engines.registry import ENGINES
+from eailab.metrics import LARGEST_NUMBER, Split, recorded
 from eailab.recipe.schema import MOST_EPOCHS
 from eailab.runs.provenance import Provenance
 from eailab.seeding import LARGEST_BLOCK
@@ -22,8 +24,6 @@ Status = Literal["finished", "diverged"]
 
 LONGEST_SECONDS = 1e9
 """Of an epoch: thirty years."""
-LARGEST_NUMBER = 1e40
-"""Of a loss, a rate or an energy; engines compute in 32 bits, which end at 3.4e38."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +31,18 @@ class Epoch:
     """One finished epoch of a trial."""
 
     number: int
-    train: Scores
-    """Running scores of the epoch's own (augmented) batches."""
-    validation: Scores
+    values: Scores
+    """Of the training split, running over the epoch's own (augmented) batches, and of the validation split after it."""
 
     def record(self) -> dict[str, Any]:
         """Return the record that `read` takes."""
-        return {"epoch": self.number} | _named("train", self.train) | _named("validation", self.validation)
+        return {"epoch": self.number, **self.values}
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Self:
         """Return the epoch that a record tells of."""
-        train, validation = _scores(record, "train"), _scores(record, "validation")
-        if train is None or validation is None:
-            raise ValueError("an epoch without scores")
-        return cls(_whole(record["epoch"], MOST_EPOCHS), train, validation)
+        values = {key: value for key, value in record.items() if key != "epoch"}
+        return cls(_whole(record["epoch"], MOST_EPOCHS), _checked(values, "train", "validation"))
 
 
 @dataclass(frozen=True)
@@ -116,11 +113,8 @@ class Result:
     status: Status
     epochs: int
     """Epochs that were finished."""
-    train: Scores | None
-    """Of the last epoch; None when the trial diverged."""
-    validation: Scores | None
-    test: Scores | None
-    """Read once, after the last epoch."""
+    values: Mapping[str, float | None]
+    """Of the last epoch, and of the test split, which is read once after it; None for each when the trial diverged."""
     diverged_at: tuple[int, int] | None
     """Epoch and step (from 1) at which the loss was no longer finite."""
     parameters: int
@@ -134,7 +128,7 @@ class Result:
             "status": self.status,
             "epochs": self.epochs,
             "diverged_at": list(self.diverged_at) if self.diverged_at else None,
-            "metrics": _named("train", self.train) | _named("validation", self.validation) | _named("test", self.test),
+            "metrics": dict(self.values),
             "parameters": self.parameters,
             "largest_pixel": self.largest_pixel,
             "provenance": dict(self.provenance),
@@ -143,21 +137,21 @@ class Result:
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Self:
         """Return the result that a record tells of."""
-        metrics, where = record["metrics"], record["diverged_at"]
+        where, values = record["diverged_at"], dict(record["metrics"])
+        has_values = any(value is not None for value in values.values())
         result = cls(
             status=record["status"],
             epochs=_whole(record["epochs"], MOST_EPOCHS),
-            train=_scores(metrics, "train"),
-            validation=_scores(metrics, "validation"),
-            test=_scores(metrics, "test"),
+            values=values,
             diverged_at=(_whole(where[0], MOST_EPOCHS), _whole(where[1])) if where else None,
             parameters=_whole(record["parameters"]),
             provenance=_provenance(record["provenance"]),
             largest_pixel=None if (largest := record.get("largest_pixel")) is None else _whole(largest, 255),
         )
-        whole = None not in (result.train, result.validation, result.test)
+        if has_values:
+            _checked({key: value for key, value in values.items() if value is not None}, "train", "validation", "test")
         expected = ("finished", True) if result.diverged_at is None else ("diverged", False)
-        if (result.status, whole) != expected:
+        if (result.status, has_values) != expected:
             raise ValueError("its status does not fit its metrics")
         return result
 
@@ -207,18 +201,17 @@ def timing(line: bytes) -> tuple[int, Timing] | None:
         return None
 
 
-def _named(split: str, scores: Scores | None) -> dict[str, float | None]:
-    return {
-        f"{split}_loss": None if scores is None else scores.loss,
-        f"{split}_accuracy": None if scores is None else scores.accuracy,
-    }
-
-
-def _scores(record: Mapping[str, Any], split: str) -> Scores | None:
-    loss, accuracy = record[f"{split}_loss"], record[f"{split}_accuracy"]
-    if loss is None or accuracy is None:
-        return None
-    return Scores(_number(loss, 0.0, LARGEST_NUMBER), _number(accuracy, 0.0, 1.0 + 1e-6))  # a mean in 32 bits
+def _checked(values: Mapping[str, Any], *splits: Split) -> dict[str, float]:
+    """Return the values of a record, which are those that an engine declares for these splits, each in its range."""
+    for spec in ENGINES.values():
+        declared = {metric.key: metric for metric in recorded(spec.metrics, *splits)}
+        required = {key for key, metric in declared.items() if metric.is_required}
+        if required <= values.keys() <= declared.keys():
+            return {key: _number(value, declared[key].least, declared[key].most) for key, value in values.items()}
+    known = "; ".join(
+        f"{name}: {', '.join(m.key for m in recorded(s.metrics, *splits))}" for name, s in ENGINES.items()
+    )
+    raise ValueError(f"the metrics {', '.join(map(str, values))!s:.200} are not those of an engine ({known})")
 
 
 def _number(value: object, least: float, most: float) -> float:

@@ -45,6 +45,8 @@ class Summary:
     problem: str | None
     """Why a damaged trial is not read."""
     result: Result | None = None
+    engine: str | None = None
+    """That trained it; None without a result."""
 
 
 def summaries(store: Store) -> Iterator[Summary]:
@@ -64,7 +66,8 @@ def summary(folder: TrialFolder) -> Summary:
         record = folder.record()
         if record is not None:
             block, device, result = record["block"], record["provenance"]["device"], Result.read(record)
-            return Summary(folder.path.name, result.status, result.epochs, planned, recipe, block, device, None, result)
+            said = (folder.path.name, result.status, result.epochs, planned, recipe, block, device, None)
+            return Summary(*said, result, record["engine"])
         state: State = "training" if is_held(folder.path) else "stopped"
         return Summary(folder.path.name, state, len(folder.epochs()), planned, recipe, block, None, None)
     except StoreError as error:

@@ -15,6 +15,7 @@ from eailab.data.table import load
 from eailab.engines.base import COMPILATION, Engine, Expected, Step
 from eailab.engines.registry import build, engine_of
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
+from eailab.metrics import recorded
 from eailab.recipe.schema import Recipe
 from eailab.runs.checkpoint import CheckpointWriter
 from eailab.runs.context import RunContext
@@ -48,7 +49,7 @@ def run_trial(trial: Trial, context: RunContext) -> None:
                     if not is_finished(folder):
                         train(trial, folder, context)
                     elif result := folder.result():
-                        context.on_event(Ended(trial.fingerprint, result.status, result.test))
+                        context.on_event(Ended(trial.fingerprint, result.status, result.values))
                     return
         except LostLockError:
             pass  # another process has taken the trial over: wait for its result
@@ -92,10 +93,10 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
             for number in range(done.epochs + 1, recipe.epochs + 1):
                 trained = engine.train_epoch(number, partial(on_step, number))
                 validated = engine.evaluate("validation").scores
-                if not math.isfinite(validated.loss):
-                    raise DivergedError(number, 0, validated.loss)
+                if infinite := [value for value in validated.values() if not math.isfinite(value)]:
+                    raise DivergedError(number, 0, infinite[0])
                 seconds, joules = meter.read()
-                epochs.append(Epoch(number, trained, validated))
+                epochs.append(Epoch(number, {**trained, **validated}))
                 folder.add_epoch(epochs[-1])
                 folder.add_timing(number, seconds, len(data.train), provenance, joules)
                 context.on_event(EpochEnded(name, epochs[-1], seconds))
@@ -107,9 +108,7 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
             result = Result(
                 status="diverged",
                 epochs=len(epochs),
-                train=None,
-                validation=None,
-                test=None,
+                values=dict.fromkeys(metric.key for metric in recorded(engine_of(recipe).metrics)),
                 diverged_at=(error.epoch, error.step),
                 parameters=engine.parameters,
                 provenance=provenance,
@@ -121,9 +120,7 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
             result = Result(
                 status="finished",
                 epochs=len(epochs),
-                train=epochs[-1].train,
-                validation=validation.scores,
-                test=test.scores,
+                values={**epochs[-1].values, **validation.scores, **test.scores},
                 diverged_at=None,
                 parameters=engine.parameters,
                 provenance=provenance,
@@ -131,7 +128,7 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
             )
             predictions = {"validation": validation.predictions, "test": test.predictions}
             folder.finish(trial, result, engine.weights(), predictions, Expected.by(data).facts())
-        context.on_event(Ended(name, result.status, result.test))
+        context.on_event(Ended(name, result.status, result.values))
 
 
 def is_finished(folder: TrialFolder) -> bool:

@@ -7,11 +7,13 @@ from itertools import chain, product
 from math import ceil
 from typing import Any, Literal
 
+from eailab.engines.registry import metric_of
 from eailab.errors import Correction, StudyError
+from eailab.metrics import Metric
 from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.factors import choices_of, level_of
 from eailab.recipe.override import differences, vary_together
-from eailab.recipe.schema import Metric, Recipe
+from eailab.recipe.schema import MetricName, Recipe
 from eailab.recipe.yaml12 import write
 from eailab.runs.store import OWN_DATA, Trial
 from eailab.seeding import LARGEST_BLOCK
@@ -63,7 +65,7 @@ class Study:
     baseline: int
     """Index of the arm that the others are compared with."""
     blocks: tuple[int, ...]
-    metric: Metric
+    metric: MetricName
     margin: float
     hold: Hold = "epochs"
     axes: tuple[Axis, ...] = ()
@@ -95,6 +97,11 @@ class Study:
                 "block": self.blocks[0] if self.factor is None else None,
             }
         )[:10]
+
+    @property
+    def measure(self) -> Metric:
+        """What its arms are judged by, as the engine declares it."""
+        return metric_of(self.arms[0].recipe, self.metric)
 
     @property
     def folder_name(self) -> str:

@@ -13,12 +13,14 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from eailab.data.table import SOURCES, load
+from eailab.engines.registry import metric_of
 from eailab.errors import RecipeError, StudyError
+from eailab.metrics import Metric
 from eailab.recipe.canonical import NO_IDENTITY, canonical, digest
 from eailab.recipe.factors import resolve
 from eailab.recipe.fields import variants
 from eailab.recipe.override import KEPT, differences, vary, vary_together
-from eailab.recipe.schema import Metric, Recipe
+from eailab.recipe.schema import MetricName, Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import write
 from eailab.studies.design import Arm, Study, by_content, safe_name
@@ -183,10 +185,15 @@ class Route:
     moves: tuple[Move, ...]
     order: Order
     blocks: tuple[int, ...]
-    metric: Metric
+    metric: MetricName
     margin: float
     data: Mapping[str, str] = field(default_factory=dict)
     """As `Study.data`."""
+
+    @property
+    def measure(self) -> Metric:
+        """What its recipes are compared by, as the engine declares it."""
+        return metric_of(self.end, self.metric)
 
     @property
     def fingerprint(self) -> str:

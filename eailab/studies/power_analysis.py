@@ -1,12 +1,11 @@
 """What a plan can show: the smallest difference it detects, and the blocks that detect a given one."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from eailab.errors import StoreError, StudyError
-from eailab.runs.records import Result
+from eailab.metrics import Metric
 from eailab.runs.store import Store, Trial
 from eailab.stats.model import compare
 from eailab.stats.power import blocks_to_detect, detectable_difference
@@ -14,9 +13,6 @@ from eailab.studies.record import Plan
 
 BLOCKS_LOOKED_AT = 64
 """Blocks of each arm that the store is asked for."""
-
-ReadMetric = Callable[[Result], float | None]
-"""The study's metric of a finished trial."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,7 @@ class Noise:
     """Where it is from, in words."""
 
 
-def known_noise(planned: Plan, store: Store, read: ReadMetric) -> Noise | None:
+def known_noise(planned: Plan, store: Store) -> Noise | None:
     """Return the noise of a plan's arms from the trials that the store has of them, or None where they do not tell.
 
     With two blocks of two arms it is the SD of the blocked model's error; else the SD of one arm over its blocks, which
@@ -42,7 +38,10 @@ def known_noise(planned: Plan, store: Store, read: ReadMetric) -> Noise | None:
     blocks = sorted({*range(BLOCKS_LOOKED_AT), *study.blocks})
     values = np.array(
         [
-            [_value(store, Trial(arm.recipe, block, data[index]), read) for index, arm in enumerate(study.arms)]
+            [
+                _value(store, Trial(arm.recipe, block, data[index]), study.measure)
+                for index, arm in enumerate(study.arms)
+            ]
             for block in blocks
         ]
     )
@@ -79,11 +78,11 @@ def blocks_that_detect(difference: float, sd: float, arms: int) -> int:
     return blocks
 
 
-def _value(store: Store, trial: Trial, read: ReadMetric) -> float:
+def _value(store: Store, trial: Trial, metric: Metric) -> float:
     folder = store.folder(trial.fingerprint)
     try:
         result = folder.result() if folder.result_file.exists() else None
     except StoreError:
         return float("nan")  # the plan has set damaged results aside; another process may be writing
-    value = None if result is None else read(result)
+    value = None if result is None else metric.value(result.values)
     return float("nan") if value is None else value

@@ -25,7 +25,7 @@ from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import expected, found, nearest
 from eailab.recipe.diagnostics import KeyPath, Located, Problem, report
 from eailab.recipe.load import Loaded, Override, load
-from eailab.recipe.schema import PRINTABLE, Margin, Metric, Settings
+from eailab.recipe.schema import PRINTABLE, Margin, MetricName, Settings
 from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import Document, parse
 from eailab.runs.store import Store
@@ -117,7 +117,7 @@ class StudyFile(Settings):
     """What arms have in common when a level changes the updates of an epoch."""
     margin: Margin | None = None
     """In place of the recipe's."""
-    metric: Metric | None = None
+    metric: MetricName | None = None
     """In place of the recipe's."""
     factors: Annotated[list[Comparison], Field(min_length=1)]
     """The comparisons, one table each."""

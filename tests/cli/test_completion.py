@@ -10,7 +10,7 @@ import pytest
 
 from eailab.cli import completion
 from eailab.recipe.catalogue import shipped
-from eailab.recipe.schema import Metric
+from eailab.recipe.schema import MetricName
 from eailab.report.exports.table import EXPORTS
 from eailab.report.formats import FORMATS
 from eailab.runs.store_admin import State
@@ -90,7 +90,7 @@ def test_the_lists_are_those_of_the_modules_that_are_slow_to_import():
     assert set(completion.FORMATS) == set(FORMATS)
     assert set(completion.TOOLS) == set(EXPORTS)
     assert set(completion.STATES) == set(get_args(State))
-    assert set(completion.METRICS) == set(get_args(Metric))
+    assert set(completion.METRICS) == set(get_args(MetricName))
 
 
 @pytest.mark.parametrize("words", ["ablate op", "runs show x", "report x", "report --lang e", "noise d"])

@@ -4,10 +4,11 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
+from scores import scored
 
 from eailab.cli.grid import Picture
 from eailab.cli.trials import Trials
-from eailab.engines.base import Scores, Step
+from eailab.engines.base import Step
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, TriedAgain, Waiting
@@ -41,15 +42,15 @@ def trial(plan, arm, block):
 def finish(trials, name, accuracy):
     trials.hear(Started(name, "cpu", 1, 2, 0))
     for number in (1, 2):
-        trials.hear(EpochEnded(name, Epoch(number, Scores(0.5, accuracy), Scores(0.6, accuracy)), 0.1))
-    trials.hear(Ended(name, "finished", Scores(0.7, accuracy)))
+        trials.hear(EpochEnded(name, Epoch(number, scored((0.5, accuracy), (0.6, accuracy))), 0.1))
+    trials.hear(Ended(name, "finished", scored((0.5, accuracy), (0.6, accuracy), (0.7, accuracy))))
 
 
 def train(trials, name, epoch, step, epochs=30, accuracy=0.951):
     trials.hear(Started(name, "cpu", 1, epochs, 0))
     if epoch > 1:
-        trials.hear(EpochEnded(name, Epoch(epoch - 1, Scores(0.5, 0.9), Scores(0.6, accuracy)), 60.0))
-    trials.hear(Stepped(name, epoch, Step(step, 100, None, None)))
+        trials.hear(EpochEnded(name, Epoch(epoch - 1, scored((0.5, 0.9), (0.6, accuracy))), 60.0))
+    trials.hear(Stepped(name, epoch, Step(step, 100, None)))
 
 
 def test_every_state_has_its_word(tmp_path):
@@ -58,7 +59,7 @@ def test_every_state_has_its_word(tmp_path):
     train(trials, trial(study, 0, 0), 7, 45)
     trials.hear(Waiting(trial(study, 1, 0)))
     trials.hear(Started(trial(study, 0, 1), "cpu", 1, 30, 0))
-    trials.hear(Ended(trial(study, 0, 1), "diverged", None))
+    trials.hear(Ended(trial(study, 0, 1), "diverged", {}))
     trials.hear(Failed(trial(study, 1, 1), "a bug", 1))
     said = picture(trials)
     for text in ("6.4/30 95.1%", "elsewhe", "diverged", "failed", "block 2", "2 of 6 trials"):
@@ -72,7 +73,7 @@ def test_what_is_left_and_what_trains_now_stand_above_the_table(tmp_path):
     train(trials, trial(study, 0, 0), 1, 1, epochs=30)
     for step in range(2, 30):
         now[0] += 36.0
-        trials.hear(Stepped(trial(study, 0, 0), 1, Step(step, 100, None, None)))
+        trials.hear(Stepped(trial(study, 0, 0), 1, Step(step, 100, None)))
     head, training, *rest = lines(trials, 80)
     assert head == "0 of 6 trials, about 12 h left, 16 min 48 s so far"
     assert training.startswith("batch_size 16, block 0: epoch 1/30, 29%")
@@ -92,7 +93,7 @@ def test_nothing_is_wider_or_higher_than_the_terminal_and_the_time_left_is_whole
     for step in range(1, 30):
         now[0] += 1000.0
         for block in range(6):
-            trials.hear(Stepped(trial(studies[0], 1, block), 1, Step(step, 100, None, None)))
+            trials.hear(Stepped(trial(studies[0], 1, block), 1, Step(step, 100, None)))
     drawn = lines(trials, width, height)
     assert len(drawn) < height or height == 2
     assert all(len(line.rstrip()) <= width for line in drawn)
@@ -136,7 +137,7 @@ def test_compiling_and_the_last_evaluation_have_a_name(tmp_path):
     trials.hear(Started(trial(study, 0, 0), "cpu", 1, 2, 0))
     trials.hear(Compiling(trial(study, 0, 0)))
     assert "block 0: compiling" in picture(trials)
-    trials.hear(EpochEnded(trial(study, 0, 0), Epoch(2, Scores(0.5, 0.9), Scores(0.6, 0.9)), 1.0))
+    trials.hear(EpochEnded(trial(study, 0, 0), Epoch(2, scored((0.5, 0.9), (0.6, 0.9))), 1.0))
     assert "block 0: last evaluation" in picture(trials)
 
 
@@ -167,7 +168,7 @@ def test_finished_trials_of_the_store_are_there_from_the_start(tmp_path):
     train_plan(first, RunContext(tmp_path), 1)
     result = RunContext(tmp_path).store.folder(trial(first, 0, 0)).result()
     said = picture(Trials([planned(tmp_path, (0, 1))]))
-    assert f"{100 * result.validation.accuracy:.1f}%" in said
+    assert f"{100 * result.values['validation_accuracy']:.1f}%" in said
     assert "0 of 2 trials" in said
 
 
@@ -178,10 +179,10 @@ def test_a_trial_on_another_machine_is_seen_by_its_epochs(tmp_path):
     name = trial(study, 0, 0)
     trials.hear(Started(name, "cpu", 1, 2, 0))
     for number in (1, 2):
-        trials.hear(EpochEnded(name, Epoch(number, Scores(0.5, 0.9), Scores(0.6, 0.9)), 0.1))
+        trials.hear(EpochEnded(name, Epoch(number, scored((0.5, 0.9), (0.6, 0.9))), 0.1))
         assert f"{number}.00/2 90.0%" in picture(trials)
         assert "0 of 6 trials" in picture(trials)
-    trials.hear(Ended(name, "finished", Scores(0.7, 0.9)))
+    trials.hear(Ended(name, "finished", scored((0.5, 0.9), (0.6, 0.9), (0.7, 0.9))))
     assert "1 of 6 trials" in picture(trials)
 
 

@@ -12,11 +12,12 @@ from contextlib import suppress
 import numba
 import numpy as np
 import pytest
+from scores import scored
 
 from eailab.cli.output import LOG
 from eailab.cli.progress import SILENCE_SECONDS, Watch, can_move_cursor
 from eailab.cli.stopping import what_is_kept
-from eailab.engines.base import Scores, Step
+from eailab.engines.base import Step
 from eailab.engines.numpy_mlp.compilation import reporting
 from eailab.recipe.load import Override, load
 from eailab.report import publish
@@ -26,7 +27,7 @@ from eailab.runs.records import Epoch
 from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 
-SCORES = Scores(0.5, 0.9)
+SCORES = scored((0.5, 0.9), (0.5, 0.9))
 SMALL = ("ablate", "lr", "1e-3", "1e-2", "--recipe", "digits-mlp", "-o", "epochs=2", "--seeds", "2", "--jobs", "1")
 
 
@@ -57,7 +58,7 @@ def train(watch, name, clock, seconds=10.0):
     watch(Started(name, "cpu", 1, 2, 0))
     for epoch in (1, 2):
         clock[0] += seconds
-        watch(EpochEnded(name, Epoch(epoch, SCORES, SCORES), seconds))
+        watch(EpochEnded(name, Epoch(epoch, SCORES), seconds))
     watch(Ended(name, "finished", SCORES))
 
 
@@ -140,7 +141,7 @@ def test_within_a_long_epoch_a_line_comes_every_half_minute(watch, study, clock,
     capsys.readouterr()
     for step in range(1, 100):
         clock[0] += 1.0
-        watch(Stepped(first, 1, Step(step, 1000, None, None)))
+        watch(Stepped(first, 1, Step(step, 1000, None)))
         watch.say_if_silent()
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 3

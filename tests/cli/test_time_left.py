@@ -3,17 +3,18 @@
 import random
 
 import pytest
+from scores import scored
 
 from eailab.cli import time_left
 from eailab.cli.time_left import Stage, TimeLeft
-from eailab.engines.base import Scores, Step
+from eailab.engines.base import Step
 from eailab.recipe.load import Override, load
 from eailab.runs.events import Ended, EpochEnded, Started, Stepped, TriedAgain
 from eailab.runs.records import Epoch
 from eailab.runs.store import Trial
 from eailab.units import roughly
 
-SCORES = Scores(0.5, 0.9)
+SCORES = scored((0.5, 0.9), (0.5, 0.9))
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +50,9 @@ class Machine:
             began = at - (compiling if epoch == 1 else 0.0)
             for step in range(1, self.steps + 1):
                 at += self.step_seconds[trial.recipe.optimizer.lr] * self.random.lognormvariate(0.0, 0.4)
-                yield at, Stepped(name, epoch, Step(step, self.steps, None, None))
+                yield at, Stepped(name, epoch, Step(step, self.steps, None))
             at += self.validation
-            yield at, EpochEnded(name, Epoch(epoch, SCORES, SCORES), at - began)
+            yield at, EpochEnded(name, Epoch(epoch, SCORES), at - began)
         yield at + 0.2, Ended(name, "finished", SCORES)
 
     def run(self):
@@ -157,7 +158,7 @@ def test_what_was_not_heard_yet_is_guessed_up_to_the_end_of_the_epoch():
     machine.left.hear(Started(name, "cpu", 1, 4, 0))
     for epoch in (1, 2):
         machine.now += 100.0
-        machine.left.hear(EpochEnded(name, Epoch(epoch, SCORES, SCORES), 100.0))
+        machine.left.hear(EpochEnded(name, Epoch(epoch, SCORES), 100.0))
     assert machine.left.seconds() == pytest.approx(200.0, abs=1.0)
     machine.now += 60.0
     assert machine.left.seconds() == pytest.approx(140.0, abs=1.0)
@@ -171,7 +172,7 @@ def test_fewer_side_by_side_take_longer():
         machine.left.hear(Started(trial.fingerprint, "cpu", 1, 2, 0))
     for trial in machine.trials[:2]:
         machine.now += 10.0
-        machine.left.hear(EpochEnded(trial.fingerprint, Epoch(1, SCORES, SCORES), 10.0))
+        machine.left.hear(EpochEnded(trial.fingerprint, Epoch(1, SCORES), 10.0))
     assert machine.left.seconds() == pytest.approx(10.0, abs=1.0)
     for trial in machine.trials:
         machine.left.hear(TriedAgain(trial.fingerprint, "killed"))

@@ -184,7 +184,7 @@ def value_or_gap(root):
         result = RunContext(root).store.folder(trial).result()
     except StoreError:
         return None
-    return None if result is None else result.test
+    return None if result is None else result.values
 
 
 # --- power loss ------------------------------------------------------------------------------------------------------

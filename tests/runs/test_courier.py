@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scores import scored
 
 from eailab.data.table import load as load_data
-from eailab.engines.base import Scores
 from eailab.errors import DamagedError, DeviceError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
@@ -211,7 +211,7 @@ def test_a_trial_that_comes_further_each_time_is_never_given_up(tmp_path):
     class Brief(Pigeons):
         def train(self, sent):
             if len(self.sent) <= 2 * ATTEMPTS:
-                folder.add_epoch(Epoch(len(self.sent), Scores(1.0, 0.5), Scores(1.0, 0.5)))
+                folder.add_epoch(Epoch(len(self.sent), scored((1.0, 0.5), (1.0, 0.5))))
                 self.back.append(Return(trial.fingerprint, 143, ""))
             else:
                 super().train(sent)

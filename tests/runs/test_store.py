@@ -7,8 +7,8 @@ import zlib
 
 import numpy as np
 import pytest
+from scores import scored
 
-from eailab.engines.base import Scores
 from eailab.errors import DamagedError, StoreError
 from eailab.recipe.load import load, parse_override
 from eailab.recipe.override import vary
@@ -27,9 +27,7 @@ def result(**changes):
     fields = {
         "status": "finished",
         "epochs": 2,
-        "train": Scores(0.1, 0.97),
-        "validation": Scores(0.2, 0.95),
-        "test": Scores(0.3, 0.94),
+        "values": scored((0.1, 0.97), (0.2, 0.95), (0.3, 0.94)),
         "diverged_at": None,
         "parameters": 10,
         "provenance": collect("cpu", 1, ("numpy",)),
@@ -38,7 +36,7 @@ def result(**changes):
 
 
 def epoch(number):
-    return Epoch(number, Scores(1 / 3 / number, 0.5), Scores(0.7, 0.25))
+    return Epoch(number, scored((1 / 3 / number, 0.5), (0.7, 0.25)))
 
 
 def same_json(damaged, whole):

@@ -22,18 +22,18 @@ def planned(root, blocks, levels=(16, 32)):
 
 
 def accuracy(result):
-    return None if result.validation is None else 100 * result.validation.accuracy
+    return 100 * result.values["validation_accuracy"]
 
 
 def test_the_noise_is_the_blocked_models_error(tmp_path):
     store = RunContext(tmp_path).store
-    assert known_noise(planned(tmp_path, (0, 1)), store, accuracy) is None
+    assert known_noise(planned(tmp_path, (0, 1)), store) is None
     done = planned(tmp_path, (0, 1, 2))
     train_plan(done, RunContext(tmp_path), 1)
     values = np.array(
         [[accuracy(store.folder(done.record.trials[arm, block]).result()) for arm in (0, 1)] for block in (0, 1, 2)]
     )
-    found = known_noise(planned(tmp_path, (0, 1)), store, accuracy)
+    found = known_noise(planned(tmp_path, (0, 1)), store)
     assert found.sd == pytest.approx(compare(values, 1, 0.0).pooled_sd)
     assert "6 finished trials" in found.source
 
@@ -45,7 +45,7 @@ def test_one_arm_alone_gives_its_own_spread(tmp_path):
     only = [trial for trial in baseline.todo if trial.recipe.batch_size == 32]
     LocalExecutor(1).run(only, RunContext(tmp_path))
     values = [accuracy(store.folder(trial.fingerprint).result()) for trial in only]
-    found = known_noise(planned(tmp_path, (0,), levels=(32, 64)), store, accuracy)
+    found = known_noise(planned(tmp_path, (0,), levels=(32, 64)), store)
     assert found.sd == pytest.approx(np.std(values, ddof=1))
     assert found.source.startswith("over blocks")
 

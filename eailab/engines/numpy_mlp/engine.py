@@ -108,9 +108,9 @@ class MlpEngine:
             self._update(update)
             self.done, self.loss, self.correct = step, self.loss + batch_loss, self.correct + batch_correct
             if step == self.steps_per_epoch or perf_counter() - reported > REPORT_SECONDS:
-                on_step(Step(step, self.steps_per_epoch, self.loss / seen, self.correct / seen))
+                on_step(Step(step, self.steps_per_epoch, self.loss / seen))
                 reported = perf_counter()
-        scores = Scores(self.loss / count, self.correct / count)
+        scores = {"train_loss": self.loss / count, "train_accuracy": self.correct / count}
         self.done, self.loss, self.correct = 0, 0.0, 0
         return scores
 
@@ -167,7 +167,8 @@ class MlpEngine:
             part_loss, part_correct = objective.score(images.labels[rows])
             loss += part_loss
             correct += part_correct
-        return Evaluation(Scores(loss / len(images), correct / len(images)), predictions)
+        scores = {f"{split}_loss": loss / len(images), f"{split}_accuracy": correct / len(images)}
+        return Evaluation(scores, predictions)
 
     # --- state ------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from eailab.data.dataset import TrialData
 from eailab.engines.base import Arrays, DeviceName, Engine, Expected
 from eailab.engines.numpy_mlp.sizes import check_fit, parameters
 from eailab.engines.spec import EngineSpec, Network
+from eailab.metrics import CLASSIFICATION
 from eailab.recipe.schema import MlpRecipe
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ NUMPY_MLP = EngineSpec(
     recipe=MlpRecipe,
     command="train-mlp",
     packages=("numpy", "numba"),
+    metrics=CLASSIFICATION,
     build=_build,
     check_fit=check_fit,
     parameters=parameters,

@@ -168,14 +168,13 @@ class ResNetEngine:
 
     def _progress(self, step: int, steps: int) -> Step:
         if self._device.type != "cpu":
-            return Step(step, steps, loss=None, accuracy=None)
-        scores = self._running_scores()
-        return Step(step, steps, scores.loss, scores.accuracy)
+            return Step(step, steps, loss=None)
+        return Step(step, steps, self._running_scores()["train_loss"])
 
     def _running_scores(self) -> Scores:
         running = self._step.running
         images = running.images.item()
-        return Scores(loss=running.loss.item() / images, accuracy=running.correct.item() / images)
+        return {"train_loss": running.loss.item() / images, "train_accuracy": running.correct.item() / images}
 
     def evaluate(self, split: SplitName) -> Evaluation:
         """Score the current weights, or their moving average, over one split; see `Engine.evaluate`."""
@@ -185,7 +184,7 @@ class ResNetEngine:
             loss, predicted = score(self._evaluated, self._splits[split], self._bf16)
             predictions = predicted.cpu().numpy().astype(np.uint16)
         accuracy = float(np.mean(predictions == self._data.part(split).labels))
-        return Evaluation(Scores(loss=loss.item(), accuracy=accuracy), predictions)
+        return Evaluation({f"{split}_loss": loss.item(), f"{split}_accuracy": accuracy}, predictions)
 
     def _evaluation(self, split: SplitName) -> EvaluationBatches:
         images = self._data.part(split)

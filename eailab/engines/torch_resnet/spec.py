@@ -4,6 +4,7 @@ from eailab.data.dataset import TrialData
 from eailab.engines.base import DeviceName, Engine
 from eailab.engines.spec import EngineSpec, Network
 from eailab.engines.torch_resnet import geometry
+from eailab.metrics import CLASSIFICATION
 from eailab.recipe.schema import ResNetRecipe
 
 
@@ -47,6 +48,7 @@ TORCH_RESNET = EngineSpec(
     packages=("numpy", "torch", "torchvision"),
     uses_gpu=True,
     prefers_one_thread=True,
+    metrics=CLASSIFICATION,
     build=_build,
     check_fit=geometry.check_fit,
     check_device=_check_device,

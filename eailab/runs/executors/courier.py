@@ -306,7 +306,7 @@ class Dispatch:
             result = folder.result()
             if result is not None:
                 del self.out[name]
-                self.context.on_event(Ended(name, result.status, result.test))
+                self.context.on_event(Ended(name, result.status, result.values))
         elif followed.returned is not None and time.monotonic() - followed.returned > LATE_SECONDS:
             self._fail(followed, "it left no result", exit_code=1)
 

@@ -105,9 +105,9 @@ def test_every_image_is_seen_once_an_epoch_whatever_the_batch_size(batch_size, r
     before = engine.evaluate("validation").scores
     steps: list[Step] = []
     scores = engine.train_epoch(1, steps.append)
-    assert scores.accuracy == pytest.approx(before.accuracy)
-    assert scores.loss == pytest.approx(before.loss, rel=1e-5)
-    assert steps[-1] == Step(engine.steps_per_epoch, -(-60 // batch_size), scores.loss, scores.accuracy)
+    assert scores["train_accuracy"] == pytest.approx(before["validation_accuracy"])
+    assert scores["train_loss"] == pytest.approx(before["validation_loss"], rel=1e-5)
+    assert steps[-1] == Step(engine.steps_per_epoch, -(-60 // batch_size), scores["train_loss"])
 
 
 def test_a_tiny_set_is_learnt_by_heart(recipe, trial_data):
@@ -115,16 +115,16 @@ def test_a_tiny_set_is_learnt_by_heart(recipe, trial_data):
     engine = MlpEngine(recipe(epochs=500, optimizer={"name": "adam", "lr": 0.01}), data, 0)
     for number in range(1, 501):
         scores = engine.train_epoch(number, lambda _: None)
-    assert scores.loss < 1e-3
-    assert scores.accuracy == 1.0
+    assert scores["train_loss"] < 1e-3
+    assert scores["train_accuracy"] == 1.0
 
 
 def test_training_with_everything_on_learns_what_can_be_learnt(recipe, trial_data):
     """Deformation, dropout, normalisation, smoothing and averaging together still find the class's own pixel."""
     engine = MlpEngine(recipe(**DEMANDING | {"epochs": 60}), trial_data(400), 0)
-    before = engine.evaluate("test").scores.loss
+    before = engine.evaluate("test").scores["test_loss"]
     train(engine, range(1, 61))
-    assert engine.evaluate("test").scores.loss < 0.8 * before
+    assert engine.evaluate("test").scores["test_loss"] < 0.8 * before
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_optimizer_acts(recipe, trial_data):
@@ -172,7 +172,7 @@ def test_predictions_are_the_classes_behind_the_accuracy(recipe, trial_data):
     train(engine, range(1, 10))
     evaluation = engine.evaluate("test")
     assert evaluation.predictions.dtype == np.uint16
-    assert np.mean(evaluation.predictions == data.test.labels) == evaluation.scores.accuracy
+    assert np.mean(evaluation.predictions == data.test.labels) == evaluation.scores["test_accuracy"]
 
 
 def test_parameters_are_counted_without_the_gaps_between_them(recipe, trial_data):
@@ -186,7 +186,7 @@ def test_evaluation_in_chunks_leaves_out_nothing(recipe, trial_data, monkeypatch
     monkeypatch.setattr("eailab.engines.numpy_mlp.engine.EVALUATION_ROWS", 7)
     in_chunks = engine.evaluate("test")
     assert_array_equal(in_chunks.predictions, at_once.predictions)
-    assert in_chunks.scores.loss == pytest.approx(at_once.scores.loss, rel=1e-6)
+    assert in_chunks.scores["test_loss"] == pytest.approx(at_once.scores["test_loss"], rel=1e-6)
 
 
 def test_a_batch_over_the_training_split_is_refused(recipe, trial_data):

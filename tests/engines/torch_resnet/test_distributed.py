@@ -38,7 +38,7 @@ with joined("cpu") as leading:
                 for state in states[:2]:  # before the epoch, and within it
                     engine.load_state(state)
                     losses.append(engine.train_epoch(2, quiet).loss)
-                end = engine.evaluate("validation").scores.loss
+                end = engine.evaluate("validation").scores["validation_loss"]
             except DivergedError as error:
                 end = [error.epoch, error.step]
             found.append({"device": engine.device, "losses": losses, "end": end})
@@ -101,4 +101,4 @@ def test_two_processes_follow_the_loss_curve_of_one(nursery, make_recipe, make_d
         first, second = (engine.train_epoch(number, lambda step: None).loss for number in (1, 2))
         assert first != pytest.approx(second, rel=1e-2), "a curve that stands still would show nothing"
         assert found["losses"] == pytest.approx([first, second, second, second], rel=1e-9), name
-        assert found["end"] == pytest.approx(engine.evaluate("validation").scores.loss, rel=1e-9), name
+        assert found["end"] == pytest.approx(engine.evaluate("validation").scores["validation_loss"], rel=1e-9), name

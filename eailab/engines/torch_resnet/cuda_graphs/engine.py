@@ -50,4 +50,4 @@ class CapturedEngine(ResNetEngine):
             self._queue.wait()  # an epoch that is given up has launches running, on memory that others may have next
 
     def _progress(self, step: int, steps: int) -> Step:
-        return Step(step, steps, loss=None, accuracy=None)
+        return Step(step, steps, loss=None)

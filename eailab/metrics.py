@@ -1,0 +1,167 @@
+"""Declare what a trial records: the name, unit and direction of each number, which nothing else in eailab knows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from eailab.errors import RecipeError
+
+Split = Literal["train", "validation", "test"]
+TRAIN: Split = "train"
+VALIDATION: Split = "validation"
+TEST: Split = "test"
+LARGEST_NUMBER = 1e40
+"""Of any value; engines compute in 32 bits, which end at 3.4e38."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that every trial of an engine has: after each epoch, or at its end."""
+
+    name: str
+    """As recipes and options write it, such as "validation-loss"."""
+    title: str
+    """As a sentence says it."""
+    goal: Literal["higher", "lower"]
+    """Which is better."""
+    split: Split
+    """Where it is measured; of `test` once, after the last epoch."""
+    quantity: str
+    """What it shares with the same number of another split, such as "loss"; figures draw these together."""
+    unit: str = ""
+    """Written right behind a value, such as "%"; empty for none."""
+    unit_words: str = ""
+    """The unit of a value in words, such as "percent"."""
+    difference_unit: str = ""
+    """Written behind a difference, after a space."""
+    difference_words: str = ""
+    """The unit of a difference in words, such as "percentage points"."""
+    scale: float = 1.0
+    """From a recorded value to the unit shown."""
+    margin_scale: float = 1.0
+    """From a recipe's margin to the unit shown."""
+    decimals: int = 4
+    """At least so many are shown."""
+    least: float = -LARGEST_NUMBER
+    """No recorded value is smaller."""
+    most: float = LARGEST_NUMBER
+    """No recorded value is larger."""
+    is_share: bool = False
+    """Whether it is the share of the split's images whose predicted class is their label."""
+    minus: str | None = None
+    """Name of a metric that is subtracted from that of this `split` and `quantity`; a difference is not recorded."""
+    is_judged: bool = True
+    """Whether a study may rest on it."""
+    is_required: bool = True
+    """Whether every finished trial has it."""
+    usual_sds: tuple[float, ...] = ()
+    """Spreads of trials within their block that a plan assumes before any trial is trained, in the unit shown."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the records of a store, and in tables for programs."""
+        return self.name.replace("-", "_")
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more of it is better."""
+        return self.goal == "higher"
+
+    @property
+    def unit_name(self) -> str:
+        """The unit of a value for programs."""
+        return self.unit or self.unit_words
+
+    @property
+    def difference_unit_name(self) -> str:
+        """The unit of a difference for programs."""
+        return self.difference_unit or self.difference_words
+
+    def value(self, values: Mapping[str, float | None]) -> float | None:
+        """Return the metric in the unit shown, from recorded values by their keys; None where a trial lacks it."""
+        own = f"{self.split}_{self.quantity}" if self.minus else self.key
+        found = [values.get(key.replace("-", "_")) for key in ((own,) if self.minus is None else (own, self.minus))]
+        known = [one for one in found if one is not None]
+        return self.scale * (known[0] - sum(known[1:])) if len(known) == len(found) else None
+
+    def text(self, value: float) -> str:
+        """Write a value of the unit shown, with its unit."""
+        return f"{value:.{self.decimals}f}{self.unit}"
+
+    def with_unit(self, text: str) -> str:
+        """Return a difference, already written out, with its unit."""
+        return f"{text} {self.difference_unit}".rstrip()
+
+
+def _accuracy(split: Split, title: str, *, is_judged: bool = True) -> Metric:
+    """Share of the images whose predicted class is their label."""
+    return Metric(
+        f"{split}-accuracy",
+        title,
+        goal="higher",
+        split=split,
+        quantity="accuracy",
+        unit="%",
+        unit_words="percent",
+        difference_unit="pp",
+        difference_words="percentage points",
+        scale=100.0,
+        decimals=2,
+        least=0.0,
+        most=1.0 + 1e-6,  # a mean in 32 bits
+        is_share=True,
+        usual_sds=(0.1, 0.3, 1.0),
+        is_judged=is_judged,
+    )
+
+
+def _loss(name: str, split: Split, title: str, *, is_judged: bool = True, minus: str | None = None) -> Metric:
+    """Mean cross-entropy over the images, in nats; with the recipe's label smoothing in training, without elsewhere."""
+    return Metric(
+        name,
+        title,
+        goal="lower",
+        split=split,
+        quantity="loss",
+        unit_words="nats",
+        difference_words="nats",
+        margin_scale=0.01,
+        least=0.0,
+        minus=minus,
+        is_judged=is_judged,
+        usual_sds=(0.003, 0.01, 0.03),
+    )
+
+
+CLASSIFICATION: tuple[Metric, ...] = (
+    _loss("train-loss", "train", "training loss", is_judged=False),
+    _accuracy("train", "training accuracy", is_judged=False),
+    _loss("validation-loss", "validation", "validation loss"),
+    _accuracy("validation", "validation accuracy"),
+    _loss("test-loss", "test", "test loss", is_judged=False),
+    _accuracy("test", "test accuracy"),
+    _loss("loss-gap", "validation", "validation minus training loss", minus="train-loss"),
+)
+"""What trials of image classification record."""
+
+
+def recorded(metrics: Iterable[Metric], *splits: Split) -> list[Metric]:
+    """Return the metrics that a trial's files hold, of some splits."""
+    return [metric for metric in metrics if metric.minus is None and (not splits or metric.split in splits)]
+
+
+def judged(metrics: Iterable[Metric], name: str, owner: str) -> Metric:
+    """Return the metric of a name that a study may rest on.
+
+    Args:
+        metrics: Those that an engine declares.
+        name: As a recipe writes it.
+        owner: The engine's name, for the message.
+
+    Raises:
+        RecipeError: The engine does not declare it.
+    """
+    known = {metric.name: metric for metric in metrics if metric.is_judged}
+    if name not in known:
+        raise RecipeError(f"the engine {owner} does not record the metric {name}: choose one of {', '.join(known)}.")
+    return known[name]
