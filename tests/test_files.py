@@ -35,7 +35,6 @@ EXCEPTIONS = {
     "inference/torch_program.py": {"export.load": "bytes that we have just made"},
     "recipe/catalogue.py": {"file.read_text": "comes with the package", "file.read_bytes": "comes with the package"},
     "report/exports/mlflow.py": {"file.open": "to write"},
-    "report/html.py": {"joinpath.read_text": "comes with the package"},
     "report/published.py": {"joinpath.read_text": "comes with the package"},
     "translation.py": {"joinpath.read_text": "comes with the package"},
     "runs/atomic.py": {"os.open": "to write"},

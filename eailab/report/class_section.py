@@ -8,47 +8,53 @@ from eailab.findings.classes import Classes, Confusion, Contrast, Example
 from eailab.findings.numbers import number
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table, arm_name
-from eailab.report.markup import Markup, element, table_element
+from eailab.report.document import (
+    Block,
+    Gallery,
+    Group,
+    Heading,
+    Matrix,
+    Paragraph,
+    Picture,
+    TableBlock,
+)
 from eailab.report.pictures import data_address
-from eailab.translation import Say
+from eailab.translation import tr
 
 MOST_CLASSES = 20
 """A confusion matrix with more is not legible: the most frequent confusions are listed instead."""
 
 MOST_CONFUSIONS = 10
-HEATS = 9
-"""Shades of a matrix's cells; 0 for none."""
+SHADES = 9
+"""Of a matrix's cells; 0 for none."""
 
-
-ABOUT_NETWORKS = (
+ABOUT_NETWORKS = tr(
     "A row of a table compares two trained networks on the same test images: a small p says that these two differ, not "
     "that their recipes do, which other initial weights may turn round. Verdicts are over blocks and rest on none of "
     "these p-values, which are not corrected for their number."
 )
 
 
-def class_section(findings: StudyFindings, classes: Classes | str, say: Say) -> list[Markup]:
-    """Return the headings, tables and figures about a study's classes, or the sentence that says why there are none."""
-    heading = element("h3", say("Classes and examples"))
+def class_blocks(findings: StudyFindings, classes: Classes | str) -> list[Block]:
+    """Return what a page says of a study's classes, or why there is nothing to say."""
+    heading = Heading(tr("Classes and examples"))
     if isinstance(classes, str):
-        return [heading, element("p", say(classes), class_="note")]
-    note = say("On the test images, which were read once after training and chose nothing; summed over blocks.")
-    parts = [heading, element("p", note, class_="note")]
-    parts.append(table_element(class_table(findings, classes), say("Test accuracy by class (%)"), say, sortable=True))
-    matrices = [
-        _confusions(confusion, arm_name(arm), classes, say)
+        return [heading, Paragraph((classes,), "note")]
+    note = tr("On the test images, which were read once after training and chose nothing; summed over blocks.")
+    table = TableBlock(class_table(findings, classes), tr("Test accuracy by class (%)"), is_sortable=True)
+    reading = Paragraph((tr("Rows: the class of an image; columns: what was predicted."),), "note")
+    matrices = tuple(
+        _confusions(confusion, arm_name(arm), classes)
         for arm, confusion in zip(findings.arms, classes.confusions, strict=True)
         if confusion is not None
-    ]
-    grid = element("div", *matrices, class_="matrices")
-    summary = element("summary", say("What is taken for what, by arm"))
-    reading = element("p", say("Rows: the class of an image; columns: what was predicted."), class_="note")
-    parts.append(element("details", summary, reading, grid))
-    contrasts = [_contrast(findings, contrast, classes, say) for contrast in classes.contrasts]
+    )
+    blocks: list[Block] = [heading, Paragraph((note,), "note"), table]
+    blocks.append(Group(tr("What is taken for what, by arm"), (reading, *matrices), is_grid=True))
+    contrasts = [block for contrast in classes.contrasts for block in _contrast(findings, contrast, classes)]
     if contrasts:
-        summary = element("summary", say("Images on which an arm and the baseline disagree"))
-        parts.append(element("details", summary, element("p", say(ABOUT_NETWORKS), class_="note"), *contrasts))
-    return parts
+        about = Paragraph((ABOUT_NETWORKS,), "note")
+        blocks.append(Group(tr("Images on which an arm and the baseline disagree"), (about, *contrasts)))
+    return blocks
 
 
 def class_table(findings: StudyFindings, classes: Classes) -> Table:
@@ -68,32 +74,14 @@ def class_table(findings: StudyFindings, classes: Classes) -> Table:
     )
 
 
-def _confusions(confusion: Confusion, title: str, classes: Classes, say: Say) -> Markup:
+def _confusions(confusion: Confusion, title: str, classes: Classes) -> Block:
     names = classes.dataset.classes
-    if len(names) <= MOST_CLASSES:
-        return _matrix(confusion, title, names, say)
-    return table_element(_most_frequent(confusion, names), f"{say(title)}: {say('most frequent confusions')}", say)
-
-
-def _matrix(confusion: Confusion, title: str, names: Sequence[str], say: Say) -> Markup:
-    """Return a matrix as a table whose cells are shaded by their share of the row."""
+    if len(names) > MOST_CLASSES:
+        caption = tr("{arm}: most frequent confusions", arm=title)
+        return TableBlock(_most_frequent(confusion, names), caption)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    heats = np.ceil(np.sqrt(shares) * HEATS).astype(int)
-    head = element("tr", element("td"), *(element("th", name, scope="col") for name in names))
-    rows = (
-        element(
-            "tr",
-            element("th", names[row], scope="row"),
-            *(
-                element("td", str(count) if count else "", class_=f"heat-{heats[row, column]}")
-                for column, count in enumerate(confusion[row])
-            ),
-        )
-        for row in range(len(names))
-    )
-    caption = say(title)
-    matrix = element("table", element("caption", caption), element("thead", head), element("tbody", *rows))
-    return element("div", matrix, class_="scroll matrix", tabindex="0", role="group", aria_label=caption)
+    shades = np.ceil(np.sqrt(shares) * SHADES).astype(int)
+    return Matrix(title, tuple(names), confusion.tolist(), shades.tolist())
 
 
 def _most_frequent(confusion: Confusion, names: Sequence[str]) -> Table:
@@ -123,40 +111,25 @@ def network_table(contrast: Contrast, arm: str, baseline: str) -> Table:
     )
 
 
-def _contrast(findings: StudyFindings, contrast: Contrast, classes: Classes, say: Say) -> Markup:
+def _contrast(findings: StudyFindings, contrast: Contrast, classes: Classes) -> list[Block]:
     arm, baseline = findings.arms[contrast.arm].label, findings.baseline_arm.label
-    groups = (
-        (say(f"{arm} more often right than {baseline}"), contrast.only_arm),
-        (say(f"{baseline} more often right than {arm}"), contrast.only_baseline),
-    )
-    caption = say(f"{arm} and {baseline}, network by network")
-    parts = [table_element(network_table(contrast, arm, baseline), caption, say)]
-    for title, examples in groups:
-        parts.append(element("h4", title))
-        if examples:
-            figures = (_thumbnail(example, arm, baseline, contrast.blocks, classes, say) for example in examples)
-            parts.append(element("div", *figures, class_="thumbnails"))
-        else:
-            parts.append(element("p", say("No image."), class_="note"))
-    return element("div", *parts)
+    caption = tr("{arm} and {other}, network by network", arm=arm, other=baseline)
+    blocks: list[Block] = [TableBlock(network_table(contrast, arm, baseline), caption)]
+    for first, second, examples in ((arm, baseline, contrast.only_arm), (baseline, arm, contrast.only_baseline)):
+        blocks.append(Heading(tr("{arm} more often right than {other}", arm=first, other=second), 4))
+        pictures = tuple(_picture(example, arm, baseline, contrast.blocks, classes) for example in examples)
+        blocks.append(Gallery(pictures) if pictures else Paragraph((tr("No image."),), "note"))
+    return blocks
 
 
-def _thumbnail(example: Example, arm: str, baseline: str, blocks: int, classes: Classes, say: Say) -> Markup:
+def _picture(example: Example, arm: str, baseline: str, blocks: int, classes: Classes) -> Picture:
     names, pixels = classes.dataset.classes, classes.dataset.test.pixels
-    truth = names[example.label]
-    brightest = int(pixels.max()) if pixels.max() <= 16 else 255
-    said = (
-        f"{arm}: {names[example.arm_said]} ({example.arm_right}/{blocks})",
-        f"{baseline}: {names[example.baseline_said]} ({example.baseline_right}/{blocks})",
-    )
-    return element(
-        "figure",
-        element(
-            "img",
-            src=data_address(pixels[example.image], brightest),
-            alt=say(f"test image {example.image}"),
-            width="56",
-            height="56",
+    return Picture(
+        data_address(pixels[example.image], int(pixels.max()) if pixels.max() <= 16 else 255),
+        tr("test image {n}", n=example.image),
+        (
+            names[example.label],
+            f"{arm}: {names[example.arm_said]} ({example.arm_right}/{blocks})",
+            f"{baseline}: {names[example.baseline_said]} ({example.baseline_right}/{blocks})",
         ),
-        element("figcaption", element("b", truth), *(element("span", line) for line in said)),
     )

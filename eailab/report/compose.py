@@ -1,5 +1,7 @@
-"""Documents from findings: which blocks a report has, and in which order. No format is known here."""
+"""Compose documents from findings: which blocks a report has, and in which order. No format is known here."""
 
+from collections import Counter
+from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import PurePosixPath
 
@@ -8,13 +10,17 @@ from eailab.findings.design import design_facts, effects_table
 from eailab.findings.methods import Answer
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import main_table
+from eailab.findings.tables import Fact, blocks_table, main_table
+from eailab.report.class_section import class_blocks
+from eailab.report.cost_section import cost_blocks
+from eailab.report.describe import study_figure
 from eailab.report.document import (
     Block,
     Bullets,
     Document,
     Facts,
     FigureBlock,
+    Group,
     Heading,
     Paragraph,
     Section,
@@ -25,6 +31,7 @@ from eailab.report.document import (
 from eailab.report.figures import TITLES, figure_names
 from eailab.report.record import as_mapping, noise_mapping, report_mapping, waterfall_mapping
 from eailab.report.study_report import Report, StudyReport
+from eailab.translation import tr, trn
 
 
 class Detail(IntEnum):
@@ -37,7 +44,7 @@ class Detail(IntEnum):
     REPORT = 2
     """Figures, and what a paper says of the study, too."""
     PAGE = 3
-    """Everything."""
+    """Everything; see `page_section`."""
 
 
 def study_section(
@@ -47,31 +54,92 @@ def study_section(
 
     Args:
         findings: Of the study.
-        detail: How much to say.
+        detail: How much to say; for a page, see `page_section`.
         level: Of the heading, 1 for the title of a document.
         answers: What a paper says of it.
     """
-    answer: list[Block] = [Paragraph((sentence,), "alert") for sentence in state_sentences(findings)]
-    if detail > Detail.BRIEF or findings.factor is None:
-        answer.append(Bullets(headlines(findings)))
-    evidence: list[Block] = [TableBlock(main_table(findings))]
-    if (effects := effects_table(findings)) is not None:
-        evidence.append(TableBlock(effects))
-    if detail >= Detail.REPORT:
-        evidence += [
-            FigureBlock(Title(TITLES[name], findings.apart), figure_path(findings.folder_name, name))
-            for name in figure_names(findings)
-        ]
-    evidence.append(Facts((*design_facts(findings), *facts(findings))))
-    if answers:
-        evidence += [Heading("For a paper", level + 1), Facts(answers)]
+    figures = figure_blocks(findings).values() if detail >= Detail.REPORT else ()
     return Section(
         Title(findings.title, findings.apart),
         level,
         name=f"{findings.name}-{findings.fingerprint}" if detail > Detail.BRIEF else "",
-        answer=tuple(answer),
+        answer=_answer(findings, in_words=detail > Detail.BRIEF or findings.factor is None),
+        evidence=(*_tables(findings), *figures, Facts(_stated(findings)), *_for_a_paper(answers, level + 1)),
+    )
+
+
+def _answer(findings: StudyFindings, *, in_words: bool) -> tuple[Block, ...]:
+    alerts = (Paragraph((sentence,), "alert") for sentence in state_sentences(findings))
+    return (*alerts, *([Bullets(headlines(findings))] if in_words else []))
+
+
+def _tables(findings: StudyFindings) -> list[Block]:
+    caption = tr("Arms against the baseline") if findings.factor else tr("Scores after the last epoch")
+    tables: list[Block] = [TableBlock(main_table(findings), caption, is_sortable=findings.factor is not None)]
+    if (effects := effects_table(findings)) is not None:
+        tables.append(TableBlock(effects, tr("Main effects and interactions")))
+    return tables
+
+
+def figure_blocks(findings: StudyFindings, *, described: bool = False) -> dict[str, FigureBlock]:
+    """Return a study's figures by their names, with what they show where a format draws them itself."""
+    return {
+        name: FigureBlock(
+            Title(TITLES[name], findings.apart),
+            figure_path(findings.folder_name, name),
+            study_figure(findings, name) if described else None,
+        )
+        for name in figure_names(findings)
+    }
+
+
+def _stated(findings: StudyFindings) -> tuple[Fact, ...]:
+    return (*design_facts(findings), *facts(findings))
+
+
+def _for_a_paper(answers: tuple[Answer, ...], level: int) -> list[Block]:
+    return [Heading(tr("For a paper"), level), Facts(answers)] if answers else []
+
+
+def page_section(study: StudyReport, label: str) -> Section:
+    """Return one study with all that a page has room for: every block's value, classes, images and costs too.
+
+    Args:
+        study: What to say.
+        label: What its card is called.
+    """
+    findings = study.findings
+    figures = figure_blocks(findings, described=True)
+    evidence = _tables(findings)
+    if findings.factor:
+        values = TableBlock(blocks_table(findings), tr("Values by arm and block"))
+        summary = tr("The {measure} of every trial", measure=findings.measure.title)
+        evidence.append(Group(summary, (values,)))
+    if "curves" in figures:
+        evidence += [Heading(tr("Learning curves")), figures["curves"]]
+    evidence += class_blocks(findings, study.classes)
+    evidence += cost_blocks(findings, study.costs) if any(cost.epochs for cost in study.costs) else []
+    evidence += [Heading(tr("What this rests on")), Facts(_stated(findings)), *_for_a_paper(study.answers, 3)]
+    return Section(
+        Title(findings.title, findings.apart),
+        name=f"{findings.name}-{findings.fingerprint}",
+        label=label,
+        answer=(*_answer(findings, in_words=True), *([figures["intervals"]] if "intervals" in figures else [])),
         evidence=tuple(evidence),
     )
+
+
+def _page_sections(studies: Sequence[StudyReport]) -> list[Section]:
+    """Return the studies of a page, those that compare nothing last; of one name each has its folder's on its card."""
+    uses = Counter(study.findings.name for study in studies)
+    sections = []
+    for study in sorted(studies, key=lambda study: study.findings.factor is None):
+        findings = study.findings
+        name = findings.name if uses[findings.name] == 1 else findings.folder_name
+        arms = trn("{n} arm", "{n} arms", len(findings.arms))
+        blocks = trn("{n} block", "{n} blocks", len(findings.blocks))
+        sections.append(page_section(study, tr("{name} · {arms} × {blocks}", name=name, arms=arms, blocks=blocks)))
+    return sections
 
 
 def figure_path(folder: str, name: str) -> str:
@@ -87,19 +155,22 @@ def study_document(study: StudyReport, detail: Detail = Detail.TABLE) -> Documen
 
 def report_document(report: Report, detail: Detail) -> Document:
     """Return a report over studies, or a study's own."""
+    blocks: list[Block]
     if report.kind == "lab":
         from eailab.report.lab import lab_blocks
 
         title, blocks = "Lab report", lab_blocks(report.distinguished)
-    elif report.kind == "study":
-        (study,) = report.distinguished
-        title, blocks = Verbatim(study.findings.name), [study_section(study.findings, Detail.TABLE, level=1)]
     else:
-        title = "Report"
-        blocks = [study_section(one.findings, detail, answers=one.answers) for one in report.distinguished]
+        title = tr("Report") if report.kind == "report" else Verbatim(report.studies[0].findings.name)
+        if detail is Detail.PAGE:
+            blocks = [*_page_sections(report.distinguished)]
+        elif report.kind == "study":
+            blocks = [study_section(report.studies[0].findings, Detail.TABLE, level=1)]
+        else:
+            blocks = [study_section(one.findings, detail, answers=one.answers) for one in report.distinguished]
     if report.unreadable:
         messages = Bullets(tuple(map(Verbatim, report.unreadable)))
-        blocks.append(Section(Title("Studies that could not be read"), answer=(messages,)))
+        blocks.append(Section(Title(tr("Studies that could not be read")), answer=(messages,)))
     return Document(
         title,
         tuple(blocks),

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from eailab.findings.methods import Answer
 from eailab.findings.tables import NOTE, Fact, Table
+from eailab.report.figures import Figure
 from eailab.report.manifest import Manifest
 from eailab.report.study_report import StudyReport
 from eailab.translation import ENGLISH, Say, language
@@ -98,6 +99,48 @@ class FigureBlock:
     caption: Title
     path: str
     """Of the file, without its suffix, relative to the report."""
+    figure: Figure | None = None
+    """What it shows, for formats that draw; None where the file alone is used."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A table of counts, shaded by their share of the row."""
+
+    caption: str
+    names: tuple[str, ...]
+    """Of rows and columns alike."""
+    counts: Sequence[Sequence[int]]
+    shades: Sequence[Sequence[int]]
+    """From 0 to 9."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small image with the lines under it."""
+
+    address: str
+    """All of the image, as an address."""
+    spoken: str
+    """What it is, for whoever cannot see it."""
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Small images side by side."""
+
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Blocks that are folded away under a summary."""
+
+    summary: str
+    blocks: "tuple[Block, ...]"
+    is_grid: bool = False
+    """Whether they stand side by side where there is room."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +150,18 @@ class Section:
     title: Title
     level: int = 2
     name: str = ""
-    """Of the study's folder."""
+    """Of the study's folder; empty for a section that is not a study."""
+    label: str = ""
+    """What else a page calls it, with how large it is."""
     extent: str = ""
     """How large the study is."""
     answer: "tuple[Block, ...]" = ()
     evidence: "tuple[Block, ...]" = ()
 
 
-Block: TypeAlias = Heading | Paragraph | Bullets | TableBlock | Facts | FigureBlock | Section
+Detail: TypeAlias = Matrix | Gallery | Group
+Block: TypeAlias = Heading | Paragraph | Bullets | TableBlock | Facts | FigureBlock | Section | Detail
+"""The blocks of a document; pages alone have room for `Detail`."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Text from recipes, data and files, made harmless for the place it is set in: it is shown, never obeyed."""
 
-import html
 import re
 
 from eailab.plain import plain
@@ -65,12 +64,3 @@ def cell(text: str) -> str:
     """
     text = plain(text)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
-
-
-def hypertext(text: str) -> str:
-    """Return text as HTML shows it literally, between tags or in a quoted attribute.
-
-    >>> hypertext('<script>"')
-    '&lt;script&gt;&quot;'
-    """
-    return html.escape(plain(text), quote=True)

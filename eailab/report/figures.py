@@ -1,14 +1,17 @@
-"""Which figures a study has and how they are called; `plots` draws them, and formats that set them need no more."""
+"""What a figure shows: described once, drawn for print by `plots` with matplotlib, and for a page by `html` as SVG.
+
+A description has numbers, labels, axes and looks, and no length, font or colour; texts are translated as they are set.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 from typing import Literal, TypeAlias
 
 from eailab.findings.study import StudyFindings
-
-INK, FAINT, PAPER = "#1a1a1a", "#6b6b6b", "#ffffff"
-"""Of text, axes and the baseline; of notes and grids; of what is behind them. A page puts its theme's in their place.
-"""
+from eailab.report.axes import Axis
+from eailab.stats.verdict import Interval
+from eailab.translation import tr
 
 CJK_FONTS = (
     "Noto Sans CJK TC",
@@ -21,11 +24,10 @@ CJK_FONTS = (
 """The first that is installed is taken for letters that the usual font has not."""
 
 TITLES = {
-    "intervals": "Differences from the baseline with their intervals",
-    "curves": "Learning curves",
+    "intervals": tr("Differences from the baseline with their intervals"),
+    "curves": tr("Learning curves"),
 }
 """What a reader who cannot see a figure is told of it, by the figure's name, which is its files' name too."""
-
 
 FileKind = Literal["png", "svg", "pdf"]
 """Of a figure's file, and its suffix."""
@@ -35,6 +37,172 @@ IN_PRINT: tuple[FileKind, ...] = ("pdf",)
 
 Drawing: TypeAlias = Mapping[FileKind, bytes]
 """One figure in each kind that was asked for."""
+
+COLOURS = 6
+"""Arms other than the baseline that colour tells apart; further ones differ by dash and marker."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an arm looks in every figure: the number of its colour, 0 for ink, of its dash and of its marker."""
+
+    colour: int = 0
+    dash: int = 0
+    marker: int = 0
+
+
+# --- learning curves ---
+
+
+@dataclass(frozen=True)
+class Lone:
+    """The values of a trial without a result, by epoch."""
+
+    values: tuple[float, ...]
+    has_diverged: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """One arm in one panel, by epoch."""
+
+    mean: tuple[float, ...]
+    """Over the finished trials."""
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    """Lowest and highest block; empty for fewer than two."""
+    lone: tuple[Lone, ...] = ()
+
+    @property
+    def series(self) -> tuple[tuple[float, ...], ...]:
+        """All that is drawn, each by epoch."""
+        return self.mean, self.low, self.high, *(one.values for one in self.lone)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One quantity of all arms."""
+
+    title: str
+    unit: str
+    lines: tuple[Line, ...]
+    axis: Axis
+    log: Axis | None
+    """The same on a logarithmic scale; None where that shows nothing."""
+    prefers_log: bool
+    """Whether a drawing that cannot be switched takes the logarithmic one."""
+
+
+@dataclass(frozen=True)
+class CurvesFigure:
+    """Lines by epoch, in panels."""
+
+    title: str
+    subject: str
+    """Whose curves they are, where the title does not say so."""
+    note: str
+    names: tuple[str, ...]
+    """Of the lines of every panel."""
+    looks: tuple[Look, ...]
+    panels: tuple[Panel, ...]
+
+    @property
+    def epochs(self) -> int:
+        """Of the longest line."""
+        return max(len(values) for panel in self.panels for line in panel.lines for values in line.series)
+
+
+# --- differences from the baseline ---
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """One arm against the baseline."""
+
+    label: str
+    look: Look
+    blocks: tuple[float, ...]
+    """The difference in each block that both arms have."""
+    difference: float | None
+    interval: Interval | None
+    verdict: str
+    numbers: str
+    lost: str
+    """How many of its trials diverged; empty for none."""
+
+
+@dataclass(frozen=True)
+class IntervalsFigure:
+    """Each arm's difference from the baseline with its interval and blocks, and the margin around 0."""
+
+    title: str
+    note: str
+    rows: tuple[IntervalRow, ...]
+    margin: float
+    axis: Axis
+    axis_title: str
+    key: str
+    """What the marks mean."""
+
+
+# --- gains of a walk ---
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One gain, from where it starts."""
+
+    label: str
+    start: float
+    gain: float | None
+    interval: Interval | None
+    """Of the gain."""
+    look: Look
+    is_hollow: bool
+    is_followed: bool
+    """Whether the next bar starts where this one ends."""
+    text: str
+
+
+@dataclass(frozen=True)
+class BarsFigure:
+    """Gains that add up, a bar each."""
+
+    title: str
+    note: str
+    bars: tuple[Bar, ...]
+    axis_title: str
+    key: str
+
+
+# --- cost ---
+
+
+@dataclass(frozen=True)
+class Point:
+    """One arm."""
+
+    label: str
+    look: Look
+    x: float
+    y: float
+    spoken: str
+
+
+@dataclass(frozen=True)
+class PointsFigure:
+    """Arms as points."""
+
+    title: str
+    points: tuple[Point, ...]
+    x_axis: Axis
+    x_title: str
+    y_axis: Axis
+
+
+# --- all figures of a study ---
+
+Figure: TypeAlias = CurvesFigure | IntervalsFigure | BarsFigure | PointsFigure
 
 
 def figure_names(findings: StudyFindings) -> tuple[str, ...]:
@@ -48,15 +216,13 @@ def figure_names(findings: StudyFindings) -> tuple[str, ...]:
     return tuple(names)
 
 
-COLOURS = 6
-"""Arms beside the baseline that a page tells apart by colour; further ones by their dashes too."""
-
-
-def arm_classes(findings: StudyFindings) -> tuple[str, ...]:
-    """Return what a page's style sheet calls the arms: `arm-0` the baseline, others by colour and dash."""
+def looks(findings: StudyFindings) -> tuple[Look, ...]:
+    """Return the look of each arm: ink for the baseline or an arm that is alone, colours for the others."""
     others = count(1)
     return tuple(
-        "arm-0" if arm.is_baseline or findings.factor is None else f"arm-{(number - 1) % COLOURS + 1} dash-{number % 4}"
+        Look()
+        if arm.is_baseline or findings.factor is None
+        else Look((number - 1) % COLOURS + 1, number % 4, number % 7)
         for arm in findings.arms
         for number in [0 if arm.is_baseline else next(others)]
     )

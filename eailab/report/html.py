@@ -1,113 +1,78 @@
-"""Studies as one self-contained page: a card for each, then all that its claim rests on.
+"""Documents as one self-contained page: a card for each study, then all that its claim rests on.
 
-A page is built from `element`, which escapes whatever is not `Markup`; `Markup` is otherwise our own style sheet and
-script. Everything is readable without the script: it sorts tables, switches arms, scales and themes, and reads curves
-out. The page's policy allows that one script and style sheet by their hashes, pictures that the page holds itself,
-and no network.
+The page is made of `templates`, in which every value is escaped. Everything is readable without the script: it sorts
+tables, switches arms, scales and themes, and reads curves out. The page's policy allows that one script and style sheet
+by their hashes, pictures that the page holds itself, and no network.
 """
 
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Iterator, Sequence
+from functools import cache
+from textwrap import wrap
+from typing import Any
 
-from eailab.findings.classes import Classes
-from eailab.findings.costs import ArmCost
-from eailab.findings.design import design_facts, effects_table
-from eailab.findings.methods import Answer
-from eailab.findings.statements import facts, headlines, state_sentences
-from eailab.findings.study import StudyFindings
-from eailab.findings.tables import blocks_table, main_table
-from eailab.report.class_section import class_section
-from eailab.report.cost_section import cost_section
-from eailab.report.curves import learning_curves
-from eailab.report.document import Document, translated
-from eailab.report.forest import forest
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from eailab.plain import plain
+from eailab.report.axes import Axis
+from eailab.report.document import Document, Section, translated
+from eailab.report.figures import CurvesFigure, Line, Look, Panel, Point, PointsFigure
 from eailab.report.manifest import MARK
-from eailab.report.markup import Markup, element, table_element
-from eailab.translation import Say, english
+from eailab.stats.verdict import Verdict
+from eailab.translation import tr
 
+WORDS = {
+    "study": tr("Study"),
+    "light": tr("Light"),
+    "dark": tr("Dark"),
+    "sort": tr("sort by this column"),
+    "arms": tr("Arms"),
+    "log": tr("logarithmic loss"),
+    "epoch": tr("epoch"),
+}
+"""Of the page itself."""
 
-@dataclass(frozen=True)
-class PageStudy:
-    """What a page tells of one study."""
+BOX = 1000
+"""Units of a panel's box, in both directions; it is stretched to the page's width."""
 
-    findings: StudyFindings
-    costs: tuple[ArmCost, ...]
-    """One an arm."""
-    classes: Classes | str
-    """Or why there are none."""
-    answers: tuple[Answer, ...]
-    """What a paper says of it."""
+MOST_STACKED = 3
+"""Equal differences that are drawn as dots above each other; further ones lie on the last."""
+
+DIGITS = 4
+"""Significant ones of the numbers for the script: a reader's screen has about a thousand pixels."""
+
+PLOT_PIXELS = 200
+"""Height of a plot on a screen, as in `page.css`."""
+LINE_PIXELS = 14
+"""Height of a point's label."""
+LABEL_SHARE = 0.35
+"""Of the plot's width, that such a label may take."""
+LABEL_LETTERS = 18
+"""Of such a label before it goes on below, so that none leaves a narrow page."""
+SHIFTS = (0, LINE_PIXELS, -LINE_PIXELS, 2 * LINE_PIXELS, -2 * LINE_PIXELS)
 
 
 def render(document: Document) -> str:
-    """Return a document as a page; studies that compare nothing come last."""
-    studies = sorted(document.studies, key=lambda study: study.findings.factor is None)
-    return page(
-        translated(document.title, document.say),
-        [PageStudy(one.findings, one.costs, one.classes, one.answers) for one in studies],
-        () if document.manifest is None else document.manifest.unreadable,
-        lang=document.lang,
-        say=document.say,
-        manifest="" if document.manifest is None else document.manifest.text(),
+    """Return the text of a page."""
+    say = document.say
+    sections = [block for block in document.blocks if isinstance(block, Section)]
+    environment = _environment()
+    style, script = _source("page.css"), _source("page.js")
+    return environment.get_template("page.html").render(
+        document=document,
+        cards=[section for section in sections if section.name],
+        others=[section for section in sections if not section.name],
+        mark=MARK,
+        policy=policy(style, script),
+        style=Markup(style),  # noqa: S704 - ours
+        script=Markup(script),  # noqa: S704 - ours
+        say=say,
+        translated=lambda text: translated(text, say),
+        numbers=lambda curves: _numbers(curves, document),
     )
-
-
-def page(
-    title: str,
-    studies: Sequence[PageStudy],
-    unreadable: Sequence[str] = (),
-    *,
-    lang: str = "en",
-    say: Say = english,
-    manifest: str = "",
-) -> str:
-    """Return the text of a page.
-
-    Args:
-        title: Of the page.
-        studies: In order.
-        unreadable: Messages about studies that could not be read.
-        lang: Code of the page's language.
-        say: Into that language.
-        manifest: What the page was made of, so that it can be checked; see `eailab.report.manifest`.
-    """
-    style = Markup(_resource("page.css"))
-    script = Markup(_resource("page.js"))
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy(style, script)),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        *([element("meta", name=MARK, content=manifest)] if manifest else []),
-        element("title", title),
-        element("style", style),
-    )
-    anchors = [f"study-{number}" for number in range(1, len(studies) + 1)]
-    uses = Counter(study.findings.name for study in studies)
-    cards = [
-        _card(study.findings, anchor, say, alone=uses[study.findings.name] == 1)
-        for study, anchor in zip(studies, anchors, strict=True)
-    ]
-    parts = [element("div", *cards, class_="cards" if len(cards) > 1 else "cards single")]
-    parts += [_section(study, anchor, say) for study, anchor in zip(studies, anchors, strict=True)]
-    if unreadable:
-        messages = (element("li", message) for message in unreadable)
-        heading = element("h2", say("Studies that could not be read"))
-        parts.append(element("section", heading, element("ul", *messages)))
-    words = {"data_light": say("Light"), "data_dark": say("Dark"), "data_sort": say("sort by this column")}
-    theme = element("button", say("Dark"), type="button", class_="theme scripted", hidden="", **words)
-    body = element(
-        "body",
-        element("header", element("h1", title), theme),
-        element("main", *parts),
-        element("script", script),
-    )
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang=lang)}\n"
 
 
 def policy(style: str, script: str) -> str:
@@ -118,65 +83,161 @@ def policy(style: str, script: str) -> str:
     )
 
 
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("eailab.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else plain(str(value)),
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    environment.globals |= {
+        "words": WORDS,
+        "box": BOX,
+        "kind_of": lambda value: type(value).__name__,
+        "verdict_class": verdict_class,
+        "css": css,
+        "percent": percent,
+        "path": path,
+        "band": band,
+        "spoken": spoken,
+        "epoch_labels": epoch_labels,
+        "stacked": stacked,
+        "labelled_points": labelled_points,
+    }
+    return environment
+
+
+def _source(name: str) -> str:
+    environment = _environment()
+    assert environment.loader is not None  # noqa: S101 - it has just been given one
+    return environment.loader.get_source(environment, name)[0]
+
+
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _resource(name: str) -> str:
-    return files("eailab.report").joinpath(name).read_text(encoding="utf-8")
+# --- what the templates ask for --------------------------------------------------------------------------------------
 
 
-def _card(findings: StudyFindings, anchor: str, say: Say, *, alone: bool) -> Markup:
-    """Return the answer in ten seconds: the question, the verdict in words, the forest plot.
+def verdict_class(cell: str) -> str:
+    """Return the classes of a cell that is a verdict, after a space; nothing for another."""
+    return f" verdict {cell.lower()}" if cell in tuple(Verdict) else ""
 
-    A study that is not alone with its name on the page is called as its folder is.
+
+def css(look: Look) -> str:
+    """Return what the style sheet calls a look."""
+    return f"arm-{look.colour} dash-{look.dash}" if look.colour else "arm-0"
+
+
+def percent(share: float) -> str:
+    """Return a share of a drawing's width or height as SVG writes it.
+
+    >>> percent(0.12345)
+    '12.35%'
     """
-    name = findings.name if alone else findings.folder_name
-    return element(
-        "article",
-        element("h2", element("a", findings.headed(findings.title, say), href=f"#{anchor}")),
-        element("p", f"{name} · {say(_extent(findings))}", class_="name"),
-        *(element("p", say(sentence), class_="interim") for sentence in state_sentences(findings)),
-        element("ul", *(element("li", say(line)) for line in headlines(findings)), class_="answer"),
-        *([forest(findings, say)] if findings.factor else []),
-        class_="card",
-        aria_label=findings.headed(findings.title, say),
-    )
+    return f"{100.0 * share:z.2f}%"
 
 
-def _extent(findings: StudyFindings) -> str:
-    blocks = len(findings.blocks)
-    arms = len(findings.arms)
-    return f"{arms} arm{'s' * (arms > 1)} × {blocks} block{'s' * (blocks > 1)}"
+def path(values: Sequence[float], axis: Axis, epochs: int) -> str:
+    """Return a line through values, one an epoch."""
+    points = _points(values, axis, epochs)
+    if len(points) == 1:  # a single epoch is a dot, which round line caps draw
+        points.append(points[0])
+    return f"M{'L'.join(points)}"
 
 
-def _section(study: PageStudy, anchor: str, say: Say) -> Markup:
-    """Return one study: its table, curves, classes, costs, every block's value, and what it rests on."""
-    findings = study.findings
-    caption = say("Arms against the baseline" if findings.factor else "Scores after the last epoch")
-    curves = learning_curves(findings, anchor, say)
-    parts = [
-        element("h2", findings.headed(findings.title, say)),
-        element("p", say("Study"), " ", element("code", f"{findings.name}-{findings.fingerprint}"), class_="name"),
-        table_element(main_table(findings), caption, say, sortable=bool(findings.factor)),
-    ]
-    if (effects := effects_table(findings)) is not None:
-        parts.append(table_element(effects, say("Main effects and interactions"), say))
-    if findings.factor:
-        summary = say(f"The {findings.measure.title} of every trial")
-        values = table_element(blocks_table(findings), say("Values by arm and block"), say)
-        parts.append(element("details", element("summary", summary), values))
-    if curves:
-        parts += [element("h3", say("Learning curves")), curves]
-    parts += class_section(findings, study.classes, say)
-    if any(cost.epochs for cost in study.costs):
-        parts += cost_section(findings, study.costs, say)
-    rests = [
-        part
-        for fact in (*design_facts(findings), *facts(findings))
-        for part in (element("dt", say(fact.name)), element("dd", say(fact.sentence)))
-    ]
-    parts += [element("h3", say("What this rests on")), element("dl", *rests)]
-    told = [part for one in study.answers for part in (element("dt", say(one.name)), element("dd", one.told(say)))]
-    parts += [element("h3", say("For a paper")), element("dl", *told)]
-    return element("section", *parts, id=anchor)
+def band(line: Line, axis: Axis, epochs: int) -> str:
+    """Return the outline of a band, from the lowest block to the highest."""
+    return f"M{'L'.join([*_points(line.low, axis, epochs), *reversed(_points(line.high, axis, epochs))])}Z"
+
+
+def _points(values: Sequence[float], axis: Axis, epochs: int) -> list[str]:
+    step = BOX / max(epochs - 1, 1)
+    return [f"{index * step:.0f} {BOX * (1.0 - axis.position(value)):.0f}" for index, value in enumerate(values)]
+
+
+def spoken(panel: Panel) -> str:
+    """Return what a screen reader says of a panel: the last values' range."""
+    last = [line.mean[-1] for line in panel.lines if line.mean]
+    if not last:
+        return tr("no trial has finished")
+    low, high = (f"{value:.4g}{panel.unit}" for value in (min(last), max(last)))
+    return tr("after the last epoch from {low} to {high}", low=low, high=high)
+
+
+def epoch_labels(epochs: int) -> Iterator[tuple[str, str]]:
+    """Yield where the labels of the epochs stand, and what they are."""
+    axis = Axis(1.0, max(float(epochs), 2.0))
+    ticks = sorted({1.0, *(tick for tick in axis.ticks(5) if tick >= 1.0 and tick == int(tick))})
+    if len(ticks) > 2 and ticks[1] - 1.0 < 0.6 * (ticks[2] - ticks[1]):
+        ticks.pop(1)
+    yield from ((percent(axis.position(tick)), f"{tick:g}") for tick in ticks if tick <= epochs)
+
+
+def stacked(differences: Sequence[float]) -> Iterator[tuple[float, int]]:
+    """Yield each difference with how many equal ones lie below it."""
+    seen: Counter[float] = Counter()
+    for difference in differences:
+        yield difference, min(seen[round(difference, 9)], MOST_STACKED - 1)
+        seen[round(difference, 9)] += 1
+
+
+def labelled_points(figure: PointsFigure) -> Iterator[tuple[Point, list[str], int, int, str]]:
+    """Yield each point with the lines of its label, how far the label is moved, and its class."""
+    places = [(figure.x_axis.position(one.x), 1.0 - figure.y_axis.position(one.y)) for one in figure.points]
+    for point, (x, _), shift in zip(figure.points, places, label_shifts(places), strict=True):
+        lines = wrap(point.label, LABEL_LETTERS) or [point.label]
+        yield (point, lines, 9, 4 + shift, "start") if x < 0.7 else (point, lines, -9, 4 + shift, "end-anchor")
+
+
+def label_shifts(places: Sequence[tuple[float, float]]) -> list[int]:
+    """Return how far each point's label is moved down so that none stands on an earlier one, in pixels.
+
+    Where points crowd so much that no place is free the label stays; the table below the plot has every number.
+
+    >>> label_shifts([(0.1, 0.5), (0.15, 0.52), (0.15, 0.52), (0.9, 0.5)])
+    [0, 14, 28, 0]
+    """
+    placed: list[tuple[float, float]] = []
+    shifts = []
+    for x, y in places:
+        heights = {shift: y * PLOT_PIXELS + shift for shift in SHIFTS}
+        near = [height for other, height in placed if abs(other - x) < LABEL_SHARE]
+        free = (shift for shift in SHIFTS if all(abs(height - heights[shift]) >= LINE_PIXELS - 1 for height in near))
+        shifts.append(next(free, 0))
+        placed.append((x, heights[shifts[-1]]))
+    return shifts
+
+
+def _numbers(curves: CurvesFigure, document: Document) -> dict[str, Any]:
+    """Return a figure's values for the page's script."""
+
+    def rounded(values: Sequence[float]) -> list[float]:
+        return [float(f"{value:.{DIGITS}g}") for value in values]
+
+    return {
+        "epochs": curves.epochs,
+        "arms": [plain(document.say(name)) for name in curves.names],
+        "panels": [
+            {
+                "unit": panel.unit,
+                "linear": [panel.axis.low, panel.axis.high],
+                "log": [panel.log.low, panel.log.high] if panel.log else None,
+                "arms": [
+                    {
+                        "mean": rounded(line.mean),
+                        "low": rounded(line.low),
+                        "high": rounded(line.high),
+                        "lone": [rounded(lone.values) for lone in line.lone],
+                    }
+                    for line in panel.lines
+                ],
+            }
+            for panel in curves.panels
+        ],
+    }

@@ -71,7 +71,7 @@ def parse(text: str) -> Manifest:
         raise UsageError("it does not say what it was made of: it is no report of eailab, or an old one.")
 
     try:
-        mapping = json.loads(html.unescape(found[1]) if "&quot;" in found[1] else found[1])
+        mapping = json.loads(html.unescape(found[1]) if "&" in found[1].partition(":")[0] else found[1])
         if mapping["schema_version"] > SCHEMA_VERSION:
             raise UsageError("it was made by a newer eailab: install that one.")
         sources = tuple(_source(folder, blocks) for folder, blocks in mapping["studies"].items())

@@ -53,6 +53,7 @@ def _block(block: Block, say: Say) -> str:
             name = f"{text('Study')} {escaped(block.name)}" if block.name else ""
             parts = [heading, name, *(_block(one, say) for one in (*block.answer, *block.evidence))]
             return "\n\n".join(part for part in parts if part)
+    raise TypeError(f"{type(block).__name__} is set in pages only")
 
 
 def _table(table: Table, say: Say) -> str:

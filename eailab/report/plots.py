@@ -17,17 +17,25 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from eailab.findings.arm import ArmFindings
-from eailab.findings.numbers import decimals, decimals_for, interval, signed
-from eailab.findings.path import Waterfall
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import arm_name
-from eailab.findings.trial import Curves
-from eailab.plain import plain
-from eailab.report.figures import CJK_FONTS, FAINT, INK, ON_SCREEN, PAPER, Drawing, FileKind, figure_names
+from eailab.report.describe import study_figure
+from eailab.report.figures import (
+    CJK_FONTS,
+    ON_SCREEN,
+    Bar,
+    BarsFigure,
+    CurvesFigure,
+    Drawing,
+    FileKind,
+    IntervalRow,
+    IntervalsFigure,
+    Line,
+    Look,
+    figure_names,
+)
+from eailab.report.figures import Figure as FigureData
 from eailab.report.lettering import widest, wrapped
-from eailab.stats.verdict import Interval, Verdict
-from eailab.translation import Say, english
+from eailab.translation import Say, english, joined, tr
 
 # A font without bold letters is taken as it is, and a home folder that cannot be written needs no advice.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -36,29 +44,26 @@ try:
     import matplotlib as mpl
     from matplotlib import font_manager
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
     from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 finally:
     if named_backend is not None:
         os.environ["MPLBACKEND"] = named_backend
 
-BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
-COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
-"""Of the arms other than the baseline, in turn."""
+INK, FAINT, PAPER = "#1a1a1a", "#6b6b6b", "#ffffff"
+"""Of text, axes and the baseline; of notes and grids; of what is behind them."""
+COLOURS = (INK, "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""By the number of a look: ink, then blue, vermillion, green, purple, orange and sky blue."""
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 PNG_DOTS_PER_INCH = 150
-LOG_FROM = 20.0
-"""Losses that span more than this factor are drawn on a logarithmic axis."""
 WIDTH = 8.0
 """Of every figure, in inches, as all lengths here."""
 LINE = 0.165
 """Height of a further line of a label."""
 LEGEND_COLUMNS, LEGEND_LABEL, LEGEND_LINE = 4, 3.0, 0.72
 """Columns at most; widths of a label at most, and of the line before it with the gaps."""
-EARLY = 0.15
-"""Share of the epochs whose accuracies may lie below the axis."""
+EPOCH = tr("epoch")
 
 
 @dataclass(frozen=True)
@@ -74,110 +79,86 @@ class _Head:
         return 0.2 * self.title.count("\n") + 0.17 * self.note.count("\n")
 
 
-@dataclass(frozen=True)
-class _Look:
-    """How an arm is drawn, the same in every figure."""
-
-    colour: str
-    dash: Any
-    marker: str
-
-
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def trial_curves(curves: Curves, title: str, say: Say = english, kinds: Sequence[FileKind] = ON_SCREEN) -> Drawing:
-    """Draw the loss and the accuracy of one trial by epoch, training against validation.
+def draw(figure: FigureData, say: Say = english, kinds: Sequence[FileKind] = ON_SCREEN) -> Drawing:
+    """Draw a figure from its description.
 
     Args:
-        curves: One epoch or more.
-        title: What the trial is called.
+        figure: One with lines by epoch has one epoch or more.
         say: The language of the labels.
         kinds: Of the files.
     """
     with _style():
-        head = _head(
-            title,
-            f"loss and accuracy by epoch; after epoch {curves.epochs[-1]}: "
-            f"training {curves.train_accuracy[-1]:.2f}%, validation {curves.validation_accuracy[-1]:.2f}%",
-            say,
-            beside=2.7,
-        )
-        height = 3.55 + head.extra
-        figure = Figure(figsize=(WIDTH, height))
-        figure.subplots_adjust(
-            left=0.09, right=0.985, top=1.0 - (0.7 + head.extra) / height, bottom=0.53 / height, wspace=0.24
-        )
-        panels = figure.subplots(1, 2)
-        looks = {"training": _Look(BLUE, DASHES[1], "s"), "validation": _Look(VERMILLION, DASHES[0], "o")}
-        pairs = (
-            (panels[0], "loss", (curves.train_loss, curves.validation_loss)),
-            (panels[1], "accuracy", (curves.train_accuracy, curves.validation_accuracy)),
-        )
-        for axes, quantity, lines in pairs:
-            for (name, look), values in zip(looks.items(), lines, strict=True):
-                _line(axes, curves.epochs, values, look, name)
-            _epoch_axis(axes, curves.epochs)
-            _quantity_axis(axes, quantity, [(curves.epochs, values) for values in lines])
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="upper right", bbox_to_anchor=(0.995, 0.985), ncols=2)
-        _heading(figure, head)
-        return _rendered(figure, say, kinds)
+        match figure:
+            case CurvesFigure():
+                return _rendered(_curves(figure, say), kinds)
+            case IntervalsFigure():
+                return _rendered(_intervals(figure, say), kinds)
+            case BarsFigure():
+                return _rendered(_bars(figure, say), kinds)
+    raise TypeError(f"{type(figure).__name__} is drawn in pages only")
 
 
 def study_figures(
     findings: StudyFindings, say: Say = english, kinds: Sequence[FileKind] = ON_SCREEN
 ) -> dict[str, Drawing]:
     """Draw the figures of a study or a single trial, by their names, labelled in a language."""
-    drawings = {}
-    for name in figure_names(findings):
-        if name == "intervals":
-            drawings[name] = _intervals(findings, say, kinds)
-        elif findings.planned == 1:
-            drawings[name] = trial_curves(findings.arms[0].trials[0].curves, findings.title, say, kinds)
-        else:
-            drawings[name] = _study_curves(findings, say, kinds)
-    return drawings
+    return {name: draw(study_figure(findings, name), say, kinds) for name in figure_names(findings)}
 
 
-def _study_curves(findings: StudyFindings, say: Say, kinds: Sequence[FileKind]) -> Drawing:
-    """Draw mean curves of the arms, training beside validation on one scale, with bands from block to block."""
-    with _style():
-        blocks = len(findings.blocks)
-        band = f"mean of {blocks} blocks, band from lowest to highest" if blocks > 1 else "one block"
-        if any(arm.count("finished") < blocks for arm in findings.arms):
-            band += "; thin: unfinished trials, x: diverged"
-        by = f" by {findings.spoken_factor}" if findings.factor else ""
-        head = _head(f"Learning curves{by}", f"{findings.name}: {band}", say)
-        entries = [wrapped(say(_legend_entry(arm)), LEGEND_LABEL) for arm in findings.arms]
-        columns, legend = _legend_size(entries)
-        height = 6.15 + legend + head.extra
-        top = 1.0 - (0.8 + legend + head.extra) / height
-        figure = Figure(figsize=(WIDTH, height))
-        figure.subplots_adjust(left=0.1, right=0.98, top=top, bottom=0.55 / height, wspace=0.08, hspace=0.2)
-        panels = figure.subplots(2, 2, sharex=True, sharey="row")
-        every = [trial.curves for arm in findings.arms for trial in arm.trials if trial.curves.epochs]
-        last = max((curves.epochs for curves in every), key=len)
-        for row, quantity in enumerate(("loss", "accuracy")):
-            for column, split in enumerate(("train", "validation")):
-                axes = panels[row, column]
-                for arm, look, entry in zip(findings.arms, _looks(findings), entries, strict=True):
-                    _arm_curves(axes, arm, look, f"{split}_{quantity}", entry)
-                _epoch_axis(axes, last, labelled=row == 1)
-                axes.set_title(f"{'training' if split == 'train' else split} {quantity}", fontsize=10)
-            names = (f"train_{quantity}", f"validation_{quantity}")
-            shown = [(curves.epochs, getattr(curves, name)) for curves in every for name in names]
-            _quantity_axis(panels[row, 0], quantity, shown)
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        above = (0.5, 1.0 - (0.46 + head.extra) / height)
-        figure.legend(handles, labels, loc="upper center", bbox_to_anchor=above, ncols=min(len(labels), columns))
-        _heading(figure, head)
-        return _rendered(figure, say, kinds)
+def _curves(curves: CurvesFigure, say: Say) -> Any:
+    """Draw panels of lines with their bands, two in a row, under one legend."""
+    head = _head(curves.title, joined(filter(None, (curves.subject, curves.note)), ": "), say)
+    entries = [wrapped(say(name), LEGEND_LABEL) for name in curves.names]
+    columns, legend = _legend_size(entries)
+    rows = math.ceil(len(curves.panels) / 2)
+    height = 1.35 + 2.4 * rows + legend + head.extra
+    figure = Figure(figsize=(WIDTH, height))
+    top = 1.0 - (0.8 + legend + head.extra) / height
+    figure.subplots_adjust(left=0.07, right=0.98, top=top, bottom=0.55 / height, wspace=0.16, hspace=0.2)
+    grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
+    for place, panel in enumerate(curves.panels):
+        axes = grid.flat[place]
+        for line, look, entry in zip(panel.lines, curves.looks, entries, strict=True):
+            _line(axes, line, look, entry)
+        axes.set_title(say(panel.title) + (f" ({panel.unit})" if panel.unit else ""), fontsize=10)
+        axis = panel.axis if panel.log is None or not panel.prefers_log else panel.log
+        axes.set_ylim(axis.low, axis.high)
+        if axis.is_log:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        if place >= len(curves.panels) - 2:
+            axes.set_xlabel(say(EPOCH))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1, steps=[1, 2, 5, 10]))
+        room = max(0.02 * (curves.epochs - 1), 0.1)
+        axes.set_xlim(1 - room, curves.epochs + room)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    above = (0.5, 1.0 - (0.46 + head.extra) / height)
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=above, ncols=min(len(labels), columns))
+    _heading(figure, head)
+    return figure
 
 
-def _legend_entry(arm: ArmFindings) -> str:
-    """Return what a legend calls an arm, with the state of its trials where none has finished."""
-    begun = [trial.state for trial in arm.trials if trial.state in ("diverged", "unfinished") and trial.curves.epochs]
-    return f"{arm_name(arm)}: {begun[0]}" if arm.curves is None and begun else arm_name(arm)
+def _line(axes: Any, line: Line, look: Look, entry: str) -> None:
+    """Draw the mean and the band of the finished trials, and the others one by one, faintly."""
+    colour, dash, marker = COLOURS[look.colour], DASHES[look.dash], MARKERS[look.marker]
+    epochs = range(1, 1 + len(line.mean))
+    if line.low:
+        axes.fill_between(epochs, line.low, line.high, color=colour, alpha=0.16, linewidth=0)
+    if line.mean:
+        every = max(1, math.ceil(len(epochs) / 8))
+        shape = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 4.5, "markevery": every}
+        axes.plot(epochs, line.mean, linewidth=1.7, label=entry, **shape)
+    label = None if line.mean else entry
+    for lone in line.lone:
+        faint = {"color": colour, "alpha": 0.6, "linestyle": dash, "linewidth": 0.9}
+        last = len(lone.values)
+        axes.plot(range(1, 1 + last), lone.values, label=label, **faint)
+        axes.plot(last, lone.values[-1], "x" if lone.has_diverged else ".", color=colour)
+        label = None
 
 
 def _legend_size(entries: Sequence[str]) -> tuple[int, float]:
@@ -188,243 +169,103 @@ def _legend_size(entries: Sequence[str]) -> tuple[int, float]:
     return len(columns), max(sum(0.24 + 0.19 * entry.count("\n") for entry in column) for column in columns)
 
 
-def _arm_curves(axes: Any, arm: ArmFindings, look: _Look, name: str, entry: str) -> None:
-    """Draw the mean and the band of the finished trials, and the others one by one, faintly."""
-    finished = [getattr(trial.curves, name) for trial in arm.finished]
-    if arm.curves is not None:
-        epochs, mean = arm.curves.epochs, getattr(arm.curves, name)
-        if len(finished) > 1:
-            low, high = zip(*((min(values), max(values)) for values in zip(*finished, strict=True)), strict=True)
-            axes.fill_between(epochs, low, high, color=look.colour, alpha=0.16, linewidth=0)
-        _line(axes, epochs, mean, look, entry)
-    label = entry if arm.curves is None else None
-    for trial in arm.trials:
-        if trial.state in ("diverged", "unfinished") and trial.curves.epochs:
-            values = getattr(trial.curves, name)
-            faint = {"color": look.colour, "alpha": 0.6, "linestyle": look.dash, "linewidth": 0.9}
-            axes.plot(trial.curves.epochs, values, label=label, **faint)
-            end = "x" if trial.state == "diverged" else "."
-            axes.plot(trial.curves.epochs[-1], values[-1], end, color=look.colour)
-            label = None
-
-
-def _intervals(findings: StudyFindings, say: Say, kinds: Sequence[FileKind]) -> Drawing:
+def _intervals(intervals: IntervalsFigure, say: Say) -> Any:
     """Draw each arm's difference from the baseline with its interval, the margin, and every block as a faint dot."""
-    rows = [
-        (arm, look)
-        for arm, look in zip(findings.arms, _looks(findings), strict=True)
-        if not arm.is_baseline and arm.against_baseline is not None
-    ]
-    measure, digits = findings.measure, decimals(findings)
-    baseline = findings.baseline_arm
-    mean = baseline.against_baseline.mean if baseline.against_baseline else None
-    blocks = len(findings.blocks)
-    told = [_row_text(arm, digits) for arm, _ in rows]
-    with _style():
-        head = _head(
-            f"{findings.spoken_factor.capitalize()}: difference from {baseline.label}",
-            f"{findings.name}; {blocks} block{'s' * (blocks > 1)}; baseline "
-            + ("has no value" if mean is None else f"mean {mean:.{digits}f}{measure.unit}"),
-            say,
-        )
-        labels = [wrapped(say(arm.label), 2.3) for arm, _ in rows]
-        row = max(0.6, *(0.12 + LINE * (1 + label.count("\n")) for label in labels))
-        height = 1.55 + row * len(rows) + head.extra
-        beside = max(widest([say(line) for one in told for line in one], bold=True), 0.5)
-        figure = Figure(figsize=(WIDTH, height))
-        figure.subplots_adjust(
-            left=(0.25 + widest(labels)) / WIDTH,
-            right=1.0 - (0.32 + beside) / WIDTH,
-            top=1.0 - (0.62 + head.extra) / height,
-            bottom=0.68 / height,
-        )
-        axes = figure.subplots()
-        axes.axvspan(-findings.margin, findings.margin, color=SKY, alpha=0.2, linewidth=0)
-        axes.axvline(0.0, color=INK, linewidth=1.0)
-        for place, (arm, look) in enumerate(rows):
-            _interval_row(axes, findings, arm, look, place)
-            at: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 9.5}
-            verdict, *numbers = told[place]
-            axes.text(1.03, place - 0.03, verdict, va="bottom", fontweight="bold", **at)
-            axes.text(1.03, place + 0.03, "\n".join(numbers), va="top", **at)
-        axes.set_ylim(len(rows) - 0.45, -0.55)
-        axes.set_yticks(range(len(rows)), labels)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", visible=False)
-        axes.spines["left"].set_visible(False)
-        low, high = axes.get_xlim()
-        axes.set_xlim(min(low, -1.2 * findings.margin), max(high, 1.2 * findings.margin))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
-        unit = "percentage points" if measure.difference_unit else "nats"
-        axes.set_xlabel(
-            f"difference in {measure.title} ({unit}; {'right' if measure.higher_is_better else 'left'} is better)"
-        )
-        _heading(figure, head)
-        legend = "bars: simultaneous 95% intervals; dots below: single blocks; shaded: "
-        legend += f"margin ±{measure.with_unit(f'{findings.margin:g}')}"
-        figure.text(0.012, 0.06 / height, legend, ha="left", va="bottom", fontsize=8.2, color=FAINT)
-        return _rendered(figure, say, kinds)
+    rows = intervals.rows
+    head = _head(intervals.title, intervals.note, say)
+    labels = [wrapped(row.label, 2.3) for row in rows]
+    told = [(say(row.verdict), "\n".join(filter(None, (row.numbers, say(row.lost))))) for row in rows]
+    beside = max(widest([line for lines in told for line in lines], bold=True), 0.5)
+    figure, axes = _rows(labels, head, least=0.6, beside=0.32 + beside, below=0.68)
+    axes.axvspan(-intervals.margin, intervals.margin, color=COLOURS[6], alpha=0.2, linewidth=0)
+    for place, (row, (verdict, numbers)) in enumerate(zip(rows, told, strict=True)):
+        _interval_row(axes, row, place)
+        at: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 9.5}
+        axes.text(1.03, place - 0.03, verdict, va="bottom", fontweight="bold", **at)
+        axes.text(1.03, place + 0.03, numbers, va="top", **at)
+    axes.set_ylim(len(rows) - 0.45, -0.55)
+    axes.set_xlim(intervals.axis.low, intervals.axis.high)
+    _finish(figure, axes, head, say(intervals.axis_title), say(intervals.key))
+    return figure
 
 
-def _interval_row(axes: Any, findings: StudyFindings, arm: ArmFindings, look: _Look, place: int) -> None:
+def _interval_row(axes: Any, row: IntervalRow, place: int) -> None:
     """Draw one arm: its interval, its difference, and under them its blocks, equal ones stacked."""
-    result = arm.against_baseline
-    assert result is not None  # noqa: S101 - rows are made of compared arms
-    pairs = zip(arm.trials, findings.baseline_arm.trials, strict=True)
+    colour = COLOURS[row.look.colour]
     seen: Counter[float] = Counter()
-    for ours, theirs in pairs:
-        if ours.value is not None and theirs.value is not None:
-            difference = ours.value - theirs.value
-            key = round(difference, 9)
-            dot = place + 0.2 + 0.085 * seen[key]
-            seen[key] += 1
-            axes.plot(difference, dot, "o", color=look.colour, alpha=0.5, markersize=4.5, markeredgewidth=0)
-    if result.difference is None:
-        return
-    if result.interval95 is not None:
-        axes.plot(result.interval95, [place, place], color=look.colour, linewidth=2.6, solid_capstyle="butt")
-        axes.plot(result.interval95, [place, place], "|", color=look.colour, markersize=10, markeredgewidth=1.6)
-    axes.plot(result.difference, place, look.marker, color=look.colour, markersize=8, markeredgecolor=PAPER)
+    for difference in row.blocks:
+        dot = place + 0.2 + 0.085 * seen[round(difference, 9)]
+        seen[round(difference, 9)] += 1
+        axes.plot(difference, dot, "o", color=colour, alpha=0.5, markersize=4.5, markeredgewidth=0)
+    if row.interval is not None:
+        axes.plot(row.interval, [place, place], color=colour, linewidth=2.6, solid_capstyle="butt")
+        axes.plot(row.interval, [place, place], "|", color=colour, markersize=10, markeredgewidth=1.6)
+    if row.difference is not None:
+        shape = MARKERS[row.look.marker]
+        axes.plot(row.difference, place, shape, color=colour, markersize=8, markeredgecolor=PAPER)
 
 
-def _row_text(arm: ArmFindings, digits: int) -> list[str]:
-    """Return the lines beside a row: the verdict, the numbers, and how many trials diverged."""
-    result = arm.against_baseline
-    lines = ["no value"]
-    if result is not None and result.difference is not None:
-        bounds = f"  {interval(result.interval95, digits)}" if result.interval95 is not None else ""
-        lines = [result.verdict or Verdict.SCREEN, f"{signed(result.difference, digits)}{bounds}"]
-    if lost := arm.count("diverged"):
-        lines.append(f"{lost} of {len(arm.trials)} diverged")
-    return [*lines, ""] if len(lines) == 1 else lines
+def _bars(bars: BarsFigure, say: Say) -> Any:
+    """Draw gains that add up, a bar each from where it starts, with their intervals."""
+    head = _head(bars.title, bars.note, say)
+    figure, axes = _rows([wrapped(bar.label, 3.5) for bar in bars.bars], head, least=0.42, beside=0.88, below=0.85)
+    for place, bar in enumerate(bars.bars):
+        if bar.gain is not None:
+            _bar(axes, place, bar, bar.gain)
+        axes.text(1.02, place, bar.text, transform=axes.get_yaxis_transform(), va="center")
+    axes.set_ylim(len(bars.bars) - 0.4, -0.6)
+    _finish(figure, axes, head, say(bars.axis_title), say(bars.key))
+    return figure
 
 
-def waterfall_figure(found: Waterfall) -> Drawing:
-    """Draw a walk from one recipe to another: each step's gain as a bar from the total before it, with its interval."""
-    measure, steps = found.measure, found.steps
-    bounds = [found.gap_interval95, *(step.interval95 for step in steps)]
-    digits = decimals_for([one for one in bounds if one is not None], measure.decimals)
-    blocks = len(found.blocks)
-    order = "steps by largest gain, chosen on the same trials" if found.order == "gain" else "steps as listed"
-    with _style():
-        head = _head(f"From {' to '.join(found.names)}", f"{blocks} block{'s' * (blocks > 1)}; {order}", english)
-        told = [*(", ".join(step.changes) for step in steps), f"{found.names[1]} - {found.names[0]}"]
-        labels = [wrapped(label, 3.5) for label in told]
-        row = max(0.42, *(0.12 + LINE * (1 + label.count("\n")) for label in labels))
-        height = 1.75 + row * len(labels) + head.extra
-        figure = Figure(figsize=(WIDTH, height))
-        figure.subplots_adjust(
-            left=(0.25 + widest(labels)) / WIDTH,
-            right=0.89,
-            top=1.0 - (0.62 + head.extra) / height,
-            bottom=0.85 / height,
-        )
-        axes = figure.subplots()
-        axes.axvline(0.0, color=INK, linewidth=1.0)
-        before: float | None = 0.0
-        for place, step in enumerate(steps):
-            if step.gain is not None and before is not None:
-                colour = BLUE if step.gain >= 0.0 else VERMILLION
-                _bar(axes, place, (before, step.gain), step.interval95, colour, hollow=step.may_be_noise)
-                if step.total is not None:
-                    axes.plot([step.total] * 2, [place, place + 1], color=FAINT, linewidth=0.8, linestyle="dotted")
-            before = step.total
-            axes.text(1.02, place, signed(step.gain, digits), transform=axes.get_yaxis_transform(), va="center")
-        if found.gap is not None:
-            _bar(axes, len(steps), (0.0, found.gap), found.gap_interval95, INK, hollow=False)
-        axes.text(1.02, len(steps), signed(found.gap, digits), transform=axes.get_yaxis_transform(), va="center")
-        axes.set_ylim(len(steps) + 0.6, -0.6)
-        axes.set_yticks(range(len(labels)), labels)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", visible=False)
-        axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
-        axes.set_xlabel(f"gain in {measure.title} ({'percentage points' if measure.difference_unit else 'nats'})")
-        _heading(figure, head)
-        legend = "lines: 95% intervals, simultaneous over the moves tried for a step; hollow: the interval includes 0"
-        figure.text(0.012, 0.06 / height, legend, ha="left", va="bottom", fontsize=8.2, color=FAINT)
-        return _rendered(figure)
-
-
-def _bar(
-    axes: Any, place: int, extent: tuple[float, float], bounds: Interval | None, colour: str, *, hollow: bool
-) -> None:
-    """Draw one gain from where it starts, and its interval from there too."""
-    left, gain = extent
-    face = PAPER if hollow else colour
-    axes.barh(place, gain, left=left, height=0.56, facecolor=face, edgecolor=colour, linewidth=1.2)
-    if bounds is not None:
-        ends = [left + bounds[0], left + bounds[1]]
+def _bar(axes: Any, place: int, bar: Bar, gain: float) -> None:
+    colour = COLOURS[bar.look.colour]
+    face = PAPER if bar.is_hollow else colour
+    axes.barh(place, gain, left=bar.start, height=0.56, facecolor=face, edgecolor=colour, linewidth=1.2)
+    if bar.interval is not None:
+        ends = [bar.start + bound for bound in bar.interval]
         axes.plot(ends, [place, place], color=PAPER, linewidth=3.4, solid_capstyle="butt")
-        axes.plot(ends, [place, place], color=colour if hollow else INK, linewidth=1.6, solid_capstyle="butt")
+        axes.plot(ends, [place, place], color=colour if bar.is_hollow else INK, linewidth=1.6, solid_capstyle="butt")
+    if bar.is_followed:
+        axes.plot([bar.start + gain] * 2, [place, place + 1], color=FAINT, linewidth=0.8, linestyle="dotted")
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
 
-_Y_LABELS = {"loss": "loss", "accuracy": "accuracy (%)"}
 
-
-def _looks(findings: StudyFindings) -> Iterator[_Look]:
-    """Yield the look of each arm: the baseline in ink, the others in colours."""
-    number = 0
-    for arm in findings.arms:
-        if arm.is_baseline:
-            yield _Look(INK, DASHES[0], MARKERS[0])
-        else:
-            number += 1
-            turn = number - 1
-            yield _Look(COLOURS[turn % len(COLOURS)], DASHES[number % len(DASHES)], MARKERS[number % len(MARKERS)])
-
-
-def _line(axes: Any, epochs: Sequence[int], values: Sequence[float], look: _Look, label: str) -> None:
-    axes.plot(
-        epochs,
-        values,
-        color=look.colour,
-        linestyle=look.dash,
-        marker=look.marker,
-        markevery=max(1, math.ceil(len(epochs) / 8)),
-        markersize=4.5,
-        linewidth=1.7,
-        label=label,
+def _rows(labels: Sequence[str], head: _Head, *, least: float, beside: float, below: float) -> tuple[Any, Any]:
+    """Return a figure with a row for each label, high enough for all of it, and its axes with a line at 0."""
+    row = max(least, *(0.12 + LINE * (1 + label.count("\n")) for label in labels))
+    height = 0.87 + below + row * len(labels) + head.extra
+    figure = Figure(figsize=(WIDTH, height))
+    figure.subplots_adjust(
+        left=(0.25 + widest(labels)) / WIDTH,
+        right=1.0 - beside / WIDTH,
+        top=1.0 - (0.62 + head.extra) / height,
+        bottom=below / height,
     )
+    axes = figure.subplots()
+    axes.axvline(0.0, color=INK, linewidth=1.0)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.spines["left"].set_visible(False)
+    return figure, axes
 
 
-def _epoch_axis(axes: Any, epochs: Sequence[int], *, labelled: bool = True) -> None:
-    if labelled:
-        axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    room = max(0.02 * (epochs[-1] - 1), 0.1)
-    axes.set_xlim(1 - room, epochs[-1] + room)
+def _finish(figure: Any, axes: Any, head: _Head, axis_title: str, key: str) -> None:
+    """Set what stands above and below a figure of rows."""
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    axes.set_xlabel(axis_title)
+    _heading(figure, head)
+    below = 0.06 / figure.get_figheight()
+    figure.text(0.012, below, key, ha="left", va="bottom", fontsize=8.2, color=FAINT)
 
 
-def _quantity_axis(axes: Any, quantity: str, lines: Sequence[tuple[Sequence[int], Sequence[float]]]) -> None:
-    """Label the axis, and choose its range so that the later epochs, which tell arms apart, fill it.
-
-    Args:
-        axes: Where the lines were drawn.
-        quantity: `loss` or `accuracy`.
-        lines: Epochs and values of all that share the axis.
-    """
-    axes.set_ylabel(_Y_LABELS[quantity])
-    every = [value for _, values in lines for value in values]
-    if quantity == "loss":
-        if min(every) > 0.0 and max(every) > LOG_FROM * min(every):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axes.yaxis.set_minor_formatter(NullFormatter())
-        return
-    early = max(epochs[-1] for epochs, _ in lines) * EARLY
-    late = [value for line in lines for number, value in zip(*line, strict=True) if number > early]
-    room = 0.06 * (max(every) - min(late))
-    if room > 0.0:
-        axes.set_ylim(min(late) - room, max(every) + room)
-
-
-def _head(title: str, note: str, say: Say, beside: float = 0.0) -> _Head:
-    """Return what stands above a figure, in a language; `beside` is what something else takes of the title's width."""
+def _head(title: str, note: str, say: Say) -> _Head:
+    """Return what stands above a figure, in a language."""
     room = WIDTH - 0.2
-    return _Head(wrapped(say(plain(title)), room - beside, 12.0, bold=True), wrapped(say(plain(note)), room, 8.8))
+    return _Head(wrapped(say(title), room, 12.0, bold=True), wrapped(say(note), room, 8.8))
 
 
 def _heading(figure: Any, head: _Head) -> None:
@@ -503,10 +344,8 @@ _METADATA: dict[FileKind, dict[str, None]] = {
 """Left out of the files, so that the same figure has the same bytes."""
 
 
-def _rendered(figure: Any, say: Say = english, kinds: Sequence[FileKind] = ON_SCREEN) -> Drawing:
-    """Write the figure in each kind, its texts in a language, without date or version."""
-    for text in figure.findobj(Text):
-        text.set_text("\n".join(map(say, text.get_text().split("\n"))))
+def _rendered(figure: Any, kinds: Sequence[FileKind]) -> Drawing:
+    """Write the figure in each kind, without date or version."""
 
     def saved(kind: FileKind) -> bytes:
         buffer = io.BytesIO()

@@ -15,6 +15,7 @@ from eailab.findings.trial import curves_of
 from eailab.recipe.canonical import digest
 from eailab.report import markdown, record
 from eailab.report.compose import figure_path, noise_document, walk_document
+from eailab.report.describe import trial_curves, walk_bars
 from eailab.report.drawn import keep, kept
 from eailab.report.exports.outgoing import check_names, outgoing
 from eailab.report.exports.table import EXPORTS
@@ -67,10 +68,9 @@ def publish_trial(folder: TrialFolder, title: str) -> None:
         return
     if not curves.epochs:
         return
-    from eailab.report.plots import trial_curves
+    from eailab.report.plots import draw
 
-    drawing = trial_curves(curves, title)
-    for kind, data in drawing.items():
+    for kind, data in draw(trial_curves(curves, title)).items():
         write_changed(_curves_file(folder, kind), data)
 
 
@@ -330,10 +330,10 @@ def publish_waterfall(found: path.Waterfall, folder: Path) -> None:
     Raises:
         StoreError: A file cannot be written, or a folder is a link.
     """
-    from eailab.report.plots import waterfall_figure
+    from eailab.report.plots import draw
 
     refuse_links(folder.parent, folder, folder / "figures")
-    drawing = waterfall_figure(found)
+    drawing = draw(walk_bars(found))
     write_bytes(folder / "figures" / "waterfall.png", drawing["png"])
     write_bytes(folder / "figures" / "waterfall.svg", drawing["svg"])
     document = walk_document(found)

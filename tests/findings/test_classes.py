@@ -11,10 +11,9 @@ from scipy import stats
 
 from eailab.data.table import load
 from eailab.findings.classes import classes_of
-from eailab.report.class_section import class_section
+from eailab.report.class_section import class_blocks
 from eailab.report.pictures import data_address
 from eailab.studies.record import read_record
-from eailab.translation import english
 
 
 def classes(shop, folder):
@@ -84,9 +83,9 @@ def test_the_networks_of_every_block_are_compared_by_mcnemars_exact_test(digits_
     rows = [(block, test.only_first, test.only_second, test.p) for block, test in contrast.networks]
     assert rows == [(0, wrong, 0, pytest.approx(stats.binomtest(0, wrong).pvalue)), (1, 0, 0, 1.0)]
 
-    page = "".join(class_section(digits_shop.findings(folder), found, english))
-    assert f'<td class="number">{wrong}</td><td class="number">0</td><td class="number">2.9e-11</td>' in page
-    assert "not that their recipes do" in page
+    about, table, *_ = class_blocks(digits_shop.findings(folder), found)[-1].blocks
+    assert table.table.rows[0] == ("0", str(wrong), "0", "2.9e-11")
+    assert "not that their recipes do" in about.sentences[0]
 
 
 def test_without_the_data_the_reason_is_said(shop):

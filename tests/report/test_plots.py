@@ -15,9 +15,10 @@ from PIL import Image
 from eailab.findings.path import Step, Waterfall
 from eailab.findings.trial import Curves
 from eailab.report import plots
+from eailab.report.describe import trial_curves, walk_bars
 from eailab.report.figures import figure_names
-from eailab.report.plots import study_figures, trial_curves, waterfall_figure
-from eailab.translation import english, language
+from eailab.report.plots import draw, study_figures
+from eailab.translation import language
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]
@@ -58,13 +59,13 @@ def test_a_home_that_cannot_be_written_is_not_spoken_of(tmp_path):
 def test_the_interval_plot_names_arms_verdicts_and_numbers(found):
     said = texts(study_figures(found)["intervals"]["svg"])
     assert {"20", "WORSE", "Batch size: difference from 10"} <= set(said)
-    assert "-9.50  [-10.42, -8.58]" in said
+    assert "-9.50 [-10.42, -8.58]" in said
     assert any("margin ±0.25 pp" in text for text in said)
 
 
 def test_curves_show_training_and_validation_of_every_arm(found):
     said = texts(study_figures(found)["curves"]["svg"])
-    assert {"training loss", "validation loss", "training accuracy", "validation accuracy"} <= set(said)
+    assert {"training loss", "validation loss", "training accuracy (%)", "validation accuracy (%)"} <= set(said)
     assert {"10 (baseline)", "20", "epoch"} <= set(said)
     assert any("4 blocks" in text for text in said)
 
@@ -98,20 +99,20 @@ def test_the_same_findings_give_the_same_bytes_in_another_process(found, shop):
 
 @pytest.mark.parametrize("title", [r"lr=$\frac{1}$", "<script>&", "學習率 100%", "x" * 300, "a\x1bb\x00"])
 def test_any_title_can_be_drawn(title):
-    drawing = trial_curves(curves(), title)
+    drawing = draw(trial_curves(curves(), title))
     assert parsed(drawing["svg"]).tag == f"{SVG}svg"
     assert drawing["png"].startswith(b"\x89PNG")
 
 
 def test_titles_are_text_and_never_formulas():
-    assert r"lr=$\frac{1}$" in texts(trial_curves(curves(), r"lr=$\frac{1}$")["svg"])
+    assert r"lr=$\frac{1}$" in texts(draw(trial_curves(curves(), r"lr=$\frac{1}$"))["svg"])
 
 
 @pytest.mark.parametrize(
     "odd", [curves(1), curves(2), curves(3, loss=0.0), curves(300, loss=1e9), curves(5, loss=1e-12)]
 )
 def test_any_curve_can_be_drawn(odd):
-    assert trial_curves(odd, "odd")["svg"]
+    assert draw(trial_curves(odd, "odd"))["svg"]
 
 
 @pytest.mark.parametrize(
@@ -156,8 +157,8 @@ def drawn(monkeypatch):
     """The texts of the figures that are drawn, without their spaces, and those that lie outside of their figure."""
     said, outside, rendered = [], [], plots._rendered
 
-    def measured(figure, say=english, kinds=("svg",)):
-        drawing = rendered(figure, say, ("svg",))
+    def measured(figure, kinds=("svg",)):
+        drawing = rendered(figure, ("svg",))
         renderer, edges = FigureCanvasAgg(figure).get_renderer(), figure.bbox
         for text in figure.findobj(Text):
             if re.search(r"[^-−.\d]", text.get_text()):  # numbers beyond an axis are not drawn
@@ -181,7 +182,7 @@ def test_no_letter_lies_outside_of_a_figure_or_is_left_out(shop, drawn, label, l
         arms=tuple(replace(arm, label=f"{arm.label} {label}") for arm in found.arms),
     )
     study_figures(longer, language(lang))
-    trial_curves(curves(), label, language(lang))
+    draw(trial_curves(curves(), label), language(lang))
     said, outside = drawn
     assert outside == []
     whole = "".join(label.split())
@@ -196,7 +197,7 @@ def test_a_walks_figure_leaves_no_letter_out(drawn, label):
     walk = Waterfall(
         (label, "b"), "0" * 10, "gain", (0, 1), "validation-accuracy", (1.0, 4.0), steps, 3.0, (2.0, 4.0), 4, ("cpu",)
     )
-    waterfall_figure(walk)
+    draw(walk_bars(walk))
     said, outside = drawn
     assert outside == []
     whole = "".join(label.split())

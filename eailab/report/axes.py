@@ -1,4 +1,4 @@
-"""Axes of the drawings in a page: a range, where its ticks stand, and how they are written."""
+"""The axes of figures: a range, where its ticks stand, and how they are written."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ STEPS = (1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
-class Scale:
+class Axis:
     """A linear or logarithmic range; positions are shares of it, 0 at `low` and 1 at `high`."""
 
     low: float
@@ -30,6 +30,11 @@ class Scale:
         last = math.floor(self.high / step + 1e-9)
         return [number * step for number in range(first, last + 1)]
 
+    def labelled(self, about: int) -> list[tuple[float, str]]:
+        """Return the ticks with their labels."""
+        ticks = self.ticks(about)
+        return list(zip(ticks, self.labels(ticks), strict=True))
+
     def labels(self, ticks: Sequence[float]) -> list[str]:
         """Write ticks with as many decimals as tell them apart."""
         if self.is_log or len(ticks) < 2:
@@ -44,15 +49,15 @@ class Scale:
         return [tick for tick in ticks if self.low * 0.999 <= tick <= self.high * 1.001]
 
 
-def spanning(values: Sequence[float], room: float = 0.06) -> Scale:
-    """Return a linear scale that holds all values, with some room at both ends.
+def spanning(values: Sequence[float], room: float = 0.06) -> Axis:
+    """Return a linear axis that holds all values, with some room at both ends.
 
     >>> spanning([0.0, 10.0], room=0.1)
-    Scale(low=-1.0, high=11.0, is_log=False)
+    Axis(low=-1.0, high=11.0, is_log=False)
     """
     low, high = min(values), max(values)
     spread = (high - low) or abs(high) * 0.1 or 1.0
-    return Scale(low - room * spread, high + room * spread)
+    return Axis(low - room * spread, high + room * spread)
 
 
 def _round_step(raw: float) -> float:
