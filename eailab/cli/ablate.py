@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from eailab.recipe.load import Override
     from eailab.runs.context import RunContext
     from eailab.studies.design import Study
-    from eailab.studies.factor import Factor
+    from eailab.studies.factor import FactorLevels
 
 DEFAULT_RECIPES = ("resnet18-cifar10", "mnist-mlp")
 """The first whose engine has the factor is taken."""
@@ -210,7 +210,7 @@ def ablate(
 
 def _factors(
     factor: str | None, levels: list[str], also: list[str], baseline: str | None, *, joint: bool
-) -> "list[Factor]":
+) -> "list[FactorLevels]":
     """Return the factors that the command line names."""
     from eailab.errors import UsageError
     from eailab.recipe.load import parse_given
@@ -250,7 +250,7 @@ def _refuse_no_factor(word: str, levels: list[str]) -> None:
 
 
 def _asked(
-    factors: "list[Factor]",
+    factors: "list[FactorLevels]",
     recipe: str | None,
     changes: "list[Override]",
     seeds: str,

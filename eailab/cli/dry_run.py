@@ -103,9 +103,7 @@ def _rows(planned: "Plan", cost: "Forecast") -> list[_Row]:
 
 def _comes_with_a_variant(path: str, study: "Study") -> bool:
     """Return whether a setting is brought or dropped by a factor that names a variant."""
-    from eailab.studies.factor import settings_of
-
-    varied = {setting.removesuffix(".name") for setting in settings_of(study.factor or "")}
+    varied = {setting.removesuffix(".name") for setting in (study.factor.settings if study.factor else ())}
     part, _, leaf = path.rpartition(".")
     return part in varied and leaf != "name" and path not in varied
 
@@ -191,7 +189,7 @@ def _as_mapping(planned: "Plan", cost: "Forecast", noise: "Noise | None") -> dic
     return {
         "name": study.name,
         "fingerprint": study.fingerprint,
-        "factor": study.factor,
+        "factor": None if study.factor is None else str(study.factor),
         "blocks": list(study.blocks),
         "arms": [
             {

@@ -13,7 +13,6 @@ from rich.text import Text
 from eailab.cli.trials import ENDED, ROUNDING, Cell, State, Trials
 from eailab.plain import plain
 from eailab.stats.model import Comparison, compare
-from eailab.studies.factor import word
 from eailab.studies.sharing import blocks_in_words
 
 STYLES: dict[State, str] = {
@@ -121,7 +120,7 @@ class Picture:
         study = self.trials.plans[number].record.study
         rows = self._rows(number)
         labels = [f"{plain(arm.label)}{' (base)' if arm is study.arms[study.baseline] else ''}" for arm in study.arms]
-        heading = plain(word(study.factor or ""))
+        heading = plain(study.factor.word if study.factor else "")
         label_width = min(max(map(cell_len, [heading, *labels])), LABEL_WIDTH, max(8, width // 3))
         numbers = self._numbers(number)
         widths = [max(map(cell_len, column)) for column in numbers]

@@ -7,7 +7,7 @@ from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, difference_column
 from eailab.findings.words import setting_as_named
 from eailab.stats.factorial import Effect
-from eailab.studies.factor import BUNDLE, CROSS, settings_of, word
+from eailab.studies.factor import CROSS, Bundle, read_factor, word
 from eailab.translation import Text, joined, listed_and, tr, trn
 
 
@@ -48,13 +48,14 @@ def design_facts(findings: StudyFindings) -> list[Fact]:
 
 
 def _bundle_facts(findings: StudyFindings) -> list[Fact]:
-    bundles = [factor for factor in (findings.factor or "").split(CROSS) if BUNDLE in factor]
+    factors = read_factor(findings.factor).factors if findings.factor else ()
+    bundles = [factor for factor in factors if isinstance(factor, Bundle)]
     return [
         Fact(
             tr("Declared bundle"),
             tr(
                 "{settings} change together (--joint), so no difference can be laid to one of them",
-                settings=listed_and([setting_as_named(word(path)) for path in settings_of(bundle)]),
+                settings=listed_and([setting_as_named(word(path)) for path in bundle.settings]),
             ),
         )
         for bundle in bundles

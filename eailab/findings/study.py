@@ -166,7 +166,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     return StudyFindings(
         name=study.name,
         fingerprint=study.fingerprint,
-        factor=study.factor,
+        factor=None if study.factor is None else str(study.factor),
         state="complete" if all(trial.has_ended for row in trials for trial in row) else "running",
         blocks=study.blocks,
         measure=study.measure,
@@ -180,7 +180,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         trend=_trend(study, trials),
         effects=None if isinstance(effects, str) else effects,
         effects_withheld=effects if isinstance(effects, str) else None,
-        baseline_levels={axis.factor: axis.levels[axis.baseline] for axis in study.axes},
+        baseline_levels={str(axis.factor): axis.levels[axis.baseline] for axis in study.axes},
         looks=looks,
         standing=stands,
         planned_verdicts=_planned_verdicts(study, trials, stands, margin, measure),
@@ -236,7 +236,7 @@ def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Factori
     for number, axis in enumerate(study.axes, start=1):
         order = [axis.baseline, *(level for level in range(len(axis.levels)) if level != axis.baseline)]
         values = np.take(values, order, axis=number)
-        factors.append((axis.factor, [axis.levels[level] for level in order]))
+        factors.append((str(axis.factor), [axis.levels[level] for level in order]))
     try:
         return factorial(values, factors) or tr("nothing varies within the blocks")
     except StudyError as error:

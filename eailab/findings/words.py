@@ -1,6 +1,6 @@
 """What sentences and headings call the settings of a recipe."""
 
-from eailab.studies.factor import BUNDLE, CROSS, settings_of, word
+from eailab.studies.factor import BUNDLE, CROSS, read_factor, word
 from eailab.translation import Text, joined, listed_and, tr
 
 SETTINGS: dict[str, Text] = {
@@ -82,7 +82,7 @@ def factor_in_words(factor: str | None) -> str:
     >>> factor_in_words("optimizer.name+optimizer.lr")
     'optimizer and learning rate'
     """
-    return listed_and([setting_in_words(word(path)) for path in settings_of(factor or "")])
+    return listed_and([setting_in_words(word(path)) for path in read_factor(factor).settings]) if factor else ""
 
 
 def factor_as_heading(factor: str | None) -> str:
@@ -91,16 +91,11 @@ def factor_as_heading(factor: str | None) -> str:
     >>> factor_as_heading("optimizer.name+optimizer.lr")
     'optimizer+lr'
     """
-    return joined(
-        (
-            joined((setting_as_named(word(path)) for path in one.split(BUNDLE)), BUNDLE)
-            for one in (factor or "").split(CROSS)
-        ),
-        CROSS,
-    )
+    factors = read_factor(factor).factors if factor else ()
+    return joined((joined((setting_as_named(word(path)) for path in one.settings), BUNDLE) for one in factors), CROSS)
 
 
 def takes_plural(factor: str) -> bool:
     """Return whether a sentence about the factor takes the verb's plural."""
-    names = [word(path) for path in settings_of(factor)]
+    names = [word(path) for path in read_factor(factor).settings]
     return len(names) > 1 or names[0] in PLURAL

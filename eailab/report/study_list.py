@@ -9,7 +9,6 @@ from eailab.plain import counted
 from eailab.recipe.naming import data_word
 from eailab.runs.store import Store
 from eailab.studies.factor import listed as labels_listed
-from eailab.studies.factor import word
 from eailab.studies.lookup import STEPS, STUDIES, Head, PathHead, heads, path_heads
 from eailab.studies.path_run import read_route
 from eailab.studies.record import read_record
@@ -98,7 +97,7 @@ def _listed(store: Store, head: Head, present: set[str]) -> ListedStudy:
     trials = set(head.trials.values())
     return ListedStudy(
         name=head.name,
-        factor=word(study.factor),
+        factor=study.factor.word if study.factor else "",
         levels=head.arms if study.factor else (),
         model=labels_listed(list(dict.fromkeys(one.model.name for one in recipes))),
         data=labels_listed(list(dict.fromkeys(map(data_word, recipes)))),

@@ -1,27 +1,27 @@
 """Deriving what a study's record must say from its recipes and its store: labels, settings, updates, trials, blocks."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from eailab.data.split import training_size
 from eailab.data.table import SOURCES
-from eailab.errors import DamagedError, RecipeError, StoreError, StudyError, UsageError
+from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.files import STUDY, TRIAL_RECIPE, read
 from eailab.recipe.canonical import canonical
 from eailab.recipe.override import names_variant, vary_together
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
-from eailab.recipe.yaml12 import parse_value, write
+from eailab.recipe.yaml12 import write
 from eailab.runs.derived import name_is_right
 from eailab.runs.store import HEADING, Store, Trial
 from eailab.runs.store_admin import Problem
 from eailab.studies.design import Arm, Study, updates
-from eailab.studies.factor import BETWEEN_VALUES, BUNDLE, CROSS, crossed
+from eailab.studies.factor import Crossing, Setting, crossed
 from eailab.studies.hold_updates import hold_updates
 from eailab.studies.lookup import STEPS, STEPS_FOLDER
 from eailab.studies.path_ablation import ENDS, Order
@@ -44,7 +44,7 @@ def contradictions(store: Store, record: StudyRecord, images: Mapping[str, int])
             known without.
     """
     study = record.study
-    values = [_values(study.factor, arm) for arm in study.arms]
+    values = [study.factor.values_of(arm.level) if study.factor else {} for arm in study.arms]
     yield from _labels(study, values)
     if not _axes_are_right(study):
         yield "its axes are not those of its arms"
@@ -165,27 +165,7 @@ def _heading(store: Store, name: str) -> tuple[int, str] | None:
 # --- labels ----------------------------------------------------------------------------------------------------------
 
 
-def _values(factor: str | None, arm: Arm) -> Values | None:
-    """Return the settings that an arm's level names, by dotted path; None where its author gave it another name."""
-    if factor is None:
-        return {}
-    if CROSS not in factor and BUNDLE not in factor:
-        return {factor: arm.level}
-    values: dict[str, Any] = {}
-    parts = str(arm.level).split(CROSS)
-    for part, said in zip(factor.split(CROSS), parts if len(parts) == len(factor.split(CROSS)) else [], strict=False):
-        paths = part.split(BUNDLE)
-        texts = BETWEEN_VALUES.split(said) if len(paths) > 1 else [said]
-        if len(texts) != len(paths):
-            return None
-        try:
-            values |= {path: parse_value(text) for path, text in zip(paths, texts, strict=True)}
-        except UsageError:
-            return None
-    return values or None
-
-
-def _labels(study: Study, values: list[Values | None]) -> Iterator[str]:
+def _labels(study: Study, values: Sequence[Values | None]) -> Iterator[str]:
     """Yield arms whose level, put into their recipe, changes it."""
     if study.factor is None and (len(study.arms) != 1 or study.arms[0].level != study.arms[0].recipe.name):
         yield "a study without a factor has the one arm that its recipe names"
@@ -195,24 +175,24 @@ def _labels(study: Study, values: list[Values | None]) -> Iterator[str]:
         try:
             is_its_own = canonical(vary_together(arm.recipe, level).recipe) == canonical(arm.recipe)
         except (RecipeError, StudyError, KeyError, TypeError):
-            is_its_own = BUNDLE in (study.factor or "") or CROSS in (study.factor or "")  # a name of its author's
+            is_its_own = not isinstance(study.factor, Setting)  # a name of its author's
         if not is_its_own:
             yield f"the arm {arm.label} has another level in its recipe"
 
 
 def _axes_are_right(study: Study) -> bool:
     """Return whether the axes of a factorial make its arms, in their order; another study has none."""
-    if CROSS not in (study.factor or ""):
+    if not isinstance(study.factor, Crossing):
         return not study.axes
     baseline = 0
     for axis in study.axes:
         baseline = baseline * len(axis.levels) + axis.baseline
     made = [crossed(levels) for levels in product(*(axis.levels for axis in study.axes))]
-    factor = crossed([axis.factor for axis in study.axes])
-    return (factor, made, baseline) == (study.factor, [arm.level for arm in study.arms], study.baseline)
+    factors = tuple(axis.factor for axis in study.axes)
+    return (factors, made, baseline) == (study.factor.factors, [arm.level for arm in study.arms], study.baseline)
 
 
-def _brought_is_right(study: Study, values: list[Values | None]) -> bool:
+def _brought_is_right(study: Study, values: Sequence[Values | None]) -> bool:
     """Return whether what the levels bring follows from the recipes.
 
     It was said of the recipe that the levels were put into, which is an arm as a rule; where it is none, what a level

@@ -17,7 +17,18 @@ from eailab.recipe.schema import MetricName, Recipe
 from eailab.recipe.yaml12 import write
 from eailab.runs.store import OWN_DATA, Trial
 from eailab.seeding import LARGEST_BLOCK
-from eailab.studies.factor import Factor, crossed, joined, label, listed, settings_of, typed, word
+from eailab.studies.factor import (
+    Bundle,
+    Crossing,
+    Factor,
+    FactorLevels,
+    Setting,
+    crossed,
+    factor_of,
+    label,
+    listed,
+    typed,
+)
 
 Hold = Literal["epochs", "updates"]
 """What arms have in common when a level changes the updates of an epoch."""
@@ -45,8 +56,7 @@ class Arm:
 class Axis:
     """One factor of a factorial."""
 
-    factor: str
-    """Dotted path; several joined by `+` for a bundle."""
+    factor: Setting | Bundle
     levels: tuple[str, ...]
     """Labels, in the order in which the arms run."""
     baseline: int
@@ -58,9 +68,8 @@ class Study:
     """Arms that differ in one factor, each trained in the same blocks; a single trial is a study of one arm."""
 
     name: str
-    factor: str | None
-    """Dotted path of the varied field, joined by `+` for a bundle and by ` × ` for a factorial; None for a single
-    recipe."""
+    factor: Factor | None
+    """None for a single recipe."""
     arms: tuple[Arm, ...]
     baseline: int
     """Index of the arm that the others are compared with."""
@@ -86,7 +95,7 @@ class Study:
         """Ten hexadecimal digits over all but the blocks and the name, so that adding blocks goes on with a study."""
         return digest(
             {
-                "factor": self.factor,
+                "factor": None if self.factor is None else str(self.factor),
                 "arms": [canonical(arm.recipe, by_content(self.data)) for arm in self.arms],
                 "baseline": self.baseline,
                 "metric": self.metric,
@@ -159,17 +168,14 @@ def one_factor(
     recipe: Recipe, factor: str, levels: Sequence[Any], blocks: Sequence[int], baseline: Any | None = None
 ) -> Study:
     """Return the study that varies one field of a recipe; see `one_at_a_time`."""
-    asked = Factor((factor,), tuple((level,) for level in levels), None if baseline is None else (baseline,))
+    asked = FactorLevels((factor,), tuple((level,) for level in levels), None if baseline is None else (baseline,))
     return one_at_a_time(recipe, [asked], blocks)[0]
 
 
 def one_at_a_time(
-    recipe: Recipe, factors: Sequence[Factor], blocks: Sequence[int], hold: Hold = "epochs"
+    recipe: Recipe, factors: Sequence[FactorLevels], blocks: Sequence[int], hold: Hold = "epochs"
 ) -> tuple[Study, ...]:
-    """Return a study for each factor, all with one baseline, whose trials they share.
-
-    A factor's baseline is the recipe's own value where it is among the levels, else the first level; while one factor
-    varies, the others stand at theirs.
+    """Return a study for each factor, all with one baseline, whose trials they share; see `studies_of`.
 
     Args:
         recipe: What every arm has in common.
@@ -182,37 +188,43 @@ def one_at_a_time(
             or arms that differ in more than the factor.
         RecipeError: A factor that no recipe of this engine has, or a level that is no value of it.
     """
-    lines = _lines(recipe, factors, blocks)
+    return studies_of(recipe, resolved(recipe, factors), blocks, hold)
+
+
+def studies_of(
+    recipe: Recipe, factors: Sequence["ResolvedFactor"], blocks: Sequence[int], hold: Hold
+) -> tuple[Study, ...]:
+    """Return a study for each of some factors; see `one_at_a_time`.
+
+    A factor's baseline is the recipe's own value where it is among the levels, else the first level; while one factor
+    varies, the others stand at theirs.
+    """
     studies = []
-    for line in lines:
-        others = dict(chain.from_iterable(other.at_baseline.items() for other in lines if other is not line))
+    for one in factors:
+        others = dict(chain.from_iterable(other.at_baseline.items() for other in factors if other is not one))
         base = vary_together(recipe, others).recipe if others else recipe
-        varied = [vary_together(base, values) for values in line.values]
-        names = line.names or ("",) * len(varied)
-        arms = tuple(
-            Arm(level, one.recipe, one.brought, name)
-            for level, one, name in zip(line.arm_levels, varied, names, strict=True)
-        )
-        studies.append(_study(recipe, line.path, arms, line.baseline, blocks, hold))
+        arms = one.arms if base == recipe else one.arms_from(base)
+        studies.append(_study(recipe, one.factor, arms, one.baseline, blocks, hold))
     return tuple(studies)
 
 
-def all_combinations(recipe: Recipe, factors: Sequence[Factor], blocks: Sequence[int], hold: Hold = "epochs") -> Study:
+def all_combinations(
+    recipe: Recipe, factors: Sequence[FactorLevels], blocks: Sequence[int], hold: Hold = "epochs"
+) -> Study:
     """Return the full factorial of two or more factors; see `one_at_a_time` for the baseline and what is refused."""
     if len(factors) < 2:
         raise StudyError("--cross combines factors, and there is one: name another, such as --and stem=7x7,3x3.")
-    lines = _lines(recipe, factors, blocks)
+    every = resolved(recipe, factors)
     arms = []
-    for combination in product(*(range(len(line.values)) for line in lines)):
-        values = dict(chain.from_iterable(line.values[at].items() for line, at in zip(lines, combination, strict=True)))
-        varied = vary_together(recipe, values)
-        level = crossed([line.labels[at] for line, at in zip(lines, combination, strict=True)])
-        arms.append(Arm(level, varied.recipe, varied.brought))
+    for combination in product(*(range(len(one.arms)) for one in every)):
+        chosen = list(zip(every, combination, strict=True))
+        varied = vary_together(recipe, dict(chain.from_iterable(one.values[at].items() for one, at in chosen)))
+        arms.append(Arm(crossed(one.labels[at] for one, at in chosen), varied.recipe, varied.brought))
     baseline = 0
-    for line in lines:
-        baseline = baseline * len(line.values) + line.baseline
-    axes = tuple(Axis(line.path, line.labels, line.baseline) for line in lines)
-    return _study(recipe, crossed([line.path for line in lines]), tuple(arms), baseline, blocks, hold, axes)
+    for one in every:
+        baseline = baseline * len(one.arms) + one.baseline
+    axes = tuple(Axis(one.factor, one.labels, one.baseline) for one in every)
+    return _study(recipe, Crossing(tuple(one.factor for one in every)), tuple(arms), baseline, blocks, hold, axes)
 
 
 def updates(recipe: Recipe, training_images: int) -> int:
@@ -226,42 +238,52 @@ def steps_an_epoch(recipe: Recipe, training_images: int) -> int:
 
 
 @dataclass(frozen=True)
-class _Line:
-    """A factor resolved against a recipe."""
+class ResolvedFactor:
+    """A factor and its levels, resolved against a recipe."""
 
-    path: str
+    factor: Setting | Bundle
     values: tuple[dict[str, Any], ...]
     """The settings of each level, by dotted path."""
-    arm_levels: tuple[Any, ...]
-    """What each arm's level is called in the study."""
+    arms: tuple[Arm, ...]
+    """Of the levels, where the recipe's other settings are its own."""
     baseline: int
-    labels: tuple[str, ...]
-    """In words, or as a study file names them."""
-    names: tuple[str, ...]
-    """As a study file names them; empty where it does not."""
 
     @property
     def at_baseline(self) -> dict[str, Any]:
+        """The settings of the baseline's level."""
         return self.values[self.baseline]
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The levels in words, or as a study file names them."""
+        return tuple(arm.label for arm in self.arms)
 
-def _lines(recipe: Recipe, factors: Sequence[Factor], blocks: Sequence[int]) -> list[_Line]:
-    """Resolve factors, and refuse those that make no comparison."""
-    if not blocks:
-        raise StudyError("a study needs at least one block: give --seeds 1 or more (5 is the default).")
+    def arms_from(self, base: Recipe) -> tuple[Arm, ...]:
+        """Return the arms of the levels put into another recipe."""
+        pairs = zip(self.arms, self.values, strict=True)
+        return tuple(_arm(base, arm.level, values, arm.name) for arm, values in pairs)
+
+
+def _arm(recipe: Recipe, level: Any, values: Mapping[str, Any], name: str) -> Arm:
+    varied = vary_together(recipe, values)
+    return Arm(level, varied.recipe, varied.brought, name)
+
+
+def resolved(recipe: Recipe, factors: Sequence[FactorLevels]) -> list[ResolvedFactor]:
+    """Resolve factors against a recipe, and refuse those that make no comparison; see `one_at_a_time`."""
     seen: dict[str, str] = {}
-    lines = []
+    every = []
     for factor in factors:
         paths = factor.paths(recipe)
         for path in paths:
             if path in seen:
                 raise StudyError(f"{path} is varied twice, by {seen[path]} and by {factor.text}: name it once.")
             seen[path] = factor.text
-        lines.append(_line(recipe, factor, paths))
-    return lines
+        every.append(_resolved(recipe, factor, paths))
+    return every
 
 
-def _one_more_level(recipe: Recipe, factor: Factor, paths: tuple[str, ...]) -> Correction | None:
+def _one_more_level(recipe: Recipe, factor: FactorLevels, paths: tuple[str, ...]) -> Correction | None:
     """Return a level to compare a single one with: the recipe's own, else another name, or half the number."""
     own = tuple(level_of(recipe, path) for path in paths)
     (level,) = factor.levels
@@ -276,11 +298,14 @@ def _one_more_level(recipe: Recipe, factor: Factor, paths: tuple[str, ...]) -> C
     return Correction(level=(factor.text, others[0])) if others else None
 
 
-def _line(recipe: Recipe, factor: Factor, paths: tuple[str, ...]) -> _Line:
-    path = joined(paths)
+def _resolved(recipe: Recipe, factor: FactorLevels, paths: tuple[str, ...]) -> ResolvedFactor:
+    path = factor_of(paths)
     values = tuple(dict(zip(paths, level, strict=True)) for level in factor.levels)
+    levels = tuple(label(level) if len(level) > 1 else level[0] for level in factor.levels)
+    names = factor.names or ("",) * len(levels)
+    arms = tuple(_arm(recipe, *one) for one in zip(levels, values, names, strict=True))
     labels = factor.labels
-    recipes = [canonical(vary_together(recipe, one).recipe) for one in values]
+    recipes = [canonical(arm.recipe) for arm in arms]
     for index, one in enumerate(recipes):
         if (first := recipes.index(one)) != index:
             raise StudyError(
@@ -303,24 +328,25 @@ def _line(recipe: Recipe, factor: Factor, paths: tuple[str, ...]) -> _Line:
             f"the baseline {label(factor.baseline or ())} is none of the levels of {path}: {listed(labels)}. "
             "Add it to the levels, or choose one of them."
         )
-    levels = tuple(label(level) if len(level) > 1 else level[0] for level in factor.levels)
-    return _Line(path, values, levels, recipes.index(target) if target in recipes else 0, labels, factor.names)
+    return ResolvedFactor(path, values, arms, recipes.index(target) if target in recipes else 0)
 
 
 def _study(
     recipe: Recipe,
-    factor: str,
+    factor: Factor,
     arms: tuple[Arm, ...],
     baseline: int,
     blocks: Sequence[int],
     hold: Hold,
     axes: tuple[Axis, ...] = (),
 ) -> Study:
-    if hold == "updates" and "epochs" in settings_of(factor):
+    if not blocks:
+        raise StudyError("a study needs at least one block: give --seeds 1 or more (5 is the default).")
+    if hold == "updates" and "epochs" in factor.settings:
         raise StudyError("--hold updates sets the epochs, so they cannot vary: leave it out, or choose another factor.")
     _check_control(factor, arms, baseline)
     return Study(
-        name=f"{recipe.name}-{word(factor).replace('_', '-')}",
+        name=f"{recipe.name}-{factor.word.replace('_', '-')}",
         factor=factor,
         arms=arms,
         baseline=baseline,
@@ -332,9 +358,9 @@ def _study(
     )
 
 
-def _check_control(factor: str, arms: Sequence[Arm], baseline: int) -> None:
+def _check_control(factor: Factor, arms: Sequence[Arm], baseline: int) -> None:
     """Refuse arms that differ in more than the factor; a variant's own settings come with it."""
-    parts = [path.removesuffix(".name") for path in settings_of(factor)]
+    parts = [path.removesuffix(".name") for path in factor.settings]
     for arm in arms:
         other = {
             field: values

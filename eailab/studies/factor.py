@@ -1,11 +1,11 @@
-"""What a study is asked to vary: one setting, or a declared bundle of settings that move together."""
+"""Factors: one setting, a declared bundle of settings that change together, or a crossing of both, and their levels."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eailab.errors import StudyError
+from eailab.errors import StudyError, UsageError
 from eailab.recipe.describe import in_words
 from eailab.recipe.factors import resolve
 from eailab.recipe.schema import Recipe
@@ -20,7 +20,126 @@ BETWEEN_VALUES = re.compile(r"(?<![0-9][eE])\+")  # but not within 1e+3
 
 
 @dataclass(frozen=True)
-class Factor:
+class Setting:
+    """A factor that is one setting of a recipe."""
+
+    path: str
+    """Dotted."""
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Dotted paths of all settings that the factor changes."""
+        return (self.path,)
+
+    @property
+    def factors(self) -> tuple["Setting", ...]:
+        """What it crosses: itself alone."""
+        return (self,)
+
+    @property
+    def word(self) -> str:
+        """The factor as a column is headed."""
+        return self.path.removesuffix(".name").rpartition(".")[2]
+
+    def values_of(self, level: Any) -> dict[str, Any] | None:
+        """Return the settings of a level, by dotted path; None where the level has another name of its author's."""
+        return {self.path: level}
+
+    def __str__(self) -> str:
+        """Return the factor as records have it."""
+        return self.path
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A factor that is several settings which change together, so that no difference can be laid to one of them."""
+
+    settings: tuple[str, ...]
+    """Dotted paths."""
+
+    @property
+    def factors(self) -> tuple["Bundle", ...]:
+        """What it crosses: itself alone."""
+        return (self,)
+
+    @property
+    def word(self) -> str:
+        """The factor as a column is headed."""
+        return BUNDLE.join(Setting(path).word for path in self.settings)
+
+    def values_of(self, level: Any) -> dict[str, Any] | None:
+        """Return the settings of a level such as `adam+0.001`; None where it has another name of its author's."""
+        texts = BETWEEN_VALUES.split(str(level))
+        if len(texts) != len(self.settings):
+            return None
+        try:
+            return {path: parse_value(text) for path, text in zip(self.settings, texts, strict=True)}
+        except UsageError:
+            return None
+
+    def __str__(self) -> str:
+        """Return the factor as records have it."""
+        return BUNDLE.join(self.settings)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The factor of a factorial: the combinations of several factors."""
+
+    factors: tuple[Setting | Bundle, ...]
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Dotted paths of all settings that the factor changes."""
+        return tuple(path for one in self.factors for path in one.settings)
+
+    @property
+    def word(self) -> str:
+        """The factor as a column is headed."""
+        return CROSS.join(one.word for one in self.factors)
+
+    def values_of(self, level: Any) -> dict[str, Any] | None:
+        """Return the settings of a combination, as records call it; None where a part has a name of its author's."""
+        parts = str(level).split(CROSS)
+        if len(parts) != len(self.factors):
+            return None
+        values: dict[str, Any] = {}
+        for one, part in zip(self.factors, parts, strict=True):
+            try:
+                own = one.values_of(part) if isinstance(one, Bundle) else {one.path: parse_value(part)}
+            except UsageError:
+                return None
+            if own is None:
+                return None
+            values |= own
+        return values
+
+    def __str__(self) -> str:
+        """Return the factor as records have it."""
+        return crossed(map(str, self.factors))
+
+
+Factor = Setting | Bundle | Crossing
+"""What a study varies."""
+
+
+def factor_of(paths: Sequence[str]) -> Setting | Bundle:
+    """Return the factor that is one setting, or a bundle of several."""
+    return Setting(paths[0]) if len(paths) == 1 else Bundle(tuple(paths))
+
+
+def read_factor(text: str) -> Factor:
+    """Return the factor that a record names.
+
+    >>> read_factor("optimizer.name+optimizer.lr × model.stem").settings
+    ('optimizer.name', 'optimizer.lr', 'model.stem')
+    """
+    factors = tuple(factor_of(part.split(BUNDLE)) for part in text.split(CROSS))
+    return factors[0] if len(factors) == 1 else Crossing(factors)
+
+
+@dataclass(frozen=True)
+class FactorLevels:
     """A factor and its levels, as they were asked for; nothing is checked against a recipe yet."""
 
     words: tuple[str, ...]
@@ -55,7 +174,9 @@ class Factor:
         return paths
 
 
-def factor_from_text(text: str, levels: Sequence[Any], baseline: Any | None = None, *, joint: bool = False) -> Factor:
+def factor_from_text(
+    text: str, levels: Sequence[Any], baseline: Any | None = None, *, joint: bool = False
+) -> FactorLevels:
     """Return the factor that the command line asks for.
 
     Args:
@@ -76,15 +197,15 @@ def factor_from_text(text: str, levels: Sequence[Any], baseline: Any | None = No
     if len(words) == 1:
         if joint:
             raise StudyError(f"--joint bundles settings, and {text} is one: join several by +, such as optimizer+lr.")
-        return Factor(words, tuple((level,) for level in levels), None if baseline is None else (baseline,))
-    return Factor(
+        return FactorLevels(words, tuple((level,) for level in levels), None if baseline is None else (baseline,))
+    return FactorLevels(
         words,
         tuple(_values(level, words) for level in levels),
         None if baseline is None else _values(baseline, words),
     )
 
 
-def factor_from_option(text: str, *, joint: bool = False) -> Factor:
+def factor_from_option(text: str, *, joint: bool = False) -> FactorLevels:
     """Return the factor of `--and`, such as `stem=7x7,3x3`.
 
     Raises:
@@ -126,38 +247,20 @@ def listed(labels: Sequence[str]) -> str:
     return ("; " if any("," in one for one in labels) else ", ").join(labels)
 
 
-def joined(paths: Sequence[str]) -> str:
-    """Return the path of a factor; that of a bundle names all its settings."""
-    return BUNDLE.join(paths)
-
-
-def crossed(factors: Sequence[str]) -> str:
-    """Return the path of a factorial, or the label of one of its arms."""
-    return CROSS.join(factors)
-
-
-def settings_of(factor: str) -> list[str]:
-    """Return the dotted paths of all settings that a factor's path names.
-
-    >>> settings_of("optimizer.name+optimizer.lr × model.stem")
-    ['optimizer.name', 'optimizer.lr', 'model.stem']
-    """
-    return [path for one in factor.split(CROSS) for path in one.split(BUNDLE)]
+def crossed(parts: Iterable[str]) -> str:
+    """Return the label of a combination of levels, or the path of a crossing."""
+    return CROSS.join(parts)
 
 
 def word(factor: str | None) -> str:
-    """Return a factor as a column is headed; nothing for a single trial.
+    """Return a factor's path as a column is headed; nothing for a single trial.
 
     >>> word("optimizer.name+optimizer.lr")
     'optimizer+lr'
     >>> word("optimizer.name × schedule.name")
     'optimizer × schedule'
     """
-    return CROSS.join(BUNDLE.join(_leaf(path) for path in one.split(BUNDLE)) for one in (factor or "").split(CROSS))
-
-
-def _leaf(path: str) -> str:
-    return path.removesuffix(".name").rpartition(".")[2]
+    return read_factor(factor).word if factor else ""
 
 
 def _values(level: Any, words: tuple[str, ...]) -> tuple[Any, ...]:

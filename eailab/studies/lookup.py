@@ -171,7 +171,7 @@ def head_of(record: "StudyRecord") -> Head:
     return Head(
         folder=Path(study.folder_name),
         name=study.name,
-        factor=study.factor,
+        factor=None if study.factor is None else str(study.factor),
         baseline=study.baseline,
         metric=study.metric,
         arms=labels,

@@ -24,7 +24,7 @@ from eailab.recipe.schema import MetricName, Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import write
 from eailab.studies.design import Arm, Study, by_content, safe_name
-from eailab.studies.factor import BUNDLE
+from eailab.studies.factor import BUNDLE, Setting
 
 Order = Literal["gain", "listed"]
 """By measured gain, or as the settings stand in a recipe."""
@@ -250,7 +250,7 @@ class Route:
     def _study(self, factor: str, arms: tuple[Arm, ...]) -> Study:
         return Study(
             name=f"{'-to-'.join(self.names)} {factor}",
-            factor=factor,
+            factor=Setting(factor),
             arms=arms,
             baseline=0,
             blocks=self.blocks,

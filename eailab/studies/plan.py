@@ -11,12 +11,12 @@ from eailab.data.table import load, own_data
 from eailab.engines.equivalence import train_the_same
 from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.plain import counted
 from eailab.recipe.naming import may_have_been
 from eailab.recipe.override import differences
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store, Trial
 from eailab.studies.design import Arm, Study, updates
-from eailab.studies.factor import word
 from eailab.studies.hold_updates import held, hold_updates
 from eailab.studies.record import Plan, StudyRecord, read_record
 from eailab.studies.sharing import Beyond, beyond, blocks_in_words
@@ -232,7 +232,7 @@ def notes_on_equal_arms(study: Study, datasets: Mapping[str, Dataset]) -> list[s
             paths = set(differences(earlier.recipe, arm.recipe))
             if paths == {"data.name"}:
                 raise StudyError(
-                    f"the levels {earlier.label} and {arm.label} of {word(study.factor)} are the same data: "
+                    f"the levels {earlier.label} and {arm.label} of {_factor_word(study)} are the same data: "
                     "name each level once."
                 )
             if "data.name" not in paths and train_the_same(earlier.recipe, arm.recipe, len(data.train)):
@@ -241,14 +241,18 @@ def notes_on_equal_arms(study: Study, datasets: Mapping[str, Dataset]) -> list[s
     return notes
 
 
+def _factor_word(study: Study) -> str:
+    return study.factor.word if study.factor else ""
+
+
 def _note(study: Study, earlier: Arm, arm: Arm, paths: set[str]) -> str:
-    epochs = f"{arm.recipe.epochs} epoch{'s' * (arm.recipe.epochs > 1)}"
+    epochs = counted(arm.recipe.epochs, "epoch")
     why = (
         f"over {epochs} their learning rates are equal at every step"
         if any(path.startswith("schedule.") for path in paths)
         else "their settings come to the same"
     )
     return (
-        f"{earlier.label} and {arm.label} of {word(study.factor)} are one training here, since {why}: "
+        f"{earlier.label} and {arm.label} of {_factor_word(study)} are one training here, since {why}: "
         "no difference between them can be found. Leave one out, or choose levels that act."
     )

@@ -18,7 +18,7 @@ from eailab.runs import atomic, store_admin
 from eailab.runs.lock import in_training, is_held
 from eailab.runs.store import SCHEMA_VERSION, Store, Trial
 from eailab.studies.design import Arm, Axis, Study
-from eailab.studies.factor import word
+from eailab.studies.factor import BUNDLE, factor_of, read_factor
 from eailab.studies.lookup import Head, PathHead, uses
 
 CHECKSUM = "# SHA-256 of the lines above: "
@@ -56,7 +56,7 @@ class Plan:
     def labels(self) -> dict[str, str]:
         """What to call each trial, by its fingerprint."""
         study = self.record.study
-        head = word(study.factor) if study.factor else study.name
+        head = study.factor.word if study.factor else study.name
         return {
             fingerprint: f"{head} {study.arms[arm].label}, block {block}" if study.factor else f"{head}, block {block}"
             for (arm, block), fingerprint in self.record.trials.items()
@@ -75,7 +75,7 @@ def write_record(folder: Path, record: StudyRecord) -> None:
         "schema_version": SCHEMA_VERSION,
         "name": study.name,
         "fingerprint": study.fingerprint,
-        "factor": study.factor,
+        "factor": None if study.factor is None else str(study.factor),
         "baseline": study.baseline,
         "blocks": list(study.blocks),
         "metric": study.metric,
@@ -84,7 +84,7 @@ def write_record(folder: Path, record: StudyRecord) -> None:
         "looks": list(study.looks),
         **({"data": dict(study.data)} if study.data else {}),
         "axes": [
-            {"factor": axis.factor, "levels": list(axis.levels), "baseline": axis.baseline} for axis in study.axes
+            {"factor": str(axis.factor), "levels": list(axis.levels), "baseline": axis.baseline} for axis in study.axes
         ],
         "training_images": record.training_images,
         "arms": [
@@ -132,7 +132,7 @@ def read_record(folder: Path) -> StudyRecord:
         arms = mapping["arms"]
         study = Study(
             name=mapping["name"],
-            factor=mapping["factor"],
+            factor=None if mapping["factor"] is None else read_factor(mapping["factor"]),
             arms=tuple(
                 Arm(arm["level"], recipe_from(arm["recipe"]), tuple(arm["brought"]), str(arm.get("label", "")))
                 for arm in arms
@@ -144,13 +144,16 @@ def read_record(folder: Path) -> StudyRecord:
             hold=mapping.get("hold", "epochs"),
             looks=tuple(mapping.get("looks", ())),
             data=dict(mapping.get("data", {})),
-            axes=tuple(Axis(one["factor"], tuple(one["levels"]), one["baseline"]) for one in mapping.get("axes", ())),
+            axes=tuple(
+                Axis(factor_of(one["factor"].split(BUNDLE)), tuple(one["levels"]), one["baseline"])
+                for one in mapping.get("axes", ())
+            ),
         )
         trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}
         return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])
     except FileNotFoundError as error:
         raise StoreError(f"{folder} is no study: {file.name} is missing. Run the study's command again.") from error
-    except (ValueError, KeyError, TypeError, RecursionError, StudyError, yaml.YAMLError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, StudyError, yaml.YAMLError) as error:
         raise DamagedError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error
 
 

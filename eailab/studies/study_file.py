@@ -30,8 +30,8 @@ from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import Document, parse
 from eailab.runs.store import Store
 from eailab.seeding import LARGEST_BLOCK
-from eailab.studies.design import Hold, Study, all_combinations, one_at_a_time
-from eailab.studies.factor import Factor
+from eailab.studies.design import Hold, ResolvedFactor, Study, all_combinations, resolved, studies_of
+from eailab.studies.factor import FactorLevels
 from eailab.studies.lookup import STUDIES, heads, one_study
 from eailab.studies.record import read_record
 
@@ -163,14 +163,11 @@ def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Seque
         blocks = range(asked.blocks) if isinstance(asked.blocks, int) else sorted(set(asked.blocks))
     name = asked.name or path.stem
     recipe = loaded.recipe
-    _check_levels(document, loaded, asked)
-    alone = one_at_a_time(recipe, [_alone(one) for one in asked.factors if one.cross is None], blocks, asked.hold)
+    found = _comparisons(document, loaded, asked)
+    alone = studies_of(recipe, [one for one in found if isinstance(one, ResolvedFactor)], blocks, asked.hold)
     waiting = iter(alone)
-    studies = [
-        next(waiting) if one.cross is None else all_combinations(recipe, _crossed(one), blocks, asked.hold)
-        for one in asked.factors
-    ]
-    named = [replace(one, name=name + one.name.removeprefix(recipe.name)) for one in studies]
+    studies = [next(waiting) if isinstance(one, ResolvedFactor) else one for one in found]
+    named = [replace(one, name=name + one.name.removeprefix(recipe.name), blocks=tuple(blocks)) for one in studies]
     return Declared(name, loaded, tuple(named))
 
 
@@ -219,22 +216,22 @@ def _load_recipe(file: Path, document: Document, asked: StudyFile, overrides: Se
     return load(recipe, [*changes, *overrides])
 
 
-def _alone(one: Comparison) -> Factor:
+def _alone(one: Comparison) -> FactorLevels:
     words = tuple(one.joint) if one.joint is not None else (one.factor or "",)
     levels = one.levels or []
     names = tuple(one.labels or ())
     if one.joint is None:
         baseline = None if one.baseline is None else (one.baseline,)
-        return Factor(words, tuple((level,) for level in levels), baseline, names)
+        return FactorLevels(words, tuple((level,) for level in levels), baseline, names)
     for level in [*levels, *([one.baseline] if one.baseline is not None else [])]:
         if not isinstance(level, list) or len(level) != len(words):
             raise StudyError(f"a level of {'+'.join(words)} is a list of {len(words)} values, not {found(level)}.")
-    return Factor(words, tuple(map(tuple, levels)), None if one.baseline is None else tuple(one.baseline), names)
+    return FactorLevels(words, tuple(map(tuple, levels)), None if one.baseline is None else tuple(one.baseline), names)
 
 
-def _crossed(one: Comparison) -> list[Factor]:
+def _crossed(one: Comparison) -> list[FactorLevels]:
     return [
-        Factor(
+        FactorLevels(
             (crossed.factor,),
             tuple((level,) for level in crossed.levels),
             None if crossed.baseline is None else (crossed.baseline,),
@@ -244,19 +241,23 @@ def _crossed(one: Comparison) -> list[Factor]:
     ]
 
 
-def _check_levels(document: Document, loaded: Loaded, asked: StudyFile) -> None:
-    """Build each comparison by itself, so that what is wrong with it is told with its place.
+def _comparisons(document: Document, loaded: Loaded, asked: StudyFile) -> list[ResolvedFactor | Study]:
+    """Build each comparison by itself, so that what is wrong with it is reported with its place.
+
+    Returns:
+        In the order of the file: each factor, which the others at their baselines complete, or a factorial.
 
     Raises:
         RecipeError: A factor or level that does not fit, or a factor that two comparisons name.
     """
     wrong: list[Problem] = []
+    found: list[ResolvedFactor | Study] = []
     seen: dict[str, int] = {}
     for number, one in enumerate(asked.factors):
         place: KeyPath = ("factors", number)
         try:
             if one.cross is not None:
-                all_combinations(loaded.recipe, _crossed(one), (0,), asked.hold)
+                found.append(all_combinations(loaded.recipe, _crossed(one), (0,), asked.hold))
                 continue
             factor = _alone(one)
             for path in factor.paths(loaded.recipe):
@@ -264,11 +265,14 @@ def _check_levels(document: Document, loaded: Loaded, asked: StudyFile) -> None:
                     line = document.mark(("factors", seen[path])).line
                     raise StudyError(f"{path} is named twice, first on line {line}: list all its levels there.")
                 seen[path] = number
-            one_at_a_time(loaded.recipe, [factor], (0,), asked.hold)
+            (alone,) = resolved(loaded.recipe, [factor])
+            studies_of(loaded.recipe, [alone], (0,), asked.hold)
+            found.append(alone)
         except EailabError as error:
             wrong.append(Problem(place, str(error)))
     if wrong:
         raise RecipeError(report([document.locate(one) for one in wrong], document.source, document.text))
+    return found
 
 
 # --- problems of the file itself -------------------------------------------------------------------------------------

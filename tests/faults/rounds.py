@@ -61,7 +61,7 @@ def a_round(chance, most_wait=1.0):
 def lost(root, commands, outputs):
     """Return what a round has lost or told wrongly; each output is a command's exit code, its results and its log."""
     store, wrong = RunContext(root).store, []
-    records = {read_record(folder).study.factor: folder for folder in store.study_folders()}
+    records = {str(read_record(folder).study.factor): folder for folder in store.study_folders()}
     for command, (code, out, err) in zip(commands, outputs, strict=True):
         if code or "Traceback" in err:
             wrong.append(f"{command}: exit {code}: {err[-500:]}")

@@ -14,7 +14,7 @@ from eailab.report.publish import publish_study
 from eailab.report.terminal import print_study
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import all_combinations, one_at_a_time
-from eailab.studies.factor import Factor
+from eailab.studies.factor import FactorLevels
 from eailab.studies.preregistration import freeze
 from eailab.studies.record import Plan, read_record
 
@@ -29,8 +29,8 @@ RECIPE = recipe_from(
     }
 )
 FACTORS = (
-    Factor(("optimizer",), (("sgd",), ("adam",))),
-    Factor(("sched",), (("constant",), ("steplr",))),
+    FactorLevels(("optimizer",), (("sgd",), ("adam",))),
+    FactorLevels(("sched",), (("constant",), ("steplr",))),
 )
 # Arms run sgd × constant, sgd × steplr, adam × constant (the baseline), adam × steplr.
 TURNED = [[0.80, 0.81, 0.82], [0.90, 0.91, 0.925], [0.90, 0.91, 0.92], [0.80, 0.815, 0.82]]
@@ -98,7 +98,7 @@ def test_without_enough_trials_there_are_no_effects_and_it_is_said_why(shop, out
 
 
 def test_a_bundle_is_named_as_declared(shop):
-    bundle = Factor(("optimizer", "lr"), (("adam", 0.001), ("sgd", 0.1)))
+    bundle = FactorLevels(("optimizer", "lr"), (("adam", 0.001), ("sgd", 0.1)))
     (study,) = one_at_a_time(RECIPE, [bundle], (0, 1, 2))
     found = shop.findings(shop.designed(study, [[0.9, 0.91, 0.92], [0.8, 0.81, 0.83]]))
     (fact,) = design_facts(found)
@@ -136,7 +136,7 @@ def test_a_study_that_no_plan_names_is_post_hoc(shop):
 
 
 def looking(shop, outcomes, looks=(2, 3, 6)):
-    (study,) = one_at_a_time(RECIPE, [Factor(("batch-size",), ((10,), (20,), (40,)))], range(len(outcomes[0])))
+    (study,) = one_at_a_time(RECIPE, [FactorLevels(("batch-size",), ((10,), (20,), (40,)))], range(len(outcomes[0])))
     return shop.designed(replace(study, looks=looks), outcomes)
 
 

@@ -19,7 +19,7 @@ from eailab.report.publish import publish_noise, publish_waterfall
 from eailab.report.study_report import Report, load_study
 from eailab.report.terminal import print_study, render
 from eailab.studies.design import all_combinations, repeated
-from eailab.studies.factor import Factor
+from eailab.studies.factor import FactorLevels
 from eailab.studies.path_ablation import route
 from eailab.studies.record import read_record
 
@@ -27,8 +27,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 FACTORS = (
-    Factor(("optimizer",), (("sgd",), ("adam",))),
-    Factor(("sched",), (("constant",), ("steplr",))),
+    FactorLevels(("optimizer",), (("sgd",), ("adam",))),
+    FactorLevels(("sched",), (("constant",), ("steplr",))),
 )
 
 

@@ -8,16 +8,16 @@ from eailab.recipe.load import load, parse_override
 from eailab.runs.context import RunContext
 from eailab.studies.derived import contradictions
 from eailab.studies.design import all_combinations, one_at_a_time, repeated, single
-from eailab.studies.factor import Factor
+from eailab.studies.factor import FactorLevels
 from eailab.studies.plan import plan
 
 RECIPE = load("digits-mlp", [parse_override("optimizer.weight_decay=0.1")]).recipe
-OPTIMIZER = Factor(("optimizer",), (("adam",), ("sgd",)))
-HIDDEN = Factor(("optimizer",), (("sgd",), ("adamw",)))  # the recipe's own is neither
-BUNDLE = Factor(("optimizer", "lr"), (("adam", 0.001), ("sgd", 1)))
-NAMED = Factor(("lr",), ((0.001,), (0.01,)), names=("slow", "quick"))
-SCHEDULE = Factor(("sched",), (("constant",), ("cosine",), ("steplr",)))
-BATCH = Factor(("batch-size",), ((16,), (32,)))
+OPTIMIZER = FactorLevels(("optimizer",), (("adam",), ("sgd",)))
+HIDDEN = FactorLevels(("optimizer",), (("sgd",), ("adamw",)))  # the recipe's own is neither
+BUNDLE = FactorLevels(("optimizer", "lr"), (("adam", 0.001), ("sgd", 1)))
+NAMED = FactorLevels(("lr",), ((0.001,), (0.01,)), names=("slow", "quick"))
+SCHEDULE = FactorLevels(("sched",), (("constant",), ("cosine",), ("steplr",)))
+BATCH = FactorLevels(("batch-size",), ((16,), (32,)))
 
 
 def designs():

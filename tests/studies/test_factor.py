@@ -4,13 +4,23 @@ import pytest
 
 from eailab.errors import StudyError
 from eailab.recipe.load import load
-from eailab.studies.factor import Factor, factor_from_option, factor_from_text, settings_of, word
+from eailab.studies.factor import (
+    Bundle,
+    Crossing,
+    FactorLevels,
+    Setting,
+    factor_from_option,
+    factor_from_text,
+    read_factor,
+    word,
+)
 
 RECIPE = load("digits-mlp").recipe
+LR_TOO = Bundle(("optimizer.name", "optimizer.lr"))
 
 
 def test_a_plain_factor_has_levels_of_one_value():
-    assert factor_from_text("lr", [0.1, 0.01], 0.01) == Factor(("lr",), ((0.1,), (0.01,)), (0.01,))
+    assert factor_from_text("lr", [0.1, 0.01], 0.01) == FactorLevels(("lr",), ((0.1,), (0.01,)), (0.01,))
 
 
 @pytest.mark.parametrize("level", ["sgd+1e+3", "sgd+1000", ["sgd", 1000.0], "sgd + 1e3"])
@@ -77,5 +87,22 @@ def test_a_factor_is_called_by_its_last_words(factor, said):
     assert word(factor) == said
 
 
-def test_a_factorial_of_bundles_names_every_setting():
-    assert settings_of("optimizer.name+optimizer.lr × model.stem") == ["optimizer.name", "optimizer.lr", "model.stem"]
+@pytest.mark.parametrize(
+    ("factor", "text", "level", "values"),
+    [
+        (Setting("optimizer.lr"), "optimizer.lr", 0.001, {"optimizer.lr": 0.001}),
+        (LR_TOO, "optimizer.name+optimizer.lr", "sgd+1e+3", {"optimizer.name": "sgd", "optimizer.lr": 1000.0}),
+        (LR_TOO, "optimizer.name+optimizer.lr", "plain sgd", None),
+        (
+            Crossing((LR_TOO, Setting("model.stem"))),
+            "optimizer.name+optimizer.lr × model.stem",
+            "sgd+0.1 × 3x3",
+            {"optimizer.name": "sgd", "optimizer.lr": 0.1, "model.stem": "3x3"},
+        ),
+        (Crossing((LR_TOO, Setting("model.stem"))), "optimizer.name+optimizer.lr × model.stem", "3x3", None),
+    ],
+)
+def test_a_factor_is_read_back_as_records_have_it_and_knows_the_settings_of_a_level(factor, text, level, values):
+    assert str(factor) == text
+    assert read_factor(text) == factor
+    assert factor.values_of(level) == values

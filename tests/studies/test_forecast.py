@@ -11,7 +11,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.probe import Probe, probe
 from eailab.studies import forecast as room
 from eailab.studies.design import one_at_a_time, one_factor
-from eailab.studies.factor import Factor
+from eailab.studies.factor import FactorLevels
 from eailab.studies.forecast import blocks_for, forecast, recipe_key
 from eailab.studies.plan import plan
 from eailab.studies.run import train_plan
@@ -73,7 +73,7 @@ def test_a_gpus_memory_bounds_what_goes_side_by_side(tmp_path, monkeypatch):
 
 
 def test_shared_baselines_count_once(tmp_path, probed):
-    factors = [Factor(("lr",), ((0.001,), (0.01,))), Factor(("batch-size",), ((16,), (32,)))]
+    factors = [FactorLevels(("lr",), ((0.001,), (0.01,))), FactorLevels(("batch-size",), ((16,), (32,)))]
     both = [plan(study, RunContext(tmp_path)) for study in one_at_a_time(RECIPE, factors, (0,))]
     assert forecast(both, RunContext(tmp_path), 1).trials == 3
 

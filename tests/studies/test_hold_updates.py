@@ -8,14 +8,14 @@ from eailab.errors import StudyError
 from eailab.recipe.load import Override, load
 from eailab.recipe.override import differences
 from eailab.studies.design import one_at_a_time, updates
-from eailab.studies.factor import Factor
+from eailab.studies.factor import FactorLevels
 from eailab.studies.hold_updates import held, hold_updates
 
 RECIPE = load("digits-mlp").recipe
 
 
 def study(*levels, recipe=RECIPE, hold="updates", factor="batch-size"):
-    asked = Factor((factor,), tuple((level,) for level in levels))
+    asked = FactorLevels((factor,), tuple((level,) for level in levels))
     return one_at_a_time(recipe, [asked], (0,), hold)[0]
 
 

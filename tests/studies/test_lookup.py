@@ -12,7 +12,7 @@ from eailab.errors import UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.store import Store
 from eailab.studies.design import all_combinations, one_factor, repeated, single
-from eailab.studies.factor import Factor
+from eailab.studies.factor import FactorLevels
 from eailab.studies.lookup import (
     STEPS,
     STUDIES,
@@ -44,7 +44,7 @@ SIZES = one_factor(RECIPE, "batch-size", [16, 32], BLOCKS)
 RATES = one_factor(RECIPE, "lr", [1e-3, 1e-5], BLOCKS)
 LAYERS = one_factor(RECIPE, "activation", ["relu", ["relu", "sigmoid"]], BLOCKS)
 CROSSED = all_combinations(
-    RECIPE, [Factor(("optimizer",), (("adam",), ("sgd",))), Factor(("hidden",), (([8],), ([16],)))], BLOCKS
+    RECIPE, [FactorLevels(("optimizer",), (("adam",), ("sgd",))), FactorLevels(("hidden",), (([8],), ([16],)))], BLOCKS
 )
 
 
