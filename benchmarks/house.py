@@ -26,22 +26,19 @@ HERE = Path(__file__).resolve().parents[1]
 FILL = """
 import sys
 from pathlib import Path
+
 sys.path.insert(0, "benchmarks")
-from store import fill
-from eailab.recipe.load import Override, load
-from eailab.runs.executors.base import Surroundings
-from eailab.studies.conduct import plan
-from eailab.studies.design import one_factor
-from eailab.studies.record import write_record
+import store as old
 
 trials, arms = map(int, sys.argv[2:])
-recipe = load("digits-mlp", [Override("epochs", 30, "-o")]).recipe
-study = one_factor(recipe, "lr", [round(0.001 * (1 + n), 3) for n in range(arms)], range(trials // arms))
-planned = plan(study, Surroundings(Path(sys.argv[1])))
-fill(Surroundings(Path(sys.argv[1])).store, planned.trials)
-write_record(planned.folder, planned.record)
+recipe = old.load("digits-mlp", [old.Override("epochs", 30, "-o")]).recipe
+study = old.one_factor(recipe, "lr", [round(0.001 * (1 + n), 3) for n in range(arms)], range(trials // arms))
+here = old.Surroundings(Path(sys.argv[1]))
+planned = old.plan(study, here)
+old.fill(here.store, planned.trials)
+old.write_record(planned.folder, planned.record)
 """
-"""Written for the version of 2026-11-28 (88cdefa) and those before it."""
+"""By the names that `benchmarks/store.py` of the older version (88cdefa) has."""
 
 DRAWN = ("report", "runs/studies/*/figures", "runs/studies/*/figures.json", "runs/studies/*/report.html")
 
@@ -143,14 +140,9 @@ def main() -> None:
         print(f"{one['task']}: {medians[0]:.2f} s before, {medians[1]:.2f} s now, {one['ratio']} ({least} to {most})")
     if asked.json:
         machine = collect("cpu", 1, ("numpy", "torch", "matplotlib", "typer"))
-        record = {
-            "commits": {name: commit(tree) for name, tree in trees.items()},
-            "processor": machine.processor,
-            "cores": machine.cores,
-            "packages": machine.packages,
-            "finished": machine.finished,
-            "tasks": found,
-        }
+        where = {name: value for name, value in machine.items() if name != "host"}
+        commits = {name: commit(tree) for name, tree in trees.items()}
+        record = {"commits": commits, "where": where, "tasks": found}
         asked.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
