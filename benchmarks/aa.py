@@ -37,7 +37,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.metrics import CLASSIFICATION, judged
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.override import vary

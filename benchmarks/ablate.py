@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed

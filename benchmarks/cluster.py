@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.executors.courier import Dispatch

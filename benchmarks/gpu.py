@@ -39,7 +39,7 @@ from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image
 
 from eailab.data.dataset import Images, TrialData
-from eailab.data.table import load
+from eailab.data.registry import load
 from eailab.engines.base import DeviceName
 from eailab.engines.torch_resnet import cuda_graphs, devices, models
 from eailab.engines.torch_resnet.cuda_graphs import CudaQueue, EagerQueue, LaunchQueue

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from eailab.data.dataset import TrialData
+from eailab.data.registry import load
 from eailab.data.split import trial_data
-from eailab.data.table import load
 from eailab.engines.numpy_mlp.engine import MlpEngine
 from eailab.recipe.schema import Adam, Mlp, MlpData, MlpRecipe
 from eailab.runs.provenance import collect

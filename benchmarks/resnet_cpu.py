@@ -68,7 +68,7 @@ def images(options: argparse.Namespace) -> tuple[TrialData, str]:
     """Return a turn's images, and where they are from."""
     count = options.steps * options.batch_size
     try:
-        from eailab.data.table import load
+        from eailab.data.registry import load
 
         train, source = load("cifar10", options.data_dir, download=False).train, "cifar10"
         chosen = Images(train.pixels[:count], train.labels[:count])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.engines.numpy_mlp.engine import MlpEngine
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext

@@ -15,9 +15,9 @@ from eailab.plain import plain
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eailab.data.check import DataCheck
     from eailab.data.dataset import Dataset
-    from eailab.data.source import Source
+    from eailab.data.published import Source
+    from eailab.data.registry import DataCheck
     from eailab.data.split_file import SplitFiles
 
 
@@ -32,10 +32,10 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
     Example: eailab data list
     """
-    from eailab.data import table
+    from eailab.data import registry
 
-    folder = table.data_dir(data_dir)
-    known = [_about(source, folder) for source in table.SOURCES.values()]
+    folder = registry.data_dir(data_dir)
+    known = [_about(source, folder) for source in registry.SOURCES.values()]
     if as_json:
         echo_json({"data_dir": str(folder), "data": known})
         return
@@ -72,7 +72,7 @@ def check(
 
     Example: eailab data check digits
     """
-    from eailab.data.check import check as check_data
+    from eailab.data.registry import check as check_data
 
     result = check_data(name, data_dir)
     if as_json:
@@ -140,8 +140,8 @@ def split(
     """
     from eailab.cli.advice import offering_small_data
     from eailab.cli.carry_out import load_recipe
+    from eailab.data.registry import load
     from eailab.data.split_file import split_files
-    from eailab.data.table import load
 
     if written is not None and not check:
         raise UsageError(f"{written} is a split to check: add --check, or name a folder to write to with --out.")

@@ -181,8 +181,8 @@ def _names(first: str, second: str) -> tuple[str, str]:
 
 def _fits(recipe: "Recipe", data_dir: Path | None) -> bool:
     """Whether a recipe can be trained on its data, and its batches are no larger than the training split."""
+    from eailab.data.registry import load
     from eailab.data.split import training_size
-    from eailab.data.table import load
     from eailab.engines.registry import engine_of
     from eailab.errors import UsageError
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from eailab.data.dataset import Content, Images
-from eailab.data.source import PublishedFile, Source
+from eailab.data.published import PublishedFile, Source
 from eailab.errors import DataError
 
 FOLDER = "cifar-10-batches-py"

@@ -1,5 +1,10 @@
-"""The types that data travel in. Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes."""
+"""The types that hold data, and the fingerprint of a data set.
 
+Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes.
+"""
+
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -43,7 +48,7 @@ class Dataset:
     classes: tuple[str, ...]
     """Names of the `K` classes, in the order of their numbers."""
     fingerprint: str
-    """SHA-256 over the decoded arrays (see `fingerprint.fingerprint`): files may differ, the content may not."""
+    """SHA-256 over the decoded arrays (see `fingerprint`): files may differ, the content may not."""
 
 
 @dataclass(frozen=True)
@@ -62,3 +67,16 @@ class TrialData:
     def part(self, split: SplitName) -> Images:
         """Return the images of one split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+
+def fingerprint(train: Images, test: Images, classes: tuple[str, ...]) -> str:
+    """Return the SHA-256, in hex, of all pixels, labels and class names, each array preceded by its type and shape.
+
+    It is over what is decoded, so that the same images in other files have the same one.
+    """
+    digest = hashlib.sha256(json.dumps(["eailab data 1", classes]).encode())
+    for array in (train.pixels, train.labels, test.pixels, test.labels):
+        little_endian = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        digest.update(json.dumps([little_endian.dtype.str, little_endian.shape]).encode())
+        digest.update(little_endian.data)
+    return digest.hexdigest()

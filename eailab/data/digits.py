@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from eailab.data.dataset import Content, Images, Pixels
-from eailab.data.source import Source
+from eailab.data.published import Source
 
 CLASSES = tuple("0123456789")
 

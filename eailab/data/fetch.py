@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
-from eailab.data.source import Source, checksum
+from eailab.data.published import Source, checksum
 from eailab.errors import MissingDataError
 
 SILENCE_SECONDS = 20.0

@@ -5,14 +5,16 @@ MNIST's plain files are checked by SHA-256. Fashion-MNIST publishes checksums of
 are what is read.
 """
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from eailab.data import idx
-from eailab.data.dataset import Content, Images
-from eailab.data.source import PublishedFile, Source
+from eailab.data.dataset import Content, Images, Pixels
+from eailab.data.published import PublishedFile, Source
 from eailab.errors import DataError
+
+UNSIGNED_BYTE = 0x08
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -58,6 +60,31 @@ FASHION_CLASSES = (
 )
 
 
+def decode_idx(blob: bytes, dimensions: int, where: str) -> Pixels:
+    """Return the array of an IDX file: a magic number, the sizes as big-endian 32-bit integers, then the bytes.
+
+    Described at the end of LeCun, Cortes & Burges, "The MNIST database of handwritten digits". Only unsigned bytes
+    (type 0x08) are read; the MNIST family has no other.
+
+    Args:
+        blob: The whole file, not compressed.
+        dimensions: How many dimensions the array should have.
+        where: The file's name, for messages.
+
+    Raises:
+        DataError: This is not an IDX file of unsigned bytes of this many dimensions, or its length is wrong.
+    """
+    header = 4 * (1 + dimensions)
+    if blob[:4] != bytes((0, 0, UNSIGNED_BYTE, dimensions)) or len(blob) < header:
+        raise DataError(
+            f"{where} is not an IDX file of unsigned bytes in {dimensions} dimensions: it begins {blob[:4].hex()}."
+        )
+    shape = tuple(int(size) for size in np.frombuffer(blob, ">u4", dimensions, offset=4))
+    if len(blob) - header != prod(shape):
+        raise DataError(f"{where} holds {len(blob) - header} bytes, but its header says {shape}: it is cut or damaged.")
+    return np.frombuffer(blob, np.uint8, offset=header).reshape(shape).copy()  # a view of bytes cannot be written to
+
+
 def read(folder: Path, files: tuple[PublishedFile, ...], classes: tuple[str, ...]) -> Content:
     """Return the images of four IDX files: training images and labels, test images and labels.
 
@@ -73,8 +100,8 @@ def read(folder: Path, files: tuple[PublishedFile, ...], classes: tuple[str, ...
 
 
 def _pair(folder: Path, images: PublishedFile, labels: PublishedFile, classes: int) -> Images:
-    pixels = idx.decode(images.read(folder), 3, images.path)
-    numbers = idx.decode(labels.read(folder), 1, labels.path)
+    pixels = decode_idx(images.read(folder), 3, images.path)
+    numbers = decode_idx(labels.read(folder), 1, labels.path)
     if len(pixels) != len(numbers) or numbers.max(initial=0) >= classes:
         raise DataError(
             f"{labels.path} does not label the {len(pixels)} images of {images.path} with {classes} classes."

@@ -7,8 +7,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from eailab.data.channel_stats import channel_stats
 from eailab.data.dataset import Dataset, Images, TrialData
-from eailab.data.scale import channel_scale
 from eailab.errors import DataError
 from eailab.recipe.schema import Data
 from eailab.seeding import stream
@@ -119,7 +119,7 @@ def _divided(dataset: Dataset, settings: Data, block: int) -> TrialData:
     n = len(dataset.train)
     split = split_of(n, settings, block)
     train = _rows(dataset.train, split.train[: training_size(n, settings)])
-    mean, std = channel_scale(train.pixels)
+    mean, std = channel_stats(train.pixels)
     return TrialData(train, _rows(dataset.train, split.validation), dataset.test, mean, std, dataset.classes)
 
 

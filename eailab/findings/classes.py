@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.data.dataset import Dataset
-from eailab.data.table import load
+from eailab.data.registry import load
 from eailab.errors import DataError, StoreError
 from eailab.findings.study import StudyFindings
 from eailab.runs.store import Store

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.data.dataset import Dataset, Pixels
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.engines.base import Arrays, Expected, check_weights
 from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError, DataError, StoreError, UsageError

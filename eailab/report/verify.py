@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eailab import __version__
 from eailab.data.dataset import Dataset
-from eailab.data.table import load
+from eailab.data.registry import load
 from eailab.errors import DataError, StoreError, UsageError
 from eailab.files import REPORT, read
 from eailab.plain import plain

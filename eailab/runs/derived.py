@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.data.dataset import Dataset
+from eailab.data.registry import SOURCES
 from eailab.data.split import Split, split_of
-from eailab.data.table import SOURCES
 from eailab.engines.base import Arrays, Expected
 from eailab.engines.registry import engine_of
 from eailab.metrics import TEST, TRAIN, VALIDATION, Metric, recorded

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
-from eailab.data.table import load
+from eailab.data.registry import load
 from eailab.engines.registry import engine_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.files import unreadable

@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 
 from eailab.data.dataset import Images, TrialData
+from eailab.data.registry import load
 from eailab.data.split import trial_data
-from eailab.data.table import load
 from eailab.engines.base import Engine, Step
 from eailab.engines.registry import build, engine_of
 from eailab.errors import DivergedError, EailabError, TrialFailedError

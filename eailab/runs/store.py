@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from eailab import files
 from eailab.data.packed_arrays import read_arrays
-from eailab.data.table import SOURCES
+from eailab.data.registry import SOURCES
 from eailab.engines.base import Arrays
 from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError, RecipeError, StoreError

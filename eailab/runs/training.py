@@ -10,8 +10,8 @@ from functools import partial
 from threadpoolctl import threadpool_limits
 
 from eailab.data.dataset import TrialData
+from eailab.data.registry import load
 from eailab.data.split import trial_data
-from eailab.data.table import load
 from eailab.engines.base import COMPILATION, Engine, Expected, Step
 from eailab.engines.registry import build, engine_of
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError

@@ -8,8 +8,8 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
+from eailab.data.registry import SOURCES
 from eailab.data.split import training_size
-from eailab.data.table import SOURCES
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.files import STUDY, TRIAL_RECIPE, read
 from eailab.recipe.canonical import canonical

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from eailab.data.table import SOURCES, load
+from eailab.data.registry import SOURCES, load
 from eailab.engines.registry import metric_of
 from eailab.errors import RecipeError, StudyError
 from eailab.metrics import Metric

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from eailab.data.dataset import Dataset
+from eailab.data.registry import load, own_data
 from eailab.data.split import training_size
-from eailab.data.table import load, own_data
 from eailab.engines.equivalence import train_the_same
 from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError, StoreError, StudyError

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eailab.data.table import SOURCES
+from eailab.data.registry import SOURCES
 
 
 @pytest.fixture(autouse=True)

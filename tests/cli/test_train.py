@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.errors import StoppedError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from eailab.data import cifar10, mnist
-from eailab.data.dataset import Dataset, Images
-from eailab.data.fingerprint import fingerprint
-from eailab.data.source import PublishedFile
+from eailab.data.dataset import Dataset, Images, fingerprint
+from eailab.data.published import PublishedFile
 
 
 @pytest.fixture

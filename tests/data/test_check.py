@@ -2,16 +2,16 @@ import dataclasses
 
 import pytest
 
-from eailab.data import mnist, table
-from eailab.data.check import check
+from eailab.data import mnist, registry
+from eailab.data.registry import check
 from eailab.errors import DataError
 
 
 @pytest.fixture
 def folder(tiny_mnist, monkeypatch):
     """A data folder whose four small files the table takes for MNIST's."""
-    source = dataclasses.replace(table.SOURCES["mnist"], files=mnist.MNIST_FILES)
-    monkeypatch.setitem(table.SOURCES, "mnist", source)
+    source = dataclasses.replace(registry.SOURCES["mnist"], files=mnist.MNIST_FILES)
+    monkeypatch.setitem(registry.SOURCES, "mnist", source)
     return tiny_mnist
 
 

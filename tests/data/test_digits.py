@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from eailab.data import digits
-from eailab.data.fingerprint import fingerprint
+from eailab.data.dataset import fingerprint
 
 NOWHERE = Path("/no/data/folder/is/needed")
 

@@ -14,7 +14,7 @@ import pytest
 
 from eailab.data import fetch, mnist
 from eailab.data.cifar10 import CIFAR10
-from eailab.data.source import PublishedFile, Source
+from eailab.data.published import PublishedFile, Source
 from eailab.errors import MissingDataError
 
 TEXT = b"four images of nothing " * 50_000

@@ -4,8 +4,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from eailab.data.dataset import Images
-from eailab.data.fingerprint import fingerprint
+from eailab.data.dataset import Images, fingerprint
 
 
 def test_the_fingerprint_is_what_its_description_says():

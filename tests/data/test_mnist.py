@@ -4,30 +4,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eailab.data import idx, mnist
+from eailab.data import mnist
 from eailab.errors import DataError
 
 
 def test_an_idx_file_is_its_header_then_its_bytes():
     """A case by hand: two images of 1x3."""
     blob = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3, 10, 11, 12, 250, 251, 252])
-    assert idx.decode(blob, 3, "f").tolist() == [[[10, 11, 12]], [[250, 251, 252]]]
+    assert mnist.decode_idx(blob, 3, "f").tolist() == [[[10, 11, 12]], [[250, 251, 252]]]
 
 
 @pytest.mark.parametrize(
     ("blob", "says"),
     [
-        (b"", "no IDX file"),
-        (bytes([0, 0, 8, 3, 0, 0]), "no IDX file"),
-        (bytes([0, 0, 13, 1, 0, 0, 0, 1, 0, 0, 0, 0]), "no IDX file"),  # 13: floating-point numbers
-        (bytes([0, 0, 8, 1, 0, 0, 0, 1, 7]), "no IDX file"),  # one dimension where three are asked for
+        (b"", "not an IDX file"),
+        (bytes([0, 0, 8, 3, 0, 0]), "not an IDX file"),
+        (bytes([0, 0, 13, 1, 0, 0, 0, 1, 0, 0, 0, 0]), "not an IDX file"),  # 13: floating-point numbers
+        (bytes([0, 0, 8, 1, 0, 0, 0, 1, 7]), "not an IDX file"),  # one dimension where three are asked for
         (bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 7]), "holds 1 bytes, but its header says"),
         (bytes([0, 0, 8, 3] + [255] * 12), "holds 0 bytes"),  # 2^96 bytes are not asked for
     ],
 )
 def test_what_is_no_whole_idx_file_is_refused(blob, says):
     with pytest.raises(DataError, match=says):
-        idx.decode(blob, 3, "images")
+        mnist.decode_idx(blob, 3, "images")
 
 
 def test_plain_and_compressed_files_are_read_alike(tiny_mnist):

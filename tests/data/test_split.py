@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eailab.data.registry import load
 from eailab.data.split import block_split, lab_split, trial_data
-from eailab.data.table import load
 from eailab.errors import DataError
 from eailab.recipe.schema import MlpData
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eailab.data.dataset import Images
-from eailab.data.fingerprint import fingerprint
+from eailab.data.dataset import Images, fingerprint
 from eailab.data.split import lab_split
 from eailab.data.split_file import differences, split_files
 from eailab.errors import DataError

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from eailab.data.registry import load as load_data
 from eailab.data.split import trial_data
-from eailab.data.table import load as load_data
 from eailab.engines import equivalence
 from eailab.engines.equivalence import train_the_same
 from eailab.engines.registry import build

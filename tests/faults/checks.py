@@ -373,6 +373,6 @@ def two_at_once(root):
 
 def digits():
     """The fingerprint of the digits."""
-    from eailab.data.table import load
+    from eailab.data.registry import load
 
     return load("digits").fingerprint

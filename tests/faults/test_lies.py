@@ -151,7 +151,7 @@ def raise_the_accuracy(store):
 
 def forge_predictions_that_fit(store):
     """Two images trade their predictions where both are right, or both wrong: the accuracy stays."""
-    from eailab.data.table import load as load_data
+    from eailab.data.registry import load as load_data
 
     labels = load_data("digits").test.labels
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from eailab.data.table import load
+from eailab.data.registry import load
 from eailab.findings.classes import classes_of
 from eailab.report.class_section import class_blocks
 from eailab.report.pictures import data_address

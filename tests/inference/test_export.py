@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 from safetensors import safe_open
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.errors import DataError
 from eailab.inference import export, weights_file
 from eailab.recipe.load import Override, load

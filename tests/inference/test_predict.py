@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.errors import DamagedError, DataError, StoreError, UsageError
 from eailab.inference.predict import predict, scaled
 from eailab.inference.trained import find_finished

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from eailab.data.table import load
+from eailab.data.registry import load
 from eailab.report.publish import find_studies, publish_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from stores import recipe
 
-from eailab.data.table import load
+from eailab.data.registry import load
 from eailab.report.formats import FORMATS
 from eailab.report.study_report import Report, load_study
 from eailab.studies.design import repeated

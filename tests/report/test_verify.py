@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from eailab.data.table import load
+from eailab.data.registry import load
 from eailab.errors import StoreError, UsageError
 from eailab.report.comparing import compare
 from eailab.report.formats import FORMATS

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scores import scored
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.errors import DamagedError, DeviceError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext

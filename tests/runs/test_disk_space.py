@@ -4,8 +4,8 @@ from collections import namedtuple
 
 import pytest
 
+from eailab.data.registry import load as load_data
 from eailab.data.split import trial_data
-from eailab.data.table import load as load_data
 from eailab.engines.registry import build, engine_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.recipe.load import Override, load

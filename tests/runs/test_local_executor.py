@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.errors import MemoryShortageError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.errors import DamagedError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs import store_admin

@@ -12,7 +12,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.engines.base import Compilation
 from eailab.engines.schedules import learning_rates
 from eailab.errors import DamagedError, DataError, LostLockError, MemoryShortageError, StoppedError, StoreError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.recipe.load import Override, load
 from eailab.recipe.override import differences
 from eailab.runs.store import Store

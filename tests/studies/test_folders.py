@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eailab.data.table import load as load_data
+from eailab.data.registry import load as load_data
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.studies.design import one_factor, repeated, single

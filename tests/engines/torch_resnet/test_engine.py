@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from eailab.data.registry import load
 from eailab.data.split import trial_data
-from eailab.data.table import load
 from eailab.engines.base import Step
 from eailab.engines.torch_resnet import models
 from eailab.engines.torch_resnet.engine import ResNetEngine, evaluation_batch

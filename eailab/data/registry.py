@@ -1,4 +1,4 @@
-"""The data sets by name, and the one way from a name to images."""
+"""Load a data set by its name, and check its files."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 
 from eailab.data import cifar10, digits, folder, mnist, npz
-from eailab.data.dataset import Content, Dataset
+from eailab.data.dataset import Content, Dataset, fingerprint
 from eailab.data.fetch import fetch, missing_files
-from eailab.data.fingerprint import fingerprint
-from eailab.data.source import Source
+from eailab.data.published import PublishedFile, Source
 from eailab.errors import DataError
 from eailab.paths import expanded
 
@@ -92,10 +92,58 @@ def _read(name: str, read: Callable[[Path], Content], where: Path, _: tuple[_Sta
 def _unknown(name: str, path: Path, found: bool) -> DataError:
     known = ", ".join(SOURCES)
     if found:
-        return DataError(f"{name} is no data set: give a folder of images by class, an .npz file, or one of {known}.")
+        return DataError(
+            f"{name} is not a data set: give a folder of images by class, an .npz file, or one of {known}."
+        )
     if path.suffix == ".npz" or {"/", os.sep} & set(name):
         whence = "" if expanded(name).is_absolute() else f" ({name}, from the folder that you are in)"
         return DataError(f"there is no data set at {path}{whence}: correct the path, or give one of {known}.")
     near = get_close_matches(name, SOURCES, n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
     return DataError(f"there is no data set {name!r}.{meant} Known are {known}; or give a folder or an .npz file.")
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One file of a data set."""
+
+    path: Path
+    state: Literal["ok", "missing", "damaged"]
+    detail: str
+    """What is wrong and what to do; empty when nothing is."""
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """A data set's files, and what they hold if all are in order."""
+
+    files: tuple[FileCheck, ...]
+    """None for data that come with the package, and for a user's own."""
+    dataset: Dataset | None
+
+
+def check(name: str, option: Path | None = None) -> DataCheck:
+    """Check a data set's files against their published checksums and read it; nothing is downloaded.
+
+    Args:
+        name: As for `load`.
+        option: The data folder, as for `data_dir`.
+
+    Raises:
+        DataError: There is no such data set, or a user's own has impossible content.
+    """
+    folder = data_dir(option)
+    files = tuple(_file_check(file, folder) for file in SOURCES[name].files) if name in SOURCES else ()
+    whole = all(file.state == "ok" for file in files)
+    return DataCheck(files, load(name, option, download=False) if whole else None)
+
+
+def _file_check(file: PublishedFile, folder: Path) -> FileCheck:
+    path = file.find(folder)
+    if path is None:
+        return FileCheck(folder / file.wanted, "missing", "downloaded when a command first needs it")
+    try:
+        file.read(folder)
+    except DataError as error:
+        return FileCheck(path, "damaged", str(error))
+    return FileCheck(path, "ok", "")

@@ -9,8 +9,8 @@ import platformdirs
 import pytest
 from PIL import Image
 
-from eailab.data import fetch, table
-from eailab.data.fingerprint import fingerprint
+from eailab.data import fetch, registry
+from eailab.data.dataset import fingerprint
 from eailab.errors import DataError
 
 
@@ -34,7 +34,7 @@ def no_network(monkeypatch):
 
 @pytest.mark.parametrize("name", ["digits", "digits32"])
 def test_what_is_embedded_is_as_the_table_says(name, tmp_path):
-    dataset, source = table.load(name, tmp_path), table.SOURCES[name]
+    dataset, source = registry.load(name, tmp_path), registry.SOURCES[name]
     assert (len(dataset.train), len(dataset.test)) == (source.train, source.test)
     assert dataset.train.pixels.shape[1:] == source.shape
     assert len(dataset.classes) == source.classes
@@ -44,10 +44,10 @@ def test_what_is_embedded_is_as_the_table_says(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 def test_what_is_downloaded_is_as_the_table_says(name, real_data):
-    source = table.SOURCES[name]
+    source = registry.SOURCES[name]
     if source.missing(real_data):
         pytest.skip(f"the real data here are without {name}")
-    dataset = table.load(name, real_data, download=False)
+    dataset = registry.load(name, real_data, download=False)
     assert (len(dataset.train), len(dataset.test)) == (source.train, source.test)
     assert dataset.train.pixels.shape[1:] == source.shape
     assert len(dataset.classes) == source.classes
@@ -56,7 +56,7 @@ def test_what_is_downloaded_is_as_the_table_says(name, real_data):
 def test_reading_needs_no_torch(real_data):
     """Whoever has the files, or only downloads them, waits for no import of torch."""
     program = (
-        "import sys; from pathlib import Path; from eailab.data.table import load; "
+        "import sys; from pathlib import Path; from eailab.data.registry import load; "
         f"print(len(load('mnist', Path({str(real_data)!r})).train), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -64,25 +64,25 @@ def test_reading_needs_no_torch(real_data):
 
 
 def test_paths_name_a_users_own_data(npz, tmp_path):
-    dataset = table.load(str(npz))
+    dataset = registry.load(str(npz))
     assert (dataset.name, len(dataset.train)) == ("mine", 8)
     for part in ("train", "test"):
         for number, name in enumerate(("cat", "dog")):
             (tmp_path / "animals" / part / name).mkdir(parents=True)
             Image.new("L", (2, 2), number).save(tmp_path / "animals" / part / name / "0.png")
-    dataset = table.load(str(tmp_path / "animals"))
+    dataset = registry.load(str(tmp_path / "animals"))
     assert (dataset.name, dataset.classes) == ("animals", ("cat", "dog"))
 
 
 def test_a_data_set_is_read_once_and_again_when_its_file_changes(npz):
     """A worker trains many trials on the same images."""
-    first = table.load(str(npz))
-    assert table.load(str(npz)) is first
+    first = registry.load(str(npz))
+    assert registry.load(str(npz)) is first
     with np.load(npz) as arrays:
         content = dict(arrays)
     np.savez(npz, **{**content, "x_train": content["x_train"] + 1})
     os.utime(npz, ns=(1, 1))
-    assert table.load(str(npz)).fingerprint != first.fingerprint
+    assert registry.load(str(npz)).fingerprint != first.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -96,45 +96,45 @@ def test_a_data_set_is_read_once_and_again_when_its_file_changes(npz):
         ("./none", "no data set at .*none .*: correct the path"),
         ("x" * 300, "cannot be read: .*File name too long"),
         ("~nobody-of-this-name/x", "cannot be read: .*home"),
-        (__file__, r"test_table\.py is no data set: give a folder"),
+        (__file__, r"test_registry\.py is not a data set: give a folder"),
     ],
 )
 def test_an_unknown_name_is_answered_with_what_is_near(name, says):
     with pytest.raises(DataError, match=says):
-        table.load(name)
+        registry.load(name)
 
 
 def test_the_data_folder_is_the_option_then_the_variable_then_the_platforms(monkeypatch, tmp_path):
     monkeypatch.setenv("EAILAB_DATA", str(tmp_path / "variable"))
-    assert table.data_dir(tmp_path / "option") == tmp_path / "option"
-    assert table.data_dir() == tmp_path / "variable"
+    assert registry.data_dir(tmp_path / "option") == tmp_path / "option"
+    assert registry.data_dir() == tmp_path / "variable"
     monkeypatch.setenv("EAILAB_DATA", "")
-    assert table.data_dir() == platformdirs.user_data_path("eailab")
+    assert registry.data_dir() == platformdirs.user_data_path("eailab")
 
 
 def test_without_a_network_the_error_names_folder_files_and_the_embedded_data(no_network, tmp_path):
     with pytest.raises(DataError) as caught:
-        table.load("mnist", tmp_path)
+        registry.load("mnist", tmp_path)
     message = str(caught.value)
     for part in (str(tmp_path), "MNIST/raw/t10k-labels-idx1-ubyte", "not known", "--data-dir"):
         assert part in message
 
 
 def test_nothing_is_downloaded_where_it_was_not_wanted(tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "fetch", lambda *_: pytest.fail("a download was tried"))
+    monkeypatch.setattr(registry, "fetch", lambda *_: pytest.fail("a download was tried"))
     with pytest.raises(DataError, match="nothing was to be downloaded"):
-        table.load("cifar10", tmp_path, download=False)
+        registry.load("cifar10", tmp_path, download=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_only_what_is_missing_is_named(no_network, tiny_mnist):
     (tiny_mnist / "MNIST" / "raw" / "train-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match=r": MNIST/raw/\S+ missing, and") as caught:
-        table.load("mnist", tiny_mnist)
+        registry.load("mnist", tiny_mnist)
     assert "train-labels-idx1-ubyte missing" in str(caught.value)
 
 
 def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DataError, match=r"missing, and that folder cannot be made \("):
-        table.load("mnist", tmp_path / "file" / "data")
+        registry.load("mnist", tmp_path / "file" / "data")

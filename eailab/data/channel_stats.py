@@ -13,7 +13,7 @@ AT_ONCE = 1 << 18
 """Values that are held as floating-point numbers at a time; bounds the memory, never changes the result."""
 
 
-def channel_scale(pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def channel_stats(pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and population standard deviation of each channel, `[C]` each, of images `[N, H, W, C]`.
 
     The sums of values and of squares over the images, one for each place in an image, are whole numbers below 2^53:
