@@ -14,17 +14,17 @@ from eailab.cli.options import (
     DataDir,
     Device,
     Jobs,
+    MetricName,
     On,
     Overrides,
     Quiet,
     RunsDir,
     Verbose,
 )
-from eailab.cli.output import echo, say_note
+from eailab.cli.output import echo
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
-    from eailab.runs.context import RunContext
     from eailab.studies.design import Study
     from eailab.studies.factor import FactorLevels
 
@@ -102,14 +102,7 @@ def ablate(
             metavar="M", help="Differences below this do not matter: percentage points, or hundredths of a loss."
         ),
     ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METRIC",
-            help="validation-accuracy, validation-loss, loss-gap or test-accuracy.",
-            autocompletion=completion.one_of(completion.METRICS),
-        ),
-    ] = None,
+    metric: MetricName = None,
     detect: Annotated[
         float | None,
         typer.Option(
@@ -159,9 +152,9 @@ def ablate(
 
     A bundle: eailab ablate --joint optimizer+lr adam+0.001 sgd+0.1
     """
-    from eailab.cli.carry_out import carry_out, make_plans, overrides_of
-    from eailab.cli.options import run_context
-    from eailab.cli.until_decided import carry_out_until_decided
+    from eailab.cli.options import overrides_of, run_context
+    from eailab.cli.planning import solve, with_blocks, write_frozen_plan
+    from eailab.cli.running import make_plans, run_and_print, run_and_print_until_decided
     from eailab.errors import UsageError
 
     changes = overrides_of({"study.margin": margin, "study.metric": metric}, override)
@@ -186,26 +179,19 @@ def ablate(
     elif max_trials is not None:
         raise UsageError("--max-trials needs --until-decided.")
     if detect is not None or budget is not None:
-        studies = _with_blocks(studies, _solve(studies, where, jobs, detect, budget, sd))
+        studies = with_blocks(studies, solve(studies, where, jobs, detect, budget, sd))
     if dry_run:
-        from eailab.cli.dry_run import show
+        from eailab.cli.planning import show
 
         show(make_plans(studies, where), where, jobs, sd, as_json=json)
         return
     if freeze or message is not None:
-        _freeze(studies, where, message, wanted=freeze)
+        write_frozen_plan(studies, where, message, wanted=freeze)
         return
     if until_decided:
-        carry_out_until_decided(studies[0], where, jobs, fail_fast=fail_fast, as_json=json)
+        run_and_print_until_decided(studies[0], where, jobs, fail_fast=fail_fast, as_json=json)
         return
-    carry_out(
-        studies,
-        where,
-        jobs,
-        name=name,
-        fail_fast=fail_fast,
-        as_json=json,
-    )
+    run_and_print(studies, where, jobs, name=name, fail_fast=fail_fast, as_json=json)
 
 
 def _factors(
@@ -259,7 +245,7 @@ def _asked(
     cross: bool,
 ) -> "tuple[str, tuple[Study, ...]]":
     """Return the studies of the factors, and what they are called together."""
-    from eailab.cli.carry_out import load_changed
+    from eailab.cli.options import load_changed
     from eailab.recipe.factors import engines_with
     from eailab.recipe.load import load
     from eailab.studies.design import all_combinations, one_at_a_time
@@ -313,110 +299,3 @@ def _refuse_two(**given: object) -> None:
     names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
     if len(names) > 1:
         raise UsageError(f"{' and '.join(names)} both set the number of blocks: give only one of them.")
-
-
-def _solve(
-    studies: "tuple[Study, ...]",
-    where: "RunContext",
-    jobs: int | None,
-    detect: float | None,
-    budget: str | None,
-    sd: float | None,
-) -> int:
-    """Return the number of blocks that a difference needs or a time allows, and say it."""
-    from eailab.cli.advice import offering_small_data
-    from eailab.cli.dry_run import noise_of
-    from eailab.errors import StudyError
-    from eailab.studies.forecast import blocks_for
-    from eailab.studies.plan import plan
-    from eailab.studies.power_analysis import blocks_that_detect
-    from eailab.units import duration
-
-    with offering_small_data(studies[0].arms[0].recipe):
-        plans = [plan(study, where) for study in _with_blocks(studies, 1)]
-    if budget is not None:
-        blocks, seconds = blocks_for(plans, where, jobs, parse_time(budget))
-        echo(f"note: --budget {budget}: {blocks} blocks, in about {duration(seconds)}", err=True)
-        return blocks
-    assert detect is not None  # noqa: S101 - asked by the caller
-    needed = 0
-    for planned in plans:
-        study = planned.record.study
-        noise = noise_of(planned, where, sd)
-        if noise is None:
-            raise StudyError(
-                f"--detect {detect:g} needs the SD of a trial, and no finished trials of {study.name} show it: "
-                "measure it with `eailab noise`, or assume one with --sd."
-            )
-        blocks = blocks_that_detect(detect * study.measure.margin_scale, noise.sd, len(study.arms))
-        echo(
-            f"note: --detect {detect:g}: {study.name} needs {blocks} blocks (SD {noise.sd:.3g}, {noise.source})",
-            err=True,
-        )
-        needed = max(needed, blocks)
-    return needed
-
-
-def _freeze(studies: "tuple[Study, ...]", where: "RunContext", message: str | None, *, wanted: bool) -> None:
-    """Write the plan and say where it is."""
-    from eailab.cli.carry_out import make_plans
-    from eailab.errors import Correction, UsageError
-    from eailab.plain import counted
-    from eailab.studies.preregistration import freeze, known_already, unplanned
-    from eailab.studies.sharing import blocks_in_words
-
-    if message is None:
-        raise UsageError(
-            "--freeze needs -m with what you expect to see, in your words, such as:",
-            Correction(options={"--message": _expectation(studies[0])}),
-        )
-    if not wanted:
-        raise UsageError(
-            "-m is the hypothesis of a plan: leave it out, or write the plan with --freeze.",
-            Correction(options={"--freeze": None}),
-        )
-    plans = make_plans(studies, where)
-    if older := unplanned(where.store, plans):
-        say_note(
-            f"this is the first frozen plan of {where.runs_dir}: reports call {counted(len(older), 'other study')} "
-            f"there post hoc from now on, since no plan names them: {', '.join(older)}."
-        )
-    frozen, file = freeze(plans, message, where.store)
-    echo(f"plan {frozen.fingerprint}: {frozen.hypothesis}", hang=2)
-    for planned in plans:
-        study = planned.record.study
-        known = "; ".join(
-            f"{label} in {'block' if len(blocks) == 1 else 'blocks'} {blocks_in_words(blocks)}"
-            for label, blocks in known_already(planned).items()
-        )
-        said = f"; known already: {known}" if known else ""
-        echo(f"  {study.folder_name}: blocks {blocks_in_words(study.blocks)}{said}", hang=2)
-    echo("nothing was trained; the same command without --freeze and -m trains it", hang=2)
-    echo(f"plan:    {file}")
-
-
-def _expectation(study: "Study") -> str:
-    """Return an example of what one may expect of a study."""
-    first = next(arm for arm in study.arms if arm is not study.arms[study.baseline])
-    return f"{first.label} is better than {study.arms[study.baseline].label} by {study.margin:g} or more"
-
-
-def _with_blocks(studies: "tuple[Study, ...]", number: int) -> "tuple[Study, ...]":
-    from dataclasses import replace
-
-    return tuple(replace(study, blocks=tuple(range(number))) for study in studies)
-
-
-def parse_time(text: str) -> float:
-    """Return the seconds of a time such as `90s`, `30m`, `1.5h`; a bare number is in minutes.
-
-    Raises:
-        UsageError: It is not a time above 0.
-    """
-    from eailab.errors import UsageError
-    from eailab.units import parse_seconds
-
-    seconds = parse_seconds(text) or parse_seconds(f"{text}m")
-    if seconds is None:
-        raise UsageError(f"--budget {text}: give a time, such as 90s, 30m or 2h.")
-    return seconds

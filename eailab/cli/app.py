@@ -21,17 +21,12 @@ from eailab.cli.noise import noise
 from eailab.cli.output import LOG, echo
 from eailab.cli.recipes import recipes
 from eailab.cli.report import report, verify
-from eailab.cli.runs import diff, runs
+from eailab.cli.runs import diff, runs, studies
 from eailab.cli.stopping import raising
-from eailab.cli.studies import studies
 from eailab.cli.train import train_mlp, train_resnet
 from eailab.errors import EailabError, StoppedError, UsageError
 
-app = Commands(
-    name="eailab",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = Commands(name="eailab", pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Error numbers of a system that cannot take more output."""

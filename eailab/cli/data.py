@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from eailab.data.split_file import SplitFiles
 
 
-data = Commands(
-    help="List the data sets, and check their files.\n\nExample: eailab data list",
-)
+data = Commands(help="List the data sets, and check their files.\n\nExample: eailab data list")
 
 
 @data.command("list")
@@ -126,8 +124,7 @@ def split(
         bool, typer.Option("--check", help="Write nothing; say whether a written split still fits the data.")
     ] = False,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder to write to [default: RUNS/splits/DATA-SEED].", show_default=False),
+        Path | None, typer.Option(help="Folder to write to [default: RUNS/splits/DATA-SEED].", show_default=False)
     ] = None,
     override: Overrides = None,
     runs: RunsDir = RUNS_DIR,
@@ -139,7 +136,7 @@ def split(
     Example: eailab split --recipe digits-mlp
     """
     from eailab.cli.advice import offering_small_data
-    from eailab.cli.carry_out import load_recipe
+    from eailab.cli.options import load_recipe
     from eailab.data.registry import load
     from eailab.data.split_file import split_files
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from eailab.cli import completion
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, Quiet, RunsDir, Verbose
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, MetricName, Overrides, Quiet, RunsDir, Verbose
 from eailab.cli.output import LOG, echo, echo_json
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ def explain(
         ),
     ],
     second: Annotated[
-        str,
-        typer.Argument(
-            metavar="B",
-            help="The recipe to arrive at.",
-            autocompletion=completion.recipes,
-        ),
+        str, typer.Argument(metavar="B", help="The recipe to arrive at.", autocompletion=completion.recipes)
     ],
     seeds: Annotated[str, typer.Option(metavar="N", help="Number of blocks, or a list of them: 5 or 0,3,7.")] = "5",
     order: Annotated[
@@ -46,14 +41,7 @@ def explain(
         list[str] | None,
         typer.Option(metavar="A+B", help="Settings that move as one, such as optimizer+lr; repeatable."),
     ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METRIC",
-            help="validation-accuracy, validation-loss, loss-gap or test-accuracy.",
-            autocompletion=completion.one_of(completion.METRICS),
-        ),
-    ] = None,
+    metric: MetricName = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Print the steps and the number of trials; train nothing.")
     ] = False,
@@ -72,9 +60,8 @@ def explain(
 
     Example: eailab explain digits-mlp mine.yaml --order listed --dry-run
     """
-    from eailab.cli.carry_out import load_recipe, writing
-    from eailab.cli.console import Console
-    from eailab.cli.options import run_context
+    from eailab.cli.options import load_recipe, run_context
+    from eailab.cli.running import Console, writing
     from eailab.findings.path import best_move, waterfall_of
     from eailab.findings.study import study_findings
     from eailab.report.publish import publish_waterfall

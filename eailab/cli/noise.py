@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from eailab.cli import completion
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, Overrides, Quiet, RunsDir, Verbose
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, MetricName, Overrides, Quiet, RunsDir, Verbose
 from eailab.cli.output import echo, echo_json, say_note
 
 
@@ -19,14 +19,7 @@ def noise(
         ),
     ] = "digits-mlp",
     seeds: Annotated[str, typer.Option(metavar="N", help="Number of blocks, or a list of them: 10 or 0,3,7.")] = "10",
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METRIC",
-            help="validation-accuracy, validation-loss, loss-gap or test-accuracy.",
-            autocompletion=completion.one_of(completion.METRICS),
-        ),
-    ] = None,
+    metric: MetricName = None,
     jobs: Jobs = None,
     device: Device = "auto",
     override: Overrides = None,
@@ -42,9 +35,8 @@ def noise(
 
     Example: eailab noise digits-mlp --seeds 10
     """
-    from eailab.cli.carry_out import load_recipe, writing
-    from eailab.cli.console import Console
-    from eailab.cli.options import run_context
+    from eailab.cli.options import load_recipe, run_context
+    from eailab.cli.running import Console, writing
     from eailab.findings.noise import noise_findings
     from eailab.report.publish import publish_noise
     from eailab.studies.design import repeated

@@ -2,17 +2,18 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 from eailab.cli import completion
-from eailab.cli.output import LOG, echo
+from eailab.cli.output import LOG, echo, say_note
 from eailab.errors import UsageError
 
 if TYPE_CHECKING:
+    from eailab.recipe.load import Loaded, Override
     from eailab.runs.context import RunContext
 
 RunsDir: TypeAlias = Annotated[
@@ -52,6 +53,15 @@ StudyName: TypeAlias = Annotated[
         autocompletion=completion.studies,
     ),
 ]
+MetricName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        help="validation-accuracy, validation-loss, loss-gap or test-accuracy.",
+        autocompletion=completion.one_of(completion.METRICS),
+    ),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Overrides: TypeAlias = Annotated[
     list[str] | None,
@@ -67,8 +77,7 @@ CheckpointEvery: TypeAlias = Annotated[
     ),
 ]
 On: TypeAlias = Annotated[
-    str,
-    typer.Option("--on", metavar="WHERE", help="Machines that train: local, ray, ray://HOST:PORT or slurm."),
+    str, typer.Option("--on", metavar="WHERE", help="Machines that train: local, ray, ray://HOST:PORT or slurm.")
 ]
 
 
@@ -86,12 +95,7 @@ def _set_level(level: int) -> Callable[[bool], None]:
 
 Verbose: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--verbose",
-        "-v",
-        callback=_set_level(logging.DEBUG),
-        help="Print a line an epoch while it trains.",
-    ),
+    typer.Option("--verbose", "-v", callback=_set_level(logging.DEBUG), help="Print a line an epoch while it trains."),
 ]
 Quiet: TypeAlias = Annotated[
     bool,
@@ -134,6 +138,40 @@ def run_context(
     from eailab.runs.context import RunContext
 
     return RunContext(runs, data_dir, device, parse_cadence(checkpoint_every), on)
+
+
+def load_recipe(recipe: str, flags: dict[str, str | None], overrides: Sequence[str] | None) -> "Loaded":
+    """Load a recipe with `-o` overrides and then the command's own flags, and say what they changed.
+
+    Args:
+        recipe: Name or path.
+        flags: Text that each flag was given, by the factor's name or path; None for a flag that was not.
+        overrides: Texts of `-o`.
+    """
+    return load_changed(recipe, overrides_of(flags, overrides))
+
+
+def overrides_of(flags: dict[str, str | None], overrides: Sequence[str] | None) -> list["Override"]:
+    """Read what the command line changes in a recipe; see `load_recipe`."""
+    from eailab.recipe.load import Override, parse_given, parse_override
+
+    changes = [parse_override(text) for text in overrides or ()]
+    return changes + [
+        Override(path, parse_given(text, f"{flag} {text}"), flag)
+        for path, text in flags.items()
+        if text is not None
+        for flag in [f"--{path.rpartition('.')[2]}"]
+    ]
+
+
+def load_changed(recipe: str, changes: Sequence["Override"]) -> "Loaded":
+    """Load a recipe with changes, and say what they brought and dropped."""
+    from eailab.recipe.load import load
+
+    loaded = load(recipe, changes)
+    for note in loaded.notes:
+        say_note(note)
+    return loaded
 
 
 def confirmed(question: str, what: str, *, yes: bool) -> bool:

@@ -18,20 +18,9 @@ from rich.text import Text
 from eailab.cli.advice import on_small_data, with_command
 from eailab.cli.grid import Picture
 from eailab.cli.output import LOG, as_called, echo, narrowed, wrapped
-from eailab.cli.time_left import Stage
-from eailab.cli.trials import Cell, Trials
+from eailab.cli.trials import Cell, Stage, Trials
 from eailab.plain import plain_lines
-from eailab.runs.events import (
-    Compiling,
-    Ended,
-    EpochEnded,
-    Event,
-    Failed,
-    SetAside,
-    Started,
-    TriedAgain,
-    Waiting,
-)
+from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, SetAside, Started, TriedAgain, Waiting
 from eailab.runs.records import Position
 from eailab.runs.store import Trial
 from eailab.studies.design import single

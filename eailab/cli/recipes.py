@@ -12,9 +12,7 @@ from eailab.cli.options import AsJson, Overrides
 from eailab.cli.output import echo, echo_json
 from eailab.errors import EailabError, RecipeError
 
-recipes = Commands(
-    help="List, show, check and copy recipes.\n\nExample: eailab recipes copy digits-mlp mine.yaml",
-)
+recipes = Commands(help="List, show, check and copy recipes.\n\nExample: eailab recipes copy digits-mlp mine.yaml")
 
 WIDEST = 44
 """Column at which origins stand, if the values leave room."""
@@ -45,11 +43,7 @@ def list_(as_json: AsJson = False) -> None:
 @recipes.command()
 def show(
     name: Annotated[
-        str,
-        typer.Argument(
-            help="A name of `eailab recipes list`, or a path.",
-            autocompletion=completion.recipes,
-        ),
+        str, typer.Argument(help="A name of `eailab recipes list`, or a path.", autocompletion=completion.recipes)
     ],
     override: Overrides = None,
     as_json: AsJson = False,
@@ -89,11 +83,7 @@ def check(file: Annotated[str, typer.Argument(help="The recipe's path, or a name
 @recipes.command()
 def copy(
     name: Annotated[
-        str,
-        typer.Argument(
-            help="A name of `eailab recipes list`.",
-            autocompletion=completion.shipped_files,
-        ),
+        str, typer.Argument(help="A name of `eailab recipes list`.", autocompletion=completion.shipped_files)
     ],
     destination: Annotated[
         Path | None, typer.Argument(help="A new file, or a folder [default: NAME.yaml here]", metavar="[DEST]")

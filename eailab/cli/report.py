@@ -51,11 +51,7 @@ def report(
     ] = None,
     lang: Annotated[
         str,
-        typer.Option(
-            metavar="CODE",
-            help="Language of the report: en or zh-TW.",
-            autocompletion=completion.languages,
-        ),
+        typer.Option(metavar="CODE", help="Language of the report: en or zh-TW.", autocompletion=completion.languages),
     ] = "en",
     lab: Annotated[
         bool, typer.Option("--lab", help="Write lab-report.md: the lab's two tasks, next to the published figures.")

@@ -151,8 +151,8 @@ def _train(
     where: tuple[Path, Path | None, Literal["auto", "cpu", "cuda"], str],
     as_json: bool,
 ) -> None:
-    from eailab.cli.carry_out import carry_out, load_recipe
-    from eailab.cli.options import run_context
+    from eailab.cli.options import load_recipe, run_context
+    from eailab.cli.running import run_and_print
     from eailab.engines.registry import engine_of
     from eailab.errors import Correction, RecipeError
     from eailab.studies.design import single
@@ -165,7 +165,7 @@ def _train(
             + (f"use {command}." if command else "vary one of its settings by `eailab ablate`."),
             Correction(command) if command else None,
         )
-    carry_out([single(loaded.recipe, seed)], run_context(*where), jobs=1, as_json=as_json)
+    run_and_print([single(loaded.recipe, seed)], run_context(*where), jobs=1, as_json=as_json)
 
 
 def _as_list(text: str | None, always: bool = False) -> str | None:

@@ -5,8 +5,8 @@ import random
 import pytest
 from scores import scored
 
-from eailab.cli import time_left
-from eailab.cli.time_left import Stage, TimeLeft
+from eailab.cli import trials as time_left
+from eailab.cli.trials import Stage, TimeLeft
 from eailab.engines.base import Step
 from eailab.recipe.load import Override, load
 from eailab.runs.events import Ended, EpochEnded, Started, Stepped, TriedAgain

@@ -1,10 +1,10 @@
-"""What `--dry-run` prints: every trial, what differs, what is left, what it will cost, and what it can show."""
+"""Plan studies without training: `--dry-run`, `--detect`, `--budget` and `--freeze`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from eailab.cli.output import echo, echo_json
+from eailab.cli.output import echo, echo_json, say_note
 from eailab.plain import counted
 
 if TYPE_CHECKING:
@@ -220,3 +220,108 @@ def _left_mapping(cost: "Forecast") -> Mapping[str, Any]:
         "disk_bytes": cost.disk_bytes,
         "devices": cost.devices,
     }
+
+
+def solve(
+    studies: "tuple[Study, ...]",
+    where: "RunContext",
+    jobs: int | None,
+    detect: float | None,
+    budget: str | None,
+    sd: float | None,
+) -> int:
+    """Return the number of blocks that a difference needs or a time allows, and say it."""
+    from eailab.cli.advice import offering_small_data
+    from eailab.errors import StudyError
+    from eailab.studies.forecast import blocks_for
+    from eailab.studies.plan import plan
+    from eailab.studies.power_analysis import blocks_that_detect
+    from eailab.units import duration
+
+    with offering_small_data(studies[0].arms[0].recipe):
+        plans = [plan(study, where) for study in with_blocks(studies, 1)]
+    if budget is not None:
+        blocks, seconds = blocks_for(plans, where, jobs, parse_time(budget))
+        echo(f"note: --budget {budget}: {blocks} blocks, in about {duration(seconds)}", err=True)
+        return blocks
+    assert detect is not None  # noqa: S101 - asked by the caller
+    needed = 0
+    for planned in plans:
+        study = planned.record.study
+        noise = noise_of(planned, where, sd)
+        if noise is None:
+            raise StudyError(
+                f"--detect {detect:g} needs the SD of a trial, and no finished trials of {study.name} show it: "
+                "measure it with `eailab noise`, or assume one with --sd."
+            )
+        blocks = blocks_that_detect(detect * study.measure.margin_scale, noise.sd, len(study.arms))
+        echo(
+            f"note: --detect {detect:g}: {study.name} needs {blocks} blocks (SD {noise.sd:.3g}, {noise.source})",
+            err=True,
+        )
+        needed = max(needed, blocks)
+    return needed
+
+
+def write_frozen_plan(studies: "tuple[Study, ...]", where: "RunContext", message: str | None, *, wanted: bool) -> None:
+    """Write the plan and say where it is."""
+    from eailab.cli.running import make_plans
+    from eailab.errors import Correction, UsageError
+    from eailab.plain import counted
+    from eailab.studies.preregistration import freeze, known_already, unplanned
+    from eailab.studies.sharing import blocks_in_words
+
+    if message is None:
+        raise UsageError(
+            "--freeze needs -m with what you expect to see, in your words, such as:",
+            Correction(options={"--message": _expectation(studies[0])}),
+        )
+    if not wanted:
+        raise UsageError(
+            "-m is the hypothesis of a plan: leave it out, or write the plan with --freeze.",
+            Correction(options={"--freeze": None}),
+        )
+    plans = make_plans(studies, where)
+    if older := unplanned(where.store, plans):
+        say_note(
+            f"this is the first frozen plan of {where.runs_dir}: reports call {counted(len(older), 'other study')} "
+            f"there post hoc from now on, since no plan names them: {', '.join(older)}."
+        )
+    frozen, file = freeze(plans, message, where.store)
+    echo(f"plan {frozen.fingerprint}: {frozen.hypothesis}", hang=2)
+    for planned in plans:
+        study = planned.record.study
+        known = "; ".join(
+            f"{label} in {'block' if len(blocks) == 1 else 'blocks'} {blocks_in_words(blocks)}"
+            for label, blocks in known_already(planned).items()
+        )
+        said = f"; known already: {known}" if known else ""
+        echo(f"  {study.folder_name}: blocks {blocks_in_words(study.blocks)}{said}", hang=2)
+    echo("nothing was trained; the same command without --freeze and -m trains it", hang=2)
+    echo(f"plan:    {file}")
+
+
+def _expectation(study: "Study") -> str:
+    """Return an example of what one may expect of a study."""
+    first = next(arm for arm in study.arms if arm is not study.arms[study.baseline])
+    return f"{first.label} is better than {study.arms[study.baseline].label} by {study.margin:g} or more"
+
+
+def with_blocks(studies: "tuple[Study, ...]", number: int) -> "tuple[Study, ...]":
+    """Return studies with another number of blocks, from 0."""
+    return tuple(replace(study, blocks=tuple(range(number))) for study in studies)
+
+
+def parse_time(text: str) -> float:
+    """Return the seconds of a time such as `90s`, `30m`, `1.5h`; a bare number is in minutes.
+
+    Raises:
+        UsageError: It is not a time above 0.
+    """
+    from eailab.errors import UsageError
+    from eailab.units import parse_seconds
+
+    seconds = parse_seconds(text) or parse_seconds(f"{text}m")
+    if seconds is None:
+        raise UsageError(f"--budget {text}: give a time, such as 90s, 30m or 2h.")
+    return seconds

@@ -1,0 +1,200 @@
+"""Run studies from the command line: show progress, let signals stop the training, write files, print answers."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eailab.cli.advice import offering_small_data
+from eailab.cli.options import RUNS_DIR
+from eailab.cli.output import LOG, echo, echo_json, say_note
+from eailab.cli.progress import Watch
+from eailab.cli.stopping import asking, what_is_kept
+from eailab.errors import StoppedError
+from eailab.plain import counted
+from eailab.report import publish
+from eailab.runs.context import RunContext
+from eailab.studies.design import Study
+from eailab.studies.parallelism import advice_on_threads
+from eailab.studies.plan import left_to_train
+from eailab.studies.record import Plan
+from eailab.studies.run import Runner, raise_failures, run_studies
+
+if TYPE_CHECKING:
+    from eailab.studies.looks import LooksMade
+    from eailab.studies.record import StudyRecord
+
+
+@dataclass(frozen=True)
+class Console(Runner):
+    """Runs studies under the eyes of the user."""
+
+    says_plan: bool = True
+    """Whether the number of trials is printed before they are trained."""
+
+    def note(self, text: str) -> None:
+        """Print a note."""
+        say_note(text)
+
+    def plan(self, studies: Sequence[Study]) -> list[Plan]:
+        """Plan some studies; where data are missing, offer a command that needs no download."""
+        with offering_small_data(studies[0].arms[0].recipe):
+            return super().plan(studies)
+
+    @contextmanager
+    def followed(self, plans: Sequence[Plan]) -> Iterator[RunContext]:
+        """Show what happens in the trials, let signals stop them, and draw their curves."""
+        if self.says_plan:
+            self._say_plan(plans)
+        store, watch = self.context.store, Watch(plans)
+
+        def kept() -> str:
+            return what_is_kept(watch.trials, self.context)
+
+        with asking(watch.stopping, lambda: watch.stopped_at_once(kept())) as stop_code:
+            try:
+                with watch:
+                    yield self.context.followed(watch, lambda: stop_code() != 0)
+                    missing = publish.undrawn(plans, store)
+                    watch.stage(f"drawing {counted(len(missing), 'figure')}", len(missing))
+                    for folder, label in missing.items():
+                        if not stop_code():
+                            publish.publish_trial(folder, label)
+                            watch.advance()
+            except StoppedError as error:
+                raise StoppedError(kept(), stop_code() or error.exit_code) from error
+            if stop_code():
+                raise StoppedError(kept(), stop_code())
+
+    def _say_plan(self, plans: Sequence[Plan]) -> None:
+        """Print how many trials there are, how many are left to train, and where those would waste cores."""
+        total = len({trial.fingerprint for planned in plans for trial in planned.trials})
+        todo = left_to_train(plans)
+        if total > 1:
+            LOG.info("%d trials: %d finished already, %d to train", total, total - len(todo), len(todo))
+        elif not todo:
+            LOG.info("this trial is finished already; nothing to train")
+        if advice := advice_on_threads(todo, self.context, self.jobs):
+            self.note(advice)
+
+
+def run_and_print(
+    studies: Sequence[Study],
+    context: RunContext,
+    jobs: int | None,
+    *,
+    name: str = "",
+    fail_fast: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Train what is left of some studies, publish their files, and print their tables and the report's path last.
+
+    Args:
+        studies: What to compare; one study of one arm for a single trial.
+        context: Folders and device.
+        jobs: Trials side by side; None to choose.
+        name: What the common report of several studies is called.
+        fail_fast: Stop at the first trial that fails.
+        as_json: Print the findings as JSON instead of the tables.
+
+    Raises:
+        StoppedError: A signal came; the message names the command that goes on.
+        TrialFailedError: One or more trials ended without a result; the others are in the tables.
+    """
+    with run_studies(studies, Console(context, jobs, fail_fast)) as run:
+        publish_and_print(run.plans, context, name, as_json)
+
+
+def make_plans(studies: Sequence[Study], context: RunContext) -> list[Plan]:
+    """Plan some studies, and say what the user should know of them."""
+    return Console(context).plan(studies)
+
+
+@contextmanager
+def writing(text: str, total: int = 1) -> Iterator[Watch]:
+    """Show how far the writing of files has come; the caller says so with `advance`."""
+    with Watch(()) as watch:
+        watch.stage(text, total)
+        yield watch
+
+
+def publish_and_print(plans: Sequence[Plan], context: RunContext, name: str, as_json: bool) -> None:
+    """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
+    total = len(plans) if len(plans) == 1 else len(plans) + 1
+    with writing("writing tables, figures and pages", total) as watch:
+        reports, page = publish.publish_plans(plans, context, say_note, name=name, advance=watch.advance)
+    findings = [one.findings for one in reports]
+    if as_json:
+        from eailab.report.record import as_mapping, report_mapping
+
+        echo_json(as_mapping(findings[0]) if len(plans) == 1 else report_mapping(findings, []))
+        return
+    from eailab.report.terminal import print_study
+
+    for planned, found in zip(plans, findings, strict=True):
+        print_study(found)
+        echo(f"table:   {planned.folder / 'table.md'}")
+        echo(f"figures: {planned.folder / 'figures'}")
+        if len(plans) > 1:
+            echo()
+    trial = _single_trial(plans)
+    if trial is not None:
+        echo(f"trial:   {trial}")
+    echo(f"report:  {page}")
+    if trial is not None:
+        _say_what_next(trial, context.runs_dir, is_finished=findings[0].arms[0].trials[0].state == "finished")
+
+
+def _single_trial(plans: Sequence[Plan]) -> str | None:
+    """Return the name of the trial where there is just one: of its own study, so that no later trial shares it."""
+    from eailab.studies.lookup import Use, head_of
+
+    if [len(planned.record.trials) for planned in plans] != [1]:
+        return None
+    ((arm, block),) = plans[0].record.trials
+    return Use(replace(head_of(plans[0].record), folder=plans[0].folder), arm, block).lasting
+
+
+def _say_what_next(trial: str, runs_dir: Path, *, is_finished: bool) -> None:
+    """Advise what to do with a trial, in commands to copy."""
+    name, where = shlex.quote(trial), "" if runs_dir == RUNS_DIR else f" --runs {shlex.quote(str(runs_dir))}"
+    commands = [f"runs show {name}"]
+    if is_finished:
+        commands += [f"predict {name} IMAGE.png", f"export {name} --to onnx"]
+    LOG.info("next:")
+    for command in commands:
+        LOG.info("  eailab %s%s", command, where)
+
+
+def run_and_print_until_decided(
+    study: Study, context: RunContext, jobs: int | None, *, fail_fast: bool, as_json: bool
+) -> None:
+    """Run a study look by look, publish it and print its answer.
+
+    Args:
+        study: With looks.
+        context: Folders and device.
+        jobs: Trials side by side; None to choose.
+        fail_fast: Stop at the first trial that fails.
+        as_json: Print the findings as JSON instead of the table.
+
+    Raises:
+        StoppedError: A signal came; the message names the command that goes on.
+        TrialFailedError: A trial ended without a result, so that the next look could not be made.
+    """
+    from eailab.findings.study import study_findings
+    from eailab.studies.looks import run_until_decided
+
+    def looks_made(record: "StudyRecord") -> "LooksMade":
+        looks = study_findings(context.store, record).looks
+        assert looks is not None  # noqa: S101 - the study has looks
+        return looks
+
+    def say_look(number: int, blocks: int, to_train: int) -> None:
+        LOG.info("look %d of %d: %d blocks, %d to train", number, len(study.looks), blocks, to_train)
+
+    run = run_until_decided(study, Console(context, jobs, fail_fast, says_plan=False), looks_made, say_look)
+    publish_and_print(run.plans, context, "", as_json)
+    raise_failures(run.failed, stopped=fail_fast)
