@@ -3,8 +3,9 @@
 import re
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -14,6 +15,9 @@ from eailab.cli.output import as_called, echo
 
 NEGATIVE = re.compile(r"-\.?[0-9]")
 """How a number below 0 begins; no option does."""
+
+
+NAMES_OF = re.compile(r"\{([a-z-]+)/([a-z_.]+)\}")
 
 
 class Command(TyperCommand):
@@ -47,7 +51,10 @@ class Command(TyperCommand):
         return super().invoke(ctx)
 
     def get_help(self, ctx: Any) -> str:
-        """Return the command's help."""
+        """Return the command's help; `{engine/setting}` in it stands for the names that the setting may have."""
+        for param in self.params:
+            if "{" in (text := getattr(param, "help", None) or ""):
+                param.help = NAMES_OF.sub(lambda found: _names_of(found[1], found[2]), text)  # type: ignore[attr-defined]
         return as_called(super().get_help(ctx))
 
 
@@ -64,6 +71,22 @@ class Group(TyperGroup):
     def get_help(self, ctx: Any) -> str:
         """Return the group's help."""
         return as_called(super().get_help(ctx))
+
+
+def _names_of(engine: str, path: str) -> str:
+    """List the names of a setting's values, from the recipe's class; this imports neither yaml nor numpy."""
+    from eailab.recipe.fields import settings, variants
+
+    def literals(annotation: Any) -> list[str]:
+        parts = [annotation] if isinstance(annotation, str) else map(literals, get_args(annotation))
+        return list(chain.from_iterable([one] if isinstance(one, str) else one for one in parts))
+
+    if path in variants(engine):
+        names = list(variants(engine)[path])
+    else:
+        setting = settings(engine)[path]
+        names = list(dict.fromkeys(literals(setting.owners[0].model_fields[setting.leaf].annotation)))
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 class Commands(typer.Typer):

@@ -3,16 +3,16 @@
 A shell asks at each press of the key, so nothing here imports numpy or torch; what cannot be read offers nothing.
 """
 
+import ast
 import os
 import re
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from eailab.errors import EailabError
 
-FORMATS = ("markdown", "html", "latex", "csv", "json")
-TOOLS = ("tensorboard", "mlflow", "wandb-offline", "csv")
 STATES = ("finished", "diverged", "training", "stopped", "damaged")
 METRICS = ("validation-accuracy", "validation-loss", "loss-gap", "test-accuracy")
 """Named here, since the modules that have them are slow to import; a test holds the lists to them."""
@@ -145,6 +145,26 @@ def languages(_: Any, __: str) -> Iterable[str]:
     from eailab.translation import languages as known
 
     return known()
+
+
+def _keys(module: str, table: str) -> list[str]:
+    """Return the names in a table of a module that is too slow to import here: from its source."""
+    loader: Any = getattr(find_spec(module), "loader", None)
+    tree = ast.parse(loader.get_source(module))
+    dicts = [node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == table]
+    return [ast.literal_eval(key) for one in dicts if isinstance(one, ast.Dict) for key in one.keys if key is not None]
+
+
+@_offering
+def formats(_: Any, __: str) -> Iterable[str]:
+    """Offer the formats of reports."""
+    return _keys("eailab.report.formats", "FORMATS")
+
+
+@_offering
+def exports(_: Any, __: str) -> Iterable[str]:
+    """Offer the tools that studies are exported to."""
+    return _keys("eailab.report.exports.table", "EXPORTS")
 
 
 def one_of(words: Iterable[str]) -> Offer:

@@ -34,7 +34,7 @@ def report(
         list[str] | None,
         typer.Option(
             "--format",
-            autocompletion=completion.one_of(completion.FORMATS),
+            autocompletion=completion.formats,
             metavar="NAME",
             help="markdown, html, latex, csv or json; repeatable [default: markdown, html]",
         ),
@@ -43,7 +43,7 @@ def report(
         list[str] | None,
         typer.Option(
             "--export",
-            autocompletion=completion.one_of(completion.TOOLS),
+            autocompletion=completion.exports,
             metavar="TOOL",
             help="Export the studies to tensorboard, mlflow, wandb-offline or csv in place of a report; repeatable, "
             "with --format, in addition to one.",

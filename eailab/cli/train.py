@@ -30,13 +30,11 @@ Recipe: TypeAlias = Annotated[
 ]
 Lr: TypeAlias = Annotated[str | None, typer.Option(metavar="RATE", help="Learning rate, such as 1e-3.")]
 OptimizerName: TypeAlias = Annotated[
-    str | None, typer.Option("--optimizer", metavar="NAME", help="sgd, adam or adamw.")
+    str | None, typer.Option("--optimizer", metavar="NAME", help="{numpy-mlp/optimizer}.")
 ]
 Sched: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME", help="Schedule: constant, steplr, multistep, exponential, lambda, cosine or onecycle."
-    ),
+    typer.Option(metavar="NAME", help="{numpy-mlp/schedule}."),
 ]
 BatchSize: TypeAlias = Annotated[str | None, typer.Option(metavar="N", help="Images a step.")]
 Epochs: TypeAlias = Annotated[str | None, typer.Option(metavar="N", help="Passes over the training split.")]
@@ -51,7 +49,7 @@ def train_mlp(
     optimizer: OptimizerName = None,
     sched: Sched = None,
     activation: Annotated[
-        str | None, typer.Option(metavar="NAME", help="relu, sigmoid, tanh or gelu, or one a layer: relu,sigmoid.")
+        str | None, typer.Option(metavar="NAME", help="{numpy-mlp/model.activation}; one for each layer: relu,sigmoid.")
     ] = None,
     hidden: Annotated[str | None, typer.Option(metavar="WIDTHS", help="Widths of the hidden layers: 128,256.")] = None,
     batch_size: BatchSize = None,
@@ -87,11 +85,9 @@ def train_resnet(
     optimizer: OptimizerName = None,
     sched: Sched = None,
     stem: Annotated[
-        str | None, typer.Option(metavar="NAME", help="First convolution: 7x7, 3x3, 3x3-pad1 or 3x3-nopool.")
+        str | None, typer.Option(metavar="NAME", help="First convolution: {torch-resnet/model.stem}.")
     ] = None,
-    augment: Annotated[
-        str | None, typer.Option(metavar="NAME", help="none, crop-flip, resize-224, cutout or trivial-augment.")
-    ] = None,
+    augment: Annotated[str | None, typer.Option(metavar="NAME", help="{torch-resnet/data.augment}.")] = None,
     label_smoothing: Annotated[
         str | None, typer.Option(metavar="SHARE", help="Share of a label's probability, spread over all classes: 0.1.")
     ] = None,
@@ -101,7 +97,7 @@ def train_resnet(
     ema: Annotated[
         str | None, typer.Option(metavar="DECAY", help="Evaluate a moving average of the weights: 0.999.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(metavar="NAME", help="fp32, tf32 or bf16.")] = None,
+    precision: Annotated[str | None, typer.Option(metavar="NAME", help="{torch-resnet/precision}.")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Same bits each time, maybe slower.")] = False,
     batch_size: BatchSize = None,
     epochs: Epochs = None,

@@ -87,8 +87,8 @@ def test_a_name_with_a_blank_arrives_in_bash_as_one_word(study, tmp_path):
 
 
 def test_the_lists_are_those_of_the_modules_that_are_slow_to_import():
-    assert set(completion.FORMATS) == set(FORMATS)
-    assert set(completion.TOOLS) == set(EXPORTS)
+    assert set(completion.formats(None, "")) == set(FORMATS)
+    assert set(completion.exports(None, "")) == set(EXPORTS)
     assert set(completion.STATES) == set(get_args(State))
     assert set(completion.METRICS) == set(get_args(MetricName))
 

@@ -191,7 +191,7 @@ def test_quiet_and_verbose_change_what_is_said_and_not_what_is_answered(eailab):
     [["train-mlp"], ["train-resnet"], ["ablate", "lr", "1"], ["noise"], ["explain", "digits-mlp", "mnist-mlp"]],
 )
 def test_every_command_that_trains_can_be_quiet_or_verbose(eailab, command):
-    assert "give --verbose or --quiet" in eailab(*command, "-v", "-q").err
+    assert "--verbose and --quiet exclude each other" in eailab(*command, "-v", "-q").err
 
 
 def test_colours_that_are_forced_draw_no_picture_into_a_file(eailab, monkeypatch):
