@@ -14,6 +14,7 @@ from PIL import Image
 
 from eailab.findings.path import Step, Waterfall
 from eailab.findings.trial import Curves
+from eailab.metrics import CLASSIFICATION, judged
 from eailab.report import plots
 from eailab.report.describe import trial_curves, walk_bars
 from eailab.report.figures import figure_names
@@ -23,6 +24,8 @@ from eailab.translation import language
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]
 SVG = "{http://www.w3.org/2000/svg}"
+
+METRIC = judged(CLASSIFICATION, "validation-accuracy", "numpy-mlp")
 
 
 def parsed(svg):
@@ -194,9 +197,7 @@ def test_no_letter_lies_outside_of_a_figure_or_is_left_out(shop, drawn, label, l
 @pytest.mark.parametrize("label", LONG.values(), ids=LONG)
 def test_a_walks_figure_leaves_no_letter_out(drawn, label):
     steps = tuple(Step((f"{number} {label}", label), 1.0, (0.5, 1.5), number, 1, ()) for number in (1.0, 2.0, 3.0))
-    walk = Waterfall(
-        (label, "b"), "0" * 10, "gain", (0, 1), "validation-accuracy", (1.0, 4.0), steps, 3.0, (2.0, 4.0), 4, ("cpu",)
-    )
+    walk = Waterfall((label, "b"), "0" * 10, "gain", (0, 1), METRIC, (1.0, 4.0), steps, 3.0, (2.0, 4.0), 4, ("cpu",))
     draw(walk_bars(walk))
     said, outside = drawn
     assert outside == []

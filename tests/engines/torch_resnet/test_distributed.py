@@ -32,12 +32,12 @@ with joined("cpu") as leading:
             engine = build(recipe, data, 3, "cpu")
             losses, end = [], None
             try:
-                losses.append(engine.train_epoch(1, quiet).loss)
+                losses.append(engine.train_epoch(1, quiet)["train_loss"])
                 states = [engine.state()]
-                losses.append(engine.train_epoch(2, lambda _: states.append(engine.state())).loss)
+                losses.append(engine.train_epoch(2, lambda _: states.append(engine.state()))["train_loss"])
                 for state in states[:2]:  # before the epoch, and within it
                     engine.load_state(state)
-                    losses.append(engine.train_epoch(2, quiet).loss)
+                    losses.append(engine.train_epoch(2, quiet)["train_loss"])
                 end = engine.evaluate("validation").scores["validation_loss"]
             except DivergedError as error:
                 end = [error.epoch, error.step]
@@ -98,7 +98,7 @@ def test_two_processes_follow_the_loss_curve_of_one(nursery, make_recipe, make_d
                 engine.train_epoch(1, lambda step: None)
             assert found["end"] == [raised.value.epoch, raised.value.step]
             continue
-        first, second = (engine.train_epoch(number, lambda step: None).loss for number in (1, 2))
+        first, second = (engine.train_epoch(number, lambda step: None)["train_loss"] for number in (1, 2))
         assert first != pytest.approx(second, rel=1e-2), "a curve that stands still would show nothing"
         assert found["losses"] == pytest.approx([first, second, second, second], rel=1e-9), name
         assert found["end"] == pytest.approx(engine.evaluate("validation").scores["validation_loss"], rel=1e-9), name

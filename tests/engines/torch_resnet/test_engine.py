@@ -121,8 +121,8 @@ def test_the_loss_falls_on_the_real_cifar10(make_recipe, real_data):
     data = trial_data(load("cifar10", real_data, download=False), settings, block=0)
     engine = ResNetEngine(recipe, data, 0, "cpu")
     first, _, last = train(engine, (1, 2, 3))
-    assert last.loss < first.loss - 0.3
-    assert last.loss < np.log(10) - 0.4
+    assert last["train_loss"] < first["train_loss"] - 0.3
+    assert last["train_loss"] < np.log(10) - 0.4
     assert engine.evaluate("validation").scores["validation_accuracy"] > 0.2
 
 
@@ -200,9 +200,9 @@ def test_evaluation_is_torchs_cross_entropy_of_the_weights_it_returns(make_recip
     pixels = torch.tensor(data.validation.pixels).permute(0, 3, 1, 2).repeat(1, 3, 1, 1)
     logits = model((pixels - data.mean.item()) / data.std.item()).detach()
     labels = torch.tensor(data.validation.labels)
-    assert found.scores["test_loss"] == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
+    assert found.scores["validation_loss"] == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
     assert np.array_equal(found.predictions, logits.argmax(1).numpy())
-    assert found.scores["test_accuracy"] == (logits.argmax(1) == labels).double().mean().item()
+    assert found.scores["validation_accuracy"] == (logits.argmax(1) == labels).double().mean().item()
 
 
 def test_what_is_returned_is_a_copy_that_a_file_can_hold(make_recipe, make_data):
@@ -260,7 +260,7 @@ def test_a_batch_of_one_image_is_refused_where_batchnorm_cannot_have_it(count, b
 def test_a_batch_of_one_image_is_taken_on_larger_maps(make_recipe, make_data):
     recipe = make_recipe(model={"stem": "3x3"}, batch_size=16)
     scores = train(ResNetEngine(recipe, make_data(33), 0, "cpu"), (1,))
-    assert np.isfinite(scores[0].loss)
+    assert np.isfinite(scores[0]["train_loss"])
 
 
 def test_images_of_two_channels_are_refused(make_recipe, make_data):
