@@ -43,8 +43,9 @@ from eailab.recipe.load import load as load_recipe
 from eailab.recipe.override import vary
 from eailab.recipe.schema import MetricName, Recipe, Study
 from eailab.runs.context import RunContext
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
 from eailab.runs.training import run_trial
+from eailab.runs.trial import Trial
 from eailab.stats.model import compare
 from eailab.stats.verdict import Verdict, decide
 

@@ -19,7 +19,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.provenance import collect
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 from eailab.studies.parallelism import cores
 
 TRIALS = 10

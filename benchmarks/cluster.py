@@ -27,7 +27,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.executors.courier import Dispatch
 from eailab.runs.executors.errand import Errand, run, where
 from eailab.runs.provenance import collect
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 
 ADDRESS = "10.77.0.1"
 TRIALS = 2000

@@ -55,7 +55,7 @@ from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded, Event, Failed
 from eailab.runs.executors.local import LocalExecutor
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 
 PREDICTIONS = (
     "captured steps, 7x7, batch 32: 600 us a step alone, 36 times the student's loop, 5 times the tight loop",

@@ -22,9 +22,9 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Result
-from eailab.runs.store import Trial
 from eailab.runs.store_admin import summaries
 from eailab.runs.training import run_trial
+from eailab.runs.trial import Trial
 from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 from eailab.studies.record import write_record

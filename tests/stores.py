@@ -13,7 +13,8 @@ from eailab.findings.study import StudyFindings, study_findings
 from eailab.recipe.validate import recipe_from
 from eailab.runs.provenance import Provenance
 from eailab.runs.records import Epoch, Result
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
+from eailab.runs.trial import Trial
 from eailab.studies.design import Study, one_factor, single, updates
 from eailab.studies.record import StudyRecord, read_record, write_record
 

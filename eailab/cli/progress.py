@@ -22,7 +22,7 @@ from eailab.cli.trials import Cell, Stage, Trials
 from eailab.plain import plain_lines
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, SetAside, Started, TriedAgain, Waiting
 from eailab.runs.records import Position
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 from eailab.studies.design import single
 from eailab.studies.record import Plan, StudyRecord
 from eailab.units import roughly

@@ -11,7 +11,8 @@ from eailab.cli.output import LOG, echo, echo_json
 
 if TYPE_CHECKING:
     from eailab.report.verify import Verification
-    from eailab.runs.store import Store, Trial
+    from eailab.runs.store import Store
+    from eailab.runs.trial import Trial
 
 
 OUT_DIR = Path("report")
@@ -183,7 +184,7 @@ def _print_json(found: "Verification") -> None:
 def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
     """Return the trial that `--retrain` names."""
     from eailab.errors import UsageError
-    from eailab.runs.store import Trial
+    from eailab.runs.trial import Trial
     from eailab.studies.lookup import find_fingerprint, head_of
 
     trials = {name: (record, key) for record in found.records for key, name in record.trials.items()}

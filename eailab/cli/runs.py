@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eailab.report.listing import Listed
-    from eailab.runs.store import Store, TrialFolder
+    from eailab.runs.store import Store
+    from eailab.runs.trial_folder import TrialFolder
     from eailab.studies.lookup import Head, PathHead
 
 

@@ -16,7 +16,8 @@ from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.schema import Recipe
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
+from eailab.runs.trial import Trial
 from eailab.studies.plan import labels, left_to_train
 from eailab.studies.record import Plan
 from eailab.units import duration, roughly

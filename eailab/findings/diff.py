@@ -11,7 +11,8 @@ from eailab.findings.numbers import NOTHING, written
 from eailab.findings.tables import Column, Table
 from eailab.metrics import Metric
 from eailab.recipe.canonical import flatten
-from eailab.runs.store import SHORT_NAME, TrialFolder
+from eailab.runs.store import SHORT_NAME
+from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.lookup import heads, trial_names, uses
 
 

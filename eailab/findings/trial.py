@@ -8,7 +8,7 @@ from eailab.errors import StoreError
 from eailab.metrics import Metric
 from eailab.runs.provenance import Provenance
 from eailab.runs.records import Epoch, Result
-from eailab.runs.store import TrialFolder
+from eailab.runs.trial_folder import TrialFolder
 from eailab.translation import tr
 
 TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged", "spared"]

@@ -10,7 +10,7 @@ from eailab.data.dataset import Pixels
 from eailab.data.picture import decoded, is_turned, opened
 from eailab.errors import DataError
 from eailab.inference.trained import WHITE, largest_pixel, read
-from eailab.runs.store import TrialFolder
+from eailab.runs.trial_folder import TrialFolder
 
 
 @dataclass(frozen=True)

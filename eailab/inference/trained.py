@@ -14,7 +14,8 @@ from eailab.errors import DamagedError, DataError, StoreError, UsageError
 from eailab.recipe.schema import Recipe
 from eailab.runs import checkpoint
 from eailab.runs.records import Result
-from eailab.runs.store import Store, TrialFolder
+from eailab.runs.store import Store
+from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.lookup import find_trial
 
 WHITE = 255

@@ -10,8 +10,9 @@ from eailab.errors import EailabError, StoreError, UsageError
 from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
 from eailab.recipe.override import changes_in_words
-from eailab.runs.store import SHORT_NAME, Store, TrialFolder
+from eailab.runs.store import SHORT_NAME, Store
 from eailab.runs.store_admin import State, Summary, summary
+from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.lookup import Use, heads, same_label, studies_called, trial_names, uses
 from eailab.studies.record import read_record
 

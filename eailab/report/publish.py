@@ -25,7 +25,8 @@ from eailab.report.record import as_json, costs_json
 from eailab.report.study_report import Report, StudyReport, load_study, why_unreadable
 from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_text
 from eailab.runs.context import RunContext
-from eailab.runs.store import Store, TrialFolder
+from eailab.runs.store import Store
+from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.design import safe_name
 from eailab.studies.lookup import STUDIES, Head, heads, studies_called
 from eailab.studies.plan import labels

@@ -19,8 +19,9 @@ from eailab.report.formats import FORMATS
 from eailab.report.manifest import Manifest, of_csv, of_json, parse
 from eailab.report.study_report import Report, StudyReport, load_study, why_unreadable
 from eailab.runs.derived import mislabelled
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
 from eailab.runs.store_admin import verify as check_result
+from eailab.runs.trial import Trial
 from eailab.studies.derived import Unnamed, blocks_left_out, contradictions, unnamed
 from eailab.studies.record import StudyRecord
 

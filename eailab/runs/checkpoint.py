@@ -145,6 +145,17 @@ def parse_cadence(text: str) -> Cadence:
     )
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a trial's training goes on: at its beginning unless there is a usable state."""
+
+    state: Arrays | None = None
+    """The engine's."""
+    position: Position = Position()  # noqa: RUF009 - frozen
+    unused: str = ""
+    """Why the checkpoint that is there is not used; empty where there is none, or it is used."""
+
+
 class CheckpointWriter:
     """Writes checkpoints at the configured interval, and when training is stopped.
 

@@ -16,7 +16,7 @@ from eailab.engines.registry import engine_of
 from eailab.metrics import TEST, TRAIN, VALIDATION, Metric, recorded
 from eailab.recipe.schema import Data, Recipe
 from eailab.runs.records import Epoch, Result
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 
 Predictions = dict[str, NDArray[np.integer[Any]]]
 

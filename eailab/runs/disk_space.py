@@ -9,7 +9,7 @@ from eailab.data.registry import load
 from eailab.engines.registry import engine_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.files import unreadable
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 from eailab.units import size
 
 BYTES_A_NUMBER = 4

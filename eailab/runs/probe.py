@@ -19,8 +19,8 @@ from eailab.errors import DivergedError, EailabError, TrialFailedError
 from eailab.runs.context import RunContext
 from eailab.runs.disk_space import kept_bytes
 from eailab.runs.executors.crashes import describe, out_of_memory_kills
-from eailab.runs.store import Trial
 from eailab.runs.training import limited_threads
+from eailab.runs.trial import Trial
 from eailab.shortage import shortage_of
 
 PROBE_SECONDS = 2.0

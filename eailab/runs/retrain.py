@@ -8,8 +8,8 @@ from typing import Any
 
 from eailab.errors import DamagedError, StoreError
 from eailab.runs.context import RunContext
-from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
+from eailab.runs.trial import Trial
 
 PARTS = ("status", "epochs", "diverged_at", "metrics", "parameters", "files")
 """Of `result.json`; the rest tells when and where."""

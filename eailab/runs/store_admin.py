@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -15,7 +16,8 @@ from eailab.runs import atomic, checkpoint, records
 from eailab.runs.derived import Predictions, contradictions, name_is_right
 from eailab.runs.lock import in_training, is_held
 from eailab.runs.records import Epoch, Result
-from eailab.runs.store import HEADING, NAME, TIMINGS, Store, TrialFolder
+from eailab.runs.store import NAME, Store
+from eailab.runs.trial_folder import TIMINGS, TrialFolder
 
 State: TypeAlias = Literal["finished", "diverged", "training", "stopped", "damaged"]
 """`training` is held by a process right now; `stopped` has no result, and no process holds it."""
@@ -61,13 +63,15 @@ def summaries(store: Store) -> Iterator[Summary]:
 
 def summary(folder: TrialFolder) -> Summary:
     """Summarise one trial."""
-    recipe, block, planned = _heading(folder)
+    (recipe, planned), block = _name_and_epochs(folder), None
     try:
         record = folder.record()
         if record is not None:
             block, device, result = record["block"], record["provenance"]["device"], Result.read(record)
             said = (folder.path.name, result.status, result.epochs, planned, recipe, block, device, None)
             return Summary(*said, result, record["engine"])
+        with suppress(DamagedError):
+            block, _ = folder.identity()
         state: State = "training" if is_held(folder.path) else "stopped"
         return Summary(folder.path.name, state, len(folder.epochs()), planned, recipe, block, None, None)
     except StoreError as error:
@@ -98,6 +102,12 @@ def problems(store: Store) -> Iterator[Problem]:
             yield Problem(path, f"{path} is not a trial's folder: eailab did not put it there.")
     for name in sorted(known):
         folder = store.folder(name)
+        try:
+            if folder.identity_file.exists():
+                folder.identity()
+        except DamagedError as error:
+            yield Problem(folder.identity_file, str(error))
+            continue
         try:
             verify(folder)
         except DamagedError as error:
@@ -160,13 +170,12 @@ def _verify_result(
     folder: TrialFolder, record: dict[str, Any], result: Result, epochs: list[Epoch]
 ) -> Predictions | None:
     """Hold a result to its trial's name and recipe, and return its predictions."""
-    recipe, text = folder.recipe_and_text()
+    recipe = folder.recipe()
     block, data = record["block"], record["data"]
     if not name_is_right(recipe, block, data, record["engine_version"], folder.path.name):
         raise DamagedError(f"{folder.path} is not named after the recipe, block and data in it.")
-    heading = HEADING.search(text)
-    if heading and (int(heading[1]), heading[2].decode()) != (block, data):
-        raise DamagedError(f"{folder.recipe_file} says another block or data set than {folder.result_file.name}.")
+    if folder.identity_file.exists() and folder.identity() != (block, data):
+        raise DamagedError(f"{folder.identity_file} says another block or data set than {folder.result_file.name}.")
     predictions, weights = None, None
     if result.status == "finished":
         predictions, weights = folder.predictions(), checkpoint.load(folder.weights_file)
@@ -194,7 +203,7 @@ def quarantine(store: Store, path: Path) -> Path:
     folder, number = store.root / QUARANTINE, 1
     atomic.refuse_links(folder)
     timings = TrialFolder(path.parent).whole_timings() if path.name == TIMINGS else None
-    name = path.name if timings is None else f"{path.parent.name}-{path.name}"
+    name = path.name if NAME.fullmatch(path.name) else f"{path.parent.name}-{path.name}"
     while (target := folder / f"{name}-{number}").exists():
         number += 1
     try:
@@ -237,14 +246,14 @@ def _move(path: Path, target: Path) -> None:
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _heading(folder: TrialFolder) -> tuple[str, int | None, int | None]:
-    """Return a recipe's name, the block and the epochs from a few lines of its file, without checking the rest."""
+def _name_and_epochs(folder: TrialFolder) -> tuple[str, int | None]:
+    """Return a recipe's name and epochs from two lines of its file, without checking the rest."""
     try:
         text = files.read(folder.recipe_file, files.TRIAL_RECIPE)
     except (FileNotFoundError, StoreError):
-        return "?", None, None
-    block, epochs, line = HEADING.search(text), _EPOCHS.search(text), _NAME.search(text)
-    return _name(line[0]) if line else "?", int(block[1]) if block else None, int(epochs[1]) if epochs else None
+        return "?", None
+    epochs, line = _EPOCHS.search(text), _NAME.search(text)
+    return _name(line[0]) if line else "?", int(epochs[1]) if epochs else None
 
 
 def _name(line: bytes) -> str:

@@ -19,10 +19,12 @@ from eailab.metrics import recorded
 from eailab.recipe.schema import Recipe
 from eailab.runs.checkpoint import CheckpointWriter
 from eailab.runs.context import RunContext
+from eailab.runs.damage import set_damage_aside
 from eailab.runs.events import Compiling, Ended, EpochEnded, SetAside, Started, Stepped, Stopped, Waiting
 from eailab.runs.provenance import Provenance, bits_depend_on, collect
 from eailab.runs.records import Epoch, Position, Result
-from eailab.runs.store import Trial, TrialFolder
+from eailab.runs.trial import Trial
+from eailab.runs.trial_folder import TrialFolder
 
 WAITING_SECONDS = 0.2
 """Between two tries to lock a trial that another process trains."""
@@ -159,7 +161,7 @@ def _resume(
     engine: Engine, trial: Trial, folder: TrialFolder, environment: str, context: RunContext
 ) -> tuple[Position, str]:
     """Load the last checkpoint that can be used, and return its position, and why another is not used."""
-    if damage := folder.set_damage_aside():
+    if damage := set_damage_aside(folder):
         context.on_event(SetAside(trial.fingerprint, " ".join(damage)))
     checkpoint = folder.load_checkpoint(trial, environment)
     if checkpoint.state is not None:

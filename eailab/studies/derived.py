@@ -11,15 +11,16 @@ from typing import get_args
 from eailab.data.registry import SOURCES
 from eailab.data.split import training_size
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
-from eailab.files import STUDY, TRIAL_RECIPE, read
+from eailab.files import STUDY, read
 from eailab.recipe.canonical import canonical
 from eailab.recipe.override import names_variant, vary_together
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import write
 from eailab.runs.derived import name_is_right
-from eailab.runs.store import HEADING, Store, Trial
+from eailab.runs.store import Store
 from eailab.runs.store_admin import Problem
+from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import Crossing, Setting, crossed
 from eailab.studies.hold_updates import hold_updates
@@ -133,7 +134,7 @@ def unnamed(store: Store) -> Unnamed:
     for file in (store.root / "studies").rglob("study.yaml"):
         with suppress(StoreError, FileNotFoundError):
             named |= {name.decode() for name in _TRIAL.findall(read(file, STUDY))}
-    return Unnamed(present, {name: at for name in present - named if (at := _heading(store, name)) is not None})
+    return Unnamed(present, {name: at for name in present - named if (at := _identity(store, name)) is not None})
 
 
 def blocks_left_out(record: StudyRecord, loose: Unnamed) -> list[int]:
@@ -153,13 +154,12 @@ def blocks_left_out(record: StudyRecord, loose: Unnamed) -> list[int]:
     return sorted(found)
 
 
-def _heading(store: Store, name: str) -> tuple[int, str] | None:
-    """Return block and data of a trial, as its recipe's comments have them."""
+def _identity(store: Store, name: str) -> tuple[int, str] | None:
+    """Return the block and the data of a trial; None where its files do not say them."""
     try:
-        match = HEADING.search(read(store.folder(name).recipe_file, TRIAL_RECIPE))
-    except (StoreError, FileNotFoundError):
+        return store.folder(name).identity()
+    except StoreError:
         return None
-    return (int(match[1]), match[2].decode()) if match else None
 
 
 # --- labels ----------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.schema import Recipe
 from eailab.runs.context import RunContext
 from eailab.runs.probe import Probe, probe
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
 from eailab.runs.training import is_finished
+from eailab.runs.trial import Trial
 from eailab.stats.verdict import MOST_BLOCKS
 from eailab.studies.parallelism import side_by_side
 from eailab.studies.plan import left_to_train

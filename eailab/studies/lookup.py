@@ -19,7 +19,8 @@ from eailab.files import STUDY, read
 from eailab.studies.factor import label
 
 if TYPE_CHECKING:
-    from eailab.runs.store import Store, TrialFolder
+    from eailab.runs.store import Store
+    from eailab.runs.trial_folder import TrialFolder
     from eailab.studies.record import StudyRecord
 
 STEPS_FOLDER = "steps"
@@ -291,7 +292,7 @@ def find_trial(store: "Store", text: str) -> "TrialFolder":
     Raises:
         UsageError: No trial, or several, are meant.
     """
-    from eailab.runs.store import TrialFolder
+    from eailab.runs.trial_folder import TrialFolder
 
     path = Path(text)
     if text and any((path / name).is_file() for name in ("result.json", "recipe.yaml")):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eailab.engines.registry import engine_of
 from eailab.runs.context import RunContext
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")

@@ -15,7 +15,8 @@ from eailab.plain import counted
 from eailab.recipe.naming import may_have_been
 from eailab.recipe.override import differences
 from eailab.runs.context import RunContext
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
+from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.hold_updates import held, hold_updates
 from eailab.studies.record import Plan, StudyRecord, read_record

@@ -6,7 +6,8 @@ import numpy as np
 
 from eailab.errors import StoreError, StudyError
 from eailab.metrics import Metric
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
+from eailab.runs.trial import Trial
 from eailab.stats.model import compare
 from eailab.stats.power import blocks_to_detect, detectable_difference
 from eailab.studies.record import Plan

@@ -15,8 +15,10 @@ from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import STUDY, read
 from eailab.recipe.validate import recipe_from
 from eailab.runs import atomic, store_admin
+from eailab.runs.damage import SCHEMA_VERSION
 from eailab.runs.lock import in_training, is_held
-from eailab.runs.store import SCHEMA_VERSION, Store, Trial
+from eailab.runs.store import Store
+from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Axis, Study
 from eailab.studies.factor import BUNDLE, factor_of, read_factor
 from eailab.studies.lookup import Head, PathHead, uses

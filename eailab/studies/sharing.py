@@ -18,8 +18,9 @@ from eailab.errors import DamagedError, StoppedError, StoreError
 from eailab.files import PLAN, read
 from eailab.runs.atomic import set_aside, write_text
 from eailab.runs.lock import hold, is_held
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
 from eailab.runs.store_admin import QUARANTINE
+from eailab.runs.trial import Trial
 from eailab.studies.preregistration import frozen_blocks
 from eailab.studies.record import Plan, StudyRecord, read_record, write_record
 

@@ -11,7 +11,7 @@ from eailab.engines.base import Step
 from eailab.recipe.load import Override, load
 from eailab.runs.events import Ended, EpochEnded, Started, Stepped, TriedAgain
 from eailab.runs.records import Epoch
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 from eailab.units import roughly
 
 SCORES = scored((0.5, 0.9), (0.5, 0.9))

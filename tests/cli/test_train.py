@@ -13,8 +13,8 @@ from eailab.data.registry import load as load_data
 from eailab.errors import StoppedError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
+from eailab.runs.trial import Trial
 
 DIGITS = ("train-mlp", "--recipe", "digits-mlp")
 

@@ -33,8 +33,9 @@ from eailab.runs import checkpoint, records
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
 from eailab.runs.training import run_trial
+from eailab.runs.trial import Trial
 from eailab.studies.record import CHECKSUM
 
 SEED = 14
@@ -288,6 +289,7 @@ KINDS = {
     "costs.json": json_file,
     "plans/*.yaml": frozen_plan,
     "recipe.yaml": recipe,
+    "trial.json": json_file,
     "epochs.jsonl": lines,
     "timings.jsonl": lines,
     "result.json": result,

@@ -16,7 +16,7 @@ from eailab.report.verify import verify
 from eailab.runs import checkpoint, records, store_admin
 from eailab.runs.context import RunContext
 from eailab.runs.retrain import retrain
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 from eailab.studies import derived
 from eailab.studies.design import one_factor
 from eailab.studies.plan import plan

@@ -18,7 +18,7 @@ from eailab.recipe.load import load, parse_override
 from eailab.recipe.schema import Deform
 from eailab.runs import records
 from eailab.runs.context import RunContext
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 from eailab.seeding import LARGEST_BLOCK, stream
 from eailab.studies.design import repeated
 from eailab.studies.record import CHECKSUM, read_record

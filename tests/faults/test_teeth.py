@@ -12,7 +12,7 @@ from test_disk import files_of, flips
 from eailab.errors import DamagedError
 from eailab.recipe.load import load as load_recipe
 from eailab.report import drawn
-from eailab.runs import atomic, checkpoint, lock, store
+from eailab.runs import atomic, checkpoint, damage, lock, training, trial_folder
 from eailab.studies import sharing
 
 
@@ -78,8 +78,9 @@ def unchecked_record(self):
 
 
 def test_without_checksums_flipped_bits_are_seen_to_give_wrong_numbers(sound, monkeypatch):
-    monkeypatch.setattr(store.TrialFolder, "record", unchecked_record)
-    monkeypatch.setattr(store.TrialFolder, "_sha256", lambda self, name: self.record()["files"].get(name))
+    monkeypatch.setattr(trial_folder.TrialFolder, "record", unchecked_record)
+    for module in (damage, trial_folder):
+        monkeypatch.setattr(module, "sha256", lambda folder, name: folder.record()["files"].get(name))
     wrong, _ = checks.after_damage(sound.root, flips(files_of(sound.root), 2000, seed=1), "a wrong number")
     assert any("a wrong number" in one for one in wrong)
 
@@ -125,18 +126,18 @@ def test_without_remembering_what_was_watched_a_dead_hosts_lease_is_seen_to_stay
 
 
 def test_without_cutting_the_epochs_back_a_resumed_trial_is_seen_to_repeat_them(sound, folder, monkeypatch):
-    begin = store.TrialFolder.begin
+    begin = trial_folder.TrialFolder.begin
 
     def begin_without_cutting(self, trial, first_epoch):
         epochs = self.epochs_file.read_bytes() if self.epochs_file.exists() else b""
         begin(self, trial, first_epoch)
         self.epochs_file.write_bytes(epochs)
 
-    monkeypatch.setattr(store.TrialFolder, "begin", begin_without_cutting)
+    monkeypatch.setattr(trial_folder.TrialFolder, "begin", begin_without_cutting)
     sought = "are not the epochs 1 to"
     wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound)[::3], sought=sought)
     assert any(sought in one for one in wrong), "such a trial gets no result"
-    monkeypatch.setattr(store.TrialFolder, "_check_epochs", lambda *_: None)
+    monkeypatch.setattr(trial_folder.TrialFolder, "_check_epochs", lambda *_: None)
     wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound)[::3], sought="epochs.jsonl differs")
     assert any("epochs.jsonl differs" in one for one in wrong)
 
@@ -154,7 +155,7 @@ def test_without_the_epochs_in_a_checkpoint_a_damaged_line_is_seen_to_cost_train
 
     def load_without_epochs(path):
         arrays, facts = load(path)
-        arrays.pop(store.CARRIED)
+        arrays.pop(trial_folder.CARRIED)
         return arrays, facts
 
     monkeypatch.setattr(checkpoint, "load", load_without_epochs)
@@ -184,7 +185,7 @@ def test_without_a_seat_a_running_commands_blocks_are_seen_to_leave(folder, monk
 
 
 def test_a_plan_that_sets_damage_aside_is_seen_to_write(small_store, eailab, monkeypatch):
-    result = store.TrialFolder.result
+    result = trial_folder.TrialFolder.result
 
     def result_or_aside(self, *, thorough=True):
         try:
@@ -194,7 +195,7 @@ def test_a_plan_that_sets_damage_aside_is_seen_to_write(small_store, eailab, mon
             raise
 
     checks.damage_of_every_kind(small_store)
-    monkeypatch.setattr(store.TrialFolder, "result", result_or_aside)
+    monkeypatch.setattr(trial_folder.TrialFolder, "result", result_or_aside)
     changed = checks.changed_by(eailab, small_store, [("runs", "list"), ("ablate", *SMALL_STUDY, "--dry-run")])
     assert list(changed) == ["ablate"]
 
@@ -208,12 +209,12 @@ def test_without_their_checksums_damaged_figures_are_seen_to_be_handed_on(small_
 def test_an_aside_that_is_not_said_or_of_another_file_is_seen(sound, folder, monkeypatch):
     import shutil
 
-    def set_the_result_aside(self):
-        atomic.set_aside(self.result_file)
+    def set_the_result_aside(trial):
+        atomic.set_aside(trial.result_file)
         return []
 
     shutil.copytree(sound.root, folder / "runs")
-    monkeypatch.setattr(store.TrialFolder, "set_damage_aside", set_the_result_aside)
+    monkeypatch.setattr(training, "set_damage_aside", set_the_result_aside)
     wrong = checks.after_one_damage(folder / "runs", sound.truth, "epochs.jsonl", checks.flip_half)
     assert [one.partition(":")[0] for one in wrong] == ["set aside", "said"]
 

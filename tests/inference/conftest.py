@@ -10,7 +10,7 @@ from eailab.engines.numpy_mlp.network import Design
 from eailab.inference.trained import Trained
 from eailab.recipe.load import Override, load
 from eailab.recipe.schema import MlpRecipe
-from eailab.runs.store import TrialFolder
+from eailab.runs.trial_folder import TrialFolder
 
 
 def parameters(recipe, inputs, classes):

@@ -16,8 +16,10 @@ from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint
 from eailab.runs.context import RunContext
 from eailab.runs.records import Result
-from eailab.runs.store import Store, Trial, TrialFolder
+from eailab.runs.store import Store
 from eailab.runs.training import run_trial
+from eailab.runs.trial import Trial
+from eailab.runs.trial_folder import TrialFolder
 
 COUNT = 40
 SETTINGS = {

@@ -29,7 +29,8 @@ from eailab.runs.executors.courier import ATTEMPTS, Dispatch, packed
 from eailab.runs.executors.errand import CODES, NOT_BEGUN, Errand, Measured, Return
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.records import Epoch
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
+from eailab.runs.trial import Trial
 
 SMALL = load("digits-mlp", [Override("epochs", 2, "-o"), Override("model.hidden", [8], "-o")]).recipe
 

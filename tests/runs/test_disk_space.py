@@ -10,7 +10,7 @@ from eailab.engines.registry import build, engine_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs import disk_space
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 
 Usage = namedtuple("Usage", "total used free")
 

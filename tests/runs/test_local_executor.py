@@ -15,7 +15,7 @@ from eailab.runs.events import Ended, EpochEnded, Failed, Started, TriedAgain
 from eailab.runs.executors import local
 from eailab.runs.executors.local import LocalExecutor, Outcome
 from eailab.runs.probe import probe
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 
 
 def trials(count, epochs=2):

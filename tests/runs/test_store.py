@@ -13,9 +13,12 @@ from eailab.errors import DamagedError, StoreError
 from eailab.recipe.load import load, parse_override
 from eailab.recipe.override import vary
 from eailab.runs import checkpoint
+from eailab.runs.damage import set_damage_aside
 from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Position, Result, Timing
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
+from eailab.runs.store_admin import problems
+from eailab.runs.trial import Trial
 
 
 @pytest.fixture
@@ -207,3 +210,34 @@ def test_a_trial_is_held_by_one_at_a_time(tmp_path, trial):
     with folder.lock() as first, Store(tmp_path).folder(trial.fingerprint).lock() as second:
         assert first
         assert not second
+
+
+def test_a_folder_says_its_block_and_data_in_a_file_of_its_own_and_those_of_old_stores_in_a_comment(tmp_path, trial):
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    folder.order(trial)
+    assert json.loads(folder.identity_file.read_text())["block"] == trial.block
+    with_comment = folder.recipe_file.read_text()
+    folder.recipe_file.write_text(with_comment.replace("# What:", "# Who knows:"))
+    assert folder.ordered() == trial, "nothing reads the comment"
+    folder.identity_file.unlink()
+    with pytest.raises(DamagedError, match="does not say of which block"):
+        folder.identity()
+    folder.recipe_file.write_text(with_comment)
+    assert folder.identity() == (trial.block, trial.data)
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-9], lambda text: text.replace('"block": ', '"block": 1')])
+def test_a_damaged_identity_is_found_set_aside_and_written_again(tmp_path, trial, damage):
+    folder = Store(tmp_path).folder(trial.fingerprint)
+    folder.order(trial)
+    whole = folder.identity_file.read_text()
+    folder.identity_file.write_text(damage(whole))
+    with pytest.raises(DamagedError, match=r"trial\.json"):
+        folder.ordered()
+    assert [problem.path for problem in problems(Store(tmp_path))] == [folder.identity_file]
+    folder.order(trial)
+    assert folder.identity_file.read_text() == whole
+    assert folder.set_aside() == {"trial.json.damaged-1"}
+    folder.identity_file.write_text(damage(whole))
+    (said,) = set_damage_aside(folder)
+    assert said.endswith("It was set aside as trial.json.damaged-2.")

@@ -13,9 +13,10 @@ from eailab.recipe.load import Override, load
 from eailab.runs import store_admin
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
-from eailab.runs.store import Store, Trial
+from eailab.runs.store import Store
 from eailab.runs.store_admin import problems, quarantine, remove, summaries, summary, verify
 from eailab.runs.training import run_trial
+from eailab.runs.trial import Trial, identity_text
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,10 @@ def forge(folder, file, content):
         (lambda f: edit_metrics(f, test_accuracy=0.99999), "not that of a whole number of"),
         (lambda f: edit_record(f, metrics={}), "not a result"),
         (lambda f: edit_record(f, provenance=[]), "not a result"),
+        (
+            lambda f: f.identity_file.write_text(identity_text(Trial(f.recipe(), 5, f.record()["data"]))),
+            "another block",
+        ),
         (lambda f: (f.path / "more").symlink_to("/etc/passwd"), "is a link"),
     ],
 )

@@ -22,8 +22,10 @@ from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, EpochEnded, Started, Stepped, Stopped, Waiting
 from eailab.runs.records import Position
-from eailab.runs.store import Store, Trial, TrialFolder
+from eailab.runs.store import Store
 from eailab.runs.training import is_finished, run_trial
+from eailab.runs.trial import Trial
+from eailab.runs.trial_folder import TrialFolder
 
 RECIPES = {
     "numpy": ("digits-mlp", [("epochs", 4), ("model.dropout", 0.2), ("ema", 0.9), ("model.norm", "batch")]),
@@ -78,6 +80,7 @@ def test_a_trial_tells_its_events_and_leaves_its_files(tmp_path, engine):
     assert kinds == [Started, *[EpochEnded] * trial.recipe.epochs, Ended]
     assert sum(isinstance(event, Stepped) for event in events) >= trial.recipe.epochs
     assert {file.name for file in folder.path.iterdir()} - {".lock"} == {
+        "trial.json",
         "recipe.yaml",
         "epochs.jsonl",
         "timings.jsonl",

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from eailab.errors import UsageError
 from eailab.runs.context import RunContext
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 
 
 class Executor(Protocol):

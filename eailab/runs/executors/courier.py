@@ -21,12 +21,14 @@ from eailab.files import WORD, read
 from eailab.recipe.canonical import canonical, digest
 from eailab.runs.atomic import remove, write_text
 from eailab.runs.context import RunContext
+from eailab.runs.damage import TRAINED_AGAIN
 from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
 from eailab.runs.executors import errand
 from eailab.runs.executors.errand import ANSWER, CODES, NOT_BEGUN, STOPPED, Errand, Measured, Return
 from eailab.runs.records import Epoch
-from eailab.runs.store import TRAINED_AGAIN, Trial, TrialFolder
 from eailab.runs.training import is_finished
+from eailab.runs.trial import Trial
+from eailab.runs.trial_folder import TrialFolder
 
 ATTEMPTS = 3
 """At a trial whose errands are lost one after another without a new epoch, before it has failed."""

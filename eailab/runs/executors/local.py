@@ -19,8 +19,8 @@ from eailab.errors import DamagedError, EailabError, MemoryShortageError, Stoppe
 from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed, TriedAgain
 from eailab.runs.executors.crashes import describe, out_of_memory_kills
-from eailab.runs.store import Trial
 from eailab.runs.training import run_trial
+from eailab.runs.trial import Trial
 from eailab.shortage import shortage_of
 
 BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

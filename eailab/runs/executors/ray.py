@@ -22,7 +22,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.executors import errand
 from eailab.runs.executors.courier import Dispatch, gpu_is_wanted
 from eailab.runs.executors.errand import Errand, Measured, Return
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 
 TOKEN_FILE = Path("~/.ray/auth_token")
 

@@ -24,7 +24,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.executors import errand
 from eailab.runs.executors.courier import Dispatch, gpu_is_wanted
 from eailab.runs.executors.errand import Errand, Return
-from eailab.runs.store import Trial
+from eailab.runs.trial import Trial
 
 LOST_SECONDS = 30.0
 """A job that Slurm has not known for so long, and that left nothing, is lost."""

@@ -1,0 +1,400 @@
+"""The files of one trial.
+
+`result.json` is written last; while it is there and agrees with its checksums, the trial is finished.
+"""
+
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eailab import files
+from eailab.data.packed_arrays import read_arrays
+from eailab.engines.base import Arrays
+from eailab.engines.registry import engine_of
+from eailab.errors import DamagedError, RecipeError
+from eailab.recipe.schema import Recipe
+from eailab.runs import atomic, checkpoint, lock, records
+from eailab.runs.damage import SCHEMA_VERSION, SET_ASIDE, broken_files, read_result, sha256
+from eailab.runs.provenance import Provenance
+from eailab.runs.records import Epoch, Position, Result, Status, Timing
+from eailab.runs.trial import Trial, identity_text, parse_trial_recipe, read_identity, recipe_text
+
+CLASSES = (np.uint8, np.uint16)
+"""Types of predicted classes."""
+
+CARRIED = "epochs.jsonl"
+"""Name in a checkpoint of the lines of the epochs before it, so that damage to that file costs no training."""
+
+TIMINGS = "timings.jsonl"
+
+
+class TrialFolder:
+    """The files of one trial. What reads one raises `StoreError` where the system does not allow it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.identity_file = path / "trial.json"
+        self.recipe_file = path / "recipe.yaml"
+        self.epochs_file = path / "epochs.jsonl"
+        self.timings_file = path / TIMINGS
+        self.predictions_file = path / "predictions.npz"
+        self.checkpoint_file = path / "checkpoint.safetensors"
+        self.weights_file = path / "model.safetensors"
+        self.result_file = path / "result.json"
+        self._fence: lock.Fence | None = None
+        self._epoch_lines: list[bytes] = []
+        """Of `epochs.jsonl`, as this process has written them or taken them from the checkpoint."""
+
+    # --- reading ---
+
+    def result(self, *, thorough: bool = True) -> Result | None:
+        """Return how the trial ended, or None while it has not.
+
+        Args:
+            thorough: Whether the weights are held to their checksum, which takes most of the time for large networks;
+                where not, they only have to be there. No number of a report comes from them.
+
+        Raises:
+            DamagedError: The result is damaged, or disagrees with a file that it vouches for.
+            StoreError: The result is of a newer version, or the system does not let us read it.
+        """
+        record = self.record()
+        if record is None:
+            return None
+        for _, damage in broken_files(self, record, thorough=thorough):
+            raise DamagedError(damage)
+        return Result.read(record)
+
+    def record(self) -> dict[str, Any] | None:
+        """Return what `result.json` says; see `damage.read_result`."""
+        return read_result(self)
+
+    def recipe(self) -> Recipe:
+        """Return the recipe that the trial was trained by.
+
+        Raises:
+            DamagedError: It is missing, or is not a recipe.
+        """
+        try:
+            text = files.read(self.recipe_file, files.TRIAL_RECIPE)
+            return parse_trial_recipe(text, self.recipe_file)
+        except (FileNotFoundError, RecipeError) as error:
+            raise DamagedError(f"{self.recipe_file} is not the recipe of a trial: {error}") from error
+
+    def identity(self) -> tuple[int, str]:
+        """Return the block and the data of the trial; see `read_identity`."""
+        return read_identity(self.identity_file, self.recipe_file)
+
+    def epochs(self) -> list[Epoch]:
+        """Return the epochs finished so far; a last line that is not whole is not counted.
+
+        Raises:
+            DamagedError: A line before the last is damaged.
+        """
+        try:
+            return [Epoch.read(record) for record in self._epoch_records()]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedError(f"{self.epochs_file} has a line that is no epoch: {error!r}.") from error
+
+    def has_begun(self) -> bool:
+        """Return whether the trial was ever trained, as far as the files that are here tell."""
+        kept = (self.epochs_file, self.result_file, self.checkpoint_file)
+        return any(os.path.lexists(file) for file in kept) or bool(self.set_aside())
+
+    def set_aside(self) -> set[str]:
+        """Return the names of the files that were set aside here."""
+        return {file.name for file in self.path.glob("*-[0-9]*") if SET_ASIDE.search(file.name)}
+
+    def timings(self) -> dict[int, Timing]:
+        """Return how long each epoch took, by its number: the last attempt at each, which is the one that counts."""
+        return dict(filter(None, map(records.timing, self.timing_lines())))
+
+    def timing_lines(self, *, strict: bool = False) -> list[bytes]:
+        """Return the lines of `timings.jsonl`; where there is something else in its place, none.
+
+        Raises:
+            DamagedError: There is something else in its place, and `strict` asks for it to be named.
+        """
+        try:
+            return _lines(self.timings_file, files.TIMINGS)
+        except DamagedError:  # timings are not evidence: the trial holds without them
+            if strict:
+                raise
+            return []
+
+    def seconds(self, epochs: int) -> tuple[float, int]:
+        """Return the seconds spent on the epochs up to a number, and how many of them were timed."""
+        timed = [timing.seconds for number, timing in self.timings().items() if 1 <= number <= epochs]
+        return sum(timed), len(timed)
+
+    def whole_timings(self) -> bytes:
+        """Return the lines of `timings.jsonl` that are whole."""
+        return b"".join(line + b"\n" for line in self.timing_lines() if records.timing(line) is not None)
+
+    def predictions(self) -> dict[str, NDArray[np.integer[Any]]]:
+        """Return the predicted classes of the `validation` and `test` images, each `[N]`.
+
+        Raises:
+            DamagedError: The file is missing or damaged.
+        """
+        try:
+            packed = io.BytesIO(files.read(self.predictions_file, files.PREDICTIONS))
+            found = read_arrays(packed, ("validation", "test"), files.PREDICTIONS.largest)
+            for name, array in found.items():
+                if array.ndim != 1 or array.dtype not in CLASSES:
+                    raise ValueError(f"{name} holds {array.dtype} in the shape {array.shape}, and not classes")
+        except (FileNotFoundError, ValueError) as error:
+            raise DamagedError(f"{self.predictions_file} cannot be read: {error}. Run the trial again.") from error
+        return found
+
+    # --- writing, under the lock ---
+
+    @contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Hold the trial while it trains; see `eailab.runs.lock`.
+
+        Yields:
+            Whether the trial is ours; False when another process holds it.
+
+        Raises:
+            StoreError: The folder cannot be used.
+        """
+        with lock.hold(self.path) as fence:
+            self._fence = fence
+            try:
+                yield fence is not None
+            finally:
+                self._fence = None
+
+    def order(self, trial: Trial) -> None:
+        """Write which trial is to be trained here, for a process that is given its name only.
+
+        Raises:
+            StoreError: The folder cannot be written.
+        """
+        atomic.refuse_links(self.path.parent, self.path)
+        if self.recipe_file.exists():
+            try:
+                self.ordered()
+                return
+            except DamagedError:
+                with self.lock() as ours:
+                    if not ours:
+                        return  # the process that trains it writes it
+                    atomic.set_aside(self.identity_file if self._has_damaged_identity() else self.recipe_file)
+        self._write_identity(trial)
+
+    def ordered(self) -> Trial:
+        """Return the trial that the files here are of.
+
+        Raises:
+            DamagedError: There is none, or it is not the one that the folder is named after.
+        """
+        trial = Trial(self.recipe(), *self.identity())
+        if trial.fingerprint != self.path.name:
+            raise DamagedError(f"{self.path} is not named after the recipe, block and data in it.")
+        return trial
+
+    def begin(self, trial: Trial, first_epoch: int) -> None:
+        """Write which trial this is, and the epochs before `first_epoch` that it has.
+
+        These are the epochs that `load_checkpoint` has found, or that this process has recorded.
+        Temporary files that a dead process left are removed.
+        """
+        for litter in self.path.glob(atomic.TEMPORARY):
+            atomic.remove(litter)
+        self._check_lock()
+        self._write_identity(trial)
+        self._epoch_lines = self._epoch_lines[: first_epoch - 1]
+        atomic.write_bytes(self.epochs_file, b"".join(self._epoch_lines))
+
+    def add_epoch(self, epoch: Epoch) -> None:
+        """Append a finished epoch."""
+        self._check_lock()
+        line = records.sealed_line(epoch.record())
+        atomic.append_bytes(self.epochs_file, line)
+        self._epoch_lines.append(line)
+
+    def add_timing(
+        self, epoch: int, seconds: float, images: int, provenance: Provenance, joules: float | None = None
+    ) -> None:
+        """Append what an epoch took, validation included, and that it has just ended; no part of a result's bytes."""
+        record = {
+            "epoch": epoch,
+            "seconds": round(seconds, 4),
+            "images_per_second": round(images / max(seconds, 1e-9), 1),
+            "host": provenance["host"],
+            "device": provenance["device"],
+            "threads": provenance["threads"],
+            "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        } | ({} if joules is None else {"joules": round(joules, 1)})
+        line = _after_a_torn_line(self.timings_file) + records.sealed_line(record)
+        atomic.append_bytes(self.timings_file, line, flush=False)
+
+    def save_checkpoint(self, state: Arrays, trial: Trial, position: Position, environment: str = "") -> None:
+        """Write a state, and the epochs before it, in place of an older one.
+
+        Args:
+            state: The engine's.
+            trial: Whose it is.
+            position: How far the trial has come.
+            environment: What the trial's bits depend on beside its recipe.
+        """
+        self._check_lock()
+        carried = np.frombuffer(bytearray().join(self._epoch_lines[: position.epochs]), np.uint8)
+        facts = {"trial": trial.fingerprint, "environment": environment, **position.facts()}
+        checkpoint.save(self.checkpoint_file, state | {CARRIED: carried}, **facts)
+
+    def load_checkpoint(self, trial: Trial, environment: str = "") -> checkpoint.Checkpoint:
+        """Return the last state and its position; `begin` writes the epochs before it.
+
+        A damaged one is set aside under another name, and one of another environment is left to be overwritten, since
+        a result comes from one environment: the trial then starts from the beginning.
+        """
+        if not self.checkpoint_file.exists():
+            return checkpoint.Checkpoint()
+        try:
+            state, facts = checkpoint.load(self.checkpoint_file)
+            if facts.get("trial") != trial.fingerprint:
+                raise DamagedError(f"{self.checkpoint_file} belongs to another trial.")
+            position, there = Position.read(facts), facts.get("environment")
+        except (DamagedError, KeyError, ValueError):
+            aside = atomic.set_aside(self.checkpoint_file)
+            return checkpoint.Checkpoint(
+                unused=f"its checkpoint is damaged, or another trial's, and was set aside as {aside.name}."
+            )
+        if there != environment:
+            return checkpoint.Checkpoint(
+                unused=f"its checkpoint, of {position}, was made on {there}, and this is {environment}."
+            )
+        carried = state.pop(CARRIED, None)
+        # older checkpoints carry none
+        lines = _lines(self.epochs_file, files.EPOCHS) if carried is None else carried.tobytes().splitlines()
+        recorded = [(records.unsealed(line) or {}).get("epoch") for line in lines[: position.epochs]]
+        if recorded != list(range(1, position.epochs + 1)):
+            missing = f"{self.epochs_file.name} lacks epochs before that"
+            return checkpoint.Checkpoint(unused=f"its checkpoint is of {position}, and {missing}.")
+        self._epoch_lines = [line + b"\n" for line in lines[: position.epochs]]
+        return checkpoint.Checkpoint(state, position)
+
+    def finish(
+        self,
+        trial: Trial,
+        result: Result,
+        weights: Arrays | None,
+        predictions: Mapping[str, NDArray[np.uint16]] | None,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write what the trial leaves behind, `result.json` last, and remove the checkpoint.
+
+        Args:
+            trial: Whose folder this is.
+            result: How it ended.
+            weights: Of its network; None when it diverged.
+            predictions: Of the validation and test images; None when it diverged.
+            facts: What the weights expect of images, kept in their file; see `engines.base.Expected.facts`.
+
+        Raises:
+            DamagedError: The recorded epochs are not the first to the last, each once.
+            LostLockError: Another process has taken the trial over.
+            StoreError: The folder cannot be written.
+        """
+        self._check_lock()
+        try:
+            self._check_epochs(result.epochs)
+        except DamagedError as error:
+            raise DamagedError(
+                f"{error} Something else wrote into it meanwhile, and no result was recorded: run the same command to "
+                "train again."
+            ) from error
+        if weights is not None:
+            checkpoint.save(self.weights_file, weights, trial=trial.fingerprint, **(facts or {}))
+        if predictions is not None:
+            buffer = io.BytesIO()
+            small = {
+                name: array.astype(np.min_scalar_type(int(array.max(initial=0)))) for name, array in predictions.items()
+            }
+            np.savez_compressed(buffer, allow_pickle=False, **small)
+            atomic.write_bytes(self.predictions_file, buffer.getvalue())
+        record: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "trial": trial.fingerprint,
+            "block": trial.block,
+            "data": trial.data,
+            "engine": trial.recipe.engine,
+            "engine_version": engine_of(trial.recipe).version,
+            **result.record(),
+            "files": {file.name: sha256(self, file.name) for file in self.vouched(result.status)},
+        }
+        record["checksum"] = records.seal(record)
+        self._check_lock()
+        atomic.write_text(self.result_file, json.dumps(record, indent=2, allow_nan=False) + "\n")
+        atomic.remove(self.checkpoint_file)
+
+    # --- parts ---
+
+    def _has_damaged_identity(self) -> bool:
+        try:
+            self.identity()
+        except DamagedError:
+            return os.path.lexists(self.identity_file)
+        return False
+
+    def _write_identity(self, trial: Trial) -> None:
+        atomic.write_text(self.identity_file, identity_text(trial))
+        atomic.write_text(self.recipe_file, recipe_text(trial))
+
+    def _check_lock(self) -> None:
+        """Raise `LostLockError` when we held the trial and another process has taken it over."""
+        if self._fence is not None:
+            self._fence()
+
+    def _check_epochs(self, count: int) -> None:
+        """Raise an error unless the recorded epochs are those of one whole training."""
+        recorded = [epoch.number for epoch in self.epochs()]
+        if recorded != list(range(1, count + 1)):
+            raise DamagedError(
+                f"{self.epochs_file} has {len(recorded)} lines that are not the epochs 1 to {count}, each once."
+            )
+
+    def vouched(self, status: Status) -> tuple[Path, ...]:
+        """Return the files whose checksums a result holds."""
+        always = (self.recipe_file, self.epochs_file)
+        return always if status == "diverged" else (*always, self.weights_file, self.predictions_file)
+
+    def _epoch_records(self) -> list[dict[str, Any]]:
+        lines = _lines(self.epochs_file, files.EPOCHS)
+        found: list[dict[str, Any]] = []
+        for number, line in enumerate(lines, start=1):
+            record = records.unsealed(line)
+            if record is not None:
+                found.append(record)
+            elif number == len(lines):
+                break  # a torn last line: the process died while it wrote
+            else:
+                raise DamagedError(f"{self.epochs_file}:{number} is damaged: the line differs from its checksum.")
+        return found
+
+
+def _lines(file: Path, kind: files.Kind) -> list[bytes]:
+    try:
+        return files.read(file, kind).splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _after_a_torn_line(file: Path) -> bytes:
+    """Return the line break that keeps a new line apart from one that was cut short, or nothing."""
+    try:
+        text = files.read(file, files.TIMINGS)
+    except FileNotFoundError:
+        return b""
+    return b"" if not text or text.endswith(b"\n") else b"\n"
