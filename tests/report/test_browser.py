@@ -230,6 +230,19 @@ def test_nothing_is_wider_than_the_window_and_no_text_is_tiny(browser, report, w
     assert browser.run(smallest) >= 11
 
 
+def test_a_narrow_window_cuts_no_verdict_and_breaks_no_word_of_a_heading(browser, report):
+    """What does not fit beside these columns is reached by scrolling the table."""
+    browser.open(report, width=500)
+    right = "Math.max(...[...document.querySelectorAll('td.verdict')].map(e => e.getBoundingClientRect().right))"
+    assert browser.run(right) <= 500
+    lines = (
+        "(() => { const r = document.createRange(); "
+        "r.selectNodeContents(document.querySelector('table.sortable th button').firstChild); "
+        "return new Set([...r.getClientRects()].map(b => b.top)).size; })()"
+    )
+    assert browser.run(lines) == 1
+
+
 def test_all_that_can_be_done_can_be_reached_by_keyboard_and_has_a_name(browser, report):
     browser.open(report)
     nameless = (
