@@ -105,6 +105,9 @@ def alike(names: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
+_LEAVES = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 def layout(value: Any, indent: str = "") -> str:
     """Return JSON with a line for each member of a mapping; a list of plain values stays on one line.
 
@@ -116,7 +119,9 @@ def layout(value: Any, indent: str = "") -> str:
         return "{\n" + ",\n".join(members) + f"\n{indent}}}"
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return "[\n" + ",\n".join(f"{inner}{layout(item, inner)}" for item in value) + f"\n{indent}]"
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = _LEAVES.encode(value)
+    if text.isascii() and "\x7f" not in text:  # most are numbers
+        return text
     return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 

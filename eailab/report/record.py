@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from eailab.findings.arm import ArmFindings
@@ -148,14 +148,16 @@ def _arm(arm: ArmFindings) -> dict[str, Any]:
 
 
 def _trial(trial: TrialFindings) -> dict[str, Any]:
-    mapping = asdict(trial)
+    mapping = dict(vars(trial))
     curves = mapping.pop("curves")
     del mapping["environment"]
     return {**mapping, "curves": curves}
 
 
 def as_plain(value: Any) -> Any:
-    """Turn tuples into lists, enumerations into their values, and numbers that JSON has not into null."""
+    """Turn findings into mappings, tuples into lists, enumerations into values, and what JSON lacks into null."""
+    if is_dataclass(value):
+        value = vars(value)
     if isinstance(value, Mapping):
         return {key: as_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
