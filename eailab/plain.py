@@ -55,7 +55,7 @@ def plain_lines(text: str) -> str:
 
 
 def described(character: str) -> str:
-    """Return the number and the name of a character that may look like another one, or like nothing.
+    """Return the number and the name of a character that may look like another one, or be invisible.
 
     >>> described("\u0430")
     'U+0430 CYRILLIC SMALL LETTER A'

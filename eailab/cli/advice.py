@@ -1,4 +1,4 @@
-"""Commands that messages advise: the one that was typed with what has to change, so that it can be pasted."""
+"""Write the commands that messages advise: the one that was typed, with what has to change, ready to paste."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The program: its commands, and the one place where an error becomes a message and an exit code."""
+"""Start the program: list its commands, and turn errors into messages and exit codes."""
 
 import errno
 import logging

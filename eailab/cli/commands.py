@@ -1,4 +1,4 @@
-"""How command lines are read, how help names the program, and what mistakes are answered with."""
+"""Read command lines, show help, and explain mistakes."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Training on a terminal: what is left, what trains now, and arms by blocks with interim numbers, as far as fits."""
+"""Draw training on a terminal: what is left, what trains now, arms by blocks with interim numbers, as far as fits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

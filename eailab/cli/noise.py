@@ -1,4 +1,4 @@
-"""`eailab noise`: how much one recipe's trials differ for no reason."""
+"""`eailab noise`: how far single runs of one recipe differ by chance."""
 
 from typing import Annotated
 

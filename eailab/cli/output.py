@@ -1,4 +1,4 @@
-"""The one way from a command to the terminal: text is made plain, and commands are named as this one was called."""
+"""Print text, lists and JSON: made plain, laid out for the terminal, commands named as this one was called."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from rich.cells import cell_len, set_cell_size
 from eailab.plain import layout, plain, plain_lines
 
 LOG = logging.getLogger("eailab")
-"""What is said while a command works: a line an epoch as `debug`, other progress as `info`, what goes wrong above."""
+"""Logs what a command does: each epoch as `debug`, other progress as `info`, problems above."""
 
 COMMANDS = (
     "ablate",

@@ -37,7 +37,7 @@ class _Row:
 
 
 def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: float | None, *, as_json: bool) -> None:
-    """Print what some plans would do; nothing is trained and nothing is written.
+    """Print what some plans would train; nothing is trained or written.
 
     Args:
         plans: Of one study each.
@@ -64,7 +64,7 @@ def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: f
 
 
 def noise_of(planned: "Plan", context: "RunContext", sd: float | None) -> "Noise | None":
-    """Return the noise that a plan is judged by: the user's word, else what the store's trials show."""
+    """Return the noise that a plan is judged by: the user's `--sd`, else what the store's trials show."""
     from eailab.studies.power_analysis import Noise, known_noise
 
     measure = planned.record.study.measure
@@ -132,7 +132,7 @@ def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measur
 
 
 def _detects(planned: "Plan", noise: "Noise | None", measure: "Metric") -> str:
-    """Say the smallest difference that a plan detects at 80% power."""
+    """Describe the smallest difference that a plan detects at 80% power."""
     from eailab.studies.power_analysis import detects
 
     study = planned.record.study
@@ -157,7 +157,7 @@ def _detects(planned: "Plan", noise: "Noise | None", measure: "Metric") -> str:
 
 
 def _cost_lines(cost: "Forecast") -> list[str]:
-    """Say what is left to train and what it takes."""
+    """Describe what is left to train and what it costs."""
     from eailab.units import size
 
     if not cost.trials:
@@ -230,7 +230,7 @@ def solve(
     budget: str | None,
     sd: float | None,
 ) -> int:
-    """Return the number of blocks that a difference needs or a time allows, and say it."""
+    """Return the number of blocks that a difference needs or a time allows, and print it."""
     from eailab.cli.advice import offering_small_data
     from eailab.errors import StudyError
     from eailab.studies.forecast import blocks_for
@@ -264,7 +264,7 @@ def solve(
 
 
 def write_frozen_plan(studies: "tuple[Study, ...]", where: "RunContext", message: str | None, *, wanted: bool) -> None:
-    """Write the plan and say where it is."""
+    """Write the frozen plan, and print where it is."""
     from eailab.cli.running import make_plans
     from eailab.errors import Correction, UsageError
     from eailab.plain import counted

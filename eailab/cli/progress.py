@@ -39,7 +39,7 @@ SHOW_CURSOR = "\x1b[?25h"
 
 
 def can_move_cursor(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether a stream is a terminal on which lines can be drawn again; a notebook's pseudo terminal cannot."""
+    """Return whether a stream is a terminal on which lines can be drawn again; a notebook's pseudo terminal is not."""
     if not stream.isatty() or "JPY_PARENT_PID" in environment:
         return False
     return os.name == "nt" or environment.get("TERM", "").lower() not in {"", "dumb", "unknown"}
@@ -52,7 +52,7 @@ class Watch:
     """
 
     def __init__(self, plans: Sequence[Plan], clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing shown.
+        """Start with nothing shown.
 
         Args:
             plans: What will be trained; none where only files are written.
@@ -94,7 +94,7 @@ class Watch:
             self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        """Take in what happened in a trial, and say what has to be said."""
+        """Update the state by what happened in a trial, and print what is worth a line."""
         with self._lock:
             self.trials.hear(event)
             text = self._sentence(event, self.trials.cells[event.trial])
@@ -110,7 +110,7 @@ class Watch:
                 self._say(text)
 
     def advance(self) -> None:
-        """Take in that one more thing of the stage is done."""
+        """Count one more thing of the stage as done."""
         with self._lock:
             if self.trials.stage is not None:
                 self.trials.stage.advance()

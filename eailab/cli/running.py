@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Console(Runner):
-    """Runs studies under the eyes of the user."""
+    """Runs studies from the command line: notes and progress are printed, signals stop the training."""
 
     says_plan: bool = True
     """Whether the number of trials is printed before they are trained."""
@@ -108,7 +108,7 @@ def run_and_print(
 
 
 def make_plans(studies: Sequence[Study], context: RunContext) -> list[Plan]:
-    """Plan some studies, and say what the user should know of them."""
+    """Plan some studies, and print notes about them."""
     return Console(context).plan(studies)
 
 
@@ -158,7 +158,7 @@ def _single_trial(plans: Sequence[Plan]) -> str | None:
 
 
 def _say_what_next(trial: str, runs_dir: Path, *, is_finished: bool) -> None:
-    """Advise what to do with a trial, in commands to copy."""
+    """Print the next commands for a trial, to copy."""
     name, where = shlex.quote(trial), "" if runs_dir == RUNS_DIR else f" --runs {shlex.quote(str(runs_dir))}"
     commands = [f"runs show {name}"]
     if is_finished:

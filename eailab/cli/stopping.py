@@ -36,7 +36,7 @@ def raising() -> Iterator[None]:
 
 @contextmanager
 def asking(first: Callable[[], None], last: Callable[[], None]) -> Iterator[Callable[[], int]]:
-    """Turn signals into a question: the first sets the answer, a further Ctrl-C ends the program at once.
+    """Collect signals: the first one asks the training to stop, a further Ctrl-C ends the program at once.
 
     Args:
         first: Called when the first signal comes, in the midst of anything.
@@ -72,7 +72,7 @@ def _handled_by(handler: Handler) -> Iterator[None]:
 
 
 def what_is_kept(trials: "Trials", context: "RunContext") -> str:
-    """Say what a command that was stopped leaves behind, as its store has it."""
+    """Describe what a stopped command leaves in its store."""
     from eailab.cli.trials import ENDED
 
     ended = sum(cell.state in ENDED for cell in trials.todo.values())
@@ -89,7 +89,7 @@ def what_is_kept(trials: "Trials", context: "RunContext") -> str:
 
 
 def _reached(file: Path) -> str:
-    """Say how far the trial is of whose state this is the file."""
+    """Describe how far a trial is, from its checkpoint file."""
     from eailab.runs import checkpoint
     from eailab.runs.records import Position
 

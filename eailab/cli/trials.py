@@ -47,7 +47,7 @@ class Cell:
     """The study's metric in the unit shown; NaN until the trial has finished."""
 
     def hear(self, event: Event) -> None:
-        """Take in what happened in the trial."""
+        """Update the state by what happened in the trial."""
         self.is_compiling = isinstance(event, Compiling)
         match event:
             case Waiting():
@@ -104,7 +104,7 @@ class Trials:
     """The state of every trial, and how much is left."""
 
     def __init__(self, plans: Sequence[Plan], clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with what the store has.
+        """Start from what the store has.
 
         Args:
             plans: What is trained.
@@ -126,7 +126,7 @@ class Trials:
             self._take_up(planned)
 
     def hear(self, event: Event) -> None:
-        """Take in what happened in a trial."""
+        """Update the state by what happened in a trial."""
         self._left.hear(event)
         cell = self.cells[event.trial]
         cell.hear(event)
@@ -140,7 +140,7 @@ class Trials:
         return [cell for cell in self.todo.values() if cell.state == "training"]
 
     def is_starting(self) -> bool:
-        """Whether nothing trains yet: workers, data or engines are made ready."""
+        """Return whether nothing trains yet: workers, data or engines are being prepared."""
         states = {cell.state for cell in self.todo.values()}
         return self.stage is None and states == {"waiting"}
 
@@ -247,7 +247,7 @@ class TimeLeft:
     """
 
     def __init__(self, trials: Sequence[Trial], clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing known.
+        """Start with nothing known.
 
         Args:
             trials: What is to be trained, in its order.
@@ -269,7 +269,7 @@ class TimeLeft:
         """Seconds of ended trials outside their epochs."""
 
     def hear(self, event: Event) -> None:
-        """Take in what happened in a trial."""
+        """Update the state by what happened in a trial."""
         now = self._clock()
         run = self._runs.get(event.trial)
         match event:
@@ -374,7 +374,7 @@ class Stage:
         self._took: deque[float] = deque(maxlen=REMEMBERED)
 
     def advance(self) -> None:
-        """Take in that one more is done."""
+        """Count one more as done."""
         now = self._clock()
         self._took.append(now - self._last)
         self._last, self.done = now, self.done + 1
