@@ -11,8 +11,6 @@ from eailab.findings.methods import Answer
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact, blocks_table, main_table
-from eailab.report.class_section import class_blocks
-from eailab.report.cost_section import cost_blocks
 from eailab.report.describe import study_figure
 from eailab.report.document import (
     Block,
@@ -29,6 +27,7 @@ from eailab.report.document import (
     Verbatim,
 )
 from eailab.report.figures import TITLES, figure_names
+from eailab.report.page_sections import class_blocks, cost_blocks
 from eailab.report.record import as_mapping, noise_mapping, report_mapping, waterfall_mapping
 from eailab.report.study_report import Report, StudyReport
 from eailab.translation import tr, trn

@@ -10,9 +10,9 @@ from eailab.findings.path import Waterfall
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import arm_name
 from eailab.findings.trial import Curves
-from eailab.report.axes import Axis, spanning
 from eailab.report.figures import (
     TITLES,
+    Axis,
     Bar,
     BarsFigure,
     CurvesFigure,
@@ -25,6 +25,7 @@ from eailab.report.figures import (
     Point,
     PointsFigure,
     looks,
+    spanning,
 )
 from eailab.stats.verdict import Verdict
 from eailab.translation import joined, tr, trn

@@ -17,9 +17,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from eailab.plain import plain
-from eailab.report.axes import Axis
 from eailab.report.document import Document, Section, translated
-from eailab.report.figures import CurvesFigure, Line, Look, Panel, Point, PointsFigure
+from eailab.report.figures import Axis, CurvesFigure, Line, Look, Panel, Point, PointsFigure
 from eailab.report.manifest import MARK
 from eailab.stats.verdict import Verdict
 from eailab.translation import tr

@@ -11,8 +11,7 @@ from scipy import stats
 
 from eailab.data.registry import load
 from eailab.findings.classes import classes_of
-from eailab.report.class_section import class_blocks
-from eailab.report.pictures import data_address
+from eailab.report.page_sections import class_blocks, data_address
 from eailab.studies.record import read_record
 
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from eailab.errors import StoreError, UsageError
 from eailab.findings.methods import compute
 from eailab.report import plots
-from eailab.report.cost_section import cost_table
 from eailab.report.figures import CJK_FONTS
 from eailab.report.formats import FORMATS
 from eailab.report.html import LABEL_SHARE, LINE_PIXELS, PLOT_PIXELS, label_shifts
+from eailab.report.page_sections import cost_table
 from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
 from eailab.report.study_report import Report, load_study
 from eailab.translation import language

@@ -1,15 +1,22 @@
-"""The part of a page about classes: accuracy on each, confusion matrices, and images on which arms disagree."""
+"""The parts of a page that no other format has room for: classes with images, and costs."""
 
+import base64
+import io
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
+from eailab.data.dataset import Pixels
 from eailab.findings.classes import Classes, Confusion, Contrast, Example
-from eailab.findings.numbers import number
+from eailab.findings.costs import ArmCost, energy_sentence, with_timed
+from eailab.findings.numbers import NOTHING, amount, number
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table, arm_name
+from eailab.report.describe import study_costs
 from eailab.report.document import (
     Block,
+    FigureBlock,
     Gallery,
     Group,
     Heading,
@@ -17,9 +24,11 @@ from eailab.report.document import (
     Paragraph,
     Picture,
     TableBlock,
+    Title,
 )
-from eailab.report.pictures import data_address
 from eailab.translation import tr
+
+# --- classes ---
 
 MOST_CLASSES = 20
 """A confusion matrix with more is not legible: the most frequent confusions are listed instead."""
@@ -131,5 +140,67 @@ def _picture(example: Example, arm: str, baseline: str, blocks: int, classes: Cl
             names[example.label],
             f"{arm}: {names[example.arm_said]} ({example.arm_right}/{blocks})",
             f"{baseline}: {names[example.baseline_said]} ({example.baseline_right}/{blocks})",
+        ),
+    )
+
+
+LARGEST_SIDE = 48
+"""Pixels; larger images are scaled down."""
+
+
+def data_address(pixels: Pixels, brightest: int = 255) -> str:
+    """Return an image as an address that holds all of it.
+
+    Args:
+        pixels: `[H, W, C]`, of one channel or three.
+        brightest: The value that is shown as white; 16 in the digits.
+    """
+    if brightest < 255:
+        pixels = (pixels.astype(np.uint16) * 255 // max(brightest, 1)).astype(np.uint8)
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    if max(image.size) > LARGEST_SIDE:
+        image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+# --- costs ---
+
+ABOUT_SECONDS = tr(
+    "Wall-clock seconds of the epochs, validation included, as the trials ran; trials side by side slow each other."
+)
+
+
+def cost_blocks(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[Block]:
+    """Return the heading, the plot of the metric over cost, and the table of costs."""
+    plot = study_costs(findings, costs) if findings.factor else None
+    table = TableBlock(cost_table(findings, costs), tr("Cost by arm"), is_sortable=findings.factor is not None)
+    note = Paragraph((ABOUT_SECONDS, energy_sentence(costs)), "note")
+    return [Heading(tr("Cost")), *([FigureBlock(Title(plot.title), "", plot)] if plot else []), table, note]
+
+
+def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
+    """Return the seconds, images a second, and energy where a GPU counted it, of every arm."""
+    counted = any(cost.joules is not None for cost in costs)
+    return Table(
+        columns=(
+            Column(findings.heading or "trial"),
+            Column("seconds a trial", is_number=True),
+            Column("seconds in all", is_number=True),
+            Column("images/s", is_number=True),
+            *([Column("energy in all (kJ)", is_number=True)] if counted else []),
+            Column("device"),
+        ),
+        rows=tuple(
+            (
+                arm_name(arm),
+                amount(cost.seconds_a_trial),
+                with_timed(amount(cost.seconds if cost.timed else None), cost.timed, cost.epochs),
+                NOTHING if cost.images_per_second is None else f"{cost.images_per_second:,.0f}",
+                *([amount(None if cost.joules is None else cost.joules / 1000.0)] if counted else []),
+                ", ".join(cost.devices) or NOTHING,
+            )
+            for arm, cost in zip(findings.arms, costs, strict=True)
         ),
     )
