@@ -85,10 +85,14 @@ def report(
     if json:
         from eailab.report.record import report_mapping
 
-        echo_json(report_mapping(written.studies, written.unreadable))
+        echo_json(report_mapping(written.studies, written.unreadable, written.paths))
         return
-    from eailab.report.terminal import print_study
+    from eailab.report.compose import walk_document
+    from eailab.report.terminal import print_study, render
 
+    for path in written.paths:
+        render(walk_document(path))
+        echo()
     for findings in written.studies:
         print_study(findings)
         echo(f"study:    {findings.folder_name}\n")

@@ -15,7 +15,7 @@ from eailab.metrics import Metric
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
 from eailab.studies.path_ablation import Move, Order, Route
-from eailab.studies.path_run import RouteRecord
+from eailab.studies.path_run import PathRecord
 from eailab.translation import Text, joined, tr, trn
 
 TITLE = tr("Gain of each step on the way")
@@ -87,7 +87,7 @@ def best_move(step: StudyFindings) -> int:
     return max(range(len(candidates)), key=lambda index: rank(candidates[index]))
 
 
-def waterfall_of(store: Store, record: RouteRecord) -> Waterfall:
+def waterfall_of(store: Store, record: PathRecord) -> Waterfall:
     """Put together what a path ablation in a store has found so far."""
     steps = [study_findings(store, step) for step in record.steps[: len(record.taken)]]
     walked = list(zip(steps, record.taken, record.indices, strict=True))

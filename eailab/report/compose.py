@@ -167,6 +167,7 @@ def report_document(report: Report, detail: Detail) -> Document:
             blocks = [study_section(report.studies[0].findings, Detail.TABLE, level=1)]
         else:
             blocks = [study_section(one.findings, detail, answers=one.answers) for one in report.distinguished]
+    blocks += [] if report.kind == "lab" else [_path_section(one.findings) for one in report.paths]
     if report.unreadable:
         messages = Bullets(tuple(map(Verbatim, report.unreadable)))
         blocks.append(Section(Title(tr("Studies that could not be read")), answer=(messages,)))
@@ -183,7 +184,14 @@ def report_document(report: Report, detail: Detail) -> Document:
 def _numbers(report: Report) -> dict[str, object]:
     if report.kind == "study":
         return as_mapping(report.studies[0].findings)
-    return report_mapping([study.findings for study in report.studies], report.unreadable)
+    paths = [one.findings for one in report.paths]
+    return report_mapping([study.findings for study in report.studies], report.unreadable, paths)
+
+
+def _path_section(found: path.Waterfall) -> Section:
+    """Return a path ablation as a part of a report over studies."""
+    blocks = (TableBlock(path.waterfall_table(found)), Bullets(path.sentences(found)))
+    return Section(Title(path.title(found)), answer=blocks)
 
 
 def noise_document(found: noise.Noise) -> Document:

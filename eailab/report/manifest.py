@@ -47,6 +47,8 @@ class Manifest:
     """Messages about studies that could not be read."""
     version: str | None = __version__
     """Of the eailab that made it; None for one that did not write it down, or had no place for it."""
+    paths: tuple[Source, ...] = ()
+    """Path ablations."""
 
     def text(self) -> str:
         """Return it as one line of JSON that no format takes for anything but text."""
@@ -57,6 +59,8 @@ class Manifest:
             "studies": {source.folder: list(source.blocks) for source in self.sources},
             "unreadable": list(self.unreadable),
         } | ({} if self.version is None else {"eailab": self.version})
+        if self.paths:
+            mapping["paths"] = {source.folder: list(source.blocks) for source in self.paths}
         return json.dumps(mapping, ensure_ascii=True).replace("--", "-\\u002d").replace(">", "\\u003e")
 
 
@@ -77,7 +81,8 @@ def parse(text: str) -> Manifest:
         sources = tuple(_source(folder, blocks) for folder, blocks in mapping["studies"].items())
         unreadable = tuple(str(message) for message in mapping["unreadable"])
         version = None if (version := mapping.get("eailab")) is None else str(version)
-        return _checked(_kind(mapping["kind"]), str(mapping["lang"]), sources, unreadable, version)
+        paths = tuple(_source(folder, blocks) for folder, blocks in mapping.get("paths", {}).items())
+        return _checked(_kind(mapping["kind"]), str(mapping["lang"]), sources, unreadable, version, paths)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"what it says it was made of is damaged: {error}.") from error
 
@@ -92,9 +97,13 @@ def of_json(record: Mapping[str, Any]) -> Manifest:
         studies: Sequence[Mapping[str, Any]] = record.get("studies", [record])
         sources = tuple(_source(f"{safe_name(one['name'])}-{one['fingerprint']}", one["blocks"]) for one in studies)
         unreadable = tuple(str(message) for message in record.get("unreadable", ()))
+        paths = tuple(
+            _source(f"{safe_name('-to-'.join(one['names']))}-{one['fingerprint']}", one["blocks"])
+            for one in record.get("paths", ())
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"it is no report of eailab: {error!r}.") from error
-    return _checked("report" if "studies" in record else "study", "en", sources, unreadable)
+    return _checked("report" if "studies" in record else "study", "en", sources, unreadable, paths=paths)
 
 
 def of_csv(text: str) -> Manifest:
@@ -113,12 +122,17 @@ def of_csv(text: str) -> Manifest:
 
 
 def _checked(
-    kind: Kind, lang: str, sources: tuple[Source, ...], unreadable: tuple[str, ...] = (), version: str | None = None
+    kind: Kind,
+    lang: str,
+    sources: tuple[Source, ...],
+    unreadable: tuple[str, ...] = (),
+    version: str | None = None,
+    paths: tuple[Source, ...] = (),
 ) -> Manifest:
     """Return what was read from a report, which must have a study."""
-    if not sources or (kind == "study" and len(sources) > 1):
+    if not (sources or paths) or (kind == "study" and len(sources) > 1):
         raise UsageError(f"it says that it is a {kind} of {len(sources)} studies, which eailab does not write.")
-    return Manifest(kind, lang, sources, unreadable, version)
+    return Manifest(kind, lang, sources, unreadable, version, paths)
 
 
 def _kind(written: str) -> Kind:

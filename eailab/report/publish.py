@@ -22,13 +22,13 @@ from eailab.report.exports.table import EXPORTS
 from eailab.report.figures import ON_SCREEN, Drawing, FileKind, figure_names
 from eailab.report.formats import FORMATS
 from eailab.report.record import as_json, costs_json
-from eailab.report.study_report import Report, StudyReport, load_study, why_unreadable
+from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
 from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_text
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.design import safe_name
-from eailab.studies.lookup import STUDIES, Head, heads, studies_called
+from eailab.studies.lookup import STEPS_FOLDER, Head, called, heads, path_heads
 from eailab.studies.plan import labels
 from eailab.studies.record import Plan
 from eailab.studies.sharing import entered
@@ -50,6 +50,8 @@ class Written:
     """What the user should know of how it was made."""
     exports: Mapping[str, Path] = field(default_factory=dict)
     """Folder of each export, by the tool's name."""
+    paths: tuple[path.Waterfall, ...] = ()
+    """Path ablations of the report."""
 
 
 def publish_trial(folder: TrialFolder, title: str) -> None:
@@ -179,14 +181,15 @@ def publish_report(
         UsageError: There is no wording for the language, or two studies to be exported have one name and fingerprint.
     """
     language(lang)
-    found, unreadable = _readable(folders, data_dir)
-    return write_report(found, out, unreadable, formats=formats, lang=lang, lab=lab, exports=exports)
+    found, paths, unreadable = _readable(folders, data_dir)
+    return write_report(found, out, unreadable, paths, formats=formats, lang=lang, lab=lab, exports=exports)
 
 
 def write_report(
     found: Sequence[tuple[Path, StudyReport]],
     out: Path,
     unreadable: tuple[str, ...] = (),
+    paths: tuple[PathReport, ...] = (),
     *,
     formats: Sequence[str] = DEFAULT_FORMATS,
     lang: str = ENGLISH,
@@ -206,30 +209,38 @@ def write_report(
             for name, drawing in _figures(study.findings, folder, notes, figure_lang, kinds).items():
                 for kind, data in drawing.items():
                     write_changed(out / f"{figure_path(study.folder, name)}.{kind}", data)
-    report = Report("lab" if lab else "report", lang, tuple(study for _, study in found), unreadable)
+    report = Report("lab" if lab else "report", lang, tuple(study for _, study in found), unreadable, paths=paths)
     for name in formats:
         write_changed(files[name], FORMATS[name].text(report).encode())
     handed_on = _hand_on(found, exports, out) if exports else {}
     if lab:
         files = {"lab": files["markdown"]}
-    return Written(tuple(one.findings for one in report.distinguished), unreadable, files, tuple(notes), handed_on)
+    walked = tuple(one.findings for one in paths)
+    studies = tuple(one.findings for one in report.distinguished)
+    return Written(studies, unreadable, files, tuple(notes), handed_on, walked)
 
 
-def _readable(folders: Sequence[Path], data_dir: Path | None) -> tuple[list[tuple[Path, StudyReport]], tuple[str, ...]]:
-    """Return the studies that can be read, each with its folder, and messages about the others.
+def _readable(
+    folders: Sequence[Path], data_dir: Path | None
+) -> tuple[list[tuple[Path, StudyReport]], tuple[PathReport, ...], tuple[str, ...]]:
+    """Return the studies that can be read, each with its folder, the path ablations, and messages about the others.
 
     Raises:
         StoreError: None can be read.
     """
-    found, errors = [], []
+    found, paths, errors = [], [], []
     for folder in folders:
+        store = Store(folder.parent.parent)
         try:
-            found.append((folder, load_study(Store(folder.parent.parent), folder, data_dir)))
+            if (folder / STEPS_FOLDER).is_dir():
+                paths.append(load_path(store, folder))
+            else:
+                found.append((folder, load_study(store, folder, data_dir)))
         except StoreError as error:
             errors.append((folder, error))
-    if not found:
+    if not found and not paths:
         raise StoreError("\n".join(str(error) for _, error in errors))
-    return found, tuple(why_unreadable(folder, error) for folder, error in errors)
+    return found, tuple(paths), tuple(why_unreadable(folder, error) for folder, error in errors)
 
 
 def _hand_on(found: Sequence[tuple[Path, StudyReport]], exports: Sequence[str], out: Path) -> dict[str, Path]:
@@ -273,24 +284,26 @@ def find_studies(store: Store, wanted: Sequence[str]) -> list[Path]:
     Raises:
         UsageError: The store has no studies, or none of a name; the message has the nearest names.
     """
-    present = store.study_folders()
-    if not present and not any((Path(text) / "study.yaml").exists() for text in wanted):
+    known = heads(store.root)
+    present = sorted([*store.study_folders(), *(path.folder for path in path_heads(known))])
+    if not present and not any(
+        (Path(text) / name).exists() for text in wanted for name in ("study.yaml", STEPS_FOLDER)
+    ):
         raise UsageError(
             f"there are no studies in {store.root}: run one, such as "
             "`eailab ablate batch-size 16 32 64 --recipe digits-mlp`, or name another folder with --runs."
         )
     if not wanted:
         return present
-    known = heads(store.root, STUDIES)
     found = [folder for text in wanted for folder in _named(text, known, store)]
     return list(dict.fromkeys(found))
 
 
 def _named(text: str, known: Sequence[Head], store: Store) -> list[Path]:
     path = Path(text)
-    if (path / "study.yaml").exists():
+    if (path / "study.yaml").exists() or (path / STEPS_FOLDER / "ends" / "study.yaml").exists():
         return [path.resolve()]
-    return [head.folder for head in studies_called(known, text, store.root)]
+    return [one.folder for one in called(known, text, store.root)]
 
 
 def _figures(

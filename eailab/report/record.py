@@ -86,13 +86,16 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
     return dict(as_plain(mapping))
 
 
-def report_mapping(studies: Sequence[StudyFindings], unreadable: Sequence[str]) -> dict[str, Any]:
-    """Return the findings of several studies, and why others could not be read, as plain values."""
-    return {
+def report_mapping(
+    studies: Sequence[StudyFindings], unreadable: Sequence[str], paths: Sequence[Waterfall] = ()
+) -> dict[str, Any]:
+    """Return the findings of studies and path ablations, and why others could not be read, as plain values."""
+    mapping = {
         "schema_version": SCHEMA_VERSION,
         "studies": [as_mapping(findings) for findings in studies],
         "unreadable": list(unreadable),
     }
+    return mapping | ({"paths": [waterfall_mapping(found) for found in paths]} if paths else {})
 
 
 def costs_json(name: str, arms: tuple[ArmCost, ...]) -> str:

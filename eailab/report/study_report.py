@@ -11,9 +11,11 @@ from eailab.findings.apart import told_apart
 from eailab.findings.classes import Classes, classes_of
 from eailab.findings.costs import ArmCost, costs
 from eailab.findings.methods import Answer, answers
+from eailab.findings.path import Waterfall, waterfall_of
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
+from eailab.studies.path_run import PathRecord, read_route
 from eailab.studies.record import StudyRecord, read_record
 
 
@@ -41,6 +43,19 @@ class StudyReport:
 
 
 @dataclass(frozen=True)
+class PathReport:
+    """A path ablation with what reports say of it."""
+
+    record: PathRecord
+    findings: Waterfall
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return self.record.folder.name
+
+
+@dataclass(frozen=True)
 class Report:
     """Studies to be reported, in order, and in which language."""
 
@@ -51,12 +66,15 @@ class Report:
     """Messages about studies that could not be read."""
     version: str | None = __version__
     """See `Manifest.version`."""
+    paths: tuple[PathReport, ...] = ()
+    """Path ablations, which come after the studies."""
 
     @property
     def manifest(self) -> Manifest:
         """What the report is made of."""
         sources = tuple(Source(study.folder, study.findings.blocks) for study in self.studies)
-        return Manifest(self.kind, self.lang, sources, self.unreadable, self.version)
+        paths = tuple(Source(one.folder, one.findings.blocks) for one in self.paths)
+        return Manifest(self.kind, self.lang, sources, self.unreadable, self.version, paths)
 
     @property
     def distinguished(self) -> tuple[StudyReport, ...]:
@@ -91,6 +109,25 @@ def load_study(
     return StudyReport(
         record, findings, costs(store, findings), classes_of(store, record, findings, data_dir), left_out
     )
+
+
+def load_path(store: Store, folder: Path, blocks: Sequence[int] | None = None) -> PathReport:
+    """Read a path ablation and all that reports say of it.
+
+    Args:
+        store: Where the trials lie.
+        folder: The path ablation's, with `steps/`.
+        blocks: Leave out the others; None for all that it has.
+
+    Raises:
+        StoreError: A record is missing or damaged, or it lacks one of the blocks.
+    """
+    record = read_route(folder)
+    if blocks is not None:
+        if missing := set(blocks) - set(record.route.blocks):
+            raise StoreError(f"{folder} has no block {min(missing)} any more.")
+        record = record.restricted(blocks)
+    return PathReport(record, waterfall_of(store, record))
 
 
 def why_unreadable(folder: Path, error: StoreError) -> str:

@@ -17,12 +17,13 @@ from eailab.plain import plain
 from eailab.report.comparing import Outcome, compare
 from eailab.report.formats import FORMATS
 from eailab.report.manifest import Manifest, of_csv, of_json, parse
-from eailab.report.study_report import Report, StudyReport, load_study, why_unreadable
+from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
 from eailab.runs.derived import mislabelled
 from eailab.runs.store import Store
 from eailab.runs.store_admin import verify as check_result
 from eailab.runs.trial import Trial
-from eailab.studies.derived import Unnamed, blocks_left_out, contradictions, unnamed
+from eailab.studies.derived import Unnamed, blocks_left_out, contradictions, path_contradictions, unnamed
+from eailab.studies.lookup import STEPS_FOLDER
 from eailab.studies.record import StudyRecord
 
 
@@ -62,44 +63,63 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
         UsageError: The file cannot be read, is not a report of eailab, or is a page of another version.
         StoreError: A study of the report is not in the store.
     """
-    manifest, studies, outcome = _compared(report, store, data_dir)
+    manifest, studies, paths, outcome = _compared(report, store, data_dir)
     problems, notes = _left_out(studies)
     if report.suffix.lower() in (".md", ".tex") and manifest.version != __version__:
         notes.append(f"the report was made by {_made_by(manifest)}: if it differs, make it again, and compare that.")
     loose = unnamed(store)
-    gaps, checked, failing = list[str](), set[str](), set[str]()
+    tally = _Tally(store, data_dir)
     for study in studies:
-        arms = study.record.study.arms
-        datasets = _datasets(study.record, data_dir)
+        datasets = tally.check(study.folder, study.record)
         problems += [f"{study.folder}: {sentence}" for sentence in check_study(store, study, datasets, loose)]
-        notes += [
-            f"{study.folder}: accuracies were not held to the labels of {name}, which were not found here"
-            for name, dataset in datasets.items()
-            if dataset is None
-        ]
-        for index, block in product(range(len(arms)), study.record.study.blocks):
-            fingerprint = study.record.trials[index, block]
-            name = f"{study.folder}/{arms[index].label}/{block}"
-            problem, has_result = check_trial(store, study.record, index, block, datasets[arms[index].recipe.data.name])
-            if has_result:
-                checked.add(fingerprint)
-            if problem is not None:
-                failing.add(fingerprint)
-                problems.append(f"{name}: {problem}")
-            elif not has_result:
-                gaps.append(f"{name}: no result in the store")
+    for one in paths:
+        problems += [f"{one.folder}: {sentence}" for sentence in path_contradictions(store, one.record.folder, loose)]
+        for record in one.record.records:
+            tally.check(one.folder, record)
     return Verification(
         outcome=outcome,
-        trials=len(checked),
-        failing=len(failing),
-        problems=tuple(problems),
-        gaps=tuple(gaps),
-        notes=tuple(notes),
-        records=tuple(study.record for study in studies),
+        trials=len(tally.checked),
+        failing=len(tally.failing),
+        problems=(*problems, *tally.problems),
+        gaps=tuple(tally.gaps),
+        notes=(*notes, *dict.fromkeys(tally.notes)),
+        records=(*(study.record for study in studies), *(record for one in paths for record in one.record.records)),
     )
 
 
-def _compared(report: Path, store: Store, data_dir: Path | None) -> tuple[Manifest, tuple[StudyReport, ...], Outcome]:
+class _Tally:
+    """The trials of a report's studies, each held to its checksums, its name and the labels of its images."""
+
+    def __init__(self, store: Store, data_dir: Path | None) -> None:
+        self.store, self.data_dir = store, data_dir
+        self.checked, self.failing = set[str](), set[str]()
+        self.problems, self.gaps, self.notes = list[str](), list[str](), list[str]()
+
+    def check(self, folder: str, record: StudyRecord) -> dict[str, Dataset | None]:
+        """Check the trials of a study, and return its data sets."""
+        arms, datasets = record.study.arms, _datasets(record, self.data_dir)
+        self.notes += [
+            f"{folder}: accuracies were not held to the labels of {name}, which were not found here"
+            for name, dataset in datasets.items()
+            if dataset is None
+        ]
+        for index, block in product(range(len(arms)), record.study.blocks):
+            fingerprint = record.trials[index, block]
+            name = f"{folder}/{arms[index].label}/{block}"
+            problem, has_result = check_trial(self.store, record, index, block, datasets[arms[index].recipe.data.name])
+            if has_result:
+                self.checked.add(fingerprint)
+            if problem is not None:
+                self.failing.add(fingerprint)
+                self.problems.append(f"{name}: {problem}")
+            elif not has_result:
+                self.gaps.append(f"{name}: no result in the store")
+        return datasets
+
+
+def _compared(
+    report: Path, store: Store, data_dir: Path | None
+) -> tuple[Manifest, tuple[StudyReport, ...], tuple[PathReport, ...], Outcome]:
     """Make a report again from what it says it was made of, and compare the two."""
     text = _read(report)
     suffix = report.suffix.lower()
@@ -111,8 +131,9 @@ def _compared(report: Path, store: Store, data_dir: Path | None) -> tuple[Manife
         if suffix == ".html" and manifest.version != __version__:
             raise UsageError(f"it was made by {_made_by(manifest)}: make it again with `eailab report`.")
         studies = tuple(_load(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
-        expected = by_suffix[suffix].text(_report(manifest, studies, store, data_dir))
-        return manifest, studies, compare(text, expected, suffix)
+        paths = tuple(_load_path(store, source.folder, source.blocks) for source in manifest.paths)
+        made_again = replace(_report(manifest, studies, store, data_dir), paths=paths)
+        return manifest, studies, paths, compare(text, by_suffix[suffix].text(made_again), suffix)
     except UsageError as error:
         raise UsageError(f"{report} cannot be verified: {error}") from error
     except (ValueError, RecursionError, csv.Error) as error:
@@ -199,6 +220,13 @@ def _load(store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | N
     if study.folder != folder:
         raise StoreError(f"{path} holds another study than its name says, {study.folder}: its study.yaml was changed.")
     return study
+
+
+def _load_path(store: Store, folder: str, blocks: tuple[int, ...]) -> PathReport:
+    path = store.root / "studies" / folder
+    if not (path / STEPS_FOLDER).is_dir():
+        raise StoreError(f"the report tells of {folder}, which is not in {store.root}: name its folder with --runs.")
+    return load_path(store, path, blocks)
 
 
 def _report(manifest: Manifest, studies: tuple[StudyReport, ...], store: Store, data_dir: Path | None) -> Report:

@@ -77,10 +77,10 @@ def problems(store: Store) -> Iterator[Problem]:
         if left_out := blocks_left_out(record, loose):
             yield Problem(folder, f"{folder} leaves out blocks that were trained: {', '.join(map(str, left_out))}.")
     for folder in sorted({file.parents[2] for file in store.root.glob(STEPS)}):
-        yield from (Problem(folder, f"{folder}: {found}.") for found in _path_contradictions(store, folder, loose))
+        yield from (Problem(folder, f"{folder}: {found}.") for found in path_contradictions(store, folder, loose))
 
 
-def _path_contradictions(store: Store, folder: Path, loose: "Unnamed") -> Iterator[str]:
+def path_contradictions(store: Store, folder: Path, loose: "Unnamed") -> Iterator[str]:
     """Yield what the records of a path ablation cannot say of its two recipes and its trials, a sentence each."""
     try:
         found = read_route(folder)

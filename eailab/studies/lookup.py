@@ -226,7 +226,7 @@ def studies_called(found: Sequence[Head], text: str, where: object) -> list[Head
     Raises:
         UsageError: There is none, or several begin like this; the message has the nearest names.
     """
-    fitting = _called(found, text, where)
+    fitting = called(found, text, where)
     return [head for one in fitting for head in (one.steps if isinstance(one, PathHead) else (one,))]
 
 
@@ -236,14 +236,15 @@ def one_study(found: Sequence[Head], text: str, where: object) -> Head | PathHea
     Raises:
         UsageError: There is none, or there are several.
     """
-    fitting = _called(found, text, where)
+    fitting = called(found, text, where)
     if len(fitting) > 1:
         names = _listed(one.called for one in fitting)
         raise UsageError(f"{text} may be {len(fitting)} studies of {where}: {names}. Write one of these names.")
     return fitting[0]
 
 
-def _called(found: Sequence[Head], text: str, where: object) -> list[Head | PathHead]:
+def called(found: Sequence[Head], text: str, where: object) -> list[Head | PathHead]:
+    """Return the studies and path ablations of a name; see `studies_called`."""
     paths = path_heads(found)
     steps = [head for path in paths for head in path.steps]
     known: list[Head | PathHead] = [*(head for head in found if head.folder.parent.name != STEPS_FOLDER), *paths]

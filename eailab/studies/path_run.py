@@ -18,7 +18,7 @@ from eailab.studies.sharing import beyond, holding
 
 
 @dataclass(frozen=True)
-class RouteRecord:
+class PathRecord:
     """A path ablation as it lies in the store: the studies of its two ends, and of each step that was reached."""
 
     folder: Path
@@ -29,9 +29,24 @@ class RouteRecord:
     """The move that each step took; the last step of an unfinished path may have none yet."""
 
     @property
+    def records(self) -> tuple[StudyRecord, ...]:
+        """Those of the ends and of the steps."""
+        return self.ends, *self.steps
+
+    @property
     def is_finished(self) -> bool:
         """Whether the second recipe was reached."""
         return len(self.taken) == len(self.route.moves)
+
+    def restricted(self, blocks: Collection[int]) -> "PathRecord":
+        """Return the path with some of its blocks alone."""
+
+        def within(record: StudyRecord) -> StudyRecord:
+            kept = tuple(block for block in record.study.blocks if block in blocks)
+            return replace(record, study=replace(record.study, blocks=kept))
+
+        route = replace(self.route, blocks=tuple(block for block in self.route.blocks if block in blocks))
+        return replace(self, route=route, ends=within(self.ends), steps=tuple(map(within, self.steps)))
 
     @property
     def indices(self) -> tuple[int, ...]:
@@ -40,7 +55,7 @@ class RouteRecord:
         return tuple(candidates.index(move) for candidates, move in zip(reached, self.taken, strict=True))
 
 
-def read_route(folder: Path) -> RouteRecord:
+def read_route(folder: Path) -> PathRecord:
     """Read a path ablation from the records of its studies.
 
     Steps that do not follow from those before them are left out: a path that was measured again with more blocks, and
@@ -69,7 +84,7 @@ def read_route(folder: Path) -> RouteRecord:
         if len(tried) > 1 and (not left or len(gone) != 1):
             break
         reached.append(gone[0])
-    return RouteRecord(folder, found, ends, tuple(valid), tuple(reached))
+    return PathRecord(folder, found, ends, tuple(valid), tuple(reached))
 
 
 def is_step(study: Study, path: Route, taken: Sequence[Move]) -> bool:
@@ -150,7 +165,7 @@ def run_path(
     runner: Runner,
     choose: Callable[[StudyRecord], int],
     on_step: Callable[[PathEvent], None] = lambda _: None,
-) -> Iterator[RouteRecord]:
+) -> Iterator[PathRecord]:
     """Train the two ends and then, step by step, what may come next; the `with` block publishes what that shows.
 
     Args:
@@ -189,7 +204,7 @@ def _measured(
     choose: Callable[[StudyRecord], int],
     on_step: Callable[[PathEvent], None],
     failed: list[Failed],
-) -> RouteRecord:
+) -> PathRecord:
     """Train a path from its ends to its last step; trials that fail are added to those that have."""
 
     def trained(study: Study, name: str) -> StudyRecord:
@@ -209,7 +224,7 @@ def _measured(
         steps.append(trained(path.step(taken), str(number)))
         taken.append(candidates[choose(steps[-1])])
         on_step(StepTaken(number, taken[-1]))
-    return RouteRecord(folder, path, ends, tuple(steps), tuple(taken))
+    return PathRecord(folder, path, ends, tuple(steps), tuple(taken))
 
 
 def with_other_blocks(path: Route, runner: Runner) -> Route:

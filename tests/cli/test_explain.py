@@ -94,6 +94,15 @@ def test_a_path_is_listed_shown_verified_and_removed_as_studies_are(eailab, tmp_
     as_json = json.loads(eailab("studies", "show", "digits-mlp-to-mine", "--json").out)
     assert as_json == json.loads((path / "waterfall.json").read_text())
     assert eailab("runs", "verify").code == 0
+    named, every = eailab("report", "digits-mlp-to-mine", "--format", "markdown"), eailab("report", "--format", "json")
+    assert named.code == 0, named.err
+    assert "The gap from digits-mlp to mine" in named.out
+    assert "optimizer.lr 0.001" in (tmp_path / "report" / "report.md").read_text()
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["paths"] == [as_json]
+    assert every.code == eailab("report", "--lang", "zh-TW", "--format", "html", "--format", "latex").code == 0
+    for suffix in ("md", "json", "html", "tex"):
+        verified = eailab("verify", f"report/report.{suffix}")
+        assert verified.code == 0, verified.out + verified.err
     step = path / "steps" / "1" / "study.yaml"
     assert rewritten(step, "optimizer.lr 0.001 -> 0.003", "optimizer.lr 0.001 -> 0.004") == 1
     found = eailab("runs", "verify")
