@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from eailab.errors import RecipeError
+from eailab.translation import tr
 
 Split = Literal["train", "validation", "test"]
 TRAIN: Split = "train"
@@ -102,9 +103,9 @@ def _accuracy(split: Split, title: str, *, is_judged: bool = True) -> Metric:
         split=split,
         quantity="accuracy",
         unit="%",
-        unit_words="percent",
+        unit_words=tr("percent"),
         difference_unit="pp",
-        difference_words="percentage points",
+        difference_words=tr("percentage points"),
         scale=100.0,
         decimals=2,
         least=0.0,
@@ -123,8 +124,8 @@ def _loss(name: str, split: Split, title: str, *, is_judged: bool = True, minus:
         goal="lower",
         split=split,
         quantity="loss",
-        unit_words="nats",
-        difference_words="nats",
+        unit_words=tr("nats"),
+        difference_words=tr("nats"),
         margin_scale=0.01,
         least=0.0,
         minus=minus,

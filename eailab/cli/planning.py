@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from eailab.studies.power_analysis import Noise
     from eailab.studies.record import Plan
 
-ASSUMED = {"%": (0.1, 0.3, 1.0), "": (0.003, 0.01, 0.03)}
-"""Standard deviations of a trial within its block, by the unit of the metric, for plans without any trial before."""
-
 
 @dataclass(frozen=True)
 class _Row:
@@ -148,10 +145,11 @@ def _detects(planned: "Plan", noise: "Noise | None", measure: "Metric") -> str:
             f"differences of {amount(one * noise.sd)} or more with 80% power; "
             f"SD of a trial {amount(noise.sd)}, {noise.source}"
         )
-    cases = "; ".join(f"{amount(one * sd)} if it is {amount(sd)}" for sd in ASSUMED[measure.unit])
+    cases = "; ".join(f"{amount(one * sd)} if it is {amount(sd)}" for sd in measure.usual_sds)
     return (
         f"with 80% power, differences of {one:.2f} times the SD of a trial within its block, "
-        f"which no trial of these arms shows yet: {cases}"
+        f"which no trial of these arms shows yet"
+        + (f": {cases}" if cases else "")
         + ("" if study.factor is None else " (`eailab noise` measures it)")
     )
 

@@ -10,6 +10,7 @@ from eailab.findings.spread import noise_sentences, sd_in_words, spread_decimals
 from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import Environment, TrialFindings
+from eailab.metrics import TEST, Metric
 from eailab.stats.trend import Trend
 from eailab.stats.verdict import Verdict
 from eailab.translation import Text, joined, tr, trn
@@ -145,24 +146,29 @@ def _noise_facts(findings: StudyFindings) -> list[Fact]:
     return facts
 
 
+def _metric(measure: Metric) -> Text:
+    """Say when a metric is taken, in which unit, and which way is better where that is not plain."""
+    said = (
+        tr("{metric} after the last epoch, in {unit}", metric=measure.title, unit=measure.unit_words)
+        if measure.unit_words
+        else tr("{metric} after the last epoch", metric=measure.title)
+    )
+    if measure.difference_unit:
+        words, short = measure.difference_words, measure.difference_unit
+        said = tr("{said}; differences in {differences} ({short})", said=said, differences=words, short=short)
+    return said if measure.higher_is_better else tr("{said}; lower is better", said=said)
+
+
 def _comparison_facts(findings: StudyFindings) -> list[Fact]:
     comparison, measure = findings.comparison, findings.measure
     assert comparison is not None  # noqa: S101 - asked by the caller
-    metric = (
-        tr(
-            "{metric} after the last epoch, in percent; differences in percentage points (pp)",
-            metric=measure.title,
-        )
-        if measure.unit
-        else tr("{metric} after the last epoch, in nats; lower is better", metric=measure.title)
-    )
     margin = measure.with_unit(f"{findings.margin:g}")
     found = [
-        Fact(tr("Metric"), metric),
+        Fact(tr("Metric"), _metric(measure)),
         Fact(tr("Intervals"), tr("95%, {method}", method=comparison.method)),
         Fact(tr("Margin"), tr("differences within ±{margin} do not matter", margin=margin)),
     ]
-    if findings.metric == "test-accuracy":
+    if measure.split == TEST:
         caution = tr("verdicts rest on the test set, which then is no independent check")
         found.append(Fact(tr("Caution"), caution))
     if comparison.guard:

@@ -150,7 +150,7 @@ def study_intervals(findings: StudyFindings) -> IntervalsFigure:
         tr(
             "difference in {measure} ({unit}; {better})",
             measure=measure.title,
-            unit=tr("percentage points") if measure.difference_unit else tr("nats"),
+            unit=measure.difference_words,
             better=tr("right is better") if measure.higher_is_better else tr("left is better"),
         ),
         tr(
@@ -209,7 +209,7 @@ def walk_bars(found: Waterfall) -> BarsFigure:
         f"From {' to '.join(found.names)}",
         f"{blocks} block{'s' * (blocks > 1)}; {order}",
         tuple(bars),
-        f"gain in {measure.title} ({'percentage points' if measure.difference_unit else 'nats'})",
+        f"gain in {measure.title} ({measure.difference_words})",
         "lines: 95% intervals, simultaneous over the moves tried for a step; hollow: the interval includes 0",
     )
 

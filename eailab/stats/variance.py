@@ -55,16 +55,16 @@ def sd_interval(sd: float, n: int, confidence: float = 0.95) -> Interval:
     return sd * float(np.sqrt(df / upper)), sd * float(np.sqrt(df / lower))
 
 
-def sampling_error(accuracy: float, examples: int) -> float:
-    """Return the standard error of an accuracy that comes from the choice of test examples: `sqrt(a(1-a)/n)`.
+def sampling_error(share: float, examples: int) -> float:
+    """Return the standard error of a share of right answers by the choice of examples: `sqrt(a(1-a)/n)`.
 
     It is shared by all arms scored on the same examples and largely cancels in their differences.
 
     Args:
-        accuracy: A share from 0 to 1; the result is on the same scale.
+        share: From 0 to 1; the result is on the same scale.
         examples: Number of examples scored.
     """
-    return float(np.sqrt(accuracy * (1.0 - accuracy) / examples))
+    return float(np.sqrt(share * (1.0 - share) / examples))
 
 
 def noise_floor(sd: float, n: int, confidence: float = 0.95) -> float:

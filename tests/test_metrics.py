@@ -1,0 +1,85 @@
+"""Metrics are declared once: units, directions and names stand in `eailab/metrics.py`, and logic reads them."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from eailab.engines.registry import ENGINES, metric_of
+from eailab.errors import RecipeError
+from eailab.findings.statements import _metric
+from eailab.metrics import CLASSIFICATION, judged, recorded
+from eailab.recipe.load import load
+from eailab.recipe.schema import MetricName
+from eailab.runs.records import Epoch, Result
+
+PACKAGE = Path(__file__).parents[1] / "eailab"
+ROOMS = ("runs", "studies", "stats", "data", "inference", "seeding.py", "errors.py", "files.py")
+"""Whose logic knows no metric by its name; the rest is yet to come."""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_logic_knows_no_metric_by_its_name(room):
+    for file in sorted((PACKAGE / room).rglob("*.py") if (PACKAGE / room).is_dir() else [PACKAGE / room]):
+        assert not re.search(r"accurac|\bpp\b", file.read_text(encoding="utf-8"), re.IGNORECASE), file
+
+
+def test_recipes_may_ask_for_what_their_engine_declares():
+    assert {metric.name for metric in CLASSIFICATION if metric.is_judged} == set(get_args(MetricName))
+    assert all(engine.headline.name == "validation-accuracy" for engine in ENGINES.values())
+
+
+def test_a_metric_that_no_trial_records_is_refused_with_those_that_are():
+    with pytest.raises(RecipeError, match=r"numpy-mlp does not record the metric perplexity: choose one of .*loss-gap"):
+        metric_of(load("digits-mlp").recipe, "perplexity")
+
+
+def test_a_value_is_shown_in_its_unit_and_a_difference_of_two_is_taken():
+    values = {"train_loss": 0.25, "validation_loss": 1.0, "validation_accuracy": 0.975}
+    shown = {metric.name: metric.value(values) for metric in CLASSIFICATION}
+    assert shown["validation-accuracy"] == 97.5
+    assert shown["loss-gap"] == 0.75
+    assert shown["test-accuracy"] is None
+    assert "loss_gap" not in {metric.key for metric in recorded(CLASSIFICATION)}
+    assert judged(CLASSIFICATION, "validation-accuracy", "").text(97.5) == "97.50%"
+
+
+def test_what_is_said_of_a_metric_comes_from_its_declaration():
+    loss = judged(CLASSIFICATION, "validation-loss", "")
+    assert _metric(loss) == "validation loss after the last epoch, in nats; lower is better"
+    share = judged(CLASSIFICATION, "validation-accuracy", "")
+    assert _metric(share).endswith("in percent; differences in percentage points (pp)")
+    reward = replace(loss, title="reward", goal="higher", unit_words="", difference_words="")
+    assert _metric(reward) == "reward after the last epoch"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"validation_accuracy": 1.5}, "1.5 is not a number from 0 to 1"),
+        ({"perplexity": 3.0}, "perplexity are not those of an engine"),
+        ({"train_loss": None}, "None is not a number"),
+    ],
+)
+def test_an_epoch_holds_what_an_engine_declares(changes, said):
+    values = {"train_loss": 0.5, "train_accuracy": 0.5, "validation_loss": 0.5, "validation_accuracy": 0.5}
+    assert Epoch.read({"epoch": 1, **values}).values == values
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Epoch.read({"epoch": 1, **values, **changes})
+
+
+def test_an_epoch_without_a_metric_is_refused():
+    with pytest.raises(ValueError, match="are not those of an engine"):
+        Epoch.read({"epoch": 1, "train_loss": 0.5})
+
+
+def test_a_finished_trial_has_values_and_a_diverged_one_none():
+    provenance = dict.fromkeys(("eailab", "python", "platform", "processor", "host", "device", "finished"), "x")
+    provenance |= {"packages": {}, "cores": 1, "threads": 1}
+    keys = [metric.key for metric in recorded(CLASSIFICATION)]
+    record = {"status": "finished", "epochs": 1, "diverged_at": None, "parameters": 1, "provenance": provenance}
+    assert Result.read({**record, "metrics": dict.fromkeys(keys, 0.5)}).values["test_loss"] == 0.5
+    with pytest.raises(ValueError, match="does not fit its metrics"):
+        Result.read({**record, "metrics": dict.fromkeys(keys)})
