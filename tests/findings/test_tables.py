@@ -8,7 +8,7 @@ from eailab.findings.noise import noise_findings, sentences
 from eailab.findings.numbers import decimals
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.tables import blocks_table, main_table
-from eailab.studies.design import one_factor, repeated
+from eailab.studies.design import one_factor, repeated, single
 from eailab.studies.record import read_record
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
@@ -43,7 +43,8 @@ def test_what_is_a_number_in_every_row_is_set_as_one(shop):
 
 @pytest.mark.parametrize(("blocks", "heading"), [(1, "loss"), (2, "mean loss")])
 def test_scores_of_several_trials_are_called_means(shop, blocks, heading):
-    found = shop.findings(shop.of(repeated(recipe(), range(blocks)), [SMALL[:blocks]]))
+    study = single(recipe(), 0) if blocks == 1 else repeated(recipe(), range(blocks))
+    found = shop.findings(shop.of(study, [SMALL[:blocks]]))
     table = main_table(found)
     assert [column.is_number for column in table.columns] == [False, True, True]
     assert table.columns[1].heading == heading
