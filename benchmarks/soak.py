@@ -2,15 +2,18 @@
 
 Run:  python benchmarks/soak.py --json benchmarks/results/soak.json [--trials 1000] [--workers 4]
       python benchmarks/soak.py --faults --json benchmarks/results/faults.json
+      python benchmarks/soak.py --mutations 3000 --json benchmarks/results/mutations.json
 
 The soak trains a study of two arms on the digits with worker processes. Passes are stopped at random, workers are
 killed at random, and all the while another process writes the report as `eailab report` does. At the end every value
 that a report ever showed must be the final one, every trial must be finished, some that are trained once more without
 disturbance must come out alike, and the parent's memory and open files must not have grown. `--faults` runs
-`tests/faults` in its long form instead, and keeps what its tests counted.
+`tests/faults` in its long form instead, and keeps what its tests counted. `--mutations` changes one value of a valid
+store so many times, seals it again, and lets every command that reads meet it, with a process a core.
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -163,12 +166,12 @@ def repeated_epochs(store):
 
 
 def faults():
-    """Run `tests/faults` in its long form, and return what its tests counted."""
+    """Run `tests/faults` in its long form, a line as each test ends, and return what its tests counted."""
     with tempfile.TemporaryDirectory() as folder:
         tally, report = Path(folder) / "tally.jsonl", Path(folder) / "report.xml"
         began = time.monotonic()
-        tests = ["pytest", "-q", "-n", "4", f"--junitxml={report}", str(Path(__file__).parents[1] / "tests" / "faults")]
-        setting = {"EAILAB_FAULTS": "long", "EAILAB_FAULTS_TALLY": str(tally), "EAILAB_FAULTS_MUTATIONS": "3000"}
+        tests = ["pytest", "-v", "-n", "4", f"--junitxml={report}", str(Path(__file__).parents[1] / "tests" / "faults")]
+        setting = {"EAILAB_FAULTS": "long", "EAILAB_FAULTS_TALLY": str(tally)}
         code = subprocess.run([sys.executable, "-m", *tests], check=False, env=os.environ | setting).returncode
         seconds = round(time.monotonic() - began, 1)
         (suite,) = ET.parse(report).getroot().iter("testsuite")  # noqa: S314 - we have just written it
@@ -180,6 +183,29 @@ def faults():
         "skipped": sorted(one.attrib["message"] for one in suite.iter("skipped")),
         "seconds": seconds,
         "counted": counted,
+    }
+
+
+def mutations(count):
+    """Change one value of a store so many times, a hundred of them with processes of their own too."""
+    cores, began = os.cpu_count() or 1, time.monotonic()
+    program = Path(__file__).parents[1] / "tests" / "faults" / "mutations.py"
+    cuts = [count * core // cores for core in range(cores + 1)]
+    parts = [
+        subprocess.Popen(
+            [sys.executable, program, str(last - first), "--first", str(first), "--processes", str(100 // cores)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for first, last in itertools.pairwise(cuts)
+    ]
+    found = [json.loads(part.communicate()[0]) for part in parts]
+    return {
+        **{name: sum(one[name] for one in found) for name in ("mutations", "commands", "processes", "noticed")},
+        "verdicts_changed": sum(one["verdicts_changed"] for one in found),
+        **{name: [fault for one in found for fault in one[name]] for name in ("tracebacks", "unexplained", "written")},
+        "by_kind": dict(sum((Counter(one["by_kind"]) for one in found), Counter())),
+        "seconds": round(time.monotonic() - began, 1),
     }
 
 
@@ -210,11 +236,15 @@ def main():
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--faults", action="store_true", help="the long form of tests/faults in place of the soak")
+    parser.add_argument("--mutations", type=int, help="change a valid store so many times in place of the soak")
     parser.add_argument("--json", type=Path, help="write what was found to this file")
     asked = parser.parse_args()
     if asked.faults:
         found = faults()
         held = found["passed"]
+    elif asked.mutations is not None:
+        found = mutations(asked.mutations)
+        held = not any(found[name] for name in ("tracebacks", "unexplained", "written"))
     else:
         with tempfile.TemporaryDirectory() as folder:
             found = soak(Path(folder) / "runs", asked.trials, asked.workers)

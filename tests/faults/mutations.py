@@ -44,6 +44,7 @@ STUDY = ["ablate", "lr", "0.01", "0.001", *SMALL, "--seeds", "3", "--jobs", "1"]
 FORMATS = [word for name in ("markdown", "html", "csv", "json") for word in ("--format", name)]
 DRAWN = ["--format", "latex"]
 """A format whose figures are drawn for each report, which takes longer than all else: every fourth change meets it."""
+WEIGHTS = "weights.safetensors"
 NUMBERS = [0, 1, -1, 2, 0.5, 1e-320, 1e308, -1e308, 2**31 - 1, 2**31, 2**63, 10**12, 10**30, float("inf"), float("nan")]
 OTHERS = [None, True, "", "7", "nan", "\x1b[31m", "../../x", "a\u202eb", "\ud800", "x" * 5000, [], {}, [[]], {"a": 1}]
 
@@ -108,7 +109,7 @@ def reading(name, other, formats=(*FORMATS, *DRAWN)):
         ["runs", "show", name],
         ["diff", name, other],
         ["predict", name, "seven.png"],
-        ["export", name, "--to", "safetensors", "--out", "out/weights.safetensors"],
+        ["export", name, "--to", "safetensors", "--out", f"out/{WEIGHTS}"],
         [*STUDY, "-n"],
         ["explain", "digits-mlp", "other.yaml", "--order", "listed", *SMALL[2:], "-n"],
     ]
@@ -393,6 +394,7 @@ def mutate(root, number, found, processes=False):
         found.commands += 1
         if processes and (place - 2 * number) % len(commands) < 2:
             found.processes += 1
+            (root / "out" / WEIGHTS).unlink(missing_ok=True)  # `export` overwrites nothing
             alone, _, traced = start(*command)
             err += traced if alone == code else f"{traced}\nTraceback: exit {alone} as a process, not {code}"
         if "Traceback" in out + err:
