@@ -143,15 +143,22 @@ def heads(runs: Path, *patterns: str) -> list[Head]:
     return [_head(file) for pattern in patterns or (STUDIES, STEPS) for file in sorted(runs.glob(pattern))]
 
 
+def check_baseline(index: object, count: int) -> None:
+    """Raise ValueError unless this is the index of one of so many."""
+    if type(index) is not int or not 0 <= index < count:
+        raise ValueError(f"its baseline, {index!r:.60}, is not the place of one of {count}")
+
+
 def _head(file: Path) -> Head:
     try:
         mapping: Any = yaml.load(_OTHER.sub("", read(file, STUDY).decode()), _LOADER)  # noqa: S506 - both are safe
         arms = mapping["arms"]
+        check_baseline(mapping["baseline"], len(arms))
         return Head(
             folder=file.parent,
             name=str(mapping["name"]),
             factor=mapping["factor"],
-            baseline=int(mapping["baseline"]),
+            baseline=mapping["baseline"],
             metric=str(mapping["metric"]),
             arms=tuple(str(arm.get("label") or label((arm["level"],))) for arm in arms),
             trials={
@@ -161,7 +168,17 @@ def _head(file: Path) -> Head:
             },
             has_labels=any("label" in arm for arm in arms),
         )
-    except (OSError, StoreError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
+    except (
+        OSError,
+        StoreError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+        yaml.YAMLError,
+    ):
         return Head(file.parent, file.parent.name.rpartition("-")[0], None, 0, "", (), {})
 
 

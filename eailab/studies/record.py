@@ -1,17 +1,19 @@
 """Studies as they lie in a store: their records, and how they leave it."""
 
+import math
 import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import yaml
 
-from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.engines.registry import metric_of
+from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.files import STUDY, read
 from eailab.recipe.validate import recipe_from
 from eailab.runs import atomic, store_admin
@@ -19,12 +21,14 @@ from eailab.runs.damage import SCHEMA_VERSION
 from eailab.runs.lock import in_training, is_held
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
-from eailab.studies.design import Arm, Axis, Study
+from eailab.studies.design import Arm, Axis, Hold, Study
 from eailab.studies.factor import BUNDLE, factor_of, read_factor
-from eailab.studies.lookup import Head, PathHead, uses
+from eailab.studies.lookup import Head, PathHead, check_baseline, uses
 
 CHECKSUM = "# SHA-256 of the lines above: "
 """What the last line of `study.yaml` says before the digest."""
+
+LARGEST_COUNT = 2**63 - 1
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is there, reads ten times as fast
 
@@ -132,6 +136,7 @@ def read_record(folder: Path) -> StudyRecord:
             raise ValueError("it differs from its own checksum")
         mapping: Any = yaml.load(body, _LOADER)  # noqa: S506 - both loaders are safe ones
         arms = mapping["arms"]
+        _check(mapping)
         study = Study(
             name=mapping["name"],
             factor=None if mapping["factor"] is None else read_factor(mapping["factor"]),
@@ -151,12 +156,39 @@ def read_record(folder: Path) -> StudyRecord:
                 for one in mapping.get("axes", ())
             ),
         )
+        metric_of(study.arms[0].recipe, study.metric)
         trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}
         return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])
     except FileNotFoundError as error:
         raise StoreError(f"{folder} is no study: {file.name} is missing. Run the study's command again.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, StudyError, yaml.YAMLError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, yaml.YAMLError) as error:
         raise DamagedError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error
+    except (StudyError, RecipeError) as error:
+        raise DamagedError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error
+
+
+def _check(mapping: Any) -> None:
+    """Raise ValueError where something in a study is of another type, or range, than it can be.
+
+    Whoever changes the file can seal it again: then nothing else finds a number where a text is expected.
+    """
+    arms, axes = mapping["arms"], mapping.get("axes", ())
+    texts = [mapping["name"], mapping["metric"], *(name for arm in arms for name in arm["trials"].values())]
+    texts += [text for arm in arms for text in arm["brought"]] + [text for axis in axes for text in axis["levels"]]
+    for text in texts:
+        if type(text) is not str:
+            raise ValueError(f"{text!r:.60} stands where a text is expected")
+    counts = [mapping["training_images"], *mapping["blocks"], *mapping.get("looks", ())]
+    counts += [arm["updates"] for arm in arms]
+    for count in counts:
+        if type(count) is not int or not 0 <= count <= LARGEST_COUNT:
+            raise ValueError(f"{count!r:.60} stands where a whole number is expected")
+    for baseline, among in [(mapping["baseline"], arms), *((axis["baseline"], axis["levels"]) for axis in axes)]:
+        check_baseline(baseline, len(among))
+    if type(mapping["margin"]) not in (int, float) or not 0 <= mapping["margin"] < math.inf:
+        raise ValueError(f"{mapping['margin']!r:.60} is not a margin")
+    if mapping.get("hold", "epochs") not in get_args(Hold):
+        raise ValueError(f"{mapping['hold']!r:.60} is nothing that arms have in common")
 
 
 # --- removing a study ------------------------------------------------------------------------------------------------
