@@ -66,7 +66,7 @@ class StudyResult:
                     "mean": None if found is None else found.mean,
                     "difference": None if compared is None else compared.difference,
                     "interval": None if compared is None else compared.interval95,
-                    "verdict": None if compared is None else compared.verdict,
+                    "verdict": None if compared is None or compared.verdict is None else compared.verdict.value,
                 }
             )
         return rows

@@ -54,6 +54,7 @@ def test_a_study_is_the_one_that_the_command_trains(eailab):
     assert (baseline["arm"], baseline["is_baseline"], baseline["difference"]) == ("0.001", True, None)
     assert baseline["mean"] == pytest.approx(np.mean(study.values()[:, 0]))
     assert other["difference"] == pytest.approx(np.diff(study.values()).mean())
+    assert other["verdict"] == "UNDECIDED"
     low, high = other["interval"]
     assert low < other["difference"] < high
     assert f"{other['difference']:+.2f}" in done.out

@@ -160,6 +160,6 @@ def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:
         raise UsageError(failed[0].reason)
     others = "No other was started after it" if stopped else "The others are kept"
     raise TrialFailedError(
-        f"{counted(len(failed), 'trial')} ended without a result (the reasons stand above). "
+        f"{counted(len(failed), 'trial')} ended without a result (see above). "
         f"{others}; the same command tries again what is left."
     )
