@@ -16,11 +16,12 @@ from eailab.errors import StoreError, UsageError
 from eailab.findings.methods import compute
 from eailab.report import plots
 from eailab.report.figures import CJK_FONTS
-from eailab.report.formats import FORMATS
+from eailab.report.formats import FORMATS, Format
 from eailab.report.html import LABEL_SHARE, LINE_PIXELS, PLOT_PIXELS, label_shifts
 from eailab.report.page_sections import cost_table
 from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
 from eailab.report.study_report import Report, load_study
+from eailab.report.verify import verify
 from eailab.translation import language
 
 SMALL = [0.90, 0.92, 0.91]
@@ -311,3 +312,18 @@ def test_a_long_label_beside_a_point_goes_on_below(shop):
     lines = re.findall(r">([^<>]+)<tspan[^>]*>([^<]+)</tspan>", page)
     assert lines
     assert all(" ".join(parts) == label for parts in lines)
+
+
+def test_a_new_format_is_one_function_and_one_entry(shop, folder, tmp_path, monkeypatch):
+    """It is written, and verified, without a change elsewhere."""
+
+    def render(document):
+        titles = "\n".join(block.title.text for block in document.blocks)
+        return f"eailab-report: {document.manifest.text()}\n{titles}\n"
+
+    monkeypatch.setitem(FORMATS, "titles", Format(".txt", render))
+    file = publish_report([folder], tmp_path / "out", formats=["titles"]).files["titles"]
+    assert "Does the batch size change the validation accuracy?" in file.read_text()
+    assert verify(file, shop.store).holds
+    file.write_text(file.read_text().replace("Does", "Why does"))
+    assert not verify(file, shop.store).holds
