@@ -24,8 +24,8 @@ from pathlib import Path
 from eailab.data.registry import load as load_data
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.runs.executors.courier import Dispatch
-from eailab.runs.executors.errand import Errand, run, where
+from eailab.runs.executors.cluster import Dispatcher
+from eailab.runs.executors.remote_worker import Task, run, where
 from eailab.runs.provenance import collect
 from eailab.runs.trial import Trial
 
@@ -37,14 +37,14 @@ COMMAND = """
 import sys, time
 began = float(sys.argv[1])
 
-from eailab.runs.executors.courier import Dispatch
+from eailab.runs.executors.cluster import Dispatcher
 
 def note(name):
-    real = getattr(Dispatch, name)
+    real = getattr(Dispatcher, name)
     def noted(*arguments):
         print(name, time.time() - began, file=sys.stderr)
         return real(*arguments)
-    setattr(Dispatch, name, noted)
+    setattr(Dispatcher, name, noted)
 
 note("_scout"), note("_check_answer"), note("_tell")
 from eailab.cli.app import main
@@ -73,25 +73,25 @@ def a_round(folder: Path) -> dict[str, float]:
 
 
 class Nowhere:
-    """A courier that carries nothing."""
+    """A backend that carries nothing."""
 
     worth_seconds, at_once, measures = 0.0, 1000, False
 
-    def send(self, errands: Sequence[Errand]) -> None:
+    def send(self, tasks: Sequence[Task]) -> None:
         """Let them be."""
 
 
 def bookkeeping(rounds: int) -> dict[str, list[float]]:
-    """Return, in seconds a trial, what is done here for one that is sent out, and there before it is trained."""
+    """TaskResult, in seconds a trial, what is done here for one that is sent out, and there before it is trained."""
     with tempfile.TemporaryDirectory() as name:
         context = RunContext(Path(name), device="cpu")
         recipe = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
         trials = [Trial(recipe, block, load_data("digits").fingerprint) for block in range(TRIALS)]
-        dispatch = Dispatch(Nowhere(), context)
+        dispatch = Dispatcher(Nowhere(), context)
         began = time.perf_counter()
         dispatch._send_packed(trials)
         found = {"sending": [(time.perf_counter() - began) / TRIALS], "following": [], "starting a process": []}
-        sent = Errand("train", (trials[0].fingerprint,), where(context))
+        sent = Task("train", (trials[0].fingerprint,), where(context))
         run(sent)
         for _ in range(rounds):
             began = time.perf_counter()

@@ -28,7 +28,7 @@ def planned(folder, epochs, blocks):
 
 
 def tables(one):
-    """Return a study's tables, as they are published."""
+    """TaskResult a study's tables, as they are published."""
     write_record(one.folder, one.record)
     told = load_study(RunContext(one.folder.parents[1]).store, one.folder, None)
     return FORMATS["markdown"].text(Report("study", "en", (told,))), as_json(told.findings)

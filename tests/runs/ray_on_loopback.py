@@ -14,7 +14,7 @@ from eailab.errors import StoreError
 from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, Failed, Started
 from eailab.runs.executors import ray as on_ray
-from eailab.runs.executors.courier import Dispatch
+from eailab.runs.executors.cluster import Dispatcher
 from eailab.runs.executors.ray import RayExecutor
 
 address, folder = sys.argv[1], Path(sys.argv[2])
@@ -59,8 +59,8 @@ def share_a_gpu():
 
     ray = on_ray._connect(address)
     on_ray.gpu_share = lambda _: 0.5
-    courier = on_ray._RayCourier(ray, on_gpus=True)
-    Dispatch(courier, RunContext(folder / "gpu", device="cpu", on_event=count)).run(longer)
+    backend = on_ray._RayBackend(ray, on_gpus=True)
+    Dispatcher(backend, RunContext(folder / "gpu", device="cpu", on_event=count)).run(longer)
     assert most == 2, most
     assert 0.0 in free, free
     say("two trials on one GPU")

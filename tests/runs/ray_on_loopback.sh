@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Ray cluster on loopback, of two nodes and one without a folder, used by test_courier.py in its own namespaces
+# A Ray cluster on loopback, of two nodes and one without a folder, used by test_cluster.py in its own namespaces
 # The cluster's processes end with the namespace.
 set -euo pipefail
 python=$1 folder=$2 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Slurm on loopback: a controller and two nodes on one host, used by test_courier.py in namespaces of its own: … PYTHON FOLDER
+# Slurm on loopback: a controller and two nodes on one host, used by test_cluster.py in namespaces of its own: … PYTHON FOLDER
 # The daemons end with the namespace. Their key, sockets, files and logs lie in the folder; nothing of the host is touched.
 set -euo pipefail
 python=$1 folder=$2/slurm here=$(cd "$(dirname "$0")" && pwd)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eailab.runs.executors.crashes import describe, out_of_memory_kills
+from eailab.runs.executors.crashes import Retries, describe, out_of_memory_kills
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,17 @@ def test_the_systems_count_is_read_where_there_is_one(tmp_path):
     counters.write_text("nr_free_pages 12\n")
     assert out_of_memory_kills(counters) is None
     assert out_of_memory_kills(tmp_path / "absent") is None
+
+
+def test_a_trial_without_memory_is_tried_once_more_whatever_else_went_wrong():
+    retries = Retries(attempts=3)
+    assert retries.after_death("a")
+    assert [retries.after_shortage(trial) for trial in ("a", "b", "a")] == [True, True, False]
+
+
+def test_deaths_count_in_a_row_without_a_finished_epoch_in_between():
+    retries = Retries(attempts=3)
+    assert [retries.after_death("a", epochs) for epochs in (2, 2, 5, 5, 5)] == [True, True, True, True, False]
+    assert [Retries(attempts=2).after_death("a") for _ in "ab"] == [True, True]
+    twice = Retries(attempts=2)
+    assert [twice.after_death("a"), twice.after_death("b"), twice.after_death("a")] == [True, True, False]

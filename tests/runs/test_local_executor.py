@@ -189,7 +189,7 @@ def test_in_a_pool_a_trial_without_memory_has_its_second_attempt_alone_at_the_en
         pool.processes[pipe] = Process()
         return pipe
 
-    monkeypatch.setattr(pool, "_hire", hire)
+    monkeypatch.setattr(pool, "_start_worker", hire)
     monkeypatch.setattr(local, "wait", lambda pipes, timeout: pipes)
     monkeypatch.setattr(local, "Connection", Pipe)
     pool.run(trials(3))

@@ -1,4 +1,4 @@
-"""Why a worker process died, as far as the system tells."""
+"""Describe why a worker process died, and decide which trials are tried again: the same for all executors."""
 
 import signal
 from pathlib import Path
@@ -33,3 +33,35 @@ def describe(exit_code: int | None, kills_before: int | None, kills_now: int | N
     if exit_code is not None and exit_code < 0:
         return f"its process died of signal {-exit_code}"
     return f"its process ended with code {exit_code} before the trial did"
+
+
+class Retries:
+    """Decides whether a trial that ended without a result is tried again.
+
+    One that ran out of memory is tried once more, with nothing beside it. One whose process died is tried until it has
+    died `attempts` times in a row without a finished epoch in between.
+    """
+
+    def __init__(self, attempts: int) -> None:
+        self.attempts = attempts
+        self._short_of_memory: set[str] = set()
+        self._deaths: dict[str, int] = {}
+        self._reached: dict[str, int] = {}
+
+    def after_shortage(self, trial: str) -> bool:
+        """Count that a trial ran out of memory, and return whether it is tried again."""
+        is_first = trial not in self._short_of_memory
+        self._short_of_memory.add(trial)
+        return is_first
+
+    def after_death(self, trial: str, epochs: int = 0) -> bool:
+        """Count that a trial's process died, and return whether it is tried again.
+
+        Args:
+            trial: Its fingerprint.
+            epochs: That it had finished by then; 0 where that is not to count.
+        """
+        has_gained = epochs > self._reached.get(trial, 0)
+        self._deaths[trial] = 1 if has_gained else self._deaths.get(trial, 0) + 1
+        self._reached[trial] = max(epochs, self._reached.get(trial, 0))
+        return self._deaths[trial] < self.attempts

@@ -1,4 +1,4 @@
-"""Trials on this machine: in this process, or in worker processes that live long and take trials in turn."""
+"""Train trials on this machine: in this process, or in a pool of worker processes."""
 
 import gc
 import multiprocessing
@@ -18,17 +18,19 @@ from typing import Literal
 from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
 from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed, TriedAgain
-from eailab.runs.executors.crashes import describe, out_of_memory_kills
+from eailab.runs.executors.crashes import Retries, describe, out_of_memory_kills
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial
 from eailab.shortage import shortage_of
 
+ATTEMPTS = 2
+"""At a trial whose process dies: on one machine a second death is most likely the trial's own."""
 BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one attempt at a trial; small and picklable."""
+    """How one attempt at a trial ended; small and picklable."""
 
     problem: Literal["none", "trial", "memory", "store"] = "none"
     """`memory`: worth another attempt alone. `store`: nothing can be written, by any trial."""
@@ -47,12 +49,21 @@ class LocalExecutor:
     jobs: int
 
     def run(self, trials: Sequence[Trial], context: RunContext) -> None:
-        """Bring every trial to an end; see `Executor.run`."""
+        """Train every trial; see `Executor.run`."""
         jobs = min(self.jobs, len(trials))
-        if jobs <= 1:
-            _run_here(trials, context)
+        if jobs > 1:
+            _Pool(jobs, context).run(trials)
             return
-        _Pool(jobs, context).run(trials)
+        retries = Retries(ATTEMPTS)
+        for trial in trials:
+            if context.should_stop():
+                raise StoppedError("stopped between trials.")
+            outcome = attempt(trial, context)
+            if outcome.problem == "memory" and retries.after_shortage(trial.fingerprint):
+                context.on_event(TriedAgain(trial.fingerprint, f"{outcome.reason} It is tried once more."))
+                free_memory()
+                outcome = attempt(trial, context)
+            judge(trial, outcome, context.on_event)
 
 
 def attempt(trial: Trial, context: RunContext) -> Outcome:
@@ -84,20 +95,8 @@ def outcome_of(error: Exception) -> Outcome:
     return Outcome("trial", "".join(traceback.format_exception(error)))
 
 
-def _run_here(trials: Sequence[Trial], context: RunContext) -> None:
-    for trial in trials:
-        if context.should_stop():
-            raise StoppedError("stopped between trials.")
-        outcome = attempt(trial, context)
-        if outcome.problem == "memory":
-            context.on_event(TriedAgain(trial.fingerprint, f"{outcome.reason} It is tried once more."))
-            free_memory()
-            outcome = attempt(trial, context)
-        judge(trial, outcome, context.on_event)
-
-
 def judge(trial: Trial, outcome: Outcome, on_event: Callable[[Event], None]) -> None:
-    """Tell a failure of the trial's own; one of the store ends the study."""
+    """Report a failure of the trial itself; one of the store ends the study."""
     if outcome.problem == "store":
         raise StoreError(outcome.reason)
     if outcome.problem != "none":
@@ -122,7 +121,7 @@ class _Pool:
         self.waiting: deque[Trial] = deque()
         self.alone: deque[Trial] = deque()
         """Trials that ran out of memory beside others; their turn comes when nothing else is left."""
-        self.second_attempts: set[str] = set()
+        self.retries = Retries(ATTEMPTS)
         self.broken: str | None = None
         """Why the store cannot be written."""
         self.kills = out_of_memory_kills()
@@ -131,36 +130,36 @@ class _Pool:
         """Train the trials in their order, as workers come free."""
         self.waiting.extend(trials)
         try:
-            while self._give_out():
+            while self._assign():
                 for ready in wait(list(self.at_work), timeout=0.1):
                     assert isinstance(ready, Connection)  # noqa: S101 - only connections are waited for
-                    self._hear(ready)
+                    self._receive(ready)
                 if self.context.should_stop():
                     self._stop_all()
         finally:
             self.stop.set()
-            self._dismiss(list(self.processes))
+            self._end_workers(list(self.processes))
         if self.broken is not None:
             raise StoreError(self.broken)
         if self.context.should_stop():
             raise StoppedError("stopped between trials.")
 
-    def _give_out(self) -> bool:
-        """Give trials to idle workers, and hire where there are too few; say whether anything is at work."""
+    def _assign(self) -> bool:
+        """Assign trials to idle workers, start workers where there are too few, and return whether any is at work."""
         if not self.waiting and not self.at_work and self.alone:
-            self._dismiss(list(self.processes))  # a fresh process for each of them, and nothing beside it
+            self._end_workers(list(self.processes))  # a fresh process for each of them, and nothing beside it
             self.limit = 1
             self.waiting.append(self.alone.popleft())
         while self.waiting and len(self.at_work) < self.limit:
             idle = [worker for worker in self.processes if worker not in self.at_work]
-            worker = idle[0] if idle else self._hire()
+            worker = idle[0] if idle else self._start_worker()
             trial = self.waiting.popleft()
             self.at_work[worker] = trial
             with suppress(OSError):  # a worker that died while it was idle is found when it is heard
                 worker.send(trial)
         return bool(self.at_work)
 
-    def _hire(self) -> Connection:
+    def _start_worker(self) -> Connection:
         ours, theirs = self.spawning.Pipe()
         process = self.spawning.Process(
             target=_work, args=(theirs, self.stop.seen_by_workers, self.context.unfollowed()), daemon=True
@@ -171,11 +170,11 @@ class _Pool:
         self.processes[ours] = process
         return ours
 
-    def _hear(self, worker: Connection) -> None:
+    def _receive(self, worker: Connection) -> None:
         try:
             message: Event | Outcome = worker.recv()
         except (EOFError, OSError):
-            self._bury(worker)
+            self._worker_died(worker)
             return
         if not isinstance(message, Outcome):
             self.context.on_event(message)
@@ -184,8 +183,7 @@ class _Pool:
         if message.problem == "store":
             self.broken = message.reason
             self._stop_all()
-        elif message.problem == "memory" and trial.fingerprint not in self.second_attempts:
-            self.second_attempts.add(trial.fingerprint)
+        elif message.problem == "memory" and self.retries.after_shortage(trial.fingerprint):
             self.alone.append(trial)
             self.context.on_event(
                 TriedAgain(trial.fingerprint, f"{message.reason} It is tried once more, alone, at the end.")
@@ -193,10 +191,10 @@ class _Pool:
         else:
             judge(trial, message, self.context.on_event)
         if len(self.processes) > self.limit:
-            self._dismiss([worker])
+            self._end_workers([worker])
 
-    def _bury(self, worker: Connection) -> None:
-        """A worker has died: its trial is tried once more, with half as many side by side."""
+    def _worker_died(self, worker: Connection) -> None:
+        """Try the trial of a dead worker once more, with half as many side by side."""
         trial, process = self.at_work.pop(worker), self.processes.pop(worker)
         worker.close()
         process.join()
@@ -204,11 +202,10 @@ class _Pool:
             return
         before, self.kills = self.kills, out_of_memory_kills()
         reason = describe(process.exitcode, before, self.kills)
-        if trial.fingerprint in self.second_attempts:
+        if not self.retries.after_death(trial.fingerprint):
             advice = "run the same command with --jobs 1, or on a machine with more memory."
             self.context.on_event(Failed(trial.fingerprint, f"{reason}, for the second time: {advice}", exit_code=1))
             return
-        self.second_attempts.add(trial.fingerprint)
         self.limit = max(1, self.limit // 2)
         self.waiting.appendleft(trial)
         beside = f"{self.limit} trial{'s' * (self.limit > 1)} side by side from now on"
@@ -219,7 +216,7 @@ class _Pool:
         self.waiting.clear()
         self.alone.clear()
 
-    def _dismiss(self, workers: Sequence[Connection]) -> None:
+    def _end_workers(self, workers: Sequence[Connection]) -> None:
         """Let workers end: an idle one sees its pipe closed, one at work the flag if it is set, else also its pipe."""
         leaving = [self.processes.pop(worker) for worker in workers]
         for worker in workers:

@@ -19,9 +19,9 @@ from typing import Any
 from eailab.errors import DeviceError, UsageError
 from eailab.extras import install_command
 from eailab.runs.context import RunContext
-from eailab.runs.executors import errand
-from eailab.runs.executors.courier import Dispatch, gpu_is_wanted
-from eailab.runs.executors.errand import Errand, Measured, Return
+from eailab.runs.executors import remote_worker
+from eailab.runs.executors.cluster import Dispatcher, gpu_is_wanted
+from eailab.runs.executors.remote_worker import Resources, Task, TaskResult
 from eailab.runs.trial import Trial
 
 TOKEN_FILE = Path("~/.ray/auth_token")
@@ -62,7 +62,7 @@ class RayExecutor:
         ray = _connect(self.address)
         present = ray.cluster_resources().get("GPU", 0) > 0
         on_gpus = any(gpu_is_wanted(trial, context.device, present) for trial in trials)
-        Dispatch(_RayCourier(ray, on_gpus), context).run(trials)
+        Dispatcher(_RayBackend(ray, on_gpus), context).run(trials)
 
 
 def _connect(address: str | None) -> Any:
@@ -109,10 +109,10 @@ def _check_token() -> None:
         )
 
 
-def gpu_share(measured: Measured | None) -> float:
+def gpu_share(measured: Resources | None) -> float:
     """Return the part of a GPU that a trial is given, so that a whole number of them fits; 1 where nothing is known.
 
-    >>> gpu_share(Measured(60.0, gpu_bytes=6 * 2**30, gpu_total_bytes=24 * 2**30))
+    >>> gpu_share(Resources(60.0, gpu_bytes=6 * 2**30, gpu_total_bytes=24 * 2**30))
     0.3333
     """
     if measured is None or measured.gpu_bytes is None or measured.gpu_total_bytes is None:
@@ -123,12 +123,12 @@ def gpu_share(measured: Measured | None) -> float:
 
 
 @dataclass
-class _RayCourier:
+class _RayBackend:
     ray: Any
     on_gpus: bool
     worth_seconds: float = 0.0
     at_once: int = 1
-    under_way: dict[Any, Errand] = field(default_factory=dict)
+    under_way: dict[Any, Task] = field(default_factory=dict)
 
     @property
     def measures(self) -> bool:
@@ -137,13 +137,13 @@ class _RayCourier:
     def machines(self) -> Sequence[str]:
         return [str(node["NodeID"]) for node in self._nodes()]
 
-    def send(self, errands: Sequence[Errand]) -> None:
-        for sent in errands:
-            task = self.ray.remote(errand.run).options(**self.options(sent))
+    def send(self, tasks: Sequence[Task]) -> None:
+        for sent in tasks:
+            task = self.ray.remote(remote_worker.run).options(**self.options(sent))
             self.under_way[task.remote(sent)] = sent
 
-    def options(self, sent: Errand) -> dict[str, Any]:
-        """Return what an errand asks of Ray."""
+    def options(self, sent: Task) -> dict[str, Any]:
+        """Return what a task asks of Ray."""
         asked = {"num_cpus": sent.threads, "num_gpus": 0.0, "scheduling_strategy": "SPREAD", "max_retries": 3}
         if sent.machine:
             from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -164,22 +164,22 @@ class _RayCourier:
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in self.ray.nodes() if node["Alive"]]
 
-    def collect(self, seconds: float) -> list[Return]:
+    def collect(self, seconds: float) -> list[TaskResult]:
         if not self.under_way:
             time.sleep(seconds)
             return []
         done, _ = self.ray.wait(list(self.under_way), num_returns=1, timeout=seconds)
         return [back for reference in done for back in self._returned(reference)]
 
-    def recall(self) -> None:
+    def cancel(self) -> None:
         for reference in self.under_way:
             self.ray.cancel(reference, force=True)
         self.ray.shutdown()
 
-    def _returned(self, reference: Any) -> list[Return]:
+    def _returned(self, reference: Any) -> list[TaskResult]:
         sent = self.under_way.pop(reference)
         try:
-            back: list[Return] = self.ray.get(reference)
+            back: list[TaskResult] = self.ray.get(reference)
         except Exception as error:  # noqa: BLE001 - a lost node, in one of Ray's many words
             return sent.lost(str(error).strip().partition("\n")[0])
         return back

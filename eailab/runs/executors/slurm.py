@@ -1,6 +1,6 @@
 """Trials as jobs of a Slurm cluster: `--on slurm`, by submitit.
 
-A job is an errand, and the errands of a study are job arrays. What became of one is read from the file that it leaves;
+A job is a task, and the tasks of a study are job arrays. What became of one is read from the file that it leaves;
 one that Slurm no longer knows and that left none is lost, and its trials are sent again: Slurm's own requeueing is no
 promise.
 """
@@ -21,9 +21,9 @@ from eailab.errors import DeviceError, UsageError
 from eailab.extras import install_command
 from eailab.runs.atomic import make_folder, unwritable
 from eailab.runs.context import RunContext
-from eailab.runs.executors import errand
-from eailab.runs.executors.courier import Dispatch, gpu_is_wanted
-from eailab.runs.executors.errand import Errand, Return
+from eailab.runs.executors import remote_worker
+from eailab.runs.executors.cluster import Dispatcher, gpu_is_wanted
+from eailab.runs.executors.remote_worker import Task, TaskResult
 from eailab.runs.trial import Trial
 
 LOST_SECONDS = 30.0
@@ -76,7 +76,7 @@ class SlurmExecutor:
             array_parallelism=ARRAY,
             additional_parameters={"requeue": True},
         )
-        Dispatch(_SlurmCourier(submitter, self.worth_seconds), context).run(trials)
+        Dispatcher(_SlurmBackend(submitter, self.worth_seconds), context).run(trials)
 
 
 def _check_private(folder: Path) -> None:
@@ -101,19 +101,19 @@ def _check_private(folder: Path) -> None:
 
 
 class Job:
-    """What a job runs: an errand that Slurm may interrupt, to go on when the job's turn comes again."""
+    """What a job runs: a task that Slurm may interrupt, to go on when the job's turn comes again."""
 
     def __init__(self) -> None:
         self.number: int | None = None
-        """Of the errand's process."""
+        """Of the task's process."""
 
-    def __call__(self, sent: Errand) -> list[Return]:
-        """Run the errand."""
-        process = errand.start(sent)
+    def __call__(self, sent: Task) -> list[TaskResult]:
+        """Run the task."""
+        process = remote_worker.start(sent)
         self.number = process.pid
-        return errand.finish(sent, process)
+        return remote_worker.finish(sent, process)
 
-    def checkpoint(self, sent: Errand) -> Any:
+    def checkpoint(self, sent: Task) -> Any:
         """Wait until the trial in training is saved, which the signal that calls us asks of its process too.
 
         submitit calls this from its handler, in the middle of `__call__`, and puts the job back into the queue.
@@ -128,20 +128,20 @@ class Job:
 
 
 @dataclass
-class _SlurmCourier:
+class _SlurmBackend:
     submitter: Any
     worth_seconds: float
     measures: bool = True
     at_once: int = ARRAY
-    jobs: dict[str, tuple[Errand, Any, float]] = field(default_factory=dict)
-    """By number: the errand, the job, and when Slurm knew it last."""
+    jobs: dict[str, tuple[Task, Any, float]] = field(default_factory=dict)
+    """By number: the task, the job, and when Slurm knew it last."""
 
     def machines(self) -> Sequence[str]:
         return [""]
 
-    def send(self, errands: Sequence[Errand]) -> None:
+    def send(self, tasks: Sequence[Task]) -> None:
         alike = defaultdict(list)
-        for sent in errands:
+        for sent in tasks:
             alike[sent.threads, sent.alone].append(sent)
         for (threads, alone), some in alike.items():
             self.submitter.update_parameters(
@@ -156,7 +156,7 @@ class _SlurmCourier:
             now = time.monotonic()
             self.jobs.update({job.job_id: (sent, job, now) for sent, job in zip(some, jobs, strict=True)})
 
-    def collect(self, seconds: float) -> list[Return]:
+    def collect(self, seconds: float) -> list[TaskResult]:
         time.sleep(seconds)
         known, now, back = _known_jobs(), time.monotonic(), []
         for number, (sent, job, last) in list(self.jobs.items()):
@@ -172,7 +172,7 @@ class _SlurmCourier:
             del self.jobs[number]
         return back
 
-    def recall(self) -> None:
+    def cancel(self) -> None:
         arrays = {number.partition("_")[0] for number in self.jobs}
         if arrays:
             subprocess.run(["scancel", *sorted(arrays)], check=False, capture_output=True)  # noqa: S603, S607
@@ -189,9 +189,9 @@ def _known_jobs() -> set[str] | None:
     return set(listed.stdout.split()) if listed.returncode == 0 else None
 
 
-def _returned(sent: Errand, job: Any) -> list[Return]:
+def _returned(sent: Task, job: Any) -> list[TaskResult]:
     try:
-        back: list[Return] = job.result()
+        back: list[TaskResult] = job.result()
     except Exception as error:  # noqa: BLE001 - whatever the job raised
         return sent.lost(str(error).strip().rpartition("\n")[2])
     return back

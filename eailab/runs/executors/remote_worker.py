@@ -1,7 +1,7 @@
-"""Errands on whatever machine, each in a process of its own: told folders and names, it says what became of each.
+"""Tasks on whatever machine, each in a process of its own: told folders and names, it says what became of each.
 
-Run by the executors of several machines, as
-`python -m eailab.runs.executors.errand TASK RUNS DEVICE CADENCE DATA_DIR NAME...`; it writes a line for each name.
+Run by the executors of several machines as
+`python -m eailab.runs.executors.remote_worker KIND RUNS DEVICE CADENCE DATA_DIR NAME...`; writes a line for each name.
 """
 
 import json
@@ -29,18 +29,18 @@ CODES = {"none": 0, "trial": 1, "usage": 2, "store": 74, "memory": 76}
 STOPPED = 143
 
 NOT_BEGUN = 75
-"""Of the trials that were still to come when an errand ended early."""
+"""Of the trials that were still to come when a task ended early."""
 
 ANSWER = ".answer"
 """What is added to the name of a file that was looked for and found."""
 
-Task: TypeAlias = Literal["look", "measure", "train"]
+TaskKind: TypeAlias = Literal["look", "measure", "train"]
 """`look`: read a file of the store's folder, and write an answer beside it. `measure`: try some steps of each trial.
 `train`: train the trials in turn."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class Resources:
     """What a trial takes, as far as that decides how many go together."""
 
     seconds: float
@@ -50,10 +50,10 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Errand:
+class Task:
     """What is sent out; only names and folders, no data."""
 
-    task: Task
+    kind: TaskKind
     names: tuple[str, ...]
     where: tuple[str, str, str, str]
     """Folder of the store, device, cadence, folder of data sets: as text."""
@@ -61,17 +61,17 @@ class Errand:
     alone: bool = False
     """On a machine or device of its own."""
     machine: str = ""
-    """One of `Courier.machines`; empty for any."""
-    measured: Measured | None = None
+    """One of `ClusterBackend.machines`; empty for any."""
+    measured: Resources | None = None
     """The most that one of its trials takes; None where that is not known."""
 
-    def lost(self, reason: str) -> "list[Return]":
+    def lost(self, reason: str) -> "list[TaskResult]":
         """Return what is known of it when nothing came back."""
-        return [Return(name, -1, reason) for name in self.names]
+        return [TaskResult(name, -1, reason) for name in self.names]
 
 
 @dataclass(frozen=True)
-class Return:
+class TaskResult:
     """What comes back for a name; it may be late, come twice, or never."""
 
     name: str
@@ -82,58 +82,58 @@ class Return:
 
 
 def where(context: RunContext) -> tuple[str, str, str, str]:
-    """Return what an errand is told of its context; the two folders are all that this machine must share."""
+    """Return what a task is told of its context; the two folders are all that this machine must share."""
     cadence = context.cadence
     often = f"{cadence.epochs}" if cadence.epochs is not None else f"{cadence.seconds}s"
     data = "" if context.data_dir is None else str(context.data_dir.absolute())
     return str(context.runs_dir.absolute()), context.device, often, data
 
 
-def run(errand: Errand) -> list[Return]:
-    """Run an errand in a fresh process of this machine, and wait for it; its process dies with ours."""
-    return finish(errand, start(errand))
+def run(task: Task) -> list[TaskResult]:
+    """Run a task in a fresh process of this machine, and wait for it; its process dies with ours."""
+    return finish(task, start(task))
 
 
-def start(errand: Errand) -> "subprocess.Popen[str]":
-    """Start an errand in a fresh process of this machine."""
-    program = [sys.executable, "-m", "eailab.runs.executors.errand", errand.task, *errand.where, *errand.names]
+def start(task: Task) -> "subprocess.Popen[str]":
+    """Start a task in a fresh process of this machine."""
+    program = [sys.executable, "-m", "eailab.runs.executors.remote_worker", task.kind, *task.where, *task.names]
     return subprocess.Popen(  # noqa: S603
         program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
-def finish(errand: Errand, process: "subprocess.Popen[str]") -> list[Return]:
-    """Wait for an errand's process, and return what became of every name."""
+def finish(task: Task, process: "subprocess.Popen[str]") -> list[TaskResult]:
+    """Wait for a task's process, and return what became of every name."""
     said, complaint = process.communicate()
     back = []
     for line in said.splitlines():
         with suppress(ValueError, TypeError):  # a line that its process was killed in
-            back.append(Return(**json.loads(line)))
+            back.append(TaskResult(**json.loads(line)))
     told = {one.name for one in back}
-    left = [name for name in errand.names if name not in told]
+    left = [name for name in task.names if name not in told]
     if left:
-        back.append(Return(left[0], process.returncode, complaint.strip()[-4000:]))
-        back += [Return(name, NOT_BEGUN, "") for name in left[1:]]
+        back.append(TaskResult(left[0], process.returncode, complaint.strip()[-4000:]))
+        back += [TaskResult(name, NOT_BEGUN, "") for name in left[1:]]
     return back
 
 
-def perform(errand: Errand) -> Iterator[Return]:
-    """Run an errand in this process, and tell what became of each name as soon as it is known.
+def perform(task: Task) -> Iterator[TaskResult]:
+    """Run a task in this process, and tell what became of each name as soon as it is known.
 
     Raises:
         StoppedError: A signal came, or whoever started us has died.
     """
-    runs_dir, device, often, data_dir = errand.where
+    runs_dir, device, often, data_dir = task.where
     cadence = Cadence(seconds=float(often[:-1])) if often.endswith("s") else Cadence(epochs=int(often))
     known: dict[str, DeviceName] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}
     context = RunContext(Path(runs_dir), Path(data_dir) if data_dir else None, known[device], cadence)
-    yield from TASKS[errand.task](errand.names, context)
+    yield from TASKS[task.kind](task.names, context)
 
 
-def main(task: Task, runs_dir: str, device: str, often: str, data_dir: str, *names: str) -> int:
-    """Run an errand in this process, write a line for each name, and return the exit code."""
+def main(kind: TaskKind, runs_dir: str, device: str, often: str, data_dir: str, *names: str) -> int:
+    """Run a task in this process, write a line for each name, and return the exit code."""
     try:
-        for back in perform(Errand(task, names, (runs_dir, device, often, data_dir))):
+        for back in perform(Task(kind, names, (runs_dir, device, often, data_dir))):
             sys.stdout.write(json.dumps(asdict(back)) + "\n")
             sys.stdout.flush()
     except StoppedError:
@@ -141,19 +141,19 @@ def main(task: Task, runs_dir: str, device: str, often: str, data_dir: str, *nam
     return 0
 
 
-def _look(names: Sequence[str], context: RunContext) -> Iterator[Return]:
+def _look(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
     """Copy each file to one beside it; nothing is written where it is not seen."""
     for name in names:
         file = context.runs_dir / name
         try:
             write_bytes(file.with_name(name + ANSWER), read(file, WORD))
         except (FileNotFoundError, StoreError) as error:
-            yield Return(name, CODES["store"], str(error))
+            yield TaskResult(name, CODES["store"], str(error))
         else:
-            yield Return(name, CODES["none"], "")
+            yield TaskResult(name, CODES["none"], "")
 
 
-def _measure(names: Sequence[str], context: RunContext) -> Iterator[Return]:
+def _measure(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
     """Say for each trial what it takes, as JSON."""
     from eailab.runs.probe import probe
 
@@ -162,14 +162,14 @@ def _measure(names: Sequence[str], context: RunContext) -> Iterator[Return]:
             trial = context.store.folder(name).ordered()
             (found,) = probe([trial], context)
         except EailabError as error:
-            yield Return(name, CODES["trial"], str(error))
+            yield TaskResult(name, CODES["trial"], str(error))
             continue
         seconds = found.epoch_seconds * trial.recipe.epochs + found.other_seconds
-        measured = Measured(seconds, found.gpu_bytes, found.gpu_total_bytes)
-        yield Return(name, CODES["none"], json.dumps(asdict(measured)))
+        measured = Resources(seconds, found.gpu_bytes, found.gpu_total_bytes)
+        yield TaskResult(name, CODES["none"], json.dumps(asdict(measured)))
 
 
-def _train(names: Sequence[str], context: RunContext) -> Iterator[Return]:
+def _train(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
     """Train trials in turn.
 
     Raises:
@@ -187,19 +187,19 @@ def _train(names: Sequence[str], context: RunContext) -> Iterator[Return]:
     for name in names:
         try:
             trial = context.store.folder(name).ordered()
-            # an orphan would train on where nobody waits for it: its courier sends the trial elsewhere
+            # an orphan would train on where nobody waits for it: its backend sends the trial elsewhere
             outcome = attempt(trial, context.followed(ignore, lambda: stopped or os.getppid() != parent))
         except StoppedError:
             raise
         except EailabError as error:
             outcome = Outcome("trial", str(error), error.exit_code)
         usage = outcome.problem == "trial" and outcome.exit_code == UsageError.exit_code
-        yield Return(name, CODES["usage" if usage else outcome.problem], outcome.reason)
+        yield TaskResult(name, CODES["usage" if usage else outcome.problem], outcome.reason)
         if outcome.problem == "memory":
             free_memory()
 
 
-TASKS: dict[Task, Callable[[Sequence[str], RunContext], Iterator[Return]]] = {
+TASKS: dict[TaskKind, Callable[[Sequence[str], RunContext], Iterator[TaskResult]]] = {
     "look": _look,
     "measure": _measure,
     "train": _train,

@@ -22,12 +22,12 @@ from eailab.errors import DamagedError, DeviceError, StoppedError, StoreError, U
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
-from eailab.runs.executors import courier, errand
+from eailab.runs.executors import cluster, remote_worker
 from eailab.runs.executors import ray as on_ray
 from eailab.runs.executors import slurm as on_slurm
-from eailab.runs.executors.courier import ATTEMPTS, Dispatch, packed
-from eailab.runs.executors.errand import CODES, NOT_BEGUN, Errand, Measured, Return
+from eailab.runs.executors.cluster import ATTEMPTS, Dispatcher, packed
 from eailab.runs.executors.local import LocalExecutor
+from eailab.runs.executors.remote_worker import CODES, NOT_BEGUN, Resources, Task, TaskResult
 from eailab.runs.records import Epoch
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
@@ -41,8 +41,8 @@ def trials(count, epochs=2):
 
 
 @dataclass
-class Pigeons:
-    """A courier that trains in this process, and misbehaves as it is told."""
+class FakeBackend:
+    """A backend that trains in this process, and misbehaves as it is told."""
 
     returns: dict = field(default_factory=dict)
     """By name: the codes to come back with instead of training."""
@@ -57,21 +57,21 @@ class Pigeons:
     back: list = field(default_factory=list)
     sent: list = field(default_factory=list)
     measured: list = field(default_factory=list)
-    recalled: bool = False
+    cancelled: bool = False
 
     def machines(self):
-        return ["coop", "loft"]
+        return ["first", "second"]
 
-    def send(self, errands):
-        for sent in errands:
-            if sent.task == "look":
-                if self.sees_the_folder or sent.machine == "coop":
-                    self.back += errand.perform(sent)
+    def send(self, tasks):
+        for sent in tasks:
+            if sent.kind == "look":
+                if self.sees_the_folder or sent.machine == "first":
+                    self.back += remote_worker.perform(sent)
                 else:
-                    self.back.append(Return(sent.names[0], CODES["store"], "not here"))
-            elif sent.task == "measure":
+                    self.back.append(TaskResult(sent.names[0], CODES["store"], "not here"))
+            elif sent.kind == "measure":
                 self.measured += sent.names
-                self.back += [Return(name, 0, f'{{"seconds": {self.takes}}}') for name in sent.names]
+                self.back += [TaskResult(name, 0, f'{{"seconds": {self.takes}}}') for name in sent.names]
             else:
                 self.sent.append((sent.names, sent.alone))
                 self.train(sent)
@@ -80,12 +80,12 @@ class Pigeons:
         for place, name in enumerate(sent.names):
             if self.returns.get(name):
                 code = self.returns[name].pop(0)
-                self.back.append(Return(name, code, "a reason"))
+                self.back.append(TaskResult(name, code, "a reason"))
                 if code not in CODES.values():
-                    self.back += [Return(later, NOT_BEGUN, "") for later in sent.names[place + 1 :]]
+                    self.back += [TaskResult(later, NOT_BEGUN, "") for later in sent.names[place + 1 :]]
                     return
                 continue
-            back = list(errand.perform(replace(sent, names=(name,))))
+            back = list(remote_worker.perform(replace(sent, names=(name,))))
             if not self.is_silent:
                 self.back += back
 
@@ -93,14 +93,14 @@ class Pigeons:
         back, self.back = self.back, []
         return back
 
-    def recall(self):
-        self.recalled = True
+    def cancel(self):
+        self.cancelled = True
 
 
-def dispatch(pigeons, root, some, stop=lambda: False):
+def dispatch(backend, root, some, stop=lambda: False):
     events = []
-    Dispatch(pigeons, RunContext(root, device="cpu", on_event=events.append, should_stop=stop)).run(some)
-    assert pigeons.recalled
+    Dispatcher(backend, RunContext(root, device="cpu", on_event=events.append, should_stop=stop)).run(some)
+    assert backend.cancelled
     return events
 
 
@@ -110,7 +110,7 @@ def of(kind, events):
 
 @pytest.fixture(autouse=True)
 def keep_signals():
-    """An errand listens to signals; here it shares the process with pytest."""
+    """A task listens to signals; here it shares the process with pytest."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
     yield
     for number, handler in before.items():
@@ -121,11 +121,11 @@ def keep_signals():
 def test_what_a_machine_sets_aside_is_said_here(tmp_path, name):
     """What was damaged is trained again, or written again, elsewhere; the store tells of it, not the machine."""
     (trial,) = trials(1)
-    dispatch(Pigeons(), tmp_path, [trial])
+    dispatch(FakeBackend(), tmp_path, [trial])
     folder = Store(tmp_path).folder(trial.fingerprint)
     good = (folder.path / name).read_bytes()
     (folder.path / name).write_bytes(good[: len(good) // 2])
-    events = dispatch(Pigeons(), tmp_path, [trial])
+    events = dispatch(FakeBackend(), tmp_path, [trial])
     (aside,) = of(SetAside, events)
     assert f"{folder.path} were set aside as {name}.damaged-1" in aside.reason
     assert ("trained again" in aside.reason) == (name == "model.safetensors")
@@ -136,7 +136,7 @@ def test_what_a_machine_sets_aside_is_said_here(tmp_path, name):
 @pytest.mark.parametrize("is_silent", [False, True])
 def test_results_are_those_of_this_machine_even_if_nothing_comes_back(tmp_path, is_silent):
     some = trials(2)
-    events = dispatch(Pigeons(is_silent=is_silent), tmp_path / "far", some)
+    events = dispatch(FakeBackend(is_silent=is_silent), tmp_path / "far", some)
     LocalExecutor(1).run(some, RunContext(tmp_path / "near"))
     for trial in some:
         far, near = (Store(tmp_path / name).folder(trial.fingerprint) for name in ("far", "near"))
@@ -146,10 +146,10 @@ def test_results_are_those_of_this_machine_even_if_nothing_comes_back(tmp_path, 
     assert not list((tmp_path / "far").glob(".probe*"))
 
 
-def test_an_errand_that_is_lost_is_sent_again_and_in_the_end_given_up(tmp_path):
+def test_an_task_that_is_lost_is_sent_again_and_in_the_end_given_up(tmp_path):
     lost, unlucky = trials(2)
-    pigeons = Pigeons({lost.fingerprint: [-9, 143], unlucky.fingerprint: [-9] * ATTEMPTS})
-    events = dispatch(pigeons, tmp_path, [lost, unlucky])
+    backend = FakeBackend({lost.fingerprint: [-9, 143], unlucky.fingerprint: [-9] * ATTEMPTS})
+    events = dispatch(backend, tmp_path, [lost, unlucky])
     assert [event.trial for event in of(Ended, events)] == [lost.fingerprint]
     assert [event.trial for event in of(Failed, events)] == [unlucky.fingerprint]
     assert len(of(TriedAgain, events)) == 2 + ATTEMPTS - 1
@@ -157,20 +157,20 @@ def test_an_errand_that_is_lost_is_sent_again_and_in_the_end_given_up(tmp_path):
 
 def test_a_trial_without_memory_is_tried_once_more_alone_on_a_device(tmp_path):
     (trial,) = trials(1)
-    pigeons = Pigeons({trial.fingerprint: [CODES["memory"]]})
-    events = dispatch(pigeons, tmp_path, [trial])
-    assert pigeons.sent == [((trial.fingerprint,), False), ((trial.fingerprint,), True)]
+    backend = FakeBackend({trial.fingerprint: [CODES["memory"]]})
+    events = dispatch(backend, tmp_path, [trial])
+    assert backend.sent == [((trial.fingerprint,), False), ((trial.fingerprint,), True)]
     assert len(of(Ended, events)) == 1
 
 
-def test_short_trials_share_an_errand(tmp_path):
+def test_short_trials_share_an_task(tmp_path):
     """A job's start costs seconds; what a trial takes is measured once for each arm."""
     some = trials(5)
-    pigeons = Pigeons(measures=True, takes=40.0, worth_seconds=100.0)
-    events = dispatch(pigeons, tmp_path, some)
+    backend = FakeBackend(measures=True, takes=40.0, worth_seconds=100.0)
+    events = dispatch(backend, tmp_path, some)
     names = [trial.fingerprint for trial in some]
-    assert len(pigeons.measured) == 1
-    assert pigeons.sent == [(tuple(names[:3]), False), (tuple(names[3:]), False)]
+    assert len(backend.measured) == 1
+    assert backend.sent == [(tuple(names[:3]), False), (tuple(names[3:]), False)]
     assert len(of(Ended, events)) == 5
 
 
@@ -194,12 +194,12 @@ def test_packs_keep_the_order_and_are_closed_once_they_are_worth_it(sizes, worth
 
 def test_a_trial_that_kills_its_process_takes_no_other_along(tmp_path):
     first, killer, last = some = trials(3)
-    pigeons = Pigeons({killer.fingerprint: [-9] * ATTEMPTS}, measures=True, worth_seconds=100.0)
-    events = dispatch(pigeons, tmp_path, some)
+    backend = FakeBackend({killer.fingerprint: [-9] * ATTEMPTS}, measures=True, worth_seconds=100.0)
+    events = dispatch(backend, tmp_path, some)
     assert [event.trial for event in of(Ended, events)] == [first.fingerprint, last.fingerprint]
     assert [event.trial for event in of(Failed, events)] == [killer.fingerprint]
     assert {event.trial for event in of(TriedAgain, events)} == {killer.fingerprint}
-    assert [names for names, _ in pigeons.sent[1:]] == [
+    assert [names for names, _ in backend.sent[1:]] == [
         (killer.fingerprint,), (last.fingerprint,), *[(killer.fingerprint,)] * (ATTEMPTS - 2)
     ]  # fmt: skip
 
@@ -209,11 +209,11 @@ def test_a_trial_that_comes_further_each_time_is_never_given_up(tmp_path):
     (trial,) = trials(1)
     folder = Store(tmp_path).folder(trial.fingerprint)
 
-    class Brief(Pigeons):
+    class Brief(FakeBackend):
         def train(self, sent):
             if len(self.sent) <= 2 * ATTEMPTS:
                 folder.add_epoch(Epoch(len(self.sent), scored((1.0, 0.5), (1.0, 0.5))))
-                self.back.append(Return(trial.fingerprint, 143, ""))
+                self.back.append(TaskResult(trial.fingerprint, 143, ""))
             else:
                 super().train(sent)
 
@@ -223,11 +223,11 @@ def test_a_trial_that_comes_further_each_time_is_never_given_up(tmp_path):
 
 
 def test_a_result_may_take_a_while_to_be_seen_here(tmp_path, monkeypatch):
-    """A network's file system shows new files late; an errand that is done and never left one has failed."""
+    """A network's file system shows new files late; a task that is done and never left one has failed."""
     (trial,) = trials(1)
-    pigeons = Pigeons({trial.fingerprint: [CODES["none"]]})
-    monkeypatch.setattr(courier, "LATE_SECONDS", 0.05)
-    (failed,) = of(Failed, dispatch(pigeons, tmp_path, [trial]))
+    backend = FakeBackend({trial.fingerprint: [CODES["none"]]})
+    monkeypatch.setattr(cluster, "LATE_SECONDS", 0.05)
+    (failed,) = of(Failed, dispatch(backend, tmp_path, [trial]))
     assert failed.reason == "it left no result"
 
 
@@ -237,7 +237,7 @@ def test_a_watcher_is_told_the_epochs_of_this_command_only_and_always_the_last(t
     folder = far.store.folder(one.fingerprint)
     LocalExecutor(1).run([one], far)
     folder.result_file.unlink()  # all epochs are there, and no result: the last ones are trained again
-    events = dispatch(Pigeons(), tmp_path, [one, other])
+    events = dispatch(FakeBackend(), tmp_path, [one, other])
     told = [(type(event), getattr(event, "resumed", 0)) for event in events if event.trial == one.fingerprint]
     assert told == [(Started, 1), (EpochEnded, 0), (Ended, 0)]
     assert [event.epoch.number for event in of(EpochEnded, events) if event.trial == other.fingerprint] == [1, 2]
@@ -246,51 +246,51 @@ def test_a_watcher_is_told_the_epochs_of_this_command_only_and_always_the_last(t
 @pytest.mark.parametrize(("code", "exit_code"), [("trial", 1), ("usage", 2)])
 def test_what_went_wrong_with_a_trial_is_told_and_not_tried_again(tmp_path, code, exit_code):
     (trial,) = trials(1)
-    (failed,) = of(Failed, dispatch(Pigeons({trial.fingerprint: [CODES[code]]}), tmp_path, [trial]))
+    (failed,) = of(Failed, dispatch(FakeBackend({trial.fingerprint: [CODES[code]]}), tmp_path, [trial]))
     assert (failed.reason, failed.exit_code) == ("a reason", exit_code)
 
 
 def test_a_store_that_cannot_be_written_there_ends_the_study(tmp_path):
     (trial,) = trials(1)
     with pytest.raises(StoreError, match="a reason"):
-        dispatch(Pigeons({trial.fingerprint: [CODES["store"]]}), tmp_path, [trial])
+        dispatch(FakeBackend({trial.fingerprint: [CODES["store"]]}), tmp_path, [trial])
 
 
 def test_machines_that_do_not_share_the_folder_are_found_out_at_the_start(tmp_path):
     """Not after an hour of training into folders that nobody sees."""
-    pigeons = Pigeons(sees_the_folder=False)
+    backend = FakeBackend(sees_the_folder=False)
     with pytest.raises(StoreError, match="do not see"):
-        dispatch(pigeons, tmp_path, trials(1))
-    assert pigeons.sent == []
+        dispatch(backend, tmp_path, trials(1))
+    assert backend.sent == []
 
 
 def test_machines_that_are_all_lost_at_the_start_are_no_answer(tmp_path):
-    class Lost(Pigeons):
-        def send(self, errands):
-            self.back += [back for sent in errands for back in sent.lost("gone")]
+    class Lost(FakeBackend):
+        def send(self, tasks):
+            self.back += [back for sent in tasks for back in sent.lost("gone")]
 
     with pytest.raises(StoreError, match="no machine has answered"):
         dispatch(Lost(), tmp_path, trials(1))
 
 
-@pytest.mark.parametrize("errands", [0, 2])
-def test_a_stop_recalls_the_errands_and_sends_no_more(tmp_path, errands):
-    pigeons = Pigeons(at_once=1)
-    asked = iter([False] * (errands and errands + 1))
+@pytest.mark.parametrize("tasks", [0, 2])
+def test_a_stop_recalls_the_tasks_and_sends_no_more(tmp_path, tasks):
+    backend = FakeBackend(at_once=1)
+    asked = iter([False] * (tasks and tasks + 1))
     with pytest.raises(StoppedError):
-        dispatch(pigeons, tmp_path, trials(5), stop=lambda: next(asked, True))
-    assert len(pigeons.sent) == errands
+        dispatch(backend, tmp_path, trials(5), stop=lambda: next(asked, True))
+    assert len(backend.sent) == tasks
 
 
-def test_an_errand_in_a_process_of_its_own_says_how_it_ended(tmp_path):
+def test_an_task_in_a_process_of_its_own_says_how_it_ended(tmp_path):
     (trial,) = trials(1)
     context = RunContext(tmp_path, device="cpu")
     context.store.folder(trial.fingerprint).order(trial)
     names = ("0" * 20, trial.fingerprint)  # nothing was ordered under the first
-    missing, done = errand.run(Errand("train", names, errand.where(context)))
+    missing, done = remote_worker.run(Task("train", names, remote_worker.where(context)))
     assert (missing.name, missing.code) == (names[0], CODES["trial"])
     assert "block" in missing.reason or "not the recipe" in missing.reason
-    assert done == Return(trial.fingerprint, 0, "")
+    assert done == TaskResult(trial.fingerprint, 0, "")
     assert context.store.folder(trial.fingerprint).result() is not None
 
 
@@ -335,23 +335,23 @@ def test_a_token_that_others_can_read_is_refused(tmp_path, monkeypatch):
 )
 def test_as_many_trials_share_a_gpu_as_its_memory_holds(gigabytes, share):
     held = None if gigabytes is None else int(gigabytes * 2**30)
-    assert on_ray.gpu_share(Measured(60.0, held, None if held is None else 80 * 2**30)) == share
+    assert on_ray.gpu_share(Resources(60.0, held, None if held is None else 80 * 2**30)) == share
 
 
 def test_ray_is_asked_for_what_a_trial_takes():
-    measured = Measured(60.0, 2**30, 10 * 2**30)
+    measured = Resources(60.0, 2**30, 10 * 2**30)
     nodes = [{"Alive": True, "NodeID": "a", "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"CPU": 9.0}}]
     ray = SimpleNamespace(nodes=lambda: nodes)
-    errand = Errand("train", ("trial",), ("runs", "auto", "1", ""), threads=2, measured=measured)
+    task = Task("train", ("trial",), ("runs", "auto", "1", ""), threads=2, measured=measured)
 
-    def asked(on_gpus, errand):
-        options = on_ray._RayCourier(ray, on_gpus).options(errand)
+    def asked(on_gpus, task):
+        options = on_ray._RayBackend(ray, on_gpus).options(task)
         return options["num_cpus"], options["num_gpus"]
 
-    assert asked(True, errand) == (2, 0.25)
-    assert asked(True, replace(errand, measured=None)) == (2, 1.0)
-    assert asked(True, replace(errand, alone=True)) == (4.0, 1.0)
-    assert asked(False, errand) == (2, 0.0)
+    assert asked(True, task) == (2, 0.25)
+    assert asked(True, replace(task, measured=None)) == (2, 1.0)
+    assert asked(True, replace(task, alone=True)) == (4.0, 1.0)
+    assert asked(False, task) == (2, 0.0)
 
 
 def test_a_termination_signal_stays_ours_where_ray_takes_it(monkeypatch):
@@ -427,17 +427,17 @@ class Submitter:
     def update_parameters(self, **given):
         self.parameters |= given
 
-    def map_array(self, job, errands):
-        self.arrays.append((dict(self.parameters), list(errands)))
+    def map_array(self, job, tasks):
+        self.arrays.append((dict(self.parameters), list(tasks)))
         number = len(self.arrays)
-        names = [f"{number}_{place}" if len(errands) > 1 else f"{number}" for place in range(len(errands))]
+        names = [f"{number}_{place}" if len(tasks) > 1 else f"{number}" for place in range(len(tasks))]
         return [SimpleNamespace(job_id=n, paths=SimpleNamespace(result_pickle=self.folder / n)) for n in names]
 
 
-def test_errands_go_out_as_arrays_of_jobs_with_the_same_needs(tmp_path):
+def test_tasks_go_out_as_arrays_of_jobs_with_the_same_needs(tmp_path):
     submitter = Submitter(tmp_path)
-    errands = [Errand("train", (name,), ("", "", "", ""), threads) for name, threads in (("a", 1), ("b", 2), ("c", 1))]
-    on_slurm._SlurmCourier(submitter, 0.0).send(errands)
+    tasks = [Task("train", (name,), ("", "", "", ""), threads) for name, threads in (("a", 1), ("b", 2), ("c", 1))]
+    on_slurm._SlurmBackend(submitter, 0.0).send(tasks)
     assert [[sent.names for sent in some] for _, some in submitter.arrays] == [[("a",), ("c",)], [("b",)]]
     assert [parameters["cpus_per_task"] for parameters, _ in submitter.arrays] == [1, 2]
     assert submitter.parameters["srun_args"] == ["--cpus-per-task=2"]
@@ -455,8 +455,8 @@ def test_jobs_are_left_only_where_nobody_else_can_write(tmp_path):
 
 
 def test_a_job_is_lost_when_slurm_does_not_know_it_and_not_when_slurm_does_not_answer(tmp_path, monkeypatch):
-    slurm = on_slurm._SlurmCourier(Submitter(tmp_path), 0.0)
-    slurm.send([Errand("train", (name,), ("", "", "", "")) for name in ("known", "lost")])
+    slurm = on_slurm._SlurmBackend(Submitter(tmp_path), 0.0)
+    slurm.send([Task("train", (name,), ("", "", "", "")) for name in ("known", "lost")])
     monkeypatch.setattr(on_slurm, "LOST_SECONDS", 0.0)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     squeue = tmp_path / "squeue"
@@ -478,7 +478,7 @@ def test_a_job_that_is_pushed_off_its_machine_waits_until_its_trial_is_saved(tmp
     context = RunContext(tmp_path, device="cpu")
     folder = context.store.folder(trial.fingerprint)
     folder.order(trial)
-    sent = Errand("train", (trial.fingerprint,), errand.where(context))
+    sent = Task("train", (trial.fingerprint,), remote_worker.where(context))
     helpers = SimpleNamespace(DelayedSubmission=lambda job, argument: (type(job), argument))
     monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(helpers=helpers))
     monkeypatch.setitem(sys.modules, "submitit.helpers", helpers)
@@ -497,7 +497,7 @@ def test_a_job_that_is_pushed_off_its_machine_waits_until_its_trial_is_saved(tmp
     signal.signal(signal.SIGUSR2, hurry)
     pusher = threading.Thread(target=push)
     pusher.start()
-    assert job(sent) == [Return(trial.fingerprint, 143, "")]
+    assert job(sent) == [TaskResult(trial.fingerprint, 143, "")]
     pusher.join()
     assert again == [(on_slurm.Job, sent)]
 
@@ -521,8 +521,8 @@ def test_real_slurm_that_loses_a_node_ends_with_the_bytes_of_this_machine(tmp_pa
 def test_a_file_that_a_machine_does_not_see_is_told_by_its_name(tmp_path):
     """So that a folder which is not shared is known before anything is trained."""
     (tmp_path / "here").write_text("a word")
-    here, gone = errand.TASKS["look"](["here", "gone"], RunContext(tmp_path))
-    assert here == Return("here", CODES["none"], "")
+    here, gone = remote_worker.TASKS["look"](["here", "gone"], RunContext(tmp_path))
+    assert here == TaskResult("here", CODES["none"], "")
     assert (gone.name, gone.code) == ("gone", CODES["store"])
     assert "gone" in gone.reason
-    assert {file.name for file in tmp_path.iterdir()} == {"here", f"here{errand.ANSWER}"}
+    assert {file.name for file in tmp_path.iterdir()} == {"here", f"here{remote_worker.ANSWER}"}

@@ -1,12 +1,11 @@
-"""Trials on several machines that share a folder: names go out, exit codes come back, and the store is the truth.
+"""Train trials on machines that share a folder: names are sent, exit codes come back, and the store is the truth.
 
-What an engine of machines promises is at least once, late, or never. So what is left to do is asked of the store again
-and again: a trial is finished when its result is there and holds, whatever its errand said.
+A cluster runs a task at least once, late, or never. So the store decides what is left to do: a trial is finished when
+its result is there and holds, whatever its task reported.
 """
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,15 +22,16 @@ from eailab.runs.atomic import remove, write_text
 from eailab.runs.context import RunContext
 from eailab.runs.damage import TRAINED_AGAIN
 from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
-from eailab.runs.executors import errand
-from eailab.runs.executors.errand import ANSWER, CODES, NOT_BEGUN, STOPPED, Errand, Measured, Return
+from eailab.runs.executors import remote_worker
+from eailab.runs.executors.crashes import Retries
+from eailab.runs.executors.remote_worker import ANSWER, CODES, NOT_BEGUN, STOPPED, Resources, Task, TaskResult
 from eailab.runs.records import Epoch
 from eailab.runs.training import is_finished
 from eailab.runs.trial import Trial
 from eailab.runs.trial_folder import TrialFolder
 
 ATTEMPTS = 3
-"""At a trial whose errands are lost one after another without a new epoch, before it has failed."""
+"""At a trial whose tasks are lost one after another; machines of a cluster come and go."""
 
 TICK_SECONDS = 1.0
 
@@ -44,13 +44,13 @@ ADVICE = (
 )
 
 
-class Courier(Protocol):
-    """What an engine of machines has to do for us."""
+class ClusterBackend(Protocol):
+    """A cluster's own way to run tasks on its machines."""
 
     worth_seconds: float
-    """Of training, that an errand should hold to be worth its start; 0 where a start costs next to nothing."""
+    """Of training, that a task should hold to be worth its start; 0 where a start costs almost nothing."""
     at_once: int
-    """Errands that are handed over in one go."""
+    """Tasks that are handed over in one go."""
 
     @property
     def measures(self) -> bool:
@@ -61,16 +61,16 @@ class Courier(Protocol):
         """Return what to call each machine that may train; one empty name where nobody knows beforehand."""
         ...
 
-    def send(self, errands: Sequence[Errand]) -> None:
-        """Have errands run somewhere; see `errand.run`."""
+    def send(self, tasks: Sequence[Task]) -> None:
+        """Have tasks run somewhere; see `remote_worker.run`."""
         ...
 
-    def collect(self, seconds: float) -> list[Return]:
+    def collect(self, seconds: float) -> list[TaskResult]:
         """Return what has come back, waiting at most so long for something."""
         ...
 
-    def recall(self) -> None:
-        """Stop all errands, and let go of the machines."""
+    def cancel(self) -> None:
+        """Stop all tasks, and let go of the machines."""
         ...
 
 
@@ -80,12 +80,12 @@ def gpu_is_wanted(trial: Trial, device: DeviceName, present: bool) -> bool:
 
 
 def packed(trials: Sequence[Trial], seconds: Callable[[Trial], float], worth: float) -> Iterator[list[Trial]]:
-    """Part trials into errands: neighbours with the same threads, until they are worth the start of a process.
+    """Part trials into tasks: neighbours with the same threads, until they are worth the start of a process.
 
     Args:
         trials: In their order, which is kept.
         seconds: What each takes.
-        worth: Seconds after which an errand is closed.
+        worth: Seconds after which a task is closed.
     """
     pack: list[Trial] = []
     spent = 0.0
@@ -100,8 +100,8 @@ def packed(trials: Sequence[Trial], seconds: Callable[[Trial], float], worth: fl
 
 
 @dataclass
-class _Followed:
-    """A trial that was sent out, and how much of it has been told."""
+class _SentTrial:
+    """A dispatched trial, and what has been reported of it."""
 
     trial: Trial
     folder: TrialFolder
@@ -109,30 +109,26 @@ class _Followed:
     """Epochs that the store had when this was last looked at."""
     aside: set[str]
     """Names of the files that had been set aside by then."""
-    attempts: int = 0
-    """Lost without an epoch gained."""
-    reached: int = 0
-    """Epochs that it had when it was last lost."""
     is_started: bool = False
     returned: float | None = None
-    """When an errand said that it was done, by a clock that never goes back."""
+    """When a task said that it was done, by a clock that never goes back."""
 
 
 @dataclass
-class Dispatch:
-    """One study sent out by a courier."""
+class Dispatcher:
+    """Sends the trials of a study to a cluster, and reports what the store shows of them."""
 
-    courier: Courier
+    backend: ClusterBackend
     context: RunContext
-    out: dict[str, _Followed] = field(default_factory=dict)
-    memory: Counter[str] = field(default_factory=Counter)
-    takes: dict[str, Measured] = field(default_factory=dict)
+    out: dict[str, _SentTrial] = field(default_factory=dict)
+    retries: Retries = field(default_factory=lambda: Retries(ATTEMPTS))
+    takes: dict[str, Resources] = field(default_factory=dict)
     """What a trial takes, by `_kind`."""
     again: list[Trial] = field(default_factory=list)
-    """To be sent out anew, each by itself: one that kills its process takes no other along."""
+    """To be sent again, each in a task of its own, so that one that kills its process costs no other."""
 
     def run(self, trials: Sequence[Trial]) -> None:
-        """Bring every trial to an end; see `Executor.run`."""
+        """Train every trial; see `Executor.run`."""
         try:
             self._scout(trials)
             self._send_packed(trials)
@@ -142,10 +138,10 @@ class Dispatch:
                 if self.again:
                     again, self.again = self.again, []
                     self._send([[trial] for trial in again])
-                for followed in list(self.out.values()):
-                    self._follow(followed)
+                for sent in list(self.out.values()):
+                    self._follow(sent)
         finally:
-            self.courier.recall()
+            self.backend.cancel()
 
     # --- going out ---
 
@@ -157,10 +153,10 @@ class Dispatch:
         Raises:
             StoreError: A machine does not share the folder, or none has answered.
         """
-        where, folder = errand.where(self.context), self.context.runs_dir.absolute()
-        names = {f".probe-{uuid4().hex[:8]}": machine for machine in self.courier.machines()}
-        errands = [Errand("look", (name,), where, machine=machine) for name, machine in names.items()]
-        samples = {_kind(trial): trial for trial in trials} if self.courier.measures and len(trials) > 1 else {}
+        where, folder = remote_worker.where(self.context), self.context.runs_dir.absolute()
+        names = {f".probe-{uuid4().hex[:8]}": machine for machine in self.backend.machines()}
+        tasks = [Task("look", (name,), where, machine=machine) for name, machine in names.items()]
+        samples = {_kind(trial): trial for trial in trials} if self.backend.measures and len(trials) > 1 else {}
         kinds = {trial.fingerprint: kind for kind, trial in samples.items()}
         word = uuid4().hex
         try:
@@ -170,14 +166,14 @@ class Dispatch:
                 for trial in samples.values():
                     self.context.store.folder(trial.fingerprint).order(trial)
                 threads = max(trial.recipe.threads for trial in samples.values())
-                errands.append(Errand("measure", tuple(kinds), where, threads))
-            self.courier.send(errands)
+                tasks.append(Task("measure", tuple(kinds), where, threads))
+            self.backend.send(tasks)
             waiting, seen = {*names, *kinds}, False
             while waiting:
                 for back in self._collect():
                     waiting.discard(back.name)
                     if back.name in kinds and back.code == CODES["none"]:
-                        self.takes[kinds[back.name]] = Measured(**json.loads(back.reason))
+                        self.takes[kinds[back.name]] = Resources(**json.loads(back.reason))
                     elif back.name in names and back.code in CODES.values():
                         self._check_answer(folder / back.name, word, back)
                         seen = True
@@ -190,7 +186,7 @@ class Dispatch:
                 remove(folder / name)
                 remove(folder / (name + ANSWER))
 
-    def _check_answer(self, file: Path, word: str, back: Return) -> None:
+    def _check_answer(self, file: Path, word: str, back: TaskResult) -> None:
         answer, began = file.with_name(file.name + ANSWER), time.monotonic()
         while back.code == CODES["none"] and time.monotonic() - began < LATE_SECONDS:
             with suppress(FileNotFoundError):
@@ -200,22 +196,22 @@ class Dispatch:
         raise StoreError(f"the machines do not see {file.parent}, or not all of them, or may not write there. {ADVICE}")
 
     def _send_packed(self, trials: Sequence[Trial]) -> None:
-        """Send trials out for the first time, several an errand where that pays."""
-        packs = list(packed(trials, self._seconds, self.courier.worth_seconds))
-        for first in range(0, len(packs), self.courier.at_once):
+        """Send trials out for the first time, several a task where that pays."""
+        packs = list(packed(trials, self._seconds, self.backend.worth_seconds))
+        for first in range(0, len(packs), self.backend.at_once):
             self._heed_stop()  # the orders of many trials take a while
-            some = packs[first : first + self.courier.at_once]
+            some = packs[first : first + self.backend.at_once]
             for trial in (trial for pack in some for trial in pack):
                 folder = self.context.store.folder(trial.fingerprint)
                 aside = folder.set_aside()
                 folder.order(trial)
-                self.out[trial.fingerprint] = _Followed(trial, folder, told=len(_epochs(folder)), aside=aside)
+                self.out[trial.fingerprint] = _SentTrial(trial, folder, told=len(_epochs(folder)), aside=aside)
             self._send(some)
 
     def _send(self, packs: Sequence[Sequence[Trial]], alone: bool = False) -> None:
-        where = errand.where(self.context)
-        self.courier.send([
-            Errand(
+        where = remote_worker.where(self.context)
+        self.backend.send([
+            Task(
                 "train",
                 tuple(trial.fingerprint for trial in pack),
                 where,
@@ -227,11 +223,11 @@ class Dispatch:
         ])  # fmt: skip
 
     def _seconds(self, trial: Trial) -> float:
-        """Return what a trial takes; one that nobody has measured fills an errand."""
+        """Return what a trial takes; one that nobody has measured fills a task."""
         known = self.takes.get(_kind(trial))
-        return self.courier.worth_seconds if known is None else known.seconds
+        return self.backend.worth_seconds if known is None else known.seconds
 
-    def _most(self, pack: Sequence[Trial]) -> Measured | None:
+    def _most(self, pack: Sequence[Trial]) -> Resources | None:
         """Return what the trial of a pack that takes most GPU memory takes; None if one was not measured."""
         known = [self.takes.get(_kind(trial)) for trial in pack]
         measured = [one for one in known if one is not None]
@@ -239,85 +235,81 @@ class Dispatch:
 
     # --- coming back ---
 
-    def _collect(self) -> list[Return]:
+    def _collect(self) -> list[TaskResult]:
         self._heed_stop()
-        return self.courier.collect(TICK_SECONDS)
+        return self.backend.collect(TICK_SECONDS)
 
     def _heed_stop(self) -> None:
         if self.context.should_stop():
             raise StoppedError("stopped; the machines were told so.")
 
-    def _judge(self, back: Return) -> None:
-        followed = self.out.get(back.name)
-        if followed is None or is_finished(followed.folder):
+    def _judge(self, back: TaskResult) -> None:
+        sent = self.out.get(back.name)
+        if sent is None or is_finished(sent.folder):
             return
         if back.code == CODES["store"]:
             raise StoreError(back.reason)
         if back.code == CODES["none"]:
-            followed.returned = time.monotonic()
+            sent.returned = time.monotonic()
         elif back.code == NOT_BEGUN:
-            self.again.append(followed.trial)
-        elif back.code == CODES["memory"] and not self.memory[back.name]:
-            self.memory[back.name] += 1
-            self._try_again(followed, f"{back.reason} It is tried once more, alone on a device.")
-            self._send([[followed.trial]], alone=True)
+            self.again.append(sent.trial)
+        elif back.code == CODES["memory"] and self.retries.after_shortage(back.name):
+            self._try_again(sent, f"{back.reason} It is tried once more, alone on a device.")
+            self._send([[sent.trial]], alone=True)
         elif back.code in CODES.values():
-            self._fail(followed, back.reason, exit_code=2 if back.code == CODES["usage"] else 1)
+            self._fail(sent, back.reason, exit_code=2 if back.code == CODES["usage"] else 1)
         else:
-            self._lost(followed, back)
+            self._lost(sent, back)
 
-    def _lost(self, followed: _Followed, back: Return) -> None:
+    def _lost(self, sent: _SentTrial, back: TaskResult) -> None:
         said = "was stopped" if back.code == STOPPED else f"was lost (code {back.code})"
-        epochs = len(_epochs(followed.folder))
-        followed.attempts = 1 if epochs > followed.reached else followed.attempts + 1
-        followed.reached = max(followed.reached, epochs)
-        if followed.attempts >= ATTEMPTS:
-            self._fail(followed, f"its process {said} {ATTEMPTS} times. {back.reason}".strip(), exit_code=1)
+        if not self.retries.after_death(back.name, len(_epochs(sent.folder))):
+            self._fail(sent, f"its process {said} {ATTEMPTS} times. {back.reason}".strip(), exit_code=1)
             return
-        self._try_again(followed, f"its process {said}; it is sent out again. {back.reason}".strip())
-        self.again.append(followed.trial)
+        self._try_again(sent, f"its process {said}; it is sent out again. {back.reason}".strip())
+        self.again.append(sent.trial)
 
-    def _try_again(self, followed: _Followed, reason: str) -> None:
-        followed.is_started = False
-        self.context.on_event(TriedAgain(followed.trial.fingerprint, reason))
+    def _try_again(self, sent: _SentTrial, reason: str) -> None:
+        sent.is_started = False
+        self.context.on_event(TriedAgain(sent.trial.fingerprint, reason))
 
-    def _fail(self, followed: _Followed, reason: str, exit_code: int) -> None:
-        del self.out[followed.trial.fingerprint]
-        self.context.on_event(Failed(followed.trial.fingerprint, reason, exit_code))
+    def _fail(self, sent: _SentTrial, reason: str, exit_code: int) -> None:
+        del self.out[sent.trial.fingerprint]
+        self.context.on_event(Failed(sent.trial.fingerprint, reason, exit_code))
 
     # --- what the store has meanwhile ---
 
-    def _follow(self, followed: _Followed) -> None:
-        """Tell what the store has of a trial that has not been told yet."""
-        name, folder = followed.trial.fingerprint, followed.folder
-        if aside := folder.set_aside() - followed.aside:
+    def _follow(self, sent: _SentTrial) -> None:
+        """Report what the store has of a trial that was not reported yet."""
+        name, folder = sent.trial.fingerprint, sent.folder
+        if aside := folder.set_aside() - sent.aside:
             again = f" {TRAINED_AGAIN}" if any(one.startswith(folder.result_file.name) for one in aside) else ""
             said = f"damaged files in {folder.path} were set aside as {', '.join(sorted(aside))}.{again}"
             self.context.on_event(SetAside(name, said))
-            followed.aside |= aside
-            followed.told = 0
+            sent.aside |= aside
+            sent.told = 0
         ended = folder.result_file.exists() and is_finished(folder)  # before its epochs, so that none is missed
         epochs = _epochs(folder)
-        new = epochs[followed.told :]
-        if ended and not followed.is_started:
+        new = epochs[sent.told :]
+        if ended and not sent.is_started:
             new = new or epochs[-1:]
         if new:
-            self._tell(followed, new)
-        followed.told = max(followed.told, len(epochs))
+            self._tell(sent, new)
+        sent.told = max(sent.told, len(epochs))
         if ended:
             result = folder.result()
             if result is not None:
                 del self.out[name]
                 self.context.on_event(Ended(name, result.status, result.values))
-        elif followed.returned is not None and time.monotonic() - followed.returned > LATE_SECONDS:
-            self._fail(followed, "it left no result", exit_code=1)
+        elif sent.returned is not None and time.monotonic() - sent.returned > LATE_SECONDS:
+            self._fail(sent, "it left no result", exit_code=1)
 
-    def _tell(self, followed: _Followed, epochs: Sequence[Epoch]) -> None:
-        name, recipe, timings = followed.trial.fingerprint, followed.trial.recipe, followed.folder.timings()
-        if not followed.is_started:
+    def _tell(self, sent: _SentTrial, epochs: Sequence[Epoch]) -> None:
+        name, recipe, timings = sent.trial.fingerprint, sent.trial.recipe, sent.folder.timings()
+        if not sent.is_started:
             device = next((timings[epoch.number].device for epoch in epochs if epoch.number in timings), "?")
             self.context.on_event(Started(name, device, recipe.threads, recipe.epochs, epochs[0].number - 1))
-            followed.is_started = True
+            sent.is_started = True
         for epoch in epochs:
             timing = timings.get(epoch.number)
             self.context.on_event(EpochEnded(name, epoch, timing.seconds if timing else 0.0))
