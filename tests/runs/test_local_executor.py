@@ -30,6 +30,12 @@ def run(jobs, some, root, stop=lambda: False, watch=None):
 
 
 @pytest.fixture
+def forked(nursery, monkeypatch):
+    """Workers that need not import everything; others start as they do in a study."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: nursery)
+
+
+@pytest.fixture
 def no_semaphores(monkeypatch):
     """A /dev/shm that is full or cannot be written."""
 
@@ -45,7 +51,7 @@ def test_neither_workers_nor_a_probe_need_shared_memory(tmp_path, no_semaphores)
     assert probe(some[:1], RunContext(tmp_path))[0].epoch_seconds > 0
 
 
-def test_workers_stop_when_they_are_told(tmp_path):
+def test_workers_stop_when_they_are_told(tmp_path, forked):
     events = []
     with pytest.raises(StoppedError):
         run(2, trials(2, epochs=10**6), tmp_path, lambda: any(isinstance(e, EpochEnded) for e in events), events.append)
@@ -75,7 +81,7 @@ def test_results_do_not_depend_on_the_number_of_jobs(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_trial_that_fails_is_told_and_the_others_go_on(tmp_path, jobs):
+def test_a_trial_that_fails_is_told_and_the_others_go_on(tmp_path, forked, jobs):
     good, bad = trials(2)
     bad = Trial(bad.recipe, bad.block, data="another data set's fingerprint")
     events = run(jobs, [bad, good], tmp_path)
@@ -87,7 +93,7 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(tmp_path, jobs):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_stop_is_heard_and_the_same_call_finishes(tmp_path, jobs):
+def test_a_stop_is_heard_and_the_same_call_finishes(tmp_path, forked, jobs):
     some, events = trials(4), []
 
     def stop():
@@ -120,7 +126,7 @@ class Killer:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def test_a_killed_worker_costs_nothing_and_halves_the_trials_side_by_side(tmp_path):
+def test_a_killed_worker_costs_nothing_and_halves_the_trials_side_by_side(tmp_path, forked):
     some = trials(3, epochs=40)
     killer = Killer(some[0].fingerprint, times=1)
     run(2, some, tmp_path, watch=killer)
@@ -131,7 +137,7 @@ def test_a_killed_worker_costs_nothing_and_halves_the_trials_side_by_side(tmp_pa
     assert all(RunContext(tmp_path).store.folder(trial.fingerprint).result() for trial in some)
 
 
-def test_a_trial_whose_process_is_killed_twice_has_failed(tmp_path):
+def test_a_trial_whose_process_is_killed_twice_has_failed(tmp_path, forked):
     some = trials(2, epochs=40)
     killer = Killer(some[0].fingerprint, times=2)
     run(2, some, tmp_path, watch=killer)
