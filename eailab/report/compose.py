@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import partial
 from pathlib import PurePosixPath
 
 from eailab.findings import noise, path
@@ -27,6 +28,7 @@ from eailab.report.document import (
     Verbatim,
 )
 from eailab.report.figures import TITLES, figure_names
+from eailab.report.lab import lab_blocks
 from eailab.report.page_sections import class_blocks, cost_blocks
 from eailab.report.record import as_mapping, noise_mapping, report_mapping, waterfall_mapping
 from eailab.report.study_report import Report, StudyReport
@@ -156,9 +158,8 @@ def report_document(report: Report, detail: Detail) -> Document:
     """Return a report over studies, or a study's own."""
     blocks: list[Block]
     if report.kind == "lab":
-        from eailab.report.lab import lab_blocks
-
-        title, blocks = "Lab report", lab_blocks(report.distinguished)
+        section = partial(study_section, detail=Detail.REPORT, level=4)
+        title, blocks = "Lab report", lab_blocks(report.distinguished, section)
     else:
         title = tr("Report") if report.kind == "report" else Verbatim(report.studies[0].findings.name)
         if detail is Detail.PAGE:

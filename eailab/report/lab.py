@@ -1,12 +1,11 @@
 """The lab report: a structure of its own, filled from studies, with published figures beside ours."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from eailab.findings.numbers import number
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
-from eailab.report.compose import Detail, study_section
 from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock, Verbatim
 from eailab.report.published import Beside, beside, context
 from eailab.report.study_report import StudyReport
@@ -29,14 +28,19 @@ LESSON = (
 )
 
 
-def lab_blocks(studies: Sequence[StudyReport]) -> list[Block]:
-    """Return a lab report: both tasks, published figures, methods and compute, problems met and the lesson."""
+def lab_blocks(studies: Sequence[StudyReport], section: Callable[[StudyFindings], Block]) -> list[Block]:
+    """Return a lab report: both tasks, published figures, methods and compute, problems met and the lesson.
+
+    Args:
+        studies: Those of the report.
+        section: Composes what is said of one study.
+    """
     blocks: list[Block] = []
     for task, title in TASKS.items():
         own = [study for study in studies if _task(study.record) == task]
         blocks.append(Heading(title, 2))
         if own:
-            blocks += [*_plan(own[0]), *(study_section(one.findings, Detail.REPORT, level=4) for one in own)]
+            blocks += [*_plan(own[0]), *(section(one.findings) for one in own)]
             blocks += _published(own)
         else:
             command = f"eailab ablate --study lab-task{task}"
