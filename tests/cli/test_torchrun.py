@@ -1,13 +1,12 @@
 """`torchrun ... -m eailab train-resnet`: one trial by several processes, with the files and the output of one."""
 
 import json
-import os
-import subprocess
-import sys
+from contextlib import closing
 
 import pytest
+from nursery import Program
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "eailab"]
+TORCHRUN = ["--standalone", "--nproc-per-node", "2", "-m", "eailab"]
 TRAIN = ["train-resnet", "--recipe", "resnet18-digits", "--stem", "3x3", "--optimizer", "sgd", "--lr", "0.001"]
 QUICK = ["-o", "data.limit=96", "-o", "model.width=0.125", "-o", "threads=1", "--epochs", "2", "--device", "cpu"]
 
@@ -18,16 +17,17 @@ def epochs(folder):
     return trial, [record["train_loss"] for record in records]
 
 
-def test_two_processes_leave_one_trial_with_the_losses_of_one(eailab, tmp_path):
+def test_two_processes_leave_one_trial_with_the_losses_of_one(eailab, nursery, tmp_path):
     """The same fingerprint, epoch losses equal to 1e-4 (relative), and each line printed once."""
     together = tmp_path / "together"
     together.mkdir()
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
-    command = [*TORCHRUN, *TRAIN, *QUICK]
-    done = subprocess.run(command, cwd=together, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("report: ") == 1
-    assert done.stderr.count("device: 2 processes on cpu") == 1
+    with closing(
+        Program(nursery, "torch.distributed.run", *TORCHRUN, *TRAIN, *QUICK, folder=together, NO_COLOR="1")
+    ) as launched:
+        out, err = launched.communicate(timeout=300)
+        assert launched.returncode == 0, err
+    assert out.count("report: ") == 1
+    assert err.count("device: 2 processes on cpu") == 1
     alone = eailab(*TRAIN, *QUICK)
     assert alone.code == 0, alone.err
     (trial, losses), (other, expected) = epochs(together), epochs(tmp_path)
