@@ -12,7 +12,6 @@ import platformdirs
 
 from eailab.data import cifar10, digits, folder, mnist, npz
 from eailab.data.dataset import Content, Dataset, fingerprint
-from eailab.data.fetch import fetch, missing_files
 from eailab.data.published import PublishedFile, Source
 from eailab.errors import DataError
 from eailab.paths import expanded
@@ -63,9 +62,11 @@ def own_data(datasets: Mapping[str, Dataset]) -> dict[str, str]:
 def _published(source: Source, option: Path | None, download: bool) -> Dataset:
     where = data_dir(option).absolute()
     if source.missing(where):
+        from eailab.data import fetch  # the network's modules take a tenth of a second, and few commands need them
+
         if not download:
-            raise missing_files(source, where, "nothing was to be downloaded")
-        fetch(source, where)
+            raise fetch.missing_files(source, where, "nothing was to be downloaded")
+        fetch.fetch(source, where)
     paths = [path for file in source.files if (path := file.find(where)) is not None]
     return _read(source.name, source.read, where, _stamp(paths))
 

@@ -121,7 +121,7 @@ def test_without_a_network_the_error_names_folder_files_and_the_embedded_data(no
 
 
 def test_nothing_is_downloaded_where_it_was_not_wanted(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "fetch", lambda *_: pytest.fail("a download was tried"))
+    monkeypatch.setattr(fetch, "fetch", lambda *_: pytest.fail("a download was tried"))
     with pytest.raises(DataError, match="nothing was to be downloaded"):
         registry.load("cifar10", tmp_path, download=False)
     assert list(tmp_path.iterdir()) == []
