@@ -149,8 +149,11 @@ class _KernelLock:
     def take(self) -> bool:
         try:
             self.descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
-        except PermissionError:  # a colleague's, who lets us read it
-            self.descriptor = os.open(self.file, os.O_RDONLY | _FLAGS)
+        except PermissionError as refused:
+            try:
+                self.descriptor = os.open(self.file, os.O_RDONLY | _FLAGS)  # a colleague's, who lets us read it
+            except FileNotFoundError:
+                raise refused from None
         if _lock(self.descriptor) and self._is_in_place():
             return True
         os.close(self.descriptor)

@@ -1,5 +1,6 @@
 """A folder is held by one process at a time, and one that has lost its lock publishes nothing."""
 
+import errno
 import os
 import shutil
 import stat
@@ -280,3 +281,17 @@ def test_who_wants_to_remove_a_dead_machines_trial_is_told_how(tmp_path):
     assert str(lock.in_training(tmp_path, "a1")).endswith("wait for its end.")
     (tmp_path / lock.SHARED_NAME).touch()
     assert str(lock.in_training(tmp_path, "a1")).endswith(f"has died, remove {tmp_path / lock.SHARED_NAME}.")
+
+
+def test_a_folder_in_which_no_lock_can_be_made_is_refused_for_its_permission(tmp_path, monkeypatch):
+    """A lock that is not there cannot be a colleague's either."""
+    opened = os.open
+
+    def refuse(path, flags, *rest):
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(StoreError, match="Permission denied"), lock.hold(tmp_path):
+        pass
