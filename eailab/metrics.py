@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from eailab.errors import RecipeError
-from eailab.translation import tr
+from eailab.translation import Text, tr
 
 Split = Literal["train", "validation", "test"]
 TRAIN: Split = "train"
@@ -21,7 +21,7 @@ class Metric:
 
     name: str
     """As recipes and options write it, such as "validation-loss"."""
-    title: str
+    title: Text
     """As a sentence says it."""
     goal: Literal["higher", "lower"]
     """Which is better."""
@@ -94,7 +94,7 @@ class Metric:
         return f"{text} {self.difference_unit}".rstrip()
 
 
-def _accuracy(split: Split, title: str, *, is_judged: bool = True) -> Metric:
+def _accuracy(split: Split, title: Text, *, is_judged: bool = True) -> Metric:
     """Share of the images whose predicted class is their label."""
     return Metric(
         f"{split}-accuracy",
@@ -116,7 +116,7 @@ def _accuracy(split: Split, title: str, *, is_judged: bool = True) -> Metric:
     )
 
 
-def _loss(name: str, split: Split, title: str, *, is_judged: bool = True, minus: str | None = None) -> Metric:
+def _loss(name: str, split: Split, title: Text, *, is_judged: bool = True, minus: str | None = None) -> Metric:
     """Mean cross-entropy over the images, in nats; with the recipe's label smoothing in training, without elsewhere."""
     return Metric(
         name,
@@ -135,13 +135,13 @@ def _loss(name: str, split: Split, title: str, *, is_judged: bool = True, minus:
 
 
 CLASSIFICATION: tuple[Metric, ...] = (
-    _loss("train-loss", "train", "training loss", is_judged=False),
-    _accuracy("train", "training accuracy", is_judged=False),
-    _loss("validation-loss", "validation", "validation loss"),
-    _accuracy("validation", "validation accuracy"),
-    _loss("test-loss", "test", "test loss", is_judged=False),
-    _accuracy("test", "test accuracy"),
-    _loss("loss-gap", "validation", "validation minus training loss", minus="train-loss"),
+    _loss("train-loss", "train", tr("training loss"), is_judged=False),
+    _accuracy("train", tr("training accuracy"), is_judged=False),
+    _loss("validation-loss", "validation", tr("validation loss")),
+    _accuracy("validation", tr("validation accuracy")),
+    _loss("test-loss", "test", tr("test loss"), is_judged=False),
+    _accuracy("test", tr("test accuracy")),
+    _loss("loss-gap", "validation", tr("validation minus training loss"), minus="train-loss"),
 )
 """What trials of image classification record."""
 

@@ -8,9 +8,8 @@ Templates are literals: a test reads them out of the source, and fails where a l
 sentence from marked pieces by `+`, `join` or an f-string, which make a plain string; use places, or `joined`.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
 
@@ -20,9 +19,6 @@ Say: TypeAlias = Callable[[str], str]
 """From a text to the report's language."""
 
 ENGLISH = "en"
-
-LIST = "; "
-"""Between the members of a list, which are translated one by one."""
 
 
 class Text(str):
@@ -40,10 +36,6 @@ class Text(str):
         text = super().__new__(cls, english)
         text.template, text.values = template or english, values or {}
         return text
-
-    def capitalized(self) -> "Text":
-        """Return the text with a capital letter, in languages that have them."""
-        return Text(self[:1].upper() + self[1:], self.template, self.values)
 
 
 class Joined(Text):
@@ -74,10 +66,20 @@ def trn(singular: str, plural: str, n: int, /, **values: Any) -> Text:
     return Text((singular if n == 1 else plural).format(**everything), plural, everything)
 
 
+LIST = tr("; ")
+"""Between the members of a list."""
+
+
 def joined(texts: Iterable[str], separator: str = LIST) -> Text:
     """Return texts one after the other."""
     members = tuple(texts)
     return Joined(separator.join(members), separator, {str(place): text for place, text in enumerate(members)})
+
+
+def capitalized(text: str) -> str:
+    """Return a text with a capital letter, in languages that have them."""
+    english = text[:1].upper() + text[1:]
+    return type(text)(english, text.template, text.values) if isinstance(text, Text) else english
 
 
 def listed_and(texts: Sequence[str]) -> str:
@@ -97,40 +99,19 @@ def text_of(error: Exception) -> str:
 
 
 class Catalogue:
-    """The sentences of one language."""
+    """The sentences of one language, by their English templates."""
 
     def __init__(self, sentences: Mapping[str, str]) -> None:
         self.sentences = sentences
-        self.fixed = {english: said for english, said in sentences.items() if not _PLACE.search(english)}
-        self.patterns = [(_pattern(english), said) for english, said in sentences.items() if _PLACE.search(english)]
 
     def say(self, text: str) -> str:
-        """Return a text in this language; a name, which no `tr` has marked, as it is."""
+        """Return a text in this language; a plain string, such as a name, as it is."""
         if isinstance(text, Joined):
-            return text.template.join(map(self.say, text.values.values()))
-        if isinstance(text, Text):
-            said = self.sentences.get(text.template)
-            return str(text) if said is None else said.format(**self._values(text))
-        return self._said(text)
-
-    def _values(self, text: Text) -> dict[str, Any]:
-        return {name: self.say(one) if isinstance(one, str) else one for name, one in text.values.items()}
-
-    @lru_cache(maxsize=4096)  # noqa: B019 - catalogues live as long as the program
-    def _said(self, text: str) -> str:
-        if (fixed := self.fixed.get(text)) is not None:
-            return fixed
-        for pattern, said in self.patterns:
-            if found := pattern.fullmatch(text):
-                places = {name: self.say(inside) for name, inside in found.groupdict().items()}
-                return _PLACE.sub(lambda place, places=places: places[place[1]], said)  # type: ignore[misc]
-        if LIST in text:
-            return LIST.join(map(self.say, text.split(LIST)))
-        return text
-
-
-_PLACE = re.compile(r"\{(\w+)\}")
-_NUMBER = r"[-+]?[\d.,]+(?:e[-+]?\d+)?(?: ?(?:%|pp))?"
+            return self.say(text.template).join(map(self.say, text.values.values()))
+        if not isinstance(text, Text) or text.template not in self.sentences:
+            return str(text)
+        values = {name: self.say(one) if isinstance(one, str) else one for name, one in text.values.items()}
+        return self.sentences[text.template].format(**values)
 
 
 def english(text: str) -> str:
@@ -164,13 +145,3 @@ def catalogue(code: str) -> Catalogue:
 
     text = files("eailab").joinpath("locales", f"{code}.yaml").read_text(encoding="utf-8")
     return Catalogue(yaml.safe_load(text))
-
-
-def _pattern(sentence: str) -> re.Pattern[str]:
-    """Return what fits a sentence with places; one called n, n1, n2 … takes a number only."""
-
-    def place(name: str) -> str:
-        return f"(?P<{name}>{_NUMBER if re.fullmatch(r'n[0-9]*', name) else '.+?'})"
-
-    parts = _PLACE.split(sentence)
-    return re.compile("".join(place(part) if index % 2 else re.escape(part) for index, part in enumerate(parts)))

@@ -8,7 +8,7 @@ from string import Formatter
 import pytest
 
 from eailab.errors import UsageError
-from eailab.translation import Catalogue, Text, catalogue, joined, language, languages, tr, trn
+from eailab.translation import Catalogue, Text, capitalized, catalogue, joined, language, languages, tr, trn
 
 PACKAGE = Path(__file__).parents[1] / "eailab"
 OTHERS = [code for code in languages() if code != "en"]
@@ -36,7 +36,9 @@ def places(template: str) -> set[str]:
 @pytest.mark.parametrize("code", OTHERS)
 def test_every_marked_text_has_its_translation(code):
     known = catalogue(code).sentences
-    assert {template: where for template, where in templates().items() if template not in known} == {}
+    marked = templates()
+    assert {template: where for template, where in marked.items() if template not in known} == {}
+    assert set(known) - set(marked) == set()
 
 
 @pytest.mark.parametrize("code", OTHERS)
@@ -71,8 +73,8 @@ def test_members_of_a_list_are_translated_one_by_one():
 
 
 def test_a_capital_letter_is_of_english_alone():
-    assert tr("the baseline").capitalized() == "The baseline"
-    assert Catalogue(SENTENCES).say(tr("the baseline").capitalized()) == "基準"
+    assert capitalized(tr("the baseline")) == "The baseline"
+    assert Catalogue(SENTENCES).say(capitalized(tr("the baseline"))) == "基準"
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy])

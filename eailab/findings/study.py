@@ -4,7 +4,7 @@ Accuracies are in percent and their differences in percentage points; losses are
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -108,11 +108,6 @@ class StudyFindings:
         if takes_plural(self.factor):
             return tr("Do the {factor} change the {metric}?", **values)
         return tr("Does the {factor} change the {metric}?", **values)
-
-    def headed(self, text: str, say: Callable[[str], str]) -> str:
-        """Return a title or a caption in a language, with what tells this study from others of the same report."""
-        apart = " · ".join(map(say, self.apart))
-        return f"{say(text)} ({apart})" if apart else say(text)
 
     @property
     def baseline_arm(self) -> ArmFindings:

@@ -25,7 +25,6 @@ from eailab.report.document import (
     Section,
     TableBlock,
     Title,
-    Verbatim,
 )
 from eailab.report.figures import TITLES, figure_names
 from eailab.report.lab import lab_blocks
@@ -161,7 +160,7 @@ def report_document(report: Report, detail: Detail) -> Document:
         section = partial(study_section, detail=Detail.REPORT, level=4)
         title, blocks = "Lab report", lab_blocks(report.distinguished, section)
     else:
-        title = tr("Report") if report.kind == "report" else Verbatim(report.studies[0].findings.name)
+        title = tr("Report") if report.kind == "report" else report.studies[0].findings.name
         if detail is Detail.PAGE:
             blocks = [*_page_sections(report.distinguished)]
         elif report.kind == "study":
@@ -170,7 +169,7 @@ def report_document(report: Report, detail: Detail) -> Document:
             blocks = [study_section(one.findings, detail, answers=one.answers) for one in report.distinguished]
     blocks += [] if report.kind == "lab" else [_path_section(one.findings) for one in report.paths]
     if report.unreadable:
-        messages = Bullets(tuple(map(Verbatim, report.unreadable)))
+        messages = Bullets(tuple(report.unreadable))
         blocks.append(Section(Title(tr("Studies that could not be read")), answer=(messages,)))
     return Document(
         title,

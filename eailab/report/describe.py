@@ -8,7 +8,7 @@ from eailab.findings.costs import ArmCost
 from eailab.findings.numbers import decimals, decimals_for, interval, number, signed
 from eailab.findings.path import Waterfall
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import arm_name
+from eailab.findings.tables import arm_name, with_unit
 from eailab.findings.trial import Curves
 from eailab.report.figures import (
     TITLES,
@@ -28,7 +28,7 @@ from eailab.report.figures import (
     spanning,
 )
 from eailab.stats.verdict import Verdict
-from eailab.translation import joined, tr, trn
+from eailab.translation import capitalized, joined, tr, trn
 
 LOG_FROM = 20.0
 """Losses that span more than this factor are printed on a logarithmic axis."""
@@ -45,10 +45,10 @@ def trial_curves(curves: Curves, title: str) -> CurvesFigure:
         title,
         "",
         tr(
-            "loss and accuracy by epoch; after epoch {n1}: training {n2}, validation {n3}",
-            n1=curves.epochs[-1],
-            n2=f"{curves.train_accuracy[-1]:.2f}%",
-            n3=f"{curves.validation_accuracy[-1]:.2f}%",
+            "loss and accuracy by epoch; after epoch {epoch}: training {training:.2f}%, validation {validation:.2f}%",
+            epoch=curves.epochs[-1],
+            training=curves.train_accuracy[-1],
+            validation=curves.validation_accuracy[-1],
         ),
         (tr("training"), tr("validation")),
         (Look(1, 1, 1), Look(2)),
@@ -134,7 +134,7 @@ def study_intervals(findings: StudyFindings) -> IntervalsFigure:
     )
     margin = findings.margin
     return IntervalsFigure(
-        tr("{factor}: difference from {baseline}", factor=findings.spoken_factor.capitalize(), baseline=baseline.label),
+        tr("{factor}: difference from {baseline}", factor=capitalized(findings.spoken_factor), baseline=baseline.label),
         trn(
             "{name}; {n} block; baseline {value}",
             "{name}; {n} blocks; baseline {value}",
@@ -175,7 +175,7 @@ def _interval_row(findings: StudyFindings, arm: ArmFindings, look: Look, digits:
         result.interval95,
         (result.verdict or Verdict.SCREEN) if has_value else tr("no value"),
         f"{signed(result.difference, digits)}{bounds}" if has_value else "",
-        tr("{n1} of {n2} diverged", n1=lost, n2=len(arm.trials)) if lost else "",
+        tr("{n} of {total} diverged", n=lost, total=len(arm.trials)) if lost else "",
     )
 
 
@@ -184,7 +184,8 @@ def walk_bars(found: Waterfall) -> BarsFigure:
     measure, blocks = found.measure, len(found.blocks)
     bounds = [found.gap_interval95, *(step.interval95 for step in found.steps)]
     digits = decimals_for([one for one in bounds if one is not None], measure.decimals)
-    order = "steps by largest gain, chosen on the same trials" if found.order == "gain" else "steps as listed"
+    by_gain = found.order == "gain"
+    order = tr("steps by largest gain, chosen on the same trials") if by_gain else tr("steps as listed")
     bars: list[Bar] = []
     before: float | None = 0.0
     for step in found.steps:
@@ -206,11 +207,15 @@ def walk_bars(found: Waterfall) -> BarsFigure:
     whole = f"{found.names[1]} - {found.names[0]}"
     bars.append(Bar(whole, 0.0, found.gap, found.gap_interval95, Look(), False, False, signed(found.gap, digits)))
     return BarsFigure(
-        f"From {' to '.join(found.names)}",
-        f"{blocks} block{'s' * (blocks > 1)}; {order}",
+        tr("From {first} to {second}", first=found.names[0], second=found.names[1]),
+        joined([trn("{n} block", "{n} blocks", blocks), order]),
         tuple(bars),
-        f"gain in {measure.title} ({measure.difference_words})",
-        "lines: 95% intervals, simultaneous over the moves tried for a step; hollow: the interval includes 0",
+        tr(
+            "gain in {metric} ({unit})",
+            metric=measure.title,
+            unit=measure.difference_words,
+        ),
+        tr("lines: 95% intervals, simultaneous over the moves tried for a step; hollow: the interval includes 0"),
     )
 
 
@@ -230,9 +235,8 @@ def study_costs(findings: StudyFindings, costs: Sequence[ArmCost]) -> PointsFigu
     )
     if len(points) < 2:
         return None
-    unit = f" ({measure.unit})" if measure.unit else ""
     return PointsFigure(
-        f"{measure.title}{unit}",
+        with_unit(measure.title, measure.unit),
         points,
         spanning([0.0, *(point.x for point in points)]),
         tr("seconds a trial"),

@@ -12,18 +12,10 @@ from eailab.findings.tables import NOTE, Fact, Table
 from eailab.report.figures import Figure
 from eailab.report.manifest import Manifest
 from eailab.report.study_report import StudyReport
-from eailab.translation import ENGLISH, Say, language
+from eailab.translation import ENGLISH, Say, language, tr
 
-
-class Verbatim(str):
-    """Text that no language changes: a name, or the message of an error."""
-
-    __slots__ = ()
-
-
-def translated(text: str, say: Say) -> str:
-    """Return a text in a language."""
-    return text if isinstance(text, Verbatim) else say(text)
+STUDY = tr("Study")
+"""Goes before the name of a study's folder."""
 
 
 def notes(table: Table, say: Say) -> Iterator[tuple[str, str]]:
@@ -44,7 +36,7 @@ class Title:
     def translated(self, say: Say) -> str:
         """Return it in a language."""
         apart = " · ".join(map(say, self.apart))
-        text = translated(self.text, say)
+        text = say(self.text)
         return f"{text} ({apart})" if apart else text
 
 

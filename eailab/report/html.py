@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from eailab.plain import plain
-from eailab.report.document import Document, Section, translated
+from eailab.report.document import Document, Section
 from eailab.report.figures import Axis, CurvesFigure, Line, Look, Panel, Point, PointsFigure
 from eailab.report.manifest import MARK
 from eailab.stats.verdict import Verdict
@@ -69,7 +69,6 @@ def render(document: Document) -> str:
         style=Markup(style),  # noqa: S704 - ours
         script=Markup(script),  # noqa: S704 - ours
         say=say,
-        translated=lambda text: translated(text, say),
         numbers=lambda curves: _numbers(curves, document),
     )
 

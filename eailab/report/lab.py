@@ -6,7 +6,7 @@ from eailab.findings.numbers import number
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
-from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock, Verbatim
+from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock
 from eailab.report.published import Beside, beside, context
 from eailab.report.study_report import StudyReport
 from eailab.studies.factor import listed
@@ -45,14 +45,14 @@ def lab_blocks(studies: Sequence[StudyReport], section: Callable[[StudyFindings]
         else:
             command = f"eailab ablate --study lab-task{task}"
             blocks.append(_text(f"There is no study of this task yet. This makes them all: {command}"))
-    known = (Verbatim(f"{one.what}: {one.test_accuracy:.2f}% ({one.source})") for one in context())
+    known = (f"{one.what}: {one.test_accuracy:.2f}% ({one.source})" for one in context())
     blocks += [Heading("Well-known figures, not compared"), Bullets(tuple(known))]
     blocks.append(Heading("Methods, error bars and compute", 2))
     for study in studies:
-        blocks += [Heading(Verbatim(study.folder)), Facts(study.answers)]
+        blocks += [Heading(study.folder), Facts(study.answers)]
     met = [problem for study in studies for problem in _problems(study)]
     blocks.append(Heading("Problems met, and the lesson", 2))
-    blocks.append(Bullets(tuple(map(Verbatim, met))) if met else _text("None that the studies show."))
+    blocks.append(Bullets(tuple(met)) if met else _text("None that the studies show."))
     return [*blocks, _text(LESSON)]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from eailab.findings.tables import NOTE, Table
 from eailab.report.document import (
+    STUDY,
     Block,
     Bullets,
     Document,
@@ -20,7 +21,6 @@ from eailab.report.document import (
     Section,
     TableBlock,
     notes,
-    translated,
 )
 from eailab.report.escaping import latex as escaped
 from eailab.report.figures import CJK_FONTS
@@ -75,7 +75,7 @@ _FOREIGN_TO_CHINESE = re.compile(r"[^\x00-\x7f\u2e80-\u9fff\uf900-\ufaff\uff00-\
 def render(document: Document) -> str:
     """Return the text of a LaTeX file."""
     say = document.say
-    parts = [] if document.is_titled_by_its_section else [rf"\section*{{{escaped(translated(document.title, say))}}}"]
+    parts = [] if document.is_titled_by_its_section else [rf"\section*{{{escaped(say(document.title))}}}"]
     parts += [text for block in document.blocks if (text := _block(block, say))]
     body = "\n\n".join(parts)
     foreign = _FOREIGN_TO_ENGLISH if document.lang == ENGLISH else _FOREIGN_TO_CHINESE
@@ -101,7 +101,7 @@ def _first_cjk_font(uses: Sequence[str], otherwise: str) -> str:
 
 def _block(block: Block, say: Say) -> str:
     def text(english: str) -> str:
-        return escaped(translated(english, say))
+        return escaped(say(english))
 
     match block:
         case Heading():
@@ -122,7 +122,7 @@ def _block(block: Block, say: Say) -> str:
             return rf"\begin{{center}}{image}\\ \small {escaped(block.caption.translated(say))}\end{{center}}"
         case Section():
             heading = rf"\{'sub' * (block.level - 1)}section*{{{escaped(block.title.translated(say))}}}"
-            name = rf"{text('Study')} \texttt{{{escaped(block.name)}}}" if block.name else ""
+            name = rf"{text(STUDY)} \texttt{{{escaped(block.name)}}}" if block.name else ""
             parts = [heading, name, *(_block(one, say) for one in (*block.answer, *block.evidence))]
             return "\n\n".join(part for part in parts if part)
     raise TypeError(f"{type(block).__name__} is set in pages only")
@@ -132,7 +132,7 @@ def _table(table: Table, say: Say) -> str:
     """Return a table between booktabs' rules, as wide as the text at most; its notes stand under it."""
     columns = [column for column in table.columns if column.heading != NOTE]
     kinds = "".join("r" if column.is_number else "l" for column in columns)
-    head = " & ".join(escaped(translated(column.heading, say)) for column in columns)
+    head = " & ".join(escaped(say(column.heading)) for column in columns)
     lines = [rf"\fitted{{\begin{{tabular}}{{@{{}}{kinds}@{{}}}}", r"\toprule", rf"{head} \\", r"\midrule"]
     lines += [" & ".join(escaped(say(cell)) for cell in row[: len(columns)]) + r" \\" for row in table.rows]
     lines += [r"\bottomrule", r"\end{tabular}}"]

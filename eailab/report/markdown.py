@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from eailab.findings.tables import Table
 from eailab.report.document import (
+    STUDY,
     Block,
     Bullets,
     Document,
@@ -13,7 +14,6 @@ from eailab.report.document import (
     Paragraph,
     Section,
     TableBlock,
-    translated,
 )
 from eailab.report.escaping import markdown as escaped
 from eailab.report.manifest import MARK
@@ -23,7 +23,7 @@ from eailab.translation import Say
 def render(document: Document) -> str:
     """Return the text of a markdown file."""
     say = document.say
-    parts = [] if document.is_titled_by_its_section else [f"# {escaped(translated(document.title, say))}"]
+    parts = [] if document.is_titled_by_its_section else [f"# {escaped(say(document.title))}"]
     parts += [text for block in document.blocks if (text := _block(block, say))]
     if document.manifest is not None:
         parts.append(f"<!-- {MARK}: {document.manifest.text()} -->")
@@ -32,7 +32,7 @@ def render(document: Document) -> str:
 
 def _block(block: Block, say: Say) -> str:
     def text(english: str) -> str:
-        return escaped(translated(english, say))
+        return escaped(say(english))
 
     match block:
         case Heading():
@@ -50,7 +50,7 @@ def _block(block: Block, say: Say) -> str:
             return f"![{escaped(block.caption.translated(say))}]({block.path}.png)"
         case Section():
             heading = f"{'#' * block.level} {escaped(block.title.translated(say))}"
-            name = f"{text('Study')} {escaped(block.name)}" if block.name else ""
+            name = f"{text(STUDY)} {escaped(block.name)}" if block.name else ""
             parts = [heading, name, *(_block(one, say) for one in (*block.answer, *block.evidence))]
             return "\n\n".join(part for part in parts if part)
     raise TypeError(f"{type(block).__name__} is set in pages only")
@@ -60,6 +60,6 @@ def _table(table: Table, say: Say) -> str:
     def row(cells: Sequence[str]) -> str:
         return f"| {' | '.join(cells)} |"
 
-    head = row([escaped(translated(column.heading, say)) for column in table.columns])
+    head = row([escaped(say(column.heading)) for column in table.columns])
     rule = row(["---:" if column.is_number else "---" for column in table.columns])
     return "\n".join([head, rule, *(row([escaped(say(cell)) for cell in cells]) for cells in table.rows)])

@@ -72,8 +72,8 @@ def class_table(findings: StudyFindings, classes: Classes) -> Table:
     images = np.bincount(classes.dataset.test.labels, minlength=len(classes.dataset.classes))
     return Table(
         columns=(
-            Column("class"),
-            Column("images", is_number=True),
+            Column(tr("class")),
+            Column(tr("images"), is_number=True),
             *(Column(arm_name(arm), is_number=True) for arm in findings.arms),
         ),
         rows=tuple(
@@ -99,7 +99,7 @@ def _most_frequent(confusion: Confusion, names: Sequence[str]) -> Table:
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
     pairs = [divmod(int(cell), len(names)) for cell in order]
     return Table(
-        columns=(Column("class"), Column("taken for"), Column("times", is_number=True)),
+        columns=(Column(tr("class")), Column(tr("taken for")), Column(tr("times"), is_number=True)),
         rows=tuple((names[row], names[column], str(wrong[row, column])) for row, column in pairs if wrong[row, column]),
     )
 
@@ -108,10 +108,10 @@ def network_table(contrast: Contrast, arm: str, baseline: str) -> Table:
     """Return McNemar's test of the two networks of every block."""
     return Table(
         columns=(
-            Column("block"),
-            Column(f"only {arm} right", is_number=True),
-            Column(f"only {baseline} right", is_number=True),
-            Column("McNemar's exact p", is_number=True),
+            Column(tr("block")),
+            Column(tr("only {arm} right", arm=arm), is_number=True),
+            Column(tr("only {arm} right", arm=baseline), is_number=True),
+            Column(tr("McNemar's exact p"), is_number=True),
         ),
         rows=tuple(
             (str(block), str(test.only_first), str(test.only_second), f"{test.p:.2g}")
@@ -185,12 +185,12 @@ def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
     counted = any(cost.joules is not None for cost in costs)
     return Table(
         columns=(
-            Column(findings.heading or "trial"),
-            Column("seconds a trial", is_number=True),
-            Column("seconds in all", is_number=True),
-            Column("images/s", is_number=True),
-            *([Column("energy in all (kJ)", is_number=True)] if counted else []),
-            Column("device"),
+            Column(findings.heading or tr("trial")),
+            Column(tr("seconds a trial"), is_number=True),
+            Column(tr("seconds in all"), is_number=True),
+            Column(tr("images/s"), is_number=True),
+            *([Column(tr("energy in all (kJ)"), is_number=True)] if counted else []),
+            Column(tr("device")),
         ),
         rows=tuple(
             (

@@ -18,7 +18,7 @@ from eailab.findings.costs import ArmCost
 from eailab.plain import plain
 from eailab.report.compose import Detail, page_section, study_section
 from eailab.report.csv_rows import trials_csv
-from eailab.report.document import Bullets, Document, Section, Title, Verbatim
+from eailab.report.document import Bullets, Document, Section, Title
 from eailab.report.escaping import markdown
 from eailab.report.html import render as page
 from eailab.report.markdown import render
@@ -66,7 +66,7 @@ def told(findings):
 
 def html_of(*studies):
     sections = tuple(page_section(told(findings), findings.name) for findings in studies)
-    return page(Document(Verbatim(studies[0].name), sections, dict))
+    return page(Document(studies[0].name, sections, dict))
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_numbers_for_the_script_cannot_end_their_element(hostile):
 
 
 def test_names_stay_in_their_cell_in_markdown(hostile):
-    unreadable = Section(Title("lost"), answer=(Bullets((Verbatim("<b>"),)),))
+    unreadable = Section(Title("lost"), answer=(Bullets(("<b>",)),))
     text = render(Document("Report", (study_section(hostile, Detail.REPORT), unreadable), dict))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1

@@ -11,7 +11,7 @@ from eailab.data.registry import load
 from eailab.report.formats import FORMATS
 from eailab.report.study_report import Report, load_study
 from eailab.studies.design import repeated
-from eailab.translation import Catalogue, language, languages
+from eailab.translation import languages
 
 LATIN_WORDS = re.compile(r"[A-Za-z]{3,}")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -83,18 +83,6 @@ def test_every_sentence_of_a_report_is_translated(told, code):
     ]
     assert left == []
     assert len(page) > 200
-
-
-def test_a_part_that_a_catalogue_does_not_know_is_left_as_it_is():
-    say = language("zh-TW")
-    assert say("my-recipe") == "my-recipe"
-    assert say("3x3: BETTER than 7x7, +1.36 pp [+0.52, +2.20]") == "3x3：BETTER，優於 7x7，+1.36 pp [+0.52, +2.20]"
-
-
-def test_places_that_take_numbers_take_nothing_else():
-    catalogue = Catalogue({"{n} blocks": "{n} 個區組", "{name} blocks": "{name} 的區組"})
-    assert catalogue.say("5 blocks") == "5 個區組"
-    assert catalogue.say("my blocks") == "my 的區組"
 
 
 def test_numbers_are_the_same_in_every_language(told):
