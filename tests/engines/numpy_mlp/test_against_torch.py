@@ -132,5 +132,5 @@ def test_every_epoch_of_a_training_ends_at_the_weights_that_torch_finds(changes:
     evaluation = engine.evaluate("test")
     logits = reference.logits(data.test)
     loss = nn.functional.cross_entropy(logits, torch.tensor(data.test.labels)).item()
-    assert evaluation.scores["validation_loss"] == pytest.approx(loss, abs=1e-9)
+    assert evaluation.scores["test_loss"] == pytest.approx(loss, abs=1e-9)
     assert evaluation.predictions.tolist() == logits.argmax(dim=1).tolist()
