@@ -47,6 +47,11 @@ class ArmFindings:
         """The trials that have a value."""
         return [trial for trial in self.trials if trial.state == "finished"]
 
+    @property
+    def values(self) -> list[float]:
+        """Values of the trials that have one, in the order of their blocks."""
+        return [trial.value for trial in self.trials if trial.value is not None]
+
     def count(self, *states: TrialState) -> int:
         """Return the number of trials in any of these states."""
         return sum(trial.state in states for trial in self.trials)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from eailab.findings.costs import ArmCost, energy_sentence
 from eailab.findings.numbers import amount, decimals, number
+from eailab.findings.spread import sd_in_words, spread_of
 from eailab.findings.statements import alternatives
 from eailab.findings.study import StudyFindings
 from eailab.studies.factor import listed
@@ -125,6 +126,9 @@ def _factor(findings: StudyFindings) -> Text:
 def error_bars(findings: StudyFindings) -> list[Text]:
     """Say whether error bars are reported, what they are of, and how they were computed."""
     comparison = findings.comparison
+    if findings.factor is None and (spread := spread_of(findings.arms[0].values)).sd is not None:
+        n = len(findings.arms[0].values)
+        return [tr("Yes: {sd}, over {n} blocks of the one recipe.", sd=sd_in_words(spread, findings.measure), n=n)]
     if comparison is None or comparison.pooled_sd is None:
         return [tr("No error bars: a single block shows no spread, and nothing is concluded from it.")]
     sd = findings.measure.with_unit(number(comparison.pooled_sd, decimals(findings)))

@@ -36,7 +36,7 @@ def headlines(findings: StudyFindings) -> tuple[Text, ...]:
 
 def _noise(findings: StudyFindings) -> list[Text]:
     """Say what several blocks of one recipe show of noise; nothing before two have a value."""
-    values = [trial.value for trial in findings.arms[0].trials if trial.value is not None]
+    values = findings.arms[0].values
     if findings.factor is not None or len(values) < 2:
         return []
     return noise_sentences(spread_of(values), findings.measure, len(values), findings.planned)
@@ -128,7 +128,7 @@ def facts(findings: StudyFindings) -> tuple[Fact, ...]:
 
 
 def _noise_facts(findings: StudyFindings) -> list[Fact]:
-    values = [trial.value for trial in findings.arms[0].trials if trial.value is not None]
+    values = findings.arms[0].values
     said = _noise(findings)
     if not said:
         return []

@@ -9,6 +9,7 @@ from eailab.report.publish import publish_report
 from eailab.report.published import beside, context, figures
 from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
+from eailab.studies.design import repeated
 
 
 def recipe(name, *changes):
@@ -113,6 +114,12 @@ def test_a_single_block_has_no_error_bars(shop):
     told = load_study(shop.store, shop.study({10: [0.9], 20: [0.8]}))
     assert told.answers[1].told().startswith("No error bars")
     assert "# Lab report" in FORMATS["markdown"].text(Report("lab", "en", (told,)))
+
+
+def test_several_blocks_of_one_recipe_have_the_error_bars_of_their_spread(shop):
+    folder = shop.of(repeated(recipe("digits-mlp"), range(3)), [[0.9, 0.92, 0.94]])
+    said = load_study(shop.store, folder).answers[1].told()
+    assert said == "Yes: SD 2.00 pp, 95% interval 1.04 to 12.57 (chi-square), over 3 blocks of the one recipe."
 
 
 @pytest.mark.parametrize("kind", ["markdown", "latex", "html"])
