@@ -104,12 +104,17 @@ def freeze(plans: Sequence[Plan], hypothesis: str, store: Store) -> tuple[Frozen
         store: Where it is kept, beside the trials.
 
     Raises:
-        StudyError: The hypothesis says nothing.
+        StudyError: The hypothesis says nothing, or a study's results are all known.
         StoreError: The file cannot be written, or the folder is a link.
     """
     said = " ".join(hypothesis.split())
     if not said:
         raise StudyError('-m is empty: say what you expect, such as -m "3x3 beats 7x7 by a point or more".')
+    if known := [planned.record.study.name for planned in plans if not planned.todo]:
+        raise StudyError(
+            f"{', '.join(known)}: every trial has ended already, so a plan would be written after its results. Plan "
+            "further blocks with a larger --seeds, or freeze a plan before the next comparison is trained."
+        )
     frozen = FrozenPlan(said, tuple(_frozen_study(planned) for planned in plans))
     file = store.root / "plans" / f"{frozen.fingerprint}.yaml"
     refuse_links(file.parent)

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -91,6 +92,13 @@ def test_a_later_plan_may_name_more_blocks(tmp_path):
     freeze([planned(tmp_path, (0, 1))], "a", store(tmp_path))
     wider, _ = freeze([planned(tmp_path, (0, 1, 2))], "a", store(tmp_path))
     assert standing(store(tmp_path), planned(tmp_path, (0, 1, 2)).record).plan == wider
+
+
+def test_a_plan_after_all_its_results_is_refused(tmp_path):
+    known = replace(planned(tmp_path, (0, 1)), todo=())
+    with pytest.raises(StudyError, match=r"digits-mlp-batch-size: every trial has ended already.*larger --seeds"):
+        freeze([known], "16 beats 32", store(tmp_path))
+    assert read_plans(store(tmp_path)) == ([], [])
 
 
 @pytest.mark.parametrize("text", ["", " \n "])
