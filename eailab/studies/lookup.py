@@ -6,7 +6,7 @@ Only the heads of studies' records are read, without recipes and without numpy, 
 import difflib
 import re
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,7 +272,8 @@ def called(found: Sequence[Head], text: str, where: object) -> list[Head | PathH
             return begun
         names = _listed(one.called for one in begun)
         raise UsageError(f"{len(begun)} studies in {where} begin with {text}: {names}. Write one of these names.")
-    near = _nearest(text, [name for one in known for name in (one.name, one.called)])
+    uses = Counter(one.name for one in known)
+    near = _nearest(text, [one.name if uses[one.name] == 1 else one.called for one in known])
     raise UsageError(
         f"there is no study {text} in {where}. " + (f"Nearest: {_listed(near)}." if near else "It has none.")
     )

@@ -172,7 +172,7 @@ def test_a_path_ablation_is_found_by_its_name_and_is_all_its_studies(tmp_path):
         assert one_study(found, text, tmp_path).called == "a-to-b-0123456789"
         assert len(studies_called(found, text, tmp_path)) == 3
     assert studies_called(found, "a-to-b step 2", tmp_path)[0].folder.name == "2"
-    with pytest.raises(UsageError, match="Nearest: a-to-b, "):
+    with pytest.raises(UsageError, match=r"Nearest: a-to-b\b"):
         one_study(found, "atob", tmp_path)
 
 
