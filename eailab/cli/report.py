@@ -1,5 +1,6 @@
 """`eailab report` and `eailab verify`: write reports of studies, and check a report against the store."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,17 +86,17 @@ def report(
     if json:
         from eailab.report.record import report_mapping
 
-        echo_json(report_mapping(written.studies, written.unreadable, written.paths))
+        echo_json(report_mapping(written.studies, written.unreadable, [one.findings for one in written.paths]))
         return
     from eailab.report.compose import walk_document
     from eailab.report.terminal import print_study, render
 
-    for path in written.paths:
-        render(walk_document(path))
-        echo()
     for findings in written.studies:
         print_study(findings)
         echo(f"study:    {findings.folder_name}\n")
+    for path in written.paths:
+        render(walk_document(path.findings))
+        echo(f"study:    {path.folder}\n")
     for name, file in written.files.items():
         echo(f"{name + ':':9} {file}")
     for name, folder in written.exports.items():
@@ -145,9 +146,29 @@ def verify(
         trial = _trial(found, store, retrain)
         again_differs = _retrain(store, trial, retrain, data_dir, device)
     if not found.holds:
-        raise CheckFailedError(f"{report} does not say what {runs} says: make it again with `eailab report`.")
+        raise CheckFailedError(
+            f"{report} does not say what {runs} says: make it again with {_made_by(found, report, store)}."
+        )
     if again_differs:
         raise CheckFailedError(f"{retrain}, trained again, did not give the same bits.")
+
+
+def _made_by(found: "Verification", file: Path, store: "Store") -> str:
+    """Return what makes a report's file again."""
+    from eailab.report.formats import FORMATS
+
+    made = found.manifest
+    if made.kind == "study":
+        return "the study's own command"
+    folders = [source.folder for source in (*made.sources, *made.paths)]
+    is_all = set(folders) == {folder.name for folder in (store.root / "studies").iterdir()}
+    options = ["--out", str(file.parent)] if file.parent != OUT_DIR else []
+    options += ["--lang", made.lang] if made.lang != "en" else []
+    if made.kind == "lab":
+        options.append("--lab")
+    else:
+        options += ["--format", next(name for name, form in FORMATS.items() if form.suffix == file.suffix.lower())]
+    return f"`{shlex.join(['eailab', 'report', *([] if is_all else folders), *options])}`"
 
 
 def _print(found: "Verification") -> None:

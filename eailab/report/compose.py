@@ -30,7 +30,7 @@ from eailab.report.figures import TITLES, figure_names
 from eailab.report.lab import lab_blocks
 from eailab.report.page_sections import class_blocks, cost_blocks
 from eailab.report.record import as_mapping, noise_mapping, report_mapping, waterfall_mapping
-from eailab.report.study_report import Report, StudyReport
+from eailab.report.study_report import PathReport, Report, StudyReport
 from eailab.translation import tr, trn
 
 
@@ -167,7 +167,7 @@ def report_document(report: Report, detail: Detail) -> Document:
             blocks = [study_section(report.studies[0].findings, Detail.TABLE, level=1)]
         else:
             blocks = [study_section(one.findings, detail, answers=one.answers) for one in report.distinguished]
-    blocks += [] if report.kind == "lab" else [_path_section(one.findings) for one in report.paths]
+    blocks += [] if report.kind == "lab" else [_path_section(one) for one in report.paths]
     if report.unreadable:
         messages = Bullets(tuple(report.unreadable))
         blocks.append(Section(Title(tr("Studies that could not be read")), answer=(messages,)))
@@ -188,10 +188,15 @@ def _numbers(report: Report) -> dict[str, object]:
     return report_mapping([study.findings for study in report.studies], report.unreadable, paths)
 
 
-def _path_section(found: path.Waterfall) -> Section:
+def _path_section(found: PathReport) -> Section:
     """Return a path ablation as a part of a report over studies."""
-    blocks = (TableBlock(path.waterfall_table(found)), Bullets(path.sentences(found)))
-    return Section(Title(path.title(found)), answer=blocks)
+    return Section(
+        Title(path.title(found.findings)),
+        name=found.folder,
+        label=found.folder,
+        answer=(Bullets(path.sentences(found.findings)),),
+        evidence=(TableBlock(path.waterfall_table(found.findings)),),
+    )
 
 
 def noise_document(found: noise.Noise) -> Document:

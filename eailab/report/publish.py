@@ -50,7 +50,7 @@ class Written:
     """What the user should know of how it was made."""
     exports: Mapping[str, Path] = field(default_factory=dict)
     """Folder of each export, by the tool's name."""
-    paths: tuple[path.Waterfall, ...] = ()
+    paths: tuple[PathReport, ...] = ()
     """Path ablations of the report."""
 
 
@@ -215,9 +215,8 @@ def write_report(
     handed_on = _hand_on(found, exports, out) if exports else {}
     if lab:
         files = {"lab": files["markdown"]}
-    walked = tuple(one.findings for one in paths)
     studies = tuple(one.findings for one in report.distinguished)
-    return Written(studies, unreadable, files, tuple(notes), handed_on, walked)
+    return Written(studies, unreadable, files, tuple(notes), handed_on, paths)
 
 
 def _readable(

@@ -44,6 +44,8 @@ class Verification:
     """What a person should know beside that; no problem."""
     records: tuple[StudyRecord, ...]
     """The studies that the report tells of."""
+    manifest: Manifest
+    """What the report says it was made of."""
 
     @property
     def holds(self) -> bool:
@@ -84,6 +86,7 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
         gaps=tuple(tally.gaps),
         notes=(*notes, *dict.fromkeys(tally.notes)),
         records=(*(study.record for study in studies), *(record for one in paths for record in one.record.records)),
+        manifest=manifest,
     )
 
 

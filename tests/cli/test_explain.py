@@ -97,9 +97,13 @@ def test_a_path_is_listed_shown_verified_and_removed_as_studies_are(eailab, tmp_
     named, every = eailab("report", "digits-mlp-to-mine", "--format", "markdown"), eailab("report", "--format", "json")
     assert named.code == 0, named.err
     assert "The gap from digits-mlp to mine" in named.out
-    assert "optimizer.lr 0.001" in (tmp_path / "report" / "report.md").read_text()
+    assert named.out.count(f"study:    {path.name}") == 1
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert f"Study {path.name}" in text
+    assert "optimizer.lr 0.001" in text
     assert json.loads((tmp_path / "report" / "report.json").read_text())["paths"] == [as_json]
     assert every.code == eailab("report", "--lang", "zh-TW", "--format", "html", "--format", "latex").code == 0
+    assert f'<p class="name">{path.name}</p>' in (tmp_path / "report" / "report.html").read_text()
     for suffix in ("md", "json", "html", "tex"):
         verified = eailab("verify", f"report/report.{suffix}")
         assert verified.code == 0, verified.out + verified.err

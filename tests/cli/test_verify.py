@@ -40,7 +40,17 @@ def test_a_changed_number_is_named_and_the_check_fails(eailab, report):
     told = eailab("verify", str(report))
     assert told.code == 1
     assert f"99.99 in the report, {accuracy} from the store" in told.out
-    assert "Traceback" not in told.err
+    assert told.err.endswith(f"make it again with `eailab report --out {report.parent} --format html`.\n")
+
+
+def test_the_advice_makes_the_changed_file_again(eailab, report, tmp_path):
+    (study,) = (path.name for path in (tmp_path / "runs" / "studies").iterdir())
+    options = ["--out", "zz", "--format", "markdown", "--lang", "zh-TW"]
+    assert eailab("report", study, *options).code == 0
+    file = tmp_path / "zz" / "report.md"
+    file.write_text(file.read_text().replace("0", "1", 1))
+    told = eailab("verify", "zz/report.md")
+    assert (told.code, "with `eailab report --out zz --lang zh-TW --format markdown`" in told.err) == (1, True)
 
 
 def test_json_says_the_same(eailab, report):
