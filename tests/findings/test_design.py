@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from io import StringIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -113,10 +114,16 @@ def test_a_plain_study_has_nothing_to_add(shop):
     assert effects_table(found) is None
 
 
+def before_training(folder):
+    """Return a study's plan as it was when none of its trials had ended."""
+    record = read_record(folder)
+    return Plan(record, folder, (), tuple(SimpleNamespace(fingerprint=name) for name in record.trials.values()), ())
+
+
 def test_planned_and_post_hoc_blocks_are_told_apart(shop, tmp_path):
     planned = shop.study({10: [0.90, 0.91, 0.92], 20: [0.80, 0.82, 0.83]})
-    record = read_record(planned)
-    plan = Plan(record, planned, (), (), ())
+    plan = before_training(planned)
+    record = plan.record
     freeze(
         [replace(plan, record=replace(record, study=replace(record.study, blocks=(0, 1))))], "20 is worse", shop.store
     )
@@ -128,7 +135,7 @@ def test_planned_and_post_hoc_blocks_are_told_apart(shop, tmp_path):
 
 def test_a_study_that_no_plan_names_is_post_hoc(shop):
     planned = shop.study({10: [0.90, 0.91], 20: [0.80, 0.82]})
-    freeze([Plan(read_record(planned), planned, (), (), ())], "20 is worse", shop.store)
+    freeze([before_training(planned)], "20 is worse", shop.store)
     other = shop.findings(shop.study({30: [0.90, 0.91], 40: [0.80, 0.82]}))
     assert [fact.name for fact in design_facts(other)] == ["Post hoc"]
     assert "post hoc" in other.arms[1].notes
