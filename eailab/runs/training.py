@@ -48,9 +48,9 @@ def run_trial(trial: Trial, context: RunContext) -> None:
         try:
             with folder.lock() as ours, _memory_shortage():
                 if ours:
-                    if not is_finished(folder):
+                    if (result := result_of(folder)) is None:
                         train(trial, folder, context)
-                    elif result := folder.result():
+                    else:
                         context.on_event(Ended(trial.fingerprint, result.status, result.values))
                     return
         except LostLockError:
@@ -133,16 +133,16 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
         context.on_event(Ended(name, result.status, result.values))
 
 
-def is_finished(folder: TrialFolder) -> bool:
-    """Whether a trial has a result that holds; nothing is written.
+def result_of(folder: TrialFolder) -> Result | None:
+    """Return the result of a trial if there is one and it holds; nothing is written.
 
     Raises:
         StoreError: The result is of a newer version, or the system does not let us read it.
     """
     try:
-        return folder.result() is not None
+        return folder.result()
     except DamagedError:
-        return False
+        return None
 
 
 def _load_data(trial: Trial, context: RunContext) -> TrialData:

@@ -13,7 +13,7 @@ from eailab.recipe.schema import Recipe
 from eailab.runs.context import RunContext
 from eailab.runs.probe import Probe, probe
 from eailab.runs.store import Store
-from eailab.runs.training import is_finished
+from eailab.runs.training import result_of
 from eailab.runs.trial import Trial
 from eailab.stats.verdict import MOST_BLOCKS
 from eailab.studies.parallelism import side_by_side
@@ -119,7 +119,7 @@ def blocks_for(plans: Sequence[Plan], context: RunContext, jobs: int | None, bud
 
     def left(block: int) -> list[Trial]:
         of_block = (Trial(arm.recipe, block, arm.data) for arm in arms)
-        return [trial for trial in of_block if not is_finished(store.folder(trial.fingerprint))]
+        return [trial for trial in of_block if result_of(store.folder(trial.fingerprint)) is None]
 
     first_unfinished = next(filter(None, map(left, range(MOST_BLOCKS))), [])
     costs = costs_of(arms if first_unfinished else [], context)

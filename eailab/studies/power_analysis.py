@@ -80,9 +80,8 @@ def blocks_that_detect(difference: float, sd: float, arms: int) -> int:
 
 
 def _value(store: Store, trial: Trial, metric: Metric) -> float:
-    folder = store.folder(trial.fingerprint)
     try:
-        result = folder.result() if folder.result_file.exists() else None
+        result = store.folder(trial.fingerprint).result()
     except StoreError:
         return float("nan")  # the plan has set damaged results aside; another process may be writing
     value = None if result is None else metric.value(result.values)

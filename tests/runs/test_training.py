@@ -23,7 +23,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, EpochEnded, Started, Stepped, Stopped, Waiting
 from eailab.runs.records import Position
 from eailab.runs.store import Store
-from eailab.runs.training import is_finished, run_trial
+from eailab.runs.training import result_of, run_trial
 from eailab.runs.trial import Trial
 from eailab.runs.trial_folder import TrialFolder
 
@@ -143,7 +143,7 @@ def test_a_trial_interrupted_anywhere_has_the_bytes_of_an_uninterrupted_one(tmp_
         started = interrupt(trial, tmp_path / "parts", done - behind)
         assert started.resumed * steps + started.step == behind
         behind = done
-        assert not is_finished(folder)
+        assert result_of(folder) is None
         position = Position.read(checkpoint.load(folder.checkpoint_file)[1])
         assert (position.epochs, position.step) == ((done - 1) // steps, (done - 1) % steps + 1)
     run(trial, tmp_path / "parts")
@@ -209,7 +209,7 @@ def test_a_damaged_result_is_set_aside_and_trained_again(tmp_path):
     folder = run(trial, tmp_path)
     good = folder.epochs_file.read_bytes()
     folder.result_file.write_text("{}")
-    assert not is_finished(folder)
+    assert result_of(folder) is None
     assert run(trial, tmp_path).epochs_file.read_bytes() == good
     assert (folder.path / "result.json.damaged-1").read_text() == "{}"
 

@@ -26,7 +26,7 @@ from eailab.runs.executors import remote_worker
 from eailab.runs.executors.crashes import Retries
 from eailab.runs.executors.remote_worker import ANSWER, CODES, NOT_BEGUN, STOPPED, Resources, Task, TaskResult
 from eailab.runs.records import Epoch
-from eailab.runs.training import is_finished
+from eailab.runs.training import result_of
 from eailab.runs.trial import Trial
 from eailab.runs.trial_folder import TrialFolder
 
@@ -245,7 +245,7 @@ class Dispatcher:
 
     def _judge(self, back: TaskResult) -> None:
         sent = self.out.get(back.name)
-        if sent is None or is_finished(sent.folder):
+        if sent is None or result_of(sent.folder) is not None:
             return
         if back.code == CODES["store"]:
             raise StoreError(back.reason)
@@ -288,19 +288,17 @@ class Dispatcher:
             self.context.on_event(SetAside(name, said))
             sent.aside |= aside
             sent.told = 0
-        ended = folder.result_file.exists() and is_finished(folder)  # before its epochs, so that none is missed
+        result = result_of(folder)  # before its epochs, so that none is missed
         epochs = _epochs(folder)
         new = epochs[sent.told :]
-        if ended and not sent.is_started:
+        if result is not None and not sent.is_started:
             new = new or epochs[-1:]
         if new:
             self._tell(sent, new)
         sent.told = max(sent.told, len(epochs))
-        if ended:
-            result = folder.result()
-            if result is not None:
-                del self.out[name]
-                self.context.on_event(Ended(name, result.status, result.values))
+        if result is not None:
+            del self.out[name]
+            self.context.on_event(Ended(name, result.status, result.values))
         elif sent.returned is not None and time.monotonic() - sent.returned > LATE_SECONDS:
             self._fail(sent, "it left no result", exit_code=1)
 
