@@ -28,7 +28,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.design import safe_name
-from eailab.studies.lookup import STEPS_FOLDER, Head, called, heads, path_heads
+from eailab.studies.lookup import ENDS, STEPS_FOLDER, Head, called, heads, path_heads
 from eailab.studies.plan import labels
 from eailab.studies.record import Plan
 from eailab.studies.sharing import entered
@@ -300,7 +300,7 @@ def find_studies(store: Store, wanted: Sequence[str]) -> list[Path]:
 
 def _named(text: str, known: Sequence[Head], store: Store) -> list[Path]:
     path = Path(text)
-    if (path / "study.yaml").exists() or (path / STEPS_FOLDER / "ends" / "study.yaml").exists():
+    if (path / "study.yaml").exists() or (path / STEPS_FOLDER / ENDS / "study.yaml").exists():
         return [path.resolve()]
     return [one.folder for one in called(known, text, store.root)]
 

@@ -227,10 +227,19 @@ def remove(store: Store, folder: TrialFolder) -> None:
         raise UsageError(f"{folder.path} is not a trial of {store.root}: name its runs folder with --runs.")
     doomed = store.root / f".removed-{folder.path.name}-{uuid4().hex[:8]}"
     _move(folder.path, doomed)
+    delete(doomed)
+
+
+def delete(folder: Path) -> None:
+    """Delete a folder that was moved aside.
+
+    Raises:
+        StoreError: It cannot be removed.
+    """
     try:
-        shutil.rmtree(doomed)
+        shutil.rmtree(folder)
     except OSError as error:
-        raise StoreError(f"{doomed} could not be removed: {error.strerror or error}. Remove it by hand.") from error
+        raise StoreError(f"{folder} could not be removed: {error.strerror or error}. Remove it by hand.") from error
 
 
 def _move(path: Path, target: Path) -> None:

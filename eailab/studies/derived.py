@@ -24,8 +24,8 @@ from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import Crossing, Setting, crossed
 from eailab.studies.hold_updates import hold_updates
-from eailab.studies.lookup import STEPS, STEPS_FOLDER
-from eailab.studies.path_ablation import ENDS, Order
+from eailab.studies.lookup import ENDS, STEPS, STEPS_FOLDER
+from eailab.studies.path_ablation import Order
 from eailab.studies.path_run import is_of_ends, is_step, read_route
 from eailab.studies.record import StudyRecord, read_record
 

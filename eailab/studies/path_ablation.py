@@ -29,9 +29,6 @@ from eailab.studies.factor import BUNDLE, Setting
 Order = Literal["gain", "listed"]
 """By measured gain, or as the settings stand in a recipe."""
 
-STEPS, ENDS = "steps", "ends"
-"""Folders within a walk's: the records of its studies, by step, and that of the two recipes."""
-
 
 @dataclass(frozen=True)
 class Change:

@@ -11,7 +11,8 @@ from eailab.recipe.canonical import canonical
 from eailab.runs.events import Failed
 from eailab.runs.store import Store
 from eailab.studies.design import Study
-from eailab.studies.path_ablation import ENDS, STEPS, Move, Route, single_changes
+from eailab.studies.lookup import ENDS, STEPS_FOLDER
+from eailab.studies.path_ablation import Move, Route, single_changes
 from eailab.studies.record import StudyRecord, read_record
 from eailab.studies.run import Runner, raise_failures
 from eailab.studies.sharing import beyond, holding
@@ -65,9 +66,9 @@ def read_route(folder: Path) -> PathRecord:
         DamagedError: A record is damaged, or is none of a path.
         StoreError: A record is missing, or cannot be read.
     """
-    ends = read_record(folder / STEPS / ENDS)
-    numbers = sorted(int(path.name) for path in (folder / STEPS).iterdir() if path.name.isdecimal())
-    steps = [read_record(folder / STEPS / str(number)) for number in numbers]
+    ends = read_record(folder / STEPS_FOLDER / ENDS)
+    numbers = sorted(int(path.name) for path in (folder / STEPS_FOLDER).iterdir() if path.name.isdecimal())
+    steps = [read_record(folder / STEPS_FOLDER / str(number)) for number in numbers]
     try:
         found = _route_of(ends, steps)
     except (StudyError, RecipeError, ValueError, IndexError) as error:
@@ -209,7 +210,7 @@ def _measured(
 
     def trained(study: Study, name: str) -> StudyRecord:
         (planned,) = runner.plan([study])
-        planned = replace(planned, folder=folder / STEPS / name)
+        planned = replace(planned, folder=folder / STEPS_FOLDER / name)
         with runner.train([planned]) as missed:
             failed.extend(missed)
         return planned.record
@@ -246,5 +247,5 @@ def other_blocks(store: Store, folder: Path, asked: Collection[int]) -> tuple[in
     Raises:
         StoreError: Its record is damaged.
     """
-    ends = folder / STEPS / ENDS
+    ends = folder / STEPS_FOLDER / ENDS
     return beyond(store, ends, read_record(ends), asked).kept if (ends / "study.yaml").exists() else ()

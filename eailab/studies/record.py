@@ -2,7 +2,6 @@
 
 import math
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,14 +22,12 @@ from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Axis, Hold, Study
 from eailab.studies.factor import BUNDLE, factor_of, read_factor
-from eailab.studies.lookup import Head, PathHead, check_baseline, uses
+from eailab.studies.lookup import LOADER, UNREADABLE, Head, PathHead, check_baseline, uses
 
 CHECKSUM = "# SHA-256 of the lines above: "
 """What the last line of `study.yaml` says before the digest."""
 
 LARGEST_COUNT = 2**63 - 1
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is there, reads ten times as fast
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ def read_record(folder: Path) -> StudyRecord:
         body, mark, checksum = text.rpartition(CHECKSUM)
         if not mark or checksum.strip() != sha256(body.encode()).hexdigest():
             raise ValueError("it differs from its own checksum")
-        mapping: Any = yaml.load(body, _LOADER)  # noqa: S506 - both loaders are safe ones
+        mapping: Any = yaml.load(body, LOADER)  # noqa: S506 - both loaders are safe ones
         arms = mapping["arms"]
         _check(mapping)
         study = Study(
@@ -161,9 +158,7 @@ def read_record(folder: Path) -> StudyRecord:
         return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])
     except FileNotFoundError as error:
         raise StoreError(f"{folder} is no study: {file.name} is missing. Run the study's command again.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, yaml.YAMLError) as error:
-        raise DamagedError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error
-    except (StudyError, RecipeError) as error:
+    except (*UNREADABLE, StudyError, RecipeError) as error:
         raise DamagedError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error
 
 
@@ -234,11 +229,4 @@ def remove_study(store: Store, doomed: Head | PathHead, trials: Sequence[str]) -
     atomic.rename(doomed.folder, aside)
     for name in trials:
         store_admin.remove(store, store.folder(name))
-    _delete(aside)
-
-
-def _delete(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise StoreError(f"{folder} could not be removed: {error.strerror or error}. Remove it by hand.") from error
+    store_admin.delete(aside)
