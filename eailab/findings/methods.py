@@ -1,36 +1,24 @@
 """A methods paragraph from a study's plan, and answers to what conferences ask about error bars and compute."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from eailab.findings.costs import ArmCost, energy_sentence
 from eailab.findings.numbers import amount, decimals, number
 from eailab.findings.spread import sd_in_words, spread_of
 from eailab.findings.statements import alternatives
 from eailab.findings.study import StudyFindings
+from eailab.findings.tables import Fact
 from eailab.studies.factor import listed
 from eailab.studies.record import StudyRecord
-from eailab.translation import Say, Text, english, tr, trn
+from eailab.translation import Text, joined, tr, trn
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a paper says of one subject."""
-
-    name: str
-    sentences: tuple[str, ...]
-
-    def told(self, say: Say = english) -> str:
-        """Return the answer in a language."""
-        return " ".join(map(say, self.sentences))
-
-
-def answers(findings: StudyFindings, record: StudyRecord, costs: Sequence[ArmCost]) -> tuple[Answer, ...]:
+def answers(findings: StudyFindings, record: StudyRecord, costs: Sequence[ArmCost]) -> tuple[Fact, ...]:
     """Return what a paper says of how a study was made, of its error bars and of its compute."""
     return (
-        Answer(tr("Methods"), tuple(methods(findings, record))),
-        Answer(tr("Error bars"), tuple(error_bars(findings))),
-        Answer(tr("Compute"), tuple(compute(findings, costs))),
+        Fact(tr("Methods"), joined(methods(findings, record), " ")),
+        Fact(tr("Error bars"), joined(error_bars(findings), " ")),
+        Fact(tr("Compute"), joined(compute(findings, costs), " ")),
     )
 
 

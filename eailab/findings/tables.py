@@ -39,11 +39,6 @@ class Fact:
     name: str
     sentence: str
 
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """What it says, sentence by sentence."""
-        return (self.sentence,)
-
 
 STATES: dict[TrialState, Text] = {
     "finished": tr("finished"),

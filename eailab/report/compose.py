@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 
 from eailab.findings import noise, path
 from eailab.findings.design import design_facts, effects_table
-from eailab.findings.methods import Answer
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact, blocks_table, main_table
@@ -48,7 +47,7 @@ class Detail(IntEnum):
 
 
 def study_section(
-    findings: StudyFindings, detail: Detail, *, level: int = 2, answers: tuple[Answer, ...] = ()
+    findings: StudyFindings, detail: Detail, *, level: int = 2, answers: tuple[Fact, ...] = ()
 ) -> Section:
     """Return one study: its answer, its tables and figures, and what they rest on.
 
@@ -97,7 +96,7 @@ def _stated(findings: StudyFindings) -> tuple[Fact, ...]:
     return (*design_facts(findings), *facts(findings))
 
 
-def _for_a_paper(answers: tuple[Answer, ...], level: int) -> list[Block]:
+def _for_a_paper(answers: tuple[Fact, ...], level: int) -> list[Block]:
     return [Heading(tr("For a paper"), level), Facts(answers)] if answers else []
 
 

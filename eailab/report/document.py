@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from eailab.findings.methods import Answer
 from eailab.findings.tables import NOTE, Fact, Table
 from eailab.report.figures import Figure
 from eailab.report.manifest import Manifest
@@ -81,7 +80,7 @@ class TableBlock:
 class Facts:
     """Named statements."""
 
-    items: tuple[Fact | Answer, ...]
+    items: tuple[Fact, ...]
 
 
 @dataclass(frozen=True)

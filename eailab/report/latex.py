@@ -112,9 +112,7 @@ def _block(block: Block, say: Say) -> str:
         case Bullets():
             return _items([text(item) for item in block.items])
         case Facts():
-            return _items(
-                [rf"\textbf{{{text(one.name)}:}} {' '.join(map(text, one.sentences))}" for one in block.items]
-            )
+            return _items([rf"\textbf{{{text(fact.name)}:}} {text(fact.sentence)}" for fact in block.items])
         case TableBlock():
             return _table(block.table, say)
         case FigureBlock():

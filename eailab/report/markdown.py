@@ -43,7 +43,7 @@ def _block(block: Block, say: Say) -> str:
         case Bullets():
             return "\n".join(f"- {text(item)}" for item in block.items)
         case Facts():
-            return "\n".join(f"- **{text(fact.name)}:** {' '.join(map(text, fact.sentences))}" for fact in block.items)
+            return "\n".join(f"- **{text(fact.name)}:** {text(fact.sentence)}" for fact in block.items)
         case TableBlock():
             return _table(block.table, say)
         case FigureBlock():

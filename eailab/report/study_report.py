@@ -10,9 +10,10 @@ from eailab.errors import StoreError
 from eailab.findings.apart import told_apart
 from eailab.findings.classes import Classes, classes_of
 from eailab.findings.costs import ArmCost, costs
-from eailab.findings.methods import Answer, answers
+from eailab.findings.methods import answers
 from eailab.findings.path import Waterfall, waterfall_of
 from eailab.findings.study import StudyFindings, study_findings
+from eailab.findings.tables import Fact
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
 from eailab.studies.path_run import PathRecord, read_route
@@ -32,7 +33,7 @@ class StudyReport:
     """Blocks that the study has and that are not reported."""
 
     @property
-    def answers(self) -> tuple[Answer, ...]:
+    def answers(self) -> tuple[Fact, ...]:
         """What a paper says of it."""
         return answers(self.findings, self.record, self.costs)
 

@@ -87,7 +87,7 @@ def _parts(block: Block, width: int, ascii_only: bool) -> Iterator[RenderableTyp
             yield from map(_indented, block.items)
         case Facts():
             for fact in block.items:
-                yield _indented(f"{fact.name}: {' '.join(fact.sentences)}", style="dim")
+                yield _indented(f"{fact.name}: {fact.sentence}", style="dim")
         case TableBlock():
             yield _table(block.table, width, ascii_only=ascii_only)
             yield from (_indented(f"{name}: {note}") for name, note in notes(block.table, english))

@@ -88,7 +88,7 @@ def test_the_lab_report_is_in_english_and_says_so(shop, tmp_path):
 
 def test_the_methods_paragraph_says_data_split_blocks_statistics_and_stopping(shop):
     told = load_study(shop.store, shop.study({10: [0.9, 0.92, 0.91], 20: [0.8, 0.83, 0.81]}))
-    methods, error_bars, compute = (one.told() for one in told.answers)
+    methods, error_bars, compute = (one.sentence for one in told.answers)
     for part in (
         "digits, 100 images",
         "seed 23",
@@ -105,20 +105,20 @@ def test_the_methods_paragraph_says_data_split_blocks_statistics_and_stopping(sh
 
 def test_epochs_that_differ_between_arms_are_all_said(shop):
     told = load_study(shop.store, shop.study({2: [0.9, 0.92], 3: [0.8, "diverged"]}, factor="epochs"))
-    methods, error_bars, _ = (one.told() for one in told.answers)
+    methods, error_bars, _ = (one.sentence for one in told.answers)
     assert "fixed in advance (2 or 3)" in methods
     assert error_bars.startswith("No error bars")
 
 
 def test_a_single_block_has_no_error_bars(shop):
     told = load_study(shop.store, shop.study({10: [0.9], 20: [0.8]}))
-    assert told.answers[1].told().startswith("No error bars")
+    assert told.answers[1].sentence.startswith("No error bars")
     assert "# Lab report" in FORMATS["markdown"].text(Report("lab", "en", (told,)))
 
 
 def test_several_blocks_of_one_recipe_have_the_error_bars_of_their_spread(shop):
     folder = shop.of(repeated(recipe("digits-mlp"), range(3)), [[0.9, 0.92, 0.94]])
-    said = load_study(shop.store, folder).answers[1].told()
+    said = load_study(shop.store, folder).answers[1].sentence
     assert said == "Yes: SD 2.00 pp, 95% interval 1.04 to 12.57 (chi-square), over 3 blocks of the one recipe."
 
 

@@ -139,13 +139,13 @@ def test_energy_is_told_where_every_epoch_was_counted(shop):
     table = cost_table(told.findings, told.costs)
     assert table.columns[4].heading == "energy in all (kJ)"
     assert [row[4] for row in table.rows] == ["9,000", "-"]
-    assert "Energy was not measured." in told.answers[2].sentences  # a part is no total
+    assert "Energy was not measured." in told.answers[2].sentence  # a part is no total
 
     whole = load_study(shop.store, shop.study({10: [0.9, 0.8], 30: [0.8, 0.7]}))
-    assert "They used 5 kWh." in whole.answers[2].sentences
+    assert "They used 5 kWh." in whole.answers[2].sentence
     shop.joules = 361e6
     much = load_study(shop.store, shop.study({10: [0.9, 0.8], 40: [0.8, 0.7]}))
-    assert "They used 604 kWh." in much.answers[2].sentences
+    assert "They used 604 kWh." in much.answers[2].sentence
 
 
 def test_a_trial_gets_its_curves_once(shop, folder):
