@@ -146,9 +146,9 @@ def figure_path(folder: str, name: str) -> str:
     return str(PurePosixPath("figures", folder, name))
 
 
-def study_document(study: StudyReport, detail: Detail = Detail.TABLE) -> Document:
+def study_document(study: StudyReport) -> Document:
     """Return one study that is not verified by itself, as exports hold it."""
-    section = study_section(study.findings, detail, level=1)
+    section = study_section(study.findings, Detail.TABLE, level=1)
     return Document(study.findings.name, (section,), lambda: as_mapping(study.findings), (study,))
 
 

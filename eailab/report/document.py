@@ -144,15 +144,12 @@ class Section:
     """Of the study's folder; empty for a section that is not a study."""
     label: str = ""
     """What else a page calls it, with how large it is."""
-    extent: str = ""
-    """How large the study is."""
     answer: "tuple[Block, ...]" = ()
     evidence: "tuple[Block, ...]" = ()
 
 
-Detail: TypeAlias = Matrix | Gallery | Group
-Block: TypeAlias = Heading | Paragraph | Bullets | TableBlock | Facts | FigureBlock | Section | Detail
-"""The blocks of a document; pages alone have room for `Detail`."""
+Block: TypeAlias = Heading | Paragraph | Bullets | TableBlock | Facts | FigureBlock | Section | Matrix | Gallery | Group
+"""The blocks of a document; matrices, galleries and groups are of pages only."""
 
 
 @dataclass(frozen=True)
