@@ -4,7 +4,8 @@ A description has numbers, labels, axes and looks, and no length, font or colour
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Literal, TypeAlias
@@ -193,6 +194,14 @@ class IntervalRow:
     numbers: str
     lost: str
     """How many of its trials diverged; empty for none."""
+
+    @property
+    def stacked(self) -> Iterator[tuple[float, int]]:
+        """The difference in each block, with how many equal ones lie below it."""
+        seen: Counter[float] = Counter()
+        for difference in self.blocks:
+            yield difference, seen[round(difference, 9)]
+            seen[round(difference, 9)] += 1
 
 
 @dataclass(frozen=True)

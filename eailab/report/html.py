@@ -7,7 +7,6 @@ by their hashes, pictures that the page holds itself, and no network.
 
 import base64
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from textwrap import wrap
@@ -103,7 +102,7 @@ def _environment() -> Environment:
         "band": band,
         "spoken": spoken,
         "epoch_labels": epoch_labels,
-        "stacked": stacked,
+        "most_stacked": MOST_STACKED,
         "labelled_points": labelled_points,
     }
     return environment
@@ -175,14 +174,6 @@ def epoch_labels(epochs: int) -> Iterator[tuple[str, str]]:
     if len(ticks) > 2 and ticks[1] - 1.0 < 0.6 * (ticks[2] - ticks[1]):
         ticks.pop(1)
     yield from ((percent(axis.position(tick)), f"{tick:g}") for tick in ticks if tick <= epochs)
-
-
-def stacked(differences: Sequence[float]) -> Iterator[tuple[float, int]]:
-    """Yield each difference with how many equal ones lie below it."""
-    seen: Counter[float] = Counter()
-    for difference in differences:
-        yield difference, min(seen[round(difference, 9)], MOST_STACKED - 1)
-        seen[round(difference, 9)] += 1
 
 
 def labelled_points(figure: PointsFigure) -> Iterator[tuple[Point, list[str], int, int, str]]:

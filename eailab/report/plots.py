@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -192,10 +191,8 @@ def _intervals(intervals: IntervalsFigure, say: Say) -> Any:
 def _interval_row(axes: Any, row: IntervalRow, place: int) -> None:
     """Draw one arm: its interval, its difference, and under them its blocks, equal ones stacked."""
     colour = COLOURS[row.look.colour]
-    seen: Counter[float] = Counter()
-    for difference in row.blocks:
-        dot = place + 0.2 + 0.085 * seen[round(difference, 9)]
-        seen[round(difference, 9)] += 1
+    for difference, below in row.stacked:
+        dot = place + 0.2 + 0.085 * below
         axes.plot(difference, dot, "o", color=colour, alpha=0.5, markersize=4.5, markeredgewidth=0)
     if row.interval is not None:
         axes.plot(row.interval, [place, place], color=colour, linewidth=2.6, solid_capstyle="butt")
