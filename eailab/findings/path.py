@@ -174,7 +174,7 @@ def _notes(arm: ArmFindings, study: StudyFindings) -> tuple[Text, ...]:
 
 def waterfall_table(found: Waterfall) -> Table:
     """Return the table of the steps, between the two recipes' own values."""
-    measure, digits = found.measure, _digits(found)
+    measure, digits = found.measure, walk_decimals(found)
     first, last = (
         ("", name, NOTHING, NOTHING, number(mean, digits) + (measure.unit if mean is not None else ""), "")
         for name, mean in zip(found.names, found.means, strict=True)
@@ -258,7 +258,7 @@ def sentences(found: Waterfall) -> tuple[Text, ...]:
 
 
 def _gap(found: Waterfall) -> list[Text]:
-    measure, digits = found.measure, _digits(found)
+    measure, digits = found.measure, walk_decimals(found)
     if found.gap is None:
         return []
     size = measure.with_unit(signed(found.gap, digits))
@@ -276,6 +276,7 @@ def _gap(found: Waterfall) -> list[Text]:
     return said
 
 
-def _digits(found: Waterfall) -> int:
+def walk_decimals(found: Waterfall) -> int:
+    """Return how many decimals the values and gains of a walk are shown with."""
     bounds = [found.gap_interval95, *(step.interval95 for step in found.steps)]
     return decimals_for([one for one in bounds if one is not None], found.measure.decimals)

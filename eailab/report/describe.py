@@ -5,8 +5,8 @@ from math import isfinite
 
 from eailab.findings.arm import ArmFindings
 from eailab.findings.costs import ArmCost
-from eailab.findings.numbers import decimals, decimals_for, interval, number, signed
-from eailab.findings.path import Waterfall
+from eailab.findings.numbers import decimals, interval, number, signed
+from eailab.findings.path import Waterfall, walk_decimals
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import arm_name, with_unit
 from eailab.findings.trial import Curves
@@ -182,8 +182,7 @@ def _interval_row(findings: StudyFindings, arm: ArmFindings, look: Look, digits:
 def walk_bars(found: Waterfall) -> BarsFigure:
     """Describe a walk from one recipe to another: each step's gain from the total before it, and the gap."""
     measure, blocks = found.measure, len(found.blocks)
-    bounds = [found.gap_interval95, *(step.interval95 for step in found.steps)]
-    digits = decimals_for([one for one in bounds if one is not None], measure.decimals)
+    digits = walk_decimals(found)
     by_gain = found.order == "gain"
     order = tr("steps by largest gain, chosen on the same trials") if by_gain else tr("steps as listed")
     bars: list[Bar] = []
@@ -210,11 +209,7 @@ def walk_bars(found: Waterfall) -> BarsFigure:
         tr("From {first} to {second}", first=found.names[0], second=found.names[1]),
         joined([trn("{n} block", "{n} blocks", blocks), order]),
         tuple(bars),
-        tr(
-            "gain in {metric} ({unit})",
-            metric=measure.title,
-            unit=measure.difference_words,
-        ),
+        tr("gain in {metric} ({unit})", metric=measure.title, unit=measure.difference_words),
         tr("lines: 95% intervals, simultaneous over the moves tried for a step; hollow: the interval includes 0"),
     )
 
