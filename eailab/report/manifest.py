@@ -12,6 +12,7 @@ from typing import Any, Literal, cast, get_args
 from eailab import __version__
 from eailab.errors import UsageError
 from eailab.studies.design import safe_name
+from eailab.translation import ENGLISH
 
 SCHEMA_VERSION = 1
 
@@ -19,7 +20,6 @@ MARK = "eailab-report"
 """Goes before the manifest in every format."""
 
 _SAFE = re.compile(r"[A-Za-z0-9_-]{1,120}")
-
 
 Kind = Literal["study", "report", "lab"]
 """`study` for the files in a study's own folder, `report` for several together, `lab` for the lab report."""
@@ -40,7 +40,6 @@ class Manifest:
     """What a report tells of, and how."""
 
     kind: Kind
-
     lang: str
     sources: tuple[Source, ...]
     unreadable: tuple[str, ...] = ()
@@ -72,8 +71,7 @@ def parse(text: str) -> Manifest:
     """
     found = re.search(rf'{MARK}(?:: |" content=")(\{{[^\n>]*\}})', text)
     if found is None:
-        raise UsageError("it does not say what it was made of: it is no report of eailab, or an old one.")
-
+        raise UsageError("it does not say what it was made of: it is not a report of eailab, or is an old one.")
     try:
         mapping = json.loads(html.unescape(found[1]) if "&" in found[1].partition(":")[0] else found[1])
         if mapping["schema_version"] > SCHEMA_VERSION:
@@ -82,7 +80,7 @@ def parse(text: str) -> Manifest:
         unreadable = tuple(str(message) for message in mapping["unreadable"])
         version = None if (version := mapping.get("eailab")) is None else str(version)
         paths = tuple(_source(folder, blocks) for folder, blocks in mapping.get("paths", {}).items())
-        return _checked(_kind(mapping["kind"]), str(mapping["lang"]), sources, unreadable, version, paths)
+        return _checked(Manifest(_kind(mapping["kind"]), str(mapping["lang"]), sources, unreadable, version, paths))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"what it says it was made of is damaged: {error}.") from error
 
@@ -102,44 +100,39 @@ def of_json(record: Mapping[str, Any]) -> Manifest:
             for one in record.get("paths", ())
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"it is no report of eailab: {error!r}.") from error
-    return _checked("report" if "studies" in record else "study", "en", sources, unreadable, paths=paths)
+        raise UsageError(f"it is not a report of eailab: {error!r}.") from error
+    return _checked(Manifest("report" if "studies" in record else "study", ENGLISH, sources, unreadable, None, paths))
 
 
 def of_csv(text: str) -> Manifest:
     """Return the manifest of a report's CSV, whose rows name their studies and blocks.
 
     Raises:
-        UsageError: It is no such file.
+        UsageError: It is not such a file.
     """
     blocks: dict[str, dict[int, None]] = {}
     try:
         for row in csv.DictReader(io.StringIO(text), strict=True):
             blocks.setdefault(row["study"], {})[int(row["block"])] = None
     except (csv.Error, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"it is no table of trials that eailab wrote: {error!r}.") from error
-    return _checked("report", "en", tuple(_source(study, tuple(of)) for study, of in blocks.items()))
+        raise UsageError(f"it is not a table of trials that eailab wrote: {error!r}.") from error
+    sources = tuple(_source(study, tuple(of)) for study, of in blocks.items())
+    return _checked(Manifest("report", ENGLISH, sources, version=None))
 
 
-def _checked(
-    kind: Kind,
-    lang: str,
-    sources: tuple[Source, ...],
-    unreadable: tuple[str, ...] = (),
-    version: str | None = None,
-    paths: tuple[Source, ...] = (),
-) -> Manifest:
+def _checked(read: Manifest) -> Manifest:
     """Return what was read from a report, which must have a study."""
-    if not (sources or paths) or (kind == "study" and len(sources) > 1):
-        raise UsageError(f"it says that it is a {kind} of {len(sources)} studies, which eailab does not write.")
-    return Manifest(kind, lang, sources, unreadable, version, paths)
+    count = len(read.sources)
+    if not (read.sources or read.paths) or (read.kind == "study" and count > 1):
+        raise UsageError(f"it says that it is a {read.kind} of {count} studies, which eailab does not write.")
+    return read
 
 
 def _kind(written: str) -> Kind:
     for kind in get_args(Kind):
         if kind == written:
             return cast(Kind, kind)
-    raise UsageError(f"{written!r:.20} is no kind of report.")
+    raise UsageError(f"{written!r:.20} is not a kind of report.")
 
 
 def _source(folder: object, blocks: Any) -> Source:

@@ -309,5 +309,5 @@ def test_json_leaves_are_named_by_their_path(shop, files):
 def test_a_table_of_another_program_is_no_report(shop, files, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text("name,age\nAda,36\n")
-    with pytest.raises(UsageError, match="no table of trials"):
+    with pytest.raises(UsageError, match="not a table of trials"):
         verify(other, shop.store)
