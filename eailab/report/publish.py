@@ -103,12 +103,13 @@ def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> S
     refuse_links(folder.parent, folder, folder / "figures")
     study = load_study(store, folder, data_dir)
     findings = study.findings
-    keep(folder, as_json(findings), _figures(findings, folder, []))
+    numbers = as_json(findings)
+    keep(folder, numbers, _figures(findings, folder, []))
     report = Report("study", ENGLISH, (study,))
     write_changed(folder / "report.html", FORMATS["html"].text(report).encode())
     write_changed(folder / "costs.json", costs_json(findings.name, study.costs).encode())
     write_changed(folder / "table.md", FORMATS["markdown"].text(report).encode())
-    write_changed(folder / "table.json", FORMATS["json"].text(report).encode())
+    write_changed(folder / "table.json", numbers.encode())
     return study
 
 
@@ -346,9 +347,8 @@ def publish_waterfall(found: path.Waterfall, folder: Path) -> None:
     from eailab.report.plots import draw
 
     refuse_links(folder.parent, folder, folder / "figures")
-    drawing = draw(walk_bars(found))
-    write_bytes(folder / "figures" / "waterfall.png", drawing["png"])
-    write_bytes(folder / "figures" / "waterfall.svg", drawing["svg"])
+    for kind, data in draw(walk_bars(found)).items():
+        write_bytes(folder / "figures" / f"waterfall.{kind}", data)
     document = walk_document(found)
     write_text(folder / "waterfall.md", markdown.render(document))
     write_text(folder / "waterfall.json", record.render(document))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from eailab import __version__
@@ -77,7 +78,7 @@ class Report:
         paths = tuple(Source(one.folder, one.findings.blocks) for one in self.paths)
         return Manifest(self.kind, self.lang, sources, self.unreadable, self.version, paths)
 
-    @property
+    @cached_property
     def distinguished(self) -> tuple[StudyReport, ...]:
         """The studies, those with the same title each with what sets it apart."""
         apart = told_apart([study.findings for study in self.studies])

@@ -41,7 +41,7 @@ class Verification:
     gaps: tuple[str, ...]
     """Trials without a result, which the report must show as such."""
     notes: tuple[str, ...]
-    """What a person should know beside that; no problem."""
+    """What else a person should know; not a problem."""
     records: tuple[StudyRecord, ...]
     """The studies that the report tells of."""
     manifest: Manifest
@@ -135,7 +135,8 @@ def _compared(
             raise UsageError(f"it was made by {_made_by(manifest)}: make it again with `eailab report`.")
         studies = tuple(_load(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
         paths = tuple(_load_path(store, source.folder, source.blocks) for source in manifest.paths)
-        made_again = replace(_report(manifest, studies, store, data_dir), paths=paths)
+        kept = _still_unreadable(manifest, store, data_dir)
+        made_again = Report(manifest.kind, manifest.lang, studies, kept, manifest.version, paths)
         return manifest, studies, paths, compare(text, by_suffix[suffix].text(made_again), suffix)
     except UsageError as error:
         raise UsageError(f"{report} cannot be verified: {error}") from error
@@ -232,16 +233,15 @@ def _load_path(store: Store, folder: str, blocks: tuple[int, ...]) -> PathReport
     return load_path(store, path, blocks)
 
 
-def _report(manifest: Manifest, studies: tuple[StudyReport, ...], store: Store, data_dir: Path | None) -> Report:
-    """Return what the report was made of; of its messages on unreadable studies only those that are said today too."""
+def _still_unreadable(manifest: Manifest, store: Store, data_dir: Path | None) -> tuple[str, ...]:
+    """Return those of a report's messages on unreadable studies that are said today too."""
     said = set[str]()
     for folder in store.study_folders() if manifest.unreadable else ():
         try:
             load_study(store, folder, data_dir)
         except StoreError as error:
             said.add(why_unreadable(folder, error))
-    kept = tuple(message for message in manifest.unreadable if message in said)
-    return Report(manifest.kind, manifest.lang, studies, kept, manifest.version)
+    return tuple(message for message in manifest.unreadable if message in said)
 
 
 def _made_by(manifest: Manifest) -> str:
