@@ -21,7 +21,7 @@ from eailab.cli.options import (
     RunsDir,
     Verbose,
 )
-from eailab.cli.output import echo
+from eailab.cli.output import say_note
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
@@ -167,7 +167,7 @@ def ablate(
         factors = _factors(factor, levels or [], also or [], baseline, joint=joint)
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
     for sentence in dict.fromkeys(sentence for one in studies for arm in one.arms for sentence in arm.brought):
-        echo(f"note: {sentence}", err=True)
+        say_note(sentence)
     where = run_context(runs, data_dir, device, checkpoint_every, on)
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
     if sd is not None and not 0.0 < sd < float("inf"):
@@ -277,7 +277,7 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
         return there.name, (there if blocks is None else replace(there, blocks=blocks),)
     found = declared(study, changes, blocks)
     for note in found.loaded.notes:
-        echo(f"note: {note}", err=True)
+        say_note(note)
     return found.name, found.studies
 
 

@@ -13,8 +13,6 @@ from eailab.errors import CheckFailedError, UsageError
 from eailab.plain import plain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from eailab.data.dataset import Dataset
     from eailab.data.published import Source
     from eailab.data.registry import DataCheck
@@ -84,7 +82,7 @@ def check(
         )
 
 
-def _about(source: "Source", folder: "Path") -> dict[str, Any]:
+def _about(source: "Source", folder: Path) -> dict[str, Any]:
     return {
         "name": source.name,
         "about": source.about,

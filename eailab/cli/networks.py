@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir, TrialName
-from eailab.cli.output import echo, echo_json
+from eailab.cli.output import echo, echo_json, say_note
 
 if TYPE_CHECKING:
     from eailab.inference.export import Check
@@ -31,7 +31,7 @@ def predict(
 
     predictions = classify(find_finished(Store(runs), trial), images, top, data_dir)
     for note in predictions.notes:
-        echo(f"note: {note}", err=True)
+        say_note(note)
     if as_json:
         echo_json({"images": [{**asdict(one), "image": str(one.image)} for one in predictions.images]})
         return

@@ -240,7 +240,7 @@ def solve(
         plans = [plan(study, where) for study in with_blocks(studies, 1)]
     if budget is not None:
         blocks, seconds = blocks_for(plans, where, jobs, parse_time(budget))
-        echo(f"note: --budget {budget}: {blocks} blocks, in about {duration(seconds)}", err=True)
+        say_note(f"--budget {budget}: {blocks} blocks, in about {duration(seconds)}")
         return blocks
     assert detect is not None  # noqa: S101 - asked by the caller
     needed = 0
@@ -253,10 +253,7 @@ def solve(
                 "measure it with `eailab noise`, or assume one with --sd."
             )
         blocks = blocks_that_detect(detect * study.measure.margin_scale, noise.sd, len(study.arms))
-        echo(
-            f"note: --detect {detect:g}: {study.name} needs {blocks} blocks (SD {noise.sd:.3g}, {noise.source})",
-            err=True,
-        )
+        say_note(f"--detect {detect:g}: {study.name} needs {blocks} blocks (SD {noise.sd:.3g}, {noise.source})")
         needed = max(needed, blocks)
     return needed
 
@@ -265,7 +262,6 @@ def write_frozen_plan(studies: "tuple[Study, ...]", where: "RunContext", message
     """Write the frozen plan, and print where it is."""
     from eailab.cli.running import make_plans
     from eailab.errors import Correction, UsageError
-    from eailab.plain import counted
     from eailab.studies.preregistration import freeze, known_already, unplanned
     from eailab.studies.sharing import blocks_in_words
 

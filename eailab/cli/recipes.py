@@ -9,7 +9,7 @@ import typer
 from eailab.cli import completion
 from eailab.cli.commands import Commands
 from eailab.cli.options import AsJson, Overrides
-from eailab.cli.output import echo, echo_json
+from eailab.cli.output import echo, echo_json, say_note
 from eailab.errors import EailabError, RecipeError
 
 recipes = Commands(help="List, show, check and copy recipes.\n\nExample: eailab recipes copy digits-mlp mine.yaml")
@@ -61,7 +61,7 @@ def show(
         echo_json({"recipe": recipe, "origins": loaded.origins, "notes": loaded.notes})
         return
     for note in loaded.notes:
-        echo(f"note: {note}", err=True)
+        say_note(note)
     lines = list(yaml_lines(loaded.recipe))
     width = min(WIDEST, max(len(line) for _, line in lines))
     for path, line in lines:

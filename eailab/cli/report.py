@@ -8,7 +8,7 @@ import typer
 
 from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Quiet, RunsDir, Verbose
-from eailab.cli.output import LOG, echo, echo_json
+from eailab.cli.output import LOG, echo, echo_json, say_note
 
 if TYPE_CHECKING:
     from eailab.report.verify import Verification
@@ -82,7 +82,7 @@ def report(
     for message in written.unreadable:
         echo(f"left out: {plain(message)}", err=True)
     for note in written.notes:
-        echo(f"note: {note}", err=True)
+        say_note(note)
     if json:
         from eailab.report.record import report_mapping
 

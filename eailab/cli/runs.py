@@ -174,7 +174,7 @@ def rm(
         folder = find_trial(store, text)
         folders[folder.path.name] = folder
     print_trials(listed(store, among=folders), err=True)
-    number = f"{len(folders)} trial{'s' * (len(folders) != 1)}"
+    number = counted(len(folders), "trial")
     if not confirmed(f"Remove {number} for good?", "these trials" if len(folders) > 1 else "this trial", yes=yes):
         return
     for folder in folders.values():
