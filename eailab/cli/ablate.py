@@ -178,8 +178,8 @@ def ablate(
         studies = (with_looks(studies, max_trials),)
     elif max_trials is not None:
         raise UsageError("--max-trials needs --until-decided.")
-    if detect is not None or budget is not None:
-        studies = with_blocks(studies, solve(studies, where, jobs, detect, budget, sd))
+    if (goal := budget if detect is None else detect) is not None:
+        studies = with_blocks(studies, solve(studies, where, jobs, goal, sd))
     if dry_run:
         from eailab.cli.planning import show
 

@@ -221,14 +221,9 @@ def _left_mapping(cost: "Forecast") -> Mapping[str, Any]:
 
 
 def solve(
-    studies: "tuple[Study, ...]",
-    where: "RunContext",
-    jobs: int | None,
-    detect: float | None,
-    budget: str | None,
-    sd: float | None,
+    studies: "tuple[Study, ...]", where: "RunContext", jobs: int | None, goal: float | str, sd: float | None
 ) -> int:
-    """Return the number of blocks that a difference needs or a time allows, and print it."""
+    """Return the number of blocks that a difference needs, or a time such as `30m` allows, and print it."""
     from eailab.cli.advice import offering_small_data
     from eailab.errors import StudyError
     from eailab.studies.forecast import blocks_for
@@ -238,22 +233,21 @@ def solve(
 
     with offering_small_data(studies[0].arms[0].recipe):
         plans = [plan(study, where) for study in with_blocks(studies, 1)]
-    if budget is not None:
-        blocks, seconds = blocks_for(plans, where, jobs, parse_time(budget))
-        say_note(f"--budget {budget}: {blocks} blocks, in about {duration(seconds)}")
+    if isinstance(goal, str):
+        blocks, seconds = blocks_for(plans, where, jobs, parse_time(goal))
+        say_note(f"--budget {goal}: {blocks} blocks, in about {duration(seconds)}")
         return blocks
-    assert detect is not None  # noqa: S101 - asked by the caller
     needed = 0
     for planned in plans:
         study = planned.record.study
         noise = noise_of(planned, where, sd)
         if noise is None:
             raise StudyError(
-                f"--detect {detect:g} needs the SD of a trial, and no finished trials of {study.name} show it: "
+                f"--detect {goal:g} needs the SD of a trial, and no finished trials of {study.name} show it: "
                 "measure it with `eailab noise`, or assume one with --sd."
             )
-        blocks = blocks_that_detect(detect * study.measure.margin_scale, noise.sd, len(study.arms))
-        say_note(f"--detect {detect:g}: {study.name} needs {blocks} blocks (SD {noise.sd:.3g}, {noise.source})")
+        blocks = blocks_that_detect(goal * study.measure.margin_scale, noise.sd, len(study.arms))
+        say_note(f"--detect {goal:g}: {study.name} needs {blocks} blocks (SD {noise.sd:.3g}, {noise.source})")
         needed = max(needed, blocks)
     return needed
 
