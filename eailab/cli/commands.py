@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.models import CommandFunctionType
 
 from eailab.cli.output import as_called, echo
@@ -53,8 +53,8 @@ class Command(TyperCommand):
     def get_help(self, ctx: Any) -> str:
         """Return the command's help; `{engine/setting}` in it stands for the names that the setting may have."""
         for param in self.params:
-            if "{" in (text := getattr(param, "help", None) or ""):
-                param.help = NAMES_OF.sub(lambda found: _names_of(found[1], found[2]), text)  # type: ignore[attr-defined]
+            if isinstance(param, TyperOption) and param.help:
+                param.help = NAMES_OF.sub(lambda found: _names_of(found[1], found[2]), param.help)
         return as_called(super().get_help(ctx))
 
 
