@@ -44,7 +44,7 @@ class Typed:
     def read(cls, words: Sequence[str]) -> Self | None:
         """Take words apart; None where they do not begin with a command."""
         at, rest = _command(words)
-        if at is None or not at:
+        if not at:
             return None
         known = _options(at)
         arguments: list[str] = []
@@ -73,12 +73,16 @@ class Typed:
 
     def turned_into(self, command: str) -> Self:
         """Return the line for another command, with the options that it has too."""
-        known = {longest for longest, _ in _options(command.split()).values()}
-        return replace(self, command=(command,), options=tuple(one for one in self.options if one[0] in known))
+        turned = replace(self, command=tuple(command.split()))
+        return replace(turned, options=tuple(one for one in self.options if one[0] in turned.known()))
+
+    def known(self) -> set[str]:
+        """Return the options that the command has, each by its longest name."""
+        return {longest for longest, _ in _options(self.command).values()}
 
     def __str__(self) -> str:
         options = [word for option in self.options for word in option if word is not None]
-        return shlex.join(["eailab", *" ".join(self.command).split(), *self.arguments, *options])
+        return shlex.join(["eailab", *self.command, *self.arguments, *options])
 
 
 def typed() -> Typed | None:
@@ -86,16 +90,16 @@ def typed() -> Typed | None:
     return Typed.read(sys.argv[1:])
 
 
-def _command(words: Sequence[str]) -> tuple[list[str] | None, Sequence[str]]:
-    """Return the words that name a command, and those after it; None where no command has the name."""
+def _command(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the words that name a command, and those after it; no words where no command has the name."""
     found: Any = _program()
     for number, word in enumerate(words):
         below = getattr(found, "commands", None)
         if below is None:
-            return list(words[:number]), words[number:]
+            return words[:number], words[number:]
         if (found := below.get(word)) is None:
-            return None, words
-    return list(words), []
+            return (), words
+    return words, ()
 
 
 def _options(command: Sequence[str]) -> dict[str, tuple[str, bool]]:
@@ -133,9 +137,8 @@ def corrected(correction: "Correction") -> Typed | None:
     line = line.without(*correction.without)
     if correction.level is not None:
         line = _with_level(line, *correction.level)
-    known = {longest for longest, _ in _options(" ".join(line.command).split()).values()}
     for name, value in correction.options.items():
-        if name not in known:
+        if name not in line.known():
             return None
         line = line.having(name, value)
     return line
@@ -185,8 +188,8 @@ def on_small_data(recipe: "BaseRecipe") -> str | None:
         return None
     if any(name == "--study" for name, _ in line.options):
         return None
-    about_data = [one for one in line.options if one[0] == "--override" and str(one[1]).startswith("data.")]
-    line = replace(line, options=tuple(one for one in line.options if one not in about_data))
+    kept = [one for one in line.options if one[0] != "--override" or not str(one[1]).startswith("data.")]
+    line = replace(line, options=tuple(kept))
     if line.command == ("noise",):
         return str(replace(line, arguments=(small,)))
     return str(line.having("--recipe", small))
