@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from eailab.recipe.schema import Recipe
-from eailab.recipe.yaml12 import write
+from eailab.recipe.values import write
 
 NO_IDENTITY = frozenset({"name", "study"})
 """Keys that cannot change what is trained."""

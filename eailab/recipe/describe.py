@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from eailab.plain import lookalike
 from eailab.recipe.fields import is_settings, members
-from eailab.recipe.yaml12 import write
+from eailab.recipe.values import write
 
 KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}

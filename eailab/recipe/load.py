@@ -17,7 +17,8 @@ from eailab.recipe.naming import name_after
 from eailab.recipe.override import Switch, change, names_variant, sentence
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check, value_at
-from eailab.recipe.yaml12 import Document, parse_value, read, write
+from eailab.recipe.values import write
+from eailab.recipe.yaml12 import Document, parse_value, read
 
 __all__ = [
     "Loaded",

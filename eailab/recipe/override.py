@@ -11,7 +11,7 @@ from eailab.recipe.diagnostics import Located, Problem, report
 from eailab.recipe.fields import variants
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check, value_at
-from eailab.recipe.yaml12 import write
+from eailab.recipe.values import write
 from eailab.translation import Text, joined, tr
 
 KEPT = frozenset({"lr", "betas", "warmup_epochs", "padding"})

@@ -1,15 +1,13 @@
-"""YAML 1.2 as recipes use it: the core schema, with the place of every key and value.
+"""Read YAML 1.2 as recipes use it: the core schema, with the place of every key and value.
 
 PyYAML reads YAML 1.1, in which `on` is true, `1e-3` is text and `12:30` is 750. Here its parser gives the events, and
-this module gives them their meaning: that of YAML 1.2's core schema, plus `1_000` for 1000. Refused is what a recipe
+this module gives them their meaning: that of YAML 1.2's core schema, plus `1_000` for 1000. It refuses what a recipe
 never needs and what can mislead or exhaust a reader: keys written twice, aliases, tags, several documents, numbers that
-are not finite, control characters, and texts without measure.
+are not finite, control characters, and texts of any length.
 """
 
-import json
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -19,23 +17,14 @@ from eailab.errors import RecipeError
 from eailab.files import RECIPE
 from eailab.plain import described, find_lookalike
 from eailab.recipe.diagnostics import LINE_BREAK, KeyPath, Located, Mark, Problem, report
+from eailab.recipe.values import NumberError, meaning
 
 MAX_BYTES = RECIPE.largest
 MAX_NODES = 5_000
 MAX_DEPTH = 32
-MAX_DIGITS = 20
-
-NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-DECIMAL = re.compile(r"[-+]?[0-9]+(?:_[0-9]+)*")
-OCTAL = re.compile(r"0o[0-7]+")
-HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
-FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 # Control characters, the line breaks on which YAML 1.1 and 1.2 disagree, lone surrogates and non-characters.
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-PLAIN = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~+-]*(?: [A-Za-z0-9_./~+-]+)*")
 
 # PyYAML's words for a broken text, by a fragment of them, and ours.
 SYNTAX = (
@@ -158,70 +147,10 @@ def parse_value(text: str) -> object:
     return document.value
 
 
-def write(value: object) -> str:
-    """Return a value on one line as a recipe writes it, so that reading it gives the same again.
-
-    >>> write({"a": [True, None, 1e-3, "3x3", "on the way: 3", "on", "010"]})
-    '{a: [true, null, 0.001, 3x3, "on the way: 3", on, "010"]}'
-
-    Raises:
-        TypeError: For a value that no recipe can hold.
-    """
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{write(str(key))}: {write(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(write(one) for one in value) + "]"
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if not isinstance(value, str):
-        raise TypeError(f"a recipe cannot hold {type(value).__name__}")
-    return value if PLAIN.fullmatch(value) and _is_text(value) else json.dumps(value, ensure_ascii=False)
-
-
 def _refuse_problems(document: Document) -> None:
     if document.problems:
         located = [document.locate(one) for one in document.problems]
         raise RecipeError(report(located, document.source, document.text))
-
-
-class _NumberError(ValueError):
-    """A number that a recipe cannot hold."""
-
-
-def _meaning(text: str) -> bool | int | float | str | None:
-    """Return what an unquoted scalar means."""
-    if text in NULLS:
-        return None
-    if text in BOOLEANS:
-        return BOOLEANS[text]
-    for pattern, base in ((DECIMAL, 10), (OCTAL, 8), (HEXADECIMAL, 16)):
-        if pattern.fullmatch(text):
-            digits = text.replace("_", "").lstrip("+-").removeprefix("0o").removeprefix("0x")
-            if len(digits) > MAX_DIGITS:
-                raise _NumberError(f"a whole number of {len(digits)} digits: at most {MAX_DIGITS} are read")
-            return -int(digits, base) if text.startswith("-") else int(digits, base)
-    if FLOAT.fullmatch(text):
-        number = float(text)
-        if math.isinf(number):
-            raise _NumberError(f"{text[:40]} is beyond the largest number, about 1.8e308: write a smaller one")
-        if number == 0.0 and re.search("[1-9]", re.split("[eE]", text)[0]):
-            raise _NumberError(f"{text[:40]} is below the smallest number, about 5e-324: write 0 or a larger one")
-        return number
-    if NOT_FINITE.fullmatch(text):
-        raise _NumberError(f"{text} is not a finite number: write a number, or null where there is none")
-    return text
-
-
-def _is_text(text: str) -> bool:
-    """Return whether an unquoted scalar would be read as text."""
-    try:
-        return isinstance(_meaning(text), str)
-    except _NumberError:
-        return False
 
 
 @dataclass
@@ -300,8 +229,8 @@ class _Reader:
         if event.style is not None:
             return event.value
         try:
-            return _meaning(event.value)
-        except _NumberError as error:
+            return meaning(event.value)
+        except NumberError as error:
             self._note(path, str(error))
             return None
 

@@ -16,7 +16,7 @@ from eailab.recipe.canonical import canonical
 from eailab.recipe.override import names_variant, vary_together
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
-from eailab.recipe.yaml12 import write
+from eailab.recipe.values import write
 from eailab.runs.derived import name_is_right
 from eailab.runs.store import Store
 from eailab.runs.store_admin import Problem

@@ -14,7 +14,7 @@ from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.factors import choices_of, level_of
 from eailab.recipe.override import differences, vary_together
 from eailab.recipe.schema import MetricName, Recipe
-from eailab.recipe.yaml12 import write
+from eailab.recipe.values import write
 from eailab.runs.trial import OWN_DATA, Trial
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.factor import (

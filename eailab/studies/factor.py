@@ -9,7 +9,8 @@ from eailab.errors import StudyError, UsageError
 from eailab.recipe.describe import in_words
 from eailab.recipe.factors import resolve
 from eailab.recipe.schema import Recipe
-from eailab.recipe.yaml12 import parse_value, write
+from eailab.recipe.values import write
+from eailab.recipe.yaml12 import parse_value
 
 BUNDLE = "+"
 """Joins the settings of a bundle, and the values of one of its levels: `optimizer+lr`, `adam+0.001`."""

@@ -22,7 +22,7 @@ from eailab.recipe.fields import variants
 from eailab.recipe.override import KEPT, differences, vary, vary_together
 from eailab.recipe.schema import MetricName, Recipe
 from eailab.recipe.validate import value_at
-from eailab.recipe.yaml12 import write
+from eailab.recipe.values import write
 from eailab.studies.design import Arm, Study, by_content, safe_name
 from eailab.studies.factor import BUNDLE, Setting
 

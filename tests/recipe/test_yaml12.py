@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from eailab.errors import RecipeError
 from eailab.recipe.diagnostics import Mark
-from eailab.recipe.yaml12 import MAX_BYTES, MAX_NODES, parse, parse_value, write
+from eailab.recipe.values import write
+from eailab.recipe.yaml12 import MAX_BYTES, MAX_NODES, parse, parse_value
 
 MEANINGS = {
     "1e-3": 0.001,
