@@ -9,7 +9,7 @@ from eailab import files
 from eailab.errors import Correction, RecipeError
 from eailab.paths import expanded
 from eailab.recipe.canonical import flatten
-from eailab.recipe.catalogue import names, shipped, shipped_studies
+from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import closest, nearest
 from eailab.recipe.diagnostics import KeyPath, Located, Problem, report
 from eailab.recipe.factors import path_of
@@ -19,18 +19,6 @@ from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check, value_at
 from eailab.recipe.values import write
 from eailab.recipe.yaml12 import Document, parse_value, read
-
-__all__ = [
-    "Loaded",
-    "Override",
-    "load",
-    "names",
-    "parse_given",
-    "parse_override",
-    "parse_recipe",
-    "shipped",
-    "shipped_file",
-]
 
 OPTION = "-o"
 """Origin of overrides that give way to flags."""
