@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eailab.data.channel_stats import channel_stats
 from eailab.data.dataset import Dataset, Images, TrialData
 from eailab.errors import DataError
-from eailab.recipe.schema import Data
+from eailab.recipe.parts import Data
 from eailab.seeding import stream
 
 _IN_USE: WeakValueDictionary[tuple[str, str, int | None], TrialData] = WeakValueDictionary()

@@ -18,7 +18,7 @@ from eailab.data.packed_arrays import read_arrays
 from eailab.data.split import Split, lab_split
 from eailab.errors import DataError
 from eailab.files import SPLIT, read
-from eailab.recipe.schema import Data
+from eailab.recipe.parts import Data
 
 SCHEMA_VERSION = 1
 JSON_NAME = "split.json"

@@ -8,7 +8,8 @@ from eailab.data.split import training_size
 from eailab.engines.registry import engine_of
 from eailab.engines.schedules import Factors, learning_rates
 from eailab.recipe.canonical import canonical
-from eailab.recipe.schema import AdamW, Data, Deform, Recipe
+from eailab.recipe.parts import AdamW, Data, Deform
+from eailab.recipe.schema import Recipe
 
 MOST_STEPS = 10_000_000
 """Steps of a trial up to which schedules are compared, each step for itself."""

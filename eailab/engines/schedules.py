@@ -1,7 +1,7 @@
 """Compute learning rates for both engines: every rate of a trial is known before its first step.
 
 A schedule is a pure function from the step's number to a factor on the recipe's learning rate; a new one is its
-settings class in `recipe/schema.py`, one function here, and one line of `SCHEDULES`.
+settings class in `recipe/parts.py`, one function here, and one line of `SCHEDULES`.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.engines.spec import entry
-from eailab.recipe.schema import AnySchedule, Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
+from eailab.recipe.parts import AnySchedule, Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
 
 Factors = NDArray[np.float64]
 

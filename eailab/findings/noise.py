@@ -14,7 +14,7 @@ from eailab.findings.study import study_findings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
 from eailab.metrics import Metric
-from eailab.recipe.schema import Data
+from eailab.recipe.parts import Data
 from eailab.runs.store import Store
 from eailab.stats.variance import sampling_error
 from eailab.studies.record import StudyRecord

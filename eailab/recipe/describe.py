@@ -88,7 +88,7 @@ def nearest(word: object, known: Iterable[str]) -> str:
 def expected(item: Any) -> str:
     """Return in words what may stand at a field, or at a place of the given type.
 
-    >>> from eailab.recipe.schema import Sgd
+    >>> from eailab.recipe.parts import Sgd
     >>> expected(Sgd.model_fields["momentum"])
     'a number at least 0 and below 1'
     """
@@ -154,7 +154,7 @@ def choices(item: Any) -> list[str]:
 def list_meant(item: Any, given: str) -> str | None:
     """Say how a list is written where a text names several of a field's words; None where it does not.
 
-    >>> from eailab.recipe.schema import Mlp
+    >>> from eailab.recipe.parts import Mlp
     >>> list_meant(Mlp.model_fields["activation"], "relu,tanh")
     "expected one of relu, sigmoid, tanh, gelu or a list of them, found 'relu,tanh': write [relu, tanh]"
     """

@@ -5,7 +5,8 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from eailab.recipe.schema import RECIPES, Settings
+from eailab.recipe.parts import Settings
+from eailab.recipe.schema import RECIPES
 
 NO_FACTORS = ("name", "engine", "study")
 """Top-level keys that are no part of what is trained."""

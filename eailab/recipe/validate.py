@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 from eailab.recipe.describe import advice, choices, closest, expected, found, list_meant, nearest, type_of
 from eailab.recipe.diagnostics import KeyPath, Problem, dotted
 from eailab.recipe.fields import members, parts, settings, variant_names, variants
-from eailab.recipe.schema import RECIPES, Recipe, Settings
+from eailab.recipe.parts import Settings
+from eailab.recipe.schema import RECIPES, Recipe
 
 TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 

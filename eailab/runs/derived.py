@@ -14,7 +14,8 @@ from eailab.data.split import Split, split_of
 from eailab.engines.base import Arrays, Expected
 from eailab.engines.registry import engine_of
 from eailab.metrics import TEST, TRAIN, VALIDATION, Metric, recorded
-from eailab.recipe.schema import Data, Recipe
+from eailab.recipe.parts import Data
+from eailab.recipe.schema import Recipe
 from eailab.runs.records import Epoch, Result
 from eailab.runs.trial import Trial
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self, cast
 from eailab.engines.base import Scores
 from eailab.engines.registry import ENGINES
 from eailab.metrics import LARGEST_NUMBER, Split, recorded
-from eailab.recipe.schema import MOST_EPOCHS
+from eailab.recipe.parts import MOST_EPOCHS
 from eailab.runs.provenance import Provenance
 from eailab.seeding import LARGEST_BLOCK
 

@@ -25,7 +25,8 @@ from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import expected, found, nearest
 from eailab.recipe.diagnostics import KeyPath, Located, Problem, report
 from eailab.recipe.load import Loaded, Override, load
-from eailab.recipe.schema import PRINTABLE, Margin, MetricName, Settings
+from eailab.recipe.parts import PRINTABLE, Margin, Settings
+from eailab.recipe.schema import MetricName
 from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import Document, parse
 from eailab.runs.store import Store

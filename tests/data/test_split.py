@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from eailab.data.registry import load
 from eailab.data.split import block_split, lab_split, trial_data
 from eailab.errors import DataError
-from eailab.recipe.schema import MlpData
+from eailab.recipe.parts import MlpData
 
 
 def by_the_lab_report(n: int, val_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

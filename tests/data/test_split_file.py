@@ -9,7 +9,7 @@ from eailab.data.dataset import Images, fingerprint
 from eailab.data.split import lab_split
 from eailab.data.split_file import differences, split_files
 from eailab.errors import DataError
-from eailab.recipe.schema import MlpData
+from eailab.recipe.parts import MlpData
 
 SETTINGS = MlpData(name="animals", val_fraction=0.25)
 

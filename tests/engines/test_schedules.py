@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from torch.optim import lr_scheduler
 
 from eailab.engines.schedules import learning_rates
-from eailab.recipe.schema import Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
+from eailab.recipe.parts import Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
 
 EPOCHS, STEPS, LR = 30, 7, 0.03
 

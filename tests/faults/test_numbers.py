@@ -15,7 +15,7 @@ from eailab.engines.numpy_mlp.augment import deform
 from eailab.errors import DamagedError, RecipeError, StudyError
 from eailab.findings.statements import blocks_in_words
 from eailab.recipe.load import load, parse_override
-from eailab.recipe.schema import Deform
+from eailab.recipe.parts import Deform
 from eailab.runs import records
 from eailab.runs.context import RunContext
 from eailab.runs.trial import Trial

@@ -13,7 +13,8 @@ from eailab.recipe.fields import settings as all_settings
 from eailab.recipe.fields import variants
 from eailab.recipe.load import Override, load
 from eailab.recipe.override import vary
-from eailab.recipe.schema import RECIPES, Adam, Mlp, MlpRecipe, ResNet
+from eailab.recipe.parts import Adam, Mlp, ResNet
+from eailab.recipe.schema import RECIPES, MlpRecipe
 from eailab.recipe.validate import check, value_at
 
 BASES = {name: load(name).recipe for name in ("digits-mlp", "resnet18-cifar10")}

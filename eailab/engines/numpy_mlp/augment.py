@@ -11,7 +11,7 @@ import numpy as np
 
 from eailab.data.dataset import Pixels
 from eailab.engines.numpy_mlp import warp
-from eailab.recipe.schema import Deform
+from eailab.recipe.parts import Deform
 
 CHUNK = 4096
 """Images whose draws are held in memory at once; part of what the draws mean, since they are made chunk by chunk."""

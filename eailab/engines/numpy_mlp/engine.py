@@ -20,7 +20,8 @@ from eailab.engines.numpy_mlp.optimizers import moves, rule
 from eailab.engines.numpy_mlp.sizes import check_fit
 from eailab.engines.schedules import learning_rates
 from eailab.errors import DivergedError
-from eailab.recipe.schema import Deform, MlpRecipe
+from eailab.recipe.parts import Deform
+from eailab.recipe.schema import MlpRecipe
 from eailab.seeding import stream
 
 REPORT_SECONDS = 0.05

@@ -242,7 +242,7 @@ ACTIVATIONS = {
     "tanh": Activation(Tanh),
     "gelu": Activation(GELU),
 }
-"""By the name that a recipe uses; a new one: its name in `recipe/schema.py`, its class and line here, and a line of
+"""By the name that a recipe uses; a new one: its name in `recipe/parts.py`, its class and line here, and a line of
 `inference.COUNTERPARTS`."""
 
 

@@ -23,7 +23,7 @@ from eailab.engines.numpy_mlp.layers import (
 )
 from eailab.engines.numpy_mlp.matmul import Plan, whole
 from eailab.engines.numpy_mlp.optimizers import Outer
-from eailab.recipe.schema import Mlp
+from eailab.recipe.parts import Mlp
 from eailab.seeding import skip
 
 

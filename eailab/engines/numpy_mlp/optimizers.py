@@ -2,7 +2,7 @@
 
 A rule owns its moments, each a flat array like the parameters. Its work on a gradient is planned once, as calls of the
 compiled loops of `kernels`; `aim` sets the numbers that change from step to step. A new optimizer is its settings class
-in `recipe/schema.py`, one class here with two kernels, and one line of `RULES`.
+in `recipe/parts.py`, one class here with two kernels, and one line of `RULES`.
 
 Shapes: `P` parameters, `I` inputs and `O` outputs of a linear layer.
 """
@@ -19,7 +19,7 @@ from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.flat_params import Floats, Layout
 from eailab.engines.numpy_mlp.matmul import Call
 from eailab.engines.spec import entry
-from eailab.recipe.schema import Adam, AdamW, Optimizer, Sgd
+from eailab.recipe.parts import Adam, AdamW, Optimizer, Sgd
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from torch import Tensor
 from eailab.data.dataset import TrialData
 from eailab.engines.torch_resnet import trivial_augment
 from eailab.engines.torch_resnet.resizing import resize, resizing, scaled_size
-from eailab.recipe.schema import CropFlip, Cutout, NoAugment, Resize224, ResNetAugment, TrivialAugment
+from eailab.recipe.parts import CropFlip, Cutout, NoAugment, Resize224, ResNetAugment, TrivialAugment
 
 Draws: TypeAlias = dict[str, NDArray[np.generic]]
 """The numbers that an epoch's images are varied by: each array has one row for each image, in the epoch's order."""

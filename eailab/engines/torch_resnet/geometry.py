@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from eailab.engines.spec import check_batches
 from eailab.errors import DataError, RecipeError
-from eailab.recipe.schema import Resize224, ResNet, ResNetRecipe
+from eailab.recipe.parts import Resize224, ResNet
+from eailab.recipe.schema import ResNetRecipe
 
 
 @dataclass(frozen=True)

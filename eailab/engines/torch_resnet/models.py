@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eailab.engines.torch_resnet.geometry import BLOCKS, STEMS, scaled_channels
-from eailab.recipe.schema import ResNet as Settings
+from eailab.recipe.parts import ResNet as Settings
 from eailab.seeding import stream
 
 

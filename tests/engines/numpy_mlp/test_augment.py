@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from eailab.engines.numpy_mlp import augment, warp
 from eailab.engines.numpy_mlp.augment import deform
-from eailab.recipe.schema import Deform
+from eailab.recipe.parts import Deform
 
 STILL = {"rotation": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0, "elastic": 0.0}
 

@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import functional as reference
 
 from eailab.engines.torch_resnet import augment
 from eailab.engines.torch_resnet.augment import PixelTable
-from eailab.recipe.schema import CropFlip, Cutout, NoAugment, Resize224, TrivialAugment
+from eailab.recipe.parts import CropFlip, Cutout, NoAugment, Resize224, TrivialAugment
 
 
 def table(count=12, height=10, width=8, channels=3):

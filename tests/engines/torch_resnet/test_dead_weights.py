@@ -8,7 +8,7 @@ from torch import nn
 
 from eailab.engines.torch_resnet import dead_weights, models
 from eailab.engines.torch_resnet.engine import ResNetEngine
-from eailab.recipe.schema import ResNet
+from eailab.recipe.parts import ResNet
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -9,7 +9,7 @@ import torchvision
 from eailab.engines.torch_resnet import geometry, models
 from eailab.errors import DataError, RecipeError
 from eailab.recipe.load import load
-from eailab.recipe.schema import ResNet
+from eailab.recipe.parts import ResNet
 
 STEMS = list(geometry.STEMS)
 
