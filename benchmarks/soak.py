@@ -40,9 +40,10 @@ from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, Failed, Started, TriedAgain
 from eailab.runs.retrain import retrain
 from eailab.runs.store_admin import problems
-from eailab.studies.design import one_factor
+from eailab.studies.design import one_at_a_time
+from eailab.studies.factor import factor_from_text
 from eailab.studies.plan import plan
-from eailab.studies.run import train_plan
+from eailab.studies.run import Runner
 
 KILLS_A_PASS = 2
 TRAINED_AGAIN = 20
@@ -55,7 +56,7 @@ def study(trials):
     """Two arms, in as many blocks as make so many trials."""
     small = {"epochs": 5, "model.hidden": [16]}
     recipe = load("digits-mlp", [Override(path, value, "-o") for path, value in small.items()]).recipe
-    return one_factor(recipe, "lr", [0.01, 0.001], range(trials // 2))
+    return one_at_a_time(recipe, [factor_from_text("lr", [0.01, 0.001])], range(trials // 2))[0]
 
 
 class Watch:
@@ -118,8 +119,8 @@ def soak(root, trials, workers):
         if not planned.todo:
             break
         watch = Watch(chance, chance.randint(trials // 40, trials // 12), reader.pid)
-        with suppress(StoppedError):
-            train_plan(planned, context.followed(watch, watch.enough), workers)
+        with suppress(StoppedError), Runner(context.followed(watch, watch.enough), workers).train([planned]):
+            pass
         kills, again, failed = kills + watch.kills, again + watch.again, failed + watch.failed
         passes += 1
         megabytes, files = own_size()

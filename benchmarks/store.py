@@ -22,10 +22,11 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Result
-from eailab.runs.store_admin import summaries
+from eailab.runs.store_admin import summary
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial
-from eailab.studies.design import one_factor
+from eailab.studies.design import one_at_a_time
+from eailab.studies.factor import factor_from_text
 from eailab.studies.plan import plan
 from eailab.studies.record import write_record
 
@@ -118,7 +119,7 @@ def main():
     found = {"trials": asked.trials}
     recipe = load("digits-mlp", [Override("epochs", 30, "-o")]).recipe
     levels = [round(0.001 * (1 + n), 3) for n in range(ARMS)]
-    study = one_factor(recipe, "lr", levels, range(asked.trials // ARMS))
+    (study,) = one_at_a_time(recipe, [factor_from_text("lr", levels)], range(asked.trials // ARMS))
     with tempfile.TemporaryDirectory() as folder:
         found["a_trial_beyond_its_training"] = overhead(Path(folder) / "overhead")
         context = RunContext(Path(folder) / "runs")
@@ -134,7 +135,7 @@ def main():
         if again.todo:
             raise SystemExit("error: finished trials were not found finished")
         with measured(found, "runs_list"):
-            listed = len(list(summaries(context.store)))
+            listed = len([summary(context.store.folder(name)) for name in context.store.trial_names()])
         files = [file for file in context.runs_dir.rglob("*") if file.is_file()]
         found["files_a_trial"] = round(len(files) / listed, 1)
         found["bytes_a_trial"] = round(sum(file.stat().st_size for file in files) / listed)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plans import one_factor
 from scores import scored
 
 from eailab.data.dataset import Dataset
@@ -15,7 +16,7 @@ from eailab.runs.provenance import Provenance
 from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
-from eailab.studies.design import Study, one_factor, single, updates
+from eailab.studies.design import Study, single, updates
 from eailab.studies.record import StudyRecord, read_record, write_record
 
 TRAINING_IMAGES = 100

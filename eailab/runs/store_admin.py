@@ -51,16 +51,6 @@ class Summary:
     """That trained it; None without a result."""
 
 
-def summaries(store: Store) -> Iterator[Summary]:
-    """Yield a summary of each trial, by name; files are read, but their checksums over one another are not.
-
-    Raises:
-        StoreError: The system does not let us look.
-    """
-    for name in store.trial_names():
-        yield summary(store.folder(name))
-
-
 def summary(folder: TrialFolder) -> Summary:
     """Summarise one trial."""
     (recipe, planned), block = _name_and_epochs(folder), None

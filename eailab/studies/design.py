@@ -164,14 +164,6 @@ def repeated(recipe: Recipe, blocks: Sequence[int]) -> Study:
     return replace(single(recipe, blocks[0]), name=f"{recipe.name}-noise", blocks=tuple(blocks))
 
 
-def one_factor(
-    recipe: Recipe, factor: str, levels: Sequence[Any], blocks: Sequence[int], baseline: Any | None = None
-) -> Study:
-    """Return the study that varies one field of a recipe; see `one_at_a_time`."""
-    asked = FactorLevels((factor,), tuple((level,) for level in levels), None if baseline is None else (baseline,))
-    return one_at_a_time(recipe, [asked], blocks)[0]
-
-
 def one_at_a_time(
     recipe: Recipe, factors: Sequence[FactorLevels], blocks: Sequence[int], hold: Hold = "epochs"
 ) -> tuple[Study, ...]:

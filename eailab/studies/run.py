@@ -1,6 +1,6 @@
 """Run studies: plan them, train what is left, and report which trials failed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.disk_space import check_disk_space
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors import executor_for
+from eailab.runs.trial import Trial
 from eailab.studies.design import Study
 from eailab.studies.parallelism import side_by_side
 from eailab.studies.plan import left_to_train, plan
@@ -54,12 +55,49 @@ class Runner:
 
     @contextmanager
     def train(self, plans: Sequence[Plan]) -> Iterator[list[Failed]]:
-        """Train what is left of some plans; see `train_plans`."""
-        with ExitStack() as held:
+        """Train what is left of some plans; no other command drops their blocks before the end of the `with` block.
+
+        Args:
+            plans: What to train; trials that they share are trained once.
+
+        Yields:
+            The trials that failed.
+
+        Raises:
+            StoppedError: `should_stop` of the context said so.
+            StoreError: The store cannot be written, or its disk is too small.
+            DeviceError: This machine lacks the device, or the precision of a trial.
+        """
+        failed: list[Failed] = []
+        with ExitStack() as seats:
             with self.followed(plans) as context:
-                trained = train_plans(plans, context, self.jobs, fail_fast=self.fail_fast, say=self.note)
-                failed = held.enter_context(trained)
+                todo = left_to_train(plans)
+                if context.on == "local":
+                    for trial in todo:
+                        engine_of(trial.recipe).check_device(trial.recipe, context.device)
+                workers = self.jobs or side_by_side(todo, context)
+                check_disk_space(context.runs_dir, context.data_dir, todo, workers)
+                seats.enter_context(at_work(plans, context.store, self.note, context.should_stop))
+                if todo:
+                    self._train(todo, workers, context, failed)
             yield failed
+
+    def _train(self, todo: Sequence[Trial], workers: int, context: RunContext, failed: list[Failed]) -> None:
+        """Train some trials; those that fail are added to those that have."""
+
+        def watch(event: Event) -> None:
+            if isinstance(event, Failed):
+                failed.append(event)
+            context.on_event(event)
+
+        def enough() -> bool:
+            return context.should_stop() or (self.fail_fast and bool(failed))
+
+        try:
+            executor_for(context.on, workers).run(todo, context.followed(watch, enough))
+        except StoppedError:
+            if context.should_stop() or not failed:
+                raise
 
 
 @contextmanager
@@ -82,65 +120,6 @@ def run_studies(studies: Sequence[Study], runner: Runner) -> Iterator[StudyRun]:
     with runner.train(plans) as failed:
         yield StudyRun(tuple(plans), tuple(failed))
     raise_failures(failed, stopped=runner.fail_fast)
-
-
-def train_plan(planned: Plan, context: RunContext, jobs: int | None) -> list[Failed]:
-    """Train what is left of one plan; see `train_plans`."""
-    with train_plans([planned], context, jobs) as failed:
-        return failed
-
-
-@contextmanager
-def train_plans(
-    plans: Sequence[Plan],
-    context: RunContext,
-    jobs: int | None,
-    *,
-    fail_fast: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> Iterator[list[Failed]]:
-    """Train what is left of some plans; no other command drops their blocks before the end of the `with` block.
-
-    Args:
-        plans: What to train; trials that they share are trained once.
-        context: Where, and who follows the trials.
-        jobs: Trials side by side; None for what `side_by_side` says.
-        fail_fast: Start no trial, and end those in training, once one has failed.
-        say: Called with what concerns no single trial.
-
-    Yields:
-        The trials that failed.
-
-    Raises:
-        StoppedError: `context.should_stop` said so.
-        StoreError: The store cannot be written, or its disk is too small.
-        DeviceError: This machine lacks the device, or the precision of a trial.
-    """
-    failed: list[Failed] = []
-
-    def watch(event: Event) -> None:
-        if isinstance(event, Failed):
-            failed.append(event)
-        context.on_event(event)
-
-    def enough() -> bool:
-        return context.should_stop() or (fail_fast and bool(failed))
-
-    todo = left_to_train(plans)
-    if context.on == "local":
-        for trial in todo:
-            engine_of(trial.recipe).check_device(trial.recipe, context.device)
-    workers = jobs or side_by_side(todo, context)
-    check_disk_space(context.runs_dir, context.data_dir, todo, workers)
-    with at_work(plans, context.store, say, context.should_stop):
-        if todo:
-            executor = executor_for(context.on, workers)
-            try:
-                executor.run(todo, context.followed(watch, enough))
-            except StoppedError:
-                if context.should_stop() or not failed:
-                    raise
-        yield failed
 
 
 def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:

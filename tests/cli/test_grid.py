@@ -3,6 +3,7 @@
 from io import StringIO
 
 import pytest
+from plans import one_factor, train_plan
 from rich.console import Console
 from scores import scored
 
@@ -14,9 +15,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
 from eailab.stats.verdict import Verdict
-from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
-from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 import numba
 import numpy as np
 import pytest
+from plans import one_factor
 from scores import scored
 
 from eailab.cli.output import LOG
@@ -24,7 +25,6 @@ from eailab.report import publish
 from eailab.runs.context import RunContext
 from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, Waiting
 from eailab.runs.records import Epoch
-from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 
 SCORES = scored((0.5, 0.9), (0.5, 0.9))

@@ -3,12 +3,11 @@
 import json
 
 import pytest
+from plans import one_factor, train_plan
 
 from eailab.recipe.load import load, parse_override
 from eailab.runs.context import RunContext
-from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
-from eailab.studies.run import train_plan
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from zlib import crc32
 
 import numpy as np
 from faulty_disk import Crash, FaultyDisk, Platters, left_behind, run, table, tiny_study, value_or_gap
+from plans import one_factor, train_plan
 
 from eailab.errors import EailabError, StoppedError, StoreError
 from eailab.runs import records
@@ -22,10 +23,8 @@ from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.store_admin import problems
 from eailab.runs.training import run_trial
 from eailab.studies import sharing
-from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 from eailab.studies.record import read_record
-from eailab.studies.run import train_plan
 
 SMALL = ("--recipe", "digits-mlp", "-o", "epochs=2", "-o", "data.limit=64", "-o", "model.hidden=[2]")
 SMALL_STUDY = ("batch-size", "16", "32", *SMALL, "--seeds", "2", "--jobs", "1")

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from plans import train_plan
+
 from eailab.errors import StoreError
 from eailab.findings.study import study_findings
 from eailab.recipe.load import Override, load
@@ -24,7 +26,6 @@ from eailab.runs.context import RunContext
 from eailab.studies.design import single
 from eailab.studies.plan import plan
 from eailab.studies.record import read_record
-from eailab.studies.run import train_plan
 
 ON_FILES = ("write", "fsync", "ftruncate")
 ON_PATHS = ("replace", "unlink", "mkdir")

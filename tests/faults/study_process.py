@@ -18,7 +18,8 @@ from eailab.runs import lock
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext, ignore
 from eailab.studies import run
-from eailab.studies.design import one_factor
+from eailab.studies.design import one_at_a_time
+from eailab.studies.factor import factor_from_text
 from eailab.studies.plan import plan
 
 PROGRAM = Path(__file__)
@@ -37,7 +38,7 @@ def study(engine):
     """Two arms in two blocks."""
     name, small = SMALL[engine]
     recipe = load(name, [Override(path, value, "-o") for path, value in small.items()]).recipe
-    return one_factor(recipe, "lr", [0.01, 0.001], [0, 1])
+    return one_at_a_time(recipe, [factor_from_text("lr", [0.01, 0.001])], [0, 1])[0]
 
 
 def main(root, engine, *flags):
@@ -58,7 +59,9 @@ def main(root, engine, *flags):
         with asking(lambda: None, lambda: None) as code:
             planned = plan(study(engine), context)
             jobs = 2 if "workers" in flags else 1
-            failed = run.train_plan(planned, context.followed(ignore, lambda: code() != 0), jobs)
+            followed = context.followed(ignore, lambda: code() != 0)
+            with run.Runner(followed, jobs).train([planned]) as failed:
+                pass
     except EailabError as error:
         sys.stderr.write(f"error: {error}\n")
         return code() or error.exit_code

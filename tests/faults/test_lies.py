@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from plans import one_factor, train_plan
 
 from eailab.recipe.load import load, parse_override
 from eailab.report.publish import publish_study
@@ -18,10 +19,8 @@ from eailab.runs.context import RunContext
 from eailab.runs.retrain import retrain
 from eailab.runs.trial import Trial
 from eailab.studies import derived
-from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 from eailab.studies.record import CHECKSUM, read_record
-from eailab.studies.run import train_plan
 
 
 @pytest.fixture(scope="module")

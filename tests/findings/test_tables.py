@@ -2,13 +2,14 @@ import re
 
 import numpy as np
 import pytest
+from plans import one_factor
 from stores import recipe
 
 from eailab.findings.noise import noise_findings, sentences
 from eailab.findings.numbers import decimals
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.tables import blocks_table, main_table
-from eailab.studies.design import one_factor, repeated, single
+from eailab.studies.design import repeated, single
 from eailab.studies.record import read_record
 
 SMALL = [0.90, 0.92, 0.91, 0.93]

@@ -8,7 +8,8 @@ from eailab.report.record import as_json
 from eailab.report.study_report import Report, load_study
 from eailab.runs.context import RunContext
 from eailab.runs.executors.local import LocalExecutor
-from eailab.studies.design import one_factor
+from eailab.studies.design import one_at_a_time
+from eailab.studies.factor import factor_from_text
 from eailab.studies.plan import plan
 from eailab.studies.record import write_record
 
@@ -23,12 +24,13 @@ def say(text):
 def planned(folder, epochs, blocks):
     """Plan four arms in some blocks."""
     recipe = load("digits-mlp", [Override("epochs", epochs, "-o"), Override("model.hidden", [8], "-o")]).recipe
-    study = one_factor(recipe, "lr", [0.0003, 0.001, 0.003, 0.01], range(blocks))
+    factor = factor_from_text("lr", [0.0003, 0.001, 0.003, 0.01])
+    (study,) = one_at_a_time(recipe, [factor], range(blocks))
     return plan(study, RunContext(folder, device="cpu"))
 
 
 def tables(one):
-    """TaskResult a study's tables, as they are published."""
+    """Return a study's tables, as they are published."""
     write_record(one.folder, one.record)
     told = load_study(RunContext(one.folder.parents[1]).store, one.folder, None)
     return FORMATS["markdown"].text(Report("study", "en", (told,))), as_json(told.findings)

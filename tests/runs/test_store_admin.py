@@ -14,7 +14,7 @@ from eailab.runs import store_admin
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
 from eailab.runs.store import Store
-from eailab.runs.store_admin import problems, quarantine, remove, summaries, summary, verify
+from eailab.runs.store_admin import problems, quarantine, remove, summary, verify
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial, identity_text
 
@@ -46,14 +46,18 @@ def stop_early(trial, store):
         run_trial(trial, context)
 
 
+def folders(store):
+    return list(map(store.folder, store.trial_names()))
+
+
 def only(store):
-    (name,) = store.trial_names()
-    return store.folder(name)
+    (folder,) = folders(store)
+    return folder
 
 
 def test_trials_are_listed_with_state_epochs_recipe_block_and_device(store):
     stop_early(make(7), store)
-    listed = {one.block: one for one in summaries(store)}
+    listed = {one.block: one for one in map(summary, folders(store))}
     assert (listed[0].state, listed[0].epochs, listed[0].planned, listed[0].device) == ("finished", 3, 3, "cpu")
     assert (listed[7].state, listed[7].epochs, listed[7].planned, listed[7].device) == ("stopped", 1, 3, None)
     assert {one.recipe for one in listed.values()} == {"a name: with colon"}
@@ -70,14 +74,14 @@ def test_a_trial_in_training_is_told_from_one_that_was_stopped(store):
 
 def test_a_damaged_result_is_listed_as_damaged_with_the_reason(store):
     only(store).result_file.write_text("{")
-    (one,) = summaries(store)
+    one = summary(only(store))
     assert one.state == "damaged"
     assert "result.json" in one.problem
 
 
 def test_a_recipe_that_is_no_text_spoils_no_list(store):
     only(store).recipe_file.write_bytes(b"name: \xff\xfe\n")
-    (one,) = summaries(store)
+    one = summary(only(store))
     assert one.recipe == "\ufffd\ufffd"
 
 
@@ -240,7 +244,7 @@ def test_a_removed_trial_is_gone_and_nothing_else(store):
 
 
 def only_finished(store):
-    return next(store.folder(one.name) for one in summaries(store) if one.state == "finished")
+    return next(folder for folder in folders(store) if summary(folder).state == "finished")
 
 
 @pytest.mark.parametrize("act", [remove, lambda s, f: quarantine(s, f.path)])

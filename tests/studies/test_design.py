@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plans import one_factor
 
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.recipe.load import Override, load
 from eailab.recipe.override import differences
-from eailab.studies.design import all_combinations, one_at_a_time, one_factor, single, updates
+from eailab.studies.design import all_combinations, one_at_a_time, single, updates
 from eailab.studies.factor import Bundle, FactorLevels
 from eailab.studies.plan import parse_blocks
 from eailab.studies.record import StudyRecord, read_record, write_record

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from plans import one_factor
 
 from eailab.data.registry import load as load_data
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.studies.design import one_factor, repeated, single
+from eailab.studies.design import repeated, single
 from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze, standing
 from eailab.studies.record import read_record, write_record

@@ -4,17 +4,17 @@ import time
 from dataclasses import replace
 
 import pytest
+from plans import one_factor, train_plan
 
 from eailab.errors import StudyError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.probe import Probe, probe
 from eailab.studies import forecast as room
-from eailab.studies.design import one_at_a_time, one_factor
+from eailab.studies.design import one_at_a_time
 from eailab.studies.factor import FactorLevels
 from eailab.studies.forecast import blocks_for, forecast, recipe_key
 from eailab.studies.plan import plan
-from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 3, "-o")]).recipe
 PROBED = Probe(

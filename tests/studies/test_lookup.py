@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from plans import one_factor
 
 from eailab.errors import UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.store import Store
-from eailab.studies.design import all_combinations, one_factor, repeated, single
+from eailab.studies.design import all_combinations, repeated, single
 from eailab.studies.factor import FactorLevels
 from eailab.studies.lookup import (
     STEPS,

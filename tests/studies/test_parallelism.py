@@ -4,12 +4,12 @@ import os
 from dataclasses import replace
 
 import pytest
+from plans import one_factor
 
 from eailab.engines.torch_resnet import devices
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.studies import parallelism as module
-from eailab.studies.design import one_factor
 from eailab.studies.parallelism import advice_on_threads, side_by_side
 from eailab.studies.plan import plan
 

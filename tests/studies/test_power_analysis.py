@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from plans import one_factor, train_plan
 
 from eailab.errors import StudyError
 from eailab.recipe.load import Override, load
@@ -9,10 +10,8 @@ from eailab.runs.context import RunContext
 from eailab.runs.executors.local import LocalExecutor
 from eailab.stats.model import compare
 from eailab.stats.power import detectable_difference
-from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 from eailab.studies.power_analysis import blocks_that_detect, detects, known_noise
-from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 

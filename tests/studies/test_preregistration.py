@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from plans import one_factor, train_plan
 
 from eailab.errors import StudyError
 from eailab.recipe.canonical import digest
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze, frozen_blocks, known_already, read_plans, standing, unplanned
-from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 

@@ -5,11 +5,11 @@ from hashlib import sha256
 
 import pytest
 import yaml
+from plans import one_factor
 
 from eailab.errors import DamagedError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.studies.design import one_factor
 from eailab.studies.lookup import heads
 from eailab.studies.plan import plan
 from eailab.studies.record import CHECKSUM, read_record, write_record

@@ -6,15 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+from plans import one_factor, train_plan
 
 from eailab.errors import DataError, DeviceError, StudyError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
-from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 from eailab.studies.record import read_record, write_record
-from eailab.studies.run import train_plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 
@@ -119,8 +118,8 @@ from pathlib import Path
 from eailab.recipe.load import load
 from eailab.runs.context import RunContext
 from eailab.studies.plan import plan
-from eailab.studies.design import one_factor
-plan(one_factor(load("resnet18-digits").recipe, "lr", [0.1, 0.2], (0,)), RunContext(Path(sys.argv[1])))
+from eailab.studies.design import single
+plan(single(load("resnet18-digits").recipe, 0), RunContext(Path(sys.argv[1])))
 sys.exit("torch" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)

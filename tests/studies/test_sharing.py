@@ -3,17 +3,16 @@
 from dataclasses import replace
 
 import pytest
+from plans import one_factor, train_plan
 
 from eailab.errors import StoppedError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.lock import hold
 from eailab.runs.store_admin import quarantine
-from eailab.studies.design import one_factor
 from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze
 from eailab.studies.record import read_record, write_record
-from eailab.studies.run import train_plan
 from eailab.studies.sharing import at_work, entered
 
 CHANGES = [Override("epochs", 1, "-o"), Override("data.limit", 64, "-o"), Override("model.hidden", [2], "-o")]
