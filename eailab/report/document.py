@@ -51,6 +51,13 @@ class Heading:
 
 
 @dataclass(frozen=True)
+class Name:
+    """The name of a study's folder, under the heading of its section."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Paragraph:
     """Sentences, translated one by one."""
 
@@ -148,7 +155,9 @@ class Section:
     evidence: "tuple[Block, ...]" = ()
 
 
-Block: TypeAlias = Heading | Paragraph | Bullets | TableBlock | Facts | FigureBlock | Section | Matrix | Gallery | Group
+Block: TypeAlias = (
+    Heading | Name | Paragraph | Bullets | TableBlock | Facts | FigureBlock | Section | Matrix | Gallery | Group
+)
 """The blocks of a document; matrices, galleries and groups are of pages only."""
 
 
@@ -170,8 +179,17 @@ class Document:
         """Into its language."""
         return language(self.lang)
 
-    @property
-    def is_titled_by_its_section(self) -> bool:
-        """Whether its only section is as large as the document, so that lines of text need no other title."""
-        first = self.blocks[0] if self.blocks else None
-        return isinstance(first, Section) and first.level == 1
+    def lines(self) -> Iterator[Block]:
+        """Yield its title and blocks for formats in lines, a section as its heading, its name and its blocks.
+
+        A section of level 1 is as large as the document, whose title it replaces.
+        """
+        if not any(isinstance(block, Section) and block.level == 1 for block in self.blocks[:1]):
+            yield Heading(self.title, 1)
+        for block in self.blocks:
+            if isinstance(block, Section):
+                yield Heading(block.title.translated(self.say), block.level)
+                yield from [Name(block.name)] if block.name else []
+                yield from (*block.answer, *block.evidence)
+            else:
+                yield block

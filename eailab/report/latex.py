@@ -17,8 +17,8 @@ from eailab.report.document import (
     Facts,
     FigureBlock,
     Heading,
+    Name,
     Paragraph,
-    Section,
     TableBlock,
     notes,
 )
@@ -75,9 +75,7 @@ _FOREIGN_TO_CHINESE = re.compile(r"[^\x00-\x7f\u2e80-\u9fff\uf900-\ufaff\uff00-\
 def render(document: Document) -> str:
     """Return the text of a LaTeX file."""
     say = document.say
-    parts = [] if document.is_titled_by_its_section else [rf"\section*{{{escaped(say(document.title))}}}"]
-    parts += [text for block in document.blocks if (text := _block(block, say))]
-    body = "\n\n".join(parts)
+    body = "\n\n".join(text for block in document.lines() if (text := _block(block, say)))
     foreign = _FOREIGN_TO_ENGLISH if document.lang == ENGLISH else _FOREIGN_TO_CHINESE
     body, letters = foreign.subn(lambda found: rf"\foreign{{{found[0]}}}{{U+{ord(found[0]):04X}}}", body)
     preamble = [PREAMBLE]
@@ -106,6 +104,8 @@ def _block(block: Block, say: Say) -> str:
     match block:
         case Heading():
             return rf"\{'sub' * (block.level - 1)}section*{{{text(block.text)}}}"
+        case Name():
+            return rf"{text(STUDY)} \texttt{{{escaped(block.text)}}}"
         case Paragraph():
             said = " ".join(map(text, block.sentences))
             return rf"\textbf{{{said}}}" if block.kind == "alert" else said
@@ -118,11 +118,6 @@ def _block(block: Block, say: Say) -> str:
         case FigureBlock():
             image = rf"\includegraphics[width=0.9\linewidth]{{{block.path}.pdf}}"
             return rf"\begin{{center}}{image}\\ \small {escaped(block.caption.translated(say))}\end{{center}}"
-        case Section():
-            heading = rf"\{'sub' * (block.level - 1)}section*{{{escaped(block.title.translated(say))}}}"
-            name = rf"{text(STUDY)} \texttt{{{escaped(block.name)}}}" if block.name else ""
-            parts = [heading, name, *(_block(one, say) for one in (*block.answer, *block.evidence))]
-            return "\n\n".join(part for part in parts if part)
     raise TypeError(f"{type(block).__name__} is set in pages only")
 
 

@@ -11,8 +11,8 @@ from eailab.report.document import (
     Facts,
     FigureBlock,
     Heading,
+    Name,
     Paragraph,
-    Section,
     TableBlock,
 )
 from eailab.report.escaping import markdown as escaped
@@ -22,9 +22,7 @@ from eailab.translation import Say
 
 def render(document: Document) -> str:
     """Return the text of a markdown file."""
-    say = document.say
-    parts = [] if document.is_titled_by_its_section else [f"# {escaped(say(document.title))}"]
-    parts += [text for block in document.blocks if (text := _block(block, say))]
+    parts = [text for block in document.lines() if (text := _block(block, document.say))]
     if document.manifest is not None:
         parts.append(f"<!-- {MARK}: {document.manifest.text()} -->")
     return "\n\n".join(parts) + "\n"
@@ -37,6 +35,8 @@ def _block(block: Block, say: Say) -> str:
     match block:
         case Heading():
             return f"{'#' * block.level} {text(block.text)}"
+        case Name():
+            return f"{text(STUDY)} {escaped(block.text)}"
         case Paragraph():
             said = " ".join(map(text, block.sentences))
             return f"**{said}**" if block.kind == "alert" else said
@@ -48,11 +48,6 @@ def _block(block: Block, say: Say) -> str:
             return _table(block.table, say)
         case FigureBlock():
             return f"![{escaped(block.caption.translated(say))}]({block.path}.png)"
-        case Section():
-            heading = f"{'#' * block.level} {escaped(block.title.translated(say))}"
-            name = f"{text(STUDY)} {escaped(block.name)}" if block.name else ""
-            parts = [heading, name, *(_block(one, say) for one in (*block.answer, *block.evidence))]
-            return "\n\n".join(part for part in parts if part)
     raise TypeError(f"{type(block).__name__} is set in pages only")
 
 

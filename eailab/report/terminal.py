@@ -18,7 +18,7 @@ from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Table as Content
 from eailab.plain import plain
 from eailab.report.compose import Detail, study_section
-from eailab.report.document import Block, Bullets, Document, Facts, Heading, Paragraph, Section, TableBlock, notes
+from eailab.report.document import Block, Bullets, Document, Facts, Heading, Paragraph, TableBlock, notes
 from eailab.report.record import as_mapping
 from eailab.translation import english
 
@@ -53,10 +53,12 @@ def render(document: Document, console: Console | None = None) -> None:
     # as wide as the terminal; in files and pipes nothing is wrapped
     console = console or Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED)
     ascii_only = not console.is_terminal or console.options.ascii_only
-    parts: list[RenderableType] = (
-        [] if document.is_titled_by_its_section else [Text(plain(document.title), style="bold")]
-    )
-    parts += [part for block in document.blocks for part in _parts(block, console.width, ascii_only)]
+    parts: list[RenderableType] = []
+    before: Block | None = None
+    for block in document.lines():
+        parts += [Text()] if isinstance(before, TableBlock) and isinstance(block, TableBlock) else []
+        parts += _parts(block, console.width, ascii_only)
+        before = block
     if console.is_terminal:
         console.print(*parts, sep="\n")
         return
@@ -91,18 +93,6 @@ def _parts(block: Block, width: int, ascii_only: bool) -> Iterator[RenderableTyp
         case TableBlock():
             yield _table(block.table, width, ascii_only=ascii_only)
             yield from (_indented(f"{name}: {note}") for name, note in notes(block.table, english))
-        case Section():
-            yield from _section(block, width, ascii_only)
-
-
-def _section(section: Section, width: int, ascii_only: bool) -> Iterator[RenderableType]:
-    yield Text(plain(section.title.translated(english)), style="bold")
-    for block in section.answer:
-        yield from _parts(block, width, ascii_only)
-    for place, block in enumerate(section.evidence):
-        if place and isinstance(block, TableBlock):
-            yield Text()
-        yield from _parts(block, width, ascii_only)
 
 
 def _table(content: Content, width: int, *, ascii_only: bool) -> RenderableType:
