@@ -44,7 +44,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Contrast:
-    """An arm beside the baseline, image by image, over the blocks that both have finished."""
+    """An arm compared with the baseline, image by image, over the blocks that both have finished."""
 
     arm: int
     """Index of the arm."""
@@ -80,7 +80,7 @@ class Classes:
 def classes_of(
     store: Store, record: StudyRecord, findings: StudyFindings, data_dir: Path | None = None
 ) -> Classes | Text:
-    """Return what the arms of a study confuse, or one sentence that says why it cannot be told.
+    """Return what the arms of a study confuse, or one sentence that says why that is not known.
 
     Args:
         store: Where the trials lie.

@@ -1,4 +1,4 @@
-"""What a study's design says beside its arms: the effects of a factorial, bundles, looks and frozen plans."""
+"""What a study's design says apart from its arms: the effects of a factorial, bundles, looks and frozen plans."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from eailab.translation import Text, joined, listed_and, tr, trn
 
 
 def effects_table(findings: StudyFindings) -> Table | None:
-    """Return main effects and interactions with their intervals; None for a study that is no factorial."""
+    """Return main effects and interactions with their intervals; None for a study that is not a factorial."""
     effects = findings.effects
     if effects is None:
         return None

@@ -91,7 +91,7 @@ def _data(findings: StudyFindings, record: StudyRecord) -> Text:
         )
     return tr(
         "We trained {model} on {data}, {images:,} images for training and {share:g} of the official training images "
-        "held out for validation, with a split drawn anew for each block.",
+        "held out for validation, with a split drawn again for each block.",
         **values,
     )
 

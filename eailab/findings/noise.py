@@ -163,7 +163,7 @@ def sentences(found: Noise) -> tuple[Text, ...]:
     said.append(
         tr("The split is the same in all blocks: the spread is of initial weights, data order and augmentation.")
         if found.split == "fixed"
-        else tr("The split is drawn anew in each block: the spread contains the luck of the split.")
+        else tr("The split is drawn again in each block: the spread contains the luck of the split.")
     )
     if found.sampling:
         said.append(

@@ -169,7 +169,7 @@ def _comparison_facts(findings: StudyFindings) -> list[Fact]:
         Fact(tr("Margin"), tr("differences within ±{margin} do not matter", margin=margin)),
     ]
     if measure.split == TEST:
-        caution = tr("verdicts rest on the test set, which then is no independent check")
+        caution = tr("verdicts rest on the test set, which then is not an independent check")
         found.append(Fact(tr("Caution"), caution))
     if comparison.guard:
         found.append(Fact(tr("Errors not pooled"), comparison.guard))

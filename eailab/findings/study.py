@@ -131,7 +131,7 @@ class StudyFindings:
 
 
 def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
-    """Read a study's trials and compute every number that is told of it.
+    """Read a study's trials and compute every number that is reported of it.
 
     Args:
         store: Where the trials lie; what is damaged or missing there becomes a marked gap.

@@ -28,7 +28,7 @@ TITLES = {
     "intervals": tr("Differences from the baseline with their intervals"),
     "curves": tr("Learning curves"),
 }
-"""What a reader who cannot see a figure is told of it, by the figure's name, which is its files' name too."""
+"""What a figure is called for a reader who cannot see it, by its name, which is its files' name too."""
 
 FileKind = Literal["png", "svg", "pdf"]
 """Of a figure's file, and its suffix."""

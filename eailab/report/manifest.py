@@ -37,7 +37,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a report tells of, and how."""
+    """What a report is about, and how it was made."""
 
     kind: Kind
     lang: str

@@ -292,7 +292,7 @@ def _families() -> list[str]:
 
 
 def writes_chinese() -> bool:
-    """Return whether a font with Chinese letters is installed, so that labels would be no empty boxes."""
+    """Return whether a font with Chinese letters is installed, so that labels are not empty boxes."""
     return len(_families()) > 1
 
 

@@ -179,7 +179,7 @@ def publish_report(
 
     Raises:
         StoreError: None of the studies can be read, or a file cannot be written.
-        UsageError: There is no wording for the language, or two studies to be exported have one name and fingerprint.
+        UsageError: There is no catalogue of the language, or two studies to be exported have one name and fingerprint.
     """
     language(lang)
     found, paths, unreadable = _readable(folders, data_dir)

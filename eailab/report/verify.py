@@ -43,7 +43,7 @@ class Verification:
     notes: tuple[str, ...]
     """What else a person should know; not a problem."""
     records: tuple[StudyRecord, ...]
-    """The studies that the report tells of."""
+    """The studies that the report is about."""
     manifest: Manifest
     """What the report says it was made of."""
 
@@ -255,4 +255,4 @@ def _read(report: Path) -> str:
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {report}.") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{report} cannot be read: it is no text.") from error
+        raise UsageError(f"{report} cannot be read: it is not text.") from error

@@ -78,7 +78,7 @@ def _check(file: Path) -> None:
     except OSError as error:
         raise unwritable(file, error) from error
     if begins not in (b"", MAGIC):
-        raise StoreError(f"{file} is no SQLite database: move it away, or choose another --out.")
+        raise StoreError(f"{file} is not an SQLite database: move it away, or choose another --out.")
 
 
 def _write_study(client: Any, study: OutgoingStudy, folder: Path) -> None:

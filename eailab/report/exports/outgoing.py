@@ -23,7 +23,7 @@ from eailab.runs.store import Store
 from eailab.studies.factor import word
 
 PREFIX = "eailab."
-"""Goes before the names of labels, where a tool keeps its own or the user's beside them."""
+"""Goes before the names of labels, where a tool keeps its own or the user's too."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class OutgoingTrial:
 
     @property
     def settings(self) -> dict[str, str | bool | int | float]:
-        """The recipe's settings by dotted path, defaults included; what is no number or truth value, in words."""
+        """The recipe's settings by dotted path, defaults included; what is not a number or truth value, in words."""
         return {
             path: value if isinstance(value, bool | int | float) else written(value)
             for path, value in flatten(self.recipe).items()

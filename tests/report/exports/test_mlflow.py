@@ -104,6 +104,6 @@ def test_a_file_that_is_no_database_is_one_message(export, folder, tmp_path):
     file = tmp_path / "out" / "mlflow" / "mlflow.db"
     file.parent.mkdir(parents=True)
     file.write_text("my notes on everything")
-    with pytest.raises(StoreError, match="no SQLite database"):
+    with pytest.raises(StoreError, match="not an SQLite database"):
         export("mlflow", folder)
     assert file.read_text() == "my notes on everything"
