@@ -125,6 +125,7 @@ def languages() -> list[str]:
     return [ENGLISH, *sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))]
 
 
+@cache
 def language(code: str) -> Say:
     """Return what translates a text into a language.
 
