@@ -7,18 +7,9 @@ from eailab.engines.spec import EngineSpec
 from eailab.engines.torch_resnet.spec import TORCH_RESNET
 from eailab.errors import RecipeError
 from eailab.metrics import Metric, judged
-from eailab.recipe.schema import RECIPES, BaseRecipe
+from eailab.recipe.schema import BaseRecipe
 
 ENGINES: dict[str, EngineSpec] = {spec.name: spec for spec in (NUMPY_MLP, TORCH_RESNET)}
-
-
-def register(spec: EngineSpec) -> None:
-    """Add an engine that does not come with eailab, and the class of its recipes.
-
-    Each process that reads or trains its trials has to do so.
-    """
-    ENGINES[spec.name] = spec
-    RECIPES[spec.name] = spec.recipe
 
 
 def engine_named(name: str) -> EngineSpec:
@@ -36,7 +27,7 @@ def engine_of(recipe: BaseRecipe) -> EngineSpec:
     """Return the engine of a recipe.
 
     Raises:
-        RecipeError: The engine is not registered.
+        RecipeError: There is no such engine.
     """
     return engine_named(recipe.engine)
 
