@@ -157,9 +157,7 @@ def _train(
     if loaded.recipe.engine != engine:
         command = engine_of(loaded.recipe).command
         raise RecipeError(
-            f"the recipe {recipe} is for the engine {loaded.recipe.engine}: "
-            + (f"use {command}." if command else "vary one of its settings by `eailab ablate`."),
-            Correction(command) if command else None,
+            f"the recipe {recipe} is for the engine {loaded.recipe.engine}: use {command}.", Correction(command)
         )
     run_and_print([single(loaded.recipe, seed)], run_context(*where), jobs=1, as_json=as_json)
 

@@ -52,6 +52,8 @@ class EngineSpec:
     """Raised when the engine's results change for an unchanged recipe; part of a trial's identity."""
     recipe: type[BaseRecipe]
     """The class of its recipes; every `recipe` below is one of these."""
+    command: str
+    """The command that trains one trial of it."""
     packages: tuple[str, ...]
     """Packages whose versions can change the bits of a trial; recorded with each result."""
     metrics: tuple[Metric, ...]
@@ -74,8 +76,6 @@ class EngineSpec:
     """Settings of a recipe's model that may be written in several ways, in one form that equal trainings share."""
     network: Callable[[], Network]
     """How the weights of its trials are applied."""
-    command: str | None = None
-    """The command that trains one trial of it; None where only studies do."""
     uses_gpu: bool = False
     """Whether its trials run on a GPU where there is one and `--device` allows it."""
     prefers_one_thread: bool = False

@@ -55,8 +55,7 @@ class Trial:
 
 def recipe_text(trial: Trial) -> str:
     """Return a trial's recipe as YAML. Its comments tell people how to repeat the trial; no program reads them."""
-    command = engine_of(trial.recipe).command
-    run = f"# Run:     eailab {command} --recipe recipe.yaml --seed {trial.block}\n" if command else ""
+    run = f"# Run:     eailab {engine_of(trial.recipe).command} --recipe recipe.yaml --seed {trial.block}\n"
     return f"{run}# What:    block {trial.block} on the data {trial.data}\n" + to_yaml(trial.recipe)
 
 
