@@ -205,8 +205,7 @@ def _checked(values: Mapping[str, Any], *splits: Split) -> dict[str, float]:
     """Return the values of a record, which are those that an engine declares for these splits, each in its range."""
     for spec in ENGINES.values():
         declared = {metric.key: metric for metric in recorded(spec.metrics, *splits)}
-        required = {key for key, metric in declared.items() if metric.is_required}
-        if required <= values.keys() <= declared.keys():
+        if values.keys() == declared.keys():
             return {key: _number(value, declared[key].least, declared[key].most) for key, value in values.items()}
     known = "; ".join(
         f"{name}: {', '.join(m.key for m in recorded(s.metrics, *splits))}" for name, s in ENGINES.items()
