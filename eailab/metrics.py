@@ -7,10 +7,10 @@ from typing import Literal
 from eailab.errors import RecipeError
 from eailab.translation import Text, tr
 
-Split = Literal["train", "validation", "test"]
-TRAIN: Split = "train"
-VALIDATION: Split = "validation"
-TEST: Split = "test"
+SplitName = Literal["train", "validation", "test"]
+TRAIN: SplitName = "train"
+VALIDATION: SplitName = "validation"
+TEST: SplitName = "test"
 LARGEST_NUMBER = 1e40
 """Of any value; engines compute in 32 bits, which end at 3.4e38."""
 
@@ -25,7 +25,7 @@ class Metric:
     """As a sentence says it."""
     goal: Literal["higher", "lower"]
     """Which is better."""
-    split: Split
+    split: SplitName
     """Where it is measured; of `test` once, after the last epoch."""
     quantity: str
     """What it shares with the same number of another split, such as "loss"; figures draw these together."""
@@ -92,7 +92,7 @@ class Metric:
         return f"{text} {self.difference_unit}".rstrip()
 
 
-def _accuracy(split: Split, title: Text, *, is_judged: bool = True) -> Metric:
+def _accuracy(split: SplitName, title: Text, *, is_judged: bool = True) -> Metric:
     """Share of the images whose predicted class is their label."""
     return Metric(
         f"{split}-accuracy",
@@ -114,7 +114,7 @@ def _accuracy(split: Split, title: Text, *, is_judged: bool = True) -> Metric:
     )
 
 
-def _loss(name: str, split: Split, title: Text, *, is_judged: bool = True, minus: str | None = None) -> Metric:
+def _loss(name: str, split: SplitName, title: Text, *, is_judged: bool = True, minus: str | None = None) -> Metric:
     """Mean cross-entropy over the images, in nats; with the recipe's label smoothing in training, without elsewhere."""
     return Metric(
         name,
@@ -144,7 +144,7 @@ CLASSIFICATION: tuple[Metric, ...] = (
 """What trials of image classification record."""
 
 
-def recorded(metrics: Iterable[Metric], *splits: Split) -> list[Metric]:
+def recorded(metrics: Iterable[Metric], *splits: SplitName) -> list[Metric]:
     """Return the metrics that a trial's files hold, of some splits."""
     return [metric for metric in metrics if metric.minus is None and (not splits or metric.split in splits)]
 

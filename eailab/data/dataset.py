@@ -6,15 +6,15 @@ Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes.
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eailab.metrics import SplitName
+
 Pixels: TypeAlias = NDArray[np.uint8]
 Labels: TypeAlias = NDArray[np.int64]
-
-SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)

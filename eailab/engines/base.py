@@ -8,7 +8,8 @@ from typing import Literal, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from eailab.data.dataset import SplitName, TrialData
+from eailab.data.dataset import TrialData
+from eailab.metrics import SplitName
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, cast
 
 from eailab.engines.base import Scores
 from eailab.engines.registry import ENGINES
-from eailab.metrics import LARGEST_NUMBER, Split, recorded
+from eailab.metrics import LARGEST_NUMBER, SplitName, recorded
 from eailab.recipe.parts import MOST_EPOCHS
 from eailab.runs.provenance import Provenance
 from eailab.seeding import LARGEST_BLOCK
@@ -201,7 +201,7 @@ def timing(line: bytes) -> tuple[int, Timing] | None:
         return None
 
 
-def _checked(values: Mapping[str, Any], *splits: Split) -> dict[str, float]:
+def _checked(values: Mapping[str, Any], *splits: SplitName) -> dict[str, float]:
     """Return the values of a record, which are those that an engine declares for these splits, each in its range."""
     for spec in ENGINES.values():
         declared = {metric.key: metric for metric in recorded(spec.metrics, *splits)}

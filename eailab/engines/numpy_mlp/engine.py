@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from eailab.data.dataset import Pixels, SplitName, TrialData
+from eailab.data.dataset import Pixels, TrialData
 from eailab.engines.base import Arrays, Evaluation, OnStep, Scores, Step
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.augment import deform
@@ -20,6 +20,7 @@ from eailab.engines.numpy_mlp.optimizers import moves, rule
 from eailab.engines.numpy_mlp.sizes import check_fit
 from eailab.engines.schedules import learning_rates
 from eailab.errors import DivergedError
+from eailab.metrics import SplitName
 from eailab.recipe.parts import Deform
 from eailab.recipe.schema import MlpRecipe
 from eailab.seeding import stream

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eailab.data.dataset import SplitName, TrialData
+from eailab.data.dataset import TrialData
 from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
 from eailab.engines.schedules import learning_rates
 from eailab.engines.torch_resnet import augment, dead_weights, devices, models
@@ -25,6 +25,7 @@ from eailab.engines.torch_resnet.geometry import STEMS, check_fit, input_size, o
 from eailab.engines.torch_resnet.optimizers import optimizer
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
 from eailab.errors import DataError, DivergedError
+from eailab.metrics import SplitName
 from eailab.recipe.schema import ResNetRecipe
 
 REPORT_SECONDS = 0.05

@@ -13,13 +13,14 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from eailab.data.dataset import SplitName, TrialData
+from eailab.data.dataset import TrialData
 from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
 from eailab.engines.torch_resnet import devices
 from eailab.engines.torch_resnet.distributed import Team
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.engines.torch_resnet.geometry import check_fit
 from eailab.errors import DivergedError, TrialFailedError
+from eailab.metrics import SplitName
 from eailab.recipe.schema import ResNetRecipe
 
 
