@@ -71,11 +71,6 @@ def logits(recipe: ResNetRecipe, weights: Arrays, expected: Expected, pixels: Pi
     return scores
 
 
-def module(recipe: ResNetRecipe, weights: Arrays, expected: Expected) -> nn.Module:
-    """Return the network as a module of torch; see `engines.spec.Network.module`."""
-    return Classifier(recipe, weights, expected)
-
-
 def add_to_onnx(graph: Graph, recipe: ResNetRecipe, weights: Arrays, expected: Expected) -> None:
     """Add the network to an ONNX graph, from the layers and settings that its module has."""
     classifier = Classifier(recipe, weights, expected)

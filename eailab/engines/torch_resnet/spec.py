@@ -37,7 +37,7 @@ def _use_threads(count: int) -> None:
 def _network() -> Network:
     from eailab.engines.torch_resnet import inference
 
-    return Network(inference.shapes, inference.logits, inference.module, inference.add_to_onnx)
+    return Network(inference.shapes, inference.logits, inference.Classifier, inference.add_to_onnx)
 
 
 TORCH_RESNET = EngineSpec(
