@@ -82,7 +82,7 @@ class Nowhere:
 
 
 def bookkeeping(rounds: int) -> dict[str, list[float]]:
-    """TaskResult, in seconds a trial, what is done here for one that is sent out, and there before it is trained."""
+    """Return, in seconds a trial, what is done here for one that is sent out, and there before it is trained."""
     with tempfile.TemporaryDirectory() as name:
         context = RunContext(Path(name), device="cpu")
         recipe = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe

@@ -1,4 +1,4 @@
-"""Count the lines of Python of the package, by room, as the bar of a smaller house does; at another commit with `--at`.
+"""Count the package's lines of Python, by folder; `--at` counts those of another commit.
 
     python benchmarks/count.py [--at COMMIT]
 
@@ -19,7 +19,7 @@ def git(*words: str) -> str:
 
 
 def main() -> None:
-    """Print a row a room, the longest modules, and what is not Python."""
+    """Print a row for each folder, the longest modules, and what is not Python."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--at", metavar="COMMIT", default="HEAD")
     asked = parser.parse_args()

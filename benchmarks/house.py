@@ -1,4 +1,4 @@
-"""Time what a person waits for, beside another version of eailab: both take turns in one run.
+"""Time what a person waits for, compared with another version of eailab: both take turns in one run.
 
     git worktree add ../before 88cdefa
     python benchmarks/house.py --before ../before [--rounds 7] [--json FILE]
@@ -51,14 +51,16 @@ class Task:
     words: str
     trials: tuple[int, int] | None = None
     """Of the store that it meets, and their arms; None for an empty folder."""
-    anew: Sequence[str] = ()
-    """What is removed before each run."""
+    removed: Sequence[str] = ()
+    """Patterns of files that are removed before each run, so that it makes them again."""
 
 
 TASKS = {
     "help": Task("eailab --help", "--help"),
     "first": Task(
-        "the README's first study", "ablate batch-size 16 32 64 --recipe digits-mlp --seeds 5", anew=("runs", "report")
+        "the README's first study",
+        "ablate batch-size 16 32 64 --recipe digits-mlp --seeds 5",
+        removed=("runs", "report"),
     ),
     "drawing": Task("report over 300 trials, figures drawn", "report", (300, 3), DRAWN),
     "report": Task("report over 300 trials, figures there", "report", (300, 3), ("report",)),
@@ -98,7 +100,7 @@ def measure(task: Task, trees: dict[str, Path], rounds: int, base: Path) -> dict
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in trees}
     for number in range(rounds + 1):
         for name in list(trees) if number % 2 else list(reversed(trees)):
-            for path in [path for pattern in task.anew for path in (base / name).glob(pattern)]:
+            for path in [path for pattern in task.removed for path in (base / name).glob(pattern)]:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             times[name].append(run(trees[name], base / name, task.words.split()))
     counted = {name: found[1:] for name, found in times.items()}

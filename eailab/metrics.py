@@ -93,7 +93,7 @@ class Metric:
 
 
 def _accuracy(split: SplitName, title: Text, *, is_judged: bool = True) -> Metric:
-    """Share of the images whose predicted class is their label."""
+    """Declare the share of the images whose predicted class is their label."""
     return Metric(
         f"{split}-accuracy",
         title,
@@ -115,7 +115,7 @@ def _accuracy(split: SplitName, title: Text, *, is_judged: bool = True) -> Metri
 
 
 def _loss(name: str, split: SplitName, title: Text, *, is_judged: bool = True, minus: str | None = None) -> Metric:
-    """Mean cross-entropy over the images, in nats; with the recipe's label smoothing in training, without elsewhere."""
+    """Declare the mean cross-entropy over the images, in nats; only training has the recipe's label smoothing."""
     return Metric(
         name,
         title,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 READING = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError, KeyError,
 )  # fmt: skip
-"""What a damaged archive raises beside ValueError; RuntimeError for one that is encrypted."""
+"""What a damaged archive raises besides ValueError; RuntimeError for one that is encrypted."""
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0, (3, 0): npy.read_array_header_2_0}
 """Readers of an array's header, by the version of numpy's format; the third differs from the second in letters only."""

@@ -47,8 +47,8 @@ class ResNetEngine:
     In bf16, images and weights lie channels last in memory, which is quicker there at every stem and batch size; in
     float32 it is not.
 
-    A trial on CUDA never waits for the device within an epoch: `on_step` then gets no loss, and a loss
-    that is not finite, which stops the optimizer on the device at once, is raised when the epoch ends.
+    A trial on CUDA never waits for the device within an epoch: `on_step` then gets no loss, and a loss that is not
+    finite, which stops the optimizer on the device at once, is raised when the epoch ends.
 
     Args:
         recipe: What to train.

@@ -2,7 +2,7 @@
 
 `steps` takes training steps from tables on the device, `engine` is the torch engine that launches them, and this module
 has the queue that they are launched on: on CUDA a graph is captured once and replayed without Python; on the CPU, for
-the tests, the same work is done at once. `benchmarks/gpu.py` checks the capture itself. Nothing outside this folder
+the tests and the rehearsal of `benchmarks/gpu.py`, the same work is done at once. That benchmark checks the capture. Nothing outside this folder
 but `torch_resnet/build.py` imports it.
 """
 
