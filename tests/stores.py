@@ -79,7 +79,7 @@ class Shop:
         """
         blocks = range(len(next(iter(outcomes.values()))))
         made = one_factor(recipe(**settings), factor, list(outcomes), blocks, baseline)
-        return self._write(made, list(outcomes.values()), devices)
+        return self.of(made, list(outcomes.values()), devices)
 
     def beside(self, name: str) -> "Shop":
         """Another store."""
@@ -87,15 +87,7 @@ class Shop:
 
     def trial(self, outcome, **settings):
         """Write the study of a single trial and return its folder."""
-        return self._write(single(recipe(**settings), 0), [[outcome]])
-
-    def designed(self, made: Study, outcomes) -> Path:
-        """Write a study of any design, its outcomes arm by arm and block by block."""
-        return self._write(made, outcomes)
-
-    def of(self, made: Study, outcomes) -> Path:
-        """Write any study, with the outcomes of each arm block by block, and return its folder."""
-        return self._write(made, outcomes)
+        return self.of(single(recipe(**settings), 0), [[outcome]])
 
     def findings(self, folder: Path) -> StudyFindings:
         """Return what is found in a study."""
@@ -109,7 +101,8 @@ class Shop:
         """Record a second attempt at an epoch, as after a kill; of 60 images."""
         self.trial_folder(folder, arm, block).add_timing(epoch, seconds, 60, PROVENANCE)
 
-    def _write(self, made: Study, outcomes, devices=None) -> Path:
+    def of(self, made: Study, outcomes, devices=None) -> Path:
+        """Write any study, with the outcomes of each arm block by block, and return its folder."""
         trials = made.trials({"digits": self.digits.fingerprint if self.digits else "d" * 64})
         record = StudyRecord(
             study=made,
@@ -177,7 +170,6 @@ def shop_at():
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setattr("os.fsync", lambda _: None)  # no power is lost here, and flushing is most of the time
     # Made up results contradict themselves; `tests/faults/test_lies.py` has true ones.
     monkeypatch.setattr("eailab.report.verify.check_study", lambda *_: ())
     monkeypatch.setattr(

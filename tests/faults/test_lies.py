@@ -36,7 +36,6 @@ def honest(tmp_path_factory):
 
 @pytest.fixture
 def store(honest, tmp_path, monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda _: None)
     shutil.copytree(honest, tmp_path / "runs")
     return RunContext(tmp_path / "runs").store
 

@@ -39,7 +39,7 @@ ADDED = [[0.80, 0.81, 0.82], [0.85, 0.86, 0.875], [0.90, 0.91, 0.92], [0.95, 0.9
 
 
 def written(shop, outcomes):
-    return shop.designed(all_combinations(RECIPE, FACTORS, range(len(outcomes[0]))), outcomes)
+    return shop.of(all_combinations(RECIPE, FACTORS, range(len(outcomes[0]))), outcomes)
 
 
 def factorial(shop, outcomes):
@@ -101,7 +101,7 @@ def test_without_enough_trials_there_are_no_effects_and_it_is_said_why(shop, out
 def test_a_bundle_is_named_as_declared(shop):
     bundle = FactorLevels(("optimizer", "lr"), (("adam", 0.001), ("sgd", 0.1)))
     (study,) = one_at_a_time(RECIPE, [bundle], (0, 1, 2))
-    found = shop.findings(shop.designed(study, [[0.9, 0.91, 0.92], [0.8, 0.81, 0.83]]))
+    found = shop.findings(shop.of(study, [[0.9, 0.91, 0.92], [0.8, 0.81, 0.83]]))
     (fact,) = design_facts(found)
     assert fact.name == "Declared bundle"
     assert "optimizer and lr change together" in fact.sentence
@@ -144,7 +144,7 @@ def test_a_study_that_no_plan_names_is_post_hoc(shop):
 
 def looking(shop, outcomes, looks=(2, 3, 6)):
     (study,) = one_at_a_time(RECIPE, [FactorLevels(("batch-size",), ((10,), (20,), (40,)))], range(len(outcomes[0])))
-    return shop.designed(replace(study, looks=looks), outcomes)
+    return shop.of(replace(study, looks=looks), outcomes)
 
 
 CLEAR = [[0.90, 0.91, 0.92, 0.905], [0.10, 0.11, 0.12, "missing"], [0.90, 0.92, 0.91, "missing"]]

@@ -21,7 +21,6 @@ RECIPE = load("digits-mlp", CHANGES).recipe
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda _: None)  # no power is lost here
     return RunContext(tmp_path / "runs")
 
 
