@@ -200,6 +200,7 @@ def test_a_plan_that_sets_damage_aside_is_seen_to_write(small_store, eailab, mon
     assert list(changed) == ["ablate"]
 
 
+@pytest.mark.draws
 def test_without_their_checksums_damaged_figures_are_seen_to_be_handed_on(small_store, eailab, monkeypatch):
     monkeypatch.setattr(drawn, "_whole", lambda folder, name, _: (folder / "figures" / name).read_bytes())
     copied, left = checks.damaged_figures_handed_on(eailab, small_store)

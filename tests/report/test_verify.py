@@ -121,7 +121,7 @@ def test_a_page_is_compared_to_the_last_letter_whatever_a_browser_makes_of_it(sh
     found = verify(files["html"], shop.store).outcome
     assert not found.holds
     assert found.matching == found.numbers
-    assert any("FORGED" in problem or "“ " in problem for problem in found.problems)
+    assert any("FORGED" in problem or "“ \n” should be “\n”" in problem for problem in found.problems)
 
 
 @pytest.mark.parametrize("version", ["0.0.9", "9.9", None])
