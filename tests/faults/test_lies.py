@@ -35,7 +35,7 @@ def honest(tmp_path_factory):
 
 
 @pytest.fixture
-def store(honest, tmp_path, monkeypatch):
+def store(honest, tmp_path):
     shutil.copytree(honest, tmp_path / "runs")
     return RunContext(tmp_path / "runs").store
 

@@ -20,7 +20,7 @@ RECIPE = load("digits-mlp", CHANGES).recipe
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(tmp_path):
     return RunContext(tmp_path / "runs")
 
 

@@ -1,9 +1,9 @@
 """Train one trial by captured steps (CUDA graphs); off by default, since no GPU has run them yet.
 
 `steps` takes training steps from tables on the device, `engine` is the torch engine that launches them, and this module
-has the queue that they are launched on: on CUDA a graph is captured once and replayed without Python; on the CPU, for
-the tests and the rehearsal of `benchmarks/gpu.py`, the same work is done at once. That benchmark checks the capture. Nothing outside this folder
-but `torch_resnet/build.py` imports it.
+has the queue that they are launched on: on CUDA a graph is captured once and replayed without Python; on the CPU the
+same work is done at once, for the tests and the rehearsal of `benchmarks/gpu.py`, which checks the capture itself.
+Nothing else of eailab but `torch_resnet/build.py` imports it.
 """
 
 import os
