@@ -23,6 +23,8 @@ from eailab.studies.factor import factor_from_text
 from eailab.studies.plan import plan
 
 PROGRAM = Path(__file__)
+LISTENING = "listening\n"
+"""What the program says when a signal no longer has its usual effect."""
 SMALL = {
     "numpy": ("digits-mlp", {"epochs": 40, "model.hidden": [16], "model.dropout": 0.2}),
     "torch": (
@@ -57,6 +59,8 @@ def main(root, engine, *flags):
         run.check_disk_space = lambda *_: None
     try:
         with asking(lambda: None, lambda: None) as code:
+            sys.stderr.write(LISTENING)
+            sys.stderr.flush()
             planned = plan(study(engine), context)
             jobs = 2 if "workers" in flags else 1
             followed = context.followed(ignore, lambda: code() != 0)

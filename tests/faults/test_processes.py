@@ -14,7 +14,7 @@ import pytest
 import study_process
 from faulty_disk import run, table
 from nursery import ended
-from study_process import PROGRAM, epochs_of, fork
+from study_process import LISTENING, PROGRAM, epochs_of, fork
 
 SIGNALS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -43,8 +43,10 @@ def test_a_study_killed_at_random_moments_ends_with_the_table_of_a_quiet_one(
     chance, met, finished = random.Random(engine), Counter(), 0  # noqa: S311 - no secret
     while met.total() < kills:
         kind = list(SIGNALS)[met.total() % len(SIGNALS)]
+        said.unlink(missing_ok=True)
         process = fork(nursery, root, engine)
         time.sleep(chance.uniform(0.0, 0.9) * whole)
+        listening = said.exists() and LISTENING in said.read_text()
         with suppress(ProcessLookupError):  # it has ended already
             os.kill(process.pid, kind)
         code = ended(process)
@@ -54,9 +56,10 @@ def test_a_study_killed_at_random_moments_ends_with_the_table_of_a_quiet_one(
             finished += 1
             whole *= 0.9
             continue
-        # a signal before the program has begun to listen has its usual effect
-        assert code in (SIGNALS[kind], -kind) or "KeyboardInterrupt" in said.read_text(), (kind, code, said.read_text())
-        assert "Traceback" not in said.read_text() or "KeyboardInterrupt" in said.read_text()
+        # a signal before the program listens has its usual effect
+        usual = not listening and (code == -kind or "KeyboardInterrupt" in said.read_text())
+        assert usual or code == SIGNALS[kind], (kind, code, said.read_text())
+        assert usual or "Traceback" not in said.read_text()
         met[kind.name] += 1
     assert ended(fork(nursery, root, engine)) == 0
     compare(root, quiet)
@@ -73,7 +76,8 @@ def test_a_program_killed_with_workers_at_work_is_gone_on_with_by_the_next(folde
     for number in range(9 if long else 1):
         kind = list(SIGNALS)[number % len(SIGNALS)]
         before, process = epochs_of(root), start(root, engine)
-        while process.poll() is None and epochs_of(root) == before:  # until it trains, and so listens
+        assert process.stderr.readline() == LISTENING
+        while process.poll() is None and epochs_of(root) == before:  # until it trains, or a worker of the one before
             time.sleep(0.01)
         time.sleep(chance.uniform(0.0, 0.5))
         process.send_signal(kind)
@@ -82,9 +86,8 @@ def test_a_program_killed_with_workers_at_work_is_gone_on_with_by_the_next(folde
             compare(root, quiet)
             shutil.rmtree(root)
             continue
-        # A worker of the program before may have ended the epoch: then the signal came before this one listened.
-        assert process.returncode in (SIGNALS[kind], -kind) or "KeyboardInterrupt" in err, out + err
-        assert "Traceback" not in err or "KeyboardInterrupt" in err
+        assert process.returncode == SIGNALS[kind], out + err
+        assert "Traceback" not in err
         met += 1
     process = start(root, engine)
     out, err = process.communicate(timeout=300)
