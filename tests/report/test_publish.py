@@ -58,7 +58,7 @@ def test_a_study_gets_its_tables_costs_figures_and_page(shop, folder):
 def test_publishing_again_touches_nothing_and_draws_nothing(shop, folder, monkeypatch):
     publish_study(shop.store, folder)
     before = files(folder)
-    monkeypatch.setattr("eailab.report.plots.study_figures", lambda _: pytest.fail("drawn again"))
+    monkeypatch.setattr("eailab.report.plots.study_figures", lambda *_: pytest.fail("drawn again"))
     publish_study(shop.store, folder)
     assert files(folder) == before
 
