@@ -134,7 +134,9 @@ def _compared(
         if suffix == ".html" and manifest.version != __version__:
             raise UsageError(f"it was made by {_made_by(manifest)}: make it again with `eailab report`.")
         studies = tuple(_load(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
-        paths = tuple(_load_path(store, source.folder, source.blocks) for source in manifest.paths)
+        paths = tuple(
+            load_path(store, _folder(store, source.folder, STEPS_FOLDER), source.blocks) for source in manifest.paths
+        )
         kept = _still_unreadable(manifest, store, data_dir)
         made_again = Report(manifest.kind, manifest.lang, studies, kept, manifest.version, paths)
         return manifest, studies, paths, compare(text, by_suffix[suffix].text(made_again), suffix)
@@ -216,21 +218,19 @@ def _manifest(text: str, suffix: str) -> Manifest:
     return of_csv(text) if suffix == ".csv" else parse(text)
 
 
+def _folder(store: Store, name: str, holds: str) -> Path:
+    path = store.root / "studies" / name
+    if not (path / holds).exists():
+        raise StoreError(f"the report tells of {name}, which is not in {store.root}: name its folder with --runs.")
+    return path
+
+
 def _load(store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | None) -> StudyReport:
-    path = store.root / "studies" / folder
-    if not (path / "study.yaml").exists():
-        raise StoreError(f"the report tells of {folder}, which is not in {store.root}: name its folder with --runs.")
+    path = _folder(store, folder, "study.yaml")
     study = load_study(store, path, data_dir, blocks)
     if study.folder != folder:
         raise StoreError(f"{path} holds another study than its name says, {study.folder}: its study.yaml was changed.")
     return study
-
-
-def _load_path(store: Store, folder: str, blocks: tuple[int, ...]) -> PathReport:
-    path = store.root / "studies" / folder
-    if not (path / STEPS_FOLDER).is_dir():
-        raise StoreError(f"the report tells of {folder}, which is not in {store.root}: name its folder with --runs.")
-    return load_path(store, path, blocks)
 
 
 def _still_unreadable(manifest: Manifest, store: Store, data_dir: Path | None) -> tuple[str, ...]:
