@@ -8,7 +8,7 @@ Templates are literals: a test reads them out of the source, and fails where a l
 sentence from marked pieces by `+`, `join` or an f-string, which make a plain string; use places, or `joined`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
@@ -82,14 +82,13 @@ def capitalized(text: str) -> str:
     return type(text)(english, text.template, text.values) if isinstance(text, Text) else english
 
 
-def listed_and(texts: Sequence[str]) -> str:
+def listed_and(texts: Iterable[str]) -> Text:
     """Return texts as one phrase.
 
     >>> listed_and(["lr", "momentum"])
     'lr and momentum'
     """
-    first, *rest = texts
-    return tr("{one} and {other}", one=first, other=listed_and(rest)) if rest else first
+    return joined(texts, tr(" and "))
 
 
 def text_of(error: Exception) -> str:

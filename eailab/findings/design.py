@@ -1,7 +1,5 @@
 """What a study's design says apart from its arms: the effects of a factorial, bundles, looks and frozen plans."""
 
-from collections.abc import Sequence
-
 from eailab.findings.numbers import decimals, interval, signed
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, difference_column
@@ -96,15 +94,10 @@ def _interaction(interaction: Effect) -> Text:
         "the interaction of {levels} is larger than the main effect of {smaller}: what a change of {factor} alone "
         "shows depends on the {other}",
         levels=listed_and(levels),
-        smaller=_and_of([factors[factor] for factor in interaction.larger_than]),
+        smaller=joined((factors[factor] for factor in interaction.larger_than), tr(" and of ")),
         factor=factors[first],
         other=next(named for factor, named in factors.items() if factor != first),
     )
-
-
-def _and_of(texts: Sequence[str]) -> str:
-    first, *rest = texts
-    return tr("{one} and of {other}", one=first, other=_and_of(rest)) if rest else first
 
 
 def _look_facts(findings: StudyFindings) -> list[Fact]:

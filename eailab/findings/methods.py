@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from eailab.findings.costs import ArmCost, energy_sentence
 from eailab.findings.numbers import amount, decimals, number
 from eailab.findings.spread import sd_in_words, spread_of
-from eailab.findings.statements import alternatives
+from eailab.findings.statements import OR
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact
 from eailab.studies.factor import listed
@@ -54,7 +54,7 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
         tr(
             "Training ran for a number of epochs fixed in advance ({epochs}), of which the last counts and none was "
             "chosen; the test images were read once, after it.",
-            epochs=alternatives([str(number) for number in epochs]),
+            epochs=joined(map(str, epochs), OR),
         )
     )
     if findings.comparison is not None:

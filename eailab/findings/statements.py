@@ -9,11 +9,14 @@ from eailab.findings.numbers import decimals, interval, number, signed, written
 from eailab.findings.spread import noise_sentences, sd_in_words, spread_decimals, spread_of
 from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
-from eailab.findings.trial import Environment, TrialFindings
+from eailab.findings.trial import TrialFindings
 from eailab.metrics import TEST, Metric
 from eailab.stats.trend import Trend
 from eailab.stats.verdict import Verdict
 from eailab.translation import Text, joined, tr, trn
+
+OR = tr(" or ")
+"""Between texts of which any may hold."""
 
 LACK_OF_FIT = 0.05
 """A trend whose lack of fit has a smaller p-value is said not to be a line."""
@@ -233,18 +236,8 @@ def _sizes(findings: StudyFindings) -> Text:
     parameters = sorted({t.parameters for arm in findings.arms for t in arm.trials if t.parameters is not None})
     if not parameters:
         return images
-    counts = alternatives([f"{count:,}" for count in parameters])
+    counts = joined((f"{count:,}" for count in parameters), OR)
     return joined([images, tr("{counts} trained parameters", counts=counts)], ", ")
-
-
-def alternatives(texts: list[str]) -> str:
-    """Return texts of which any may hold.
-
-    >>> alternatives(["5", "7", "9"])
-    '5 or 7 or 9'
-    """
-    first, *rest = texts
-    return tr("{one} or {other}", one=first, other=alternatives(rest)) if rest else first
 
 
 def _environments(findings: StudyFindings) -> str:
@@ -252,13 +245,11 @@ def _environments(findings: StudyFindings) -> str:
         return tr("no trial has ended yet")
     if len(findings.environments) == 1:
         return str(findings.environments[0][0])
-    return tr("MIXED, which may change results: {listed}", listed=_counted_environments(findings.environments))
-
-
-def _counted_environments(environments: tuple[tuple[Environment, int], ...]) -> Text:
-    (environment, n), *rest = environments
-    one = trn("{n} trial on {environment}", "{n} trials on {environment}", n, environment=str(environment))
-    return tr("{one}; and {other}", one=one, other=_counted_environments(tuple(rest))) if rest else one
+    counted = (
+        trn("{n} trial on {environment}", "{n} trials on {environment}", n, environment=str(environment))
+        for environment, n in findings.environments
+    )
+    return tr("MIXED, which may change results: {listed}", listed=joined(counted, tr("; and ")))
 
 
 def environment_sentences(environments: Sequence[str]) -> list[Text]:
@@ -267,12 +258,8 @@ def environment_sentences(environments: Sequence[str]) -> list[Text]:
         return [tr("Device and versions: {environment}.", environment=environments[0])]
     if not environments:
         return []
-    return [tr("MIXED, which may change results: trials ran on {listed}.", listed=_and_on(environments))]
-
-
-def _and_on(environments: Sequence[str]) -> str:
-    first, *rest = environments
-    return tr("{one} and on {other}", one=first, other=_and_on(rest)) if rest else first
+    listed = joined(environments, tr(" and on "))
+    return [tr("MIXED, which may change results: trials ran on {listed}.", listed=listed)]
 
 
 def _settings(settings: Settings) -> str:
