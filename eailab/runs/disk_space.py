@@ -40,9 +40,8 @@ def check_disk_space(runs_dir: Path, data_dir: Path | None, trials: Sequence[Tri
         MemoryShortageError: A limit leaves a process less than the libraries take, which then end it or never answer.
     """
     _check_limit(address_space_limit())
-    sizes = {(trial.recipe.data.name, trial.data): trial for trial in trials}
     inputs = {}
-    for name, _ in sizes:
+    for name in {trial.recipe.data.name for trial in trials}:
         dataset = load(name, data_dir)
         inputs[name] = (dataset.train.pixels.shape[1:], len(dataset.classes), len(dataset.train), dataset.test)
     needed, checkpoints = 0, [0]

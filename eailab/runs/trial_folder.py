@@ -394,7 +394,10 @@ def _lines(file: Path, kind: files.Kind) -> list[bytes]:
 def _after_a_torn_line(file: Path) -> bytes:
     """Return the line break that keeps a new line apart from one that was cut short, or nothing."""
     try:
-        text = files.read(file, files.TIMINGS)
+        with files.opened(file, files.TIMINGS) as timings:
+            timings.seek(max(0, timings.seek(0, io.SEEK_END) - 1))
+            return b"" if timings.read(1) in (b"", b"\n") else b"\n"
     except FileNotFoundError:
         return b""
-    return b"" if not text or text.endswith(b"\n") else b"\n"
+    except OSError as error:
+        raise files.unreadable(file, error) from error

@@ -106,11 +106,7 @@ def judge(trial: Trial, outcome: Outcome, on_event: Callable[[Event], None]) -> 
 class _Pool:
     """Worker processes, each with a pipe: trials go in, events and outcomes come out."""
 
-    def __init__(
-        self,
-        workers: int,
-        context: RunContext,
-    ) -> None:
+    def __init__(self, workers: int, context: RunContext) -> None:
         self.limit = workers
         """Trials side by side; halved when a process is killed."""
         self.context = context
