@@ -184,8 +184,8 @@ class Watch:
             lines.append(f"device: {event.device} ({event.threads} CPU thread{'s' * (event.threads > 1)} a trial)")
         if event.resumed or event.step:
             lines.append(f"{cell.label}: goes on after {Position(event.resumed, event.step)}")
-        if event.anew:
-            lines.append(f"{cell.label}: starts again: {event.anew}")
+        if event.unused:
+            lines.append(f"{cell.label}: starts again: {event.unused}")
         return lines
 
     def _ended(self, text: str) -> str:

@@ -29,7 +29,7 @@ from eailab.units import parse_seconds
 LARGEST_HEADER = 100_000_000
 """Bytes; safetensors takes no more."""
 _WRONG = (TypeError, AttributeError, RecursionError, OverflowError)
-"""Raised where JSON holds other things than it should, beside `ValueError` and `LookupError`."""
+"""Raised where JSON holds other things than it should, besides `ValueError` and `LookupError`."""
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], **facts: str) -> None:

@@ -26,8 +26,8 @@ class Started:
     """Epochs of the whole trial."""
     resumed: int
     """Epochs that earlier attempts have finished."""
-    anew: str = ""
-    """Why an earlier attempt's checkpoint is not gone on from; empty where there is none, or it is."""
+    unused: str = ""
+    """Why an earlier attempt's checkpoint is not used; empty where there is none, or it is used."""
     step: int = 0
     """Steps that earlier attempts have done of the next epoch."""
 

@@ -30,9 +30,9 @@ MOST_SECONDS = 20.0
 EVALUATED = 512
 """Images on which evaluation is timed."""
 SLOW_EVALUATION = 5.0
-"""Seconds above which a first evaluation is not repeated: what it warms up is small beside it."""
+"""Seconds above which a first evaluation is not repeated: what it warms up is small compared with it."""
 RECORD_SECONDS = 0.3
-"""Writing a trial's files and drawing its curves; it only matters beside trials of seconds."""
+"""Writing a trial's files and drawing its curves; it only matters where trials take seconds."""
 
 
 @dataclass(frozen=True)

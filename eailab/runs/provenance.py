@@ -1,4 +1,4 @@
-"""What a result depends on beside its recipe: versions, machine, device."""
+"""What a result depends on besides its recipe: versions, machine, device."""
 
 import os
 import platform
@@ -48,7 +48,7 @@ def collect(device: str, threads: int, uses: tuple[str, ...]) -> Provenance:
 
 
 def bits_depend_on(provenance: Provenance) -> str:
-    """Return, in words, what a trial's bits depend on beside its recipe; a trial comes from one such environment."""
+    """Return, in words, what a trial's bits depend on besides its recipe; a trial comes from one such environment."""
     packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance["packages"].items()))
     processor = f" ({provenance['processor']})" if provenance["device"].endswith("cpu") else ""
     return f"{provenance['device']}{processor}; {provenance['platform']}; {packages}"

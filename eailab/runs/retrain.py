@@ -17,7 +17,7 @@ PARTS = ("status", "epochs", "diverged_at", "metrics", "parameters", "files")
 
 @dataclass(frozen=True)
 class Again:
-    """A trial beside its repetition."""
+    """A trial compared with its repetition."""
 
     compared: int
     """Values and files that were compared."""

@@ -80,7 +80,7 @@ class Problem:
 
 
 def problems(store: Store) -> Iterator[Problem]:
-    """Read every file of every trial, compute every checksum anew, and yield what does not hold.
+    """Read every file of every trial, compute every checksum again, and yield what does not hold.
 
     Raises:
         StoreError: The system does not let us look.

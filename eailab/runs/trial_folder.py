@@ -246,7 +246,7 @@ class TrialFolder:
             state: The engine's.
             trial: Whose it is.
             position: How far the trial has come.
-            environment: What the trial's bits depend on beside its recipe.
+            environment: What the trial's bits depend on besides its recipe.
         """
         self._check_lock()
         carried = np.frombuffer(bytearray().join(self._epoch_lines[: position.epochs]), np.uint8)

@@ -128,7 +128,7 @@ class Unnamed:
 
 
 def unnamed(store: Store) -> Unnamed:
-    """Return the trials that no study and no step of a walk names."""
+    """Return the trials that no study and no step of a path ablation names."""
     present = frozenset(store.trial_names())
     named = set[str]()
     for file in (store.root / "studies").rglob("study.yaml"):

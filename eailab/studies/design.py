@@ -86,7 +86,7 @@ class Study:
     studies of earlier versions of eailab, which the paths named."""
 
     def __post_init__(self) -> None:
-        """Refuse a block that is not one, whoever names it: a flag, a study file, a step of a walk, a stored study."""
+        """Refuse a block that is not one, whoever names it: a flag, a study file, a path's step, a stored study."""
         if wrong := [block for block in self.blocks if not 0 <= block <= LARGEST_BLOCK]:
             raise StudyError(f"{wrong[0]} is not a block: give whole numbers from 0 to {LARGEST_BLOCK}.")
 

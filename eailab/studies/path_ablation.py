@@ -194,7 +194,7 @@ class Route:
 
     @property
     def fingerprint(self) -> str:
-        """Ten hexadecimal digits over all but the names and the blocks, so that adding blocks goes on with a walk."""
+        """Ten hexadecimal digits over all but the names and the blocks, so that adding blocks keeps the path."""
         return digest(
             {
                 "ends": [canonical(end, by_content(self.data)) for end in (self.start, self.end)],
@@ -211,12 +211,12 @@ class Route:
 
     @property
     def most_arms(self) -> int:
-        """The arms that the whole walk trains, both ends among them; by gain, each step tries all that is left."""
+        """The arms that the whole path trains, both ends among them; by gain, each step tries all that is left."""
         steps = len(self.moves)
         return steps + 1 if self.order == "listed" else steps * (steps + 1) // 2 + 1
 
     def folder(self, studies: Path) -> Path:
-        """Return where the walk lies, or is to lie; one that an earlier version named by the path of its data stays."""
+        """Return where the path lies, or is to lie; one that an earlier version named by the path of its data stays."""
         by_path = studies / replace(self, data={}).folder_name
         return by_path if by_path.exists() else studies / self.folder_name
 

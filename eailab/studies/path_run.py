@@ -235,14 +235,14 @@ def with_other_blocks(path: Route, runner: Runner) -> Route:
     if not others:
         return path
     runner.note(
-        f"this walk has other blocks too ({', '.join(map(str, sorted(others)))}): they stay, since leaving out blocks "
-        "that were trained would choose among results."
+        f"this path ablation has other blocks too ({', '.join(map(str, sorted(others)))}): they stay, "
+        "since leaving out blocks that were trained would choose among results."
     )
     return replace(path, blocks=tuple(sorted({*path.blocks, *others})))
 
 
 def other_blocks(store: Store, folder: Path, asked: Collection[int]) -> tuple[int, ...]:
-    """Return the blocks that a walk in this folder has beside those asked for, and that stay; see `sharing.beyond`.
+    """Return the blocks that stay in a path ablation's folder although nobody asked for them; see `sharing.beyond`.
 
     Raises:
         StoreError: Its record is damaged.

@@ -82,7 +82,7 @@ def beyond(store: Store, folder: Path, before: StudyRecord, asked: Collection[in
 def holding(
     folder: Path, say: Callable[[str], None], should_stop: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
-    """Hold a study's or a walk's folder; while another command holds it, this one waits.
+    """Hold the folder of a study or path ablation; while another command holds it, this one waits.
 
     Args:
         folder: Which.

@@ -218,7 +218,7 @@ def after_a_damaged_epoch(root, quiet):
     said = run(root, study)
     wrong = [] if left_behind(root) == left_behind(quiet) else ["other bytes"]
     (started,) = (event for event in said if isinstance(event, Started))
-    wrong += [] if started.resumed == 2 else [f"it went on after epoch {started.resumed}: {started.anew}"]
+    wrong += [] if started.resumed == 2 else [f"it went on after epoch {started.resumed}: {started.unused}"]
     return wrong, [event.reason for event in said if isinstance(event, SetAside)]
 
 

@@ -257,9 +257,9 @@ def test_a_checkpoint_of_another_environment_is_not_gone_on_from(tmp_path, monke
     run(trial, tmp_path, watch=resumed.append)
     (started,) = (event for event in resumed if isinstance(event, Started))
     assert started.resumed == 0
-    assert started.anew.startswith("its checkpoint, of epoch 3, step ")
-    assert ", was made on cpu" in started.anew
-    assert started.anew.endswith("and this is numpy of tomorrow.")
+    assert started.unused.startswith("its checkpoint, of epoch 3, step ")
+    assert ", was made on cpu" in started.unused
+    assert started.unused.endswith("and this is numpy of tomorrow.")
 
 
 def test_a_wait_for_another_process_can_be_stopped(tmp_path, monkeypatch):

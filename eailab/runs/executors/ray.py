@@ -32,7 +32,7 @@ MOST_ON_A_GPU = 8
 """Trials side by side, however small: they share its arithmetic too."""
 
 UNMEASURED_BYTES = 3 * 2**29
-"""Of a GPU, beside what torch holds in the steps that are tried: CUDA itself, and larger evaluation batches."""
+"""Of a GPU, on top of what torch holds in the steps that are tried: CUDA itself, and larger evaluation batches."""
 
 RAY_STEPS = 10_000
 """Into which Ray divides a GPU."""

@@ -97,7 +97,7 @@ def run(task: Task) -> list[TaskResult]:
 def start(task: Task) -> "subprocess.Popen[str]":
     """Start a task in a fresh process of this machine."""
     program = [sys.executable, "-m", "eailab.runs.executors.remote_worker", task.kind, *task.where, *task.names]
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(  # noqa: S603 - this Python, with our own arguments
         program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
@@ -207,4 +207,4 @@ TASKS: dict[TaskKind, Callable[[Sequence[str], RunContext], Iterator[TaskResult]
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))  # type: ignore[arg-type]
+    sys.exit(main(*sys.argv[1:]))  # type: ignore[arg-type]  # `start` gives the kind

@@ -30,7 +30,7 @@ LOST_SECONDS = 30.0
 """A job that Slurm has not known for so long, and that left nothing, is lost."""
 
 WORTH_SECONDS = 60.0
-"""Of training in a job, beside which the seconds that its start takes are small."""
+"""Of training in a job, compared with which the seconds that its start takes are few."""
 
 ARRAY = 1000
 """Jobs of one array; Slurm's own limit, unless it was set otherwise."""
@@ -175,7 +175,8 @@ class _SlurmBackend:
     def cancel(self) -> None:
         arrays = {number.partition("_")[0] for number in self.jobs}
         if arrays:
-            subprocess.run(["scancel", *sorted(arrays)], check=False, capture_output=True)  # noqa: S603, S607
+            command = ["scancel", *sorted(arrays)]
+            subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - numbers that Slurm gave us
 
 
 def _known_jobs() -> set[str] | None:
