@@ -6,7 +6,7 @@ its own initial weights and data order. So the trials of a row may change places
 whatever a verdict says of a difference between them is a false alarm. Two pools:
 
     fixed      the split is the recipe's own in every row: blocks differ by chance only, as in `ablate` by default
-    per-block  the split is drawn anew in each row: arms of a block have the luck of its split in common, as in
+    per-block  the split is drawn again in each row: arms of a block have the luck of its split in common, as in
                `ablate -o data.split=per-block` (here by `data.split_seed`, as the block numbers must differ)
 
 An A/A study of `n` blocks and `k` arms takes `n` rows at random without replacement, puts each row's trials in random

@@ -432,12 +432,12 @@ def bytes_a_second(bench: Bench) -> float | None:
 
 
 def one_trial(stem: str) -> Callable[[Bench, Path], Found]:
-    """Return what times one trial of a stem beside its peers."""
+    """Return what times one trial of a stem and its peers."""
     return lambda bench, _: beside_its_peers(bench, stem)
 
 
 def beside_its_peers(bench: Bench, stem: str) -> Found:
-    """Time one trial beside its peers, turn by turn, after one turn each that is not counted."""
+    """Time one trial and its peers, turn by turn, after one turn each that is not counted."""
     speed = bytes_a_second(bench)
     data = bench.data(32 * bench.steps)
     recipe = bench.recipe(stem=stem, precision="bf16", epochs=bench.rounds + 1)

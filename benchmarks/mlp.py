@@ -1,4 +1,4 @@
-"""Time one epoch of the numpy engine beside its peers: same net, Adam, 32 bits, same threads, in alternation.
+"""Time one epoch of the numpy engine and of its peers: same net, Adam, 32 bits, same threads, in alternation.
 
     python benchmarks/mlp.py [--json FILE] [--quick] [--profile] [--batch-size 1 8 ...]
 

@@ -10,7 +10,7 @@ The family, with the exit code that the command line gives each::
     │       └── MissingDataError    files of a published data set that are not here and cannot be downloaded
     ├── DeviceError             2   a device that is not here, or cannot do what the recipe asks
     ├── StoreError              1   a file of the store that is newer, or cannot be read or written
-    │   ├── DamagedError        1   a file of the store that is not what was written; it can be set aside and made anew
+    │   ├── DamagedError        1   a file of the store that is not what was written; it can be set aside and made again
     │   └── LostLockError       1   a trial that another process has taken over
     ├── MemoryShortageError     1   a trial that does not fit the memory of its device
     ├── TrialFailedError        1   a trial that ended without a result
@@ -89,7 +89,7 @@ class StoreError(EailabError):
 
 
 class DamagedError(StoreError):
-    """A file of the store that is not what was written; what it belongs to can be set aside and made anew."""
+    """A file of the store that is not what was written; what it belongs to can be set aside and made again."""
 
 
 class LostLockError(StoreError):

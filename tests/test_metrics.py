@@ -17,7 +17,7 @@ from eailab.runs.records import Epoch, Result
 
 PACKAGE = Path(__file__).parents[1] / "eailab"
 ROOMS = ("runs", "studies", "stats", "data", "inference", "seeding.py", "errors.py", "files.py")
-"""Whose logic knows no metric by its name; the rest is yet to come."""
+"""Folders and files whose logic names no metric; those that write sentences and figures may."""
 
 
 @pytest.mark.parametrize("room", ROOMS)

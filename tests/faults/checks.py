@@ -188,7 +188,7 @@ def after_damage(root, damages, sought=None):
         if shown == truth and finished:
             silent[file.name] += 1
         elif shown == truth:
-            pass  # the weights: no number of a table comes from them, and the next run trains them anew
+            pass  # the weights: no number of a table comes from them, and the next run trains them again
         elif shown is not None and '"state": "damaged"' not in shown and '"state": "missing"' not in shown:
             wrong.append(f"{file.name}: a wrong number")
         if has_found(wrong, sought):

@@ -58,7 +58,7 @@ def trial_of(root):
 
 
 def forge(trial, **changes):
-    """Change a result and seal it anew."""
+    """Change a result and seal it again."""
     record = json.loads(trial.result_file.read_text())
     del record["checksum"]
     record |= changes

@@ -50,7 +50,7 @@ def test_a_study_killed_at_random_moments_ends_with_the_table_of_a_quiet_one(
         with suppress(ProcessLookupError):  # it has ended already
             os.kill(process.pid, kind)
         code = ended(process)
-        if code == 0:  # it was quicker than the signal: all is there, and the next one begins anew
+        if code == 0:  # it was quicker than the signal: all is there, and the next one begins again
             compare(root, quiet)
             shutil.rmtree(root)
             finished += 1

@@ -99,7 +99,7 @@ def test_a_sound_store_has_no_problems(store):
 
 
 def edit_record(folder, **changes):
-    """Change a result and seal it anew, as someone would who means to deceive."""
+    """Change a result and seal it again, as someone would who means to deceive."""
     from eailab.runs import records
 
     record = json.loads(folder.result_file.read_text())

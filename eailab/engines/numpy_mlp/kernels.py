@@ -116,7 +116,7 @@ def nonzeros_forward(edges, terms, levels, rows, weight, offset, bias, least, bl
 def nonzeros_backward(edges, terms, levels, rows, gradient, offset, sums, ends, turned, out):  # type: ignore[no-untyped-def]
     """Write a weight's gradient: `out = nonzeros' gradient + offset sums`.
 
-    The nonzeros of a block of columns are first listed anew, column by column, so that each row of `out` is summed up
+    The nonzeros of a block of columns are first listed again, column by column, so that each row of `out` is summed up
     in registers and written once.
 
     Args:

@@ -268,7 +268,7 @@ class Dropout:
 
     probability: float
     generator: np.random.Generator = field(default_factory=np.random.default_rng)
-    """Where the draws come from; handed in anew at the start of each epoch."""
+    """Where the draws come from; handed in again at the start of each epoch."""
 
     def stage(self, inputs: Signal, training: bool, /) -> Stage:
         """Put the layer to work; outside training it does nothing."""
@@ -286,7 +286,7 @@ class DropoutStage:
         self.scale = inputs.value.dtype.type(1.0 / (1.0 - layer.probability))
 
     def forward(self) -> None:
-        """`y = x mask`, with a mask of 0 and `1 / (1 - p)` drawn anew."""
+        """`y = x mask`, with a mask of 0 and `1 / (1 - p)` newly drawn."""
         self.layer.generator.random(dtype=self.mask.dtype, out=self.mask)
         kernels.drop(self.output.value, self.mask, self.threshold, self.scale)
 

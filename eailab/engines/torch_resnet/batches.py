@@ -82,7 +82,7 @@ class Epoch:
 
 
 class TrainingBatches:
-    """The training split, varied anew each epoch.
+    """The training split, varied differently each epoch.
 
     Args:
         images: The training split.
