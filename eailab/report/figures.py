@@ -81,16 +81,12 @@ class Axis:
         return [number * step for number in range(first, last + 1)]
 
     def labelled(self, about: int) -> list[tuple[float, str]]:
-        """Return the ticks with their labels."""
+        """Return the ticks with their labels, which have as many decimals as tell them apart."""
         ticks = self.ticks(about)
-        return list(zip(ticks, self.labels(ticks), strict=True))
-
-    def labels(self, ticks: Sequence[float]) -> list[str]:
-        """Write ticks with as many decimals as tell them apart."""
         if self.is_log or len(ticks) < 2:
-            return [f"{tick:g}" for tick in ticks]
+            return [(tick, f"{tick:g}") for tick in ticks]
         decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
-        return [f"{tick:z.{decimals}f}" for tick in ticks]
+        return [(tick, f"{tick:z.{decimals}f}") for tick in ticks]
 
     def _log_ticks(self) -> list[float]:
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)

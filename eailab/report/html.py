@@ -8,7 +8,7 @@ by their hashes, pictures that the page holds itself, and no network.
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from textwrap import wrap
 from typing import Any
 
@@ -20,7 +20,7 @@ from eailab.report.document import Document, Section
 from eailab.report.figures import Axis, CurvesFigure, Line, Look, Panel, Point, PointsFigure
 from eailab.report.manifest import MARK
 from eailab.stats.verdict import Verdict
-from eailab.translation import tr
+from eailab.translation import Say, tr
 
 WORDS = {
     "study": tr("Study"),
@@ -68,7 +68,7 @@ def render(document: Document) -> str:
         style=Markup(style),  # noqa: S704 - ours
         script=Markup(script),  # noqa: S704 - ours
         say=say,
-        numbers=lambda curves: _numbers(curves, document),
+        numbers=partial(_numbers, say=say),
     )
 
 
@@ -203,7 +203,7 @@ def label_shifts(places: Sequence[tuple[float, float]]) -> list[int]:
     return shifts
 
 
-def _numbers(curves: CurvesFigure, document: Document) -> dict[str, Any]:
+def _numbers(curves: CurvesFigure, say: Say) -> dict[str, Any]:
     """Return a figure's values for the page's script."""
 
     def rounded(values: Sequence[float]) -> list[float]:
@@ -211,7 +211,7 @@ def _numbers(curves: CurvesFigure, document: Document) -> dict[str, Any]:
 
     return {
         "epochs": curves.epochs,
-        "arms": [plain(document.say(name)) for name in curves.names],
+        "arms": [plain(say(name)) for name in curves.names],
         "panels": [
             {
                 "unit": panel.unit,

@@ -19,7 +19,6 @@ from eailab.findings.tables import Table as Content
 from eailab.plain import plain
 from eailab.report.compose import Detail, study_section
 from eailab.report.document import Block, Bullets, Document, Facts, Heading, Paragraph, TableBlock, notes
-from eailab.report.record import as_mapping
 from eailab.translation import english
 
 STYLES = {
@@ -70,7 +69,7 @@ def render(document: Document, console: Console | None = None) -> None:
 def print_study(findings: StudyFindings, console: Console | None = None) -> None:
     """Print a study; to standard output unless another console is given."""
     section = study_section(findings, Detail.BRIEF, level=1)
-    render(Document(findings.name, (section,), lambda: as_mapping(findings)), console)
+    render(Document(findings.name, (section,), dict), console)
 
 
 def print_table(title: str, content: Content, lines: Sequence[str], console: Console | None = None) -> None:
