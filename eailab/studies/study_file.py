@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
 
 from eailab import files
@@ -39,9 +39,6 @@ from eailab.studies.record import read_record
 Block = Annotated[int, Field(ge=0, le=LARGEST_BLOCK)]
 
 
-Labels = Annotated[list[Annotated[str, Field(min_length=1, max_length=80, pattern=PRINTABLE)]], Field(min_length=1)]
-
-
 def _one_each(labels: list[str] | None, info: ValidationInfo) -> list[str] | None:
     """Refuse labels that are not one for each level."""
     levels = info.data.get("levels")
@@ -54,6 +51,10 @@ def _one_each(labels: list[str] | None, info: ValidationInfo) -> list[str] | Non
     return labels
 
 
+Label = Annotated[str, Field(min_length=1, max_length=80, pattern=PRINTABLE)]
+Labels = Annotated[Annotated[list[Label], Field(min_length=1)] | None, AfterValidator(_one_each)]
+
+
 class CrossedFactor(Settings):
     """One factor of a factorial."""
 
@@ -61,15 +62,10 @@ class CrossedFactor(Settings):
     """A setting's short name or dotted path."""
     levels: Annotated[list[Any], Field(min_length=1)]
     """Its values, in the order in which tables and figures have their arms."""
-    labels: Labels | None = None
+    labels: Labels = None
     """What tables and figures call the levels, one each; left out, the levels in words."""
     baseline: Any = None
     """The level that the others are compared with; left out, the recipe's own, else the first."""
-
-    @field_validator("labels")
-    @classmethod
-    def _one_each(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
-        return _one_each(value, info)
 
 
 class Comparison(Settings):
@@ -84,15 +80,10 @@ class Comparison(Settings):
     levels: Annotated[list[Any], Field(min_length=1)] | None = None
     """The factor's values, in the order in which tables and figures have their arms; of a bundle, a list of values
     each."""
-    labels: Labels | None = None
+    labels: Labels = None
     """What tables and figures call the levels, one each; left out, the levels in words."""
     baseline: Any = None
     """The level that the others are compared with; left out, the recipe's own, else the first."""
-
-    @field_validator("labels")
-    @classmethod
-    def _one_each(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
-        return _one_each(value, info)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -217,29 +208,16 @@ def _load_recipe(file: Path, document: Document, asked: StudyFile, overrides: Se
     return load(recipe, [*changes, *overrides])
 
 
-def _alone(one: Comparison) -> FactorLevels:
-    words = tuple(one.joint) if one.joint is not None else (one.factor or "",)
-    levels = one.levels or []
+def _alone(one: Comparison | CrossedFactor) -> FactorLevels:
     names = tuple(one.labels or ())
-    if one.joint is None:
-        baseline = None if one.baseline is None else (one.baseline,)
-        return FactorLevels(words, tuple((level,) for level in levels), baseline, names)
-    for level in [*levels, *([one.baseline] if one.baseline is not None else [])]:
+    if isinstance(one, CrossedFactor) or one.joint is None:
+        levels = tuple((level,) for level in one.levels or ())
+        return FactorLevels((one.factor or "",), levels, None if one.baseline is None else (one.baseline,), names)
+    words, bundles = tuple(one.joint), one.levels or []
+    for level in [*bundles, *([one.baseline] if one.baseline is not None else [])]:
         if not isinstance(level, list) or len(level) != len(words):
             raise StudyError(f"a level of {'+'.join(words)} is a list of {len(words)} values, not {found(level)}.")
-    return FactorLevels(words, tuple(map(tuple, levels)), None if one.baseline is None else tuple(one.baseline), names)
-
-
-def _crossed(one: Comparison) -> list[FactorLevels]:
-    return [
-        FactorLevels(
-            (crossed.factor,),
-            tuple((level,) for level in crossed.levels),
-            None if crossed.baseline is None else (crossed.baseline,),
-            tuple(crossed.labels or ()),
-        )
-        for crossed in one.cross or ()
-    ]
+    return FactorLevels(words, tuple(map(tuple, bundles)), None if one.baseline is None else tuple(one.baseline), names)
 
 
 def _comparisons(document: Document, loaded: Loaded, asked: StudyFile) -> list[ResolvedFactor | Study]:
@@ -258,7 +236,7 @@ def _comparisons(document: Document, loaded: Loaded, asked: StudyFile) -> list[R
         place: KeyPath = ("factors", number)
         try:
             if one.cross is not None:
-                found.append(all_combinations(loaded.recipe, _crossed(one), (0,), asked.hold))
+                found.append(all_combinations(loaded.recipe, list(map(_alone, one.cross)), (0,), asked.hold))
                 continue
             factor = _alone(one)
             for path in factor.paths(loaded.recipe):
