@@ -30,7 +30,7 @@ STUDY = re.compile(r"^factors:", re.MULTILINE)
 def shipped() -> dict[str, Path]:
     """Return the files of the shipped recipes by name, in alphabetical order.
 
-    They lie beside this module in an installed package, and at the top of a checkout; study files lie with them.
+    They lie next to this module in an installed package, and at the top of a checkout; study files lie with them.
 
     Raises:
         EailabError: When the installation has none.

@@ -18,7 +18,7 @@ TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 def check(value: Mapping[str, object]) -> tuple[Recipe | None, list[Problem]]:
     """Return the recipe that a mapping makes and no problems, or None and all problems found.
 
-    What stands beside an unknown engine or variant is checked too, as far as all engines or variants agree on it.
+    What stands next to an unknown engine or variant is checked too, as far as all engines or variants agree on it.
     """
     engine = value.get("engine")
     if isinstance(engine, str) and engine in RECIPES:
