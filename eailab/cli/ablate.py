@@ -20,8 +20,12 @@ from eailab.cli.options import (
     Quiet,
     RunsDir,
     Verbose,
+    load_changed,
+    overrides_of,
+    run_context,
 )
 from eailab.cli.output import say_note
+from eailab.errors import Correction, UsageError
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
@@ -152,10 +156,8 @@ def ablate(
 
     A bundle: eailab ablate --joint optimizer+lr adam+0.001 sgd+0.1
     """
-    from eailab.cli.options import overrides_of, run_context
     from eailab.cli.planning import solve, with_blocks, write_frozen_plan
     from eailab.cli.running import make_plans, run_and_print, run_and_print_until_decided
-    from eailab.errors import UsageError
 
     changes = overrides_of({"study.margin": margin, "study.metric": metric}, override)
     if study is not None:
@@ -198,7 +200,6 @@ def _factors(
     factor: str | None, levels: list[str], also: list[str], baseline: str | None, *, joint: bool
 ) -> "list[FactorLevels]":
     """Return the factors that the command line names."""
-    from eailab.errors import UsageError
     from eailab.recipe.load import parse_given
     from eailab.studies.factor import factor_from_option, factor_from_text
 
@@ -217,7 +218,6 @@ def _factors(
 
 def _refuse_no_factor(word: str, levels: list[str]) -> None:
     """Refuse a recipe, or a factor joined to its levels, in place of a factor."""
-    from eailab.errors import Correction, UsageError
     from eailab.recipe.catalogue import shipped
 
     name, equals, joined = word.partition("=")
@@ -245,7 +245,6 @@ def _asked(
     cross: bool,
 ) -> "tuple[str, tuple[Study, ...]]":
     """Return the studies of the factors, and what they are called together."""
-    from eailab.cli.options import load_changed
     from eailab.recipe.factors import engines_with
     from eailab.recipe.load import load
     from eailab.studies.design import all_combinations, one_at_a_time
@@ -265,7 +264,6 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
     """Return the studies of a file, or one that the store has, and its name."""
     from dataclasses import replace
 
-    from eailab.errors import UsageError
     from eailab.runs.store import Store
     from eailab.studies.plan import parse_blocks
     from eailab.studies.study_file import declared, stored
@@ -283,8 +281,6 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
 
 def _refuse_beside_study(**given: object) -> None:
     """Refuse options for what a study file says itself."""
-    from eailab.errors import UsageError
-
     names = {"factor": "FACTOR", "also": "--and"}
     if refused := [names.get(name, f"--{name}") for name, value in given.items() if value]:
         raise UsageError(
@@ -294,8 +290,6 @@ def _refuse_beside_study(**given: object) -> None:
 
 def _refuse_two(**given: object) -> None:
     """Refuse more than one word on the number of blocks."""
-    from eailab.errors import UsageError
-
     names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
     if len(names) > 1:
         raise UsageError(f"{' and '.join(names)} both set the number of blocks: give only one of them.")

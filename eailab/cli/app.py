@@ -13,7 +13,7 @@ import typer
 from eailab import __version__
 from eailab.cli.ablate import ablate
 from eailab.cli.advice import advised, register, with_command
-from eailab.cli.commands import Commands
+from eailab.cli.commands import Commands, explained
 from eailab.cli.data import data, split
 from eailab.cli.explain import explain
 from eailab.cli.networks import export, predict
@@ -83,8 +83,6 @@ def main() -> None:
         with raising():
             code = app(prog_name="eailab", standalone_mode=False)
     except typer.TyperException as error:
-        from eailab.cli.commands import explained
-
         echo(f"error: {explained(error)}", err=True)
         sys.exit(error.exit_code)
     except typer.Abort:

@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.models import CommandFunctionType
 
 from eailab.cli.output import as_called, echo
+from eailab.paths import expanded
 
 NEGATIVE = re.compile(r"-\.?[0-9]")
 """How a number below 0 begins; no option does."""
@@ -41,8 +42,6 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        from eailab.paths import expanded
-
         for name, value in ctx.params.items():
             if isinstance(value, Path):
                 ctx.params[name] = expanded(value)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eailab.errors import EailabError
+from eailab.paths import expanded
 
 STATES = ("finished", "diverged", "training", "stopped", "damaged")
 METRICS = ("validation-accuracy", "validation-loss", "loss-gap", "test-accuracy")
@@ -40,7 +41,6 @@ def _as_typed(word: str) -> str:
 
 
 def _runs(ctx: Any) -> Path:
-    from eailab.paths import expanded
 
     return expanded(Path(ctx.params.get("runs") or "runs"))
 

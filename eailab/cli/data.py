@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eailab.cli.advice import offering_small_data
 from eailab.cli.commands import Commands
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Overrides, RunsDir
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Overrides, RunsDir, load_recipe
 from eailab.cli.output import echo, echo_json, echo_rows
 from eailab.errors import CheckFailedError, UsageError
 from eailab.plain import plain
@@ -133,8 +134,6 @@ def split(
 
     Example: eailab split --recipe digits-mlp
     """
-    from eailab.cli.advice import offering_small_data
-    from eailab.cli.options import load_recipe
     from eailab.data.registry import load
     from eailab.data.split_file import split_files
 

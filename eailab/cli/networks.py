@@ -8,6 +8,7 @@ import typer
 
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, RunsDir, TrialName
 from eailab.cli.output import echo, echo_json, say_note
+from eailab.plain import plain
 
 if TYPE_CHECKING:
     from eailab.inference.export import Check
@@ -35,7 +36,6 @@ def predict(
     if as_json:
         echo_json({"images": [{**asdict(one), "image": str(one.image)} for one in predictions.images]})
         return
-    from eailab.plain import plain
 
     for one in predictions.images:
         likeliest = ", ".join(f"{plain(name)} {share:.1%}" for name, share in one.classes)

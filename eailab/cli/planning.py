@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from eailab.cli.advice import offering_small_data
 from eailab.cli.output import echo, echo_json, say_note
+from eailab.errors import Correction, StudyError, UsageError
 from eailab.plain import counted
+from eailab.units import duration, parse_seconds, size
 
 if TYPE_CHECKING:
     from eailab.metrics import Metric
@@ -122,8 +125,8 @@ def _print_plan(planned: "Plan", cost: "Forecast", noise: "Noise | None", measur
         )
         for row in _rows(planned, cost)
     )
-    size = f"{counted(len(study.arms), 'arm')} in {counted(len(study.blocks), 'block')}"
-    title = f"{study.name}: {size}, {counted(len(planned.trials), 'trial')}"
+    extent = f"{counted(len(study.arms), 'arm')} in {counted(len(study.blocks), 'block')}"
+    title = f"{study.name}: {extent}, {counted(len(planned.trials), 'trial')}"
     print_table(title, Table(tuple(map(Column, headings)), rows), [f"detects: {_detects(planned, noise, measure)}"])
     echo()
 
@@ -156,8 +159,6 @@ def _detects(planned: "Plan", noise: "Noise | None", measure: "Metric") -> str:
 
 def _cost_lines(cost: "Forecast") -> list[str]:
     """Describe what is left to train and what it costs."""
-    from eailab.units import size
-
     if not cost.trials:
         return ["to train: nothing, every trial is finished"]
     side = f", {cost.jobs} side by side" if cost.jobs > 1 else ""
@@ -175,8 +176,6 @@ def _cost_lines(cost: "Forecast") -> list[str]:
 
 def _seconds(seconds: float) -> str:
     """Write a time, that of quick trials with its fractions."""
-    from eailab.units import duration
-
     return f"{seconds:.2g} s" if seconds < 10.0 else duration(seconds)
 
 
@@ -224,12 +223,9 @@ def solve(
     studies: "tuple[Study, ...]", where: "RunContext", jobs: int | None, goal: float | str, sd: float | None
 ) -> int:
     """Return the number of blocks that a difference needs, or a time such as `30m` allows, and print it."""
-    from eailab.cli.advice import offering_small_data
-    from eailab.errors import StudyError
     from eailab.studies.forecast import blocks_for
     from eailab.studies.plan import plan
     from eailab.studies.power_analysis import blocks_that_detect
-    from eailab.units import duration
 
     with offering_small_data(studies[0].arms[0].recipe):
         plans = [plan(study, where) for study in with_blocks(studies, 1)]
@@ -255,7 +251,6 @@ def solve(
 def write_frozen_plan(studies: "tuple[Study, ...]", where: "RunContext", message: str | None, *, wanted: bool) -> None:
     """Write the frozen plan, and print where it is."""
     from eailab.cli.running import make_plans
-    from eailab.errors import Correction, UsageError
     from eailab.studies.preregistration import freeze, known_already, unplanned
     from eailab.studies.sharing import blocks_in_words
 
@@ -306,9 +301,6 @@ def parse_time(text: str) -> float:
     Raises:
         UsageError: It is not a time above 0.
     """
-    from eailab.errors import UsageError
-    from eailab.units import parse_seconds
-
     seconds = parse_seconds(text) or parse_seconds(f"{text}m")
     if seconds is None:
         raise UsageError(f"--budget {text}: give a time, such as 90s, 30m or 2h.")

@@ -9,6 +9,8 @@ import typer
 from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Quiet, RunsDir, Verbose
 from eailab.cli.output import LOG, echo, echo_json, say_note
+from eailab.errors import CheckFailedError, UsageError
+from eailab.plain import counted, plain
 
 if TYPE_CHECKING:
     from eailab.report.verify import Verification
@@ -64,8 +66,6 @@ def report(
 
     Example: eailab report digits-mlp-batch-size --out report/
     """
-    from eailab.errors import UsageError
-    from eailab.plain import plain
     from eailab.report.exports.table import EXPORTS, chosen_exports
     from eailab.report.publish import chosen_formats, find_studies, publish_report
     from eailab.runs.store import Store
@@ -131,7 +131,6 @@ def verify(
 
     Example: eailab verify report/report.html --retrain 64/0
     """
-    from eailab.errors import CheckFailedError
     from eailab.report.verify import verify as check
     from eailab.runs.store import Store
 
@@ -156,12 +155,13 @@ def verify(
 def _made_by(found: "Verification", file: Path, store: "Store") -> str:
     """Return what makes a report's file again."""
     from eailab.report.formats import FORMATS
+    from eailab.report.publish import find_studies
 
     made = found.manifest
     if made.kind == "study":
         return "the study's own command"
     folders = [source.folder for source in (*made.sources, *made.paths)]
-    is_all = set(folders) == {folder.name for folder in (store.root / "studies").iterdir()}
+    is_all = set(folders) == {folder.name for folder in find_studies(store, [])}
     options = ["--out", str(file.parent)] if file.parent != OUT_DIR else []
     options += ["--lang", made.lang] if made.lang != "en" else []
     if made.kind == "lab":
@@ -208,7 +208,6 @@ def _print_json(found: "Verification") -> None:
 
 def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
     """Return the trial that `--retrain` names."""
-    from eailab.errors import UsageError
     from eailab.runs.trial import Trial
     from eailab.studies.lookup import find_fingerprint, head_of
 
@@ -224,7 +223,6 @@ def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
 def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> bool:
     """Train a trial again, say how it compares, and return whether it differs."""
     from eailab.cli.progress import Watch
-    from eailab.plain import counted
     from eailab.runs.context import RunContext
     from eailab.runs.retrain import retrain
 

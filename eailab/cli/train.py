@@ -17,7 +17,10 @@ from eailab.cli.options import (
     Quiet,
     RunsDir,
     Verbose,
+    load_recipe,
+    run_context,
 )
+from eailab.errors import Correction, RecipeError
 
 Recipe: TypeAlias = Annotated[
     str,
@@ -147,10 +150,8 @@ def _train(
     where: tuple[Path, Path | None, Literal["auto", "cpu", "cuda"], str],
     as_json: bool,
 ) -> None:
-    from eailab.cli.options import load_recipe, run_context
     from eailab.cli.running import run_and_print
     from eailab.engines.registry import engine_of
-    from eailab.errors import Correction, RecipeError
     from eailab.studies.design import single
 
     loaded = load_recipe(recipe, flags, overrides)
