@@ -64,7 +64,9 @@ def explain(
     from eailab.cli.running import Console, writing
     from eailab.findings.path import best_move, waterfall_of
     from eailab.findings.study import study_findings
+    from eailab.report.compose import walk_document
     from eailab.report.publish import publish_waterfall
+    from eailab.report.terminal import render
     from eailab.studies.path_ablation import on_the_same_images, route
     from eailab.studies.path_run import run_path, with_other_blocks
     from eailab.studies.plan import parse_blocks
@@ -90,15 +92,11 @@ def explain(
         with writing("writing the table and the figure") as watch:
             publish_waterfall(found, record.folder)
             watch.advance()
+        document = walk_document(found)
         if json:
-            from eailab.report.record import waterfall_mapping
-
-            echo_json(waterfall_mapping(found))
+            echo_json(document.data())
             return
-        from eailab.report.compose import walk_document
-        from eailab.report.terminal import render
-
-        render(walk_document(found))
+        render(document)
         echo(f"waterfall: {record.folder / 'waterfall.md'}")
         echo(f"figure:    {record.folder / 'figures' / 'waterfall.png'}")
 

@@ -38,7 +38,9 @@ def noise(
     from eailab.cli.options import load_recipe, run_context
     from eailab.cli.running import Console, writing
     from eailab.findings.noise import noise_findings
+    from eailab.report.compose import noise_document
     from eailab.report.publish import publish_noise
+    from eailab.report.terminal import render
     from eailab.studies.design import repeated
     from eailab.studies.plan import parse_blocks
     from eailab.studies.run import run_studies
@@ -53,13 +55,9 @@ def noise(
             found = noise_findings(where.store, record)
             publish_noise(found, planned.folder)
             watch.advance()
+        document = noise_document(found)
         if json:
-            from eailab.report.record import noise_mapping
-
-            echo_json(noise_mapping(found))
+            echo_json(document.data())
             return
-        from eailab.report.compose import noise_document
-        from eailab.report.terminal import render
-
-        render(noise_document(found))
+        render(document)
         echo(f"noise:   {planned.folder / 'noise.md'}")

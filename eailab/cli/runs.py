@@ -293,16 +293,15 @@ def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
     """Print what a path ablation has found, as `eailab explain` does."""
     from eailab.findings.path import waterfall_of
     from eailab.report.compose import walk_document
-    from eailab.report.record import waterfall_mapping
     from eailab.report.terminal import render
     from eailab.studies.path_run import read_route
 
     record = read_route(path.folder)
-    found = waterfall_of(store, record)
+    document = walk_document(waterfall_of(store, record))
     if as_json:
-        echo_json(waterfall_mapping(found))
+        echo_json(document.data())
         return
-    render(walk_document(found))
+    render(document)
     if not record.is_finished:
         steps = f"{len(record.taken)} of {counted(len(record.route.moves), 'step')}"
         echo(f"unfinished: {steps} so far; its `eailab explain` command goes on")
