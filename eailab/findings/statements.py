@@ -11,6 +11,7 @@ from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import TrialFindings
 from eailab.metrics import TEST, Metric
+from eailab.stats.model import Comparison
 from eailab.stats.trend import Trend
 from eailab.stats.verdict import Verdict
 from eailab.translation import Text, joined, tr, trn
@@ -113,7 +114,7 @@ def facts(findings: StudyFindings) -> tuple[Fact, ...]:
     """Return what the table rests on: blocks, metric, method, device, versions, and what was held fixed."""
     return (
         Fact(tr("Blocks"), blocks_in_words(findings.blocks)),
-        *(_comparison_facts(findings) if findings.comparison else ()),
+        *(_comparison_facts(findings, findings.comparison) if findings.comparison else ()),
         *_noise_facts(findings),
         Fact(tr("Sizes"), _sizes(findings)),
         Fact(tr("Device and versions"), _environments(findings)),
@@ -162,9 +163,8 @@ def _metric(measure: Metric) -> Text:
     return said if measure.higher_is_better else tr("{said}; lower is better", said=said)
 
 
-def _comparison_facts(findings: StudyFindings) -> list[Fact]:
-    comparison, measure = findings.comparison, findings.measure
-    assert comparison is not None  # noqa: S101 - asked by the caller
+def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[Fact]:
+    measure = findings.measure
     margin = measure.with_unit(f"{findings.margin:g}")
     found = [
         Fact(tr("Metric"), _metric(measure)),
@@ -176,7 +176,7 @@ def _comparison_facts(findings: StudyFindings) -> list[Fact]:
         found.append(Fact(tr("Caution"), caution))
     if comparison.guard:
         found.append(Fact(tr("Errors not pooled"), comparison.guard))
-    if precision := _precision(findings):
+    if precision := _precision(findings, comparison):
         found.append(Fact(tr("Precision"), joined(precision)))
     if findings.trend is not None:
         found.append(Fact(tr("Trend"), _trend(findings.trend, findings)))
@@ -185,9 +185,8 @@ def _comparison_facts(findings: StudyFindings) -> list[Fact]:
     return found + [Fact(tr("Note"), note) for note in comparison.notes]
 
 
-def _precision(findings: StudyFindings) -> list[Text]:
-    comparison, digits = findings.comparison, decimals(findings)
-    assert comparison is not None  # noqa: S101 - asked by the caller
+def _precision(findings: StudyFindings, comparison: Comparison) -> list[Text]:
+    digits = decimals(findings)
 
     def amount(value: float) -> str:
         return findings.measure.with_unit(number(value, digits))

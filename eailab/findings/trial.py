@@ -107,7 +107,7 @@ def read_trial(folder: TrialFolder, block: int, measure: Metric, planned: int) -
 
 
 def went_the_same(first: Sequence[TrialFindings], second: Sequence[TrialFindings]) -> bool:
-    """Whether the trials of two arms are finished, with the same losses and accuracies in every epoch, to the digit."""
+    """Return whether two arms' trials finished with the same losses and accuracies in every epoch, to the digit."""
     pairs = zip(first, second, strict=True)
     return all(a.state == b.state == "finished" and (a.curves, a.test) == (b.curves, b.test) for a, b in pairs)
 

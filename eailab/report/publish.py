@@ -78,7 +78,7 @@ def publish_trial(folder: TrialFolder, title: str) -> None:
 
 
 def without_curves(folder: TrialFolder) -> bool:
-    """Whether a trial has ended and its curves are not drawn."""
+    """Return whether a trial has ended and its curves are not drawn."""
     return folder.result_file.exists() and not all(_curves_file(folder, kind).exists() for kind in ON_SCREEN)
 
 

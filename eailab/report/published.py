@@ -101,7 +101,7 @@ def _content() -> dict[str, Any]:
 
 
 def _belongs(figure: Figure, ours: Mapping[str, Any]) -> bool:
-    """Whether an arm has what the figure is about; the rest of its settings is the protocol's affair."""
+    """Return whether an arm has what the figure is about; the rest of its settings is the protocol's affair."""
     return all(path in ours and ours[path] == value for path, value in figure.arm.items())
 
 
