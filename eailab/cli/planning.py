@@ -265,12 +265,13 @@ def write_frozen_plan(studies: "tuple[Study, ...]", where: "RunContext", message
             Correction(options={"--freeze": None}),
         )
     plans = make_plans(studies, where)
-    if older := unplanned(where.store, plans):
+    older = unplanned(where.store, plans)
+    frozen, file = freeze(plans, message, where.store)
+    if older:
         say_note(
             f"this is the first frozen plan of {where.runs_dir}: reports call {counted(len(older), 'other study')} "
             f"there post hoc from now on, since no plan names them: {', '.join(older)}."
         )
-    frozen, file = freeze(plans, message, where.store)
     echo(f"plan {frozen.fingerprint}: {frozen.hypothesis}", hang=2)
     for planned in plans:
         study = planned.record.study

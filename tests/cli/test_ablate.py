@@ -206,6 +206,17 @@ def test_a_frozen_plan_is_told_apart_from_what_came_after(eailab, tmp_path):
     assert "no frozen plan names this study" in " ".join(other.out.split())
 
 
+def test_a_plan_that_is_refused_makes_no_other_study_post_hoc(eailab):
+    for factor in (("lr", "1e-3", "1e-2"), ("batch-size", "16", "32")):
+        eailab("ablate", *factor, "--seeds", "2", *QUICK)
+    late = eailab("ablate", "lr", "1e-3", "1e-2", "--seeds", "2", *QUICK, "--freeze", "-m", "a guess")
+    assert late.code == 2
+    assert "every trial has ended already" in " ".join(late.err.split())
+    assert "post hoc" not in late.err
+    early = eailab("ablate", "lr", "1e-3", "1e-2", "--seeds", "3", *QUICK, "--freeze", "-m", "a guess")
+    assert "reports call 1 other study there post hoc" in " ".join(early.err.split())
+
+
 @pytest.mark.parametrize(("arguments", "fragment"), [(("--freeze",), "-m"), (("-m", "x"), "--freeze")])
 def test_a_plan_needs_its_hypothesis_and_a_hypothesis_its_plan(eailab, tmp_path, arguments, fragment):
     done = eailab("ablate", "lr", "1e-3", "1e-2", *arguments, *QUICK)
