@@ -86,7 +86,7 @@ def broken_files(folder: "TrialFolder", record: dict[str, Any], *, thorough: boo
             yield folder.recipe_file, str(error)
             return
         try:
-            folder._check_epochs(planned)
+            folder.check_epochs(planned)
         except DamagedError as error:
             yield folder.epochs_file, str(error)
 

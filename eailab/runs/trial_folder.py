@@ -309,7 +309,7 @@ class TrialFolder:
         """
         self._check_lock()
         try:
-            self._check_epochs(result.epochs)
+            self.check_epochs(result.epochs)
         except DamagedError as error:
             raise DamagedError(
                 f"{error} Something else wrote into it meanwhile, and no result was recorded: run the same command to "
@@ -357,7 +357,7 @@ class TrialFolder:
         if self._fence is not None:
             self._fence()
 
-    def _check_epochs(self, count: int) -> None:
+    def check_epochs(self, count: int) -> None:
         """Raise an error unless the recorded epochs are those of one whole training."""
         recorded = [epoch.number for epoch in self.epochs()]
         if recorded != list(range(1, count + 1)):

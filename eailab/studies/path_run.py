@@ -9,7 +9,6 @@ from pathlib import Path
 from eailab.errors import DamagedError, RecipeError, StudyError
 from eailab.recipe.canonical import canonical
 from eailab.runs.events import Failed
-from eailab.runs.store import Store
 from eailab.studies.design import Study
 from eailab.studies.lookup import ENDS, STEPS_FOLDER
 from eailab.studies.path_ablation import Move, Route, single_changes
@@ -229,9 +228,14 @@ def _measured(
 
 
 def with_other_blocks(path: Route, runner: Runner) -> Route:
-    """Return a path with the blocks that its folder has already, which is noted; the same path where there are none."""
+    """Return a path with the blocks that its folder has already, which is noted; the same path where there are none.
+
+    Raises:
+        StoreError: The record of its ends is damaged.
+    """
     store = runner.context.store
-    others = other_blocks(store, path.folder(store.root / "studies"), path.blocks)
+    ends = path.folder(store.root / "studies") / STEPS_FOLDER / ENDS
+    others = beyond(store, ends, read_record(ends), path.blocks).kept if (ends / "study.yaml").exists() else ()
     if not others:
         return path
     runner.note(
@@ -239,13 +243,3 @@ def with_other_blocks(path: Route, runner: Runner) -> Route:
         "since leaving out blocks that were trained would choose among results."
     )
     return replace(path, blocks=tuple(sorted({*path.blocks, *others})))
-
-
-def other_blocks(store: Store, folder: Path, asked: Collection[int]) -> tuple[int, ...]:
-    """Return the blocks that stay in a path ablation's folder although nobody asked for them; see `sharing.beyond`.
-
-    Raises:
-        StoreError: Its record is damaged.
-    """
-    ends = folder / STEPS_FOLDER / ENDS
-    return beyond(store, ends, read_record(ends), asked).kept if (ends / "study.yaml").exists() else ()

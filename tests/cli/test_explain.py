@@ -49,18 +49,18 @@ def test_a_walk_prints_the_waterfall_and_keeps_it(eailab, tmp_path, mine):
 def test_a_walk_keeps_the_blocks_that_another_command_walked_meanwhile(eailab, tmp_path, mine, monkeypatch):
     """Both were begun before either had written anything: the narrower must not write over the wider."""
     assert eailab("explain", "digits-mlp", mine, *QUICK).code == 0
-    looks, look = [], path_run.other_blocks
+    looks, look = [], path_run.with_other_blocks
 
-    def look_too_early(*arguments):
-        looks.append(arguments)
-        return () if len(looks) == 1 else look(*arguments)
+    def look_too_early(path, runner):
+        looks.append(path)
+        return path if len(looks) == 1 else look(path, runner)
 
-    monkeypatch.setattr(path_run, "other_blocks", look_too_early)
+    monkeypatch.setattr(path_run, "with_other_blocks", look_too_early)
     done = eailab("explain", "digits-mlp", mine, *QUICK, "--seeds", "1")
     assert done.code == 0, done.err
     (folder,) = (tmp_path / "runs" / "studies").iterdir()
     assert json.loads((folder / "waterfall.json").read_text())["blocks"] == [0, 1]
-    assert "this walk has other blocks too (1)" in done.err
+    assert "this path ablation has other blocks too (1)" in " ".join(done.err.split())
 
 
 def test_a_walk_again_trains_nothing_and_keeps_its_blocks(eailab, mine):

@@ -137,7 +137,7 @@ def test_without_cutting_the_epochs_back_a_resumed_trial_is_seen_to_repeat_them(
     sought = "are not the epochs 1 to"
     wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound)[::3], sought=sought)
     assert any(sought in one for one in wrong), "such a trial gets no result"
-    monkeypatch.setattr(trial_folder.TrialFolder, "_check_epochs", lambda *_: None)
+    monkeypatch.setattr(trial_folder.TrialFolder, "check_epochs", lambda *_: None)
     wrong, _ = checks.after_crashes(folder, sound.truth, every_call(sound)[::3], sought="epochs.jsonl differs")
     assert any("epochs.jsonl differs" in one for one in wrong)
 
