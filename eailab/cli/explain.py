@@ -10,6 +10,7 @@ import typer
 from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, MetricName, Overrides, Quiet, RunsDir, Verbose
 from eailab.cli.output import LOG, echo, echo_json
+from eailab.plain import counted
 
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
@@ -122,12 +123,12 @@ def _tried(moves: "Sequence[Move]") -> str:
 
 def _plan_lines(asked: "Route") -> list[str]:
     """Return the moves, and how many trials they may take."""
-    steps, blocks = len(asked.moves), len(asked.blocks)
-    lines = [f"{asked.names[0]} -> {asked.names[1]}: {steps} step{'s' * (steps > 1)}"]
+    blocks = len(asked.blocks)
+    lines = [f"{asked.names[0]} -> {asked.names[1]}: {counted(len(asked.moves), 'step')}"]
     lines += [f"  {move.label}" for move in asked.moves]
-    bound = "at most " if asked.order == "gain" and steps > 2 else ""
+    bound = "at most " if asked.order == "gain" and len(asked.moves) > 2 else ""
     lines.append(
-        f"{bound}{asked.most_arms} recipes in {blocks} block{'s' * (blocks > 1)}: {bound}{asked.most_arms * blocks} "
+        f"{bound}{asked.most_arms} recipes in {counted(blocks, 'block')}: {bound}{asked.most_arms * blocks} "
         "trials, less those that are finished already"
     )
     return lines

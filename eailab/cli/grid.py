@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eailab.cli.trials import ENDED, ROUNDING, Cell, State, Trials
-from eailab.plain import plain
+from eailab.plain import counted, plain
 from eailab.stats.model import Comparison, compare
 from eailab.studies.sharing import blocks_in_words
 
@@ -104,7 +104,7 @@ class Picture:
             rest = room - (left_out > 0)
             lines, used = self._study(number, width, rest)
             if not used or (drawn and used > rest):
-                return [*drawn, _note(f"{left_out + 1} stud{'ies' if left_out else 'y'} not shown", width)]
+                return [*drawn, _note(f"{counted(left_out + 1, 'study')} not shown", width)]
             drawn += lines
             room -= used
         return drawn
@@ -133,7 +133,7 @@ class Picture:
         arms = _fitting_arms(rows, study.baseline, room - HEAD_LINES - bool(hidden))
         if len(arms) < len(rows):
             arms = arms[: max(0, room - HEAD_LINES - 1)]
-            hidden.append(f"{len(rows) - len(arms)} arm{'s' * (len(rows) - len(arms) > 1)}")
+            hidden.append(counted(len(rows) - len(arms), "arm"))
         if not arms:
             return [], 0
         table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False)

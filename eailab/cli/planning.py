@@ -165,7 +165,7 @@ def _cost_lines(cost: "Forecast") -> list[str]:
     shared = cost.jobs > 1 and cost.gpu_bytes is not None
     sharing = ", if trials that share the GPU did not slow each other down" if shared else ""
     lines = [
-        f"to train: {cost.trials} trial{'s' * (cost.trials > 1)}{side}, on {' and '.join(cost.devices)}",
+        f"to train: {counted(cost.trials, 'trial')}{side}, on {' and '.join(cost.devices)}",
         f"time:     about {_seconds(cost.seconds)}{sharing}",
     ]
     if cost.memory_bytes is not None:

@@ -19,7 +19,7 @@ from eailab.cli.advice import on_small_data, with_command
 from eailab.cli.grid import Picture
 from eailab.cli.output import LOG, as_called, echo, narrowed, wrapped
 from eailab.cli.trials import Cell, Stage, Trials
-from eailab.plain import plain_lines
+from eailab.plain import counted, plain_lines
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, SetAside, Started, TriedAgain, Waiting
 from eailab.runs.records import Position
 from eailab.runs.trial import Trial
@@ -181,7 +181,7 @@ class Watch:
         lines = []
         if event.device not in self._devices:
             self._devices.add(event.device)
-            lines.append(f"device: {event.device} ({event.threads} CPU thread{'s' * (event.threads > 1)} a trial)")
+            lines.append(f"device: {event.device} ({counted(event.threads, 'CPU thread')} a trial)")
         if event.resumed or event.step:
             lines.append(f"{cell.label}: goes on after {Position(event.resumed, event.step)}")
         if event.unused:
