@@ -33,8 +33,8 @@ def name_after(name: str, before: Recipe, after: Recipe) -> str:
         if old != new:
             words = name.split("-")
             at = next((place for place, word in enumerate(words) if len(word) > 2 and old.startswith(word)), None)
-            if re.search(rf"\b{re.escape(old)}\b", name):
-                name = re.sub(rf"\b{re.escape(old)}\b", lambda _, new=new: new, name, count=1)  # type: ignore[misc]
+            if re.search(whole := rf"\b{re.escape(old)}\b", name):
+                name = re.sub(whole, new.replace("\\", r"\\"), name, count=1)
             elif at is not None:
                 name = "-".join([*words[:at], new, *words[at + 1 :]])
             else:
