@@ -1,1 +1,1 @@
-"""Doing it: the one loop, the store that it writes, and the executors that carry trials to processes."""
+"""Train trials: the one loop, the store that it writes, and the executors that hand trials to processes."""

@@ -1,4 +1,4 @@
-"""Deriving what a trial's result must say from its recipe, epochs, predictions and weights, whoever sealed it."""
+"""Derive what a trial's result must say from its recipe, epochs, predictions and weights, whoever sealed it."""
 
 from collections.abc import Iterator
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What a trial's files tell of it, as objects and as the records of JSON that stand in the files.
+"""Read and write what a trial's files say, as objects and as the records of JSON that stand in the files.
 
 A record carries a checksum: a CRC-32 at the end of a line, a SHA-256 in `result.json`. What is read back is checked:
 a `LookupError`, `TypeError` or `ValueError` says that a record is not what it should be.

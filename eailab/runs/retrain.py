@@ -1,4 +1,4 @@
-"""Training a finished trial once more, to see whether the same bits come out."""
+"""Train a finished trial once more, to see whether the same bits come out."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace

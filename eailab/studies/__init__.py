@@ -1,1 +1,1 @@
-"""Comparing: a factor, its levels and blocks become the trials of a controlled study."""
+"""Compare recipes: a factor, its levels and blocks become the trials of a controlled study."""

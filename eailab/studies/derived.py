@@ -1,4 +1,4 @@
-"""Deriving what a study's record must say from its recipes and its store: labels, settings, updates, trials, blocks."""
+"""Derive what a study's record must say from its recipes and its store: labels, settings, updates, trials, blocks."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
