@@ -3,7 +3,7 @@
 A copy with one field changed is checked again by `override.vary`, never by `model_copy`.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, Union, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -95,14 +95,11 @@ class ResNetRecipe(BaseRecipe):
 
 Recipe: TypeAlias = MlpRecipe | ResNetRecipe
 
-RECIPES: dict[str, type[Any]] = {
-    get_args(kind.model_fields["engine"].annotation)[0]: kind for kind in (MlpRecipe, ResNetRecipe)
-}
-"""The class of each engine's recipes, by the engine's name; `engines.registry.register` adds to it."""
+RECIPES: dict[str, type[Any]] = {get_args(kind.model_fields["engine"].annotation)[0]: kind for kind in get_args(Recipe)}
+"""The class of each engine's recipes, by the engine's name."""
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a recipe's file, for editors."""
     title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "eailab recipe"}
-    union: Any = Annotated[Union[tuple(RECIPES.values())], Field(discriminator="engine")]  # noqa: UP007 - from a table
-    return title | TypeAdapter(union).json_schema()
+    return title | TypeAdapter(Annotated[Recipe, Field(discriminator="engine")]).json_schema()
