@@ -53,6 +53,8 @@ class Metric:
     """Name of a metric that is subtracted from that of this `split` and `quantity`; a difference is not recorded."""
     is_judged: bool = True
     """Whether a study may rest on it."""
+    is_optional: bool = False
+    """Whether an epoch, or a finished trial, may lack it."""
     usual_sds: tuple[float, ...] = ()
     """Spreads of trials within their block that a plan assumes before any trial is trained, in the unit shown."""
 

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from eailab.engines.registry import ENGINES, metric_of
+from eailab.engines.registry import headline_of, metric_of, metrics_of
 from eailab.errors import RecipeError
 from eailab.findings.statements import _metric
 from eailab.metrics import CLASSIFICATION, judged, recorded
@@ -28,7 +28,10 @@ def test_logic_knows_no_metric_by_its_name(room):
 
 def test_recipes_may_ask_for_what_their_engine_declares():
     assert {metric.name for metric in CLASSIFICATION if metric.is_judged} == set(get_args(MetricName))
-    assert all(engine.headline.name == "validation-accuracy" for engine in ENGINES.values())
+    for name in ("digits-mlp", "resnet18-digits"):
+        recipe = load(name).recipe
+        assert metrics_of(recipe) == CLASSIFICATION
+        assert headline_of(recipe).name == "validation-accuracy"
 
 
 def test_a_metric_that_no_trial_records_is_refused_with_those_that_are():
@@ -59,20 +62,32 @@ def test_what_is_said_of_a_metric_comes_from_its_declaration():
     ("changes", "said"),
     [
         ({"validation_accuracy": 1.5}, "1.5 is not a number from 0 to 1"),
-        ({"perplexity": 3.0}, "perplexity are not those of an engine"),
+        ({"perplexity": 3.0}, "perplexity are not those of the recipe's engine"),
         ({"train_loss": None}, "None is not a number"),
     ],
 )
 def test_an_epoch_holds_what_an_engine_declares(changes, said):
     values = {"train_loss": 0.5, "train_accuracy": 0.5, "validation_loss": 0.5, "validation_accuracy": 0.5}
-    assert Epoch.read({"epoch": 1, **values}).values == values
+    assert Epoch.read({"epoch": 1, **values}, CLASSIFICATION).values == values
     with pytest.raises(ValueError, match=re.escape(said)):
-        Epoch.read({"epoch": 1, **values, **changes})
+        Epoch.read({"epoch": 1, **values, **changes}, CLASSIFICATION)
 
 
 def test_an_epoch_without_a_metric_is_refused():
-    with pytest.raises(ValueError, match="are not those of an engine"):
-        Epoch.read({"epoch": 1, "train_loss": 0.5})
+    with pytest.raises(ValueError, match="are not those of the recipe's engine"):
+        Epoch.read({"epoch": 1, "train_loss": 0.5}, CLASSIFICATION)
+
+
+def test_a_metric_may_be_optional():
+    optional = [replace(metric, is_optional=metric.name == "validation-loss") for metric in CLASSIFICATION]
+    values = {"train_loss": 0.5, "train_accuracy": 0.5, "validation_accuracy": 0.5}
+    assert Epoch.read({"epoch": 1, **values}, optional).values == values
+
+
+def test_without_a_recipe_the_values_are_numbers_of_any_name():
+    assert Epoch.read({"epoch": 1, "reward": -3.0}).values == {"reward": -3.0}
+    with pytest.raises(ValueError, match="is not a number"):
+        Epoch.read({"epoch": 1, "reward": float("inf")})
 
 
 def test_a_finished_trial_has_values_and_a_diverged_one_none():
@@ -80,6 +95,8 @@ def test_a_finished_trial_has_values_and_a_diverged_one_none():
     provenance |= {"packages": {}, "cores": 1, "threads": 1}
     keys = [metric.key for metric in recorded(CLASSIFICATION)]
     record = {"status": "finished", "epochs": 1, "diverged_at": None, "parameters": 1, "provenance": provenance}
-    assert Result.read({**record, "metrics": dict.fromkeys(keys, 0.5)}).values["test_loss"] == 0.5
+    assert Result.read({**record, "metrics": dict.fromkeys(keys, 0.5)}, CLASSIFICATION).values["test_loss"] == 0.5
+    with pytest.raises(ValueError, match="are not those of the recipe's engine"):
+        Result.read({**record, "metrics": {"perplexity": 0.5}}, CLASSIFICATION)
     with pytest.raises(ValueError, match="does not fit its metrics"):
         Result.read({**record, "metrics": dict.fromkeys(keys)})

@@ -15,6 +15,7 @@ from eailab.plain import counted, plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from eailab.metrics import Metric
     from eailab.report.listing import Listed
     from eailab.runs.store import Store
     from eailab.runs.trial_folder import TrialFolder
@@ -87,8 +88,11 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
         return
     lines = [("folder", str(folder.path)), *described(about)]
     if record is not None:
+        metrics = {metric.key: metric for metric in folder.metrics() or ()}
         lines += [
-            _score(name, value, record["engine"]) for name, value in record["metrics"].items() if value is not None
+            (name.replace("_", " "), _score(value, metrics.get(name)))
+            for name, value in record["metrics"].items()
+            if value is not None
         ]
         seconds, timed = folder.seconds(record["epochs"])
         lines += [
@@ -190,13 +194,9 @@ def print_trials(trials: "Sequence[Listed]", *, err: bool = False) -> None:
     echo_rows(HEADINGS, rows, numbers=("block", "score"), shorten=("study", "arm"), err=err)
 
 
-def _score(name: str, value: float, engine: str) -> tuple[str, str]:
-    """Return a metric as tables have it: with its unit, or to six digits where it has none."""
-    from eailab.engines.registry import engine_named
-
-    metric = next((one for one in engine_named(engine).metrics if one.key == name), None)
-    said = metric.text(metric.scale * value) if metric is not None and metric.unit else f"{value:.6g}"
-    return name.replace("_", " "), said
+def _score(value: float, metric: "Metric | None") -> str:
+    """Write a recorded value: in the unit shown, or to six digits where it has none."""
+    return metric.text(metric.scale * value) if metric is not None and metric.unit else f"{value:.6g}"
 
 
 def _flat(value: object) -> str:

@@ -8,10 +8,9 @@ from heapq import heapify, heapreplace
 from statistics import median_low
 from typing import Literal
 
-from eailab.engines.registry import engine_of
-from eailab.engines.spec import EngineSpec
+from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import StoreError
-from eailab.metrics import TRAIN, VALIDATION, recorded
+from eailab.metrics import TRAIN, VALIDATION, Metric, recorded
 from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.schema import Recipe
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
@@ -41,8 +40,10 @@ class Cell:
     is_compiling: bool = False
     last: Epoch | None = None
     """The last epoch that ended."""
-    engine: EngineSpec | None = None
-    """That trains it."""
+    metrics: tuple[Metric, ...] = ()
+    """What it records."""
+    headline: Metric | None = None
+    """What it is followed by."""
     value: float = float("nan")
     """The study's metric in the unit shown; NaN until the trial has finished."""
 
@@ -70,20 +71,20 @@ class Cell:
     @property
     def score(self) -> str:
         """Where and how good it last was, by its headline; empty before there is one."""
-        return f"{self.engine.headline.split} {value}" if self.engine and (value := self.last_value()) else ""
+        return f"{self.headline.split} {value}" if self.headline and (value := self.last_value()) else ""
 
     def last_value(self, fewer: int = 0) -> str:
         """Write the last value of its headline, with fewer decimals if asked; empty before there is one."""
-        if self.engine is None or self.last is None:
+        metric = self.headline
+        if metric is None or self.last is None:
             return ""
-        metric = self.engine.headline
         value = metric.value(self.last.values)
         return "" if value is None else f"{value:.{metric.decimals - fewer}f}{metric.unit}"
 
     def scores(self, epoch: Epoch) -> str:
         """Write the scores of an epoch, split by split."""
         texts: dict[str, str] = {}
-        for metric in recorded(self.engine.metrics, TRAIN, VALIDATION) if self.engine else []:
+        for metric in recorded(self.metrics, TRAIN, VALIDATION):
             if (value := metric.value(epoch.values)) is not None:
                 texts[metric.split] = f"{texts.get(metric.split, metric.split)} {metric.quantity} {metric.text(value)}"
         return "".join(f"{text}  " for text in texts.values())
@@ -113,7 +114,12 @@ class Trials:
         self.plans, self.clock, self.began = plans, clock, clock()
         todo, names = left_to_train(plans), labels(plans)
         self.cells = {
-            trial.fingerprint: Cell(names[trial.fingerprint], trial.recipe.epochs, engine=engine_of(trial.recipe))
+            trial.fingerprint: Cell(
+                names[trial.fingerprint],
+                trial.recipe.epochs,
+                metrics=metrics_of(trial.recipe),
+                headline=headline_of(trial.recipe),
+            )
             for planned in plans
             for trial in planned.trials
         }

@@ -37,10 +37,22 @@ def build(recipe: BaseRecipe, data: TrialData, block: int, device: DeviceName = 
     return engine_of(recipe).build(recipe, data, block, device)
 
 
+def metrics_of(recipe: BaseRecipe) -> tuple[Metric, ...]:
+    """Return what trials of a recipe record, in the order of their records."""
+    return engine_of(recipe).metrics(recipe)
+
+
 def metric_of(recipe: BaseRecipe, name: str) -> Metric:
     """Return the metric of a name that studies of a recipe may rest on.
 
     Raises:
         RecipeError: The recipe's engine does not declare it.
     """
-    return judged(engine_of(recipe).metrics, name, recipe.engine)
+    return judged(metrics_of(recipe), name, recipe.engine)
+
+
+def headline_of(recipe: BaseRecipe) -> Metric:
+    """Return what a trial is followed by: what studies of its engine rest on by default, or else its own study."""
+    default = type(recipe).model_fields["study"].default
+    declared = {metric.name: metric for metric in metrics_of(recipe)}
+    return declared.get(default.metric) or metric_of(recipe, recipe.study.metric)

@@ -13,7 +13,7 @@ from eailab.data.dataset import Pixels, TrialData
 from eailab.engines.base import Arrays, DeviceName, Engine, Expected
 from eailab.engines.onnx_graph import Graph
 from eailab.errors import DataError, RecipeError
-from eailab.metrics import Metric, judged
+from eailab.metrics import Metric
 from eailab.recipe.schema import BaseRecipe
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class EngineSpec:
     """The command that trains one trial of it."""
     packages: tuple[str, ...]
     """Packages whose versions can change the bits of a trial; recorded with each result."""
-    metrics: tuple[Metric, ...]
-    """What its trials record, in the order of their records."""
+    metrics: Callable[[Any], tuple[Metric, ...]]
+    """What trials of a recipe record, in the order of their records."""
     build: Callable[[Any, TrialData, int, DeviceName], Engine]
     """Return the engine of a recipe, initialised for one block of data, on a device.
 
@@ -85,12 +85,6 @@ class EngineSpec:
     use_threads: Callable[[int], None] = lambda count: None  # noqa: ARG005
     """Set the CPU threads of a library that `threadpoolctl` does not reach."""
     reporting_compilation: ReportCompilation = lambda on_first, on_seconds: nullcontext()  # noqa: ARG005
-
-    @property
-    def headline(self) -> Metric:
-        """What a trial is followed by: the metric that a study rests on if its recipe asks for no other."""
-        study = self.recipe.model_fields["study"].default
-        return judged(self.metrics, study.metric, self.name)
 
 
 def entry(table: Mapping[type[Any], T], settings: Any, part: str, owner: str) -> T:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eailab.engines.registry import engine_of
+from eailab.engines.registry import metrics_of
 from eailab.errors import StoreError
 from eailab.findings.costs import with_timed
 from eailab.findings.numbers import NOTHING, written
@@ -103,7 +103,7 @@ def _parts(folder: TrialFolder) -> dict[str, dict[str, str]]:
         },
         "result": {
             "status": record["status"],
-            **_metrics(record["metrics"], engine_of(recipe).metrics),
+            **_metrics(record["metrics"], metrics_of(recipe)),
             "seconds": with_timed(f"{seconds:.3g}", timed, record["epochs"]),
         },
     }

@@ -1,11 +1,11 @@
 """The trials of a store in a list, each with the study, arm and block that it is, and one of them in full."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from eailab.engines.registry import ENGINES
+from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import EailabError, StoreError, UsageError
 from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
@@ -39,17 +39,8 @@ class Listed:
     summary: Summary
     uses: tuple[Use, ...]
     """Where it stands in studies; first where it was looked for."""
-
-    @property
-    def score(self) -> str:
-        """The last value of its study's metric; nothing while there is none."""
-        result, engine = self.summary.result, ENGINES.get(self.summary.engine or "")
-        if result is None or engine is None:
-            return ""
-        asked = self.uses[0].head.metric if self.uses else ""
-        metric = next((one for one in engine.metrics if one.name == asked), engine.headline)
-        value = metric.value(result.values)
-        return "" if value is None else metric.text(value)
+    score: str
+    """The last value of its study's metric; nothing while there is none."""
 
     @property
     def finished(self) -> str:
@@ -114,9 +105,24 @@ def listed(store: Store, wanted: Wanted = Wanted(), among: Collection[str] | Non
         about = summary(store.folder(name))
         at = fitting[0].block if fitting else about.block
         if wanted.block in (None, at) and wanted.state in (None, about.state) and wanted.recipe in (None, about.recipe):
-            rest = (one for one in places if one not in fitting)
-            lines.append(Listed(names.get(name, name[:SHORT_NAME]), about, (*fitting, *rest)))
+            ordered = (*fitting, *(one for one in places if one not in fitting))
+            score = _score(store.folder(name), about, ordered)
+            lines.append(Listed(names.get(name, name[:SHORT_NAME]), about, ordered, score))
     return sorted(lines, key=_place)
+
+
+def _score(folder: TrialFolder, about: Summary, uses: Sequence[Use]) -> str:
+    """Write the last value of the metric of a trial's first study, or of its headline."""
+    if about.result is None:
+        return ""
+    try:
+        recipe = folder.recipe()
+    except StoreError:  # `eailab runs show` says why
+        return ""
+    asked = uses[0].head.metric if uses else ""
+    metric = next((one for one in metrics_of(recipe) if one.name == asked), headline_of(recipe))
+    value = metric.value(about.result.values)
+    return "" if value is None else metric.text(value)
 
 
 def _is_wanted(use: Use, wanted: Wanted) -> bool:

@@ -48,7 +48,7 @@ def read_result(folder: "TrialFolder") -> dict[str, Any] | None:
     if seal != records.seal(record):
         raise DamagedError(f"{folder.result_file} differs from its own checksum: it is damaged.")
     try:
-        records.check_result(record)
+        records.check_result(record, folder.metrics())
         trial, vouched = record["trial"], record["files"]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DamagedError(f"{folder.result_file} is not a result of eailab: {error!r}.") from error

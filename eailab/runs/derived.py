@@ -12,7 +12,7 @@ from eailab.data.dataset import Dataset
 from eailab.data.registry import SOURCES
 from eailab.data.split import Split, split_of
 from eailab.engines.base import Arrays, Expected
-from eailab.engines.registry import engine_of
+from eailab.engines.registry import engine_of, metrics_of
 from eailab.metrics import TEST, TRAIN, VALIDATION, Metric, recorded
 from eailab.recipe.parts import Data
 from eailab.recipe.schema import Recipe
@@ -92,7 +92,7 @@ def mislabelled(
 
 def _last_scores(recipe: Recipe, result: Result, epochs: list[Epoch]) -> Iterator[str]:
     """Yield final scores that the last epoch's record does not have."""
-    metrics = engine_of(recipe).metrics
+    metrics = metrics_of(recipe)
     for split, word in ((TRAIN, "training"), (VALIDATION, "validation")):
         if not all(_agree(metric, result, epochs[-1]) for metric in recorded(metrics, split)):
             yield f"the final {word} scores of result.json are not those of the last epoch in epochs.jsonl"
@@ -145,7 +145,7 @@ def _predicted(recipe: Recipe, result: Result, predictions: Predictions, classes
 
 def _shares(recipe: Recipe, result: Result) -> Iterator[tuple[Metric, float]]:
     """Yield the shares of right predictions that a result has, on the splits whose predictions a trial leaves."""
-    for metric in recorded(engine_of(recipe).metrics, VALIDATION, TEST):
+    for metric in recorded(metrics_of(recipe), VALIDATION, TEST):
         if metric.is_share and (value := result.values.get(metric.key)) is not None:
             yield metric, value
 

@@ -7,15 +7,14 @@ a `LookupError`, `TypeError` or `ValueError` says that a record is not what it s
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from typing import Any, Literal, Self, cast
 
 from eailab.engines.base import Scores
-from eailab.engines.registry import ENGINES
-from eailab.metrics import LARGEST_NUMBER, SplitName, recorded
+from eailab.metrics import LARGEST_NUMBER, TRAIN, VALIDATION, Metric, SplitName, recorded
 from eailab.recipe.parts import MOST_EPOCHS
 from eailab.runs.provenance import Provenance
 from eailab.seeding import LARGEST_BLOCK
@@ -39,10 +38,10 @@ class Epoch:
         return {"epoch": self.number, **self.values}
 
     @classmethod
-    def read(cls, record: Mapping[str, Any]) -> Self:
-        """Return the epoch that a record tells of."""
+    def read(cls, record: Mapping[str, Any], metrics: Sequence[Metric] | None = None) -> Self:
+        """Return the epoch that a record tells of, whose values are those of the metrics where these are known."""
         values = {key: value for key, value in record.items() if key != "epoch"}
-        return cls(_whole(record["epoch"], MOST_EPOCHS), _checked(values, "train", "validation"))
+        return cls(_whole(record["epoch"], MOST_EPOCHS), _checked(values, metrics, TRAIN, VALIDATION))
 
 
 @dataclass(frozen=True)
@@ -135,8 +134,8 @@ class Result:
         }
 
     @classmethod
-    def read(cls, record: Mapping[str, Any]) -> Self:
-        """Return the result that a record tells of."""
+    def read(cls, record: Mapping[str, Any], metrics: Sequence[Metric] | None = None) -> Self:
+        """Return the result that a record tells of, whose values are those of the metrics where these are known."""
         where, values = record["diverged_at"], dict(record["metrics"])
         has_values = any(value is not None for value in values.values())
         result = cls(
@@ -149,20 +148,20 @@ class Result:
             largest_pixel=None if (largest := record.get("largest_pixel")) is None else _whole(largest, 255),
         )
         if has_values:
-            _checked({key: value for key, value in values.items() if value is not None}, "train", "validation", "test")
+            _checked({key: value for key, value in values.items() if value is not None}, metrics)
         expected = ("finished", True) if result.diverged_at is None else ("diverged", False)
         if (result.status, has_values) != expected:
             raise ValueError("its status does not fit its metrics")
         return result
 
 
-def check_result(record: Mapping[str, Any]) -> None:
-    """Refuse a record of `result.json` with a value that no trial can have."""
+def check_result(record: Mapping[str, Any], metrics: Sequence[Metric] | None) -> None:
+    """Refuse a record of `result.json` with a value that no trial with these metrics can have."""
     for text in (record["trial"], record["data"], record["engine"], *record["files"].keys()):
         _text(text)
     _whole(record["block"], LARGEST_BLOCK)
     _whole(record["engine_version"])
-    Result.read(record)
+    Result.read(record, metrics)
 
 
 def parse(text: bytes) -> dict[str, Any]:
@@ -201,16 +200,18 @@ def timing(line: bytes) -> tuple[int, Timing] | None:
         return None
 
 
-def _checked(values: Mapping[str, Any], *splits: SplitName) -> dict[str, float]:
-    """Return the values of a record, which are those that an engine declares for these splits, each in its range."""
-    for spec in ENGINES.values():
-        declared = {metric.key: metric for metric in recorded(spec.metrics, *splits)}
-        if values.keys() == declared.keys():
-            return {key: _number(value, declared[key].least, declared[key].most) for key, value in values.items()}
-    known = "; ".join(
-        f"{name}: {', '.join(m.key for m in recorded(s.metrics, *splits))}" for name, s in ENGINES.items()
-    )
-    raise ValueError(f"the metrics {', '.join(map(str, values))!s:.200} are not those of an engine ({known})")
+def _checked(values: Mapping[str, Any], metrics: Sequence[Metric] | None, *splits: SplitName) -> dict[str, float]:
+    """Return the values of a record, each in its range; with metrics, they are those of some of the splits."""
+    if metrics is None:
+        return {key: _number(value, -LARGEST_NUMBER, LARGEST_NUMBER) for key, value in values.items()}
+    declared = {metric.key: metric for metric in recorded(metrics, *splits)}
+    needed = {key for key, metric in declared.items() if not metric.is_optional}
+    if not needed <= values.keys() <= declared.keys():
+        raise ValueError(
+            f"the metrics {', '.join(map(str, values))!s:.200} are not those of the recipe's engine "
+            f"({', '.join(declared)})"
+        )
+    return {key: _number(value, declared[key].least, declared[key].most) for key, value in values.items()}
 
 
 def _number(value: object, least: float, most: float) -> float:

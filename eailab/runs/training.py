@@ -13,7 +13,7 @@ from eailab.data.dataset import TrialData
 from eailab.data.registry import load
 from eailab.data.split import trial_data
 from eailab.engines.base import COMPILATION, Engine, Expected, Step
-from eailab.engines.registry import build, engine_of
+from eailab.engines.registry import build, engine_of, metrics_of
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
 from eailab.metrics import recorded
 from eailab.recipe.schema import Recipe
@@ -110,7 +110,7 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
             result = Result(
                 status="diverged",
                 epochs=len(epochs),
-                values=dict.fromkeys(metric.key for metric in recorded(engine_of(recipe).metrics)),
+                values=dict.fromkeys(metric.key for metric in recorded(metrics_of(recipe))),
                 diverged_at=(error.epoch, error.step),
                 parameters=engine.parameters,
                 provenance=provenance,

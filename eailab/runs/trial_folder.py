@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from eailab import files
 from eailab.data.packed_arrays import read_arrays
 from eailab.engines.base import Arrays
-from eailab.engines.registry import engine_of
+from eailab.engines.registry import engine_of, metrics_of
 from eailab.errors import DamagedError, RecipeError
+from eailab.metrics import Metric
 from eailab.recipe.schema import Recipe
 from eailab.runs import atomic, checkpoint, lock, records
 from eailab.runs.damage import SCHEMA_VERSION, SET_ASIDE, broken_files, read_result, sha256
@@ -89,6 +90,13 @@ class TrialFolder:
         except (FileNotFoundError, RecipeError) as error:
             raise DamagedError(f"{self.recipe_file} is not the recipe of a trial: {error}") from error
 
+    def metrics(self) -> tuple[Metric, ...] | None:
+        """Return what the trial records, or None where its recipe cannot be read."""
+        try:
+            return metrics_of(self.recipe())
+        except DamagedError:
+            return None
+
     def identity(self) -> tuple[int, str]:
         """Return the block and the data of the trial; see `read_identity`."""
         return read_identity(self.identity_file, self.recipe_file)
@@ -100,7 +108,8 @@ class TrialFolder:
             DamagedError: A line before the last is damaged.
         """
         try:
-            return [Epoch.read(record) for record in self._epoch_records()]
+            metrics = self.metrics()
+            return [Epoch.read(record, metrics) for record in self._epoch_records()]
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError(f"{self.epochs_file} has a line that is no epoch: {error!r}.") from error
 
