@@ -51,7 +51,7 @@ def ablate(
     levels: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="LEVELS...",
+            metavar="LEVEL",
             autocompletion=completion.levels,
             help="Its values, two or more; of a bundle, values joined by +: adam+0.001 sgd+0.1.",
             show_default=False,
@@ -158,6 +158,7 @@ def ablate(
     """
     from eailab.cli.planning import solve, with_blocks, write_frozen_plan
     from eailab.cli.running import make_plans, run_and_print, run_and_print_until_decided
+    from eailab.studies.power_analysis import weak_design
 
     changes = overrides_of({"study.margin": margin, "study.metric": metric}, override)
     if study is not None:
@@ -182,6 +183,8 @@ def ablate(
         raise UsageError("--max-trials needs --until-decided.")
     if (goal := budget if detect is None else detect) is not None:
         studies = with_blocks(studies, solve(studies, where, jobs, goal, sd))
+    for sentence in dict.fromkeys(filter(None, map(weak_design, studies))):
+        say_note(sentence)
     if dry_run:
         from eailab.cli.planning import show
 

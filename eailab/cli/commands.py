@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperCommand, TyperGroup
 from typer.models import CommandFunctionType
 
-from eailab.cli.output import as_called, echo
+from eailab.cli.output import USUAL_WIDTH, as_called, columns, echo, program
 from eailab.paths import expanded
 
 NEGATIVE = re.compile(r"-\.?[0-9]")
@@ -19,9 +19,39 @@ NEGATIVE = re.compile(r"-\.?[0-9]")
 
 
 NAMES_OF = re.compile(r"\{([a-z-]+)/([a-z_.]+)\}")
+INNER_HYPHEN = re.compile(r"(?<=\S)-(?=\S)")
+UNBROKEN = "\u2011"
+"""Stands for the hyphens of names while help is wrapped."""
 
 
-class Command(TyperCommand):
+class _WithHelp:
+    """Help that is as wide as the terminal, and whose commands begin as this program was called."""
+
+    help: str | None
+    params: list[Any]
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help; `{engine/setting}` in it stands for the names that the setting may have."""
+        ctx.find_root().info_name = program()
+        if (width := columns(sys.stdout)) is not None:
+            ctx.terminal_width = min(width, USUAL_WIDTH) - 2
+        self.help = _ready(self.help)
+        for param in self.params:
+            param.help = _ready(param.help)
+            if param.param_type_name == "argument":
+                param.display_type_rich = lambda ctx: None  # a name says more than <str>
+        said: str = super().get_help(ctx)  # type: ignore[misc] # of Typer's classes
+        return said.replace(UNBROKEN, "-")
+
+
+def _ready(text: str | None) -> str | None:
+    """Return text that can be wrapped."""
+    if text is None:
+        return None
+    return INNER_HYPHEN.sub(UNBROKEN, as_called(NAMES_OF.sub(lambda found: _names_of(found[1], found[2]), text)))
+
+
+class Command(_WithHelp, TyperCommand):
     """A command whose paths may begin with `~`, and whose arguments may be numbers below 0."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -49,15 +79,8 @@ class Command(TyperCommand):
                 ctx.params[name] = [expanded(one) if isinstance(one, Path) else one for one in value]
         return super().invoke(ctx)
 
-    def get_help(self, ctx: Any) -> str:
-        """Return the command's help; `{engine/setting}` in it stands for the names that the setting may have."""
-        for param in self.params:
-            if isinstance(param, TyperOption) and param.help:
-                param.help = NAMES_OF.sub(lambda found: _names_of(found[1], found[2]), param.help)
-        return as_called(super().get_help(ctx))
 
-
-class Group(TyperGroup):
+class Group(_WithHelp, TyperGroup):
     """The program, or a word with commands of its own; alone it shows its help."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -66,10 +89,6 @@ class Group(TyperGroup):
             echo(self.get_help(ctx), err=True)
             ctx.exit(2)
         return super().parse_args(ctx, args)
-
-    def get_help(self, ctx: Any) -> str:
-        """Return the group's help."""
-        return as_called(super().get_help(ctx))
 
 
 def _names_of(engine: str, path: str) -> str:

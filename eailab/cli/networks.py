@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def predict(
     trial: TrialName,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of the size that it was trained on.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Files of the size that it was trained on.")],
     top: Annotated[int, typer.Option(min=1, metavar="N", help="How many classes to name.")] = 3,
     runs: RunsDir = RUNS_DIR,
     data_dir: DataDir = None,
@@ -46,7 +46,11 @@ def export(
     trial: TrialName,
     to: Annotated[
         Literal["safetensors", "onnx", "torch-export"],
-        typer.Option("--to", help="Weights alone, or the network from pixels to logits."),
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="safetensors: the weights alone; onnx or torch-export: the network, from pixels to logits.",
+        ),
     ],
     out: Annotated[
         Path | None,

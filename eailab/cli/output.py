@@ -134,6 +134,8 @@ def wrapped(text: str, width: int, hang: int) -> str:
 
 def _wrapped(line: str, width: int, hang: int) -> list[str]:
     indent = line[: len(line) - len(line.lstrip())]
+    if cell_len(line) <= width:
+        return [line]
     if indent and line.lstrip().startswith((program(), "eailab ")):
         return [line]
     lines, at = [indent], 0

@@ -86,7 +86,7 @@ def copy(
         str, typer.Argument(help="A name of `eailab recipes list`.", autocompletion=completion.shipped_files)
     ],
     destination: Annotated[
-        Path | None, typer.Argument(help="A new file, or a folder [default: NAME.yaml here]", metavar="[DEST]")
+        Path | None, typer.Argument(help="A new file, or a folder [default: NAME.yaml here]", metavar="DEST")
     ] = None,
 ) -> None:
     """Copy a recipe or a study to a file of your own, to be changed; nothing is overwritten.

@@ -156,7 +156,7 @@ def rm(
     trials: Annotated[
         list[str],
         typer.Argument(
-            metavar="TRIAL...",
+            metavar="TRIAL",
             help="[STUDY/]ARM/BLOCK, or beginnings of fingerprints.",
             autocompletion=completion.trials,
         ),

@@ -156,6 +156,8 @@ def _outlook(result: ArmResult | None) -> list[Text]:
     if result.verdict is Verdict.SCREEN:
         notes.append(tr("too few blocks shared with the baseline for a verdict"))
     elif result.verdict is Verdict.UNDECIDED and not result.withheld:
+        if result.trials == 2:
+            notes.append(tr("two blocks leave one degree of freedom, so the interval is very wide"))
         notes.append(
             tr("about {n} blocks in all would decide it, if difference and spread stay", n=result.blocks_needed)
             if result.blocks_needed

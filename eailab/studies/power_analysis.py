@@ -10,6 +10,7 @@ from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.stats.model import compare
 from eailab.stats.power import blocks_to_detect, detectable_difference
+from eailab.studies.design import Study
 from eailab.studies.record import Plan
 
 BLOCKS_LOOKED_AT = 64
@@ -62,6 +63,18 @@ def detects(planned: Plan, sd: float) -> float | None:
     if study.factor is None or len(study.blocks) < 2:
         return None
     return detectable_difference(len(study.blocks), len(study.arms), sd)
+
+
+def weak_design(study: Study) -> str | None:
+    """Warn of two blocks, with which only huge differences show; None with more, with one, or nothing to compare."""
+    arms = len(study.arms)
+    if study.factor is None or len(study.blocks) != 2:
+        return None
+    two, three = (f"{detectable_difference(blocks, arms, 1.0):.2g}" for blocks in (2, 3))
+    return (
+        f"two blocks leave one degree of freedom, so intervals are very wide: only differences of {two} times the SD "
+        f"of a trial show (80% power); with three blocks, {three} times."
+    )
 
 
 def blocks_that_detect(difference: float, sd: float, arms: int) -> int:

@@ -42,7 +42,7 @@ MISTAKES = {
     "train-mlp -o epochs 5": "write -o epochs=5, without spaces",
     "train-mlp -o 'lr: 0.1'": "such as -o lr=0.1",
     # too many words, or too few
-    "predict x": "IMAGE... is missing: write for example `eailab predict",
+    "predict x": "IMAGE is missing: write for example `eailab predict",
     "train-mlp digits-mlp": "write --recipe digits-mlp",
     "train-mlp epochs=3": "write -o epochs=3",
     "train-mlp --hidden 64 32": "join them by commas: --hidden 64,32",
