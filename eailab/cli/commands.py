@@ -40,8 +40,8 @@ class _WithHelp:
             param.help = _ready(param.help)
             if param.param_type_name == "argument":
                 param.display_type_rich = lambda ctx: None  # a name says more than <str>
-        said: str = super().get_help(ctx)  # type: ignore[misc] # of Typer's classes
-        return said.replace(UNBROKEN, "-")
+        typers: Any = super()
+        return str(typers.get_help(ctx)).replace(UNBROKEN, "-")
 
 
 def _ready(text: str | None) -> str | None:
