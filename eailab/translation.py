@@ -68,6 +68,10 @@ def trn(singular: str, plural: str, n: int, /, **values: Any) -> Text:
 
 LIST = tr("; ")
 """Between the members of a list."""
+COMMA = tr(", ")
+"""Between names and numbers."""
+COLON = tr(": ")
+BETWEEN_SENTENCES = tr(" ")
 
 
 def joined(texts: Iterable[str], separator: str = LIST) -> Text:

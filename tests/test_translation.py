@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import re
 from pathlib import Path
 from string import Formatter
 
@@ -87,3 +88,18 @@ def test_copies_can_be_translated_too(copied):
 def test_an_unknown_language_is_bad_input():
     with pytest.raises(UsageError, match="zh-TW"):
         language("xx")
+
+
+HALF_WIDTH = re.compile(r"[\u4e00-\u9fff] ?[,;:()?!](?!/)|[,;:()?!] ?[\u4e00-\u9fff]|。 ")
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    "file", ["eailab/locales/zh-TW.yaml", "tests/report/golden/report.zh-TW.md", "README.zh-TW.md"]
+)
+def test_chinese_has_full_width_punctuation(file):
+    text = (ROOT / file).read_text(encoding="utf-8")
+    if file.endswith(".yaml"):
+        text = "\n".join(catalogue("zh-TW").sentences.values())
+    text = re.sub(r"^```.*?^```|`[^`]*`|\]\([^)]*\)", "x", text, flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in text.splitlines() if HALF_WIDTH.search(line)] == []

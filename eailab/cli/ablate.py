@@ -169,8 +169,6 @@ def ablate(
     else:
         factors = _factors(factor, levels or [], also or [], baseline, joint=joint)
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
-    for sentence in dict.fromkeys(sentence for one in studies for arm in one.arms for sentence in arm.brought):
-        say_note(sentence)
     where = run_context(runs, data_dir, device, checkpoint_every, on)
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
     if sd is not None and not 0.0 < sd < float("inf"):
@@ -183,7 +181,8 @@ def ablate(
         raise UsageError("--max-trials needs --until-decided.")
     if (goal := budget if detect is None else detect) is not None:
         studies = with_blocks(studies, solve(studies, where, jobs, goal, sd))
-    for sentence in dict.fromkeys(filter(None, map(weak_design, studies))):
+    brought = [sentence for one in studies for arm in one.arms for sentence in arm.brought]
+    for sentence in dict.fromkeys([*brought, *filter(None, map(weak_design, studies))]):
         say_note(sentence)
     if dry_run:
         from eailab.cli.planning import show

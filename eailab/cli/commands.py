@@ -39,9 +39,13 @@ class _WithHelp:
         for param in self.params:
             param.help = _ready(param.help)
             if param.param_type_name == "argument":
-                param.display_type_rich = lambda ctx: None  # a name says more than <str>
+                param.display_type_rich = _nothing
         typers: Any = super()
         return str(typers.get_help(ctx)).replace(UNBROKEN, "-")
+
+
+def _nothing(*, ctx: Any) -> None:
+    """Return what help says of an argument's type: a name says more than <str>."""
 
 
 def _ready(text: str | None) -> str | None:

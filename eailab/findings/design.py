@@ -6,7 +6,7 @@ from eailab.findings.tables import Column, Fact, Table, difference_column
 from eailab.findings.words import setting_as_named
 from eailab.stats.factorial import Effect
 from eailab.studies.factor import CROSS, Bundle, read_factor, word
-from eailab.translation import Text, joined, listed_and, tr, trn
+from eailab.translation import COMMA, Text, joined, listed_and, tr, trn
 
 
 def effects_table(findings: StudyFindings) -> Table | None:
@@ -111,7 +111,7 @@ def _look_facts(findings: StudyFindings) -> list[Fact]:
         "so go by the verdicts",
         made=looks.made,
         blocks=_listed(looks.blocks),
-        levels=", ".join(map(_share, looks.levels)),
+        levels=joined(map(_share, looks.levels), COMMA),
     )
     return [Fact(tr("Looks"), said)]
 
@@ -152,7 +152,7 @@ def _plan_facts(findings: StudyFindings) -> list[Fact]:
             len(stands.post_hoc),
             blocks=_listed(stands.post_hoc),
         )
-        alone = "; ".join(f"{label} {verdict}" for label, verdict in findings.planned_verdicts)
+        alone = joined(f"{label} {verdict}" for label, verdict in findings.planned_verdicts)
         said = joined([late, tr("the planned blocks alone say: {verdicts}", verdicts=alone)]) if alone else late
         found.append(Fact(tr("Post hoc"), said))
     return found
@@ -168,4 +168,4 @@ def _share(level: float) -> str:
 
 
 def _listed(blocks: tuple[int, ...]) -> str:
-    return ", ".join(map(str, blocks))
+    return joined(map(str, blocks), COMMA)

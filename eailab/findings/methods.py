@@ -10,15 +10,15 @@ from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact
 from eailab.studies.factor import listed
 from eailab.studies.record import StudyRecord
-from eailab.translation import Text, joined, tr, trn
+from eailab.translation import BETWEEN_SENTENCES, Text, joined, tr, trn
 
 
 def answers(findings: StudyFindings, record: StudyRecord, costs: Sequence[ArmCost]) -> tuple[Fact, ...]:
     """Return what a paper says of how a study was made, of its error bars and of its compute."""
     return (
-        Fact(tr("Methods"), joined(methods(findings, record), " ")),
-        Fact(tr("Error bars"), joined(error_bars(findings), " ")),
-        Fact(tr("Compute"), joined(compute(findings, costs), " ")),
+        Fact(tr("Methods"), joined(methods(findings, record), BETWEEN_SENTENCES)),
+        Fact(tr("Error bars"), joined(error_bars(findings), BETWEEN_SENTENCES)),
+        Fact(tr("Compute"), joined(compute(findings, costs), BETWEEN_SENTENCES)),
     )
 
 

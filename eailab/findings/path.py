@@ -16,7 +16,7 @@ from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
 from eailab.studies.path_ablation import Move, Order, Route
 from eailab.studies.path_run import PathRecord
-from eailab.translation import Text, joined, tr, trn
+from eailab.translation import COMMA, Text, joined, tr, trn
 
 TITLE = tr("Gain of each step on the way")
 
@@ -227,7 +227,7 @@ def sentences(found: Waterfall) -> tuple[Text, ...]:
                 "Step {steps}: the interval includes 0, so the gain may be noise, and so may its place in the order.",
                 "Steps {steps}: the intervals include 0, so the gain may be noise, and so may its place in the order.",
                 len(noise),
-                steps=", ".join(noise),
+                steps=joined(noise, COMMA),
             )
         )
     if blocks < 2:

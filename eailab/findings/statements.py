@@ -14,7 +14,7 @@ from eailab.metrics import TEST, Metric
 from eailab.stats.model import Comparison
 from eailab.stats.trend import Trend
 from eailab.stats.verdict import Verdict
-from eailab.translation import Text, joined, tr, trn
+from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, tr, trn
 
 OR = tr(" or ")
 """Between texts of which any may hold."""
@@ -95,7 +95,7 @@ def state_sentences(findings: StudyFindings) -> tuple[Text, ...]:
                 "{n} trials are damaged ({trials}) and left out of every number and verdict, until the study's own "
                 "command trains them again.",
                 len(damaged),
-                trials=", ".join(damaged),
+                trials=joined(damaged, COMMA),
             )
         )
     if findings.ended + len(damaged) < findings.planned:
@@ -145,7 +145,7 @@ def _noise_facts(findings: StudyFindings) -> list[Fact]:
     ]
     facts = [Fact(tr("Seed-to-seed spread"), sd)]
     if seen:
-        facts.append(Fact(tr("Noise"), joined(said[1:], " ")))
+        facts.append(Fact(tr("Noise"), joined(said[1:], BETWEEN_SENTENCES)))
         facts.append(Fact(tr("Detectable with 80% power"), joined(seen)))
     return facts
 
@@ -227,7 +227,7 @@ def blocks_in_words(blocks: tuple[int, ...]) -> Text:
         return tr("1 (number {block})", block=first)
     if len(blocks) == last + 1 - first:  # they rise
         return tr("{n} ({first} to {last})", n=len(blocks), first=first, last=last)
-    return tr("{n} ({blocks})", n=len(blocks), blocks=", ".join(map(str, blocks)))
+    return tr("{n} ({blocks})", n=len(blocks), blocks=joined(map(str, blocks), COMMA))
 
 
 def _sizes(findings: StudyFindings) -> Text:
@@ -236,7 +236,7 @@ def _sizes(findings: StudyFindings) -> Text:
     if not parameters:
         return images
     counts = joined((f"{count:,}" for count in parameters), OR)
-    return joined([images, tr("{counts} trained parameters", counts=counts)], ", ")
+    return joined([images, tr("{counts} trained parameters", counts=counts)], COMMA)
 
 
 def _environments(findings: StudyFindings) -> str:

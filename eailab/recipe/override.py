@@ -12,7 +12,7 @@ from eailab.recipe.fields import variants
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check, value_at
 from eailab.recipe.values import write
-from eailab.translation import Text, joined, tr
+from eailab.translation import COMMA, Text, joined, tr
 
 KEPT = frozenset({"lr", "betas", "warmup_epochs", "padding"})
 """Settings that mean the same in every variant that has them, and so outlive a change of the variant's name.
@@ -122,7 +122,7 @@ def marked(said: str) -> Text:
     if rest == "nothing else":
         return tr("{variant} brings nothing else", variant=variant)
     settings, drops, dropped = rest.partition(" and drops ")
-    brought = joined((_marked_setting(one) for one in _BETWEEN_SETTINGS.split(settings)), ", ")
+    brought = joined((_marked_setting(one) for one in _BETWEEN_SETTINGS.split(settings)), COMMA)
     if drops:
         return tr("{variant} brings {settings} and drops {dropped}", variant=variant, settings=brought, dropped=dropped)
     return tr("{variant} brings {settings}", variant=variant, settings=brought)

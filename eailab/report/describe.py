@@ -28,7 +28,7 @@ from eailab.report.figures import (
     spanning,
 )
 from eailab.stats.verdict import Verdict
-from eailab.translation import capitalized, joined, tr, trn
+from eailab.translation import BETWEEN_SENTENCES, COLON, capitalized, joined, tr, trn
 
 LOG_FROM = 20.0
 """Losses that span more than this factor are printed on a logarithmic axis."""
@@ -86,14 +86,14 @@ def _band_note(findings: StudyFindings) -> str:
     if blocks > 1:
         note = tr("Line: mean of {n} blocks; band: from the lowest block to the highest.", n=blocks)
     if any(arm.count("finished") < blocks for arm in findings.arms):
-        return joined((note, tr("Thin lines: trials that diverged or have not finished.")), " ")
+        return joined((note, tr("Thin lines: trials that diverged or have not finished.")), BETWEEN_SENTENCES)
     return note
 
 
 def _entry(arm: ArmFindings) -> str:
     """Return what a legend calls an arm, with the state of its trials where none has finished."""
     begun = [trial.state for trial in arm.trials if trial.state in ("diverged", "unfinished") and trial.curves.epochs]
-    return joined((arm_name(arm), begun[0]), ": ") if arm.curves is None and begun else arm_name(arm)
+    return joined((arm_name(arm), begun[0]), COLON) if arm.curves is None and begun else arm_name(arm)
 
 
 def _line(arm: ArmFindings, name: str) -> Line:

@@ -20,9 +20,10 @@ from eailab.report.document import Document, Section
 from eailab.report.figures import Axis, CurvesFigure, Line, Look, Panel, Point, PointsFigure
 from eailab.report.manifest import MARK
 from eailab.stats.verdict import Verdict
-from eailab.translation import Say, tr
+from eailab.translation import BETWEEN_SENTENCES, Say, tr
 
 WORDS = {
+    "blank": BETWEEN_SENTENCES,
     "study": tr("Study"),
     "light": tr("Light"),
     "dark": tr("Dark"),

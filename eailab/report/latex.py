@@ -25,7 +25,7 @@ from eailab.report.document import (
 from eailab.report.escaping import latex as escaped
 from eailab.report.figures import CJK_FONTS
 from eailab.report.manifest import MARK
-from eailab.translation import ENGLISH, Say
+from eailab.translation import BETWEEN_SENTENCES, COLON, ENGLISH, Say
 
 PREAMBLE = r"""\documentclass[a4paper,10pt]{article}
 \usepackage{iftex}
@@ -101,18 +101,19 @@ def _block(block: Block, say: Say) -> str:
     def text(english: str) -> str:
         return escaped(say(english))
 
+    colon = say(COLON).rstrip()
     match block:
         case Heading():
             return rf"\{'sub' * (block.level - 1)}section*{{{text(block.text)}}}"
         case Name():
             return rf"{text(STUDY)} \texttt{{{escaped(block.text)}}}"
         case Paragraph():
-            said = " ".join(map(text, block.sentences))
+            said = say(BETWEEN_SENTENCES).join(map(text, block.sentences))
             return rf"\textbf{{{said}}}" if block.kind == "alert" else said
         case Bullets():
             return _items([text(item) for item in block.items])
         case Facts():
-            return _items([rf"\textbf{{{text(fact.name)}:}} {text(fact.sentence)}" for fact in block.items])
+            return _items([rf"\textbf{{{text(fact.name)}{colon}}} {text(fact.sentence)}" for fact in block.items])
         case TableBlock():
             return _table(block.table, say)
         case FigureBlock():
@@ -129,7 +130,7 @@ def _table(table: Table, say: Say) -> str:
     lines = [rf"\fitted{{\begin{{tabular}}{{@{{}}{kinds}@{{}}}}", r"\toprule", rf"{head} \\", r"\midrule"]
     lines += [" & ".join(escaped(say(cell)) for cell in row[: len(columns)]) + r" \\" for row in table.rows]
     lines += [r"\bottomrule", r"\end{tabular}}"]
-    lines += [rf"\par {escaped(name)}: {escaped(note)}" for name, note in notes(table, say)]
+    lines += [rf"\par {escaped(name)}{say(COLON)}{escaped(note)}" for name, note in notes(table, say)]
     return "\n".join([r"{\footnotesize\setlength{\tabcolsep}{4pt}\setlength{\parskip}{2pt}", *lines, "}"])
 
 

@@ -17,7 +17,7 @@ from eailab.report.document import (
 )
 from eailab.report.escaping import markdown as escaped
 from eailab.report.manifest import MARK
-from eailab.translation import Say
+from eailab.translation import BETWEEN_SENTENCES, COLON, Say
 
 
 def render(document: Document) -> str:
@@ -32,18 +32,19 @@ def _block(block: Block, say: Say) -> str:
     def text(english: str) -> str:
         return escaped(say(english))
 
+    colon = say(COLON).rstrip()
     match block:
         case Heading():
             return f"{'#' * block.level} {text(block.text)}"
         case Name():
             return f"{text(STUDY)} {escaped(block.text)}"
         case Paragraph():
-            said = " ".join(map(text, block.sentences))
+            said = say(BETWEEN_SENTENCES).join(map(text, block.sentences))
             return f"**{said}**" if block.kind == "alert" else said
         case Bullets():
             return "\n".join(f"- {text(item)}" for item in block.items)
         case Facts():
-            return "\n".join(f"- **{text(fact.name)}:** {text(fact.sentence)}" for fact in block.items)
+            return "\n".join(f"- **{text(fact.name)}{colon}** {text(fact.sentence)}" for fact in block.items)
         case TableBlock():
             return _table(block.table, say)
         case FigureBlock():

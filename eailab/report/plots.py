@@ -34,7 +34,7 @@ from eailab.report.figures import (
 )
 from eailab.report.figures import Figure as FigureData
 from eailab.report.lettering import widest, wrapped
-from eailab.translation import Say, english, joined, tr
+from eailab.translation import COLON, Say, english, joined, tr
 
 # A font without bold letters is taken as it is, and a home folder that cannot be written needs no advice.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -109,7 +109,7 @@ def study_figures(
 
 def _curves(curves: CurvesFigure, say: Say) -> Any:
     """Draw panels of lines with their bands, two in a row, under one legend."""
-    head = _head(curves.title, joined(filter(None, (curves.subject, curves.note)), ": "), say)
+    head = _head(curves.title, joined(filter(None, (curves.subject, curves.note)), COLON), say)
     entries = [wrapped(say(name), LEGEND_LABEL) for name in curves.names]
     columns, legend = _legend_size(entries)
     rows = math.ceil(len(curves.panels) / 2)

@@ -11,6 +11,7 @@ from eailab.recipe.factors import resolve
 from eailab.recipe.schema import Recipe
 from eailab.recipe.values import write
 from eailab.recipe.yaml12 import parse_value
+from eailab.translation import COMMA, LIST, joined
 
 BUNDLE = "+"
 """Joins the settings of a bundle, and the values of one of its levels: `optimizer+lr`, `adam+0.001`."""
@@ -245,7 +246,7 @@ def listed(labels: Sequence[str]) -> str:
     >>> listed(["relu", "relu, sigmoid"])
     'relu; relu, sigmoid'
     """
-    return ("; " if any("," in one for one in labels) else ", ").join(labels)
+    return joined(labels, LIST if any("," in one for one in labels) else COMMA)
 
 
 def crossed(parts: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from eailab import __version__
 from eailab.cli import app as program
+from eailab.cli import commands, output
 
 FULL = Path("/dev/full")
 
@@ -133,3 +134,17 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(program, "app", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         program.main()
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_help_fits_a_terminal_however_the_program_was_called(eailab, monkeypatch, width):
+    """Help was wrapped for the name `eailab`, and longer names went over the edge."""
+    monkeypatch.setattr(commands, "columns", lambda _: width)
+    monkeypatch.setattr(output, "program", lambda: "uv run eailab")
+    monkeypatch.setattr(commands, "program", lambda: "uv run eailab")
+    for command in ("", "ablate", "runs list", "export", "report"):
+        said = eailab(*command.split(), "-h").out
+        assert max(map(len, said.splitlines())) <= width
+        assert "uv run eailab" in said
+        assert "\u2011" not in said
+        assert "<str>" not in said
