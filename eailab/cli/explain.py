@@ -15,7 +15,7 @@ from eailab.plain import counted
 if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
     from eailab.runs.context import RunContext
-    from eailab.studies.path_ablation import Move, Route
+    from eailab.studies.path_ablation import Move, PathAblation
     from eailab.studies.path_run import PathEvent
     from eailab.studies.record import StudyRecord
 
@@ -55,7 +55,7 @@ def explain(
     _quiet: Quiet = False,
     json: AsJson = False,
 ) -> None:
-    """Walk from recipe A to recipe B setting by setting, and print what each step gains.
+    """Go from recipe A to recipe B setting by setting, and print what each step gains.
 
     `-o` sets a field in both recipes; A's own `study` says the metric.
 
@@ -63,12 +63,12 @@ def explain(
     """
     from eailab.cli.options import load_recipe, run_context
     from eailab.cli.running import Console, writing
-    from eailab.findings.path import best_move, waterfall_of
+    from eailab.findings.path import best_move, path_findings
     from eailab.findings.study import study_findings
-    from eailab.report.compose import walk_document
-    from eailab.report.publish import publish_waterfall
+    from eailab.report.compose import path_document
+    from eailab.report.publish import publish_path
     from eailab.report.terminal import render
-    from eailab.studies.path_ablation import on_the_same_images, route
+    from eailab.studies.path_ablation import on_the_same_images, path_between
     from eailab.studies.path_run import run_path, with_other_blocks
     from eailab.studies.plan import parse_blocks
 
@@ -77,7 +77,7 @@ def explain(
     start, end = (load_recipe(text, {"study.metric": metric}, override).recipe for text in (first, second))
     end, data = on_the_same_images(start, end, data_dir)
     names = _names(first, second)
-    asked = route(start, end, names, blocks, order, lambda recipe: _fits(recipe, data_dir), joint or (), data)
+    asked = path_between(start, end, names, blocks, order, lambda recipe: _fits(recipe, data_dir), joint or (), data)
     runner = Console(where, jobs)
     if dry_run:
         _print_plan(with_other_blocks(asked, runner), where, as_json=json)
@@ -89,11 +89,11 @@ def explain(
         return best_move(study_findings(where.store, record))
 
     with run_path(asked, runner, choose, partial(_say_step, asked)) as record:
-        found = waterfall_of(where.store, record)
+        found = path_findings(where.store, record)
         with writing("writing the table and the figure") as watch:
-            publish_waterfall(found, record.folder)
+            publish_path(found, record.folder)
             watch.advance()
-        document = walk_document(found)
+        document = path_document(found)
         if json:
             echo_json(document.data())
             return
@@ -102,7 +102,7 @@ def explain(
         echo(f"figure:    {record.folder / 'figures' / 'waterfall.png'}")
 
 
-def _say_step(path: "Route", event: "PathEvent") -> None:
+def _say_step(path: "PathAblation", event: "PathEvent") -> None:
     """Print what a path trains next, or which move a step has taken."""
     from eailab.studies.path_run import StepTaken
 
@@ -121,7 +121,7 @@ def _tried(moves: "Sequence[Move]") -> str:
     return f"which of {len(moves)} settings gains most: {'; '.join(move.label for move in moves)}"
 
 
-def _plan_lines(asked: "Route") -> list[str]:
+def _plan_lines(asked: "PathAblation") -> list[str]:
     """Return the moves, and how many trials they may take."""
     blocks = len(asked.blocks)
     lines = [f"{asked.names[0]} -> {asked.names[1]}: {counted(len(asked.moves), 'step')}"]
@@ -134,7 +134,7 @@ def _plan_lines(asked: "Route") -> list[str]:
     return lines
 
 
-def _print_plan(asked: "Route", where: "RunContext", *, as_json: bool) -> None:
+def _print_plan(asked: "PathAblation", where: "RunContext", *, as_json: bool) -> None:
     """Print the plan, with what of its beginning is finished already."""
     from eailab.studies.plan import left_to_train, plan
 

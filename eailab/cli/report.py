@@ -88,14 +88,14 @@ def report(
 
         echo_json(report_mapping(written.studies, written.unreadable, [one.findings for one in written.paths]))
         return
-    from eailab.report.compose import walk_document
+    from eailab.report.compose import path_document
     from eailab.report.terminal import print_study, render
 
     for findings in written.studies:
         print_study(findings)
         echo(f"study:    {findings.folder_name}\n")
     for path in written.paths:
-        render(walk_document(path.findings))
+        render(path_document(path.findings))
         echo(f"study:    {path.folder}\n")
     for name, file in written.files.items():
         echo(f"{name + ':':9} {file}")

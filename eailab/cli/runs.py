@@ -291,19 +291,19 @@ def show_study(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = Fal
 
 def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
     """Print what a path ablation has found, as `eailab explain` does."""
-    from eailab.findings.path import waterfall_of
-    from eailab.report.compose import walk_document
+    from eailab.findings.path import path_findings
+    from eailab.report.compose import path_document
     from eailab.report.terminal import render
-    from eailab.studies.path_run import read_route
+    from eailab.studies.path_run import read_path_ablation
 
-    record = read_route(path.folder)
-    document = walk_document(waterfall_of(store, record))
+    record = read_path_ablation(path.folder)
+    document = path_document(path_findings(store, record))
     if as_json:
         echo_json(document.data())
         return
     render(document)
     if not record.is_finished:
-        steps = f"{len(record.taken)} of {counted(len(record.route.moves), 'step')}"
+        steps = f"{len(record.taken)} of {counted(len(record.path.moves), 'step')}"
         echo(f"unfinished: {steps} so far; its `eailab explain` command goes on")
     echo()
     _say_trials(path, store)

@@ -14,7 +14,7 @@ from eailab.findings.tables import NOTE, Column, Table, with_unit
 from eailab.metrics import Metric
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
-from eailab.studies.path_ablation import Move, Order, Route
+from eailab.studies.path_ablation import Move, Order, PathAblation
 from eailab.studies.path_run import PathRecord
 from eailab.translation import COMMA, Text, joined, tr, trn
 
@@ -23,7 +23,7 @@ TITLE = tr("Gain of each step on the way")
 
 @dataclass(frozen=True)
 class Step:
-    """One move of the walk."""
+    """One move of a path ablation."""
 
     changes: tuple[str, ...]
     """What it changed, such as `optimizer.lr 0.001 -> 0.003`."""
@@ -44,8 +44,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Waterfall:
-    """A whole walk."""
+class PathFindings:
+    """What a path ablation has found."""
 
     names: tuple[str, str]
     fingerprint: str
@@ -62,7 +62,7 @@ class Waterfall:
     arms: int
     """Recipes that were trained, both ends among them."""
     environments: tuple[str, ...]
-    """What trials ran on; more than one is a mixed walk."""
+    """What trials ran on; more than one is a mix of machines."""
 
     @property
     def metric(self) -> str:
@@ -87,24 +87,26 @@ def best_move(step: StudyFindings) -> int:
     return max(range(len(candidates)), key=lambda index: rank(candidates[index]))
 
 
-def waterfall_of(store: Store, record: PathRecord) -> Waterfall:
+def path_findings(store: Store, record: PathRecord) -> PathFindings:
     """Put together what a path ablation in a store has found so far."""
     steps = [study_findings(store, step) for step in record.steps[: len(record.taken)]]
-    walked = list(zip(steps, record.taken, record.indices, strict=True))
-    return waterfall(record.route, study_findings(store, record.ends), walked)
+    taken = list(zip(steps, record.taken, record.indices, strict=True))
+    return findings_along(record.path, study_findings(store, record.ends), taken)
 
 
-def waterfall(route: Route, ends: StudyFindings, walked: Sequence[tuple[StudyFindings, Move, int]]) -> Waterfall:
-    """Put a walk's steps together.
+def findings_along(
+    path: PathAblation, ends: StudyFindings, taken: Sequence[tuple[StudyFindings, Move, int]]
+) -> PathFindings:
+    """Put the steps of a path ablation together.
 
     Args:
-        route: What was walked.
+        path: What was measured.
         ends: Of the study of the two recipes.
-        walked: Of each step its study, the move that was taken, and which candidate that was.
+        taken: Of each step its study, the move that was taken, and which candidate that was.
     """
     steps: list[Step] = []
     total: float | None = 0.0
-    for study, move, index in walked:
+    for study, move, index in taken:
         arm = study.arms[1 + index]
         gain = _gain(arm, study)
         total = None if gain is None or total is None else total + gain
@@ -120,20 +122,20 @@ def waterfall(route: Route, ends: StudyFindings, walked: Sequence[tuple[StudyFin
             )
         )
     last = ends.arms[1]
-    trained = {trial.fingerprint for study, _, _ in walked for arm in study.arms for trial in arm.trials[:1]}
-    return Waterfall(
-        names=route.names,
-        fingerprint=route.fingerprint,
-        order=route.order,
+    trained = {trial.fingerprint for study, _, _ in taken for arm in study.arms for trial in arm.trials[:1]}
+    return PathFindings(
+        names=path.names,
+        fingerprint=path.fingerprint,
+        order=path.order,
         blocks=ends.blocks,
-        measure=route.measure,
+        measure=path.measure,
         means=(_mean(ends.arms[0]), _mean(last)),
         steps=tuple(steps),
         gap=_gain(last, ends),
         gap_interval95=_improvement(last.against_baseline.interval95 if last.against_baseline else None, ends.measure),
         arms=len(trained),
         environments=tuple(
-            sorted({str(environment) for study, _, _ in walked for environment, _ in study.environments})
+            sorted({str(environment) for study, _, _ in taken for environment, _ in study.environments})
         ),
     )
 
@@ -172,9 +174,9 @@ def _notes(arm: ArmFindings, study: StudyFindings) -> tuple[Text, ...]:
 # --- statements ------------------------------------------------------------------------------------------------------
 
 
-def waterfall_table(found: Waterfall) -> Table:
+def path_table(found: PathFindings) -> Table:
     """Return the table of the steps, between the two recipes' own values."""
-    measure, digits = found.measure, walk_decimals(found)
+    measure, digits = found.measure, path_decimals(found)
     first, last = (
         ("", name, NOTHING, NOTHING, number(mean, digits) + (measure.unit if mean is not None else ""), "")
         for name, mean in zip(found.names, found.means, strict=True)
@@ -206,7 +208,7 @@ def waterfall_table(found: Waterfall) -> Table:
     )
 
 
-def title(found: Waterfall) -> Text:
+def title(found: PathFindings) -> Text:
     """Return the question that the path ablation asks."""
     first, second = found.names
     return tr(
@@ -217,7 +219,7 @@ def title(found: Waterfall) -> Text:
     )
 
 
-def sentences(found: Waterfall) -> tuple[Text, ...]:
+def sentences(found: PathFindings) -> tuple[Text, ...]:
     """Return what the path ablation says, and what a reader must know to read its gains rightly."""
     steps, blocks = len(found.steps), len(found.blocks)
     said = _gap(found)
@@ -257,8 +259,8 @@ def sentences(found: Waterfall) -> tuple[Text, ...]:
     return (*said, *environment_sentences(found.environments))
 
 
-def _gap(found: Waterfall) -> list[Text]:
-    measure, digits = found.measure, walk_decimals(found)
+def _gap(found: PathFindings) -> list[Text]:
+    measure, digits = found.measure, path_decimals(found)
     if found.gap is None:
         return []
     size = measure.with_unit(signed(found.gap, digits))
@@ -276,7 +278,7 @@ def _gap(found: Waterfall) -> list[Text]:
     return said
 
 
-def walk_decimals(found: Waterfall) -> int:
-    """Return how many decimals the values and gains of a walk are shown with."""
+def path_decimals(found: PathFindings) -> int:
+    """Return how many decimals the values and gains of a path ablation are shown with."""
     bounds = [found.gap_interval95, *(step.interval95 for step in found.steps)]
     return decimals_for([one for one in bounds if one is not None], found.measure.decimals)

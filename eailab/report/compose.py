@@ -28,7 +28,7 @@ from eailab.report.document import (
 from eailab.report.figures import TITLES, figure_names
 from eailab.report.lab import lab_blocks
 from eailab.report.page_sections import class_blocks, cost_blocks
-from eailab.report.record import as_mapping, noise_mapping, report_mapping, waterfall_mapping
+from eailab.report.record import as_mapping, noise_mapping, path_mapping, report_mapping
 from eailab.report.study_report import PathReport, Report, StudyReport
 from eailab.translation import tr, trn
 
@@ -194,7 +194,7 @@ def _path_section(found: PathReport) -> Section:
         name=found.folder,
         label=found.folder,
         answer=(Bullets(path.sentences(found.findings)),),
-        evidence=(TableBlock(path.waterfall_table(found.findings)),),
+        evidence=(TableBlock(path.path_table(found.findings)),),
     )
 
 
@@ -204,11 +204,11 @@ def noise_document(found: noise.Noise) -> Document:
     return Document(noise.title(found), blocks, lambda: noise_mapping(found))
 
 
-def walk_document(found: path.Waterfall) -> Document:
+def path_document(found: path.PathFindings) -> Document:
     """Return what `explain` found; its figure lies beside it."""
     blocks = (
-        TableBlock(path.waterfall_table(found)),
+        TableBlock(path.path_table(found)),
         FigureBlock(Title(path.TITLE), "figures/waterfall"),
         Bullets(path.sentences(found)),
     )
-    return Document(path.title(found), blocks, lambda: waterfall_mapping(found))
+    return Document(path.title(found), blocks, lambda: path_mapping(found))

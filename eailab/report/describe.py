@@ -1,4 +1,4 @@
-"""Describe the figures of a study, a trial and a walk; see `figures` for what a description is."""
+"""Describe the figures of a study, a trial and a path ablation; see `figures` for what a description is."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -6,7 +6,7 @@ from math import isfinite
 from eailab.findings.arm import ArmFindings
 from eailab.findings.costs import ArmCost
 from eailab.findings.numbers import decimals, interval, number, signed
-from eailab.findings.path import Waterfall, walk_decimals
+from eailab.findings.path import PathFindings, path_decimals
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import arm_name, with_unit
 from eailab.findings.trial import Curves
@@ -179,10 +179,10 @@ def _interval_row(findings: StudyFindings, arm: ArmFindings, look: Look, digits:
     )
 
 
-def walk_bars(found: Waterfall) -> BarsFigure:
-    """Describe a walk from one recipe to another: each step's gain from the total before it, and the gap."""
+def path_bars(found: PathFindings) -> BarsFigure:
+    """Describe a path ablation from one recipe to another: each step's gain from the total before it, and the gap."""
     measure, blocks = found.measure, len(found.blocks)
-    digits = walk_decimals(found)
+    digits = path_decimals(found)
     by_gain = found.order == "gain"
     order = tr("steps by largest gain, chosen on the same trials") if by_gain else tr("steps as listed")
     bars: list[Bar] = []

@@ -214,7 +214,7 @@ class IntervalsFigure:
     """What the marks mean."""
 
 
-# --- gains of a walk ---
+# --- gains of a path ablation ---
 
 
 @dataclass(frozen=True)

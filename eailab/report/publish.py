@@ -14,8 +14,8 @@ from eailab.findings.study import StudyFindings
 from eailab.findings.trial import curves_of
 from eailab.recipe.canonical import digest
 from eailab.report import markdown, record
-from eailab.report.compose import figure_path, noise_document, walk_document
-from eailab.report.describe import trial_curves, walk_bars
+from eailab.report.compose import figure_path, noise_document, path_document
+from eailab.report.describe import path_bars, trial_curves
 from eailab.report.drawn import keep, kept
 from eailab.report.exports.outgoing import check_names, outgoing
 from eailab.report.exports.table import EXPORTS
@@ -338,8 +338,8 @@ def publish_noise(found: noise.Noise, folder: Path) -> None:
     write_text(folder / "noise.json", record.render(document))
 
 
-def publish_waterfall(found: path.Waterfall, folder: Path) -> None:
-    """Write `waterfall.md`, the figure, and last `waterfall.json` into a walk's folder.
+def publish_path(found: path.PathFindings, folder: Path) -> None:
+    """Write `waterfall.md`, the figure, and last `waterfall.json` into a path ablation's folder.
 
     Raises:
         StoreError: A file cannot be written, or a folder is a link.
@@ -347,8 +347,8 @@ def publish_waterfall(found: path.Waterfall, folder: Path) -> None:
     from eailab.report.plots import draw
 
     refuse_links(folder.parent, folder, folder / "figures")
-    for kind, data in draw(walk_bars(found)).items():
+    for kind, data in draw(path_bars(found)).items():
         write_bytes(folder / "figures" / f"waterfall.{kind}", data)
-    document = walk_document(found)
+    document = path_document(found)
     write_text(folder / "waterfall.md", markdown.render(document))
     write_text(folder / "waterfall.json", record.render(document))

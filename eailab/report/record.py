@@ -8,7 +8,7 @@ from typing import Any
 from eailab.findings.arm import ArmFindings
 from eailab.findings.costs import ArmCost
 from eailab.findings.noise import Noise
-from eailab.findings.path import Waterfall
+from eailab.findings.path import PathFindings
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings
 from eailab.plain import layout
@@ -87,7 +87,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
 
 
 def report_mapping(
-    studies: Sequence[StudyFindings], unreadable: Sequence[str], paths: Sequence[Waterfall] = ()
+    studies: Sequence[StudyFindings], unreadable: Sequence[str], paths: Sequence[PathFindings] = ()
 ) -> dict[str, Any]:
     """Return the findings of studies and path ablations, and why others could not be read, as plain values."""
     mapping = {
@@ -95,7 +95,7 @@ def report_mapping(
         "studies": [as_mapping(findings) for findings in studies],
         "unreadable": list(unreadable),
     }
-    return mapping | ({"paths": [waterfall_mapping(found) for found in paths]} if paths else {})
+    return mapping | ({"paths": [path_mapping(found) for found in paths]} if paths else {})
 
 
 def costs_json(name: str, arms: tuple[ArmCost, ...]) -> str:
@@ -113,8 +113,8 @@ def noise_mapping(found: Noise) -> dict[str, Any]:
     return dict(as_plain({"schema_version": NOISE_VERSION, **first, **fields, **units}))
 
 
-def waterfall_mapping(found: Waterfall) -> dict[str, Any]:
-    """Return a walk's findings as plain values."""
+def path_mapping(found: PathFindings) -> dict[str, Any]:
+    """Return a path ablation's findings as plain values."""
     measure = found.measure
     return dict(
         as_plain(
@@ -129,7 +129,7 @@ def waterfall_mapping(found: Waterfall) -> dict[str, Any]:
     )
 
 
-def _by_name(found: Noise | Waterfall) -> dict[str, Any]:
+def _by_name(found: Noise | PathFindings) -> dict[str, Any]:
     """Return findings as a mapping, their metric by its name."""
     named = {"measure": ("metric", found.metric)}
     return dict(named.get(key, (key, value)) for key, value in asdict(found).items())

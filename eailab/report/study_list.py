@@ -10,7 +10,7 @@ from eailab.recipe.naming import data_word
 from eailab.runs.store import Store
 from eailab.studies.factor import listed as labels_listed
 from eailab.studies.lookup import STEPS, STUDIES, Head, PathHead, heads, path_heads
-from eailab.studies.path_run import read_route
+from eailab.studies.path_run import read_path_ablation
 from eailab.studies.record import read_record
 
 HEADINGS = ("study", "factor", "levels", "model", "data", "blocks", "finished", "folder")
@@ -64,20 +64,20 @@ def listed_studies(store: Store) -> list[ListedStudy]:
 def _listed_path(store: Store, path: PathHead, present: set[str]) -> ListedStudy:
     """Return a path ablation's line: its levels are its two recipes."""
     try:
-        found = read_route(path.folder)
+        found = read_path_ablation(path.folder)
     except StoreError as error:
         return ListedStudy(path.name, "", (), "", "", 0, 0, 0, path.called, str(error))
-    steps = counted(len(found.route.moves), "step")
+    steps = counted(len(found.path.moves), "step")
     of = "" if found.is_finished else f"{len(found.taken)} of "
-    ends = [found.route.start, found.route.end]
+    ends = [found.path.start, found.path.end]
     trials = set(path.trials.values())
     return ListedStudy(
         name=path.name,
         factor=f"path of {of}{steps}",
-        levels=found.route.names,
+        levels=found.path.names,
         model=labels_listed(list(dict.fromkeys(one.model.name for one in ends))),
         data=labels_listed(list(dict.fromkeys(map(data_word, ends)))),
-        blocks=len(found.route.blocks),
+        blocks=len(found.path.blocks),
         trials=len(trials),
         finished=_finished(store, trials & present),
         folder=path.called,

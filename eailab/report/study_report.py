@@ -12,12 +12,12 @@ from eailab.findings.apart import told_apart
 from eailab.findings.classes import Classes, classes_of
 from eailab.findings.costs import ArmCost, costs
 from eailab.findings.methods import answers
-from eailab.findings.path import Waterfall, waterfall_of
+from eailab.findings.path import PathFindings, path_findings
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.findings.tables import Fact
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
-from eailab.studies.path_run import PathRecord, read_route
+from eailab.studies.path_run import PathRecord, read_path_ablation
 from eailab.studies.record import StudyRecord, read_record
 
 
@@ -49,7 +49,7 @@ class PathReport:
     """A path ablation with what reports say of it."""
 
     record: PathRecord
-    findings: Waterfall
+    findings: PathFindings
 
     @property
     def folder(self) -> str:
@@ -124,12 +124,12 @@ def load_path(store: Store, folder: Path, blocks: Sequence[int] | None = None) -
     Raises:
         StoreError: A record is missing or damaged, or it lacks one of the blocks.
     """
-    record = read_route(folder)
+    record = read_path_ablation(folder)
     if blocks is not None:
-        if missing := set(blocks) - set(record.route.blocks):
+        if missing := set(blocks) - set(record.path.blocks):
             raise StoreError(f"{folder} has no block {min(missing)} any more.")
         record = record.restricted(blocks)
-    return PathReport(record, waterfall_of(store, record))
+    return PathReport(record, path_findings(store, record))
 
 
 def why_unreadable(folder: Path, error: StoreError) -> str:

@@ -26,7 +26,7 @@ from eailab.studies.factor import Crossing, Setting, crossed
 from eailab.studies.hold_updates import hold_updates
 from eailab.studies.lookup import ENDS, STEPS, STEPS_FOLDER
 from eailab.studies.path_ablation import Order
-from eailab.studies.path_run import is_of_ends, is_step, read_route
+from eailab.studies.path_run import is_of_ends, is_step, read_path_ablation
 from eailab.studies.record import StudyRecord, read_record
 
 Values = Mapping[str, object]
@@ -83,14 +83,14 @@ def problems(store: Store) -> Iterator[Problem]:
 def path_contradictions(store: Store, folder: Path, loose: "Unnamed") -> Iterator[str]:
     """Yield what the records of a path ablation cannot say of its two recipes and its trials, a sentence each."""
     try:
-        found = read_route(folder)
+        found = read_path_ablation(folder)
         numbered = {
             file.parent.name: read_record(file.parent) for file in sorted(folder.glob(f"{STEPS_FOLDER}/*/study.yaml"))
         }
     except StoreError as error:
         yield str(error).removesuffix(".")
         return
-    path = found.route
+    path = found.path
     if not is_of_ends(found.ends.study, path):
         yield f"the study {ENDS} does not compare its two recipes"
     if found.is_finished or path.order == "gain":

@@ -172,7 +172,7 @@ def _joined_where_needed(start: Recipe, alone: list[Move], fits: Callable[[Recip
 
 
 @dataclass(frozen=True)
-class Route:
+class PathAblation:
     """Two recipes, the moves between them, and how they are measured."""
 
     start: Recipe
@@ -257,7 +257,7 @@ class Route:
 
 
 def on_the_same_images(start: Recipe, end: Recipe, data_dir: Path | None) -> tuple[Recipe, dict[str, str]]:
-    """Return the second recipe, by the first one's path where both paths lead to the same images, and `Route.data`.
+    """Return the second recipe, by the first one's path where both lead to the same images, and `PathAblation.data`.
 
     Raises:
         DataError: The data are missing, or cannot be read.
@@ -268,7 +268,7 @@ def on_the_same_images(start: Recipe, end: Recipe, data_dir: Path | None) -> tup
     return end, own
 
 
-def route(
+def path_between(
     start: Recipe,
     end: Recipe,
     names: tuple[str, str],
@@ -277,8 +277,8 @@ def route(
     fits: Callable[[Recipe], bool] = lambda _: True,
     bundles: Sequence[str] = (),
     data: Mapping[str, str] = MappingProxyType({}),
-) -> Route:
-    """Return the route between two recipes; the first one's `study` says how it is measured.
+) -> PathAblation:
+    """Return the path ablation between two recipes; the first one's `study` says how it is measured.
 
     Args:
         start: The first recipe.
@@ -294,7 +294,7 @@ def route(
         StudyError: See `moves`.
         RecipeError: See `moves`.
     """
-    return Route(
+    return PathAblation(
         start=start,
         end=end,
         names=names,

@@ -11,7 +11,7 @@ from eailab.recipe.canonical import canonical
 from eailab.runs.events import Failed
 from eailab.studies.design import Study
 from eailab.studies.lookup import ENDS, STEPS_FOLDER
-from eailab.studies.path_ablation import Move, Route, single_changes
+from eailab.studies.path_ablation import Move, PathAblation, single_changes
 from eailab.studies.record import StudyRecord, read_record
 from eailab.studies.run import Runner, raise_failures
 from eailab.studies.sharing import beyond, holding
@@ -22,7 +22,7 @@ class PathRecord:
     """A path ablation as it lies in the store: the studies of its two ends, and of each step that was reached."""
 
     folder: Path
-    route: Route
+    path: PathAblation
     ends: StudyRecord
     steps: tuple[StudyRecord, ...]
     taken: tuple[Move, ...]
@@ -36,7 +36,7 @@ class PathRecord:
     @property
     def is_finished(self) -> bool:
         """Whether the second recipe was reached."""
-        return len(self.taken) == len(self.route.moves)
+        return len(self.taken) == len(self.path.moves)
 
     def restricted(self, blocks: Collection[int]) -> "PathRecord":
         """Return the path with some of its blocks alone."""
@@ -45,17 +45,17 @@ class PathRecord:
             kept = tuple(block for block in record.study.blocks if block in blocks)
             return replace(record, study=replace(record.study, blocks=kept))
 
-        route = replace(self.route, blocks=tuple(block for block in self.route.blocks if block in blocks))
-        return replace(self, route=route, ends=within(self.ends), steps=tuple(map(within, self.steps)))
+        path = replace(self.path, blocks=tuple(block for block in self.path.blocks if block in blocks))
+        return replace(self, path=path, ends=within(self.ends), steps=tuple(map(within, self.steps)))
 
     @property
     def indices(self) -> tuple[int, ...]:
         """Which candidate of its step each move was."""
-        reached = [self.route.candidates(self.taken[:at]) for at in range(len(self.taken))]
+        reached = [self.path.candidates(self.taken[:at]) for at in range(len(self.taken))]
         return tuple(candidates.index(move) for candidates, move in zip(reached, self.taken, strict=True))
 
 
-def read_route(folder: Path) -> PathRecord:
+def read_path_ablation(folder: Path) -> PathRecord:
     """Read a path ablation from the records of its studies.
 
     Steps that do not follow from those before them are left out: a path that was measured again with more blocks, and
@@ -69,7 +69,7 @@ def read_route(folder: Path) -> PathRecord:
     numbers = sorted(int(path.name) for path in (folder / STEPS_FOLDER).iterdir() if path.name.isdecimal())
     steps = [read_record(folder / STEPS_FOLDER / str(number)) for number in numbers]
     try:
-        found = _route_of(ends, steps)
+        found = _path_of(ends, steps)
     except (StudyError, RecipeError, ValueError, IndexError) as error:
         raise DamagedError(f"{folder} cannot be read as a path ablation: {error}. Run its command again.") from error
     reached: list[Move] = []
@@ -87,12 +87,12 @@ def read_route(folder: Path) -> PathRecord:
     return PathRecord(folder, found, ends, tuple(valid), tuple(reached))
 
 
-def is_step(study: Study, path: Route, taken: Sequence[Move]) -> bool:
+def is_step(study: Study, path: PathAblation, taken: Sequence[Move]) -> bool:
     """Return whether a study is the step of a path after some moves, in some blocks."""
     return len(taken) < len(path.moves) and _told(study) == _told(path.step(taken))
 
 
-def is_of_ends(study: Study, path: Route) -> bool:
+def is_of_ends(study: Study, path: PathAblation) -> bool:
     """Return whether a study compares the ends of a path, in some blocks."""
     return _told(study) == _told(path.ends())
 
@@ -103,8 +103,8 @@ def _told(study: Study) -> tuple[object, ...]:
     return study.name, study.factor, arms, study.baseline, study.metric, study.margin, study.hold, study.looks
 
 
-def _route_of(ends: StudyRecord, steps: Sequence[StudyRecord]) -> Route:
-    """Return the route that some steps belong to; its moves are named by the labels of the steps' arms."""
+def _path_of(ends: StudyRecord, steps: Sequence[StudyRecord]) -> PathAblation:
+    """Return the path ablation that some steps belong to; its moves are named by the labels of the steps' arms."""
     first, second = ends.study.arms
     alone = single_changes(first.recipe, second.recipe)
     tried = [[str(arm.level) for arm in step.study.arms[1:]] for step in steps]
@@ -112,7 +112,7 @@ def _route_of(ends: StudyRecord, steps: Sequence[StudyRecord]) -> Route:
     labels = tried[0] if by_gain else [labels[0] for labels in tried]
     named = [_move_called(label, alone) for label in labels]
     rest = [move for move in alone if not any(move.changes[0] in other.changes for other in named)]
-    return Route(
+    return PathAblation(
         start=first.recipe,
         end=second.recipe,
         names=(str(first.level), str(second.level)),
@@ -161,7 +161,7 @@ PathEvent = StepBegun | StepTaken
 
 @contextmanager
 def run_path(
-    path: Route,
+    path: PathAblation,
     runner: Runner,
     choose: Callable[[StudyRecord], int],
     on_step: Callable[[PathEvent], None] = lambda _: None,
@@ -198,7 +198,7 @@ def run_path(
 
 
 def _measured(
-    path: Route,
+    path: PathAblation,
     folder: Path,
     runner: Runner,
     choose: Callable[[StudyRecord], int],
@@ -227,7 +227,7 @@ def _measured(
     return PathRecord(folder, path, ends, tuple(steps), tuple(taken))
 
 
-def with_other_blocks(path: Route, runner: Runner) -> Route:
+def with_other_blocks(path: PathAblation, runner: Runner) -> PathAblation:
     """Return a path with the blocks that its folder has already, which is noted; the same path where there are none.
 
     Raises:

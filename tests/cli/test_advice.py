@@ -101,7 +101,7 @@ def test_missing_data_are_said_with_a_command_that_needs_none(eailab, no_network
 
 @pytest.mark.parametrize("command", [["ablate", "--study", "lab-task1"], ["explain", "mnist-mlp", "mine.yaml"]])
 def test_no_command_is_offered_where_none_fits(eailab, no_network, tmp_path, command):
-    """The recipes of a walk or a study file are what is asked about."""
+    """The recipes of a path ablation or a study file are what is asked about."""
     assert eailab("recipes", "copy", "mnist-mlp", "mine.yaml").code == 0
     (tmp_path / "mine.yaml").write_text((tmp_path / "mine.yaml").read_text().replace("relu", "tanh"))
     done = eailab(*command, "--data-dir", tmp_path / "none")

@@ -1,4 +1,4 @@
-"""`eailab explain` on the embedded digits, from two recipes to the waterfall."""
+"""`eailab explain` on the embedded digits, from two recipes to the table of its steps."""
 
 import json
 from hashlib import sha256
@@ -28,7 +28,7 @@ def mine(tmp_path):
 
 
 @pytest.mark.draws
-def test_a_walk_prints_the_waterfall_and_keeps_it(eailab, tmp_path, mine):
+def test_a_path_prints_the_steps_and_keeps_it(eailab, tmp_path, mine):
     done = eailab("explain", "digits-mlp", mine, *QUICK)
     assert done.code == 0, done.err
     assert "optimizer.lr 0.001 -> 0.003" in done.out
@@ -46,7 +46,7 @@ def test_a_walk_prints_the_waterfall_and_keeps_it(eailab, tmp_path, mine):
     assert len(list((tmp_path / "runs" / "trials").iterdir())) == 8
 
 
-def test_a_walk_keeps_the_blocks_that_another_command_walked_meanwhile(eailab, tmp_path, mine, monkeypatch):
+def test_a_path_keeps_the_blocks_that_another_command_measured_meanwhile(eailab, tmp_path, mine, monkeypatch):
     """Both were begun before either had written anything: the narrower must not write over the wider."""
     assert eailab("explain", "digits-mlp", mine, *QUICK).code == 0
     looks, look = [], path_run.with_other_blocks
@@ -63,7 +63,7 @@ def test_a_walk_keeps_the_blocks_that_another_command_walked_meanwhile(eailab, t
     assert "this path ablation has other blocks too (1)" in " ".join(done.err.split())
 
 
-def test_a_walk_again_trains_nothing_and_keeps_its_blocks(eailab, mine):
+def test_a_path_again_trains_nothing_and_keeps_its_blocks(eailab, mine):
     first = json.loads(eailab("explain", "digits-mlp", mine, "--json", *QUICK).out)
     again = eailab("explain", "digits-mlp", mine, "--json", *QUICK, "--seeds", "1")
     assert "choose among results" in again.err

@@ -12,15 +12,15 @@ from rich.console import Console
 from stores import recipe
 
 from eailab.findings.noise import noise_findings
-from eailab.findings.path import best_move, waterfall
-from eailab.report.compose import noise_document, walk_document
+from eailab.findings.path import best_move, findings_along
+from eailab.report.compose import noise_document, path_document
 from eailab.report.formats import FORMATS
-from eailab.report.publish import publish_noise, publish_waterfall
+from eailab.report.publish import publish_noise, publish_path
 from eailab.report.study_report import Report, load_study
 from eailab.report.terminal import print_study, render
 from eailab.studies.design import all_combinations, repeated
 from eailab.studies.factor import FactorLevels
-from eailab.studies.path_ablation import route
+from eailab.studies.path_ablation import path_between
 from eailab.studies.record import read_record
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -86,20 +86,20 @@ def test_a_noise_study(shop, tmp_path):
     held_to("noise.txt", on_a_terminal(lambda console: render(noise_document(found), console)))
 
 
-def test_a_walk(shop, tmp_path):
-    asked = route(recipe(), recipe(epochs=4, batch_size=20), ("start", "end"), range(3), "gain")
-    found = walk(shop, asked, [0.905, 0.91, 0.93], [0.93, 0.95, 0.96])
-    publish_waterfall(found, tmp_path)
+def test_a_path_ablation(shop, tmp_path):
+    asked = path_between(recipe(), recipe(epochs=4, batch_size=20), ("start", "end"), range(3), "gain")
+    found = measured(shop, asked, [0.905, 0.91, 0.93], [0.93, 0.95, 0.96])
+    publish_path(found, tmp_path)
     held_to("waterfall.md", (tmp_path / "waterfall.md").read_text())
-    held_to("waterfall.txt", on_a_terminal(lambda console: render(walk_document(found), console)))
+    held_to("waterfall.txt", on_a_terminal(lambda console: render(path_document(found), console)))
 
 
-def walk(shop, asked, first, last):
-    """A walk of two steps; see `tests/findings/test_path.py`."""
+def measured(shop, asked, first, last):
+    """A path ablation of two steps; see `tests/findings/test_path.py`."""
     start, end = [0.90, 0.91, 0.92], [0.95, 0.94, 0.97]
     ends = shop.findings(shop.of(asked.ends(), [start, end]))
     step = shop.findings(shop.of(asked.step([]), [["missing"] * 3, first, last]))
     taken = [asked.candidates([])[best_move(step)]]
-    walked = [(step, taken[0], best_move(step))]
+    taken_steps = [(step, taken[0], best_move(step))]
     step = shop.findings(shop.of(asked.step(taken), [["missing"] * 3] * 2))
-    return waterfall(asked, ends, [*walked, (step, asked.candidates(taken)[0], best_move(step))])
+    return findings_along(asked, ends, [*taken_steps, (step, asked.candidates(taken)[0], best_move(step))])

@@ -12,11 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
-from eailab.findings.path import Step, Waterfall
+from eailab.findings.path import PathFindings, Step
 from eailab.findings.trial import Curves
 from eailab.metrics import CLASSIFICATION, judged
 from eailab.report import plots
-from eailab.report.describe import trial_curves, walk_bars
+from eailab.report.describe import path_bars, trial_curves
 from eailab.report.figures import figure_names
 from eailab.report.plots import draw, study_figures
 from eailab.translation import language
@@ -195,10 +195,10 @@ def test_no_letter_lies_outside_of_a_figure_or_is_left_out(shop, drawn, label, l
 
 
 @pytest.mark.parametrize("label", LONG.values(), ids=LONG)
-def test_a_walks_figure_leaves_no_letter_out(drawn, label):
+def test_a_path_ablations_figure_leaves_no_letter_out(drawn, label):
     steps = tuple(Step((f"{number} {label}", label), 1.0, (0.5, 1.5), number, 1, ()) for number in (1.0, 2.0, 3.0))
-    walk = Waterfall((label, "b"), "0" * 10, "gain", (0, 1), METRIC, (1.0, 4.0), steps, 3.0, (2.0, 4.0), 4, ("cpu",))
-    draw(walk_bars(walk))
+    bars = PathFindings((label, "b"), "0" * 10, "gain", (0, 1), METRIC, (1.0, 4.0), steps, 3.0, (2.0, 4.0), 4, ("cpu",))
+    draw(path_bars(bars))
     said, outside = drawn
     assert outside == []
     whole = "".join(label.split())

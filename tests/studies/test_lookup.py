@@ -152,7 +152,7 @@ def test_a_record_that_cannot_be_read_leaves_the_others_and_its_folders_name(roo
     assert studies_called(heads(root, STUDIES), SIZES.folder_name, root)[0].folder == folder
 
 
-def test_the_steps_of_a_walk_name_their_trials(tmp_path):
+def test_the_steps_of_a_path_name_their_trials(tmp_path):
     study = replace(SIZES, name="a-to-b step 1")
     trials = {key: trial.fingerprint for key, trial in study.trials({"digits": "x"}).items()}
     write_record(tmp_path / "studies" / "a-to-b-0123456789" / "steps" / "1", StudyRecord(study, trials, (1, 1), 100))

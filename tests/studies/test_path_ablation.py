@@ -13,7 +13,7 @@ from eailab.recipe.canonical import canonical
 from eailab.recipe.load import load
 from eailab.recipe.override import differences
 from eailab.recipe.validate import recipe_from
-from eailab.studies.path_ablation import moves, on_the_same_images, route
+from eailab.studies.path_ablation import moves, on_the_same_images, path_between
 
 MLP = {
     "name": "a",
@@ -39,8 +39,8 @@ def fields(found):
     return [[change.field for change in move.changes] for move in found]
 
 
-def walk(way, order):
-    """Take the moves of a route in an order, and return the recipe that is reached."""
+def arrived(way, order):
+    """Take the moves of a path in an order, and return the recipe that is reached."""
     step, taken = way.step([]), []
     for place in order:
         move = way.moves[place]
@@ -105,12 +105,12 @@ END = recipe(
 @given(st.permutations(range(len(moves(START, END)))))
 def test_every_order_arrives_at_the_second_recipe(order):
     """Each recipe on the way is valid, whichever move comes next."""
-    way = route(START, END, ("a", "b"), (0,), "gain")
-    assert canonical(walk(way, order)) == canonical(END)
+    way = path_between(START, END, ("a", "b"), (0,), "gain")
+    assert canonical(arrived(way, order)) == canonical(END)
 
 
 def test_a_step_compares_the_recipe_reached_so_far_with_one_move_more():
-    way = route(START, recipe(epochs=5, batch_size=16, ema=0.9), ("a", "b"), (0, 1), "gain")
+    way = path_between(START, recipe(epochs=5, batch_size=16, ema=0.9), ("a", "b"), (0, 1), "gain")
     first, second, third = way.moves
     step = way.step([second])
     assert [arm.label for arm in step.arms] == ["before", first.label, third.label]
@@ -121,9 +121,9 @@ def test_a_step_compares_the_recipe_reached_so_far_with_one_move_more():
 
 
 @pytest.mark.parametrize(("order", "arms"), [("gain", 7), ("listed", 4)])
-def test_the_arms_that_a_walk_may_take_are_those_that_it_takes(order, arms):
+def test_the_arms_that_a_path_may_take_are_those_that_it_takes(order, arms):
     """Every step's recipes, counted by what they train."""
-    way = route(START, recipe(epochs=5, batch_size=16, ema=0.9), ("a", "b"), (0,), order)
+    way = path_between(START, recipe(epochs=5, batch_size=16, ema=0.9), ("a", "b"), (0,), order)
     assert way.most_arms == arms
     orders = permutations(way.moves) if order == "gain" else [way.moves]
     for taken in orders:
@@ -131,9 +131,9 @@ def test_the_arms_that_a_walk_may_take_are_those_that_it_takes(order, arms):
         assert len({str(canonical(arm.recipe)) for step in steps for arm in step.arms}) == arms
 
 
-def test_the_walks_folder_depends_on_the_ends_and_the_moves_and_not_on_blocks():
+def test_the_paths_folder_depends_on_the_ends_and_the_moves_and_not_on_blocks():
     def folder(blocks=(0,), order="gain", bundles=()):
-        return route(START, recipe(optimizer=SGD), ("../a", "b"), blocks, order, bundles=bundles).folder_name
+        return path_between(START, recipe(optimizer=SGD), ("../a", "b"), blocks, order, bundles=bundles).folder_name
 
     assert folder() == folder(blocks=(0, 1))
     assert len({folder(), folder(order="listed"), folder(bundles=["optimizer+lr"])}) == 3
@@ -154,7 +154,7 @@ def test_recipes_without_a_way_between_them_are_refused(end, message):
 
 
 def test_two_paths_to_the_same_images_are_no_difference(tmp_path, monkeypatch):
-    """Nor do they make two walks; one that an earlier version named by the path goes on."""
+    """Nor do they make two paths; one that an earlier version named by the path goes on."""
     monkeypatch.chdir(tmp_path)
     images, labels = np.zeros((40, 8, 8), np.uint8), np.arange(40) % 2
     for name, pixels in (("d.npz", images), ("e.npz", images + 1)):
@@ -163,7 +163,7 @@ def test_two_paths_to_the_same_images_are_no_difference(tmp_path, monkeypatch):
     for path in ("d.npz", "./d.npz"):
         start = recipe(data={"name": path})
         end, data = on_the_same_images(start, recipe(data={"name": "./d.npz"}, epochs=5), None)
-        way = route(start, end, ("a", "b"), (0,), "listed", data=data)
+        way = path_between(start, end, ("a", "b"), (0,), "listed", data=data)
         assert fields(way.moves) == [["epochs"]]
         folders.append(way.folder(tmp_path))
     assert folders[0] == folders[1]
