@@ -27,9 +27,9 @@ import scipy
 from numpy.typing import NDArray
 from scipy import special
 
-from eailab.stats import dunnett
+from eailab.stats import p_values
 from eailab.stats.model import compare
-from eailab.stats.simulation import Judged, judge
+from eailab.stats.power import Judged, judge
 
 Array = NDArray[np.float64]
 Spread = Literal["equal", "one arm 5x", "baseline 5x"]
@@ -89,7 +89,7 @@ def without_guard(y: Array) -> NDArray[np.bool_]:
     residuals = y - y.mean(axis=1, keepdims=True) - y.mean(axis=2, keepdims=True) + y.mean(axis=(1, 2), keepdims=True)
     error = np.sqrt((residuals**2).sum(axis=(1, 2)) / df * 2.0 / blocks)[:, None]
     t = (y[:, :, 1:] - y[:, :, :1]).mean(axis=1) / error
-    called: NDArray[np.bool_] = np.abs(t) > dunnett.critical_value(0.95, arms - 1, df)
+    called: NDArray[np.bool_] = np.abs(t) > p_values.critical_value(0.95, arms - 1, df)
     return called
 
 

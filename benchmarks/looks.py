@@ -15,7 +15,7 @@ import numpy as np
 
 from eailab.runs.atomic import write_text
 from eailab.runs.provenance import collect
-from eailab.stats.simulation import judge
+from eailab.stats.power import judge
 
 LOOKS = ((3, 5, 8), (5, 7, 10), (3, 5, 8, 12))
 """Numbers of blocks after which a study is judged."""

@@ -16,7 +16,7 @@ from eailab.data.registry import load
 from eailab.errors import DataError, StoreError
 from eailab.findings.study import StudyFindings
 from eailab.runs.store import Store
-from eailab.stats.pairwise_tests import McNemar, mcnemar
+from eailab.stats.p_values import McNemar, mcnemar
 from eailab.studies.record import StudyRecord
 from eailab.translation import Text, tr
 

@@ -4,7 +4,7 @@ from eailab.findings.numbers import decimals, interval, signed
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, difference_column
 from eailab.findings.words import setting_as_named
-from eailab.stats.factorial import Effect
+from eailab.stats.contrasts import Effect
 from eailab.studies.factor import CROSS, Bundle, read_factor, word
 from eailab.translation import COMMA, Text, joined, listed_and, tr, trn
 

@@ -7,9 +7,8 @@ import numpy as np
 
 from eailab.findings.trial import TrialFindings, spared
 from eailab.metrics import Metric
-from eailab.stats.alpha_spending import look_levels
 from eailab.stats.blocked_model import Values
-from eailab.stats.group_sequential import Decision, replay
+from eailab.stats.group_sequential import Decision, look_levels, replay
 from eailab.stats.model import Comparison
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study

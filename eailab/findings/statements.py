@@ -11,8 +11,8 @@ from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import TrialFindings
 from eailab.metrics import TEST, Metric
+from eailab.stats.contrasts import Trend
 from eailab.stats.model import Comparison
-from eailab.stats.trend import Trend
 from eailab.stats.verdict import Verdict
 from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, tr, trn
 

@@ -19,9 +19,8 @@ from eailab.metrics import Metric
 from eailab.recipe.canonical import NO_IDENTITY, flatten
 from eailab.recipe.schema import Recipe
 from eailab.runs.store import Store
-from eailab.stats.factorial import Factorial, factorial
+from eailab.stats.contrasts import Factorial, Trend, factorial, trend
 from eailab.stats.model import Comparison, compare
-from eailab.stats.trend import Trend, trend
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study, safe_name
 from eailab.studies.hold_updates import held

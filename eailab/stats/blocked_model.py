@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 ROUNDING = 1e-12
 """A residual spread below this share of the largest value is rounding, and counts as none."""
@@ -16,7 +17,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Fit:
-    """The additive model, fitted."""
+    """The fitted additive model."""
 
     difference: Values
     """`[A]`, arm minus baseline; 0 for the baseline."""
@@ -29,7 +30,7 @@ class Fit:
     df: int
     """Degrees of freedom of the error: `(A-1)(B-1)` when complete."""
     complete: bool
-    """Whether every arm was seen in every block that tells of a difference."""
+    """Whether every block with two trials or more has one of every arm."""
 
 
 def fit_additive(values: Values, baseline: int) -> Fit:

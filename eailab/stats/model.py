@@ -7,18 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eailab.errors import StudyError
-from eailab.stats import dunnett
-from eailab.stats.blocked_model import Fit, Values, fit_additive, spread_of
-from eailab.stats.pairwise_tests import holm
+from eailab.stats import p_values
+from eailab.stats.blocked_model import Fit, Mask, Values, fit_additive, spread_of
+from eailab.stats.p_values import holm
 from eailab.stats.power import noncentrality
-from eailab.stats.variance_check import unequal_spread
+from eailab.stats.variance import unequal_spread
 from eailab.stats.verdict import Interval, Verdict, blocks_to_decide, decide, within
 from eailab.translation import Text, tr
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def compare(
 
     The error is pooled over the arms, and the intervals are simultaneous: Dunnett's multivariate t with correlation
     1/2 and `k(B-1)` degrees of freedom (Dunnett, 1955), exact when no trial is missing. Where
-    `variance_check.unequal_spread` finds a reason, each arm is judged by its own differences from the baseline:
+    `variance.unequal_spread` finds a reason, each arm is judged by its own differences from the baseline:
     paired t with Bonferroni's simultaneous intervals and Holm's p-values.
 
     Missing trials: an arm takes part when it shares two blocks or more with the baseline; else its verdict is SCREEN.
@@ -228,19 +225,19 @@ def _paired(values: Values, arm: int, baseline: int) -> Values:
 def _pooled(fit: Fit) -> list[_Estimate]:
     """Judge all arms by one error: Dunnett's intervals, or the studentised maximum modulus with trials missing."""
     contrasts = len(fit.difference) - 1
-    correlation = dunnett.CORRELATION if fit.complete else 0.0
+    correlation = p_values.CORRELATION if fit.complete else 0.0
     sd = float(np.sqrt(fit.variance))
     standard_errors = sd * np.sqrt(np.diag(fit.covariance)[1:])
-    p = dunnett.adjusted_p(_ratios(fit.difference[1:], standard_errors), contrasts, fit.df, correlation)
-    critical95 = dunnett.critical_value(0.95, contrasts, fit.df, correlation)
-    critical90 = dunnett.critical_value(0.90, contrasts, fit.df, correlation)
+    p = p_values.adjusted_p(_ratios(fit.difference[1:], standard_errors), contrasts, fit.df, correlation)
+    critical95 = p_values.critical_value(0.95, contrasts, fit.df, correlation)
+    critical90 = p_values.critical_value(0.90, contrasts, fit.df, correlation)
 
     def tail_area(half_width: float, number: int) -> float:
         t = half_width / (sd * np.sqrt(2.0 / number))
-        return dunnett.adjusted_p(t, contrasts, contrasts * (number - 1)).item()
+        return p_values.adjusted_p(t, contrasts, contrasts * (number - 1)).item()
 
     def tail_of_t(t: float) -> float:
-        return dunnett.adjusted_p(t, contrasts, fit.df, correlation).item()
+        return p_values.adjusted_p(t, contrasts, fit.df, correlation).item()
 
     return [
         _Estimate(float(d), float(se), critical95, critical90, fit.df, float(p_arm), tail_of_t, tail_area)
@@ -258,17 +255,17 @@ def _separate(differences: list[Values], largest: float) -> list[_Estimate]:
 
         def tail_area(half_width: float, number: int) -> float:
             t = half_width / (sd / np.sqrt(number))
-            return contrasts * dunnett.adjusted_p(t, 1, number - 1).item()
+            return contrasts * p_values.adjusted_p(t, 1, number - 1).item()
 
         mean, standard_error = float(paired.mean()), sd / float(np.sqrt(blocks))
         return _Estimate(
             difference=mean,
             standard_error=standard_error,
-            critical95=dunnett.bonferroni_critical_value(0.95, contrasts, blocks - 1),
-            critical90=dunnett.bonferroni_critical_value(0.90, contrasts, blocks - 1),
+            critical95=p_values.bonferroni_critical_value(0.95, contrasts, blocks - 1),
+            critical90=p_values.bonferroni_critical_value(0.90, contrasts, blocks - 1),
             df=blocks - 1,
-            p=dunnett.adjusted_p(_ratios(np.array(mean), np.array(standard_error)), 1, blocks - 1).item(),
-            tail_of_t=lambda t: contrasts * dunnett.adjusted_p(t, 1, blocks - 1).item(),
+            p=p_values.adjusted_p(_ratios(np.array(mean), np.array(standard_error)), 1, blocks - 1).item(),
+            tail_of_t=lambda t: contrasts * p_values.adjusted_p(t, 1, blocks - 1).item(),
             tail_area=tail_area,
         )
 

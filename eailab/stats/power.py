@@ -2,27 +2,31 @@
 
 One arm truly differs by `d`; it is detected when its simultaneous 95% interval excludes zero on the right side. In the
 blocked model its statistic is noncentral t with the model's degrees of freedom and noncentrality `d / SE`,
-`SE = sd sqrt(2/n)`, and the critical value is Dunnett's. With few blocks and three or more arms the variance guard
-often keeps errors apart that could have been pooled, which costs power that this formula does not know of (at 3 blocks
-and 4 arms 52% are left of its 80%); there the answer comes from simulated studies, always the same ones.
+`SE = sd sqrt(2/n)`, and the critical value is Dunnett's. With few blocks and three or more arms `unequal_spread` often
+keeps errors apart that could have been pooled, which costs power that this formula leaves out (at 3 blocks and 4 arms
+52% are left of its 80%); there the answer comes from simulated studies, which `judge` compares many at once, as
+`model.compare` does one. The simulation's seed is fixed.
+
+Shapes: `R` studies, `B` blocks, `A` arms, the baseline first; `k = A - 1`.
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from scipy import special
 
 from eailab.errors import StudyError
-from eailab.stats import dunnett
-from eailab.stats.simulation import judge
+from eailab.stats import p_values, variance
+from eailab.stats.blocked_model import Mask, Values
 from eailab.stats.verdict import MOST_BLOCKS, fewest
 
 POWER = 0.80
 """Share of studies in which a difference of the detectable size is to be seen."""
 
 _MOST_SIMULATED = 12
-"""Blocks; from here on the guard steps in so seldom that the formula holds to one percent."""
+"""Blocks; beyond, errors are kept apart so seldom that the formula holds to one percent."""
 _SIMULATED_VALUES = 400_000
 
 
@@ -56,16 +60,16 @@ def _detectable_in_sd(blocks: int, arms: int, power: float) -> float:
     contrasts = arms - 1
     if 2 < blocks <= _MOST_SIMULATED and contrasts > 1:
         return _simulated(blocks, arms, power)
-    if blocks == 2:  # never pooled: see `variance_check.unequal_spread`
-        df, critical_value = 1, dunnett.bonferroni_critical_value(0.95, contrasts, 1)
+    if blocks == 2:  # never pooled: see `variance.unequal_spread`
+        df, critical_value = 1, p_values.bonferroni_critical_value(0.95, contrasts, 1)
     else:
         df = contrasts * (blocks - 1)
-        critical_value = dunnett.critical_value(0.95, contrasts, df)
+        critical_value = p_values.critical_value(0.95, contrasts, df)
     return noncentrality(critical_value, df, power) * math.sqrt(2.0 / blocks)
 
 
 def _simulated(blocks: int, arms: int, power: float) -> float:
-    """Return the detectable difference from studies without any.
+    """Return the detectable difference, in SDs, from simulated studies without a difference.
 
     A true difference moves an arm's interval and changes nothing else, so that it is detected exactly where it exceeds
     half-width minus estimate: the wanted power is a quantile of that. All arms but the baseline are alike and count.
@@ -90,3 +94,68 @@ def blocks_to_detect(difference: float, sd: float, arms: int, power: float = POW
     if not difference > 0.0:
         raise StudyError(f"no number of blocks detects a difference of {difference}: give one above 0.")
     return fewest(lambda blocks: detectable_difference(blocks, arms, sd, power) <= difference, 2, MOST_BLOCKS)
+
+
+# --- many studies at once ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The intervals of many complete studies."""
+
+    difference: Values
+    """`[R, k]`, arm minus baseline."""
+    half95: Values
+    """`[R, k]`, half-widths of the simultaneous 95% intervals."""
+    half90: Values
+    """`[R, k]`, of the simultaneous 90% intervals."""
+    guarded: Mask
+    """`[R]`, whether the errors were not pooled."""
+
+    @property
+    def alarm(self) -> Mask:
+        """`[R, k]`, whether the 95% interval excludes zero."""
+        excluded: Mask = np.abs(self.difference) > self.half95
+        return excluded
+
+
+def judge(y: Values) -> Judged:
+    """Compare the arms with the first one in every study.
+
+    Args:
+        y: `[R, B, A]`, no value missing, two blocks or more.
+    """
+    _, blocks, arms = y.shape
+    contrasts, df = arms - 1, (arms - 1) * (blocks - 1)
+    residuals = y - y.mean(axis=1, keepdims=True) - y.mean(axis=2, keepdims=True) + y.mean(axis=(1, 2), keepdims=True)
+    squares = (residuals**2).sum(axis=(1, 2))
+    paired = y[:, :, 1:] - y[:, :, :1]
+    difference = paired.mean(axis=1)
+    own = ((paired - difference[:, None]) ** 2).sum(axis=1)
+    pooled_error = np.sqrt(squares / df * 2.0 / blocks)[:, None]
+    own_error = np.sqrt(own / (blocks - 1) / blocks)
+    guarded = _guarded(residuals, squares, own)
+
+    def half(confidence: float) -> Values:
+        pooled = p_values.critical_value(confidence, contrasts, df) * pooled_error
+        separate = p_values.bonferroni_critical_value(confidence, contrasts, blocks - 1) * own_error
+        width: Values = np.where(guarded[:, None], separate, pooled)
+        return width
+
+    return Judged(difference, half(0.95), half(0.90), guarded)
+
+
+def _guarded(residuals: Values, squares: Values, own: Values) -> Mask:
+    """Apply `variance.unequal_spread` to many studies."""
+    studies, blocks, arms = residuals.shape
+    if arms == 2 or blocks == 2:
+        return np.full(studies, arms > 2)
+    squares_of_arm = (residuals**2).sum(axis=1)
+    ratio: Mask = squares_of_arm.max(axis=1) > variance.LARGEST_RATIO**2 * squares_of_arm.min(axis=1)
+    distance = np.abs(residuals - np.median(residuals, axis=1, keepdims=True))
+    mean = distance.mean(axis=1)
+    between = blocks * ((mean - mean.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) / (arms - 1)
+    inside = ((distance - mean[:, None]) ** 2).sum(axis=(1, 2)) / (arms * (blocks - 1))
+    unequal: Mask = special.fdtrc(arms - 1, arms * (blocks - 1), between / inside) < variance.LEAST_P
+    share: Mask = own.max(axis=1) / (2.0 * squares) > variance.LARGEST_SHARE
+    return ratio | unequal | share

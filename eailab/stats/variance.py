@@ -1,32 +1,33 @@
-"""Estimate seed-to-seed variance: an SD's interval, the noise floor, and the test of equal spread."""
+"""Estimate seed-to-seed variance, and decide whether the arms' errors may be pooled.
 
-from dataclasses import dataclass
+Pooling gives power with few blocks, but needs equal spread.
+"""
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from eailab.stats.blocked_model import Fit
 from eailab.stats.verdict import Interval
+from eailab.translation import Text, tr
+
+LARGEST_RATIO = 3.0
+"""Of the largest arm's residual SD to the smallest's."""
+LARGEST_SHARE = 0.75
+"""Of the residual sum of squares that one arm's differences from the baseline may account for."""
+LEAST_P = 0.01
+"""Of the Brown–Forsythe test on the residuals."""
 
 
-@dataclass(frozen=True)
-class SpreadTest:
-    """A test of equal spread."""
-
-    statistic: float
-    p: float
-
-
-def brown_forsythe(groups: list[NDArray[np.float64]]) -> SpreadTest:
-    """Test whether groups have equal spread: analysis of variance of the distances from each group's median.
+def brown_forsythe(groups: list[NDArray[np.float64]]) -> float:
+    """Return the p-value of equal spread: an analysis of variance of the distances from each group's median.
 
     Brown & Forsythe (1974), "Robust tests for the equality of variances", J. Am. Stat. Assoc. 69.
 
     Args:
         groups: Two or more arrays of one dimension, together with more values than groups.
-
-    Returns:
-        The F statistic and its p-value. Where no distance differs from its group's mean, F is 0 or infinite.
     """
     distances = [np.abs(group - np.median(group)) for group in groups]
     sizes = np.array([len(distance) for distance in distances])
@@ -37,13 +38,12 @@ def brown_forsythe(groups: list[NDArray[np.float64]]) -> SpreadTest:
     between = float(sizes @ (means - overall) ** 2) / between_df
     inside = sum(float(((d - m) ** 2).sum()) for d, m in zip(distances, means, strict=True)) / within_df
     if inside == 0.0:
-        return SpreadTest(0.0, 1.0) if between == 0.0 else SpreadTest(np.inf, 0.0)
-    statistic = between / inside
-    return SpreadTest(statistic, float(special.fdtrc(between_df, within_df, statistic)))
+        return 1.0 if between == 0.0 else 0.0
+    return float(special.fdtrc(between_df, within_df, between / inside))
 
 
 def sd_interval(sd: float, n: int, confidence: float = 0.95) -> Interval:
-    """Return the interval of a normal population's SD: `s sqrt((n-1) / chi2 quantile)` at either tail.
+    """Return the chi-square interval of a normal population's SD: `s sqrt((n-1) / chi2 quantile)` at either tail.
 
     Args:
         sd: Standard deviation of the sample, with divisor `n - 1`.
@@ -56,7 +56,7 @@ def sd_interval(sd: float, n: int, confidence: float = 0.95) -> Interval:
 
 
 def sampling_error(share: float, examples: int) -> float:
-    """Return the standard error of a share of right answers by the choice of examples: `sqrt(a(1-a)/n)`.
+    """Return the binomial standard error of a share of right answers, by the choice of examples: `sqrt(a(1-a)/n)`.
 
     It is shared by all arms scored on the same examples and largely cancels in their differences.
 
@@ -68,8 +68,56 @@ def sampling_error(share: float, examples: int) -> float:
 
 
 def noise_floor(sd: float, n: int, confidence: float = 0.95) -> float:
-    """Return the difference of two single trials that chance alone stays below with this confidence.
+    """Return the noise floor: chance alone keeps two single trials closer than this, with this confidence.
 
-    `t s sqrt(2)`, with Student's t at `n - 1` degrees of freedom, as the SD is itself estimated from `n` trials.
+    It is `t s sqrt(2)`, with Student's t at `n - 1` degrees of freedom, as the SD is itself estimated from `n` trials.
     """
     return float(special.stdtrit(n - 1, 0.5 + confidence / 2.0)) * sd * float(np.sqrt(2.0))
+
+
+def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> Text | None:
+    """Return the reason not to pool the arms' errors, or None when they may be pooled.
+
+    Two blocks cannot show whether arms share a spread, so with three or more arms they are not pooled. From three
+    blocks on there are three signs of unequal spread: the ratio of the arms' residual SDs, the Brown–Forsythe test on
+    the residuals, and the share of the residual squares that one arm's differences from the baseline carry (half
+    their squares about their mean, over the whole). The last sees what the ratio cannot with three arms, where one
+    wide arm or baseline widens all three residuals. `benchmarks/calibration.py` shows what the thresholds do.
+
+    Args:
+        fit: The additive model of the arms that are compared.
+        differences: For each arm its differences from the baseline, one a shared block.
+
+    Returns:
+        A sentence without its full stop, or None. With one contrast there is nothing to pool, and with no spread at
+        all nothing to compare.
+    """
+    if len(differences) == 1 or fit.variance == 0.0:
+        return None
+    residuals = [column[np.isfinite(column)] for column in fit.residuals.T]
+    if min(len(column) for column in residuals) < 3:
+        return tr("two blocks cannot show whether the arms share a spread")
+    spread = [math.sqrt(float(column @ column) / (len(column) - 1)) for column in residuals]
+    largest, smallest = max(spread), min(spread)
+    if largest > LARGEST_RATIO * smallest:
+        if smallest == 0.0:
+            return tr(
+                "the widest arm's residual SD is infinitely many times the narrowest's, more than {most:g}",
+                most=LARGEST_RATIO,
+            )
+        return tr(
+            "the widest arm's residual SD is {times:.1f} times the narrowest's, more than {most:g}",
+            times=largest / smallest,
+            most=LARGEST_RATIO,
+        )
+    if (p := brown_forsythe(residuals)) < LEAST_P:
+        return tr("the arms' spreads differ (Brown–Forsythe p = {p:.2g}, below {least:g})", p=p, least=LEAST_P)
+    squares = [float(((difference - difference.mean()) ** 2).sum()) for difference in differences]
+    share = max(squares) / (2.0 * fit.variance * fit.df)
+    if share > LARGEST_SHARE:
+        return tr(
+            "one arm's differences carry {share:.0%} of the residual squares, more than {most:.0%}",
+            share=share,
+            most=LARGEST_SHARE,
+        )
+    return None

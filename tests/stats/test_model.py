@@ -12,9 +12,8 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from eailab.errors import StudyError
-from eailab.stats.dunnett import bonferroni_critical_value, critical_value
 from eailab.stats.model import compare
-from eailab.stats.pairwise_tests import holm
+from eailab.stats.p_values import bonferroni_critical_value, critical_value, holm
 from eailab.stats.verdict import Verdict
 
 SHIFTS = np.array([0.0, 0.1, -0.9, 0.9])

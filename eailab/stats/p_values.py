@@ -1,4 +1,4 @@
-"""Compute simultaneous tail areas and critical values for several arms against one baseline, by quadrature.
+"""Compute p-values and critical values for several arms against one baseline (Dunnett), and Holm's and McNemar's.
 
 With `k` differences from one baseline, each estimated with the same standard error `S sqrt(2/n)`, the t-statistics are
 multivariate t with correlation 1/2 (Dunnett, 1955, "A multiple comparison procedure for comparing several treatments
@@ -14,6 +14,7 @@ intervals hold at any correlations (Sidak, 1967).
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -118,3 +119,44 @@ def bonferroni_critical_value(confidence: float, contrasts: int, df: float) -> f
     """Return Student's t at the two-sided level `(1 - confidence) / contrasts`: wide enough at any correlations."""
     tail = (1.0 - confidence) / (2.0 * contrasts)
     return float(-special.ndtri(tail)) if math.isinf(df) else float(-special.stdtrit(df, tail))
+
+
+# --- Holm and McNemar -------------------------------------------------------------------------------------------------
+
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return p-values adjusted so that all tests together err at the stated level (Holm, 1979).
+
+    The `i`-th smallest of `m` (from 0) is multiplied by `m - i`; none falls below a smaller one's, or rises above 1.
+    """
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Two sets of predictions on the same examples."""
+
+    only_first: int
+    """Examples that only the first has right."""
+    only_second: int
+    """Examples that only the second has right."""
+    p: float
+    """Exact, two-sided. About these two sets of weights, not about the recipes behind them."""
+
+
+def mcnemar(first_correct: ArrayLike, second_correct: ArrayLike) -> McNemar:
+    """Compare two trained models on the examples that exactly one of them has right (McNemar, 1947; exact binomial).
+
+    Args:
+        first_correct: `[n]` booleans, one an example.
+        second_correct: `[n]` booleans of the same examples.
+    """
+    first, second = np.asarray(first_correct, dtype=np.bool_), np.asarray(second_correct, dtype=np.bool_)
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    fewer, discordant = min(only_first, only_second), only_first + only_second
+    p = 2.0 * float(special.bdtr(fewer, discordant, 0.5)) if discordant else 1.0
+    return McNemar(only_first, only_second, min(p, 1.0))

@@ -1,12 +1,14 @@
-"""Critical values and tail areas against tables, scipy and brute force."""
+"""Critical values and p-values against tables, scipy, statsmodels and brute force."""
 
 import math
 
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
+from statsmodels.stats.multitest import multipletests
 
-from eailab.stats.dunnett import adjusted_p, bonferroni_critical_value, critical_value
+from eailab.stats.p_values import adjusted_p, bonferroni_critical_value, critical_value, holm, mcnemar
 
 
 @pytest.mark.parametrize(
@@ -138,3 +140,23 @@ def test_adjusted_p_and_interval_are_rs():
     assert adjusted_p(statistics, 3, 8) == pytest.approx(p, abs=5e-4)
     half_width, standard_error = (21.2470971974947 - 0.7529028025053) / 2.0, 11.0 / 3.09073
     assert critical_value(0.95, 3, 8) == pytest.approx(half_width / standard_error, abs=5e-4)
+
+
+def test_holm_is_statsmodels():
+    p = np.array([0.04, 0.001, 0.3, 0.02, 0.011, 0.9])
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+    assert holm(np.array([0.7, 0.6])).max() <= 1.0
+
+
+def test_mcnemar_is_statsmodels():
+    rng = np.random.default_rng(8)
+    first, second = rng.random(400) < 0.9, rng.random(400) < 0.86
+    table = [[(first & second).sum(), (first & ~second).sum()], [(~first & second).sum(), (~first & ~second).sum()]]
+    ours = mcnemar(first, second)
+    assert (ours.only_first, ours.only_second) == (table[0][1], table[1][0])
+    assert ours.p == pytest.approx(reference_mcnemar(table, exact=True).pvalue)
+
+
+def test_mcnemar_of_equal_predictions_says_nothing():
+    assert mcnemar([True, False], [True, False]).p == 1.0
+    assert mcnemar([True, False], [False, True]).p == 1.0
