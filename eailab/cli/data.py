@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eailab.data.dataset import Dataset
     from eailab.data.published import Source
     from eailab.data.registry import DataCheck
-    from eailab.data.split_file import SplitFiles
+    from eailab.data.split import SplitFiles
 
 
 data = Commands(help="List the data sets, and check their files.\n\nExample: eailab data list")
@@ -135,7 +135,7 @@ def split(
     Example: eailab split --recipe digits-mlp
     """
     from eailab.data.registry import load
-    from eailab.data.split_file import split_files
+    from eailab.data.split import split_files
 
     if written is not None and not check:
         raise UsageError(f"{written} is a split to check: add --check, or name a folder to write to with --out.")
@@ -154,7 +154,7 @@ def split(
 
 
 def _check(files: "SplitFiles", folder: Path, as_json: bool) -> None:
-    from eailab.data.split_file import differences
+    from eailab.data.split import differences
 
     found = differences(files, folder)
     if as_json:
@@ -169,7 +169,7 @@ def _check(files: "SplitFiles", folder: Path, as_json: bool) -> None:
 
 
 def _write(files: "SplitFiles", dataset: "Dataset", folder: Path, as_json: bool) -> None:
-    from eailab.data.split_file import JSON_NAME, differences
+    from eailab.data.split import JSON_NAME, differences
     from eailab.runs.atomic import write_bytes
 
     if (folder / JSON_NAME).exists() and differences(files, folder):

@@ -10,7 +10,7 @@ from typing import Literal
 
 import platformdirs
 
-from eailab.data import cifar10, digits, folder, mnist, npz
+from eailab.data import image_files, npz, published
 from eailab.data.dataset import Content, Dataset, fingerprint
 from eailab.data.published import PublishedFile, Source
 from eailab.errors import DataError
@@ -18,9 +18,9 @@ from eailab.paths import expanded
 
 SOURCES: dict[str, Source] = {
     source.name: source
-    for source in (digits.DIGITS, digits.DIGITS32, mnist.MNIST, mnist.FASHION_MNIST, cifar10.CIFAR10)
+    for source in (published.DIGITS, published.DIGITS32, published.MNIST, published.FASHION_MNIST, published.CIFAR10)
 }
-"""A new data set: one module, one entry."""
+"""A new data set: one function in `published`, one entry."""
 
 
 def data_dir(option: Path | None = None) -> Path:
@@ -45,7 +45,7 @@ def load(name: str, data_dir: Path | None = None, download: bool = True) -> Data
     try:
         path = Path(name).expanduser().resolve()
         if path.is_dir():
-            return _read(path.name, folder.read, path, _stamp(folder.image_files(path)))
+            return _read(path.name, image_files.read_folder, path, _stamp(image_files.image_files(path)))
         if path.suffix == ".npz" and path.is_file():
             return _read(path.stem, npz.read, path, _stamp([path]))
         found = path.exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from eailab.data.dataset import Pixels
-from eailab.data.picture import decoded, is_turned, opened
+from eailab.data.image_files import decoded, is_turned, opened
 from eailab.errors import DataError
 from eailab.inference.trained import WHITE, largest_pixel, read
 from eailab.runs.trial_folder import TrialFolder

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab import files
-from eailab.data.packed_arrays import read_arrays
+from eailab.data.npz import read_arrays
 from eailab.engines.base import Arrays
 from eailab.engines.registry import engine_of, metrics_of
 from eailab.errors import DamagedError, RecipeError

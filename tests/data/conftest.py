@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eailab.data import cifar10, mnist
+from eailab.data import published
 from eailab.data.dataset import Dataset, Images, fingerprint
 from eailab.data.published import PublishedFile
 
@@ -37,8 +37,8 @@ def tiny_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     arrays = []
     for n in (12, 4):
         arrays += [rng.integers(0, 256, (n, 28, 28)).astype(np.uint8), rng.integers(0, 10, n).astype(np.uint8)]
-    published = []
-    for name, array in zip(mnist.NAMES, arrays, strict=True):
+    files = []
+    for name, array in zip(published.IDX_NAMES, arrays, strict=True):
         path = tmp_path / "MNIST" / "raw" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         blob = idx_file(array)
@@ -48,8 +48,8 @@ def tiny_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         else:
             path.write_bytes(blob)
         sha256, md5 = hashlib.sha256(blob).hexdigest(), hashlib.md5(compressed, usedforsecurity=False).hexdigest()
-        published.append(PublishedFile(f"MNIST/raw/{name}", f"sha256:{sha256}", f"md5:{md5}"))
-    monkeypatch.setattr(mnist, "MNIST_FILES", tuple(published))
+        files.append(PublishedFile(f"MNIST/raw/{name}", f"sha256:{sha256}", f"md5:{md5}"))
+    monkeypatch.setattr(published, "MNIST_FILES", tuple(files))
     return tmp_path
 
 
@@ -60,13 +60,13 @@ def cifar_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[ob
     def write(batch: object) -> Path:
         # protocol 3 writes bytes as such, as Python 2 did; numpy's array maker had its old name then
         blob = pickle.dumps(batch, protocol=3).replace(b"cnumpy._core.", b"cnumpy.core.")
-        path = tmp_path / cifar10.FOLDER / "data_batch_1"
+        path = tmp_path / published.CIFAR10_FOLDER / "data_batch_1"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(blob)
         md5 = hashlib.md5(blob, usedforsecurity=False).hexdigest()
-        file = PublishedFile(f"{cifar10.FOLDER}/data_batch_1", f"md5:{md5}")
-        monkeypatch.setattr(cifar10, "TRAIN_FILES", (file,))
-        monkeypatch.setattr(cifar10, "TEST_FILES", (file,))
+        file = PublishedFile(f"{published.CIFAR10_FOLDER}/data_batch_1", f"md5:{md5}")
+        monkeypatch.setattr(published, "CIFAR10_TRAIN_FILES", (file,))
+        monkeypatch.setattr(published, "CIFAR10_TEST_FILES", (file,))
         return tmp_path
 
     return write

@@ -12,9 +12,8 @@ import threading
 
 import pytest
 
-from eailab.data import fetch, mnist
-from eailab.data.cifar10 import CIFAR10
-from eailab.data.published import PublishedFile, Source
+from eailab.data import fetch, published
+from eailab.data.published import CIFAR10, PublishedFile, Source
 from eailab.errors import MissingDataError
 
 TEXT = b"four images of nothing " * 50_000
@@ -58,7 +57,7 @@ def serve():
 
 def one_by_one(url):
     files = tuple(PublishedFile(f"raw/{name}", None, md5(gzip.compress(TEXT, mtime=0))) for name in ("a", "b"))
-    return Source("tiny", "", 1, 1, (1, 1, 1), 2, mnist.read_mnist, files, url)
+    return Source("tiny", "", 1, 1, (1, 1, 1), 2, published.read_mnist, files, url)
 
 
 def test_only_what_is_missing_is_downloaded_and_said(serve, tmp_path, caplog, monkeypatch):
@@ -117,8 +116,8 @@ def test_a_server_that_does_not_answer_is_said_and_then_given_up(serve, tmp_path
 def test_addresses_and_the_archives_checksum_are_those_that_torchvision_uses():
     from torchvision import datasets
 
-    assert mnist.MNIST_URL in datasets.MNIST.mirrors
-    assert mnist.FASHION_URL in datasets.FashionMNIST.mirrors
+    assert published.MNIST_URL in datasets.MNIST.mirrors
+    assert published.FASHION_URL in datasets.FashionMNIST.mirrors
     assert CIFAR10.url == datasets.CIFAR10.url
     assert CIFAR10.archive == f"md5:{datasets.CIFAR10.tgz_md5}"
     assert CIFAR10.files[0].path.startswith(f"{datasets.CIFAR10.base_folder}/")

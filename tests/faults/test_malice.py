@@ -17,8 +17,8 @@ from checks import digits, rerun
 from faulty_disk import TINY, run, tiny_study
 
 from eailab import files
-from eailab.data.cifar10 import CIFAR10
 from eailab.data.fetch import fetch
+from eailab.data.published import CIFAR10
 from eailab.errors import DamagedError, DataError, StoreError
 from eailab.runs import records
 from eailab.runs.context import RunContext
