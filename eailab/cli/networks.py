@@ -26,8 +26,8 @@ def predict(
 
     Example: eailab predict 16/0 seven.png
     """
+    from eailab.inference.predict import find_finished
     from eailab.inference.predict import predict as classify
-    from eailab.inference.trained import find_finished
     from eailab.runs.store import Store
 
     predictions = classify(find_finished(Store(runs), trial), images, top, data_dir)

@@ -4,7 +4,6 @@ Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 from eailab import __version__
 from eailab.data.dataset import Pixels
 from eailab.errors import CheckFailedError, DamagedError, UsageError
-from eailab.inference.format import Format, Runner, whole_network
-from eailab.inference.trained import WHITE, Trained, data_of, find_finished, largest_pixel, read
+from eailab.inference.formats import FORMATS, Runner
+from eailab.inference.predict import WHITE, Trained, data_of, find_finished, largest_pixel, read_network
 from eailab.recipe.canonical import to_yaml
 from eailab.runs import atomic
 from eailab.runs.store import Store
@@ -26,32 +25,6 @@ AT_ONCE = 64
 """Images that an exported file is given at once; the last of a check has what is left."""
 TOLERANCE = 1e-3
 """Largest difference from our own logits, as a share of the largest of them: sums in 32 bits, in another order."""
-
-
-def _safetensors() -> Format:
-    from eailab.inference import weights_file as file
-
-    return Format(".safetensors", file.make, file.opened, file.holds)
-
-
-def _onnx() -> Format:
-    from eailab.inference import onnx_file as file
-
-    return Format(".onnx", file.make, file.opened, whole_network)
-
-
-def _torch_export() -> Format:
-    from eailab.inference import torch_program as file
-
-    return Format(".pt2", file.make, file.opened, whole_network)
-
-
-FORMATS: dict[str, Callable[[], Format]] = {
-    "safetensors": _safetensors,
-    "onnx": _onnx,
-    "torch-export": _torch_export,
-}
-"""A new format: one module, one entry. Each brings its own libraries, imported only when it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -109,26 +82,26 @@ def export(
     if to not in FORMATS:
         raise UsageError(f"there is no format {to!r}: choose one of {', '.join(FORMATS)}.")
     folder = find_finished(store, name)
-    trained = read(folder)
-    kind = FORMATS[to]()
+    trained = read_network(folder)
+    kind = FORMATS[to]
     usual = f"{safe_name(trained.recipe.name)}-{folder.path.name[:10]}{kind.suffix}"
     out = out or store.root / "exports" / usual
     out = out / usual if out.is_dir() else out
     if out.suffix != kind.suffix:
-        raise UsageError(f"{out} is no name for a file of --to {to}: let it end in {kind.suffix}.")
+        raise UsageError(f"{out} is not a name for a file of --to {to}: let it end in {kind.suffix}.")
     if os.path.lexists(out):
         raise UsageError(f"{out} exists and is not overwritten: choose another file with --out, or delete it.")
-    data = kind.make(trained, facts(trained))
-    check = compare(trained, kind.opened(data, trained), images, data_dir)
+    data = kind.write(trained, facts(trained))
+    check = compare(trained, kind.load(data, trained), images, data_dir)
     bound = TOLERANCE * max(1.0, check.largest_logit)
-    if not check.largest_difference <= bound:  # so that NaN is no agreement
+    if not check.largest_difference <= bound:  # NaN does not agree
         raise CheckFailedError(
             f"nothing was written: run by {check.by} on {check.images} {check.which}, the logits differ from ours by "
             f"up to {check.largest_difference:.2g}, where rounding explains {bound:.2g}. "
             "Another version of the library may help; please report this."
         )
     atomic.write_bytes(out, data)
-    return Exported(out, folder.path.name, kind.holds(trained), pixels_in_words(trained, data_dir), check)
+    return Exported(out, folder.path.name, kind.contents(trained), pixels_in_words(trained, data_dir), check)
 
 
 def pixels_in_words(trained: Trained, data_dir: Path | None) -> str:

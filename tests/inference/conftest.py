@@ -7,7 +7,7 @@ import pytest
 
 from eailab.engines.base import Expected
 from eailab.engines.numpy_mlp.network import Design
-from eailab.inference.trained import Trained
+from eailab.inference.predict import Trained
 from eailab.recipe.load import Override, load
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.trial_folder import TrialFolder

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from eailab.data.registry import load as load_data
 from eailab.errors import DataError
-from eailab.inference import export, weights_file
+from eailab.inference import export, formats
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint
 from eailab.runs.context import RunContext
@@ -49,9 +49,7 @@ def onnxruntime():
 
 def answers(onnxruntime, trained, pixels):
     """What onnxruntime says of two images at once, and of each alone."""
-    from eailab.inference import onnx_file
-
-    session = onnxruntime.InferenceSession(onnx_file.make(trained, {}), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(formats.Onnx().write(trained, {}), providers=["CPUExecutionProvider"])
     together = session.run(None, {"images": pixels})[0]
     alone = [session.run(None, {"images": pixels[number : number + 1]})[0] for number in range(len(pixels))]
     return together, np.concatenate(alone)
@@ -75,12 +73,10 @@ def test_onnxruntime_agrees_about_a_residual_network(onnxruntime, network, pixel
 
 
 def test_an_onnx_file_says_what_it_takes_gives_and_comes_from(onnxruntime, network):
-    from eailab.inference import onnx_file
-
     trained = network("digits-mlp", (8, 8, 1))
     facts = export.facts(trained)
-    data = onnx_file.make(trained, facts)
-    assert data == onnx_file.make(trained, facts)
+    data = formats.Onnx().write(trained, facts)
+    assert data == formats.Onnx().write(trained, facts)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     (takes,), (gives,) = session.get_inputs(), session.get_outputs()
     assert (takes.name, takes.type, takes.shape) == ("images", "tensor(uint8)", ["N", 8, 8, 1])
@@ -107,7 +103,7 @@ def test_without_the_extra_the_way_to_get_it_is_told(eailab, trial, monkeypatch)
 def saved(trained, tmp_path):
     """The file as the safetensors library opens it: its arrays, and its metadata."""
     file = tmp_path / "network.safetensors"
-    file.write_bytes(weights_file.make(trained, export.facts(trained)))
+    file.write_bytes(formats.Safetensors().write(trained, export.facts(trained)))
     with safe_open(file, "pt") as opened:
         return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata()  # noqa: SIM118 - no mapping
 
@@ -155,7 +151,7 @@ def test_metadata_of_safetensors_are_in_order_and_leave_the_arrays_alone(network
     """The library's own order changes from process to process; two exports are to have the same bytes."""
     trained = network("digits-mlp", (8, 8, 1), model__hidden=[3])
     weights, told = saved(trained, tmp_path)
-    assert list(json.loads(weights_file._header((tmp_path / "network.safetensors").read_bytes()))["__metadata__"]) == (
+    assert list(json.loads(formats._header((tmp_path / "network.safetensors").read_bytes()))["__metadata__"]) == (
         sorted(told)
     )
     assert told == export.facts(trained) | {"format": "pt"}
@@ -171,15 +167,13 @@ def test_torch_runs_its_archive_on_any_number_of_images(network, pixels, tmp_pat
     """One network of each engine; torch's own machinery makes this the slowest test here."""
     import torch
 
-    from eailab.inference import torch_program
-
     for trained in (
         network("digits-mlp", (5, 4, 2), **MLPS["every activation"], model__norm="batch"),
         network("resnet18-cifar10", (8, 9, 1), model__width=0.0625, data__augment="resize-224"),
     ):
         facts = export.facts(trained)
         file = tmp_path / "network.pt2"
-        file.write_bytes(torch_program.make(trained, facts))
+        file.write_bytes(formats.TorchExport().write(trained, facts))
         told = {"eailab.json": ""}
         theirs = torch.export.load(file, extra_files=told).module()
         for count in (1, 3):
@@ -272,7 +266,7 @@ def test_without_the_test_images_random_ones_are_named_as_such(eailab, trial, mo
 
     other = load_data("digits32")
     monkeypatch.setattr(
-        "eailab.inference.trained.load_data", missing if reason == "missing" else lambda *_, **__: other
+        "eailab.inference.predict.load_data", missing if reason == "missing" else lambda *_, **__: other
     )
     done = eailab("export", trial.name, "--to", "safetensors", "--runs", trial.runs, "--images", 5)
     assert done.code == 0, done.err

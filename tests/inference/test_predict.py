@@ -10,8 +10,7 @@ from PIL import Image
 
 from eailab.data.registry import load as load_data
 from eailab.errors import DamagedError, DataError, StoreError, UsageError
-from eailab.inference.predict import predict, scaled
-from eailab.inference.trained import find_finished
+from eailab.inference.predict import find_finished, predict, scaled
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint
 from eailab.runs.context import RunContext
@@ -157,7 +156,7 @@ def test_pictures_are_scaled_only_where_their_scale_is_another(largest, most, fa
 def test_a_trial_without_its_data_says_that_its_range_is_not_known(trained, monkeypatch):
     store, name, files, _ = trained
     folder = forgetting(find_finished(store, name), monkeypatch)
-    monkeypatch.setattr("eailab.inference.trained.load_data", lambda *_, **__: (_ for _ in ()).throw(DataError("gone")))
+    monkeypatch.setattr("eailab.inference.predict.load_data", lambda *_, **__: (_ for _ in ()).throw(DataError("gone")))
     assert "its data are not here" in predict(folder, files[:1]).notes[0]
 
 
