@@ -43,7 +43,7 @@ from eailab.runs.store_admin import problems
 from eailab.studies.design import one_at_a_time
 from eailab.studies.factor import factor_from_text
 from eailab.studies.plan import plan
-from eailab.studies.run import Runner
+from eailab.studies.run import Runner, train_plans
 
 KILLS_A_PASS = 2
 TRAINED_AGAIN = 20
@@ -119,8 +119,8 @@ def soak(root, trials, workers):
         if not planned.todo:
             break
         watch = Watch(chance, chance.randint(trials // 40, trials // 12), reader.pid)
-        with suppress(StoppedError), Runner(context.followed(watch, watch.enough), workers).train([planned]):
-            pass
+        with suppress(StoppedError):
+            train_plans([planned], Runner(context.followed(watch, watch.enough), workers))
         kills, again, failed = kills + watch.kills, again + watch.again, failed + watch.failed
         passes += 1
         megabytes, files = own_size()

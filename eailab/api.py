@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from eailab.runs.context import RunContext
     from eailab.runs.events import Event
     from eailab.studies.design import Study
+    from eailab.studies.record import Plan
 
 RECIPE = "digits-mlp"
 """Small, and its data come with eailab."""
@@ -206,14 +207,16 @@ def noise(
     from eailab.studies.run import Runner, run_studies
     from eailab.studies.sharing import entered
 
-    context = _context(runs, data_dir, device, on_event)
-    runner = Runner(context, jobs)
-    with run_studies([repeated(_loaded(recipe, settings), _blocks(seeds))], runner) as run:
-        (planned,) = run.plans
-        with entered(planned, context.store, runner.note) as record:
-            found = noise_findings(context.store, record)
-            publish_noise(found, planned.folder)
-    return found
+    runner = Runner(_context(runs, data_dir, device, on_event), jobs)
+
+    def publish(plans: "Sequence[Plan]") -> "Noise":
+        store = runner.context.store
+        with entered(plans[0], store, runner.note) as record:
+            found = noise_findings(store, record)
+            publish_noise(found, plans[0].folder)
+        return found
+
+    return run_studies([repeated(_loaded(recipe, settings), _blocks(seeds))], runner, publish)
 
 
 def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:
@@ -250,11 +253,14 @@ def _run(study: "Study", context: "RunContext", jobs: int | None) -> "tuple[Path
     from eailab.studies.run import Runner, run_studies
 
     runner = Runner(context, jobs)
-    with run_studies([study], runner) as run:
-        for folder, label in undrawn(run.plans, context.store).items():
+
+    def publish(plans: "Sequence[Plan]") -> "tuple[Path, StudyFindings]":
+        for folder, label in undrawn(plans, context.store).items():
             publish_trial(folder, label)
-        (report,), _ = publish_plans(run.plans, context, runner.note)
-    return run.plans[0].folder, report.findings
+        (report,), _ = publish_plans(plans, context, runner.note)
+        return plans[0].folder, report.findings
+
+    return run_studies([study], runner, publish)
 
 
 def _loaded(recipe: str | Path, settings: Mapping[str, Any] | None) -> "Recipe":

@@ -2,7 +2,7 @@
 
 from eailab.studies.design import one_at_a_time
 from eailab.studies.factor import factor_from_text
-from eailab.studies.run import Runner
+from eailab.studies.run import Runner, train_plans
 
 
 def one_factor(recipe, factor, levels, blocks, baseline=None):
@@ -12,5 +12,4 @@ def one_factor(recipe, factor, levels, blocks, baseline=None):
 
 def train_plan(planned, context, jobs=1):
     """Train what is left of a plan, and return the trials that failed."""
-    with Runner(context, jobs).train([planned]) as failed:
-        return failed
+    return train_plans([planned], Runner(context, jobs))

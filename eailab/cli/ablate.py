@@ -156,9 +156,10 @@ def ablate(
 
     A bundle: eailab ablate --joint optimizer+lr adam+0.001 sgd+0.1
     """
-    from eailab.cli.planning import solve, with_blocks, write_frozen_plan
-    from eailab.cli.running import make_plans, run_and_print, run_and_print_until_decided
+    from eailab.cli.planning import show, solve, with_blocks, write_frozen_plan
+    from eailab.cli.running import Console
     from eailab.studies.power_analysis import weak_design
+    from eailab.studies.run import run_studies, run_until_decided, with_looks
 
     changes = overrides_of({"study.margin": margin, "study.metric": metric}, override)
     if study is not None:
@@ -174,8 +175,6 @@ def ablate(
     if sd is not None and not 0.0 < sd < float("inf"):
         raise UsageError(f"--sd {sd:g}: give a standard deviation above 0, in the margin's unit.")
     if until_decided:
-        from eailab.studies.looks import with_looks
-
         studies = (with_looks(studies, max_trials),)
     elif max_trials is not None:
         raise UsageError("--max-trials needs --until-decided.")
@@ -184,18 +183,15 @@ def ablate(
     brought = [sentence for one in studies for arm in one.arms for sentence in arm.brought]
     for sentence in dict.fromkeys([*brought, *filter(None, map(weak_design, studies))]):
         say_note(sentence)
+    console = Console(where, jobs, fail_fast, name, json)
     if dry_run:
-        from eailab.cli.planning import show
-
-        show(make_plans(studies, where), where, jobs, sd, as_json=json)
-        return
-    if freeze or message is not None:
-        write_frozen_plan(studies, where, message, wanted=freeze)
-        return
-    if until_decided:
-        run_and_print_until_decided(studies[0], where, jobs, fail_fast=fail_fast, as_json=json)
-        return
-    run_and_print(studies, where, jobs, name=name, fail_fast=fail_fast, as_json=json)
+        show(console.plan(studies), where, jobs, sd, as_json=json)
+    elif freeze or message is not None:
+        write_frozen_plan(studies, console, message, wanted=freeze)
+    elif until_decided:
+        run_until_decided(studies[0], console, console.judge, console.publish, console.say_look)
+    else:
+        run_studies(studies, console, console.publish)
 
 
 def _factors(

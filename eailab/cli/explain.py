@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eailab.recipe.schema import Recipe
     from eailab.runs.context import RunContext
     from eailab.studies.path_ablation import Move, PathAblation
-    from eailab.studies.path_run import PathEvent
+    from eailab.studies.path_run import PathEvent, PathRecord
     from eailab.studies.record import StudyRecord
 
 
@@ -88,7 +88,7 @@ def explain(
     def choose(record: "StudyRecord") -> int:
         return best_move(study_findings(where.store, record))
 
-    with run_path(asked, runner, choose, partial(_say_step, asked)) as record:
+    def publish(record: "PathRecord") -> None:
         found = path_findings(where.store, record)
         with writing("writing the table and the figure") as watch:
             publish_path(found, record.folder)
@@ -100,6 +100,8 @@ def explain(
         render(document)
         echo(f"waterfall: {record.folder / 'waterfall.md'}")
         echo(f"figure:    {record.folder / 'figures' / 'waterfall.png'}")
+
+    run_path(asked, runner, choose, publish, partial(_say_step, asked))
 
 
 def _say_step(path: "PathAblation", event: "PathEvent") -> None:

@@ -1,12 +1,16 @@
 """`eailab noise`: how far single runs of one recipe differ by chance."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eailab.cli import completion
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, MetricName, Overrides, Quiet, RunsDir, Verbose
 from eailab.cli.output import echo, echo_json, say_note
+
+if TYPE_CHECKING:
+    from eailab.studies.record import Plan
 
 
 def noise(
@@ -49,8 +53,9 @@ def noise(
     blocks = parse_blocks(seeds)
     loaded = load_recipe(recipe, {"study.metric": metric}, override)
     where = run_context(runs, data_dir, device)
-    with run_studies([repeated(loaded.recipe, blocks)], Console(where, jobs)) as run:
-        (planned,) = run.plans
+
+    def publish(plans: "Sequence[Plan]") -> None:
+        (planned,) = plans
         with entered(planned, where.store, say_note) as record, writing("writing the table and the figure") as watch:
             found = noise_findings(where.store, record)
             publish_noise(found, planned.folder)
@@ -61,3 +66,5 @@ def noise(
             return
         render(document)
         echo(f"noise:   {planned.folder / 'noise.md'}")
+
+    run_studies([repeated(loaded.recipe, blocks)], Console(where, jobs), publish)

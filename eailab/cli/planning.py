@@ -11,6 +11,7 @@ from eailab.plain import counted
 from eailab.units import duration, parse_seconds, size
 
 if TYPE_CHECKING:
+    from eailab.cli.running import Console
     from eailab.metrics import Metric
     from eailab.runs.context import RunContext
     from eailab.studies.design import Study
@@ -248,9 +249,8 @@ def solve(
     return needed
 
 
-def write_frozen_plan(studies: "tuple[Study, ...]", where: "RunContext", message: str | None, *, wanted: bool) -> None:
+def write_frozen_plan(studies: "tuple[Study, ...]", console: "Console", message: str | None, *, wanted: bool) -> None:
     """Write the frozen plan, and print where it is."""
-    from eailab.cli.running import make_plans
     from eailab.studies.preregistration import freeze, known_already, unplanned
     from eailab.studies.sharing import blocks_in_words
 
@@ -264,7 +264,7 @@ def write_frozen_plan(studies: "tuple[Study, ...]", where: "RunContext", message
             "-m is the hypothesis of a plan: leave it out, or write the plan with --freeze.",
             Correction(options={"--freeze": None}),
         )
-    plans = make_plans(studies, where)
+    where, plans = console.context, console.plan(studies)
     older = unplanned(where.store, plans)
     frozen, file = freeze(plans, message, where.store)
     if older:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from eailab.cli.advice import offering_small_data
 from eailab.cli.options import RUNS_DIR
@@ -19,20 +18,18 @@ from eailab.runs.context import RunContext
 from eailab.studies.design import Study
 from eailab.studies.parallelism import advice_on_threads
 from eailab.studies.plan import left_to_train
-from eailab.studies.record import Plan
-from eailab.studies.run import Runner, raise_failures, run_studies
-
-if TYPE_CHECKING:
-    from eailab.studies.looks import LooksMade
-    from eailab.studies.record import StudyRecord
+from eailab.studies.record import Plan, StudyRecord
+from eailab.studies.run import LooksMade, Runner
 
 
 @dataclass(frozen=True)
 class Console(Runner):
     """Runs studies from the command line: notes and progress are printed, signals stop the training."""
 
-    says_plan: bool = True
-    """Whether the number of trials is printed before they are trained."""
+    name: str = ""
+    """What the common report of several studies is called."""
+    as_json: bool = False
+    """Print the findings as JSON in place of the tables."""
 
     def note(self, text: str) -> None:
         """Print a note."""
@@ -46,7 +43,7 @@ class Console(Runner):
     @contextmanager
     def followed(self, plans: Sequence[Plan]) -> Iterator[RunContext]:
         """Show what happens in the trials, let signals stop them, and draw their curves."""
-        if self.says_plan:
+        if not any(planned.record.study.looks for planned in plans):
             self._say_plan(plans)
         store, watch = self.context.store, Watch(plans)
 
@@ -79,37 +76,44 @@ class Console(Runner):
         if advice := advice_on_threads(todo, self.context, self.jobs):
             self.note(advice)
 
+    def publish(self, plans: Sequence[Plan]) -> None:
+        """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
+        total = len(plans) if len(plans) == 1 else len(plans) + 1
+        with writing("writing tables, figures and pages", total) as watch:
+            reports, page = publish.publish_plans(plans, self.context, say_note, name=self.name, advance=watch.advance)
+        findings = [one.findings for one in reports]
+        if self.as_json:
+            from eailab.report.record import as_mapping, report_mapping
 
-def run_and_print(
-    studies: Sequence[Study],
-    context: RunContext,
-    jobs: int | None,
-    *,
-    name: str = "",
-    fail_fast: bool = False,
-    as_json: bool = False,
-) -> None:
-    """Train what is left of some studies, publish their files, and print their tables and the report's path last.
+            echo_json(as_mapping(findings[0]) if len(plans) == 1 else report_mapping(findings, []))
+            return
+        from eailab.report.terminal import print_study
 
-    Args:
-        studies: What to compare; one study of one arm for a single trial.
-        context: Folders and device.
-        jobs: Trials side by side; None to choose.
-        name: What the common report of several studies is called.
-        fail_fast: Stop at the first trial that fails.
-        as_json: Print the findings as JSON instead of the tables.
+        for planned, found in zip(plans, findings, strict=True):
+            print_study(found)
+            echo(f"table:   {planned.folder / 'table.md'}")
+            echo(f"figures: {planned.folder / 'figures'}")
+            if len(plans) > 1:
+                echo()
+        trial = _single_trial(plans)
+        if trial is not None:
+            echo(f"trial:   {trial}")
+        echo(f"report:  {page}")
+        if trial is not None:
+            is_finished = findings[0].arms[0].trials[0].state == "finished"
+            _say_what_next(trial, self.context.runs_dir, is_finished=is_finished)
 
-    Raises:
-        StoppedError: A signal came; the message names the command that goes on.
-        TrialFailedError: One or more trials ended without a result; the others are in the tables.
-    """
-    with run_studies(studies, Console(context, jobs, fail_fast)) as run:
-        publish_and_print(run.plans, context, name, as_json)
+    def judge(self, record: StudyRecord) -> LooksMade:
+        """Return what the trials of a study with looks have decided."""
+        from eailab.findings.study import study_findings
 
+        looks = study_findings(self.context.store, record).looks
+        assert looks is not None  # noqa: S101 - the study has looks
+        return looks
 
-def make_plans(studies: Sequence[Study], context: RunContext) -> list[Plan]:
-    """Plan some studies, and print notes about them."""
-    return Console(context).plan(studies)
+    def say_look(self, number: int, looks: int, blocks: int, to_train: int) -> None:
+        """Print which look is trained for."""
+        LOG.info("look %d of %d: %d blocks, %d to train", number, looks, blocks, to_train)
 
 
 @contextmanager
@@ -118,33 +122,6 @@ def writing(text: str, total: int = 1) -> Iterator[Watch]:
     with Watch(()) as watch:
         watch.stage(text, total)
         yield watch
-
-
-def publish_and_print(plans: Sequence[Plan], context: RunContext, name: str, as_json: bool) -> None:
-    """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
-    total = len(plans) if len(plans) == 1 else len(plans) + 1
-    with writing("writing tables, figures and pages", total) as watch:
-        reports, page = publish.publish_plans(plans, context, say_note, name=name, advance=watch.advance)
-    findings = [one.findings for one in reports]
-    if as_json:
-        from eailab.report.record import as_mapping, report_mapping
-
-        echo_json(as_mapping(findings[0]) if len(plans) == 1 else report_mapping(findings, []))
-        return
-    from eailab.report.terminal import print_study
-
-    for planned, found in zip(plans, findings, strict=True):
-        print_study(found)
-        echo(f"table:   {planned.folder / 'table.md'}")
-        echo(f"figures: {planned.folder / 'figures'}")
-        if len(plans) > 1:
-            echo()
-    trial = _single_trial(plans)
-    if trial is not None:
-        echo(f"trial:   {trial}")
-    echo(f"report:  {page}")
-    if trial is not None:
-        _say_what_next(trial, context.runs_dir, is_finished=findings[0].arms[0].trials[0].state == "finished")
 
 
 def _single_trial(plans: Sequence[Plan]) -> str | None:
@@ -166,35 +143,3 @@ def _say_what_next(trial: str, runs_dir: Path, *, is_finished: bool) -> None:
     LOG.info("next:")
     for command in commands:
         LOG.info("  eailab %s%s", command, where)
-
-
-def run_and_print_until_decided(
-    study: Study, context: RunContext, jobs: int | None, *, fail_fast: bool, as_json: bool
-) -> None:
-    """Run a study look by look, publish it and print its answer.
-
-    Args:
-        study: With looks.
-        context: Folders and device.
-        jobs: Trials side by side; None to choose.
-        fail_fast: Stop at the first trial that fails.
-        as_json: Print the findings as JSON instead of the table.
-
-    Raises:
-        StoppedError: A signal came; the message names the command that goes on.
-        TrialFailedError: A trial ended without a result, so that the next look could not be made.
-    """
-    from eailab.findings.study import study_findings
-    from eailab.studies.looks import run_until_decided
-
-    def looks_made(record: "StudyRecord") -> "LooksMade":
-        looks = study_findings(context.store, record).looks
-        assert looks is not None  # noqa: S101 - the study has looks
-        return looks
-
-    def say_look(number: int, blocks: int, to_train: int) -> None:
-        LOG.info("look %d of %d: %d blocks, %d to train", number, len(study.looks), blocks, to_train)
-
-    run = run_until_decided(study, Console(context, jobs, fail_fast, says_plan=False), looks_made, say_look)
-    publish_and_print(run.plans, context, "", as_json)
-    raise_failures(run.failed, stopped=fail_fast)

@@ -1,7 +1,6 @@
 """`eailab train-mlp` and `eailab train-resnet`: a study of one trial."""
 
-from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -21,6 +20,9 @@ from eailab.cli.options import (
     run_context,
 )
 from eailab.errors import Correction, RecipeError
+
+if TYPE_CHECKING:
+    from eailab.studies.design import Study
 
 Recipe: TypeAlias = Annotated[
     str,
@@ -70,6 +72,9 @@ def train_mlp(
 
     Example: eailab train-mlp --recipe digits-mlp --lr 1e-3 --activation sigmoid
     """
+    from eailab.cli.running import Console
+    from eailab.studies.run import run_studies
+
     flags = {
         "optimizer": optimizer,
         "sched": sched,
@@ -79,7 +84,9 @@ def train_mlp(
         "batch-size": batch_size,
         "epochs": epochs,
     }
-    _train("numpy-mlp", recipe, flags, override, seed, (runs, data_dir, "cpu", checkpoint_every), json)
+    where = run_context(runs, data_dir, "cpu", checkpoint_every)
+    console = Console(where, jobs=1, as_json=json)
+    run_studies([_study("numpy-mlp", recipe, flags, override, seed)], console, console.publish)
 
 
 def train_resnet(
@@ -120,7 +127,9 @@ def train_resnet(
 
     Several GPUs on one trial: torchrun --nproc-per-node 2 -m eailab train-resnet
     """
+    from eailab.cli.running import Console
     from eailab.engines.torchrun import joined
+    from eailab.studies.run import run_studies
 
     flags = {
         "optimizer": optimizer,
@@ -138,19 +147,13 @@ def train_resnet(
     }
     with joined(device) as leading:
         if leading:
-            _train("torch-resnet", recipe, flags, override, seed, (runs, data_dir, device, checkpoint_every), json)
+            where = run_context(runs, data_dir, device, checkpoint_every)
+            console = Console(where, jobs=1, as_json=json)
+            run_studies([_study("torch-resnet", recipe, flags, override, seed)], console, console.publish)
 
 
-def _train(
-    engine: str,
-    recipe: str,
-    flags: dict[str, str | None],
-    overrides: list[str] | None,
-    seed: int,
-    where: tuple[Path, Path | None, Literal["auto", "cpu", "cuda"], str],
-    as_json: bool,
-) -> None:
-    from eailab.cli.running import run_and_print
+def _study(engine: str, recipe: str, flags: dict[str, str | None], overrides: list[str] | None, seed: int) -> "Study":
+    """Return the study of one trial that a command asks for."""
     from eailab.engines.registry import engine_of
     from eailab.studies.design import single
 
@@ -160,7 +163,7 @@ def _train(
         raise RecipeError(
             f"the recipe {recipe} is for the engine {loaded.recipe.engine}: use {command}.", Correction(command)
         )
-    run_and_print([single(loaded.recipe, seed)], run_context(*where), jobs=1, as_json=as_json)
+    return single(loaded.recipe, seed)
 
 
 def _as_list(text: str | None, always: bool = False) -> str | None:

@@ -1,7 +1,6 @@
 """Measure a path ablation step by step, and read back from its records what was measured."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -12,8 +11,8 @@ from eailab.runs.events import Failed
 from eailab.studies.design import Study
 from eailab.studies.lookup import ENDS, STEPS_FOLDER
 from eailab.studies.path_ablation import Move, PathAblation, single_changes
-from eailab.studies.record import StudyRecord, read_record
-from eailab.studies.run import Runner, raise_failures
+from eailab.studies.record import Plan, StudyRecord, read_record
+from eailab.studies.run import Published, Runner, raise_failures, train_plans
 from eailab.studies.sharing import beyond, holding
 
 
@@ -159,72 +158,65 @@ class StepTaken:
 PathEvent = StepBegun | StepTaken
 
 
-@contextmanager
 def run_path(
     path: PathAblation,
     runner: Runner,
     choose: Callable[[StudyRecord], int],
+    publish: Callable[[PathRecord], Published],
     on_step: Callable[[PathEvent], None] = lambda _: None,
-) -> Iterator[PathRecord]:
-    """Train the two ends and then, step by step, what may come next; the `with` block publishes what that shows.
+) -> Published:
+    """Train the two ends and then, step by step, what may come next, and publish what that shows.
 
     Args:
         path: What to measure. Blocks that another command has trained meanwhile are measured too.
         runner: Where it runs, and who follows it.
         choose: Returns which candidate a step takes, by the step's record.
+        publish: Called with the path and all its steps, while its folder is held.
         on_step: Called before a step is trained, and when it has taken a move.
 
-    Yields:
-        The path with all its steps; its folder is held until the end of the block.
+    Returns:
+        What `publish` has returned.
 
     Raises:
         StoppedError: `should_stop` of the context said so.
         UsageError: What was asked for is at fault in all trials that failed.
-        TrialFailedError: One or more trials failed for another reason; raised after the block.
+        TrialFailedError: One or more trials failed for another reason; raised after publishing.
     """
     failed: list[Failed] = []
     folder = path.folder(runner.context.runs_dir / "studies")
     path = with_other_blocks(path, runner)
     while True:
-        record = _measured(path, folder, runner, choose, on_step, failed)
+        # The two ends, whose gap no choice on the way has touched.
+        on_step(StepBegun(0, ()))
+        planned = _plan(path.ends(), folder / STEPS_FOLDER / ENDS, runner)
+        failed += train_plans([planned], runner)
+        ends, steps, taken = planned.record, list[StudyRecord](), list[Move]()
+
+        # The steps: what may come next is measured on top of the recipe reached so far, and one move is taken.
+        while len(taken) < len(path.moves):
+            candidates, number = path.candidates(taken), len(taken) + 1
+            on_step(StepBegun(number, candidates))
+            planned = _plan(path.step(taken), folder / STEPS_FOLDER / str(number), runner)
+            failed += train_plans([planned], runner)
+            steps.append(planned.record)
+            taken.append(candidates[choose(steps[-1])])
+            on_step(StepTaken(number, taken[-1]))
+
+        # Publish, unless another command has measured other blocks meanwhile: then those are measured too.
         with holding(folder, runner.note, runner.context.should_stop):
-            wider = with_other_blocks(path, runner)  # another command may have measured others meanwhile
+            wider = with_other_blocks(path, runner)
             if wider is path:
-                yield record
+                published = publish(PathRecord(folder, path, ends, tuple(steps), tuple(taken)))
         raise_failures(failed, stopped=runner.fail_fast)
         if wider is path:
-            return
+            return published
         path = wider
 
 
-def _measured(
-    path: PathAblation,
-    folder: Path,
-    runner: Runner,
-    choose: Callable[[StudyRecord], int],
-    on_step: Callable[[PathEvent], None],
-    failed: list[Failed],
-) -> PathRecord:
-    """Train a path from its ends to its last step; trials that fail are added to those that have."""
-
-    def trained(study: Study, name: str) -> StudyRecord:
-        (planned,) = runner.plan([study])
-        planned = replace(planned, folder=folder / STEPS_FOLDER / name)
-        with runner.train([planned]) as missed:
-            failed.extend(missed)
-        return planned.record
-
-    on_step(StepBegun(0, ()))
-    ends = trained(path.ends(), ENDS)
-    steps: list[StudyRecord] = []
-    taken: list[Move] = []
-    while len(taken) < len(path.moves):
-        candidates, number = path.candidates(taken), len(taken) + 1
-        on_step(StepBegun(number, candidates))
-        steps.append(trained(path.step(taken), str(number)))
-        taken.append(candidates[choose(steps[-1])])
-        on_step(StepTaken(number, taken[-1]))
-    return PathRecord(folder, path, ends, tuple(steps), tuple(taken))
+def _plan(study: Study, folder: Path, runner: Runner) -> Plan:
+    """Plan a study of a path ablation, which lies in a folder of the path's own."""
+    (planned,) = runner.plan([study])
+    return replace(planned, folder=folder)
 
 
 def with_other_blocks(path: PathAblation, runner: Runner) -> PathAblation:

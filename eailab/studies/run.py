@@ -1,36 +1,31 @@
-"""Run studies: plan them, train what is left, and report which trials failed."""
+"""Run studies: plan them, train what is left, publish what they show; all blocks at once, or look by look."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from eailab.engines.registry import engine_of
-from eailab.errors import StoppedError, TrialFailedError, UsageError
+from eailab.errors import StoppedError, StoreError, TrialFailedError, UsageError
 from eailab.plain import counted
 from eailab.runs.context import RunContext
 from eailab.runs.disk_space import check_disk_space
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors import executor_for
-from eailab.runs.trial import Trial
+from eailab.runs.store import Store
+from eailab.stats.group_sequential import looks_within
 from eailab.studies.design import Study
 from eailab.studies.parallelism import side_by_side
 from eailab.studies.plan import left_to_train, plan
-from eailab.studies.record import Plan
+from eailab.studies.record import Plan, StudyRecord, read_record
 from eailab.studies.sharing import at_work
 
-
-@dataclass(frozen=True)
-class StudyRun:
-    """Studies that have been trained as far as possible."""
-
-    plans: tuple[Plan, ...]
-    failed: tuple[Failed, ...]
-    """Trials that ended without a result."""
+Published = TypeVar("Published")
 
 
 @dataclass(frozen=True)
 class Runner:
-    """How studies are run; a subclass shows what happens by overriding `note`, `plan` and `followed`."""
+    """Where studies run; a subclass shows what happens by overriding `note`, `plan` and `followed`."""
 
     context: RunContext
     jobs: int | None = None
@@ -53,73 +48,64 @@ class Runner:
         """Yield the context in which some plans are trained, for as long as they are."""
         yield self.context
 
-    @contextmanager
-    def train(self, plans: Sequence[Plan]) -> Iterator[list[Failed]]:
-        """Train what is left of some plans; no other command drops their blocks before the end of the `with` block.
 
-        Args:
-            plans: What to train; trials that they share are trained once.
-
-        Yields:
-            The trials that failed.
-
-        Raises:
-            StoppedError: `should_stop` of the context said so.
-            StoreError: The store cannot be written, or its disk is too small.
-            DeviceError: This machine lacks the device, or the precision of a trial.
-        """
-        failed: list[Failed] = []
-        with ExitStack() as seats:
-            with self.followed(plans) as context:
-                todo = left_to_train(plans)
-                if context.on == "local":
-                    for trial in todo:
-                        engine_of(trial.recipe).check_device(trial.recipe, context.device)
-                workers = self.jobs or side_by_side(todo, context)
-                check_disk_space(context.runs_dir, context.data_dir, todo, workers)
-                seats.enter_context(at_work(plans, context.store, self.note, context.should_stop))
-                if todo:
-                    self._train(todo, workers, context, failed)
-            yield failed
-
-    def _train(self, todo: Sequence[Trial], workers: int, context: RunContext, failed: list[Failed]) -> None:
-        """Train some trials; those that fail are added to those that have."""
-
-        def watch(event: Event) -> None:
-            if isinstance(event, Failed):
-                failed.append(event)
-            context.on_event(event)
-
-        def enough() -> bool:
-            return context.should_stop() or (self.fail_fast and bool(failed))
-
-        try:
-            executor_for(context.on, workers).run(todo, context.followed(watch, enough))
-        except StoppedError:
-            if context.should_stop() or not failed:
-                raise
-
-
-@contextmanager
-def run_studies(studies: Sequence[Study], runner: Runner) -> Iterator[StudyRun]:
-    """Plan some studies and train what is left of them; the `with` block publishes what they show.
+def run_studies(studies: Sequence[Study], runner: Runner, publish: Callable[[Sequence[Plan]], Published]) -> Published:
+    """Plan some studies, train what is left of them, and publish what they show, in spite of trials that failed.
 
     Args:
         studies: What to compare; trials that they share are trained once.
         runner: Where they run, and who follows them.
+        publish: Called with the plans after the training; no other command drops their blocks before it returns.
 
-    Yields:
-        The studies' plans and the trials that failed; until the end of the block no other command drops their blocks.
+    Returns:
+        What `publish` has returned.
 
     Raises:
         StoppedError: `should_stop` of the context said so.
         UsageError: What was asked for is at fault in all trials that failed.
-        TrialFailedError: One or more trials failed for another reason; raised after the block.
+        TrialFailedError: One or more trials failed for another reason; raised after publishing.
+        StoreError: The store cannot be written, or its disk is too small.
+        DeviceError: This machine lacks the device, or the precision of a trial.
     """
-    plans = runner.plan(studies)
-    with runner.train(plans) as failed:
-        yield StudyRun(tuple(plans), tuple(failed))
+    plans, published = runner.plan(studies), list[Published]()
+    failed = train_plans(plans, runner, lambda: published.append(publish(plans)))
     raise_failures(failed, stopped=runner.fail_fast)
+    return published[0]
+
+
+def train_plans(plans: Sequence[Plan], runner: Runner, publish: Callable[[], None] = lambda: None) -> list[Failed]:
+    """Train what is left of some plans, and return the trials that failed; see `run_studies`."""
+    failed: list[Failed] = []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Failed):
+            failed.append(event)
+        context.on_event(event)
+
+    def should_stop() -> bool:
+        return context.should_stop() or (runner.fail_fast and bool(failed))
+
+    with ExitStack() as seats:
+        with runner.followed(plans) as context:
+            # What cannot work on this machine is refused before anything is written.
+            todo = left_to_train(plans)
+            for trial in todo if context.on == "local" else ():
+                engine_of(trial.recipe).check_device(trial.recipe, context.device)
+            workers = runner.jobs or side_by_side(todo, context)
+            check_disk_space(context.runs_dir, context.data_dir, todo, workers)
+
+            # Write the studies' records. Other commands on these studies leave their blocks there until the end.
+            seats.enter_context(at_work(plans, context.store, runner.note, context.should_stop))
+
+            # Train. A trial that fails does not stop the others, unless `fail_fast` says so.
+            try:
+                if todo:
+                    executor_for(context.on, workers).run(todo, context.followed(on_event, should_stop))
+            except StoppedError:
+                if context.should_stop() or not failed:
+                    raise
+        publish()
+    return failed
 
 
 def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:
@@ -142,3 +128,94 @@ def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:
         f"{counted(len(failed), 'trial')} ended without a result (see above). "
         f"{others}; the same command tries again what is left."
     )
+
+
+# --- look by look ----------------------------------------------------------------------------------------------------
+
+
+class LooksMade(Protocol):
+    """How far a study's trials have brought it."""
+
+    @property
+    def needed(self) -> Sequence[tuple[int, int]]:
+        """Arm index and block of the trials that the next look waits for."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+
+
+def with_looks(studies: Sequence[Study], max_trials: int | None) -> Study:
+    """Return the study with its looks, and the blocks of the last.
+
+    Args:
+        studies: One; alpha is split within a study, and effects of a factorial need whole blocks.
+        max_trials: The most trials that the study may use.
+
+    Raises:
+        UsageError: More than one study, a factorial, or no limit.
+        StudyError: A limit below two blocks.
+    """
+    if len(studies) > 1 or studies[0].axes:
+        raise UsageError("--until-decided is for one factor at a time: leave out --and, --cross or --study.")
+    if max_trials is None:
+        raise UsageError("--until-decided needs an end: add --max-trials N, such as --max-trials 40.")
+    looks = looks_within(max_trials, len(studies[0].arms))
+    return replace(studies[0], looks=looks, blocks=tuple(range(looks[-1])))
+
+
+def run_until_decided(
+    study: Study,
+    runner: Runner,
+    judge: Callable[[StudyRecord], LooksMade],
+    publish: Callable[[Sequence[Plan]], Published],
+    on_look: Callable[[int, int, int, int], None] = lambda *_: None,
+) -> Published:
+    """Run a group-sequential study: train what open arms need, until all are decided or the last look is made.
+
+    A trial that fails ends it. See `run_studies` for what it returns and raises.
+
+    Args:
+        study: With looks.
+        runner: Where it runs, and who follows it.
+        judge: Says what the trials in the store have decided.
+        publish: Called with the plan of the last look that was begun.
+        on_look: Called before trials are trained with the look's number, the number of looks, the look's blocks, and
+            how many trials it trains.
+    """
+    for name in compared_otherwise(study, runner.context.store):
+        runner.note(
+            f"{name} compares the same arms after other numbers of blocks. Each of the two keeps its 5%, the better of "
+            "the two does not: let one decide, and choose it by its plan."
+        )
+    failed: list[Failed] = []
+    for number, blocks in enumerate(study.looks, start=1):
+        (planned,) = runner.plan([replace(study, blocks=tuple(range(blocks)))])
+        while (looks := judge(planned.record)).needed and not failed:
+            asked = _only(planned, looks)
+            on_look(number, len(study.looks), blocks, len(asked.todo))
+            failed = train_plans([asked], runner)
+        if failed or looks.over:
+            break
+    published = publish([planned])
+    raise_failures(failed, stopped=runner.fail_fast)
+    return published
+
+
+def compared_otherwise(study: Study, store: Store) -> list[str]:
+    """Return the studies of a store that differ from this one in their looks alone, or have none."""
+    names = []
+    for folder in store.study_folders():
+        try:
+            other = read_record(folder).study
+        except StoreError:
+            continue  # reported where it is asked for
+        if other.looks != study.looks and replace(other, looks=study.looks).fingerprint == study.fingerprint:
+            names.append(folder.name)
+    return names
+
+
+def _only(planned: Plan, looks: LooksMade) -> Plan:
+    """Return a plan with no more to do than the next look needs."""
+    needed = {planned.record.trials[key] for key in looks.needed}
+    return replace(planned, todo=tuple(trial for trial in planned.todo if trial.fingerprint in needed))

@@ -64,8 +64,7 @@ def main(root, engine, *flags):
             planned = plan(study(engine), context)
             jobs = 2 if "workers" in flags else 1
             followed = context.followed(ignore, lambda: code() != 0)
-            with run.Runner(followed, jobs).train([planned]) as failed:
-                pass
+            failed = run.train_plans([planned], run.Runner(followed, jobs))
     except EailabError as error:
         sys.stderr.write(f"error: {error}\n")
         return code() or error.exit_code

@@ -3,13 +3,17 @@
 import re
 import subprocess
 import sys
+import traceback
 
 import numpy as np
 import pytest
 from plans import one_factor, train_plan
 
+from eailab.engines.numpy_mlp.engine import MlpEngine
 from eailab.errors import DataError, DeviceError, StudyError, UsageError
+from eailab.recipe.canonical import to_yaml
 from eailab.recipe.load import Override, load
+from eailab.recipe.override import vary
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
 from eailab.studies.plan import plan
@@ -138,3 +142,32 @@ def test_a_precision_that_the_device_lacks_is_refused_before_the_other_arms_trai
     with pytest.raises(DeviceError, match="precision tf32 needs an NVIDIA GPU"):
         train_plan(planned, here.followed(events.append), 1)
     assert events == []
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("train_mlp", "train-mlp --recipe digits-mlp -o epochs=1"),
+        ("ablate", "ablate lr 1e-3 1e-2 --recipe digits-mlp --seeds 1 -o epochs=1 --jobs 1"),
+        ("ablate", "ablate lr 1e-3 1e-2 --recipe digits-mlp -o epochs=1 --jobs 1 --until-decided --max-trials 6"),
+        ("noise", "noise digits-mlp --seeds 2 -o epochs=1 --jobs 1"),
+        ("explain", "explain digits-mlp larger.yaml -o epochs=1 --seeds 1 --jobs 1"),
+    ],
+)
+def test_the_loop_is_at_most_six_frames_from_the_command(eailab, tmp_path, monkeypatch, command, words):
+    """Whoever looks for what a command does finds the loop: no frame of a library lies between, none is hidden."""
+    (tmp_path / "larger.yaml").write_text(to_yaml(vary(RECIPE, "batch_size", 64).recipe))
+    stacks = []
+
+    def train_epoch(self, *arguments):
+        stacks.append([frame.name for frame in traceback.extract_stack()])
+        return original(self, *arguments)
+
+    original = MlpEngine.train_epoch
+    monkeypatch.setattr(MlpEngine, "train_epoch", train_epoch)
+    assert eailab(*words.replace("larger.yaml", str(tmp_path / "larger.yaml")).split()).code == 0
+    for stack in stacks:
+        way = stack[stack.index(command) : -1]
+        assert way[-1] == "train"
+        assert len(way) <= 6, way
+    assert stacks

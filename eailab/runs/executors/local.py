@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Literal
+from typing import Literal, Self
 
 from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
 from eailab.runs.context import RunContext
@@ -54,31 +54,35 @@ class LocalExecutor:
         if jobs > 1:
             _Pool(jobs, context).run(trials)
             return
-        retries = Retries(ATTEMPTS)
-        for trial in trials:
+        retries, waiting = Retries(ATTEMPTS), deque(trials)
+        while waiting:
+            trial = waiting.popleft()
             if context.should_stop():
                 raise StoppedError("stopped between trials.")
-            outcome = attempt(trial, context)
+            with Attempt() as attempt:
+                run_trial(trial, context)
+            outcome = attempt.outcome
             if outcome.problem == "memory" and retries.after_shortage(trial.fingerprint):
                 context.on_event(TriedAgain(trial.fingerprint, f"{outcome.reason} It is tried once more."))
                 free_memory()
-                outcome = attempt(trial, context)
-            judge(trial, outcome, context.on_event)
+                waiting.appendleft(trial)
+            else:
+                judge(trial, outcome, context.on_event)
 
 
-def attempt(trial: Trial, context: RunContext) -> Outcome:
-    """Train one trial in this process, and return what went wrong with it, if anything.
+class Attempt:
+    """Keeps an error of one trial, a bug too, from ending the study: `with Attempt() as attempt: run_trial(…)`."""
 
-    Raises:
-        StoppedError: `context.should_stop` said so.
-    """
-    try:
-        run_trial(trial, context)
-    except StoppedError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a bug in one trial must not take the study along
-        return outcome_of(error)
-    return Outcome()
+    outcome = Outcome()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if not isinstance(error, Exception) or isinstance(error, StoppedError):
+            return False
+        self.outcome = outcome_of(error)
+        return True
 
 
 def outcome_of(error: Exception) -> Outcome:
@@ -249,7 +253,10 @@ def _work(connection: Connection, flag: Connection, context: RunContext) -> None
     followed = context.followed(connection.send, stop.is_set)
     with suppress(EOFError, OSError, StoppedError):
         while True:
-            connection.send(attempt(connection.recv(), followed))
+            trial: Trial = connection.recv()
+            with Attempt() as attempt:
+                run_trial(trial, followed)
+            connection.send(attempt.outcome)
 
 
 def _set_at_the_end(flag: Connection, stop: threading.Event) -> None:

@@ -21,7 +21,8 @@ from eailab.files import WORD, read
 from eailab.runs.atomic import write_bytes
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext, ignore
-from eailab.runs.executors.local import Outcome, attempt, free_memory
+from eailab.runs.executors.local import Attempt, free_memory
+from eailab.runs.training import run_trial
 
 CODES = {"none": 0, "trial": 1, "usage": 2, "store": 74, "memory": 76}
 """What a name comes back with, by what went wrong; any other is a death. Only executors see them."""
@@ -185,14 +186,11 @@ def _train(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
         signal.signal(number, stop)
     parent = os.getppid()
     for name in names:
-        try:
+        with Attempt() as attempt:
             trial = context.store.folder(name).ordered()
             # an orphan would train on where nobody waits for it: its backend sends the trial elsewhere
-            outcome = attempt(trial, context.followed(ignore, lambda: stopped or os.getppid() != parent))
-        except StoppedError:
-            raise
-        except EailabError as error:
-            outcome = Outcome("trial", str(error), error.exit_code)
+            run_trial(trial, context.followed(ignore, lambda: stopped or os.getppid() != parent))
+        outcome = attempt.outcome
         usage = outcome.problem == "trial" and outcome.exit_code == UsageError.exit_code
         yield TaskResult(name, CODES["usage" if usage else outcome.problem], outcome.reason)
         if outcome.problem == "memory":
