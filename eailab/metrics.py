@@ -11,6 +11,8 @@ SplitName = Literal["train", "validation", "test"]
 TRAIN: SplitName = "train"
 VALIDATION: SplitName = "validation"
 TEST: SplitName = "test"
+SPLITS: dict[SplitName, Text] = {TRAIN: tr("training"), VALIDATION: tr("validation"), TEST: tr("test")}
+"""What a sentence calls each split."""
 LARGEST_NUMBER = 1e40
 """Of any value; engines compute in 32 bits, which end at 3.4e38."""
 
@@ -23,12 +25,11 @@ class Metric:
     """As recipes and options write it, such as "validation-loss"."""
     title: Text
     """As a sentence says it."""
-    goal: Literal["higher", "lower"]
-    """Which is better."""
+    higher_is_better: bool
     split: SplitName
     """Where it is measured; of `test` once, after the last epoch."""
     quantity: str
-    """What it shares with the same number of another split, such as "loss"; figures draw these together."""
+    """What it shares with the same number of another split, such as "loss"; tables and figures set these together."""
     unit: str = ""
     """Written right behind a value, such as "%"; empty for none."""
     unit_words: str = ""
@@ -64,9 +65,9 @@ class Metric:
         return self.name.replace("-", "_")
 
     @property
-    def higher_is_better(self) -> bool:
-        """Whether more of it is better."""
-        return self.goal == "higher"
+    def is_bounded(self) -> bool:
+        """Whether recorded values lie between two bounds, near one of which they may crowd."""
+        return self.least > -LARGEST_NUMBER and self.most < LARGEST_NUMBER
 
     @property
     def unit_name(self) -> str:
@@ -99,9 +100,9 @@ def _accuracy(split: SplitName, title: Text, *, is_judged: bool = True) -> Metri
     return Metric(
         f"{split}-accuracy",
         title,
-        goal="higher",
+        higher_is_better=True,
         split=split,
-        quantity="accuracy",
+        quantity=tr("accuracy"),
         unit="%",
         unit_words=tr("percent"),
         difference_unit="pp",
@@ -121,9 +122,9 @@ def _loss(name: str, split: SplitName, title: Text, *, is_judged: bool = True, m
     return Metric(
         name,
         title,
-        goal="lower",
+        higher_is_better=False,
         split=split,
-        quantity="loss",
+        quantity=tr("loss"),
         unit_words=tr("nats"),
         difference_words=tr("nats"),
         margin_scale=0.01,
@@ -149,6 +150,14 @@ CLASSIFICATION: tuple[Metric, ...] = (
 def recorded(metrics: Iterable[Metric], *splits: SplitName) -> list[Metric]:
     """Return the metrics that a trial's files hold, of some splits."""
     return [metric for metric in metrics if metric.minus is None and (not splits or metric.split in splits)]
+
+
+def by_quantity(metrics: Iterable[Metric], *splits: SplitName) -> dict[str, dict[SplitName, Metric]]:
+    """Return the metrics that a trial's files hold by quantity and split, of some splits."""
+    found: dict[str, dict[SplitName, Metric]] = {}
+    for metric in recorded(metrics, *splits):
+        found.setdefault(metric.quantity, {})[metric.split] = metric
+    return found
 
 
 def judged(metrics: Iterable[Metric], name: str, owner: str) -> Metric:

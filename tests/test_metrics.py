@@ -54,7 +54,7 @@ def test_what_is_said_of_a_metric_comes_from_its_declaration():
     assert _metric(loss) == "validation loss after the last epoch, in nats; lower is better"
     share = judged(CLASSIFICATION, "validation-accuracy", "")
     assert _metric(share).endswith("in percent; differences in percentage points (pp)")
-    reward = replace(loss, title="reward", goal="higher", unit_words="", difference_words="")
+    reward = replace(loss, title="reward", higher_is_better=True, unit_words="", difference_words="")
     assert _metric(reward) == "reward after the last epoch"
 
 

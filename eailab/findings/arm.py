@@ -1,5 +1,6 @@
 """One level of a study's factor: its trials, its result against the baseline, and what a reader must know of it."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ import numpy as np
 
 from eailab.findings.looks import Looks, looked
 from eailab.findings.trial import Curves, TrialFindings, TrialState, went_the_same
+from eailab.metrics import Metric
 from eailab.recipe.override import marked
 from eailab.stats.model import ArmResult
 from eailab.stats.verdict import Verdict
@@ -27,8 +29,8 @@ class ArmFindings:
     """One a block, in the study's order."""
     against_baseline: ArmResult | None
     """Mean, difference, interval and verdict of the metric; None for the arm of a single trial."""
-    test_accuracy: float | None
-    """Mean over the finished trials, in percent."""
+    test: float | None
+    """Mean of the study's `test_metric` over the finished trials."""
     updates: int
     """Optimizer steps of a trial."""
     updates_change: float
@@ -64,6 +66,7 @@ def arm_findings(
     against_baseline: ArmResult | None,
     stands: Standing | None,
     looks: Looks | None,
+    test_metric: Metric | None,
 ) -> ArmFindings:
     """Return what is found in one arm of a study.
 
@@ -74,20 +77,21 @@ def arm_findings(
         against_baseline: The arm's part of the comparison; None for a single trial.
         stands: What was planned.
         looks: How a study that looks several times has gone so far.
+        test_metric: Whose mean the arm's row has.
     """
     study = record.study
     arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]
     brought = tuple(map(marked, arm.brought))
     damage = _damage(trials, by_arm[study.baseline] if index != study.baseline else ())
     change = record.updates[index] / record.updates[study.baseline] - 1.0
-    tests = [trial.test.accuracy for trial in trials if trial.test is not None]
+    tests = [trial.final[test_metric.key] for trial in trials if test_metric and test_metric.key in trial.final]
     finished = [trial.curves for trial in trials if trial.state == "finished"]
     return ArmFindings(
         label=arm.label,
         is_baseline=index == study.baseline and study.factor is not None,
         trials=trials,
         against_baseline=against_baseline,
-        test_accuracy=float(np.mean(tests)) if tests else None,
+        test=float(np.mean(tests)) if tests else None,
         updates=record.updates[index],
         updates_change=change,
         brought=brought,
@@ -145,7 +149,7 @@ def _same_training(study: Study, index: int, by_arm: Sequence[Sequence[TrialFind
     alike = next((other for other in others if went_the_same(by_arm[index], by_arm[other])), None)
     if alike is None:
         return []
-    return [tr("the same training as {arm}: all losses and accuracies are equal", arm=study.arms[alike].label)]
+    return [tr("the same training as {arm}: all its numbers are equal", arm=study.arms[alike].label)]
 
 
 def _outlook(result: ArmResult | None) -> list[Text]:
@@ -180,13 +184,8 @@ def _mean(curves: Sequence[Curves]) -> Curves | None:
     if not curves:
         return None
 
-    def average(name: str) -> tuple[float, ...]:
-        return tuple(np.mean([getattr(one, name) for one in curves], axis=0).tolist())
+    def average(key: str) -> tuple[float | None, ...]:
+        means = np.mean(np.array([one.values[key] for one in curves], dtype=np.float64), axis=0).tolist()
+        return tuple(None if math.isnan(mean) else mean for mean in means)
 
-    return Curves(
-        epochs=curves[0].epochs,
-        train_loss=average("train_loss"),
-        train_accuracy=average("train_accuracy"),
-        validation_loss=average("validation_loss"),
-        validation_accuracy=average("validation_accuracy"),
-    )
+    return Curves(curves[0].epochs, {key: average(key) for key in curves[0].values})

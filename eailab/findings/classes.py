@@ -65,8 +65,8 @@ class Classes:
     """One an arm; None for one without a finished trial."""
     contrasts: tuple[Contrast, ...]
 
-    def class_accuracy(self, arm: int) -> list[float | None]:
-        """Return an arm's accuracy on each class in percent; None for a class without test images, or an empty arm."""
+    def percent_right(self, arm: int) -> list[float | None]:
+        """Return the percentage of each class that an arm gets right; None for a class or an arm without any."""
         confusion = self.confusions[arm]
         if confusion is None:
             return [None] * len(self.dataset.classes)

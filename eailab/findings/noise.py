@@ -1,7 +1,4 @@
-"""How much a recipe's trials differ for no reason, and what may be concluded from single runs.
-
-Accuracies are in percent and their spreads in percentage points; losses are in nats.
-"""
+"""How much a recipe's trials differ for no reason, and what may be concluded from single runs."""
 
 from dataclasses import dataclass
 
@@ -13,26 +10,24 @@ from eailab.findings.statements import environment_sentences
 from eailab.findings.study import study_findings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
-from eailab.metrics import Metric
+from eailab.metrics import SPLITS, TEST, VALIDATION, Metric, recorded
 from eailab.recipe.parts import Data
 from eailab.runs.store import Store
 from eailab.stats.variance import sampling_error
 from eailab.studies.record import StudyRecord
 from eailab.translation import Text, tr
 
-SPLITS = {"validation": tr("validation"), "test": tr("test")}
-
 
 @dataclass(frozen=True)
 class Sampling:
-    """What the choice of a split's images adds to an accuracy."""
+    """What the choice of a split's images adds to a share of them."""
 
-    split: str
+    metric: Metric
     images: int
-    accuracy: float
-    """Mean over the trials."""
+    mean: float
+    """Of the metric, over the trials."""
     standard_error: float
-    """Binomial, of one trial's accuracy."""
+    """Binomial, of one trial."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +76,14 @@ def noise_findings(store: Store, record: StudyRecord) -> Noise:
     finished = [trial for trial in trials if trial.state == "finished"]
     data: Data = record.study.arms[0].recipe.data
     sampling = []
-    if finished:
+    shares = [metric for metric in recorded(findings.metrics, VALIDATION, TEST) if metric.is_share]
+    if finished and shares:
         predictions = store.folder(finished[0].fingerprint).predictions()
-        for split in ("validation", "test"):
-            scores = [trial.validation if split == "validation" else trial.test for trial in finished]
-            accuracy = float(np.mean([one.accuracy for one in scores if one is not None]))
-            images = len(predictions[split])
-            error = 100.0 * sampling_error(accuracy / 100.0, images)
-            sampling.append(Sampling(split, images, accuracy, error))
+        for metric in shares:
+            mean = float(np.mean([trial.final[metric.key] for trial in finished]))
+            images = len(predictions[metric.split])
+            error = metric.scale * sampling_error(mean / metric.scale, images)
+            sampling.append(Sampling(metric, images, mean, error))
     spread = spread_of([trial.value for trial in finished if trial.value is not None])
     return Noise(
         **vars(spread),
@@ -130,11 +125,11 @@ def noise_table(found: Noise) -> Table:
     ]
     rows += [
         (
-            tr("{split} sampling", split=SPLITS[one.split]),
-            f"{number(one.standard_error, 2)} pp",
+            tr("{split} sampling", split=SPLITS[one.metric.split]),
+            one.metric.with_unit(number(one.standard_error, one.metric.decimals)),
             tr(
-                "standard error of {accuracy:.2f}% on {images:,} images (binomial)",
-                accuracy=one.accuracy,
+                "standard error of {value} on {images:,} images (binomial)",
+                value=one.metric.text(one.mean),
                 images=one.images,
             ),
         )

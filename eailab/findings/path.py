@@ -1,6 +1,6 @@
 """What a path ablation from one recipe to another has found, step by step.
 
-Gains are in the metric's unit with the sign that makes better positive: of a loss, what it fell by.
+Gains are in the metric's unit with the sign that makes better positive.
 """
 
 from collections.abc import Sequence
@@ -271,7 +271,7 @@ def _gap(found: PathFindings) -> list[Text]:
     said = [
         tr("The gap from {first} to {second} is {size}.", **values)
         if measure.higher_is_better
-        else tr("The gap from {first} to {second} is {size}; positive is better, of a loss too.", **values)
+        else tr("The gap from {first} to {second} is {size}; positive is better: what the metric fell by.", **values)
     ]
     if bounds is not None and bounds[0] <= 0.0 <= bounds[1]:
         said.append(tr("The gap's own interval includes 0: there may be nothing to explain."))

@@ -10,7 +10,7 @@ from eailab.findings.spread import noise_sentences, sd_in_words, spread_decimals
 from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import TrialFindings
-from eailab.metrics import TEST, Metric
+from eailab.metrics import TEST, VALIDATION, Metric, by_quantity
 from eailab.stats.contrasts import Trend
 from eailab.stats.model import Comparison
 from eailab.stats.verdict import Verdict
@@ -28,8 +28,8 @@ def headlines(findings: StudyFindings) -> tuple[Text, ...]:
     if findings.factor is None:
         trials = findings.arms[0].trials
         if len(trials) == 1:
-            return (_trial_headline(trials[0]),)
-        by_block = [tr("block {block}: {said}", block=one.block, said=_trial_headline(one)) for one in trials]
+            return (_trial_headline(trials[0], findings),)
+        by_block = [tr("block {block}: {said}", block=one.block, said=_trial_headline(one, findings)) for one in trials]
         return (*_noise(findings)[:1], *by_block)
     return tuple(
         joined([_arm_headline(arm, findings), *arm.damage])
@@ -46,13 +46,12 @@ def _noise(findings: StudyFindings) -> list[Text]:
     return noise_sentences(spread_of(values), findings.measure, len(values), findings.planned)
 
 
-def _trial_headline(trial: TrialFindings) -> Text:
-    if trial.test is not None and trial.validation is not None:
-        return tr(
-            "test accuracy {test:.2f}%, validation accuracy {validation:.2f}%",
-            test=trial.test.accuracy,
-            validation=trial.validation.accuracy,
-        )
+def _trial_headline(trial: TrialFindings, findings: StudyFindings) -> Text:
+    by_split = by_quantity(findings.metrics, TEST, VALIDATION)[findings.headline.quantity]
+    ends = [metric for split in (TEST, VALIDATION) if (metric := by_split.get(split)) and metric.key in trial.final]
+    if ends:
+        said = (tr("{metric} {value}", metric=one.title, value=one.text(trial.final[one.key])) for one in ends)
+        return joined(said, COMMA)
     if trial.reason is not None:
         return tr("{state}: {reason}", state=STATES[trial.state], reason=trial.reason)
     if trial.curves.epochs:

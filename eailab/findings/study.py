@@ -1,6 +1,6 @@
 """Every number of a report, computed once; the formats only set them.
 
-Accuracies are in percent and their differences in percentage points; losses are in nats.
+Values of metrics and their differences are in the units shown, which the metrics declare.
 """
 
 from collections import Counter
@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import StudyError
 from eailab.findings.arm import ArmFindings, arm_findings
 from eailab.findings.looks import Looks, decided, look, values_of
 from eailab.findings.trial import Environment, TrialFindings, read_trial
 from eailab.findings.words import factor_as_heading, factor_in_words, takes_plural
-from eailab.metrics import Metric
+from eailab.metrics import TEST, Metric, by_quantity
 from eailab.recipe.canonical import NO_IDENTITY, flatten
 from eailab.recipe.schema import Recipe
 from eailab.runs.store import Store
@@ -46,6 +47,12 @@ class StudyFindings:
     state: StudyState
     blocks: tuple[int, ...]
     measure: Metric
+    metrics: tuple[Metric, ...]
+    """What its trials record."""
+    headline: Metric
+    """Whose quantity comes first in figures."""
+    test_metric: Metric | None
+    """The same quantity on the test split; None where trials do not record it."""
     margin: float
     """In the metric's unit."""
     arms: tuple[ArmFindings, ...]
@@ -139,13 +146,17 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     study = record.study
     measure = study.measure
     margin = study.margin * measure.margin_scale
+    by_arm = [metrics_of(arm.recipe) for arm in study.arms]
     trials = [
         tuple(
-            read_trial(store.folder(record.trials[index, block]), block, measure, arm.recipe.epochs)
+            read_trial(store.folder(record.trials[index, block]), block, measure, arm.recipe.epochs, by_arm[index])
             for block in study.blocks
         )
         for index, arm in enumerate(study.arms)
     ]
+    metrics = tuple({metric.key: metric for own in by_arm for metric in own}.values())
+    headline = headline_of(study.arms[study.baseline].recipe)
+    test_metric = by_quantity(metrics, TEST).get(headline.quantity, {}).get(TEST)
     looks = None
     if study.looks:
         trials, looks = look(study, trials, margin, measure)
@@ -163,10 +174,21 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         factor=None if study.factor is None else str(study.factor),
         state="complete" if all(trial.has_ended for row in trials for trial in row) else "running",
         blocks=study.blocks,
-        measure=study.measure,
+        measure=measure,
+        metrics=metrics,
+        headline=headline,
+        test_metric=test_metric,
         margin=margin,
         arms=tuple(
-            arm_findings(record, index, trials, None if comparison is None else comparison.arms[index], stands, looks)
+            arm_findings(
+                record,
+                index,
+                trials,
+                None if comparison is None else comparison.arms[index],
+                stands,
+                looks,
+                test_metric,
+            )
             for index in range(len(trials))
         ),
         baseline=study.baseline,

@@ -1,5 +1,6 @@
 """Findings as tables of text; nothing here is escaped."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -7,7 +8,7 @@ from eailab.findings.arm import ArmFindings
 from eailab.findings.numbers import NOTHING, decimals, interval, number, signed
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialState
-from eailab.metrics import Metric
+from eailab.metrics import SPLITS, Metric, by_quantity
 from eailab.translation import Text, joined, tr
 
 NOTE = tr("note")
@@ -51,7 +52,7 @@ STATES: dict[TrialState, Text] = {
 """What a cell or a sentence calls the states of a trial."""
 
 
-def with_unit(heading: Text, unit: str) -> Text:
+def with_unit(heading: str, unit: str) -> str:
     """Return a heading with the unit of its column.
 
     >>> with_unit(tr("mean"), "%"), with_unit(tr("mean"), "")
@@ -84,7 +85,7 @@ def blocks_table(findings: StudyFindings) -> Table:
 
 
 def _arms_table(findings: StudyFindings) -> Table:
-    measure, digits = findings.measure, decimals(findings)
+    measure, digits, test = findings.measure, decimals(findings), _test_column(findings)
     return Table(
         columns=(
             Column(findings.heading),
@@ -93,12 +94,21 @@ def _arms_table(findings: StudyFindings) -> Table:
             difference_column(measure),
             Column(tr("95% interval"), is_number=True),
             Column(tr("verdict")),
-            Column(with_unit(tr("test accuracy"), "%"), is_number=True, narrow="test %"),
+            *(
+                Column(with_unit(one.title, one.unit), is_number=True, narrow=f"test {one.unit}".rstrip())
+                for one in test
+            ),
             Column(tr("trials"), is_number=True, narrow=None),
             Column(NOTE, narrow=None),
         ),
-        rows=tuple(_arm_row(arm, digits) for arm in findings.arms),
+        rows=tuple(_arm_row(arm, digits, test) for arm in findings.arms),
     )
+
+
+def _test_column(findings: StudyFindings) -> list[Metric]:
+    """Return the metric of the column of test values; none where trials finish without one."""
+    has_none = all(arm.test is None for arm in findings.arms) and any(arm.finished for arm in findings.arms)
+    return [] if findings.test_metric is None or has_none else [findings.test_metric]
 
 
 def difference_column(measure: Metric) -> Column:
@@ -107,7 +117,7 @@ def difference_column(measure: Metric) -> Column:
     return Column(heading, is_number=True, narrow=measure.with_unit("diff."))
 
 
-def _arm_row(arm: ArmFindings, digits: int) -> tuple[str, ...]:
+def _arm_row(arm: ArmFindings, digits: int, test: Sequence[Metric]) -> tuple[str, ...]:
     result = arm.against_baseline
     assert result is not None  # noqa: S101 - a study with a factor is compared
     finished, asked = len(arm.finished), len(arm.trials) - arm.count("spared")
@@ -118,36 +128,37 @@ def _arm_row(arm: ArmFindings, digits: int) -> tuple[str, ...]:
         NOTHING if arm.is_baseline else signed(result.difference, digits),
         NOTHING if arm.is_baseline else interval(result.interval95, digits),
         result.verdict or NOTHING,
-        number(arm.test_accuracy, 2),
+        *(number(arm.test, one.decimals) for one in test),
         str(finished) if finished == asked else tr("{n} of {total}", n=finished, total=asked),
         joined(arm.notes),
     )
 
 
 def _scores_table(findings: StudyFindings) -> Table:
-    """Return the last scores of a single trial, or their means over the trials of several blocks."""
+    """Return the last values of a single trial, or their means over the trials of several blocks."""
     trials = findings.arms[0].trials
-    splits = (
-        (tr("training"), [trial.train for trial in trials]),
-        (tr("validation"), [trial.validation for trial in trials]),
-        (tr("test"), [trial.test for trial in trials]),
-    )
-    rows = []
-    for name, found in splits:
-        scores = [one for one in found if one is not None]
-        rows.append(
-            (name, f"{fmean(one.loss for one in scores):.4f}", f"{fmean(one.accuracy for one in scores):.2f}")
-            if scores
-            else (name, NOTHING, NOTHING)
-        )
-    loss, accuracy = (tr("loss"), tr("accuracy")) if len(trials) == 1 else (tr("mean loss"), tr("mean accuracy"))
+    has_none = not any(trial.final for trial in trials)
+    quantities = {
+        quantity: by_split
+        for quantity, by_split in by_quantity(findings.metrics).items()
+        if has_none or any(metric.key in trial.final for metric in by_split.values() for trial in trials)
+    }
+
+    def cell(metric: Metric | None) -> str:
+        values = [trial.final[metric.key] for trial in trials if metric is not None and metric.key in trial.final]
+        return number(fmean(values), metric.decimals) if metric is not None and values else NOTHING
+
+    def heading(quantity: str) -> str:
+        unit = next(iter(quantities[quantity].values())).unit
+        return with_unit(quantity if len(trials) == 1 else tr("mean {quantity}", quantity=quantity), unit)
+
     return Table(
-        columns=(
-            Column(tr("split")),
-            Column(loss, is_number=True),
-            Column(with_unit(accuracy, "%"), is_number=True),
+        columns=(Column(tr("split")), *(Column(heading(quantity), is_number=True) for quantity in quantities)),
+        rows=tuple(
+            (said, *(cell(by_split.get(split)) for by_split in quantities.values()))
+            for split, said in SPLITS.items()
+            if any(split in by_split for by_split in quantities.values())
         ),
-        rows=tuple(rows),
     )
 
 

@@ -1,11 +1,11 @@
 """What one trial has to say: its state, its last scores, its curves. A trial that cannot be read is a marked gap."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from eailab.errors import StoreError
-from eailab.metrics import Metric
+from eailab.metrics import TRAIN, VALIDATION, Metric, recorded
 from eailab.runs.provenance import Provenance
 from eailab.runs.records import Epoch, Result
 from eailab.runs.trial_folder import TrialFolder
@@ -18,22 +18,16 @@ trusted, or read; `spared` is not asked for, since its arm was decided before.""
 
 @dataclass(frozen=True)
 class Curves:
-    """Scores by epoch, all sequences of one length; losses in nats, accuracies in percent."""
+    """What was recorded after each epoch, all sequences of one length."""
 
-    epochs: tuple[int, ...]
-    train_loss: tuple[float, ...]
-    train_accuracy: tuple[float, ...]
-    validation_loss: tuple[float, ...]
-    validation_accuracy: tuple[float, ...]
+    epochs: tuple[int, ...] = ()
+    values: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    """By the metric's key, in the unit shown; None in an epoch that lacks it."""
 
-
-@dataclass(frozen=True)
-class FinalScores:
-    """One split's scores after the last epoch."""
-
-    loss: float
-    accuracy: float
-    """In percent."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no value to draw."""
+        return all(value is None for values in self.values.values() for value in values)
 
 
 @dataclass(frozen=True)
@@ -59,9 +53,8 @@ class TrialFindings:
     """Why a damaged trial is not read, or where a diverged one stopped."""
     value: float | None
     """The study's metric in the unit shown; None unless finished."""
-    train: FinalScores | None
-    validation: FinalScores | None
-    test: FinalScores | None
+    final: Mapping[str, float]
+    """After the last epoch, by the metric's key, in the unit shown; empty unless finished."""
     parameters: int | None
     environment: Environment | None
     curves: Curves
@@ -73,7 +66,9 @@ class TrialFindings:
         return self.state in ("finished", "diverged", "spared")
 
 
-def read_trial(folder: TrialFolder, block: int, measure: Metric, planned: int) -> TrialFindings:
+def read_trial(
+    folder: TrialFolder, block: int, measure: Metric, planned: int, metrics: Sequence[Metric]
+) -> TrialFindings:
     """Read a trial; damage becomes a state with its reason, never an error and never a number.
 
     Args:
@@ -81,54 +76,45 @@ def read_trial(folder: TrialFolder, block: int, measure: Metric, planned: int) -
         block: Its block.
         measure: What its study judges by.
         planned: Epochs that its recipe asks for; a finished trial has each of them once.
+        metrics: What it records.
     """
     try:
         result = folder.result(thorough=False)
         epochs = folder.epochs()
     except StoreError as error:
-        return _without_result(folder, block, "damaged", _without_path(str(error), folder), [])
+        return _without_result(folder, block, "damaged", _without_path(str(error), folder), Curves())
+    curves = curves_of(epochs, metrics)
     if result is None:
-        return _without_result(folder, block, "unfinished" if epochs else "missing", None, epochs)
+        return _without_result(folder, block, "unfinished" if epochs else "missing", None, curves)
     if result.status == "finished" and [epoch.number for epoch in epochs] != list(range(1, planned + 1)):
-        return _without_result(folder, block, "damaged", tr("its epochs are not 1 to {planned}", planned=planned), [])
+        reason = tr("its epochs are not 1 to {planned}", planned=planned)
+        return _without_result(folder, block, "damaged", reason, Curves())
     return TrialFindings(
         block=block,
         fingerprint=folder.path.name,
         state=result.status,
         reason=_where(result),
         value=measure.value(result.values),
-        train=_final(result.values, "train"),
-        validation=_final(result.values, "validation"),
-        test=_final(result.values, "test"),
+        final={one.key: value for one in recorded(metrics) if (value := one.value(result.values)) is not None},
         parameters=result.parameters,
         environment=_environment(result.provenance),
-        curves=curves_of(epochs),
+        curves=curves,
     )
 
 
 def went_the_same(first: Sequence[TrialFindings], second: Sequence[TrialFindings]) -> bool:
-    """Return whether two arms' trials finished with the same losses and accuracies in every epoch, to the digit."""
+    """Return whether two arms' trials finished with the same values in every epoch and at the end, to the digit."""
     pairs = zip(first, second, strict=True)
-    return all(a.state == b.state == "finished" and (a.curves, a.test) == (b.curves, b.test) for a, b in pairs)
+    return all(a.state == b.state == "finished" and (a.curves, a.final) == (b.curves, b.final) for a, b in pairs)
 
 
 def spared(trial: TrialFindings) -> TrialFindings:
     """Return a trial that its study does not ask for, whatever another study may have trained."""
-    return replace(
-        trial,
-        state="spared",
-        reason=None,
-        value=None,
-        train=None,
-        validation=None,
-        test=None,
-        environment=None,
-        curves=curves_of([]),
-    )
+    return replace(trial, state="spared", reason=None, value=None, final={}, environment=None, curves=Curves())
 
 
 def _without_result(
-    folder: TrialFolder, block: int, state: TrialState, reason: str | None, epochs: list[Epoch]
+    folder: TrialFolder, block: int, state: TrialState, reason: str | None, curves: Curves
 ) -> TrialFindings:
     return TrialFindings(
         block=block,
@@ -136,12 +122,10 @@ def _without_result(
         state=state,
         reason=reason,
         value=None,
-        train=None,
-        validation=None,
-        test=None,
+        final={},
         parameters=None,
         environment=None,
-        curves=curves_of(epochs),
+        curves=curves,
     )
 
 
@@ -159,22 +143,17 @@ def _where(result: Result) -> str | None:
     return tr("the loss was not finite at epoch {epoch}, in validation", epoch=epoch)
 
 
-def _final(values: Mapping[str, float | None], split: str) -> FinalScores | None:
-    loss, accuracy = values.get(f"{split}_loss"), values.get(f"{split}_accuracy")
-    return None if loss is None or accuracy is None else FinalScores(loss, 100.0 * accuracy)
-
-
 def _environment(provenance: Provenance) -> Environment:
     software = {"eailab": provenance["eailab"], "python": provenance["python"], **provenance["packages"]}
     return Environment(provenance["device"], tuple(f"{name} {version}" for name, version in software.items()))
 
 
-def curves_of(epochs: list[Epoch]) -> Curves:
-    """Return the scores of a trial's epochs as sequences."""
+def curves_of(epochs: Sequence[Epoch], metrics: Sequence[Metric]) -> Curves:
+    """Return what a trial's epochs recorded of its metrics as sequences."""
     return Curves(
-        epochs=tuple(epoch.number for epoch in epochs),
-        train_loss=tuple(epoch.values["train_loss"] for epoch in epochs),
-        train_accuracy=tuple(100.0 * epoch.values["train_accuracy"] for epoch in epochs),
-        validation_loss=tuple(epoch.values["validation_loss"] for epoch in epochs),
-        validation_accuracy=tuple(100.0 * epoch.values["validation_accuracy"] for epoch in epochs),
+        tuple(epoch.number for epoch in epochs),
+        {
+            metric.key: tuple(metric.value(epoch.values) for epoch in epochs)
+            for metric in recorded(metrics, TRAIN, VALIDATION)
+        },
     )

@@ -6,27 +6,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from eailab.findings.numbers import written
-from eailab.findings.study import StudyFindings
-from eailab.findings.trial import FinalScores, TrialFindings
+from eailab.metrics import recorded
 from eailab.report.document import Document
 from eailab.report.escaping import cell
 from eailab.report.study_report import StudyReport
 
-SPLITS = ("train", "validation", "test")
-COLUMNS = (
-    "study",
-    "factor",
-    "arm",
-    "is_baseline",
-    "block",
-    "trial",
-    "state",
-    "metric",
-    "value",
-    *(f"{split}_{quantity}" for split in SPLITS for quantity in ("loss", "accuracy")),
-    "seconds",
-)
-"""Losses are in nats, accuracies in percent; what is not there is empty."""
+NAMED = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "metric", "value")
 
 
 def render(document: Document) -> str:
@@ -38,16 +23,17 @@ def trials_csv(
     studies: Sequence[StudyReport],
     settings: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType({}),
 ) -> str:
-    """Return the text of `report.csv`.
+    """Return the text of `report.csv`: values are in the units shown, and what is not there is empty.
 
     Args:
         studies: In order.
         settings: Of an arm, by dotted path, for further columns; by the folder's name and the arm's label.
     """
     paths = list(dict.fromkeys(path for recipe in settings.values() for path in recipe))
+    keys = list(dict.fromkeys(metric.key for study in studies for metric in recorded(study.findings.metrics)))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow((*COLUMNS, *(f"recipe.{path}" for path in paths)))
+    writer.writerow((*NAMED, *keys, "seconds", *(f"recipe.{path}" for path in paths)))
     for study in studies:
         folder, findings = study.folder, study.findings
         for arm, cost in zip(findings.arms, study.costs, strict=True):
@@ -55,19 +41,12 @@ def trials_csv(
             set_to = [_setting(recipe[path]) if path in recipe else "" for path in paths]
             for trial, seconds in zip(arm.trials, cost.seconds_by_block, strict=True):
                 named = (cell(folder), cell(findings.factor or ""), cell(arm.label), int(arm.is_baseline))
-                writer.writerow((*named, *_numbers(trial, findings), seconds or "", *set_to))
+                value = "" if trial.value is None else trial.value
+                ended = (trial.block, trial.fingerprint, trial.state, findings.metric, value)
+                final = (trial.final.get(key, "") for key in keys)
+                writer.writerow((*named, *ended, *final, seconds or "", *set_to))
     return buffer.getvalue()
 
 
 def _setting(value: object) -> object:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else cell(written(value))
-
-
-def _numbers(trial: TrialFindings, findings: StudyFindings) -> list[object]:
-    scores = [part for split in SPLITS for part in _parts(getattr(trial, split))]
-    value = "" if trial.value is None else trial.value
-    return [trial.block, trial.fingerprint, trial.state, findings.metric, value, *scores]
-
-
-def _parts(scores: FinalScores | None) -> tuple[object, object]:
-    return ("", "") if scores is None else (scores.loss, scores.accuracy)

@@ -1,7 +1,7 @@
 """Describe the figures of a study, a trial and a path ablation; see `figures` for what a description is."""
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, nan
 
 from eailab.findings.arm import ArmFindings
 from eailab.findings.costs import ArmCost
@@ -10,6 +10,7 @@ from eailab.findings.path import PathFindings, path_decimals
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import arm_name, with_unit
 from eailab.findings.trial import Curves
+from eailab.metrics import SPLITS, TRAIN, VALIDATION, Metric, SplitName, by_quantity, recorded
 from eailab.report.figures import (
     TITLES,
     Axis,
@@ -28,48 +29,59 @@ from eailab.report.figures import (
     spanning,
 )
 from eailab.stats.verdict import Verdict
-from eailab.translation import BETWEEN_SENTENCES, COLON, capitalized, joined, tr, trn
+from eailab.translation import BETWEEN_SENTENCES, COLON, COMMA, capitalized, joined, listed_and, tr, trn
 
 LOG_FROM = 20.0
-"""Losses that span more than this factor are printed on a logarithmic axis."""
+"""Values that span more than this factor are printed on a logarithmic axis, where lower is better."""
 
 EARLY = 0.15
-"""Share of the epochs whose accuracies may lie below the axis: the later ones, which tell arms apart, fill it."""
+"""Share of the epochs whose values may lie below the axis of a bounded metric: the later ones, which tell arms apart,
+fill it."""
 
 
-def trial_curves(curves: Curves, title: str) -> CurvesFigure:
-    """Describe the loss and the accuracy of one trial by epoch, training against validation."""
-    losses = [Line(values) for values in (curves.train_loss, curves.validation_loss)]
-    accuracies = [Line(values) for values in (curves.train_accuracy, curves.validation_accuracy)]
+def trial_curves(curves: Curves, metrics: Sequence[Metric], headline: Metric, title: str) -> CurvesFigure:
+    """Describe what one trial records by epoch, training against validation."""
+    quantities = _drawn(metrics, headline, [curves])
+    splits = [split for split in (TRAIN, VALIDATION) if any(split in by_split for by_split in quantities.values())]
+    panels = []
+    for quantity, by_split in quantities.items():
+        lines = [Line(_values(curves, by_split.get(split))) for split in splits]
+        panels.append(_panel(quantity, next(iter(by_split.values())), lines, lines))
+    last = {
+        split: tr("{split} {value}", split=SPLITS[split], value=metric.text(values[-1]))
+        for split, metric in next(iter(quantities.values())).items()
+        if isfinite((values := _values(curves, metric))[-1])
+    }
     return CurvesFigure(
         title,
         "",
         tr(
-            "loss and accuracy by epoch; after epoch {epoch}: training {training:.2f}%, validation {validation:.2f}%",
+            "{quantities} by epoch; after epoch {epoch}: {values}",
+            quantities=listed_and(list(quantities)),
             epoch=curves.epochs[-1],
-            training=curves.train_accuracy[-1],
-            validation=curves.validation_accuracy[-1],
+            values=joined(last.values(), COMMA),
         ),
-        (tr("training"), tr("validation")),
-        (Look(1, 1, 1), Look(2)),
-        (_panel(tr("accuracy"), "%", accuracies, accuracies), _panel(tr("loss"), "", losses, losses)),
+        tuple(SPLITS[split] for split in splits),
+        tuple(LOOKS[split] for split in splits),
+        tuple(panels),
     )
+
+
+LOOKS: dict[SplitName, Look] = {TRAIN: Look(1, 1, 1), VALIDATION: Look(2)}
 
 
 def study_curves(findings: StudyFindings) -> CurvesFigure:
     """Describe the mean curves of the arms, validation beside training on one scale, with bands over blocks."""
     if findings.planned == 1:
-        return trial_curves(findings.arms[0].trials[0].curves, findings.title)
-    named = {
-        name: [_line(arm, name) for arm in findings.arms]
-        for name in ("validation_accuracy", "train_accuracy", "validation_loss", "train_loss")
-    }
-    titles = (tr("validation accuracy"), tr("training accuracy"), tr("validation loss"), tr("training loss"))
+        only = findings.arms[0].trials[0]
+        return trial_curves(only.curves, findings.metrics, findings.headline, findings.title)
     panels = []
-    for title, (name, lines) in zip(titles, named.items(), strict=True):
-        quantity = name.rpartition("_")[2]
-        shared = [line for other, row in named.items() if other.endswith(quantity) for line in row]
-        panels.append(_panel(title, "%" if quantity == "accuracy" else "", lines, shared))
+    every = [trial.curves for arm in findings.arms for trial in arm.trials]
+    for by_split in _drawn(findings.metrics, findings.headline, every).values():
+        drawn = [by_split[split] for split in (VALIDATION, TRAIN) if split in by_split]
+        lines = {metric.key: [_line(arm, metric) for arm in findings.arms] for metric in drawn}
+        shared = [line for row in lines.values() for line in row]
+        panels += [_panel(metric.title, metric, lines[metric.key], shared) for metric in drawn]
     return CurvesFigure(
         tr("Learning curves by {factor}", factor=findings.spoken_factor) if findings.factor else TITLES["curves"],
         findings.name,
@@ -78,6 +90,22 @@ def study_curves(findings: StudyFindings) -> CurvesFigure:
         looks(findings),
         tuple(panels),
     )
+
+
+def _drawn(metrics: Sequence[Metric], headline: Metric, curves: Sequence[Curves]) -> dict[str, dict[SplitName, Metric]]:
+    """Return the metrics of epochs that have a value to draw, by quantity and split, the headline's quantity first."""
+    with_values = [
+        metric
+        for metric in recorded(metrics, TRAIN, VALIDATION)
+        if any(value is not None for one in curves for value in one.values.get(metric.key, ()))
+    ]
+    return by_quantity(sorted(with_values, key=lambda metric: metric.quantity != headline.quantity))
+
+
+def _values(curves: Curves, metric: Metric | None) -> tuple[float, ...]:
+    """Return a metric's values as they are drawn: not a number where there is a gap."""
+    values = () if metric is None else curves.values.get(metric.key, ())
+    return tuple(nan if value is None else value for value in values)
 
 
 def _band_note(findings: StudyFindings) -> str:
@@ -96,30 +124,31 @@ def _entry(arm: ArmFindings) -> str:
     return joined((arm_name(arm), begun[0]), COLON) if arm.curves is None and begun else arm_name(arm)
 
 
-def _line(arm: ArmFindings, name: str) -> Line:
-    finished = [getattr(trial.curves, name) for trial in arm.finished]
+def _line(arm: ArmFindings, metric: Metric) -> Line:
+    finished = [_values(trial.curves, metric) for trial in arm.finished]
     by_epoch = list(zip(*finished, strict=True)) if len(finished) > 1 else []
     return Line(
-        () if arm.curves is None else getattr(arm.curves, name),
+        () if arm.curves is None else _values(arm.curves, metric),
         tuple(map(min, by_epoch)),
         tuple(map(max, by_epoch)),
         tuple(
-            Lone(getattr(trial.curves, name), trial.state == "diverged")
+            Lone(_values(trial.curves, metric), trial.state == "diverged")
             for trial in arm.trials
             if trial.state in ("diverged", "unfinished") and trial.curves.epochs
         ),
     )
 
 
-def _panel(title: str, unit: str, lines: Sequence[Line], shared: Sequence[Line]) -> Panel:
-    """Return a panel whose axis holds all lines that share it: of losses all values, of accuracies the later ones."""
+def _panel(title: str, metric: Metric, lines: Sequence[Line], shared: Sequence[Line]) -> Panel:
+    """Return a panel whose axis holds all lines that share it: of a bounded metric that rises, the later values."""
     every = [value for line in shared for values in line.series for value in values if isfinite(value)]
-    if not unit:
+    if not metric.higher_is_better:
         log = Axis(min(every) / 1.15, max(every) * 1.15, is_log=True) if min(every) > 0.0 else None
-        return Panel(title, unit, tuple(lines), spanning(every), log, bool(log) and max(every) > LOG_FROM * min(every))
-    early = int(EARLY * max(len(values) for line in shared for values in line.series))
-    late = [value for line in shared for values in line.series for value in values[early:]]
-    return Panel(title, unit, tuple(lines), spanning([*(late or every), max(every)]), None, False)
+        prefers_log = bool(log) and max(every) > LOG_FROM * min(every)
+        return Panel(title, metric.unit, tuple(lines), spanning(every), log, prefers_log)
+    early = int(EARLY * max(len(values) for line in shared for values in line.series)) if metric.is_bounded else 0
+    late = [value for line in shared for values in line.series for value in values[early:] if isfinite(value)]
+    return Panel(title, metric.unit, tuple(lines), spanning([*(late or every), max(every)]), None, False)
 
 
 def study_intervals(findings: StudyFindings) -> IntervalsFigure:

@@ -280,7 +280,7 @@ def figure_names(findings: StudyFindings) -> tuple[str, ...]:
     names = []
     if findings.factor is not None and any(trial.value is not None for trial in trials):
         names.append("intervals")
-    if any(trial.curves.epochs for trial in trials):
+    if any(not trial.curves.is_empty for trial in trials):
         names.append("curves")
     return tuple(names)
 

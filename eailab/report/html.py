@@ -7,6 +7,7 @@ by their hashes, pictures that the page holds itself, and no network.
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from textwrap import wrap
@@ -29,7 +30,7 @@ WORDS = {
     "dark": tr("Dark"),
     "sort": tr("sort by this column"),
     "arms": tr("Arms"),
-    "log": tr("logarithmic loss"),
+    "log": tr("logarithmic scale"),
     "epoch": tr("epoch"),
 }
 """Of the page itself."""
@@ -142,26 +143,28 @@ def percent(share: float) -> str:
 
 
 def path(values: Sequence[float], axis: Axis, epochs: int) -> str:
-    """Return a line through values, one an epoch."""
+    """Return a line through values, one an epoch; epochs without one are passed over."""
     points = _points(values, axis, epochs)
     if len(points) == 1:  # a single epoch is a dot, which round line caps draw
         points.append(points[0])
-    return f"M{'L'.join(points)}"
+    return f"M{'L'.join(points)}" if points else ""
 
 
 def band(line: Line, axis: Axis, epochs: int) -> str:
     """Return the outline of a band, from the lowest block to the highest."""
-    return f"M{'L'.join([*_points(line.low, axis, epochs), *reversed(_points(line.high, axis, epochs))])}Z"
+    points = [*_points(line.low, axis, epochs), *reversed(_points(line.high, axis, epochs))]
+    return f"M{'L'.join(points)}Z" if points else ""
 
 
 def _points(values: Sequence[float], axis: Axis, epochs: int) -> list[str]:
     step = BOX / max(epochs - 1, 1)
-    return [f"{index * step:.0f} {BOX * (1.0 - axis.position(value)):.0f}" for index, value in enumerate(values)]
+    known = [(place, value) for place, value in enumerate(values) if not math.isnan(value)]
+    return [f"{place * step:.0f} {BOX * (1.0 - axis.position(value)):.0f}" for place, value in known]
 
 
 def spoken(panel: Panel) -> str:
     """Return what a screen reader says of a panel: the last values' range."""
-    last = [line.mean[-1] for line in panel.lines if line.mean]
+    last = [line.mean[-1] for line in panel.lines if line.mean and not math.isnan(line.mean[-1])]
     if not last:
         return tr("no trial has finished")
     low, high = (f"{value:.4g}{panel.unit}" for value in (min(last), max(last)))
@@ -207,8 +210,8 @@ def label_shifts(places: Sequence[tuple[float, float]]) -> list[int]:
 def _numbers(curves: CurvesFigure, say: Say) -> dict[str, Any]:
     """Return a figure's values for the page's script."""
 
-    def rounded(values: Sequence[float]) -> list[float]:
-        return [float(f"{value:.{DIGITS}g}") for value in values]
+    def rounded(values: Sequence[float]) -> list[float | None]:
+        return [None if math.isnan(value) else float(f"{value:.{DIGITS}g}") for value in values]
 
     return {
         "epochs": curves.epochs,

@@ -98,7 +98,7 @@ def _listed(settings: Mapping[str, object]) -> str:
 def _published(studies: Sequence[StudyReport]) -> list[Block]:
     """Return the published figures beside the arms that they belong to."""
     rows = [
-        _beside_row(study.findings, arm.label, found.test_accuracy, one)
+        _beside_row(study.findings, arm.label, found.test, one)
         for study in studies
         for arm, found in zip(study.record.study.arms, study.findings.arms, strict=True)
         for one in beside(arm.recipe)

@@ -68,7 +68,7 @@ def class_blocks(findings: StudyFindings, classes: Classes | str) -> list[Block]
 
 def class_table(findings: StudyFindings, classes: Classes) -> Table:
     """Return the test accuracy of every arm on every class."""
-    by_arm = [classes.class_accuracy(index) for index in range(len(findings.arms))]
+    by_arm = [classes.percent_right(index) for index in range(len(findings.arms))]
     images = np.bincount(classes.dataset.test.labels, minlength=len(classes.dataset.classes))
     return Table(
         columns=(
@@ -77,7 +77,7 @@ def class_table(findings: StudyFindings, classes: Classes) -> Table:
             *(Column(arm_name(arm), is_number=True) for arm in findings.arms),
         ),
         rows=tuple(
-            (name, str(images[row]), *(number(accuracy[row], 1) for accuracy in by_arm))
+            (name, str(images[row]), *(number(right[row], 1) for right in by_arm))
             for row, name in enumerate(classes.dataset.classes)
         ),
     )

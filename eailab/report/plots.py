@@ -117,7 +117,9 @@ def _curves(curves: CurvesFigure, say: Say) -> Any:
     figure = Figure(figsize=(WIDTH, height))
     top = 1.0 - (0.8 + legend + head.extra) / height
     figure.subplots_adjust(left=0.07, right=0.98, top=top, bottom=0.55 / height, wspace=0.16, hspace=0.2)
-    grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
+    grid = figure.subplots(rows, min(2, len(curves.panels)), sharex=True, squeeze=False)
+    for axes in grid.flat[len(curves.panels) :]:
+        axes.remove()
     for place, panel in enumerate(curves.panels):
         axes = grid.flat[place]
         for line, look, entry in zip(panel.lines, curves.looks, entries, strict=True):
@@ -131,6 +133,7 @@ def _curves(curves: CurvesFigure, say: Say) -> Any:
             axes.yaxis.set_minor_formatter(NullFormatter())
         if place >= len(curves.panels) - 2:
             axes.set_xlabel(say(EPOCH))
+            axes.tick_params(labelbottom=True)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1, steps=[1, 2, 5, 10]))
         room = max(0.02 * (curves.epochs - 1), 0.1)
         axes.set_xlim(1 - room, curves.epochs + room)
@@ -154,9 +157,9 @@ def _line(axes: Any, line: Line, look: Look, entry: str) -> None:
     label = None if line.mean else entry
     for lone in line.lone:
         faint = {"color": colour, "alpha": 0.6, "linestyle": dash, "linewidth": 0.9}
-        last = len(lone.values)
-        axes.plot(range(1, 1 + last), lone.values, label=label, **faint)
-        axes.plot(last, lone.values[-1], "x" if lone.has_diverged else ".", color=colour)
+        axes.plot(range(1, 1 + len(lone.values)), lone.values, label=label, **faint)
+        if known := [place for place, value in enumerate(lone.values) if not math.isnan(value)]:
+            axes.plot(known[-1] + 1, lone.values[known[-1]], "x" if lone.has_diverged else ".", color=colour)
         label = None
 
 

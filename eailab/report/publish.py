@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import DamagedError, StoreError, UsageError
 from eailab.findings import noise, path
 from eailab.findings.study import StudyFindings
@@ -66,14 +67,15 @@ def publish_trial(folder: TrialFolder, title: str) -> None:
     if not without_curves(folder):
         return
     try:
-        curves = curves_of(folder.epochs())
+        recipe = folder.recipe()
+        curves = curves_of(folder.epochs(), metrics_of(recipe))
     except StoreError:
         return
-    if not curves.epochs:
+    if curves.is_empty:
         return
     from eailab.report.plots import draw
 
-    for kind, data in draw(trial_curves(curves, title)).items():
+    for kind, data in draw(trial_curves(curves, metrics_of(recipe), headline_of(recipe), title)).items():
         write_changed(_curves_file(folder, kind), data)
 
 

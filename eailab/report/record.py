@@ -11,6 +11,7 @@ from eailab.findings.noise import Noise
 from eailab.findings.path import PathFindings
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings
+from eailab.metrics import SPLITS, Metric, recorded
 from eailab.plain import layout
 from eailab.report.document import Document
 
@@ -56,7 +57,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "unit": findings.measure.unit_name,
         "difference_unit": findings.measure.difference_unit_name,
         "margin": findings.margin,
-        "arms": [_arm(arm) for arm in findings.arms],
+        "arms": [_arm(arm, findings) for arm in findings.arms],
         "comparison": None
         if comparison is None
         else {name: value for name, value in asdict(comparison).items() if name not in ("arms", "baseline", "margin")},
@@ -109,6 +110,11 @@ def noise_mapping(found: Noise) -> dict[str, Any]:
     measure = found.measure
     units = {"unit": measure.unit_name, "difference_unit": measure.difference_unit_name}
     fields = _by_name(found)
+    fields["sampling"] = [
+        {"split": one.metric.split, "images": one.images, one.metric.quantity: one.mean, "standard_error": error}
+        for one in found.sampling
+        for error in [one.standard_error]
+    ]
     first = {name: fields[name] for name in ("name", "fingerprint", "metric", "blocks", "values", "states")}
     return dict(as_plain({"schema_version": NOISE_VERSION, **first, **fields, **units}))
 
@@ -135,26 +141,37 @@ def _by_name(found: Noise | PathFindings) -> dict[str, Any]:
     return dict(named.get(key, (key, value)) for key, value in asdict(found).items())
 
 
-def _arm(arm: ArmFindings) -> dict[str, Any]:
+def _arm(arm: ArmFindings, findings: StudyFindings) -> dict[str, Any]:
+    test = findings.test_metric
     return {
         "label": arm.label,
         "is_baseline": arm.is_baseline,
         **(asdict(arm.against_baseline) if arm.against_baseline else {}),
-        "test_accuracy": arm.test_accuracy,
+        **({} if test is None else {test.key: arm.test}),
         "updates": arm.updates,
         "updates_change": arm.updates_change,
         "brought": arm.brought,
         "damage": arm.damage,
         "notes": arm.notes,
-        "by_block": [_trial(trial) for trial in arm.trials],
+        "by_block": [_trial(trial, findings.metrics) for trial in arm.trials],
     }
 
 
-def _trial(trial: TrialFindings) -> dict[str, Any]:
-    mapping = dict(vars(trial))
-    curves = mapping.pop("curves")
-    del mapping["environment"]
-    return {**mapping, "curves": curves}
+def _trial(trial: TrialFindings, metrics: Sequence[Metric]) -> dict[str, Any]:
+    final = {
+        split: {one.quantity: trial.final[one.key] for one in recorded(metrics, split) if one.key in trial.final}
+        for split in SPLITS
+    }
+    return {
+        "block": trial.block,
+        "fingerprint": trial.fingerprint,
+        "state": trial.state,
+        "reason": trial.reason,
+        "value": trial.value,
+        **{split: values or None for split, values in final.items()},
+        "parameters": trial.parameters,
+        "curves": {"epochs": trial.curves.epochs, **trial.curves.values},
+    }
 
 
 def as_plain(value: Any) -> Any:

@@ -37,7 +37,7 @@ def test_a_confusion_matrix_counts_every_test_image_of_every_block(digits_shop):
 
     assert ten.tolist() == expected.tolist()
     assert twenty.tolist() == np.diag(2 * np.bincount(labels)).tolist()
-    assert found.class_accuracy(1) == [100.0] * 10
+    assert found.percent_right(1) == [100.0] * 10
 
 
 def test_examples_are_images_that_one_arm_gets_right_and_the_other_wrong(digits_shop):
@@ -60,7 +60,7 @@ def test_one_block_is_enough_for_examples(digits_shop):
 def test_an_arm_without_a_finished_trial_has_no_classes(digits_shop):
     found = classes(digits_shop, digits_shop.study({10: [0.9], 20: ["missing"]}))
     assert found.confusions[1] is None
-    assert found.class_accuracy(1) == [None] * 10
+    assert found.percent_right(1) == [None] * 10
     assert found.contrasts == ()
 
 

@@ -27,7 +27,7 @@ def test_means_differences_and_intervals_are_those_of_a_paired_t_test(shop):
     assert large.difference == pytest.approx(-9.5)
     assert large.interval95 == pytest.approx((reference.low, reference.high))
     assert large.verdict is Verdict.WORSE
-    assert arms(found)["20"].test_accuracy == pytest.approx(81.0)
+    assert arms(found)["20"].test == pytest.approx(81.0)
 
 
 def test_a_loss_is_better_when_it_is_lower_and_its_margin_is_in_hundredths(shop):
@@ -125,9 +125,9 @@ def test_arms_whose_trials_went_the_same_are_named(shop):
     assert said == [
         [],
         [],
-        ["the same training as 10: all losses and accuracies are equal"],
+        ["the same training as 10: all its numbers are equal"],
         [],
-        ["the same training as 20: all losses and accuracies are equal"],
+        ["the same training as 20: all its numbers are equal"],
     ]
     assert found.baseline == 0
 
@@ -142,8 +142,8 @@ def test_mean_curves_are_of_the_finished_trials(shop):
     curves = found.arms[0].curves
 
     assert curves.epochs == (1, 2, 3)
-    assert curves.validation_accuracy == pytest.approx((25.0, 50.0, 75.0))
-    assert curves.train_loss == pytest.approx((1.25, 1.25 / 2, 1.25 / 3))
+    assert curves.values["validation_accuracy"] == pytest.approx((25.0, 50.0, 75.0))
+    assert curves.values["train_loss"] == pytest.approx((1.25, 1.25 / 2, 1.25 / 3))
     assert found.arms[0].trials[2].curves.epochs == (1,)
 
 
@@ -199,5 +199,5 @@ def test_a_single_trial_is_not_compared(shop):
     found = shop.findings(shop.trial(0.9))
     assert found.comparison is None
     assert found.title == found.name
-    assert found.arms[0].trials[0].test.accuracy == pytest.approx(89.0)
+    assert found.arms[0].trials[0].final["test_accuracy"] == pytest.approx(89.0)
     assert not found.arms[0].is_baseline

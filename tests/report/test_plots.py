@@ -39,7 +39,15 @@ def texts(svg):
 def curves(epochs=4, loss=1.0):
     falling = tuple(loss / n for n in range(1, epochs + 1))
     rising = tuple(100.0 * n / epochs for n in range(1, epochs + 1))
-    return Curves(tuple(range(1, epochs + 1)), falling, rising, falling, rising)
+    values = {f"{split}_loss": falling for split in ("train", "validation")}
+    values |= {f"{split}_accuracy": rising for split in ("train", "validation")}
+    return Curves(tuple(range(1, epochs + 1)), values)
+
+
+def of_trial(title, one=None):
+    """Describe curves of a trial of image classification."""
+    headline = next(metric for metric in CLASSIFICATION if metric.name == "validation-accuracy")
+    return trial_curves(one or curves(), CLASSIFICATION, headline, title)
 
 
 @pytest.fixture
@@ -102,20 +110,20 @@ def test_the_same_findings_give_the_same_bytes_in_another_process(found, shop):
 
 @pytest.mark.parametrize("title", [r"lr=$\frac{1}$", "<script>&", "學習率 100%", "x" * 300, "a\x1bb\x00"])
 def test_any_title_can_be_drawn(title):
-    drawing = draw(trial_curves(curves(), title))
+    drawing = draw(of_trial(title))
     assert parsed(drawing["svg"]).tag == f"{SVG}svg"
     assert drawing["png"].startswith(b"\x89PNG")
 
 
 def test_titles_are_text_and_never_formulas():
-    assert r"lr=$\frac{1}$" in texts(draw(trial_curves(curves(), r"lr=$\frac{1}$"))["svg"])
+    assert r"lr=$\frac{1}$" in texts(draw(of_trial(r"lr=$\frac{1}$"))["svg"])
 
 
 @pytest.mark.parametrize(
     "odd", [curves(1), curves(2), curves(3, loss=0.0), curves(300, loss=1e9), curves(5, loss=1e-12)]
 )
 def test_any_curve_can_be_drawn(odd):
-    assert draw(trial_curves(odd, "odd"))["svg"]
+    assert draw(of_trial("odd", odd))["svg"]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +193,7 @@ def test_no_letter_lies_outside_of_a_figure_or_is_left_out(shop, drawn, label, l
         arms=tuple(replace(arm, label=f"{arm.label} {label}") for arm in found.arms),
     )
     study_figures(longer, language(lang))
-    draw(trial_curves(curves(), label), language(lang))
+    draw(of_trial(label), language(lang))
     said, outside = drawn
     assert outside == []
     whole = "".join(label.split())

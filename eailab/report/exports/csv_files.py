@@ -9,31 +9,10 @@ from pathlib import Path
 from eailab.recipe.canonical import flatten
 from eailab.report.csv_rows import trials_csv
 from eailab.report.escaping import cell
-from eailab.report.exports.outgoing import OutgoingEpoch, OutgoingStudy, OutgoingTrial
+from eailab.report.exports.outgoing import OutgoingEpoch, OutgoingStudy, OutgoingTrial, epoch_names
 from eailab.runs.atomic import write_changed
 
-SCORES = {
-    "train_loss": "loss/train",
-    "train_accuracy": "accuracy/train",
-    "validation_loss": "loss/validation",
-    "validation_accuracy": "accuracy/validation",
-}
-"""What the scores of an epoch are called in `report.csv`, and what they go out as."""
-
-EPOCH_COLUMNS = (
-    "study",
-    "factor",
-    "arm",
-    "is_baseline",
-    "block",
-    "trial",
-    "state",
-    "epoch",
-    "ended",
-    "seconds",
-    *SCORES,
-)
-"""Losses are in nats, accuracies in percent; what is not there is empty."""
+NAMED = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "epoch", "ended", "seconds")
 
 
 def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
@@ -51,13 +30,16 @@ def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
 
 
 def epochs_csv(studies: Sequence[OutgoingStudy]) -> str:
-    """Return a row for each epoch of each trial; a trial without epochs has none."""
+    """Return a row for each epoch of each trial, in the units shown; what is not there is empty."""
+    names = {key: name for study in studies for key, name in epoch_names(study.report.findings).items()}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(EPOCH_COLUMNS)
+    writer.writerow((*NAMED, *names))
     for study in studies:
         for trial in study.trials:
-            writer.writerows((*_named(trial), *_numbers(epoch)) for epoch in trial.epochs)
+            for epoch in trial.epochs:
+                scores = (epoch.scores.get(name, "") for name in names.values())
+                writer.writerow((*_named(trial), *_timed(epoch), *scores))
     return buffer.getvalue()
 
 
@@ -68,7 +50,7 @@ def _named(trial: OutgoingTrial) -> tuple[object, ...]:
     return (study, factor, arm, int(trial.labels.get("baseline") == "true"), block, name, state)
 
 
-def _numbers(epoch: OutgoingEpoch) -> tuple[object, ...]:
+def _timed(epoch: OutgoingEpoch) -> tuple[object, ...]:
     ended = "" if epoch.ended is None else datetime.fromtimestamp(epoch.ended, UTC).isoformat(timespec="milliseconds")
     seconds = "" if epoch.seconds is None else epoch.seconds
-    return (epoch.number, ended, seconds, *(epoch.scores[name] for name in SCORES.values()))
+    return (epoch.number, ended, seconds)

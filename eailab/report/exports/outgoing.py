@@ -10,7 +10,8 @@ from eailab.errors import UsageError
 from eailab.findings.arm import ArmFindings
 from eailab.findings.numbers import written
 from eailab.findings.study import StudyFindings
-from eailab.findings.trial import FinalScores, TrialFindings, TrialState
+from eailab.findings.trial import TrialFindings, TrialState
+from eailab.metrics import TRAIN, VALIDATION, recorded
 from eailab.recipe.canonical import digest, flatten
 from eailab.recipe.schema import Recipe
 from eailab.report import markdown
@@ -36,7 +37,7 @@ class OutgoingEpoch:
     seconds: float | None
     """How long it took, validation included; None where that is not known."""
     scores: Mapping[str, float]
-    """`loss/train`, `accuracy/train`, `loss/validation`, `accuracy/validation`: nats and percent, always finite."""
+    """By quantity and split, such as `loss/train`, in the units shown, always finite."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class OutgoingTrial:
     """What it is of, and how it ended: study, factor, level, arm, block, trial, state, …"""
     epochs: tuple[OutgoingEpoch, ...]
     final: Mapping[str, float]
-    """`final/train_loss` to `final/test_accuracy`, after the last epoch; empty unless the trial has finished."""
+    """By the metric's key, such as `final/test_loss`, after the last epoch; empty unless the trial has finished."""
     finished: float | None
     """When its result was written, in seconds since 1970, and never before its last epoch; None without one."""
 
@@ -183,8 +184,7 @@ def _trial(
     ends = _ends(curves.epochs, timings, finished)
     if finished is not None and ends and ends[-1] is not None:
         finished = max(finished, ends[-1])  # the store gives it in whole seconds
-    columns = (curves.train_loss, curves.train_accuracy, curves.validation_loss, curves.validation_accuracy)
-    names = ("loss/train", "accuracy/train", "loss/validation", "accuracy/validation")
+    names = epoch_names(study.findings)
     return OutgoingTrial(
         name=name,
         recipe=recipe,
@@ -195,11 +195,11 @@ def _trial(
                 number,
                 ended,
                 timings[number].seconds if number in timings else None,
-                dict(zip(names, scores, strict=True)),
+                {names[key]: value for key, values in curves.values.items() if (value := values[place]) is not None},
             )
-            for number, ended, scores in zip(curves.epochs, ends, zip(*columns, strict=True), strict=True)
+            for place, (number, ended) in enumerate(zip(curves.epochs, ends, strict=True))
         ),
-        final=_final("train", trial.train) | _final("validation", trial.validation) | _final("test", trial.test),
+        final={f"final/{key}": value for key, value in trial.final.items()},
         finished=finished,
     )
 
@@ -222,8 +222,9 @@ def _labels(study: StudyReport, arm: ArmFindings, trial: TrialFindings) -> dict[
     return {name: value for name, value in labels.items() if value is not None}
 
 
-def _final(split: str, scores: FinalScores | None) -> dict[str, float]:
-    return {} if scores is None else {f"final/{split}_loss": scores.loss, f"final/{split}_accuracy": scores.accuracy}
+def epoch_names(findings: StudyFindings) -> dict[str, str]:
+    """Return what each metric of an epoch goes out as, by its key."""
+    return {one.key: f"{one.quantity}/{one.split}" for one in recorded(findings.metrics, TRAIN, VALIDATION)}
 
 
 def _ends(epochs: Sequence[int], timings: Mapping[int, Timing], finished: float | None) -> list[float | None]:

@@ -62,12 +62,13 @@ for (const curves of $$(".curves")) {
   const shown = data.arms.map(() => true);
   const charts = $$(".chart", curves);
 
-  const points = (values, panel, isLog) => values.map((value, index) => {
+  const points = (values, panel, isLog) => values.flatMap((value, index) => {
+    if (value === null) return []; // an epoch without a value
     const x = (index * BOX) / Math.max(data.epochs - 1, 1);
     const y = BOX * (1 - position(value, isLog ? panel.log : panel.linear, isLog));
-    return `${x.toFixed(0)} ${y.toFixed(0)}`;
+    return [`${x.toFixed(0)} ${y.toFixed(0)}`];
   });
-  const line = (places) => `M${(places.length === 1 ? [places[0], places[0]] : places).join("L")}`;
+  const line = (places) => (places.length ? `M${(places.length === 1 ? [places[0], places[0]] : places).join("L")}` : "");
 
   const redraw = () => {
     charts.forEach((chart, at) => {
@@ -77,7 +78,7 @@ for (const curves of $$(".curves")) {
         const group = chart.querySelector(`g[data-arm="${index}"]`);
         const place = (values) => points(values, panel, isLog);
         const band = group.querySelector(".band");
-        if (band) band.setAttribute("d", `M${[...place(arm.low), ...place(arm.high).reverse()].join("L")}Z`);
+        if (band) band.setAttribute("d", arm.low.some((value) => value !== null) ? `M${[...place(arm.low), ...place(arm.high).reverse()].join("L")}Z` : "");
         const mean = group.querySelector(".line");
         if (mean) mean.setAttribute("d", line(place(arm.mean)));
         $$(".lone", group).forEach((path, number) => path.setAttribute("d", line(place(arm.lone[number]))));
@@ -115,7 +116,7 @@ for (const curves of $$(".curves")) {
       rows[0].textContent = `${chart.querySelector(".epochs text:last-child").textContent} ${epoch + 1}`;
       panel.arms.forEach((arm, arm_index) => {
         const value = arm.mean[epoch];
-        if (!shown[arm_index] || value === undefined) return;
+        if (!shown[arm_index] || value === undefined || value === null) return;
         const row = document.createElement("span");
         const mark = document.createElement("b");
         row.className = chart.querySelector(`g[data-arm="${arm_index}"]`).getAttribute("class");
