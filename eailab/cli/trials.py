@@ -231,7 +231,6 @@ class _Pace:
 class _Run:
     """A trial in training."""
 
-    began: float
     position: float
     """Epochs done, with the share of the one in progress."""
     heard: float
@@ -240,14 +239,14 @@ class _Run:
     """Time and position of the last report of this epoch that was counted; None before the first."""
     intervals: int = 0
     """Counted in this epoch."""
-    in_epochs: float = 0.0
-    """Seconds of the epochs that have ended."""
+    has_compiled: bool = False
+    """In this epoch, whose seconds leave that out."""
 
 
 class TimeLeft:
     """Says how long some trials will take yet, from their events.
 
-    An epoch of a recipe takes the (lower) median of what it took before; so does what a trial takes outside its
+    An epoch of a recipe takes the (lower) median of what it took before; so does what a trial takes after its
     epochs, and the pause before the next one. So neither compiling at the start nor a moment in which the machine does
     something else is assumed for all trials. What is left is then divided among as many trials as ran at once.
     """
@@ -272,7 +271,7 @@ class TimeLeft:
         """When places became free that no trial has taken yet."""
         self._pauses: deque[float] = deque(maxlen=REMEMBERED)
         self._extras: deque[float] = deque(maxlen=REMEMBERED)
-        """Seconds of ended trials outside their epochs."""
+        """Seconds of ended trials after their last epoch."""
 
     def hear(self, event: Event) -> None:
         """Update the state by what happened in a trial."""
@@ -282,8 +281,10 @@ class TimeLeft:
             case Started():
                 if self._freed:
                     self._pauses.append(now - self._freed.popleft())
-                self._runs[event.trial] = _Run(now, float(event.resumed), now)
+                self._runs[event.trial] = _Run(float(event.resumed), now)
                 self._most = max(self._most, len(self._runs))
+            case Compiling() if run is not None:
+                run.counted, run.has_compiled = None, True
             case Stepped() if run is not None:
                 self._step(self._paces[self._kinds[event.trial]], run, event, now)
             case EpochEnded() if run is not None:
@@ -291,7 +292,7 @@ class TimeLeft:
             case Ended():
                 self._left.pop(event.trial, None)
                 if run is not None:
-                    self._extras.append(max(0.0, now - run.began - run.in_epochs))
+                    self._extras.append(now - run.heard)
                 self._free(event.trial, now)
             case Failed():
                 self._left.pop(event.trial, None)
@@ -326,7 +327,7 @@ class TimeLeft:
             self._freed.append(now)
 
     def _extra(self) -> float:
-        """Return what a trial takes outside its epochs; before one has ended, two more passes like the validation."""
+        """Return what a trial takes after its epochs; before one has ended, two more passes like the validation."""
         if self._extras:
             return median_low(self._extras)
         tails = [seconds for pace in self._paces.values() for seconds in pace.tails]
@@ -348,13 +349,12 @@ class TimeLeft:
         if event.seconds > 0.0:
             tail = now - run.heard
             # the first steps of a trial may have compiled something: count by the others where there are enough
-            is_long = run.intervals >= LEAST_INTERVALS
+            is_long = run.intervals >= LEAST_INTERVALS and not run.has_compiled
             pace.whole.append(median_low(pace.within) + tail if is_long else event.seconds)
-            if run.counted is not None:
+            if run.counted is not None and not run.has_compiled:
                 pace.tails.append(tail)
-            run.in_epochs += event.seconds
         run.position, run.heard = float(event.epoch.number), now
-        run.counted, run.intervals = None, 0
+        run.counted, run.intervals, run.has_compiled = None, 0, False
 
     @staticmethod
     def _rest(run: _Run, pace: float, epochs: int, extra: float, now: float) -> float:

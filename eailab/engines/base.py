@@ -1,6 +1,7 @@
 """Define the protocol that every engine follows."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, TypeAlias
@@ -172,6 +173,10 @@ class Compilation:
     def add(self, seconds: float) -> None:
         """Count one compilation."""
         self.seconds += seconds
+
+    def clock(self) -> float:
+        """Return the seconds of a clock that stands still during compilations."""
+        return time.perf_counter() - self.seconds
 
 
 COMPILATION = Compilation()

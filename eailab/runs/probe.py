@@ -1,8 +1,7 @@
-"""What a trial takes: a few timed steps of the real engine, in a process of its own, so that its memory is its own."""
+"""Time a few steps of a trial with the real engine, in a process of its own, so that its memory is its own."""
 
 import multiprocessing
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -13,7 +12,7 @@ from statistics import median
 from eailab.data.dataset import Images, TrialData
 from eailab.data.registry import load
 from eailab.data.split import trial_data
-from eailab.engines.base import Engine, Step
+from eailab.engines.base import COMPILATION, Engine, Step
 from eailab.engines.registry import build, engine_of
 from eailab.errors import DivergedError, EailabError, TrialFailedError
 from eailab.runs.context import RunContext
@@ -94,11 +93,12 @@ def _measure_all(answer: Connection, trials: Sequence[Trial], context: RunContex
 def _measure(trial: Trial, context: RunContext) -> Probe:
     recipe = trial.recipe
     dataset = load(recipe.data.name, context.data_dir, download=False)
-    with limited_threads(recipe):
-        began = time.perf_counter()
+    reporting = engine_of(recipe).reporting_compilation
+    with limited_threads(recipe), reporting(lambda: None, COMPILATION.add):
+        began = COMPILATION.clock()
         data = trial_data(dataset, recipe.data, trial.block)
         engine = build(recipe, _with_few_to_evaluate(data), trial.block, context.device)
-        setup = time.perf_counter() - began
+        setup = COMPILATION.clock() - began
         weights = sum(array.nbytes for array in engine.weights().values())
         an_image = _evaluation_seconds(engine) / min(EVALUATED, len(data.validation))
         steps, seconds = _timed_steps(engine, recipe.epochs)
@@ -126,9 +126,9 @@ def _evaluation_seconds(engine: Engine) -> float:
 
 
 def _timed_evaluation(engine: Engine) -> float:
-    began = time.perf_counter()
+    began = COMPILATION.clock()
     engine.evaluate("validation")
-    return time.perf_counter() - began
+    return COMPILATION.clock() - began
 
 
 class _EnoughError(Exception):
@@ -141,14 +141,14 @@ def _timed_steps(engine: Engine, epochs: int) -> tuple[int, float]:
     What comes before the first report only warms up. Of the times between reports the median is taken, so that a
     moment in which the machine does something else does not count.
     """
-    began = time.perf_counter()
+    began = COMPILATION.clock()
     marks: list[tuple[int, float]] = []
     steps = before = 0
 
     def on_step(step: Step) -> None:
         nonlocal steps
         steps = step.steps
-        marks.append((before + step.step, time.perf_counter()))
+        marks.append((before + step.step, COMPILATION.clock()))
         spent = marks[-1][1] - marks[0][1]
         if spent > MOST_SECONDS or (spent > PROBE_SECONDS and len(marks) > REPORTS):
             raise _EnoughError

@@ -183,13 +183,13 @@ class Meter:
         """Start from what was taken before."""
         now = self.engine.joules()
         self.joules_at_start = None if now is None or joules is None else now - joules
-        self.began = time.perf_counter() - COMPILATION.seconds - seconds
+        self.began = COMPILATION.clock() - seconds
 
     def read(self) -> tuple[float, float | None]:
         """Return the seconds and joules up to now; None where the device does not count joules."""
         now = self.engine.joules()
         joules = None if now is None or self.joules_at_start is None else now - self.joules_at_start
-        return time.perf_counter() - COMPILATION.seconds - self.began, joules
+        return COMPILATION.clock() - self.began, joules
 
 
 def _provenance(engine: Engine, trial: Trial) -> Provenance:

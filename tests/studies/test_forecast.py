@@ -6,8 +6,11 @@ from dataclasses import replace
 import pytest
 from plans import one_factor, train_plan
 
+from eailab.engines.base import COMPILATION
+from eailab.engines.numpy_mlp.engine import MlpEngine
 from eailab.errors import StudyError
 from eailab.recipe.load import Override, load
+from eailab.runs import probe as probe_module
 from eailab.runs.context import RunContext
 from eailab.runs.probe import Probe, probe
 from eailab.studies import forecast as room
@@ -52,6 +55,22 @@ def test_a_forecast_sums_what_is_left_and_writes_nothing(tmp_path, probed):
     assert (found.memory_bytes, found.gpu_bytes, found.disk_bytes) == (2000, None, 300)
     assert len(probed) == 3
     assert not runs.exists()
+
+
+def test_compiling_is_no_part_of_what_an_epoch_takes(tmp_path, monkeypatch):
+    """A first arm was said to take 9 minutes, whose epochs take 30 ms: its evaluation had compiled the engine."""
+    now, real, evaluate = [0.0], time.perf_counter, MlpEngine.evaluate
+
+    def evaluate_after_compiling(self, split):
+        now[0] += 100.0
+        COMPILATION.add(100.0)
+        return evaluate(self, split)
+
+    monkeypatch.setattr("time.perf_counter", lambda: real() + now[0])
+    monkeypatch.setattr(MlpEngine, "evaluate", evaluate_after_compiling)
+    (planned,) = plans(tmp_path, blocks=(0,))
+    measured = probe_module._measure(planned.trials[0], RunContext(tmp_path))
+    assert measured.epoch_seconds + measured.other_seconds < 50.0
 
 
 def test_more_workers_than_trials_do_not_help(tmp_path, probed):
