@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eailab.cli.trials import ENDED, ROUNDING, Cell, State, Trials
+from eailab.findings.tables import Table as Interim
+from eailab.findings.tables import interim_table
 from eailab.plain import counted, plain
-from eailab.stats.model import Comparison, compare
+from eailab.studies.progress import ENDED, ROUNDING, Cell, State, Trials
 from eailab.studies.sharing import blocks_in_words
 
 STYLES: dict[State, str] = {
@@ -45,8 +45,8 @@ class Picture:
 
     def __init__(self, trials: Trials) -> None:
         self.trials = trials
-        self._compared: dict[int, tuple[tuple[str, ...], Comparison]] = {}
-        """By the study's place: the states that it was compared in, and what was found."""
+        self._interim: dict[int, tuple[tuple[str, ...], Interim]] = {}
+        """By the study's place: the states of its trials, and what those that have ended show."""
 
     def draw(self, width: int, height: int) -> RenderableType:
         """Return the picture.
@@ -161,32 +161,18 @@ class Picture:
         ]
 
     def _numbers(self, number: int) -> list[list[str]]:
-        """Return the columns of interim numbers: heading, and a cell for each arm."""
-        study = self.trials.plans[number].record.study
-        measure = study.measure
-        columns = [[f"mean {measure.unit}".rstrip()], [measure.with_unit("diff.")], ["95% interval"]]
-        for index, result in enumerate(self._comparison(number).arms):
-            is_baseline, interval, digits = index == study.baseline, result.interval95, measure.decimals
-            columns[0].append("" if result.mean is None else f"{result.mean:.{digits}f}")
-            columns[1].append("" if result.difference is None or is_baseline else f"{result.difference:+.{digits}f}")
-            columns[2].append("" if interval is None else f"[{interval[0]:+.{digits}f}, {interval[1]:+.{digits}f}]")
-        return columns
-
-    def _comparison(self, number: int) -> Comparison:
-        """Compare what has finished so far, again only when more has."""
-        study, rows = self.trials.plans[number].record.study, self._rows(number)
-        measure = study.measure
-        states = tuple(cell.state if cell.state in ENDED else "" for row in rows for cell in row)
-        if number not in self._compared or self._compared[number][0] != states:
-            found = compare(
-                np.array([[cell.value for cell in row] for row in rows]).T,
-                study.baseline,
-                study.margin * measure.margin_scale,
-                measure.higher_is_better,
-                diverged=np.array([[cell.state == "diverged" for cell in row] for row in rows]).T,
-            )
-            self._compared[number] = states, found
-        return self._compared[number][1]
+        """Return the columns of interim numbers: heading, and a cell for each arm; new ones when more trials have ended."""
+        rows = self._rows(number)
+        ended = tuple(cell.state if cell.state in ENDED else "" for row in rows for cell in row)
+        if number not in self._interim or self._interim[number][0] != ended:
+            values = [[cell.value for cell in row] for row in rows]
+            diverged = [[cell.state == "diverged" for cell in row] for row in rows]
+            self._interim[number] = ended, interim_table(self.trials.plans[number].record.study, values, diverged)
+        table = self._interim[number][1]
+        return [
+            [column.narrow or column.heading, *(row[place] for row in table.rows)]
+            for place, column in enumerate(table.columns)
+        ]
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from rich.text import Text
 from eailab.cli.advice import on_small_data, with_command
 from eailab.cli.grid import Picture
 from eailab.cli.output import LOG, as_called, echo, narrowed, wrapped
-from eailab.cli.trials import Cell, Stage, Trials
 from eailab.plain import counted, plain_lines
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, SetAside, Started, TriedAgain, Waiting
 from eailab.runs.records import Position
 from eailab.runs.trial import Trial
 from eailab.studies.design import single
+from eailab.studies.progress import Cell, Stage, Trials
 from eailab.studies.record import Plan, StudyRecord
 from eailab.units import roughly
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 from eailab.errors import DamagedError, StoppedError
 
 if TYPE_CHECKING:
-    from eailab.cli.trials import Trials
     from eailab.runs.context import RunContext
+    from eailab.studies.progress import Trials
 
 Handler: TypeAlias = Callable[[int, FrameType | None], None]
 
@@ -73,7 +73,7 @@ def _handled_by(handler: Handler) -> Iterator[None]:
 
 def what_is_kept(trials: "Trials", context: "RunContext") -> str:
     """Describe what a stopped command leaves in its store."""
-    from eailab.cli.trials import ENDED
+    from eailab.studies.progress import ENDED
 
     ended = sum(cell.state in ENDED for cell in trials.todo.values())
     several = len(trials.todo) > 1

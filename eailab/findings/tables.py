@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
+
 from eailab.findings.arm import ArmFindings
 from eailab.findings.numbers import NOTHING, decimals, interval, number, signed
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialState
 from eailab.metrics import SPLITS, Metric, by_quantity
+from eailab.stats.model import compare
+from eailab.studies.design import Study
 from eailab.translation import Text, joined, tr
 
 NOTE = tr("note")
@@ -89,10 +93,10 @@ def _arms_table(findings: StudyFindings) -> Table:
     return Table(
         columns=(
             Column(findings.heading),
-            Column(with_unit(tr("mean"), measure.unit), is_number=True, narrow=f"mean {measure.unit}".rstrip()),
+            _mean_column(measure),
             Column(with_unit(tr("SD"), measure.difference_unit), is_number=True, narrow=None),
             difference_column(measure),
-            Column(tr("95% interval"), is_number=True),
+            INTERVAL_COLUMN,
             Column(tr("verdict")),
             *(
                 Column(with_unit(one.title, one.unit), is_number=True, narrow=f"test {one.unit}".rstrip())
@@ -109,6 +113,37 @@ def _test_column(findings: StudyFindings) -> list[Metric]:
     """Return the metric of the column of test values; none where trials finish without one."""
     has_none = all(arm.test is None for arm in findings.arms) and any(arm.finished for arm in findings.arms)
     return [] if findings.test_metric is None or has_none else [findings.test_metric]
+
+
+def interim_table(study: Study, values: Sequence[Sequence[float]], diverged: Sequence[Sequence[bool]]) -> Table:
+    """Return what the trials show that have ended while others are trained: no verdict is given before all have.
+
+    Args:
+        study: With a factor.
+        values: The metric in the unit shown, of each arm in each block; NaN where there is none yet.
+        diverged: Whether that trial diverged.
+    """
+    measure, digits = study.measure, study.measure.decimals
+    margin = study.margin * measure.margin_scale
+    found = compare(np.array(values).T, study.baseline, margin, measure.higher_is_better, diverged=np.array(diverged).T)
+    return Table(
+        columns=(_mean_column(measure), difference_column(measure), INTERVAL_COLUMN),
+        rows=tuple(
+            (
+                number(one.mean, digits),
+                NOTHING if index == study.baseline else signed(one.difference, digits),
+                interval(one.interval95, digits),
+            )
+            for index, one in enumerate(found.arms)
+        ),
+    )
+
+
+INTERVAL_COLUMN = Column(tr("95% interval"), is_number=True)
+
+
+def _mean_column(measure: Metric) -> Column:
+    return Column(with_unit(tr("mean"), measure.unit), is_number=True, narrow=f"mean {measure.unit}".rstrip())
 
 
 def difference_column(measure: Metric) -> Column:

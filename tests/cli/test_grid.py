@@ -8,7 +8,6 @@ from rich.console import Console
 from scores import scored
 
 from eailab.cli.grid import Picture
-from eailab.cli.trials import Trials
 from eailab.engines.base import Step
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
@@ -16,6 +15,7 @@ from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, St
 from eailab.runs.records import Epoch
 from eailab.stats.verdict import Verdict
 from eailab.studies.plan import plan
+from eailab.studies.progress import Trials
 
 RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 

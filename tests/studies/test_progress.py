@@ -5,13 +5,13 @@ import random
 import pytest
 from scores import scored
 
-from eailab.cli import trials as time_left
-from eailab.cli.trials import Stage, TimeLeft
 from eailab.engines.base import Step
 from eailab.recipe.load import Override, load
 from eailab.runs.events import Compiling, Ended, EpochEnded, Started, Stepped, TriedAgain
 from eailab.runs.records import Epoch
 from eailab.runs.trial import Trial
+from eailab.studies import progress as time_left
+from eailab.studies.progress import Stage, TimeLeft
 from eailab.units import roughly
 
 SCORES = scored((0.5, 0.9), (0.5, 0.9))

@@ -1,4 +1,4 @@
-"""Follow trials while they are trained, and estimate the time that is left; how both are shown is decided elsewhere."""
+"""Follow trials while they are trained, and estimate the time that is left; `cli/grid.py` draws both."""
 
 import time
 from collections import deque
@@ -11,12 +11,11 @@ from typing import Literal
 from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import StoreError
 from eailab.metrics import TRAIN, VALIDATION, Metric, recorded
-from eailab.recipe.canonical import canonical, digest
-from eailab.recipe.schema import Recipe
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
+from eailab.studies.forecast import recipe_key
 from eailab.studies.plan import labels, left_to_train
 from eailab.studies.record import Plan
 from eailab.units import duration, roughly
@@ -259,7 +258,7 @@ class TimeLeft:
             clock: Gives seconds, and never goes back.
         """
         self._clock = clock
-        self._kinds = {trial.fingerprint: _kind(trial.recipe) for trial in trials}
+        self._kinds = {trial.fingerprint: recipe_key(trial.recipe) for trial in trials}
         self._epochs = {trial.fingerprint: trial.recipe.epochs for trial in trials}
         self._paces = {kind: _Pace() for kind in self._kinds.values()}
         self._left = dict.fromkeys(self._kinds)
@@ -364,11 +363,6 @@ class TimeLeft:
             return max(0.0, extra - silent)
         done = min(run.position + silent / pace, float(int(run.position) + 1))
         return (epochs - done) * pace + extra
-
-
-def _kind(recipe: Recipe) -> str:
-    """Return what names a recipe, whatever its name: its trials take the same."""
-    return digest(canonical(recipe))
 
 
 class Stage:
