@@ -17,13 +17,12 @@ from eailab.cli.commands import Commands, explained
 from eailab.cli.data import data, split
 from eailab.cli.explain import explain
 from eailab.cli.networks import export, predict
-from eailab.cli.noise import noise
 from eailab.cli.output import LOG, echo
 from eailab.cli.recipes import recipes
 from eailab.cli.report import report, verify
 from eailab.cli.runs import diff, runs, studies
 from eailab.cli.stopping import raising
-from eailab.cli.train import train_mlp, train_resnet
+from eailab.cli.train import noise, train_mlp, train_resnet
 from eailab.errors import EailabError, StoppedError, UsageError
 
 app = Commands(name="eailab", pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})

@@ -161,7 +161,7 @@ class Picture:
         ]
 
     def _numbers(self, number: int) -> list[list[str]]:
-        """Return the columns of interim numbers: heading, and a cell for each arm; new ones when more trials have ended."""
+        """Return the columns of interim numbers: heading, and a cell for each arm; computed again as trials end."""
         rows = self._rows(number)
         ended = tuple(cell.state if cell.state in ENDED else "" for row in rows for cell in row)
         if number not in self._interim or self._interim[number][0] != ended:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 from eailab.errors import StudyError
 from eailab.recipe.canonical import canonical, digest
@@ -50,6 +50,18 @@ class Forecast:
     """Of all processes that train side by side."""
     gpu_bytes: int | None
     disk_bytes: int
+
+    def mapping(self) -> dict[str, Any]:
+        """Return all but the costs of each recipe as plain values."""
+        return {
+            "trials": self.trials,
+            "jobs": self.jobs,
+            "seconds": round(self.seconds, 3),
+            "memory_bytes": self.memory_bytes,
+            "gpu_bytes": self.gpu_bytes,
+            "disk_bytes": self.disk_bytes,
+            "devices": self.devices,
+        }
 
     @property
     def devices(self) -> list[str]:

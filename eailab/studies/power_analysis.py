@@ -1,4 +1,4 @@
-"""What a plan can show: the smallest difference it detects, and the blocks that detect a given one."""
+"""Compute what a plan can show: the smallest difference it detects, and the blocks that detect a given one."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ BLOCKS_LOOKED_AT = 64
 
 @dataclass(frozen=True)
 class Noise:
-    """How much trials differ for no reason."""
+    """How far trials differ by chance alone."""
 
     sd: float
     """Of a trial within its block, in the metric's unit."""
@@ -27,8 +27,15 @@ class Noise:
     """Where it is from, in words."""
 
 
+def noise_of(planned: Plan, store: Store, sd: float | None) -> Noise | None:
+    """Return the noise that a plan is judged by: an assumed SD in the margin's unit, else what the store shows."""
+    if sd is not None:
+        return Noise(sd * planned.record.study.measure.margin_scale, "as assumed by --sd")
+    return known_noise(planned, store)
+
+
 def known_noise(planned: Plan, store: Store) -> Noise | None:
-    """Return the noise of a plan's arms from the trials that the store has of them, or None where they do not tell.
+    """Return the noise of a plan's arms from the trials that the store has of them, or None where they show none.
 
     With two blocks of two arms it is the SD of the blocked model's error; else the SD of one arm over its blocks, which
     contains what blocking takes away, and so errs on the careful side.
@@ -77,19 +84,32 @@ def weak_design(study: Study) -> str | None:
     )
 
 
-def blocks_that_detect(difference: float, sd: float, arms: int) -> int:
-    """Return the fewest blocks that detect a difference at 80% power.
+def blocks_that_detect(planned: Plan, store: Store, difference: float, sd: float | None) -> tuple[int, Noise]:
+    """Return the fewest blocks that detect a difference at 80% power, and the noise that they are computed with.
+
+    Args:
+        planned: Its own number of blocks has no effect.
+        store: What has finished there shows the noise.
+        difference: In the margin's unit.
+        sd: Of a trial within its block, in the margin's unit, in place of the store's.
 
     Raises:
-        StudyError: The difference is 0 or less, or needs more than 1000 blocks.
+        StudyError: The noise is not known; the difference is 0 or less, or needs more than 1000 blocks.
     """
-    blocks = blocks_to_detect(difference, sd, arms)
+    study = planned.record.study
+    noise = noise_of(planned, store, sd)
+    if noise is None:
+        raise StudyError(
+            f"--detect {difference:g} needs the SD of a trial, and no finished trials of {study.name} show it: "
+            "measure it with `eailab noise`, or assume one with --sd."
+        )
+    blocks = blocks_to_detect(difference * study.measure.margin_scale, noise.sd, len(study.arms))
     if blocks is None:
         raise StudyError(
-            f"--detect {difference:g}: with an SD of {sd:.3g} within blocks it is out of reach, "
+            f"--detect {difference:g}: with an SD of {noise.sd:.3g} within blocks it is out of reach, "
             "at more than 1000 blocks. Ask for a larger difference."
         )
-    return blocks
+    return blocks, noise
 
 
 def _value(store: Store, trial: Trial, metric: Metric) -> float:

@@ -1,5 +1,7 @@
 """What a plan can show follows from the noise of trials that the store has."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from plans import one_factor, train_plan
@@ -11,7 +13,7 @@ from eailab.runs.executors.local import LocalExecutor
 from eailab.stats.model import compare
 from eailab.stats.power import detectable_difference
 from eailab.studies.plan import plan
-from eailab.studies.power_analysis import blocks_that_detect, detects, known_noise
+from eailab.studies.power_analysis import blocks_that_detect, detects, known_noise, weak_design
 
 RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 
@@ -55,11 +57,20 @@ def test_a_plan_detects_what_the_power_calculation_says(tmp_path):
 
 
 def test_the_blocks_for_a_difference_are_the_fewest(tmp_path):
-    blocks = blocks_that_detect(0.3, 0.4, 3)
-    assert detectable_difference(blocks, 3, 0.4) <= 0.3 < detectable_difference(blocks - 1, 3, 0.4)
+    blocks, noise = blocks_that_detect(planned(tmp_path, (0,)), RunContext(tmp_path).store, 0.3, 0.4)
+    assert noise.sd == 0.4
+    assert detectable_difference(blocks, 2, 0.4) <= 0.3 < detectable_difference(blocks - 1, 2, 0.4)
 
 
 @pytest.mark.parametrize("difference", [0.0, -1.0, 1e-6])
-def test_an_impossible_difference_is_refused(difference):
+def test_an_impossible_difference_is_refused(tmp_path, difference):
     with pytest.raises(StudyError, match=r"difference|--detect"):
-        blocks_that_detect(difference, 0.4, 3)
+        blocks_that_detect(planned(tmp_path, (0,)), RunContext(tmp_path).store, difference, 0.4)
+
+
+def test_two_blocks_are_warned_of():
+    """They detect 49 times the SD with four arms, and intervals of 400 points were printed without a word."""
+    study = one_factor(RECIPE, "batch-size", [8, 16, 32, 64], (0, 1))
+    assert "only differences of 49 times the SD" in weak_design(study)
+    assert weak_design(replace(study, blocks=(0, 1, 2))) is None
+    assert weak_design(replace(study, blocks=(0,))) is None

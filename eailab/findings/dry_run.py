@@ -1,0 +1,173 @@
+"""What some plans would train, and what they can show: for `--dry-run`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eailab.findings.numbers import NOTHING
+from eailab.findings.tables import Column, Table
+from eailab.plain import counted
+from eailab.recipe.override import changes_in_words
+from eailab.studies.design import Study
+from eailab.studies.forecast import Cost, Forecast, recipe_key
+from eailab.studies.power_analysis import Noise, detects
+from eailab.studies.record import Plan
+from eailab.studies.sharing import blocks_in_words
+from eailab.units import duration, size
+
+HEADINGS = ("arm", "differs from the baseline", "finished", "to train", "a trial")
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """One arm of a plan."""
+
+    label: str
+    is_baseline: bool
+    differs: Mapping[str, str]
+    """Every setting that is not the baseline's, in words, by its path."""
+    updates: float
+    """The change of updates against the baseline, as a share of them."""
+    finished: tuple[int, ...]
+    """Blocks that need no training."""
+    new: tuple[int, ...]
+    trials: tuple[str, ...]
+    """Fingerprints, block by block."""
+    cost: Cost | None
+    """Of a trial; None when nothing is left of the arm."""
+
+
+@dataclass(frozen=True)
+class PlannedStudy:
+    """A plan with its costs and what it can show."""
+
+    plan: Plan
+    arms: tuple[PlannedArm, ...]
+    noise: Noise | None
+
+    @classmethod
+    def of(cls, planned: Plan, cost: Forecast, noise: Noise | None) -> "PlannedStudy":
+        """Put together what is known of a plan."""
+        study, record = planned.record.study, planned.record
+        todo = {trial.fingerprint for trial in planned.todo}
+        arms = []
+        for index, arm in enumerate(study.arms):
+            trials = tuple(record.trials[index, block] for block in study.blocks)
+            new = tuple(block for block, trial in zip(study.blocks, trials, strict=True) if trial in todo)
+            arms.append(
+                PlannedArm(
+                    label=arm.label,
+                    is_baseline=index == study.baseline,
+                    differs=changes_in_words(study.arms[study.baseline].recipe, arm.recipe),
+                    updates=record.updates[index] / record.updates[study.baseline] - 1.0,
+                    finished=tuple(block for block in study.blocks if block not in new),
+                    new=new,
+                    trials=trials,
+                    cost=cost.costs.get(recipe_key(arm.recipe)) if new else None,
+                )
+            )
+        return cls(planned, tuple(arms), noise)
+
+    @property
+    def title(self) -> str:
+        """What the study is called, and how large it is."""
+        study = self.plan.record.study
+        extent = f"{counted(len(study.arms), 'arm')} in {counted(len(study.blocks), 'block')}"
+        return f"{study.name}: {extent}, {counted(len(self.plan.trials), 'trial')}"
+
+    def table(self) -> Table:
+        """Return a row for each arm."""
+        varied = _variants(self.plan.record.study)
+        rows = []
+        for arm in self.arms:
+            said = [text for path, text in arm.differs.items() if not _comes_with_a_variant(path, varied)]
+            said += [f"updates {arm.updates:+.0%}"] if arm.updates else []
+            rows.append(
+                (
+                    f"{arm.label} (baseline)" if arm.is_baseline else arm.label,
+                    "; ".join(said) or NOTHING,
+                    blocks_in_words(arm.finished),
+                    blocks_in_words(arm.new),
+                    NOTHING if arm.cost is None else f"{_seconds(arm.cost.seconds)} ({arm.cost.source})",
+                )
+            )
+        return Table(tuple(map(Column, HEADINGS)), tuple(rows))
+
+    def detectable(self) -> str:
+        """Describe the smallest difference that the plan detects with 80% power."""
+        one = detects(self.plan, 1.0)
+        if one is None:
+            return "nothing: one block gives no verdict"
+        study, noise = self.plan.record.study, self.noise
+
+        def amount(value: float) -> str:
+            return study.measure.with_unit(f"{value:.2g}")
+
+        if noise is not None:
+            return (
+                f"differences of {amount(one * noise.sd)} or more with 80% power; "
+                f"SD of a trial {amount(noise.sd)}, {noise.source}"
+            )
+        cases = "; ".join(f"{amount(one * sd)} if it is {amount(sd)}" for sd in study.measure.usual_sds)
+        return (
+            f"with 80% power, differences of {one:.2f} times the SD of a trial within its block, "
+            f"which no trial of these arms shows yet{': ' if cases else ''}{cases} (`eailab noise` measures it)"
+        )
+
+    def mapping(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        study, noise = self.plan.record.study, self.noise
+        return {
+            "name": study.name,
+            "fingerprint": study.fingerprint,
+            "factor": None if study.factor is None else str(study.factor),
+            "blocks": list(study.blocks),
+            "arms": [
+                {
+                    "label": arm.label,
+                    "is_baseline": arm.is_baseline,
+                    "differs": list(arm.differs.values()),
+                    "finished": list(arm.finished),
+                    "to_train": list(arm.new),
+                    "trials": list(arm.trials),
+                    "seconds": None if arm.cost is None else round(arm.cost.seconds, 3),
+                    "seconds_from": None if arm.cost is None else arm.cost.source,
+                }
+                for arm in self.arms
+            ],
+            "sd": None if noise is None else noise.sd,
+            "sd_from": None if noise is None else noise.source,
+            "detectable": None if noise is None else detects(self.plan, noise.sd),
+        }
+
+
+def cost_lines(cost: Forecast) -> list[str]:
+    """Describe what is left to train and what it costs."""
+    if not cost.trials:
+        return ["to train: nothing, every trial is finished"]
+    side = f", {cost.jobs} side by side" if cost.jobs > 1 else ""
+    shared = cost.jobs > 1 and cost.gpu_bytes is not None
+    sharing = ", if trials that share the GPU did not slow each other down" if shared else ""
+    lines = [
+        f"to train: {counted(cost.trials, 'trial')}{side}, on {' and '.join(cost.devices)}",
+        f"time:     about {_seconds(cost.seconds)}{sharing}",
+    ]
+    if cost.memory_bytes is not None:
+        gpu = "" if cost.gpu_bytes is None else f", and {size(cost.gpu_bytes)} on the GPU"
+        lines.append(f"memory:   about {size(cost.memory_bytes)} at once{gpu}")
+    return [*lines, f"disk:     about {size(cost.disk_bytes)}"]
+
+
+def _variants(study: Study) -> set[str]:
+    return {setting.removesuffix(".name") for setting in (study.factor.settings if study.factor else ())}
+
+
+def _comes_with_a_variant(path: str, varied: set[str]) -> bool:
+    """Return whether a setting is brought or dropped by a factor that names a variant, which has been said."""
+    part, _, leaf = path.rpartition(".")
+    return part in varied and leaf != "name" and path not in varied
+
+
+def _seconds(seconds: float) -> str:
+    """Write a time, that of quick trials with its fractions."""
+    return f"{seconds:.2g} s" if seconds < 10.0 else duration(seconds)
