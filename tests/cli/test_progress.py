@@ -19,7 +19,7 @@ from eailab.cli.output import LOG
 from eailab.cli.progress import SILENCE_SECONDS, Watch, can_move_cursor
 from eailab.cli.stopping import what_is_kept
 from eailab.engines.base import Step
-from eailab.engines.numpy_mlp.compilation import reporting
+from eailab.engines.numpy_mlp.compiling import reporting_compilation
 from eailab.recipe.load import Override, load
 from eailab.report import publish
 from eailab.runs.context import RunContext
@@ -218,10 +218,10 @@ def test_only_what_is_really_compiled_is_reported():
         return 2.0 * value
 
     reported, seconds = [], []
-    with reporting(lambda: reported.append("first"), seconds.append):
+    with reporting_compilation(lambda: reported.append("first"), seconds.append):
         twice(1.0)
         twice(1)
-    with reporting(lambda: reported.append("again"), seconds.append):
+    with reporting_compilation(lambda: reported.append("again"), seconds.append):
         twice(3.0)
     assert reported == ["first"]
     assert len(seconds) == 2

@@ -10,12 +10,10 @@ from numpy.typing import DTypeLike, NDArray
 from eailab.data.dataset import Pixels, TrialData
 from eailab.engines.base import Arrays, Evaluation, OnStep, Scores, Step
 from eailab.engines.numpy_mlp import kernels
+from eailab.engines.numpy_mlp.arrays import Call, Floats, plan_for
 from eailab.engines.numpy_mlp.augment import deform
-from eailab.engines.numpy_mlp.flat_params import Floats
 from eailab.engines.numpy_mlp.input_layer import Source
-from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy
-from eailab.engines.numpy_mlp.matmul import Call, plan_for
-from eailab.engines.numpy_mlp.network import Design, Network, Work
+from eailab.engines.numpy_mlp.network import Design, Network, SoftmaxCrossEntropy, Work
 from eailab.engines.numpy_mlp.optimizers import moves, rule
 from eailab.engines.numpy_mlp.sizes import check_fit
 from eailab.engines.schedules import learning_rates

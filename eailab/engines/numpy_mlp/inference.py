@@ -8,7 +8,7 @@ import numpy as np
 
 from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, Expected
-from eailab.engines.numpy_mlp.flat_params import Floats, Layout
+from eailab.engines.numpy_mlp.arrays import Floats, Layout
 from eailab.engines.numpy_mlp.input_layer import Source
 from eailab.engines.numpy_mlp.layers import BatchNorm1d
 from eailab.engines.numpy_mlp.network import Design, Network

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from eailab.data.dataset import Pixels
 from eailab.engines.numpy_mlp import kernels
-from eailab.engines.numpy_mlp.flat_params import LINE, Floats
+from eailab.engines.numpy_mlp.arrays import LINE, Floats
 from eailab.engines.numpy_mlp.kernels import BLOCK
 from eailab.engines.numpy_mlp.layers import Linear, LinearStage, Signal
 

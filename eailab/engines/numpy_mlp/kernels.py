@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from eailab.engines.numpy_mlp import simd
+from eailab.engines.numpy_mlp import compiling
 from eailab.engines.numpy_mlp.compiling import compiled
 
 TINY = 1e-30
@@ -92,12 +92,12 @@ def nonzeros_forward(edges, terms, levels, rows, weight, offset, bias, least, bl
     """
     inputs, outputs = weight.shape
     for b in range(rows.size):
-        simd.fetch(edges, rows[b] * edges.shape[1])
+        compiling.fetch(edges, rows[b] * edges.shape[1])
     for b in range(rows.size):
         for j in range(outputs):
             out[b, j] = 0.0
         for k in range(edges[rows[b], 0], edges[rows[b], -1], TERMS_A_LINE):
-            simd.fetch(terms, k)
+            compiling.fetch(terms, k)
     for j in range(outputs):
         black[j] = bias[j]
     for number in range(edges.shape[1] - 1):
@@ -108,7 +108,7 @@ def nonzeros_forward(edges, terms, levels, rows, weight, offset, bias, least, bl
                 black[j] += factor * values[j]
         for b in range(rows.size):
             first, last = edges[rows[b], number], edges[rows[b], number + 1]
-            simd.add_terms(out, b, weight, above, terms, levels, first, last, outputs)
+            compiling.add_terms(out, b, weight, above, terms, levels, first, last, outputs)
     add_bias(out, black, least)
 
 
@@ -144,7 +144,7 @@ def nonzeros_backward(edges, terms, levels, rows, gradient, offset, sums, ends, 
                     for j in range(outputs):
                         slopes[j] = factor * sums[j]
                 first, last = column * room, np.int64(ends[column])
-                simd.add_terms(out, above + column, gradient, start, lists, levels, first, last, outputs)
+                compiling.add_terms(out, above + column, gradient, start, lists, levels, first, last, outputs)
 
 
 @compiled

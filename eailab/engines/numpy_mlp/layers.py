@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from eailab.engines.numpy_mlp import kernels
-from eailab.engines.numpy_mlp.flat_params import Floats, buffer
-from eailab.engines.numpy_mlp.matmul import Call, Plan, whole
+from eailab.engines.numpy_mlp.arrays import Call, Floats, Plan, buffer, whole
 
 
 @dataclass(frozen=True)

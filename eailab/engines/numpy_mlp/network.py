@@ -1,16 +1,17 @@
-"""Build a multilayer perceptron: its parameters in one flat array, and its layers over them.
+"""Build a multilayer perceptron: its initial parameters in one flat array, its layers over them, and its loss.
 
-Shapes: `B` rows of a batch, `D` inputs, `K` classes, `P` parameters.
+Shapes: `B` rows of a batch, `D` inputs, `I` inputs and `O` outputs of a layer, `K` classes, `P` parameters.
 """
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import sqrt
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
-from eailab.engines.numpy_mlp.flat_params import Floats, Layout
-from eailab.engines.numpy_mlp.initialisation import INITIALISATIONS
+from eailab.engines.numpy_mlp import kernels
+from eailab.engines.numpy_mlp.arrays import Floats, Layout, Plan, buffer, whole
 from eailab.engines.numpy_mlp.input_layer import Source
 from eailab.engines.numpy_mlp.layers import (
     ACTIVATIONS,
@@ -19,9 +20,9 @@ from eailab.engines.numpy_mlp.layers import (
     Layer,
     Linear,
     LinearStage,
+    Signal,
     Stage,
 )
-from eailab.engines.numpy_mlp.matmul import Plan, whole
 from eailab.engines.numpy_mlp.optimizers import Outer
 from eailab.recipe.parts import Mlp
 from eailab.seeding import skip
@@ -165,3 +166,70 @@ class Work:
         """Compute the gradients of all parameters, given that of the logits."""
         for backward in self._backwards:
             backward()
+
+
+# --- initial weights -------------------------------------------------------------------------------------------------
+
+
+Parts = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Weight `[I, O]` and bias `[O]` of one linear layer."""
+
+
+def initial_he(inputs: int, outputs: int, chance: np.random.Generator) -> Parts:
+    """Normal with variance 2 / I, for rectified units (He et al., 2015, eq. 10); no bias."""
+    return chance.normal(0.0, sqrt(2.0 / inputs), (inputs, outputs)), np.zeros(outputs)
+
+
+def initial_xavier(inputs: int, outputs: int, chance: np.random.Generator) -> Parts:
+    """Uniform with variance 2 / (I + O) (Glorot & Bengio, 2010, eq. 16); no bias."""
+    bound = sqrt(6.0 / (inputs + outputs))
+    return chance.uniform(-bound, bound, (inputs, outputs)), np.zeros(outputs)
+
+
+def initial_torch(inputs: int, outputs: int, chance: np.random.Generator) -> Parts:
+    """Uniform within 1 / sqrt(I), weight and bias alike: the distribution of initial_torch's `Linear`."""
+    bound = 1.0 / sqrt(inputs)
+    return chance.uniform(-bound, bound, (inputs, outputs)), chance.uniform(-bound, bound, outputs)
+
+
+INITIALISATIONS = {"he": initial_he, "xavier": initial_xavier, "torch": initial_torch}
+
+
+# --- loss ------------------------------------------------------------------------------------------------------------
+
+
+class SoftmaxCrossEntropy:
+    """Softmax and cross-entropy together, with label smoothing (Szegedy et al., 2016), on batches of one size.
+
+    With logits `z` `[B, K]`, log-probabilities `log p = z - log sum exp z` (the row's largest logit is taken off first,
+    so that logits of ±10,000 neither overflow nor lose the loss) and targets `t = (1 - s) onehot + s / K`, the loss of
+    a row is `-sum t log p`, and the gradient of the batch's mean loss is `(p - t) / B`.
+
+    Args:
+        logits: Those of the last layer; the gradient is written into theirs.
+        smoothing: Share of the target's probability that is spread evenly over all classes.
+    """
+
+    def __init__(self, logits: Signal, smoothing: float = 0.0) -> None:
+        rows, classes = logits.value.shape
+        dtype = logits.value.dtype
+        self.smoothing = smoothing
+        self.logits = logits
+        self._by_class = buffer((classes, rows), dtype)
+        self._targets, self._normalisers = buffer((rows,), dtype), buffer((rows,), dtype)
+
+    def score(self, labels: NDArray[np.int64]) -> tuple[float, int]:
+        """Score the batch and write the gradient of its mean loss.
+
+        Args:
+            labels: `[B]`, from 0 to `K` - 1.
+
+        Returns:
+            The sum of the rows' losses in nats, not finite where a logit is not; and how many rows have their (first)
+            largest logit at their label.
+        """
+        turned, targets = self._by_class, self._targets
+        correct = kernels.shift_logits(self.logits.value, labels, self.smoothing, turned, targets)
+        np.exp(turned, out=turned)
+        loss = kernels.cross_entropy(labels, self.smoothing, targets, turned, self._normalisers, self.logits.gradient)
+        return loss, correct

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from eailab.engines.numpy_mlp import kernels
-from eailab.engines.numpy_mlp.flat_params import Floats, Layout
-from eailab.engines.numpy_mlp.matmul import Call
+from eailab.engines.numpy_mlp.arrays import Call, Floats, Layout
 from eailab.engines.spec import entry
 from eailab.recipe.parts import Adam, AdamW, Optimizer, Sgd
 

@@ -32,9 +32,9 @@ def _effective_model(recipe: MlpRecipe) -> dict[str, object]:
 def _reporting_compilation(
     on_first: Callable[[], None], on_seconds: Callable[[float], None]
 ) -> AbstractContextManager[None]:
-    from eailab.engines.numpy_mlp.compilation import reporting
+    from eailab.engines.numpy_mlp.compiling import reporting_compilation
 
-    return reporting(on_first, on_seconds)
+    return reporting_compilation(on_first, on_seconds)
 
 
 def _module(recipe: MlpRecipe, weights: Arrays, expected: Expected) -> "nn.Module":

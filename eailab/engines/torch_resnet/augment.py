@@ -1,9 +1,14 @@
 """Augment training images, a batch at a time, and prepare images for evaluation.
 
-Shapes: `N` images of the split, `B` of a batch, `H` rows, `W` columns, `C` channels.
+Shapes: `N` images of the split, `B` of a batch, `H` rows, `W` columns, `C` channels, `S` samples along a side of a
+resized image.
 Each variant of `data.augment` is one class here and one case of `build`. It draws all numbers of an epoch on
 the host, with numpy, and applies them with torch where the images lie: CPU and CUDA see the same crops. Pixels are
 scaled only afterwards (`Normalisation`), so that padding is black, as in torchvision's pipelines.
+
+Resizing is linear and acts on rows and columns apart, so that a chain of resizings and crops is one matrix for the rows
+and one for the columns: `result = rows @ image @ columns.T`. Nothing is rounded between the links of the chain, where
+torchvision rounds to whole pixel values.
 """
 
 from collections.abc import Mapping
@@ -19,7 +24,6 @@ from torch import Tensor
 
 from eailab.data.dataset import TrialData
 from eailab.engines.torch_resnet import trivial_augment
-from eailab.engines.torch_resnet.resizing import resize, resizing, scaled_size
 from eailab.recipe.parts import CropFlip, Cutout, NoAugment, Resize224, ResNetAugment, TrivialAugment
 
 Draws: TypeAlias = dict[str, NDArray[np.generic]]
@@ -271,3 +275,51 @@ def build(settings: ResNetAugment, height: int, width: int, mean: Tensor) -> Aug
             return Resized224(settings.scale_min, height, width, mean.device)
         case TrivialAugment():
             return CroppedAndVaried(settings.padding)
+
+
+# --- resizing by matrices --------------------------------------------------------------------------------------------
+
+
+def resizing(samples: int, start: Tensor, length: Tensor, size: int) -> Tensor:
+    """Return the weights that resize a part of a line of pixels to `samples`, bilinear with antialiasing.
+
+    The convention is that of PIL and of torchvision (`antialias=True`): pixel centres at halves, and a triangle that
+    widens with the scale where the result is smaller; weights at the part's ends are normalised, not extended.
+
+    Args:
+        samples: Pixels `S` of the result.
+        start: `[B]`, first pixel of each part.
+        length: `[B]`, pixels of each part.
+        size: Pixels `n` of the line.
+
+    Returns:
+        `[B, S, n]`, float32, each row of sum 1.
+    """
+    start, length = start.float()[:, None, None], length.float()[:, None, None]
+    scale = length / samples
+    sample = torch.arange(samples, device=start.device, dtype=torch.float32)[:, None]
+    pixel = torch.arange(size, device=start.device, dtype=torch.float32) - start
+    distance = (pixel + 0.5 - (sample + 0.5) * scale).abs() / scale.clamp(min=1.0)
+    weights = (1.0 - distance).clamp(min=0.0) * ((pixel >= 0.0) & (pixel < length))
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def resize(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return `rows @ image @ columns.T` for each channel of each image.
+
+    Args:
+        images: `[B, C, H, W]`, float32.
+        rows: `[B or 1, S, H]`.
+        columns: `[B or 1, S, W]`.
+
+    Returns:
+        `[B, C, S, S]`.
+    """
+    return rows[:, None] @ (images @ columns[:, None].mT)
+
+
+def scaled_size(height: int, width: int, shorter: int) -> tuple[int, int]:
+    """Return height and width after the shorter side is resized to `shorter`, rounded down as in torchvision."""
+    if height <= width:
+        return shorter, int(shorter * width / height)
+    return int(shorter * height / width), shorter

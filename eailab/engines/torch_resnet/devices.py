@@ -1,14 +1,15 @@
-"""Choose the device of a trial, and its arithmetic."""
+"""Choose the device of a trial and its arithmetic, and read the energy that a GPU has used."""
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
 
 from eailab.engines.base import DeviceName
-from eailab.engines.torch_resnet import nvml
 from eailab.errors import DeviceError
 from eailab.recipe.schema import ResNetRecipe
 
@@ -43,11 +44,6 @@ def use_threads(count: int) -> None:
 def describe(device: torch.device) -> str:
     """Return "cpu", or the GPU's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def joules(device: torch.device) -> float | None:
-    """Return the energy that the whole GPU has used, whoever used it; None on the CPU and where no counter is."""
-    return nvml.joules(str(torch.cuda.get_device_properties(device).uuid)) if device.type == "cuda" else None
 
 
 def check_precision(recipe: ResNetRecipe, device: torch.device) -> None:
@@ -93,3 +89,36 @@ def arithmetic(recipe: ResNetRecipe, device: torch.device) -> Iterator[None]:
     finally:
         cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.benchmark, cudnn.deterministic = before
         torch.use_deterministic_algorithms(strict)
+
+
+# --- energy, from the driver's counter -------------------------------------------------------------------------------
+
+
+NVML_SUCCESS = 0
+
+
+@cache
+def _nvml() -> Any:
+    """Load and start the driver's library; None where there is none."""
+    try:
+        library = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return None
+    return library if library.nvmlInit_v2() == NVML_SUCCESS else None
+
+
+def joules(device: torch.device) -> float | None:
+    """Return the energy that the whole GPU has used since its driver was loaded, whoever used it.
+
+    None on the CPU and where none is counted (before Volta). NVML is called through its C interface, which comes with
+    the driver: no package is needed.
+    """
+    if device.type != "cuda" or (library := _nvml()) is None:
+        return None
+    name = f"GPU-{torch.cuda.get_device_properties(device).uuid}".encode()
+    gpu, millijoules = ctypes.c_void_p(), ctypes.c_ulonglong()
+    if library.nvmlDeviceGetHandleByUUID(name, ctypes.byref(gpu)) != NVML_SUCCESS:
+        return None
+    if library.nvmlDeviceGetTotalEnergyConsumption(gpu, ctypes.byref(millijoules)) != NVML_SUCCESS:
+        return None
+    return millijoules.value / 1000.0

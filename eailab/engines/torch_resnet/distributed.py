@@ -2,9 +2,9 @@
 
 Every process draws the same chance, makes the same whole batch and takes each `size`-th image of it. Losses are divided
 by the images of the whole batch, gradients are summed, and BatchNorm's statistics are those of the whole batch
-(`sync_batchnorm`): the trial is the same experiment with any number of processes, and its sums differ in their last
-bits only, as they do between devices. What is summed decides what all do next, so that all find a divergence in the
-same step.
+(`SynchronisedBatchNorm`): the trial is the same experiment with any number of processes, and its sums differ in their
+last bits only, as they do between devices. What is summed decides what all do next, so that all find a divergence in
+the same step.
 
 Tested with gloo on CPUs. With NCCL on several GPUs it has never run.
 """
@@ -13,6 +13,7 @@ import os
 import warnings
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from eailab.engines.base import DeviceName
-from eailab.engines.torch_resnet import devices, sync_batchnorm
+from eailab.engines.torch_resnet import devices
 from eailab.engines.torch_resnet.batches import Batch, Mix
 from eailab.errors import DeviceError
 
@@ -56,7 +57,7 @@ class Team:
     def synchronise(self, model: nn.Module) -> None:
         """Let the model's BatchNorm take its statistics over the whole batch, in place."""
         if self.size > 1:
-            sync_batchnorm.convert(model)
+            synchronise_batchnorm(model)
 
     def backward(self, loss: Tensor) -> None:
         """Compute the gradients of the whole batch's loss, of which `loss` is this process's addend."""
@@ -98,3 +99,65 @@ def join(name: DeviceName) -> Team:
         torch.cuda.set_device(place)
     dist.init_process_group(backend, timeout=PATIENCE)
     return present()
+
+
+# --- BatchNorm over the whole batch ----------------------------------------------------------------------------------
+
+
+class Total(torch.autograd.Function):
+    """The sum of a tensor over the processes; since each output holds every input, gradients are summed likewise."""
+
+    @staticmethod
+    def forward(_: Any, values: Tensor) -> Tensor:
+        """Return the sum, the same in all processes."""
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> Tensor:
+        """Return the sum of the processes' gradients."""
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
+def total(values: Tensor) -> Tensor:
+    """Return the sum of a tensor over the processes."""
+    return cast(Tensor, Total.apply(values))
+
+
+class SynchronisedBatchNorm(nn.BatchNorm2d):
+    """Scale each channel by mean and variance over the images of all processes (Ioffe & Szegedy, 2015, algorithm 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `[B, C, H, W]` to the same shape and type; sums are at least in float32, and `B` may be 0."""
+        if not self.training:
+            return super().forward(x)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        here = wide.new_full((1,), x.numel() // x.shape[1])
+        sums = total(torch.cat([wide.sum((0, 2, 3)), here]))
+        count = sums[-1]
+        mean = sums[:-1] / count
+        centred = wide - mean[:, None, None]
+        variance = total(centred.square().sum((0, 2, 3))) / count
+        self._run(mean, variance * (count / (count - 1.0)))
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
+
+    @torch.no_grad()
+    def _run(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics towards those of a batch."""
+        momentum = cast(float, self.momentum)
+        cast(Tensor, self.running_mean).lerp_(mean, momentum)
+        cast(Tensor, self.running_var).lerp_(variance, momentum)
+        cast(Tensor, self.num_batches_tracked).add_(1)
+
+
+def synchronise_batchnorm(model: nn.Module) -> None:
+    """Put a synchronised BatchNorm in each one's place, with the same parameters and running statistics."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            synchronised = SynchronisedBatchNorm(module.num_features, module.eps, module.momentum)
+            synchronised.load_state_dict(module.state_dict())
+            model.set_submodule(name, synchronised.train(module.training))

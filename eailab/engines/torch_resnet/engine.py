@@ -17,7 +17,7 @@ from torch import Tensor
 from eailab.data.dataset import TrialData
 from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
 from eailab.engines.schedules import learning_rates
-from eailab.engines.torch_resnet import augment, dead_weights, devices, models
+from eailab.engines.torch_resnet import augment, devices, models
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
 from eailab.engines.torch_resnet.distributed import ALONE, Team
@@ -41,8 +41,8 @@ EVALUATION_BYTES = 2**28
 class ResNetEngine:
     """One trial of a residual network (see `eailab.engines.base.Engine`).
 
-    The network is reduced to the weights that the images reach (`dead_weights`): `parameters` counts and `weights`
-    returns all of them, `state` holds those that are trained.
+    The network is reduced to the weights that the images reach (`models.cut_dead_weights`): `parameters` counts and
+    `weights` returns all of them, `state` holds those that are trained.
 
     In bf16, images and weights lie channels last in memory, which is quicker there at every stem and batch size; in
     float32 it is not.
@@ -82,7 +82,7 @@ class ResNetEngine:
         height, width = data.train.pixels.shape[1:3]
         model = models.build(recipe.model, len(data.classes), block)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
-        self._cut = dead_weights.reduce(model, *input_size(recipe, height, width))
+        self._cut = models.cut_dead_weights(model, *input_size(recipe, height, width))
         layout = torch.channels_last if self._bf16 else torch.contiguous_format
         models.arrange(model, layout)
         team.synchronise(model)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
-from eailab.engines.numpy_mlp import augment, warp
+from eailab.engines.numpy_mlp import augment
 from eailab.engines.numpy_mlp.augment import deform
 from eailab.recipe.parts import Deform
 
@@ -51,7 +51,7 @@ def test_sampling_equals_scipy_for_an_affine_map_and_an_elastic_field():
     nodes = 3
     field = chance.normal(size=(1, nodes, nodes, 2)).astype(np.float32)
     out = np.empty_like(pixels)
-    warp.sample(pixels, maps, shifts, field, out)
+    augment.resample(pixels, maps, shifts, field, out)
 
     centre = np.full((2, 1, 1), 5.0)
     places = np.mgrid[0:11, 0:11].astype(np.float64)
@@ -68,7 +68,7 @@ def test_a_quarter_turn_is_a_quarter_turn():
     pixels = images(1, 9, 9, 1)
     quarter = np.array([[[0.0, -1.0], [1.0, 0.0]]], np.float32)
     out = np.empty_like(pixels)
-    warp.sample(pixels, quarter, np.zeros((1, 2), np.float32), np.zeros((1, 2, 2, 2), np.float32), out)
+    augment.resample(pixels, quarter, np.zeros((1, 2), np.float32), np.zeros((1, 2, 2, 2), np.float32), out)
     assert_array_equal(out[0], np.rot90(pixels[0], k=-1))
 
 
@@ -85,6 +85,6 @@ def test_images_leave_the_frame_as_zeros():
     pixels = np.full((1, 5, 5, 1), 200, np.uint8)
     out = np.empty_like(pixels)
     shift = np.array([[0.0, 2.0]], np.float32)
-    warp.sample(pixels, np.eye(2, dtype=np.float32)[None], shift, np.zeros((1, 2, 2, 2), np.float32), out)
+    augment.resample(pixels, np.eye(2, dtype=np.float32)[None], shift, np.zeros((1, 2, 2, 2), np.float32), out)
     assert (out[0, :, :3, 0] == 200).all()
     assert (out[0, :, 3:, 0] == 0).all()

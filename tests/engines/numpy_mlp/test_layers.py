@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from eailab.engines.numpy_mlp.arrays import in_parts, whole
 from eailab.engines.numpy_mlp.layers import (
     GELU,
     Activation,
@@ -20,7 +21,6 @@ from eailab.engines.numpy_mlp.layers import (
     Stage,
     Tanh,
 )
-from eailab.engines.numpy_mlp.matmul import in_parts, whole
 
 ROWS = st.integers(1, 9)
 FEATURES = st.integers(1, 7)

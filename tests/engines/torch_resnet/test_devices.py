@@ -1,8 +1,10 @@
-"""Devices and precisions that are not here."""
+"""Devices and precisions that are not here, and the energy counter of an NVIDIA GPU."""
 
+import ctypes
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -100,3 +102,52 @@ def test_threads_sleep_soon_where_nothing_else_is_asked(asked, turns):
     if "GOMP" not in done.stderr:
         pytest.skip("this torch has another OpenMP")
     assert f"GOMP_SPINCOUNT = '{turns}'" in done.stderr
+
+
+class Driver:
+    """Answers as NVML does: a status, and the value in the caller's memory."""
+
+    def __init__(self, *, counts=True):
+        self.counts, self.asked = counts, []
+
+    def nvmlInit_v2(self):  # noqa: N802 - NVML's own name
+        return devices.NVML_SUCCESS
+
+    def nvmlDeviceGetHandleByUUID(self, uuid, gpu):  # noqa: N802
+        self.asked.append(uuid)
+        gpu._obj.value = 7
+        return devices.NVML_SUCCESS
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, gpu, millijoules):  # noqa: N802
+        assert gpu.value == 7
+        millijoules._obj.value = 12_345_678
+        return devices.NVML_SUCCESS if self.counts else 3  # NVML_ERROR_NOT_SUPPORTED
+
+
+@pytest.fixture
+def install(monkeypatch):
+    def installed(driver):
+        def opened(name):
+            if driver is None:
+                raise OSError(name)
+            return driver
+
+        devices._nvml.cache_clear()
+        monkeypatch.setattr(ctypes, "CDLL", opened)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="4d2c"))
+        return driver
+
+    yield installed
+    devices._nvml.cache_clear()
+
+
+def test_the_counter_is_read_in_joules_by_the_gpus_own_name(install):
+    driver = install(Driver())
+    assert devices.joules(torch.device("cuda")) == 12345.678
+    assert driver.asked == [b"GPU-4d2c"]
+
+
+@pytest.mark.parametrize("driver", [None, Driver(counts=False)])
+def test_without_a_driver_or_a_counter_there_is_no_energy_and_no_error(install, driver):
+    install(driver)
+    assert devices.joules(torch.device("cuda")) is None

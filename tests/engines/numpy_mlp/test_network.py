@@ -1,4 +1,4 @@
-"""Softmax cross-entropy against torch, against differences, and at its extremes."""
+"""Initial weights have the spread that their papers ask for; the loss against torch, differences, and extremes."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,26 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from eailab.engines.numpy_mlp.layers import Signal
-from eailab.engines.numpy_mlp.losses import SoftmaxCrossEntropy
+from eailab.engines.numpy_mlp.network import INITIALISATIONS, SoftmaxCrossEntropy
+
+
+@pytest.mark.parametrize(
+    ("name", "variance", "bias_variance"),
+    [("he", 2.0 / 300, 0.0), ("xavier", 2.0 / 500, 0.0), ("torch", 1.0 / (3 * 300), 1.0 / (3 * 300))],
+)
+def test_the_variance_is_as_published(name, variance, bias_variance):
+    weight, bias = INITIALISATIONS[name](300, 200, np.random.default_rng(0))
+    assert weight.shape == (300, 200)
+    assert bias.shape == (200,)
+    assert weight.var() == pytest.approx(variance, rel=0.02)
+    assert abs(weight.mean()) < 3.0 * np.sqrt(variance / weight.size)
+    assert bias.var() == pytest.approx(bias_variance, rel=0.2)
+
+
+@pytest.mark.parametrize(("name", "bound"), [("xavier", np.sqrt(6.0 / 500)), ("torch", np.sqrt(1.0 / 300))])
+def test_the_uniform_ones_reach_their_bound_and_no_further(name, bound):
+    weight, _ = INITIALISATIONS[name](300, 200, np.random.default_rng(0))
+    assert bound * 0.999 < np.abs(weight).max() <= bound
 
 
 def score(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> tuple[float, int, np.ndarray]:
