@@ -9,7 +9,9 @@ The functions do what the commands of the same names do, and share their runs fo
     study.rows()                # a mapping for each arm: mean, difference, interval, verdict
     study.values()              # float64 [blocks, arms]
 
-They are imported when they are first used, so that `import eailab` is quick.
+In a training program of your own, `eailab.log(val_acc=0.914)` reports a metric to the command that started it.
+
+All are imported when they are first used, so that `import eailab` is quick.
 """
 
 from importlib import import_module
@@ -18,17 +20,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eailab.api import StudyResult, TrialResult, ablate, noise, open_study, train
     from eailab.errors import EailabError
+    from eailab.log_metrics import log
 
 __version__ = "0.1.0"
 
-__all__ = ["EailabError", "StudyResult", "TrialResult", "__version__", "ablate", "noise", "open_study", "train"]
+__all__ = ["EailabError", "StudyResult", "TrialResult", "__version__", "ablate", "log", "noise", "open_study", "train"]
+_HOMES = {"EailabError": "eailab.errors", "log": "eailab.log_metrics"}
+"""Modules of what is not in `eailab.api`."""
 
 
 def __getattr__(name: str) -> Any:
     """Import what is public when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module 'eailab' has no attribute {name!r}: there are {', '.join(__all__)}.")
-    return getattr(import_module("eailab.errors" if name == "EailabError" else "eailab.api"), name)
+    return getattr(import_module(_HOMES.get(name, "eailab.api")), name)
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "eailab"
 ORDER = [
+    "log_metrics",
     "errors",
     "shortage",
     "files",
