@@ -15,7 +15,15 @@ from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 
-from eailab.errors import DamagedError, DataError, EailabError, RecipeError, StoreError, UsageError
+from eailab.errors import (
+    DamagedError,
+    DataError,
+    EailabError,
+    RecipeError,
+    StoreError,
+    TrialFailedError,
+    UsageError,
+)
 from eailab.shortage import shortage_of
 
 MB = 2**20
@@ -56,6 +64,11 @@ WRITTEN = Kind(256 * MB, folders=0)
 """A report, table or figure that is written again where it has changed."""
 DATABASE = Kind(1024 * GB, folders=0)
 """MLflow's."""
+
+OUTPUT = Kind(256 * MB, refusal=TrialFailedError)
+"""Of a person's program: what it printed, and its files of metrics."""
+CODE = Kind(16 * MB, refusal=DataError)
+"""Of a person's program."""
 
 RECIPE = Kind(64 * 1024, refusal=RecipeError)
 """Also a study file."""

@@ -1,0 +1,320 @@
+"""Identify what a program's result can depend on: its code, the data that its user names, and what runs it."""
+
+import ast
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+from eailab import files
+from eailab.engines.program.launched import content_digest, program_identity
+from eailab.errors import UsageError
+from eailab.plain import counted, plain
+from eailab.recipe.describe import nearest
+from eailab.units import size
+
+PYTHON = frozenset({".py", ".pyi", ".pyw"})
+"""Hashed by syntax tree: comments, blank lines and the width of indents change nothing."""
+SOURCES = frozenset(
+    ".bash .c .cc .cpp .cs .cu .cuh .cxx .f .f90 .go .h .hh .hpp .hs .java .jl .js .kt .lua .m .mjs .ml .nim .pl .pxd "
+    ".pyx .r .rb .rs .scala .sh .swift .ts .zig .zsh".split()
+)
+"""Hashed by content."""
+SETTINGS = frozenset(".cfg .gin .ini .json .toml .yaml .yml".split())
+"""Hashed by content; programs also write such files, which are no part of their identity."""
+LARGEST_SETTINGS = files.MB
+"""A larger file of settings is taken for data."""
+MOST_FILES, MOST_ENTRIES, MOST_BYTES = 10_000, 200_000, 256 * files.MB
+"""Of source files, of all files in a folder without git, and of all source files together."""
+
+_SKIPPED = {"__pycache__", "node_modules", "site-packages"}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a program's result can depend on, besides its command and seed."""
+
+    code: Mapping[str, str]
+    """Digests of files by path, below the working folder or as the command names them."""
+    data: Mapping[str, str]
+    """Digests of content, by path as it was given."""
+    program: Mapping[str, str]
+    """Versions of a Python and its packages, or digests of a lock file or of the program; empty where not known."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What is not known or not hashed."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()
+
+    def record(self) -> dict[str, dict[str, str]]:
+        """Return the record that `read` takes."""
+        return {"code": dict(self.code), "data": dict(self.data), "program": dict(self.program)}
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> Self:
+        """Return the identity that a record holds.
+
+        Raises:
+            ValueError: It is not one.
+        """
+        parts = [record.get(name) for name in ("code", "data", "program")]
+        for part in parts:
+            if not isinstance(part, dict) or any(type(text) is not str for text in (*part, *part.values())):
+                raise ValueError("it does not have code, data and program")
+        return cls(*parts)  # type: ignore[arg-type]
+
+    def without(self, paths: Collection[str]) -> Self:
+        """Return the identity without some files of code."""
+        return replace(self, code={path: digest for path, digest in self.code.items() if path not in paths})
+
+    @property
+    def summary(self) -> str:
+        """What is hashed, in one sentence."""
+        data = f", and {', '.join(self.data)} by content" if self.data else ""
+        known = ", ".join(f"{name} {plain(text)[:12]}" for name, text in self.program.items()) or "not known"
+        return f"{counted(len(self.code), 'file')} of code{data}; run by: {known}"
+
+
+def identify(
+    command: Sequence[str],
+    folder: Path,
+    *,
+    code: Sequence[str] = (),
+    data: Sequence[str] = (),
+    excluded: Collection[Path] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Identity:
+    """Return the identity of a program as its files are now. Files that have not changed are not read again.
+
+    Args:
+        command: Its words, placeholders included.
+        folder: In which it is started.
+        code: Files and folders that are its code; by default, the sources below the folder that git tracks or would
+            add, and the sources that the command names.
+        data: Files and folders that it reads.
+        excluded: Files and folders that are not code, such as the runs folder.
+        environment: Of the program.
+
+    Raises:
+        UsageError: A path of `code` or `data` does not exist, or the code is too large.
+        DataError: A file cannot be read.
+    """
+    notes: list[str] = []
+    outside = {path.absolute() for path in excluded}
+    paths = _named(code, folder) if code else [*_sources(folder, notes), *_words_that_are_files(command, folder)]
+    kept = {name: path for name, path in paths if not outside & {path.absolute(), *path.absolute().parents}}
+    digests, imports = _hashed(kept, folder, notes)
+    environment = os.environ if environment is None else environment
+    program, unknown = program_identity(command, folder, environment, imports - _local(kept))
+    return Identity(digests, _data(data, folder), program, (*notes, *unknown))
+
+
+def written_while_running(before: Identity, after: Identity) -> tuple[list[str], list[str]]:
+    """Return which files of code a program has written while it ran, and which a person has edited meanwhile.
+
+    A new file, and a file of settings that has changed, are the program's: they are no part of its identity. A program
+    does not change its own sources, so that these were edited.
+    """
+    changed = [path for path in after.code if path in before.code and after.code[path] != before.code[path]]
+    new = [path for path in after.code if path not in before.code]
+    is_settings = {path: PurePosixPath(path).suffix.lower() in SETTINGS for path in changed}
+    return sorted([*new, *(path for path in changed if is_settings[path])]), sorted(
+        path for path in changed if not is_settings[path]
+    )
+
+
+def changes(before: Identity, after: Identity) -> list[str]:
+    """Return in words what differs between two identities."""
+    found = []
+    for old, new in ((before.code, after.code), (before.data, after.data)):
+        found += [f"{plain(path)} has changed" for path in new if path in old and new[path] != old[path]]
+        found += [f"{plain(path)} is new" for path in new if path not in old]
+        found += [f"{plain(path)} is gone" for path in old if path not in new]
+    for name in sorted({*before.program, *after.program}):
+        was, now = (plain(one.program.get(name, "not there"))[:40] for one in (before, after))
+        if was != now:
+            found.append(f"{name}: {was} before, {now} now" if len(now) < 40 > len(was) else f"{name} has changed")
+    return found
+
+
+# --- which files are the code
+
+
+def _sources(folder: Path, notes: list[str]) -> list[tuple[str, Path]]:
+    """Return the source files below a folder, by their paths there."""
+    listed = _listed_by_git(folder, notes) or _listed_by_walking(folder)
+    return [(name, folder / name) for name in listed if _suffix(name) in PYTHON | SOURCES | SETTINGS]
+
+
+def _listed_by_git(folder: Path, notes: list[str]) -> list[str]:
+    """Return the files that git tracks or would add; none where there is no git or it has none with a source suffix."""
+    command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, timeout=60)  # noqa: S603 - git, on a folder
+    except (OSError, subprocess.SubprocessError):
+        return []
+    names = sorted(set(map(os.fsdecode, done.stdout.split(b"\0"))) - {""})
+    notes += [
+        f"{plain(name)} is another git repository, whose code is not hashed: add --code to name it."
+        for name in names
+        if name.endswith("/")
+    ]
+    found = [name for name in names if not name.endswith("/")]
+    return found if any(_suffix(name) in PYTHON | SOURCES for name in found) else []
+
+
+def _listed_by_walking(folder: Path) -> list[str]:
+    """Return the files below a folder, without hidden ones and those of environments.
+
+    Raises:
+        UsageError: There are too many to look at.
+    """
+    found, entries = [], 0
+    for at, folders, names in os.walk(folder):
+        here = Path(at)
+        folders[:] = sorted(
+            one
+            for one in folders
+            if not one.startswith(".") and one not in _SKIPPED and not (here / one / "pyvenv.cfg").exists()
+        )
+        entries += len(names)
+        if entries > MOST_ENTRIES:
+            raise UsageError(
+                f"{plain(str(folder))} has more than {MOST_ENTRIES:,} files, and git does not say which are code: "
+                "name the files or folders of code with --code, or start eailab in the folder of the program."
+            )
+        found += [(here / name).relative_to(folder).as_posix() for name in sorted(names) if not name.startswith(".")]
+    return found
+
+
+def _named(paths: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Return the files that `--code` names: files whatever their suffix, and the sources of folders."""
+    for name in paths:
+        path = _existing(name, folder, "--code")
+        if path.is_dir():
+            inside = _sources(path, [])
+            if not inside:
+                raise UsageError(f"--code {plain(name)}: the folder has no source files.")
+            yield from ((f"{name.rstrip('/')}/{one}", file) for one, file in inside)
+        else:
+            yield name, path
+
+
+def _existing(name: str, folder: Path, option: str) -> Path:
+    path = folder / name
+    if not path.exists():
+        near = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UsageError(f"{option} {plain(name)}: there is no such file or folder{nearest(path.name, near)}.")
+    return path
+
+
+def _words_that_are_files(command: Sequence[str], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Return the sources that a command names and that are not below the folder, or not where git adds them."""
+    for word in command:
+        path = folder / word
+        if "\0" not in word and len(word) < 4096 and _suffix(word) in PYTHON | SOURCES | SETTINGS and path.is_file():
+            real = path.resolve()
+            inside = real.is_relative_to(folder.resolve())
+            yield (real.relative_to(folder.resolve()).as_posix() if inside else word), path
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def _local(code: Mapping[str, Path]) -> set[str]:
+    """Return the names of modules and packages that are code themselves."""
+    paths = [PurePosixPath(name) for name in code if _suffix(name) in PYTHON]
+    return {path.stem for path in paths} | {part for path in paths for part in path.parent.parts}
+
+
+# --- their digests
+
+
+def _hashed(paths: Mapping[str, Path], folder: Path, notes: list[str]) -> tuple[dict[str, str], set[str]]:
+    """Return the digests of files, and what they import."""
+    digests: dict[str, str] = {}
+    imports: set[str] = set()
+    total = 0
+    for name in sorted(paths):
+        try:
+            stat = paths[name].stat()
+        except OSError:
+            continue  # git lists a file that was removed
+        if _suffix(name) in SETTINGS and stat.st_size > LARGEST_SETTINGS:
+            notes.append(
+                f"{plain(name)} has {size(stat.st_size)} and is not hashed: if results depend on it, add --data."
+            )
+            continue
+        total += stat.st_size
+        if total > MOST_BYTES or len(digests) >= MOST_FILES:
+            raise UsageError(
+                f"the code below {plain(str(folder))} has more than {MOST_FILES:,} files or {size(MOST_BYTES)}: "
+                "name the files or folders that matter with --code."
+            )
+        digests[name], imported = _digest(paths[name], stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        imports |= imported
+    return digests, imports
+
+
+@lru_cache(maxsize=2 * MOST_FILES)
+def _digest(path: Path, *_state: int) -> tuple[str, frozenset[str]]:
+    """Return the digest of a file of code in its present state, and the packages that it imports."""
+    content = files.read(path, files.CODE)
+    if path.suffix.lower() in PYTHON:
+        try:
+            tree = ast.parse(content)
+            return hashlib.sha256(repr(_skeleton(tree)).encode()).hexdigest(), frozenset(_imports(tree))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            pass  # of another version of Python: by its bytes
+    return hashlib.sha256(content).hexdigest(), frozenset()
+
+
+def _skeleton(node: Any) -> Any:
+    """Return what a syntax tree says, in a form that is the same in every version of Python.
+
+    `ast.dump` is not: later versions have fields that earlier ones lack, and leave out those that are empty.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, _skeleton(value)) for name, value in ast.iter_fields(node))
+        return (type(node).__name__, *(one for one in fields if one[1] not in ((), None) and one[0] != "ctx"))
+    if isinstance(node, list):
+        return tuple(_skeleton(one) for one in node)
+    return None if node is None else (type(node).__name__, repr(node))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module.partition(".")[0]
+
+
+def _data(paths: Iterable[str], folder: Path) -> dict[str, str]:
+    """Return the digests of data by their content: of a file, or of the names and contents of a folder's files."""
+    digests = {}
+    for name in paths:
+        path = _existing(name, folder, "--data")
+        if path.is_dir():
+            parts = [(one.relative_to(path).as_posix(), content_digest(one)) for one in _files_below(path)]
+            digests[name] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        else:
+            digests[name] = content_digest(path)
+    return digests
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Return the files of a folder of data in order, links followed once."""
+    seen: set[str] = set()
+    for at, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [] if os.path.realpath(at) in seen else sorted(folders)
+        seen.add(os.path.realpath(at))
+        yield from (Path(at) / name for name in sorted(names))
