@@ -183,7 +183,7 @@ def ablate(
     brought = [sentence for one in studies for arm in one.arms for sentence in arm.brought]
     for sentence in dict.fromkeys([*brought, *filter(None, map(weak_design, studies))]):
         say_note(sentence)
-    console = Console(where, jobs, fail_fast, name, json)
+    console = Console(where, jobs, fail_fast, name=name, as_json=json)
     if dry_run:
         show(console.plan(studies), where, jobs, sd, as_json=json)
     elif freeze or message is not None:

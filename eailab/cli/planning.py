@@ -87,7 +87,7 @@ def write_frozen_plan(studies: "tuple[Study, ...]", console: "Console", message:
         )
     where, plans = console.context, console.plan(studies)
     older = unplanned(where.store, plans)
-    frozen, file = freeze(plans, message, where.store)
+    frozen, file = freeze(plans, message, where.store, console.is_decided)
     if older:
         say_note(
             f"this is the first frozen plan of {where.runs_dir}: reports call {counted(len(older), 'other study')} "

@@ -111,6 +111,10 @@ class Console(Runner):
         assert looks is not None  # noqa: S101 - the study has looks
         return looks
 
+    def is_decided(self, planned: Plan) -> bool:
+        """Return whether a study with looks needs no further trial."""
+        return bool(planned.record.study.looks) and self.judge(planned.record).over
+
     def say_look(self, number: int, looks: int, blocks: int, to_train: int) -> None:
         """Print which look is trained for."""
         LOG.info("look %d of %d: %d blocks, %d to train", number, looks, blocks, to_train)

@@ -24,9 +24,9 @@ from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import Crossing, Setting, crossed
 from eailab.studies.hold_updates import hold_updates
-from eailab.studies.lookup import ENDS, STEPS, STEPS_FOLDER
+from eailab.studies.lookup import ENDS, STEPS
 from eailab.studies.path_ablation import Order
-from eailab.studies.path_run import is_of_ends, is_step, read_path_ablation
+from eailab.studies.path_run import is_of_ends, is_step, path_ablation_of, read_steps
 from eailab.studies.record import StudyRecord, read_record
 
 Values = Mapping[str, object]
@@ -83,10 +83,8 @@ def problems(store: Store) -> Iterator[Problem]:
 def path_contradictions(store: Store, folder: Path, loose: "Unnamed") -> Iterator[str]:
     """Yield what the records of a path ablation cannot say of its two recipes and its trials, a sentence each."""
     try:
-        found = read_path_ablation(folder)
-        numbered = {
-            file.parent.name: read_record(file.parent) for file in sorted(folder.glob(f"{STEPS_FOLDER}/*/study.yaml"))
-        }
+        records = read_steps(folder)
+        found = path_ablation_of(folder, records)
     except StoreError as error:
         yield str(error).removesuffix(".")
         return
@@ -99,7 +97,7 @@ def path_contradictions(store: Store, folder: Path, loose: "Unnamed") -> Iterato
         }
         if folder.name not in named:
             yield f"it holds another path than its name says, {path.folder_name}"
-    for name, record in numbered.items():
+    for name, record in records.items():
         left = {str(arm.level) for arm in record.study.arms[1:]}
         taken = [move for move in path.moves if move.label not in left]
         if path.order == "listed":

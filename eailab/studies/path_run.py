@@ -1,6 +1,6 @@
 """Measure a path ablation step by step, and read back from its records what was measured."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -55,18 +55,32 @@ class PathRecord:
 
 
 def read_path_ablation(folder: Path) -> PathRecord:
-    """Read a path ablation from the records of its studies.
+    """Read a path ablation from the records of its studies; see `path_ablation_of`."""
+    return path_ablation_of(folder, read_steps(folder))
+
+
+def read_steps(folder: Path) -> dict[str, StudyRecord]:
+    """Read the records of a path ablation: of its ends, and by number of its steps.
+
+    Raises:
+        DamagedError: A record is damaged.
+        StoreError: The record of the ends is missing, or one cannot be read.
+    """
+    files = (folder / STEPS_FOLDER).glob("*/study.yaml")
+    return {name: read_record(folder / STEPS_FOLDER / name) for name in sorted({ENDS, *(f.parent.name for f in files)})}
+
+
+def path_ablation_of(folder: Path, records: Mapping[str, StudyRecord]) -> PathRecord:
+    """Return the path ablation of some records.
 
     Steps that do not follow from those before them are left out: a path that was measured again with more blocks, and
     interrupted, may have them from before.
 
     Raises:
-        DamagedError: A record is damaged, or is none of a path.
-        StoreError: A record is missing, or cannot be read.
+        DamagedError: The records are not of a path.
     """
-    ends = read_record(folder / STEPS_FOLDER / ENDS)
-    numbers = sorted(int(path.name) for path in (folder / STEPS_FOLDER).iterdir() if path.name.isdecimal())
-    steps = [read_record(folder / STEPS_FOLDER / str(number)) for number in numbers]
+    ends, numbers = records[ENDS], sorted(int(name) for name in records if name.isdecimal())
+    steps = [records[str(number)] for number in numbers]
     try:
         found = _path_of(ends, steps)
     except (StudyError, RecipeError, ValueError, IndexError) as error:

@@ -19,6 +19,7 @@ from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.hold_updates import held, hold_updates
+from eailab.studies.preregistration import planned_otherwise
 from eailab.studies.record import Plan, StudyRecord, read_record
 from eailab.studies.sharing import Beyond, beyond, blocks_in_words
 
@@ -41,7 +42,7 @@ def plan(study: Study, context: RunContext) -> Plan:
     made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
     data = {name: dataset.fingerprint for name, dataset in datasets.items()}
     folder, named, changed = find_folder(store, study, data)
-    notes = [*held(study, made), *notes_on_equal_arms(study, datasets), *changed]
+    notes = [*held(study, made), *notes_on_equal_arms(study, datasets), *changed, *planned_otherwise(store, study)]
     before = _earlier_record(folder, notes) if (folder / "study.yaml").exists() else None
     if before is not None:
         others = beyond(store, folder, before, study.blocks)

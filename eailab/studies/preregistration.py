@@ -5,7 +5,7 @@ so that the same plan is one file, and a plan that was changed afterwards no lon
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,13 +95,16 @@ class Standing:
     """Names of the files of plans that may have named it, and that do not hold."""
 
 
-def freeze(plans: Sequence[Plan], hypothesis: str, store: Store) -> tuple[FrozenPlan, Path]:
+def freeze(
+    plans: Sequence[Plan], hypothesis: str, store: Store, is_over: Callable[[Plan], bool] = lambda _: False
+) -> tuple[FrozenPlan, Path]:
     """Write a plan; one that is frozen already keeps its file, unless that is damaged.
 
     Args:
         plans: The studies with all their blocks.
         hypothesis: What they are expected to show.
         store: Where it is kept, beside the trials.
+        is_over: Says of a study with looks that it was decided before all its trials were trained.
 
     Raises:
         StudyError: The hypothesis says nothing, or a study's results are all known.
@@ -110,10 +113,12 @@ def freeze(plans: Sequence[Plan], hypothesis: str, store: Store) -> tuple[Frozen
     said = " ".join(hypothesis.split())
     if not said:
         raise StudyError('-m is empty: say what you expect, such as -m "3x3 beats 7x7 by a point or more".')
-    if known := [planned.record.study.name for planned in plans if not planned.todo]:
+    if known := [planned.record.study for planned in plans if not planned.todo or is_over(planned)]:
+        why = "its looks are over" if known[0].looks else "every trial has ended already"
+        further = "" if known[0].looks else "Plan further blocks with a larger --seeds, or f"
         raise StudyError(
-            f"{', '.join(known)}: every trial has ended already, so a plan would be written after its results. Plan "
-            "further blocks with a larger --seeds, or freeze a plan before the next comparison is trained."
+            f"{', '.join(study.name for study in known)}: {why}, so a plan would be written after its results. "
+            f"{further or 'F'}reeze a plan before the next comparison is trained."
         )
     frozen = FrozenPlan(said, tuple(_frozen_study(planned) for planned in plans))
     file = store.root / "plans" / f"{frozen.fingerprint}.yaml"
@@ -151,6 +156,33 @@ def unplanned(store: Store, plans: Sequence[Plan]) -> list[str]:
         for head in heads(store.root, STUDIES)
         if head.factor is not None and head.folder.name.rpartition("-")[2] not in named
     ]
+
+
+def planned_otherwise(store: Store, study: Study) -> list[str]:
+    """Say which frozen plans name the comparison of a study after other numbers of blocks, which makes it another.
+
+    Args:
+        store: Where the plans lie.
+        study: Which none of them names; of one that is named nothing is said.
+    """
+    named = [(plan, one) for plan in read_plans(store)[0] for one in plan.studies]
+    if study.factor is None or any(one.fingerprint in _names(study) for _, one in named):
+        return []
+    from eailab.stats.group_sequential import looks_within  # scipy, which no plan needs unless one was frozen
+
+    notes = []
+    for plan, one in named:
+        trials = len(study.arms) * len(one.blocks)
+        ways = {(): "in a fixed number of blocks"}
+        if len(one.blocks) > 1:
+            ways[looks_within(trials, len(study.arms))] = f"with --until-decided --max-trials {trials}"
+        notes += [
+            f"the frozen plan {plan.fingerprint} has this comparison {way}. Asked for in another way it is another "
+            "study, which reports call post hoc, unless a plan of its own is frozen before it is trained."
+            for looks, way in ways.items()
+            if one.fingerprint in _names(replace(study, looks=looks))
+        ]
+    return notes
 
 
 def read_plans(store: Store) -> tuple[list[FrozenPlan], list[BrokenPlan]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from eailab.engines.registry import engine_of
@@ -32,6 +32,8 @@ class Runner:
     """Trials side by side; None for what `side_by_side` says."""
     fail_fast: bool = False
     """Start no trial, and end those in training, once one has failed."""
+    said: set[str] = field(default_factory=set)
+    """Notes on plans, each of which is reported once."""
 
     def note(self, text: str) -> None:
         """Report what concerns no single trial; by default to nobody."""
@@ -39,8 +41,10 @@ class Runner:
     def plan(self, studies: Sequence[Study]) -> list[Plan]:
         """Plan some studies, and report the notes on them."""
         plans = [plan(study, self.context) for study in studies]
-        for note in dict.fromkeys(note for planned in plans for note in planned.notes):
-            self.note(note)
+        for note in (note for planned in plans for note in planned.notes):
+            if note not in self.said:
+                self.said.add(note)
+                self.note(note)
         return plans
 
     @contextmanager

@@ -238,6 +238,10 @@ def test_blocks_are_added_until_every_arm_is_decided(eailab, tmp_path):
     assert "to train" not in again.err
     assert "note:" not in again.err
     assert len(list((tmp_path / "runs" / "trials").iterdir())) == trained
+    late = eailab(*command, "--freeze", "-m", "1e-5 is worse")
+    assert late.code == 2
+    assert "its looks are over, so a plan would be written after its results" in late.err
+    assert not (tmp_path / "runs" / "plans").exists()
 
 
 @pytest.mark.parametrize("earlier", [("--until-decided", "--max-trials", "4"), ("--seeds", "2")])

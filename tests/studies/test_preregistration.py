@@ -14,6 +14,7 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze, frozen_blocks, known_already, read_plans, standing, unplanned
+from eailab.studies.run import with_looks
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 
@@ -42,6 +43,22 @@ def test_the_same_plan_is_one_file_and_keeps_its_time(tmp_path):
     assert again == file
     assert file.read_bytes() == before
     assert freeze([planned(tmp_path, (0, 1))], "b", store(tmp_path))[1] != file
+
+
+@pytest.mark.parametrize("looks_first", [False, True])
+def test_a_plan_with_other_looks_is_named_before_training(tmp_path, looks_first):
+    """The studies are two, so that a report calls the other one post hoc: too late, once it is trained."""
+    fixed = one_factor(RECIPE, "batch-size", [16, 32], range(4))
+    kinds = [fixed, with_looks([fixed], 13)]
+    frozen, other = reversed(kinds) if looks_first else kinds
+    before = [plan(one, RunContext(tmp_path)) for one in (frozen, other)]
+    assert [one.notes for one in before] == [(), ()]
+    freeze(before[:1], "a", store(tmp_path))
+    (note,) = plan(other, RunContext(tmp_path)).notes
+    way = "with --until-decided --max-trials 12" if looks_first else "in a fixed number of blocks"
+    assert f"has this comparison {way}." in note
+    assert plan(frozen, RunContext(tmp_path)).notes == ()
+    assert plan(one_factor(RECIPE, "lr", [0.1, 0.2], (0, 1)), RunContext(tmp_path)).notes == ()
 
 
 def test_the_file_of_another_program_is_not_a_plan(tmp_path):
