@@ -1,6 +1,7 @@
 """What this process, or the machine, may run out of: one sentence in place of a traceback."""
 
 import errno
+import sys
 
 from eailab.errors import EailabError, MemoryShortageError
 
@@ -14,6 +15,8 @@ def shortage_of(error: BaseException) -> EailabError | None:
             return _memory()
         case ImportError() | RuntimeError() if any(words in str(error).lower() for words in _NO_MEMORY):
             return _memory()
+        case RuntimeError() if isinstance(error, getattr(sys.modules.get("torch"), "OutOfMemoryError", ())):
+            return _memory(f" ({str(error).partition('.')[0]})")
         case OSError(errno=errno.EMFILE | errno.ENFILE):
             return EailabError(
                 "too many files are open at once: allow more (`ulimit -n 1024`; `ulimit -n` shows the limit), or run "
@@ -31,8 +34,9 @@ def _is_about_starting(error: BaseException) -> bool:
     return isinstance(error, OSError) or "can't start new thread" in str(error)
 
 
-def _memory() -> MemoryShortageError:
+def _memory(where: str = "") -> MemoryShortageError:
     return MemoryShortageError(
-        "there is not enough memory for this program: free some, raise the limit (`ulimit -v` shows it), or run one "
-        "trial at a time with --jobs 1. What is finished is kept."
+        f"there is not enough memory for this program{where}: free some, raise the limit (`ulimit -v` shows it), run "
+        "one trial at a time with --jobs 1, or choose a smaller batch_size or model for all arms. The batch size was "
+        "not changed, since that would be another experiment. What is finished is kept."
     )

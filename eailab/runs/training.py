@@ -1,7 +1,6 @@
 """Train one trial: the loop that both engines share, read from top to bottom."""
 
 import math
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from eailab.data.registry import load
 from eailab.data.split import trial_data
 from eailab.engines.base import COMPILATION, Engine, Expected, Step
 from eailab.engines.registry import build, engine_of, metrics_of
-from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, MemoryShortageError, StoppedError
+from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, StoppedError
 from eailab.metrics import recorded
 from eailab.recipe.schema import Recipe
 from eailab.runs.checkpoint import CheckpointWriter
@@ -39,14 +38,13 @@ def run_trial(trial: Trial, context: RunContext) -> None:
         StoppedError: `context.should_stop` said so; the same call goes on from there.
         DataError: The data are missing, or are not those that the trial is named after.
         DeviceError: The device is not here.
-        MemoryShortageError: The device's memory, or the machine's, does not suffice.
         StoreError: The store cannot be written.
     """
     folder = context.store.folder(trial.fingerprint)
     is_waiting = False
     while True:
         try:
-            with folder.lock() as ours, _memory_shortage():
+            with folder.lock() as ours:
                 if ours:
                     if (result := result_of(folder)) is None:
                         train(trial, folder, context)
@@ -202,20 +200,3 @@ def limited_threads(recipe: Recipe) -> Iterator[None]:
     with threadpool_limits(recipe.threads):
         engine_of(recipe).use_threads(recipe.threads)
         yield
-
-
-@contextmanager
-def _memory_shortage() -> Iterator[None]:
-    """Turn what Python and torch raise when memory runs out into one error; torch is not imported for it."""
-    try:
-        yield
-    except Exception as error:
-        torch = sys.modules.get("torch")
-        kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
-        if not isinstance(error, kinds):
-            raise
-        raise MemoryShortageError(
-            f"there was not enough memory ({str(error).partition('.')[0] or 'on this machine'}). The batch size was "
-            "not changed, since that would be another experiment: free memory, run one trial at a time with --jobs 1, "
-            "or choose a smaller batch_size or model for all arms."
-        ) from error

@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass, field
 
 import pytest
+import torch
 
 from eailab.data.registry import load as load_data
 from eailab.errors import MemoryShortageError, StoppedError, StoreError
@@ -59,10 +60,15 @@ def test_workers_stop_when_they_are_told(tmp_path, forked):
 
 
 def test_what_a_worker_runs_out_of_is_said_without_a_traceback():
-    for error, problem in ((MemoryError(), "memory"), (OSError(24, "Too many open files"), "trial")):
-        outcome = local.outcome_of(error)
+    cuda = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+    for error, problem in ((MemoryError(), "memory"), (cuda, "memory"), (OSError(24, "Too many open files"), "trial")):
+        with local.Attempt() as attempt:
+            raise error
+        outcome = attempt.outcome
         assert outcome.problem == problem
         assert "ulimit" in outcome.reason
+        assert ("batch size was not changed" in outcome.reason) == (problem == "memory")
+        assert ("(CUDA out of memory)" in outcome.reason) == (error is cuda)
         assert "Traceback" not in outcome.reason
 
 

@@ -9,13 +9,12 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
-import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from eailab.data.registry import load as load_data
 from eailab.engines.base import Compilation
 from eailab.engines.schedules import learning_rates
-from eailab.errors import DamagedError, DataError, LostLockError, MemoryShortageError, StoppedError, StoreError
+from eailab.errors import DamagedError, DataError, LostLockError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint, training
 from eailab.runs.checkpoint import Cadence
@@ -299,16 +298,6 @@ def test_a_clock_that_goes_backwards_changes_nothing(tmp_path, monkeypatch):
     folder = run(trial, tmp_path / "b")
     assert folder.epochs_file.read_bytes() == good
     assert folder.seconds(trial.recipe.epochs)[0] > 0
-
-
-@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")])
-def test_a_lack_of_memory_is_one_clear_error_and_the_batch_size_stays(tmp_path, monkeypatch, error):
-    def build(*_):
-        raise error
-
-    monkeypatch.setattr(training, "build", build)
-    with pytest.raises(MemoryShortageError, match="batch size was not changed"):
-        run(make("numpy"), tmp_path)
 
 
 def test_a_trial_that_was_taken_over_is_left_to_the_other_and_its_result_is_taken(tmp_path, monkeypatch):
