@@ -173,7 +173,7 @@ def planned_otherwise(store: Store, study: Study) -> list[str]:
     notes = []
     for plan, one in named:
         trials = len(study.arms) * len(one.blocks)
-        ways = {(): "in a fixed number of blocks"}
+        ways: dict[tuple[int, ...], str] = {(): "in a fixed number of blocks"}
         if len(one.blocks) > 1:
             ways[looks_within(trials, len(study.arms))] = f"with --until-decided --max-trials {trials}"
         notes += [
