@@ -35,7 +35,7 @@ from xml.etree import ElementTree as ET
 from eailab.errors import StoppedError
 from eailab.findings.study import study_findings
 from eailab.recipe.load import Override, load
-from eailab.report.publish import chosen_formats, find_studies, publish_report
+from eailab.report.write import chosen_formats, find_studies, write_report
 from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, Failed, Started, TriedAgain
 from eailab.runs.retrain import retrain
@@ -89,7 +89,7 @@ def read_on(root, out, pipe):
     while not pipe.poll():
         if not store.study_folders():
             continue
-        written = publish_report(find_studies(store, []), out, formats=chosen_formats(["csv", "json"]))
+        written = write_report(find_studies(store, []), out, formats=chosen_formats(["csv", "json"]))
         damaged += written.unreadable
         for trial in (trial for study in written.studies for arm in study.arms for trial in arm.trials):
             if trial.value is not None:

@@ -81,7 +81,7 @@ class StudyResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `table.json`; see docs/report-json.md."""
-        from eailab.report.record import as_mapping
+        from eailab.report.json_report import as_mapping
 
         return as_mapping(self.findings)
 
@@ -202,7 +202,7 @@ def noise(
         TrialFailedError: A trial ended without a result; what has finished is kept.
     """
     from eailab.findings.noise import noise_findings
-    from eailab.report.publish import publish_noise
+    from eailab.report.write import write_noise
     from eailab.studies.design import repeated
     from eailab.studies.run import Runner, run_studies
     from eailab.studies.sharing import entered
@@ -213,7 +213,7 @@ def noise(
         store = runner.context.store
         with entered(plans[0], store, runner.note) as record:
             found = noise_findings(store, record)
-            publish_noise(found, plans[0].folder)
+            write_noise(found, plans[0].folder)
         return found
 
     return run_studies([repeated(_loaded(recipe, settings), _blocks(seeds))], runner, publish)
@@ -249,15 +249,15 @@ def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:
 
 def _run(study: "Study", context: "RunContext", jobs: int | None) -> "tuple[Path, StudyFindings]":
     """Train what is left of a study, write its files, and return its folder and what they say."""
-    from eailab.report.publish import publish_plans, publish_trial, undrawn
+    from eailab.report.write import undrawn, write_plans, write_trial_curves
     from eailab.studies.run import Runner, run_studies
 
     runner = Runner(context, jobs)
 
     def publish(plans: "Sequence[Plan]") -> "tuple[Path, StudyFindings]":
         for folder, label in undrawn(plans, context.store).items():
-            publish_trial(folder, label)
-        (report,), _ = publish_plans(plans, context, runner.note)
+            write_trial_curves(folder, label)
+        (report,), _ = write_plans(plans, context, runner.note)
         return plans[0].folder, report.findings
 
     return run_studies([study], runner, publish)

@@ -66,8 +66,8 @@ def explain(
     from eailab.findings.path import best_move, path_findings
     from eailab.findings.study import study_findings
     from eailab.report.compose import path_document
-    from eailab.report.publish import publish_path
     from eailab.report.terminal import render
+    from eailab.report.write import write_path
     from eailab.studies.path_ablation import on_the_same_images, path_between
     from eailab.studies.path_run import run_path, with_other_blocks
     from eailab.studies.plan import parse_blocks
@@ -91,7 +91,7 @@ def explain(
     def publish(record: "PathRecord") -> None:
         found = path_findings(where.store, record)
         with writing("writing the table and the figure") as watch:
-            publish_path(found, record.folder)
+            write_path(found, record.folder)
             watch.advance()
         document = path_document(found)
         if json:

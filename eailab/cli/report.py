@@ -67,7 +67,7 @@ def report(
     Example: eailab report digits-mlp-batch-size --out report/
     """
     from eailab.report.exports.table import EXPORTS, chosen_exports
-    from eailab.report.publish import chosen_formats, find_studies, publish_report
+    from eailab.report.write import chosen_formats, find_studies, write_report
     from eailab.runs.store import Store
 
     if lab and formats:
@@ -76,7 +76,7 @@ def report(
     wanted = chosen_formats(formats or []) if formats or lab or not tools else ()
     if lang != "en" and not wanted:
         raise UsageError("exports are in English only: leave --lang out, or add --format.")
-    written = publish_report(
+    written = write_report(
         find_studies(Store(runs), studies or []), out, data_dir, formats=wanted, lang=lang, lab=lab, exports=tools
     )
     for message in written.unreadable:
@@ -84,7 +84,7 @@ def report(
     for note in written.notes:
         say_note(note)
     if json:
-        from eailab.report.record import report_mapping
+        from eailab.report.json_report import report_mapping
 
         echo_json(report_mapping(written.studies, written.unreadable, [one.findings for one in written.paths]))
         return
@@ -155,7 +155,7 @@ def verify(
 def _made_by(found: "Verification", file: Path, store: "Store") -> str:
     """Return what makes a report's file again."""
     from eailab.report.formats import FORMATS
-    from eailab.report.publish import find_studies
+    from eailab.report.write import find_studies
 
     made = found.manifest
     if made.kind == "study":

@@ -13,7 +13,7 @@ from eailab.cli.progress import Watch
 from eailab.cli.stopping import asking, what_is_kept
 from eailab.errors import StoppedError
 from eailab.plain import counted
-from eailab.report import publish
+from eailab.report import write
 from eailab.runs.context import RunContext
 from eailab.studies.design import Study
 from eailab.studies.parallelism import advice_on_threads
@@ -54,11 +54,11 @@ class Console(Runner):
             try:
                 with watch:
                     yield self.context.followed(watch, lambda: stop_code() != 0)
-                    missing = publish.undrawn(plans, store)
+                    missing = write.undrawn(plans, store)
                     watch.stage(f"drawing {counted(len(missing), 'figure')}", len(missing))
                     for folder, label in missing.items():
                         if not stop_code():
-                            publish.publish_trial(folder, label)
+                            write.write_trial_curves(folder, label)
                             watch.advance()
             except StoppedError as error:
                 raise StoppedError(kept(), stop_code() or error.exit_code) from error
@@ -80,10 +80,10 @@ class Console(Runner):
         """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
         total = len(plans) if len(plans) == 1 else len(plans) + 1
         with writing("writing tables, figures and pages", total) as watch:
-            reports, page = publish.publish_plans(plans, self.context, say_note, name=self.name, advance=watch.advance)
+            reports, page = write.write_plans(plans, self.context, say_note, name=self.name, advance=watch.advance)
         findings = [one.findings for one in reports]
         if self.as_json:
-            from eailab.report.record import as_mapping, report_mapping
+            from eailab.report.json_report import as_mapping, report_mapping
 
             echo_json(as_mapping(findings[0]) if len(plans) == 1 else report_mapping(findings, []))
             return

@@ -228,7 +228,7 @@ def diff(
     if json:
         from dataclasses import asdict
 
-        from eailab.report.record import as_plain
+        from eailab.report.json_report import as_plain
 
         echo_json(as_plain(asdict(found)))
         return
@@ -270,7 +270,7 @@ def show_study(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = Fal
     Example: eailab studies show digits-mlp-batch-size
     """
     from eailab.findings.study import study_findings
-    from eailab.report.record import as_mapping
+    from eailab.report.json_report import as_mapping
     from eailab.report.terminal import print_study
     from eailab.studies.lookup import PathHead, existing, heads, one_study
     from eailab.studies.record import read_record

@@ -194,8 +194,8 @@ def noise(
     from eailab.cli.running import Console, writing
     from eailab.findings.noise import noise_findings
     from eailab.report.compose import noise_document
-    from eailab.report.publish import publish_noise
     from eailab.report.terminal import render
+    from eailab.report.write import write_noise
     from eailab.studies.design import repeated
     from eailab.studies.plan import parse_blocks
     from eailab.studies.run import run_studies
@@ -209,7 +209,7 @@ def noise(
         (planned,) = plans
         with entered(planned, where.store, say_note) as record, writing("writing the table and the figure") as watch:
             found = noise_findings(where.store, record)
-            publish_noise(found, planned.folder)
+            write_noise(found, planned.folder)
             watch.advance()
         document = noise_document(found)
         if json:

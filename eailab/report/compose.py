@@ -26,9 +26,9 @@ from eailab.report.document import (
     Title,
 )
 from eailab.report.figures import TITLES, figure_names
+from eailab.report.json_report import as_mapping, noise_mapping, path_mapping, report_mapping
 from eailab.report.lab import lab_blocks
 from eailab.report.page_sections import class_blocks, cost_blocks
-from eailab.report.record import as_mapping, noise_mapping, path_mapping, report_mapping
 from eailab.report.study_report import PathReport, Report, StudyReport
 from eailab.translation import tr, trn
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from eailab.report import csv_rows, html, latex, markdown, record
+from eailab.report import csv_rows, html, json_report, latex, markdown
 from eailab.report.compose import Detail, report_document
 from eailab.report.document import Document
 from eailab.report.figures import IN_PRINT, ON_SCREEN, FileKind
@@ -31,5 +31,5 @@ FORMATS = {
     "markdown": Format(".md", markdown.render, figures=ON_SCREEN),
     "latex": Format(".tex", latex.render, figures=IN_PRINT),
     "csv": Format(".csv", csv_rows.render),
-    "json": Format(".json", record.render),
+    "json": Format(".json", json_report.render),
 }

@@ -14,9 +14,9 @@ from eailab.data.registry import load
 from eailab.errors import DataError, StoreError, UsageError
 from eailab.files import REPORT, read
 from eailab.plain import plain
-from eailab.report.comparing import Outcome, compare
 from eailab.report.formats import FORMATS
 from eailab.report.manifest import Manifest, of_csv, of_json, parse
+from eailab.report.report_diff import Outcome, compare
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
 from eailab.runs.derived import mislabelled
 from eailab.runs.store import Store

@@ -20,7 +20,7 @@ from plans import train_plan
 from eailab.errors import StoreError
 from eailab.findings.study import study_findings
 from eailab.recipe.load import Override, load
-from eailab.report.record import as_json
+from eailab.report.json_report import as_json
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext
 from eailab.studies.design import single

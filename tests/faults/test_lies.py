@@ -12,8 +12,8 @@ import yaml
 from plans import one_factor, train_plan
 
 from eailab.recipe.load import load, parse_override
-from eailab.report.publish import publish_study
 from eailab.report.verify import verify
+from eailab.report.write import write_study
 from eailab.runs import checkpoint, records, store_admin
 from eailab.runs.context import RunContext
 from eailab.runs.retrain import retrain
@@ -219,7 +219,7 @@ def found_by(store):
     renamed = folder.with_name(record.study.folder_name)
     folder.rename(renamed)
     found = "R" if [*store_admin.problems(store), *derived.problems(store)] else ""
-    publish_study(store, renamed)
+    write_study(store, renamed)
     if not verify(renamed / "report.html", store).holds:
         found += "V"
     if not found:

@@ -170,19 +170,19 @@ def test_nothing_is_written_or_renamed_through_a_link_in_place_of_a_folder(eaila
 
 def test_a_report_copies_no_file_that_a_link_leads_to(copy, folder):
     """A report is handed on: what a stranger's link leads to would be handed on with it."""
-    from eailab.report.publish import publish_report, publish_study
+    from eailab.report.write import write_report, write_study
 
     context, study, secret = RunContext(copy), study_of(copy), folder / "id_rsa"
-    publish_study(context.store, study)
+    write_study(context.store, study)
     secret.write_text("PRIVATE KEY")
     (study / "figures" / "curves.svg").unlink()
     (study / "figures" / "curves.svg").symlink_to(secret)
-    report = publish_report([study], folder / "out", formats=["markdown"])
+    report = write_report([study], folder / "out", formats=["markdown"])
     assert "curves.svg is a link" in report.notes[0]
     assert b"PRIVATE KEY" not in b"".join(contents(folder / "out").values())
     assert len(list((folder / "out").rglob("*.svg"))) == 1
     with pytest.raises(DamagedError, match=r"curves\.svg is a link"):
-        publish_study(context.store, study)
+        write_study(context.store, study)
 
 
 def test_a_lock_that_is_a_link_does_not_empty_its_target(copy, folder):

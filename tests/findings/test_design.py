@@ -11,8 +11,8 @@ from rich.console import Console
 
 from eailab.findings.design import design_facts, effects_table
 from eailab.recipe.validate import recipe_from
-from eailab.report.publish import publish_study
 from eailab.report.terminal import print_study
+from eailab.report.write import write_study
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import all_combinations, one_at_a_time
 from eailab.studies.factor import FactorLevels
@@ -70,7 +70,7 @@ def test_effects_that_add_up_mislead_nobody(shop):
 
 def test_every_format_tells_the_effects(shop):
     folder = written(shop, TURNED)
-    found = publish_study(shop.store, folder).findings
+    found = write_study(shop.store, folder).findings
     stream = StringIO()
     print_study(found, Console(file=stream, width=100))
     table = effects_table(found)
@@ -172,7 +172,7 @@ def test_what_another_study_trained_of_a_decided_arm_is_not_looked_at(shop):
 
 def test_looks_are_told_in_every_format(shop):
     folder = looking(shop, CLEAR)
-    found = publish_study(shop.store, folder).findings
+    found = write_study(shop.store, folder).findings
     stream = StringIO()
     print_study(found, Console(file=stream, width=400))
     for text in (stream.getvalue(), (folder / "table.md").read_text(), (folder / "report.html").read_text()):

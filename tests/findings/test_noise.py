@@ -10,8 +10,8 @@ from statsmodels.stats.power import TTestPower
 from stores import recipe
 
 from eailab.findings.noise import noise_findings, noise_table, sentences
-from eailab.report.publish import publish_noise
-from eailab.report.record import noise_mapping
+from eailab.report.json_report import noise_mapping
+from eailab.report.write import write_noise
 from eailab.studies.design import repeated
 from eailab.studies.record import read_record
 
@@ -105,9 +105,9 @@ def test_a_split_drawn_anew_is_part_of_the_spread(shop):
 
 def test_the_files_hold_what_was_found_and_the_same_bytes_each_time(shop, tmp_path):
     noise = found(shop, VALUES)
-    publish_noise(noise, tmp_path / "out")
+    write_noise(noise, tmp_path / "out")
     first = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
-    publish_noise(noise, tmp_path / "out")
+    write_noise(noise, tmp_path / "out")
     assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == first
     assert json.loads(first["noise.json"]) == json.loads(json.dumps(noise_mapping(noise)))
     assert b"between two single runs are noise" in first["noise.md"]

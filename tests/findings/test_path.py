@@ -8,8 +8,8 @@ from scipy import stats
 from stores import recipe
 
 from eailab.findings.path import best_move, findings_along, path_table, sentences
-from eailab.report.publish import publish_path
-from eailab.report.record import path_mapping
+from eailab.report.json_report import path_mapping
+from eailab.report.write import write_path
 from eailab.studies.path_ablation import path_between
 
 END = {"epochs": 4, "batch_size": 20}
@@ -119,9 +119,9 @@ def test_a_change_of_updates_is_noted(shop):
 def test_the_files_hold_what_was_found_and_the_same_bytes_each_time(shop, tmp_path):
     found = measured(shop, way(), [EPOCHS, BATCH], None)
     out = tmp_path / "out"
-    publish_path(found, out)
+    write_path(found, out)
     first = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
-    publish_path(found, out)
+    write_path(found, out)
     assert {file: file.read_bytes() for file in first} == first
     assert {file.name for file in first} == {"waterfall.json", "waterfall.md", "waterfall.png", "waterfall.svg"}
     assert json.loads((out / "waterfall.json").read_text()) == json.loads(json.dumps(path_mapping(found)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eailab.data.registry import load
-from eailab.report.publish import find_studies, publish_report
+from eailab.report.write import find_studies, write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -117,7 +117,7 @@ def report(shop_at, tmp_path_factory):
     shop = shop_at(folder / "runs", load("digits"))
     shop.study({32: [0.90, 0.92, 0.91], 9: [0.80, 0.83, 0.81], 100: ["diverged", 0.97, 0.95]})
     shop.study({1e-3: [0.9, 0.91], 1e-2: [0.8, 0.82]}, factor="lr")
-    return publish_report(find_studies(shop.store, []), folder / "out").files["html"]
+    return write_report(find_studies(shop.store, []), folder / "out").files["html"]
 
 
 def complaints(browser):

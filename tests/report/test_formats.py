@@ -21,8 +21,8 @@ from eailab.report.csv_rows import trials_csv
 from eailab.report.document import Bullets, Document, Section, Title
 from eailab.report.escaping import markdown
 from eailab.report.html import render as page
+from eailab.report.json_report import as_json
 from eailab.report.markdown import render
-from eailab.report.record import as_json
 from eailab.report.terminal import print_study
 
 SMALL = [0.90, 0.92, 0.91, 0.93]

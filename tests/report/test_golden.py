@@ -15,9 +15,9 @@ from eailab.findings.noise import noise_findings
 from eailab.findings.path import best_move, findings_along
 from eailab.report.compose import noise_document, path_document
 from eailab.report.formats import FORMATS
-from eailab.report.publish import publish_noise, publish_path
 from eailab.report.study_report import Report, load_study
 from eailab.report.terminal import print_study, render
+from eailab.report.write import write_noise, write_path
 from eailab.studies.design import all_combinations, repeated
 from eailab.studies.factor import FactorLevels
 from eailab.studies.path_ablation import path_between
@@ -81,7 +81,7 @@ def test_a_terminal(told):
 def test_a_noise_study(shop, tmp_path):
     folder = shop.of(repeated(recipe(), range(4)), [[0.90, 0.92, "diverged", 0.93]])
     found = noise_findings(shop.store, read_record(folder))
-    publish_noise(found, tmp_path)
+    write_noise(found, tmp_path)
     held_to("noise.md", (tmp_path / "noise.md").read_text())
     held_to("noise.txt", on_a_terminal(lambda console: render(noise_document(found), console)))
 
@@ -89,7 +89,7 @@ def test_a_noise_study(shop, tmp_path):
 def test_a_path_ablation(shop, tmp_path):
     asked = path_between(recipe(), recipe(epochs=4, batch_size=20), ("start", "end"), range(3), "gain")
     found = measured(shop, asked, [0.905, 0.91, 0.93], [0.93, 0.95, 0.96])
-    publish_path(found, tmp_path)
+    write_path(found, tmp_path)
     held_to("waterfall.md", (tmp_path / "waterfall.md").read_text())
     held_to("waterfall.txt", on_a_terminal(lambda console: render(path_document(found), console)))
 

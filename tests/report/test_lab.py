@@ -5,10 +5,10 @@ import pytest
 from eailab.errors import UsageError
 from eailab.recipe.load import load, parse_override
 from eailab.report.formats import FORMATS
-from eailab.report.publish import publish_report
 from eailab.report.published import beside, context, figures
 from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
+from eailab.report.write import write_report
 from eailab.studies.design import repeated
 
 
@@ -64,7 +64,7 @@ def test_every_figure_has_a_source_and_is_an_accuracy_in_percent():
 
 def test_the_lab_report_has_both_tasks_the_problems_and_the_lesson(shop, tmp_path):
     folder = shop.study({10: [0.9, 0.92, 0.91], 20: [0.8, 0.83, "diverged"]})
-    text = publish_report([folder], tmp_path / "out", lab=True).files["lab"].read_text()
+    text = write_report([folder], tmp_path / "out", lab=True).files["lab"].read_text()
     for heading in (
         "## Task 1",
         "### Split",
@@ -83,7 +83,7 @@ def test_the_lab_report_has_both_tasks_the_problems_and_the_lesson(shop, tmp_pat
 def test_the_lab_report_is_in_english_and_says_so(shop, tmp_path):
     folder = shop.study({10: [0.9], 20: [0.8]})
     with pytest.raises(UsageError, match="English"):
-        publish_report([folder], tmp_path / "out", lab=True, lang="zh-TW")
+        write_report([folder], tmp_path / "out", lab=True, lang="zh-TW")
 
 
 def test_the_methods_paragraph_says_data_split_blocks_statistics_and_stopping(shop):

@@ -9,7 +9,7 @@ import pytest
 
 from eailab.report.escaping import latex
 from eailab.report.plots import writes_chinese
-from eailab.report.publish import publish_report
+from eailab.report.write import write_report
 
 SAFELY = ("-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape")
 NAME = r"\input{/etc/passwd} <script> 50% of_$x$ & #1 ~^ ,,ż 數字"
@@ -36,7 +36,7 @@ def folder(shop):
 
 @pytest.fixture
 def tex(folder, tmp_path):
-    return publish_report([folder], tmp_path / "out", formats=["latex"]).files["latex"]
+    return write_report([folder], tmp_path / "out", formats=["latex"]).files["latex"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_report_compiles_and_its_numbers_and_names_are_in_print(tex):
     not installed("tectonic", "xelatex"), reason="no XeLaTeX here: install tectonic, or Debian's texlive-xetex"
 )
 def test_a_report_in_chinese_compiles_and_has_its_letters(folder, tmp_path):
-    tex = publish_report([folder], tmp_path / "out", formats=["latex"], lang="zh-TW").files["latex"]
+    tex = write_report([folder], tmp_path / "out", formats=["latex"], lang="zh-TW").files["latex"]
     said = printed(tex, installed("xelatex", "tectonic")).replace(" ", "")
     for words in ("批次大小會改變驗證準確率", "數字", "差值（pp）", "−9.50", "[−15.85,−3.15]", "3次中有1次發散"):
         assert words in said
@@ -104,5 +104,5 @@ def test_a_report_in_chinese_compiles_and_has_its_letters(folder, tmp_path):
 
 def test_letters_that_the_fonts_of_latex_lack_are_marked_one_by_one(shop, tmp_path):
     folder = shop.study({10: [0.9, 0.92], 20: [0.8, 0.83]}, name="α±é")
-    text = publish_report([folder], tmp_path / "out", formats=["latex"]).files["latex"].read_text()
+    text = write_report([folder], tmp_path / "out", formats=["latex"]).files["latex"].read_text()
     assert r"\foreign{α}{U+03B1}±é-batch-size" in text

@@ -7,11 +7,11 @@ import pytest
 
 from eailab.data.registry import load
 from eailab.errors import StoreError, UsageError
-from eailab.report.comparing import compare
 from eailab.report.formats import FORMATS
-from eailab.report.publish import publish_report, publish_study
+from eailab.report.report_diff import compare
 from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
+from eailab.report.write import write_report, write_study
 
 SMALL = [0.90, 0.92, 0.91]
 LARGE = [0.80, 0.83, "diverged"]
@@ -58,7 +58,7 @@ def test_a_trial_that_two_studies_share_is_one_trial(shop, folder, tmp_path):
 
 @pytest.mark.parametrize("name", ["report.html", "table.md", "table.json"])
 def test_a_studys_own_files_match(shop, folder, name):
-    publish_study(shop.store, folder)
+    write_study(shop.store, folder)
     assert verify(folder / name, shop.store).holds
 
 
@@ -196,7 +196,7 @@ def test_text_in_place_of_a_study_that_could_not_be_read_is_a_problem(shop, fold
     """Messages about such studies are in the manifest too; only those that reading the store gives again stay."""
     other = shop.study({10: SMALL, 20: LARGE}, label_smoothing=0.1)
     (other / "study.yaml").write_text("name: [")
-    report = publish_report([folder, other], files["markdown"].parent / "out")
+    report = write_report([folder, other], files["markdown"].parent / "out")
     assert len(report.unreadable) == 1
     assert str(shop.root) not in report.unreadable[0]
     for file in report.files.values():

@@ -4,7 +4,7 @@ import sys
 
 from eailab.recipe.load import Override, load
 from eailab.report.formats import FORMATS
-from eailab.report.record import as_json
+from eailab.report.json_report import as_json
 from eailab.report.study_report import Report, load_study
 from eailab.runs.context import RunContext
 from eailab.runs.executors.local import LocalExecutor

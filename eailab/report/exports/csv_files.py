@@ -9,13 +9,13 @@ from pathlib import Path
 from eailab.recipe.canonical import flatten
 from eailab.report.csv_rows import trials_csv
 from eailab.report.escaping import cell
-from eailab.report.exports.outgoing import OutgoingEpoch, OutgoingStudy, OutgoingTrial, epoch_names
+from eailab.report.exports.export_records import ExportEpoch, ExportStudy, ExportTrial, epoch_names
 from eailab.runs.atomic import write_changed
 
 NAMED = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "epoch", "ended", "seconds")
 
 
-def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
+def write(studies: Sequence[ExportStudy], folder: Path) -> None:
     """Write `trials.csv`, which is `report.csv` with the settings of every recipe, and `epochs.csv`.
 
     Raises:
@@ -29,7 +29,7 @@ def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
     write_changed(folder / "epochs.csv", epochs_csv(studies).encode())
 
 
-def epochs_csv(studies: Sequence[OutgoingStudy]) -> str:
+def epochs_csv(studies: Sequence[ExportStudy]) -> str:
     """Return a row for each epoch of each trial, in the units shown; what is not there is empty."""
     names = {key: name for study in studies for key, name in epoch_names(study.report.findings).items()}
     buffer = io.StringIO()
@@ -43,14 +43,14 @@ def epochs_csv(studies: Sequence[OutgoingStudy]) -> str:
     return buffer.getvalue()
 
 
-def _named(trial: OutgoingTrial) -> tuple[object, ...]:
+def _named(trial: ExportTrial) -> tuple[object, ...]:
     study, factor, arm, block, name, state = (
         cell(trial.labels.get(label, "")) for label in ("study", "factor", "arm", "block", "trial", "state")
     )
     return (study, factor, arm, int(trial.labels.get("baseline") == "true"), block, name, state)
 
 
-def _timed(epoch: OutgoingEpoch) -> tuple[object, ...]:
+def _timed(epoch: ExportEpoch) -> tuple[object, ...]:
     ended = "" if epoch.ended is None else datetime.fromtimestamp(epoch.ended, UTC).isoformat(timespec="milliseconds")
     seconds = "" if epoch.seconds is None else epoch.seconds
     return (epoch.number, ended, seconds)

@@ -19,7 +19,7 @@ from eailab.findings.numbers import written
 from eailab.findings.trial import TrialState
 from eailab.plain import plain
 from eailab.recipe.canonical import digest
-from eailab.report.exports.outgoing import PREFIX, OutgoingStudy, OutgoingTrial
+from eailab.report.exports.export_records import PREFIX, ExportStudy, ExportTrial
 from eailab.runs.atomic import make_folder, unwritable
 
 FILE = "mlflow.db"
@@ -46,7 +46,7 @@ STATUS: dict[TrialState, str] = {
 """Of a run; the tag `eailab.state` says it in our words."""
 
 
-def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
+def write(studies: Sequence[ExportStudy], folder: Path) -> None:
     """Bring the experiments of these studies up to date; runs and experiments of the user's are not touched.
 
     Raises:
@@ -81,7 +81,7 @@ def _check(file: Path) -> None:
         raise StoreError(f"{file} is not an SQLite database: move it away, or choose another --out.")
 
 
-def _write_study(client: Any, study: OutgoingStudy, folder: Path) -> None:
+def _write_study(client: Any, study: ExportStudy, folder: Path) -> None:
     experiment = client.get_experiment_by_name(study.name)
     if experiment is None:
         place = (folder.absolute() / "artifacts" / study.name).as_uri()
@@ -117,7 +117,7 @@ def _present(client: Any, experiment: str) -> defaultdict[str, list[Any]]:
             return runs
 
 
-def _write_table(client: Any, experiment: str, study: OutgoingStudy, earlier: Any) -> str:
+def _write_table(client: Any, experiment: str, study: ExportStudy, earlier: Any) -> str:
     """Write a study's table as files of a run, and return the run's identifier."""
     content = digest([study.markdown, study.json])
     if earlier is not None and earlier.data.tags.get(CONTENT) == content:
@@ -135,7 +135,7 @@ def _write_table(client: Any, experiment: str, study: OutgoingStudy, earlier: An
     return identifier
 
 
-def _write_trial(client: Any, experiment: str, trial: OutgoingTrial, parent: str) -> None:
+def _write_trial(client: Any, experiment: str, trial: ExportTrial, parent: str) -> None:
     from mlflow.entities import Metric, Param
 
     tags = {f"{PREFIX}{name}": value for name, value in trial.labels.items()}

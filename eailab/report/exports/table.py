@@ -8,7 +8,7 @@ from pathlib import Path
 from eailab.errors import UsageError
 from eailab.extras import install_command
 from eailab.report.exports import csv_files, mlflow, tensorboard, wandb
-from eailab.report.exports.outgoing import OutgoingStudy
+from eailab.report.exports.export_records import ExportStudy
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Export:
 
     folder: str
     """Where its files go, in the report's folder."""
-    write: Callable[[Sequence[OutgoingStudy], Path], None]
+    write: Callable[[Sequence[ExportStudy], Path], None]
     extra: str | None = None
     """The extra of eailab that installs what it needs."""
     needs: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eailab.findings.trial import TrialState
-from eailab.report.exports.outgoing import PREFIX, OutgoingStudy, OutgoingTrial
+from eailab.report.exports.export_records import PREFIX, ExportStudy, ExportTrial
 from eailab.runs.atomic import write_changed
 
 FILE = "events.out.tfevents.eailab"
@@ -26,7 +26,7 @@ STATUS: dict[TrialState, str] = {
 }
 
 
-def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
+def write(studies: Sequence[ExportStudy], folder: Path) -> None:
     """Write an event file for each study, with its table as text, and one for each trial.
 
     Raises:
@@ -38,7 +38,7 @@ def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
             write_changed(folder / study.name / trial.name / FILE, _records(_trial_events(study, trial)))
 
 
-def _study_events(study: OutgoingStudy) -> Iterator[Any]:
+def _study_events(study: ExportStudy) -> Iterator[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.plugins.text.summary_v2 import text_pb
 
@@ -47,7 +47,7 @@ def _study_events(study: OutgoingStudy) -> Iterator[Any]:
     yield Event(wall_time=ended, summary=text_pb("table", study.markdown))
 
 
-def _trial_events(study: OutgoingStudy, trial: OutgoingTrial) -> Iterator[Any]:
+def _trial_events(study: ExportStudy, trial: ExportTrial) -> Iterator[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
@@ -70,7 +70,7 @@ def _trial_events(study: OutgoingStudy, trial: OutgoingTrial) -> Iterator[Any]:
     yield Event(wall_time=trial.ended, summary=_end(trial))
 
 
-def _end(trial: OutgoingTrial) -> Any:
+def _end(trial: ExportTrial) -> Any:
     """Return how a trial ended, as the HParams page knows it."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import metadata

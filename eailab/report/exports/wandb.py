@@ -19,7 +19,7 @@ from eailab.errors import StoreError
 from eailab.files import WRITTEN, read
 from eailab.plain import plain
 from eailab.recipe.canonical import digest
-from eailab.report.exports.outgoing import OutgoingStudy, OutgoingTrial
+from eailab.report.exports.export_records import ExportStudy, ExportTrial
 from eailab.runs.atomic import make_folder, unwritable, write_text
 
 PROJECT = "eailab"
@@ -49,7 +49,7 @@ class _Run:
         return digest([self.name, self.config, self.notes, self.tags, self.rows, self.summary, self.failed])
 
 
-def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
+def write(studies: Sequence[ExportStudy], folder: Path) -> None:
     """Write the runs that are missing or out of date; other runs in the folder are not touched.
 
     Raises:
@@ -73,7 +73,7 @@ def write(studies: Sequence[OutgoingStudy], folder: Path) -> None:
             made.rename(folder / made.name)
 
 
-def _table(study: OutgoingStudy) -> _Run:
+def _table(study: ExportStudy) -> _Run:
     return _Run(
         identifier=digest([study.name]),
         name=f"{plain(study.report.findings.name)}: table",
@@ -88,7 +88,7 @@ def _table(study: OutgoingStudy) -> _Run:
     )
 
 
-def _trial(study: OutgoingStudy, trial: OutgoingTrial) -> _Run:
+def _trial(study: ExportStudy, trial: ExportTrial) -> _Run:
     times = zip(trial.epochs, trial.clock, strict=True)
     return _Run(
         identifier=digest([study.name, trial.labels["arm"], trial.labels["trial"]]),

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 
 from eailab.report.exports.table import EXPORTS
-from eailab.report.publish import publish_report
+from eailab.report.write import write_report
 
 ACCURACIES = [0.9, 0.92, 0.91]
 HOSTILE = "<script>alert(1)</script>"
@@ -27,7 +27,7 @@ def export(shop, tmp_path):
                 version(package)
             except PackageNotFoundError:
                 pytest.skip(f'{package} is not installed: pip install ".[{EXPORTS[tool].extra}]"')
-        return publish_report(folders, tmp_path / "out", formats=(), exports=(tool,)).exports[tool]
+        return write_report(folders, tmp_path / "out", formats=(), exports=(tool,)).exports[tool]
 
     return write
 

@@ -6,7 +6,7 @@ from urllib.parse import urlparse
 import pytest
 
 from eailab.errors import StoreError
-from eailab.report.exports.outgoing import outgoing
+from eailab.report.exports.export_records import export_study
 from eailab.report.study_report import load_study
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy
@@ -32,7 +32,7 @@ def runs_of(client, folder):
 
 def test_every_trial_reads_back_with_settings_labels_and_epochs(client, shop, folder):
     runs = runs_of(client, folder)
-    trials = outgoing(shop.store, load_study(shop.store, folder)).trials
+    trials = export_study(shop.store, load_study(shop.store, folder)).trials
     assert set(runs) == {"table", *(trial.name for trial in trials)}
     for trial in trials:
         run = runs[trial.name]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eailab.report.exports.outgoing import outgoing
+from eailab.report.exports.export_records import export_study
 from eailab.report.study_report import load_study
 
 
@@ -35,7 +35,7 @@ def text(events, tag):
 
 def test_every_epoch_reads_back_at_its_time(read, shop, folder):
     runs = read(folder)
-    trials = outgoing(shop.store, load_study(shop.store, folder)).trials
+    trials = export_study(shop.store, load_study(shop.store, folder)).trials
     assert set(runs) == {".", *(trial.name for trial in trials)}
     for trial in trials:
         scalars = set(trial.final) | {name for epoch in trial.epochs for name in epoch.scores}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from eailab.report.exports.outgoing import outgoing
+from eailab.report.exports.export_records import export_study
 from eailab.report.study_report import load_study
 
 BLOCK = 32768
@@ -74,7 +74,7 @@ def runs(export, folder):
 
 
 def test_every_trial_reads_back_with_settings_labels_and_epochs(runs, shop, folder):
-    trials = outgoing(shop.store, load_study(shop.store, folder)).trials
+    trials = export_study(shop.store, load_study(shop.store, folder)).trials
     assert set(runs) == {"<script>alert(1)</script>-batch-size: table", *(trial.name for trial in trials)}
     for trial in trials:
         found = runs[trial.name]

@@ -17,7 +17,7 @@ from eailab.recipe.schema import Recipe
 from eailab.report import markdown
 from eailab.report.compose import study_document
 from eailab.report.escaping import markdown as escaped
-from eailab.report.record import as_json
+from eailab.report.json_report import as_json
 from eailab.report.study_report import StudyReport
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
@@ -28,7 +28,7 @@ PREFIX = "eailab."
 
 
 @dataclass(frozen=True)
-class OutgoingEpoch:
+class ExportEpoch:
     """One finished epoch."""
 
     number: int
@@ -41,7 +41,7 @@ class OutgoingEpoch:
 
 
 @dataclass(frozen=True)
-class OutgoingTrial:
+class ExportTrial:
     """One arm in one block, whether it has been trained or not."""
 
     name: str
@@ -50,7 +50,7 @@ class OutgoingTrial:
     state: TrialState
     labels: Mapping[str, str]
     """What it is of, and how it ended: study, factor, level, arm, block, trial, state, …"""
-    epochs: tuple[OutgoingEpoch, ...]
+    epochs: tuple[ExportEpoch, ...]
     final: Mapping[str, float]
     """By the metric's key, such as `final/test_loss`, after the last epoch; empty unless the trial has finished."""
     finished: float | None
@@ -100,11 +100,11 @@ class OutgoingTrial:
 
 
 @dataclass(frozen=True)
-class OutgoingStudy:
+class ExportStudy:
     """A study and all its trials."""
 
     report: StudyReport
-    trials: tuple[OutgoingTrial, ...]
+    trials: tuple[ExportTrial, ...]
     """Arm by arm, block by block."""
 
     @property
@@ -129,7 +129,7 @@ class OutgoingStudy:
         return {label: str(one.verdict) for label, one in results.items() if one is not None and one.verdict}
 
 
-def outgoing(store: Store, study: StudyReport) -> OutgoingStudy:
+def export_study(store: Store, study: StudyReport) -> ExportStudy:
     """Gather what goes out of a study.
 
     Args:
@@ -137,7 +137,7 @@ def outgoing(store: Store, study: StudyReport) -> OutgoingStudy:
         study: The study with all that reports say of it.
     """
     arms = zip(study.record.study.arms, study.findings.arms, arm_names(study.findings), strict=True)
-    return OutgoingStudy(
+    return ExportStudy(
         study,
         tuple(
             _trial(store, study, arm.recipe, found, trial, f"{name}/block-{trial.block}")
@@ -147,7 +147,7 @@ def outgoing(store: Store, study: StudyReport) -> OutgoingStudy:
     )
 
 
-def check_names(studies: Sequence[OutgoingStudy]) -> None:
+def check_names(studies: Sequence[ExportStudy]) -> None:
     """Refuse two studies of one name and fingerprint, from two stores: the second would take the first one's place.
 
     Raises:
@@ -175,7 +175,7 @@ def arm_names(findings: StudyFindings) -> list[str]:
 
 def _trial(
     store: Store, study: StudyReport, recipe: Recipe, arm: ArmFindings, trial: TrialFindings, name: str
-) -> OutgoingTrial:
+) -> ExportTrial:
     folder = store.folder(trial.fingerprint)
     record: Mapping[str, Any] | None = folder.record() if trial.state in ("finished", "diverged") else None
     finished = None if record is None else datetime.fromisoformat(record["provenance"]["finished"]).timestamp()
@@ -185,13 +185,13 @@ def _trial(
     if finished is not None and ends and ends[-1] is not None:
         finished = max(finished, ends[-1])  # the store gives it in whole seconds
     names = epoch_names(study.findings)
-    return OutgoingTrial(
+    return ExportTrial(
         name=name,
         recipe=recipe,
         state=trial.state,
         labels=_labels(study, arm, trial),
         epochs=tuple(
-            OutgoingEpoch(
+            ExportEpoch(
                 number,
                 ended,
                 timings[number].seconds if number in timings else None,

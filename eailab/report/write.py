@@ -1,6 +1,6 @@
 """What a report leaves on the disk: a trial's curves, a study's tables, figures and page, a report over studies.
 
-A file is rewritten only when its bytes change, and a figure is drawn only when a number has changed, so that publishing
+A file is rewritten only when its bytes change, and a figure is drawn only when a number has changed, so that writing
 a finished study again is quick and touches nothing.
 """
 
@@ -14,15 +14,15 @@ from eailab.findings import noise, path
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import curves_of
 from eailab.recipe.canonical import digest
-from eailab.report import markdown, record
+from eailab.report import json_report, markdown
 from eailab.report.compose import figure_path, noise_document, path_document
 from eailab.report.describe import path_bars, trial_curves
 from eailab.report.drawn import keep, kept
-from eailab.report.exports.outgoing import check_names, outgoing
+from eailab.report.exports.export_records import check_names, export_study
 from eailab.report.exports.table import EXPORTS
 from eailab.report.figures import ON_SCREEN, Drawing, FileKind, figure_names
 from eailab.report.formats import FORMATS
-from eailab.report.record import as_json, costs_json
+from eailab.report.json_report import as_json, costs_json
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
 from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_text
 from eailab.runs.context import RunContext
@@ -55,7 +55,7 @@ class Written:
     """Path ablations of the report."""
 
 
-def publish_trial(folder: TrialFolder, title: str) -> None:
+def write_trial_curves(folder: TrialFolder, title: str) -> None:
     """Draw `curves.png` and `curves.svg` of a trial that has ended, where they are missing.
 
     A trial that has not ended, has no epoch, or cannot be read is left without: its study's table says why.
@@ -88,7 +88,7 @@ def _curves_file(folder: TrialFolder, kind: FileKind) -> Path:
     return folder.path / f"curves.{kind}"
 
 
-def publish_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyReport:
+def write_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyReport:
     """Write a study's tables, costs, figures and page into its folder, which is to be held meanwhile.
 
     Args:
@@ -121,7 +121,7 @@ def undrawn(plans: Sequence[Plan], store: Store) -> dict[TrialFolder, str]:
     return {folder: label for folder, label in folders.items() if without_curves(folder)}
 
 
-def publish_plans(
+def write_plans(
     plans: Sequence[Plan],
     context: RunContext,
     say: Callable[[str], None],
@@ -147,7 +147,7 @@ def publish_plans(
     reports = []
     for planned in plans:
         with entered(planned, context.store, say):
-            reports.append(publish_study(context.store, planned.folder, context.data_dir))
+            reports.append(write_study(context.store, planned.folder, context.data_dir))
         advance()
     if len(plans) == 1:
         return reports, plans[0].folder / "report.html"
@@ -155,10 +155,10 @@ def publish_plans(
     out = context.runs_dir / "reports" / f"{safe_name(name)}-{fingerprint}"
     refuse_links(out.parent, out, out / "figures")
     found = [(planned.folder, report) for planned, report in zip(plans, reports, strict=True)]
-    return reports, write_report(found, out).files["html"]
+    return reports, _write_report(found, out).files["html"]
 
 
-def publish_report(
+def write_report(
     folders: Sequence[Path],
     out: Path,
     data_dir: Path | None = None,
@@ -185,10 +185,10 @@ def publish_report(
     """
     language(lang)
     found, paths, unreadable = _readable(folders, data_dir)
-    return write_report(found, out, unreadable, paths, formats=formats, lang=lang, lab=lab, exports=exports)
+    return _write_report(found, out, unreadable, paths, formats=formats, lang=lang, lab=lab, exports=exports)
 
 
-def write_report(
+def _write_report(
     found: Sequence[tuple[Path, StudyReport]],
     out: Path,
     unreadable: tuple[str, ...] = (),
@@ -199,7 +199,7 @@ def write_report(
     lab: bool = False,
     exports: Sequence[str] = (),
 ) -> Written:
-    """Write a report over studies that were read already, each with its folder; see `publish_report`."""
+    """Write a report over studies that were read already, each with its folder; see `write_report`."""
     if lab and lang != ENGLISH:
         raise UsageError("the lab report is in English only: leave --lang out.")
     files = {name: out / f"report{FORMATS[name].suffix}" for name in formats}
@@ -247,7 +247,7 @@ def _readable(
 
 def _hand_on(found: Sequence[tuple[Path, StudyReport]], exports: Sequence[str], out: Path) -> dict[str, Path]:
     """Write the exports, and return the folder of each."""
-    studies = [outgoing(Store(folder.parent.parent), study) for folder, study in found]
+    studies = [export_study(Store(folder.parent.parent), study) for folder, study in found]
     check_names(studies)
     folders = {name: out / EXPORTS[name].folder for name in exports}
     for name, folder in folders.items():
@@ -329,7 +329,7 @@ def _figures(
     return study_figures(findings, language(lang), kinds)
 
 
-def publish_noise(found: noise.Noise, folder: Path) -> None:
+def write_noise(found: noise.Noise, folder: Path) -> None:
     """Write `noise.md` and then `noise.json` into the study's folder.
 
     Raises:
@@ -337,10 +337,10 @@ def publish_noise(found: noise.Noise, folder: Path) -> None:
     """
     document = noise_document(found)
     write_text(folder / "noise.md", markdown.render(document))
-    write_text(folder / "noise.json", record.render(document))
+    write_text(folder / "noise.json", json_report.render(document))
 
 
-def publish_path(found: path.PathFindings, folder: Path) -> None:
+def write_path(found: path.PathFindings, folder: Path) -> None:
     """Write `waterfall.md`, the figure, and last `waterfall.json` into a path ablation's folder.
 
     Raises:
@@ -353,4 +353,4 @@ def publish_path(found: path.PathFindings, folder: Path) -> None:
         write_bytes(folder / "figures" / f"waterfall.{kind}", data)
     document = path_document(found)
     write_text(folder / "waterfall.md", markdown.render(document))
-    write_text(folder / "waterfall.json", record.render(document))
+    write_text(folder / "waterfall.json", json_report.render(document))

@@ -11,7 +11,7 @@ import pytest
 
 from eailab.errors import StoreError, UsageError
 from eailab.extras import install_command
-from eailab.report.exports.outgoing import arm_names, outgoing
+from eailab.report.exports.export_records import arm_names, export_study
 from eailab.report.exports.table import EXPORTS, chosen_exports
 from eailab.report.study_report import load_study
 
@@ -31,7 +31,7 @@ def one(shop):
     def of(outcome, *records):
         folder = shop.trial(outcome)
         write_timings(shop.trial_folder(folder, 0, 0).timings_file, *records)
-        (trial,) = outgoing(shop.store, load_study(shop.store, folder)).trials
+        (trial,) = export_study(shop.store, load_study(shop.store, folder)).trials
         return trial
 
     return of
@@ -71,7 +71,7 @@ def test_a_trial_without_timings_goes_out_all_the_same(one):
 
 
 def test_only_a_finished_trial_has_final_scores(shop, folder):
-    trials = outgoing(shop.store, load_study(shop.store, folder)).trials
+    trials = export_study(shop.store, load_study(shop.store, folder)).trials
     assert [(trial.state, len(trial.epochs), bool(trial.final)) for trial in trials] == [
         *[("finished", 3, True)] * 3,
         ("diverged", 1, False),
@@ -84,7 +84,7 @@ def test_only_a_finished_trial_has_final_scores(shop, folder):
 
 def test_a_trial_is_unchanged_until_it_has_come_further(shop, folder):
     def contents(told):
-        return [trial.content for trial in outgoing(shop.store, told).trials]
+        return [trial.content for trial in export_study(shop.store, told).trials]
 
     before = contents(load_study(shop.store, folder))
     assert contents(load_study(shop.store, folder)) == before

@@ -19,9 +19,9 @@ from eailab.report.figures import CJK_FONTS
 from eailab.report.formats import FORMATS, Format
 from eailab.report.html import LABEL_SHARE, LINE_PIXELS, PLOT_PIXELS, label_shifts
 from eailab.report.page_sections import cost_table
-from eailab.report.publish import find_studies, publish_report, publish_study, publish_trial
 from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
+from eailab.report.write import find_studies, write_report, write_study, write_trial_curves
 from eailab.translation import language
 
 SMALL = [0.90, 0.92, 0.91]
@@ -42,7 +42,7 @@ def folder(shop):
 
 
 def test_a_study_gets_its_tables_costs_figures_and_page(shop, folder):
-    found = publish_study(shop.store, folder).findings
+    found = write_study(shop.store, folder).findings
     assert set(files(folder)) == {
         "study.yaml",
         "table.md",
@@ -56,16 +56,16 @@ def test_a_study_gets_its_tables_costs_figures_and_page(shop, folder):
 
 
 def test_publishing_again_touches_nothing_and_draws_nothing(shop, folder, monkeypatch):
-    publish_study(shop.store, folder)
+    write_study(shop.store, folder)
     before = files(folder)
     monkeypatch.setattr("eailab.report.plots.study_figures", lambda *_: pytest.fail("drawn again"))
-    publish_study(shop.store, folder)
+    write_study(shop.store, folder)
     assert files(folder) == before
 
 
 def test_a_study_that_went_on_is_published_anew(shop):
     folder = shop.study({10: SMALL, 20: [*LARGE[:2], "missing"]})
-    publish_study(shop.store, folder)
+    write_study(shop.store, folder)
     before = files(folder)
     assert "5 of 6 trials have ended" in (folder / "table.md").read_text()
 
@@ -73,7 +73,7 @@ def test_a_study_that_went_on_is_published_anew(shop):
     finished.study({10: SMALL, 20: LARGE})
     trial = shop.trial_folder(folder, 1, 2).path
     (finished.root / "trials" / trial.name).rename(trial)
-    publish_study(shop.store, folder)
+    write_study(shop.store, folder)
 
     after = files(folder)
     assert json.loads(after["table.json"][1])["state"] == "complete"
@@ -81,16 +81,16 @@ def test_a_study_that_went_on_is_published_anew(shop):
 
 
 def test_a_missing_figure_is_drawn_again(shop, folder):
-    publish_study(shop.store, folder)
+    write_study(shop.store, folder)
     drawn = (folder / "figures" / "curves.svg").read_bytes()
     (folder / "figures" / "curves.svg").unlink()
-    publish_study(shop.store, folder)
+    write_study(shop.store, folder)
     assert (folder / "figures" / "curves.svg").read_bytes() == drawn
 
 
 def test_costs_are_sums_of_the_epochs_that_count(shop, folder):
     shop.train_again(folder, 0, 0, epoch=3, seconds=1.5)
-    publish_study(shop.store, folder)
+    write_study(shop.store, folder)
     costs = json.loads((folder / "costs.json").read_text())
 
     ten, twenty = costs["arms"]
@@ -105,7 +105,7 @@ def test_a_cost_that_lacks_timings_is_never_given_as_whole(shop, folder):
     """Three damaged lines of nine once made 4.5 s into 3 s, and nothing said so."""
     file = shop.trial_folder(folder, 1, 0).timings_file
     file.write_bytes(file.read_bytes().replace(b'"epoch"', b'"epoxy"'))
-    told = publish_study(shop.store, folder)
+    told = write_study(shop.store, folder)
     _, twenty = told.costs
     assert (twenty.seconds_by_block, twenty.seconds_a_trial) == ((None, 1.5, 1.5), 1.5)
     assert (twenty.seconds, twenty.timed, twenty.epochs) == (3.0, 6, 9)
@@ -150,10 +150,10 @@ def test_energy_is_told_where_every_epoch_was_counted(shop):
 
 def test_a_trial_gets_its_curves_once(shop, folder):
     trial = shop.trial_folder(folder, 0, 0)
-    publish_trial(trial, "batch size 10, block 0")
+    write_trial_curves(trial, "batch size 10, block 0")
     before = files(trial.path)
     assert {"curves.png", "curves.svg"} <= set(before)
-    publish_trial(trial, "another title")
+    write_trial_curves(trial, "another title")
     assert files(trial.path) == before
 
 
@@ -161,26 +161,26 @@ def test_a_trial_gets_its_curves_once(shop, folder):
 def test_a_trial_that_has_not_ended_is_not_drawn(shop, outcome):
     """Its curves would be taken for whole ones later."""
     trial = shop.trial_folder(shop.trial(outcome), 0, 0)
-    publish_trial(trial, "t")
+    write_trial_curves(trial, "t")
     assert not (trial.path / "curves.png").exists()
 
 
 def test_a_diverged_trial_is_drawn_as_far_as_it_came(shop):
     trial = shop.trial_folder(shop.trial("diverged"), 0, 0)
-    publish_trial(trial, "t")
+    write_trial_curves(trial, "t")
     assert (trial.path / "curves.svg").exists()
 
 
 def test_a_trial_with_damaged_epochs_is_left_without_curves(shop):
     trial = shop.trial_folder(shop.trial(0.9), 0, 0)
     trial.epochs_file.write_bytes(b"no line\n" + trial.epochs_file.read_bytes())
-    publish_trial(trial, "t")
+    write_trial_curves(trial, "t")
     assert not (trial.path / "curves.png").exists()
 
 
 def test_a_report_sets_all_studies_beside_their_figures(shop, folder, tmp_path):
     shop.trial(0.9, label_smoothing=0.25)
-    report = publish_report(find_studies(shop.store, []), tmp_path / "out")
+    report = write_report(find_studies(shop.store, []), tmp_path / "out")
     text = report.files["markdown"].read_text()
 
     assert len(report.studies) == 2
@@ -195,24 +195,24 @@ def test_a_report_sets_all_studies_beside_their_figures(shop, folder, tmp_path):
 def test_cards_of_studies_with_one_name_say_which_is_which(shop, folder, tmp_path):
     """As after a level was added: the two ask the same question, and answer it differently."""
     other = shop.study({10: [0.9, 0.9], 20: [0.8, 0.8], 40: [0.7, 0.7]})
-    page = publish_report([folder, other], tmp_path / "out").files["html"].read_text()
+    page = write_report([folder, other], tmp_path / "out").files["html"].read_text()
     cards = page.partition("<section")[0]
     assert all(one.name in cards for one in (folder, other))
-    alone = publish_report([folder], tmp_path / "alone").files["html"].read_text().partition("<section")[0]
+    alone = write_report([folder], tmp_path / "alone").files["html"].read_text().partition("<section")[0]
     assert folder.name.rpartition("-")[0] in alone
     assert folder.name not in alone.partition("<main")[2]
 
 
 def test_a_report_only_reads_the_store(shop, folder, tmp_path):
     before = files(shop.root)
-    publish_report([folder], tmp_path / "out")
+    write_report([folder], tmp_path / "out")
     assert files(shop.root) == before
 
 
 def test_a_report_leaves_out_a_study_that_cannot_be_read_and_says_so(shop, folder, tmp_path):
     other = shop.study({10: SMALL, 20: LARGE}, label_smoothing=0.1)
     (other / "study.yaml").write_text("name: [")
-    report = publish_report(find_studies(shop.store, []), tmp_path / "out")
+    report = write_report(find_studies(shop.store, []), tmp_path / "out")
     assert len(report.studies) == 1
     assert "study.yaml" in report.unreadable[0]
     assert "could not be read" in report.files["markdown"].read_text()
@@ -222,14 +222,14 @@ def test_a_report_leaves_out_a_study_that_cannot_be_read_and_says_so(shop, folde
 def test_a_report_without_any_readable_study_is_an_error(shop, folder, tmp_path):
     (folder / "study.yaml").write_text("schema_version: 99")
     with pytest.raises(StoreError, match="newer eailab"):
-        publish_report([folder], tmp_path / "out")
+        write_report([folder], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_deleted_trials_are_gaps_of_a_report(shop, folder, tmp_path):
     for file in shop.trial_folder(folder, 1, 0).path.iterdir():
         file.unlink()
-    report = publish_report([folder], tmp_path / "out")
+    report = write_report([folder], tmp_path / "out")
     assert report.studies[0].arms[1].trials[0].state == "missing"
     assert "1 of 3 not finished" in report.files["markdown"].read_text()
 
@@ -237,7 +237,7 @@ def test_deleted_trials_are_gaps_of_a_report(shop, folder, tmp_path):
 def test_a_report_cannot_be_written_into_a_file(shop, folder, tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(StoreError, match="could not be written"):
-        publish_report([folder], tmp_path / "out")
+        write_report([folder], tmp_path / "out")
 
 
 def test_studies_are_found_by_name_full_name_and_path(shop, folder):
@@ -259,12 +259,12 @@ def test_an_empty_store_is_answered_with_a_command(shop):
 
 
 def test_reports_need_no_torch_and_a_published_one_no_matplotlib(shop, folder, tmp_path):
-    publish_study(shop.store, folder)
+    write_study(shop.store, folder)
     script = (
         "import sys; from pathlib import Path; from eailab.runs.store import Store\n"
-        "from eailab.report.publish import find_studies, publish_report\n"
+        "from eailab.report.write import find_studies, write_report\n"
         "folders, out = find_studies(Store(Path(sys.argv[1])), []), Path(sys.argv[2])\n"
-        "publish_report(folders, out, exports=('csv', 'tensorboard'))\n"
+        "write_report(folders, out, exports=('csv', 'tensorboard'))\n"
         "print(*sorted({'torch', 'torchvision', 'matplotlib', 'tensorflow'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", script, str(shop.root), str(tmp_path / "out")]
@@ -275,7 +275,7 @@ def test_without_a_chinese_font_figures_are_labelled_in_english_and_it_is_said(s
     """An empty box in place of a letter tells nobody anything."""
     monkeypatch.setattr(plots, "_families", lambda: ["DejaVu Sans"])
     folder = shop.study({10: [0.9, 0.8], 20: [0.8, 0.7]})
-    told = publish_report([folder], tmp_path / "out", formats=["markdown"], lang="zh-TW")
+    told = write_report([folder], tmp_path / "out", formats=["markdown"], lang="zh-TW")
     assert "no font with Chinese letters" in told.notes[0]
     drawn = (tmp_path / "out" / "figures" / folder.name / "curves.svg").read_text()
     assert "validation loss" in drawn
@@ -322,7 +322,7 @@ def test_a_new_format_is_one_function_and_one_entry(shop, folder, tmp_path, monk
         return f"eailab-report: {document.manifest.text()}\n{titles}\n"
 
     monkeypatch.setitem(FORMATS, "titles", Format(".txt", render))
-    file = publish_report([folder], tmp_path / "out", formats=["titles"]).files["titles"]
+    file = write_report([folder], tmp_path / "out", formats=["titles"]).files["titles"]
     assert "Does the batch size change the validation accuracy?" in file.read_text()
     assert verify(file, shop.store).holds
     file.write_text(file.read_text().replace("Does", "Why does"))
