@@ -35,7 +35,8 @@ from xml.etree import ElementTree as ET
 from eailab.errors import StoppedError
 from eailab.findings.study import study_findings
 from eailab.recipe.load import Override, load
-from eailab.report.write import chosen_formats, find_studies, write_report
+from eailab.report.formats import chosen_formats
+from eailab.report.write import find_studies, write_report
 from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, Failed, Started, TriedAgain
 from eailab.runs.retrain import retrain

@@ -249,7 +249,8 @@ def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:
 
 def _run(study: "Study", context: "RunContext", jobs: int | None) -> "tuple[Path, StudyFindings]":
     """Train what is left of a study, write its files, and return its folder and what they say."""
-    from eailab.report.write import undrawn, write_plans, write_trial_curves
+    from eailab.report.figure_files import undrawn, write_trial_curves
+    from eailab.report.write import write_plans
     from eailab.studies.run import Runner, run_studies
 
     runner = Runner(context, jobs)

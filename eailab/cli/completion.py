@@ -164,7 +164,7 @@ def formats(_: Any, __: str) -> Iterable[str]:
 @_offering
 def exports(_: Any, __: str) -> Iterable[str]:
     """Offer the tools that studies are exported to."""
-    return _keys("eailab.report.exports.table", "EXPORTS")
+    return _keys("eailab.report.formats", "EXPORTS")
 
 
 def one_of(words: Iterable[str]) -> Offer:

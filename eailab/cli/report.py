@@ -66,8 +66,8 @@ def report(
 
     Example: eailab report digits-mlp-batch-size --out report/
     """
-    from eailab.report.exports.table import EXPORTS, chosen_exports
-    from eailab.report.write import chosen_formats, find_studies, write_report
+    from eailab.report.formats import EXPORTS, chosen_exports, chosen_formats
+    from eailab.report.write import find_studies, write_report
     from eailab.runs.store import Store
 
     if lab and formats:

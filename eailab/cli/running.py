@@ -13,7 +13,7 @@ from eailab.cli.progress import Watch
 from eailab.cli.stopping import asking, what_is_kept
 from eailab.errors import StoppedError
 from eailab.plain import counted
-from eailab.report import write
+from eailab.report import figure_files, write
 from eailab.runs.context import RunContext
 from eailab.studies.design import Study
 from eailab.studies.parallelism import advice_on_threads
@@ -54,11 +54,11 @@ class Console(Runner):
             try:
                 with watch:
                     yield self.context.followed(watch, lambda: stop_code() != 0)
-                    missing = write.undrawn(plans, store)
+                    missing = figure_files.undrawn(plans, store)
                     watch.stage(f"drawing {counted(len(missing), 'figure')}", len(missing))
                     for folder, label in missing.items():
                         if not stop_code():
-                            write.write_trial_curves(folder, label)
+                            figure_files.write_trial_curves(folder, label)
                             watch.advance()
             except StoppedError as error:
                 raise StoppedError(kept(), stop_code() or error.exit_code) from error

@@ -188,10 +188,10 @@ def rm(
 
 def print_trials(trials: "Sequence[Listed]", *, err: bool = False) -> None:
     """Print trials as a list; long names are shortened, since `eailab runs show` has them in full."""
-    from eailab.report.listing import HEADINGS
+    from eailab.report.listing import TRIAL_HEADINGS
 
     rows = [one.cells for one in trials]
-    echo_rows(HEADINGS, rows, numbers=("block", "score"), shorten=("study", "arm"), err=err)
+    echo_rows(TRIAL_HEADINGS, rows, numbers=("block", "score"), shorten=("study", "arm"), err=err)
 
 
 def _score(value: float, metric: "Metric | None") -> str:
@@ -248,7 +248,7 @@ def list_studies(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
 
     Example: eailab studies list
     """
-    from eailab.report.study_list import HEADINGS, listed_studies
+    from eailab.report.listing import STUDY_HEADINGS, listed_studies
     from eailab.studies.lookup import existing
 
     found = listed_studies(existing(runs))
@@ -256,7 +256,7 @@ def list_studies(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
         echo_json({"runs": str(runs), "studies": [one.mapping() for one in found]})
         return
     if found:
-        echo_rows(HEADINGS, [one.cells for one in found], numbers=("blocks", "finished"), shorten=("folder",))
+        echo_rows(STUDY_HEADINGS, [one.cells for one in found], numbers=("blocks", "finished"), shorten=("folder",))
     for one in found:
         if one.problem is not None:
             echo(f"{one.folder}: {one.problem}", hang=2)

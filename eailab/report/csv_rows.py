@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 from eailab.findings.numbers import written
 from eailab.metrics import recorded
+from eailab.plain import plain
 from eailab.report.document import Document
-from eailab.report.escaping import cell
 from eailab.report.study_report import StudyReport
 
 NAMED = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "metric", "value")
@@ -50,3 +50,13 @@ def trials_csv(
 
 def _setting(value: object) -> object:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else cell(written(value))
+
+
+def cell(text: str) -> str:
+    """Return text for a cell of a CSV file; one that a spreadsheet would take for a formula gets an apostrophe.
+
+    >>> cell("=1+1")
+    "'=1+1"
+    """
+    text = plain(text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

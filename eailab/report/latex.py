@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from eailab.findings.tables import NOTE, Table
+from eailab.plain import plain
 from eailab.report.document import (
     STUDY,
     Block,
@@ -22,7 +23,6 @@ from eailab.report.document import (
     TableBlock,
     notes,
 )
-from eailab.report.escaping import latex as escaped
 from eailab.report.figures import CJK_FONTS
 from eailab.report.manifest import MARK
 from eailab.translation import BETWEEN_SENTENCES, COLON, ENGLISH, Say
@@ -70,6 +70,40 @@ _FOREIGN_TO_ENGLISH = re.compile(
 
 _FOREIGN_TO_CHINESE = re.compile(r"[^\x00-\x7f\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 """Letters that a CJK font may lack."""
+
+
+_LITERAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "'": r"\textquotesingle{}",
+    "[": "{[}",  # at the start of a row it would be an option of the line break before it
+    "]": "{]}",
+    "\ufffd": "?",
+}
+
+
+def escaped(text: str) -> str:
+    r"""Return text as LaTeX sets it literally.
+
+    >>> print(escaped(r"\input{/etc/passwd} 50%"))
+    \textbackslash{}input\{/etc/passwd\} 50\%
+    """
+    literal = "".join(_LITERAL.get(letter, letter) for letter in plain(text))
+    literal = re.sub("([-,])(?=\\1)", r"{\1}", literal)  # two in a row would become a dash, or a quotation mark
+    return re.sub(r"(?<!\w)-(?=\d)", "$-$", literal)  # a minus, and no hyphen
 
 
 def render(document: Document) -> str:

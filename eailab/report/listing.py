@@ -1,4 +1,4 @@
-"""The trials of a store in a list, each with the study, arm and block that it is, and one of them in full."""
+"""Lists of what a store has: its trials, each with study, arm and block, one of them in full; and its studies."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -7,16 +7,33 @@ from typing import Any, get_args
 
 from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import EailabError, StoreError, UsageError
+from eailab.plain import counted
 from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
+from eailab.recipe.naming import data_word
 from eailab.recipe.override import changes_in_words
+from eailab.recipe.schema import Recipe
 from eailab.runs.store import SHORT_NAME, Store
 from eailab.runs.store_admin import State, Summary, summary
 from eailab.runs.trial_folder import TrialFolder
-from eailab.studies.lookup import Use, heads, same_label, studies_called, trial_names, uses
+from eailab.studies.factor import listed as labels_listed
+from eailab.studies.lookup import (
+    STEPS,
+    STUDIES,
+    Head,
+    PathHead,
+    Use,
+    heads,
+    path_heads,
+    same_label,
+    studies_called,
+    trial_names,
+    uses,
+)
+from eailab.studies.path_run import read_path_ablation
 from eailab.studies.record import read_record
 
-HEADINGS = ("trial", "study", "arm", "block", "state", "score", "finished")
+TRIAL_HEADINGS = ("trial", "study", "arm", "block", "state", "score", "finished")
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,7 @@ class Listed:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What a line says of it, as `HEADINGS` has it."""
+        """What a line says of it, as `TRIAL_HEADINGS` has it."""
         about = self.summary
         study, arm, block = about.recipe, "", "?" if about.block is None else str(about.block)
         if self.uses:
@@ -181,3 +198,86 @@ def recipe_lines(folder: TrialFolder) -> list[str]:
         return to_yaml(load(str(folder.recipe_file)).recipe).splitlines()
     except EailabError as error:
         return [f"cannot be read: {error}"]
+
+
+# --- studies ---------------------------------------------------------------------------------------------------------
+
+STUDY_HEADINGS = ("study", "factor", "levels", "model", "data", "blocks", "finished", "folder")
+
+
+@dataclass(frozen=True)
+class ListedStudy:
+    """A study in a list."""
+
+    name: str
+    """Its own, which several may have."""
+    factor: str
+    levels: tuple[str, ...]
+    model: str
+    data: str
+    blocks: int
+    trials: int
+    finished: int
+    """Trials with a result."""
+    folder: str
+    """Its name below `studies/`."""
+    problem: str | None = None
+    """Why it cannot be read."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What a line says of it, as `STUDY_HEADINGS` has it."""
+        if self.problem is not None:
+            return self.name, *["?"] * 6, self.folder
+        done = f"{self.finished}/{self.trials}"
+        levels = labels_listed(self.levels)
+        return self.name, self.factor or "-", levels, self.model, self.data, str(self.blocks), done, self.folder
+
+    def mapping(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return asdict(self)
+
+
+def listed_studies(store: Store) -> list[ListedStudy]:
+    """Return the studies of a store, by folder.
+
+    Raises:
+        StoreError: The system does not let us look.
+    """
+    present = set(store.trial_names())
+    known: list[Head | PathHead] = [*heads(store.root, STUDIES), *path_heads(heads(store.root, STEPS))]
+    return sorted((_listed_study(store, head, present) for head in known), key=lambda one: one.folder)
+
+
+def _listed_study(store: Store, head: Head | PathHead, present: set[str]) -> ListedStudy:
+    try:
+        factor, levels, recipes, blocks = _path_asks(head) if isinstance(head, PathHead) else _study_asks(head)
+    except StoreError as error:
+        return ListedStudy(head.name, "", (), "", "", 0, 0, 0, head.called, str(error))
+    trials = set(head.trials.values())
+    return ListedStudy(
+        name=head.name,
+        factor=factor,
+        levels=levels,
+        model=labels_listed(list(dict.fromkeys(one.model.name for one in recipes))),
+        data=labels_listed(list(dict.fromkeys(map(data_word, recipes)))),
+        blocks=len(blocks),
+        trials=len(trials),
+        finished=sum(store.folder(name).result_file.is_file() for name in trials & present),
+        folder=head.called,
+    )
+
+
+def _study_asks(head: Head) -> tuple[str, tuple[str, ...], list[Recipe], tuple[int, ...]]:
+    """Return a study's factor, levels, recipes and blocks."""
+    study = read_record(head.folder).study
+    recipes = [arm.recipe for arm in study.arms]
+    return (study.factor.word, head.arms, recipes, study.blocks) if study.factor else ("", (), recipes, study.blocks)
+
+
+def _path_asks(head: PathHead) -> tuple[str, tuple[str, ...], list[Recipe], tuple[int, ...]]:
+    """Return the same of a path ablation, whose levels are its two recipes."""
+    found = read_path_ablation(head.folder)
+    of = "" if found.is_finished else f"{len(found.taken)} of "
+    factor = f"path of {of}{counted(len(found.path.moves), 'step')}"
+    return factor, found.path.names, [found.path.start, found.path.end], found.path.blocks

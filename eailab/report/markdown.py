@@ -1,8 +1,10 @@
 """Documents as GitHub's markdown, their figures as files beside it."""
 
+import re
 from collections.abc import Sequence
 
 from eailab.findings.tables import Table
+from eailab.plain import plain
 from eailab.report.document import (
     STUDY,
     Block,
@@ -15,9 +17,25 @@ from eailab.report.document import (
     Paragraph,
     TableBlock,
 )
-from eailab.report.escaping import markdown as escaped
 from eailab.report.manifest import MARK
 from eailab.translation import BETWEEN_SENTENCES, COLON, Say
+
+_MARKDOWN = re.compile(
+    r"[\\`*<>|~$#]"
+    r"|(?<!\w)_|_(?!\w)"  # inside a word an underscore means itself
+    r"|&(?=[#\w])"  # an entity
+    r"|\](?=[\[(])"  # a link; brackets alone are none, as no reference is ever defined
+    r"|:(?=//)|(?<=www)\.(?=\w)"  # an address that GitHub would make a link of
+)
+
+
+def escaped(text: str) -> str:
+    r"""Return text as GitHub's markdown shows it literally, in a table's cell too.
+
+    >>> print(escaped("<script>|*a*"))
+    \<script\>\|\*a\*
+    """
+    return _MARKDOWN.sub(r"\\\g<0>", plain(text))
 
 
 def render(document: Document) -> str:

@@ -9,14 +9,16 @@ import io
 import logging
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from eailab.findings.study import StudyFindings
+from eailab.plain import plain
 from eailab.report.describe import study_figure
 from eailab.report.figures import (
     CJK_FONTS,
@@ -33,7 +35,6 @@ from eailab.report.figures import (
     figure_names,
 )
 from eailab.report.figures import Figure as FigureData
-from eailab.report.lettering import widest, wrapped
 from eailab.translation import COLON, Say, english, joined, tr
 
 # A font without bold letters is taken as it is, and a home folder that cannot be written needs no advice.
@@ -353,3 +354,42 @@ def _rendered(figure: Any, kinds: Sequence[FileKind]) -> Drawing:
         return buffer.getvalue()
 
     return {kind: saved(kind) for kind in kinds}
+
+
+# --- text that fits --------------------------------------------------------------------------------------------------
+
+POINTS_AN_INCH = 72.0
+HINTED = 1.05
+"""Letters are set on whole dots of a PNG, which makes a line up to 4% wider than its outlines are."""
+
+
+@lru_cache(maxsize=4096)
+def width(text: str, size: float = 9.5, *, bold: bool = False) -> float:
+    """Return how wide a line of text is drawn, in inches, in the font that figures have at the moment."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    outlines = float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+    return HINTED * outlines / POINTS_AN_INCH
+
+
+def wrapped(text: str, inches: float, size: float = 9.5, *, bold: bool = False) -> str:
+    """Return text in lines of at most so many inches, broken between words, and within one that is wider."""
+    lines = [""]
+    for word in re.findall(r"\s*\S+", plain(text)):
+        if width(lines[-1] + word, size, bold=bold) <= inches:
+            lines[-1] += word
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word.lstrip():
+            if lines[-1] and width(lines[-1] + letter, size, bold=bold) > inches:
+                lines.append("")
+            lines[-1] += letter
+    return "\n".join(lines).strip()
+
+
+def widest(texts: Sequence[str], size: float = 9.5, *, bold: bool = False) -> float:
+    """Return the width of the widest line of some texts, in inches; 0 for none."""
+    return max((width(line, size, bold=bold) for text in texts for line in text.split("\n")), default=0.0)

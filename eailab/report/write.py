@@ -8,34 +8,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eailab.engines.registry import headline_of, metrics_of
-from eailab.errors import DamagedError, StoreError, UsageError
+from eailab.errors import StoreError, UsageError
 from eailab.findings import noise, path
 from eailab.findings.study import StudyFindings
-from eailab.findings.trial import curves_of
 from eailab.recipe.canonical import digest
 from eailab.report import json_report, markdown
 from eailab.report.compose import figure_path, noise_document, path_document
-from eailab.report.describe import path_bars, trial_curves
-from eailab.report.drawn import keep, kept
+from eailab.report.describe import path_bars
 from eailab.report.exports.export_records import check_names, export_study
-from eailab.report.exports.table import EXPORTS
-from eailab.report.figures import ON_SCREEN, Drawing, FileKind, figure_names
-from eailab.report.formats import FORMATS
+from eailab.report.figure_files import figures_of, keep, language_of_figures
+from eailab.report.formats import DEFAULT_FORMATS, EXPORTS, FORMATS
 from eailab.report.json_report import as_json, costs_json
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
 from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_text
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
-from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.design import safe_name
 from eailab.studies.lookup import ENDS, STEPS_FOLDER, Head, called, heads, path_heads
-from eailab.studies.plan import labels
 from eailab.studies.record import Plan
 from eailab.studies.sharing import entered
 from eailab.translation import ENGLISH, language
-
-DEFAULT_FORMATS = ("markdown", "html")
 
 
 @dataclass(frozen=True)
@@ -53,39 +45,6 @@ class Written:
     """Folder of each export, by the tool's name."""
     paths: tuple[PathReport, ...] = ()
     """Path ablations of the report."""
-
-
-def write_trial_curves(folder: TrialFolder, title: str) -> None:
-    """Draw `curves.png` and `curves.svg` of a trial that has ended, where they are missing.
-
-    A trial that has not ended, has no epoch, or cannot be read is left without: its study's table says why.
-
-    Raises:
-        StoreError: The files cannot be written.
-    """
-    refuse_links(folder.path.parent, folder.path)
-    if not without_curves(folder):
-        return
-    try:
-        recipe = folder.recipe()
-        curves = curves_of(folder.epochs(), metrics_of(recipe))
-    except StoreError:
-        return
-    if curves.is_empty:
-        return
-    from eailab.report.plots import draw
-
-    for kind, data in draw(trial_curves(curves, metrics_of(recipe), headline_of(recipe), title)).items():
-        write_changed(_curves_file(folder, kind), data)
-
-
-def without_curves(folder: TrialFolder) -> bool:
-    """Return whether a trial has ended and its curves are not drawn."""
-    return folder.result_file.exists() and not all(_curves_file(folder, kind).exists() for kind in ON_SCREEN)
-
-
-def _curves_file(folder: TrialFolder, kind: FileKind) -> Path:
-    return folder.path / f"curves.{kind}"
 
 
 def write_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyReport:
@@ -106,19 +65,13 @@ def write_study(store: Store, folder: Path, data_dir: Path | None = None) -> Stu
     study = load_study(store, folder, data_dir)
     findings = study.findings
     numbers = as_json(findings)
-    keep(folder, numbers, _figures(findings, folder, []))
+    keep(folder, numbers, figures_of(findings, folder, []))
     report = Report("study", ENGLISH, (study,))
     write_changed(folder / "report.html", FORMATS["html"].text(report).encode())
     write_changed(folder / "costs.json", costs_json(findings.name, study.costs).encode())
     write_changed(folder / "table.md", FORMATS["markdown"].text(report).encode())
     write_changed(folder / "table.json", numbers.encode())
     return study
-
-
-def undrawn(plans: Sequence[Plan], store: Store) -> dict[TrialFolder, str]:
-    """Return the trials of some plans that have ended and whose curves are not drawn, each with its title."""
-    folders = {store.folder(name): label for name, label in labels(plans).items()}
-    return {folder: label for folder, label in folders.items() if without_curves(folder)}
 
 
 def write_plans(
@@ -206,10 +159,10 @@ def _write_report(
     if lab:
         formats, files = ["markdown"], {"markdown": out / "lab-report.md"}
     beside = dict.fromkeys(FORMATS[name].figures for name in formats if FORMATS[name].figures)
-    figure_lang, notes = (lang, []) if lang == ENGLISH or not beside else _language_of_figures(lang)
+    figure_lang, notes = (lang, []) if lang == ENGLISH or not beside else language_of_figures(lang)
     for folder, study in found:
         for kinds in beside:
-            for name, drawing in _figures(study.findings, folder, notes, figure_lang, kinds).items():
+            for name, drawing in figures_of(study.findings, folder, notes, figure_lang, kinds).items():
                 for kind, data in drawing.items():
                     write_changed(out / f"{figure_path(study.folder, name)}.{kind}", data)
     report = Report("lab" if lab else "report", lang, tuple(study for _, study in found), unreadable, paths=paths)
@@ -255,27 +208,6 @@ def _hand_on(found: Sequence[tuple[Path, StudyReport]], exports: Sequence[str], 
     return folders
 
 
-def chosen_formats(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the formats that are asked for, each once; the usual ones where none is.
-
-    Raises:
-        UsageError: There is no such format.
-    """
-    if unknown := [name for name in names if name not in FORMATS]:
-        raise UsageError(f"there is no format {unknown[0]!r}: choose from {', '.join(FORMATS)}.")
-    return tuple(dict.fromkeys(names)) or DEFAULT_FORMATS
-
-
-def _language_of_figures(lang: str) -> tuple[str, list[str]]:
-    """Return the language in which figures can be labelled here, with a note where it is not the report's."""
-    from eailab.report.plots import writes_chinese
-
-    if writes_chinese():
-        return lang, []
-    note = "figures beside the report are labelled in English: no font with Chinese letters is installed"
-    return ENGLISH, [f"{note} (Debian's package fonts-noto-cjk has one)."]
-
-
 def find_studies(store: Store, wanted: Sequence[str]) -> list[Path]:
     """Return the folders of studies.
 
@@ -306,27 +238,6 @@ def _named(text: str, known: Sequence[Head], store: Store) -> list[Path]:
     if (path / "study.yaml").exists() or (path / STEPS_FOLDER / ENDS / "study.yaml").exists():
         return [path.resolve()]
     return [one.folder for one in called(known, text, store.root)]
-
-
-def _figures(
-    findings: StudyFindings,
-    folder: Path,
-    notes: list[str],
-    lang: str = ENGLISH,
-    kinds: Sequence[FileKind] = ON_SCREEN,
-) -> Mapping[str, Drawing]:
-    """Return a study's figures: those in its folder while they show the present numbers, else drawn again.
-
-    What was damaged is added to the notes.
-    """
-    try:
-        if lang == ENGLISH and (drawn := kept(folder, as_json(findings), figure_names(findings), kinds)) is not None:
-            return drawn
-    except DamagedError as error:
-        notes.append(f"{error} The figures were drawn again.")
-    from eailab.report.plots import study_figures
-
-    return study_figures(findings, language(lang), kinds)
 
 
 def write_noise(found: noise.Noise, folder: Path) -> None:

@@ -11,8 +11,7 @@ import pytest
 from eailab.cli import completion
 from eailab.recipe.catalogue import shipped
 from eailab.recipe.schema import MetricName
-from eailab.report.exports.table import EXPORTS
-from eailab.report.formats import FORMATS
+from eailab.report.formats import EXPORTS, FORMATS
 from eailab.runs.store_admin import State
 
 

@@ -21,7 +21,7 @@ from eailab.cli.stopping import what_is_kept
 from eailab.engines.base import Step
 from eailab.engines.numpy_mlp.compiling import reporting_compilation
 from eailab.recipe.load import Override, load
-from eailab.report import write
+from eailab.report import figure_files, write
 from eailab.runs.context import RunContext
 from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, Waiting
 from eailab.runs.records import Epoch
@@ -275,7 +275,7 @@ GOES_ON = "The same command goes on:\n  eailab ablate lr 1e-3"
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_figures_are_drawn_loses_no_trial(eailab, monkeypatch, number, code):
     with monkeypatch.context() as patch:
-        stop_at(patch, write, "write_trial_curves", number)
+        stop_at(patch, figure_files, "write_trial_curves", number)
         done = eailab(*SMALL)
     assert done.code == code
     assert f"stopped: 4 of 4 trials have ended and are kept. {GOES_ON}" in done.err

@@ -11,7 +11,7 @@ from test_disk import files_of, flips
 
 from eailab.errors import DamagedError
 from eailab.recipe.load import load as load_recipe
-from eailab.report import drawn
+from eailab.report import figure_files
 from eailab.runs import atomic, checkpoint, damage, lock, training, trial_folder
 from eailab.studies import sharing
 
@@ -202,7 +202,7 @@ def test_a_plan_that_sets_damage_aside_is_seen_to_write(small_store, eailab, mon
 
 @pytest.mark.draws
 def test_without_their_checksums_damaged_figures_are_seen_to_be_handed_on(small_store, eailab, monkeypatch):
-    monkeypatch.setattr(drawn, "_whole", lambda folder, name, _: (folder / "figures" / name).read_bytes())
+    monkeypatch.setattr(figure_files, "_whole", lambda folder, name, _: (folder / "figures" / name).read_bytes())
     copied, left = checks.damaged_figures_handed_on(eailab, small_store)
     assert len(copied) == len(left) == 4
 

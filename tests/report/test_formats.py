@@ -19,9 +19,9 @@ from eailab.plain import plain
 from eailab.report.compose import Detail, page_section, study_section
 from eailab.report.csv_rows import trials_csv
 from eailab.report.document import Bullets, Document, Section, Title
-from eailab.report.escaping import markdown
 from eailab.report.html import render as page
 from eailab.report.json_report import as_json
+from eailab.report.markdown import escaped as markdown
 from eailab.report.markdown import render
 from eailab.report.terminal import print_study
 

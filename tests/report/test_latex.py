@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eailab.report.escaping import latex
+from eailab.report.latex import escaped as latex
 from eailab.report.plots import writes_chinese
 from eailab.report.write import write_report
 

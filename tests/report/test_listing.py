@@ -3,7 +3,7 @@
 import pytest
 
 from eailab.errors import UsageError
-from eailab.report.listing import HEADINGS, Wanted, described, listed
+from eailab.report.listing import TRIAL_HEADINGS, Wanted, described, listed
 from eailab.runs.store_admin import summary
 
 
@@ -18,7 +18,7 @@ def test_a_line_says_study_arm_block_and_score(shop, folder):
     lines = {one.called: one for one in listed(shop.store)}
     one = lines["20/1"]
     assert one.cells[1:6] == ("tiny-batch-size", "20", "1", "finished", "85.00%")
-    assert {len(one.cells) for one in lines.values()} == {len(HEADINGS)}
+    assert {len(one.cells) for one in lines.values()} == {len(TRIAL_HEADINGS)}
     assert any(one.cells[1] == "我的 研究-optimizer" and one.cells[4] == "diverged 1/3" for one in lines.values())
 
 

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from eailab.errors import StoreError, UsageError
 from eailab.findings.methods import compute
 from eailab.report import plots
+from eailab.report.figure_files import write_trial_curves
 from eailab.report.figures import CJK_FONTS
 from eailab.report.formats import FORMATS, Format
 from eailab.report.html import LABEL_SHARE, LINE_PIXELS, PLOT_PIXELS, label_shifts
 from eailab.report.page_sections import cost_table
 from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
-from eailab.report.write import find_studies, write_report, write_study, write_trial_curves
+from eailab.report.write import find_studies, write_report, write_study
 from eailab.translation import language
 
 SMALL = [0.90, 0.92, 0.91]

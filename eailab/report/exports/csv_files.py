@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from eailab.recipe.canonical import flatten
-from eailab.report.csv_rows import trials_csv
-from eailab.report.escaping import cell
+from eailab.report.csv_rows import cell, trials_csv
 from eailab.report.exports.export_records import ExportEpoch, ExportStudy, ExportTrial, epoch_names
 from eailab.runs.atomic import write_changed
 

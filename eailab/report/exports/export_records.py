@@ -16,7 +16,6 @@ from eailab.recipe.canonical import digest, flatten
 from eailab.recipe.schema import Recipe
 from eailab.report import markdown
 from eailab.report.compose import study_document
-from eailab.report.escaping import markdown as escaped
 from eailab.report.json_report import as_json
 from eailab.report.study_report import StudyReport
 from eailab.runs.records import Timing
@@ -90,7 +89,7 @@ class ExportTrial:
     @property
     def said(self) -> str:
         """How it ended, and why, as markdown."""
-        return escaped(": ".join(self.labels[name] for name in ("state", "reason") if name in self.labels))
+        return markdown.escaped(": ".join(self.labels[name] for name in ("state", "reason") if name in self.labels))
 
     @property
     def content(self) -> str:

@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
-from eailab.report.exports.table import EXPORTS
+from eailab.report.formats import EXPORTS
 from eailab.report.write import write_report
 
 ACCURACIES = [0.9, 0.92, 0.91]

@@ -12,7 +12,7 @@ import pytest
 from eailab.errors import StoreError, UsageError
 from eailab.extras import install_command
 from eailab.report.exports.export_records import arm_names, export_study
-from eailab.report.exports.table import EXPORTS, chosen_exports
+from eailab.report.formats import EXPORTS, chosen_exports
 from eailab.report.study_report import load_study
 
 FINISHED = 1767323045.0
@@ -141,7 +141,7 @@ def test_a_tool_that_is_not_installed_is_named_with_the_command_that_installs_it
     def absent(package):
         raise PackageNotFoundError(package)
 
-    monkeypatch.setattr("eailab.report.exports.table.version", absent)
+    monkeypatch.setattr("eailab.report.formats.version", absent)
     assert chosen_exports(["csv", "csv"]) == ("csv",)
     for tool in set(EXPORTS) - {"csv"}:
         with pytest.raises(UsageError, match="pip install") as error:
