@@ -16,7 +16,7 @@ The family, with the exit code that the command line gives each::
     ├── TrialFailedError        1   a trial that ended without a result
     ├── CheckFailedError        1   a check that does not hold
     ├── StoppedError          130   Ctrl-C (143: a termination signal)
-    └── DivergedError           -   a loss that is not finite: a result of the trial, not a failure of the program
+    └── DivergedError           -   a number that is not finite: a result of the trial, not a failure of the program
 
 A message says what was found, what would be right, and what to do next. Library code raises; only ``cli/`` prints.
 """
@@ -124,19 +124,19 @@ class StoppedError(EailabError):
 
 
 class DivergedError(EailabError):
-    """The training loss is no longer finite; raised before the optimizer acts on it.
+    """A number that training or validation gives is no longer finite; raised before the optimizer acts on it.
 
     Args:
         epoch: Number of the epoch, from 1.
-        step: Number of the step within the epoch, from 1.
-        loss: The loss that was found (NaN or infinite).
+        step: Number of the step within the epoch, from 1; 0 in validation.
+        value: The number that was found: NaN or infinite.
     """
 
-    def __init__(self, epoch: int, step: int, loss: float) -> None:
+    def __init__(self, epoch: int, step: int, value: float) -> None:
         super().__init__(
-            f"the training loss was {loss} at epoch {epoch}, step {step}: "
+            f"a value was {value} at epoch {epoch}, step {step}: "
             "the trial has diverged. Lower optimizer.lr, or give schedule.warmup_epochs."
         )
         self.epoch = epoch
         self.step = step
-        self.loss = loss
+        self.value = value

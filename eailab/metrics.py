@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from eailab.errors import RecipeError
 from eailab.translation import Text, tr
 
 SplitName = Literal["train", "validation", "test"]
@@ -56,6 +55,8 @@ class Metric:
     """Whether a study may rest on it."""
     is_optional: bool = False
     """Whether an epoch, or a finished trial, may lack it."""
+    aliases: tuple[str, ...] = ()
+    """What other programs call it, by which its name is suggested."""
     usual_sds: tuple[float, ...] = ()
     """Spreads of trials within their block that a plan assumes before any trial is trained, in the unit shown."""
 
@@ -114,6 +115,7 @@ def _accuracy(split: SplitName, title: Text, *, is_judged: bool = True) -> Metri
         is_share=True,
         usual_sds=(0.1, 0.3, 1.0),
         is_judged=is_judged,
+        aliases=("accuracy", "acc", "val_accuracy", "val_acc") if split == VALIDATION else (),
     )
 
 
@@ -132,6 +134,7 @@ def _loss(name: str, split: SplitName, title: Text, *, is_judged: bool = True, m
         minus=minus,
         is_judged=is_judged,
         usual_sds=(0.003, 0.01, 0.03),
+        aliases=("loss", "val_loss") if split == VALIDATION and minus is None else (),
     )
 
 
@@ -146,6 +149,12 @@ CLASSIFICATION: tuple[Metric, ...] = (
 )
 """What trials of image classification record."""
 
+USUAL = "validation-accuracy"
+"""What studies of image classification rest on where their recipe names no other."""
+
+NAMES = tuple(metric.name for metric in CLASSIFICATION if metric.is_judged)
+"""What they may rest on."""
+
 
 def recorded(metrics: Iterable[Metric], *splits: SplitName) -> list[Metric]:
     """Return the metrics that a trial's files hold, of some splits."""
@@ -158,20 +167,3 @@ def by_quantity(metrics: Iterable[Metric], *splits: SplitName) -> dict[str, dict
     for metric in recorded(metrics, *splits):
         found.setdefault(metric.quantity, {})[metric.split] = metric
     return found
-
-
-def judged(metrics: Iterable[Metric], name: str, owner: str) -> Metric:
-    """Return the metric of a name that a study may rest on.
-
-    Args:
-        metrics: Those that an engine declares.
-        name: As a recipe writes it.
-        owner: The engine's name, for the message.
-
-    Raises:
-        RecipeError: The engine does not declare it.
-    """
-    known = {metric.name: metric for metric in metrics if metric.is_judged}
-    if name not in known:
-        raise RecipeError(f"the engine {owner} does not record the metric {name}: choose one of {', '.join(known)}.")
-    return known[name]

@@ -15,7 +15,6 @@ from eailab.errors import EailabError
 from eailab.paths import expanded
 
 STATES = ("finished", "diverged", "training", "stopped", "damaged")
-METRICS = ("validation-accuracy", "validation-loss", "loss-gap", "test-accuracy")
 """Named here, since the modules that have them are slow to import; a test holds the lists to them."""
 
 Offer = Callable[[Any, str], list[str]]

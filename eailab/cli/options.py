@@ -11,6 +11,7 @@ import typer
 from eailab.cli import completion
 from eailab.cli.output import LOG, echo, say_note
 from eailab.errors import UsageError
+from eailab.metrics import NAMES
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Loaded, Override
@@ -58,8 +59,8 @@ MetricName: TypeAlias = Annotated[
     typer.Option(
         "--metric",
         metavar="METRIC",
-        help="validation-accuracy, validation-loss, loss-gap or test-accuracy.",
-        autocompletion=completion.one_of(completion.METRICS),
+        help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.",
+        autocompletion=completion.one_of(NAMES),
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -6,7 +6,8 @@ from eailab.engines.numpy_mlp.spec import NUMPY_MLP
 from eailab.engines.spec import EngineSpec
 from eailab.engines.torch_resnet.spec import TORCH_RESNET
 from eailab.errors import RecipeError
-from eailab.metrics import Metric, judged
+from eailab.metrics import Metric
+from eailab.recipe.describe import found, nearest
 from eailab.recipe.schema import BaseRecipe
 
 ENGINES: dict[str, EngineSpec] = {spec.name: spec for spec in (NUMPY_MLP, TORCH_RESNET)}
@@ -48,7 +49,15 @@ def metric_of(recipe: BaseRecipe, name: str) -> Metric:
     Raises:
         RecipeError: The recipe's engine does not declare it.
     """
-    return judged(metrics_of(recipe), name, recipe.engine)
+    known = {metric.name: metric for metric in metrics_of(recipe) if metric.is_judged}
+    if name in known:
+        return known[name]
+    asked = name.lower().replace("-", "_")
+    meant = next((metric.name for metric in known.values() if asked in metric.aliases), name)
+    raise RecipeError(
+        f"the engine {recipe.engine} does not record the metric {found(name)}: "
+        f"choose one of {', '.join(known)}{nearest(meant, known)}"
+    )
 
 
 def headline_of(recipe: BaseRecipe) -> Metric:

@@ -26,8 +26,6 @@ USUAL = {
     "wd": "weight_decay",
     "none": "constant",
     "gpu": "cuda",
-    **dict.fromkeys(("accuracy", "acc", "val_accuracy", "val_acc"), "validation_accuracy"),
-    **dict.fromkeys(("loss", "val_loss"), "validation_loss"),
 }
 """What other programs call some settings, and some of their values."""
 NONE = frozenset({"none", "nil", "off", "no", "false", "null", "na", "n/a", "-"})

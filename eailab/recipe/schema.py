@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter
 
+from eailab.metrics import NAMES, USUAL
 from eailab.recipe.parts import (
     MOST_EPOCHS,
     PRINTABLE,
@@ -24,15 +25,13 @@ from eailab.recipe.parts import (
     Settings,
 )
 
-MetricName = Literal["validation-accuracy", "validation-loss", "loss-gap", "test-accuracy"]
-
 
 class Study(Settings):
     """How arms of this recipe are compared; no part of what is trained."""
 
     margin: Margin = 0.25
-    """Differences smaller than this do not matter: percentage points for accuracies, hundredths for losses."""
-    metric: MetricName = "validation-accuracy"
+    """Differences smaller than this do not matter: percentage points of an accuracy, hundredths of a loss."""
+    metric: Annotated[str, Field(examples=list(NAMES))] = USUAL
     """What verdicts rest on, after the last epoch; `loss-gap` is validation minus training loss."""
 
 

@@ -102,7 +102,7 @@ class _Tally:
         """Check the trials of a study, and return its data sets."""
         arms, datasets = record.study.arms, _datasets(record, self.data_dir)
         self.notes += [
-            f"{folder}: accuracies were not held to the labels of {name}, which were not found here"
+            f"{folder}: results were not held to the labels of {name}, which were not found here"
             for name, dataset in datasets.items()
             if dataset is None
         ]

@@ -13,7 +13,7 @@ from eailab.metrics import Metric
 from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.factors import choices_of, level_of
 from eailab.recipe.override import differences, vary_together
-from eailab.recipe.schema import MetricName, Recipe
+from eailab.recipe.schema import Recipe
 from eailab.recipe.values import write
 from eailab.runs.trial import OWN_DATA, Trial
 from eailab.seeding import LARGEST_BLOCK
@@ -74,7 +74,7 @@ class Study:
     baseline: int
     """Index of the arm that the others are compared with."""
     blocks: tuple[int, ...]
-    metric: MetricName
+    metric: str
     margin: float
     hold: Hold = "epochs"
     axes: tuple[Axis, ...] = ()
@@ -86,7 +86,8 @@ class Study:
     studies of earlier versions of eailab, which the paths named."""
 
     def __post_init__(self) -> None:
-        """Refuse a block that is not one, whoever names it: a flag, a study file, a path's step, a stored study."""
+        """Refuse a block or a metric that is not one, whoever names it: a flag, a file, a path's step, a store."""
+        _ = self.measure
         if wrong := [block for block in self.blocks if not 0 <= block <= LARGEST_BLOCK]:
             raise StudyError(f"{wrong[0]} is not a block: give whole numbers from 0 to {LARGEST_BLOCK}.")
 

@@ -20,7 +20,7 @@ from eailab.recipe.canonical import NO_IDENTITY, canonical, digest
 from eailab.recipe.factors import resolve
 from eailab.recipe.fields import variants
 from eailab.recipe.override import KEPT, differences, vary, vary_together
-from eailab.recipe.schema import MetricName, Recipe
+from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.values import write
 from eailab.studies.design import Arm, Study, by_content, safe_name
@@ -182,7 +182,7 @@ class PathAblation:
     moves: tuple[Move, ...]
     order: Order
     blocks: tuple[int, ...]
-    metric: MetricName
+    metric: str
     margin: float
     data: Mapping[str, str] = field(default_factory=dict)
     """As `Study.data`."""

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import yaml
 
-from eailab.engines.registry import metric_of
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.files import STUDY, read
 from eailab.recipe.validate import recipe_from
@@ -153,7 +152,6 @@ def read_record(folder: Path) -> StudyRecord:
                 for one in mapping.get("axes", ())
             ),
         )
-        metric_of(study.arms[0].recipe, study.metric)
         trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}
         return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])
     except FileNotFoundError as error:

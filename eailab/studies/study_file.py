@@ -26,7 +26,6 @@ from eailab.recipe.describe import expected, found, nearest
 from eailab.recipe.diagnostics import KeyPath, Located, Problem, report
 from eailab.recipe.load import Loaded, Override, load
 from eailab.recipe.parts import PRINTABLE, Margin, Settings
-from eailab.recipe.schema import MetricName
 from eailab.recipe.validate import value_at
 from eailab.recipe.yaml12 import Document, parse
 from eailab.runs.store import Store
@@ -109,7 +108,7 @@ class StudyFile(Settings):
     """What arms have in common when a level changes the updates of an epoch."""
     margin: Margin | None = None
     """In place of the recipe's."""
-    metric: MetricName | None = None
+    metric: str | None = None
     """In place of the recipe's."""
     factors: Annotated[list[Comparison], Field(min_length=1)]
     """The comparisons, one table each."""

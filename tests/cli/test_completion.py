@@ -10,7 +10,6 @@ import pytest
 
 from eailab.cli import completion
 from eailab.recipe.catalogue import shipped
-from eailab.recipe.schema import MetricName
 from eailab.report.formats import EXPORTS, FORMATS
 from eailab.runs.store_admin import State
 
@@ -89,7 +88,6 @@ def test_the_lists_are_those_of_the_modules_that_are_slow_to_import():
     assert set(completion.formats(None, "")) == set(FORMATS)
     assert set(completion.exports(None, "")) == set(EXPORTS)
     assert set(completion.STATES) == set(get_args(State))
-    assert set(completion.METRICS) == set(get_args(MetricName))
 
 
 @pytest.mark.parametrize("words", ["ablate op", "runs show x", "report x", "report --lang e", "noise d"])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from eailab.findings.path import PathFindings, Step
 from eailab.findings.trial import Curves
-from eailab.metrics import CLASSIFICATION, judged
+from eailab.metrics import CLASSIFICATION
 from eailab.report import plots
 from eailab.report.describe import path_bars, trial_curves
 from eailab.report.figures import figure_names
@@ -25,7 +25,7 @@ SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]
 SVG = "{http://www.w3.org/2000/svg}"
 
-METRIC = judged(CLASSIFICATION, "validation-accuracy", "numpy-mlp")
+METRIC = next(metric for metric in CLASSIFICATION if metric.name == "validation-accuracy")
 
 
 def parsed(svg):
@@ -46,8 +46,7 @@ def curves(epochs=4, loss=1.0):
 
 def of_trial(title, one=None):
     """Describe curves of a trial of image classification."""
-    headline = next(metric for metric in CLASSIFICATION if metric.name == "validation-accuracy")
-    return trial_curves(one or curves(), CLASSIFICATION, headline, title)
+    return trial_curves(one or curves(), CLASSIFICATION, METRIC, title)
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_optimizer_acts(recipe, trial
         train(engine, range(1, 10))
     assert caught.value.epoch == 1
     assert engine.steps == caught.value.step - 1 < 7
-    assert not np.isfinite(caught.value.loss)
+    assert not np.isfinite(caught.value.value)
 
 
 def test_progress_is_reported_now_and_then_and_a_report_may_stop_the_epoch(recipe, trial_data, monkeypatch):
