@@ -18,9 +18,9 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors.local import LocalExecutor
+from eailab.runs.machine import cores
 from eailab.runs.provenance import collect
 from eailab.runs.trial import Trial
-from eailab.studies.parallelism import cores
 
 TRIALS = 10
 

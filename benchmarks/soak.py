@@ -40,7 +40,7 @@ from eailab.report.write import find_studies, write_report
 from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, Failed, Started, TriedAgain
 from eailab.runs.retrain import retrain
-from eailab.runs.store_admin import problems
+from eailab.runs.store import problems
 from eailab.studies.design import one_at_a_time
 from eailab.studies.factor import factor_from_text
 from eailab.studies.plan import plan

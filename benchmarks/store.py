@@ -22,13 +22,13 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Result
-from eailab.runs.store_admin import summary
+from eailab.runs.store import summary
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial
 from eailab.studies.design import one_at_a_time
 from eailab.studies.factor import factor_from_text
 from eailab.studies.plan import plan
-from eailab.studies.record import write_record
+from eailab.studies.storage import write_record
 
 ARMS = 5
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eailab.runs.context import RunContext
     from eailab.runs.events import Event
     from eailab.studies.design import Study
-    from eailab.studies.record import Plan
+    from eailab.studies.storage import Plan
 
 RECIPE = "digits-mlp"
 """Small, and its data come with eailab."""
@@ -232,8 +232,9 @@ def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:
     """
     from eailab.errors import UsageError
     from eailab.findings.study import study_findings
-    from eailab.studies.lookup import PathHead, existing, heads, one_study
-    from eailab.studies.record import read_record
+    from eailab.studies.heads import PathHead, heads
+    from eailab.studies.lookup import existing, one_study
+    from eailab.studies.storage import read_record
 
     store = existing(_folder(runs))
     head = one_study(heads(store.root), name, store.root)

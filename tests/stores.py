@@ -17,7 +17,7 @@ from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.studies.design import Study, single, updates
-from eailab.studies.record import StudyRecord, read_record, write_record
+from eailab.studies.storage import StudyRecord, read_record, write_record
 
 TRAINING_IMAGES = 100
 EPOCHS = 3

@@ -158,7 +158,7 @@ def ablate(
     """
     from eailab.cli.planning import show, solve, with_blocks, write_frozen_plan
     from eailab.cli.running import Console
-    from eailab.studies.power_analysis import weak_design
+    from eailab.studies.forecast import weak_design
     from eailab.studies.run import run_studies, run_until_decided, with_looks
 
     changes = overrides_of({"study.margin": margin, "study.metric": metric}, override)

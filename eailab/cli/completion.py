@@ -117,7 +117,7 @@ def studies(ctx: Any, _: str) -> Iterable[str]:
 
 def _study_names(ctx: Any) -> list[str]:
     """Return the own names of studies, and the names of their folders where several have one name."""
-    from eailab.studies.lookup import STEPS, STUDIES, heads, path_heads
+    from eailab.studies.heads import STEPS, STUDIES, heads, path_heads
 
     runs = _runs(ctx)
     called = [(head.name, head.called) for head in heads(runs, STUDIES)]
@@ -129,7 +129,7 @@ def _study_names(ctx: Any) -> list[str]:
 @_offering
 def trials(ctx: Any, incomplete: str) -> Iterable[str]:
     """Offer the trials of the runs folder by their shortest names; with a study before them once one is written."""
-    from eailab.studies.lookup import heads, trial_names, uses
+    from eailab.studies.heads import heads, trial_names, uses
 
     runs = _runs(ctx)
     table = {name: places for name, places in uses(heads(runs)).items() if (runs / "trials" / name).is_dir()}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eailab.runs.context import RunContext
     from eailab.studies.path_ablation import Move, PathAblation
     from eailab.studies.path_run import PathEvent, PathRecord
-    from eailab.studies.record import StudyRecord
+    from eailab.studies.storage import StudyRecord
 
 
 def explain(

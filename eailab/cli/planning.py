@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from eailab.cli.running import Console
     from eailab.runs.context import RunContext
     from eailab.studies.design import Study
-    from eailab.studies.record import Plan
+    from eailab.studies.storage import Plan
 
 
 def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: float | None, *, as_json: bool) -> None:
@@ -29,8 +29,7 @@ def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: f
     """
     from eailab.findings.dry_run import PlannedStudy, cost_lines
     from eailab.report.terminal import print_table
-    from eailab.studies.forecast import forecast
-    from eailab.studies.power_analysis import noise_of
+    from eailab.studies.forecast import forecast, noise_of
 
     if any(planned.todo for planned in plans):
         echo("timing some steps of each arm ...", err=True)
@@ -51,9 +50,8 @@ def solve(
     studies: "tuple[Study, ...]", where: "RunContext", jobs: int | None, goal: float | str, sd: float | None
 ) -> int:
     """Return the number of blocks that a difference needs, or a time such as `30m` allows, and print it."""
-    from eailab.studies.forecast import blocks_for
+    from eailab.studies.forecast import blocks_for, blocks_that_detect
     from eailab.studies.plan import plan
-    from eailab.studies.power_analysis import blocks_that_detect
 
     with offering_small_data(studies[0].arms[0].recipe):
         plans = [plan(study, where) for study in with_blocks(studies, 1)]

@@ -24,7 +24,7 @@ from eailab.runs.records import Position
 from eailab.runs.trial import Trial
 from eailab.studies.design import single
 from eailab.studies.progress import Cell, Stage, Trials
-from eailab.studies.record import Plan, StudyRecord
+from eailab.studies.storage import Plan, StudyRecord
 from eailab.units import roughly
 
 SILENCE_SECONDS = 30.0

@@ -209,7 +209,8 @@ def _print_json(found: "Verification") -> None:
 def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
     """Return the trial that `--retrain` names."""
     from eailab.runs.trial import Trial
-    from eailab.studies.lookup import find_fingerprint, head_of
+    from eailab.studies.heads import head_of
+    from eailab.studies.lookup import find_fingerprint
 
     trials = {name: (record, key) for record in found.records for key, name in record.trials.items()}
     fingerprint = find_fingerprint([head_of(record) for record in found.records], trials, wanted, "the report")

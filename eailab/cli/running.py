@@ -15,11 +15,11 @@ from eailab.errors import StoppedError
 from eailab.plain import counted
 from eailab.report import figure_files, write
 from eailab.runs.context import RunContext
+from eailab.runs.machine import advice_on_threads
 from eailab.studies.design import Study
-from eailab.studies.parallelism import advice_on_threads
 from eailab.studies.plan import left_to_train
-from eailab.studies.record import Plan, StudyRecord
 from eailab.studies.run import LooksMade, Runner
+from eailab.studies.storage import Plan, StudyRecord
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def writing(text: str, total: int = 1) -> Iterator[Watch]:
 
 def _single_trial(plans: Sequence[Plan]) -> str | None:
     """Return the name of the trial where there is just one: of its own study, so that no later trial shares it."""
-    from eailab.studies.lookup import Use, head_of
+    from eailab.studies.heads import Use, head_of
 
     if [len(planned.record.trials) for planned in plans] != [1]:
         return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eailab.report.listing import Listed
     from eailab.runs.store import Store
     from eailab.runs.trial_folder import TrialFolder
-    from eailab.studies.lookup import Head, PathHead
+    from eailab.studies.heads import Head, PathHead
 
 
 runs = Commands(help="List, show, verify and remove trials.\n\nExample: eailab runs list")
@@ -118,8 +118,8 @@ def verify(
 
     Example: eailab runs verify --repair
     """
-    from eailab.runs.store_admin import problems, quarantine
-    from eailab.studies.derived import problems as study_problems
+    from eailab.runs.store import problems, quarantine
+    from eailab.studies.admin import problems as study_problems
     from eailab.studies.lookup import existing
     from eailab.studies.preregistration import plan_problems
 
@@ -169,7 +169,7 @@ def rm(
     Example: eailab runs rm 16/0 32/0
     """
     from eailab.report.listing import listed
-    from eailab.runs.store_admin import remove
+    from eailab.runs.store import remove
     from eailab.studies.lookup import existing, find_trial
 
     store = existing(runs)
@@ -272,8 +272,9 @@ def show_study(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = Fal
     from eailab.findings.study import study_findings
     from eailab.report.json_report import as_mapping
     from eailab.report.terminal import print_study
-    from eailab.studies.lookup import PathHead, existing, heads, one_study
-    from eailab.studies.record import read_record
+    from eailab.studies.heads import PathHead, heads
+    from eailab.studies.lookup import existing, one_study
+    from eailab.studies.storage import read_record
 
     store = existing(runs)
     head = one_study(heads(runs), study, runs)
@@ -326,8 +327,9 @@ def rm_study(
 
     Example: eailab studies rm digits-mlp-batch-size
     """
-    from eailab.studies.lookup import existing, heads, one_study
-    from eailab.studies.record import own_trials, remove_study
+    from eailab.studies.admin import own_trials, remove_study
+    from eailab.studies.heads import heads
+    from eailab.studies.lookup import existing, one_study
 
     store = existing(runs)
     head = one_study(heads(runs), study, runs)

@@ -27,7 +27,7 @@ from eailab.errors import Correction, RecipeError
 
 if TYPE_CHECKING:
     from eailab.studies.design import Study
-    from eailab.studies.record import Plan
+    from eailab.studies.storage import Plan
 
 RECIPE_HELP = "A recipe's name or path; see `eailab recipes list`."
 Recipe: TypeAlias = Annotated[

@@ -15,7 +15,7 @@ from eailab.stats.model import ArmResult
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study
 from eailab.studies.preregistration import Standing
-from eailab.studies.record import StudyRecord
+from eailab.studies.storage import StudyRecord
 from eailab.translation import Text, tr
 
 

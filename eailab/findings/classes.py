@@ -17,7 +17,7 @@ from eailab.errors import DataError, StoreError
 from eailab.findings.study import StudyFindings
 from eailab.runs.store import Store
 from eailab.stats.p_values import McNemar, mcnemar
-from eailab.studies.record import StudyRecord
+from eailab.studies.storage import StudyRecord
 from eailab.translation import Text, tr
 
 EXAMPLES = 8

@@ -13,7 +13,7 @@ from eailab.metrics import Metric
 from eailab.recipe.canonical import flatten
 from eailab.runs.store import SHORT_NAME
 from eailab.runs.trial_folder import TrialFolder
-from eailab.studies.lookup import heads, trial_names, uses
+from eailab.studies.heads import heads, trial_names, uses
 
 
 @dataclass(frozen=True)

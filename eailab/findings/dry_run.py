@@ -9,10 +9,9 @@ from eailab.findings.tables import Column, Table
 from eailab.plain import counted
 from eailab.recipe.override import changes_in_words
 from eailab.studies.design import Study
-from eailab.studies.forecast import Cost, Forecast, recipe_key
-from eailab.studies.power_analysis import Noise, detects
-from eailab.studies.record import Plan
+from eailab.studies.forecast import Cost, Forecast, Noise, detects, recipe_key
 from eailab.studies.sharing import blocks_in_words
+from eailab.studies.storage import Plan
 from eailab.units import duration, size
 
 HEADINGS = ("arm", "differs from the baseline", "finished", "to train", "a trial")

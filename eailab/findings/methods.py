@@ -9,7 +9,7 @@ from eailab.findings.statements import OR
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact
 from eailab.studies.factor import listed
-from eailab.studies.record import StudyRecord
+from eailab.studies.storage import StudyRecord
 from eailab.translation import BETWEEN_SENTENCES, Text, joined, tr, trn
 
 

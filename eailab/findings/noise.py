@@ -14,7 +14,7 @@ from eailab.metrics import SPLITS, TEST, VALIDATION, Metric, recorded
 from eailab.recipe.parts import Data
 from eailab.runs.store import Store
 from eailab.stats.variance import sampling_error
-from eailab.studies.record import StudyRecord
+from eailab.studies.storage import StudyRecord
 from eailab.translation import Text, tr
 
 

@@ -24,9 +24,9 @@ from eailab.stats.contrasts import Factorial, Trend, factorial, trend
 from eailab.stats.model import Comparison, compare
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study, safe_name
-from eailab.studies.hold_updates import held
+from eailab.studies.plan import held
 from eailab.studies.preregistration import Standing, standing
-from eailab.studies.record import StudyRecord
+from eailab.studies.storage import StudyRecord
 from eailab.translation import text_of, tr
 
 StudyState = Literal["complete", "running"]

@@ -23,7 +23,7 @@ from eailab.runs.atomic import refuse_links, write_changed
 from eailab.runs.store import Store
 from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.plan import labels
-from eailab.studies.record import Plan
+from eailab.studies.storage import Plan
 from eailab.translation import ENGLISH, language
 
 # --- of a trial ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, Ta
 from eailab.report.published import Beside, beside, context
 from eailab.report.study_report import StudyReport
 from eailab.studies.factor import listed
-from eailab.studies.record import StudyRecord
+from eailab.studies.storage import StudyRecord
 
 TASKS = {1: "Task 1: a multi-layer perceptron", 2: "Task 2: a residual network, one factor at a time"}
 

@@ -13,25 +13,13 @@ from eailab.recipe.load import load
 from eailab.recipe.naming import data_word
 from eailab.recipe.override import changes_in_words
 from eailab.recipe.schema import Recipe
-from eailab.runs.store import SHORT_NAME, Store
-from eailab.runs.store_admin import State, Summary, summary
+from eailab.runs.store import SHORT_NAME, State, Store, Summary, summary
 from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.factor import listed as labels_listed
-from eailab.studies.lookup import (
-    STEPS,
-    STUDIES,
-    Head,
-    PathHead,
-    Use,
-    heads,
-    path_heads,
-    same_label,
-    studies_called,
-    trial_names,
-    uses,
-)
+from eailab.studies.heads import STEPS, STUDIES, Head, PathHead, Use, heads, path_heads, trial_names, uses
+from eailab.studies.lookup import same_label, studies_called
 from eailab.studies.path_run import read_path_ablation
-from eailab.studies.record import read_record
+from eailab.studies.storage import read_record
 
 TRIAL_HEADINGS = ("trial", "study", "arm", "block", "state", "score", "finished")
 

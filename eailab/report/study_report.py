@@ -18,7 +18,7 @@ from eailab.findings.tables import Fact
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
 from eailab.studies.path_run import PathRecord, read_path_ablation
-from eailab.studies.record import StudyRecord, read_record
+from eailab.studies.storage import StudyRecord, read_record
 
 
 @dataclass(frozen=True)

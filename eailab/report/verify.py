@@ -20,11 +20,11 @@ from eailab.report.report_diff import Outcome, compare
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
 from eailab.runs.derived import mislabelled
 from eailab.runs.store import Store
-from eailab.runs.store_admin import verify as check_result
+from eailab.runs.store import verify as check_result
 from eailab.runs.trial import Trial
-from eailab.studies.derived import Unnamed, blocks_left_out, contradictions, path_contradictions, unnamed
-from eailab.studies.lookup import STEPS_FOLDER
-from eailab.studies.record import StudyRecord
+from eailab.studies.admin import Unnamed, blocks_left_out, contradictions, path_contradictions, unnamed
+from eailab.studies.heads import STEPS_FOLDER
+from eailab.studies.storage import StudyRecord
 
 
 @dataclass(frozen=True)

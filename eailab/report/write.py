@@ -24,9 +24,10 @@ from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_t
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.studies.design import safe_name
-from eailab.studies.lookup import ENDS, STEPS_FOLDER, Head, called, heads, path_heads
-from eailab.studies.record import Plan
+from eailab.studies.heads import ENDS, STEPS_FOLDER, Head, heads, path_heads
+from eailab.studies.lookup import called
 from eailab.studies.sharing import entered
+from eailab.studies.storage import Plan
 from eailab.translation import ENGLISH, language
 
 

@@ -16,8 +16,8 @@ from eailab.engines.base import COMPILATION, Engine, Step
 from eailab.engines.registry import build, engine_of
 from eailab.errors import DivergedError, EailabError, TrialFailedError
 from eailab.runs.context import RunContext
-from eailab.runs.disk_space import kept_bytes
-from eailab.runs.executors.crashes import describe, out_of_memory_kills
+from eailab.runs.executors.attempts import describe, out_of_memory_kills
+from eailab.runs.machine import kept_bytes
 from eailab.runs.training import limited_threads
 from eailab.runs.trial import Trial
 from eailab.shortage import shortage_of

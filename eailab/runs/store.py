@@ -4,13 +4,24 @@ A trial's folder is named by its fingerprint, so that asking for the same trial 
 read from here.
 """
 
+import json
 import os
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal, TypeAlias
+from uuid import uuid4
 
 from eailab import files
-from eailab.errors import DamagedError
-from eailab.runs.trial_folder import TrialFolder
+from eailab.errors import DamagedError, StoreError, UsageError
+from eailab.runs import atomic, checkpoint, records
+from eailab.runs.derived import Predictions, contradictions, name_is_right
+from eailab.runs.lock import in_training, is_held
+from eailab.runs.records import Epoch, Result
+from eailab.runs.trial_folder import TIMINGS, TrialFolder
 
 NAME = re.compile(r"[0-9a-f]{20}")
 """What a trial's folder is called."""
@@ -54,3 +65,253 @@ class Store:
     def study_folders(self) -> list[Path]:
         """Return the folders of the studies, by name."""
         return sorted(path.parent for path in self.root.glob("studies/*/study.yaml"))
+
+
+# --- listing ----------------------------------------------------------------------------------------------------------
+
+
+State: TypeAlias = Literal["finished", "diverged", "training", "stopped", "damaged"]
+"""`training` is held by a process right now; `stopped` has no result, and no process holds it."""
+
+QUARANTINE = "quarantine"
+"""Folder beside `trials/` that damaged trials are moved to; nothing reads it."""
+
+_NAME = re.compile(rb"^name: .*$", re.MULTILINE)
+_EPOCHS = re.compile(rb"^epochs: (\d{1,7})$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One trial in a line of a list."""
+
+    name: str
+    state: State
+    epochs: int
+    """Finished so far."""
+    planned: int | None
+    """Epochs that the recipe asks for; None where it cannot be read."""
+    recipe: str
+    """The recipe's name, as the file has it: to be made harmless before it is shown."""
+    block: int | None
+    device: str | None
+    """What the result was computed on; None without one."""
+    problem: str | None
+    """Why a damaged trial is not read."""
+    result: Result | None = None
+    engine: str | None = None
+    """That trained it; None without a result."""
+
+
+def summary(folder: TrialFolder) -> Summary:
+    """Summarise one trial."""
+    (recipe, planned), block = _name_and_epochs(folder), None
+    try:
+        record = folder.record()
+        if record is not None:
+            block, device, result = record["block"], record["provenance"]["device"], Result.read(record)
+            said = (folder.path.name, result.status, result.epochs, planned, recipe, block, device, None)
+            return Summary(*said, result, record["engine"])
+        with suppress(DamagedError):
+            block, _ = folder.identity()
+        state: State = "training" if is_held(folder.path) else "stopped"
+        return Summary(folder.path.name, state, len(folder.epochs()), planned, recipe, block, None, None)
+    except StoreError as error:
+        return Summary(folder.path.name, "damaged", 0, planned, recipe, block, None, str(error))
+
+
+# --- verifying -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in the store that is not as it was written."""
+
+    path: Path
+    reason: str
+
+
+def problems(store: Store) -> Iterator[Problem]:
+    """Read every file of every trial, compute every checksum again, and yield what does not hold.
+
+    Raises:
+        StoreError: The system does not let us look.
+    """
+    trials = store.root / "trials"
+    known = set(store.trial_names())
+    for path in sorted(trials.iterdir()) if trials.is_dir() else []:
+        if path.name not in known and not is_foreign(path.name):
+            yield Problem(path, f"{path} is not a trial's folder: eailab did not put it there.")
+    for name in sorted(known):
+        folder = store.folder(name)
+        try:
+            if folder.identity_file.exists():
+                folder.identity()
+        except DamagedError as error:
+            yield Problem(folder.identity_file, str(error))
+            continue
+        try:
+            verify(folder)
+        except DamagedError as error:
+            yield Problem(folder.path, str(error))
+            continue
+        try:
+            damaged = damaged_timings(folder)
+        except DamagedError as error:
+            yield Problem(folder.timings_file, str(error))
+            continue
+        if damaged:
+            lines = ", ".join(map(str, damaged))
+            epochs = len(folder.epochs())
+            _, timed = folder.seconds(epochs)
+            yield Problem(
+                folder.timings_file,
+                f"{folder.timings_file} is damaged in lines {lines}: {timed} of {epochs} epochs are timed. No result "
+                "needs it.",
+            )
+
+
+def damaged_timings(folder: TrialFolder) -> list[int]:
+    """Return the numbers of lines that are whole and differ from their checksum, or hold no time.
+
+    A line that was cut short is none of them: the process died while it wrote.
+
+    Raises:
+        DamagedError: Something else is in the place of the file.
+    """
+    lines = enumerate(folder.timing_lines(strict=True), start=1)
+    return [number for number, line in lines if line.endswith(b'"}') and records.timing(line) is None]
+
+
+def verify(folder: TrialFolder) -> tuple[Result, Predictions | None] | None:
+    """Hold a trial's files against their checksums, against each other, and against the trial's name and recipe.
+
+    Returns:
+        The result and its predictions, if there are any.
+
+    Raises:
+        DamagedError: Something does not hold; the first thing found.
+        StoreError: A result is of a newer version, or the system does not let us read a file.
+    """
+    for file in sorted(folder.path.iterdir()) if folder.path.is_dir() else []:
+        if not is_foreign(file.name) and (file.is_symlink() or not file.is_file()):
+            raise DamagedError(f"{file} is a link or a folder: eailab did not put it there.")
+    result, record, epochs = folder.result(), folder.record(), folder.epochs()
+    if record is not None and result is not None:
+        return result, _verify_result(folder, record, result, epochs)
+    if [epoch.number for epoch in epochs] != list(range(1, len(epochs) + 1)):
+        raise DamagedError(f"{folder.epochs_file} has not the epochs 1 to {len(epochs)}.")
+    if folder.checkpoint_file.exists():
+        _, facts = checkpoint.load(folder.checkpoint_file)
+        if facts.get("trial") != folder.path.name:
+            raise DamagedError(f"{folder.checkpoint_file} belongs to another trial.")
+    return None
+
+
+def _verify_result(
+    folder: TrialFolder, record: dict[str, Any], result: Result, epochs: list[Epoch]
+) -> Predictions | None:
+    """Hold a result to its trial's name and recipe, and return its predictions."""
+    recipe = folder.recipe()
+    block, data = record["block"], record["data"]
+    if not name_is_right(recipe, block, data, record["engine_version"], folder.path.name):
+        raise DamagedError(f"{folder.path} is not named after the recipe, block and data in it.")
+    if folder.identity_file.exists() and folder.identity() != (block, data):
+        raise DamagedError(f"{folder.identity_file} says another block or data set than {folder.result_file.name}.")
+    predictions, weights = None, None
+    if result.status == "finished":
+        predictions, weights = folder.predictions(), checkpoint.load(folder.weights_file)
+    for found in contradictions(recipe, record, result, epochs, predictions, weights):
+        raise DamagedError(f"{folder.path} contradicts itself: {found}.")
+    return predictions
+
+
+def is_foreign(name: str) -> bool:
+    """Return whether a file is another program's, such as a file manager's or a notebook's: it is left alone."""
+    return name.startswith(".") or name in ("Thumbs.db", "desktop.ini")
+
+
+# --- moving and removing ---------------------------------------------------------------------------------------------
+
+
+def quarantine(store: Store, path: Path) -> Path:
+    """Move what a problem was found in out of the trials, so that it is trained again, and return where it lies now.
+
+    Of a trial's timings the lines that are whole stay.
+
+    Raises:
+        StoreError: A process is training it, it cannot be moved, or the quarantine is a link.
+    """
+    folder, number = store.root / QUARANTINE, 1
+    atomic.refuse_links(folder)
+    timings = TrialFolder(path.parent).whole_timings() if path.name == TIMINGS else None
+    name = path.name if NAME.fullmatch(path.name) else f"{path.parent.name}-{path.name}"
+    while (target := folder / f"{name}-{number}").exists():
+        number += 1
+    try:
+        atomic.make_folder(folder)
+    except OSError as error:
+        raise atomic.unwritable(folder, error) from error
+    _move(path, target)
+    if timings is not None:
+        atomic.write_bytes(path, timings)
+    return target
+
+
+def remove(store: Store, folder: TrialFolder) -> None:
+    """Delete a trial for good.
+
+    Raises:
+        UsageError: Its folder lies elsewhere.
+        StoreError: A process is training it, or it cannot be removed.
+    """
+    if folder.path.resolve().parent != (store.root / "trials").resolve():
+        raise UsageError(f"{folder.path} is not a trial of {store.root}: name its runs folder with --runs.")
+    doomed = store.root / f".removed-{folder.path.name}-{uuid4().hex[:8]}"
+    _move(folder.path, doomed)
+    delete(doomed)
+
+
+def delete(folder: Path) -> None:
+    """Delete a folder that was moved aside.
+
+    Raises:
+        StoreError: It cannot be removed.
+    """
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise StoreError(f"{folder} could not be removed: {error.strerror or error}. Remove it by hand.") from error
+
+
+def _move(path: Path, target: Path) -> None:
+    if not NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+        atomic.rename(path, target)
+        return
+    with TrialFolder(path).lock() as ours:
+        if not ours:
+            raise in_training(path, str(path))
+        atomic.rename(path, target)
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _name_and_epochs(folder: TrialFolder) -> tuple[str, int | None]:
+    """Return a recipe's name and epochs from two lines of its file, without checking the rest."""
+    try:
+        text = files.read(folder.recipe_file, files.TRIAL_RECIPE)
+    except (FileNotFoundError, StoreError):
+        return "?", None
+    epochs, line = _EPOCHS.search(text), _NAME.search(text)
+    return _name(line[0]) if line else "?", int(epochs[1]) if epochs else None
+
+
+def _name(line: bytes) -> str:
+    """Read the one line that `eailab.recipe.yaml12.write` makes of a name: plain, or quoted as JSON does."""
+    text = line.removeprefix(b"name: ").decode(errors="replace")
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return "?"

@@ -1,229 +1,23 @@
-"""What the studies and trials of a store are called, and the one way from a name to them.
-
-Only the heads of studies' records are read, without recipes and without numpy, so that a shell may ask at each key.
-"""
+"""Find the studies and trials that names mean: the one way from a name to them."""
 
 import difflib
 import re
 import shlex
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
-
-from eailab.errors import StoreError, UsageError
-from eailab.files import STUDY, read
-from eailab.studies.factor import label
+from eailab.errors import UsageError
 
 if TYPE_CHECKING:
     from eailab.runs.store import Store
     from eailab.runs.trial_folder import TrialFolder
-    from eailab.studies.record import StudyRecord
-
-STEPS_FOLDER, ENDS = "steps", "ends"
-"""Within a path ablation's folder: its studies, by step, and the one that compares its two recipes."""
-STUDIES = "studies/*/study.yaml"
-STEPS = f"studies/*/{STEPS_FOLDER}/*/study.yaml"
-"""Where the records of studies, and of the steps of path ablations, lie in a runs folder."""
+from eailab.studies.heads import STEPS_FOLDER, Head, PathHead, Use, heads, path_heads, trial_names, uses
 
 SHOWN = 6
 """Names in a message."""
-
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Of YAML: libyaml, where it is there, reads ten times as fast."""
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, yaml.YAMLError)
-"""Raised where a record holds other things than it should."""
-
-_OTHER = re.compile(
-    r"^(?:  recipe:\n(?:(?: {4}.*)?\n)+"
-    r"|  (?:brought|updates):.*\n(?:  (?:- |  ).*\n)*"
-    r"|(?:blocks|looks|axes|data|schema_version|fingerprint|margin|hold|training_images):.*\n(?:(?:- |  ).*\n)*)",
-    re.MULTILINE,
-)
-"""What a head lacks of a record, which takes nine tenths of the time to read."""
 _PARTS = re.compile(r"([/,×]|(?<![0-9][eE])\+)")
-
-
-@dataclass(frozen=True)
-class Head:
-    """A study, as far as finding it and its trials goes."""
-
-    folder: Path
-    name: str
-    """The study's own, which several studies may have."""
-    factor: str | None
-    """Dotted path of the varied field; None where there is one arm."""
-    baseline: int
-    metric: str
-    arms: tuple[str, ...]
-    """Labels."""
-    trials: Mapping[tuple[int, int], str]
-    """Fingerprint of each trial by arm index and block."""
-    has_labels: bool = False
-    """Whether a study file labels the arms; such a label says nothing without its study."""
-
-    @property
-    def called(self) -> str:
-        """The name that no other study of the store has: its folder's, with the path's before a step's."""
-        folder = self.folder
-        return "/".join(folder.parts[-3:]) if folder.parent.name == STEPS_FOLDER else folder.name
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All that the study is called."""
-        own = (self.called,) if "/" in self.called else (self.called.rpartition("-")[0], self.called)
-        return self.name, *own
-
-
-@dataclass(frozen=True)
-class Use:
-    """A trial as a study has it."""
-
-    head: Head
-    arm: int
-    block: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All that the trial is called: `ARM/BLOCK`, `STUDY/ARM/BLOCK`, and where there is one arm `STUDY/BLOCK`."""
-        place = f"{self.head.arms[self.arm]}/{self.block}"
-        studies = [f"{name}/" for name in self.head.names]
-        alone = [f"{study}{self.block}" for study in studies] if len(self.head.arms) == 1 else []
-        return (place, *(f"{study}{place}" for study in studies), *alone)
-
-    @property
-    def shown(self) -> tuple[str, str, str]:
-        """What tables call the trial, from the shortest name to the one that no other trial has; "" for none."""
-        head, place = self.head, f"{self.head.arms[self.arm]}/{self.block}"
-        if len(head.arms) == 1:
-            return f"{head.name}/{self.block}", f"{head.name}/{place}", f"{head.called}/{self.block}"
-        return "" if head.has_labels else place, f"{head.name}/{place}", f"{head.called}/{place}"
-
-    @property
-    def lasting(self) -> str:
-        """The name that stays the trial's alone, whatever else is trained."""
-        return self.shown[-1]
-
-
-@dataclass(frozen=True)
-class PathHead:
-    """A path ablation, as far as finding it and its trials goes."""
-
-    folder: Path
-    steps: tuple[Head, ...]
-    """Its studies: the two ends, and each step that was reached."""
-
-    @property
-    def called(self) -> str:
-        """The name that no other study of the store has."""
-        return self.folder.name
-
-    @property
-    def name(self) -> str:
-        """Its own, which several may have."""
-        return self.called.rpartition("-")[0]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All that it is called."""
-        return self.name, self.called
-
-    @property
-    def trials(self) -> Mapping[tuple[int, int, int], str]:
-        """Fingerprint of each trial by study, arm index and block."""
-        return {(at, *key): trial for at, head in enumerate(self.steps) for key, trial in head.trials.items()}
-
-
-def heads(runs: Path, *patterns: str) -> list[Head]:
-    """Return the heads of the studies of a runs folder, by folder; one that cannot be read has its folder's name.
-
-    Args:
-        runs: The folder.
-        patterns: `STUDIES`, `STEPS`; both where none is given.
-    """
-    return [_head(file) for pattern in patterns or (STUDIES, STEPS) for file in sorted(runs.glob(pattern))]
-
-
-def check_baseline(index: object, count: int) -> None:
-    """Raise ValueError unless this is the index of one of so many."""
-    if type(index) is not int or not 0 <= index < count:
-        raise ValueError(f"its baseline, {index!r:.60}, is not the place of one of {count}")
-
-
-def _head(file: Path) -> Head:
-    try:
-        mapping: Any = yaml.load(_OTHER.sub("", read(file, STUDY).decode()), LOADER)  # noqa: S506 - both are safe
-        arms = mapping["arms"]
-        check_baseline(mapping["baseline"], len(arms))
-        return Head(
-            folder=file.parent,
-            name=str(mapping["name"]),
-            factor=mapping["factor"],
-            baseline=mapping["baseline"],
-            metric=str(mapping["metric"]),
-            arms=tuple(str(arm.get("label") or label((arm["level"],))) for arm in arms),
-            trials={
-                (index, int(block)): str(trial)
-                for index, arm in enumerate(arms)
-                for block, trial in arm["trials"].items()
-            },
-            has_labels=any("label" in arm for arm in arms),
-        )
-    except (OSError, StoreError, *UNREADABLE):
-        return Head(file.parent, file.parent.name.rpartition("-")[0], None, 0, "", (), {})
-
-
-def head_of(record: "StudyRecord") -> Head:
-    """Return the head of a study that has been read."""
-    study = record.study
-    labels = tuple(arm.label for arm in study.arms)
-    return Head(
-        folder=Path(study.folder_name),
-        name=study.name,
-        factor=None if study.factor is None else str(study.factor),
-        baseline=study.baseline,
-        metric=study.metric,
-        arms=labels,
-        trials=record.trials,
-        has_labels=any(arm.name for arm in study.arms),
-    )
-
-
-def path_heads(found: Iterable[Head]) -> list[PathHead]:
-    """Return the path ablations that some steps belong to, by folder."""
-    steps: dict[Path, list[Head]] = defaultdict(list)
-    for head in found:
-        if head.folder.parent.name == STEPS_FOLDER:
-            steps[head.folder.parents[1]].append(head)
-    return [PathHead(folder, tuple(steps[folder])) for folder in sorted(steps)]
-
-
-def uses(found: Iterable[Head]) -> dict[str, list[Use]]:
-    """Return where each trial stands in studies, by its fingerprint."""
-    table: dict[str, list[Use]] = defaultdict(list)
-    for head in found:
-        for (arm, block), trial in head.trials.items():
-            table[trial].append(Use(head, arm, block))
-    return dict(table)
-
-
-def trial_names(table: Mapping[str, Sequence[Use]]) -> dict[str, str]:
-    """Return the shortest name of each trial that no other trial has, by its fingerprint."""
-    meant: dict[str, set[str]] = defaultdict(set)
-    for trial, places in table.items():
-        for place in places:
-            for name in place.names:
-                meant[name].add(trial)
-    return {
-        trial: next(place.shown[at] for at in range(3) for place in places if len(meant.get(place.shown[at], ())) == 1)
-        for trial, places in table.items()
-    }
-
-
-# --- from a name -----------------------------------------------------------------------------------------------------
 
 
 def studies_called(found: Sequence[Head], text: str, where: object) -> list[Head]:

@@ -9,11 +9,11 @@ from eailab.errors import DamagedError, RecipeError, StudyError
 from eailab.recipe.canonical import canonical
 from eailab.runs.events import Failed
 from eailab.studies.design import Study
-from eailab.studies.lookup import ENDS, STEPS_FOLDER
+from eailab.studies.heads import ENDS, STEPS_FOLDER
 from eailab.studies.path_ablation import Move, PathAblation, single_changes
-from eailab.studies.record import Plan, StudyRecord, read_record
 from eailab.studies.run import Published, Runner, raise_failures, train_plans
 from eailab.studies.sharing import beyond, holding
+from eailab.studies.storage import Plan, StudyRecord, read_record
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ from eailab.data.registry import load, own_data
 from eailab.data.split import training_size
 from eailab.engines.equivalence import train_the_same
 from eailab.engines.registry import engine_of
-from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.errors import DamagedError, StudyError
 from eailab.plain import counted
-from eailab.recipe.naming import may_have_been
-from eailab.recipe.override import differences
+from eailab.recipe.override import differences, vary
+from eailab.recipe.schema import Recipe
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
-from eailab.studies.design import Arm, Study, updates
-from eailab.studies.hold_updates import held, hold_updates
+from eailab.studies.design import Arm, Study, steps_an_epoch, updates
 from eailab.studies.preregistration import planned_otherwise
-from eailab.studies.record import Plan, StudyRecord, read_record
 from eailab.studies.sharing import Beyond, beyond, blocks_in_words
+from eailab.studies.storage import Plan, StudyRecord, find_folder, read_record
+from eailab.translation import Text, joined, listed_and, tr, trn
 
 
 def plan(study: Study, context: RunContext) -> Plan:
@@ -163,55 +163,6 @@ def parse_blocks(text: str) -> tuple[int, ...]:
     raise StudyError(f"--seeds {text}: give the number of blocks, such as 5, or distinct blocks, such as 0,3,7.")
 
 
-# --- where a study lies ----------------------------------------------------------------------------------------------
-
-
-def find_folder(store: Store, study: Study, data: Mapping[str, str]) -> tuple[Path, Study, list[str]]:
-    """Return the folder of a study, which need not exist yet, the study as that folder has it, and notes for the user.
-
-    Args:
-        store: Where to look.
-        study: With the fingerprints of its own data.
-        data: Fingerprints of all its data sets, by their names in the recipes.
-    """
-    folder = store.root / "studies" / study.folder_name
-    if (folder / "study.yaml").exists():
-        return folder, study, []
-    notes = []
-    for other in store.study_folders():
-        if not study.data and not other.name.endswith(f"-{study.fingerprint}"):
-            continue
-        try:
-            record = read_record(other)
-        except StoreError:
-            continue  # said where it is asked for
-        before = record.study
-        recipe = study.arms[study.baseline].recipe
-        if before.fingerprint == study.fingerprint and may_have_been(before.name, study.name, recipe):
-            return other, replace(study, name=before.name), []
-        if not study.data or len(before.arms) != len(study.arms):
-            continue
-        if not before.data and _is_the_same(record, study, data):
-            return other, replace(before, blocks=study.blocks), []
-        if replace(before, data={}).fingerprint == replace(study, data={}).fingerprint:
-            notes.append(
-                f"the data at {', '.join(study.data)} have changed since {other.name} was last run: that study stays, "
-                "and this is another. Put the old data back, and it goes on."
-            )
-    return folder, study, notes
-
-
-def _is_the_same(record: StudyRecord, study: Study, data: Mapping[str, str]) -> bool:
-    """Whether a study that was named by the paths of its data has the same arms, and was trained on the same data."""
-    pairs = zip(record.study.arms, study.arms, strict=True)
-    names = {theirs.recipe.data.name: ours.recipe.data.name for theirs, ours in pairs}
-    own = {theirs: study.data[ours] for theirs, ours in names.items() if ours in study.data}
-    if replace(record.study, data=own).fingerprint != study.fingerprint:
-        return False
-    trials = record.study.trials({theirs: data[ours] for theirs, ours in names.items()})
-    return all(trials[key].fingerprint == name for key, name in record.trials.items())
-
-
 # --- arms that train the same ----------------------------------------------------------------------------------------
 
 
@@ -258,3 +209,70 @@ def _note(study: Study, earlier: Arm, arm: Arm, paths: set[str]) -> str:
         f"{earlier.label} and {arm.label} of {_factor_word(study)} are one training here, since {why}: "
         "no difference between them can be found. Leave one out, or choose levels that act."
     )
+
+
+# --- updates that are held --------------------------------------------------------------------------------------------
+
+
+IN_EPOCHS = ("warmup_epochs", "step_size", "milestones")
+"""Settings of schedules that are counted in epochs, and so stay where they are when the epochs change."""
+
+
+def hold_updates(study: Study, training_images: Sequence[int]) -> Study:
+    """Return the study with each arm's epochs set so that its updates equal the baseline's, to the nearest epoch.
+
+    Args:
+        study: With `hold` "updates"; another is returned as it is.
+        training_images: Of each arm.
+    """
+    if study.hold != "updates":
+        return study
+    target = updates(study.arms[study.baseline].recipe, training_images[study.baseline])
+    arms = [
+        replace(arm, recipe=_with_updates(arm.recipe, target, images))
+        for arm, images in zip(study.arms, training_images, strict=True)
+    ]
+    return replace(study, arms=tuple(arms))
+
+
+def held(study: Study, made: Sequence[int]) -> list[Text]:
+    """Say what holding the updates did to each arm, a sentence each.
+
+    Args:
+        study: As `hold_updates` returned it.
+        made: Updates of a trial of each arm.
+    """
+    baseline = study.arms[study.baseline].recipe
+    sentences = []
+    for arm, number in zip(study.arms, made, strict=True):
+        if study.hold != "updates" or arm.recipe.epochs == baseline.epochs:
+            continue
+        left = number / made[study.baseline] - 1.0
+        values = {"arm": arm.label, "before": baseline.epochs, "left": left}
+        said = (
+            trn(
+                "{arm}: {n} epoch in place of {before} holds the updates to {left:+.1%}",
+                "{arm}: {n} epochs in place of {before} hold the updates to {left:+.1%}",
+                arm.recipe.epochs,
+                **values,
+            )
+            if left
+            else trn(
+                "{arm}: {n} epoch in place of {before} holds the updates",
+                "{arm}: {n} epochs in place of {before} hold the updates",
+                arm.recipe.epochs,
+                **values,
+            )
+        )
+        in_epochs = [
+            f"{name} {value}" for name, value in arm.recipe.schedule.model_dump().items() if name in IN_EPOCHS and value
+        ]
+        if in_epochs:
+            said = joined([said, tr("the schedule's {settings} stay in epochs", settings=listed_and(in_epochs))])
+        sentences.append(said)
+    return sentences
+
+
+def _with_updates(recipe: Recipe, target: int, training_images: int) -> Recipe:
+    epochs = max(1, round(target / steps_an_epoch(recipe, training_images)))
+    return recipe if epochs == recipe.epochs else vary(recipe, "epochs", epochs).recipe

@@ -17,12 +17,11 @@ from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import PLAN, read
 from eailab.recipe.canonical import digest
 from eailab.runs.atomic import refuse_links, set_aside, write_text
-from eailab.runs.store import Store
-from eailab.runs.store_admin import Problem, is_foreign
+from eailab.runs.store import Problem, Store, is_foreign
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.design import Study
-from eailab.studies.lookup import STUDIES, heads
-from eailab.studies.record import Plan, StudyRecord
+from eailab.studies.heads import STUDIES, heads
+from eailab.studies.storage import Plan, StudyRecord
 
 SCHEMA_VERSION = 1
 """Of a plan's file."""

@@ -17,7 +17,7 @@ from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.studies.forecast import recipe_key
 from eailab.studies.plan import labels, left_to_train
-from eailab.studies.record import Plan
+from eailab.studies.storage import Plan
 from eailab.units import duration, roughly
 
 State = Literal["waiting", "training", "elsewhere", "finished", "diverged", "failed"]

@@ -9,16 +9,15 @@ from eailab.engines.registry import engine_of
 from eailab.errors import StoppedError, StoreError, TrialFailedError, UsageError
 from eailab.plain import counted
 from eailab.runs.context import RunContext
-from eailab.runs.disk_space import check_disk_space
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors import executor_for
+from eailab.runs.machine import check_disk_space, side_by_side
 from eailab.runs.store import Store
 from eailab.stats.group_sequential import looks_within
 from eailab.studies.design import Study
-from eailab.studies.parallelism import side_by_side
 from eailab.studies.plan import left_to_train, plan
-from eailab.studies.record import Plan, StudyRecord, read_record
 from eailab.studies.sharing import at_work
+from eailab.studies.storage import Plan, StudyRecord, read_record
 
 Published = TypeVar("Published")
 

@@ -18,11 +18,10 @@ from eailab.errors import DamagedError, StoppedError, StoreError
 from eailab.files import PLAN, read
 from eailab.runs.atomic import set_aside, write_text
 from eailab.runs.lock import hold, is_held
-from eailab.runs.store import Store
-from eailab.runs.store_admin import QUARANTINE
+from eailab.runs.store import QUARANTINE, Store
 from eailab.runs.trial import Trial
 from eailab.studies.preregistration import frozen_blocks
-from eailab.studies.record import Plan, StudyRecord, read_record, write_record
+from eailab.studies.storage import Plan, StudyRecord, read_record, write_record
 
 RUNNING = ".running"
 BLOCKS = "blocks.json"

@@ -32,8 +32,9 @@ from eailab.runs.store import Store
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.design import Hold, ResolvedFactor, Study, all_combinations, resolved, studies_of
 from eailab.studies.factor import FactorLevels
-from eailab.studies.lookup import STUDIES, heads, one_study
-from eailab.studies.record import read_record
+from eailab.studies.heads import STUDIES, heads
+from eailab.studies.lookup import one_study
+from eailab.studies.storage import read_record
 
 Block = Annotated[int, Field(ge=0, le=LARGEST_BLOCK)]
 

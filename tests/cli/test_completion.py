@@ -11,7 +11,7 @@ import pytest
 from eailab.cli import completion
 from eailab.recipe.catalogue import shipped
 from eailab.report.formats import EXPORTS, FORMATS
-from eailab.runs.store_admin import State
+from eailab.runs.store import State
 
 
 @pytest.fixture

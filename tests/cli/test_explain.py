@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 
 from eailab.studies import path_run
-from eailab.studies.record import CHECKSUM
+from eailab.studies.storage import CHECKSUM
 
 MINE = """
 name: mine

@@ -20,11 +20,11 @@ from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded, SetAside, Started, Waiting
 from eailab.runs.lock import LOCAL_NAME
-from eailab.runs.store_admin import problems
+from eailab.runs.store import problems
 from eailab.runs.training import run_trial
 from eailab.studies import sharing
 from eailab.studies.plan import plan
-from eailab.studies.record import read_record
+from eailab.studies.storage import read_record
 
 SMALL = ("--recipe", "digits-mlp", "-o", "epochs=2", "-o", "data.limit=64", "-o", "model.hidden=[2]")
 SMALL_STUDY = ("batch-size", "16", "32", *SMALL, "--seeds", "2", "--jobs", "1")

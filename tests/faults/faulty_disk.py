@@ -25,7 +25,7 @@ from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext
 from eailab.studies.design import single
 from eailab.studies.plan import plan
-from eailab.studies.record import read_record
+from eailab.studies.storage import read_record
 
 ON_FILES = ("write", "fsync", "ftruncate")
 ON_PATHS = ("replace", "unlink", "mkdir")

@@ -36,7 +36,7 @@ from eailab.runs.events import EpochEnded
 from eailab.runs.store import Store
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial
-from eailab.studies.record import CHECKSUM
+from eailab.studies.storage import CHECKSUM
 
 SEED = 14
 SMALL = ["--recipe", "digits-mlp", "-o", "epochs=2", "-o", "data.limit=64", "-o", "model.hidden=[4]"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from eailab.report.verify import verify
 from eailab.runs.context import RunContext
-from eailab.studies.record import read_record
+from eailab.studies.storage import read_record
 
 FACTORS = {"batch_size": ("batch-size", "16", "32"), "optimizer.lr": ("lr", "0.001", "0.01")}
 """Of the studies, by the paths of their factors; the two share their baseline."""

@@ -14,13 +14,14 @@ from plans import one_factor, train_plan
 from eailab.recipe.load import load, parse_override
 from eailab.report.verify import verify
 from eailab.report.write import write_study
-from eailab.runs import checkpoint, records, store_admin
+from eailab.runs import checkpoint, records
+from eailab.runs import store as trials
 from eailab.runs.context import RunContext
 from eailab.runs.retrain import retrain
 from eailab.runs.trial import Trial
-from eailab.studies import derived
+from eailab.studies import admin
 from eailab.studies.plan import plan
-from eailab.studies.record import CHECKSUM, read_record
+from eailab.studies.storage import CHECKSUM, read_record
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +219,7 @@ def found_by(store):
     record = read_record(folder)
     renamed = folder.with_name(record.study.folder_name)
     folder.rename(renamed)
-    found = "R" if [*store_admin.problems(store), *derived.problems(store)] else ""
+    found = "R" if [*trials.problems(store), *admin.problems(store)] else ""
     write_study(store, renamed)
     if not verify(renamed / "report.html", store).holds:
         found += "V"

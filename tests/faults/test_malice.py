@@ -23,9 +23,8 @@ from eailab.errors import DamagedError, DataError, StoreError
 from eailab.runs import records
 from eailab.runs.context import RunContext
 from eailab.runs.lock import LOCAL_NAME
-from eailab.runs.store import NAME
-from eailab.runs.store_admin import quarantine, verify
-from eailab.studies.record import CHECKSUM
+from eailab.runs.store import NAME, quarantine, verify
+from eailab.studies.storage import CHECKSUM
 
 
 class Payload:
@@ -268,7 +267,7 @@ def test_a_named_pipe_does_not_make_the_reader_wait(copy):
 @pytest.mark.parametrize("name", ["../../../../etc", "/etc", "..", "", "a" * 21, "A" * 20, "0" * 19 + "\n"])
 def test_a_study_cannot_name_trials_outside_the_store(copy, name):
     from eailab.findings.study import study_findings
-    from eailab.studies.record import read_record
+    from eailab.studies.storage import read_record
 
     (file,) = copy.glob("studies/*/study.yaml")
     body = file.read_text().rpartition(CHECKSUM)[0].replace(trial_of(copy).path.name, json.dumps(name)[1:-1])
@@ -278,7 +277,7 @@ def test_a_study_cannot_name_trials_outside_the_store(copy, name):
 
 
 def test_a_study_of_nested_aliases_is_refused_at_once(copy):
-    from eailab.studies.record import read_record
+    from eailab.studies.storage import read_record
 
     (file,) = copy.glob("studies/*/study.yaml")
     bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(

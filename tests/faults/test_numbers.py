@@ -21,7 +21,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.trial import Trial
 from eailab.seeding import LARGEST_BLOCK, stream
 from eailab.studies.design import repeated
-from eailab.studies.record import CHECKSUM, read_record
+from eailab.studies.storage import CHECKSUM, read_record
 
 
 @pytest.fixture

@@ -241,12 +241,12 @@ def test_without_deriving_what_a_result_must_say_a_lie_is_seen_to_pass(sound, fo
 
     from test_malice import forge, trial_of
 
-    from eailab.runs import store_admin
+    from eailab.runs import store
 
     shutil.copytree(sound.root, folder / "runs")
     trial = trial_of(folder / "runs")
     forge(trial, parameters=1)
     with pytest.raises(DamagedError, match="1 parameters"):
-        store_admin.verify(trial)
-    monkeypatch.setattr(store_admin, "contradictions", lambda *_: ())
-    store_admin.verify(trial)
+        store.verify(trial)
+    monkeypatch.setattr(store, "contradictions", lambda *_: ())
+    store.verify(trial)

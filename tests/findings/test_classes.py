@@ -12,7 +12,7 @@ from scipy import stats
 from eailab.data.registry import load
 from eailab.findings.classes import classes_of
 from eailab.report.page_sections import class_blocks, data_address
-from eailab.studies.record import read_record
+from eailab.studies.storage import read_record
 
 
 def classes(shop, folder):

@@ -17,7 +17,7 @@ from eailab.stats.verdict import Verdict
 from eailab.studies.design import all_combinations, one_at_a_time
 from eailab.studies.factor import FactorLevels
 from eailab.studies.preregistration import freeze
-from eailab.studies.record import Plan, read_record
+from eailab.studies.storage import Plan, read_record
 
 RECIPE = recipe_from(
     {

@@ -13,7 +13,7 @@ from eailab.findings.noise import noise_findings, noise_table, sentences
 from eailab.report.json_report import noise_mapping
 from eailab.report.write import write_noise
 from eailab.studies.design import repeated
-from eailab.studies.record import read_record
+from eailab.studies.storage import read_record
 
 VALUES = [0.90, 0.93, 0.91, 0.95]
 

@@ -10,7 +10,7 @@ from eailab.findings.numbers import decimals
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.tables import blocks_table, main_table
 from eailab.studies.design import repeated, single
-from eailab.studies.record import read_record
+from eailab.studies.storage import read_record
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]

@@ -21,7 +21,7 @@ from eailab.report.write import write_noise, write_path
 from eailab.studies.design import all_combinations, repeated
 from eailab.studies.factor import FactorLevels
 from eailab.studies.path_ablation import path_between
-from eailab.studies.record import read_record
+from eailab.studies.storage import read_record
 
 GOLDEN = Path(__file__).parent / "golden"
 

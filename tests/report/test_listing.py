@@ -4,7 +4,7 @@ import pytest
 
 from eailab.errors import UsageError
 from eailab.report.listing import TRIAL_HEADINGS, Wanted, described, listed
-from eailab.runs.store_admin import summary
+from eailab.runs.store import summary
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_the_same_findings_give_the_same_bytes_in_another_process(found, shop):
     """A figure is redrawn only when a number changes, so its bytes may hang on nothing else."""
     script = (
         "import hashlib, sys; from pathlib import Path\n"
-        "from eailab.runs.store import Store; from eailab.studies.record import read_record\n"
+        "from eailab.runs.store import Store; from eailab.studies.storage import read_record\n"
         "from eailab.findings.study import study_findings; from eailab.report.plots import study_figures\n"
         "store = Store(Path(sys.argv[1])); found = study_findings(store, read_record(store.study_folders()[0]))\n"
         "for drawing in study_figures(found, kinds=('png', 'svg', 'pdf')).values():\n"

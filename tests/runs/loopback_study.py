@@ -11,7 +11,7 @@ from eailab.runs.executors.local import LocalExecutor
 from eailab.studies.design import one_at_a_time
 from eailab.studies.factor import factor_from_text
 from eailab.studies.plan import plan
-from eailab.studies.record import write_record
+from eailab.studies.storage import write_record
 
 FILES = ("recipe.yaml", "epochs.jsonl", "model.safetensors", "predictions.npz")
 

@@ -9,7 +9,7 @@ from eailab.data.split import trial_data
 from eailab.engines.registry import build, engine_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.recipe.load import Override, load
-from eailab.runs import disk_space
+from eailab.runs import machine
 from eailab.runs.trial import Trial
 
 Usage = namedtuple("Usage", "total used free")
@@ -38,24 +38,23 @@ def test_a_state_is_no_larger_than_was_estimated(name, changes):
     assert counted == engine.parameters
     state = sum(array.nbytes for array in engine.state().values())
     assert (
-        state
-        <= disk_space.OTHER_NUMBERS * disk_space.BYTES_A_NUMBER * counted * spec.checkpoint_copies(trial.recipe) + 1000
+        state <= machine.OTHER_NUMBERS * machine.BYTES_A_NUMBER * counted * spec.checkpoint_copies(trial.recipe) + 1000
     )
 
 
 def test_too_little_room_is_said_with_both_numbers_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda _: Usage(10**12, 10**12 - 10**6, 10**6))
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: Usage(10**12, 10**12 - 10**6, 10**6))
     with pytest.raises(StoreError, match=r"has 1\.0 MB free.*need up to 2\d\.\d MB.*Nothing was started"):
-        disk_space.check_disk_space(tmp_path / "runs", None, [make("digits-mlp")] * 100, jobs=2)
+        machine.check_disk_space(tmp_path / "runs", None, [make("digits-mlp")] * 100, jobs=2)
     assert not (tmp_path / "runs").exists()
 
 
 def test_enough_room_is_enough(tmp_path):
-    disk_space.check_disk_space(tmp_path / "not" / "yet", None, [make("digits-mlp")], jobs=1)
+    machine.check_disk_space(tmp_path / "not" / "yet", None, [make("digits-mlp")], jobs=1)
 
 
 def test_a_limit_on_memory_that_the_libraries_do_not_survive_is_named(tmp_path, monkeypatch):
     """They end the process without a word, or wait for ever."""
-    monkeypatch.setattr(disk_space, "address_space_limit", lambda: 450_000 * 1024)
+    monkeypatch.setattr(machine, "address_space_limit", lambda: 450_000 * 1024)
     with pytest.raises(MemoryShortageError, match=r"460\.8 MB.*`ulimit -v 450000`.*536\.9 MB"):
-        disk_space.check_disk_space(tmp_path, None, [make("digits-mlp")], jobs=1)
+        machine.check_disk_space(tmp_path, None, [make("digits-mlp")], jobs=1)

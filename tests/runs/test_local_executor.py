@@ -14,7 +14,8 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.events import Ended, EpochEnded, Failed, Started, TriedAgain
 from eailab.runs.executors import local
-from eailab.runs.executors.local import LocalExecutor, Outcome
+from eailab.runs.executors.attempts import Outcome
+from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.probe import probe
 from eailab.runs.trial import Trial
 

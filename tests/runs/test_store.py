@@ -16,8 +16,7 @@ from eailab.runs import checkpoint
 from eailab.runs.damage import set_damage_aside
 from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Position, Result, Timing
-from eailab.runs.store import Store
-from eailab.runs.store_admin import problems
+from eailab.runs.store import Store, problems
 from eailab.runs.trial import Trial
 
 

@@ -10,11 +10,9 @@ import pytest
 from eailab.data.registry import load as load_data
 from eailab.errors import DamagedError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
-from eailab.runs import store_admin
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
-from eailab.runs.store import Store
-from eailab.runs.store_admin import problems, quarantine, remove, summary, verify
+from eailab.runs.store import QUARANTINE, Store, problems, quarantine, remove, summary, verify
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial, identity_text
 
@@ -225,7 +223,7 @@ def test_quarantine_moves_a_trial_whole_and_twice_over(store):
     folder = only(store)
     before = {file.name: file.read_bytes() for file in folder.path.iterdir() if file.name != ".lock"}
     moved = quarantine(store, folder.path)
-    assert moved == store.root / store_admin.QUARANTINE / f"{folder.path.name}-1"
+    assert moved == store.root / QUARANTINE / f"{folder.path.name}-1"
     assert {file.name: file.read_bytes() for file in moved.iterdir() if file.name != ".lock"} == before
     assert store.trial_names() == []
     folder.path.mkdir()

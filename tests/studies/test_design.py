@@ -13,7 +13,7 @@ from eailab.recipe.override import differences
 from eailab.studies.design import all_combinations, one_at_a_time, single, updates
 from eailab.studies.factor import Bundle, FactorLevels
 from eailab.studies.plan import parse_blocks
-from eailab.studies.record import StudyRecord, read_record, write_record
+from eailab.studies.storage import StudyRecord, read_record, write_record
 
 RECIPE = load("digits-mlp").recipe
 RESNET = load("resnet18-cifar10").recipe

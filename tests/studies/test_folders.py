@@ -12,7 +12,7 @@ from eailab.runs.context import RunContext
 from eailab.studies.design import repeated, single
 from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze, standing
-from eailab.studies.record import read_record, write_record
+from eailab.studies.storage import read_record, write_record
 
 
 def write_images(path, pixel=0):

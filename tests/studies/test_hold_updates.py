@@ -9,7 +9,7 @@ from eailab.recipe.load import Override, load
 from eailab.recipe.override import differences
 from eailab.studies.design import one_at_a_time, updates
 from eailab.studies.factor import FactorLevels
-from eailab.studies.hold_updates import held, hold_updates
+from eailab.studies.plan import held, hold_updates
 
 RECIPE = load("digits-mlp").recipe
 

@@ -14,19 +14,9 @@ from eailab.recipe.load import Override, load
 from eailab.runs.store import Store
 from eailab.studies.design import all_combinations, repeated, single
 from eailab.studies.factor import FactorLevels
-from eailab.studies.lookup import (
-    STEPS,
-    STUDIES,
-    find_fingerprint,
-    find_trial,
-    head_of,
-    heads,
-    one_study,
-    studies_called,
-    trial_names,
-    uses,
-)
-from eailab.studies.record import StudyRecord, read_record, write_record
+from eailab.studies.heads import STEPS, STUDIES, head_of, heads, trial_names, uses
+from eailab.studies.lookup import find_fingerprint, find_trial, one_study, studies_called
+from eailab.studies.storage import StudyRecord, read_record, write_record
 
 RECIPE = load("digits-mlp").recipe
 BLOCKS = (0, 1)

@@ -12,8 +12,8 @@ from eailab.runs.context import RunContext
 from eailab.runs.executors.local import LocalExecutor
 from eailab.stats.model import compare
 from eailab.stats.power import detectable_difference
+from eailab.studies.forecast import blocks_that_detect, detects, known_noise, weak_design
 from eailab.studies.plan import plan
-from eailab.studies.power_analysis import blocks_that_detect, detects, known_noise, weak_design
 
 RECIPE = load("digits-mlp", [Override("epochs", 2, "-o")]).recipe
 

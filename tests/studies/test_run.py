@@ -17,7 +17,7 @@ from eailab.recipe.override import vary
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
 from eailab.studies.plan import plan
-from eailab.studies.record import read_record, write_record
+from eailab.studies.storage import read_record, write_record
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe
 

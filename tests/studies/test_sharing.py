@@ -9,11 +9,11 @@ from eailab.errors import StoppedError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.lock import hold
-from eailab.runs.store_admin import quarantine
+from eailab.runs.store import quarantine
 from eailab.studies.plan import plan
 from eailab.studies.preregistration import freeze
-from eailab.studies.record import read_record, write_record
 from eailab.studies.sharing import at_work, entered
+from eailab.studies.storage import read_record, write_record
 
 CHANGES = [Override("epochs", 1, "-o"), Override("data.limit", 64, "-o"), Override("model.hidden", [2], "-o")]
 RECIPE = load("digits-mlp", CHANGES).recipe

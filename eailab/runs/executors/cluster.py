@@ -23,7 +23,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.damage import TRAINED_AGAIN
 from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
 from eailab.runs.executors import remote_worker
-from eailab.runs.executors.crashes import Retries
+from eailab.runs.executors.attempts import Retries
 from eailab.runs.executors.remote_worker import ANSWER, CODES, NOT_BEGUN, STOPPED, Resources, Task, TaskResult
 from eailab.runs.records import Epoch
 from eailab.runs.training import result_of

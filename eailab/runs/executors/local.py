@@ -1,24 +1,21 @@
 """Train trials on this machine: in this process, or in a pool of worker processes."""
 
-import gc
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Literal, Self
 
-from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
+from eailab.errors import StoppedError, StoreError
 from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed, TriedAgain
-from eailab.runs.executors.crashes import Retries, describe, out_of_memory_kills
+from eailab.runs.executors.attempts import Attempt, Outcome, Retries, describe, free_memory, judge, out_of_memory_kills
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial
 from eailab.shortage import shortage_of
@@ -26,16 +23,6 @@ from eailab.shortage import shortage_of
 ATTEMPTS = 2
 """At a trial whose process dies: on one machine a second death is most likely the trial's own."""
 BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one attempt at a trial ended; small and picklable."""
-
-    problem: Literal["none", "trial", "memory", "store"] = "none"
-    """`memory`: worth another attempt alone. `store`: nothing can be written, by any trial."""
-    reason: str = ""
-    exit_code: int = 1
 
 
 @dataclass(frozen=True)
@@ -68,43 +55,6 @@ class LocalExecutor:
                 waiting.appendleft(trial)
             else:
                 judge(trial, outcome, context.on_event)
-
-
-class Attempt:
-    """Keeps an error of one trial, a bug too, from ending the study: `with Attempt() as attempt: run_trial(…)`."""
-
-    outcome = Outcome()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, StoppedError):
-            return False
-        self.outcome = outcome_of(error)
-        return True
-
-
-def outcome_of(error: Exception) -> Outcome:
-    """Say what an error that ended a trial means for it, and for others; of a bug, the traceback is shown."""
-    match error:
-        case MemoryShortageError():
-            return Outcome("memory", str(error), error.exit_code)
-        case StoreError() if not isinstance(error, DamagedError):
-            return Outcome("store", str(error), error.exit_code)
-        case EailabError():
-            return Outcome("trial", str(error), error.exit_code)
-    if (short := shortage_of(error)) is not None:
-        return Outcome("memory" if isinstance(short, MemoryShortageError) else "trial", str(short), short.exit_code)
-    return Outcome("trial", "".join(traceback.format_exception(error)))
-
-
-def judge(trial: Trial, outcome: Outcome, on_event: Callable[[Event], None]) -> None:
-    """Report a failure of the trial itself; one of the store ends the study."""
-    if outcome.problem == "store":
-        raise StoreError(outcome.reason)
-    if outcome.problem != "none":
-        on_event(Failed(trial.fingerprint, outcome.reason, outcome.exit_code))
 
 
 class _Pool:
@@ -263,14 +213,6 @@ def _set_at_the_end(flag: Connection, stop: threading.Event) -> None:
     with suppress(EOFError, OSError):
         flag.recv_bytes()
     stop.set()
-
-
-def free_memory() -> None:
-    """Give back what the failed attempt held: on the GPU, torch keeps it for later unless told."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 @contextmanager

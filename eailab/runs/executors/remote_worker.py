@@ -21,7 +21,7 @@ from eailab.files import WORD, read
 from eailab.runs.atomic import write_bytes
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext, ignore
-from eailab.runs.executors.local import Attempt, free_memory
+from eailab.runs.executors.attempts import Attempt, free_memory
 from eailab.runs.training import run_trial
 
 CODES = {"none": 0, "trial": 1, "usage": 2, "store": 74, "memory": 76}

@@ -8,9 +8,9 @@ from plans import one_factor
 
 from eailab.engines.torch_resnet import devices
 from eailab.recipe.load import Override, load
+from eailab.runs import machine as module
 from eailab.runs.context import RunContext
-from eailab.studies import parallelism as module
-from eailab.studies.parallelism import advice_on_threads, side_by_side
+from eailab.runs.machine import advice_on_threads, side_by_side
 from eailab.studies.plan import plan
 
 RECIPE = load("digits-mlp", [Override("epochs", 1, "-o")]).recipe

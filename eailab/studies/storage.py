@@ -1,27 +1,26 @@
-"""Studies as they lie in a store: their records, and how they leave it."""
+"""Write and read the records of studies, `study.yaml`, and find the folder that a study has or will have."""
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
-from uuid import uuid4
 
 import yaml
 
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.files import STUDY, read
+from eailab.recipe.naming import may_have_been
 from eailab.recipe.validate import recipe_from
-from eailab.runs import atomic, store_admin
+from eailab.runs import atomic
 from eailab.runs.damage import SCHEMA_VERSION
-from eailab.runs.lock import in_training, is_held
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Axis, Hold, Study
 from eailab.studies.factor import BUNDLE, factor_of, read_factor
-from eailab.studies.lookup import LOADER, UNREADABLE, Head, PathHead, check_baseline, uses
+from eailab.studies.heads import LOADER, UNREADABLE, check_baseline
 
 CHECKSUM = "# SHA-256 of the lines above: "
 """What the last line of `study.yaml` says before the digest."""
@@ -184,47 +183,50 @@ def _check(mapping: Any) -> None:
         raise ValueError(f"{mapping['hold']!r:.60} is nothing that arms have in common")
 
 
-# --- removing a study ------------------------------------------------------------------------------------------------
+# --- where a study lies -----------------------------------------------------------------------------------------------
 
 
-def own_trials(store: Store, doomed: Head | PathHead, found: Sequence[Head]) -> list[str]:
-    """Return the trials in the store that this study alone has.
-
-    Args:
-        store: Where they lie.
-        doomed: The study, or path ablation.
-        found: All studies of the store and all steps of path ablations.
-
-    Raises:
-        StoreError: A study cannot be read, so that nothing tells which trials it has.
-    """
-    others = [head for head in found if not head.folder.is_relative_to(doomed.folder)]
-    if unread := [head for head in others if not head.trials]:
-        raise StoreError(
-            f"{unread[0].folder / 'study.yaml'} cannot be read, and may name trials of {doomed.called}: run its "
-            "command again, or move it aside with `eailab runs verify --repair`."
-        )
-    present, shared = set(store.trial_names()), set(uses(others))
-    return sorted(name for name in set(doomed.trials.values()) & present if name not in shared)
-
-
-def remove_study(store: Store, doomed: Head | PathHead, trials: Sequence[str]) -> None:
-    """Delete a study's folder and then some of its trials for good.
+def find_folder(store: Store, study: Study, data: Mapping[str, str]) -> tuple[Path, Study, list[str]]:
+    """Return the folder of a study, which need not exist yet, the study as that folder has it, and notes for the user.
 
     Args:
-        store: Where they lie.
-        doomed: The study, or path ablation.
-        trials: As `own_trials` returns them.
-
-    Raises:
-        StoreError: A process is training one of the trials, or something cannot be removed.
+        store: Where to look.
+        study: With the fingerprints of its own data.
+        data: Fingerprints of all its data sets, by their names in the recipes.
     """
-    for name in trials:
-        if is_held(folder := store.folder(name).path):
-            raise in_training(folder, name)
-    atomic.refuse_links(doomed.folder.parent, doomed.folder)
-    aside = store.root / f".removed-{doomed.folder.name}-{uuid4().hex[:8]}"
-    atomic.rename(doomed.folder, aside)
-    for name in trials:
-        store_admin.remove(store, store.folder(name))
-    store_admin.delete(aside)
+    folder = store.root / "studies" / study.folder_name
+    if (folder / "study.yaml").exists():
+        return folder, study, []
+    notes = []
+    for other in store.study_folders():
+        if not study.data and not other.name.endswith(f"-{study.fingerprint}"):
+            continue
+        try:
+            record = read_record(other)
+        except StoreError:
+            continue  # said where it is asked for
+        before = record.study
+        recipe = study.arms[study.baseline].recipe
+        if before.fingerprint == study.fingerprint and may_have_been(before.name, study.name, recipe):
+            return other, replace(study, name=before.name), []
+        if not study.data or len(before.arms) != len(study.arms):
+            continue
+        if not before.data and _is_the_same(record, study, data):
+            return other, replace(before, blocks=study.blocks), []
+        if replace(before, data={}).fingerprint == replace(study, data={}).fingerprint:
+            notes.append(
+                f"the data at {', '.join(study.data)} have changed since {other.name} was last run: that study stays, "
+                "and this is another. Put the old data back, and it goes on."
+            )
+    return folder, study, notes
+
+
+def _is_the_same(record: StudyRecord, study: Study, data: Mapping[str, str]) -> bool:
+    """Whether a study that was named by the paths of its data has the same arms, and was trained on the same data."""
+    pairs = zip(record.study.arms, study.arms, strict=True)
+    names = {theirs.recipe.data.name: ours.recipe.data.name for theirs, ours in pairs}
+    own = {theirs: study.data[ours] for theirs, ours in names.items() if ours in study.data}
+    if replace(record.study, data=own).fingerprint != study.fingerprint:
+        return False
+    trials = record.study.trials({theirs: data[ours] for theirs, ours in names.items()})
+    return all(trials[key].fingerprint == name for key, name in record.trials.items())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eailab.runs.executors.crashes import Retries, describe, out_of_memory_kills
+from eailab.runs.executors.attempts import Retries, describe, out_of_memory_kills
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,76 @@
-"""Describe why a worker process died, and decide which trials are tried again: the same for all executors."""
+"""Say how an attempt at a trial has ended, and decide which trials are tried again: the same for all executors."""
 
+import gc
 import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Self
+
+from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
+from eailab.runs.events import Event, Failed
+from eailab.runs.trial import Trial
+from eailab.shortage import shortage_of
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one attempt at a trial ended; small and picklable."""
+
+    problem: Literal["none", "trial", "memory", "store"] = "none"
+    """`memory`: worth another attempt alone. `store`: nothing can be written, by any trial."""
+    reason: str = ""
+    exit_code: int = 1
+
+
+class Attempt:
+    """Keeps an error of one trial, a bug too, from ending the study: `with Attempt() as attempt: run_trial(…)`."""
+
+    outcome = Outcome()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if not isinstance(error, Exception) or isinstance(error, StoppedError):
+            return False
+        self.outcome = outcome_of(error)
+        return True
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """Say what an error that ended a trial means for it, and for others; of a bug, the traceback is shown."""
+    match error:
+        case MemoryShortageError():
+            return Outcome("memory", str(error), error.exit_code)
+        case StoreError() if not isinstance(error, DamagedError):
+            return Outcome("store", str(error), error.exit_code)
+        case EailabError():
+            return Outcome("trial", str(error), error.exit_code)
+    if (short := shortage_of(error)) is not None:
+        return Outcome("memory" if isinstance(short, MemoryShortageError) else "trial", str(short), short.exit_code)
+    return Outcome("trial", "".join(traceback.format_exception(error)))
+
+
+def judge(trial: Trial, outcome: Outcome, on_event: Callable[[Event], None]) -> None:
+    """Report a failure of the trial itself; one of the store ends the study."""
+    if outcome.problem == "store":
+        raise StoreError(outcome.reason)
+    if outcome.problem != "none":
+        on_event(Failed(trial.fingerprint, outcome.reason, outcome.exit_code))
+
+
+def free_memory() -> None:
+    """Give back what the failed attempt held: on the GPU, torch keeps it for later unless told."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+# --- processes that died ----------------------------------------------------------------------------------------------
 
 
 def out_of_memory_kills(counters: Path = Path("/proc/vmstat")) -> int | None:

@@ -10,9 +10,9 @@ from plans import one_factor
 from eailab.errors import DamagedError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
-from eailab.studies.lookup import heads
+from eailab.studies.heads import heads
 from eailab.studies.plan import plan
-from eailab.studies.record import CHECKSUM, read_record, write_record
+from eailab.studies.storage import CHECKSUM, read_record, write_record
 
 
 @pytest.fixture(scope="module")

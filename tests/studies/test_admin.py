@@ -6,7 +6,7 @@ import pytest
 
 from eailab.recipe.load import load, parse_override
 from eailab.runs.context import RunContext
-from eailab.studies.derived import contradictions
+from eailab.studies.admin import contradictions
 from eailab.studies.design import all_combinations, one_at_a_time, repeated, single
 from eailab.studies.factor import FactorLevels
 from eailab.studies.plan import plan

@@ -1,4 +1,4 @@
-"""Derive what a study's record must say from its recipes and its store: labels, settings, updates, trials, blocks."""
+"""Verify the studies of a store, whose records must follow from their recipes and trials, and remove studies."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import get_args
+from uuid import uuid4
 
 from eailab.data.registry import SOURCES
 from eailab.data.split import training_size
@@ -17,17 +18,18 @@ from eailab.recipe.override import names_variant, vary_together
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.values import write
+from eailab.runs import atomic
 from eailab.runs.derived import name_is_right
-from eailab.runs.store import Store
-from eailab.runs.store_admin import Problem
+from eailab.runs.lock import in_training, is_held
+from eailab.runs.store import Problem, Store, delete, remove
 from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import Crossing, Setting, crossed
-from eailab.studies.hold_updates import hold_updates
-from eailab.studies.lookup import ENDS, STEPS
+from eailab.studies.heads import ENDS, STEPS, Head, PathHead, uses
 from eailab.studies.path_ablation import Order
 from eailab.studies.path_run import is_of_ends, is_step, path_ablation_of, read_steps
-from eailab.studies.record import StudyRecord, read_record
+from eailab.studies.plan import hold_updates
+from eailab.studies.storage import StudyRecord, read_record
 
 Values = Mapping[str, object]
 
@@ -272,3 +274,49 @@ def _names(store: Store, record: StudyRecord) -> Iterator[str]:
         arm = record.study.arms[index]
         if (of := data.get(arm.recipe.data.name)) and not name_is_right(arm.recipe, block, *of, name):
             yield f"{name} is not the trial of {arm.label} in block {block}"
+
+
+# --- removing a study -------------------------------------------------------------------------------------------------
+
+
+def own_trials(store: Store, doomed: Head | PathHead, found: Sequence[Head]) -> list[str]:
+    """Return the trials in the store that this study alone has.
+
+    Args:
+        store: Where they lie.
+        doomed: The study, or path ablation.
+        found: All studies of the store and all steps of path ablations.
+
+    Raises:
+        StoreError: A study cannot be read, so that nothing tells which trials it has.
+    """
+    others = [head for head in found if not head.folder.is_relative_to(doomed.folder)]
+    if unread := [head for head in others if not head.trials]:
+        raise StoreError(
+            f"{unread[0].folder / 'study.yaml'} cannot be read, and may name trials of {doomed.called}: run its "
+            "command again, or move it aside with `eailab runs verify --repair`."
+        )
+    present, shared = set(store.trial_names()), set(uses(others))
+    return sorted(name for name in set(doomed.trials.values()) & present if name not in shared)
+
+
+def remove_study(store: Store, doomed: Head | PathHead, trials: Sequence[str]) -> None:
+    """Delete a study's folder and then some of its trials for good.
+
+    Args:
+        store: Where they lie.
+        doomed: The study, or path ablation.
+        trials: As `own_trials` returns them.
+
+    Raises:
+        StoreError: A process is training one of the trials, or something cannot be removed.
+    """
+    for name in trials:
+        if is_held(folder := store.folder(name).path):
+            raise in_training(folder, name)
+    atomic.refuse_links(doomed.folder.parent, doomed.folder)
+    aside = store.root / f".removed-{doomed.folder.name}-{uuid4().hex[:8]}"
+    atomic.rename(doomed.folder, aside)
+    for name in trials:
+        remove(store, store.folder(name))
+    delete(aside)
