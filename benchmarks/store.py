@@ -16,9 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from eailab.data.npz import pack_counts
 from eailab.data.registry import load as load_data
 from eailab.engines.numpy_mlp.engine import MlpEngine
+from eailab.engines.spec import PREDICTIONS, WEIGHTS
 from eailab.recipe.load import Override, load
+from eailab.runs.checkpoint import packed
 from eailab.runs.context import RunContext
 from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Result
@@ -66,7 +69,7 @@ def fill(store, trials):
             folder.add_epoch(epoch)
         scores = values(float(generator.random()), "train", "validation", "test")
         result = Result("finished", 30, scores, None, 6570, provenance)
-        folder.finish(trial, result, weights, predictions)
+        folder.finish(trial, result, {WEIGHTS.name: packed(weights), PREDICTIONS.name: pack_counts(predictions)})
 
 
 def values(loss, *splits):

@@ -10,6 +10,8 @@ from plans import one_factor
 from scores import scored
 
 from eailab.data.dataset import Dataset
+from eailab.data.npz import pack_counts
+from eailab.engines.spec import PREDICTIONS, WEIGHTS
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.recipe.validate import recipe_from
 from eailab.runs.provenance import Provenance
@@ -103,7 +105,7 @@ class Shop:
 
     def of(self, made: Study, outcomes, devices=None) -> Path:
         """Write any study, with the outcomes of each arm block by block, and return its folder."""
-        trials = made.trials({"digits": self.digits.fingerprint if self.digits else "d" * 64})
+        trials = made.trials([self.digits.fingerprint if self.digits else "d" * 64] * len(made.arms))
         record = StudyRecord(
             study=made,
             trials={key: trial.fingerprint for key, trial in trials.items()},
@@ -145,7 +147,8 @@ class Shop:
             provenance=provenance,
         )
         predictions = {"validation": np.zeros(4, np.uint16), "test": self._predicted(accuracy)}
-        folder.finish(trial, result, weights=None, predictions=None if outcome == "diverged" else predictions)
+        kept = {WEIGHTS.name: b"", PREDICTIONS.name: pack_counts(predictions)}
+        folder.finish(trial, result, {} if outcome == "diverged" else kept)
         if outcome == "damaged":
             text = folder.result_file.read_text()
             record = json.loads(text)

@@ -14,7 +14,7 @@ from eailab.errors import EailabError, MissingDataError
 
 if TYPE_CHECKING:
     from eailab.errors import Correction
-    from eailab.recipe.schema import BaseRecipe
+    from eailab.recipe.schema import Recipe
 
 KEPT = ("--runs", "--data-dir")
 """Options of the typed command that every advised command needs too, where it has them."""
@@ -181,10 +181,10 @@ def with_command(said: str) -> str:
 # --- images that come with eailab ------------------------------------------------------------------------------------
 
 
-def on_small_data(recipe: "BaseRecipe") -> str | None:
+def on_small_data(recipe: "Recipe") -> str | None:
     """Return the typed command with a small recipe of the same engine; None where the command cannot take one."""
     line, small = typed(), recipe.small_example  # of the same engine, so that the command's own settings still fit
-    if line is None or small is None or "digits" in recipe.data.name or line.command == ("explain",):
+    if line is None or small is None or "digits" in (recipe.data_name or "") or line.command == ("explain",):
         return None
     if any(name == "--study" for name, _ in line.options):
         return None
@@ -196,7 +196,7 @@ def on_small_data(recipe: "BaseRecipe") -> str | None:
 
 
 @contextmanager
-def offering_small_data(recipe: "BaseRecipe") -> Iterator[None]:
+def offering_small_data(recipe: "Recipe") -> Iterator[None]:
     """Add to an error about missing data which command needs no download."""
     try:
         yield

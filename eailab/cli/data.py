@@ -141,7 +141,9 @@ def split(
         raise UsageError(f"{written} is a split to check: add --check, or name a folder to write to with --out.")
     if out is not None and check:
         raise UsageError("--out is a folder to write to: name the split to check after --check instead.")
-    loaded = load_recipe(recipe, {}, override).recipe
+    loaded = load_recipe(recipe, {}, override).recipe.images
+    if loaded is None:
+        raise UsageError(f"{recipe} has no data set to divide: choose a recipe of `eailab recipes list` that has one.")
     settings = loaded.data
     with offering_small_data(loaded):
         dataset = load(settings.name, data_dir)

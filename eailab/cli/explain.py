@@ -171,13 +171,15 @@ def _fits(recipe: "Recipe", data_dir: Path | None) -> bool:
     """Whether a recipe can be trained on its data, and its batches are no larger than the training split."""
     from eailab.data.registry import load
     from eailab.data.split import training_size
-    from eailab.engines.registry import engine_of
+    from eailab.engines.registry import images_of
     from eailab.errors import UsageError
 
-    images = load(recipe.data.name, data_dir).train
+    if (asked := recipe.images) is None:
+        return True
+    images = load(asked.data.name, data_dir).train
     try:
-        size = training_size(len(images), recipe.data)
-        engine_of(recipe).check_fit(recipe, (size, *images.pixels.shape[1:]))
+        size = training_size(len(images), asked.data)
+        images_of(asked).check_fit(asked, (size, *images.pixels.shape[1:]))
     except UsageError:
         return False
-    return recipe.batch_size <= size
+    return asked.batch_size <= size

@@ -8,10 +8,12 @@ rows, one column and one channel, which an MLP sees as they were. Pixels and fea
 labels whole numbers from 0 without gaps; `classes` names them.
 """
 
+import io
 import lzma
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -244,3 +246,11 @@ def _classes(arrays: dict[str, Array], train_labels: Labels, test_labels: Labels
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(names)
+
+
+def pack_counts(arrays: Mapping[str, NDArray[np.unsignedinteger]]) -> bytes:
+    """Return an archive of arrays of numbers from 0 on, each in the smallest type that holds it."""
+    file = io.BytesIO()
+    small = {name: array.astype(np.min_scalar_type(int(array.max(initial=0)))) for name, array in arrays.items()}
+    np.savez_compressed(file, allow_pickle=False, **small)
+    return file.getvalue()

@@ -2,8 +2,10 @@
 
 import json
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, Self, TypeAlias
 
 import numpy as np
@@ -112,19 +114,20 @@ OnStep: TypeAlias = Callable[[Step], None]
 
 
 class Engine(Protocol):
-    """One trial in training: a model, its optimizer and its data on one device.
+    """One trial in training. An engine may inherit from this class for what it does not need to do itself.
 
     All chance comes from `eailab.seeding.stream` with the trial's block and the epoch's number, so that the state after
     a step is all that a resumed trial needs.
     """
 
-    device: str
+    device: str = "cpu"
     """What it runs on, in words: "cpu" or the GPU's name."""
-    parameters: int
-    """Number of trained parameters."""
+    parameters: int | None = None
+    """Number of trained parameters; None where it has no such number."""
 
+    @abstractmethod
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
-        """Train over the training split once and return the running scores of its (augmented) batches.
+        """Train one epoch and return its scores; of image engines the running ones of its (augmented) batches.
 
         After `load_state` of a state within this epoch, train over what is left; the scores are the whole epoch's.
 
@@ -135,33 +138,62 @@ class Engine(Protocol):
         Raises:
             DivergedError: The loss is not finite; the optimizer has not acted on it.
         """
-        ...
-
-    def evaluate(self, split: SplitName) -> Evaluation:
-        """Score the current weights (their moving average, if the recipe asks for one) over one split, unaugmented."""
-        ...
 
     def joules(self) -> float | None:
         """Return the energy that the device has used up to now, by a counter that never goes back; None without one."""
-        ...
+        return None
 
-    def state(self) -> Arrays:
+    def state(self) -> Arrays | None:
         """Return a copy of all that training on needs, by name; a file of it and `load_state` give the same bits.
 
-        It may be asked for between two epochs, and by `on_step`.
+        It may be asked for between two epochs, and by `on_step`. None where a trial can only start from its beginning.
         """
-        ...
+        return None
 
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Take up a state that an engine of the same recipe and data returned."""
-        ...
+        raise NotImplementedError
+
+    def artifacts(self) -> Mapping[str, bytes]:
+        """Return the content of the files that `EngineSpec.artifacts` declares, once, after the last epoch.
+
+        Those that the engine has written into the trial's folder itself are left out; weights and predictions of an
+        engine with a data set are asked for by `weights` and `evaluate`.
+        """
+        return {}
+
+    # --- asked of an engine with a data set only ---
+
+    def evaluate(self, split: SplitName) -> Evaluation:
+        """Score the current weights (their moving average, if the recipe asks for one) over one split, unaugmented."""
+        raise NotImplementedError
 
     def weights(self) -> Arrays:
         """Return a copy of the weights that `evaluate` uses, by the names that other software knows them by."""
-        ...
+        raise NotImplementedError
 
 
 DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an engine is built from besides its recipe."""
+
+    block: int
+    """The seed bundle's number, 0 or more."""
+    device: DeviceName = "auto"
+    data: TrialData | None = None
+    """The block's splits; None for an engine without a data set."""
+    folder: Path = Path()
+    """The trial's own, which is locked: an engine may write the artifacts that it declares there, and read what an
+    earlier attempt has left."""
+
+    @property
+    def images(self) -> TrialData:
+        """The splits, of an engine that has a data set."""
+        assert self.data is not None  # noqa: S101 - `EngineSpec.images` says so
+        return self.data
 
 
 @dataclass

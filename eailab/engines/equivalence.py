@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 
 from eailab.data.split import training_size
-from eailab.engines.registry import engine_of
+from eailab.engines.registry import images_of
 from eailab.engines.schedules import Factors, learning_rates
 from eailab.recipe.canonical import canonical
 from eailab.recipe.parts import AdamW, Data, Deform
-from eailab.recipe.schema import Recipe
+from eailab.recipe.schema import ImageRecipe
 
 MOST_STEPS = 10_000_000
 """Steps of a trial up to which schedules are compared, each step for itself."""
 
 
-def train_the_same(first: Recipe, second: Recipe, images: int) -> bool:
+def train_the_same(first: ImageRecipe, second: ImageRecipe, images: int) -> bool:
     """Whether two recipes give the same bits in every block, and differ in nothing but how that is written.
 
     Args:
@@ -26,14 +26,14 @@ def train_the_same(first: Recipe, second: Recipe, images: int) -> bool:
     return _in_effect(first, images) == _in_effect(second, images) and _rates_agree(first, second, images)
 
 
-def _in_effect(recipe: Recipe, images: int) -> dict[str, Any]:
+def _in_effect(recipe: ImageRecipe, images: int) -> dict[str, Any]:
     """Return all that reaches a training but the learning rates, in a form that equal trainings share."""
     settings: dict[str, Any] = canonical(recipe)
     del settings["schedule"], settings["optimizer"]["lr"]
     settings["data"] |= _data_in_effect(recipe.data, images)
     if isinstance(recipe.optimizer, AdamW) and recipe.optimizer.weight_decay == 0.0:
         settings["optimizer"]["name"] = "adam"
-    settings["model"] |= engine_of(recipe).effective_model(recipe)
+    settings["model"] |= images_of(recipe).effective_model(recipe)
     return settings
 
 
@@ -53,7 +53,7 @@ def _data_in_effect(data: Data, images: int) -> dict[str, Any]:
     }
 
 
-def _rates_agree(first: Recipe, second: Recipe, images: int) -> bool:
+def _rates_agree(first: ImageRecipe, second: ImageRecipe, images: int) -> bool:
     """Whether the learning rates of two recipes, equal in all else, are equal at every step."""
     if (first.schedule, first.optimizer.lr) == (second.schedule, second.optimizer.lr):
         return True
@@ -61,7 +61,7 @@ def _rates_agree(first: Recipe, second: Recipe, images: int) -> bool:
     if first.epochs * steps > MOST_STEPS:
         return False
 
-    def rates(recipe: Recipe) -> Factors:
+    def rates(recipe: ImageRecipe) -> Factors:
         return learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, steps)
 
     return np.array_equal(rates(first), rates(second))

@@ -1,16 +1,30 @@
 """List the engines: one line for each, and the only place that knows which there are."""
 
+from pathlib import Path
+
 from eailab.data.dataset import TrialData
-from eailab.engines.base import DeviceName, Engine
+from eailab.engines.base import DeviceName, Engine, Setup
 from eailab.engines.numpy_mlp.spec import NUMPY_MLP
-from eailab.engines.spec import EngineSpec
+from eailab.engines.spec import EngineSpec, ImageClassification
 from eailab.engines.torch_resnet.spec import TORCH_RESNET
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.describe import found, nearest
-from eailab.recipe.schema import BaseRecipe
+from eailab.recipe.schema import RECIPES, ImageRecipe, Recipe
 
 ENGINES: dict[str, EngineSpec] = {spec.name: spec for spec in (NUMPY_MLP, TORCH_RESNET)}
+"""Those that come with eailab, and those that `register` has added."""
+
+
+def register(spec: EngineSpec) -> None:
+    """Add an engine that does not come with eailab, such as a plug-in's or a test's, to this process.
+
+    A trial's processes import the module that has the class of its recipe, so the call belongs there.
+    """
+    if (spec.images is not None) != issubclass(spec.recipe, ImageRecipe):
+        raise TypeError(f"the recipes of {spec.name} are of images, or its EngineSpec.images is set: both, or neither")
+    ENGINES[spec.name] = spec
+    RECIPES[spec.name] = spec.recipe
 
 
 def engine_named(name: str) -> EngineSpec:
@@ -24,7 +38,7 @@ def engine_named(name: str) -> EngineSpec:
     return ENGINES[name]
 
 
-def engine_of(recipe: BaseRecipe) -> EngineSpec:
+def engine_of(recipe: Recipe) -> EngineSpec:
     """Return the engine of a recipe.
 
     Raises:
@@ -33,17 +47,26 @@ def engine_of(recipe: BaseRecipe) -> EngineSpec:
     return engine_named(recipe.engine)
 
 
-def build(recipe: BaseRecipe, data: TrialData, block: int, device: DeviceName = "auto") -> Engine:
-    """Return the engine of a recipe, initialised for one block; see `EngineSpec.build`."""
-    return engine_of(recipe).build(recipe, data, block, device)
+def images_of(recipe: ImageRecipe) -> ImageClassification:
+    """Return what the engine of a recipe declares of its images."""
+    images = engine_of(recipe).images
+    assert images is not None  # noqa: S101 - `register` holds the engine to it
+    return images
 
 
-def metrics_of(recipe: BaseRecipe) -> tuple[Metric, ...]:
+def build(
+    recipe: Recipe, data: TrialData | None, block: int, device: DeviceName = "auto", folder: Path = Path()
+) -> Engine:
+    """Return the engine of a recipe, initialised for one block; see `Setup` and `EngineSpec.build`."""
+    return engine_of(recipe).build(recipe, Setup(block, device, data, folder))
+
+
+def metrics_of(recipe: Recipe) -> tuple[Metric, ...]:
     """Return what trials of a recipe record, in the order of their records."""
     return engine_of(recipe).metrics(recipe)
 
 
-def metric_of(recipe: BaseRecipe, name: str) -> Metric:
+def metric_of(recipe: Recipe, name: str) -> Metric:
     """Return the metric of a name that studies of a recipe may rest on.
 
     Raises:
@@ -60,7 +83,7 @@ def metric_of(recipe: BaseRecipe, name: str) -> Metric:
     )
 
 
-def headline_of(recipe: BaseRecipe) -> Metric:
+def headline_of(recipe: Recipe) -> Metric:
     """Return what a trial is followed by: what studies of its engine rest on by default, or else its own study."""
     default = type(recipe).model_fields["study"].default
     declared = {metric.name: metric for metric in metrics_of(recipe)}

@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eailab.data.dataset import Pixels, TrialData
-from eailab.engines.base import Arrays, DeviceName, Engine, Expected
+from eailab import files
+from eailab.data.dataset import Pixels
+from eailab.engines.base import Arrays, DeviceName, Engine, Expected, Setup
 from eailab.engines.onnx_graph import Graph
 from eailab.errors import DataError, RecipeError
 from eailab.metrics import Metric
-from eailab.recipe.schema import BaseRecipe
+from eailab.recipe.schema import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,26 +45,26 @@ class Network:
 
 
 @dataclass(frozen=True)
-class EngineSpec:
-    """One engine. Its functions import the libraries that they need when they are called."""
+class Artifact:
+    """A file that a trial leaves besides its record; `result.json` vouches for it."""
 
     name: str
-    """What a recipe's `engine` says."""
-    version: int
-    """Raised when the engine's results change for an unchanged recipe; part of a trial's identity."""
-    recipe: type[BaseRecipe]
-    """The class of its recipes; every `recipe` below is one of these."""
-    command: str
-    """The command that trains one trial of it."""
-    packages: tuple[str, ...]
-    """Packages whose versions can change the bits of a trial; recorded with each result."""
-    metrics: Callable[[Any], tuple[Metric, ...]]
-    """What trials of a recipe record, in the order of their records."""
-    build: Callable[[Any, TrialData, int, DeviceName], Engine]
-    """Return the engine of a recipe, initialised for one block of data, on a device.
+    kind: files.Kind
+    of_diverged: bool = False
+    """Whether a trial that diverged leaves it too; the engine then writes it itself, into the trial's folder."""
+    is_reported: bool = True
+    """Whether numbers of reports come from it; of others a report only asks whether they are there."""
 
-    Raises `DataError` where the data do not fit the recipe, `DeviceError` where the device is not here.
-    """
+
+WEIGHTS = Artifact("model.safetensors", files.WEIGHTS, is_reported=False)
+PREDICTIONS = Artifact("predictions.npz", files.PREDICTIONS)
+"""The predicted class of each validation and test image."""
+
+
+@dataclass(frozen=True)
+class ImageClassification:
+    """What an engine declares that classifies the images of a data set; its recipes are `ImageRecipe`s."""
+
     check_fit: Callable[[Any, tuple[int, ...]], None]
     """Refuse, before training, a recipe that cannot be trained on a training split of shape `[N, H, W, C]`.
 
@@ -76,8 +78,50 @@ class EngineSpec:
     """Settings of a recipe's model that may be written in several ways, in one form that equal trainings share."""
     network: Callable[[], Network]
     """How the weights of its trials are applied."""
+
+
+def _no_inputs(recipe: Any, data_dir: Path | None) -> str:  # noqa: ARG001 - one signature for all engines
+    """Depend on nothing but the recipe."""
+    return ""
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """One engine. Its functions import the libraries that they need when they are called."""
+
+    name: str
+    """What a recipe's `engine` says."""
+    version: int
+    """Raised when the engine's results change for an unchanged recipe; part of a trial's identity."""
+    recipe: type[Recipe]
+    """The class of its recipes; every `recipe` below is one of these."""
+    metrics: Callable[[Any], tuple[Metric, ...]]
+    """What trials of a recipe record, in the order of their records."""
+    build: Callable[[Any, Setup], Engine]
+    """Return the engine of a recipe, initialised for one block.
+
+    Raises `DataError` where the data do not fit the recipe, `DeviceError` where the device is not here.
+    """
+    packages: tuple[str, ...] = ()
+    """Packages whose versions can change the bits of a trial; recorded with each result."""
+    images: ImageClassification | None = None
+    """Of an engine with a data set: it is validated and tested on it. None for one that measures all by itself."""
+    inputs: Callable[[Any, Path | None], str] = _no_inputs
+    """Return the fingerprint of what a trial depends on outside its recipe, such as its code: a part of its identity.
+
+    Asked when a study is planned and again before a trial is trained, with the folder of data sets; it may refuse a
+    recipe by a `UsageError`. Of an engine with `images` the data set's own fingerprint is taken in its place.
+    """
+    artifacts: tuple[Artifact, ...] = ()
+    """Files that its trials leave."""
+    command: str = ""
+    """The command that trains one trial of it; empty where there is none."""
     uses_gpu: bool = False
     """Whether its trials run on a GPU where there is one and `--device` allows it."""
+    gpu_is_here: Callable[[], bool] = lambda: False
+    """Whether this machine has a GPU that its trials can use."""
+    gpu_memory: Callable[[], tuple[int, int] | None] = lambda: None
+    """Return the most bytes that this process held on the GPU at once, and what the GPU has, if it held any."""
     prefers_one_thread: bool = False
     """Whether trials of one thread each, side by side, take less time in all than fewer trials of several threads."""
     check_device: Callable[[Any, DeviceName], None] = lambda recipe, device: None  # noqa: ARG005
@@ -110,7 +154,7 @@ def check_batches(batch_size: int, count: int, is_one_alone: Callable[[int], boo
 
     Args:
         batch_size: The recipe's.
-        count: Images of the training split.
+        count: ImageClassification of the training split.
         is_one_alone: Whether batches of a size leave one image alone, for which BatchNorm has no variance.
         otherwise: What a person can do other than change the batch size.
 

@@ -31,8 +31,8 @@ class ArmFindings:
     """Mean, difference, interval and verdict of the metric; None for the arm of a single trial."""
     test: float | None
     """Mean of the study's `test_metric` over the finished trials."""
-    updates: int
-    """Optimizer steps of a trial."""
+    updates: int | None
+    """Optimizer steps of a trial; None of an engine without a data set."""
     updates_change: float
     """Of the updates, relative to the baseline's: -0.5 for half as many."""
     brought: tuple[Text, ...]
@@ -83,7 +83,7 @@ def arm_findings(
     arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]
     brought = tuple(map(marked, arm.brought))
     damage = _damage(trials, by_arm[study.baseline] if index != study.baseline else ())
-    change = record.updates[index] / record.updates[study.baseline] - 1.0
+    change = record.updates_change(index)
     tests = [trial.final[test_metric.key] for trial in trials if test_metric and test_metric.key in trial.final]
     finished = [trial.curves for trial in trials if trial.state == "finished"]
     return ArmFindings(

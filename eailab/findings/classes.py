@@ -79,8 +79,10 @@ class Classes:
 
 def classes_of(
     store: Store, record: StudyRecord, findings: StudyFindings, data_dir: Path | None = None
-) -> Classes | Text:
+) -> Classes | Text | None:
     """Return what the arms of a study confuse, or one sentence that says why that is not known.
+
+    None of an engine that predicts no classes.
 
     Args:
         store: Where the trials lie.
@@ -88,7 +90,9 @@ def classes_of(
         findings: What was found in it.
         data_dir: Folder of downloaded data sets; None for the usual one. Nothing is downloaded.
     """
-    names = {arm.recipe.data.name for arm in record.study.arms}
+    names = {name for arm in record.study.arms if (name := arm.recipe.data_name) is not None}
+    if not names:
+        return None
     if len(names) > 1:
         return tr("The arms were tested on different data sets, so their predictions cannot be set side by side.")
     try:

@@ -75,7 +75,7 @@ def _timings(store: Store, trial: TrialFindings) -> tuple[list[Timing], int]:
 def _arm(label: str, trials: list[tuple[list[Timing], int]]) -> ArmCost:
     timings = [timing for trial, _ in trials for timing in trial]
     seconds = sum(timing.seconds for timing in timings)
-    images = sum(timing.seconds * timing.images_per_second for timing in timings)
+    images = sum(timing.seconds * (timing.images_per_second or 0.0) for timing in timings)
     epochs = sum(number for _, number in trials)
     return ArmCost(
         label=label,
@@ -86,7 +86,7 @@ def _arm(label: str, trials: list[tuple[list[Timing], int]]) -> ArmCost:
         seconds=round(seconds, 4),
         timed=len(timings),
         epochs=epochs,
-        images_per_second=round(images / seconds, 1) if seconds > 0.0 else None,
+        images_per_second=round(images / seconds, 1) if seconds > 0.0 and images else None,
         devices=tuple(sorted({timing.device for timing in timings})),
         joules=_energy(timings) if len(timings) == epochs else None,
     )

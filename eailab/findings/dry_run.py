@@ -58,7 +58,7 @@ class PlannedStudy:
                     label=arm.label,
                     is_baseline=index == study.baseline,
                     differs=changes_in_words(study.arms[study.baseline].recipe, arm.recipe),
-                    updates=record.updates[index] / record.updates[study.baseline] - 1.0,
+                    updates=record.updates_change(index),
                     finished=tuple(block for block in study.blocks if block not in new),
                     new=new,
                     trials=trials,

@@ -8,6 +8,7 @@ from eailab.findings.spread import sd_in_words, spread_of
 from eailab.findings.statements import OR
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact
+from eailab.recipe.schema import ImageRecipe
 from eailab.studies.factor import listed
 from eailab.studies.storage import StudyRecord
 from eailab.translation import BETWEEN_SENTENCES, Text, joined, tr, trn
@@ -25,7 +26,8 @@ def answers(findings: StudyFindings, record: StudyRecord, costs: Sequence[ArmCos
 def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     """Say how a study was made: data, split, factor, blocks, stopping, statistics."""
     arms, blocks = len(findings.arms), len(findings.blocks)
-    said = [_data(findings, record)]
+    images = record.study.arms[record.study.baseline].recipe.images
+    said = [] if images is None else [_data(findings, images)]
     if findings.factor is not None:
         said.append(_factor(findings))
     if arms > 1:
@@ -74,8 +76,7 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     return said
 
 
-def _data(findings: StudyFindings, record: StudyRecord) -> Text:
-    recipe = record.study.arms[record.study.baseline].recipe
+def _data(findings: StudyFindings, recipe: ImageRecipe) -> Text:
     values = {
         "model": recipe.model.name,
         "data": recipe.data.name,

@@ -11,7 +11,6 @@ from eailab.findings.study import study_findings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
 from eailab.metrics import SPLITS, TEST, VALIDATION, Metric, recorded
-from eailab.recipe.parts import Data
 from eailab.runs.store import Store
 from eailab.stats.variance import sampling_error
 from eailab.studies.storage import StudyRecord
@@ -46,8 +45,8 @@ class Noise(Spread):
     """Of the trials, by block."""
     sampling: tuple[Sampling, ...]
     """Of the validation and the test set; none when no trial finished."""
-    split: str
-    """`fixed` or `per-block`: whether the spread contains the luck of the split."""
+    split: str | None
+    """`fixed` or `per-block`: whether the spread contains the luck of the split; None without a data set."""
     environments: tuple[str, ...]
     """What trials ran on; more than one is a mixed study."""
 
@@ -74,16 +73,16 @@ def noise_findings(store: Store, record: StudyRecord) -> Noise:
     findings = study_findings(store, record)
     trials = findings.arms[0].trials
     finished = [trial for trial in trials if trial.state == "finished"]
-    data: Data = record.study.arms[0].recipe.data
+    images = record.study.arms[0].recipe.images
     sampling = []
     shares = [metric for metric in recorded(findings.metrics, VALIDATION, TEST) if metric.is_share]
-    if finished and shares:
+    if finished and shares and images is not None:
         predictions = store.folder(finished[0].fingerprint).predictions()
         for metric in shares:
             mean = float(np.mean([trial.final[metric.key] for trial in finished]))
-            images = len(predictions[metric.split])
-            error = metric.scale * sampling_error(mean / metric.scale, images)
-            sampling.append(Sampling(metric, images, mean, error))
+            count = len(predictions[metric.split])
+            error = metric.scale * sampling_error(mean / metric.scale, count)
+            sampling.append(Sampling(metric, count, mean, error))
     spread = spread_of([trial.value for trial in finished if trial.value is not None])
     return Noise(
         **vars(spread),
@@ -94,7 +93,7 @@ def noise_findings(store: Store, record: StudyRecord) -> Noise:
         values=tuple(trial.value for trial in trials),
         states=tuple(trial.state for trial in trials),
         sampling=tuple(sampling),
-        split=data.split,
+        split=None if images is None else images.data.split,
         environments=tuple(str(environment) for environment, _ in findings.environments),
     )
 
@@ -155,11 +154,12 @@ def sentences(found: Noise) -> tuple[Text, ...]:
     """Return what the spread means for whoever compares single runs, and how it was computed."""
     total = len(found.blocks)
     said = noise_sentences(found, found.measure, len(found.finished), total)
-    said.append(
-        tr("The split is the same in all blocks: the spread is of initial weights, data order and augmentation.")
-        if found.split == "fixed"
-        else tr("The split is drawn again in each block: the spread contains the luck of the split.")
-    )
+    if found.split is not None:
+        said.append(
+            tr("The split is the same in all blocks: the spread is of initial weights, data order and augmentation.")
+            if found.split == "fixed"
+            else tr("The split is drawn again in each block: the spread contains the luck of the split.")
+        )
     if found.sampling:
         said.append(
             tr(

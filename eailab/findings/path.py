@@ -165,7 +165,7 @@ def _notes(arm: ArmFindings, study: StudyFindings) -> tuple[Text, ...]:
         notes.append(tr("{n} of {total} trials have no result", n=gone, total=total))
     if before := study.arms[0].count("diverged"):
         notes.append(tr("{n} of {total} diverged before this step", n=before, total=total))
-    change = arm.updates / study.arms[0].updates - 1.0
+    change = arm.updates_change
     if change:
         notes.append(tr("updates {change:+.0%}", change=change))
     return tuple(notes)

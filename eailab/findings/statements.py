@@ -115,7 +115,7 @@ def facts(findings: StudyFindings) -> tuple[Fact, ...]:
         Fact(tr("Blocks"), blocks_in_words(findings.blocks)),
         *(_comparison_facts(findings, findings.comparison) if findings.comparison else ()),
         *_noise_facts(findings),
-        Fact(tr("Sizes"), _sizes(findings)),
+        *([Fact(tr("Sizes"), sizes)] if (sizes := _sizes(findings)) else []),
         Fact(tr("Device and versions"), _environments(findings)),
         *(
             Fact(
@@ -230,12 +230,13 @@ def blocks_in_words(blocks: tuple[int, ...]) -> Text:
 
 
 def _sizes(findings: StudyFindings) -> Text:
-    images = tr("{n:,} training images", n=findings.training_images)
-    parameters = sorted({t.parameters for arm in findings.arms for t in arm.trials if t.parameters is not None})
-    if not parameters:
-        return images
-    counts = joined((f"{count:,}" for count in parameters), OR)
-    return joined([images, tr("{counts} trained parameters", counts=counts)], COMMA)
+    images, said = findings.training_images, list[Text]()
+    if images is not None:
+        said.append(tr("{n:,} training images", n=images))
+    if parameters := sorted({t.parameters for arm in findings.arms for t in arm.trials if t.parameters is not None}):
+        counts = joined((f"{count:,}" for count in parameters), OR)
+        said.append(tr("{counts} trained parameters", counts=counts))
+    return joined(said, COMMA)
 
 
 def _environments(findings: StudyFindings) -> str:

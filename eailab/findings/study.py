@@ -80,8 +80,8 @@ class StudyFindings:
     """The settings that are equal in all arms."""
     environments: tuple[tuple[Environment, int], ...]
     """What trials ran on, with their number; more than one is a mixed study."""
-    training_images: int
-    """Of the baseline arm."""
+    training_images: int | None
+    """Of the baseline arm; None of an engine without a data set."""
     apart: tuple[str, ...] = ()
     """What tells it from other studies of the same report with the same title; see `eailab.findings.apart`."""
 

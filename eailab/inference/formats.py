@@ -17,7 +17,7 @@ from eailab import __version__
 from eailab.data.dataset import Pixels
 from eailab.engines.base import Expected
 from eailab.engines.onnx_graph import Graph
-from eailab.engines.registry import engine_of
+from eailab.engines.registry import images_of
 from eailab.errors import UsageError
 from eailab.extras import install_command
 from eailab.inference.predict import Trained
@@ -117,7 +117,7 @@ class Onnx(Format):
         graph = Graph(onnx)
         images = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["N", *expected.image])
         logits = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["N", len(expected.classes)])
-        engine_of(trained.recipe).network().add_to_onnx(graph, trained.recipe, trained.weights, expected)
+        images_of(trained.recipe).network().add_to_onnx(graph, trained.recipe, trained.weights, expected)
         model = onnx.helper.make_model(
             onnx.helper.make_graph(graph.nodes, trained.recipe.name, [images], [logits], graph.constants),
             producer_name="eailab",
@@ -161,7 +161,7 @@ class TorchExport(Format):
         """Return the content of a `.pt2` archive."""
         import torch
 
-        network = engine_of(trained.recipe).network().module(trained.recipe, trained.weights, trained.expected)
+        network = images_of(trained.recipe).network().module(trained.recipe, trained.weights, trained.expected)
         images = torch.zeros(2, *trained.expected.image, dtype=torch.uint8)
         any_number = {0: torch.export.Dim("N", min=1)}
         program = torch.export.export(network, (images,), dynamic_shapes=(any_number,), strict=False)

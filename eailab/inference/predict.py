@@ -11,9 +11,9 @@ from eailab.data.dataset import Dataset, Pixels
 from eailab.data.image_files import decoded, is_turned, opened
 from eailab.data.registry import load as load_data
 from eailab.engines.base import Arrays, Expected, check_weights
-from eailab.engines.registry import engine_of
+from eailab.engines.registry import images_of
 from eailab.errors import DamagedError, DataError, StoreError, UsageError
-from eailab.recipe.schema import Recipe
+from eailab.recipe.schema import ImageRecipe
 from eailab.runs import checkpoint
 from eailab.runs.records import Result
 from eailab.runs.store import Store
@@ -29,7 +29,7 @@ class Trained:
     """The network that a trial has left: its recipe, its weights, and the images that it expects."""
 
     folder: TrialFolder
-    recipe: Recipe
+    recipe: ImageRecipe
     block: int
     data: str
     """Fingerprint of the data set that it was trained and tested on."""
@@ -41,7 +41,7 @@ class Trained:
 
     def logits(self, pixels: Pixels) -> NDArray[np.floating]:
         """Return the scores of each class, `[N, K]`, before the softmax, of images `[N, H, W, C]`."""
-        return engine_of(self.recipe).network().logits(self.recipe, self.weights, self.expected, pixels)
+        return images_of(self.recipe).network().logits(self.recipe, self.weights, self.expected, pixels)
 
 
 def find_finished(store: Store, name: str) -> TrialFolder:
@@ -69,11 +69,12 @@ def read_network(folder: TrialFolder) -> Trained:
     record = folder.record()
     if record is None:
         raise UsageError(f"the trial {folder.path.name} is not finished: choose another of `eailab runs list`.")
-    recipe = folder.recipe()
+    if (recipe := folder.recipe().images) is None:
+        raise UsageError(f"the trial {folder.path.name} has no network: choose one that classifies images.")
     weights, facts = checkpoint.load(folder.weights_file)
     try:
         expected = Expected.read(facts)
-        check_weights(weights, engine_of(recipe).network().shapes(recipe, expected))
+        check_weights(weights, images_of(recipe).network().shapes(recipe, expected))
     except KeyError as error:
         raise StoreError(
             f"{folder.weights_file} does not say what images it expects ({error} is missing): train the trial again."

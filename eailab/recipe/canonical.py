@@ -13,6 +13,10 @@ NO_IDENTITY = frozenset({"name", "study"})
 
 FIRST = ("name", "engine", "data", "model", "optimizer", "schedule", "epochs", "batch_size")
 LAST = ("threads", "study")
+STORED = (
+    *("name", "engine", "data", "optimizer", "schedule"),
+    *("epochs", "batch_size", "label_smoothing", "ema", "study"),
+)
 
 
 def canonical(recipe: Recipe, data: Mapping[str, str] = MappingProxyType({})) -> dict[str, object]:
@@ -25,8 +29,18 @@ def canonical(recipe: Recipe, data: Mapping[str, str] = MappingProxyType({})) ->
         data: What to write in place of a data set's name, by that name: images are the same by another path to them.
     """
     plain = recipe.model_dump(mode="json")
-    plain["data"]["name"] = data.get(recipe.data.name, recipe.data.name)
+    if (name := recipe.data_name) is not None:
+        plain["data"]["name"] = data.get(name, name)
     return {key: _unsigned_zero(value) for key, value in plain.items() if key not in NO_IDENTITY}
+
+
+def as_stored(recipe: Recipe) -> dict[str, object]:
+    """Return a recipe as a study's file holds it, its keys in the order in which every version has written them."""
+    plain = recipe.model_dump(mode="json")
+    order = [key for key in STORED if key in plain]
+    return {
+        key: plain[key] for key in [*order, *(key for key in plain if key not in order and key != "threads"), "threads"]
+    }
 
 
 def digest(value: object) -> str:
@@ -76,7 +90,7 @@ def _ordered(recipe: Recipe) -> dict[str, object]:
     """Return a recipe as plain mappings in reading order, the `name` of each part first."""
     dump = recipe.model_dump()
     middle = [key for key in dump if key not in FIRST and key not in LAST]
-    return {key: _name_first(dump[key]) for key in (*FIRST, *middle, *LAST)}
+    return {key: _name_first(dump[key]) for key in (*FIRST, *middle, *LAST) if key in dump}
 
 
 def _name_first(value: object) -> object:

@@ -12,11 +12,19 @@ LONGEST = 200
 def data_word(recipe: Recipe) -> str:
     """Return what a recipe's data are called in names and titles: a data set's name, or that of a file or folder.
 
+    Nothing where it has no data set.
+
     >>> from eailab.recipe.load import Override, load
     >>> data_word(load("digits-mlp", [Override("data.name", "/scans/mine.npz", "-o")]).recipe)
     'mine'
     """
-    return Path(recipe.data.name).stem or recipe.data.name
+    name = recipe.data_name or ""
+    return Path(name).stem or name
+
+
+def model_word(recipe: Recipe) -> str:
+    """Return what a recipe's model is called in names and lists; of an engine without models, what the engine is."""
+    return recipe.images.model.name if recipe.images else recipe.engine
 
 
 def name_after(name: str, before: Recipe, after: Recipe) -> str:
@@ -29,7 +37,7 @@ def name_after(name: str, before: Recipe, after: Recipe) -> str:
         before: The recipe that the name is of.
         after: The recipe as it was changed.
     """
-    for old, new in ((data_word(before), data_word(after)), (before.model.name, after.model.name)):
+    for old, new in ((data_word(before), data_word(after)), (model_word(before), model_word(after))):
         if old != new:
             words = name.split("-")
             at = next((place for place, word in enumerate(words) if len(word) > 2 and old.startswith(word)), None)
@@ -47,7 +55,7 @@ def may_have_been(before: str, now: str, recipe: Recipe) -> bool:
 
     Only the words for data and model may differ.
     """
-    known = "|".join(map(re.escape, (data_word(recipe), recipe.model.name)))
+    known = "|".join(map(re.escape, filter(None, (data_word(recipe), model_word(recipe)))))
     words, earlier = re.sub(rf"(?<![^-])(?:{known})(?![^-])", "*", now).split("-"), before.split("-")
     if before == now or "*" not in words:
         return False

@@ -1,9 +1,9 @@
-"""Define recipes: one of `MlpRecipe` and `ResNetRecipe`, told apart by `engine`, of the parts in `parts.py`.
+"""Define recipes: one class an engine, told apart by `engine`, of the parts in `parts.py`.
 
 A copy with one field changed is checked again by `override.vary`, never by `model_copy`.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -35,7 +35,7 @@ class Study(Settings):
     """What verdicts rest on, after the last epoch; `loss-gap` is validation minus training loss."""
 
 
-class BaseRecipe(Settings):
+class Recipe(Settings):
     """What recipes of all engines have."""
 
     example: ClassVar[str | None] = None
@@ -46,6 +46,26 @@ class BaseRecipe(Settings):
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
     """What tables and folders call this recipe; no part of its identity."""
     engine: str
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 1
+    """Passes over the training split, or what the engine takes for one."""
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    """CPU threads of a trial; fixed, since sums in another order have other last bits."""
+    study: Study = Study()
+
+    @property
+    def images(self) -> "ImageRecipe | None":
+        """The recipe itself where it classifies images; None for other engines."""
+        return None
+
+    @property
+    def data_name(self) -> str | None:
+        """The name of its data set; None where it has none."""
+        return self.images.data.name if self.images else None
+
+
+class ImageRecipe(Recipe):
+    """What recipes add that train a network to classify the images of a data set."""
+
     data: Data
     optimizer: Optimizer
     schedule: AnySchedule = Constant()
@@ -57,10 +77,15 @@ class BaseRecipe(Settings):
     """Share of the target's probability that is spread evenly over all classes (Szegedy et al., 2016)."""
     ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Decay a step of an exponential moving average of the weights, which is then what is evaluated; null for none."""
-    study: Study = Study()
+    model: Mlp | ResNet
+
+    @property
+    def images(self) -> "ImageRecipe":
+        """The recipe itself."""
+        return self
 
 
-class MlpRecipe(BaseRecipe):
+class MlpRecipe(ImageRecipe):
     """A recipe of the numpy engine: an MLP with hand-written gradients."""
 
     example = "mnist-mlp"
@@ -73,7 +98,7 @@ class MlpRecipe(BaseRecipe):
     """BLAS threads of a trial; fixed, since sums in another order have other last bits."""
 
 
-class ResNetRecipe(BaseRecipe):
+class ResNetRecipe(ImageRecipe):
     """A recipe of the torch engine: a residual network on CUDA or on the CPU."""
 
     example = "resnet18-cifar10"
@@ -92,13 +117,18 @@ class ResNetRecipe(BaseRecipe):
     """CPU threads of a trial; fixed, since sums in another order have other last bits."""
 
 
-Recipe: TypeAlias = MlpRecipe | ResNetRecipe
+def engine_name(kind: type[Recipe]) -> str:
+    """Return the engine that a class of recipes is for."""
+    return str(get_args(kind.model_fields["engine"].annotation)[0])
 
-RECIPES: dict[str, type[Any]] = {get_args(kind.model_fields["engine"].annotation)[0]: kind for kind in get_args(Recipe)}
-"""The class of each engine's recipes, by the engine's name."""
+
+RECIPES: dict[str, type[Recipe]] = {engine_name(kind): kind for kind in (MlpRecipe, ResNetRecipe)}
+"""The class of each engine's recipes, by the engine's name; `engines.registry.register` adds others."""
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a recipe's file, for editors."""
     title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "eailab recipe"}
-    return title | TypeAdapter(Annotated[Recipe, Field(discriminator="engine")]).json_schema()
+    every: Any = Union[tuple(RECIPES.values())]  # noqa: UP007 - as many as there are
+    tagged: Any = Annotated[every, Field(discriminator="engine")]
+    return title | dict(TypeAdapter(tagged).json_schema())

@@ -6,6 +6,7 @@ from eailab.findings.numbers import number
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
+from eailab.recipe.naming import model_word
 from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock
 from eailab.report.published import Beside, beside, context
 from eailab.report.study_report import StudyReport
@@ -61,12 +62,14 @@ def _text(sentence: str) -> Paragraph:
 
 
 def _task(record: StudyRecord) -> int:
-    return 1 if record.study.arms[0].recipe.model.name == "mlp" else 2
+    return 1 if model_word(record.study.arms[0].recipe) == "mlp" else 2
 
 
 def _plan(study: StudyReport) -> list[Block]:
     """Return split, hyper-parameters and architecture of a task's first baseline."""
-    recipe = study.record.study.arms[study.record.study.baseline].recipe
+    recipe = study.record.study.arms[study.record.study.baseline].recipe.images
+    if recipe is None:
+        return []
     model = recipe.model.model_dump(mode="json")
     name = model.pop("name")
     trials = [trial for arm in study.findings.arms for trial in arm.trials]

@@ -10,7 +10,7 @@ from eailab.errors import EailabError, StoreError, UsageError
 from eailab.plain import counted
 from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
-from eailab.recipe.naming import data_word
+from eailab.recipe.naming import data_word, model_word
 from eailab.recipe.override import changes_in_words
 from eailab.recipe.schema import Recipe
 from eailab.runs.store import SHORT_NAME, State, Store, Summary, summary
@@ -219,7 +219,7 @@ class ListedStudy:
             return self.name, *["?"] * 6, self.folder
         done = f"{self.finished}/{self.trials}"
         levels = labels_listed(self.levels)
-        return self.name, self.factor or "-", levels, self.model, self.data, str(self.blocks), done, self.folder
+        return self.name, self.factor or "-", levels, self.model, self.data or "-", str(self.blocks), done, self.folder
 
     def mapping(self) -> dict[str, Any]:
         """Return all of it as plain values."""
@@ -247,7 +247,7 @@ def _listed_study(store: Store, head: Head | PathHead, present: set[str]) -> Lis
         name=head.name,
         factor=factor,
         levels=levels,
-        model=labels_listed(list(dict.fromkeys(one.model.name for one in recipes))),
+        model=labels_listed(list(dict.fromkeys(model_word(one) for one in recipes))),
         data=labels_listed(list(dict.fromkeys(map(data_word, recipes)))),
         blocks=len(blocks),
         trials=len(trials),

@@ -44,8 +44,10 @@ ABOUT_NETWORKS = tr(
 )
 
 
-def class_blocks(findings: StudyFindings, classes: Classes | str) -> list[Block]:
-    """Return what a page says of a study's classes, or why there is nothing to say."""
+def class_blocks(findings: StudyFindings, classes: Classes | str | None) -> list[Block]:
+    """Return what a page says of a study's classes, or why there is nothing to say; nothing where there are none."""
+    if classes is None:
+        return []
     heading = Heading(tr("Classes and examples"))
     if isinstance(classes, str):
         return [heading, Paragraph((classes,), "note")]

@@ -28,8 +28,8 @@ class StudyReport:
     record: StudyRecord
     findings: StudyFindings
     costs: tuple[ArmCost, ...]
-    classes: Classes | str
-    """Or why there are none."""
+    classes: Classes | str | None
+    """Or why there are none; None of an engine that predicts no classes."""
     left_out: tuple[int, ...] = ()
     """Blocks that the study has and that are not reported."""
 

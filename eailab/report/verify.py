@@ -109,7 +109,9 @@ class _Tally:
         for index, block in product(range(len(arms)), record.study.blocks):
             fingerprint = record.trials[index, block]
             name = f"{folder}/{arms[index].label}/{block}"
-            problem, has_result = check_trial(self.store, record, index, block, datasets[arms[index].recipe.data.name])
+            problem, has_result = check_trial(
+                self.store, record, index, block, datasets.get(arms[index].recipe.data_name or "")
+            )
             if has_result:
                 self.checked.add(fingerprint)
             if problem is not None:
@@ -180,9 +182,9 @@ def check_trial(
         if found is None:
             return None, False
         result, predictions = found
-        if predictions is None or dataset is None:
+        if predictions is None or dataset is None or recipe.images is None:
             return None, True
-        return next(mislabelled(recipe, block, result, predictions, dataset), None), True
+        return next(mislabelled(recipe.images, block, result, predictions, dataset), None), True
     except StoreError as error:
         return str(error), True
 
@@ -202,7 +204,9 @@ def _datasets(record: StudyRecord, data_dir: Path | None) -> dict[str, Dataset |
     """Return the data sets that a study's trials were trained on, by name; None for one that is not on this machine."""
     found: dict[str, Dataset | None] = {}
     for index, arm in enumerate(record.study.arms):
-        name, block = arm.recipe.data.name, record.study.blocks[0]
+        name, block = arm.recipe.data_name, record.study.blocks[0]
+        if name is None:
+            continue
         if name not in found:
             with suppress(DataError):
                 found[name] = load(name, data_dir, download=False)

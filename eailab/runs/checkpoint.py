@@ -38,10 +38,15 @@ def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], **facts: str) ->
     Raises:
         StoreError: The file cannot be written; an older one is untouched.
     """
+    write_bytes(path, packed(arrays, **facts))
+
+
+def packed(arrays: Mapping[str, NDArray[np.generic]], **facts: str) -> bytes:
+    """Return the content of a file of arrays, with facts about them in its metadata, as `load` reads it."""
     contiguous = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
     # One entry, since safetensors writes several in an order that changes from process to process.
     facts_text = json.dumps({**facts, "sha256": _sha256(contiguous, facts)}, sort_keys=True)
-    write_bytes(path, serialise(contiguous, metadata={"eailab": facts_text}))
+    return serialise(contiguous, metadata={"eailab": facts_text})
 
 
 def load(path: Path) -> tuple[Arrays, dict[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eailab import files
+from eailab.engines.registry import ENGINES
 from eailab.errors import DamagedError, StoreError
 from eailab.runs import atomic, records
 
@@ -28,7 +29,8 @@ def read_result(folder: "TrialFolder") -> dict[str, Any] | None:
 
     Raises:
         DamagedError: It is not a whole result of this trial.
-        StoreError: It is of a newer version, the system does not let us read it, or the folder is a link.
+        StoreError: It is of a newer version or an unknown engine, the system does not let us read it, or the folder
+            is a link.
     """
     try:
         text = files.read(folder.result_file, files.RESULT)
@@ -47,30 +49,34 @@ def read_result(folder: "TrialFolder") -> dict[str, Any] | None:
         )
     if seal != records.seal(record):
         raise DamagedError(f"{folder.result_file} differs from its own checksum: it is damaged.")
+    if isinstance(engine := record.get("engine"), str) and engine not in ENGINES:
+        raise _unknown_engine(folder, engine)
     try:
         records.check_result(record, folder.metrics())
-        trial, vouched = record["trial"], record["files"]
+        trial = record["trial"]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DamagedError(f"{folder.result_file} is not a result of eailab: {error!r}.") from error
     if trial != folder.path.name:
         raise DamagedError(f"{folder.result_file} belongs to another trial, {trial!s:.40}.")
-    wanted = {file.name for file in folder.vouched(record["status"])}
-    if set(vouched) != wanted:
+    wanted = vouched(record["engine"], record["status"])
+    if set(record["files"]) != set(wanted):
         raise DamagedError(f"{folder.result_file} vouches for other files than {', '.join(sorted(wanted))}.")
     return record
 
 
 def broken_files(folder: "TrialFolder", record: dict[str, Any], *, thorough: bool = True) -> Iterator[tuple[Path, str]]:
     """Yield the files that a result vouches for and that are not as it says, and what is wrong with each."""
-    whole = thorough
+    whole, kinds = thorough, vouched(record["engine"], record["status"])
+    unread = {artifact.name for artifact in ENGINES[record["engine"]].artifacts if not artifact.is_reported}
     for name, expected in record["files"].items():
         file, found = folder.path / name, None
         try:
-            if thorough or file != folder.weights_file:
-                found = sha256(folder, name)
-            else:
-                with suppress(FileNotFoundError), files.opened(file, files.WEIGHTS):
-                    continue
+            with suppress(FileNotFoundError):
+                if thorough or name not in unread:
+                    found = files.sha256(file, kinds[name])
+                else:
+                    with files.opened(file, kinds[name]):
+                        continue
         except DamagedError as error:
             whole = False
             yield file, str(error)
@@ -91,14 +97,18 @@ def broken_files(folder: "TrialFolder", record: dict[str, Any], *, thorough: boo
             yield folder.epochs_file, str(error)
 
 
-def sha256(folder: "TrialFolder", name: str) -> str | None:
-    """Return the checksum of one of the files that a result vouches for; None where it is missing."""
-    kinds = {folder.recipe_file: files.TRIAL_RECIPE, folder.epochs_file: files.EPOCHS}
-    kinds |= {folder.weights_file: files.WEIGHTS, folder.predictions_file: files.PREDICTIONS}
-    try:
-        return files.sha256(folder.path / name, kinds[folder.path / name])
-    except FileNotFoundError:
-        return None
+def _unknown_engine(folder: "TrialFolder", engine: str) -> StoreError:
+    """Return what to say of a result of an engine that is not here: its recipe must be of the same."""
+    with suppress(FileNotFoundError):
+        if f"\nengine: {engine}\n".encode() in files.read(folder.recipe_file, files.TRIAL_RECIPE):
+            return StoreError(f"{folder.path} was trained by the engine {engine:.40}: install what that comes with.")
+    return DamagedError(f"{folder.result_file} contradicts its recipe: the engine is {engine:.40}.")
+
+
+def vouched(engine: str, status: str) -> dict[str, files.Kind]:
+    """Return the files whose checksums a result holds, by name, and what may be read as each."""
+    left = (one for one in ENGINES[engine].artifacts if status == "finished" or one.of_diverged)
+    return {"recipe.yaml": files.TRIAL_RECIPE, "epochs.jsonl": files.EPOCHS} | {one.name: one.kind for one in left}
 
 
 def set_damage_aside(folder: "TrialFolder") -> list[str]:

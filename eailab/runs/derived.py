@@ -12,10 +12,10 @@ from eailab.data.dataset import Dataset
 from eailab.data.registry import SOURCES
 from eailab.data.split import Split, split_of
 from eailab.engines.base import Arrays, Expected
-from eailab.engines.registry import engine_of, metrics_of
+from eailab.engines.registry import engine_of, images_of, metrics_of
 from eailab.metrics import TEST, TRAIN, VALIDATION, Metric, recorded
 from eailab.recipe.parts import Data
-from eailab.recipe.schema import Recipe
+from eailab.recipe.schema import ImageRecipe, Recipe
 from eailab.runs.records import Epoch, Result
 from eailab.runs.trial import Trial
 
@@ -51,7 +51,7 @@ def contradictions(
         record: `result.json`.
         result: The same, as an object.
         epochs: Those of `epochs.jsonl`.
-        predictions: None where the trial has none, since it diverged.
+        predictions: None where the trial has none, since it diverged or its engine makes none.
         weights: Arrays and facts of its file of weights, likewise.
     """
     if record["engine"] != recipe.engine:
@@ -64,15 +64,14 @@ def contradictions(
         yield from _last_scores(recipe, result, epochs)
     elif result.diverged_at is not None and not _can_diverge(result.diverged_at, result.epochs, recipe.epochs):
         yield f"it cannot have diverged in epoch {result.diverged_at[0]}, with {result.epochs} of {recipe.epochs} done"
-    classes = SOURCES[recipe.data.name].classes if recipe.data.name in SOURCES else None
-    if weights is not None:
-        yield from _parameters(recipe, result, *weights)
-    if predictions is not None:
-        yield from _predicted(recipe, result, predictions, classes)
+    if recipe.images is not None and weights is not None:
+        yield from _parameters(recipe.images, result, *weights)
+    if recipe.images is not None and predictions is not None:
+        yield from _predicted(recipe.images, result, predictions)
 
 
 def mislabelled(
-    recipe: Recipe, block: int, result: Result, predictions: Predictions, dataset: Dataset
+    recipe: ImageRecipe, block: int, result: Result, predictions: Predictions, dataset: Dataset
 ) -> Iterator[str]:
     """Yield the shares of right predictions that are not those of the trial's predictions and its images' labels."""
     where = split_of(len(dataset.train), recipe.data, block)
@@ -110,7 +109,7 @@ def _can_diverge(where: tuple[int, int], finished: int, planned: int) -> bool:
     return where[0] == finished + 1 <= planned and where[1] >= 0
 
 
-def _parameters(recipe: Recipe, result: Result, arrays: Arrays, facts: dict[str, str]) -> Iterator[str]:
+def _parameters(recipe: ImageRecipe, result: Result, arrays: Arrays, facts: dict[str, str]) -> Iterator[str]:
     """Yield a number of parameters that is not that of the recipe's network, or of the weights."""
     trained = sum(array.size for name, array in arrays.items() if not name.endswith(STATISTICS))
     expected = trained
@@ -120,7 +119,7 @@ def _parameters(recipe: Recipe, result: Result, arrays: Arrays, facts: dict[str,
         except (KeyError, ValueError, RecursionError) as error:
             yield f"model.safetensors does not say what images it expects: {error}"
             return
-        expected = engine_of(recipe).parameters(recipe, shape.image, len(shape.classes))
+        expected = images_of(recipe).parameters(recipe, shape.image, len(shape.classes))
     if not result.parameters == trained == expected:
         yield (
             f"result.json says {result.parameters:,} parameters, model.safetensors has {trained:,}, and the recipe's "
@@ -128,11 +127,12 @@ def _parameters(recipe: Recipe, result: Result, arrays: Arrays, facts: dict[str,
         )
 
 
-def _predicted(recipe: Recipe, result: Result, predictions: Predictions, classes: int | None) -> Iterator[str]:
+def _predicted(recipe: ImageRecipe, result: Result, predictions: Predictions) -> Iterator[str]:
     """Yield predictions that cannot be of these splits, and shares that are not a whole number of their images."""
     sizes: dict[str, int] = {}
-    if recipe.data.name in SOURCES:
-        source = SOURCES[recipe.data.name]
+    classes = None
+    if (source := SOURCES.get(recipe.data.name)) is not None:
+        classes = source.classes
         sizes = {"validation": len(_split(source.train, recipe.data).validation), "test": source.test}
     for metric, value in _shares(recipe, result):
         predicted = predictions[metric.split]

@@ -7,7 +7,7 @@ from math import ceil
 from pathlib import Path
 
 from eailab.data.registry import load
-from eailab.engines.registry import engine_of
+from eailab.engines.registry import engine_of, images_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.files import unreadable
 from eailab.runs.context import RunContext
@@ -27,11 +27,7 @@ def side_by_side(todo: Sequence[Trial], context: RunContext) -> int:
 
 
 def _take_a_gpu(todo: Sequence[Trial], context: RunContext) -> bool:
-    if context.device == "cpu" or not any(engine_of(trial.recipe).uses_gpu for trial in todo):
-        return False
-    from eailab.engines.torch_resnet import devices
-
-    return devices.cuda_is_here()
+    return context.device != "cpu" and any(engine_of(trial.recipe).gpu_is_here() for trial in todo)
 
 
 def advice_on_threads(todo: Sequence[Trial], context: RunContext, jobs: int | None) -> str | None:
@@ -138,16 +134,19 @@ def check_disk_space(runs_dir: Path, data_dir: Path | None, trials: Sequence[Tri
     """
     _check_limit(address_space_limit())
     inputs = {}
-    for name in {trial.recipe.data.name for trial in trials}:
-        dataset = load(name, data_dir)
+    for name in {trial.recipe.data_name for trial in trials} - {None}:
+        dataset = load(str(name), data_dir)
         inputs[name] = (dataset.train.pixels.shape[1:], len(dataset.classes), len(dataset.train), dataset.test)
     needed, checkpoints = 0, [0]
     for trial in trials:
-        image, classes, train, test = inputs[trial.recipe.data.name]
-        engine = engine_of(trial.recipe)
-        weights = ceil(OTHER_NUMBERS * BYTES_A_NUMBER * engine.parameters(trial.recipe, image, classes))
-        needed += kept_bytes(weights, train + len(test), trial.recipe.epochs)
-        checkpoints.append(weights * engine.checkpoint_copies(trial.recipe))
+        if (recipe := trial.recipe.images) is None:  # what such an engine leaves is not known
+            needed += kept_bytes(0, 0, trial.recipe.epochs)
+            continue
+        image, classes, train, test = inputs[recipe.data.name]
+        engine = images_of(recipe)
+        weights = ceil(OTHER_NUMBERS * BYTES_A_NUMBER * engine.parameters(recipe, image, classes))
+        needed += kept_bytes(weights, train + len(test), recipe.epochs)
+        checkpoints.append(weights * engine.checkpoint_copies(recipe))
     needed += 2 * sum(sorted(checkpoints)[-jobs:])
     free = free_bytes(runs_dir)
     if free < needed:

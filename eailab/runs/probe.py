@@ -8,8 +8,9 @@ from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
-from eailab.data.dataset import Images, TrialData
+from eailab.data.dataset import Images
 from eailab.data.registry import load
 from eailab.data.split import trial_data
 from eailab.engines.base import COMPILATION, Engine, Step
@@ -91,32 +92,39 @@ def _measure_all(answer: Connection, trials: Sequence[Trial], context: RunContex
 
 
 def _measure(trial: Trial, context: RunContext) -> Probe:
-    recipe = trial.recipe
-    dataset = load(recipe.data.name, context.data_dir, download=False)
+    recipe, few = trial.recipe, None
+    weights = validated = tested = 0
+    an_image = 0.0
     reporting = engine_of(recipe).reporting_compilation
-    with limited_threads(recipe), reporting(lambda: None, COMPILATION.add):
+    with (
+        limited_threads(recipe),
+        reporting(lambda: None, COMPILATION.add),
+        TemporaryDirectory(prefix="eailab-probe-") as folder,
+    ):
         began = COMPILATION.clock()
-        data = trial_data(dataset, recipe.data, trial.block)
-        engine = build(recipe, _with_few_to_evaluate(data), trial.block, context.device)
+        if recipe.images is not None:
+            dataset = load(recipe.images.data.name, context.data_dir, download=False)
+            data = trial_data(dataset, recipe.images.data, trial.block)
+            validated, tested = len(data.validation), len(data.test)
+            few = replace(
+                data, validation=Images(data.validation.pixels[:EVALUATED], data.validation.labels[:EVALUATED])
+            )
+        engine = build(recipe, few, trial.block, context.device, Path(folder))
         setup = COMPILATION.clock() - began
-        weights = sum(array.nbytes for array in engine.weights().values())
-        an_image = _evaluation_seconds(engine) / min(EVALUATED, len(data.validation))
+        if few is not None:
+            weights = sum(array.nbytes for array in engine.weights().values())
+            an_image = _evaluation_seconds(engine) / len(few.validation)
         steps, seconds = _timed_steps(engine, recipe.epochs)
-    on_gpu = _gpu_memory() if engine_of(recipe).uses_gpu else (None, None)
+    held, gpu = engine_of(recipe).gpu_memory() or (None, None)
     return Probe(
         device=engine.device,
-        epoch_seconds=seconds * steps + an_image * len(data.validation),
-        other_seconds=setup + an_image * (len(data.validation) + len(data.test)) + RECORD_SECONDS,
+        epoch_seconds=seconds * steps + an_image * validated,
+        other_seconds=setup + an_image * (validated + tested) + RECORD_SECONDS,
         memory_bytes=peak_memory(),
-        gpu_bytes=on_gpu[0],
-        gpu_total_bytes=on_gpu[1],
-        disk_bytes=kept_bytes(weights, len(data.validation) + len(data.test), recipe.epochs),
+        gpu_bytes=held,
+        gpu_total_bytes=gpu,
+        disk_bytes=kept_bytes(weights, validated + tested, recipe.epochs),
     )
-
-
-def _with_few_to_evaluate(data: TrialData) -> TrialData:
-    few = Images(data.validation.pixels[:EVALUATED], data.validation.labels[:EVALUATED])
-    return replace(data, validation=few)
 
 
 def _evaluation_seconds(engine: Engine) -> float:
@@ -182,11 +190,3 @@ def peak_memory() -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _gpu_memory() -> tuple[int, int] | tuple[None, None]:
-    """Return the most bytes that torch held on the GPU at once, and what the GPU has; None where it held nothing."""
-    import torch
-
-    held = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
-    return (held, torch.cuda.get_device_properties(0).total_memory) if held else (None, None)

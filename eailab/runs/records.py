@@ -86,7 +86,8 @@ class Timing:
     """How long an epoch took, validation included."""
 
     seconds: float
-    images_per_second: float
+    images_per_second: float | None
+    """None of an engine without images."""
     device: str
     ended: float | None = None
     """When it ended, in seconds since 1970; None where that was not written down, as by earlier versions."""
@@ -98,7 +99,7 @@ class Timing:
         """Return the timing that a record tells of."""
         return cls(
             _number(record["seconds"], 0.0, LONGEST_SECONDS),
-            _number(record["images_per_second"], 0.0, LARGEST_NUMBER),
+            None if (rate := record.get("images_per_second")) is None else _number(rate, 0.0, LARGEST_NUMBER),
             _text(record["device"]),
             ended=_moment(record.get("ended")),
             joules=None if (joules := record.get("joules")) is None else _number(joules, 0.0, LARGEST_NUMBER),
@@ -116,7 +117,8 @@ class Result:
     """Of the last epoch, and of the test split, which is read once after it; None for each when the trial diverged."""
     diverged_at: tuple[int, int] | None
     """Epoch and step (from 1) at which the loss was no longer finite."""
-    parameters: int
+    parameters: int | None
+    """None of an engine without a network."""
     provenance: Provenance
     largest_pixel: int | None = None
     """Of the training split, by which pictures can be told that are on another scale; older results lack it."""
@@ -143,7 +145,7 @@ class Result:
             epochs=_whole(record["epochs"], MOST_EPOCHS),
             values=values,
             diverged_at=(_whole(where[0], MOST_EPOCHS), _whole(where[1])) if where else None,
-            parameters=_whole(record["parameters"]),
+            parameters=None if (count := record["parameters"]) is None else _whole(count),
             provenance=_provenance(record["provenance"]),
             largest_pixel=None if (largest := record.get("largest_pixel")) is None else _whole(largest, 255),
         )

@@ -218,7 +218,7 @@ def _verify_result(
     if folder.identity_file.exists() and folder.identity() != (block, data):
         raise DamagedError(f"{folder.identity_file} says another block or data set than {folder.result_file.name}.")
     predictions, weights = None, None
-    if result.status == "finished":
+    if result.status == "finished" and recipe.images is not None:
         predictions, weights = folder.predictions(), checkpoint.load(folder.weights_file)
     for found in contradictions(recipe, record, result, epochs, predictions, weights):
         raise DamagedError(f"{folder.path} contradicts itself: {found}.")

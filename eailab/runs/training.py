@@ -9,14 +9,16 @@ from functools import partial
 from threadpoolctl import threadpool_limits
 
 from eailab.data.dataset import TrialData
+from eailab.data.npz import pack_counts
 from eailab.data.registry import load
 from eailab.data.split import trial_data
-from eailab.engines.base import COMPILATION, Engine, Expected, Step
+from eailab.engines.base import COMPILATION, Engine, Expected, Scores, Step
 from eailab.engines.registry import build, engine_of, metrics_of
+from eailab.engines.spec import PREDICTIONS, WEIGHTS
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, StoppedError
-from eailab.metrics import recorded
+from eailab.metrics import TEST, VALIDATION, recorded
 from eailab.recipe.schema import Recipe
-from eailab.runs.checkpoint import CheckpointWriter
+from eailab.runs.checkpoint import CheckpointWriter, packed
 from eailab.runs.context import RunContext
 from eailab.runs.damage import set_damage_aside
 from eailab.runs.events import Compiling, Ended, EpochEnded, SetAside, Started, Stepped, Stopped, Waiting
@@ -68,7 +70,7 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
     with limited_threads(recipe), reporting(lambda: context.on_event(Compiling(name)), COMPILATION.add):
         # Build the engine, and go on from the last checkpoint if there is one.
         data = _load_data(trial, context)
-        engine = build(recipe, data, trial.block, context.device)
+        engine = build(recipe, data, trial.block, context.device, folder.path)
         provenance = _provenance(engine, trial)
         environment = bits_depend_on(provenance)
         done, unused = _resume(engine, trial, folder, environment, context)
@@ -92,13 +94,11 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
             # Train, validate and record each epoch that is left. The test split is not read here.
             for number in range(done.epochs + 1, recipe.epochs + 1):
                 trained = engine.train_epoch(number, partial(on_step, number))
-                validated = engine.evaluate("validation").scores
-                if infinite := [value for value in validated.values() if not math.isfinite(value)]:
-                    raise DivergedError(number, 0, infinite[0])
+                validated = {} if data is None else engine.evaluate(VALIDATION).scores
+                epochs.append(Epoch(number, _finite({**trained, **validated}, number)))
                 seconds, joules = meter.read()
-                epochs.append(Epoch(number, {**trained, **validated}))
                 folder.add_epoch(epochs[-1])
-                folder.add_timing(number, seconds, len(data.train), provenance, joules)
+                folder.add_timing(number, seconds, None if data is None else len(data.train), provenance, joules)
                 context.on_event(EpochEnded(name, epochs[-1], seconds))
                 if number < recipe.epochs and checkpoints.is_due(number):
                     checkpoints.write(Position(number))
@@ -113,21 +113,20 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
                 parameters=engine.parameters,
                 provenance=provenance,
             )
-            folder.finish(trial, result, weights=None, predictions=None)
+            folder.finish(trial, result, {})
         else:
             # Test once, and record the result.
-            validation, test = engine.evaluate("validation"), engine.evaluate("test")
+            tested, artifacts = ({}, engine.artifacts()) if data is None else _test(engine, data, trial)
             result = Result(
                 status="finished",
                 epochs=len(epochs),
-                values={**epochs[-1].values, **validation.scores, **test.scores},
+                values={**epochs[-1].values, **tested},
                 diverged_at=None,
                 parameters=engine.parameters,
                 provenance=provenance,
-                largest_pixel=int(data.train.pixels.max()),
+                largest_pixel=None if data is None else int(data.train.pixels.max()),
             )
-            predictions = {"validation": validation.predictions, "test": test.predictions}
-            folder.finish(trial, result, engine.weights(), predictions, Expected.by(data).facts())
+            folder.finish(trial, result, artifacts)
         context.on_event(Ended(name, result.status, result.values))
 
 
@@ -143,9 +142,33 @@ def result_of(folder: TrialFolder) -> Result | None:
         return None
 
 
-def _load_data(trial: Trial, context: RunContext) -> TrialData:
-    """Return the splits of a trial, of the data set that it is named after."""
-    settings = trial.recipe.data
+def _finite(scores: Scores, epoch: int) -> Scores:
+    """Return the scores of an epoch, whose loss has diverged where one of them is not a number."""
+    for value in scores.values():
+        if not math.isfinite(value):
+            raise DivergedError(epoch, 0, value)
+    return scores
+
+
+def _test(engine: Engine, data: TrialData, trial: Trial) -> tuple[Scores, dict[str, bytes]]:
+    """Score the trained weights on the validation and the test split, and return the scores and the files to keep."""
+    scored = {split: engine.evaluate(split) for split in (VALIDATION, TEST)}
+    predictions = pack_counts({split: one.predictions for split, one in scored.items()})
+    weights = packed(engine.weights(), trial=trial.fingerprint, **Expected.by(data).facts())
+    values = {**scored[VALIDATION].scores, **scored[TEST].scores}
+    return values, {WEIGHTS.name: weights, PREDICTIONS.name: predictions}
+
+
+def _load_data(trial: Trial, context: RunContext) -> TrialData | None:
+    """Return the splits of a trial, of the data set that it is named after; None of an engine without one."""
+    if trial.recipe.images is None:
+        if engine_of(trial.recipe).inputs(trial.recipe, context.data_dir) != trial.data:
+            raise DataError(
+                f"what {trial.recipe.name} depends on has changed since the study was planned: put it back as it was, "
+                "or start the command again to train with what is there now, as trials of their own."
+            )
+        return None
+    settings = trial.recipe.images.data
     dataset = load(settings.name, context.data_dir)
     if dataset.fingerprint != trial.data:
         raise DataError(

@@ -34,7 +34,8 @@ class Trial:
     recipe: Recipe
     block: int
     data: str
-    """Fingerprint of the data set's decoded arrays."""
+    """Fingerprint of what it depends on outside its recipe: the data set's decoded arrays, or what
+    `EngineSpec.inputs` gives; empty for nothing."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -42,10 +43,11 @@ class Trial:
 
         Where a person's own data lie is no part of it: images are the same in another folder, or by another path to it.
         """
-        name = self.recipe.data.name
+        name = self.recipe.data_name
+        own = {} if name is None or name in SOURCES else {name: OWN_DATA}
         return digest(
             {
-                "recipe": canonical(self.recipe, {} if name in SOURCES else {name: OWN_DATA}),
+                "recipe": canonical(self.recipe, own),
                 "block": self.block,
                 "data": self.data,
                 "engine_version": engine_of(self.recipe).version,
@@ -55,8 +57,10 @@ class Trial:
 
 def recipe_text(trial: Trial) -> str:
     """Return a trial's recipe as YAML. Its comments tell people how to repeat the trial; no program reads them."""
-    run = f"# Run:     eailab {engine_of(trial.recipe).command} --recipe recipe.yaml --seed {trial.block}\n"
-    return f"{run}# What:    block {trial.block} on the data {trial.data}\n" + to_yaml(trial.recipe)
+    command = engine_of(trial.recipe).command
+    run = f"# Run:     eailab {command} --recipe recipe.yaml --seed {trial.block}\n" if command else ""
+    on = f" on the data {trial.data}" if trial.recipe.images else ""
+    return f"{run}# What:    block {trial.block}{on}\n" + to_yaml(trial.recipe)
 
 
 def parse_trial_recipe(text: bytes, file: Path) -> Recipe:

@@ -23,9 +23,9 @@ from eailab.errors import DamagedError, RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.schema import Recipe
 from eailab.runs import atomic, checkpoint, lock, records
-from eailab.runs.damage import SCHEMA_VERSION, SET_ASIDE, broken_files, read_result, sha256
+from eailab.runs.damage import SCHEMA_VERSION, SET_ASIDE, broken_files, read_result, vouched
 from eailab.runs.provenance import Provenance
-from eailab.runs.records import Epoch, Position, Result, Status, Timing
+from eailab.runs.records import Epoch, Position, Result, Timing
 from eailab.runs.trial import Trial, identity_text, parse_trial_recipe, read_identity, recipe_text
 
 CLASSES = (np.uint8, np.uint16)
@@ -233,13 +233,13 @@ class TrialFolder:
         self._epoch_lines.append(line)
 
     def add_timing(
-        self, epoch: int, seconds: float, images: int, provenance: Provenance, joules: float | None = None
+        self, epoch: int, seconds: float, images: int | None, provenance: Provenance, joules: float | None = None
     ) -> None:
         """Append what an epoch took, validation included, and that it has just ended; no part of a result's bytes."""
         record = {
             "epoch": epoch,
             "seconds": round(seconds, 4),
-            "images_per_second": round(images / max(seconds, 1e-9), 1),
+            **({} if images is None else {"images_per_second": round(images / max(seconds, 1e-9), 1)}),
             "host": provenance["host"],
             "device": provenance["device"],
             "threads": provenance["threads"],
@@ -248,16 +248,18 @@ class TrialFolder:
         line = _after_a_torn_line(self.timings_file) + records.sealed_line(record)
         atomic.append_bytes(self.timings_file, line, flush=False)
 
-    def save_checkpoint(self, state: Arrays, trial: Trial, position: Position, environment: str = "") -> None:
+    def save_checkpoint(self, state: Arrays | None, trial: Trial, position: Position, environment: str = "") -> None:
         """Write a state, and the epochs before it, in place of an older one.
 
         Args:
-            state: The engine's.
+            state: The engine's; None where it has none, and nothing is written.
             trial: Whose it is.
             position: How far the trial has come.
             environment: What the trial's bits depend on besides its recipe.
         """
         self._check_lock()
+        if state is None:
+            return
         carried = np.frombuffer(bytearray().join(self._epoch_lines[: position.epochs]), np.uint8)
         facts = {"trial": trial.fingerprint, "environment": environment, **position.facts()}
         checkpoint.save(self.checkpoint_file, state | {CARRIED: carried}, **facts)
@@ -294,25 +296,16 @@ class TrialFolder:
         self._epoch_lines = [line + b"\n" for line in lines[: position.epochs]]
         return checkpoint.Checkpoint(state, position)
 
-    def finish(
-        self,
-        trial: Trial,
-        result: Result,
-        weights: Arrays | None,
-        predictions: Mapping[str, NDArray[np.uint16]] | None,
-        facts: Mapping[str, str] | None = None,
-    ) -> None:
+    def finish(self, trial: Trial, result: Result, artifacts: Mapping[str, bytes]) -> None:
         """Write what the trial leaves behind, `result.json` last, and remove the checkpoint.
 
         Args:
             trial: Whose folder this is.
             result: How it ended.
-            weights: Of its network; None when it diverged.
-            predictions: Of the validation and test images; None when it diverged.
-            facts: What the weights expect of images, kept in their file; see `engines.base.Expected.facts`.
+            artifacts: Content of the files that the engine declares, by name, but for those that it wrote itself.
 
         Raises:
-            DamagedError: The recorded epochs are not the first to the last, each once.
+            DamagedError: The recorded epochs are not the first to the last, each once, or a declared file is missing.
             LostLockError: Another process has taken the trial over.
             StoreError: The folder cannot be written.
         """
@@ -324,15 +317,8 @@ class TrialFolder:
                 f"{error} Something else wrote into it meanwhile, and no result was recorded: run the same command to "
                 "train again."
             ) from error
-        if weights is not None:
-            checkpoint.save(self.weights_file, weights, trial=trial.fingerprint, **(facts or {}))
-        if predictions is not None:
-            buffer = io.BytesIO()
-            small = {
-                name: array.astype(np.min_scalar_type(int(array.max(initial=0)))) for name, array in predictions.items()
-            }
-            np.savez_compressed(buffer, allow_pickle=False, **small)
-            atomic.write_bytes(self.predictions_file, buffer.getvalue())
+        for name, content in artifacts.items():
+            atomic.write_bytes(self.path / name, content)
         record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "trial": trial.fingerprint,
@@ -341,7 +327,7 @@ class TrialFolder:
             "engine": trial.recipe.engine,
             "engine_version": engine_of(trial.recipe).version,
             **result.record(),
-            "files": {file.name: sha256(self, file.name) for file in self.vouched(result.status)},
+            "files": self._checksums(vouched(trial.recipe.engine, result.status)),
         }
         record["checksum"] = records.seal(record)
         self._check_lock()
@@ -374,10 +360,11 @@ class TrialFolder:
                 f"{self.epochs_file} has {len(recorded)} lines that are not the epochs 1 to {count}, each once."
             )
 
-    def vouched(self, status: Status) -> tuple[Path, ...]:
-        """Return the files whose checksums a result holds."""
-        always = (self.recipe_file, self.epochs_file)
-        return always if status == "diverged" else (*always, self.weights_file, self.predictions_file)
+    def _checksums(self, kinds: Mapping[str, files.Kind]) -> dict[str, str]:
+        try:
+            return {name: files.sha256(self.path / name, kind) for name, kind in kinds.items()}
+        except FileNotFoundError as error:
+            raise DamagedError(f"{error.filename} is missing, which the engine declares that it leaves.") from error
 
     def _epoch_records(self) -> list[dict[str, Any]]:
         lines = _lines(self.epochs_file, files.EPOCHS)

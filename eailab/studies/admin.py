@@ -239,10 +239,12 @@ def _could_bring(arm: Arm, paths: list[str]) -> bool:
 def _updates(record: StudyRecord, images: Mapping[str, int]) -> Iterator[str]:
     """Yield numbers of training images and updates that do not follow from the recipes and the data's size."""
     study = record.study
-    sizes: list[int] = []
+    sizes: list[int | None] = []
     for arm in study.arms:
-        settings = arm.recipe.data
-        if settings.name in images:
+        settings = arm.recipe.images.data if arm.recipe.images else None
+        if settings is None:
+            sizes.append(None)
+        elif settings.name in images:
             sizes.append(training_size(images[settings.name], settings))
         elif settings.limit is not None:
             sizes.append(settings.limit)
@@ -261,9 +263,9 @@ def _updates(record: StudyRecord, images: Mapping[str, int]) -> Iterator[str]:
 
 def _names(store: Store, record: StudyRecord) -> Iterator[str]:
     """Yield trials that are not named after their arm and block, by the data of those that have ended."""
-    data: dict[str, tuple[str, object]] = {}
+    data: dict[str | None, tuple[str, object]] = {}
     for (index, _), name in record.trials.items():
-        dataset = record.study.arms[index].recipe.data.name
+        dataset = record.study.arms[index].recipe.data_name or str(index)
         if dataset in data:
             continue
         with suppress(StoreError):
@@ -272,7 +274,7 @@ def _names(store: Store, record: StudyRecord) -> Iterator[str]:
                 data[dataset] = result["data"], result["engine_version"]
     for (index, block), name in record.trials.items():
         arm = record.study.arms[index]
-        if (of := data.get(arm.recipe.data.name)) and not name_is_right(arm.recipe, block, *of, name):
+        if (of := data.get(arm.recipe.data_name or str(index))) and not name_is_right(arm.recipe, block, *of, name):
             yield f"{name} is not the trial of {arm.label} in block {block}"
 
 

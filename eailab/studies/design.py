@@ -13,7 +13,7 @@ from eailab.metrics import Metric
 from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.factors import choices_of, level_of
 from eailab.recipe.override import differences, vary_together
-from eailab.recipe.schema import Recipe
+from eailab.recipe.schema import ImageRecipe, Recipe
 from eailab.recipe.values import write
 from eailab.runs.trial import OWN_DATA, Trial
 from eailab.seeding import LARGEST_BLOCK
@@ -118,14 +118,14 @@ class Study:
         """The name, made safe for any file system, and the fingerprint."""
         return f"{safe_name(self.name)}-{self.fingerprint}"
 
-    def trials(self, data: Mapping[str, str]) -> dict[tuple[int, int], Trial]:
+    def trials(self, data: Sequence[str]) -> dict[tuple[int, int], Trial]:
         """Return the trials by arm index and block, block by block, so that an interrupted study has whole blocks.
 
         Args:
-            data: Fingerprint of each data set by its name in the recipe.
+            data: What the trials of each arm depend on; see `Trial.data`.
         """
         return {
-            (index, block): Trial(arm.recipe, block, data[arm.recipe.data.name])
+            (index, block): Trial(arm.recipe, block, data[index])
             for block in self.blocks
             for index, arm in enumerate(self.arms)
         }
@@ -220,12 +220,14 @@ def all_combinations(
     return _study(recipe, Crossing(tuple(one.factor for one in every)), tuple(arms), baseline, blocks, hold, axes)
 
 
-def updates(recipe: Recipe, training_images: int) -> int:
-    """Return the optimizer steps of a trial."""
-    return recipe.epochs * steps_an_epoch(recipe, training_images)
+def updates(recipe: Recipe, training_images: int | None) -> int | None:
+    """Return the optimizer steps of a trial; None of one that does not train on images."""
+    if recipe.images is None or training_images is None:
+        return None
+    return recipe.epochs * steps_an_epoch(recipe.images, training_images)
 
 
-def steps_an_epoch(recipe: Recipe, training_images: int) -> int:
+def steps_an_epoch(recipe: ImageRecipe, training_images: int) -> int:
     """Return the optimizer steps of an epoch, the last of which may have fewer images."""
     return ceil(training_images / recipe.batch_size)
 
@@ -335,6 +337,8 @@ def _study(
 ) -> Study:
     if not blocks:
         raise StudyError("a study needs at least one block: give --seeds 1 or more (5 is the default).")
+    if hold == "updates" and recipe.images is None:
+        raise StudyError(f"--hold updates needs batches of images, which {recipe.engine} does not have: leave it out.")
     if hold == "updates" and "epochs" in factor.settings:
         raise StudyError("--hold updates sets the epochs, so they cannot vary: leave it out, or choose another factor.")
     _check_control(factor, arms, baseline)

@@ -96,9 +96,9 @@ def single_changes(start: Recipe, end: Recipe) -> list[Move]:
         )
     if canonical(start) == canonical(end):
         raise StudyError(f"the recipes {start.name} and {end.name} train the same: there is no difference to explain.")
-    if start.data.name != end.data.name:
+    if start.data_name != end.data_name:
         raise StudyError(
-            f"the recipes train on different data ({start.data.name} and {end.data.name}), "
+            f"the recipes train on different data ({start.data_name} and {end.data_name}), "
             "whose scores do not compare: choose two recipes for one data set."
         )
     plain_start, plain_end = start.model_dump(), end.model_dump()
@@ -262,9 +262,10 @@ def on_the_same_images(start: Recipe, end: Recipe, data_dir: Path | None) -> tup
     Raises:
         DataError: The data are missing, or cannot be read.
     """
-    own = {name: load(name, data_dir).fingerprint for name in {start.data.name, end.data.name} - SOURCES.keys()}
-    if start.data.name in own and own[start.data.name] == own.get(end.data.name):
-        end = vary(end, "data.name", start.data.name).recipe
+    names = {one.data_name for one in (start, end)} - SOURCES.keys()
+    own = {name: load(name, data_dir).fingerprint for name in names if name is not None}
+    if start.data_name in own and own[start.data_name] == own.get(end.data_name or ""):
+        end = vary(end, "data.name", start.data_name).recipe
     return end, own
 
 

@@ -9,7 +9,7 @@ from eailab.data.dataset import Dataset
 from eailab.data.registry import load, own_data
 from eailab.data.split import training_size
 from eailab.engines.equivalence import train_the_same
-from eailab.engines.registry import engine_of
+from eailab.engines.registry import engine_of, images_of
 from eailab.errors import DamagedError, StudyError
 from eailab.plain import counted
 from eailab.recipe.override import differences, vary
@@ -35,12 +35,13 @@ def plan(study: Study, context: RunContext) -> Plan:
         RecipeError: An arm is no network.
         StudyError: Two arms are the same trials.
     """
-    datasets = {name: load(name, context.data_dir) for name in {arm.recipe.data.name for arm in study.arms}}
-    sizes = [training_size(len(datasets[arm.recipe.data.name].train), arm.recipe.data) for arm in study.arms]
+    names = {arm.recipe.data_name for arm in study.arms}
+    datasets = {name: load(name, context.data_dir) for name in names if name is not None}
+    sizes = [_training_images(arm.recipe, datasets) for arm in study.arms]
     store = context.store
     study = replace(hold_updates(study, sizes), data=own_data(datasets))
     made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
-    data = {name: dataset.fingerprint for name, dataset in datasets.items()}
+    data = [_depends_on(arm.recipe, datasets, context.data_dir) for arm in study.arms]
     folder, named, changed = find_folder(store, study, data)
     notes = [*held(study, made), *notes_on_equal_arms(study, datasets), *changed, *planned_otherwise(store, study)]
     before = _earlier_record(folder, notes) if (folder / "study.yaml").exists() else None
@@ -72,9 +73,21 @@ def plan(study: Study, context: RunContext) -> Plan:
             "Plan the blocks (--detect, --freeze), or let --until-decided allow for the looks."
         )
     for number in sorted({number for number, _ in todo}):
-        recipe = study.arms[number].recipe
-        engine_of(recipe).check_fit(recipe, (sizes[number], *datasets[recipe.data.name].train.pixels.shape[1:]))
+        if (images := study.arms[number].recipe.images) is not None:
+            shape = (sizes[number] or 0, *datasets[images.data.name].train.pixels.shape[1:])
+            images_of(images).check_fit(images, shape)
     return Plan(record, folder, tuple(trials.values()), tuple(todo.values()), tuple(notes))
+
+
+def _training_images(recipe: Recipe, datasets: Mapping[str, Dataset]) -> int | None:
+    images = recipe.images
+    return None if images is None else training_size(len(datasets[images.data.name].train), images.data)
+
+
+def _depends_on(recipe: Recipe, datasets: Mapping[str, Dataset], data_dir: Path | None) -> str:
+    """Return what the trials of a recipe depend on besides it; see `Trial.data`."""
+    name = recipe.data_name
+    return engine_of(recipe).inputs(recipe, data_dir) if name is None else datasets[name].fingerprint
 
 
 def _left(
@@ -178,9 +191,13 @@ def notes_on_equal_arms(study: Study, datasets: Mapping[str, Dataset]) -> list[s
     """
     notes = []
     for index, arm in enumerate(study.arms):
-        data = datasets[arm.recipe.data.name]
+        images = arm.recipe.images
         for earlier in study.arms[:index]:
-            if datasets[earlier.recipe.data.name].fingerprint != data.fingerprint:
+            before = earlier.recipe.images
+            if images is None or before is None:
+                continue
+            data = datasets[images.data.name]
+            if datasets[before.data.name].fingerprint != data.fingerprint:
                 continue
             paths = set(differences(earlier.recipe, arm.recipe))
             if paths == {"data.name"}:
@@ -188,7 +205,7 @@ def notes_on_equal_arms(study: Study, datasets: Mapping[str, Dataset]) -> list[s
                     f"the levels {earlier.label} and {arm.label} of {_factor_word(study)} are the same data: "
                     "name each level once."
                 )
-            if "data.name" not in paths and train_the_same(earlier.recipe, arm.recipe, len(data.train)):
+            if "data.name" not in paths and train_the_same(before, images, len(data.train)):
                 notes.append(_note(study, earlier, arm, paths))
                 break
     return notes
@@ -218,16 +235,16 @@ IN_EPOCHS = ("warmup_epochs", "step_size", "milestones")
 """Settings of schedules that are counted in epochs, and so stay where they are when the epochs change."""
 
 
-def hold_updates(study: Study, training_images: Sequence[int]) -> Study:
+def hold_updates(study: Study, training_images: Sequence[int | None]) -> Study:
     """Return the study with each arm's epochs set so that its updates equal the baseline's, to the nearest epoch.
 
     Args:
         study: With `hold` "updates"; another is returned as it is.
-        training_images: Of each arm.
+        training_images: Of each arm; None for one without.
     """
-    if study.hold != "updates":
-        return study
     target = updates(study.arms[study.baseline].recipe, training_images[study.baseline])
+    if study.hold != "updates" or target is None:
+        return study
     arms = [
         replace(arm, recipe=_with_updates(arm.recipe, target, images))
         for arm, images in zip(study.arms, training_images, strict=True)
@@ -235,19 +252,22 @@ def hold_updates(study: Study, training_images: Sequence[int]) -> Study:
     return replace(study, arms=tuple(arms))
 
 
-def held(study: Study, made: Sequence[int]) -> list[Text]:
+def held(study: Study, made: Sequence[int | None]) -> list[Text]:
     """Say what holding the updates did to each arm, a sentence each.
 
     Args:
         study: As `hold_updates` returned it.
         made: Updates of a trial of each arm.
     """
-    baseline = study.arms[study.baseline].recipe
-    sentences = []
+    baseline, target = study.arms[study.baseline].recipe, made[study.baseline]
+    sentences: list[Text] = []
     for arm, number in zip(study.arms, made, strict=True):
+        images = arm.recipe.images
         if study.hold != "updates" or arm.recipe.epochs == baseline.epochs:
             continue
-        left = number / made[study.baseline] - 1.0
+        if images is None or number is None or target is None:
+            continue
+        left = number / target - 1.0
         values = {"arm": arm.label, "before": baseline.epochs, "left": left}
         said = (
             trn(
@@ -265,7 +285,7 @@ def held(study: Study, made: Sequence[int]) -> list[Text]:
             )
         )
         in_epochs = [
-            f"{name} {value}" for name, value in arm.recipe.schedule.model_dump().items() if name in IN_EPOCHS and value
+            f"{name} {value}" for name, value in images.schedule.model_dump().items() if name in IN_EPOCHS and value
         ]
         if in_epochs:
             said = joined([said, tr("the schedule's {settings} stay in epochs", settings=listed_and(in_epochs))])
@@ -273,6 +293,8 @@ def held(study: Study, made: Sequence[int]) -> list[Text]:
     return sentences
 
 
-def _with_updates(recipe: Recipe, target: int, training_images: int) -> Recipe:
-    epochs = max(1, round(target / steps_an_epoch(recipe, training_images)))
+def _with_updates(recipe: Recipe, target: int, training_images: int | None) -> Recipe:
+    if recipe.images is None or training_images is None:
+        return recipe
+    epochs = max(1, round(target / steps_an_epoch(recipe.images, training_images)))
     return recipe if epochs == recipe.epochs else vary(recipe, "epochs", epochs).recipe

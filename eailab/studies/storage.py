@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +12,7 @@ import yaml
 
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.files import STUDY, read
+from eailab.recipe.canonical import as_stored
 from eailab.recipe.naming import may_have_been
 from eailab.recipe.validate import recipe_from
 from eailab.runs import atomic
@@ -35,9 +36,15 @@ class StudyRecord:
     study: Study
     trials: dict[tuple[int, int], str]
     """Fingerprint of each trial by arm index and block."""
-    updates: tuple[int, ...]
-    """Optimizer steps of a trial of each arm."""
-    training_images: int
+    updates: tuple[int | None, ...]
+    """Optimizer steps of a trial of each arm; None of an engine without a data set."""
+    training_images: int | None
+    """Of the baseline; None without a data set."""
+
+    def updates_change(self, arm: int) -> float:
+        """Return by how much an arm's updates differ, relative to the baseline's: -0.5 for half as many."""
+        own, baseline = self.updates[arm], self.updates[self.study.baseline]
+        return own / baseline - 1.0 if own and baseline else 0.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ def write_record(folder: Path, record: StudyRecord) -> None:
                 "brought": list(arm.brought),
                 "updates": record.updates[index],
                 "trials": {str(block): record.trials[index, block] for block in study.blocks},
-                "recipe": arm.recipe.model_dump(mode="json"),
+                "recipe": as_stored(arm.recipe),
             }
             for index, arm in enumerate(study.arms)
         ],
@@ -173,7 +180,7 @@ def _check(mapping: Any) -> None:
     counts = [mapping["training_images"], *mapping["blocks"], *mapping.get("looks", ())]
     counts += [arm["updates"] for arm in arms]
     for count in counts:
-        if type(count) is not int or not 0 <= count <= LARGEST_COUNT:
+        if count is not None and (type(count) is not int or not 0 <= count <= LARGEST_COUNT):
             raise ValueError(f"{count!r:.60} stands where a whole number is expected")
     for baseline, among in [(mapping["baseline"], arms), *((axis["baseline"], axis["levels"]) for axis in axes)]:
         check_baseline(baseline, len(among))
@@ -186,13 +193,13 @@ def _check(mapping: Any) -> None:
 # --- where a study lies -----------------------------------------------------------------------------------------------
 
 
-def find_folder(store: Store, study: Study, data: Mapping[str, str]) -> tuple[Path, Study, list[str]]:
+def find_folder(store: Store, study: Study, data: Sequence[str]) -> tuple[Path, Study, list[str]]:
     """Return the folder of a study, which need not exist yet, the study as that folder has it, and notes for the user.
 
     Args:
         store: Where to look.
         study: With the fingerprints of its own data.
-        data: Fingerprints of all its data sets, by their names in the recipes.
+        data: What the trials of each arm depend on.
     """
     folder = store.root / "studies" / study.folder_name
     if (folder / "study.yaml").exists():
@@ -221,12 +228,12 @@ def find_folder(store: Store, study: Study, data: Mapping[str, str]) -> tuple[Pa
     return folder, study, notes
 
 
-def _is_the_same(record: StudyRecord, study: Study, data: Mapping[str, str]) -> bool:
+def _is_the_same(record: StudyRecord, study: Study, data: Sequence[str]) -> bool:
     """Whether a study that was named by the paths of its data has the same arms, and was trained on the same data."""
     pairs = zip(record.study.arms, study.arms, strict=True)
-    names = {theirs.recipe.data.name: ours.recipe.data.name for theirs, ours in pairs}
-    own = {theirs: study.data[ours] for theirs, ours in names.items() if ours in study.data}
+    names = {theirs.recipe.data_name: ours.recipe.data_name for theirs, ours in pairs}
+    own = {theirs: study.data[ours] for theirs, ours in names.items() if theirs and ours and ours in study.data}
     if replace(record.study, data=own).fingerprint != study.fingerprint:
         return False
-    trials = record.study.trials({theirs: data[ours] for theirs, ours in names.items()})
+    trials = record.study.trials(data)
     return all(trials[key].fingerprint == name for key, name in record.trials.items())

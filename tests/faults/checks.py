@@ -347,7 +347,7 @@ def flip(file, place, mask=1):
 
 def two_at_once(root):
     """Let two threads train one trial; return how many of them did."""
-    (trial,) = tiny_study().trials({"digits": digits()}).values()
+    (trial,) = tiny_study().trials([digits()]).values()
     started, errors, both_are_there = [], [], threading.Barrier(2, timeout=60)
 
     def hear(event):

@@ -309,5 +309,5 @@ def test_names_become_folders_below_the_store_only(folder, name):
 
 def test_a_trials_name_is_of_its_recipe_block_and_data_alone():
     """So no text of a recipe can choose the folder that a trial is written to."""
-    (trial,) = tiny_study().trials({"digits": digits()}).values()
+    (trial,) = tiny_study().trials([digits()]).values()
     assert NAME.fullmatch(trial.fingerprint)

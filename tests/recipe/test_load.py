@@ -185,8 +185,8 @@ def test_all_overrides_that_do_not_fit_are_named(mine):
         load(mine, [*o("epochs=ten", "hidden=[1, 2.5]"), flag("lr", "0")])
     assert str(caught.value).splitlines() == [
         "3 problems:",
-        "--lr 0: optimizer.lr: expected a number above 0 and at most 1e+38, found 0",
         "-o epochs=ten: epochs: expected a whole number from 1 to 1000000, found 'ten'",
+        "--lr 0: optimizer.lr: expected a number above 0 and at most 1e+38, found 0",
         "-o hidden=[1, 2.5]: model.hidden[1]: expected a whole number from 1 to 65536, found 2.5",
     ]
 

@@ -32,7 +32,7 @@ EXPECTED = {
         "7:15": "model.activation: expected one of relu, sigmoid, tanh, gelu, found 'relv'; did you mean 'relu'?",
         "8:29": "optimizer.lr: expected a number above 0 and at most 1e+38, found -1",
         "10:1": "epochs: this key was already given on line 9",
-        "11:1": "imagenet: unknown key; the keys here are name, engine, data, optimizer",
+        "11:1": "imagenet: unknown key; the keys here are name, engine, epochs, threads, study, data, optimizer",
         "12:17": "study.margin: .inf is not a finite number",
     },
     "missing-colon": {"6:1": "a key without its colon: write `key: value`"},

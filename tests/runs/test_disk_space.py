@@ -6,7 +6,7 @@ import pytest
 
 from eailab.data.registry import load as load_data
 from eailab.data.split import trial_data
-from eailab.engines.registry import build, engine_of
+from eailab.engines.registry import build, images_of
 from eailab.errors import MemoryShortageError, StoreError
 from eailab.recipe.load import Override, load
 from eailab.runs import machine
@@ -33,7 +33,7 @@ def test_a_state_is_no_larger_than_was_estimated(name, changes):
     trial = make(name, *changes)
     dataset = load_data(trial.recipe.data.name)
     engine = build(trial.recipe, trial_data(dataset, trial.recipe.data, 0), 0, "cpu")
-    spec = engine_of(trial.recipe)
+    spec = images_of(trial.recipe)
     counted = spec.parameters(trial.recipe, dataset.train.pixels.shape[1:], len(dataset.classes))
     assert counted == engine.parameters
     state = sum(array.nbytes for array in engine.state().values())

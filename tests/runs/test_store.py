@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from scores import scored
 
+from eailab.data.npz import pack_counts
+from eailab.engines.spec import PREDICTIONS, WEIGHTS
 from eailab.errors import DamagedError, StoreError
 from eailab.recipe.load import load, parse_override
 from eailab.recipe.override import vary
 from eailab.runs import checkpoint
+from eailab.runs.checkpoint import packed
 from eailab.runs.damage import set_damage_aside
 from eailab.runs.provenance import collect
 from eailab.runs.records import Epoch, Position, Result, Timing
@@ -53,7 +56,8 @@ def write_finished(folder, trial):
     for number in (1, 2):
         folder.add_epoch(epoch(number))
     predictions = {"validation": np.array([1, 2], np.uint16), "test": np.array([9], np.uint16)}
-    folder.finish(trial, result(), {"w": np.ones(3, np.float32)}, predictions)
+    kept = {WEIGHTS.name: packed({"w": np.ones(3, np.float32)}), PREDICTIONS.name: pack_counts(predictions)}
+    folder.finish(trial, result(), kept)
 
 
 def test_a_finished_trial_reads_back_as_written(tmp_path, trial):
@@ -74,7 +78,7 @@ def test_a_trial_whose_epochs_are_not_each_there_once_is_not_finished(tmp_path, 
     for number in numbers:
         folder.add_epoch(epoch(number))
     with pytest.raises(DamagedError, match=r"epochs\.jsonl has . lines that are not the epochs 1 to 2, each once"):
-        folder.finish(trial, result(), None, None)
+        folder.finish(trial, result(), {})
     assert folder.result() is None
     assert not folder.weights_file.exists()
 

@@ -23,7 +23,7 @@ BLOCKS = (0, 1)
 
 
 def write(root, study, below="studies"):
-    trials = {key: trial.fingerprint for key, trial in study.trials({"digits": "d" * 64}).items()}
+    trials = {key: trial.fingerprint for key, trial in study.trials(["d" * 64] * len(study.arms)).items()}
     folder = root / below / study.folder_name
     write_record(folder, StudyRecord(study, trials, (10,) * len(study.arms), 100))
     for name in trials.values():
@@ -54,7 +54,7 @@ def found(root, text):
 
 
 def name_of(study, arm, block):
-    return study.trials({"digits": "d" * 64})[arm, block].fingerprint
+    return study.trials(["d" * 64] * len(study.arms))[arm, block].fingerprint
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_record_that_cannot_be_read_leaves_the_others_and_its_folders_name(roo
 
 def test_the_steps_of_a_path_name_their_trials(tmp_path):
     study = replace(SIZES, name="a-to-b step 1")
-    trials = {key: trial.fingerprint for key, trial in study.trials({"digits": "x"}).items()}
+    trials = {key: trial.fingerprint for key, trial in study.trials(["x"] * len(study.arms)).items()}
     write_record(tmp_path / "studies" / "a-to-b-0123456789" / "steps" / "1", StudyRecord(study, trials, (1, 1), 100))
     (head,) = heads(tmp_path, STEPS)
     assert head.called == "a-to-b-0123456789/steps/1"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from eailab.data.dataset import Pixels, TrialData
-from eailab.engines.base import Arrays, Evaluation, OnStep, Scores, Step
+from eailab.engines.base import Arrays, Engine, Evaluation, OnStep, Scores, Step
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.arrays import Call, Floats, plan_for
 from eailab.engines.numpy_mlp.augment import deform
@@ -33,7 +33,7 @@ quietly = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 """Diverging numbers are found by the loss, and told by `DivergedError`; numpy need not warn of them as well."""
 
 
-class MlpEngine:
+class MlpEngine(Engine):
     """An MLP in training, as `engines.base.Engine` describes.
 
     The same recipe, data and block give the same bits on one machine with one number of BLAS threads, which the caller

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from eailab.data.dataset import TrialData
-from eailab.engines.base import Arrays, DeviceName, Engine, Expected
+from eailab.engines.base import Arrays, Engine, Expected, Setup
 from eailab.engines.numpy_mlp.sizes import check_fit, parameters
-from eailab.engines.spec import EngineSpec, Network
+from eailab.engines.spec import PREDICTIONS, WEIGHTS, EngineSpec, ImageClassification, Network
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.schema import MlpRecipe
 
@@ -15,10 +14,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def _build(recipe: MlpRecipe, data: TrialData, block: int, _: DeviceName) -> Engine:
+def _build(recipe: MlpRecipe, setup: Setup) -> Engine:
     from eailab.engines.numpy_mlp.engine import MlpEngine
 
-    return MlpEngine(recipe, data, block)
+    return MlpEngine(recipe, setup.images, setup.block)
 
 
 def _checkpoint_copies(recipe: MlpRecipe) -> int:
@@ -57,10 +56,7 @@ NUMPY_MLP = EngineSpec(
     packages=("numpy", "numba"),
     metrics=lambda recipe: CLASSIFICATION,  # noqa: ARG005
     build=_build,
-    check_fit=check_fit,
-    parameters=parameters,
-    checkpoint_copies=_checkpoint_copies,
-    effective_model=_effective_model,
+    images=ImageClassification(check_fit, parameters, _checkpoint_copies, _effective_model, _network),
+    artifacts=(WEIGHTS, PREDICTIONS),
     reporting_compilation=_reporting_compilation,
-    network=_network,
 )

@@ -19,6 +19,12 @@ def cuda_is_here() -> bool:
     return torch.cuda.is_available()
 
 
+def memory_held() -> tuple[int, int] | None:
+    """Return the most bytes that torch held on the GPU at once, and what the GPU has; None where it held nothing."""
+    held = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
+    return (held, torch.cuda.get_device_properties(0).total_memory) if held else None
+
+
 def choose(name: DeviceName) -> torch.device:
     """Return the device of this name; `auto` is CUDA where there is one.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eailab.data.dataset import TrialData
-from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
+from eailab.engines.base import Arrays, DeviceName, Engine, Evaluation, OnStep, Scores, Step
 from eailab.engines.schedules import learning_rates
 from eailab.engines.torch_resnet import augment, devices, models
 from eailab.engines.torch_resnet.augment import Normalisation
@@ -38,7 +38,7 @@ EVALUATION_BYTES = 2**28
 """Most memory of an evaluation batch's first feature map."""
 
 
-class ResNetEngine:
+class ResNetEngine(Engine):
     """One trial of a residual network (see `eailab.engines.base.Engine`).
 
     The network is reduced to the weights that the images reach (`models.cut_dead_weights`): `parameters` counts and

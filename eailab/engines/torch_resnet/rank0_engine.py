@@ -14,7 +14,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from eailab.data.dataset import TrialData
-from eailab.engines.base import Arrays, DeviceName, Evaluation, OnStep, Scores, Step
+from eailab.engines.base import Arrays, DeviceName, Engine, Evaluation, OnStep, Scores, Step
 from eailab.engines.torch_resnet import devices
 from eailab.engines.torch_resnet.distributed import Team
 from eailab.engines.torch_resnet.engine import ResNetEngine
@@ -89,7 +89,7 @@ def others_needed() -> Iterator[None]:
         ) from error
 
 
-class LeadingEngine:
+class LeadingEngine(Engine):
     """The engine of the first process (see `eailab.engines.base.Engine`): what it trains, the others train with it.
 
     Evaluation is its own work, for which the others wait.

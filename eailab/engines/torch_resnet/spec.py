@@ -1,17 +1,16 @@
 """Describe the torch engine: residual networks on CUDA or on the CPU. torch is imported only when it is used."""
 
-from eailab.data.dataset import TrialData
-from eailab.engines.base import DeviceName, Engine
-from eailab.engines.spec import EngineSpec, Network
+from eailab.engines.base import DeviceName, Engine, Setup
+from eailab.engines.spec import PREDICTIONS, WEIGHTS, EngineSpec, ImageClassification, Network
 from eailab.engines.torch_resnet import geometry
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.schema import ResNetRecipe
 
 
-def _build(recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName) -> Engine:
+def _build(recipe: ResNetRecipe, setup: Setup) -> Engine:
     from eailab.engines.torch_resnet.build import build
 
-    return build(recipe, data, block, device)
+    return build(recipe, setup.images, setup.block, setup.device)
 
 
 def _checkpoint_copies(recipe: ResNetRecipe) -> int:
@@ -26,6 +25,18 @@ def _check_device(recipe: ResNetRecipe, device: DeviceName) -> None:
     from eailab.engines.torch_resnet import devices
 
     devices.check_precision(recipe, devices.choose(device))
+
+
+def _gpu_is_here() -> bool:
+    from eailab.engines.torch_resnet import devices
+
+    return devices.cuda_is_here()
+
+
+def _gpu_memory() -> tuple[int, int] | None:
+    from eailab.engines.torch_resnet import devices
+
+    return devices.memory_held()
 
 
 def _use_threads(count: int) -> None:
@@ -47,14 +58,13 @@ TORCH_RESNET = EngineSpec(
     command="train-resnet",
     packages=("numpy", "torch", "torchvision"),
     uses_gpu=True,
+    gpu_is_here=_gpu_is_here,
+    gpu_memory=_gpu_memory,
     prefers_one_thread=True,
     metrics=lambda recipe: CLASSIFICATION,  # noqa: ARG005
     build=_build,
-    check_fit=geometry.check_fit,
+    images=ImageClassification(geometry.check_fit, geometry.parameters, _checkpoint_copies, _effective_model, _network),
+    artifacts=(WEIGHTS, PREDICTIONS),
     check_device=_check_device,
     use_threads=_use_threads,
-    parameters=geometry.parameters,
-    checkpoint_copies=_checkpoint_copies,
-    effective_model=_effective_model,
-    network=_network,
 )
