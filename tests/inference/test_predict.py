@@ -108,7 +108,7 @@ def test_an_image_of_another_size_is_refused(trained, tmp_path):
 def forgetting(trial, monkeypatch):
     """Let a trial be from before results told the range of pixels."""
     real = Result.read
-    monkeypatch.setattr(Result, "read", lambda record: replace(real(record), largest_pixel=None))
+    monkeypatch.setattr(Result, "read", lambda record, metrics=None: replace(real(record), largest_pixel=None))
     return trial
 
 
