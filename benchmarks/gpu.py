@@ -42,8 +42,7 @@ from eailab.data.dataset import Images, TrialData
 from eailab.data.registry import load
 from eailab.engines.base import DeviceName
 from eailab.engines.torch_resnet import cuda_graphs, devices, models
-from eailab.engines.torch_resnet.cuda_graphs import CudaQueue, EagerQueue, LaunchQueue
-from eailab.engines.torch_resnet.cuda_graphs.engine import CapturedEngine
+from eailab.engines.torch_resnet.cuda_graphs import CapturedEngine, CudaQueue, LaunchQueue, Program
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.errors import EailabError, StoppedError
 from eailab.recipe.load import Override
@@ -84,6 +83,26 @@ Turn = Callable[[], float]
 """Trains one turn's images, and returns the seconds that it took."""
 Command = Callable[[argparse.Namespace, float], dict[str, Any]]
 """Runs a command of eailab until a moment at most, and returns how it ended and what was found."""
+
+
+class EagerQueue:
+    """Does the work when it is launched: the rehearsal on the CPU, which checks all but the capture itself."""
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Change nothing."""
+        yield
+
+    def program(self, work: Program, altered: Sequence[torch.Tensor]) -> Program:  # noqa: ARG002 - one signature for both
+        """Return the work itself."""
+        return work
+
+    def launch(self, program: Program) -> None:
+        """Do the work."""
+        program()
+
+    def wait(self) -> None:
+        """Return at once."""
 
 
 @dataclass(frozen=True)

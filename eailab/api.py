@@ -290,6 +290,6 @@ def _context(
 
 
 def _folder(path: str | Path) -> Path:
-    from eailab.paths import expanded
+    from eailab.files import expanded
 
     return expanded(Path(path))

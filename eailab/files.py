@@ -23,8 +23,8 @@ from eailab.errors import (
     StoreError,
     TrialFailedError,
     UsageError,
+    shortage_of,
 )
-from eailab.shortage import shortage_of
 
 MB = 2**20
 GB = 2**30
@@ -189,3 +189,15 @@ def _unreadable(path: Path, kind: Kind, error: OSError) -> EailabError:
 
 def _advice(kind: Kind) -> str:
     return "name another file." if kind.folders is None else "move it away, and run the same command."
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path whose `~` or `~user` at the beginning is the home folder.
+
+    Raises:
+        UsageError: There is no such user, or nothing says where the home folder is.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path}: the home folder is not known ({error}): write the path in full.") from error

@@ -13,12 +13,10 @@ PACKAGE = Path(__file__).parents[1] / "eailab"
 ORDER = [
     "log_metrics",
     "errors",
-    "shortage",
     "files",
     "plain",
     "units",
     "translation",
-    "paths",
     "extras",
     "metrics",
     "seeding",

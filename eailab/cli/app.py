@@ -104,7 +104,7 @@ def main() -> None:
 
 def _shortage(error: Exception) -> EailabError:
     """Return the error that says what ran out; a bug keeps its traceback."""
-    from eailab.shortage import shortage_of
+    from eailab.errors import shortage_of
 
     said = shortage_of(error)
     if said is None:

@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.models import CommandFunctionType
 
 from eailab.cli.output import USUAL_WIDTH, as_called, columns, echo, program
-from eailab.paths import expanded
+from eailab.files import expanded
 
 NEGATIVE = re.compile(r"-\.?[0-9]")
 """How a number below 0 begins; no option does."""

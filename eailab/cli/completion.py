@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eailab.errors import EailabError
-from eailab.paths import expanded
+from eailab.files import expanded
 
 STATES = ("finished", "diverged", "training", "stopped", "damaged")
 """Named here, since the modules that have them are slow to import; a test holds the lists to them."""

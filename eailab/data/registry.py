@@ -14,7 +14,7 @@ from eailab.data import image_files, npz, published
 from eailab.data.dataset import Content, Dataset, fingerprint
 from eailab.data.published import PublishedFile, Source
 from eailab.errors import DataError
-from eailab.paths import expanded
+from eailab.files import expanded
 
 SOURCES: dict[str, Source] = {
     source.name: source

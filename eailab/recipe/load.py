@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eailab import files
 from eailab.errors import Correction, RecipeError
-from eailab.paths import expanded
+from eailab.files import expanded
 from eailab.recipe.canonical import flatten
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import closest, nearest

@@ -15,13 +15,12 @@ from eailab.data.registry import load
 from eailab.data.split import trial_data
 from eailab.engines.base import COMPILATION, Engine, Step
 from eailab.engines.registry import build, engine_of
-from eailab.errors import DivergedError, EailabError, TrialFailedError
+from eailab.errors import DivergedError, EailabError, TrialFailedError, shortage_of
 from eailab.runs.context import RunContext
 from eailab.runs.executors.attempts import describe, out_of_memory_kills
 from eailab.runs.machine import kept_bytes
 from eailab.runs.training import limited_threads
 from eailab.runs.trial import Trial
-from eailab.shortage import shortage_of
 
 PROBE_SECONDS = 2.0
 """Of training, once warm, if that gives `REPORTS`; never more than `MOST_SECONDS`, or one report."""

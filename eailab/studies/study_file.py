@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from eailab import files
 from eailab.errors import EailabError, RecipeError, StudyError
-from eailab.paths import expanded
+from eailab.files import expanded
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import expected, found, nearest
 from eailab.recipe.diagnostics import KeyPath, Located, Problem, report

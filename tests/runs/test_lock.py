@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -105,7 +106,7 @@ def test_a_lease_that_is_renewed_is_never_taken_over(tmp_path, machines):
 
 
 def test_the_thread_of_a_holder_renews_its_lease(tmp_path):
-    machine = lock.Machine(lease_seconds=0.03, is_shared=lambda _: True)
+    machine = lock.Machine(lease_seconds=0.3, is_shared=lambda _: True)
     with lock.hold(tmp_path, machine):
         file = tmp_path / lock.SHARED_NAME
         first, late = file.read_bytes(), time.monotonic() + 30
@@ -296,3 +297,41 @@ def test_a_folder_in_which_no_lock_can_be_made_is_refused_for_its_permission(tmp
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(StoreError, match="Permission denied"), lock.hold(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "shared"),
+    [
+        ("ext4", False),
+        ("tmpfs", False),
+        ("overlay", False),
+        ("nfs4", True),
+        ("lustre", True),
+        ("fuse.juicefs", True),
+        ("vboxsf", True),
+        ("of-next-year", True),
+    ],
+)
+def test_the_kind_is_read_from_linux_table_of_mounts(tmp_path, kind, shared):
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        f"35 21 0:44 / /scratch/my\\040lab rw - {kind} server:/export rw\n"
+        "36 21 0:45 / /scratch/other rw - nfs server:/other rw\n"
+    )
+    assert lock.is_shared(Path("/scratch/my lab/runs"), table) is shared
+    assert not lock.is_shared(Path("/scratch/my laboratory"), table)
+    assert not lock.is_shared(Path("/home"), table)
+    assert lock.is_shared(Path("/scratch/other"), table)
+
+
+def test_without_linux_table_the_command_mount_is_asked(tmp_path, monkeypatch):
+    said = (
+        "/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)\n"
+        "//me@server/share on /Volumes/my share (1) (smbfs, nodev, nosuid, mounted by me)\n"
+    )
+    monkeypatch.setattr(lock, "_ask_mount", lambda: said)
+    assert not lock.is_shared(Path("/Users/me"), tmp_path / "none")
+    assert lock.is_shared(Path("/Volumes/my share (1)/runs"), tmp_path / "none")
+    monkeypatch.setattr(lock, "_ask_mount", lambda: "")
+    assert lock.is_shared(Path("/Users/me"), tmp_path / "none"), "who cannot know says shared"

@@ -22,6 +22,4 @@ def build(recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName)
     queue = cuda_graphs.make_queue(devices.choose(device))
     if queue is None:
         return ResNetEngine(recipe, data, block, device)
-    from eailab.engines.torch_resnet.cuda_graphs.engine import CapturedEngine
-
-    return CapturedEngine(recipe, data, block, device, queue=queue)
+    return cuda_graphs.CapturedEngine(recipe, data, block, device, queue=queue)

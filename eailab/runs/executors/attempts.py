@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError
+from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError, shortage_of
 from eailab.runs.events import Event, Failed
 from eailab.runs.trial import Trial
-from eailab.shortage import shortage_of
 
 
 @dataclass(frozen=True)

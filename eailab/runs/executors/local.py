@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from eailab.errors import StoppedError, StoreError
+from eailab.errors import StoppedError, StoreError, shortage_of
 from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed, TriedAgain
 from eailab.runs.executors.attempts import Attempt, Outcome, Retries, describe, free_memory, judge, out_of_memory_kills
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial
-from eailab.shortage import shortage_of
 
 ATTEMPTS = 2
 """At a trial whose process dies: on one machine a second death is most likely the trial's own."""

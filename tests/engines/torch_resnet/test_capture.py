@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 from eailab.engines.torch_resnet import augment, models
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import TrainingBatches
-from eailab.engines.torch_resnet.cuda_graphs.steps import EpochTables
+from eailab.engines.torch_resnet.cuda_graphs import EpochTables
 from eailab.engines.torch_resnet.step import Average, Running, batch_loss, count_correct
 
 META = torch.device("meta")

@@ -1,4 +1,4 @@
-"""Captured steps on the eager queue: the same bits as steps taken from Python, and the same end of a diverging trial.
+"""Captured steps on a queue that does the work at once: the bits of steps taken from Python, and the same divergence.
 
 A GPU runs this very code; what the tests here cannot show is the capture itself.
 """
@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from eailab.engines.torch_resnet import build, cuda_graphs
-from eailab.engines.torch_resnet.cuda_graphs import EagerQueue, steps
-from eailab.engines.torch_resnet.cuda_graphs.engine import CapturedEngine
+from eailab.engines.torch_resnet.cuda_graphs import CapturedEngine
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.errors import DivergedError, StoppedError, UsageError
 
@@ -30,8 +29,8 @@ def same(first, second):
     return first.keys() == second.keys() and all(first[name].tobytes() == second[name].tobytes() for name in first)
 
 
-class StrictQueue(EagerQueue):
-    """An eager queue that warms work up as a capture does, and refuses work outside `entered`."""
+class StrictQueue:
+    """Does work when it is launched, warms it up as a capture does, and refuses work outside `entered`."""
 
     def __init__(self):
         self.inside = False
@@ -45,8 +44,10 @@ class StrictQueue(EagerQueue):
     def entered(self):
         assert not self.inside
         self.inside = True
-        yield
-        self.inside = False
+        try:
+            yield
+        finally:
+            self.inside = False
 
     def program(self, work, altered):
         assert self.inside
@@ -72,7 +73,7 @@ VARIANTS = [
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_captured_steps_give_the_bits_of_plain_ones(variant, make_recipe, make_data, monkeypatch):
     """With a long program, single steps and a smaller last batch in each epoch; a warm-up leaves nothing behind."""
-    monkeypatch.setattr(steps, "STEPS_A_PROGRAM", 3)
+    monkeypatch.setattr(cuda_graphs, "STEPS_A_PROGRAM", 3)
     recipe = make_recipe(**{"batch_size": 8, "epochs": 2} | variant)
     data = make_data(45)
     plain, queue = ResNetEngine(recipe, data, 3, "cpu"), StrictQueue()
@@ -102,7 +103,7 @@ def test_a_resumed_trial_with_captured_steps_ends_with_the_same_bits(make_recipe
 def test_a_trial_stopped_within_an_epoch_goes_on_captured(begun_captured, make_recipe, make_data, monkeypatch):
     """From wherever it was: a state of plain steps may lie between the starts of two long programs."""
     monkeypatch.setattr("eailab.engines.torch_resnet.engine.REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(steps, "STEPS_A_PROGRAM", 3)
+    monkeypatch.setattr(cuda_graphs, "STEPS_A_PROGRAM", 3)
     recipe, data, states = make_recipe(batch_size=8, ema=0.9, mixup=0.4), make_data(60), []
     whole = captured(recipe, data) if begun_captured else ResNetEngine(recipe, data, 3, "cpu")
     whole.train_epoch(1, quiet)
@@ -118,7 +119,7 @@ def test_a_trial_stopped_within_an_epoch_goes_on_captured(begun_captured, make_r
 def test_a_divergence_is_found_at_the_epochs_end_with_its_step(make_recipe, make_data):
     """The flag on the device has kept the optimizer from acting since that step."""
     recipe, data = make_recipe(optimizer={"lr": 1e30, "momentum": 0.0}, batch_size=4), make_data()
-    plain, fast = ResNetEngine(recipe, data, 0, "cpu"), CapturedEngine(recipe, data, 0, "cpu", queue=EagerQueue())
+    plain, fast = ResNetEngine(recipe, data, 0, "cpu"), CapturedEngine(recipe, data, 0, "cpu", queue=StrictQueue())
     raised = []
     for engine in (plain, fast):
         with pytest.raises(DivergedError) as error:
@@ -134,7 +135,7 @@ def test_progress_of_captured_steps_has_no_loss(make_recipe, make_data, monkeypa
     """Reading it would make the host wait for the device."""
     monkeypatch.setattr("eailab.engines.torch_resnet.engine.REPORT_SECONDS", 0.0)
     seen = []
-    CapturedEngine(make_recipe(), make_data(40), 0, "cpu", queue=EagerQueue()).train_epoch(1, seen.append)
+    CapturedEngine(make_recipe(), make_data(40), 0, "cpu", queue=StrictQueue()).train_epoch(1, seen.append)
     assert [(step.step, step.steps, step.loss) for step in seen] == [(1, 3, None), (2, 3, None), (3, 3, None)]
 
 
@@ -173,5 +174,5 @@ def test_an_unknown_setting_is_refused(monkeypatch):
 
 def test_the_switch_chooses_the_engine(make_recipe, make_data, monkeypatch):
     assert type(build.build(make_recipe(), make_data(), 0, "cpu")) is ResNetEngine
-    monkeypatch.setattr(cuda_graphs, "make_queue", lambda _: EagerQueue())
+    monkeypatch.setattr(cuda_graphs, "make_queue", lambda _: StrictQueue())
     assert type(build.build(make_recipe(), make_data(), 0, "cpu")) is CapturedEngine

@@ -9,9 +9,8 @@ import pytest
 
 from eailab import files
 from eailab.cli.stopping import raising
-from eailab.errors import EailabError, MemoryShortageError, StoppedError
+from eailab.errors import EailabError, MemoryShortageError, StoppedError, shortage_of
 from eailab.runs.executors import local
-from eailab.shortage import shortage_of
 
 
 @pytest.mark.parametrize(
