@@ -69,7 +69,7 @@ def lookalike(text: str) -> str:
     """Say which character of a text only looks like one of ASCII, or cannot be seen; nothing where there is none.
 
     >>> lookalike("epochs\uff1a 30")
-    "U+FF1A FULLWIDTH COLON stands where ':' is meant"
+    "U+FF1A FULLWIDTH COLON is used where ':' is meant"
     """
     found = find_lookalike(text)
     return "" if found is None else found[1]
@@ -85,7 +85,7 @@ def find_lookalike(text: str) -> tuple[int, str, str | None] | None:
         meant = ALIKE.get(character) or unicodedata.normalize("NFKC", character)
         if len(meant) == 1 and meant.isascii():
             wanted = "a space" if meant == " " else repr(meant)
-            return place, f"{described(character)} stands where {wanted} is meant", meant
+            return place, f"{described(character)} is used where {wanted} is meant", meant
         if _is_foreign(character) and WITH_LATIN.search(text[max(0, place - 1) : place + 2]):
             return place, f"{described(character)} is not a Latin letter", None
     return None

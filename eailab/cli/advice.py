@@ -175,7 +175,7 @@ def with_kept_options(text: str) -> str:
 def with_command(said: str) -> str:
     """Return what is said at the end of a command that was stopped, with the command that goes on."""
     gap = "\n" if "\n" in said else " "
-    return f"{said}{gap}The same command goes on:\n  {shlex.join(['eailab', *sys.argv[1:]])}"
+    return f"{said}{gap}The same command continues:\n  {shlex.join(['eailab', *sys.argv[1:]])}"
 
 
 # --- images that come with eailab ------------------------------------------------------------------------------------

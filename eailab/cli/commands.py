@@ -246,7 +246,7 @@ def _extra(words: str, context: Any) -> str:
         if first in shipped() or first.endswith((".yaml", ".yml")):
             return f"{first} is a recipe: write --recipe {first}"
         if first.startswith("="):
-            return f"{first} stands apart from what it belongs to: write KEY=VALUE without spaces, as in -o lr=0.1"
+            return f"{first} has a space before it: write KEY=VALUE without spaces, as in -o lr=0.1"
         if "=" in first and "--override" in options:
             return f"{first} is an argument too many: to change a setting, write -o {first}"
     typed = sys.argv[1:]

@@ -176,7 +176,7 @@ def _write(files: "SplitFiles", dataset: "Dataset", folder: Path, as_json: bool)
 
     if (folder / JSON_NAME).exists() and differences(files, folder):
         raise UsageError(
-            f"{folder} holds another split, which is not overwritten: choose another folder with --out, or delete it."
+            f"{folder} contains another split, which is not overwritten: choose another folder with --out or delete it."
         )
     contents = files.contents()
     for name, content in contents.items():

@@ -35,7 +35,7 @@ def explain(
         Literal["gain", "listed"],
         typer.Option(
             help="gain: at each step the setting that gains most, which measures them all; "
-            "listed: as they stand in a recipe, one arm a step."
+            "listed: in the order of a recipe, one arm a step."
         ),
     ] = "gain",
     joint: Annotated[

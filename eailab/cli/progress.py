@@ -160,7 +160,7 @@ class Watch:
                 epoch = event.epoch
                 return f"{cell.label}: epoch {epoch.number}/{cell.epochs}  {cell.scores(epoch)}{event.seconds:.2f} s"
             case Ended(status="diverged"):
-                return self._ended(f"{cell.label}: diverged (recorded as a result; the study goes on)")
+                return self._ended(f"{cell.label}: diverged (recorded as a result; the study continues)")
             case Ended() if self._live is None:
                 return self._ended(f"{cell.label}: {cell.score or 'finished'}")
             case _:
@@ -183,7 +183,7 @@ class Watch:
             self._devices.add(event.device)
             lines.append(f"device: {event.device} ({counted(event.threads, 'CPU thread')} a trial)")
         if event.resumed or event.step:
-            lines.append(f"{cell.label}: goes on after {Position(event.resumed, event.step)}")
+            lines.append(f"{cell.label}: continues after {Position(event.resumed, event.step)}")
         if event.unused:
             lines.append(f"{cell.label}: starts again: {event.unused}")
         return lines

@@ -103,7 +103,7 @@ def copy(
         with target.open("x", encoding="utf-8") as stream:
             stream.write(file.read_text("utf-8"))
     except FileExistsError as error:
-        raise RecipeError(f"{target} exists already, and is left as it is: give another name.") from error
+        raise RecipeError(f"{target} exists already and was not changed: give another name.") from error
     except OSError as error:
         raise EailabError(f"{target} cannot be written: {error.strerror}.") from error
     echo(target)

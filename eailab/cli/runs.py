@@ -305,7 +305,7 @@ def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
     render(document)
     if not record.is_finished:
         steps = f"{len(record.taken)} of {counted(len(record.path.moves), 'step')}"
-        echo(f"unfinished: {steps} so far; its `eailab explain` command goes on")
+        echo(f"unfinished: {steps} so far; the same `eailab explain` command continues it")
     echo()
     _say_trials(path, store)
 

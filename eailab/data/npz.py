@@ -44,7 +44,7 @@ def members(archive: zipfile.ZipFile) -> list[str]:
     """
     names = Counter(name.removesuffix(".npy") for name in archive.namelist())
     if twice := [name for name, count in names.items() if count > 1]:
-        raise ValueError(f"{twice[0]} stands in it twice")
+        raise ValueError(f"{twice[0]} is in it twice")
     return list(names)
 
 
@@ -62,7 +62,7 @@ def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
             raise ValueError(f"{name} is of the version {version} of numpy's format, which is not known")
         shape, _, dtype = _HEADERS[version](member)
         if dtype.hasobject:
-            raise ValueError(f"{name} holds Python objects")
+            raise ValueError(f"{name} contains Python objects")
         if member.tell() + prod(shape) * dtype.itemsize != entry.file_size or min(shape, default=0) < 0:
             raise ValueError(f"{name} has a header that does not fit it: the shape {shape} of {dtype}")
     with archive.open(entry) as member:
@@ -130,7 +130,7 @@ def _arrays(path: Path) -> dict[str, Array]:
     try:
         with opened(path, ARRAYS) as stream:
             if stream.peek(len(npy.MAGIC_PREFIX)).startswith(npy.MAGIC_PREFIX):
-                raise DataError(f"{path} holds one array, not several: write it with numpy.savez, {_listed(KEYS)}.")
+                raise DataError(f"{path} contains one array, not several: write it with numpy.savez, {_listed(KEYS)}.")
             with zipfile.ZipFile(stream) as archive:
                 found = members(archive)
                 if absent := [key for key in KEYS if key not in found]:
@@ -221,7 +221,7 @@ def _classes(arrays: dict[str, Array], train_labels: Labels, test_labels: Labels
             "number the classes from 0 without gaps."
         )
     if count < 2:
-        raise DataError(f"{path}: all labels of y_train are 0: there is nothing to tell apart.")
+        raise DataError(f"{path}: all labels of y_train are 0: there is nothing to distinguish.")
     beyond = np.flatnonzero(test_labels >= count)
     if len(beyond):
         first = int(beyond[0])

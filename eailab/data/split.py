@@ -203,7 +203,7 @@ def split_files(dataset: Dataset, settings: Data) -> SplitFiles:
     """
     if settings.split != "fixed":
         raise DataError(
-            "this recipe draws a new split for each block, so there is no one split to write: add -o data.split=fixed."
+            "this recipe draws a new split for each block, so none can be written: add -o data.split=fixed."
         )
     split = lab_split(len(dataset.train), settings.val_fraction, settings.split_seed)
     labels = {
@@ -240,7 +240,7 @@ def differences(expected: SplitFiles, folder: Path) -> list[str]:
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         return [f"{JSON_NAME} is damaged: {error}"]
     if not isinstance(found, dict):
-        return [f"{JSON_NAME} is damaged: it holds no mapping"]
+        return [f"{JSON_NAME} is damaged: it does not contain a mapping"]
     version = found.get("schema_version")
     if version != SCHEMA_VERSION:
         return [f"{JSON_NAME} has schema_version {version}, this eailab writes {SCHEMA_VERSION}"]

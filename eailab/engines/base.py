@@ -94,7 +94,7 @@ def check_weights(weights: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> Non
         if array.shape != shapes[name]:
             raise ValueError(f"{name} has the shape {array.shape}, and its network {shapes[name]}")
         if array.dtype.kind not in "fi" or not np.isfinite(array).all():
-            raise ValueError(f"{name} holds numbers that are not finite, or of a kind that no weights have")
+            raise ValueError(f"{name} contains numbers that are not finite, or of a kind that no weights have")
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def classes_of(
     if not names:
         return None
     if len(names) > 1:
-        return tr("The arms were tested on different data sets, so their predictions cannot be set side by side.")
+        return tr("The arms were tested on different data sets, so their predictions cannot be compared.")
     try:
         dataset = load(names.pop(), data_dir, download=False)
         predictions = [

@@ -105,8 +105,8 @@ def _factor(findings: StudyFindings) -> Text:
     }
     if any(arm.brought for arm in findings.arms):
         return tr(
-            "The {factor} was varied ({levels}; baseline {baseline}), and every other setting held fixed but for what "
-            "a level brings with it.",
+            "The {factor} was varied ({levels}; baseline {baseline}), and every other setting held fixed except for "
+            "what a level brings with it.",
             **values,
         )
     return tr("The {factor} was varied ({levels}; baseline {baseline}), and every other setting held fixed.", **values)

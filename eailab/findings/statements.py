@@ -78,7 +78,7 @@ def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
             margin = measure.with_unit(f"{findings.margin:g}")
             return tr("{arm}: SAME as {baseline} within ±{margin}, {size}", margin=margin, **values)
         case Verdict.UNDECIDED:
-            return tr("{arm}: UNDECIDED against {baseline}, {size}: these blocks cannot tell", **values)
+            return tr("{arm}: UNDECIDED against {baseline}, {size}: not enough blocks to tell", **values)
         case _:
             return tr("{arm}: SCREEN only, {size} against {baseline}: one shared block gives no verdict", **values)
 

@@ -108,7 +108,7 @@ def pixels_in_words(trained: Trained, data_dir: Path | None) -> str:
     """Say which values a network expects of pixels; a picture's go to 255, those of other data may end before."""
     largest = largest_pixel(trained, data_dir)
     if largest is None:
-        return "as in training; neither the trial nor data on this machine tell how far those went"
+        return "as in training; neither the trial nor data on this machine show how far those went"
     if 2 * largest >= WHITE:
         return f"0 to {WHITE}, as in a picture"
     return f"0 to {largest}, as in training: multiply those of a picture, 0 to {WHITE}, by {largest}/{WHITE} first"

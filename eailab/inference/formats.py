@@ -81,7 +81,7 @@ class Safetensors(Format):
 
     def contents(self, trained: Trained) -> str:
         """Describe what a file holds."""
-        return f"{len(trained.weights)} arrays; the metadata tell image, mean, std, classes and recipe"
+        return f"{len(trained.weights)} arrays; the metadata give image, mean, std, classes and recipe"
 
 
 def _header(data: bytes) -> bytes:

@@ -52,11 +52,11 @@ def path_of(word: str, engine: str, factors_only: bool = True) -> str:
     if plain in SEEDS:
         raise RecipeError(
             f"{word!r} is not a setting: every level is trained in several blocks of seeds, the same for all, so that "
-            "the factor is told from chance. --seeds 5 says how many blocks (--seed 3, in train-mlp and "
+            "the factor is distinguished from chance. --seeds 5 says how many blocks (--seed 3, in train-mlp and "
             "train-resnet, which); `eailab noise` measures what seeds alone change."
         )
     if factors_only and matches(plain, engine, factors_only=False):
-        raise RecipeError(f"{word!r} is no factor: it does not change what is trained, and can only be set with -o.")
+        raise RecipeError(f"{word!r} is not a factor: it does not change what is trained, and can only be set with -o.")
     for other in sorted(engines_with(word)):
         examples = sorted(names(other), key=lambda name: "digits" not in name)  # they need no download
         raise RecipeError(

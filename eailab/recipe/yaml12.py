@@ -299,7 +299,7 @@ def _decode(raw: str | bytes, source: str) -> str:
     if bad:
         place = _end(text[: bad.start()])
         _stop(
-            f"{described(bad.group())} cannot stand in a recipe: remove it",
+            f"{described(bad.group())} is not allowed in a recipe: remove it",
             place,
             source,
             FORBIDDEN.sub("\ufffd", text),

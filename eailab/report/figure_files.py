@@ -162,5 +162,5 @@ def language_of_figures(lang: str) -> tuple[str, list[str]]:
 
     if writes_chinese():
         return lang, []
-    note = "figures beside the report are labelled in English: no font with Chinese letters is installed"
+    note = "figures next to the report are labelled in English: no font with Chinese letters is installed"
     return ENGLISH, [f"{note} (Debian's package fonts-noto-cjk has one)."]

@@ -140,6 +140,6 @@ def _problems(study: StudyReport) -> Iterator[str]:
             yield f"{study.folder}: {count} of {findings.planned} trials {said}."
     compared = [(arm.label, arm.against_baseline) for arm in findings.arms if arm.against_baseline]
     if undecided := [label for label, result in compared if result.verdict in ("UNDECIDED", "SCREEN")]:
-        yield f"{study.folder}: {listed(undecided)} could not be told from the baseline with these blocks."
+        yield f"{study.folder}: {listed(undecided)} could not be distinguished from the baseline with these blocks."
     if len(findings.environments) > 1:
         yield f"{study.folder}: its trials ran in {len(findings.environments)} environments."

@@ -225,7 +225,7 @@ def _manifest(text: str, suffix: str) -> Manifest:
 def _folder(store: Store, name: str, holds: str) -> Path:
     path = store.root / "studies" / name
     if not (path / holds).exists():
-        raise StoreError(f"the report tells of {name}, which is not in {store.root}: name its folder with --runs.")
+        raise StoreError(f"the report names {name}, which is not in {store.root}: name its folder with --runs.")
     return path
 
 
@@ -233,7 +233,9 @@ def _load(store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | N
     path = _folder(store, folder, "study.yaml")
     study = load_study(store, path, data_dir, blocks)
     if study.folder != folder:
-        raise StoreError(f"{path} holds another study than its name says, {study.folder}: its study.yaml was changed.")
+        raise StoreError(
+            f"{path} contains another study than its name says, {study.folder}: its study.yaml was changed."
+        )
     return study
 
 

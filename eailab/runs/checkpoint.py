@@ -60,7 +60,9 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
         data, facts = _read(path)
         arrays: Arrays = parse(data)
     except (FileNotFoundError, SafetensorError, ValueError, LookupError, *_WRONG) as error:
-        raise DamagedError(f"{path} is no readable safetensors file ({error}): move it away and run again.") from error
+        raise DamagedError(
+            f"{path} is not a readable safetensors file ({error}): move it away and run again."
+        ) from error
     expected = facts.pop("sha256", None)
     if expected != _sha256(dict(sorted(arrays.items())), facts):
         raise DamagedError(f"{path} differs from its own checksum: it is damaged. Move it away and run again.")

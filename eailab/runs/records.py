@@ -265,5 +265,5 @@ def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object whose keys differ: of two with one key, programs differ in which they read."""
     found = dict(members)
     if len(found) < len(members):
-        raise ValueError("a key stands there twice")
+        raise ValueError("a key is there twice")
     return found

@@ -40,10 +40,10 @@ class Store:
         """Return the folder of a trial, which need not exist yet.
 
         Raises:
-            DamagedError: The fingerprint, read from some file, is no name of a trial.
+            DamagedError: The fingerprint, read from some file, is not the name of a trial.
         """
         if not NAME.fullmatch(str(fingerprint)):  # a file may hold anything
-            raise DamagedError(f"{fingerprint!r:.60} is no name of a trial: the file that says so is damaged.")
+            raise DamagedError(f"{fingerprint!r:.60} is not the name of a trial: the file that says so is damaged.")
         return TrialFolder(self.root / "trials" / fingerprint)
 
     def trial_names(self) -> list[str]:

@@ -111,7 +111,7 @@ class TrialFolder:
             metrics = self.metrics()
             return [Epoch.read(record, metrics) for record in self._epoch_records()]
         except (KeyError, TypeError, ValueError) as error:
-            raise DamagedError(f"{self.epochs_file} has a line that is no epoch: {error!r}.") from error
+            raise DamagedError(f"{self.epochs_file} has a line that is not an epoch: {error!r}.") from error
 
     def has_begun(self) -> bool:
         """Return whether the trial was ever trained, as far as the files that are here tell."""

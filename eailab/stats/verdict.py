@@ -21,7 +21,7 @@ class Verdict(StrEnum):
     SAME = "SAME"
     """The simultaneous 90% interval lies within the margin: shown to be equivalent, not just not shown to differ."""
     UNDECIDED = "UNDECIDED"
-    """Neither: these blocks cannot tell. It does not mean that there is no difference."""
+    """Neither: not enough blocks to tell. It does not mean that there is no difference."""
     SCREEN = "SCREEN"
     """Fewer than two blocks shared with the baseline: a first look, from which nothing can be concluded."""
 

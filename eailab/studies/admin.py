@@ -74,7 +74,7 @@ def problems(store: Store) -> Iterator[Problem]:
             yield Problem(folder, str(error))
             continue
         if record.study.folder_name != folder.name and not record.study.data:
-            yield Problem(folder, f"{folder} holds another study than its name says, {record.study.folder_name}.")
+            yield Problem(folder, f"{folder} contains another study than its name says, {record.study.folder_name}.")
         yield from (Problem(folder, f"{folder}: {found}.") for found in contradictions(store, record, {}))
         if left_out := blocks_left_out(record, loose):
             yield Problem(folder, f"{folder} leaves out blocks that were trained: {', '.join(map(str, left_out))}.")
@@ -98,7 +98,7 @@ def path_contradictions(store: Store, folder: Path, loose: "Unnamed") -> Iterato
             replace(path, order=order, data=data).folder_name for order in get_args(Order) for data in (path.data, {})
         }
         if folder.name not in named:
-            yield f"it holds another path than its name says, {path.folder_name}"
+            yield f"it contains another path than its name says, {path.folder_name}"
     for name, record in records.items():
         left = {str(arm.level) for arm in record.study.arms[1:]}
         taken = [move for move in path.moves if move.label not in left]

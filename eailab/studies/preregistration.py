@@ -274,7 +274,7 @@ def _check(plan: FrozenPlan) -> None:
     blocks: list[object] = [block for study in plan.studies for block in (*study.blocks, *study.seen)]
     for text in texts:
         if type(text) is not str:
-            raise ValueError(f"{text!r:.60} stands where a text is expected")
+            raise ValueError(f"{text!r:.60} is found where a text is expected")
     for block in blocks:
         if type(block) is not int or not 0 <= block <= LARGEST_BLOCK:
             raise ValueError(f"{block!r:.60} is not a block, a whole number from 0 to {LARGEST_BLOCK}")

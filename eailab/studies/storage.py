@@ -176,12 +176,12 @@ def _check(mapping: Any) -> None:
     texts += [text for arm in arms for text in arm["brought"]] + [text for axis in axes for text in axis["levels"]]
     for text in texts:
         if type(text) is not str:
-            raise ValueError(f"{text!r:.60} stands where a text is expected")
+            raise ValueError(f"{text!r:.60} is found where a text is expected")
     counts = [mapping["training_images"], *mapping["blocks"], *mapping.get("looks", ())]
     counts += [arm["updates"] for arm in arms]
     for count in counts:
         if count is not None and (type(count) is not int or not 0 <= count <= LARGEST_COUNT):
-            raise ValueError(f"{count!r:.60} stands where a whole number is expected")
+            raise ValueError(f"{count!r:.60} is found where a whole number is expected")
     for baseline, among in [(mapping["baseline"], arms), *((axis["baseline"], axis["levels"]) for axis in axes)]:
         check_baseline(baseline, len(among))
     if type(mapping["margin"]) not in (int, float) or not 0 <= mapping["margin"] < math.inf:

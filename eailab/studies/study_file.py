@@ -47,7 +47,7 @@ def _one_each(labels: list[str] | None, info: ValidationInfo) -> list[str] | Non
             given = f"{len(labels)} label{'s' * (len(labels) != 1)}"
             raise ValueError(f"{given} for {len(levels)} levels: give one for each, in their order")
         if twice := [one for one in labels if labels.count(one) > 1]:
-            raise ValueError(f"the label {twice[0]!r} stands twice: give each level one of its own")
+            raise ValueError(f"the label {twice[0]!r} is there twice: give each level one of its own")
     return labels
 
 
@@ -146,7 +146,7 @@ def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Seque
     document = parse(text, source)
     if isinstance(document.value, dict) and "engine" in document.value and "factors" not in document.value:
         raise StudyError(
-            f"{source} is a recipe, and declares no study: name a factor and its levels beside --recipe {source}, "
+            f"{source} is a recipe, and declares no study: name a factor and its levels with --recipe {source}, "
             "or copy a study with `eailab recipes copy lab-task1`."
         )
     asked = _checked(document)
@@ -179,7 +179,9 @@ def stored(store: Store, text: str) -> Study | None:
         return None
     study = read_record(one_study(found, text, store.root).folder).study
     if study.factor is None or study.looks:
-        raise StudyError(f"{text} has one arm, or looks of its own (--until-decided): its own command goes on with it.")
+        raise StudyError(
+            f"{text} has one arm, or looks of its own (--until-decided): continue it with its own command."
+        )
     return replace(study, data={})
 
 

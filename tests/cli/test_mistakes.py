@@ -65,7 +65,7 @@ MISTAKES = {
     "ablate seed 1 2 3 --recipe digits-mlp": "--seeds 5 says how many blocks",
     "train-mlp -o seed=3": "--seed 3",
     # letters of other alphabets
-    "ablate lr 1 2 —seeds 5 --recipe digits-mlp": "U+2014 EM DASH stands where '-' is meant",
+    "ablate lr 1 2 —seeds 5 --recipe digits-mlp": "U+2014 EM DASH is used where '-' is meant",
     "ablate lr １ 2 --recipe digits-mlp": "U+FF11 FULLWIDTH DIGIT ONE",
     "ablate ｌｒ 1 2 --recipe digits-mlp": "did you mean 'lr'?",
     "ablate optimizer \u0430dam sgd --recipe digits-mlp": "U+0430 CYRILLIC SMALL LETTER A is not a Latin letter",

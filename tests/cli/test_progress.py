@@ -269,7 +269,7 @@ def stop_at(monkeypatch, module, name, number=signal.SIGINT):
     monkeypatch.setattr(module, name, stopped)
 
 
-GOES_ON = "The same command goes on:\n  eailab ablate lr 1e-3"
+GOES_ON = "The same command continues:\n  eailab ablate lr 1e-3"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -316,7 +316,7 @@ def test_what_is_said_to_be_kept_is_what_the_store_has(eailab, monkeypatch):
     assert "stopped. digits-mlp, block 0: kept up to epoch" in done.err
     kept = re.search(r"kept up to (epoch \d+(?:, step \d+)?)", done.err)[1]
     again = eailab(*train)
-    assert f"goes on after {kept}" in again.err
+    assert f"continues after {kept}" in again.err
 
 
 def test_nothing_kept_is_said_too(watch, study, tmp_path):
@@ -339,4 +339,4 @@ def test_a_second_ctrl_c_says_so_too(spawn):
     _, err = process.communicate(timeout=30)
     assert process.returncode in {-signal.SIGINT, 130, 143}
     assert "stopped. digits-mlp, block 0:" in err
-    assert "The same command goes on:" in err
+    assert "The same command continues:" in err

@@ -74,7 +74,7 @@ def test_another_split_is_not_overwritten(eailab):
     before = Path("runs/splits/digits-23/split.json").read_bytes()
     done = eailab(*DIGITS, "-o", "data.val_fraction=0.5")
     assert done.code == 2
-    assert "holds another split, which is not overwritten" in done.err
+    assert "contains another split, which is not overwritten" in done.err
     assert Path("runs/splits/digits-23/split.json").read_bytes() == before
     assert eailab(*DIGITS).code == 0  # the same one is simply written again
 

@@ -165,4 +165,4 @@ def test_a_trial_that_goes_on_says_from_where(eailab, tmp_path, monkeypatch):
         run_trial(trial, RunContext(tmp_path / "runs", should_stop=lambda: next(asked) == 3))
     done = eailab(*DIGITS, "--epochs", "1")
     assert done.code == 0, done.err
-    assert "goes on after epoch 1, step 3" in done.err
+    assert "continues after epoch 1, step 3" in done.err

@@ -104,7 +104,7 @@ def changed(array, index, value, dtype=np.float64):
         ({"classes": np.array(["cat", "dog"])}, "make it 3 texts"),
         ({"classes": np.array([1, 2, 3])}, "make it 3 texts"),
         ({"classes": np.array(["cat", "dog", "cat"])}, "two classes alike"),
-        ({"x_train": np.array([[1], [2, 3]] * 6, dtype=object)}, "x_train holds Python objects"),
+        ({"x_train": np.array([[1], [2, 3]] * 6, dtype=object)}, "x_train contains Python objects"),
     ],
 )
 def test_impossible_arrays_are_refused_with_the_place(saved, arrays, says):
@@ -147,7 +147,7 @@ def test_other_and_torn_files_are_refused(saved, tmp_path):
     with pytest.raises(DataError, match=r"mine\.npz cannot be read"):
         npz.read(path)
     np.save(tmp_path / "one.npy", X)
-    with pytest.raises(DataError, match="holds one array"):
+    with pytest.raises(DataError, match="contains one array"):
         npz.read(tmp_path / "one.npy")
 
 
@@ -201,8 +201,8 @@ A, B = ("a.npy", npy(ARRAYS["a"])), ("b.npy", npy(ARRAYS["b"]))
         (packed()[:100], "not a zip"),
         (raw(A), "it holds a, and should hold a, b"),
         (raw(A, B, ("c.npy", b"")), "it holds a, b, c"),
-        (raw(A, B, A), "a stands in it twice"),
-        (raw(A, B, ("a", b"")), "a stands in it twice"),
+        (raw(A, B, A), "a is in it twice"),
+        (raw(A, B, ("a", b"")), "a is in it twice"),
         (raw(A, ("b.npy", b"")), "EOF"),
         (raw(A, ("b.npy", b"\x93NUMPY\x09\x00")), "version"),
         (

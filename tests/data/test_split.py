@@ -202,7 +202,7 @@ def test_a_torn_file_is_found_and_named(dataset, written, name, keep):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[]", "holds no mapping"),
+        ("[]", "does not contain a mapping"),
         ('{"schema_version": 2}', "schema_version 2, this eailab writes 1"),
         ("\ud800", "damaged"),
     ],

@@ -47,7 +47,7 @@ def test_crash_after_crash_costs_nothing(sound, folder, long, tally):
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO])
 def test_a_disk_that_fails_is_one_clear_error_at_each_kind_of_write(sound, folder, error, long, tally):
-    """The message names the path; earlier results stay; the same command goes on once there is room."""
+    """The message names the path; earlier results stay; the same command continues once there is room."""
     every = 1 if long or error == errno.ENOSPC else 9
     points = [n for n, call in enumerate(sound.calls) if call.name != "unlink" and last_kind(sound.calls, n)][::every]
     assert checks.after_a_full_disk(folder, sound.truth, points, error) == []

@@ -43,7 +43,7 @@ EXPECTED = {
     "nesterov-alone": {"5:47": "nesterov needs a momentum above 0: set momentum, or nesterov: false"},
     "no-engine": {"1:1": "engine: missing: write one of numpy-mlp, torch-resnet"},
     "not-a-number": {"5:29": "optimizer.lr: .nan is not a finite number"},
-    "nul-byte": {"8:10": "U+0000 cannot stand in a recipe: remove it"},
+    "nul-byte": {"8:10": "U+0000 is not allowed in a recipe: remove it"},
     "null-for-number": {"6:8": "epochs: expected a whole number from 1 to 1000000, found nothing (null)"},
     "number-for-list": {"4:28": "found 64: write [64]"},
     "number-for-text": {"1:7": "found 2026: put it in quotes"},

@@ -112,10 +112,10 @@ def test_differences_name_what_only_one_of_two_variants_has():
 @pytest.mark.parametrize(
     ("said", "in_chinese"),
     [
-        ("schedule steplr brings gamma 0.1, step_size 20", "schedule steplr 帶來 gamma 0.1, step_size 20"),
+        ("schedule steplr brings gamma 0.1, step_size 20", "schedule steplr 帶來 gamma 0.1、step_size 20"),
         (
             "optimizer adam brings betas [0.9, 0.999], weight_decay 0.0 (was 0.0005) and drops momentum 0.9",
-            "optimizer adam 帶來 betas [0.9, 0.999], weight_decay 0.0（原為 0.0005），並去掉 momentum 0.9",
+            "optimizer adam 帶來 betas [0.9, 0.999]、weight_decay 0.0（原為 0.0005），並去掉 momentum 0.9",
         ),
         ("optimizer adam drops momentum 0.9", "optimizer adam 去掉 momentum 0.9"),
         ("schedule constant brings nothing else", "schedule constant 不帶來其他設定"),

@@ -157,10 +157,10 @@ def test_what_a_recipe_does_not_need_is_refused_with_its_place(text, said):
 
 
 LOOKALIKES = {
-    "a: 1\nb\uff1a2\n": ("2:2", "U+FF1A FULLWIDTH COLON stands where ':' is meant"),
-    "a: 1\nb:\u30002\n": ("2:3", "U+3000 IDEOGRAPHIC SPACE stands where a space is meant"),
-    "a:\n\xa0\xa0b: 1\n  c: 2\n": ("2:1", "U+00A0 NO-BREAK SPACE stands where a space is meant"),
-    "a: \u201cb: c\u201d\n": ("1:4", "U+201C LEFT DOUBLE QUOTATION MARK stands where '\"' is meant"),
+    "a: 1\nb\uff1a2\n": ("2:2", "U+FF1A FULLWIDTH COLON is used where ':' is meant"),
+    "a: 1\nb:\u30002\n": ("2:3", "U+3000 IDEOGRAPHIC SPACE is used where a space is meant"),
+    "a:\n\xa0\xa0b: 1\n  c: 2\n": ("2:1", "U+00A0 NO-BREAK SPACE is used where a space is meant"),
+    "a: \u201cb: c\u201d\n": ("1:4", "U+201C LEFT DOUBLE QUOTATION MARK is used where '\"' is meant"),
     "a: \u2014 b: c\n": ("1:7", "a second ': ' on this line"),  # the dash may stay
 }
 

@@ -87,7 +87,7 @@ def terminate_a_command():
     process.terminate()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143, (process.returncode, said)
-    assert "The same command goes on" in said, said
+    assert "The same command continues" in said, said
     assert "Traceback" not in said, said
     say("terminated: 143, and it named the command that goes on")
 

@@ -66,5 +66,5 @@ def test_a_value_that_no_study_has_makes_its_record_damaged(tmp_path, mapping, k
 def test_a_value_that_no_arm_has_makes_its_record_damaged(tmp_path, mapping, key, value):
     one, other = mapping["arms"]
     folder = sealed(tmp_path, mapping | {"arms": [one, other | {key: value}]})
-    with pytest.raises(DamagedError, match="stands where"):
+    with pytest.raises(DamagedError, match="is found where"):
         read_record(folder)

@@ -37,7 +37,7 @@ def choose(name: DeviceName) -> torch.device:
         reason = "no GPU answers" if built else "this torch was built without CUDA"
         raise DeviceError(
             f"--device cuda: {reason} (torch {torch.__version__}). Use --device cpu, or auto to take what there is; "
-            + ("nvidia-smi shows the GPUs that the driver knows" if built else "pytorch.org tells how to install it")
+            + ("nvidia-smi shows the GPUs that the driver knows" if built else "pytorch.org says how to install it")
         )
     return torch.device("cuda" if present and name != "cpu" else "cpu")
 

@@ -84,8 +84,8 @@ def others_needed() -> Iterator[None]:
         if not isinstance(error, dist.DistError) and not any(name in str(error) for name in ("gloo", "NCCL")):
             raise
         raise TrialFailedError(
-            "another process of this run has ended, and the trial cannot go on without it: its own message says why. "
-            "The same command goes on from the last checkpoint."
+            "another process of this run has ended, and the trial cannot continue without it: its message says why. "
+            "The same command continues from the last checkpoint."
         ) from error
 
 

@@ -241,7 +241,7 @@ class Dispatcher:
 
     def _heed_stop(self) -> None:
         if self.context.should_stop():
-            raise StoppedError("stopped; the machines were told so.")
+            raise StoppedError("stopped; the machines were asked to stop.")
 
     def _judge(self, back: TaskResult) -> None:
         sent = self.out.get(back.name)

@@ -95,7 +95,7 @@ def _check_private(folder: Path) -> None:
         raise unwritable(folder, error) from error
     if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022 or not stat.S_ISDIR(status.st_mode):
         raise UsageError(
-            f"others can write in {folder}, and what lies there is run as you: remove it, or name a folder of your "
+            f"others can write in {folder}, and what is there is run as you: remove it, or name a folder of your "
             "own with --runs."
         )
 
