@@ -1,0 +1,247 @@
+"""Audit programs by their first runs: whether the seed and the factor reach them, and what else differs."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import sqrt
+from statistics import stdev
+from typing import Literal
+
+import numpy as np
+
+from eailab.engines.program.evidence import Evidence, same_number
+from eailab.engines.program.parsing import tokens
+from eailab.errors import StudyError
+from eailab.metrics import Metric
+from eailab.stats.model import correlation_between_arms
+from eailab.translation import Text, joined, tr
+
+State = Literal["passed", "warning", "failed", "not checked"]
+SHOWN = 6
+"""Settings that are listed of those that differ."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the checklist."""
+
+    name: str
+    state: State
+    text: Text
+
+
+def audit(
+    runs: Sequence[Evidence],
+    repeat: Evidence | None,
+    metric: Metric,
+    factor: Mapping[str, Sequence[str]],
+    baseline: str,
+) -> list[Check]:
+    """Return the checks of a study's runs.
+
+    Args:
+        runs: Finished ones, in the order of blocks.
+        repeat: The first run of the baseline once more, with the same seed.
+        metric: What the study is judged by.
+        factor: Each varied setting and its levels, as they are filled in; empty where arms are commands.
+        baseline: The label of the baseline.
+    """
+    first = next((run for run in runs if run.arm == baseline), None)
+    own = [run for run in runs if run.arm == baseline]
+    return [
+        _same_seed(first, repeat, metric),
+        _two_seeds(own, repeat, metric),
+        _arms(runs, factor),
+        _settings(runs, factor, baseline),
+        _blocks(runs, metric),
+    ]
+
+
+def raise_ignored_seed(checks: Sequence[Check]) -> None:
+    """Refuse to go on with a program whose runs are one run.
+
+    Raises:
+        StudyError: Two seeds gave the same numbers.
+    """
+    for check in checks:
+        if check.state == "failed":
+            raise StudyError(check.text)
+
+
+def _same_seed(first: Evidence | None, repeat: Evidence | None, metric: Metric) -> Check:
+    name = tr("the same seed twice")
+    if first is None or repeat is None:
+        return Check(name, "not checked", tr("the baseline was not run twice with one seed"))
+    before, after = (metric.value(run.values) for run in (first, repeat))
+    assert before is not None  # noqa: S101 - a finished run has its metrics
+    assert after is not None  # noqa: S101
+    if before != after:
+        return Check(
+            name,
+            "passed",
+            tr(
+                "seed {seed} twice gave {before} and {after}: runs of one seed differ by {difference}",
+                seed=first.block,
+                before=metric.text(before),
+                after=metric.text(after),
+                difference=metric.with_unit(f"{abs(after - before):.3g}"),
+            ),
+        )
+    if differ := _differing([first, repeat], ()):
+        text = tr(
+            "seed {seed} twice gave the same {metric}, but not the same {others}",
+            seed=first.block,
+            metric=metric.title,
+            others=_listed(differ),
+        )
+        return Check(name, "passed", text)
+    return Check(name, "passed", tr("seed {seed} twice gave the same numbers to the last digit", seed=first.block))
+
+
+def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric) -> Check:
+    name = tr("different seeds")
+    if len(own) < 2:
+        return Check(name, "not checked", tr("the baseline has run with one seed only"))
+    if not _differing(own, ()):
+        return Check(
+            name,
+            "failed",
+            tr(
+                "your program ignores its seed: {count} seeds gave the same numbers to the last digit, so that several "
+                "blocks would be one run several times. Write {{seed}} in the command where the program takes its "
+                "seed, or let it read EAILAB_SEED from its environment; for a program without chance of which one run "
+                "is enough, add --no-audit; for independent runs without a seed, --unseeded.",
+                count=len(own),
+            ),
+        )
+    values = [value for run in own if (value := metric.value(run.values)) is not None]
+    if repeat is not None:
+        again, before = (metric.value(run.values) for run in (repeat, own[0]))
+        if (
+            again is not None
+            and before is not None
+            and again != before
+            and abs(again - before) / sqrt(2) >= stdev(values)
+        ):
+            return Check(
+                name,
+                "warning",
+                tr(
+                    "runs of one seed differ as much as runs of {count} seeds: whether the program ignores its seed "
+                    "cannot be told",
+                    count=len(own),
+                ),
+            )
+    if len(set(values)) == 1:
+        text = tr(
+            "{count} seeds gave the same {metric}, but not the same {others}",
+            count=len(own),
+            metric=metric.title,
+            others=_listed(_differing(own, ())),
+        )
+        return Check(name, "passed", text)
+    spread = metric.with_unit(f"{max(values) - min(values):.3g}")
+    return Check(
+        name, "passed", tr("{count} seeds gave different values, {spread} apart", count=len(own), spread=spread)
+    )
+
+
+def _arms(runs: Sequence[Evidence], factor: Collection[str]) -> Check:
+    name = tr("different arms")
+    by_arm = _by_arm(runs)
+    if len(by_arm) < 2:
+        return Check(name, "not checked", tr("one arm has run"))
+    same = [
+        (one, other)
+        for one, other in combinations(by_arm, 2)
+        if (shared := by_arm[one].keys() & by_arm[other].keys())
+        and not any(_differing([by_arm[one][block], by_arm[other][block]], factor) for block in shared)
+    ]
+    if same:
+        text = tr(
+            "{factor} seems to have no effect: {one} and {other} gave the same numbers to the last digit",
+            factor=" × ".join(factor) or tr("the command"),
+            one=same[0][0],
+            other=same[0][1],
+        )
+        return Check(name, "warning", text)
+    return Check(name, "passed", tr("every arm gave numbers of its own"))
+
+
+def _settings(runs: Sequence[Evidence], factor: Mapping[str, Sequence[str]], baseline: str) -> Check:
+    name = tr("other settings")
+    by_arm = _by_arm(runs)
+    if not any(run.settings for run in runs):
+        return Check(name, "not checked", tr("the program leaves no configuration file in {{out}}"))
+    found: dict[str, Text] = {}
+    for arm in by_arm:
+        for block in by_arm[arm].keys() & by_arm.get(baseline, {}).keys():
+            theirs, ours = by_arm[arm][block].settings, by_arm[baseline][block].settings
+            for key in sorted(theirs.keys() | ours.keys()):
+                if theirs.get(key) != ours.get(key) and not _is_factor(key, ours.get(key), theirs.get(key), factor):
+                    found.setdefault(
+                        key,
+                        tr(
+                            "{key} ({ours} in {baseline}, {theirs} in {arm})",
+                            key=key,
+                            ours=ours.get(key, tr("none")),
+                            theirs=theirs.get(key, tr("none")),
+                            baseline=baseline,
+                            arm=arm,
+                        ),
+                    )
+    if not found:
+        return Check(name, "passed", tr("configuration files differ in the factor alone"))
+    shown = joined(list(found.values())[:SHOWN])
+    if not factor:
+        return Check(name, "passed", tr("the commands differ in: {shown}", shown=shown))
+    return Check(
+        name, "warning", tr("{factor} is not all that differs: {shown}", factor=" × ".join(factor), shown=shown)
+    )
+
+
+def _is_factor(key: str, ours: str | None, theirs: str | None, factor: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether a setting of a configuration file is one that is varied, by its name or by its values."""
+    for name, levels in factor.items():
+        words = tokens(name)
+        known = {same_number(level) for level in levels}
+        if tokens(key)[-len(words) :] == words or {ours, theirs} <= known:
+            return True
+    return False
+
+
+def _blocks(runs: Sequence[Evidence], metric: Metric) -> Check:
+    name = tr("correlation of blocks")
+    by_arm = _by_arm(runs)
+    table = [
+        [np.nan if (run := by_arm[arm].get(block)) is None else metric.value(run.values) for arm in by_arm]
+        for block in sorted({run.block for run in runs})
+    ]
+    correlation = correlation_between_arms(np.array(table, dtype=float)) if table else None
+    if correlation is None:
+        return Check(name, "not checked", tr("too few blocks are complete"))
+    return Check(
+        name,
+        "passed",
+        tr("{value} between arms: what seeds have in common is taken out of differences", value=f"{correlation:.2f}"),
+    )
+
+
+def _by_arm(runs: Sequence[Evidence]) -> dict[str, dict[int, Evidence]]:
+    found: dict[str, dict[int, Evidence]] = {}
+    for run in runs:
+        found.setdefault(run.arm, {})[run.block] = run
+    return found
+
+
+def _differing(runs: Sequence[Evidence], factor: Collection[str]) -> list[str]:
+    """Return the names of numbers that differ between runs, without those of the factor itself."""
+    varied = {tokens(name) for name in factor}
+    names = dict.fromkeys(name for run in runs for name in run.numbers)
+    found = [name for name in names if len({run.numbers.get(name) for run in runs}) > 1 and tokens(name) not in varied]
+    keys = [key for key in runs[0].values if len({run.values[key] for run in runs}) > 1]
+    return [*keys, *(name for name in found if name not in keys)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN])
