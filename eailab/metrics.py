@@ -30,7 +30,7 @@ class Metric:
     quantity: str
     """What it shares with the same number of another split, such as "loss"; tables and figures set these together."""
     unit: str = ""
-    """Written right behind a value, such as "%"; empty for none."""
+    """Written behind a value, such as "%"; empty for none."""
     unit_words: str = ""
     """The unit of a value in words, such as "percent"."""
     difference_unit: str = ""
@@ -89,11 +89,20 @@ class Metric:
 
     def text(self, value: float) -> str:
         """Write a value of the unit shown, with its unit."""
-        return f"{value:.{self.decimals}f}{self.unit}"
+        return f"{value:.{self.decimals}f}{behind(self.unit)}"
 
     def with_unit(self, text: str) -> str:
         """Return a difference, already written out, with its unit."""
         return f"{text} {self.difference_unit}".rstrip()
+
+
+def behind(unit: str) -> str:
+    """Return a unit as it stands behind a number: after a space, but for a percent sign.
+
+    >>> behind("%"), behind("dB"), behind("")
+    ('%', ' dB', '')
+    """
+    return unit if unit in ("", "%") else f" {unit}"
 
 
 def _accuracy(split: SplitName, title: Text, *, is_judged: bool = True) -> Metric:

@@ -1,6 +1,7 @@
 """Small stores with hand-made results, written through the store's own functions."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,8 @@ class Shop:
     """The real data set, whose test labels are then predicted as often right as a trial's outcome says."""
     joules: float | None = None
     """That every epoch is said to have used."""
+    scored: Callable[..., dict[str, float]] = scored
+    """What is recorded for the loss and the accuracy of some splits."""
 
     @property
     def store(self) -> Store:
@@ -132,7 +135,7 @@ class Shop:
         last = trial.recipe.epochs if isinstance(outcome, float) or outcome == "damaged" else 1
         for number in range(1, last + 1):
             loss, share = (2.0 - accuracy) / number, accuracy * number / last
-            folder.add_epoch(Epoch(number, scored((loss, share), (loss + 0.125, share))))
+            folder.add_epoch(Epoch(number, self.scored((loss, share), (loss + 0.125, share))))
             folder.add_timing(number, 0.5, TRAINING_IMAGES, provenance, self.joules)
         if outcome == "unfinished":
             return
@@ -141,7 +144,7 @@ class Shop:
             epochs=last,
             values={}
             if outcome == "diverged"
-            else scored((loss, share), (loss + 0.125, share), (loss, accuracy - 0.01)),
+            else self.scored((loss, share), (loss + 0.125, share), (loss, accuracy - 0.01)),
             diverged_at=(2, 7) if outcome == "diverged" else None,
             parameters=1234,
             provenance=provenance,

@@ -10,7 +10,7 @@ from eailab.findings.statements import environment_sentences
 from eailab.findings.study import study_findings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
-from eailab.metrics import SPLITS, TEST, VALIDATION, Metric, recorded
+from eailab.metrics import SPLITS, TEST, VALIDATION, Metric, behind, recorded
 from eailab.runs.store import Store
 from eailab.stats.variance import sampling_error
 from eailab.studies.storage import StudyRecord
@@ -112,7 +112,11 @@ def noise_table(found: Noise) -> Table:
         return tr("{low} to {high}", low=number(bounds[0], digits), high=number(bounds[1], digits))
 
     rows: list[tuple[str, str, str]] = [
-        (tr("mean"), number(found.mean, digits) + (measure.unit if found.mean is not None else ""), _of_trials(found)),
+        (
+            tr("mean"),
+            number(found.mean, digits) + (behind(measure.unit) if found.mean is not None else ""),
+            _of_trials(found),
+        ),
         (tr("lowest to highest"), between((found.low, found.high)), ""),
         (
             tr("seed-to-seed SD"),

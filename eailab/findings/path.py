@@ -11,7 +11,7 @@ from eailab.findings.numbers import NOTHING, decimals_for, interval, number, sig
 from eailab.findings.statements import environment_sentences
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.findings.tables import NOTE, Column, Table, with_unit
-from eailab.metrics import Metric
+from eailab.metrics import Metric, behind
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
 from eailab.studies.path_ablation import Move, Order, PathAblation
@@ -178,7 +178,7 @@ def path_table(found: PathFindings) -> Table:
     """Return the table of the steps, between the two recipes' own values."""
     measure, digits = found.measure, path_decimals(found)
     first, last = (
-        ("", name, NOTHING, NOTHING, number(mean, digits) + (measure.unit if mean is not None else ""), "")
+        ("", name, NOTHING, NOTHING, number(mean, digits) + (behind(measure.unit) if mean is not None else ""), "")
         for name, mean in zip(found.names, found.means, strict=True)
     )
     return Table(

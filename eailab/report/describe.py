@@ -10,7 +10,7 @@ from eailab.findings.path import PathFindings, path_decimals
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import arm_name, with_unit
 from eailab.findings.trial import Curves
-from eailab.metrics import SPLITS, TRAIN, VALIDATION, Metric, SplitName, by_quantity, recorded
+from eailab.metrics import SPLITS, TRAIN, VALIDATION, Metric, SplitName, behind, by_quantity, recorded
 from eailab.report.figures import (
     TITLES,
     Axis,
@@ -171,7 +171,7 @@ def study_intervals(findings: StudyFindings) -> IntervalsFigure:
             name=findings.name,
             value=tr("has no value")
             if mean is None
-            else tr("mean {value}", value=f"{number(mean, digits)}{measure.unit}"),
+            else tr("mean {value}", value=number(mean, digits) + behind(measure.unit)),
         ),
         rows,
         margin,

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from eailab.metrics import behind
 from eailab.plain import plain
 from eailab.report.document import Document, Section
 from eailab.report.figures import Axis, CurvesFigure, Line, Look, Panel, Point, PointsFigure
@@ -167,7 +168,7 @@ def spoken(panel: Panel) -> str:
     last = [line.mean[-1] for line in panel.lines if line.mean and not math.isnan(line.mean[-1])]
     if not last:
         return tr("no trial has finished")
-    low, high = (f"{value:.4g}{panel.unit}" for value in (min(last), max(last)))
+    low, high = (f"{value:.4g}{behind(panel.unit)}" for value in (min(last), max(last)))
     return tr("after the last epoch from {low} to {high}", low=low, high=high)
 
 
@@ -218,7 +219,7 @@ def _numbers(curves: CurvesFigure, say: Say) -> dict[str, Any]:
         "arms": [plain(say(name)) for name in curves.names],
         "panels": [
             {
-                "unit": panel.unit,
+                "unit": behind(panel.unit),
                 "linear": [panel.axis.low, panel.axis.high],
                 "log": [panel.log.low, panel.log.high] if panel.log else None,
                 "arms": [

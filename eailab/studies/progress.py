@@ -10,7 +10,7 @@ from typing import Literal
 
 from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import StoreError
-from eailab.metrics import TRAIN, VALIDATION, Metric, recorded
+from eailab.metrics import TRAIN, VALIDATION, Metric, behind, recorded
 from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
 from eailab.runs.store import Store
@@ -78,7 +78,7 @@ class Cell:
         if metric is None or self.last is None:
             return ""
         value = metric.value(self.last.values)
-        return "" if value is None else f"{value:.{metric.decimals - fewer}f}{metric.unit}"
+        return "" if value is None else f"{value:.{metric.decimals - fewer}f}{behind(metric.unit)}"
 
     def scores(self, epoch: Epoch) -> str:
         """Write the scores of an epoch, split by split."""
