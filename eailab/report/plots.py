@@ -148,20 +148,26 @@ def _curves(curves: CurvesFigure, say: Say) -> Any:
 def _line(axes: Any, line: Line, look: Look, entry: str) -> None:
     """Draw the mean and the band of the finished trials, and the others one by one, faintly."""
     colour, dash, marker = COLOURS[look.colour], DASHES[look.dash], MARKERS[look.marker]
-    epochs = range(1, 1 + len(line.mean))
+    epochs, mean = _known(line.mean)
     if line.low:
-        axes.fill_between(epochs, line.low, line.high, color=colour, alpha=0.16, linewidth=0)
+        axes.fill_between(range(1, 1 + len(line.low)), line.low, line.high, color=colour, alpha=0.16, linewidth=0)
     if line.mean:
         every = max(1, math.ceil(len(epochs) / 8))
         shape = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 4.5, "markevery": every}
-        axes.plot(epochs, line.mean, linewidth=1.7, label=entry, **shape)
+        axes.plot(epochs, mean, linewidth=1.7, label=entry, **shape)
     label = None if line.mean else entry
     for lone in line.lone:
         faint = {"color": colour, "alpha": 0.6, "linestyle": dash, "linewidth": 0.9}
-        axes.plot(range(1, 1 + len(lone.values)), lone.values, label=label, **faint)
-        if known := [place for place, value in enumerate(lone.values) if not math.isnan(value)]:
-            axes.plot(known[-1] + 1, lone.values[known[-1]], "x" if lone.has_diverged else ".", color=colour)
+        epochs, values = _known(lone.values)
+        axes.plot(epochs, values, label=label, **faint)
+        axes.plot(epochs[-1:], values[-1:], "x" if lone.has_diverged else ".", color=colour)
         label = None
+
+
+def _known(values: Sequence[float]) -> tuple[list[int], list[float]]:
+    """Return the epochs that have a value, and their values; gaps are passed over."""
+    known = [(epoch, value) for epoch, value in enumerate(values, start=1) if not math.isnan(value)]
+    return [epoch for epoch, _ in known], [value for _, value in known]
 
 
 def _legend_size(entries: Sequence[str]) -> tuple[int, float]:

@@ -20,7 +20,7 @@ from eailab.report.json_report import as_mapping
 from eailab.report.plots import study_figures
 from eailab.report.write import write_study
 from eailab.studies.design import repeated
-from eailab.studies.record import read_record
+from eailab.studies.storage import read_record
 
 OWN = (
     Metric("energy", "energy of training", higher_is_better=False, split="train", quantity="energy", is_optional=True),
