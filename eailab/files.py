@@ -7,6 +7,7 @@ would never stop, and a sparse file would fill the memory: each is refused by na
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -201,3 +202,24 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise UsageError(f"{path}: the home folder is not known ({error}): write the path in full.") from error
+
+
+def safe_name(name: str) -> str:
+    """Return a name that any file system takes, `study` where nothing is left of it."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "study"
+
+
+def folder_name(name: str, fingerprint: str) -> str:
+    """Return what the folder of a study, a path ablation or a report is called."""
+    return f"{safe_name(name)}-{fingerprint}"
+
+
+def name_and_fingerprint(folder: str) -> tuple[str, str]:
+    """Take a folder's name apart: what `folder_name` was given, as far as the name was safe."""
+    name, _, fingerprint = folder.rpartition("-")
+    return name, fingerprint
+
+
+def path_name(names: tuple[str, str]) -> str:
+    """Return what a path ablation between two recipes is called."""
+    return "-to-".join(names)

@@ -12,6 +12,7 @@ import numpy as np
 
 from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import StudyError
+from eailab.files import folder_name
 from eailab.findings.arm import ArmFindings, arm_findings
 from eailab.findings.looks import Looks, decided, look, values_of
 from eailab.findings.trial import Environment, TrialFindings, read_trial
@@ -23,7 +24,7 @@ from eailab.runs.store import Store
 from eailab.stats.contrasts import Factorial, Trend, factorial, trend
 from eailab.stats.model import Comparison, compare
 from eailab.stats.verdict import Verdict
-from eailab.studies.design import Study, safe_name
+from eailab.studies.design import Study
 from eailab.studies.plan import held
 from eailab.studies.preregistration import Standing, standing
 from eailab.studies.storage import StudyRecord
@@ -88,7 +89,7 @@ class StudyFindings:
     @property
     def folder_name(self) -> str:
         """What its folder is called below `studies/`."""
-        return f"{safe_name(self.name)}-{self.fingerprint}"
+        return folder_name(self.name, self.fingerprint)
 
     @property
     def metric(self) -> str:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from eailab import __version__
 from eailab.data.dataset import Pixels
 from eailab.errors import CheckFailedError, DamagedError, UsageError
+from eailab.files import safe_name
 from eailab.inference.formats import FORMATS, Runner
 from eailab.inference.predict import WHITE, Trained, data_of, find_finished, largest_pixel, read_network
 from eailab.recipe.canonical import to_yaml
 from eailab.runs import atomic
 from eailab.runs.store import Store
-from eailab.studies.design import safe_name
 
 AT_ONCE = 64
 """Images that an exported file is given at once; the last of a check has what is left."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 
 from eailab import __version__
 from eailab.errors import UsageError
-from eailab.studies.design import safe_name
+from eailab.files import folder_name, path_name
 from eailab.translation import ENGLISH
 
 SCHEMA_VERSION = 1
@@ -93,10 +93,10 @@ def of_json(record: Mapping[str, Any]) -> Manifest:
     """
     try:
         studies: Sequence[Mapping[str, Any]] = record.get("studies", [record])
-        sources = tuple(_source(f"{safe_name(one['name'])}-{one['fingerprint']}", one["blocks"]) for one in studies)
+        sources = tuple(_source(folder_name(one["name"], one["fingerprint"]), one["blocks"]) for one in studies)
         unreadable = tuple(str(message) for message in record.get("unreadable", ()))
         paths = tuple(
-            _source(f"{safe_name('-to-'.join(one['names']))}-{one['fingerprint']}", one["blocks"])
+            _source(folder_name(path_name(one["names"]), one["fingerprint"]), one["blocks"])
             for one in record.get("paths", ())
         )
     except (KeyError, TypeError, AttributeError) as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eailab.errors import StoreError, UsageError
+from eailab.files import folder_name
 from eailab.findings import noise, path
 from eailab.findings.study import StudyFindings
 from eailab.recipe.canonical import digest
@@ -23,7 +24,6 @@ from eailab.report.study_report import PathReport, Report, StudyReport, load_pat
 from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_text
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
-from eailab.studies.design import safe_name
 from eailab.studies.heads import ENDS, STEPS_FOLDER, Head, heads, path_heads
 from eailab.studies.lookup import called
 from eailab.studies.sharing import entered
@@ -106,7 +106,7 @@ def write_plans(
     if len(plans) == 1:
         return reports, plans[0].folder / "report.html"
     fingerprint = digest([planned.record.study.fingerprint for planned in plans])[:10]
-    out = context.runs_dir / "reports" / f"{safe_name(name)}-{fingerprint}"
+    out = context.runs_dir / "reports" / folder_name(name, fingerprint)
     refuse_links(out.parent, out, out / "figures")
     found = [(planned.folder, report) for planned, report in zip(plans, reports, strict=True)]
     return reports, _write_report(found, out).files["html"]

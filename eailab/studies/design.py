@@ -1,6 +1,5 @@
 """From factors and their levels to the arms and trials of controlled studies, checked before anything is trained."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, product
@@ -9,6 +8,7 @@ from typing import Any, Literal
 
 from eailab.engines.registry import metric_of
 from eailab.errors import Correction, StudyError
+from eailab.files import folder_name
 from eailab.metrics import Metric
 from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.factors import choices_of, level_of
@@ -116,7 +116,7 @@ class Study:
     @property
     def folder_name(self) -> str:
         """The name, made safe for any file system, and the fingerprint."""
-        return f"{safe_name(self.name)}-{self.fingerprint}"
+        return folder_name(self.name, self.fingerprint)
 
     def trials(self, data: Sequence[str]) -> dict[tuple[int, int], Trial]:
         """Return the trials by arm index and block, block by block, so that an interrupted study has whole blocks.
@@ -134,11 +134,6 @@ class Study:
 def by_content(data: Mapping[str, str]) -> dict[str, str]:
     """Return what stands for the paths of a person's own data where a study is named, as `canonical` takes it."""
     return {path: f"{OWN_DATA}:{fingerprint}" for path, fingerprint in data.items()}
-
-
-def safe_name(name: str) -> str:
-    """Return a name that any file system takes, `study` where nothing is left of it."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "study"
 
 
 def single(recipe: Recipe, block: int) -> Study:

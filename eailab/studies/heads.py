@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from eailab.errors import StoreError
-from eailab.files import STUDY, read
+from eailab.files import STUDY, name_and_fingerprint, read
 from eailab.studies.factor import label
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Head:
     @property
     def names(self) -> tuple[str, ...]:
         """All that the study is called."""
-        own = (self.called,) if "/" in self.called else (self.called.rpartition("-")[0], self.called)
+        own = (self.called,) if "/" in self.called else (name_and_fingerprint(self.called)[0], self.called)
         return self.name, *own
 
 
@@ -117,7 +117,7 @@ class PathHead:
     @property
     def name(self) -> str:
         """Its own, which several may have."""
-        return self.called.rpartition("-")[0]
+        return name_and_fingerprint(self.called)[0]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -166,7 +166,7 @@ def _head(file: Path) -> Head:
             has_labels=any("label" in arm for arm in arms),
         )
     except (OSError, StoreError, *UNREADABLE):
-        return Head(file.parent, file.parent.name.rpartition("-")[0], None, 0, "", (), {})
+        return Head(file.parent, name_and_fingerprint(file.parent.name)[0], None, 0, "", (), {})
 
 
 def head_of(record: "StudyRecord") -> Head:

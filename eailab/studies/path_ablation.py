@@ -15,6 +15,7 @@ from typing import Any, Literal
 from eailab.data.registry import SOURCES, load
 from eailab.engines.registry import metric_of
 from eailab.errors import RecipeError, StudyError
+from eailab.files import folder_name, path_name
 from eailab.metrics import Metric
 from eailab.recipe.canonical import NO_IDENTITY, canonical, digest
 from eailab.recipe.factors import resolve
@@ -23,7 +24,7 @@ from eailab.recipe.override import KEPT, differences, vary, vary_together
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.values import write
-from eailab.studies.design import Arm, Study, by_content, safe_name
+from eailab.studies.design import Arm, Study, by_content
 from eailab.studies.factor import BUNDLE, Setting
 
 Order = Literal["gain", "listed"]
@@ -207,7 +208,7 @@ class PathAblation:
     @property
     def folder_name(self) -> str:
         """The names, made safe for any file system, and the fingerprint."""
-        return f"{safe_name('-to-'.join(self.names))}-{self.fingerprint}"
+        return folder_name(path_name(self.names), self.fingerprint)
 
     @property
     def most_arms(self) -> int:
@@ -246,7 +247,7 @@ class PathAblation:
 
     def _study(self, factor: str, arms: tuple[Arm, ...]) -> Study:
         return Study(
-            name=f"{'-to-'.join(self.names)} {factor}",
+            name=f"{path_name(self.names)} {factor}",
             factor=Setting(factor),
             arms=arms,
             baseline=0,

@@ -35,24 +35,29 @@ def plan(study: Study, context: RunContext) -> Plan:
         RecipeError: An arm is no network.
         StudyError: Two arms are the same trials.
     """
+    # What its data make of the study.
     names = {arm.recipe.data_name for arm in study.arms}
     datasets = {name: load(name, context.data_dir) for name in names if name is not None}
     sizes = [_training_images(arm.recipe, datasets) for arm in study.arms]
-    store = context.store
     study = replace(hold_updates(study, sizes), data=own_data(datasets))
     made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
     data = [_depends_on(arm.recipe, datasets, context.data_dir) for arm in study.arms]
-    folder, named, changed = find_folder(store, study, data)
-    notes = [*held(study, made), *notes_on_equal_arms(study, datasets), *changed, *planned_otherwise(store, study)]
+
+    # Where it lies, and the blocks that its record has and keeps.
+    store, place = context.store, find_folder(context.store, study, data)
+    folder, other_plans = place.folder, planned_otherwise(store, study)
+    notes = [*held(study, made), *notes_on_equal_arms(study, datasets), *place.notes, *other_plans]
     before = _earlier_record(folder, notes) if (folder / "study.yaml").exists() else None
     if before is not None:
         others = beyond(store, folder, before, study.blocks)
         before = _without(before, others.idle)
         study = replace(study, blocks=tuple(sorted((*study.blocks, *others.kept))))
         notes += [] if study.looks else _notes_on(others)
+
+    # Its trials, those without a result, and what its record had otherwise.
     trials = study.trials(data)
     record = StudyRecord(
-        study=replace(named, blocks=study.blocks),
+        study=replace(place.study, blocks=study.blocks),
         trials={key: trial.fingerprint for key, trial in trials.items()},
         updates=made,
         training_images=sizes[study.baseline],
@@ -72,6 +77,8 @@ def plan(study: Study, context: RunContext) -> Plan:
             "finds differences that are not there in more than 5% of cases: in about 12% when judged with 3, 5 and 8. "
             "Plan the blocks (--detect, --freeze), or let --until-decided allow for the looks."
         )
+
+    # An arm that cannot be trained is refused before the others are.
     for number in sorted({number for number, _ in todo}):
         if (images := study.arms[number].recipe.images) is not None:
             shape = (sizes[number] or 0, *datasets[images.data.name].train.pixels.shape[1:])

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from eailab.errors import DamagedError, StoreError, StudyError
-from eailab.files import PLAN, read
+from eailab.files import PLAN, name_and_fingerprint, read
 from eailab.recipe.canonical import digest
 from eailab.runs.atomic import refuse_links, set_aside, write_text
 from eailab.runs.store import Problem, Store, is_foreign
@@ -153,7 +153,7 @@ def unplanned(store: Store, plans: Sequence[Plan]) -> list[str]:
     return [
         head.called
         for head in heads(store.root, STUDIES)
-        if head.factor is not None and head.folder.name.rpartition("-")[2] not in named
+        if head.factor is not None and name_and_fingerprint(head.folder.name)[1] not in named
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import yaml
 
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
-from eailab.files import STUDY, read
+from eailab.files import STUDY, name_and_fingerprint, read
 from eailab.recipe.canonical import as_stored
 from eailab.recipe.naming import may_have_been
 from eailab.recipe.validate import recipe_from
@@ -193,8 +193,19 @@ def _check(mapping: Any) -> None:
 # --- where a study lies -----------------------------------------------------------------------------------------------
 
 
-def find_folder(store: Store, study: Study, data: Sequence[str]) -> tuple[Path, Study, list[str]]:
-    """Return the folder of a study, which need not exist yet, the study as that folder has it, and notes for the user.
+@dataclass(frozen=True)
+class Place:
+    """Where a study lies, or is to lie."""
+
+    folder: Path
+    study: Study
+    """As the folder has it: an earlier version may have given it another name."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+
+
+def find_folder(store: Store, study: Study, data: Sequence[str]) -> Place:
+    """Return the place of a study, whose folder need not exist yet.
 
     Args:
         store: Where to look.
@@ -203,10 +214,10 @@ def find_folder(store: Store, study: Study, data: Sequence[str]) -> tuple[Path, 
     """
     folder = store.root / "studies" / study.folder_name
     if (folder / "study.yaml").exists():
-        return folder, study, []
+        return Place(folder, study)
     notes = []
     for other in store.study_folders():
-        if not study.data and not other.name.endswith(f"-{study.fingerprint}"):
+        if not study.data and name_and_fingerprint(other.name)[1] != study.fingerprint:
             continue
         try:
             record = read_record(other)
@@ -215,17 +226,17 @@ def find_folder(store: Store, study: Study, data: Sequence[str]) -> tuple[Path, 
         before = record.study
         recipe = study.arms[study.baseline].recipe
         if before.fingerprint == study.fingerprint and may_have_been(before.name, study.name, recipe):
-            return other, replace(study, name=before.name), []
+            return Place(other, replace(study, name=before.name))
         if not study.data or len(before.arms) != len(study.arms):
             continue
         if not before.data and _is_the_same(record, study, data):
-            return other, replace(before, blocks=study.blocks), []
+            return Place(other, replace(before, blocks=study.blocks))
         if replace(before, data={}).fingerprint == replace(study, data={}).fingerprint:
             notes.append(
                 f"the data at {', '.join(study.data)} have changed since {other.name} was last run: that study stays, "
                 "and this is another. Put the old data back, and it goes on."
             )
-    return folder, study, notes
+    return Place(folder, study, tuple(notes))
 
 
 def _is_the_same(record: StudyRecord, study: Study, data: Sequence[str]) -> bool:
