@@ -1,4 +1,4 @@
-"""What a trial in training tells whoever watches it; small and picklable, since it crosses processes."""
+"""Events of a trial in training; small and picklable, since they cross processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class SetAside:
 
 @dataclass(frozen=True)
 class Compiling:
-    """The engine's code is compiled; nothing else happens meanwhile. Where it was compiled before, nobody is told."""
+    """The engine's code is compiled; nothing else happens meanwhile. Not reported where it was compiled before."""
 
     trial: str
 
@@ -100,7 +100,7 @@ class Failed:
 
     trial: str
     reason: str
-    """What to tell the user: a message, or the traceback of a bug."""
+    """For the user: a message, or the traceback of a bug."""
     exit_code: int
     """2 when what was asked for is at fault, else 1."""
 

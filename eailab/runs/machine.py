@@ -189,7 +189,7 @@ def free_bytes(folder: Path) -> int:
     """Return the bytes free on the disk that a folder lies, or would lie, on.
 
     Raises:
-        StoreError: The system does not tell.
+        StoreError: The system does not say.
     """
     try:
         there = folder.absolute()

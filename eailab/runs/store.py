@@ -47,10 +47,10 @@ class Store:
         return TrialFolder(self.root / "trials" / fingerprint)
 
     def trial_names(self) -> list[str]:
-        """Return the names of the trials that have a folder, in alphabetical order; what is no trial is passed over.
+        """Return the names of the trials that have a folder, in alphabetical order; other folders are passed over.
 
         Raises:
-            StoreError: The system does not let us look.
+            StoreError: The system forbids reading the folder.
         """
         trials = self.root / "trials"
         try:
@@ -134,7 +134,7 @@ def problems(store: Store) -> Iterator[Problem]:
     """Read every file of every trial, compute every checksum again, and yield what does not hold.
 
     Raises:
-        StoreError: The system does not let us look.
+        StoreError: The system forbids reading the folder.
     """
     trials = store.root / "trials"
     known = set(store.trial_names())
@@ -190,7 +190,7 @@ def verify(folder: TrialFolder) -> tuple[Result, Predictions | None] | None:
 
     Raises:
         DamagedError: Something does not hold; the first thing found.
-        StoreError: A result is of a newer version, or the system does not let us read a file.
+        StoreError: A result is of a newer version, or the system forbids reading a file.
     """
     for file in sorted(folder.path.iterdir()) if folder.path.is_dir() else []:
         if not is_foreign(file.name) and (file.is_symlink() or not file.is_file()):
@@ -266,9 +266,9 @@ def remove(store: Store, folder: TrialFolder) -> None:
     """
     if folder.path.resolve().parent != (store.root / "trials").resolve():
         raise UsageError(f"{folder.path} is not a trial of {store.root}: name its runs folder with --runs.")
-    doomed = store.root / f".removed-{folder.path.name}-{uuid4().hex[:8]}"
-    _move(folder.path, doomed)
-    delete(doomed)
+    removed = store.root / f".removed-{folder.path.name}-{uuid4().hex[:8]}"
+    _move(folder.path, removed)
+    delete(removed)
 
 
 def delete(folder: Path) -> None:

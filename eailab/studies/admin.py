@@ -64,7 +64,7 @@ def problems(store: Store) -> Iterator[Problem]:
     """Yield records of studies that are damaged, or say what does not follow from their recipes and from the store.
 
     Raises:
-        StoreError: The system does not let us look.
+        StoreError: The system forbids reading the folder.
     """
     loose = unnamed(store)
     for folder in store.study_folders():
@@ -281,33 +281,33 @@ def _names(store: Store, record: StudyRecord) -> Iterator[str]:
 # --- removing a study -------------------------------------------------------------------------------------------------
 
 
-def own_trials(store: Store, doomed: Head | PathHead, found: Sequence[Head]) -> list[str]:
+def own_trials(store: Store, study: Head | PathHead, found: Sequence[Head]) -> list[str]:
     """Return the trials in the store that this study alone has.
 
     Args:
         store: Where they lie.
-        doomed: The study, or path ablation.
+        study: The study, or path ablation.
         found: All studies of the store and all steps of path ablations.
 
     Raises:
-        StoreError: A study cannot be read, so that nothing tells which trials it has.
+        StoreError: A study cannot be read, so that it is not known which trials it has.
     """
-    others = [head for head in found if not head.folder.is_relative_to(doomed.folder)]
+    others = [head for head in found if not head.folder.is_relative_to(study.folder)]
     if unread := [head for head in others if not head.trials]:
         raise StoreError(
-            f"{unread[0].folder / 'study.yaml'} cannot be read, and may name trials of {doomed.called}: run its "
+            f"{unread[0].folder / 'study.yaml'} cannot be read, and may name trials of {study.called}: run its "
             "command again, or move it aside with `eailab runs verify --repair`."
         )
     present, shared = set(store.trial_names()), set(uses(others))
-    return sorted(name for name in set(doomed.trials.values()) & present if name not in shared)
+    return sorted(name for name in set(study.trials.values()) & present if name not in shared)
 
 
-def remove_study(store: Store, doomed: Head | PathHead, trials: Sequence[str]) -> None:
+def remove_study(store: Store, study: Head | PathHead, trials: Sequence[str]) -> None:
     """Delete a study's folder and then some of its trials for good.
 
     Args:
         store: Where they lie.
-        doomed: The study, or path ablation.
+        study: The study, or path ablation.
         trials: As `own_trials` returns them.
 
     Raises:
@@ -316,9 +316,9 @@ def remove_study(store: Store, doomed: Head | PathHead, trials: Sequence[str]) -
     for name in trials:
         if is_held(folder := store.folder(name).path):
             raise in_training(folder, name)
-    atomic.refuse_links(doomed.folder.parent, doomed.folder)
-    aside = store.root / f".removed-{doomed.folder.name}-{uuid4().hex[:8]}"
-    atomic.rename(doomed.folder, aside)
+    atomic.refuse_links(study.folder.parent, study.folder)
+    aside = store.root / f".removed-{study.folder.name}-{uuid4().hex[:8]}"
+    atomic.rename(study.folder, aside)
     for name in trials:
         remove(store, store.folder(name))
     delete(aside)

@@ -172,9 +172,9 @@ def one_at_a_time(
         hold: See `Study.hold`; the epochs are only set when the data are known, by `hold_updates.hold_updates`.
 
     Raises:
-        StudyError: Fewer than two distinct levels, a level or a factor twice, a baseline that is no level, no blocks,
+        StudyError: Fewer than two distinct levels, a level or factor twice, a baseline that is not a level, no blocks,
             or arms that differ in more than the factor.
-        RecipeError: A factor that no recipe of this engine has, or a level that is no value of it.
+        RecipeError: A factor that no recipe of this engine has, or a level that is not a value of it.
     """
     return studies_of(recipe, resolved(recipe, factors), blocks, hold)
 

@@ -54,7 +54,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A factor that is several settings which change together, so that no difference can be laid to one of them."""
+    """A factor of several settings that change together, so that no difference can be attributed to one of them."""
 
     settings: tuple[str, ...]
     """Dotted paths."""

@@ -76,7 +76,7 @@ class Forecast:
 
 
 def recipe_key(recipe: Recipe) -> str:
-    """Return what names a recipe, whatever its name."""
+    """Return a key that equal recipes share under any name."""
     return digest(canonical(recipe))
 
 
@@ -172,7 +172,7 @@ def _cost(store: Store, trial: Trial, measured: Probe) -> Cost:
 
 
 def _fitting(one: Probe) -> int:
-    """Return how many trials side by side the memory of the GPU holds; without a GPU, more than anybody asks for."""
+    """Return how many trials side by side the memory of the GPU holds; without a GPU, a huge number."""
     return max(1, one.gpu_total_bytes // one.gpu_bytes) if one.gpu_bytes and one.gpu_total_bytes else sys.maxsize
 
 

@@ -97,7 +97,7 @@ class Use:
 
     @property
     def lasting(self) -> str:
-        """The name that stays the trial's alone, whatever else is trained."""
+        """The name that no trial trained later can share."""
         return self.shown[-1]
 
 
@@ -141,7 +141,7 @@ def heads(runs: Path, *patterns: str) -> list[Head]:
 
 
 def check_baseline(index: object, count: int) -> None:
-    """Raise ValueError unless this is the index of one of so many."""
+    """Raise ValueError unless this is an index below a count."""
     if type(index) is not int or not 0 <= index < count:
         raise ValueError(f"its baseline, {index!r:.60}, is not the place of one of {count}")
 

@@ -32,7 +32,7 @@ def plan(study: Study, context: RunContext) -> Plan:
 
     Raises:
         DataError: The data are missing, or an arm does not fit them.
-        RecipeError: An arm is no network.
+        RecipeError: An arm is not a valid network.
         StudyError: Two arms are the same trials.
     """
     # What its data make of the study.
@@ -139,7 +139,7 @@ def _is_judged_again(before: StudyRecord, now: StudyRecord, todo: Collection[tup
 
 
 def _earlier_record(folder: Path, notes: list[str]) -> StudyRecord | None:
-    """Return the store's record of a study; of a damaged one it is said what will be done."""
+    """Return the store's record of a study; note what will be done about a damaged one."""
     try:
         return read_record(folder)
     except DamagedError as error:

@@ -181,7 +181,7 @@ def _seated(folder: Path, blocks: Sequence[int]) -> Iterator[None]:
         seat = folder / RUNNING / str(number)
         if is_held(seat):
             continue
-        write_text(seat / BLOCKS, json.dumps(list(blocks)))  # before it is held: whoever sees it held can read them
+        write_text(seat / BLOCKS, json.dumps(list(blocks)))  # before it is held: who sees it held can read them
         with hold(seat) as fence:
             if fence is not None:
                 yield

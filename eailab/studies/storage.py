@@ -122,8 +122,8 @@ def read_record(folder: Path) -> StudyRecord:
     """Read `study.yaml`.
 
     Raises:
-        DamagedError: The file differs from its own checksum, or is no study.
-        StoreError: The file is missing, of a newer version, or the system does not let us read it.
+        DamagedError: The file differs from its own checksum, or is not a study.
+        StoreError: The file is missing, of a newer version, or the system forbids reading it.
     """
     file = folder / "study.yaml"
     try:
@@ -161,7 +161,7 @@ def read_record(folder: Path) -> StudyRecord:
         trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}
         return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])
     except FileNotFoundError as error:
-        raise StoreError(f"{folder} is no study: {file.name} is missing. Run the study's command again.") from error
+        raise StoreError(f"{folder} is not a study: {file.name} is missing. Run the study's command again.") from error
     except (*UNREADABLE, StudyError, RecipeError) as error:
         raise DamagedError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error
 
@@ -187,7 +187,7 @@ def _check(mapping: Any) -> None:
     if type(mapping["margin"]) not in (int, float) or not 0 <= mapping["margin"] < math.inf:
         raise ValueError(f"{mapping['margin']!r:.60} is not a margin")
     if mapping.get("hold", "epochs") not in get_args(Hold):
-        raise ValueError(f"{mapping['hold']!r:.60} is nothing that arms have in common")
+        raise ValueError(f"{mapping['hold']!r:.60} is not one of the things that arms can have in common")
 
 
 # --- where a study lies -----------------------------------------------------------------------------------------------

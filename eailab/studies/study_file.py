@@ -200,7 +200,7 @@ def _find(file: str | Path) -> tuple[Path, str, bytes]:
 
 
 def _load_recipe(file: Path, document: Document, asked: StudyFile, overrides: Sequence[Override]) -> Loaded:
-    """Load the baseline; what is wrong with its name is laid to the study file."""
+    """Load the baseline; a mistake in its name is reported at its place in the study file."""
     own = {"study.margin": asked.margin, "study.metric": asked.metric}
     changes = [Override(path, value, "-o") for path, value in own.items() if value is not None]
     relative = file.parent / asked.recipe

@@ -62,7 +62,7 @@ def judge(trial: Trial, outcome: Outcome, on_event: Callable[[Event], None]) -> 
 
 
 def free_memory() -> None:
-    """Give back what the failed attempt held: on the GPU, torch keeps it for later unless told."""
+    """Give back what the failed attempt held: on the GPU, torch keeps it for later otherwise."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
@@ -73,7 +73,7 @@ def free_memory() -> None:
 
 
 def out_of_memory_kills(counters: Path = Path("/proc/vmstat")) -> int | None:
-    """Return how often Linux's out-of-memory killer has struck since the machine started; None where nobody counts."""
+    """Return how often Linux's out-of-memory killer has struck since the start; None where that is not counted."""
     try:
         for line in counters.read_text(encoding="ascii").splitlines():
             name, _, value = line.partition(" ")

@@ -58,7 +58,7 @@ class ClusterBackend(Protocol):
         ...
 
     def machines(self) -> Sequence[str]:
-        """Return what to call each machine that may train; one empty name where nobody knows beforehand."""
+        """Return what to call each machine that may train; one empty name where they are not known beforehand."""
         ...
 
     def send(self, tasks: Sequence[Task]) -> None:
@@ -105,7 +105,7 @@ class _SentTrial:
 
     trial: Trial
     folder: TrialFolder
-    told: int
+    reported: int
     """Epochs that the store had when this was last looked at."""
     aside: set[str]
     """Names of the files that had been set aside by then."""
@@ -148,7 +148,7 @@ class Dispatcher:
     def _scout(self, trials: Sequence[Trial]) -> None:
         """Have every machine answer in the folder of the store, and one of them try some steps of each arm.
 
-        What goes wrong in those steps is no matter here: the trials themselves will say it.
+        Errors in those steps are ignored here: the trials themselves will report them.
 
         Raises:
             StoreError: A machine does not share the folder, or none has answered.
@@ -193,19 +193,19 @@ class Dispatcher:
                 if read(answer, WORD) == word.encode():
                     return
             time.sleep(0.1)
-        raise StoreError(f"the machines do not see {file.parent}, or not all of them, or may not write there. {ADVICE}")
+        raise StoreError(f"not every machine can read and write {file.parent}. {ADVICE}")
 
     def _send_packed(self, trials: Sequence[Trial]) -> None:
         """Send trials out for the first time, several a task where that pays."""
         packs = list(packed(trials, self._seconds, self.backend.worth_seconds))
         for first in range(0, len(packs), self.backend.at_once):
-            self._heed_stop()  # the orders of many trials take a while
+            self._check_stop()  # the orders of many trials take a while
             some = packs[first : first + self.backend.at_once]
             for trial in (trial for pack in some for trial in pack):
                 folder = self.context.store.folder(trial.fingerprint)
                 aside = folder.set_aside()
                 folder.order(trial)
-                self.out[trial.fingerprint] = _SentTrial(trial, folder, told=len(_epochs(folder)), aside=aside)
+                self.out[trial.fingerprint] = _SentTrial(trial, folder, reported=len(_epochs(folder)), aside=aside)
             self._send(some)
 
     def _send(self, packs: Sequence[Sequence[Trial]], alone: bool = False) -> None:
@@ -223,7 +223,7 @@ class Dispatcher:
         ])  # fmt: skip
 
     def _seconds(self, trial: Trial) -> float:
-        """Return what a trial takes; one that nobody has measured fills a task."""
+        """Return what a trial takes; one that was not measured fills a task."""
         known = self.takes.get(_kind(trial))
         return self.backend.worth_seconds if known is None else known.seconds
 
@@ -236,10 +236,10 @@ class Dispatcher:
     # --- coming back ---
 
     def _collect(self) -> list[TaskResult]:
-        self._heed_stop()
+        self._check_stop()
         return self.backend.collect(TICK_SECONDS)
 
-    def _heed_stop(self) -> None:
+    def _check_stop(self) -> None:
         if self.context.should_stop():
             raise StoppedError("stopped; the machines were asked to stop.")
 
@@ -287,22 +287,22 @@ class Dispatcher:
             said = f"damaged files in {folder.path} were set aside as {', '.join(sorted(aside))}.{again}"
             self.context.on_event(SetAside(name, said))
             sent.aside |= aside
-            sent.told = 0
+            sent.reported = 0
         result = result_of(folder)  # before its epochs, so that none is missed
         epochs = _epochs(folder)
-        new = epochs[sent.told :]
+        new = epochs[sent.reported :]
         if result is not None and not sent.is_started:
             new = new or epochs[-1:]
         if new:
-            self._tell(sent, new)
-        sent.told = max(sent.told, len(epochs))
+            self._report(sent, new)
+        sent.reported = max(sent.reported, len(epochs))
         if result is not None:
             del self.out[name]
             self.context.on_event(Ended(name, result.status, result.values))
         elif sent.returned is not None and time.monotonic() - sent.returned > LATE_SECONDS:
             self._fail(sent, "it left no result", exit_code=1)
 
-    def _tell(self, sent: _SentTrial, epochs: Sequence[Epoch]) -> None:
+    def _report(self, sent: _SentTrial, epochs: Sequence[Epoch]) -> None:
         name, recipe, timings = sent.trial.fingerprint, sent.trial.recipe, sent.folder.timings()
         if not sent.is_started:
             device = next((timings[epoch.number].device for epoch in epochs if epoch.number in timings), "?")

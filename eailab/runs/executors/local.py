@@ -104,7 +104,7 @@ class _Pool:
             worker = idle[0] if idle else self._start_worker()
             trial = self.waiting.popleft()
             self.at_work[worker] = trial
-            with suppress(OSError):  # a worker that died while it was idle is found when it is heard
+            with suppress(OSError):  # a worker that died while it was idle is noticed when its pipe is read
                 worker.send(trial)
         return bool(self.at_work)
 
@@ -178,7 +178,7 @@ class _Pool:
 
 
 class _Flag:
-    """What tells the workers to stop: the end of a pipe, which needs no /dev/shm and comes also if we are killed."""
+    """Tells workers to stop by closing a pipe, which needs no /dev/shm and also happens if this process is killed."""
 
     def __init__(self, seen_by_workers: Connection, ours: Connection) -> None:
         self.seen_by_workers = seen_by_workers
@@ -192,13 +192,13 @@ class _Flag:
 
 
 def _work(connection: Connection, flag: Connection, context: RunContext) -> None:
-    """What a worker does: take a trial, tell its events and its outcome, take the next."""
+    """Work in a worker process: take a trial, send its events and its outcome, take the next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us too; the parent decides
     stop = threading.Event()
     try:
         threading.Thread(target=_set_at_the_end, args=(flag, stop), daemon=True).start()
     except RuntimeError as error:
-        sys.exit(str(shortage_of(error) or error))  # a worker's own words; what becomes of its trial the parent says
+        sys.exit(str(shortage_of(error) or error))  # the parent reports what becomes of its trial
     followed = context.followed(connection.send, stop.is_set)
     with suppress(EOFError, OSError, StoppedError):
         while True:

@@ -1,7 +1,7 @@
 """Trials on a Ray cluster, or on this machine by Ray: `--on ray` and `--on ray://ADDRESS`.
 
-Ray listens on all interfaces of a machine, and whoever reaches its ports runs code as the user who started it. So token
-authentication is asked for before Ray is imported, and its usage statistics are switched off.
+Ray listens on all interfaces of a machine, and anyone who reaches its ports can run code as the user who started it. So
+token authentication is asked for before Ray is imported, and its usage statistics are switched off.
 """
 
 import math
@@ -53,11 +53,11 @@ class RayExecutor:
     address: str | None = None
 
     def run(self, trials: Sequence[Trial], context: RunContext) -> None:
-        """Bring every trial to an end; see `Executor.run`.
+        """Train every trial; see `Executor.run`.
 
         Raises:
             UsageError: Ray is not installed, or its token can be read by others.
-            DeviceError: The cluster does not answer, or refuses us.
+            DeviceError: The cluster does not answer, or refuses the connection.
         """
         ray = _connect(self.address)
         present = ray.cluster_resources().get("GPU", 0) > 0
@@ -82,7 +82,7 @@ def _connect(address: str | None) -> Any:
         with _keeping_signals():
             ray.init(address=address or "local", include_dashboard=False, log_to_driver=False, logging_level="error")
     except Exception as error:  # Ray raises Exception itself where its processes do not start
-        raise DeviceError(f"Ray at {address or 'this machine'} does not take us: {error}") from error
+        raise DeviceError(f"could not connect to Ray at {address or 'this machine'}: {error}") from error
     return ray
 
 
@@ -158,7 +158,7 @@ class _RayBackend:
         return asked | {"name": f"eailab-{sent.names[0]}"}
 
     def _largest_node(self) -> float:
-        """All cores of the largest node: whoever asks for them has it alone."""
+        """Return the cores of the largest node, which a task that asks for all of them has to itself."""
         return max((node["Resources"].get("CPU", 1.0) for node in self._nodes()), default=1.0)
 
     def _nodes(self) -> list[dict[str, Any]]:

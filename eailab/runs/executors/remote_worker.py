@@ -1,4 +1,4 @@
-"""Tasks on whatever machine, each in a process of its own: told folders and names, it says what became of each.
+"""Run a task in a process of its own, on any machine: it is given folders and names, and reports what became of each.
 
 Run by the executors of several machines as
 `python -m eailab.runs.executors.remote_worker KIND RUNS DEVICE CADENCE DATA_DIR NAME...`; writes a line for each name.
@@ -83,7 +83,7 @@ class TaskResult:
 
 
 def where(context: RunContext) -> tuple[str, str, str, str]:
-    """Return what a task is told of its context; the two folders are all that this machine must share."""
+    """Return a context as a task is given it; the two folders are all that this machine must share."""
     cadence = context.cadence
     often = f"{cadence.epochs}" if cadence.epochs is not None else f"{cadence.seconds}s"
     data = "" if context.data_dir is None else str(context.data_dir.absolute())
@@ -110,8 +110,8 @@ def finish(task: Task, process: "subprocess.Popen[str]") -> list[TaskResult]:
     for line in said.splitlines():
         with suppress(ValueError, TypeError):  # a line that its process was killed in
             back.append(TaskResult(**json.loads(line)))
-    told = {one.name for one in back}
-    left = [name for name in task.names if name not in told]
+    reported = {one.name for one in back}
+    left = [name for name in task.names if name not in reported]
     if left:
         back.append(TaskResult(left[0], process.returncode, complaint.strip()[-4000:]))
         back += [TaskResult(name, NOT_BEGUN, "") for name in left[1:]]
@@ -119,10 +119,10 @@ def finish(task: Task, process: "subprocess.Popen[str]") -> list[TaskResult]:
 
 
 def perform(task: Task) -> Iterator[TaskResult]:
-    """Run a task in this process, and tell what became of each name as soon as it is known.
+    """Run a task in this process, and report what became of each name as soon as it is known.
 
     Raises:
-        StoppedError: A signal came, or whoever started us has died.
+        StoppedError: A signal came, or the parent process has died.
     """
     runs_dir, device, often, data_dir = task.where
     cadence = Cadence(seconds=float(often[:-1])) if often.endswith("s") else Cadence(epochs=int(often))
@@ -174,7 +174,7 @@ def _train(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
     """Train trials in turn.
 
     Raises:
-        StoppedError: A signal came, or whoever started us has died.
+        StoppedError: A signal came, or the parent process has died.
     """
     stopped = False
 
@@ -188,7 +188,7 @@ def _train(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
     for name in names:
         with Attempt() as attempt:
             trial = context.store.folder(name).ordered()
-            # an orphan would train on where nobody waits for it: its backend sends the trial elsewhere
+            # an orphan would train on although its backend sends the trial elsewhere
             run_trial(trial, context.followed(ignore, lambda: stopped or os.getppid() != parent))
         outcome = attempt.outcome
         usage = outcome.problem == "trial" and outcome.exit_code == UsageError.exit_code

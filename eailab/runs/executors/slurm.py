@@ -1,8 +1,8 @@
 """Trials as jobs of a Slurm cluster: `--on slurm`, by submitit.
 
 A job is a task, and the tasks of a study are job arrays. What became of one is read from the file that it leaves;
-one that Slurm no longer knows and that left none is lost, and its trials are sent again: Slurm's own requeueing is no
-promise.
+one that Slurm no longer knows and that left none is lost, and its trials are sent again: Slurm does not
+guarantee that it requeues them.
 """
 
 import os
@@ -52,7 +52,7 @@ class SlurmExecutor:
     worth_seconds: float = WORTH_SECONDS
 
     def run(self, trials: Sequence[Trial], context: RunContext) -> None:
-        """Bring every trial to an end; see `Executor.run`.
+        """Train every trial; see `Executor.run`.
 
         Raises:
             UsageError: submitit is not installed, or others can write where it leaves jobs.
@@ -152,7 +152,7 @@ class _SlurmBackend:
             try:
                 jobs = self.submitter.map_array(Job(), some)
             except RuntimeError as error:
-                raise DeviceError(f"Slurm does not take our jobs: {str(error).strip()}") from error
+                raise DeviceError(f"Slurm rejected the jobs: {str(error).strip()}") from error
             now = time.monotonic()
             self.jobs.update({job.job_id: (sent, job, now) for sent, job in zip(some, jobs, strict=True)})
 
