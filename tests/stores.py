@@ -13,6 +13,7 @@ from scores import scored
 from eailab.data.dataset import Dataset
 from eailab.data.npz import pack_counts
 from eailab.engines.spec import PREDICTIONS, WEIGHTS
+from eailab.findings.path import best_move
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.recipe.validate import recipe_from
 from eailab.runs.provenance import Provenance
@@ -20,6 +21,8 @@ from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.studies.design import Study, single, updates
+from eailab.studies.lookup import ENDS, STEPS_FOLDER
+from eailab.studies.path_ablation import Move, PathAblation
 from eailab.studies.storage import StudyRecord, read_record, write_record
 
 TRAINING_IMAGES = 100
@@ -85,6 +88,25 @@ class Shop:
         blocks = range(len(next(iter(outcomes.values()))))
         made = one_factor(recipe(**settings), factor, list(outcomes), blocks, baseline)
         return self.of(made, list(outcomes.values()), devices)
+
+    def path(self, asked: PathAblation, ends, *steps) -> Path:
+        """Write a path ablation and return its folder.
+
+        Args:
+            asked: Its recipes and moves.
+            ends: Outcomes of its two recipes, block by block.
+            steps: Of each step the outcomes of its candidates; None for one whose trials are there already.
+        """
+        folder = self.root / "studies" / asked.folder_name / STEPS_FOLDER
+        folder.mkdir(parents=True)
+        self.of(asked.ends(), ends).rename(folder / ENDS)
+        taken: list[Move] = []
+        there = ["missing"] * len(asked.blocks)
+        for number, outcomes in enumerate(steps, start=1):
+            made = self.of(asked.step(taken), [there, *(outcomes or [there])])
+            taken.append(asked.candidates(taken)[best_move(self.findings(made))])
+            made.rename(folder / str(number))
+        return folder.parent
 
     def beside(self, name: str) -> "Shop":
         """Another store."""

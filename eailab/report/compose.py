@@ -11,7 +11,7 @@ from eailab.findings.design import design_facts, effects_table
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact, blocks_table, main_table
-from eailab.report.describe import study_figure
+from eailab.report.describe import path_bars, study_figure
 from eailab.report.document import (
     Block,
     Bullets,
@@ -25,7 +25,7 @@ from eailab.report.document import (
     TableBlock,
     Title,
 )
-from eailab.report.figures import TITLES, figure_names
+from eailab.report.figures import PATH_FIGURE, TITLES, figure_names
 from eailab.report.json_report import as_mapping, noise_mapping, path_mapping, report_mapping
 from eailab.report.lab import lab_blocks
 from eailab.report.page_sections import class_blocks, cost_blocks
@@ -166,7 +166,7 @@ def report_document(report: Report, detail: Detail) -> Document:
             blocks = [study_section(report.studies[0].findings, Detail.TABLE, level=1)]
         else:
             blocks = [study_section(one.findings, detail, answers=one.answers) for one in report.distinguished]
-    blocks += [] if report.kind == "lab" else [_path_section(one) for one in report.paths]
+    blocks += [] if report.kind == "lab" else [_path_section(one, detail) for one in report.paths]
     if report.unreadable:
         messages = Bullets(tuple(report.unreadable))
         blocks.append(Section(Title(tr("Studies that could not be read")), answer=(messages,)))
@@ -175,6 +175,7 @@ def report_document(report: Report, detail: Detail) -> Document:
         tuple(blocks),
         lambda: _numbers(report),
         report.distinguished,
+        report.paths,
         report.lang,
         report.manifest,
     )
@@ -187,14 +188,19 @@ def _numbers(report: Report) -> dict[str, object]:
     return report_mapping([study.findings for study in report.studies], report.unreadable, paths)
 
 
-def _path_section(found: PathReport) -> Section:
+def _path_section(one: PathReport, detail: Detail) -> Section:
     """Return a path ablation as a part of a report over studies."""
+    found = one.findings
+    figure = path_bars(found) if detail is Detail.PAGE else None
     return Section(
-        Title(path.title(found.findings)),
-        name=found.folder,
-        label=found.folder,
-        answer=(Bullets(path.sentences(found.findings)),),
-        evidence=(TableBlock(path.path_table(found.findings)),),
+        Title(path.title(found)),
+        name=one.folder,
+        label=one.folder,
+        answer=(Bullets(path.sentences(found)),),
+        evidence=(
+            TableBlock(path.path_table(found), path.TITLE),
+            FigureBlock(Title(path.TITLE), figure_path(one.folder, PATH_FIGURE), figure),
+        ),
     )
 
 
@@ -204,11 +210,8 @@ def noise_document(found: noise.Noise) -> Document:
     return Document(noise.title(found), blocks, lambda: noise_mapping(found))
 
 
-def path_document(found: path.PathFindings) -> Document:
+def path_document(found: path.PathFindings, *, with_figure: bool = True) -> Document:
     """Return what `explain` found; its figure lies beside it."""
-    blocks = (
-        TableBlock(path.path_table(found)),
-        FigureBlock(Title(path.TITLE), "figures/waterfall"),
-        Bullets(path.sentences(found)),
-    )
+    figure = (FigureBlock(Title(path.TITLE), f"figures/{PATH_FIGURE}"),) if with_figure else ()
+    blocks = (TableBlock(path.path_table(found)), *figure, Bullets(path.sentences(found)))
     return Document(path.title(found), blocks, lambda: path_mapping(found))

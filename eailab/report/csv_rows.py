@@ -2,12 +2,12 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from eailab.findings.numbers import written
 from eailab.metrics import recorded
 from eailab.plain import plain
+from eailab.recipe.canonical import flatten
 from eailab.report.document import Document
 from eailab.report.study_report import StudyReport
 
@@ -15,32 +15,31 @@ NAMED = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "me
 
 
 def render(document: Document) -> str:
-    """Return every trial of a document's studies, in English whatever its language."""
-    return trials_csv(document.studies)
+    """Return every trial of a document's studies and path ablations, in English whatever its language."""
+    studies = [(study.folder, study) for study in document.studies]
+    return trials_csv(studies + [(path.folder, study) for path in document.paths for study in path.studies])
 
 
-def trials_csv(
-    studies: Sequence[StudyReport],
-    settings: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType({}),
-) -> str:
+def trials_csv(studies: Sequence[tuple[str, StudyReport]], *, with_settings: bool = False) -> str:
     """Return the text of `report.csv`: values are in the units shown, and what is not there is empty.
 
     Args:
-        studies: In order.
-        settings: Of an arm, by dotted path, for further columns; by the folder's name and the arm's label.
+        studies: In order, each under the name of its folder; that of a path ablation has several.
+        with_settings: Whether further columns have the settings of each recipe, by dotted path.
     """
-    paths = list(dict.fromkeys(path for recipe in settings.values() for path in recipe))
-    keys = list(dict.fromkeys(metric.key for study in studies for metric in recorded(study.findings.metrics)))
+    recipes = {id(arm): flatten(arm.recipe) for _, study in studies for arm in study.record.study.arms if with_settings}
+    paths = list(dict.fromkeys(path for recipe in recipes.values() for path in recipe))
+    keys = list(dict.fromkeys(metric.key for _, study in studies for metric in recorded(study.findings.metrics)))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow((*NAMED, *keys, "seconds", *(f"recipe.{path}" for path in paths)))
-    for study in studies:
-        folder, findings = study.folder, study.findings
-        for arm, cost in zip(findings.arms, study.costs, strict=True):
-            recipe = settings.get((folder, arm.label), {})
+    for folder, study in studies:
+        findings = study.findings
+        for arm, found, cost in zip(study.record.study.arms, findings.arms, study.costs, strict=True):
+            recipe = recipes.get(id(arm), {})
             set_to = [_setting(recipe[path]) if path in recipe else "" for path in paths]
-            for trial, seconds in zip(arm.trials, cost.seconds_by_block, strict=True):
-                named = (cell(folder), cell(findings.factor or ""), cell(arm.label), int(arm.is_baseline))
+            for trial, seconds in zip(found.trials, cost.seconds_by_block, strict=True):
+                named = (cell(folder), cell(findings.factor or ""), cell(found.label), int(found.is_baseline))
                 value = "" if trial.value is None else trial.value
                 ended = (trial.block, trial.fingerprint, trial.state, findings.metric, value)
                 final = (trial.final.get(key, "") for key in keys)

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from eailab.findings.tables import NOTE, Fact, Table
 from eailab.report.figures import Figure
 from eailab.report.manifest import Manifest
-from eailab.report.study_report import StudyReport
+from eailab.report.study_report import PathReport, StudyReport
 from eailab.translation import ENGLISH, Say, language, tr
 
 STUDY = tr("Study")
@@ -170,6 +170,8 @@ class Document:
     data: Callable[[], Mapping[str, Any]]
     """Returns all of its numbers as plain values, for programs."""
     studies: tuple[StudyReport, ...] = ()
+    paths: tuple[PathReport, ...] = ()
+    """Path ablations."""
     lang: str = ENGLISH
     manifest: Manifest | None = None
     """What it was made of; None for one that cannot be verified."""

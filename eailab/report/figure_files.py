@@ -13,10 +13,11 @@ from typing import Any
 from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import DamagedError, StoreError
 from eailab.files import FIGURE, TABLE, read
+from eailab.findings.path import PathFindings
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import curves_of
-from eailab.report.describe import trial_curves
-from eailab.report.figures import ON_SCREEN, Drawing, FileKind, figure_names
+from eailab.report.describe import path_bars, trial_curves
+from eailab.report.figures import ON_SCREEN, PATH_FIGURE, Drawing, FileKind, figure_names
 from eailab.report.json_report import as_json
 from eailab.runs import records
 from eailab.runs.atomic import refuse_links, write_changed
@@ -154,6 +155,15 @@ def figures_of(
     from eailab.report.plots import study_figures
 
     return study_figures(findings, language(lang), kinds)
+
+
+def path_figure(
+    found: PathFindings, lang: str = ENGLISH, kinds: Sequence[FileKind] = ON_SCREEN
+) -> Mapping[str, Drawing]:
+    """Draw the figure of a path ablation, under its name."""
+    from eailab.report.plots import draw
+
+    return {PATH_FIGURE: draw(path_bars(found), language(lang), kinds)}
 
 
 def language_of_figures(lang: str) -> tuple[str, list[str]]:

@@ -30,6 +30,9 @@ TITLES = {
 }
 """What a figure is called for a reader who cannot see it, by its name, which is its files' name too."""
 
+PATH_FIGURE = "waterfall"
+"""Name of a path ablation's figure, and of its files."""
+
 FileKind = Literal["png", "svg", "pdf"]
 """Of a figure's file, and its suffix."""
 
@@ -232,6 +235,19 @@ class Bar:
     """Whether the next bar starts where this one ends."""
     text: str
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Its lower end and its upper; the start twice where there is no gain."""
+        end = self.start + (self.gain or 0.0)
+        return min(self.start, end), max(self.start, end)
+
+    @property
+    def bounds(self) -> Interval | None:
+        """The interval, from where the bar starts; None without a bar."""
+        if self.interval is None or self.gain is None:
+            return None
+        return self.start + self.interval[0], self.start + self.interval[1]
+
 
 @dataclass(frozen=True)
 class BarsFigure:
@@ -242,6 +258,11 @@ class BarsFigure:
     bars: tuple[Bar, ...]
     axis_title: str
     key: str
+
+    @property
+    def axis(self) -> Axis:
+        """Which holds every bar and every interval."""
+        return spanning([0.0, *(end for bar in self.bars for end in (bar.start, *bar.ends, *(bar.bounds or ())))])
 
 
 # --- cost ---

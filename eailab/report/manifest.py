@@ -5,7 +5,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
@@ -104,8 +104,12 @@ def of_json(record: Mapping[str, Any]) -> Manifest:
     return _checked(Manifest("report" if "studies" in record else "study", ENGLISH, sources, unreadable, None, paths))
 
 
-def of_csv(text: str) -> Manifest:
+def of_csv(text: str, is_path: Callable[[str], bool]) -> Manifest:
     """Return the manifest of a report's CSV, whose rows name their studies and blocks.
+
+    Args:
+        text: Of the file.
+        is_path: Whether the folder of a name is that of a path ablation, which the file does not say.
 
     Raises:
         UsageError: It is not such a file.
@@ -116,8 +120,10 @@ def of_csv(text: str) -> Manifest:
             blocks.setdefault(row["study"], {})[int(row["block"])] = None
     except (csv.Error, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"it is not a table of trials that eailab wrote: {error!r}.") from error
-    sources = tuple(_source(study, tuple(of)) for study, of in blocks.items())
-    return _checked(Manifest("report", ENGLISH, sources, version=None))
+    sources = [_source(study, tuple(of)) for study, of in blocks.items()]
+    paths = tuple(source for source in sources if is_path(source.folder))
+    studies = tuple(source for source in sources if source not in paths)
+    return _checked(Manifest("report", ENGLISH, studies, version=None, paths=paths))
 
 
 def _checked(read: Manifest) -> Manifest:

@@ -229,10 +229,10 @@ def _bar(axes: Any, place: int, bar: Bar, gain: float) -> None:
     colour = COLOURS[bar.look.colour]
     face = PAPER if bar.is_hollow else colour
     axes.barh(place, gain, left=bar.start, height=0.56, facecolor=face, edgecolor=colour, linewidth=1.2)
-    if bar.interval is not None:
-        ends = [bar.start + bound for bound in bar.interval]
-        axes.plot(ends, [place, place], color=PAPER, linewidth=3.4, solid_capstyle="butt")
-        axes.plot(ends, [place, place], color=colour if bar.is_hollow else INK, linewidth=1.6, solid_capstyle="butt")
+    if bar.bounds is not None:
+        axes.plot(bar.bounds, [place, place], color=PAPER, linewidth=3.4, solid_capstyle="butt")
+        ink = colour if bar.is_hollow else INK
+        axes.plot(bar.bounds, [place, place], color=ink, linewidth=1.6, solid_capstyle="butt")
     if bar.is_followed:
         axes.plot([bar.start + gain] * 2, [place, place + 1], color=FAINT, linewidth=0.8, linestyle="dotted")
 

@@ -1,7 +1,7 @@
-"""Comparing a report with the same report made again: whether they agree, and which numbers and sentences differ.
+"""Compare a report with the same report made again, and name which numbers and sentences differ.
 
-A text is taken apart without losing a letter: a page into tags and texts, markdown and LaTeX into lines, CSV into
-cells, JSON into values. What differs is named piece by piece, and number by number where only numbers differ.
+A text is split without losing a letter: a page into tags and texts, markdown and LaTeX into lines, CSV into cells, JSON
+into values. `difflib` finds the pieces that differ, and numbers are named one by one where only numbers differ.
 """
 
 import csv
@@ -20,11 +20,10 @@ from eailab.plain import plain
 from eailab.stats.verdict import Verdict
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
+VERDICTS = re.compile(rf"\b({'|'.join(Verdict)})\b")
 
 MOST_ALIGNED = 20_000
-"""Pieces that are searched for the nearest counterpart of each; longer differing parts are compared in order."""
-
-VERDICTS = re.compile(rf"\b({'|'.join(Verdict)})\b")
+"""Pieces that `difflib` aligns; longer differing parts are compared in order."""
 
 OBEYED = {
     ".md": re.compile(r"[<`~$]|!\[|\][:(]"),
@@ -52,7 +51,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReportDiff:
     """How a report agrees with the store."""
 
     numbers: int
@@ -69,7 +68,7 @@ class Outcome:
         return not self.problems and self.matching == self.numbers
 
 
-def compare(found: str, expected: str, suffix: str) -> Outcome:
+def compare(found: str, expected: str, suffix: str) -> ReportDiff:
     """Compare a report with the same report made from the store.
 
     Args:
@@ -80,31 +79,69 @@ def compare(found: str, expected: str, suffix: str) -> Outcome:
     Raises:
         ValueError: It is not JSON or CSV although its name says so.
     """
-    theirs = pieces_of(expected, suffix)
-    matching, problems, foreign = 0, [], []
-    for one, other in _aligned(pieces_of(found, suffix), theirs):
-        if one is None:
-            assert other is not None  # noqa: S101 - one of the two is there
-            problems.append(f"{other.where}: missing in the report: {_short(other.raw)}")
-        elif other is None:
-            if suffix in OBEYED and not _is_claim(one.raw):
-                if not _is_obeyed(one.raw, suffix):
-                    foreign.append(f"{one.where}: {_short(one.raw)}")
-                    continue
-                problems.append(f"{one.where}: was added, and may hide or change what it stands by: {_short(one.raw)}")
-            else:
-                problems.append(f"{one.where}: in the report but not from the store: {_short(one.raw)}")
-        elif one.raw == other.raw:
-            matching += len(other.numbers)
-        else:
-            agreeing, differences = _differences(one, other)
-            matching += agreeing
-            problems += differences
-    return Outcome(sum(len(piece.numbers) for piece in theirs), matching, tuple(problems), tuple(foreign))
+    ours, theirs = pieces_of(found, suffix), pieces_of(expected, suffix)
+    lost, problems, foreign = 0, list[str](), list[str]()
+    for a, b, c, d in _differing([piece.raw for piece in ours], [piece.raw for piece in theirs]):
+        if b - a == d - c:
+            for one, other in zip(ours[a:b], theirs[c:d], strict=True):
+                numbers, said = _changed(one, other)
+                lost += numbers
+                problems += said
+            continue
+        for one in ours[a:b]:
+            why = _refused(one.raw, suffix)
+            (problems if why else foreign).append(f"{one.where}: {why}{_short(one.raw)}")
+        problems += [f"{other.where}: missing in the report: {_short(other.raw)}" for other in theirs[c:d]]
+        lost += sum(len(other.numbers) for other in theirs[c:d])
+    total = sum(len(piece.numbers) for piece in theirs)
+    return ReportDiff(total, total - lost, tuple(problems), tuple(foreign))
+
+
+def _differing(found: Sequence[str], expected: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield where two lists of texts differ: the bounds in the one, and in the other."""
+    shorter = min(len(found), len(expected))
+    first = next((at for at in range(shorter) if found[at] != expected[at]), shorter)
+    last = next((at for at in range(shorter - first) if found[-1 - at] != expected[-1 - at]), shorter - first)
+    end, other_end = len(found) - last, len(expected) - last
+    if max(end, other_end) - first > MOST_ALIGNED:
+        both = min(end, other_end)
+        yield from [(first, both, first, both), (both, end, both, other_end)]
+        return
+    for kind, *bounds in SequenceMatcher(None, found[first:end], expected[first:other_end]).get_opcodes():
+        if kind != "equal":
+            a, b, c, d = (first + bound for bound in bounds)
+            yield a, b, c, d
+
+
+def _changed(one: Piece, other: Piece) -> tuple[int, list[str]]:
+    """Return how many numbers of a piece are not those of the store, and what differs."""
+    in_report, in_store = one.numbers, other.numbers
+    whole = f"{one.where}: {_short(one.raw)} should be {_short(other.raw)}"
+    if len(in_report) != len(in_store):
+        return len(in_store), [whole]
+    changed = [(a, b) for a, b in zip(in_report, in_store, strict=True) if a != b]
+    said = [f"{one.where}: {a} in the report, {b} from the store" for a, b in changed]
+    is_all = said and NUMBER.sub("0", one.raw) == NUMBER.sub("0", other.raw)
+    return len(changed), said if is_all or one.raw == other.raw else [*said, whole]
+
+
+def _refused(line: str, suffix: str) -> str:
+    """Return why a line may not be added to a report; nothing for a plain sentence, in a format with lines.
+
+    A number or a verdict has to come from the store; markup, a rule or control characters may hide what stands there.
+    """
+    is_claim = VERDICTS.search(line) or any(unicodedata.category(letter) in ("Nd", "Nl", "No") for letter in line)
+    if suffix not in OBEYED or is_claim:
+        return "in the report but not from the store: "
+    is_plain = not OBEYED[suffix].search(line) and plain(line) == line and any(map(str.isalpha, line))
+    return "" if is_plain else "was added, and may hide or change what it stands by: "
+
+
+# --- splitting -------------------------------------------------------------------------------------------------------
 
 
 def pieces_of(text: str, suffix: str) -> list[Piece]:
-    """Take a report apart; see `compare`."""
+    """Split a report; see `compare`."""
     if suffix == ".html":
         return list(_page(text))
     if suffix == ".json":
@@ -113,58 +150,6 @@ def pieces_of(text: str, suffix: str) -> list[Piece]:
         return list(_cells(text))
     lines = enumerate((line.rstrip(" \t\r") for line in text.split("\n")), 1)
     return [Piece(f"line {number}", line, line) for number, line in lines if line]
-
-
-def _is_claim(line: str) -> bool:
-    """Return whether an added line says something that has to come from the store: a number or a verdict."""
-    return bool(VERDICTS.search(line)) or any(unicodedata.category(letter) in ("Nd", "Nl", "No") for letter in line)
-
-
-def _is_obeyed(line: str, suffix: str) -> bool:
-    """Return whether an added line is more than a plain sentence: markup, a rule, control characters."""
-    return bool(OBEYED[suffix].search(line)) or plain(line) != line or not any(map(str.isalpha, line))
-
-
-def _differences(one: Piece, other: Piece) -> tuple[int, list[str]]:
-    """Return how many numbers of two unequal pieces agree, and what does not."""
-    in_report, in_store = one.numbers, other.numbers
-    if len(in_report) != len(in_store):
-        return 0, [f"{one.where}: {_short(one.raw)} should be {_short(other.raw)}"]
-    changed = [(a, b) for a, b in zip(in_report, in_store, strict=True) if a != b]
-    said = [f"{one.where}: {a} in the report, {b} from the store" for a, b in changed]
-    if NUMBER.sub("0", one.raw) != NUMBER.sub("0", other.raw) or not said:
-        said.append(f"{one.where}: {_short(one.raw)} should be {_short(other.raw)}")
-    return len(in_store) - len(changed), said
-
-
-def _aligned(found: Sequence[Piece], expected: Sequence[Piece]) -> Iterator[tuple[Piece | None, Piece | None]]:
-    """Yield the pieces side by side; None for one that has no counterpart."""
-    texts, others = [piece.raw for piece in found], [piece.raw for piece in expected]
-    first = _alike(texts, others)
-    last = _alike(texts[first:][::-1], others[first:][::-1])
-    end, other_end = len(texts) - last, len(others) - last
-    yield from zip(found[:first], expected[:first], strict=True)
-    if end == other_end or max(end, other_end) - first > MOST_ALIGNED:
-        yield from zip_longest(found[first:end], expected[first:other_end])
-    else:
-        matcher = SequenceMatcher(None, texts[first:end], others[first:other_end])
-        for kind, *bounds in matcher.get_opcodes():
-            a, b, c, d = (first + bound for bound in bounds)
-            if kind == "equal" or b - a == d - c:
-                yield from zip(found[a:b], expected[c:d], strict=True)
-            else:
-                yield from ((piece, None) for piece in found[a:b])
-                yield from ((None, piece) for piece in expected[c:d])
-    yield from zip(found[end:], expected[other_end:], strict=True)
-
-
-def _alike(texts: Sequence[str], others: Sequence[str]) -> int:
-    """Return how many pieces at the beginning are equal."""
-    shorter = min(len(texts), len(others))
-    return next((place for place in range(shorter) if texts[place] != others[place]), shorter)
-
-
-# --- taking apart ----------------------------------------------------------------------------------------------------
 
 
 def _page(text: str) -> Iterator[Piece]:

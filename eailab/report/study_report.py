@@ -12,7 +12,7 @@ from eailab.findings.apart import told_apart
 from eailab.findings.classes import Classes, classes_of
 from eailab.findings.costs import ArmCost, costs
 from eailab.findings.methods import answers
-from eailab.findings.path import PathFindings, path_findings
+from eailab.findings.path import PathFindings, findings_along
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.findings.tables import Fact
 from eailab.report.manifest import Kind, Manifest, Source
@@ -25,6 +25,8 @@ from eailab.studies.storage import StudyRecord, read_record
 class StudyReport:
     """A study with everything that reports say of it."""
 
+    path: Path
+    """Its folder in the store."""
     record: StudyRecord
     findings: StudyFindings
     costs: tuple[ArmCost, ...]
@@ -32,6 +34,11 @@ class StudyReport:
     """Or why there are none; None of an engine that predicts no classes."""
     left_out: tuple[int, ...] = ()
     """Blocks that the study has and that are not reported."""
+
+    @property
+    def store(self) -> Store:
+        """Where its trials lie."""
+        return Store(self.path.parent.parent)
 
     @property
     def answers(self) -> tuple[Fact, ...]:
@@ -50,6 +57,8 @@ class PathReport:
 
     record: PathRecord
     findings: PathFindings
+    studies: tuple[StudyReport, ...]
+    """Of its two ends, and of each step that was reached."""
 
     @property
     def folder(self) -> str:
@@ -108,9 +117,8 @@ def load_study(
         kept = tuple(block for block in record.study.blocks if block in blocks)
         record = replace(record, study=replace(record.study, blocks=kept))
     findings = study_findings(store, record)
-    return StudyReport(
-        record, findings, costs(store, findings), classes_of(store, record, findings, data_dir), left_out
-    )
+    classes = classes_of(store, record, findings, data_dir)
+    return StudyReport(folder, record, findings, costs(store, findings), classes, left_out)
 
 
 def load_path(store: Store, folder: Path, blocks: Sequence[int] | None = None) -> PathReport:
@@ -129,7 +137,13 @@ def load_path(store: Store, folder: Path, blocks: Sequence[int] | None = None) -
         if missing := set(blocks) - set(record.path.blocks):
             raise StoreError(f"{folder} has no block {min(missing)} any more.")
         record = record.restricted(blocks)
-    return PathReport(record, path_findings(store, record))
+    found = [study_findings(store, one) for one in record.records]
+    studies = tuple(
+        StudyReport(folder, one, findings, costs(store, findings), "")
+        for one, findings in zip(record.records, found, strict=True)
+    )
+    taken = list(zip(found[1:], record.taken, record.indices, strict=False))  # the last step may have taken none yet
+    return PathReport(record, findings_along(record.path, found[0], taken), studies)
 
 
 def why_unreadable(folder: Path, error: StoreError) -> str:

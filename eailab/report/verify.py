@@ -16,7 +16,7 @@ from eailab.files import REPORT, read
 from eailab.plain import plain
 from eailab.report.formats import FORMATS
 from eailab.report.manifest import Manifest, of_csv, of_json, parse
-from eailab.report.report_diff import Outcome, compare
+from eailab.report.report_diff import ReportDiff, compare
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
 from eailab.runs.derived import mislabelled
 from eailab.runs.store import Store
@@ -31,7 +31,7 @@ from eailab.studies.storage import StudyRecord
 class Verification:
     """What a check of a report found."""
 
-    outcome: Outcome
+    outcome: ReportDiff
     trials: int
     """Whose files were held to their checksums; one that several studies share is one."""
     failing: int
@@ -124,7 +124,7 @@ class _Tally:
 
 def _compared(
     report: Path, store: Store, data_dir: Path | None
-) -> tuple[Manifest, tuple[StudyReport, ...], tuple[PathReport, ...], Outcome]:
+) -> tuple[Manifest, tuple[StudyReport, ...], tuple[PathReport, ...], ReportDiff]:
     """Make a report again from what it says it was made of, and compare the two."""
     text = _read(report)
     suffix = report.suffix.lower()
@@ -132,7 +132,7 @@ def _compared(
     if suffix not in by_suffix:
         raise UsageError(f"{report} is not a report: give a file that ends in {', '.join(sorted(by_suffix))}.")
     try:
-        manifest = _manifest(text, suffix)
+        manifest = _manifest(text, suffix, store)
         if suffix == ".html" and manifest.version != __version__:
             raise UsageError(f"it was made by {_made_by(manifest)}: make it again with `eailab report`.")
         studies = tuple(_load(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
@@ -216,10 +216,12 @@ def _datasets(record: StudyRecord, data_dir: Path | None) -> dict[str, Dataset |
     return found
 
 
-def _manifest(text: str, suffix: str) -> Manifest:
+def _manifest(text: str, suffix: str, store: Store) -> Manifest:
     if suffix == ".json":
         return of_json(json.loads(text))
-    return of_csv(text) if suffix == ".csv" else parse(text)
+    if suffix == ".csv":
+        return of_csv(text, lambda folder: (store.root / "studies" / folder / STEPS_FOLDER).is_dir())
+    return parse(text)
 
 
 def _folder(store: Store, name: str, holds: str) -> Path:

@@ -15,9 +15,8 @@ from eailab.findings.study import StudyFindings
 from eailab.recipe.canonical import digest
 from eailab.report import json_report, markdown
 from eailab.report.compose import figure_path, noise_document, path_document
-from eailab.report.describe import path_bars
-from eailab.report.exports.export_records import check_names, export_study
-from eailab.report.figure_files import figures_of, keep, language_of_figures
+from eailab.report.exports.export_records import check_names, export_path, export_study
+from eailab.report.figure_files import figures_of, keep, language_of_figures, path_figure
 from eailab.report.formats import DEFAULT_FORMATS, EXPORTS, FORMATS
 from eailab.report.json_report import as_json, costs_json
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
@@ -108,8 +107,7 @@ def write_plans(
     fingerprint = digest([planned.record.study.fingerprint for planned in plans])[:10]
     out = context.runs_dir / "reports" / folder_name(name, fingerprint)
     refuse_links(out.parent, out, out / "figures")
-    found = [(planned.folder, report) for planned, report in zip(plans, reports, strict=True)]
-    return reports, _write_report(found, out).files["html"]
+    return reports, _write_report(reports, out).files["html"]
 
 
 def write_report(
@@ -143,7 +141,7 @@ def write_report(
 
 
 def _write_report(
-    found: Sequence[tuple[Path, StudyReport]],
+    found: Sequence[StudyReport],
     out: Path,
     unreadable: tuple[str, ...] = (),
     paths: tuple[PathReport, ...] = (),
@@ -153,7 +151,7 @@ def _write_report(
     lab: bool = False,
     exports: Sequence[str] = (),
 ) -> Written:
-    """Write a report over studies that were read already, each with its folder; see `write_report`."""
+    """Write a report over studies and path ablations that were read already; see `write_report`."""
     if lab and lang != ENGLISH:
         raise UsageError("the lab report is in English only: leave --lang out.")
     files = {name: out / f"report{FORMATS[name].suffix}" for name in formats}
@@ -161,25 +159,28 @@ def _write_report(
         formats, files = ["markdown"], {"markdown": out / "lab-report.md"}
     beside = dict.fromkeys(FORMATS[name].figures for name in formats if FORMATS[name].figures)
     figure_lang, notes = (lang, []) if lang == ENGLISH or not beside else language_of_figures(lang)
-    for folder, study in found:
-        for kinds in beside:
-            for name, drawing in figures_of(study.findings, folder, notes, figure_lang, kinds).items():
+    for kinds in beside:
+        drawings = [(one.folder, figures_of(one.findings, one.path, notes, figure_lang, kinds)) for one in found]
+        if not lab:
+            drawings += [(one.folder, path_figure(one.findings, figure_lang, kinds)) for one in paths]
+        for folder, figures in drawings:
+            for name, drawing in figures.items():
                 for kind, data in drawing.items():
-                    write_changed(out / f"{figure_path(study.folder, name)}.{kind}", data)
-    report = Report("lab" if lab else "report", lang, tuple(study for _, study in found), unreadable, paths=paths)
+                    write_changed(out / f"{figure_path(folder, name)}.{kind}", data)
+    report = Report("lab" if lab else "report", lang, tuple(found), unreadable, paths=paths)
     for name in formats:
         write_changed(files[name], FORMATS[name].text(report).encode())
-    handed_on = _hand_on(found, exports, out) if exports else {}
+    exported = _export(found, paths, exports, out) if exports else {}
     if lab:
         files = {"lab": files["markdown"]}
     studies = tuple(one.findings for one in report.distinguished)
-    return Written(studies, unreadable, files, tuple(notes), handed_on, paths)
+    return Written(studies, unreadable, files, tuple(notes), exported, paths)
 
 
 def _readable(
     folders: Sequence[Path], data_dir: Path | None
-) -> tuple[list[tuple[Path, StudyReport]], tuple[PathReport, ...], tuple[str, ...]]:
-    """Return the studies that can be read, each with its folder, the path ablations, and messages about the others.
+) -> tuple[list[StudyReport], tuple[PathReport, ...], tuple[str, ...]]:
+    """Return the studies and the path ablations that can be read, and messages about the others.
 
     Raises:
         StoreError: None can be read.
@@ -191,7 +192,7 @@ def _readable(
             if (folder / STEPS_FOLDER).is_dir():
                 paths.append(load_path(store, folder))
             else:
-                found.append((folder, load_study(store, folder, data_dir)))
+                found.append(load_study(store, folder, data_dir))
         except StoreError as error:
             errors.append((folder, error))
     if not found and not paths:
@@ -199,9 +200,11 @@ def _readable(
     return found, tuple(paths), tuple(why_unreadable(folder, error) for folder, error in errors)
 
 
-def _hand_on(found: Sequence[tuple[Path, StudyReport]], exports: Sequence[str], out: Path) -> dict[str, Path]:
+def _export(
+    found: Sequence[StudyReport], paths: Sequence[PathReport], exports: Sequence[str], out: Path
+) -> dict[str, Path]:
     """Write the exports, and return the folder of each."""
-    studies = [export_study(Store(folder.parent.parent), study) for folder, study in found]
+    studies = [*map(export_study, found), *map(export_path, paths)]
     check_names(studies)
     folders = {name: out / EXPORTS[name].folder for name in exports}
     for name, folder in folders.items():
@@ -258,11 +261,10 @@ def write_path(found: path.PathFindings, folder: Path) -> None:
     Raises:
         StoreError: A file cannot be written, or a folder is a link.
     """
-    from eailab.report.plots import draw
-
     refuse_links(folder.parent, folder, folder / "figures")
-    for kind, data in draw(path_bars(found)).items():
-        write_bytes(folder / "figures" / f"waterfall.{kind}", data)
+    for name, drawing in path_figure(found).items():
+        for kind, data in drawing.items():
+            write_bytes(folder / "figures" / f"{name}.{kind}", data)
     document = path_document(found)
     write_text(folder / "waterfall.md", markdown.render(document))
     write_text(folder / "waterfall.json", json_report.render(document))

@@ -1,23 +1,24 @@
-"""What goes out of a study: its trials with settings, labels and scores, the same for every tool."""
+"""What every export hands on of a study or a path ablation: its trials with settings, labels and scores, its table."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from eailab.errors import UsageError
 from eailab.findings.arm import ArmFindings
 from eailab.findings.numbers import written
-from eailab.findings.study import StudyFindings
+from eailab.findings.study import StudyFindings, StudyState
 from eailab.findings.trial import TrialFindings, TrialState
 from eailab.metrics import TRAIN, VALIDATION, recorded
 from eailab.recipe.canonical import digest, flatten
 from eailab.recipe.schema import Recipe
-from eailab.report import markdown
-from eailab.report.compose import study_document
-from eailab.report.json_report import as_json
-from eailab.report.study_report import StudyReport
+from eailab.report import json_report, markdown
+from eailab.report.compose import path_document, study_document
+from eailab.report.document import Document
+from eailab.report.study_report import PathReport, StudyReport
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
 from eailab.studies.factor import word
@@ -87,7 +88,22 @@ class ExportTrial:
         return self.clock[-1] if self.epochs else 0.0
 
     @property
-    def said(self) -> str:
+    def tags(self) -> dict[str, str]:
+        """The labels, for a tool that keeps tags of its own or the user's too."""
+        return {f"{PREFIX}{name}": value for name, value in self.labels.items()}
+
+    @property
+    def group(self) -> str:
+        """Name of its study or path ablation."""
+        return self.labels["study"]
+
+    @property
+    def last_epoch(self) -> int:
+        """Number of its last epoch; 0 for none."""
+        return self.epochs[-1].number if self.epochs else 0
+
+    @property
+    def outcome(self) -> str:
         """How it ended, and why, as markdown."""
         return markdown.escaped(": ".join(self.labels[name] for name in ("state", "reason") if name in self.labels))
 
@@ -100,49 +116,77 @@ class ExportTrial:
 
 @dataclass(frozen=True)
 class ExportStudy:
-    """A study and all its trials."""
+    """A study or a path ablation, and all its trials."""
 
-    report: StudyReport
+    name: str
+    """Of its folder in the store, which is safe as a path."""
+    title: str
+    """What a reader calls it."""
+    state: StudyState
+    document: Document
+    """Its answer, its table, and what they rest on."""
+    verdicts: Mapping[str, str]
+    """The verdict of each arm that has one, by its label."""
     trials: tuple[ExportTrial, ...]
-    """Arm by arm, block by block."""
+    """Arm by arm, block by block; of a path ablation each trial once, under the step that trained it first."""
+    parts: tuple[StudyReport, ...]
+    """The study itself, or the studies of a path ablation's ends and steps."""
 
-    @property
-    def name(self) -> str:
-        """Of its folder in the store: the study's name and fingerprint, safe as a path."""
-        return self.report.folder
-
-    @property
+    @cached_property
     def markdown(self) -> str:
-        """Its answer, its table, and what they rest on."""
-        return markdown.render(study_document(self.report))
+        """Its table as text."""
+        return markdown.render(self.document)
 
-    @property
+    @cached_property
     def json(self) -> str:
         """The same, with every number unrounded."""
-        return as_json(self.report.findings)
+        return json_report.render(self.document)
 
     @property
-    def verdicts(self) -> dict[str, str]:
-        """The verdict of each arm that has one, by its label."""
-        results = {arm.label: arm.against_baseline for arm in self.report.findings.arms}
-        return {label: str(one.verdict) for label, one in results.items() if one is not None and one.verdict}
+    def content(self) -> str:
+        """Tells whether its table has changed since an earlier export."""
+        return digest([self.markdown, self.json])
+
+    @property
+    def began(self) -> float:
+        """When the first of its epochs began; see `ExportTrial.clock`."""
+        return min((trial.began for trial in self.trials if trial.epochs), default=0.0)
+
+    @property
+    def ended(self) -> float:
+        """When the last of its trials ended, so far."""
+        return max((trial.ended for trial in self.trials), default=0.0)
 
 
-def export_study(store: Store, study: StudyReport) -> ExportStudy:
-    """Gather what goes out of a study.
-
-    Args:
-        store: Where its trials lie.
-        study: The study with all that reports say of it.
-    """
-    arms = zip(study.record.study.arms, study.findings.arms, arm_names(study.findings), strict=True)
+def export_study(study: StudyReport) -> ExportStudy:
+    """Gather what is exported of a study."""
+    findings = study.findings
+    results = {arm.label: arm.against_baseline for arm in findings.arms}
     return ExportStudy(
-        study,
-        tuple(
-            _trial(store, study, arm.recipe, found, trial, f"{name}/block-{trial.block}")
-            for arm, found, name in arms
-            for trial in found.trials
-        ),
+        name=study.folder,
+        title=findings.name,
+        state=findings.state,
+        document=study_document(study),
+        verdicts={label: str(one.verdict) for label, one in results.items() if one is not None and one.verdict},
+        trials=tuple(_trials(study, study.folder)),
+        parts=(study,),
+    )
+
+
+def export_path(path: PathReport) -> ExportStudy:
+    """Gather what is exported of a path ablation."""
+    trials: dict[str, ExportTrial] = {}
+    for part in path.studies:
+        for trial in _trials(part, path.folder):
+            trials.setdefault(trial.labels["trial"], trial)
+    return ExportStudy(
+        name=path.folder,
+        title="-to-".join(path.findings.names),
+        state="complete" if all(part.findings.state == "complete" for part in path.studies) else "running",
+        document=path_document(path.findings, with_figure=False),
+        verdicts={},
+        trials=tuple(trials.values()),
+        parts=path.studies,
     )
 
 
@@ -159,36 +203,64 @@ def check_names(studies: Sequence[ExportStudy]) -> None:
 
 def arm_names(findings: StudyFindings) -> list[str]:
     """Return a name for each arm that any file system takes, no two alike."""
-    taken: set[str] = set()
-    names = []
+    names: list[str] = []
     for arm in findings.arms:
         text = arm.label if findings.factor is None else f"{word(findings.factor)}={arm.label}"
-        safe = re.sub(r"[^A-Za-z0-9_.+=-]+", "-", text)[:80].strip(".-") or "arm"
-        name, number = safe, 2
-        while name.casefold() in taken:
+        safe = name = re.sub(r"[^A-Za-z0-9_.+=-]+", "-", text)[:80].strip(".-") or "arm"
+        number = 2
+        while name.casefold() in {other.casefold() for other in names}:
             name, number = f"{safe}~{number}", number + 1
-        taken.add(name.casefold())
         names.append(name)
     return names
 
 
+def _trials(study: StudyReport, group: str) -> Iterator[ExportTrial]:
+    """Yield the trials of a study, arm by arm, block by block."""
+    store, names = study.store, epoch_names(study.findings)
+    arms = zip(study.record.study.arms, study.findings.arms, arm_names(study.findings), strict=True)
+    for arm, found, name in arms:
+        for trial in found.trials:
+            labels = {"study": group, **_labels(study.findings, found, trial)}
+            yield _trial(store, arm.recipe, trial, labels, f"{name}/block-{trial.block}", names)
+
+
+def _labels(findings: StudyFindings, arm: ArmFindings, trial: TrialFindings) -> dict[str, str]:
+    factor = findings.factor
+    labels = {
+        "factor": factor,
+        "level": None if factor is None else arm.label,
+        "arm": arm.label,
+        "baseline": None if factor is None else written(arm.is_baseline),
+        "block": str(trial.block),
+        "trial": trial.fingerprint,
+        "state": trial.state,
+        "reason": trial.reason,
+        "metric": findings.metric,
+        "environment": None if trial.environment is None else str(trial.environment),
+    }
+    return {name: value for name, value in labels.items() if value is not None}
+
+
+def epoch_names(findings: StudyFindings) -> dict[str, str]:
+    """Return what each metric of an epoch is exported as, by its key."""
+    return {one.key: f"{one.quantity}/{one.split}" for one in recorded(findings.metrics, TRAIN, VALIDATION)}
+
+
 def _trial(
-    store: Store, study: StudyReport, recipe: Recipe, arm: ArmFindings, trial: TrialFindings, name: str
+    store: Store, recipe: Recipe, trial: TrialFindings, labels: Mapping[str, str], name: str, names: Mapping[str, str]
 ) -> ExportTrial:
-    folder = store.folder(trial.fingerprint)
+    folder, curves = store.folder(trial.fingerprint), trial.curves
     record: Mapping[str, Any] | None = folder.record() if trial.state in ("finished", "diverged") else None
     finished = None if record is None else datetime.fromisoformat(record["provenance"]["finished"]).timestamp()
-    curves = trial.curves
     timings = folder.timings() if curves.epochs else {}
     ends = _ends(curves.epochs, timings, finished)
     if finished is not None and ends and ends[-1] is not None:
         finished = max(finished, ends[-1])  # the store gives it in whole seconds
-    names = epoch_names(study.findings)
     return ExportTrial(
         name=name,
         recipe=recipe,
         state=trial.state,
-        labels=_labels(study, arm, trial),
+        labels=labels,
         epochs=tuple(
             ExportEpoch(
                 number,
@@ -201,29 +273,6 @@ def _trial(
         final={f"final/{key}": value for key, value in trial.final.items()},
         finished=finished,
     )
-
-
-def _labels(study: StudyReport, arm: ArmFindings, trial: TrialFindings) -> dict[str, str]:
-    factor = study.findings.factor
-    labels = {
-        "study": study.folder,
-        "factor": factor,
-        "level": None if factor is None else arm.label,
-        "arm": arm.label,
-        "baseline": None if factor is None else written(arm.is_baseline),
-        "block": str(trial.block),
-        "trial": trial.fingerprint,
-        "state": trial.state,
-        "reason": trial.reason,
-        "metric": study.findings.metric,
-        "environment": None if trial.environment is None else str(trial.environment),
-    }
-    return {name: value for name, value in labels.items() if value is not None}
-
-
-def epoch_names(findings: StudyFindings) -> dict[str, str]:
-    """Return what each metric of an epoch goes out as, by its key."""
-    return {one.key: f"{one.quantity}/{one.split}" for one in recorded(findings.metrics, TRAIN, VALIDATION)}
 
 
 def _ends(epochs: Sequence[int], timings: Mapping[int, Timing], finished: float | None) -> list[float | None]:

@@ -18,7 +18,6 @@ from eailab.files import DATABASE, opened
 from eailab.findings.numbers import written
 from eailab.findings.trial import TrialState
 from eailab.plain import plain
-from eailab.recipe.canonical import digest
 from eailab.report.exports.export_records import PREFIX, ExportStudy, ExportTrial
 from eailab.runs.atomic import make_folder, unwritable
 
@@ -118,28 +117,23 @@ def _present(client: Any, experiment: str) -> defaultdict[str, list[Any]]:
 
 
 def _write_table(client: Any, experiment: str, study: ExportStudy, earlier: Any) -> str:
-    """Write a study's table as files of a run, and return the run's identifier."""
-    content = digest([study.markdown, study.json])
-    if earlier is not None and earlier.data.tags.get(CONTENT) == content:
+    """Write a study's table as files of a run, and return the run's identifier, which stays the same."""
+    if earlier is not None and earlier.data.tags.get(CONTENT) == study.content:
         return str(earlier.info.run_id)
-    began = min((trial.began for trial in study.trials if trial.epochs), default=0.0)
-    run = earlier or client.create_run(
-        experiment, _ms(began), {NAME: TABLE}, run_name=plain(study.report.findings.name)
-    )
+    run = earlier or client.create_run(experiment, _ms(study.began), {NAME: TABLE}, run_name=plain(study.title))
     identifier = str(run.info.run_id)
     client.log_text(identifier, study.markdown, "table.md")
     client.log_text(identifier, study.json, "table.json")
-    client.set_tag(identifier, f"{PREFIX}state", study.report.findings.state)
-    client.set_terminated(identifier, "FINISHED", _ms(max((trial.ended for trial in study.trials), default=began)))
-    client.set_tag(identifier, CONTENT, content)  # last, so that one that was cut short is done again
+    client.set_tag(identifier, f"{PREFIX}state", study.state)
+    client.set_terminated(identifier, "FINISHED", _ms(study.ended))
+    client.set_tag(identifier, CONTENT, study.content)  # last, so that one that was cut short is done again
     return identifier
 
 
 def _write_trial(client: Any, experiment: str, trial: ExportTrial, parent: str) -> None:
     from mlflow.entities import Metric, Param
 
-    tags = {f"{PREFIX}{name}": value for name, value in trial.labels.items()}
-    tags |= {NAME: trial.name, "mlflow.parentRunId": parent}
+    tags = trial.tags | {NAME: trial.name, "mlflow.parentRunId": parent}
     run = client.create_run(experiment, _ms(trial.began), tags, run_name=plain(trial.name))
     identifier = run.info.run_id
     metrics = [
@@ -147,10 +141,8 @@ def _write_trial(client: Any, experiment: str, trial: ExportTrial, parent: str) 
         for epoch, time in zip(trial.epochs, trial.clock, strict=True)
         for name, value in epoch.scores.items()
     ]
-    last = trial.epochs[-1].number if trial.epochs else 0
-    metrics += [Metric(name, value, _ms(trial.ended), last) for name, value in trial.final.items()]
-    params = [Param(name, written(value)) for name, value in trial.settings.items()]
-    client.log_batch(identifier, params=params)
+    metrics += [Metric(name, value, _ms(trial.ended), trial.last_epoch) for name, value in trial.final.items()]
+    client.log_batch(identifier, params=[Param(name, written(value)) for name, value in trial.settings.items()])
     for first in range(0, len(metrics), LARGEST_BATCH):
         client.log_batch(identifier, metrics=metrics[first : first + LARGEST_BATCH])
     if trial.finished is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eailab.findings.trial import TrialState
-from eailab.report.exports.export_records import PREFIX, ExportStudy, ExportTrial
+from eailab.report.exports.export_records import ExportStudy, ExportTrial
 from eailab.runs.atomic import write_changed
 
 FILE = "events.out.tfevents.eailab"
@@ -35,19 +35,18 @@ def write(studies: Sequence[ExportStudy], folder: Path) -> None:
     for study in studies:
         write_changed(folder / study.name / FILE, _records(_study_events(study)))
         for trial in study.trials:
-            write_changed(folder / study.name / trial.name / FILE, _records(_trial_events(study, trial)))
+            write_changed(folder / study.name / trial.name / FILE, _records(_trial_events(trial)))
 
 
 def _study_events(study: ExportStudy) -> Iterator[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.plugins.text.summary_v2 import text_pb
 
-    ended = max((trial.ended for trial in study.trials), default=0.0)
-    yield Event(wall_time=ended, file_version="brain.Event:2")
-    yield Event(wall_time=ended, summary=text_pb("table", study.markdown))
+    yield Event(wall_time=study.ended, file_version="brain.Event:2")
+    yield Event(wall_time=study.ended, summary=text_pb("table", study.markdown))
 
 
-def _trial_events(study: ExportStudy, trial: ExportTrial) -> Iterator[Any]:
+def _trial_events(trial: ExportTrial) -> Iterator[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
@@ -56,17 +55,13 @@ def _trial_events(study: ExportStudy, trial: ExportTrial) -> Iterator[Any]:
     def scalars(values: Iterable[tuple[str, float]]) -> Any:
         return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values])
 
-    labels = {f"{PREFIX}{name}": value for name, value in trial.labels.items()}
-    settings = hparams_pb(trial.settings | labels, f"{study.name}/{trial.name}", start_time_secs=trial.began)
+    settings = hparams_pb(trial.settings | trial.tags, f"{trial.group}/{trial.name}", start_time_secs=trial.began)
     yield Event(wall_time=trial.began, file_version="brain.Event:2")
     yield Event(wall_time=trial.began, summary=_in_one_order(settings))
     for epoch, time in zip(trial.epochs, trial.clock, strict=True):
         yield Event(wall_time=time, step=epoch.number, summary=scalars(epoch.scores.items()))
-    last = trial.epochs[-1].number if trial.epochs else 0
-    if trial.final:
-        yield Event(wall_time=trial.ended, step=last, summary=scalars(trial.final.items()))
-    else:
-        yield Event(wall_time=trial.ended, step=last, summary=text_pb("state", trial.said))
+    last = scalars(trial.final.items()) if trial.final else text_pb("state", trial.outcome)
+    yield Event(wall_time=trial.ended, step=trial.last_epoch, summary=last)
     yield Event(wall_time=trial.ended, summary=_end(trial))
 
 

@@ -33,20 +33,14 @@ class _Run:
     """One run as wandb knows it."""
 
     identifier: str
-    name: str
-    group: str
-    kind: str
-    config: Mapping[str, Any]
-    notes: str
-    tags: tuple[str, ...]
+    content: str
+    """Tells whether it has changed since an earlier export."""
+    settings: Mapping[str, Any]
+    """As `wandb.init` takes them."""
     rows: tuple[tuple[int, Mapping[str, float]], ...]
     """Step and values."""
     summary: Mapping[str, Any]
-    failed: bool
-
-    @property
-    def content(self) -> str:
-        return digest([self.name, self.config, self.notes, self.tags, self.rows, self.summary, self.failed])
+    failed: bool = False
 
 
 def write(studies: Sequence[ExportStudy], folder: Path) -> None:
@@ -59,7 +53,7 @@ def write(studies: Sequence[ExportStudy], folder: Path) -> None:
         make_folder(folder)
     except OSError as error:
         raise unwritable(folder, error) from error
-    runs = [run for study in studies for run in (_table(study), *(_trial(study, trial) for trial in study.trials))]
+    runs = [run for study in studies for run in (_table(study), *map(_trial, study.trials))]
     if not (due := [run for run in runs if not _is_written(run, folder)]):
         return
     with _service(folder) as wandb, tempfile.TemporaryDirectory(prefix=".eailab-", dir=folder) as scratch:
@@ -74,36 +68,34 @@ def write(studies: Sequence[ExportStudy], folder: Path) -> None:
 
 
 def _table(study: ExportStudy) -> _Run:
-    return _Run(
-        identifier=digest([study.name]),
-        name=f"{plain(study.report.findings.name)}: table",
-        group=study.name,
-        kind="table",
-        config={"eailab": {"study": study.name, "state": study.report.findings.state}},
-        notes=study.markdown,
-        tags=("table", study.report.findings.state),
-        rows=(),
-        summary={"verdict": {plain(label): verdict for label, verdict in study.verdicts.items()}},
-        failed=False,
-    )
+    settings = {
+        "name": f"{plain(study.title)}: table",
+        "group": study.name,
+        "job_type": "table",
+        "config": {"eailab": {"study": study.name, "state": study.state}},
+        "notes": study.markdown,
+        "tags": ("table", study.state),
+    }
+    verdicts = {plain(label): verdict for label, verdict in study.verdicts.items()}
+    return _Run(digest([study.name]), study.content, settings, (), {"verdict": verdicts})
 
 
-def _trial(study: ExportStudy, trial: ExportTrial) -> _Run:
-    times = zip(trial.epochs, trial.clock, strict=True)
-    return _Run(
-        identifier=digest([study.name, trial.labels["arm"], trial.labels["trial"]]),
-        name=trial.name,
-        group=study.name,
-        kind=plain(trial.labels["arm"])[:64],
-        config={**trial.recipe.model_dump(mode="json"), "eailab": dict(trial.labels)},
-        notes=trial.said,
-        tags=(trial.state,),
-        rows=tuple(
-            (epoch.number, {**epoch.scores, "epoch": epoch.number, "_timestamp": time}) for epoch, time in times
-        ),
-        summary={**trial.final, "state": trial.state},
-        failed=trial.state in ("diverged", "damaged"),
+def _trial(trial: ExportTrial) -> _Run:
+    settings = {
+        "name": trial.name,
+        "group": trial.group,
+        "job_type": plain(trial.labels["arm"])[:64],
+        "config": {**trial.recipe.model_dump(mode="json"), "eailab": dict(trial.labels)},
+        "notes": trial.outcome,
+        "tags": (trial.state,),
+    }
+    rows = (
+        (epoch.number, {**epoch.scores, "epoch": epoch.number, "_timestamp": time})
+        for epoch, time in zip(trial.epochs, trial.clock, strict=True)
     )
+    identifier = digest([trial.group, trial.labels["arm"], trial.labels["trial"]])
+    failed = trial.state in ("diverged", "damaged")
+    return _Run(identifier, trial.content, settings, tuple(rows), {**trial.final, "state": trial.state}, failed)
 
 
 def _is_written(run: _Run, folder: Path) -> bool:
@@ -121,12 +113,7 @@ def _write_run(wandb: Any, run: _Run, scratch: Path) -> None:
         dir=scratch,
         project=PROJECT,
         id=run.identifier,
-        name=run.name,
-        group=run.group,
-        job_type=run.kind,
-        config=dict(run.config),
-        notes=run.notes,
-        tags=run.tags,
+        **run.settings,
         reinit="create_new",
         settings=wandb.Settings(
             silent=True,

@@ -8,12 +8,14 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+from stores import recipe
 
 from eailab.errors import StoreError, UsageError
 from eailab.extras import install_command
-from eailab.report.exports.export_records import arm_names, export_study
+from eailab.report.exports.export_records import arm_names, export_path, export_study
 from eailab.report.formats import EXPORTS, chosen_exports
-from eailab.report.study_report import load_study
+from eailab.report.study_report import load_path, load_study
+from eailab.studies.path_ablation import path_between
 
 FINISHED = 1767323045.0
 """2026-01-02T03:04:05Z, when the shop's trials finish."""
@@ -31,7 +33,7 @@ def one(shop):
     def of(outcome, *records):
         folder = shop.trial(outcome)
         write_timings(shop.trial_folder(folder, 0, 0).timings_file, *records)
-        (trial,) = export_study(shop.store, load_study(shop.store, folder)).trials
+        (trial,) = export_study(load_study(shop.store, folder)).trials
         return trial
 
     return of
@@ -71,7 +73,7 @@ def test_a_trial_without_timings_goes_out_all_the_same(one):
 
 
 def test_only_a_finished_trial_has_final_scores(shop, folder):
-    trials = export_study(shop.store, load_study(shop.store, folder)).trials
+    trials = export_study(load_study(shop.store, folder)).trials
     assert [(trial.state, len(trial.epochs), bool(trial.final)) for trial in trials] == [
         *[("finished", 3, True)] * 3,
         ("diverged", 1, False),
@@ -84,7 +86,7 @@ def test_only_a_finished_trial_has_final_scores(shop, folder):
 
 def test_a_trial_is_unchanged_until_it_has_come_further(shop, folder):
     def contents(told):
-        return [trial.content for trial in export_study(shop.store, told).trials]
+        return [trial.content for trial in export_study(told).trials]
 
     before = contents(load_study(shop.store, folder))
     assert contents(load_study(shop.store, folder)) == before
@@ -111,6 +113,24 @@ def test_exporting_again_touches_nothing(export, content, folder, tool):
     before = content(out)
     assert before
     assert export(tool, folder) == out
+    assert content(out) == before
+
+
+@pytest.mark.parametrize("tool", EXPORTS)
+def test_a_path_ablation_is_exported_like_a_study(export, content, shop, tool):
+    """Each trial once, although the steps share some."""
+    asked = path_between(recipe(), recipe(epochs=4, batch_size=20), ("start", "end"), range(2), "listed")
+    folder = shop.path(asked, [[0.90, 0.91], [0.95, 0.94]], [[0.93, 0.95]], None)
+    exported = export_path(load_path(shop.store, folder))
+    assert [trial.name for trial in exported.trials] == [
+        f"{arm}/block-{block}" for arm in ("recipe=start", "recipe=end", "step-1=epochs-3---4") for block in range(2)
+    ]
+    assert {trial.group for trial in exported.trials} == {folder.name}
+    assert "What makes end differ from start" in exported.markdown
+    out = export(tool, folder)
+    before = content(out)
+    assert before
+    export(tool, folder)
     assert content(out) == before
 
 

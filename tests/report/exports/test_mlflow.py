@@ -32,7 +32,7 @@ def runs_of(client, folder):
 
 def test_every_trial_reads_back_with_settings_labels_and_epochs(client, shop, folder):
     runs = runs_of(client, folder)
-    trials = export_study(shop.store, load_study(shop.store, folder)).trials
+    trials = export_study(load_study(shop.store, folder)).trials
     assert set(runs) == {"table", *(trial.name for trial in trials)}
     for trial in trials:
         run = runs[trial.name]

@@ -35,7 +35,7 @@ def text(events, tag):
 
 def test_every_epoch_reads_back_at_its_time(read, shop, folder):
     runs = read(folder)
-    trials = export_study(shop.store, load_study(shop.store, folder)).trials
+    trials = export_study(load_study(shop.store, folder)).trials
     assert set(runs) == {".", *(trial.name for trial in trials)}
     for trial in trials:
         scalars = set(trial.final) | {name for epoch in trial.epochs for name in epoch.scores}

@@ -74,7 +74,7 @@ def runs(export, folder):
 
 
 def test_every_trial_reads_back_with_settings_labels_and_epochs(runs, shop, folder):
-    trials = export_study(shop.store, load_study(shop.store, folder)).trials
+    trials = export_study(load_study(shop.store, folder)).trials
     assert set(runs) == {"<script>alert(1)</script>-batch-size: table", *(trial.name for trial in trials)}
     for trial in trials:
         found = runs[trial.name]
