@@ -197,11 +197,18 @@ def expanded(path: str | Path) -> Path:
 
     Raises:
         UsageError: There is no such user, or nothing says where the home folder is.
+        OSError: The system takes no name so long, as the command line explains.
     """
     try:
-        return Path(path).expanduser()
+        full = Path(path).expanduser()
     except RuntimeError as error:
         raise UsageError(f"{path}: the home folder is not known ({error}): write the path in full.") from error
+    try:
+        os.lstat(full)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise
+    return full
 
 
 def safe_name(name: str) -> str:

@@ -110,6 +110,12 @@ def test_a_tilde_is_the_home_folder_also_where_no_shell_has_expanded_it(option, 
     )
 
 
+@pytest.mark.parametrize("words", [("report", "--out"), ("report", "--runs"), ("verify",), ("train-mlp", "--runs")])
+def test_a_path_that_no_system_takes_is_a_mistake_and_not_a_full_disk(eailab, words):
+    done = eailab(*words, 300 * "x")
+    assert (done.code, "is too long a name for this disk" in done.err) == (2, True)
+
+
 def test_a_tilde_in_the_name_of_a_recipe_or_of_data_is_the_home_folder(eailab, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert eailab("recipes", "copy", "digits-mlp", "~/mine.yaml").code == 0
