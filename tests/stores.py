@@ -21,7 +21,7 @@ from eailab.runs.records import Epoch, Result
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.studies.design import Study, single, updates
-from eailab.studies.lookup import ENDS, STEPS_FOLDER
+from eailab.studies.heads import ENDS, STEPS_FOLDER
 from eailab.studies.path_ablation import Move, PathAblation
 from eailab.studies.storage import StudyRecord, read_record, write_record
 
