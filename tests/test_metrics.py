@@ -25,8 +25,7 @@ ABOUT_IMAGES = (
     "metrics.py",  # the declarations
     "engines",
     "recipe/parts.py",  # label smoothing
-    "report/published.py",  # figures of papers
-    "report/lab.py",  # the lab report
+    "report/lab.py",  # the lab report and figures of papers
 )
 """What may name a metric in code. Elsewhere only documentation and texts for people do."""
 

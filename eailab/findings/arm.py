@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eailab.findings.looks import Looks, looked
-from eailab.findings.trial import Curves, TrialFindings, TrialState, went_the_same
+from eailab.findings.trial import Curves, Looks, TrialFindings, TrialState, looked, went_the_same
 from eailab.metrics import Metric
 from eailab.recipe.override import marked
 from eailab.stats.model import ArmResult

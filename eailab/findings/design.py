@@ -1,9 +1,8 @@
 """What a study's design says apart from its arms: the effects of a factorial, bundles, looks and frozen plans."""
 
-from eailab.findings.numbers import decimals, interval, signed
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, difference_column
-from eailab.findings.words import setting_as_named
+from eailab.findings.words import interval, setting_as_named, signed
 from eailab.stats.contrasts import Effect
 from eailab.studies.factor import CROSS, Bundle, read_factor, word
 from eailab.translation import COMMA, Text, joined, listed_and, tr, trn
@@ -14,7 +13,7 @@ def effects_table(findings: StudyFindings) -> Table | None:
     effects = findings.effects
     if effects is None:
         return None
-    digits = decimals(findings)
+    digits = findings.decimals
     return Table(
         columns=(
             Column(tr("effect")),

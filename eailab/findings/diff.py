@@ -7,8 +7,8 @@ from typing import Any
 from eailab.engines.registry import metrics_of
 from eailab.errors import StoreError
 from eailab.findings.costs import with_timed
-from eailab.findings.numbers import NOTHING, written
 from eailab.findings.tables import Column, Table
+from eailab.findings.words import NOTHING, written
 from eailab.metrics import Metric
 from eailab.recipe.canonical import flatten
 from eailab.runs.store import SHORT_NAME

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eailab.findings.numbers import NOTHING
 from eailab.findings.tables import Column, Table
+from eailab.findings.words import NOTHING
 from eailab.plain import counted
 from eailab.recipe.override import changes_in_words
 from eailab.studies.design import Study

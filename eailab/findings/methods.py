@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from eailab.findings.costs import ArmCost, energy_sentence
-from eailab.findings.numbers import amount, decimals, number
-from eailab.findings.spread import sd_in_words, spread_of
+from eailab.findings.noise import sd_in_words, spread_of
 from eailab.findings.statements import OR
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact
+from eailab.findings.words import amount, number
 from eailab.recipe.schema import ImageRecipe
 from eailab.studies.factor import listed
 from eailab.studies.storage import StudyRecord
@@ -120,7 +120,7 @@ def error_bars(findings: StudyFindings) -> list[Text]:
         return [tr("Yes: {sd}, over {n} blocks of the one recipe.", sd=sd_in_words(spread, findings.measure), n=n)]
     if comparison is None or comparison.pooled_sd is None:
         return [tr("No error bars: a single block shows no spread, and nothing is concluded from it.")]
-    sd = findings.measure.with_unit(number(comparison.pooled_sd, decimals(findings)))
+    sd = findings.measure.with_unit(number(comparison.pooled_sd, findings.decimals))
     diverged = sum(arm.count("diverged") for arm in findings.arms)
     return [
         tr(

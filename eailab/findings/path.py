@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eailab.findings.arm import ArmFindings
-from eailab.findings.numbers import NOTHING, decimals_for, interval, number, signed
-from eailab.findings.statements import environment_sentences
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.findings.tables import NOTE, Column, Table, with_unit
+from eailab.findings.trial import environment_sentences
+from eailab.findings.words import NOTHING, decimals_for, interval, number, signed
 from eailab.metrics import Metric, behind
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval

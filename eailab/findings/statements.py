@@ -1,15 +1,14 @@
 """What a study says in sentences: its answer, its state, and what its table rests on."""
 
 import math
-from collections.abc import Sequence
 from itertools import groupby
 
 from eailab.findings.arm import ArmFindings
-from eailab.findings.numbers import decimals, interval, number, signed, written
-from eailab.findings.spread import noise_sentences, sd_in_words, spread_decimals, spread_of
+from eailab.findings.noise import noise_sentences, sd_in_words, spread_decimals, spread_of
 from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import TrialFindings
+from eailab.findings.words import interval, number, signed, written
 from eailab.metrics import TEST, VALIDATION, Metric, by_quantity
 from eailab.stats.contrasts import Trend
 from eailab.stats.model import Comparison
@@ -60,7 +59,7 @@ def _trial_headline(trial: TrialFindings, findings: StudyFindings) -> Text:
 
 
 def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
-    result, measure, digits = arm.against_baseline, findings.measure, decimals(findings)
+    result, measure, digits = arm.against_baseline, findings.measure, findings.decimals
     if result is None or result.difference is None:
         if n := arm.count("diverged"):
             return tr("{arm}: {n} of {total} diverged", arm=arm.label, n=n, total=len(arm.trials))
@@ -185,7 +184,7 @@ def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[F
 
 
 def _precision(findings: StudyFindings, comparison: Comparison) -> list[Text]:
-    digits = decimals(findings)
+    digits = findings.decimals
 
     def amount(value: float) -> str:
         return findings.measure.with_unit(number(value, digits))
@@ -202,7 +201,7 @@ def _precision(findings: StudyFindings, comparison: Comparison) -> list[Text]:
 
 
 def _trend(trend: Trend, findings: StudyFindings) -> Text:
-    digits = decimals(findings)
+    digits = findings.decimals
     slope = f"{findings.measure.with_unit(signed(trend.slope, digits))} {interval(trend.interval95, digits)}"
     said = [
         tr(
@@ -249,16 +248,6 @@ def _environments(findings: StudyFindings) -> str:
         for environment, n in findings.environments
     )
     return tr("MIXED, which may change results: {listed}", listed=joined(counted, tr("; and ")))
-
-
-def environment_sentences(environments: Sequence[str]) -> list[Text]:
-    """Say what trials ran on, where it is a sentence by itself."""
-    if len(environments) == 1:
-        return [tr("Device and versions: {environment}.", environment=environments[0])]
-    if not environments:
-        return []
-    listed = joined(environments, tr(" and on "))
-    return [tr("MIXED, which may change results: trials ran on {listed}.", listed=listed)]
 
 
 def _settings(settings: Settings) -> str:

@@ -3,9 +3,10 @@
 Values of metrics and their differences are in the units shown, which the metrics declare.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,21 +15,22 @@ from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import StudyError
 from eailab.files import folder_name
 from eailab.findings.arm import ArmFindings, arm_findings
-from eailab.findings.looks import Looks, decided, look, values_of
-from eailab.findings.trial import Environment, TrialFindings, read_trial
-from eailab.findings.words import factor_as_heading, factor_in_words, takes_plural
+from eailab.findings.trial import Environment, Looks, TrialFindings, decided, look, read_trial, values_of
+from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, setting_as_named, takes_plural
 from eailab.metrics import TEST, Metric, by_quantity
 from eailab.recipe.canonical import NO_IDENTITY, flatten
+from eailab.recipe.describe import in_words
 from eailab.recipe.schema import Recipe
 from eailab.runs.store import Store
 from eailab.stats.contrasts import Factorial, Trend, factorial, trend
 from eailab.stats.model import Comparison, compare
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study
+from eailab.studies.factor import listed
 from eailab.studies.plan import held
 from eailab.studies.preregistration import Standing, standing
 from eailab.studies.storage import StudyRecord
-from eailab.translation import text_of, tr
+from eailab.translation import Text, text_of, tr
 
 StudyState = Literal["complete", "running"]
 """`running` until every trial has ended; nothing in the store tells a study at work from one that was interrupted."""
@@ -84,7 +86,7 @@ class StudyFindings:
     training_images: int | None
     """Of the baseline arm; None of an engine without a data set."""
     apart: tuple[str, ...] = ()
-    """What tells it from other studies of the same report with the same title; see `eailab.findings.apart`."""
+    """What tells it from other studies of the same report with the same title; see `eailab.findings.study`."""
 
     @property
     def folder_name(self) -> str:
@@ -120,6 +122,12 @@ class StudyFindings:
     def baseline_arm(self) -> ArmFindings:
         """The arm that the others are compared with."""
         return self.arms[self.baseline]
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals its values are shown with."""
+        results = [arm.against_baseline for arm in self.arms if arm.against_baseline is not None]
+        return decimals_for([result.interval95 for result in results if result.interval95], self.measure.decimals)
 
     @property
     def damaged(self) -> list[str]:
@@ -266,3 +274,54 @@ def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | N
     if not ordered or any(trial.state == "diverged" for row in trials for trial in row):
         return None
     return trend(values_of(trials), levels, study.baseline)
+
+
+# --- what tells studies with the same question apart -----------------------------------------------------------------
+
+
+def told_apart(studies: Sequence[StudyFindings]) -> list[StudyFindings]:
+    """Return studies, each with what tells it from the others of its title; one that is alone with it needs nothing."""
+    groups: dict[str, list[StudyFindings]] = defaultdict(list)
+    for findings in studies:
+        groups[findings.title].append(findings)
+    apart = {
+        findings.folder_name: words
+        for group in groups.values()
+        for findings, words in zip(group, _words([_traits(one) for one in group]), strict=True)
+    }
+    return [replace(findings, apart=apart[findings.folder_name]) for findings in studies]
+
+
+def _traits(findings: StudyFindings) -> dict[str, str]:
+    """Return what a study may differ in from others, in words, what says most of it first."""
+    settings: dict[str, Any] = dict(findings.held_fixed)
+    data = settings.pop("data.name", "")
+    return {
+        "model": settings.pop("model.name", ""),
+        "data": Path(data).stem or data,
+        **{path: _setting(path, value) for path, value in settings.items()},
+        "levels": tr("levels {levels}", levels=listed([arm.label for arm in findings.arms])) if findings.factor else "",
+        "baseline": tr("baseline {arm}", arm=findings.baseline_arm.label) if findings.factor else "",
+        "margin": tr("margin {margin:g}", margin=findings.margin),
+        "blocks": tr("block {block}", block=findings.blocks[0]) if findings.factor is None else "",
+        "looks": tr("with looks") if findings.looks else "",
+        "fingerprint": findings.fingerprint,
+    }
+
+
+def _setting(path: str, value: Any) -> Text:
+    return tr("{setting} {value}", setting=setting_as_named(path.removesuffix(".name")), value=in_words(value))
+
+
+def _words(group: Sequence[dict[str, str]]) -> list[tuple[str, ...]]:
+    """Return for each study the traits that, with model and data, are enough to tell all of a group apart."""
+    chosen: list[str] = []
+
+    def told(traits: Sequence[str]) -> list[tuple[str, ...]]:
+        return [tuple(one.get(trait, "") for trait in traits) for one in group]
+
+    for trait in dict.fromkeys(trait for one in group for trait in one):
+        differs = len(set(told([trait]))) > 1
+        if differs and (trait in ("model", "data") or len(set(told([*chosen, trait]))) > len(set(told(chosen)))):
+            chosen.append(trait)
+    return [tuple(filter(None, words)) for words in told(chosen)]

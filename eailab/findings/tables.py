@@ -7,9 +7,9 @@ from statistics import fmean
 import numpy as np
 
 from eailab.findings.arm import ArmFindings
-from eailab.findings.numbers import NOTHING, decimals, interval, number, signed
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialState
+from eailab.findings.words import NOTHING, interval, number, signed
 from eailab.metrics import SPLITS, Metric, by_quantity
 from eailab.stats.model import compare
 from eailab.studies.design import Study
@@ -72,7 +72,7 @@ def main_table(findings: StudyFindings) -> Table:
 
 def blocks_table(findings: StudyFindings) -> Table:
     """Return the metric of every trial, gaps in words: the numbers behind the dots of the interval plot."""
-    digits = decimals(findings)
+    digits = findings.decimals
     return Table(
         columns=(
             Column(findings.heading or tr("trial")),
@@ -89,7 +89,7 @@ def blocks_table(findings: StudyFindings) -> Table:
 
 
 def _arms_table(findings: StudyFindings) -> Table:
-    measure, digits, test = findings.measure, decimals(findings), _test_column(findings)
+    measure, digits, test = findings.measure, findings.decimals, _test_column(findings)
     return Table(
         columns=(
             Column(findings.heading),

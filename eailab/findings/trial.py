@@ -1,15 +1,25 @@
-"""What one trial has to say: its state, its last scores, its curves. A trial that cannot be read is a marked gap."""
+"""Read one trial: its state, last values and curves; and say which trials the looks of a study still ask for.
+
+A trial that cannot be read is a marked gap.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import numpy as np
 
 from eailab.errors import StoreError
 from eailab.metrics import TRAIN, VALIDATION, Metric, recorded
 from eailab.runs.provenance import Provenance
 from eailab.runs.records import Epoch, Result
 from eailab.runs.trial_folder import TrialFolder
-from eailab.translation import tr
+from eailab.stats.blocked_model import Values
+from eailab.stats.group_sequential import Decision, look_levels, replay
+from eailab.stats.model import Comparison
+from eailab.stats.verdict import Verdict
+from eailab.studies.design import Study
+from eailab.translation import Text, joined, tr
 
 TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged", "spared"]
 """`unfinished` has epochs but no result yet; `missing` has neither; `damaged` has files that cannot be
@@ -42,6 +52,16 @@ class Environment:
         return f"{self.device}; {', '.join(self.software)}"
 
 
+def environment_sentences(environments: Sequence[str]) -> list[Text]:
+    """Say what trials ran on, where it is a sentence by itself."""
+    if len(environments) == 1:
+        return [tr("Device and versions: {environment}.", environment=environments[0])]
+    if not environments:
+        return []
+    listed = joined(environments, tr(" and on "))
+    return [tr("MIXED, which may change results: trials ran on {listed}.", listed=listed)]
+
+
 @dataclass(frozen=True)
 class TrialFindings:
     """One arm in one block."""
@@ -49,15 +69,15 @@ class TrialFindings:
     block: int
     fingerprint: str
     state: TrialState
-    reason: str | None
+    reason: str | None = None
     """Why a damaged trial is not read, or where a diverged one stopped."""
-    value: float | None
+    value: float | None = None
     """The study's metric in the unit shown; None unless finished."""
-    final: Mapping[str, float]
+    final: Mapping[str, float] = field(default_factory=dict)
     """After the last epoch, by the metric's key, in the unit shown; empty unless finished."""
-    parameters: int | None
-    environment: Environment | None
-    curves: Curves
+    parameters: int | None = None
+    environment: Environment | None = None
+    curves: Curves = Curves()
     """Of the epochs finished so far; empty for a missing or damaged trial."""
 
     @property
@@ -78,20 +98,20 @@ def read_trial(
         planned: Epochs that its recipe asks for; a finished trial has each of them once.
         metrics: What it records.
     """
+    name = folder.path.name
     try:
         result = folder.result(thorough=False)
         epochs = folder.epochs()
     except StoreError as error:
-        return _without_result(folder, block, "damaged", _without_path(str(error), folder), Curves())
+        return TrialFindings(block, name, "damaged", _without_path(str(error), folder))
     curves = curves_of(epochs, metrics)
     if result is None:
-        return _without_result(folder, block, "unfinished" if epochs else "missing", None, curves)
+        return TrialFindings(block, name, "unfinished" if epochs else "missing", curves=curves)
     if result.status == "finished" and [epoch.number for epoch in epochs] != list(range(1, planned + 1)):
-        reason = tr("its epochs are not 1 to {planned}", planned=planned)
-        return _without_result(folder, block, "damaged", reason, Curves())
+        return TrialFindings(block, name, "damaged", tr("its epochs are not 1 to {planned}", planned=planned))
     return TrialFindings(
         block=block,
-        fingerprint=folder.path.name,
+        fingerprint=name,
         state=result.status,
         reason=_where(result),
         value=measure.value(result.values),
@@ -111,22 +131,6 @@ def went_the_same(first: Sequence[TrialFindings], second: Sequence[TrialFindings
 def spared(trial: TrialFindings) -> TrialFindings:
     """Return a trial that its study does not ask for, whatever another study may have trained."""
     return replace(trial, state="spared", reason=None, value=None, final={}, environment=None, curves=Curves())
-
-
-def _without_result(
-    folder: TrialFolder, block: int, state: TrialState, reason: str | None, curves: Curves
-) -> TrialFindings:
-    return TrialFindings(
-        block=block,
-        fingerprint=folder.path.name,
-        state=state,
-        reason=reason,
-        value=None,
-        final={},
-        parameters=None,
-        environment=None,
-        curves=curves,
-    )
 
 
 def _without_path(message: str, folder: TrialFolder) -> str:
@@ -157,3 +161,78 @@ def curves_of(epochs: Sequence[Epoch], metrics: Sequence[Metric]) -> Curves:
             for metric in recorded(metrics, TRAIN, VALIDATION)
         },
     )
+
+
+# --- looks: a study that adds blocks until its arms are decided ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How a study that looks several times has gone so far."""
+
+    blocks: tuple[int, ...]
+    """Numbers of blocks at each look, fixed in advance."""
+    levels: tuple[float, ...]
+    """Of each look; they sum to 5%."""
+    made: int
+    """Looks made so far."""
+    decisions: tuple[Decision | None, ...]
+    """One an arm; None for the baseline, and for an arm that is open."""
+    over: bool
+    """Whether nothing is left to do."""
+    needed: tuple[tuple[int, int], ...]
+    """Arm index and block of the trials that the next look waits for."""
+
+
+def values_of(trials: Sequence[Sequence[TrialFindings]]) -> Values:
+    """Return the metric as `[B, A]`, with a gap wherever a trial has no value."""
+    return np.array([[np.nan if trial.value is None else trial.value for trial in row] for row in trials]).T
+
+
+def look(
+    study: Study, trials: Sequence[tuple[TrialFindings, ...]], margin: float, measure: Metric
+) -> tuple[list[tuple[TrialFindings, ...]], Looks]:
+    """Replay the looks, and spare the trials of arms that were decided before."""
+    found = replay(
+        values_of(trials),
+        np.array([[trial.has_ended for trial in row] for row in trials]).T,
+        np.array([[trial.state == "diverged" for trial in row] for row in trials]).T,
+        study.looks,
+        study.baseline,
+        margin,
+        measure.higher_is_better,
+    )
+    kept = [
+        tuple(trial if found.counted[place, arm] else spared(trial) for place, trial in enumerate(row))
+        for arm, row in enumerate(trials)
+    ]
+    needed = tuple((int(arm), study.blocks[place]) for place, arm in np.argwhere(found.needed))
+    return kept, Looks(study.looks, look_levels(study.looks), found.looks_made, found.decisions, found.over, needed)
+
+
+def decided(comparison: Comparison, looks: Looks) -> Comparison:
+    """Put the verdicts of the looks in place of those that one look alone would give."""
+    arms = [
+        result
+        if result.verdict is None
+        else replace(result, verdict=decision.verdict if decision else Verdict.UNDECIDED, blocks_needed=None)
+        for result, decision in zip(comparison.arms, looks.decisions, strict=True)
+    ]
+    return replace(comparison, arms=tuple(arms))
+
+
+def looked(looks: Looks, arm: int) -> list[Text]:
+    """Say at which look an arm was decided."""
+    decision, total = looks.decisions[arm], len(looks.blocks)
+    if decision is not None:
+        return [
+            tr(
+                "decided at look {look} of {total}, after {blocks} blocks",
+                look=decision.look,
+                total=total,
+                blocks=decision.blocks,
+            )
+        ]
+    if looks.over:
+        return [tr("open after the last look")]
+    return [tr("open after {made} of {total} looks", made=looks.made, total=total)]

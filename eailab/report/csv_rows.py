@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from eailab.findings.numbers import written
+from eailab.findings.words import written
 from eailab.metrics import recorded
 from eailab.plain import plain
 from eailab.recipe.canonical import flatten

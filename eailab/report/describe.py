@@ -5,11 +5,11 @@ from math import isfinite, nan
 
 from eailab.findings.arm import ArmFindings
 from eailab.findings.costs import ArmCost
-from eailab.findings.numbers import decimals, interval, number, signed
 from eailab.findings.path import PathFindings, path_decimals
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import arm_name, with_unit
 from eailab.findings.trial import Curves
+from eailab.findings.words import interval, number, signed
 from eailab.metrics import SPLITS, TRAIN, VALIDATION, Metric, SplitName, behind, by_quantity, recorded
 from eailab.report.figures import (
     TITLES,
@@ -153,7 +153,7 @@ def _panel(title: str, metric: Metric, lines: Sequence[Line], shared: Sequence[L
 
 def study_intervals(findings: StudyFindings) -> IntervalsFigure:
     """Describe the differences of a study with a factor, of which one trial or more has a value."""
-    measure, digits = findings.measure, decimals(findings)
+    measure, digits = findings.measure, findings.decimals
     baseline, number_of_blocks = findings.baseline_arm, len(findings.blocks)
     mean = baseline.against_baseline.mean if baseline.against_baseline else None
     rows = tuple(
@@ -245,7 +245,7 @@ def path_bars(found: PathFindings) -> BarsFigure:
 
 def study_costs(findings: StudyFindings, costs: Sequence[ArmCost]) -> PointsFigure | None:
     """Describe the metric's mean over the seconds of a trial; None for fewer than two arms that have both."""
-    measure, digits = findings.measure, decimals(findings)
+    measure, digits = findings.measure, findings.decimals
     points = tuple(
         Point(
             arm.label,

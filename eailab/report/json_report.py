@@ -11,7 +11,7 @@ from eailab.findings.noise import Noise
 from eailab.findings.path import PathFindings
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings
-from eailab.metrics import SPLITS, Metric, recorded
+from eailab.metrics import SPLITS, TRAIN, VALIDATION, Metric, recorded
 from eailab.plain import layout
 from eailab.report.document import Document
 
@@ -170,7 +170,10 @@ def _trial(trial: TrialFindings, metrics: Sequence[Metric]) -> dict[str, Any]:
         "value": trial.value,
         **{split: values or None for split, values in final.items()},
         "parameters": trial.parameters,
-        "curves": {"epochs": trial.curves.epochs, **trial.curves.values},
+        "curves": {
+            "epochs": trial.curves.epochs,
+            **{one.key: trial.curves.values.get(one.key, ()) for one in recorded(metrics, TRAIN, VALIDATION)},
+        },
     }
 
 

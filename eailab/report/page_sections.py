@@ -10,9 +10,9 @@ from PIL import Image
 from eailab.data.dataset import Pixels
 from eailab.findings.classes import Classes, Confusion, Contrast, Example
 from eailab.findings.costs import ArmCost, energy_sentence, with_timed
-from eailab.findings.numbers import NOTHING, amount, number
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table, arm_name
+from eailab.findings.words import NOTHING, amount, number
 from eailab.report.describe import study_costs
 from eailab.report.document import (
     Block,

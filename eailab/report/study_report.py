@@ -8,12 +8,11 @@ from pathlib import Path
 
 from eailab import __version__
 from eailab.errors import StoreError
-from eailab.findings.apart import told_apart
 from eailab.findings.classes import Classes, classes_of
 from eailab.findings.costs import ArmCost, costs
 from eailab.findings.methods import answers
 from eailab.findings.path import PathFindings, findings_along
-from eailab.findings.study import StudyFindings, study_findings
+from eailab.findings.study import StudyFindings, study_findings, told_apart
 from eailab.findings.tables import Fact
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store

@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eailab.findings.numbers import NOTHING
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Table as Content
+from eailab.findings.words import NOTHING
 from eailab.plain import plain
 from eailab.report.compose import Detail, study_section
 from eailab.report.document import Block, Bullets, Document, Facts, Heading, Paragraph, TableBlock, notes

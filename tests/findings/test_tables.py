@@ -6,7 +6,6 @@ from plans import one_factor
 from stores import recipe
 
 from eailab.findings.noise import noise_findings, sentences
-from eailab.findings.numbers import decimals
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.tables import blocks_table, main_table
 from eailab.studies.design import repeated, single
@@ -124,7 +123,7 @@ def test_an_interval_near_zero_is_not_rounded_onto_it(shop):
     """A bound of -0.004 must not read as 0.00."""
     close = [0.9, 0.900001, 0.9, 0.900001]
     found = shop.findings(shop.study({10: close, 20: [value + 0.0001 for value in close[::-1]]}))
-    digits = decimals(found)
+    digits = found.decimals
     assert digits == 4
     assert re.fullmatch(r"\[\+0\.009\d, \+0\.010\d\]", cells(main_table(found))["20"]["95% interval"])
 

@@ -5,7 +5,7 @@ import pytest
 from eailab.errors import UsageError
 from eailab.recipe.load import load, parse_override
 from eailab.report.formats import FORMATS
-from eailab.report.published import beside, context, figures
+from eailab.report.lab import beside, context, figures
 from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
 from eailab.report.write import write_report

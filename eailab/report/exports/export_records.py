@@ -9,9 +9,9 @@ from typing import Any
 
 from eailab.errors import UsageError
 from eailab.findings.arm import ArmFindings
-from eailab.findings.numbers import written
 from eailab.findings.study import StudyFindings, StudyState
 from eailab.findings.trial import TrialFindings, TrialState
+from eailab.findings.words import written
 from eailab.metrics import TRAIN, VALIDATION, recorded
 from eailab.recipe.canonical import digest, flatten
 from eailab.recipe.schema import Recipe

@@ -15,8 +15,8 @@ from typing import Any
 
 from eailab.errors import StoreError
 from eailab.files import DATABASE, opened
-from eailab.findings.numbers import written
 from eailab.findings.trial import TrialState
+from eailab.findings.words import written
 from eailab.plain import plain
 from eailab.report.exports.export_records import PREFIX, ExportStudy, ExportTrial
 from eailab.runs.atomic import make_folder, unwritable
