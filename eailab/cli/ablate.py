@@ -13,6 +13,7 @@ from eailab.cli.options import (
     CheckpointEvery,
     DataDir,
     Device,
+    DryRun,
     Jobs,
     MetricName,
     On,
@@ -121,9 +122,7 @@ def ablate(
         float | None,
         typer.Option(metavar="SD", help="SD of a trial within its block to plan with [default: the store's trials']"),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Print trials, time, memory and power; train nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     until_decided: Annotated[
         bool, typer.Option("--until-decided", help="Add blocks for open arms only, at looks fixed in advance.")
     ] = False,

@@ -8,12 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from eailab.cli import completion
-from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Device, Jobs, MetricName, Overrides, Quiet, RunsDir, Verbose
-from eailab.cli.output import LOG, echo, echo_json
+from eailab.cli.options import (
+    RUNS_DIR,
+    AsJson,
+    DataDir,
+    Device,
+    DryRun,
+    Jobs,
+    MetricName,
+    Overrides,
+    Quiet,
+    RunsDir,
+    Seeds,
+    Verbose,
+    load_recipe,
+    run_context,
+)
+from eailab.cli.output import LOG, echo, echo_json, say_note
 from eailab.plain import counted
 
 if TYPE_CHECKING:
-    from eailab.recipe.schema import Recipe
     from eailab.runs.context import RunContext
     from eailab.studies.path_ablation import Move, PathAblation
     from eailab.studies.path_run import PathEvent, PathRecord
@@ -30,7 +44,7 @@ def explain(
     second: Annotated[
         str, typer.Argument(metavar="B", help="The recipe to arrive at.", autocompletion=completion.recipes)
     ],
-    seeds: Annotated[str, typer.Option(metavar="N", help="Number of blocks, or a list of them: 5 or 0,3,7.")] = "5",
+    seeds: Seeds = "5",
     order: Annotated[
         Literal["gain", "listed"],
         typer.Option(
@@ -43,9 +57,7 @@ def explain(
         typer.Option(metavar="A+B", help="Settings that move as one, such as optimizer+lr; repeatable."),
     ] = None,
     metric: MetricName = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Print the steps and the number of trials; train nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     jobs: Jobs = None,
     device: Device = "auto",
     override: Overrides = None,
@@ -61,14 +73,14 @@ def explain(
 
     Example: eailab explain digits-mlp mine.yaml --order listed --dry-run
     """
-    from eailab.cli.options import load_recipe, run_context
     from eailab.cli.running import Console, writing
     from eailab.findings.path import best_move, path_findings
     from eailab.findings.study import study_findings
     from eailab.report.compose import path_document
     from eailab.report.terminal import render
     from eailab.report.write import write_path
-    from eailab.studies.path_ablation import on_the_same_images, path_between
+    from eailab.studies.forecast import weak_design
+    from eailab.studies.path_ablation import fits, on_the_same_images, path_between
     from eailab.studies.path_run import run_path, with_other_blocks
     from eailab.studies.plan import parse_blocks
 
@@ -77,7 +89,9 @@ def explain(
     start, end = (load_recipe(text, {"study.metric": metric}, override).recipe for text in (first, second))
     end, data = on_the_same_images(start, end, data_dir)
     names = _names(first, second)
-    asked = path_between(start, end, names, blocks, order, lambda recipe: _fits(recipe, data_dir), joint or (), data)
+    asked = path_between(start, end, names, blocks, order, partial(fits, data_dir=data_dir), joint or (), data)
+    if warning := weak_design(asked.step([])):
+        say_note(warning)
     runner = Console(where, jobs)
     if dry_run:
         _print_plan(with_other_blocks(asked, runner), where, as_json=json)
@@ -165,21 +179,3 @@ def _names(first: str, second: str) -> tuple[str, str]:
     """Return what to call two recipes: their names, or the texts they were given by where the names are equal."""
     names = Path(first).stem, Path(second).stem
     return names if names[0] != names[1] else (first, second)
-
-
-def _fits(recipe: "Recipe", data_dir: Path | None) -> bool:
-    """Whether a recipe can be trained on its data, and its batches are no larger than the training split."""
-    from eailab.data.registry import load
-    from eailab.data.split import training_size
-    from eailab.engines.registry import images_of
-    from eailab.errors import UsageError
-
-    if (asked := recipe.images) is None:
-        return True
-    images = load(asked.data.name, data_dir).train
-    try:
-        size = training_size(len(images), asked.data)
-        images_of(asked).check_fit(asked, (size, *images.pixels.shape[1:]))
-    except UsageError:
-        return False
-    return asked.batch_size <= size

@@ -63,6 +63,13 @@ MetricName: TypeAlias = Annotated[
         autocompletion=completion.one_of(NAMES),
     ),
 ]
+Seeds: TypeAlias = Annotated[
+    str, typer.Option("--seeds", metavar="N", help="Number of blocks, or a list of them: 5 or 0,3,7.")
+]
+DryRun: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Print what would be trained, and how long it takes; train nothing.")
+]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Overrides: TypeAlias = Annotated[
     list[str] | None,

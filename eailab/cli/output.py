@@ -48,7 +48,7 @@ NARROWEST = 20
 """Columns; a number below is not taken for a terminal's width."""
 USUAL_WIDTH = 80
 """Of a terminal that does not say."""
-LEAST_NAME = 16
+LEAST_NAME = 10
 """Letters that are left of a name."""
 WORDS = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
 """Of a sentence; a command in it is one word."""

@@ -7,7 +7,7 @@ import typer
 
 from eailab.cli import completion
 from eailab.cli.commands import Commands
-from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, StudyName, TrialName, confirmed
+from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, StudyName, TrialName, Yes, confirmed
 from eailab.cli.output import echo, echo_json, echo_rows
 from eailab.errors import CheckFailedError, EailabError
 from eailab.plain import counted, plain
@@ -161,7 +161,7 @@ def rm(
             autocompletion=completion.trials,
         ),
     ],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     runs: RunsDir = RUNS_DIR,
 ) -> None:
     """Remove trials for good; asks first. A study that has them trains them again.
@@ -320,7 +320,7 @@ def _say_trials(study: "Head | PathHead", store: "Store") -> None:
 @studies.command("rm")
 def rm_study(
     study: StudyName,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     runs: RunsDir = RUNS_DIR,
 ) -> None:
     """Remove a study and the trials that no other study has, for good; asks first.

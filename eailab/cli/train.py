@@ -18,6 +18,7 @@ from eailab.cli.options import (
     Overrides,
     Quiet,
     RunsDir,
+    Seeds,
     Verbose,
     load_recipe,
     run_context,
@@ -174,7 +175,7 @@ def noise(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help=RECIPE_HELP, autocompletion=completion.recipes)
     ] = "digits-mlp",
-    seeds: Annotated[str, typer.Option(metavar="N", help="Number of blocks, or a list of them: 10 or 0,3,7.")] = "10",
+    seeds: Seeds = "10",
     metric: MetricName = None,
     jobs: Jobs = None,
     device: Device = "auto",

@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from eailab.data.registry import SOURCES, load
-from eailab.engines.registry import metric_of
-from eailab.errors import RecipeError, StudyError
+from eailab.data.split import training_size
+from eailab.engines.registry import images_of, metric_of
+from eailab.errors import RecipeError, StudyError, UsageError
 from eailab.files import folder_name, path_name
 from eailab.metrics import Metric
 from eailab.recipe.canonical import NO_IDENTITY, canonical, digest
@@ -307,3 +308,16 @@ def path_between(
         margin=start.study.margin,
         data=data,
     )
+
+
+def fits(recipe: Recipe, data_dir: Path | None) -> bool:
+    """Return whether a recipe can be trained on its data, and its batches are no larger than the training split."""
+    if (asked := recipe.images) is None:
+        return True
+    images = load(asked.data.name, data_dir).train
+    try:
+        size = training_size(len(images), asked.data)
+        images_of(asked).check_fit(asked, (size, *images.pixels.shape[1:]))
+    except UsageError:
+        return False
+    return asked.batch_size <= size
