@@ -140,9 +140,12 @@ def test_circles_are_seen():
 
 
 def test_heavy_libraries_are_imported_at_the_top_in_their_own_rooms_only():
-    """Only the torch engine and modules of torch know torch, and the plots matplotlib; commands start without them."""
-    torch = ("eailab.engines.torch_resnet", "eailab.engines.numpy_mlp.torch_module")
-    homes = {"torch": torch, "torchvision": torch, "matplotlib": ("eailab.report.plots",)}
+    """Only the torch engine knows torch, and the plots matplotlib; commands start without them."""
+    homes = {
+        "torch": "eailab.engines.torch_resnet",
+        "torchvision": "eailab.engines.torch_resnet",
+        "matplotlib": ("eailab.report.plots",),
+    }
     wrong = [
         f"{module} imports {used.path}"
         for module, found in package().items()

@@ -58,7 +58,10 @@ def build(
     recipe: Recipe, data: TrialData | None, block: int, device: DeviceName = "auto", folder: Path = Path()
 ) -> Engine:
     """Return the engine of a recipe, initialised for one block; see `Setup` and `EngineSpec.build`."""
-    return engine_of(recipe).build(recipe, Setup(block, device, data, folder))
+    engine = engine_of(recipe)
+    if engine.images is not None and data is not None:
+        engine.images.check_fit(recipe, data.train.pixels.shape)
+    return engine.build(recipe, Setup(block, device, data, folder))
 
 
 def metrics_of(recipe: Recipe) -> tuple[Metric, ...]:

@@ -15,7 +15,6 @@ from eailab.engines.numpy_mlp.augment import deform
 from eailab.engines.numpy_mlp.input_layer import Source
 from eailab.engines.numpy_mlp.network import Design, Network, SoftmaxCrossEntropy, Work
 from eailab.engines.numpy_mlp.optimizers import moves, rule
-from eailab.engines.numpy_mlp.sizes import check_fit
 from eailab.engines.schedules import learning_rates
 from eailab.errors import DivergedError
 from eailab.metrics import SplitName
@@ -50,12 +49,7 @@ class MlpEngine(Engine):
             data: The block's splits.
             block: The seed bundle's number, 0 or more.
             dtype: Of the arithmetic: 32 bits, or 64 where the engine is compared with a reference.
-
-        Raises:
-            DataError: A split is empty, or smaller than a batch.
-            RecipeError: The recipe asks for batch normalisation of batches of one image.
         """
-        check_fit(recipe, data.train.pixels.shape)
         self.recipe, self.data, self.block = recipe, data, block
         self.dtype = np.dtype(dtype)
         self.steps_per_epoch = ceil(len(data.train) / recipe.batch_size)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from eailab.engines.numpy_mlp.layers import BatchNorm1d
 from eailab.engines.numpy_mlp.network import Design, Network
 from eailab.engines.onnx_graph import Graph
 from eailab.recipe.schema import MlpRecipe
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def shapes(recipe: MlpRecipe, expected: Expected) -> dict[str, tuple[int, ...]]:
@@ -47,6 +51,46 @@ def _filled(layout: Layout, weights: Arrays) -> Floats:
     for name in layout.parts:
         layout.view(flat, name)[...] = weights[name].T
     return flat
+
+
+def module(recipe: MlpRecipe, weights: Arrays, expected: Expected) -> "nn.Module":
+    """Return the network, with what evaluation does to an image before, as a module of torch.
+
+    It maps images, uint8 `[N, H, W, C]`, to logits `[N, K]`. The class is made here because no other function of this
+    module needs torch.
+    """
+    import torch
+    from torch import Tensor, nn
+
+    class Perceptron(nn.Module):
+        mean: Tensor
+        std: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            tensors = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
+            hidden = recipe.model.hidden
+            with torch.device("meta"):  # the weights come from the trial, and none are to be drawn
+                sizes = [tensors[f"layers.{number}.weight"].shape for number in range(len(hidden) + 1)]
+                self.layers = nn.ModuleList(nn.Linear(inputs, outputs) for outputs, inputs in sizes)
+                normalised = hidden if recipe.model.norm != "none" else ()
+                self.norms = nn.ModuleList(nn.BatchNorm1d(width, BatchNorm1d.epsilon) for width in normalised)
+            names = [COUNTERPARTS[name].torch for name in recipe.model.activations]
+            self.activations = nn.ModuleList(getattr(nn, name)() for name in names)
+            counters = {f"norms.{number}.num_batches_tracked": torch.tensor(0) for number in range(len(self.norms))}
+            self.load_state_dict(tensors | counters, assign=True)
+            self.register_buffer("mean", torch.tensor(expected.mean))
+            self.register_buffer("std", torch.tensor(expected.std))
+            self.eval().requires_grad_(False)
+
+        def forward(self, images: Tensor) -> Tensor:
+            x = ((images - self.mean) / self.std).flatten(1)
+            for number, activation in enumerate(self.activations):
+                x = self.layers[number](x)
+                x = activation(self.norms[number](x) if self.norms else x)
+            return self.layers[-1](x)  # type: ignore[no-any-return]
+
+    return Perceptron()
 
 
 def add_to_onnx(graph: Graph, recipe: MlpRecipe, weights: Arrays, expected: Expected) -> None:

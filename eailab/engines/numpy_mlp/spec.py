@@ -2,22 +2,42 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from math import prod
 
-from eailab.engines.base import Arrays, Engine, Expected, Setup
-from eailab.engines.numpy_mlp.sizes import check_fit, parameters
-from eailab.engines.spec import PREDICTIONS, WEIGHTS, EngineSpec, ImageClassification, Network
+from eailab.engines.base import Engine, Setup
+from eailab.engines.spec import PREDICTIONS, WEIGHTS, EngineSpec, ImageClassification, Network, check_batches
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.schema import MlpRecipe
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def _build(recipe: MlpRecipe, setup: Setup) -> Engine:
     from eailab.engines.numpy_mlp.engine import MlpEngine
 
     return MlpEngine(recipe, setup.images, setup.block)
+
+
+def check_fit(recipe: MlpRecipe, images: tuple[int, ...]) -> None:
+    """Refuse batches that the training split cannot fill; see `ImageClassification.check_fit`."""
+
+    def is_one_alone(size: int) -> bool:  # the engine passes over a last batch of one
+        return recipe.model.norm == "batch" and size == 1
+
+    check_batches(recipe.batch_size, images[0], is_one_alone, "model.norm none")
+
+
+def parameters(recipe: MlpRecipe, image: tuple[int, int, int], classes: int) -> int:
+    """Count the trained parameters.
+
+    Examples:
+        >>> from eailab.recipe.load import load
+        >>> parameters(load("mnist-mlp").recipe, (28, 28, 1), 10)
+        136074
+    """
+    model = recipe.model
+    widths = [prod(image), *model.hidden, classes]
+    scales = 2 * sum(model.hidden) if model.norm == "batch" else 0
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths)) + scales
 
 
 def _checkpoint_copies(recipe: MlpRecipe) -> int:
@@ -36,16 +56,10 @@ def _reporting_compilation(
     return reporting_compilation(on_first, on_seconds)
 
 
-def _module(recipe: MlpRecipe, weights: Arrays, expected: Expected) -> "nn.Module":
-    from eailab.engines.numpy_mlp.torch_module import Perceptron  # the other functions need no torch
-
-    return Perceptron(recipe, weights, expected)
-
-
 def _network() -> Network:
     from eailab.engines.numpy_mlp import inference
 
-    return Network(inference.shapes, inference.logits, _module, inference.add_to_onnx)
+    return Network(inference.shapes, inference.logits, inference.module, inference.add_to_onnx)
 
 
 NUMPY_MLP = EngineSpec(

@@ -21,7 +21,7 @@ from eailab.engines.torch_resnet import augment, devices, models
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
 from eailab.engines.torch_resnet.distributed import ALONE, Team
-from eailab.engines.torch_resnet.geometry import STEMS, check_fit, input_size, output_side, scaled_channels
+from eailab.engines.torch_resnet.geometry import STEMS, input_size, output_side, scaled_channels
 from eailab.engines.torch_resnet.optimizers import optimizer
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
 from eailab.errors import DataError, DivergedError
@@ -58,9 +58,7 @@ class ResNetEngine(Engine):
         team: The processes that train this trial together.
 
     Raises:
-        DataError: The images do not fit the recipe.
         DeviceError: The device is not here, or has not the recipe's precision.
-        RecipeError: The width leaves a layer without channels.
     """
 
     def __init__(
@@ -72,7 +70,6 @@ class ResNetEngine(Engine):
         *,
         team: Team = ALONE,
     ) -> None:
-        check_fit(recipe, data.train.pixels.shape)
         self._device = devices.choose(device)
         devices.check_precision(recipe, self._device)
         self._recipe, self._data = recipe, data

@@ -120,7 +120,7 @@ def _convolutions(model: ResNet) -> Iterator[tuple[int, int, int]]:
 
 
 def check_fit(recipe: ResNetRecipe, images: tuple[int, ...]) -> None:
-    """Refuse an impossible network, or images that it cannot be trained on; see `EngineSpec.check_fit`."""
+    """Refuse an impossible network, or images that it cannot be trained on; see `ImageClassification.check_fit`."""
     count, height, width, channels = images
 
     def is_one_alone(size: int) -> bool:

@@ -18,7 +18,6 @@ from eailab.engines.base import Arrays, DeviceName, Engine, Evaluation, OnStep, 
 from eailab.engines.torch_resnet import devices
 from eailab.engines.torch_resnet.distributed import Team
 from eailab.engines.torch_resnet.engine import ResNetEngine
-from eailab.engines.torch_resnet.geometry import check_fit
 from eailab.errors import DivergedError, TrialFailedError
 from eailab.metrics import SplitName
 from eailab.recipe.schema import ResNetRecipe
@@ -102,12 +101,10 @@ class LeadingEngine(Engine):
         team: All processes.
 
     Raises:
-        DataError: The images do not fit the recipe.
         DeviceError: The device is not here, or has not the recipe's precision.
     """
 
     def __init__(self, recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName, team: Team) -> None:
-        check_fit(recipe, data.train.pixels.shape)
         tell(Begin(recipe, data, block))
         with others_needed():
             self._engine = ResNetEngine(recipe, data, block, device, team=team)

@@ -8,9 +8,16 @@ from eailab.recipe.schema import ResNetRecipe
 
 
 def _build(recipe: ResNetRecipe, setup: Setup) -> Engine:
-    from eailab.engines.torch_resnet.build import build
+    """Return an engine for one trial: of several processes if a launcher started them; see `EngineSpec.build`."""
+    from eailab.engines.torch_resnet import cuda_graphs, devices, distributed
+    from eailab.engines.torch_resnet.engine import ResNetEngine
+    from eailab.engines.torch_resnet.rank0_engine import LeadingEngine
 
-    return build(recipe, setup.images, setup.block, setup.device)
+    trial = (recipe, setup.images, setup.block, setup.device)
+    if (team := distributed.present()).size > 1:
+        return LeadingEngine(*trial, team)
+    queue = cuda_graphs.make_queue(devices.choose(setup.device))
+    return ResNetEngine(*trial) if queue is None else cuda_graphs.CapturedEngine(*trial, queue=queue)
 
 
 def _checkpoint_copies(recipe: ResNetRecipe) -> int:

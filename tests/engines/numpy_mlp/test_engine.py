@@ -193,9 +193,9 @@ def test_a_batch_over_the_training_split_is_refused(recipe, trial_data):
     with pytest.raises(
         DataError, match="batch_size 61 is larger than the training split of 60 images: take 60 or fewer"
     ):
-        MlpEngine(recipe(batch_size=61), trial_data(60), 0)
+        build(recipe(batch_size=61), trial_data(60), 0)
 
 
 def test_batch_normalisation_of_single_images_is_refused(recipe, trial_data):
     with pytest.raises(DataError, match=r"take batch_size 2 or batch_size 3 or model\.norm none"):
-        MlpEngine(recipe(batch_size=1, model={"name": "mlp", "norm": "batch"}), trial_data(), 0)
+        build(recipe(batch_size=1, model={"name": "mlp", "norm": "batch"}), trial_data(), 0)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from eailab.engines.torch_resnet import build, cuda_graphs
+from eailab.engines.registry import build
+from eailab.engines.torch_resnet import cuda_graphs
 from eailab.engines.torch_resnet.cuda_graphs import CapturedEngine
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.errors import DivergedError, StoppedError, UsageError
@@ -126,7 +127,7 @@ def test_a_divergence_is_found_at_the_epochs_end_with_its_step(make_recipe, make
             engine.train_epoch(1, quiet)
         raised.append(error.value)
     assert (raised[0].epoch, raised[0].step) == (raised[1].epoch, raised[1].step)
-    assert not np.isfinite(raised[1].loss)
+    assert not np.isfinite(raised[1].value)
     trained = [name for name, _ in plain._model.named_parameters()]
     assert all(np.array_equal(plain.weights()[name], fast.weights()[name]) for name in trained)
 
@@ -173,6 +174,6 @@ def test_an_unknown_setting_is_refused(monkeypatch):
 
 
 def test_the_switch_chooses_the_engine(make_recipe, make_data, monkeypatch):
-    assert type(build.build(make_recipe(), make_data(), 0, "cpu")) is ResNetEngine
+    assert type(build(make_recipe(), make_data(), 0, "cpu")) is ResNetEngine
     monkeypatch.setattr(cuda_graphs, "make_queue", lambda _: StrictQueue())
-    assert type(build.build(make_recipe(), make_data(), 0, "cpu")) is CapturedEngine
+    assert type(build(make_recipe(), make_data(), 0, "cpu")) is CapturedEngine

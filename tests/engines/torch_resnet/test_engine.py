@@ -11,6 +11,7 @@ from torch.nn import functional
 from eailab.data.registry import load
 from eailab.data.split import trial_data
 from eailab.engines.base import Step
+from eailab.engines.registry import build
 from eailab.engines.torch_resnet import models
 from eailab.engines.torch_resnet.engine import ResNetEngine, evaluation_batch
 from eailab.errors import DataError, DivergedError
@@ -245,16 +246,16 @@ def test_progress_is_reported_now_and_then(make_recipe, make_data, monkeypatch):
 
 def test_a_batch_larger_than_the_training_split_is_refused(make_recipe, make_data):
     with pytest.raises(DataError, match="batch_size 41 is larger than the training split of 40 images"):
-        ResNetEngine(make_recipe(batch_size=41), make_data(40), 0, "cpu")
+        build(make_recipe(batch_size=41), make_data(40), 0, "cpu")
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(33, 16), (33, 1)])
 def test_a_batch_of_one_image_is_refused_where_batchnorm_cannot_have_it(count, batch_size, make_recipe, make_data):
     """Torch itself would stop in the last step; dropping the image would change the experiment without a word."""
     with pytest.raises(DataError, match=r"leaves a batch of one of the 33 training images.*take batch_size (\d+)") as e:
-        ResNetEngine(make_recipe(batch_size=batch_size), make_data(count), 0, "cpu")
+        build(make_recipe(batch_size=batch_size), make_data(count), 0, "cpu")
     offered = int(str(e.value).split("take batch_size ")[1].split(" ")[0])
-    train(ResNetEngine(make_recipe(batch_size=offered), make_data(count), 0, "cpu"), (1,))
+    train(build(make_recipe(batch_size=offered), make_data(count), 0, "cpu"), (1,))
 
 
 def test_a_batch_of_one_image_is_taken_on_larger_maps(make_recipe, make_data):
@@ -265,7 +266,7 @@ def test_a_batch_of_one_image_is_taken_on_larger_maps(make_recipe, make_data):
 
 def test_images_of_two_channels_are_refused(make_recipe, make_data):
     with pytest.raises(DataError, match="2 channels"):
-        ResNetEngine(make_recipe(), make_data(channels=2), 0, "cpu")
+        build(make_recipe(), make_data(channels=2), 0, "cpu")
 
 
 def test_evaluation_batches_shrink_with_the_size_of_the_maps(make_recipe):
