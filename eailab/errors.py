@@ -14,6 +14,7 @@ The family, with the exit code that the command line gives each::
     │   └── LostLockError       1   a trial that another process has taken over
     ├── MemoryShortageError     1   a trial that does not fit the memory of its device
     ├── TrialFailedError        1   a trial that ended without a result
+    │   └── ProgramFailedError  1   a person's program that ended with an error; it may be started again
     ├── CheckFailedError        1   a check that does not hold
     ├── StoppedError          130   Ctrl-C (143: a termination signal)
     └── DivergedError           -   a number that is not finite: a result of the trial, not a failure of the program
@@ -104,6 +105,10 @@ class MemoryShortageError(EailabError):
 
 class TrialFailedError(EailabError):
     """One or more trials ended without a result."""
+
+
+class ProgramFailedError(TrialFailedError):
+    """A person's program ended with an error, which another attempt may not meet."""
 
 
 class CheckFailedError(EailabError):

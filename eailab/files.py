@@ -54,6 +54,11 @@ PREDICTIONS = Kind(GB, folders=2)
 """Half a thousand million images, packed or not."""
 WEIGHTS = Kind(32 * GB, folders=2)
 """Also a checkpoint, which has their moving average and the optimizer's moments beside them."""
+KEPT_OUTPUT = Kind(16 * MB, folders=2)
+"""What a person's program printed in a trial, without its middle where it is long."""
+CURVES = Kind(256 * MB, folders=2)
+"""What it reported step by step."""
+PROGRAM = Kind(16 * MB, folders=1)
 STUDY = Kind(64 * MB, folders=2)
 TABLE = Kind(256 * MB, folders=2)
 FIGURE = Kind(64 * MB, folders=3)

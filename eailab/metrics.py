@@ -71,6 +71,11 @@ class Metric:
         return self.least > -LARGEST_NUMBER and self.most < LARGEST_NUMBER
 
     @property
+    def short(self) -> str:
+        """What a line of progress calls it: its split, or its name where no other metric is like it."""
+        return self.name if self.quantity == self.name else self.split
+
+    @property
     def unit_name(self) -> str:
         """The unit of a value for programs."""
         return self.unit or self.unit_words

@@ -22,14 +22,17 @@ from eailab.cli.options import (
     RunsDir,
     Verbose,
     load_changed,
+    one_metric,
     overrides_of,
     run_context,
 )
 from eailab.cli.output import say_note
+from eailab.cli.program import NO_PROGRAM, ProgramOptions, takes_program, try_instead
 from eailab.errors import Correction, UsageError
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
+    from eailab.recipe.schema import Recipe
     from eailab.studies.design import Study
     from eailab.studies.factor import FactorLevels
 
@@ -38,6 +41,7 @@ DEFAULT_RECIPES = ("resnet18-cifar10", "mnist-mlp")
 DEFAULT_BLOCKS = "5"
 
 
+@takes_program
 def ablate(
     factor: Annotated[
         str | None,
@@ -146,6 +150,7 @@ def ablate(
     _verbose: Verbose = False,
     _quiet: Quiet = False,
     json: AsJson = False,
+    program: ProgramOptions = NO_PROGRAM,
 ) -> None:
     """Compare the LEVELS of one FACTOR, all else held as in the recipe, in several blocks of seeds.
 
@@ -154,14 +159,22 @@ def ablate(
     Several factors: eailab ablate lr 1e-3 1e-4 --and stem=7x7,3x3
 
     A bundle: eailab ablate --joint optimizer+lr adam+0.001 sgd+0.1
+
+    A program of your own: eailab ablate lr 1e-3 1e-4 --run 'python train.py --lr {lr} --seed {seed}' --metric val_acc
     """
     from eailab.cli.planning import show, solve, with_blocks, write_frozen_plan
     from eailab.cli.running import Console
     from eailab.studies.forecast import weak_design
     from eailab.studies.run import run_studies, run_until_decided, with_looks
 
-    changes = overrides_of({"study.margin": margin, "study.metric": metric}, override)
-    if study is not None:
+    judged = {} if program else {"study.metric": one_metric(metric)}
+    changes = overrides_of({"study.margin": margin, **judged}, override)
+    if program:
+        _refuse_beside_program(recipe=recipe, study=study, hold=hold)
+        factors = program.factors(factor, levels or [], also or [], baseline, joint=joint)
+        base = program.recipe(metric, factors, changes)
+        name, studies = _designed(base, factors, seeds or DEFAULT_BLOCKS, "epochs", cross=cross)
+    elif study is not None:
         _refuse_beside_study(
             factor=factor, recipe=recipe, baseline=baseline, also=also, cross=cross, joint=joint, hold=hold
         )
@@ -169,10 +182,9 @@ def ablate(
     else:
         factors = _factors(factor, levels or [], also or [], baseline, joint=joint)
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
-    where = run_context(runs, data_dir, device, checkpoint_every, on)
+    where = run_context(runs, data_dir, device, checkpoint_every, on, program.retries, keep_code=program.keep_code)
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
-    if sd is not None and not 0.0 < sd < float("inf"):
-        raise UsageError(f"--sd {sd:g}: give a standard deviation above 0, in the margin's unit.")
+    _refuse_odd_sd(sd)
     if until_decided:
         studies = (with_looks(studies, max_trials),)
     elif max_trials is not None:
@@ -182,6 +194,7 @@ def ablate(
     brought = [sentence for one in studies for arm in one.arms for sentence in arm.brought]
     for sentence in dict.fromkeys([*brought, *filter(None, map(weak_design, studies))]):
         say_note(sentence)
+    try_instead(program, studies[0])
     console = Console(where, jobs, fail_fast, name=name, as_json=json)
     if dry_run:
         show(console.plan(studies), where, jobs, sd, as_json=json)
@@ -244,13 +257,20 @@ def _asked(
     """Return the studies of the factors, and what they are called together."""
     from eailab.recipe.factors import engines_with
     from eailab.recipe.load import load
-    from eailab.studies.design import all_combinations, one_at_a_time
-    from eailab.studies.plan import parse_blocks
 
     if recipe is None:
         engines = set.intersection(*(engines_with(word) for one in factors for word in one.words))
         recipe = next((name for name in DEFAULT_RECIPES if load(name).recipe.engine in engines), DEFAULT_RECIPES[0])
-    base = load_changed(recipe, changes).recipe
+    return _designed(load_changed(recipe, changes).recipe, factors, seeds, hold, cross=cross)
+
+
+def _designed(
+    base: "Recipe", factors: "list[FactorLevels]", seeds: str, hold: Literal["epochs", "updates"], *, cross: bool
+) -> "tuple[str, tuple[Study, ...]]":
+    """Return the studies of some factors of a recipe, and what they are called together."""
+    from eailab.studies.design import all_combinations, one_at_a_time
+    from eailab.studies.plan import parse_blocks
+
     blocks = parse_blocks(seeds)
     if cross:
         return base.name, (all_combinations(base, factors, blocks, hold),)
@@ -283,6 +303,18 @@ def _refuse_beside_study(**given: object) -> None:
         raise UsageError(
             f"{', '.join(refused)} cannot be given with --study: change the study's file, or leave --study out."
         )
+
+
+def _refuse_beside_program(**given: object) -> None:
+    """Refuse options for what a program's command says itself."""
+    if refused := [f"--{name}" for name, value in given.items() if value]:
+        raise UsageError(f"{', '.join(refused)} cannot be given with a program's command: leave it out, or --run.")
+
+
+def _refuse_odd_sd(sd: float | None) -> None:
+    """Refuse a standard deviation that no trials have."""
+    if sd is not None and not 0.0 < sd < float("inf"):
+        raise UsageError(f"--sd {sd:g}: give a standard deviation above 0, in the margin's unit.")
 
 
 def _refuse_two(**given: object) -> None:

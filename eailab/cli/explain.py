@@ -22,6 +22,7 @@ from eailab.cli.options import (
     Seeds,
     Verbose,
     load_recipe,
+    one_metric,
     run_context,
 )
 from eailab.cli.output import LOG, echo, echo_json, say_note
@@ -86,7 +87,7 @@ def explain(
 
     where = run_context(runs, data_dir, device)
     blocks = parse_blocks(seeds)
-    start, end = (load_recipe(text, {"study.metric": metric}, override).recipe for text in (first, second))
+    start, end = (load_recipe(text, {"study.metric": one_metric(metric)}, override).recipe for text in (first, second))
     end, data = on_the_same_images(start, end, data_dir)
     names = _names(first, second)
     asked = path_between(start, end, names, blocks, order, partial(fits, data_dir=data_dir), joint or (), data)

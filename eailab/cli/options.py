@@ -55,11 +55,11 @@ StudyName: TypeAlias = Annotated[
     ),
 ]
 MetricName: TypeAlias = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--metric",
         metavar="METRIC",
-        help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.",
+        help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}; of a program, what it reports.",
         autocompletion=completion.one_of(NAMES),
     ),
 ]
@@ -116,6 +116,17 @@ Quiet: TypeAlias = Annotated[
 ]
 
 
+def one_metric(metrics: Sequence[str] | None) -> str | None:
+    """Return the metric that studies of a recipe are to rest on; programs of one's own may have several.
+
+    Raises:
+        UsageError: Several were given.
+    """
+    if metrics and len(metrics) > 1:
+        raise UsageError(f"--metric is given {len(metrics)} times, and a study rests on one: name one.")
+    return metrics[0] if metrics else None
+
+
 def parse_jobs(text: str) -> int | None:
     """Read `--jobs`: a number of trials, or `auto`, which is None and leaves the choice to the program."""
     if text == "auto":
@@ -140,12 +151,15 @@ def run_context(
     device: Literal["auto", "cpu", "cuda"],
     checkpoint_every: str = CHECKPOINT_EVERY,
     on: str = "local",
+    retries: int = 0,
+    *,
+    keep_code: bool = False,
 ) -> "RunContext":
     """Gather what a command says about folders, device, checkpoints and machines."""
     from eailab.runs.checkpoint import parse_cadence
     from eailab.runs.context import RunContext
 
-    return RunContext(runs, data_dir, device, parse_cadence(checkpoint_every), on)
+    return RunContext(runs, data_dir, device, parse_cadence(checkpoint_every), on, retries, keep_code)
 
 
 def load_recipe(recipe: str, flags: dict[str, str | None], overrides: Sequence[str] | None) -> "Loaded":

@@ -27,20 +27,26 @@ def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: f
         sd: Of a trial within its block, as the user assumes it; None to take the store's.
         as_json: Print JSON instead.
     """
+    from eailab.engines.registry import engine_of
     from eailab.findings.dry_run import PlannedStudy, cost_lines
     from eailab.report.terminal import print_table
     from eailab.studies.forecast import forecast, noise_of
 
-    if any(planned.todo for planned in plans):
+    if any(not engine_of(trial.recipe).is_foreign for planned in plans for trial in planned.todo):
         echo("timing some steps of each arm ...", err=True)
     cost = forecast(plans, context, jobs)
-    studies = [PlannedStudy.of(planned, cost, noise_of(planned, context.store, sd)) for planned in plans]
+    store = context.store
+    studies = [PlannedStudy.of(planned, cost, noise_of(planned, store, sd), store) for planned in plans]
     if as_json:
         echo_json({"studies": [study.mapping() for study in studies], "left": cost.mapping()})
         return
     for study in studies:
         print_table(study.title, study.table(), [f"detects: {study.detectable()}"])
         echo()
+        for label, command in study.commands.items():
+            echo(f"{label}: {command}", hang=2)
+        if study.commands:
+            echo()
     for line in cost_lines(cost):
         echo(line, hang=2)
     echo("this was a dry run: nothing was trained and nothing was written", hang=2)

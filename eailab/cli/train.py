@@ -21,12 +21,16 @@ from eailab.cli.options import (
     Seeds,
     Verbose,
     load_recipe,
+    one_metric,
+    overrides_of,
     run_context,
 )
 from eailab.cli.output import echo, echo_json, say_note
+from eailab.cli.program import NO_PROGRAM, ProgramOptions, takes_program, try_instead
 from eailab.errors import Correction, RecipeError
 
 if TYPE_CHECKING:
+    from eailab.recipe.schema import Recipe as AnyRecipe
     from eailab.studies.design import Study
     from eailab.studies.storage import Plan
 
@@ -171,6 +175,7 @@ def _as_list(text: str | None, always: bool = False) -> str | None:
     return f"[{text}]" if always or "," in text else text
 
 
+@takes_program
 def noise(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help=RECIPE_HELP, autocompletion=completion.recipes)
@@ -185,12 +190,15 @@ def noise(
     _verbose: Verbose = False,
     _quiet: Quiet = False,
     json: AsJson = False,
+    program: ProgramOptions = NO_PROGRAM,
 ) -> None:
     """Train one RECIPE in many blocks, and say how far apart two single runs of it lie by chance.
 
     The default recipe is the one that takes seconds and no download; name your own.
 
     Example: eailab noise digits-mlp --seeds 10
+
+    A program of your own: eailab noise --run 'python train.py --seed {seed}' --metric val_loss
     """
     from eailab.cli.running import Console, writing
     from eailab.findings.noise import noise_findings
@@ -203,8 +211,12 @@ def noise(
     from eailab.studies.sharing import entered
 
     blocks = parse_blocks(seeds)
-    loaded = load_recipe(recipe, {"study.metric": metric}, override)
-    where = run_context(runs, data_dir, device)
+    if program:
+        base: AnyRecipe = program.recipe(metric, (), overrides_of({}, override))
+    else:
+        base = load_recipe(recipe, {"study.metric": one_metric(metric)}, override).recipe
+    where = run_context(runs, data_dir, device, retries=program.retries, keep_code=program.keep_code)
+    try_instead(program, repeated(base, blocks))
 
     def publish(plans: "Sequence[Plan]") -> None:
         (planned,) = plans
@@ -219,4 +231,4 @@ def noise(
         render(document)
         echo(f"noise:   {planned.folder / 'noise.md'}")
 
-    run_studies([repeated(loaded.recipe, blocks)], Console(where, jobs), publish)
+    run_studies([repeated(base, blocks)], Console(where, jobs), publish)

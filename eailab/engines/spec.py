@@ -80,7 +80,7 @@ class ImageClassification:
     """How the weights of its trials are applied."""
 
 
-def _no_inputs(recipe: Any, data_dir: Path | None) -> str:  # noqa: ARG001 - one signature for all engines
+def _no_inputs(recipe: Any, data_dir: Path | None, runs_dir: Path) -> str:  # noqa: ARG001 - one signature for all engines
     """Depend on nothing but the recipe."""
     return ""
 
@@ -106,14 +106,17 @@ class EngineSpec:
     """Packages whose versions can change the bits of a trial; recorded with each result."""
     images: ImageClassification | None = None
     """Of an engine with a data set: it is validated and tested on it. None for one that measures all by itself."""
-    inputs: Callable[[Any, Path | None], str] = _no_inputs
+    inputs: Callable[[Any, Path | None, Path], str] = _no_inputs
     """Return the fingerprint of what a trial depends on outside its recipe, such as its code: a part of its identity.
 
-    Asked when a study is planned and again before a trial is trained, with the folder of data sets; it may refuse a
-    recipe by a `UsageError`. Of an engine with `images` the data set's own fingerprint is taken in its place.
+    Asked when a study is planned and again before a trial is trained, with the folder of data sets and the runs folder;
+    it may refuse a recipe by a `UsageError`. Of an engine with `images` the data set's own fingerprint is taken in its
+    place.
     """
     artifacts: tuple[Artifact, ...] = ()
     """Files that its trials leave."""
+    own_folder: str = ""
+    """A folder within that of a trial which a person's program fills; nothing of it is read. Empty for none."""
     command: str = ""
     """The command that trains one trial of it; empty where there is none."""
     uses_gpu: bool = False
@@ -124,6 +127,16 @@ class EngineSpec:
     """Return the most bytes that this process held on the GPU at once, and what the GPU has, if it held any."""
     prefers_one_thread: bool = False
     """Whether trials of one thread each, side by side, take less time in all than fewer trials of several threads."""
+    what_changed: Callable[[Any, Path, str], str] = lambda recipe, runs_dir, before: ""  # noqa: ARG005
+    """Say what differs between an earlier return value of `inputs` and what there is now; nothing if not known."""
+    is_foreign: bool = False
+    """Whether its trials run code that is not eailab's: one at a time unless `--jobs` says otherwise, and none of them
+    only to see what a trial takes."""
+    command_line: Callable[[Any, int, Path], str | None] = lambda recipe, block, folder: None  # noqa: ARG005
+    """Return what a trial of a block starts, as a person would type it; None where it starts nothing.
+
+    The last argument is the trial's folder.
+    """
     check_device: Callable[[Any, DeviceName], None] = lambda recipe, device: None  # noqa: ARG005
     """Refuse, before training, what `build` would refuse of this machine's device; raises `DeviceError`."""
     use_threads: Callable[[int], None] = lambda count: None  # noqa: ARG005

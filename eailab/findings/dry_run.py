@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
+from eailab.engines.registry import engine_of
 from eailab.findings.tables import Column, Table
 from eailab.findings.words import NOTHING
 from eailab.plain import counted
 from eailab.recipe.override import changes_in_words
+from eailab.runs.store import Store
 from eailab.studies.design import Study
 from eailab.studies.forecast import Cost, Forecast, Noise, detects, recipe_key
 from eailab.studies.sharing import blocks_in_words
@@ -43,9 +46,11 @@ class PlannedStudy:
     plan: Plan
     arms: tuple[PlannedArm, ...]
     noise: Noise | None
+    commands: Mapping[str, str]
+    """What each trial that is left starts, by what it is called; empty where trials start nothing."""
 
     @classmethod
-    def of(cls, planned: Plan, cost: Forecast, noise: Noise | None) -> "PlannedStudy":
+    def of(cls, planned: Plan, cost: Forecast, noise: Noise | None, store: Store) -> "PlannedStudy":
         """Put together what is known of a plan."""
         study, record = planned.record.study, planned.record
         todo = {trial.fingerprint for trial in planned.todo}
@@ -65,7 +70,7 @@ class PlannedStudy:
                     cost=cost.costs.get(recipe_key(arm.recipe)) if new else None,
                 )
             )
-        return cls(planned, tuple(arms), noise)
+        return cls(planned, tuple(arms), noise, _commands(planned, store))
 
     @property
     def title(self) -> str:
@@ -87,7 +92,7 @@ class PlannedStudy:
                     "; ".join(said) or NOTHING,
                     blocks_in_words(arm.finished),
                     blocks_in_words(arm.new),
-                    NOTHING if arm.cost is None else f"{_seconds(arm.cost.seconds)} ({arm.cost.source})",
+                    _trial_time(arm.cost),
                 )
             )
         return Table(tuple(map(Column, HEADINGS)), tuple(rows))
@@ -129,11 +134,12 @@ class PlannedStudy:
                     "finished": list(arm.finished),
                     "to_train": list(arm.new),
                     "trials": list(arm.trials),
-                    "seconds": None if arm.cost is None else round(arm.cost.seconds, 3),
+                    "seconds": None if arm.cost is None or isnan(arm.cost.seconds) else round(arm.cost.seconds, 3),
                     "seconds_from": None if arm.cost is None else arm.cost.source,
                 }
                 for arm in self.arms
             ],
+            **({"commands": dict(self.commands)} if self.commands else {}),
             "sd": None if noise is None else noise.sd,
             "sd_from": None if noise is None else noise.source,
             "detectable": None if noise is None else detects(self.plan, noise.sd),
@@ -149,7 +155,7 @@ def cost_lines(cost: Forecast) -> list[str]:
     sharing = ", if trials that share the GPU did not slow each other down" if shared else ""
     lines = [
         f"to train: {counted(cost.trials, 'trial')}{side}, on {' and '.join(cost.devices)}",
-        f"time:     about {_seconds(cost.seconds)}{sharing}",
+        f"time:     {'' if isnan(cost.seconds) else 'about '}{_seconds(cost.seconds)}{sharing}",
     ]
     if cost.memory_bytes is not None:
         gpu = "" if cost.gpu_bytes is None else f", and {size(cost.gpu_bytes)} on the GPU"
@@ -167,6 +173,24 @@ def _comes_with_a_variant(path: str, varied: set[str]) -> bool:
     return part in varied and leaf != "name" and path not in varied
 
 
+def _commands(planned: Plan, store: Store) -> dict[str, str]:
+    found = {}
+    for trial in planned.todo:
+        folder = store.folder(trial.fingerprint).path
+        command = engine_of(trial.recipe).command_line(trial.recipe, trial.block, folder)
+        if command is not None:
+            found[planned.labels[trial.fingerprint]] = command
+    return found
+
+
+def _trial_time(cost: Cost | None) -> str:
+    if cost is None:
+        return NOTHING
+    return cost.source if isnan(cost.seconds) else f"{_seconds(cost.seconds)} ({cost.source})"
+
+
 def _seconds(seconds: float) -> str:
     """Write a time, that of quick trials with its fractions."""
+    if isnan(seconds):
+        return "not known, since it has not run yet"
     return f"{seconds:.2g} s" if seconds < 10.0 else duration(seconds)

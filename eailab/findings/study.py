@@ -219,10 +219,14 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
 def held_fixed(recipes: Sequence[Recipe]) -> Settings:
     """Return the settings that all recipes have with the same value; names and the study's own settings are none."""
     first, *others = [flatten(recipe) for recipe in recipes]
+    fields = type(recipes[0]).model_fields
+    quiet = {path for path in recipes[0].quiet if first.get(path) == fields[path].default}
     return tuple(
         (path, value)
         for path, value in first.items()
-        if path.partition(".")[0] not in NO_IDENTITY and all(path in other and other[path] == value for other in others)
+        if path not in quiet
+        and path.partition(".")[0] not in NO_IDENTITY
+        and all(path in other and other[path] == value for other in others)
     )
 
 

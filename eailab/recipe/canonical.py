@@ -28,7 +28,7 @@ def canonical(recipe: Recipe, data: Mapping[str, str] = MappingProxyType({})) ->
         recipe: Left as it is.
         data: What to write in place of a data set's name, by that name: images are the same by another path to them.
     """
-    plain = recipe.model_dump(mode="json")
+    plain = recipe.identity()
     if (name := recipe.data_name) is not None:
         plain["data"]["name"] = data.get(name, name)
     return {key: _unsigned_zero(value) for key, value in plain.items() if key not in NO_IDENTITY}
@@ -77,7 +77,7 @@ def yaml_lines(recipe: Recipe) -> Iterator[tuple[str | None, str]]:
 
     def walk(part: dict[str, object], prefix: str, indent: str) -> Iterator[tuple[str | None, str]]:
         for key, value in part.items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and value:
                 yield None, f"{indent}{key}:"
                 yield from walk(value, f"{prefix}{key}.", f"{indent}  ")
             else:

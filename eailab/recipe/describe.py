@@ -177,6 +177,8 @@ def _kind(one: Any, limits: list[Any]) -> str:
         (inside,) = get_args(one)
         each = "" if inside is Any else f", each {expected(inside)}"
         return f"a list{_count(least, most)}{each}"
+    if get_origin(one) is dict:
+        return "a mapping of names to values"
     if one is str:
         return f"text of {least} to {most} printable characters" if most else "text"
     bounds = {word: getattr(limit, word) for limit in limits for word in BOUNDS if hasattr(limit, word)}

@@ -26,7 +26,13 @@ def resolve(factor: str, recipe: Recipe) -> str:
     Raises:
         RecipeError: No factor has the name, or several have.
     """
-    return path_of(factor, recipe.engine)
+    return own_setting(factor, recipe) or path_of(factor, recipe.engine)
+
+
+def own_setting(word: str, recipe: Recipe) -> str | None:
+    """Return the dotted path of a setting that a recipe's author has named, as for a program; None for other words."""
+    plain = _plain(word.removeprefix("settings."))
+    return next((f"settings.{name}" for name in recipe.own_settings if _plain(name) == plain), None)
 
 
 def level_of(recipe: Recipe, path: str) -> object:
@@ -59,6 +65,8 @@ def path_of(word: str, engine: str, factors_only: bool = True) -> str:
         raise RecipeError(f"{word!r} is not a factor: it does not change what is trained, and can only be set with -o.")
     for other in sorted(engines_with(word)):
         examples = sorted(names(other), key=lambda name: "digits" not in name)  # they need no download
+        if not examples:
+            continue
         raise RecipeError(
             f"{word!r} is a factor of the engine {other}, and the recipe is for {engine}: choose another recipe, such "
             f"as {' or '.join(examples[:2])}.",
@@ -97,7 +105,7 @@ def matches(word: str, engine: str, factors_only: bool = True) -> list[str]:
 
 def _parts(engine: str) -> dict[str, str]:
     """Return what a part's own name and path stand for: the setting that names its variant."""
-    found = {"data": "data.name"}
+    found = {"data": "data.name"} if "data.name" in settings(engine) else {}
     for part in variants(engine):
         for word in (part, part.rpartition(".")[2]):
             found[word] = _short_augment(f"{part}.name")

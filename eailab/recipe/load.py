@@ -12,7 +12,7 @@ from eailab.recipe.canonical import flatten
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import closest, nearest
 from eailab.recipe.diagnostics import KeyPath, Located, Problem, report
-from eailab.recipe.factors import path_of
+from eailab.recipe.factors import own_setting, path_of
 from eailab.recipe.naming import name_after
 from eailab.recipe.override import Switch, change, names_variant, sentence
 from eailab.recipe.schema import Recipe
@@ -199,7 +199,7 @@ def _origin(document: Document, path: str) -> str:
 
 def _overridden(document: Document, base: Recipe, origins: dict[str, str], overrides: Sequence[Override]) -> Loaded:
     """Return a checked recipe changed by overrides."""
-    chosen = _chosen(overrides, base.engine)
+    chosen = _chosen(overrides, base)
     plain = base.model_dump()
     switches: list[Switch] = []
     for path, override in chosen.items():
@@ -223,18 +223,19 @@ def _overridden(document: Document, base: Recipe, origins: dict[str, str], overr
     )
 
 
-def _chosen(overrides: Sequence[Override], engine: str) -> dict[str, Override]:
+def _chosen(overrides: Sequence[Override], base: Recipe) -> dict[str, Override]:
     """Return the override of each setting that counts, by dotted path, names of variants first."""
     chosen: dict[str, Override] = {}
     unknown = []
     for one in sorted(overrides, key=lambda one: one.origin != OPTION):
         try:
-            chosen[path_of(one.path, engine, factors_only=False)] = one
+            path = own_setting(one.path, base) or path_of(one.path, base.engine, factors_only=False)
+            chosen[path] = one
         except RecipeError as error:
             unknown.append(f"{one}: {error}")
     if unknown:
         raise RecipeError("\n".join(unknown))
-    return dict(sorted(chosen.items(), key=lambda item: not names_variant(engine, item[0])))
+    return dict(sorted(chosen.items(), key=lambda item: not names_variant(base.engine, item[0])))
 
 
 def _origins_after(origins: dict[str, str], path: str, override: Override, switch: Switch | None) -> dict[str, str]:

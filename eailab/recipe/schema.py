@@ -3,9 +3,10 @@
 A copy with one field changed is checked again by `override.vary`, never by `model_copy`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 
 from eailab.metrics import NAMES, USUAL
 from eailab.recipe.parts import (
@@ -24,6 +25,11 @@ from eailab.recipe.parts import (
     ResNetData,
     Settings,
 )
+from eailab.recipe.template import IN_BRACES, NAME, PLACES, Template, plain
+from eailab.units import parse_seconds
+
+Line = Annotated[str, Field(min_length=1, max_length=10_000, pattern=PRINTABLE)]
+Value = Annotated[str, Field(max_length=10_000, pattern=f"(?:{PRINTABLE})|^$")] | bool | int | float
 
 
 class Study(Settings):
@@ -43,6 +49,9 @@ class Recipe(Settings):
     small_example: ClassVar[str | None] = None
     """One that trains in seconds, on images that come with eailab."""
 
+    quiet: ClassVar[frozenset[str]] = frozenset()
+    """Settings that reports name only where they are not at their defaults."""
+
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
     """What tables and folders call this recipe; no part of its identity."""
     engine: str
@@ -51,6 +60,15 @@ class Recipe(Settings):
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads of a trial; fixed, since sums in another order have other last bits."""
     study: Study = Study()
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that can change a trial's result, ready for JSON."""
+        return self.model_dump(mode="json")
+
+    @property
+    def own_settings(self) -> Mapping[str, Value]:
+        """Settings that the recipe's author has named, by name; each is a factor."""
+        return {}
 
     @property
     def images(self) -> "ImageRecipe | None":
@@ -117,12 +135,134 @@ class ResNetRecipe(ImageRecipe):
     """CPU threads of a trial; fixed, since sums in another order have other last bits."""
 
 
+class ProgramStudy(Study):
+    """How arms of a training program are compared."""
+
+    margin: Margin = 0.0
+    """Differences smaller than this do not matter, in the metric's unit; percentage points for a share or percent."""
+    metric: str = ""
+    """What verdicts rest on: the first of the recipe's metrics."""
+
+
+class ProgramRecipe(Recipe):
+    """A recipe of a training program: its command, and what it reports."""
+
+    quiet = frozenset({
+        *("epochs", "threads", "shell", "settings", "seed_env", "unseeded", "goal"),
+        *("metrics_file", "metric_regex", "at", "code", "data", "timeout"),
+    })  # fmt: skip
+
+    engine: Literal["program"]
+    epochs: Literal[1] = 1
+    """The program runs once, from its beginning to its end; epochs of its own are a setting."""
+    threads: Literal[1] = 1
+    """As many as the program takes; a setting of its own may say how many."""
+    shell: bool = False
+    """Whether `sh` runs the command, rather than eailab itself."""
+    settings: dict[Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)], Value] = Field(default={})
+    """What the placeholders of the command stand for in the baseline, by name; every one is a factor."""
+    seed_env: bool = False
+    """Whether the program takes its seed from `EAILAB_SEED` in its environment, by its author's word."""
+    unseeded: bool = False
+    """Whether the runs of the program are independent of the block's number."""
+    run: Line
+    """The command, with a placeholder for each setting and `{seed}`; see the guide for the others."""
+    metric: Line | list[Line]
+    """What the program reports; verdicts rest on the first, others are shown beside it."""
+    goal: Literal["max", "min"] | None = None
+    """Which values of the first metric are better; null where its name says it, as `loss` and `acc` do."""
+    unit: Literal["share", "percent", "raw"] = "raw"
+    """What the metrics are: shares from 0 to 1, percent, or numbers in a unit of their own."""
+    metrics_file: Line | None = None
+    """A file that the program leaves, such as `{out}/metrics.json`: JSON, JSON lines or CSV."""
+    metric_regex: Line | None = None
+    """Pattern of a line of output with the value of the first metric in its group."""
+    at: str = "last"
+    """Which of the values that a program reports step by step counts: the last, the best, or that of a step."""
+    code: list[Line] = Field(default=[])
+    """Files and folders whose change makes other trials; empty for the sources below the working folder."""
+    data: list[Line] = Field(default=[])
+    """Files and folders of data, which are part of a trial's identity by their content."""
+    timeout: str | None = None
+    """Time after which the program is ended, such as 30m; null for none."""
+    study: ProgramStudy = ProgramStudy()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _judged_by_the_first_metric(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or not isinstance(value.get("study", {}), Mapping):
+            return value
+        metrics = value.get("metric")
+        first = metrics[0] if isinstance(metrics, list) and metrics else metrics
+        study = {**value.get("study", {})}
+        return {**value, "study": {**study, "metric": study.get("metric") or first or ""}}
+
+    @field_validator("settings")
+    @classmethod
+    def _names_differ(cls, value: dict[str, Value]) -> dict[str, Value]:
+        seen: dict[str, str] = {}
+        for name in value:
+            if name in PLACES:
+                raise ValueError(f"{name} cannot be a setting: {{{name}}} has a meaning of its own in the command")
+            if (other := seen.setdefault(plain(name), name)) != name:
+                raise ValueError(f"{other} and {name} would be one name: rename one of them")
+        return value
+
+    @field_validator("run")
+    @classmethod
+    def _is_a_command(cls, value: str, info: ValidationInfo) -> str:
+        template = Template(value, bool(info.data.get("shell")))
+        if "settings" in info.data:
+            template.check(list(info.data["settings"]))
+        if not template.uses_seed and not info.data.get("seed_env") and not info.data.get("unseeded"):
+            raise ValueError(
+                "the command has no {seed}, so every block would be the same run: write {seed} where the program takes "
+                "its seed; or, if it reads EAILAB_SEED from its environment, say --seed-env (seed_env: true); or, if "
+                "its runs are independent without a seed, --unseeded (unseeded: true)"
+            )
+        return value
+
+    @field_validator("timeout")
+    @classmethod
+    def _is_a_time(cls, value: str | None) -> str | None:
+        if value is not None and parse_seconds(value) is None:
+            raise ValueError(f"{value} is not a time: write one with its unit, such as 90s, 30m or 2h")
+        return value
+
+    def identity(self) -> dict[str, Any]:
+        """Return the command, filled in but for the seed and the trial's own folder, and how its metrics are read."""
+        command = self.template.fill(self.settings, IN_BRACES)
+        return {
+            "engine": self.engine,
+            "argv": list(command.argv),
+            "environment": dict(command.environment),
+            "settings": self.settings if "params" in self.template.placeholders else {},
+            **self.model_dump(mode="json", include={"unit", "metrics_file", "metric_regex", "at"}),
+            "metric": list(self.metrics),
+        }
+
+    @property
+    def own_settings(self) -> Mapping[str, Value]:
+        """The settings of the command."""
+        return self.settings
+
+    @property
+    def template(self) -> Template:
+        """The command."""
+        return Template(self.run, self.shell)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of what the program reports."""
+        return tuple(self.metric) if isinstance(self.metric, list) else (self.metric,)
+
+
 def engine_name(kind: type[Recipe]) -> str:
     """Return the engine that a class of recipes is for."""
     return str(get_args(kind.model_fields["engine"].annotation)[0])
 
 
-RECIPES: dict[str, type[Recipe]] = {engine_name(kind): kind for kind in (MlpRecipe, ResNetRecipe)}
+RECIPES: dict[str, type[Recipe]] = {engine_name(kind): kind for kind in (MlpRecipe, ResNetRecipe, ProgramRecipe)}
 """The class of each engine's recipes, by the engine's name; `engines.registry.register` adds others."""
 
 

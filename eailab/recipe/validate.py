@@ -18,7 +18,8 @@ TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 def check(value: Mapping[str, object]) -> tuple[Recipe | None, list[Problem]]:
     """Return the recipe that a mapping makes and no problems, or None and all problems found.
 
-    What stands next to an unknown engine or variant is checked too, as far as all engines or variants agree on it.
+    What stands next to an unknown engine or variant is checked too, as far as all variants agree on it, or all engines
+    that have most of its keys.
     """
     engine = value.get("engine")
     if isinstance(engine, str) and engine in RECIPES:
@@ -29,7 +30,9 @@ def check(value: Mapping[str, object]) -> tuple[Recipe | None, list[Problem]]:
         problem = Problem(
             ("engine",), f"expected one of {', '.join(RECIPES)}, found {found(engine)}{nearest(engine, RECIPES)}"
         )
-    return None, [problem, *_agreed(_check_engine(one, {**value, "engine": one})[1] for one in RECIPES)]
+    known = {one: len(value.keys() & kind.model_fields.keys()) for one, kind in RECIPES.items()}
+    meant = [one for one in RECIPES if known[one] == max(known.values())]
+    return None, [problem, *_agreed(_check_engine(one, {**value, "engine": one})[1] for one in meant)]
 
 
 def recipe_from(value: Mapping[str, object]) -> Recipe:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eailab.engines.registry import headline_of, metrics_of
+from eailab.engines.registry import engine_of, headline_of, metrics_of
 from eailab.errors import DamagedError, StoreError
 from eailab.files import FIGURE, TABLE, read
 from eailab.findings.path import PathFindings
@@ -64,8 +64,13 @@ def _curves_file(folder: TrialFolder, kind: FileKind) -> Path:
 
 
 def undrawn(plans: Sequence[Plan], store: Store) -> dict[TrialFolder, str]:
-    """Return the trials of some plans that have ended and whose curves are not drawn, each with its title."""
-    folders = {store.folder(name): label for name, label in labels(plans).items()}
+    """Return the trials of some plans that have ended and whose curves are not drawn, each with its title.
+
+    Those of programs have no epochs to draw.
+    """
+    trials = (trial for planned in plans for trial in planned.trials)
+    drawn = {trial.fingerprint for trial in trials if not engine_of(trial.recipe).is_foreign}
+    folders = {store.folder(name): label for name, label in labels(plans).items() if name in drawn}
     return {folder: label for folder, label in folders.items() if without_curves(folder)}
 
 

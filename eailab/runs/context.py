@@ -33,6 +33,10 @@ class RunContext:
     """How often a trial's state is written."""
     on: str = "local"
     """Which machines train: `local`, `ray`, `ray://ADDRESS` or `slurm`."""
+    retries: int = 0
+    """How often a person's program that has ended with an error is started again."""
+    keep_code: bool = False
+    """Whether a study of a program goes on with the trials that it has, though the program has changed since."""
     on_event: Callable[[Event], None] = ignore
     """Called with what happens in the trials; must return quickly."""
     should_stop: Callable[[], bool] = never

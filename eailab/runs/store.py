@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 from eailab import files
+from eailab.engines.registry import ENGINES
 from eailab.errors import DamagedError, StoreError, UsageError
 from eailab.runs import atomic, checkpoint, records
 from eailab.runs.derived import Predictions, contradictions, name_is_right
@@ -192,7 +193,10 @@ def verify(folder: TrialFolder) -> tuple[Result, Predictions | None] | None:
         DamagedError: Something does not hold; the first thing found.
         StoreError: A result is of a newer version, or the system forbids reading a file.
     """
+    given = {spec.own_folder for spec in ENGINES.values()}
     for file in sorted(folder.path.iterdir()) if folder.path.is_dir() else []:
+        if file.name in given and file.is_dir() and not file.is_symlink():
+            continue
         if not is_foreign(file.name) and (file.is_symlink() or not file.is_file()):
             raise DamagedError(f"{file} is a link or a folder: eailab did not put it there.")
     result, record, epochs = folder.result(), folder.record(), folder.epochs()

@@ -162,10 +162,12 @@ def _test(engine: Engine, data: TrialData, trial: Trial) -> tuple[Scores, dict[s
 def _load_data(trial: Trial, context: RunContext) -> TrialData | None:
     """Return the splits of a trial, of the data set that it is named after; None of an engine without one."""
     if trial.recipe.images is None:
-        if engine_of(trial.recipe).inputs(trial.recipe, context.data_dir) != trial.data:
+        spec = engine_of(trial.recipe)
+        if not context.keep_code and spec.inputs(trial.recipe, context.data_dir, context.runs_dir) != trial.data:
+            what = spec.what_changed(trial.recipe, context.runs_dir, trial.data)
             raise DataError(
-                f"what {trial.recipe.name} depends on has changed since the study was planned: put it back as it was, "
-                "or start the command again to train with what is there now, as trials of their own."
+                f"{what or f'what {trial.recipe.name} depends on has changed'} since the study was planned: put it "
+                "back as it was, or start the command again to train with what is there now, as trials of their own."
             )
         return None
     settings = trial.recipe.images.data

@@ -4,17 +4,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from math import isnan, nan
 from statistics import median
 from typing import Any, Literal
 
 import numpy as np
 
+from eailab.engines.registry import engine_of
 from eailab.errors import StoreError, StudyError
 from eailab.metrics import Metric
 from eailab.recipe.canonical import canonical, digest
 from eailab.recipe.schema import Recipe
 from eailab.runs.context import RunContext
-from eailab.runs.machine import side_by_side
+from eailab.runs.machine import BYTES_A_TRIAL, side_by_side
 from eailab.runs.probe import Probe, probe
 from eailab.runs.store import Store
 from eailab.runs.training import result_of
@@ -26,6 +28,9 @@ from eailab.studies.design import Study
 from eailab.studies.plan import left_to_train
 from eailab.studies.storage import Plan
 
+UNKNOWN = Probe("cpu", nan, 0.0, None, None, None, BYTES_A_TRIAL)
+"""Of a trial that is not run only to see what it takes."""
+
 BLOCKS_LOOKED_AT = 64
 """Blocks of a recipe that the store is asked for; a trial is found by its name, so none has to be listed."""
 
@@ -35,8 +40,9 @@ class Cost:
     """What one trial of a recipe takes."""
 
     seconds: float
-    source: Literal["store", "probe"]
-    """Whether the time is of finished epochs of the same recipe on the same device, or of the probe."""
+    source: Literal["store", "probe", "not known"]
+    """Whether the time is of finished epochs of the same recipe on the same device, or of the probe; a program that has
+    not run yet is not run for it, and `seconds` is NaN."""
     probe: Probe
 
 
@@ -62,7 +68,7 @@ class Forecast:
         return {
             "trials": self.trials,
             "jobs": self.jobs,
-            "seconds": round(self.seconds, 3),
+            "seconds": None if isnan(self.seconds) else round(self.seconds, 3),
             "memory_bytes": self.memory_bytes,
             "gpu_bytes": self.gpu_bytes,
             "disk_bytes": self.disk_bytes,
@@ -112,11 +118,9 @@ def forecast(plans: Sequence[Plan], context: RunContext, jobs: int | None) -> Fo
 def costs_of(trials: Sequence[Trial], context: RunContext) -> dict[str, Cost]:
     """Return what a trial of each recipe takes, by `recipe_key`."""
     by_recipe = {recipe_key(trial.recipe): trial for trial in trials}
-    probes = probe(list(by_recipe.values()), context) if by_recipe else []
-    return {
-        key: _cost(context.store, trial, measured)
-        for (key, trial), measured in zip(by_recipe.items(), probes, strict=True)
-    }
+    ours = {key: trial for key, trial in by_recipe.items() if not engine_of(trial.recipe).is_foreign}
+    probes = dict(zip(ours, probe(list(ours.values()), context) if ours else [], strict=True))
+    return {key: _cost(context.store, trial, probes.get(key, UNKNOWN)) for key, trial in by_recipe.items()}
 
 
 def blocks_for(plans: Sequence[Plan], context: RunContext, jobs: int | None, budget: float) -> tuple[int, float]:
@@ -148,6 +152,11 @@ def blocks_for(plans: Sequence[Plan], context: RunContext, jobs: int | None, bud
     for block in range(MOST_BLOCKS):
         seconds += [costs[recipe_key(trial.recipe)].seconds for trial in left(block)]
         needed = _together(seconds, side)
+        if isnan(needed):
+            raise StudyError(
+                "--budget needs to know what a trial takes, and none of this program has run yet: run a block of it "
+                "with --seeds 1, and then give the same command with --budget."
+            )
         if needed > budget:
             if block == 0:
                 raise StudyError(
@@ -168,6 +177,8 @@ def _cost(store: Store, trial: Trial, measured: Probe) -> Cost:
     known = [timing.seconds for timing in timings if timing.device == measured.device]
     if known:
         return Cost(median(known) * recipe.epochs + measured.other_seconds, "store", measured)
+    if measured is UNKNOWN:
+        return Cost(nan, "not known", measured)
     return Cost(measured.epoch_seconds * recipe.epochs + measured.other_seconds, "probe", measured)
 
 
@@ -177,8 +188,8 @@ def _fitting(one: Probe) -> int:
 
 
 def _together(seconds: Sequence[float], side: int) -> float:
-    """Return the time of trials side by side: no less than the longest."""
-    return max(sum(seconds) / side, max(seconds, default=0.0))
+    """Return the time of trials side by side, no less than the longest; NaN where that of one is not known."""
+    return nan if any(map(isnan, seconds)) else max(sum(seconds) / side, max(seconds, default=0.0))
 
 
 # --- what it can show -------------------------------------------------------------------------------------------------

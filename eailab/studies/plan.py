@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from eailab.data.registry import load, own_data
 from eailab.data.split import training_size
 from eailab.engines.equivalence import train_the_same
 from eailab.engines.registry import engine_of, images_of
-from eailab.errors import DamagedError, StudyError
+from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.plain import counted
 from eailab.recipe.override import differences, vary
 from eailab.recipe.schema import Recipe
@@ -41,7 +42,7 @@ def plan(study: Study, context: RunContext) -> Plan:
     sizes = [_training_images(arm.recipe, datasets) for arm in study.arms]
     study = replace(hold_updates(study, sizes), data=own_data(datasets))
     made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
-    data = [_depends_on(arm.recipe, datasets, context.data_dir) for arm in study.arms]
+    data = [_depends_on(arm.recipe, datasets, context) for arm in study.arms]
 
     # Where it lies, and the blocks that its record has and keeps.
     store, place = context.store, find_folder(context.store, study, data)
@@ -53,6 +54,8 @@ def plan(study: Study, context: RunContext) -> Plan:
         before = _without(before, others.idle)
         study = replace(study, blocks=tuple(sorted((*study.blocks, *others.kept))))
         notes += [] if study.looks else _notes_on(others)
+    if before is not None and context.keep_code:
+        data = _data_of(before, store, data)
 
     # Its trials, those without a result, and what its record had otherwise.
     trials = study.trials(data)
@@ -63,9 +66,11 @@ def plan(study: Study, context: RunContext) -> Plan:
         training_images=sizes[study.baseline],
     )
     if before is not None and any(record.trials.get(key) != name for key, name in before.trials.items()):
+        what = _what_changed(study, before, store)
         notes.append(
-            "the engine has changed since this study was last run: its table is made again, and the trials that it had "
-            f"stay in {store.root / 'trials'}."
+            f"{what or 'the engine has changed'} since this study was last run: its table is made again, and the "
+            f"trials that it had stay in {store.root / 'trials'}."
+            + (" To go on with them all the same, add --keep-code." if what else "")
         )
     todo, damaged = _left(store, trials)
     if damaged:
@@ -91,10 +96,31 @@ def _training_images(recipe: Recipe, datasets: Mapping[str, Dataset]) -> int | N
     return None if images is None else training_size(len(datasets[images.data.name].train), images.data)
 
 
-def _depends_on(recipe: Recipe, datasets: Mapping[str, Dataset], data_dir: Path | None) -> str:
+def _depends_on(recipe: Recipe, datasets: Mapping[str, Dataset], context: RunContext) -> str:
     """Return what the trials of a recipe depend on besides it; see `Trial.data`."""
     name = recipe.data_name
-    return engine_of(recipe).inputs(recipe, data_dir) if name is None else datasets[name].fingerprint
+    if name is not None:
+        return datasets[name].fingerprint
+    return engine_of(recipe).inputs(recipe, context.data_dir, context.runs_dir)
+
+
+def _what_changed(study: Study, before: StudyRecord, store: Store) -> str:
+    """Say in what the trials of a study depend on other things than those that it had."""
+    recipe = study.arms[study.baseline].recipe
+    for name in before.trials.values():
+        with suppress(StoreError):
+            _, inputs = store.folder(name).identity()
+            return engine_of(recipe).what_changed(recipe, store.root, inputs)
+    return ""
+
+
+def _data_of(before: StudyRecord, store: Store, data: Sequence[str]) -> list[str]:
+    """Return what the trials that a study has depend on, by arm; what is given for arms without a trial."""
+    kept = list(data)
+    for (index, _), name in before.trials.items():
+        with suppress(StoreError):
+            kept[index] = store.folder(name).identity()[1]
+    return kept
 
 
 def _left(

@@ -70,7 +70,7 @@ class Cell:
     @property
     def score(self) -> str:
         """Where and how good it last was, by its headline; empty before there is one."""
-        return f"{self.headline.split} {value}" if self.headline and (value := self.last_value()) else ""
+        return f"{self.headline.short} {value}" if self.headline and (value := self.last_value()) else ""
 
     def last_value(self, fewer: int = 0) -> str:
         """Write the last value of its headline, with fewer decimals if asked; empty before there is one."""
@@ -85,7 +85,8 @@ class Cell:
         texts: dict[str, str] = {}
         for metric in recorded(self.metrics, TRAIN, VALIDATION):
             if (value := metric.value(epoch.values)) is not None:
-                texts[metric.split] = f"{texts.get(metric.split, metric.split)} {metric.quantity} {metric.text(value)}"
+                word = "" if metric.short == metric.quantity else f" {metric.quantity}"
+                texts[metric.short] = f"{texts.get(metric.short, metric.short)}{word} {metric.text(value)}"
         return "".join(f"{text}  " for text in texts.values())
 
     @property

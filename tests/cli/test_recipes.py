@@ -109,7 +109,7 @@ def test_a_copy_that_cannot_be_made_says_why(eailab, tmp_path):
 def test_the_schema_describes_every_setting_of_both_engines(eailab):
     schema = json.loads(eailab("recipes", "schema")[1])
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert set(schema["discriminator"]["mapping"]) == {"numpy-mlp", "torch-resnet"}
+    assert set(schema["discriminator"]["mapping"]) == {"numpy-mlp", "torch-resnet", "program"}
     for definition in schema["$defs"].values():
         assert definition["additionalProperties"] is False
         for key, setting in definition["properties"].items():
@@ -137,5 +137,5 @@ def test_the_program_itself_refuses_a_malformed_recipe(tmp_path):
     file.write_text("name: 3\n")
     ran = subprocess.run([sys.executable, "-m", "eailab", "recipes", "check", file], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("error: 6 problems:\n")
+    assert ran.stderr.startswith("error: 2 problems:\n")
     assert f"{file}:1:7: name: expected text" in ran.stderr

@@ -4,12 +4,21 @@ import gc
 import signal
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from eailab.errors import DamagedError, EailabError, MemoryShortageError, StoppedError, StoreError, shortage_of
+from eailab.errors import (
+    DamagedError,
+    EailabError,
+    MemoryShortageError,
+    ProgramFailedError,
+    StoppedError,
+    StoreError,
+    shortage_of,
+)
 from eailab.runs.events import Event, Failed
 from eailab.runs.trial import Trial
 
@@ -18,8 +27,9 @@ from eailab.runs.trial import Trial
 class Outcome:
     """How one attempt at a trial ended; small and picklable."""
 
-    problem: Literal["none", "trial", "memory", "store"] = "none"
-    """`memory`: worth another attempt alone. `store`: nothing can be written, by any trial."""
+    problem: Literal["none", "trial", "program", "memory", "store"] = "none"
+    """`program`: a person's has failed, and may be started again. `memory`: worth another attempt alone. `store`:
+    nothing can be written, by any trial."""
     reason: str = ""
     exit_code: int = 1
 
@@ -44,6 +54,8 @@ def outcome_of(error: Exception) -> Outcome:
     match error:
         case MemoryShortageError():
             return Outcome("memory", str(error), error.exit_code)
+        case ProgramFailedError():
+            return Outcome("program", str(error), error.exit_code)
         case StoreError() if not isinstance(error, DamagedError):
             return Outcome("store", str(error), error.exit_code)
         case EailabError():
@@ -106,15 +118,22 @@ def describe(exit_code: int | None, kills_before: int | None, kills_now: int | N
 class Retries:
     """Decides whether a trial that ended without a result is tried again.
 
-    One that ran out of memory is tried once more, with nothing beside it. One whose process died is tried until it has
-    died `attempts` times in a row without a finished epoch in between.
+    A program that ended with an error is started again as often as the user asked. A trial that ran out of memory is
+    tried once more, with nothing beside it. One whose process died is tried until it has died `attempts` times in a row
+    without a finished epoch in between.
     """
 
-    def __init__(self, attempts: int) -> None:
-        self.attempts = attempts
+    def __init__(self, attempts: int, of_programs: int = 0) -> None:
+        self.attempts, self.of_programs = attempts, of_programs
+        self._failures: Counter[str] = Counter()
         self._short_of_memory: set[str] = set()
         self._deaths: dict[str, int] = {}
         self._reached: dict[str, int] = {}
+
+    def after_failure(self, trial: str) -> bool:
+        """Count that a trial's program ended with an error, and return whether it is started again."""
+        self._failures[trial] += 1
+        return self._failures[trial] <= self.of_programs
 
     def after_shortage(self, trial: str) -> bool:
         """Count that a trial ran out of memory, and return whether it is tried again."""

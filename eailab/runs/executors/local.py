@@ -40,7 +40,7 @@ class LocalExecutor:
         if jobs > 1:
             _Pool(jobs, context).run(trials)
             return
-        retries, waiting = Retries(ATTEMPTS), deque(trials)
+        retries, waiting = Retries(ATTEMPTS, context.retries), deque(trials)
         while waiting:
             trial = waiting.popleft()
             if context.should_stop():
@@ -51,6 +51,9 @@ class LocalExecutor:
             if outcome.problem == "memory" and retries.after_shortage(trial.fingerprint):
                 context.on_event(TriedAgain(trial.fingerprint, f"{outcome.reason} It is tried once more."))
                 free_memory()
+                waiting.appendleft(trial)
+            elif outcome.problem == "program" and retries.after_failure(trial.fingerprint):
+                context.on_event(TriedAgain(trial.fingerprint, f"{outcome.reason}\nIt is started again."))
                 waiting.appendleft(trial)
             else:
                 judge(trial, outcome, context.on_event)
@@ -70,7 +73,7 @@ class _Pool:
         self.waiting: deque[Trial] = deque()
         self.alone: deque[Trial] = deque()
         """Trials that ran out of memory beside others; their turn comes when nothing else is left."""
-        self.retries = Retries(ATTEMPTS)
+        self.retries = Retries(ATTEMPTS, context.retries)
         self.broken: str | None = None
         """Why the store cannot be written."""
         self.kills = out_of_memory_kills()
@@ -132,6 +135,9 @@ class _Pool:
         if message.problem == "store":
             self.broken = message.reason
             self._stop_all()
+        elif message.problem == "program" and self.retries.after_failure(trial.fingerprint):
+            self.waiting.appendleft(trial)
+            self.context.on_event(TriedAgain(trial.fingerprint, f"{message.reason}\nIt is started again."))
         elif message.problem == "memory" and self.retries.after_shortage(trial.fingerprint):
             self.alone.append(trial)
             self.context.on_event(

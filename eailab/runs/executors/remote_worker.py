@@ -24,7 +24,7 @@ from eailab.runs.context import RunContext, ignore
 from eailab.runs.executors.attempts import Attempt, free_memory
 from eailab.runs.training import run_trial
 
-CODES = {"none": 0, "trial": 1, "usage": 2, "store": 74, "memory": 76}
+CODES = {"none": 0, "trial": 1, "program": 1, "usage": 2, "store": 74, "memory": 76}
 """What a name comes back with, by what went wrong; any other is a death. Only executors see them."""
 
 STOPPED = 143

@@ -1,0 +1,102 @@
+"""Keep what is known of programs in a runs folder: of which code trials are, and how their metrics are reported."""
+
+import json
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+from eailab import files
+from eailab.engines.program.identity import Identity, changes, identify, written_while_running
+from eailab.engines.program.reading import IN_WORDS, Wanted, Way
+from eailab.engines.program.trial_files import new_file, own_folder
+from eailab.errors import DataError, StoreError
+from eailab.recipe.canonical import digest
+from eailab.recipe.schema import ProgramRecipe
+
+FOLDER = "programs"
+"""Beside `trials` and `studies`."""
+WRITTEN = "written"
+"""Name of the record of files that programs have written beside their code."""
+
+_log = logging.getLogger(__name__)
+
+
+def identity_of(recipe: ProgramRecipe, runs: Path) -> Identity:
+    """Return what trials of a recipe depend on, as it is now.
+
+    What lies in a runs folder, and what programs have written while they ran, is not code.
+    """
+    here = Path.cwd()
+    stores = [one for one in (here, *here.glob("*/")) if (one / "trials").is_dir() and (one / "studies").is_dir()]
+    excluded = [runs, *stores, *(here / name for name in _read(runs, WRITTEN).get("files", []))]
+    return identify(recipe.template.words, here, code=recipe.code, data=recipe.data, excluded=excluded)
+
+
+def changes_since(recipe: ProgramRecipe, runs: Path, before: str) -> list[str]:
+    """Return in words what has changed since trials with an earlier fingerprint; nothing where that is not known."""
+    with suppress(ValueError):
+        return changes(Identity.read(_read(runs, _code(before))), identity_of(recipe, runs))
+    return []
+
+
+class Known:
+    """What trials of a program, with the same code and data, have shown; made before one runs."""
+
+    def __init__(self, recipe: ProgramRecipe, runs: Path, wanted: Wanted) -> None:
+        self.recipe, self.runs = recipe, runs
+        self.identity = identity_of(recipe, runs)
+        names = [metric.name for metric in wanted.metrics]
+        self._way = f"way-{digest([self.identity.fingerprint, names, wanted.unit, wanted.regex])}"
+        _keep(runs, _code(self.identity.fingerprint), self.identity.record())
+
+    @property
+    def way(self) -> Way | None:
+        """How earlier trials reported their metrics; None where there are none."""
+        found = _read(self.runs, self._way).get("way")
+        return cast(Way, found) if found in IN_WORDS else None
+
+    def keep(self, way: Way) -> None:
+        """Have later trials report their metrics the same way."""
+        _keep(self.runs, self._way, {"way": way})
+
+    def check_code(self) -> None:
+        """Once a program has run, leave files that it has written out of its code from now on.
+
+        Raises:
+            DataError: Its code was edited meanwhile, so that nobody knows which of both has run.
+        """
+        after = identity_of(self.recipe, self.runs)
+        if after.fingerprint == self.identity.fingerprint:
+            return
+        written, edited = written_while_running(self.identity, after)
+        if edited:
+            raise DataError(f"{', '.join(edited)} was edited while the program ran: start the command again.")
+        if written:
+            known = {*_read(self.runs, WRITTEN).get("files", []), *written}
+            _keep(self.runs, WRITTEN, {"files": sorted(known)}, again=True)
+            _log.info("%s was written while the program ran, and is not taken for its code.", ", ".join(written))
+
+
+def _code(fingerprint: str) -> str:
+    return f"code-{fingerprint[:20]}"
+
+
+def _read(runs: Path, name: str) -> dict[str, Any]:
+    """Return a record; an empty one where there is none that can be read."""
+    with suppress(FileNotFoundError, StoreError, ValueError, TypeError, RecursionError):
+        return dict(json.loads(files.read(runs / FOLDER / f"{name}.json", files.PROGRAM)))
+    return {}
+
+
+def _keep(runs: Path, name: str, record: dict[str, Any], *, again: bool = False) -> None:
+    """Write a record; one that is there already stays, unless it is to be written again."""
+    file = runs / FOLDER / f"{name}.json"
+    if file.exists() and not again:
+        return
+    own_folder(file.parent)
+    new = file.with_name(f"{file.name}.{uuid4().hex[:8]}.tmp")
+    with new_file(new) as opened:
+        opened.write(json.dumps({"schema_version": 1, **record}).encode() + b"\n")
+    new.replace(file)

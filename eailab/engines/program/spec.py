@@ -1,0 +1,96 @@
+"""Describe the engine that runs a training program of one's own."""
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from eailab import files
+from eailab.engines.base import Engine, Setup
+from eailab.engines.program.trial_files import CURVES, OUT, STDERR, STDOUT, places_of
+from eailab.engines.spec import Artifact, EngineSpec
+from eailab.errors import RecipeError
+from eailab.metrics import Metric
+from eailab.recipe.schema import ProgramRecipe
+
+if TYPE_CHECKING:
+    from eailab.engines.program.reading import Reading
+
+
+def _metrics(recipe: ProgramRecipe) -> tuple[Metric, ...]:
+    """Return what a program is to report, once it is known that it can be read."""
+    from eailab.engines.program.reading import check_at, check_names, check_regex, declare
+
+    first, *others = recipe.metrics
+    metrics = (declare(first, recipe.goal, recipe.unit), *(declare(name, None, recipe.unit) for name in others))
+    check_names(metrics)
+    check_at(recipe.at)
+    if recipe.metric_regex is not None:
+        check_regex(recipe.metric_regex, metrics)
+    return metrics
+
+
+def _build(recipe: ProgramRecipe, setup: Setup) -> Engine:
+    from eailab.engines.program.engine import ProgramEngine
+
+    return ProgramEngine(recipe, _metrics(recipe), setup)  # type: ignore[abstract]
+
+
+def _inputs(recipe: ProgramRecipe, _: Path | None, runs_dir: Path) -> str:
+    """Return the fingerprint of a program's code and data, once it is known that the program is there."""
+    from eailab.engines.program.known import identity_of
+
+    template = recipe.template
+    if not template.shell and "{" not in template.program and shutil.which(template.program) is None:
+        raise RecipeError(
+            f"there is no program {template.program} here, or it may not be executed: write its path, or the "
+            "interpreter before a script, as in 'python train.py'."
+        )
+    return identity_of(recipe, runs_dir).fingerprint
+
+
+def _what_changed(recipe: ProgramRecipe, runs_dir: Path, before: str) -> str:
+    from eailab.engines.program.known import changes_since
+
+    return ", ".join(changes_since(recipe, runs_dir, before))
+
+
+def _command_line(recipe: ProgramRecipe, block: int, folder: Path) -> str:
+    return str(recipe.template.fill(recipe.settings, places_of(block, folder)))
+
+
+def try_once(recipe: ProgramRecipe, block: int) -> tuple[str, "Reading"]:
+    """Run a program once, in a folder that is then removed, and return its command and what it reported.
+
+    Raises:
+        TrialFailedError: It failed, took too long, or did not report a metric.
+    """
+    from eailab.engines.program.engine import ProgramEngine
+
+    with TemporaryDirectory(prefix="eailab-try-") as folder:
+        _inputs(recipe, None, Path(folder))
+        setup = Setup(block, folder=Path(folder) / "trials" / "tried")
+        setup.folder.mkdir(parents=True)
+        engine = ProgramEngine(recipe, _metrics(recipe), setup)  # type: ignore[abstract]
+        engine.train_epoch(1, lambda _: None)
+        assert engine.reading is not None  # noqa: S101 - it has run
+        return _command_line(recipe, block, setup.folder), engine.reading
+
+
+PROGRAM = EngineSpec(
+    name="program",
+    version=1,
+    recipe=ProgramRecipe,
+    metrics=_metrics,
+    build=_build,
+    inputs=_inputs,
+    what_changed=_what_changed,
+    is_foreign=True,
+    command_line=_command_line,
+    own_folder=OUT,
+    artifacts=(
+        Artifact(STDOUT, files.KEPT_OUTPUT, of_diverged=True, is_reported=False),
+        Artifact(STDERR, files.KEPT_OUTPUT, of_diverged=True, is_reported=False),
+        Artifact(CURVES, files.CURVES),
+    ),
+)

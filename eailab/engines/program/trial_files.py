@@ -1,0 +1,51 @@
+"""Name the files that a trial of a program leaves, beside those of every trial."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+from eailab.errors import StoreError
+from eailab.recipe.template import Places
+
+OUT = "out"
+"""The folder that `{out}` names: the program's own."""
+PARAMS = "params.json"
+"""What `{params}` names: the settings and the seed."""
+REPORTED = "metrics.jsonl"
+"""What `EAILAB_METRICS` names: the program may report its metrics there."""
+STDOUT = "stdout.txt"
+STDERR = "stderr.txt"
+CURVES = "curves.json"
+"""The values that the program reported step by step, as they were read."""
+
+
+def places_of(block: int, folder: Path) -> Places:
+    """Return what the placeholders of a trial's command stand for, by its block and folder."""
+    return Places(block, folder.absolute() / OUT, folder.absolute() / PARAMS)
+
+
+def own_folder(path: Path) -> Path:
+    """Make a folder for a program, or return it as an earlier attempt has left it.
+
+    Raises:
+        StoreError: It cannot be made, or a link or a file is in its place.
+    """
+    try:
+        if not path.is_symlink():
+            path.mkdir(parents=True, exist_ok=True)
+            return path
+    except OSError as error:
+        raise StoreError(f"{path} cannot be made: {error.strerror}.") from error
+    raise StoreError(f"{path} is a link: eailab did not put it there. Remove it, and run the same command again.")
+
+
+def new_file(path: Path) -> BinaryIO:
+    """Open a new file to write, in place of what an earlier attempt, or a stranger, has put there.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    try:
+        path.unlink(missing_ok=True)
+        return path.open("xb")  # follows no link
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,211 @@
+"""`--run`: a training program of one's own, from the words of the command to verdicts, in a folder of its own."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+PYTHON = f"{sys.executable} -I -S"
+TRAIN = """
+import random, sys
+lr, seed = float(sys.argv[1]), int(sys.argv[2])
+chance = random.Random(seed)
+block, own = chance.gauss(0, 0.05), random.Random(f"{seed} {lr}").gauss(0, 0.002)
+for epoch in (1, 2, 3):
+    print(f"epoch {epoch} val_acc: {0.6 + 0.1 * (lr < 5e-3) - 0.05 / epoch + block + own:.6f}", flush=True)
+"""
+"""Its value is known: 0.1 more with a small learning rate, an effect of the block, and a little noise."""
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Return a function that writes a program into the working folder, and returns the command that runs it."""
+
+    def write(text: str = TRAIN, arguments: str = "{lr} {seed}", name: str = "train.py") -> str:
+        (tmp_path / name).write_text(text)
+        return f"{PYTHON} {name} {arguments}"
+
+    return write
+
+
+def table(folder: Path) -> dict:
+    (file,) = folder.glob("runs/studies/*/table.json")
+    return json.loads(file.read_bytes())
+
+
+def test_a_program_is_compared_and_the_planted_difference_found(eailab, program, tmp_path):
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", program(), "--metric", "val_acc", "--unit", "share")
+    assert done.code == 0, done.err
+    assert "WORSE" in done.out
+    assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 10
+    for word in ("image", "split", "accuracy", "test set"):
+        assert word not in done.out.lower()
+
+
+def test_what_has_run_is_not_run_again(eailab, program, tmp_path):
+    command = ("ablate", "lr", "1e-3,1e-2", "--run", program(), "--metric", "val_acc", "--seeds", "2")
+    assert eailab(*command).code == 0
+    (file,) = tmp_path.glob("runs/studies/*/table.json")
+    before = file.read_bytes()
+    again = eailab(*command)
+    assert "0 to train" in again.err
+    assert file.read_bytes() == before
+    more = eailab(*command[:-1], "3")
+    assert "4 finished already, 2 to train" in more.err
+
+
+def test_a_report_of_it_verifies(eailab, program):
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", program(), "--metric", "val_acc", "--seeds", "2")
+    page = done.out.splitlines()[-1].split()[-1]
+    verified = eailab("verify", page)
+    assert verified.code == 0, verified.out + verified.err
+
+
+def test_a_program_may_report_by_the_file_that_its_environment_names(eailab, program, tmp_path):
+    text = TRAIN.replace("for epoch", "import json, os; log = open(os.environ['EAILAB_METRICS'], 'a')\nfor epoch")
+    text = text.replace('print(f"epoch {epoch} val_acc: {', "log.write(json.dumps(dict(epoch=epoch, val_acc=")
+    text = text.replace(':.6f}", flush=True)', ')) + "\\n")')
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", program(text), "--metric", "val_acc", "--seeds", "2")
+    assert done.code == 0, done.err
+    curves = [json.loads(file.read_bytes()) for file in tmp_path.glob("runs/trials/*/curves.json")]
+    assert [one["way"] for one in curves] == ["log"] * 4
+    assert all([step for step, _ in one["curves"]["val_acc"]] == [1, 2, 3] for one in curves)
+
+
+def test_commands_may_be_the_arms(eailab, program):
+    base, other = program(arguments="1e-3 {seed}"), program(arguments="1e-2 {seed}")
+    done = eailab("ablate", "--arm", f"small={base}", "--arm", f"large={other}", "--metric", "val_acc")
+    assert done.code == 0, done.err
+    assert "WORSE" in done.out
+    assert "small" in done.out
+
+
+def test_noise_of_a_program(eailab, program):
+    done = eailab("noise", "--run", program(arguments="1e-3 {seed}"), "--metric", "val_acc", "--seeds", "4")
+    assert done.code == 0, done.err
+    assert "val_acc" in done.out
+
+
+def test_a_program_that_fails_is_shown_with_its_last_lines_and_the_others_go_on(eailab, program, tmp_path):
+    text = "import sys\nif sys.argv[1] == '0.01': sys.exit('no such rate')\n" + TRAIN
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", program(text), "--metric", "val_acc", "--seeds", "2")
+    assert done.code == 1
+    assert "no such rate" in done.err
+    assert "ended with code 1" in done.err
+    assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 2
+
+
+def test_a_program_that_does_not_report_its_metric_is_told_what_it_reports(eailab, program):
+    command = program("print('val_acx: 0.5')", "{lr} {seed}")
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", command, "--metric", "val_acc", "--seeds", "2")
+    assert done.code == 1
+    assert "val_acx" in done.err
+
+
+def test_a_program_that_never_ends_is_timed_out(eailab, program):
+    command = program("import time; time.sleep(100)", "{lr} {seed}")
+    options = ("--metric", "loss", "--seeds", "1", "--timeout", "0.1s")
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", command, *options)
+    assert done.code == 1
+    assert "timed out" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("lr", "1", "2", "--run", "true {lr} {seed}"), "--metric is missing"),
+        (("lr", "1", "2", "--run", "true {lr}", "--metric", "loss"), "no {seed}"),
+        (("lr", "1", "2", "--run", "true {lrr} {seed}", "--metric", "loss"), "{lrr} has no value; did you mean lr?"),
+        (("lr", "1", "2", "--run", "true {seed}", "--metric", "loss"), "lr stands nowhere in the command"),
+        (("lr", "1", "2", "--run", "true '{lr} {seed}", "--metric", "loss"), "open quote"),
+        (("lr", "1", "2", "--run", "no-such-program {lr} {seed}", "--metric", "loss"), "no-such-program"),
+        (("lr", "1", "2", "--run", "true {lr} {seed}", "--metric", "wobble"), "--goal"),
+        (("lr", "1", "2", "--timeout", "3m"), "--timeout needs a program"),
+        (("--arm", "a=true {seed}", "--metric", "loss"), "two or more"),
+        (("--arm", "true {seed}", "--metric", "loss"), "write a name, =, and a command"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_runs(eailab, tmp_path, arguments, said):
+    done = eailab("ablate", *arguments)
+    assert done.code == 2, done.err
+    assert said in done.err
+    assert not (tmp_path / "runs" / "trials").exists()
+
+
+def test_a_dry_run_prints_the_exact_commands_and_runs_nothing(eailab, tmp_path):
+    run = f"sh -c 'touch {tmp_path}/ran; echo loss 1' {{lr}} {{seed}}"
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", run, "--metric", "loss", "--seeds", "2", "-n")
+    assert done.code == 0, done.err
+    assert f"sh -c 'touch {tmp_path}/ran; echo loss 1' 0.01 1" in done.out
+    assert not (tmp_path / "ran").exists()
+
+
+def test_trying_shows_what_is_read_and_keeps_nothing(eailab, program, tmp_path):
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", program(), "--metric", "val_acc", "--try")
+    assert done.code == 0, done.err
+    assert "train.py 0.001 0" in done.out
+    assert "on standard output" in done.out
+    assert "the last of 3 values" in done.out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_program_that_fails_is_started_again_as_often_as_was_asked(eailab, program, tmp_path):
+    text = (
+        "import pathlib, sys\nlog = pathlib.Path('log')\nlog.open('a').write('x')\n"
+        "print('loss', len(log.read_text()))\nsys.exit(len(log.read_text()) % 3 != 0)"
+    )
+    command = program(text, "{lr} {seed}")
+    options = ("--run", command, "--metric", "loss", "--seeds", "1", "--retries")
+    assert eailab("ablate", "lr", "1", "2", *options, "1").code == 1
+    (tmp_path / "log").unlink()
+    done = eailab("ablate", "lr", "3", "4", *options, "2")
+    assert done.code == 0, done.err
+    assert "It is started again." in done.err
+
+
+def test_changed_code_is_said_and_run_unless_the_old_trials_are_kept(eailab, program, tmp_path):
+    command = ("ablate", "lr", "1e-3", "1e-2", "--run", program(), "--metric", "val_acc", "--seeds", "2")
+    assert eailab(*command).code == 0
+    program("# only a comment\n" + TRAIN)
+    assert "0 to train" in eailab(*command).err
+    program(TRAIN.replace("0.1", "0.2"))
+    kept = eailab(*command, "--keep-code")
+    assert "0 to train" in kept.err
+    again = eailab(*command)
+    assert "train.py has changed since this study was last run" in again.err
+    assert "--keep-code" in again.err
+    assert "4 to train" in again.err
+    assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 8
+
+
+def test_a_program_with_checkpoints_of_its_own_goes_on(eailab, program, tmp_path):
+    """A trial that failed is started again with its old `{out}`, and is told so."""
+    text = (
+        "import os, pathlib, sys\nkept = pathlib.Path(sys.argv[3]) / 'state'\n"
+        "if not kept.exists():\n    kept.write_text('1')\n    sys.exit(1)\n"
+        "assert os.environ['EAILAB_RESUME'] == '1'\nprint('loss', 1)"
+    )
+    command = (
+        "ablate",
+        "lr",
+        "1",
+        "2",
+        "--run",
+        program(text, "{lr} {seed} {out}"),
+        "--metric",
+        "loss",
+        "--seeds",
+        "1",
+    )
+    assert eailab(*command).code == 1
+    assert eailab(*command).code == 0
+
+
+def test_a_recipe_of_a_program_is_run_as_any_other(eailab, program, tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        f"name: mine\nengine: program\nrun: {program()}\nsettings: {{lr: 1e-3}}\nmetric: val_acc\nunit: share\n"
+    )
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--recipe", "mine.yaml", "--seeds", "2")
+    assert done.code == 0, done.err
+    assert "mine-lr" in done.out

@@ -1,0 +1,73 @@
+"""What a runs folder keeps of a program: how it reports, of which code its trials are, and what it writes beside it."""
+
+import pytest
+
+from eailab.engines.program.known import Known, changes_since, identity_of
+from eailab.engines.program.reading import Wanted, declare
+from eailab.errors import DataError
+from eailab.recipe.of_command import recipe_of_command
+
+WANTED = Wanted((declare("loss"),))
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text("print(1)\n")
+    return recipe_of_command("sh train.py {seed}", {"metric": "loss"}, {})
+
+
+def test_the_way_of_the_first_trial_is_that_of_later_ones(recipe, tmp_path):
+    known = Known(recipe, tmp_path / "runs", WANTED)
+    assert known.way is None
+    known.keep("stderr")
+    Known(recipe, tmp_path / "runs", WANTED).keep("log")
+    assert Known(recipe, tmp_path / "runs", WANTED).way == "stderr"
+    assert Known(recipe, tmp_path / "runs", Wanted((declare("acc"),))).way is None
+
+
+def test_other_code_may_report_in_another_way(recipe, tmp_path):
+    Known(recipe, tmp_path / "runs", WANTED).keep("stdout")
+    (tmp_path / "train.py").write_text("print(2)\n")
+    assert Known(recipe, tmp_path / "runs", WANTED).way is None
+
+
+def test_a_damaged_record_is_none(recipe, tmp_path):
+    Known(recipe, tmp_path / "runs", WANTED).keep("stdout")
+    for file in (tmp_path / "runs" / "programs").iterdir():
+        file.write_text("[")
+    assert Known(recipe, tmp_path / "runs", WANTED).way is None
+
+
+def test_what_has_changed_since_earlier_trials_is_said(recipe, tmp_path):
+    before = Known(recipe, tmp_path / "runs", WANTED).identity.fingerprint
+    assert changes_since(recipe, tmp_path / "runs", before) == []
+    (tmp_path / "train.py").write_text("print(1)  # as before\n")
+    assert changes_since(recipe, tmp_path / "runs", before) == []
+    (tmp_path / "train.py").write_text("print(2)\n")
+    (tmp_path / "model.py").write_text("")
+    assert changes_since(recipe, tmp_path / "runs", before) == ["train.py has changed", "model.py is new"]
+    assert changes_since(recipe, tmp_path / "runs", "not known") == []
+
+
+def test_what_a_program_writes_is_no_part_of_its_code_from_then_on(recipe, tmp_path):
+    known = Known(recipe, tmp_path / "runs", WANTED)
+    (tmp_path / "config.json").write_text("{}")
+    known.check_code()
+    assert identity_of(recipe, tmp_path / "runs").fingerprint == known.identity.fingerprint
+
+
+def test_code_that_is_edited_while_its_program_runs_spoils_the_trial(recipe, tmp_path):
+    known = Known(recipe, tmp_path / "runs", WANTED)
+    (tmp_path / "train.py").write_text("print(2)\n")
+    with pytest.raises(DataError, match=r"train\.py was edited while the program ran"):
+        known.check_code()
+
+
+def test_a_runs_folder_is_not_code(recipe, tmp_path):
+    before = identity_of(recipe, tmp_path / "runs").fingerprint
+    for folder in ("runs/trials/a", "runs/studies", "old/trials/b", "old/studies"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "runs" / "trials" / "a" / "result.json").write_text("{}")
+    (tmp_path / "old" / "trials" / "b" / "result.json").write_text("{}")
+    assert identity_of(recipe, tmp_path / "elsewhere").fingerprint == before
