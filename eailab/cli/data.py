@@ -9,7 +9,7 @@ import typer
 from eailab.cli.advice import offering_small_data
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Overrides, RunsDir, load_recipe
-from eailab.cli.output import echo, echo_json, echo_rows
+from eailab.cli.output import echo, echo_json
 from eailab.errors import CheckFailedError, UsageError
 from eailab.plain import plain
 
@@ -30,6 +30,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     Example: eailab data list
     """
     from eailab.data import registry
+    from eailab.report.terminal import print_list
 
     folder = registry.data_dir(data_dir)
     known = [_about(source, folder) for source in registry.SOURCES.values()]
@@ -51,7 +52,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             ]
         )
     headings = ("name", "training", "test", "image", "classes", "files", "")
-    echo_rows(headings, rows, numbers=("training", "test", "classes"))
+    print_list(headings, rows, numbers=("training", "test", "classes"))
     echo(f"\nfolder of downloaded files: {folder}")
     echo(
         "your own: the path of an .npz file (x_train, y_train, x_test, y_test) or of a folder (train/CLASS/*.png)",

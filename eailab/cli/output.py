@@ -6,15 +6,15 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
 import typer
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
-from eailab.plain import layout, plain, plain_lines
+from eailab.plain import layout, plain_lines
 
 LOG = logging.getLogger("eailab")
 """Logs what a command does: each epoch as `debug`, other progress as `info`, problems above."""
@@ -42,18 +42,12 @@ NAMED = re.compile(rf"(?<![\w./-])(?<!-m )(?<!run )eailab (?=-h\b|(?:{'|'.join(C
 
 JSON_VERSION = 1
 """Of results that name none of their own: raised when a key is renamed, removed or changes its meaning."""
-GAP = 2
-"""Blanks between two columns."""
 NARROWEST = 20
 """Columns; a number below is not taken for a terminal's width."""
 USUAL_WIDTH = 80
 """Of a terminal that does not say."""
-LEAST_NAME = 10
-"""Letters that are left of a name."""
 WORDS = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
 """Of a sentence; a command in it is one word."""
-FOLDS = re.compile(r"(?<=\s)(?=\S)|(?<=[-_/+×])(?=[^\W\d_])")
-"""Where a cell may be folded: after a blank, and after a sign that joins words."""
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True, hang: int | None = None) -> None:
@@ -83,19 +77,6 @@ def say_note(text: str) -> None:
 def echo_json(result: Mapping[str, Any]) -> None:
     """Print a result as JSON to standard output, with the version of its keys."""
     typer.echo(layout({"schema_version": JSON_VERSION, **result}))
-
-
-def echo_rows(
-    headings: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    numbers: Collection[str] = (),
-    shorten: Collection[str] = (),
-    err: bool = False,
-) -> None:
-    """Print a list under its headings: in columns, on a terminal no wider than it is; see `laid_out`."""
-    width = columns(sys.stderr if err else sys.stdout)
-    typer.echo("\n".join(laid_out(headings, rows, numbers, shorten, width)), err=err)
 
 
 # --- layout ----------------------------------------------------------------------------------------------------------
@@ -149,100 +130,6 @@ def _wrapped(line: str, width: int, hang: int) -> list[str]:
         lines[-1] += word
         at += cell_len(word)
     return lines
-
-
-def laid_out(
-    headings: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    numbers: Collection[str] = (),
-    shorten: Collection[str] = (),
-    width: int | None = None,
-) -> list[str]:
-    """Return a list as lines of text, in columns as far as they fit.
-
-    Where they do not, names that a command shows in full are shortened in their middle; then cells are folded at words;
-    and where that is not enough, the cells of a row stand below each other.
-
-    Args:
-        headings: Of the columns.
-        rows: A cell for each heading.
-        numbers: Headings of the columns that are set to the right, and never folded.
-        shorten: Headings of the columns that may be shortened.
-        width: Of the terminal, in letters; None for a file or pipe.
-    """
-    whole = table = [list(headings), *(list(map(plain, row)) for row in rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
-    room = sum(widths) if width is None else width - GAP * (len(headings) - 1)
-    for place, heading in enumerate(headings):
-        if heading in shorten and (beyond := sum(widths) - room) > 0:
-            widths[place] = max(min(widths[place], LEAST_NAME), widths[place] - beyond)
-            table = [[*row[:place], _shortened(row[place], widths[place]), *row[place + 1 :]] for row in table]
-    if sum(widths) > room:
-        least = [
-            widths[place] if heading in numbers or heading in shorten else _longest_piece(row[place] for row in table)
-            for place, heading in enumerate(headings)
-        ]
-        if sum(least) > room:
-            return _stacked(whole)
-        spare = room - sum(least)
-        for place in sorted(range(len(widths)), key=lambda place: widths[place] - least[place]):
-            widths[place] = least[place] + min(spare, widths[place] - least[place])
-            spare -= widths[place] - least[place]
-    lines = []
-    for row in table:
-        folded = [_folded(cell, cells) for cell, cells in zip(row, widths, strict=True)]
-        for parts in zip_longest(*folded, fillvalue=""):
-            cells = zip(parts, widths, headings, strict=True)
-            set_ = (_padded(part, room, to_right=heading in numbers) for part, room, heading in cells)
-            lines.append((" " * GAP).join(set_).rstrip())
-    return lines
-
-
-def _stacked(table: Sequence[Sequence[str]]) -> list[str]:
-    """Return each row as its first cell and, below it, the others that say something."""
-    headings, *rows = table
-    lines = []
-    for first, *rest in rows:
-        lines.append(first)
-        named = zip(headings[1:], rest, strict=True)
-        lines += [f"  {heading}: {cell}" if heading else f"  {cell}" for heading, cell in named if cell]
-    return lines
-
-
-def _longest_piece(cells: Iterable[str]) -> int:
-    return max(cell_len(piece.rstrip()) for cell in cells for piece in FOLDS.split(cell))
-
-
-def _folded(cell: str, width: int) -> list[str]:
-    """Fold a cell after blanks, and after the signs that join words.
-
-    >>> _folded("digits-mlp-batch-size 16, 32", 12)
-    ['digits-mlp-', 'batch-size', '16, 32']
-    """
-    lines = [""]
-    for piece in FOLDS.split(cell):
-        if lines[-1] and cell_len(lines[-1] + piece.rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece
-    return [line.rstrip() for line in lines]
-
-
-def _shortened(text: str, width: int) -> str:
-    """Leave out the middle of a text that is too wide.
-
-    >>> _shortened("digits-mlp-batch-size", 16)
-    'digits-m…ch-size'
-    """
-    if cell_len(text) <= width:
-        return text
-    end = (width - 1) // 2
-    kept = text[len(text) - end :]
-    return f"{set_cell_size(text, width - 1 - cell_len(kept))}…{kept}" if cell_len(kept) < width else text
-
-
-def _padded(text: str, width: int, *, to_right: bool) -> str:
-    blank = " " * (width - cell_len(text))
-    return blank + text if to_right else text + blank
 
 
 # --- how the program is called ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import typer
 from eailab.cli import completion
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, StudyName, TrialName, Yes, confirmed
-from eailab.cli.output import echo, echo_json, echo_rows
+from eailab.cli.output import echo, echo_json
 from eailab.errors import CheckFailedError, EailabError
 from eailab.plain import counted, plain
 
@@ -189,9 +189,10 @@ def rm(
 def print_trials(trials: "Sequence[Listed]", *, err: bool = False) -> None:
     """Print trials as a list; long names are shortened, since `eailab runs show` has them in full."""
     from eailab.report.listing import TRIAL_HEADINGS
+    from eailab.report.terminal import print_list
 
     rows = [one.cells for one in trials]
-    echo_rows(TRIAL_HEADINGS, rows, numbers=("block", "score"), shorten=("study", "arm"), err=err)
+    print_list(TRIAL_HEADINGS, rows, numbers=("block", "score", "finished"), names=("study", "arm"), err=err)
 
 
 def _score(value: float, metric: "Metric | None") -> str:
@@ -249,6 +250,7 @@ def list_studies(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
     Example: eailab studies list
     """
     from eailab.report.listing import STUDY_HEADINGS, listed_studies
+    from eailab.report.terminal import print_list
     from eailab.studies.lookup import existing
 
     found = listed_studies(existing(runs))
@@ -256,7 +258,8 @@ def list_studies(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
         echo_json({"runs": str(runs), "studies": [one.mapping() for one in found]})
         return
     if found:
-        echo_rows(STUDY_HEADINGS, [one.cells for one in found], numbers=("blocks", "finished"), shorten=("folder",))
+        rows = [one.cells for one in found]
+        print_list(STUDY_HEADINGS, rows, numbers=("blocks", "finished"), names=("study", "folder"))
     for one in found:
         if one.problem is not None:
             echo(f"{one.folder}: {one.problem}", hang=2)

@@ -27,6 +27,8 @@ class Column:
     is_number: bool = False
     narrow: str | None = ""
     """The heading where space is short; empty for the same, None for a column that is then left out."""
+    is_name: bool = False
+    """Whether a narrow terminal may leave out the middle of a cell, since another command shows it in full."""
 
 
 @dataclass(frozen=True)

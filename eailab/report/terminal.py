@@ -4,16 +4,18 @@ Where a table's columns do not fit side by side, its cells stand below each othe
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TextIO
 
 from rich import box
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from eailab.findings.study import StudyFindings
+from eailab.findings.tables import Column
 from eailab.findings.tables import Table as Content
 from eailab.findings.words import NOTHING
 from eailab.plain import plain
@@ -30,6 +32,9 @@ STYLES = {
     "alert": "yellow",
 }
 """Of the verdicts, whose word is always there too, and of what must be known first."""
+
+LEAST_NAME = 10
+"""Characters that are left of a name that is shortened."""
 
 LABEL_WIDTH = 18
 """Characters that an arm's label may take before it is folded."""
@@ -50,7 +55,7 @@ def render(document: Document, console: Console | None = None) -> None:
     With lines on a terminal, in plain ASCII elsewhere; in files and pipes without the blanks with which rich fills up.
     """
     # as wide as the terminal; in files and pipes nothing is wrapped
-    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED)
+    console = console or _console(sys.stdout)
     ascii_only = not console.is_terminal or console.options.ascii_only
     parts: list[RenderableType] = []
     before: Block | None = None
@@ -77,9 +82,37 @@ def print_table(title: str, content: Content, lines: Sequence[str], console: Con
     render(Document(title, (TableBlock(content), Bullets(tuple(lines))), dict), console)
 
 
+def print_list(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: Collection[str] = (),
+    names: Collection[str] = (),
+    err: bool = False,
+) -> None:
+    """Print rows of text under their headings.
+
+    Args:
+        headings: Of the columns.
+        rows: A cell for each heading.
+        numbers: Headings of the columns that are set to the right, and never wrapped.
+        names: Headings of the columns whose cells may be shortened.
+        err: Whether it goes to standard error.
+    """
+    columns = tuple(Column(one, one in numbers, is_name=one in names) for one in headings)
+    content = Content(columns, tuple(map(tuple, rows)))
+    render(Document("", (TableBlock(content),), dict), _console(sys.stderr if err else sys.stdout))
+
+
+def _console(stream: TextIO) -> Console:
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else UNLIMITED)
+
+
 def _parts(block: Block, width: int, ascii_only: bool) -> Iterator[RenderableType]:
     """Yield what a block looks like, from top to bottom; a terminal has no figures."""
     match block:
+        case Heading(text=""):
+            return
         case Heading():
             yield Text(plain(block.text), style="bold")
         case Paragraph():
@@ -107,11 +140,15 @@ def _table(content: Content, width: int, *, ascii_only: bool) -> RenderableType:
             Text(plain(column.narrow or column.heading)),
             justify="right" if column.is_number else "left",
             width=cells,
-            no_wrap=column.is_number,
+            no_wrap=column.is_number or column.is_name,
             overflow="fold",
         )
     for row in content.rows:
-        table.add_row(*(Text(plain(row[index]), style=STYLES.get(row[index], "")) for index, _ in kept))
+        texts = [
+            _shortened(plain(row[index]), cells) if column.is_name else plain(row[index])
+            for (index, column), cells in zip(kept, widths, strict=True)
+        ]
+        table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in texts))
     return table
 
 
@@ -126,8 +163,23 @@ def _needs(content: Content, index: int) -> tuple[int, int]:
     most = max(map(cell_len, texts))
     if column.is_number:
         return most, most
+    if column.is_name:
+        return min(LEAST_NAME, most), most
     pieces = texts[1:] if index == 0 else [word for text in texts for word in text.split()]
     return min(LABEL_WIDTH, max(map(cell_len, pieces), default=0)), most
+
+
+def _shortened(text: str, width: int) -> str:
+    """Leave out the middle of a text that is too wide.
+
+    >>> _shortened("digits-mlp-batch-size", 16)
+    'digits-m…ch-size'
+    """
+    if cell_len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    kept = text[len(text) - end :]
+    return f"{set_cell_size(text, width - 1 - cell_len(kept))}…{kept}" if cell_len(kept) < width else text
 
 
 def _widths(needs: Sequence[tuple[int, int]], width: int) -> list[int] | None:

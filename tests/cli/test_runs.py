@@ -17,7 +17,7 @@ def trained(eailab, tmp_path):
 def test_list_shows_each_trial_in_a_line_and_as_json(eailab, trained):
     shown = eailab("runs", "list")
     assert shown.code == 0
-    heading, line, counts = [line.split() for line in shown.out.splitlines()]
+    heading, _, line, counts = [line.split() for line in shown.out.splitlines()]
     assert heading == ["trial", "study", "arm", "block", "state", "score", "finished"]
     assert line[:5] == [trained[:12], "digits-mlp", "digits-mlp", "0", "finished"]
     assert re.fullmatch(r"\d+\.\d\d%", line[5])

@@ -1,9 +1,13 @@
 """A list of trials says what each is: study, arm, block, score."""
 
+import re
+
 import pytest
+from rich.cells import cell_len
 
 from eailab.errors import UsageError
 from eailab.report.listing import TRIAL_HEADINGS, Wanted, described, listed
+from eailab.report.terminal import print_list
 from eailab.runs.store import summary
 
 
@@ -82,3 +86,35 @@ def test_a_result_without_a_date_is_listed(shop, folder):
     assert summary(shop.store.folder(one.summary.name)).result is not None
     one.summary.result.provenance["finished"] = "yesterday"
     assert one.finished == "?"
+
+
+HEADINGS = ("trial", "study", "state", "score", "finished")
+ROWS = [
+    ("c0026462d2d7", "digits-mlp-batch-size", "finished", "88.89%", "2026-11-28 19:07"),
+    ("487f1", "研究", "", "", ""),
+]
+
+
+def printed(capsys, monkeypatch, width, names=()):
+    if width is not None:
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(width))
+    print_list(HEADINGS, ROWS, numbers=("score", "finished"), names=names)
+    said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    return [line.rstrip() for line in said.splitlines()]
+
+
+@pytest.mark.parametrize("width", [None, 100, 80, 60, 40, 25])
+def test_a_list_loses_no_cell(capsys, monkeypatch, width):
+    lines = printed(capsys, monkeypatch, width)
+    assert width is None or max(map(cell_len, lines)) <= width
+    joined = " ".join(" ".join(lines).split())
+    for cell in ("c0026462d2d7", "finished", "88.89%", "2026-11-28", "19:07", "研究"):
+        assert cell in joined
+    assert "digits-mlp-batch-size" in joined.replace(" ", "")
+
+
+def test_names_are_shortened_so_that_a_trial_stays_on_one_line(capsys, monkeypatch):
+    *_, two, three = printed(capsys, monkeypatch, 68, names=("study",))
+    assert two == "c0026462d2d7  digits-ml…tch-size  finished  88.89%  2026-11-28 19:07"
+    assert three.split() == ["487f1", "研究"]
