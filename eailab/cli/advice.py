@@ -172,10 +172,10 @@ def with_kept_options(text: str) -> str:
     return QUOTED.sub(with_them, text) if kept else text
 
 
-def with_command(said: str) -> str:
-    """Return what is said at the end of a command that was stopped, with the command that goes on."""
-    gap = "\n" if "\n" in said else " "
-    return f"{said}{gap}The same command continues:\n  {shlex.join(['eailab', *sys.argv[1:]])}"
+def with_command(message: str) -> str:
+    """Return the message of a command that was stopped, with the command that continues."""
+    gap = "\n" if "\n" in message else " "
+    return f"{message}{gap}The same command continues:\n  {shlex.join(['eailab', *sys.argv[1:]])}"
 
 
 # --- images that come with eailab ------------------------------------------------------------------------------------

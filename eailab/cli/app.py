@@ -103,13 +103,13 @@ def main() -> None:
 
 
 def _shortage(error: Exception) -> EailabError:
-    """Return the error that says what ran out; a bug keeps its traceback."""
+    """Return the error that names what ran out; a bug keeps its traceback."""
     from eailab.errors import shortage_of
 
-    said = shortage_of(error)
-    if said is None:
+    shortage = shortage_of(error)
+    if shortage is None:
         raise error
-    return said
+    return shortage
 
 
 def _trouble_with_output(error: OSError) -> str | None:
@@ -144,6 +144,6 @@ def _forget_odd_sizes() -> None:
 
 
 def _give_up_output() -> None:
-    """Discard what standard output still holds, so that Python does not fail on it again when it ends."""
+    """Discard what standard output still contains, so that Python does not fail on it again when it ends."""
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())

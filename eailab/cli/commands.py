@@ -31,7 +31,7 @@ class _WithHelp:
     params: list[Any]
 
     def get_help(self, ctx: Any) -> str:
-        """Return the help; `{engine/setting}` in it stands for the names that the setting may have."""
+        """Return the help; `{engine/setting}` in it is replaced by the names that the setting may have."""
         ctx.find_root().info_name = program()
         if (width := columns(sys.stdout)) is not None:
             ctx.terminal_width = min(width, USUAL_WIDTH) - 2
@@ -45,7 +45,7 @@ class _WithHelp:
 
 
 def _nothing(*, ctx: Any) -> None:
-    """Return what help says of an argument's type: a name says more than <str>."""
+    """Show no type of an argument: its name explains more than <str>."""
 
 
 def _ready(text: str | None) -> str | None:
@@ -161,21 +161,21 @@ def explained(error: typer.TyperException) -> str:
     context: Any = getattr(error, "ctx", None)
     message = error.format_message()
     if hasattr(error, "possibilities") and context is not None:
-        said = _unknown_option(str(getattr(error, "option_name", "")), context)
+        answer = _unknown_option(str(getattr(error, "option_name", "")), context)
     elif hasattr(error, "option_name"):
-        said = _without_value(message)
+        answer = _without_value(message)
     elif (unknown := UNKNOWN_COMMAND.match(message)) and context is not None:
-        said = _unknown_command(unknown[1], context)
+        answer = _unknown_command(unknown[1], context)
     elif (extra := EXTRA.match(message)) and context is not None:
-        said = _extra(extra[1], context)
+        answer = _extra(extra[1], context)
     elif hasattr(error, "param_type"):
-        said = _missing(error, context)
+        answer = _missing(error, context)
     elif getattr(error, "param", None) is not None:
-        said = _refused_value(error)
+        answer = _refused_value(error)
     else:
-        said = message
+        answer = message
     command = " ".join(["eailab", *sys.argv[1:2]]) if context is None else context.command_path
-    return f"{said}{'' if said.endswith(('?', '.')) else '.'} `{command} -h` shows how."
+    return f"{answer}{'' if answer.endswith(('?', '.')) else '.'} `{command} -h` shows how."
 
 
 def _unknown_option(name: str, context: Any) -> str:
@@ -202,7 +202,7 @@ def _unknown_option(name: str, context: Any) -> str:
 
 
 def _as_typed(name: str) -> tuple[str, str | None]:
-    """Return an option as it stands on the command line, and its value, if it has one.
+    """Return an option as it was typed, and its value, if it has one.
 
     The parser takes `-epochs` for `-e`.
     """

@@ -15,7 +15,7 @@ from eailab.errors import EailabError
 from eailab.files import expanded
 
 STATES = ("finished", "diverged", "training", "stopped", "damaged")
-"""Named here, since the modules that have them are slow to import; a test holds the lists to them."""
+"""Named here, since the modules that have them are slow to import; a test compares the lists with theirs."""
 
 Offer = Callable[[Any, str], list[str]]
 
@@ -80,7 +80,7 @@ def study_files(ctx: Any, incomplete: str) -> Iterable[str]:
 
 
 def _engines(ctx: Any) -> list[str]:
-    """Return the engine of the recipe that stands on the line, or all."""
+    """Return the engine of the recipe on the line, or all."""
     from eailab.recipe.catalogue import engine_of, shipped
     from eailab.recipe.schema import RECIPES
 

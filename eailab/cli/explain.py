@@ -70,7 +70,7 @@ def explain(
 ) -> None:
     """Go from recipe A to recipe B setting by setting, and print what each step gains.
 
-    `-o` sets a field in both recipes; A's own `study` says the metric.
+    `-o` sets a field in both recipes; A's own `study` gives the metric.
 
     Example: eailab explain digits-mlp mine.yaml --order listed --dry-run
     """

@@ -35,7 +35,7 @@ INTERVAL_WIDTH = 16
 LEAST_BLOCKS = 2
 """Columns of blocks that come before interim numbers."""
 LEAST_COUNT = 8
-"""Cells of the count next to the time left; where there are fewer, the time stands alone."""
+"""Cells of the count next to the time left; where there are fewer, only the time is shown."""
 MOST_IN_TRAINING = 4
 """Trials that are named one by one."""
 
@@ -248,12 +248,12 @@ def _trial_line(cell: Cell, width: int) -> Text:
 def _cell_text(cell: Cell, *, has_score: bool) -> Text:
     """Return what the table shows of a trial."""
     score = cell.last_value(1)
-    said = {
+    text = {
         "waiting": "-",
         "training": f"{_position(cell)} {score if has_score else ''}".rstrip(),
         "finished": score or "done",
     }.get(cell.state, cell.state)
-    return Text(said, style=STYLES[cell.state], no_wrap=True)
+    return Text(text, style=STYLES[cell.state], no_wrap=True)
 
 
 def _position(cell: Cell) -> str:

@@ -75,7 +75,7 @@ def export(
         echo_json({**asdict(exported), "file": str(exported.file)})
         return
     echo(exported.file)
-    echo(f"  holds: {exported.holds}", hang=2)
+    echo(f"  contains: {exported.holds}", hang=2)
     echo(f"  pixels: {exported.pixels}", hang=2)
     echo(f"  check: {_told(exported.check)}", hang=2)
 

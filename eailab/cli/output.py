@@ -62,11 +62,11 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True, hang: int | N
         hang: Of sentences on standard output: the blanks before their further lines. None for anything else, such as a
             path or JSON, which is printed as it is.
     """
-    said = plain_lines(str(text))
-    said = as_called(said) if err else said
+    printed = plain_lines(str(text))
+    printed = as_called(printed) if err else printed
     if (err or hang is not None) and (width := columns(sys.stderr if err else sys.stdout)) is not None:
-        said = wrapped(said, width, 2 if hang is None else hang)
-    typer.echo(said, err=err, nl=nl)
+        printed = wrapped(printed, width, 2 if hang is None else hang)
+    typer.echo(printed, err=err, nl=nl)
 
 
 def say_note(text: str) -> None:

@@ -104,8 +104,8 @@ def write_frozen_plan(studies: "tuple[Study, ...]", console: "Console", message:
             f"{label} in {'block' if len(blocks) == 1 else 'blocks'} {blocks_in_words(blocks)}"
             for label, blocks in known_already(planned).items()
         )
-        said = f"; known already: {known}" if known else ""
-        echo(f"  {study.folder_name}: blocks {blocks_in_words(study.blocks)}{said}", hang=2)
+        also = f"; known already: {known}" if known else ""
+        echo(f"  {study.folder_name}: blocks {blocks_in_words(study.blocks)}{also}", hang=2)
     echo("nothing was trained; the same command without --freeze and -m trains it", hang=2)
     echo(f"plan:    {file}")
 

@@ -121,13 +121,13 @@ class Watch:
         if self._live is None:
             os.write(2, b"\nstopping; press Ctrl-C again to stop at once\n")
 
-    def stopped_at_once(self, said: str) -> None:
+    def stopped_at_once(self, message: str) -> None:
         """Say what is kept, and leave the terminal as it was; safe in the midst of anything."""
         cursor = "" if self._live is None else SHOW_CURSOR
-        os.write(2, f"{cursor}\n{as_called(plain_lines(with_command(said)))}\n".encode(errors="replace"))
+        os.write(2, f"{cursor}\n{as_called(plain_lines(with_command(message)))}\n".encode(errors="replace"))
 
     def say_if_silent(self) -> None:
-        """Say how far the work has come if nothing was said for a while."""
+        """Say how far the work has come if nothing was printed for a while."""
         with self._lock:
             if self.trials.clock() - self._said < SILENCE_SECONDS:
                 return
@@ -143,7 +143,7 @@ class Watch:
     # --- parts ---
 
     def _sentence(self, event: Event, cell: Cell) -> str:
-        """Return what is said of an event; empty for most."""
+        """Return what is printed for an event; empty for most."""
         match event:
             case Waiting():
                 return self._waiting(event, cell)
@@ -211,8 +211,8 @@ class Watch:
         if self._live is None:
             echo(text, err=True)
         else:
-            said = wrapped(plain_lines(as_called(text)), narrowed(self._live.console.width, os.environ), 2)
-            self._live.console.print(Text(said), soft_wrap=True)
+            lines = wrapped(plain_lines(as_called(text)), narrowed(self._live.console.width, os.environ), 2)
+            self._live.console.print(Text(lines), soft_wrap=True)
 
     def _tick(self) -> None:
         while not self._over.wait(1.0):

@@ -122,7 +122,7 @@ class Console(Runner):
 
 @contextmanager
 def writing(text: str, total: int = 1) -> Iterator[Watch]:
-    """Show how far the writing of files has come; the caller says so with `advance`."""
+    """Show how far the writing of files has come; the caller reports it with `advance`."""
     with Watch(()) as watch:
         watch.stage(text, total)
         yield watch

@@ -44,7 +44,7 @@ def list_(
     runs: RunsDir = RUNS_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List the trials of a store: study, arm and block, how each stands, its score, and when it finished.
+    """List the trials of a store: study, arm and block, its state, its score, and when it finished.
 
     The score is that of the study's metric. "+1" after a study: one more has the same trial.
 

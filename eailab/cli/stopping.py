@@ -77,15 +77,15 @@ def what_is_kept(trials: "Trials", context: "RunContext") -> str:
 
     ended = sum(cell.state in ENDED for cell in trials.todo.values())
     several = len(trials.todo) > 1
-    said = [f"stopped: {ended} of {len(trials.todo)} trials have ended and are kept." if several else "stopped."]
+    lines = [f"stopped: {ended} of {len(trials.todo)} trials have ended and are kept." if several else "stopped."]
     if context.on != "local":
-        return f"{said[0]} The machines were asked to stop; what they have written of the other trials is kept too."
+        return f"{lines[0]} The machines were asked to stop; what they have written of the other trials is kept too."
     training = [(name, cell) for name, cell in trials.todo.items() if cell.state == "training"]
     for name, cell in training[:MOST_NAMED]:
-        said.append(f"{cell.label}: {_reached(context.store.folder(name).checkpoint_file)}.")
+        lines.append(f"{cell.label}: {_reached(context.store.folder(name).checkpoint_file)}.")
     if len(training) > MOST_NAMED:
-        said.append(f"{len(training) - MOST_NAMED} more were in training, and are kept up to their last checkpoint.")
-    return "\n".join(said) if several else " ".join(said)
+        lines.append(f"{len(training) - MOST_NAMED} more were in training, and are kept up to their last checkpoint.")
+    return "\n".join(lines) if several else " ".join(lines)
 
 
 def _reached(file: Path) -> str:
