@@ -96,7 +96,7 @@ class Watch:
     def __call__(self, event: Event) -> None:
         """Update the state by what happened in a trial, and print what is worth a line."""
         with self._lock:
-            self.trials.hear(event)
+            self.trials.update(event)
             text = self._sentence(event, self.trials.cells[event.trial])
             if text and (not self.is_quiet or isinstance(event, Failed | TriedAgain | SetAside)):
                 self._say(text)

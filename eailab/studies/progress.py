@@ -46,7 +46,7 @@ class Cell:
     value: float = float("nan")
     """The study's metric in the unit shown; NaN until the trial has finished."""
 
-    def hear(self, event: Event) -> None:
+    def update(self, event: Event) -> None:
         """Update the state by what happened in the trial."""
         self.is_compiling = isinstance(event, Compiling)
         match event:
@@ -131,11 +131,11 @@ class Trials:
         for planned in plans:
             self._take_up(planned)
 
-    def hear(self, event: Event) -> None:
+    def update(self, event: Event) -> None:
         """Update the state by what happened in a trial."""
-        self._left.hear(event)
+        self._left.update(event)
         cell = self.cells[event.trial]
-        cell.hear(event)
+        cell.update(event)
         if isinstance(event, Ended):
             for planned in self.plans:
                 if event.trial in planned.record.trials.values():
@@ -233,7 +233,7 @@ class _Run:
 
     position: float
     """Epochs done, with the share of the one in progress."""
-    heard: float
+    reported: float
     """When that was reported."""
     counted: tuple[float, float] | None = None
     """Time and position of the last report of this epoch that was counted; None before the first."""
@@ -273,7 +273,7 @@ class TimeLeft:
         self._extras: deque[float] = deque(maxlen=REMEMBERED)
         """Seconds of ended trials after their last epoch."""
 
-    def hear(self, event: Event) -> None:
+    def update(self, event: Event) -> None:
         """Update the state by what happened in a trial."""
         now = self._clock()
         run = self._runs.get(event.trial)
@@ -292,7 +292,7 @@ class TimeLeft:
             case Ended():
                 self._left.pop(event.trial, None)
                 if run is not None:
-                    self._extras.append(now - run.heard)
+                    self._extras.append(now - run.reported)
                 self._free(event.trial, now)
             case Failed():
                 self._left.pop(event.trial, None)
@@ -342,24 +342,24 @@ class TimeLeft:
             pace.within.append((now - run.counted[0]) / (position - run.counted[1]))
             run.intervals += 1
             run.counted = now, position
-        run.position, run.heard = position, now
+        run.position, run.reported = position, now
 
     @staticmethod
     def _end_epoch(pace: _Pace, run: _Run, event: EpochEnded, now: float) -> None:
         if event.seconds > 0.0:
-            tail = now - run.heard
+            tail = now - run.reported
             # the first steps of a trial may have compiled something: count by the others where there are enough
             is_long = run.intervals >= LEAST_INTERVALS and not run.has_compiled
             pace.whole.append(median_low(pace.within) + tail if is_long else event.seconds)
             if run.counted is not None and not run.has_compiled:
                 pace.tails.append(tail)
-        run.position, run.heard = float(event.epoch.number), now
+        run.position, run.reported = float(event.epoch.number), now
         run.counted, run.intervals, run.has_compiled = None, 0, False
 
     @staticmethod
     def _rest(run: _Run, pace: float, epochs: int, extra: float, now: float) -> float:
         """Return the seconds that a trial in training has left, guessing what it did not report yet."""
-        silent = now - run.heard
+        silent = now - run.reported
         if run.position >= epochs:
             return max(0.0, extra - silent)
         done = min(run.position + silent / pace, float(int(run.position) + 1))

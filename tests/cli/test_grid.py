@@ -39,27 +39,27 @@ def trial(plan, arm, block):
 
 
 def finish(trials, name, accuracy):
-    trials.hear(Started(name, "cpu", 1, 2, 0))
+    trials.update(Started(name, "cpu", 1, 2, 0))
     for number in (1, 2):
-        trials.hear(EpochEnded(name, Epoch(number, scored((0.5, accuracy), (0.6, accuracy))), 0.1))
-    trials.hear(Ended(name, "finished", scored((0.5, accuracy), (0.6, accuracy), (0.7, accuracy))))
+        trials.update(EpochEnded(name, Epoch(number, scored((0.5, accuracy), (0.6, accuracy))), 0.1))
+    trials.update(Ended(name, "finished", scored((0.5, accuracy), (0.6, accuracy), (0.7, accuracy))))
 
 
 def train(trials, name, epoch, step, epochs=30, accuracy=0.951):
-    trials.hear(Started(name, "cpu", 1, epochs, 0))
+    trials.update(Started(name, "cpu", 1, epochs, 0))
     if epoch > 1:
-        trials.hear(EpochEnded(name, Epoch(epoch - 1, scored((0.5, 0.9), (0.6, accuracy))), 60.0))
-    trials.hear(Stepped(name, epoch, Step(step, 100, None)))
+        trials.update(EpochEnded(name, Epoch(epoch - 1, scored((0.5, 0.9), (0.6, accuracy))), 60.0))
+    trials.update(Stepped(name, epoch, Step(step, 100, None)))
 
 
 def test_every_state_has_its_word(tmp_path):
     study = planned(tmp_path)
     trials = Trials([study])
     train(trials, trial(study, 0, 0), 7, 45)
-    trials.hear(Waiting(trial(study, 1, 0)))
-    trials.hear(Started(trial(study, 0, 1), "cpu", 1, 30, 0))
-    trials.hear(Ended(trial(study, 0, 1), "diverged", {}))
-    trials.hear(Failed(trial(study, 1, 1), "a bug", 1))
+    trials.update(Waiting(trial(study, 1, 0)))
+    trials.update(Started(trial(study, 0, 1), "cpu", 1, 30, 0))
+    trials.update(Ended(trial(study, 0, 1), "diverged", {}))
+    trials.update(Failed(trial(study, 1, 1), "a bug", 1))
     said = picture(trials)
     for text in ("6.4/30 95.1%", "elsewhe", "diverged", "failed", "block 2", "2 of 6 trials"):
         assert text in said, said
@@ -72,7 +72,7 @@ def test_what_is_left_and_what_trains_now_stand_above_the_table(tmp_path):
     train(trials, trial(study, 0, 0), 1, 1, epochs=30)
     for step in range(2, 30):
         now[0] += 36.0
-        trials.hear(Stepped(trial(study, 0, 0), 1, Step(step, 100, None)))
+        trials.update(Stepped(trial(study, 0, 0), 1, Step(step, 100, None)))
     head, training, *rest = lines(trials, 80)
     assert head == "0 of 6 trials, about 12 h left, 16 min 48 s so far"
     assert training.startswith("batch_size 16, block 0: epoch 1/30, 29%")
@@ -92,7 +92,7 @@ def test_nothing_is_wider_or_higher_than_the_terminal_and_the_time_left_is_whole
     for step in range(1, 30):
         now[0] += 1000.0
         for block in range(6):
-            trials.hear(Stepped(trial(studies[0], 1, block), 1, Step(step, 100, None)))
+            trials.update(Stepped(trial(studies[0], 1, block), 1, Step(step, 100, None)))
     drawn = lines(trials, width, height)
     assert len(drawn) < height or height == 2
     assert all(len(line.rstrip()) <= width for line in drawn)
@@ -133,10 +133,10 @@ def test_compiling_and_the_last_evaluation_have_a_name(tmp_path):
     study = planned(tmp_path)
     trials = Trials([study])
     assert "starting" in lines(trials)[0]
-    trials.hear(Started(trial(study, 0, 0), "cpu", 1, 2, 0))
-    trials.hear(Compiling(trial(study, 0, 0)))
+    trials.update(Started(trial(study, 0, 0), "cpu", 1, 2, 0))
+    trials.update(Compiling(trial(study, 0, 0)))
     assert "block 0: compiling" in picture(trials)
-    trials.hear(EpochEnded(trial(study, 0, 0), Epoch(2, scored((0.5, 0.9), (0.6, 0.9))), 1.0))
+    trials.update(EpochEnded(trial(study, 0, 0), Epoch(2, scored((0.5, 0.9), (0.6, 0.9))), 1.0))
     assert "block 0: last evaluation" in picture(trials)
 
 
@@ -176,20 +176,20 @@ def test_a_trial_on_another_machine_is_seen_by_its_epochs(tmp_path):
     study = planned(tmp_path)
     trials = Trials([study])
     name = trial(study, 0, 0)
-    trials.hear(Started(name, "cpu", 1, 2, 0))
+    trials.update(Started(name, "cpu", 1, 2, 0))
     for number in (1, 2):
-        trials.hear(EpochEnded(name, Epoch(number, scored((0.5, 0.9), (0.6, 0.9))), 0.1))
+        trials.update(EpochEnded(name, Epoch(number, scored((0.5, 0.9), (0.6, 0.9))), 0.1))
         assert f"{number}.00/2 90.0%" in picture(trials)
         assert "0 of 6 trials" in picture(trials)
-    trials.hear(Ended(name, "finished", scored((0.5, 0.9), (0.6, 0.9), (0.7, 0.9))))
+    trials.update(Ended(name, "finished", scored((0.5, 0.9), (0.6, 0.9), (0.7, 0.9))))
     assert "1 of 6 trials" in picture(trials)
 
 
 def test_a_trial_tried_again_waits_again(tmp_path):
     study = planned(tmp_path)
     trials = Trials([study])
-    trials.hear(Started(trial(study, 0, 0), "cpu", 1, 2, 0))
-    trials.hear(TriedAgain(trial(study, 0, 0), "killed"))
+    trials.update(Started(trial(study, 0, 0), "cpu", 1, 2, 0))
+    trials.update(TriedAgain(trial(study, 0, 0), "killed"))
     assert "0/2" not in picture(trials)
 
 

@@ -299,10 +299,10 @@ def test_what_is_said_to_be_kept_is_what_the_store_has(eailab, monkeypatch):
     """It promised checkpoints where there were none."""
 
     def stop_in(epoch):
-        heard = Watch.__call__
+        reported = Watch.__call__
 
         def stopped(watch, event):
-            heard(watch, event)
+            reported(watch, event)
             if isinstance(event, EpochEnded) and event.epoch.number == epoch:
                 os.kill(os.getpid(), signal.SIGINT)
 

@@ -48,7 +48,7 @@ class Machine:
             for lr in seconds_a_step
         ]
         self.left = TimeLeft(self.trials, lambda: self.now)
-        self.said, self.heard = [], 0
+        self.said, self.reported = [], 0
         """Seconds, and seconds left, at every seventh event; and the number of events."""
 
     def train(self, trial):
@@ -78,9 +78,9 @@ class Machine:
             worker = min(busy, key=lambda one: busy[one][2][0])
             events, began, (at, event) = busy[worker]
             self.now = at
-            self.left.hear(event)
-            self.heard += 1
-            if self.heard % 7 == 0:
+            self.left.update(event)
+            self.reported += 1
+            if self.reported % 7 == 0:
                 self.said.append((self.now, self.left.seconds()))
             following = next(events, None)
             busy[worker] = (
@@ -129,7 +129,7 @@ def test_within_a_minute_the_end_of_days_of_work_does_not_move():
         if at > 120.0:
             break
         machine.now = at
-        machine.left.hear(event)
+        machine.left.update(event)
         machine.said.append((at, machine.left.seconds()))
     expected = ends(machine, 30.0)
     assert max(expected) < 1.2 * min(expected)
@@ -169,7 +169,7 @@ def test_an_arm_that_takes_longer_counts_as_long_as_it_takes():
 
 def test_nothing_is_said_before_anything_is_known():
     machine = Machine({1e-3: 1.0}, steps=20)
-    machine.left.hear(Started(machine.trials[0].fingerprint, "cpu", 1, 3, 0))
+    machine.left.update(Started(machine.trials[0].fingerprint, "cpu", 1, 3, 0))
     assert machine.left.seconds() is None
 
 
@@ -177,10 +177,10 @@ def test_what_was_not_heard_yet_is_guessed_up_to_the_end_of_the_epoch():
     """On other machines, only epochs are heard; between them the time still runs."""
     machine = Machine({1e-3: 1.0}, epochs=4, trials=1)
     name = machine.trials[0].fingerprint
-    machine.left.hear(Started(name, "cpu", 1, 4, 0))
+    machine.left.update(Started(name, "cpu", 1, 4, 0))
     for epoch in (1, 2):
         machine.now += 100.0
-        machine.left.hear(EpochEnded(name, Epoch(epoch, SCORES), 100.0))
+        machine.left.update(EpochEnded(name, Epoch(epoch, SCORES), 100.0))
     assert machine.left.seconds() == pytest.approx(200.0, abs=1.0)
     machine.now += 60.0
     assert machine.left.seconds() == pytest.approx(140.0, abs=1.0)
@@ -191,13 +191,13 @@ def test_what_was_not_heard_yet_is_guessed_up_to_the_end_of_the_epoch():
 def test_fewer_side_by_side_take_longer():
     machine = Machine({1e-3: 1.0}, epochs=2, trials=4)
     for trial in machine.trials:
-        machine.left.hear(Started(trial.fingerprint, "cpu", 1, 2, 0))
+        machine.left.update(Started(trial.fingerprint, "cpu", 1, 2, 0))
     for trial in machine.trials[:2]:
         machine.now += 10.0
-        machine.left.hear(EpochEnded(trial.fingerprint, Epoch(1, SCORES), 10.0))
+        machine.left.update(EpochEnded(trial.fingerprint, Epoch(1, SCORES), 10.0))
     assert machine.left.seconds() == pytest.approx(10.0, abs=1.0)
     for trial in machine.trials:
-        machine.left.hear(TriedAgain(trial.fingerprint, "killed"))
+        machine.left.update(TriedAgain(trial.fingerprint, "killed"))
     assert machine.left.seconds() == pytest.approx(80.0, abs=3.0)
 
 
