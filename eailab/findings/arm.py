@@ -45,7 +45,7 @@ class ArmFindings:
 
     @property
     def finished(self) -> list[TrialFindings]:
-        """The trials that have a value."""
+        """The trials that were trained to their end."""
         return [trial for trial in self.trials if trial.state == "finished"]
 
     @property
@@ -121,6 +121,8 @@ def _gaps(trials: Sequence[TrialFindings]) -> list[Text]:
         )
     if n := count["unfinished"] + count["missing"]:
         notes.append(tr("{n} of {total} not finished", n=n, total=total))
+    if n := sum(trial.state == "finished" and trial.value is None for trial in trials):
+        notes.append(tr("{n} of {total} finished without a value of the metric", n=n, total=total))
     return notes
 
 

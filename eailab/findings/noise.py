@@ -190,7 +190,7 @@ def noise_findings(store: Store, record: StudyRecord) -> Noise:
     if finished and shares and images is not None:
         predictions = store.folder(finished[0].fingerprint).predictions()
         for metric in shares:
-            mean = float(np.mean([trial.final[metric.key] for trial in finished]))
+            mean = float(np.mean([trial.final[metric.key] for trial in finished if metric.key in trial.final]))
             count = len(predictions[metric.split])
             error = metric.scale * sampling_error(mean / metric.scale, count)
             sampling.append(Sampling(metric, count, mean, error))

@@ -86,7 +86,7 @@ class StudyFindings:
     training_images: int | None
     """Of the baseline arm; None of an engine without a data set."""
     apart: tuple[str, ...] = ()
-    """What tells it from other studies of the same report with the same title; see `eailab.findings.study`."""
+    """What tells it from other studies of the same report with the same title; see `told_apart`."""
 
     @property
     def folder_name(self) -> str:
@@ -152,10 +152,17 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         store: Where the trials lie; what is damaged or missing there becomes a marked gap.
         record: The study and the names of its trials.
     """
+    # What is measured.
     study = record.study
     measure = study.measure
     margin = study.margin * measure.margin_scale
     by_arm = [metrics_of(arm.recipe) for arm in study.arms]
+    metrics = tuple({metric.key: metric for own in by_arm for metric in own}.values())
+    headline = headline_of(study.arms[study.baseline].recipe)
+    test_metric = by_quantity(metrics, TEST).get(headline.quantity, {}).get(TEST)
+
+    # The trials, and what the looks of a study still count of them.
+    looks = None
     trials = [
         tuple(
             read_trial(store.folder(record.trials[index, block]), block, measure, arm.recipe.epochs, by_arm[index])
@@ -163,20 +170,19 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         )
         for index, arm in enumerate(study.arms)
     ]
-    metrics = tuple({metric.key: metric for own in by_arm for metric in own}.values())
-    headline = headline_of(study.arms[study.baseline].recipe)
-    test_metric = by_quantity(metrics, TEST).get(headline.quantity, {}).get(TEST)
-    looks = None
     if study.looks:
         trials, looks = look(study, trials, margin, measure)
+    environments = Counter(t.environment for row in trials for t in row if t.environment is not None)
+
+    # The comparison of the arms.
     comparison = None
     if study.factor is not None:
         comparison = _compare(trials, study.baseline, margin, measure)
     if comparison is not None and looks is not None:
         comparison = decided(comparison, looks)
     stands = standing(store, record) if study.factor is not None else None
-    effects = _effects(study, trials) if study.axes else None
-    environments = Counter(t.environment for row in trials for t in row if t.environment is not None)
+    effects, effects_withheld = _effects(study, trials)
+
     return StudyFindings(
         name=study.name,
         fingerprint=study.fingerprint,
@@ -203,8 +209,8 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         baseline=study.baseline,
         comparison=comparison,
         trend=_trend(study, trials),
-        effects=None if isinstance(effects, str) else effects,
-        effects_withheld=effects if isinstance(effects, str) else None,
+        effects=effects,
+        effects_withheld=effects_withheld,
         baseline_levels={str(axis.factor): axis.levels[axis.baseline] for axis in study.axes},
         looks=looks,
         standing=stands,
@@ -256,10 +262,12 @@ def _planned_verdicts(
     )
 
 
-def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Factorial | str:
-    """Return the effects of a factorial, or why there are none."""
+def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> tuple[Factorial | None, str | None]:
+    """Return the effects of a factorial, and why it has none."""
+    if not study.axes:
+        return None, None
     if any(trial.state == "diverged" for row in trials for trial in row):
-        return tr("trials diverged, and a mean over those that did not would flatter their arms")
+        return None, tr("trials diverged, and a mean over those that did not would flatter their arms")
     values = values_of(trials).reshape(len(study.blocks), *(len(axis.levels) for axis in study.axes))
     factors = []
     for number, axis in enumerate(study.axes, start=1):
@@ -267,9 +275,10 @@ def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Factori
         values = np.take(values, order, axis=number)
         factors.append((str(axis.factor), [axis.levels[level] for level in order]))
     try:
-        return factorial(values, factors) or tr("nothing varies within the blocks")
+        effects = factorial(values, factors)
     except StudyError as error:
-        return text_of(error)
+        return None, text_of(error)
+    return effects, None if effects else tr("nothing varies within the blocks")
 
 
 def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | None:

@@ -83,7 +83,10 @@ def blocks_table(findings: StudyFindings) -> Table:
         rows=tuple(
             (
                 arm_name(arm),
-                *(STATES[one.state] if one.value is None else number(one.value, digits) for one in arm.trials),
+                *(
+                    STATES[one.state] if one.value is None and one.state != "finished" else number(one.value, digits)
+                    for one in arm.trials
+                ),
             )
             for arm in findings.arms
         ),

@@ -10,7 +10,7 @@ from stores import recipe
 from eailab.engines import registry
 from eailab.findings.noise import noise_findings, noise_table
 from eailab.findings.statements import facts, headlines
-from eailab.findings.tables import main_table
+from eailab.findings.tables import blocks_table, main_table
 from eailab.metrics import CLASSIFICATION, Metric
 from eailab.report.csv_rows import trials_csv
 from eailab.report.describe import study_curves
@@ -35,6 +35,7 @@ OWN = (
         difference_unit="dB",
         difference_words="decibels",
         decimals=1,
+        is_optional=True,
     ),
 )
 
@@ -93,9 +94,21 @@ def test_an_epoch_without_a_value_is_a_gap_in_numbers_and_figures(own):
     page = (folder / "report.html").read_text()
     assert "NaN" not in page
     assert '"unit":" dB"' in page.replace('"unit": ', '"unit":')
-    assert trials_csv([report]).splitlines()[0].endswith("metric,value,energy,psnr,seconds")
-    epochs = list(csv.DictReader(io.StringIO(epochs_csv([export_study(own.store, report)]))))
+    assert trials_csv([(report.folder, report)]).splitlines()[0].endswith("metric,value,energy,psnr,seconds")
+    epochs = list(csv.DictReader(io.StringIO(epochs_csv([export_study(report)]))))
     assert [(row["energy"], row["psnr"]) for row in epochs[:2]] == [("7.0", "12.0"), ("", "24.0")]
+
+
+def test_a_finished_trial_without_a_value_is_a_dash_and_noted(own):
+    """Where its metric is not among the recorded ones of that trial alone."""
+    with_value = own.scored
+    own.scored = lambda *scores: {"energy": 7.0} if scores[-1][1] < 0.5 else with_value(*scores)
+    found = own.findings(own.study({10: [0.9, 0.8, 0.85], 20: [0.7, 0.45, 0.75]}, **STUDY))
+    assert [trial.state for trial in found.arms[1].trials] == ["finished"] * 3
+    assert blocks_table(found).rows[1] == ("20", "28.0", "-", "30.0")
+    assert found.arms[1].notes[0] == "1 of 3 finished without a value of the metric"
+    assert found.arms[1].against_baseline.difference is not None
+    assert set(study_figures(found)) == {"intervals", "curves"}
 
 
 def test_noise_without_shares_of_images_has_no_sampling_errors(own):
