@@ -130,7 +130,7 @@ def train_resnet(
     Several GPUs on one trial: torchrun --nproc-per-node 2 -m eailab train-resnet
     """
     from eailab.cli.running import Console
-    from eailab.engines.torchrun import joined
+    from eailab.engines.torch_resnet.spec import joined
     from eailab.studies.run import run_studies
 
     flags = {

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from eailab import files
 from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, DeviceName, Engine, Expected, Setup
-from eailab.engines.onnx_graph import Graph
 from eailab.errors import DataError, RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.schema import Recipe
@@ -40,7 +39,7 @@ class Network:
     """The scores of each class before the softmax, `[N, K]`, of images `[N, H, W, C]`."""
     module: Callable[[Any, Arrays, Expected], "nn.Module"]
     """A module of torch from images, uint8 `[N, H, W, C]`, to logits `[N, K]`."""
-    add_to_onnx: Callable[[Graph, Any, Arrays, Expected], None]
+    add_to_onnx: "Callable[[Graph, Any, Arrays, Expected], None]"
     """Add the nodes from `images` to `logits`."""
 
 
@@ -186,3 +185,46 @@ def check_batches(batch_size: int, count: int, is_one_alone: Callable[[int], boo
             f"batch_size {batch_size} leaves a batch of one of the {count} training images, where BatchNorm has "
             f"no variance to divide by: take {' or '.join([*remedies, otherwise])}"
         )
+
+
+# --- ONNX ------------------------------------------------------------------------------------------------------------
+
+
+class Graph:
+    """An ONNX graph, built node by node without importing ONNX; each method returns the name of a node's result."""
+
+    def __init__(self, onnx: Any) -> None:
+        self._onnx = onnx
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, operator: str, *inputs: str, result: str = "", **attributes: object) -> str:
+        """Add one node, whose result is numbered where it is not named."""
+        name = result or f"{operator}_{len(self.nodes)}"
+        self.nodes.append(self._onnx.helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    def constant(self, name: str, values: ArrayLike) -> str:
+        """Add an array that the file holds."""
+        self.constants.append(self._onnx.numpy_helper.from_array(np.array(values, order="C"), name))
+        return name
+
+    def floating(self, x: str) -> str:
+        """Make whole pixel values float32."""
+        return self.add("Cast", x, to=self._onnx.TensorProto.FLOAT)
+
+    def scaled(self, x: str, mean: ArrayLike, std: ArrayLike) -> str:
+        """Scale pixel values as the training split's."""
+        centred = self.add("Sub", x, self.constant("mean", mean))
+        return self.add("Div", centred, self.constant("std", std))
+
+    def linear(self, x: str, name: str, weights: Mapping[str, ArrayLike], result: str = "") -> str:
+        """Add a linear layer, whose weight is `[O, I]`."""
+        parts = [self.constant(part, weights[part]) for part in (f"{name}.weight", f"{name}.bias")]
+        return self.add("Gemm", x, *parts, result=result, transB=1)
+
+    def normalised(self, x: str, name: str, weights: Mapping[str, ArrayLike], epsilon: float) -> str:
+        """Add batch normalisation by the running statistics."""
+        parts = [f"{name}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
+        constants = [self.constant(part, weights[part]) for part in parts]
+        return self.add("BatchNormalization", x, *constants, epsilon=epsilon)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from eailab import __version__
 from eailab.data.dataset import Pixels
 from eailab.engines.base import Expected
-from eailab.engines.onnx_graph import Graph
 from eailab.engines.registry import images_of
+from eailab.engines.spec import Graph
 from eailab.errors import UsageError
 from eailab.extras import install_command
 from eailab.inference.predict import Trained

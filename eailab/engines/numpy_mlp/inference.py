@@ -13,7 +13,7 @@ from eailab.engines.numpy_mlp.arrays import Floats, Layout
 from eailab.engines.numpy_mlp.input_layer import Source
 from eailab.engines.numpy_mlp.layers import BatchNorm1d
 from eailab.engines.numpy_mlp.network import Design, Network
-from eailab.engines.onnx_graph import Graph
+from eailab.engines.spec import Graph
 from eailab.recipe.schema import MlpRecipe
 
 if TYPE_CHECKING:

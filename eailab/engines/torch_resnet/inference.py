@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, Expected
-from eailab.engines.onnx_graph import Graph
+from eailab.engines.spec import Graph
 from eailab.engines.torch_resnet import augment, models
 from eailab.recipe.schema import ResNetRecipe
 

@@ -1,5 +1,11 @@
 """Describe the torch engine: residual networks on CUDA or on the CPU. torch is imported only when it is used."""
 
+import gc
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from eailab.engines.base import DeviceName, Engine, Setup
 from eailab.engines.spec import PREDICTIONS, WEIGHTS, EngineSpec, ImageClassification, Network
 from eailab.engines.torch_resnet import geometry
@@ -75,3 +81,37 @@ TORCH_RESNET = EngineSpec(
     check_device=_check_device,
     use_threads=_use_threads,
 )
+
+
+@contextmanager
+def joined(device: DeviceName) -> Iterator[bool]:
+    """Join the other processes that torchrun started, if it started this one, and leave them at the end.
+
+    torch is not imported where it did not.
+
+    Yields:
+        Whether this process is to do what the command says: always, but for the second and later processes of a
+        launch, which have then done their part.
+
+    Raises:
+        DeviceError: The device is not here, or there are fewer GPUs than processes.
+        TrialFailedError: Another process has ended.
+    """
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() or os.environ["WORLD_SIZE"] == "1":
+        yield True
+        return
+    import torch.distributed as dist
+
+    from eailab.engines.torch_resnet.distributed import join
+    from eailab.engines.torch_resnet.rank0_engine import Leave, follow, tell
+
+    team = join(device)
+    if team.rank == 0:
+        yield True
+        tell(Leave())  # after an error it is not said: the launcher sees this process fail, and ends the others
+    else:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all; the first process decides
+        follow(device, team)
+        yield False
+    gc.collect()  # engines hold on to the group, whose threads must end while torch is still whole
+    dist.destroy_process_group()

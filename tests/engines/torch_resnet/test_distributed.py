@@ -16,7 +16,7 @@ import json, pickle, sys, torch
 from pathlib import Path
 import eailab.engines.torch_resnet.engine as module
 from eailab.engines.registry import build
-from eailab.engines.torchrun import joined
+from eailab.engines.torch_resnet.spec import joined
 from eailab.errors import DivergedError
 
 torch.set_default_dtype(torch.float64)
