@@ -1,4 +1,4 @@
-"""What eailab says when it cannot do what was asked.
+"""Define the errors that eailab explains in one message, and word the shortages of a system.
 
 The family, with the exit code that the command line gives each::
 

@@ -1,4 +1,4 @@
-"""Libraries that few commands need, and the command that installs them where one is missing.
+"""Name the command that installs the libraries of an extra, which few commands need.
 
 The names and bounds are those of `pyproject.toml`, as installed. `eailab[…]` itself is never advised: on an index the
 name may be a stranger's.

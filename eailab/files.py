@@ -1,4 +1,4 @@
-"""The one way in which eailab reads files: plain ones of a known kind, no larger than a file of that kind can be.
+"""Read files, for all of eailab: plain ones of a known kind, no larger than a file of that kind can be.
 
 A runs folder may come from a stranger. There, a link would lead out of the folder, a pipe would never end, a device
 would never stop, and a sparse file would fill the memory: each is refused by name before a byte is read.

@@ -1,4 +1,4 @@
-"""Named streams of random numbers: nothing in eailab draws from a global generator."""
+"""Make named streams of random numbers: nothing in eailab draws from a global generator."""
 
 from typing import Literal
 from zlib import crc32

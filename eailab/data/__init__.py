@@ -1,1 +1,1 @@
-"""Images and their division: data sets by name, and the split into training, validation and test."""
+"""Read data sets by name, and split them into training, validation and test images."""

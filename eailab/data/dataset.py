@@ -1,4 +1,4 @@
-"""The types that hold data, and the fingerprint of a data set.
+"""Define the types that hold data, and compute the fingerprint of a data set.
 
 Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes.
 """

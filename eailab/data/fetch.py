@@ -1,4 +1,4 @@
-"""Getting the files of a published data set from where it is published; nothing gets its name before it is checked."""
+"""Download the files of published data sets; a file gets its name only after its checksum was found right."""
 
 import io
 import logging
@@ -48,9 +48,9 @@ def fetch(source: Source, folder: Path) -> None:
                 _write(folder / path, blob)
     except (OSError, HTTPException, tarfile.TarError, KeyError) as error:  # URLError is an OSError
         reason = str(error.reason if type(error) is URLError else error)
-        whence = "" if source.url is None else f" from {urlsplit(source.url).hostname}"
+        host = "" if source.url is None else f" from {urlsplit(source.url).hostname}"
         raise missing_files(
-            source, folder, f"downloading them{whence} failed ({_one_line(reason) or type(error).__name__})"
+            source, folder, f"downloading them{host} failed ({_one_line(reason) or type(error).__name__})"
         ) from error
 
 

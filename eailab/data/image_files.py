@@ -175,9 +175,7 @@ def _visible(root: Path, folder: Path) -> list["os.DirEntry[str]"]:
                 if entry.is_symlink():
                     _inside(root, Path(entry.path))
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be read_folder: {error.strerror or error}. The layout is {LAYOUT}."
-        ) from error
+        raise DataError(f"{folder} cannot be read: {error.strerror or error}. The layout is {LAYOUT}.") from error
     return found
 
 

@@ -58,7 +58,7 @@ class PublishedFile:
 
     @property
     def wanted(self) -> str:
-        """The path that a message names when the file is missing."""
+        """Return the path that a message names when the file is missing."""
         return self.path if self.digest is not None else f"{self.path}.gz"
 
     def read(self, folder: Path) -> bytes:
@@ -119,7 +119,7 @@ class Source:
 
     @property
     def kind(self) -> Literal["embedded", "downloaded"]:
-        """Where the images come from."""
+        """Say where the images come from."""
         return "downloaded" if self.files else "embedded"
 
     def missing(self, folder: Path) -> list[PublishedFile]:
@@ -280,7 +280,7 @@ def decode_idx(blob: bytes, dimensions: int, where: str) -> Pixels:
     """Return the array of an IDX file: a magic number, the sizes as big-endian 32-bit integers, then the bytes.
 
     Described at the end of LeCun, Cortes & Burges, "The MNIST database of handwritten digits". Only unsigned bytes
-    (type 0x08) are read_idx; the MNIST family has no other.
+    (type 0x08) are read; the MNIST family has no other.
 
     Args:
         blob: The whole file, not compressed.

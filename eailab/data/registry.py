@@ -73,7 +73,7 @@ def _published(source: Source, option: Path | None, download: bool) -> Dataset:
 
 @dataclass(frozen=True)
 class _Stamp:
-    """What changes when a file is written anew."""
+    """What changes when a file is written again."""
 
     path: Path
     nanoseconds: int
@@ -97,8 +97,8 @@ def _unknown(name: str, path: Path, found: bool) -> DataError:
             f"{name} is not a data set: give a folder of images by class, an .npz file, or one of {known}."
         )
     if path.suffix == ".npz" or {"/", os.sep} & set(name):
-        whence = "" if expanded(name).is_absolute() else f" ({name}, from the folder that you are in)"
-        return DataError(f"there is no data set at {path}{whence}: correct the path, or give one of {known}.")
+        base = "" if expanded(name).is_absolute() else f" ({name}, from the folder that you are in)"
+        return DataError(f"there is no data set at {path}{base}: correct the path, or give one of {known}.")
     near = get_close_matches(name, SOURCES, n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
     return DataError(f"there is no data set {name!r}.{meant} Known are {known}; or give a folder or an .npz file.")

@@ -51,7 +51,7 @@ def lab_split(n: int, val_fraction: float, seed: int) -> Split:
 
 
 def block_split(n: int, val_fraction: float, block: int) -> Split:
-    """Divide `n` images at random, anew for each block, in the proportion of `lab_split`.
+    """Divide `n` images at random, again for each block, in the proportion of `lab_split`.
 
     Raises:
         DataError: One of the two parts would be empty.

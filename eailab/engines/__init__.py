@@ -1,1 +1,1 @@
-"""How it learns: engines turn a recipe, data and a block into epochs. They write no files and print nothing."""
+"""Train: engines turn a recipe, data and a block into epochs. They print nothing."""

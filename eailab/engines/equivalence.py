@@ -1,4 +1,4 @@
-"""Which recipes train the same, bit for bit, although they are written differently."""
+"""Recognise recipes that train the same, bit for bit, although they are written differently."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ MOST_STEPS = 10_000_000
 
 
 def train_the_same(first: ImageRecipe, second: ImageRecipe, images: int) -> bool:
-    """Whether two recipes give the same bits in every block, and differ in nothing but how that is written.
+    """Check whether two recipes give the same bits in every block, and differ in nothing but how that is written.
 
     Args:
         first: One.
@@ -54,7 +54,7 @@ def _data_in_effect(data: Data, images: int) -> dict[str, Any]:
 
 
 def _rates_agree(first: ImageRecipe, second: ImageRecipe, images: int) -> bool:
-    """Whether the learning rates of two recipes, equal in all else, are equal at every step."""
+    """Check whether the learning rates of two recipes, equal in all else, are equal at every step."""
     if (first.schedule, first.optimizer.lr) == (second.schedule, second.optimizer.lr):
         return True
     steps = -(-training_size(images, first.data) // first.batch_size)

@@ -36,7 +36,7 @@ class Clock:
 
 
 def constant(_: Constant, clock: Clock) -> Factors:
-    """1 throughout."""
+    """Return 1 throughout."""
     return np.ones(len(clock.step))
 
 
@@ -48,18 +48,18 @@ def _power(gamma: float, count: NDArray[np.integer[Any]]) -> Factors:
 
 
 def steplr(settings: StepLR, clock: Clock) -> Factors:
-    """`gamma` to the number of whole `step_size` epochs passed."""
+    """Return `gamma` to the number of whole `step_size` epochs passed."""
     return _power(settings.gamma, clock.epoch // settings.step_size)
 
 
 def multistep(settings: MultiStep, clock: Clock) -> Factors:
-    """`gamma` to the number of milestones passed."""
+    """Return `gamma` to the number of milestones passed."""
     passed = np.searchsorted(np.asarray(settings.milestones), clock.epoch, side="right")
     return _power(settings.gamma, passed)
 
 
 def exponential(settings: Exponential, clock: Clock) -> Factors:
-    """`gamma` to the number of epochs passed."""
+    """Return `gamma` to the number of epochs passed."""
     return _power(settings.gamma, clock.epoch)
 
 
@@ -72,18 +72,18 @@ FORMULAS: dict[str, Callable[[NDArray[np.float64], int], Factors]] = {
 
 
 def named_lambda(settings: Lambda, clock: Clock) -> Factors:
-    """A formula of the epoch's number."""
+    """Evaluate a formula of the epoch's number."""
     return FORMULAS[settings.formula](clock.epoch.astype(np.float64), clock.epochs)
 
 
 def cosine(settings: Cosine, clock: Clock) -> Factors:
-    """Half a cosine wave from 1 to `final` (Loshchilov & Hutter, 2017, eq. 5), a point a step."""
+    """Return half a cosine wave from 1 to `final` (Loshchilov & Hutter, 2017, eq. 5), a point a step."""
     progress = clock.step / max(len(clock.step), 1)
     return settings.final + (1.0 - settings.final) * 0.5 * (1.0 + np.cos(np.pi * progress))
 
 
 def onecycle(settings: OneCycle, clock: Clock) -> Factors:
-    """Two half cosine waves: from 1/start_divisor to 1, then to 1/(start_divisor final_divisor) (Smith & Topin, 2018).
+    """Return two half cosine waves, 1/start_divisor to 1 to 1/(start_divisor final_divisor) (Smith & Topin, 2018).
 
     Equal to torch's `OneCycleLR(max_lr=lr, pct_start=peak)`, whose momentum is left alone.
     """

@@ -1,1 +1,1 @@
-"""What a finished trial's network says of new images, here and in other software."""
+"""Apply finished trials' networks to new images, here and in other software."""

@@ -1,4 +1,4 @@
-"""A finished trial's network in a file for other software, checked before it is written.
+"""Export a finished trial's network to a file for other software, which is checked before it is written.
 
 Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes.
 """

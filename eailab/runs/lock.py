@@ -1,4 +1,4 @@
-"""Locks on folders: one process at a time works in a folder, on this machine or on several that share it.
+"""Lock folders: one process at a time works in a folder, on this machine or on several that share it.
 
 On a local disk the kernel holds the lock and frees it when its process dies. On any other file system the lock is a
 lease: a file that its holder renews, and that another may take over once it has watched it unchanged for a while. A

@@ -145,6 +145,7 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
     Raises:
         StudyError: Fewer than two factors, names that do not fit the array, or a cell with too few trials.
     """
+    # Every combination of levels needs two blocks.
     shape = tuple(len(levels) for _, levels in factors)
     if len(factors) < 2 or min(shape) < 2 or values.shape[1:] != shape:
         raise StudyError(
@@ -159,6 +160,8 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
         raise StudyError(
             tr("no effects without two blocks of every combination; too few: {cells}. Run more blocks.", cells=short)
         )
+
+    # Each effect is a contrast of the cells' means.
     fit = fit_additive(cells, 0)
     if fit.variance == 0.0:
         return None
@@ -177,6 +180,7 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
             p=2.0 * float(special.stdtr(fit.df, -abs(estimate) / standard_error)),
         )
 
+    # Interactions are compared with the main effects of their factors.
     mains = {(axis, level): effect((axis,), (level,)) for axis, size in enumerate(shape) for level in range(1, size)}
     interactions = []
     for axes in combinations(range(len(shape)), 2):

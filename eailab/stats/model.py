@@ -140,6 +140,8 @@ def compare(
         raise StudyError(f"a comparison needs two arms or more and one block or more, not an array of {values.shape}.")
     if not (0.0 <= margin < float("inf")):
         raise StudyError(f"the margin is {margin}: give a number of 0 or more, in the metric's unit.")
+
+    # Which arms share enough blocks with the baseline to be judged.
     lost = np.zeros(values.shape, dtype=np.bool_) if diverged is None else diverged
     values = np.where(np.isfinite(values) & ~lost, values, np.nan)
     seen = np.isfinite(values)
@@ -147,6 +149,7 @@ def compare(
     shared = (seen & seen[:, [baseline]]).sum(axis=0)
     judged = [arm for arm in range(values.shape[1]) if arm != baseline and shared[arm] >= 2]
 
+    # One error for all arms, or one for each where the spreads differ.
     fit, guard, estimates, notes = None, None, [], []
     method = tr("no interval: no arm shares two blocks with the baseline")
     if judged:
@@ -157,6 +160,8 @@ def compare(
         estimates = _pooled(fit) if guard is None else _separate(differences, float(np.nanmax(np.abs(values))))
         method = _method(fit, len(judged), guard)
         notes = _notes(estimates, seen[:, columns], guard)
+
+    # A verdict for each arm.
     by_arm = dict(zip(judged, estimates, strict=True))
     arms = []
     for arm, row in enumerate(rows):

@@ -65,7 +65,7 @@ class Layout:
 
     @property
     def count(self) -> int:
-        """How many numbers the parts have."""
+        """Count the numbers of all parts."""
         return sum(prod(shape) for _, shape in self.parts.values())
 
     def end(self, name: str) -> int:

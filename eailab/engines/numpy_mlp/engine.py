@@ -29,7 +29,7 @@ EVALUATION_ROWS = 1000
 """Images evaluated at once."""
 
 quietly = np.errstate(over="ignore", invalid="ignore", divide="ignore")
-"""Diverging numbers are found by the loss, and told by `DivergedError`; numpy need not warn of them as well."""
+"""Diverging numbers are found by the loss, and reported by `DivergedError`; numpy need not warn of them as well."""
 
 
 class MlpEngine(Engine):

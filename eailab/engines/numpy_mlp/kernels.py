@@ -195,7 +195,7 @@ def shift_logits(logits, labels, smoothing, shifted, targets):  # type: ignore[n
     for k in range(1, classes):
         values = shifted[k]
         for b in range(rows):
-            targets[b] = values[b] if values[b] > targets[b] else targets[b]  # noqa: FURB136 - NaN is told by the loss
+            targets[b] = values[b] if values[b] > targets[b] else targets[b]  # noqa: FURB136 - the loss reports NaN
     correct = hits(logits, labels, targets)
     for k in range(classes):
         values = shifted[k]

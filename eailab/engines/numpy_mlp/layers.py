@@ -32,7 +32,7 @@ class Signal:
     value: Floats
     """`[B, F]`"""
     gradient: Floats
-    """`[B, F]`, of the loss with respect to `value`; `[0, F]` for data, whose gradient nobody asks for."""
+    """`[B, F]`, of the loss with respect to `value`; `[0, F]` for data, whose gradient is not needed."""
 
     @classmethod
     def of(cls, rows: int, features: int, dtype: DTypeLike) -> Self:
@@ -89,7 +89,7 @@ class Linear:
 
     @property
     def least(self) -> float:
-        """What outputs below it are set to."""
+        """Return what outputs below it are set to."""
         return 0.0 if self.rectified else -inf
 
     def stage(self, inputs: Signal, _training: bool, /) -> "LinearStage":
@@ -108,7 +108,7 @@ class LinearStage:
     """`Linear` at work.
 
     For a batch of one row the weight's gradient is the outer product of the inputs and the output's gradient: it is not
-    written out, since the optimizer can multiply it out in passing.
+    written out, since the optimizer can multiply it out in its own pass.
     """
 
     def __init__(self, layer: Linear, inputs: Signal) -> None:

@@ -38,12 +38,12 @@ class Design:
 
     @property
     def widths(self) -> list[int]:
-        """Units of each layer, from the inputs to the classes."""
+        """List the units of each layer, from the inputs to the classes."""
         return [self.inputs, *self.model.hidden, self.classes]
 
     @property
     def trained(self) -> Layout:
-        """Where each trained part lies; `layers.N` are the linear layers, `norms.N` the normalisations before them."""
+        """Lay out the trained parts; `layers.N` are the linear layers, `norms.N` the normalisations before them."""
         shapes: dict[str, tuple[int, ...]] = {}
         for number, (inputs, outputs) in enumerate(pairwise(self.widths)):
             shapes[f"layers.{number}.weight"] = (inputs, outputs)
@@ -56,7 +56,7 @@ class Design:
 
     @property
     def running(self) -> Layout:
-        """Where each running statistic lies."""
+        """Lay out the running statistics."""
         shapes: dict[str, tuple[int, ...]] = {}
         if self.model.norm == "batch":
             for number, width in enumerate(self.model.hidden):
@@ -176,18 +176,18 @@ Parts = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def initial_he(inputs: int, outputs: int, chance: np.random.Generator) -> Parts:
-    """Normal with variance 2 / I, for rectified units (He et al., 2015, eq. 10); no bias."""
+    """Draw normal weights of variance 2 / I, for rectified units (He et al., 2015, eq. 10); no bias."""
     return chance.normal(0.0, sqrt(2.0 / inputs), (inputs, outputs)), np.zeros(outputs)
 
 
 def initial_xavier(inputs: int, outputs: int, chance: np.random.Generator) -> Parts:
-    """Uniform with variance 2 / (I + O) (Glorot & Bengio, 2010, eq. 16); no bias."""
+    """Draw uniform weights of variance 2 / (I + O) (Glorot & Bengio, 2010, eq. 16); no bias."""
     bound = sqrt(6.0 / (inputs + outputs))
     return chance.uniform(-bound, bound, (inputs, outputs)), np.zeros(outputs)
 
 
 def initial_torch(inputs: int, outputs: int, chance: np.random.Generator) -> Parts:
-    """Uniform within 1 / sqrt(I), weight and bias alike: the distribution of initial_torch's `Linear`."""
+    """Draw weight and bias alike, uniform within 1 / sqrt(I): the distribution of torch's `Linear`."""
     bound = 1.0 / sqrt(inputs)
     return chance.uniform(-bound, bound, (inputs, outputs)), chance.uniform(-bound, bound, outputs)
 

@@ -39,7 +39,7 @@ class Rule(Protocol):
     moments: dict[str, Floats]
     """What the rule remembers between steps, by name."""
     coefficients: Floats
-    """What the kernels are told."""
+    """The numbers that the kernels are given."""
     dense: Callable[..., None]
     """The kernel for a gradient that is written out: parameters, gradient, moments, coefficients."""
     outer: Callable[..., None]

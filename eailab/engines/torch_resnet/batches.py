@@ -41,7 +41,7 @@ class Batch:
 
     @property
     def counted(self) -> int:
-        """Images of the whole batch."""
+        """Count the images of the whole batch."""
         return len(self.labels) if self.whole is None else self.whole
 
 

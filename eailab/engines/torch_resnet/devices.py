@@ -15,7 +15,7 @@ from eailab.recipe.schema import ResNetRecipe
 
 
 def cuda_is_here() -> bool:
-    """Whether a GPU answers."""
+    """Check whether a GPU answers."""
     return torch.cuda.is_available()
 
 

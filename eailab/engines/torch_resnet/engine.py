@@ -76,6 +76,7 @@ class ResNetEngine(Engine):
         self._bf16 = recipe.precision == "bf16"
         self.device = devices.describe(self._device)
 
+        # The network, without the weights that no image reaches.
         height, width = data.train.pixels.shape[1:3]
         model = models.build(recipe.model, len(data.classes), block)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -84,6 +85,8 @@ class ResNetEngine(Engine):
         models.arrange(model, layout)
         team.synchronise(model)
         self._model = model.to(self._device).train()
+
+        # The step: optimizer, and the moving average that is evaluated in the network's place.
         self._lr = torch.zeros((), device=self._device)
         parameters = dict(self._model.named_parameters())
         self._optimizer = optimizer(recipe.optimizer, parameters, self._lr)
@@ -98,6 +101,7 @@ class ResNetEngine(Engine):
             team=team,
         )
 
+        # The batches, in training and evaluation, and the learning rate of each step.
         normalise = Normalisation(data, self._device, layout)
         augmentation = augment.build(recipe.data.augment, height, width, normalise.mean)
         self._training = TrainingBatches(

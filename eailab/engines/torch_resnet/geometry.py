@@ -1,4 +1,4 @@
-"""Channels and maps of a residual network, from its settings alone: torch is not imported."""
+"""Compute channels and maps of a residual network, from its settings alone: torch is not imported."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def stage_sides(stem: Stem, side: int) -> tuple[int, int, int, int]:
 
 
 def fits(stem: Stem, side: int) -> bool:
-    """Whether each stage that halves its map is given at least two pixels a side."""
+    """Check whether each stage that halves its map is given at least two pixels a side."""
     return min(stage_sides(stem, side)[:3]) >= 2
 
 
@@ -89,7 +89,7 @@ def input_size(recipe: ResNetRecipe, height: int, width: int) -> tuple[int, int]
 
 
 def ends_in_one_pixel(recipe: ResNetRecipe, height: int, width: int) -> bool:
-    """Whether the last maps have one pixel, so that BatchNorm has as many numbers of a channel as there are images."""
+    """Check for last maps of one pixel, where BatchNorm has as many numbers of a channel as there are images."""
     stem = STEMS[recipe.model.stem]
     return all(stage_sides(stem, side)[-1] == 1 for side in input_size(recipe, height, width))
 

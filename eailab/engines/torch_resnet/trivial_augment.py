@@ -1,4 +1,4 @@
-"""TrivialAugment (Müller & Hutter, 2021) on batches: one random operation of random strength for each image.
+"""Apply TrivialAugment (Müller & Hutter, 2021) to batches: one random operation of random strength an image.
 
 Shapes: `B` images, `C` channels, `H` rows, `W` columns.
 The operations and strengths are those of the paper's wide space, as torchvision's `TrivialAugmentWide` has them, on
