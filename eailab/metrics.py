@@ -6,10 +6,12 @@ from typing import Literal
 
 from eailab.translation import Text, tr
 
-SplitName = Literal["train", "validation", "test"]
+SplitName = Literal["train", "validation", "test", ""]
 TRAIN: SplitName = "train"
 VALIDATION: SplitName = "validation"
 TEST: SplitName = "test"
+NO_SPLIT: SplitName = ""
+"""Of what an engine without a data set measures, after each epoch."""
 SPLITS: dict[SplitName, Text] = {TRAIN: tr("training"), VALIDATION: tr("validation"), TEST: tr("test")}
 """What a sentence calls each split."""
 LARGEST_NUMBER = 1e40
@@ -72,8 +74,8 @@ class Metric:
 
     @property
     def short(self) -> str:
-        """What a line of progress calls it: its split, or its name where no other metric is like it."""
-        return self.name if self.quantity == self.name else self.split
+        """What a line of progress calls it: its split, or its name where it has none or no other metric is like it."""
+        return self.quantity if self.quantity == self.name else self.split or self.quantity
 
     @property
     def unit_name(self) -> str:
@@ -171,8 +173,9 @@ NAMES = tuple(metric.name for metric in CLASSIFICATION if metric.is_judged)
 
 
 def recorded(metrics: Iterable[Metric], *splits: SplitName) -> list[Metric]:
-    """Return the metrics that a trial's files hold, of some splits."""
-    return [metric for metric in metrics if metric.minus is None and (not splits or metric.split in splits)]
+    """Return the metrics that a trial's files hold, of some splits; one without a split is where validation is."""
+    known = [metric for metric in metrics if metric.minus is None]
+    return [metric for metric in known if not splits or (metric.split or VALIDATION) in splits]
 
 
 def by_quantity(metrics: Iterable[Metric], *splits: SplitName) -> dict[str, dict[SplitName, Metric]]:

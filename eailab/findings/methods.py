@@ -30,7 +30,16 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     said = [] if images is None else [_data(findings, images)]
     if findings.factor is not None:
         said.append(_factor(findings))
-    if arms > 1:
+    if arms > 1 and images is None:
+        said.append(
+            trn(
+                "Each of the {arms} arms was trained in {n} block; within a block all arms share their seeds.",
+                "Each of the {arms} arms was trained in {n} blocks; within a block all arms share their seeds.",
+                blocks,
+                arms=arms,
+            )
+        )
+    elif arms > 1:
         said.append(
             trn(
                 "Each of the {arms} arms was trained in {n} block; within a block all arms share split, initial "
@@ -51,12 +60,18 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
                 n=len(findings.looks.blocks),
             )
         )
-    epochs = sorted({arm.recipe.epochs for arm in record.study.arms})
+    epochs = joined(map(str, sorted({arm.recipe.epochs for arm in record.study.arms})), OR)
     said.append(
         tr(
             "Training ran for a number of epochs fixed in advance ({epochs}), of which the last counts and none was "
+            "chosen.",
+            epochs=epochs,
+        )
+        if images is None
+        else tr(
+            "Training ran for a number of epochs fixed in advance ({epochs}), of which the last counts and none was "
             "chosen; the test images were read once, after it.",
-            epochs=joined(map(str, epochs), OR),
+            epochs=epochs,
         )
     )
     if findings.comparison is not None:
@@ -128,9 +143,7 @@ def error_bars(findings: StudyFindings) -> list[Text]:
             n=comparison.complete_blocks,
             method=comparison.method,
         ),
-        tr("They show the spread from the split, initialisation, order of the data and augmentation.")
-        if dict(findings.held_fixed).get("data.split") == "per-block"
-        else tr("They show the spread from initialisation, order of the data and augmentation."),
+        _sources_of_spread(findings),
         tr("A trial's SD within its block is {sd}.", sd=sd),
         trn(
             "{n} trial diverged and is counted in the table.",
@@ -142,27 +155,44 @@ def error_bars(findings: StudyFindings) -> list[Text]:
     ]
 
 
+def _sources_of_spread(findings: StudyFindings) -> Text:
+    if findings.training_images is None:
+        return tr("They show the spread from the seeds.")
+    if dict(findings.held_fixed).get("data.split") == "per-block":
+        return tr("They show the spread from the split, initialisation, order of the data and augmentation.")
+    return tr("They show the spread from initialisation, order of the data and augmentation.")
+
+
 def compute(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[Text]:
     """Say which compute the experiment took."""
     devices = ", ".join(sorted({device for cost in costs for device in cost.devices}))
     timed, epochs = sum(cost.timed for cost in costs), sum(cost.epochs for cost in costs)
+    has_data = findings.training_images is not None
     if not epochs:
         return [tr("Nothing has been trained yet.")]
     values = {"time": _length(sum(cost.seconds for cost in costs)), "devices": devices}
     if timed < epochs:
         counts = {"timed": timed, "epochs": epochs}
-        some = (
-            tr(
+        if not timed:
+            some = tr("{timed:,} of {epochs:,} epochs are timed.", **counts)
+        elif has_data:
+            some = tr(
                 "{timed:,} of {epochs:,} epochs are timed: these took {time} on {devices}, validation included.",
                 **counts,
                 **values,
             )
-            if timed
-            else tr("{timed:,} of {epochs:,} epochs are timed.", **counts)
-        )
+        else:
+            some = tr("{timed:,} of {epochs:,} epochs are timed: these took {time} on {devices}.", **counts, **values)
         return [some, tr("What the whole study took is not known.")]
     return [
         trn(
+            "{n} trial took {time} in all on {devices}; restarts and trials outside this report are not counted.",
+            "{n} trials took {time} in all on {devices}; restarts and trials outside this report are not counted.",
+            findings.ended,
+            **values,
+        )
+        if not has_data
+        else trn(
             "{n} trial took {time} of training in all on {devices}, validation included; data preparation, restarts "
             "and trials outside this report are not counted.",
             "{n} trials took {time} of training in all on {devices}, validation included; data preparation, restarts "

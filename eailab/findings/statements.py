@@ -9,7 +9,7 @@ from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import TrialFindings
 from eailab.findings.words import interval, number, signed, written
-from eailab.metrics import TEST, VALIDATION, Metric, by_quantity
+from eailab.metrics import NO_SPLIT, TEST, VALIDATION, Metric, by_quantity
 from eailab.stats.contrasts import Trend
 from eailab.stats.model import Comparison
 from eailab.stats.verdict import Verdict
@@ -47,7 +47,8 @@ def _noise(findings: StudyFindings) -> list[Text]:
 
 def _trial_headline(trial: TrialFindings, findings: StudyFindings) -> Text:
     by_split = by_quantity(findings.metrics, TEST, VALIDATION)[findings.headline.quantity]
-    ends = [metric for split in (TEST, VALIDATION) if (metric := by_split.get(split)) and metric.key in trial.final]
+    places = (TEST, VALIDATION, NO_SPLIT)
+    ends = [metric for place in places if (metric := by_split.get(place)) and metric.key in trial.final]
     if ends:
         said = (tr("{metric} {value}", metric=one.title, value=one.text(trial.final[one.key])) for one in ends)
         return joined(said, COMMA)

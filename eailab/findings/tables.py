@@ -10,7 +10,7 @@ from eailab.findings.arm import ArmFindings
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialState
 from eailab.findings.words import NOTHING, interval, number, signed
-from eailab.metrics import SPLITS, Metric, by_quantity
+from eailab.metrics import NO_SPLIT, SPLITS, Metric, by_quantity
 from eailab.stats.model import compare
 from eailab.studies.design import Study
 from eailab.translation import Text, joined, tr
@@ -192,13 +192,12 @@ def _scores_table(findings: StudyFindings) -> Table:
         unit = next(iter(quantities[quantity].values())).unit
         return with_unit(quantity if len(trials) == 1 else tr("mean {quantity}", quantity=quantity), unit)
 
+    places = SPLITS | {NO_SPLIT: tr("after the last epoch")}
+    found = [place for place in places if any(place in own for own in quantities.values())]
+    first = Column(tr("when") if found == [NO_SPLIT] else tr("split"))
     return Table(
-        columns=(Column(tr("split")), *(Column(heading(quantity), is_number=True) for quantity in quantities)),
-        rows=tuple(
-            (said, *(cell(by_split.get(split)) for by_split in quantities.values()))
-            for split, said in SPLITS.items()
-            if any(split in by_split for by_split in quantities.values())
-        ),
+        columns=(first, *(Column(heading(quantity), is_number=True) for quantity in quantities)),
+        rows=tuple((places[place], *(cell(own.get(place)) for own in quantities.values())) for place in found),
     )
 
 

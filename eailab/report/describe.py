@@ -10,7 +10,7 @@ from eailab.findings.study import StudyFindings
 from eailab.findings.tables import arm_name, with_unit
 from eailab.findings.trial import Curves
 from eailab.findings.words import interval, number, signed
-from eailab.metrics import SPLITS, TRAIN, VALIDATION, Metric, SplitName, behind, by_quantity, recorded
+from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, SplitName, behind, by_quantity, recorded
 from eailab.report.figures import (
     TITLES,
     Axis,
@@ -42,13 +42,13 @@ fill it."""
 def trial_curves(curves: Curves, metrics: Sequence[Metric], headline: Metric, title: str) -> CurvesFigure:
     """Describe what one trial records by epoch, training against validation."""
     quantities = _drawn(metrics, headline, [curves])
-    splits = [split for split in (TRAIN, VALIDATION) if any(split in by_split for by_split in quantities.values())]
+    splits = [split for split in LOOKS if any(split in by_split for by_split in quantities.values())]
     panels = []
     for quantity, by_split in quantities.items():
         lines = [Line(_values(curves, by_split.get(split))) for split in splits]
         panels.append(_panel(quantity, next(iter(by_split.values())), lines, lines))
     last = {
-        split: tr("{split} {value}", split=SPLITS[split], value=metric.text(values[-1]))
+        split: tr("{split} {value}", split=PLACES[split], value=metric.text(values[-1]))
         for split, metric in next(iter(quantities.values())).items()
         if isfinite((values := _values(curves, metric))[-1])
     }
@@ -61,13 +61,15 @@ def trial_curves(curves: Curves, metrics: Sequence[Metric], headline: Metric, ti
             epoch=curves.epochs[-1],
             values=joined(last.values(), COMMA),
         ),
-        tuple(SPLITS[split] for split in splits),
+        tuple(PLACES[split] for split in splits),
         tuple(LOOKS[split] for split in splits),
         tuple(panels),
     )
 
 
-LOOKS: dict[SplitName, Look] = {TRAIN: Look(1, 1, 1), VALIDATION: Look(2)}
+LOOKS: dict[SplitName, Look] = {TRAIN: Look(1, 1, 1), VALIDATION: Look(2), NO_SPLIT: Look(2)}
+PLACES = SPLITS | {NO_SPLIT: tr("value")}
+"""What a line of each split is called."""
 
 
 def study_curves(findings: StudyFindings) -> CurvesFigure:
@@ -78,7 +80,7 @@ def study_curves(findings: StudyFindings) -> CurvesFigure:
     panels = []
     every = [trial.curves for arm in findings.arms for trial in arm.trials]
     for by_split in _drawn(findings.metrics, findings.headline, every).values():
-        drawn = [by_split[split] for split in (VALIDATION, TRAIN) if split in by_split]
+        drawn = [by_split[split] for split in (VALIDATION, NO_SPLIT, TRAIN) if split in by_split]
         lines = {metric.key: [_line(arm, metric) for arm in findings.arms] for metric in drawn}
         shared = [line for row in lines.values() for line in row]
         panels += [_panel(metric.title, metric, lines[metric.key], shared) for metric in drawn]

@@ -11,7 +11,7 @@ from eailab.findings.noise import Noise
 from eailab.findings.path import PathFindings
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings
-from eailab.metrics import SPLITS, TRAIN, VALIDATION, Metric, recorded
+from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, recorded
 from eailab.plain import layout
 from eailab.report.document import Document
 
@@ -158,10 +158,12 @@ def _arm(arm: ArmFindings, findings: StudyFindings) -> dict[str, Any]:
 
 
 def _trial(trial: TrialFindings, metrics: Sequence[Metric]) -> dict[str, Any]:
-    final = {
-        split: {one.quantity: trial.final[one.key] for one in recorded(metrics, split) if one.key in trial.final}
-        for split in SPLITS
+    own = [one for one in recorded(metrics) if one.key in trial.final]
+    final: dict[str, dict[str, float]] = {
+        split: {one.quantity: trial.final[one.key] for one in own if one.split == split} for split in SPLITS
     }
+    if all(one.split == NO_SPLIT for one in metrics):
+        final = {"scores": {one.quantity: trial.final[one.key] for one in own}}
     return {
         "block": trial.block,
         "fingerprint": trial.fingerprint,

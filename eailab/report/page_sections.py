@@ -172,25 +172,29 @@ def data_address(pixels: Pixels, brightest: int = 255) -> str:
 ABOUT_SECONDS = tr(
     "Wall-clock seconds of the epochs, validation included, as the trials ran; trials side by side slow each other."
 )
+ABOUT_SECONDS_WITHOUT_DATA = tr(
+    "Wall-clock seconds of the epochs, as the trials ran; trials side by side slow each other."
+)
 
 
 def cost_blocks(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[Block]:
     """Return the heading, the plot of the metric over cost, and the table of costs."""
     plot = study_costs(findings, costs) if findings.factor else None
     table = TableBlock(cost_table(findings, costs), tr("Cost by arm"), is_sortable=findings.factor is not None)
-    note = Paragraph((ABOUT_SECONDS, energy_sentence(costs)), "note")
+    about = ABOUT_SECONDS if findings.training_images is not None else ABOUT_SECONDS_WITHOUT_DATA
+    note = Paragraph((about, energy_sentence(costs)), "note")
     return [Heading(tr("Cost")), *([FigureBlock(Title(plot.title), "", plot)] if plot else []), table, note]
 
 
 def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
     """Return the seconds, images a second, and energy where a GPU counted it, of every arm."""
-    counted = any(cost.joules is not None for cost in costs)
+    counted, has_images = any(cost.joules is not None for cost in costs), findings.training_images is not None
     return Table(
         columns=(
             Column(findings.heading or tr("trial")),
             Column(tr("seconds a trial"), is_number=True),
             Column(tr("seconds in all"), is_number=True),
-            Column(tr("images/s"), is_number=True),
+            *([Column(tr("images/s"), is_number=True)] if has_images else []),
             *([Column(tr("energy in all (kJ)"), is_number=True)] if counted else []),
             Column(tr("device")),
         ),
@@ -199,10 +203,14 @@ def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:
                 arm_name(arm),
                 amount(cost.seconds_a_trial),
                 with_timed(amount(cost.seconds if cost.timed else None), cost.timed, cost.epochs),
-                NOTHING if cost.images_per_second is None else f"{cost.images_per_second:,.0f}",
+                *([_images_per_second(cost)] if has_images else []),
                 *([amount(None if cost.joules is None else cost.joules / 1000.0)] if counted else []),
                 ", ".join(cost.devices) or NOTHING,
             )
             for arm, cost in zip(findings.arms, costs, strict=True)
         ),
     )
+
+
+def _images_per_second(cost: ArmCost) -> str:
+    return NOTHING if cost.images_per_second is None else f"{cost.images_per_second:,.0f}"

@@ -119,12 +119,12 @@ def declare(name: str, goal: Literal["max", "min"] | None = None, unit: Unit = "
             f"whether more or less {name} is better is not known from its name: add --goal max or --goal min."
         )
     if unit == "raw":
-        return Metric(name, Text(name), higher, "validation", name)
+        return Metric(name, Text(name), higher, NO_SPLIT, name)
     return Metric(
         name,
         Text(name),
         higher,
-        "validation",
+        NO_SPLIT,
         name,
         unit="%",
         unit_words=tr("percent"),

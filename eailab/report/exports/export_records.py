@@ -243,7 +243,8 @@ def _labels(findings: StudyFindings, arm: ArmFindings, trial: TrialFindings) -> 
 
 def epoch_names(findings: StudyFindings) -> dict[str, str]:
     """Return what each metric of an epoch is exported as, by its key."""
-    return {one.key: f"{one.quantity}/{one.split}" for one in recorded(findings.metrics, TRAIN, VALIDATION)}
+    of_epochs = recorded(findings.metrics, TRAIN, VALIDATION)
+    return {one.key: "/".join(filter(None, (one.quantity, one.split))) for one in of_epochs}
 
 
 def _trial(
