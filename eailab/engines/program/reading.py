@@ -20,7 +20,7 @@ from eailab.engines.program.parsing import (
     tokens,
 )
 from eailab.errors import TrialFailedError, UsageError
-from eailab.metrics import LARGEST_NUMBER, Metric
+from eailab.metrics import LARGEST_NUMBER, NO_SPLIT, Metric
 from eailab.plain import plain
 from eailab.recipe.describe import closest
 from eailab.translation import Text, tr
