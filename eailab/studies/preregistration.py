@@ -4,14 +4,17 @@ A plan is a file of the store, `plans/<fingerprint>.yaml`. Its fingerprint is ov
 so that the same plan is one file, and a plan that was changed afterwards no longer fits its name.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import PLAN, name_and_fingerprint, read
@@ -29,19 +32,22 @@ SCHEMA_VERSION = 1
 _FINGERPRINT = re.compile(rb"\b[0-9a-f]{10}\b")
 
 
-@dataclass(frozen=True)
+Blocks = tuple[Annotated[int, Field(ge=0, le=LARGEST_BLOCK)], ...]
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(strict=True))
 class FrozenStudy:
     """A study as it was planned."""
 
     name: str
     fingerprint: str
     """Over arms, baseline, metric, margin and what is held: another of these is another study."""
-    blocks: tuple[int, ...]
-    seen: tuple[int, ...]
+    blocks: Blocks
+    seen: Blocks
     """Blocks of which a trial was finished when the plan was frozen, so that its result could have been known."""
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True, config=ConfigDict(strict=True))
 class FrozenPlan:
     """What was expected, and the studies that are to show it."""
 
@@ -55,19 +61,10 @@ class FrozenPlan:
 
     def mapping(self) -> dict[str, Any]:
         """Return all of it as plain values."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "hypothesis": self.hypothesis,
-            "studies": [
-                {
-                    "name": study.name,
-                    "fingerprint": study.fingerprint,
-                    "blocks": list(study.blocks),
-                    "seen": list(study.seen),
-                }
-                for study in self.studies
-            ],
-        }
+        return {"schema_version": SCHEMA_VERSION, **_FROZEN.dump_python(self, mode="json")}
+
+
+_FROZEN = TypeAdapter(FrozenPlan)
 
 
 @dataclass(frozen=True)
@@ -249,12 +246,13 @@ def _read(file: Path, text: bytes) -> FrozenPlan:
                 f"{file} has schema version {mapping['schema_version']}, this eailab knows {SCHEMA_VERSION}: "
                 "install a newer eailab."
             )
-        studies = tuple(
-            FrozenStudy(one["name"], one["fingerprint"], tuple(one["blocks"]), tuple(one["seen"]))
-            for one in mapping["studies"]
-        )
-        plan = FrozenPlan(mapping["hypothesis"], studies)
-        _check(plan)
+        plan = _FROZEN.validate_json(json.dumps(mapping, default=str))  # in which lists may stand for tuples
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where, value = ".".join(map(str, problem["loc"])), f"{problem['input']!r:.60}"
+        raise DamagedError(
+            f"{file} cannot be read as a frozen plan: {where} is {value}. Restore it, or remove it."
+        ) from error
     except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise DamagedError(f"{file} cannot be read as a frozen plan: {error}. Restore it, or remove it.") from error
     if plan.fingerprint != file.stem:
@@ -263,18 +261,3 @@ def _read(file: Path, text: bytes) -> FrozenPlan:
             "Restore it, or remove it."
         )
     return plan
-
-
-def _check(plan: FrozenPlan) -> None:
-    """Raise ValueError unless texts are text and blocks are blocks."""
-    texts: list[object] = [
-        plan.hypothesis,
-        *(text for study in plan.studies for text in (study.name, study.fingerprint)),
-    ]
-    blocks: list[object] = [block for study in plan.studies for block in (*study.blocks, *study.seen)]
-    for text in texts:
-        if type(text) is not str:
-            raise ValueError(f"{text!r:.60} is found where a text is expected")
-    for block in blocks:
-        if type(block) is not int or not 0 <= block <= LARGEST_BLOCK:
-            raise ValueError(f"{block!r:.60} is not a block, a whole number from 0 to {LARGEST_BLOCK}")
