@@ -160,7 +160,6 @@ def _print_plan(asked: "PathAblation", where: "RunContext", *, as_json: bool) ->
     left = len(left_to_train(plans))
     if as_json:
         mapping: dict[str, Any] = {
-            "schema_version": 1,
             "names": list(asked.names),
             "order": asked.order,
             "blocks": list(asked.blocks),

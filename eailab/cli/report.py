@@ -138,11 +138,11 @@ def verify(
     found = check(report, store, data_dir)
     again_differs = None
     if json:
-        _print_json(found)
+        echo_json(found.mapping())
     else:
         _print(found)
     if retrain is not None:
-        trial = _trial(found, store, retrain)
+        trial = found.trial(store, retrain)
         again_differs = _retrain(store, trial, retrain, data_dir, device)
     if not found.holds:
         raise CheckFailedError(
@@ -186,39 +186,8 @@ def _print(found: "Verification") -> None:
             echo(f"{title}: {len(lines) - MOST_LINES} more")
     echo(f"{found.trials} trials checked against their checksums, {found.failing} do not match")
     differ = len(outcome.problems)
-    also = f", and {differ} part{'s' * (differ > 1)} of the report differ{'s' * (differ == 1)}" if differ else ""
+    also = f", and {counted(differ, 'part')} of the report differ{'s' * (differ == 1)}" if differ else ""
     echo(f"{outcome.matching}/{outcome.numbers} numbers match{also}", hang=2)
-
-
-def _print_json(found: "Verification") -> None:
-    outcome = found.outcome
-    mapping = {
-        "holds": found.holds,
-        "numbers": outcome.numbers,
-        "matching": outcome.matching,
-        "differences": list(outcome.problems),
-        "trials": found.trials,
-        "store": list(found.problems),
-        "gaps": list(found.gaps),
-        "not_checked": list(outcome.foreign),
-        "notes": list(found.notes),
-    }
-    echo_json(mapping)
-
-
-def _trial(found: "Verification", store: "Store", wanted: str) -> "Trial":
-    """Return the trial that `--retrain` names."""
-    from eailab.runs.trial import Trial
-    from eailab.studies.heads import head_of
-    from eailab.studies.lookup import find_fingerprint
-
-    trials = {name: (record, key) for record in found.records for key, name in record.trials.items()}
-    fingerprint = find_fingerprint([head_of(record) for record in found.records], trials, wanted, "the report")
-    record, (arm, block) = trials[fingerprint]
-    result = store.folder(fingerprint).record()
-    if result is None:
-        raise UsageError(f"--retrain {wanted} has no result in the store to compare with.")
-    return Trial(record.study.arms[arm].recipe, block, result["data"])
 
 
 def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> bool:

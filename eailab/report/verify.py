@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from eailab import __version__
 from eailab.data.dataset import Dataset
@@ -23,7 +24,8 @@ from eailab.runs.store import Store
 from eailab.runs.store import verify as check_result
 from eailab.runs.trial import Trial
 from eailab.studies.admin import Unnamed, blocks_left_out, contradictions, path_contradictions, unnamed
-from eailab.studies.heads import STEPS_FOLDER
+from eailab.studies.heads import STEPS_FOLDER, head_of
+from eailab.studies.lookup import find_fingerprint
 from eailab.studies.storage import StudyRecord
 
 
@@ -51,6 +53,34 @@ class Verification:
     def holds(self) -> bool:
         """Whether every number matches and every file of every trial holds."""
         return self.outcome.holds and not self.problems
+
+    def mapping(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return {
+            "holds": self.holds,
+            "numbers": self.outcome.numbers,
+            "matching": self.outcome.matching,
+            "differences": list(self.outcome.problems),
+            "trials": self.trials,
+            "store": list(self.problems),
+            "gaps": list(self.gaps),
+            "not_checked": list(self.outcome.foreign),
+            "notes": list(self.notes),
+        }
+
+    def trial(self, store: Store, wanted: str) -> Trial:
+        """Return a trial of the report by a name that its user gives.
+
+        Raises:
+            UsageError: The report has no such trial, or that has no result in the store.
+        """
+        trials = {name: (record, key) for record in self.records for key, name in record.trials.items()}
+        fingerprint = find_fingerprint([head_of(record) for record in self.records], trials, wanted, "the report")
+        record, (arm, block) = trials[fingerprint]
+        result = store.folder(fingerprint).record()
+        if result is None:
+            raise UsageError(f"--retrain {wanted} has no result in the store to compare with.")
+        return Trial(record.study.arms[arm].recipe, block, result["data"])
 
 
 def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verification:
