@@ -11,7 +11,6 @@ from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Overrides, RunsDir, load_recipe
 from eailab.cli.output import echo, echo_json
 from eailab.errors import CheckFailedError, UsageError
-from eailab.plain import plain
 
 if TYPE_CHECKING:
     from eailab.data.dataset import Dataset
@@ -37,20 +36,18 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         echo_json({"data_dir": str(folder), "data": known})
         return
-    rows = []
-    for entry in known:
-        size = "x".join(str(side) for side in entry["shape"])
-        where = {"embedded": "embedded", "downloaded": "in the folder" if entry["here"] else "to download"}
-        rows.append(
-            [
-                entry["name"],
-                *(str(entry[part]) for part in ("train", "test")),
-                size,
-                str(entry["classes"]),
-                where[entry["kind"]],
-                entry["about"],
-            ]
+    rows = [
+        (
+            one["name"],
+            str(one["train"]),
+            str(one["test"]),
+            "x".join(map(str, one["shape"])),
+            str(one["classes"]),
+            "embedded" if one["kind"] == "embedded" else "in the folder" if one["here"] else "to download",
+            one["about"],
         )
+        for one in known
+    ]
     headings = ("name", "training", "test", "image", "classes", "files", "")
     print_list(headings, rows, numbers=("training", "test", "classes"))
     echo(f"\nfolder of downloaded files: {folder}")
@@ -173,6 +170,7 @@ def _check(files: "SplitFiles", folder: Path, as_json: bool) -> None:
 
 def _write(files: "SplitFiles", dataset: "Dataset", folder: Path, as_json: bool) -> None:
     from eailab.data.split import JSON_NAME, differences
+    from eailab.report.terminal import print_list
     from eailab.runs.atomic import write_bytes
 
     if (folder / JSON_NAME).exists() and differences(files, folder):
@@ -188,17 +186,10 @@ def _write(files: "SplitFiles", dataset: "Dataset", folder: Path, as_json: bool)
     if as_json:
         echo_json({**files.summary, "x_shape": x_shape, "y_shape": y_shape, "files": paths})
         return
-    echo(_table(files))
+    counts = files.summary["class_counts"]
+    rows = [(name, *(str(part[name]) for part in counts.values())) for name in counts["train"]]
+    rows.append(("all", *map(str, files.summary["sizes"].values())))
+    print_list(("class", *counts), rows, numbers=tuple(counts))
     echo(f"one flattened image: x {x_shape}, its one-hot class: y {y_shape}")
     for path in paths:
         echo(path)
-
-
-def _table(files: "SplitFiles") -> str:
-    """Lay out how many images of each class each split has, with the sums below."""
-    counts = files.summary["class_counts"]
-    rows = [("class", *counts)]
-    rows += [(plain(name), *(str(part[name]) for part in counts.values())) for name in counts["train"]]
-    rows += [("all", *(str(size) for size in files.summary["sizes"].values()))]
-    width = max(len(row[0]) for row in rows)
-    return "\n".join(f"{row[0]:<{width}}" + "".join(f"{cell:>12}" for cell in row[1:]) for row in rows)
