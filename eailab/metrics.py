@@ -44,7 +44,7 @@ class Metric:
     margin_scale: float = 1.0
     """From a recipe's margin to the unit shown."""
     decimals: int = 4
-    """At least so many are shown."""
+    """At least this many are shown."""
     least: float = -LARGEST_NUMBER
     """No recorded value is smaller."""
     most: float = LARGEST_NUMBER

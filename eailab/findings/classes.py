@@ -18,7 +18,7 @@ from eailab.findings.study import StudyFindings
 from eailab.runs.store import Store
 from eailab.stats.p_values import McNemar, mcnemar
 from eailab.studies.storage import StudyRecord
-from eailab.translation import Text, tr
+from eailab.translation import tr
 
 EXAMPLES = 8
 """Images shown of each kind at most."""
@@ -35,11 +35,11 @@ class Example:
     """Its number in the test split."""
     label: int
     arm_said: int
-    """The arm's most frequent prediction over its blocks; likewise the baseline's."""
     baseline_said: int
+    """The most frequent predictions over the blocks."""
     arm_right: int
-    """Blocks in which the arm was right; likewise the baseline."""
     baseline_right: int
+    """Blocks in which each was right."""
 
 
 @dataclass(frozen=True)
@@ -79,22 +79,23 @@ class Classes:
 
 def classes_of(
     store: Store, record: StudyRecord, findings: StudyFindings, data_dir: Path | None = None
-) -> Classes | Text | None:
-    """Return what the arms of a study confuse, or one sentence that says why that is not known.
-
-    None of an engine that predicts no classes.
+) -> Classes | None:
+    """Return what the arms of a study confuse; None of an engine that predicts no classes.
 
     Args:
         store: Where the trials lie.
         record: The study.
         findings: What was found in it.
         data_dir: Folder of downloaded data sets; None for the usual one. Nothing is downloaded.
+
+    Raises:
+        DataError: It is not known; the message is a sentence for the report.
     """
     names = {name for arm in record.study.arms if (name := arm.recipe.data_name) is not None}
     if not names:
         return None
     if len(names) > 1:
-        return tr("The arms were tested on different data sets, so their predictions cannot be compared.")
+        raise DataError(tr("The arms were tested on different data sets, so their predictions cannot be compared."))
     try:
         dataset = load(names.pop(), data_dir, download=False)
         predictions = [
@@ -105,12 +106,13 @@ def classes_of(
             }
             for arm in findings.arms
         ]
-    except DataError:
-        return tr("The files of the data set are not on this machine, so classes and examples are not shown.")
+    except DataError as error:
+        missing = tr("The files of the data set are not on this machine, so classes and examples are not shown.")
+        raise DataError(missing) from error
     except StoreError as error:
-        return tr("Classes and examples are not shown: {reason}", reason=str(error))
+        raise DataError(tr("Classes and examples are not shown: {reason}", reason=str(error))) from error
     if not any(predictions):
-        return tr("No trial has finished, so there are no predictions to show.")
+        raise DataError(tr("No trial has finished, so there are no predictions to show."))
     labels = dataset.test.labels
     return Classes(
         dataset=dataset,

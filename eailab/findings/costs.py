@@ -27,7 +27,7 @@ class ArmCost:
     """Training images over all the arm's seconds; None where there are none."""
     devices: tuple[str, ...]
     joules: float | None = None
-    """That its devices used in those seconds, whoever used it; None unless it was counted in every epoch."""
+    """That its devices used in those seconds, other processes included; None unless it was counted in every epoch."""
 
     @property
     def seconds_a_trial(self) -> float | None:

@@ -266,7 +266,7 @@ def title(found: Noise) -> Text:
 
 
 def sentences(found: Noise) -> tuple[Text, ...]:
-    """Return what the spread means for whoever compares single runs, and how it was computed."""
+    """Return what the spread means for a comparison of single runs, and how it was computed."""
     total = len(found.blocks)
     said = noise_sentences(found, found.measure, len(found.finished), total)
     if found.split is not None:

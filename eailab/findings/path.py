@@ -76,7 +76,7 @@ class PathFindings:
 def best_move(step: StudyFindings) -> int:
     """Return which candidate of a step is taken: the largest gain, and of equal ones the first.
 
-    A candidate that diverged in any block, or that has no value, is only taken when all have that fate.
+    A candidate that diverged in any block, or that has no value, is only taken when that is so of all.
     """
 
     def rank(arm: ArmFindings) -> tuple[bool, bool, float]:

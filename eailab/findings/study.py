@@ -86,7 +86,7 @@ class StudyFindings:
     training_images: int | None
     """Of the baseline arm; None of an engine without a data set."""
     apart: tuple[str, ...] = ()
-    """What tells it from other studies of the same report with the same title; see `told_apart`."""
+    """What tells it from other studies of the same report with the same title; see `tell_apart`."""
 
     @property
     def folder_name(self) -> str:
@@ -292,7 +292,7 @@ def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | N
 # --- what tells studies with the same question apart -----------------------------------------------------------------
 
 
-def told_apart(studies: Sequence[StudyFindings]) -> list[StudyFindings]:
+def tell_apart(studies: Sequence[StudyFindings]) -> list[StudyFindings]:
     """Return studies, each with what tells it from the others of its title; one that is alone with it needs nothing."""
     groups: dict[str, list[StudyFindings]] = defaultdict(list)
     for findings in studies:
@@ -330,11 +330,11 @@ def _words(group: Sequence[dict[str, str]]) -> list[tuple[str, ...]]:
     """Return for each study the traits that, with model and data, are enough to tell all of a group apart."""
     chosen: list[str] = []
 
-    def told(traits: Sequence[str]) -> list[tuple[str, ...]]:
+    def words(traits: Sequence[str]) -> list[tuple[str, ...]]:
         return [tuple(one.get(trait, "") for trait in traits) for one in group]
 
     for trait in dict.fromkeys(trait for one in group for trait in one):
-        differs = len(set(told([trait]))) > 1
-        if differs and (trait in ("model", "data") or len(set(told([*chosen, trait]))) > len(set(told(chosen)))):
+        differs = len(set(words([trait]))) > 1
+        if differs and (trait in ("model", "data") or len(set(words([*chosen, trait]))) > len(set(words(chosen)))):
             chosen.append(trait)
-    return [tuple(filter(None, words)) for words in told(chosen)]
+    return [tuple(filter(None, words)) for words in words(chosen)]

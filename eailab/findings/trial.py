@@ -128,8 +128,8 @@ def went_the_same(first: Sequence[TrialFindings], second: Sequence[TrialFindings
     return all(a.state == b.state == "finished" and (a.curves, a.final) == (b.curves, b.final) for a, b in pairs)
 
 
-def spared(trial: TrialFindings) -> TrialFindings:
-    """Return a trial that its study does not ask for, whatever another study may have trained."""
+def not_needed(trial: TrialFindings) -> TrialFindings:
+    """Return a trial that its study does not ask for, though another study may have trained it."""
     return replace(trial, state="spared", reason=None, value=None, final={}, environment=None, curves=Curves())
 
 
@@ -203,7 +203,7 @@ def look(
         measure.higher_is_better,
     )
     kept = [
-        tuple(trial if found.counted[place, arm] else spared(trial) for place, trial in enumerate(row))
+        tuple(trial if found.counted[place, arm] else not_needed(trial) for place, trial in enumerate(row))
         for arm, row in enumerate(trials)
     ]
     needed = tuple((int(arm), study.blocks[place]) for place, arm in np.argwhere(found.needed))

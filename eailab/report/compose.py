@@ -116,7 +116,7 @@ def page_section(study: StudyReport, label: str) -> Section:
         evidence.append(Group(summary, (values,)))
     if "curves" in figures:
         evidence += [Heading(tr("Learning curves")), figures["curves"]]
-    evidence += class_blocks(findings, study.classes)
+    evidence += class_blocks(findings, study.classes, study.no_classes)
     evidence += cost_blocks(findings, study.costs) if any(cost.epochs for cost in study.costs) else []
     evidence += [Heading(tr("What this rests on")), Facts(_stated(findings)), *_for_a_paper(study.answers, 3)]
     return Section(

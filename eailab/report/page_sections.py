@@ -44,13 +44,11 @@ ABOUT_NETWORKS = tr(
 )
 
 
-def class_blocks(findings: StudyFindings, classes: Classes | str | None) -> list[Block]:
-    """Return what a page says of a study's classes, or why there is nothing to say; nothing where there are none."""
-    if classes is None:
-        return []
+def class_blocks(findings: StudyFindings, classes: Classes | None, missing: str | None = None) -> list[Block]:
+    """Return what a page says of a study's classes, or why they are missing; nothing where there are none."""
     heading = Heading(tr("Classes and examples"))
-    if isinstance(classes, str):
-        return [heading, Paragraph((classes,), "note")]
+    if classes is None:
+        return [heading, Paragraph((missing,), "note")] if missing else []
     note = tr("On the test images, which were read once after training and chose nothing; summed over blocks.")
     table = TableBlock(class_table(findings, classes), tr("Test accuracy by class (%)"), is_sortable=True)
     reading = Paragraph((tr("Rows: the class of an image; columns: what was predicted."),), "note")

@@ -7,17 +7,18 @@ from functools import cached_property
 from pathlib import Path
 
 from eailab import __version__
-from eailab.errors import StoreError
+from eailab.errors import DataError, StoreError
 from eailab.findings.classes import Classes, classes_of
 from eailab.findings.costs import ArmCost, costs
 from eailab.findings.methods import answers
 from eailab.findings.path import PathFindings, findings_along
-from eailab.findings.study import StudyFindings, study_findings, told_apart
+from eailab.findings.study import StudyFindings, study_findings, tell_apart
 from eailab.findings.tables import Fact
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
 from eailab.studies.path_run import PathRecord, read_path_ablation
 from eailab.studies.storage import StudyRecord, read_record
+from eailab.translation import text_of
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class StudyReport:
     record: StudyRecord
     findings: StudyFindings
     costs: tuple[ArmCost, ...]
-    classes: Classes | str | None
-    """Or why there are none; None of an engine that predicts no classes."""
+    classes: Classes | None = None
+    """None of an engine that predicts no classes, and where they are not known."""
+    no_classes: str | None = None
+    """Why they are not known."""
     left_out: tuple[int, ...] = ()
     """Blocks that the study has and that are not reported."""
 
@@ -89,7 +92,7 @@ class Report:
     @cached_property
     def distinguished(self) -> tuple[StudyReport, ...]:
         """The studies, those with the same title each with what sets it apart."""
-        apart = told_apart([study.findings for study in self.studies])
+        apart = tell_apart([study.findings for study in self.studies])
         return tuple(replace(study, findings=findings) for study, findings in zip(self.studies, apart, strict=True))
 
 
@@ -116,8 +119,12 @@ def load_study(
         kept = tuple(block for block in record.study.blocks if block in blocks)
         record = replace(record, study=replace(record.study, blocks=kept))
     findings = study_findings(store, record)
-    classes = classes_of(store, record, findings, data_dir)
-    return StudyReport(folder, record, findings, costs(store, findings), classes, left_out)
+    classes, no_classes = None, None
+    try:
+        classes = classes_of(store, record, findings, data_dir)
+    except DataError as error:
+        no_classes = text_of(error)
+    return StudyReport(folder, record, findings, costs(store, findings), classes, no_classes, left_out)
 
 
 def load_path(store: Store, folder: Path, blocks: Sequence[int] | None = None) -> PathReport:
@@ -138,7 +145,7 @@ def load_path(store: Store, folder: Path, blocks: Sequence[int] | None = None) -
         record = record.restricted(blocks)
     found = [study_findings(store, one) for one in record.records]
     studies = tuple(
-        StudyReport(folder, one, findings, costs(store, findings), "")
+        StudyReport(folder, one, findings, costs(store, findings))
         for one, findings in zip(record.records, found, strict=True)
     )
     taken = list(zip(found[1:], record.taken, record.indices, strict=False))  # the last step may have taken none yet

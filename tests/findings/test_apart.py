@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from eailab.findings.study import told_apart
+from eailab.findings.study import tell_apart
 from eailab.report.formats import FORMATS
 from eailab.report.study_report import Report, load_study
 
@@ -12,7 +12,7 @@ SCORES = {10: [0.9, 0.8], 20: [0.8, 0.7]}
 
 
 def apart(shop, *folders):
-    return [findings.apart for findings in told_apart([shop.findings(folder) for folder in folders])]
+    return [findings.apart for findings in tell_apart([shop.findings(folder) for folder in folders])]
 
 
 def test_a_study_that_is_alone_with_its_question_needs_nothing(shop):
@@ -24,7 +24,7 @@ def test_model_and_data_come_first(shop):
     ours, theirs = (shop.findings(shop.study(SCORES, epochs=epochs)) for epochs in (3, 2))
     there = {**dict(theirs.held_fixed), "data.name": "/scans/mine.npz", "model.name": "resnet18"}
     theirs = replace(theirs, held_fixed=tuple(there.items()))
-    assert [one.apart for one in told_apart([ours, theirs])] == [("mlp", "digits"), ("resnet18", "mine")]
+    assert [one.apart for one in tell_apart([ours, theirs])] == [("mlp", "digits"), ("resnet18", "mine")]
 
 
 def test_what_else_differs_is_named_as_far_as_it_takes(shop):
@@ -56,7 +56,7 @@ def test_levels_baseline_and_margin_tell_apart_too(shop):
     assert "margin 0.5" in words[3]
 
 
-def test_single_trials_of_one_name_are_told_apart(shop):
+def test_single_trials_of_one_name_are_tell_apart(shop):
     assert apart(shop, shop.trial(0.9), shop.trial(0.8, epochs=2)) == [("epochs 3",), ("epochs 2",)]
 
 

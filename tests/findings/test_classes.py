@@ -10,6 +10,7 @@ from PIL import Image
 from scipy import stats
 
 from eailab.data.registry import load
+from eailab.errors import DataError
 from eailab.findings.classes import classes_of
 from eailab.report.page_sections import class_blocks, data_address
 from eailab.studies.storage import read_record
@@ -71,7 +72,8 @@ def test_predictions_that_do_not_fit_the_data_are_a_reason_and_no_number(digits_
     count = len(digits_shop.digits.test.labels)
     made = np.array(predicted or [10] * count, np.uint8)
     monkeypatch.setattr(type(digits_shop.trial_folder(folder, 0, 0)), "predictions", lambda _: {"test": made})
-    assert "do not fit the data set" in classes(digits_shop, folder)
+    with pytest.raises(DataError, match="do not fit the data set"):
+        classes(digits_shop, folder)
 
 
 def test_the_networks_of_every_block_are_compared_by_mcnemars_exact_test(digits_shop):
@@ -89,14 +91,17 @@ def test_the_networks_of_every_block_are_compared_by_mcnemars_exact_test(digits_
 
 def test_without_the_data_the_reason_is_said(shop):
     """Its trials saw other data than the digits that are here."""
-    assert "not on this machine" in classes(shop, shop.study({10: [0.9], 20: [0.8]}))
+    folder = shop.study({10: [0.9], 20: [0.8]})
+    with pytest.raises(DataError, match="not on this machine"):
+        classes(shop, folder)
 
 
 def test_damaged_predictions_are_a_reason_and_no_number(digits_shop):
     folder = digits_shop.study({10: [0.9], 20: [0.8]})
     findings = digits_shop.findings(folder)
     digits_shop.trial_folder(folder, 0, 0).predictions_file.write_bytes(b"PK")
-    assert "not shown" in classes_of(digits_shop.store, read_record(folder), findings)
+    with pytest.raises(DataError, match="not shown: "):
+        classes_of(digits_shop.store, read_record(folder), findings)
 
 
 def test_arms_on_different_data_are_not_set_side_by_side(shop):
@@ -107,7 +112,8 @@ def test_arms_on_different_data_are_not_set_side_by_side(shop):
     )
     arms = (record.study.arms[0], replace(record.study.arms[1], recipe=other))
     mixed = replace(record, study=replace(record.study, arms=arms))
-    assert "different data sets" in classes_of(shop.store, mixed, shop.findings(folder))
+    with pytest.raises(DataError, match="different data sets"):
+        classes_of(shop.store, mixed, shop.findings(folder))
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (32, 32, 3), (100, 60, 3)])
