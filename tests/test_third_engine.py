@@ -92,6 +92,19 @@ def test_a_report_in_every_format_speaks_of_the_engines_own_metric(shop, tmp_pat
         assert shop("verify", str(file)).code == 0, file
 
 
+@pytest.mark.parametrize("tool", ["csv", "tensorboard"])
+def test_an_export_names_the_engines_own_metric(shop, tmp_path, tool):
+    if tool == "tensorboard":
+        pytest.importorskip("tensorboard")
+    done = shop("report", "--export", tool, "--out", "report")
+    assert done.code == 0, done.err
+    exported = [file for file in tmp_path.rglob("*") if tool in file.parts or tool in file.name]
+    assert exported
+    texts = [file.read_text() for file in exported for file in [*file.rglob("*.csv"), file] if file.suffix == ".csv"]
+    assert tool != "csv" or any("mean_squared_error" in text for text in texts)
+    assert not any(re.search("accuracy|validation", text) for text in texts)
+
+
 def test_a_retrained_trial_has_the_same_bits(shop, tmp_path):
     assert shop("report", "--out", "report").code == 0
     name = next((tmp_path / "runs" / "trials").iterdir()).name

@@ -54,7 +54,7 @@ def path_of(word: str, engine: str, factors_only: bool = True) -> str:
     if paths:
         raise RecipeError(f"{word!r} may be {' or '.join(paths)}: write the whole path.")
     if plain == "engine":
-        raise RecipeError("the engine of a recipe stays: choose a recipe of the other engine, with --recipe.")
+        raise RecipeError("the engine of a recipe stays: choose a recipe of another engine, with --recipe.")
     if plain in SEEDS:
         raise RecipeError(
             f"{word!r} is not a setting: every level is trained in several blocks of seeds, the same for all, so that "

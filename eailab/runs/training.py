@@ -1,4 +1,4 @@
-"""Train one trial: the loop that both engines share, read from top to bottom."""
+"""Train one trial: the loop that all engines share, read from top to bottom."""
 
 import math
 import time
