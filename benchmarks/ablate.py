@@ -19,7 +19,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.events import Event, Failed
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.machine import cores
-from eailab.runs.provenance import collect
+from eailab.runs.records import collect
 from eailab.runs.trial import Trial
 
 TRIALS = 10

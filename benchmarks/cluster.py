@@ -26,7 +26,7 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import RunContext
 from eailab.runs.executors.cluster import Dispatcher
 from eailab.runs.executors.remote_worker import Task, run, where
-from eailab.runs.provenance import collect
+from eailab.runs.records import collect
 from eailab.runs.trial import Trial
 
 ADDRESS = "10.77.0.1"

@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    from eailab.runs.provenance import collect
+    from eailab.runs.records import collect
 
     trees = {"before": asked.before.resolve(), "now": HERE}
     found = []

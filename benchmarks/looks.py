@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from eailab.runs.atomic import write_text
-from eailab.runs.provenance import collect
+from eailab.runs.records import collect
 from eailab.stats.power import judge
 
 LOOKS = ((3, 5, 8), (5, 7, 10), (3, 5, 8, 12))

@@ -33,7 +33,7 @@ from eailab.data.split import trial_data
 from eailab.engines.numpy_mlp.engine import MlpEngine
 from eailab.recipe.parts import Adam, Mlp, MlpData
 from eailab.recipe.schema import MlpRecipe
-from eailab.runs.provenance import collect
+from eailab.runs.records import collect
 
 WIDTHS = [784, 128, 256, 10]
 BATCH_SIZES = [1, 8, 32, 64, 128, 512]

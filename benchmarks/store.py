@@ -23,8 +23,7 @@ from eailab.engines.spec import PREDICTIONS, WEIGHTS
 from eailab.recipe.load import Override, load
 from eailab.runs.checkpoint import packed
 from eailab.runs.context import RunContext
-from eailab.runs.provenance import collect
-from eailab.runs.records import Epoch, Result
+from eailab.runs.records import Epoch, Result, collect
 from eailab.runs.store import summary
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial

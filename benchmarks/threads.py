@@ -27,7 +27,7 @@ from eailab.engines.base import Step
 from eailab.engines.registry import build
 from eailab.recipe.load import Override, load
 from eailab.runs.atomic import write_text
-from eailab.runs.provenance import collect
+from eailab.runs.records import collect
 from eailab.runs.training import limited_threads
 
 KINDS = {

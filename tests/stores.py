@@ -16,8 +16,7 @@ from eailab.engines.spec import PREDICTIONS, WEIGHTS
 from eailab.findings.path import best_move
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.recipe.validate import recipe_from
-from eailab.runs.provenance import Provenance
-from eailab.runs.records import Epoch, Result
+from eailab.runs.records import Epoch, Provenance, Result
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.studies.design import Study, single, updates

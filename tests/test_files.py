@@ -43,7 +43,7 @@ EXCEPTIONS = {
     "runs/executors/attempts.py": {"counters.read_text": "the system's"},
     "runs/lock.py": {"Path.read_text": "the system's", "table.read_text": "the system's", "os.open": "to lock"},
     "runs/probe.py": {"Path.read_text": "the system's"},
-    "runs/provenance.py": {"open": "the system's"},
+    "runs/records.py": {"open": "the system's"},
     "runs/machine.py": {"file.read_text": "the system's"},
     "studies/storage.py": {"yaml.load": "text that the reader has read"},
     "studies/heads.py": {"yaml.load": "text that the reader has read"},

@@ -11,8 +11,7 @@ import numpy as np
 
 from eailab.errors import StoreError
 from eailab.metrics import TRAIN, VALIDATION, Metric, recorded
-from eailab.runs.provenance import Provenance
-from eailab.runs.records import Epoch, Result
+from eailab.runs.records import Epoch, Provenance, Result
 from eailab.runs.trial_folder import TrialFolder
 from eailab.stats.blocked_model import Values
 from eailab.stats.group_sequential import Decision, look_levels, replay

@@ -19,7 +19,7 @@ from eailab.report.formats import FORMATS
 from eailab.report.manifest import Manifest, of_csv, of_json, parse
 from eailab.report.report_diff import ReportDiff, compare
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
-from eailab.runs.derived import mislabelled
+from eailab.runs.damage import mislabelled
 from eailab.runs.store import Store
 from eailab.runs.store import verify as check_result
 from eailab.runs.trial import Trial

@@ -6,23 +6,95 @@ a `LookupError`, `TypeError` or `ValueError` says that a record is not what it s
 
 import hashlib
 import json
+import os
+import platform
+import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, TypedDict, cast
 
+from eailab import __version__
 from eailab.engines.base import Scores
 from eailab.metrics import LARGEST_NUMBER, TRAIN, VALIDATION, Metric, SplitName, recorded
 from eailab.recipe.parts import MOST_EPOCHS
-from eailab.runs.provenance import Provenance
 from eailab.seeding import LARGEST_BLOCK
 
 Status = Literal["finished", "diverged"]
 
 LONGEST_SECONDS = 1e9
 """Of an epoch: thirty years."""
+
+
+# --- where a trial was trained ----------------------------------------------------------------------------------------
+
+
+class Provenance(TypedDict):
+    """Where and with what a trial was trained; never part of its identity."""
+
+    eailab: str
+    python: str
+    packages: dict[str, str]
+    platform: str
+    processor: str
+    cores: int
+    host: str
+    device: str
+    threads: int
+    finished: str
+
+
+def collect(device: str, threads: int, uses: tuple[str, ...]) -> Provenance:
+    """Describe this process.
+
+    Args:
+        device: What the engine ran on, in words.
+        threads: CPU threads that the trial was given.
+        uses: Names of the packages whose versions can change the trial's bits.
+    """
+    return Provenance(
+        eailab=__version__,  # a checkout on the path counts too, and is no installed package
+        python=platform.python_version(),
+        packages={name: _version(name) for name in uses},
+        platform=f"{sys.platform} {platform.machine()}",
+        processor=_processor(),
+        cores=os.cpu_count() or 1,
+        host=platform.node(),
+        device=device,
+        threads=threads,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def bits_depend_on(provenance: Provenance) -> str:
+    """Return, in words, what a trial's bits depend on besides its recipe; a trial comes from one such environment."""
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(provenance["packages"].items()))
+    processor = f" ({provenance['processor']})" if provenance["device"].endswith("cpu") else ""
+    return f"{provenance['device']}{processor}; {provenance['platform']}; {packages}"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - not a file on a disk
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+# --- what a trial's files say -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -239,8 +311,8 @@ def _provenance(found: Mapping[str, Any]) -> Provenance:
     if missing := set(Provenance.__annotations__) - set(found):
         raise ValueError(f"no {min(missing)} in its provenance")
     provenance = cast(Provenance, dict(found))
-    for name, version in provenance["packages"].items():
-        _text(name), _text(version)
+    for name, release in provenance["packages"].items():
+        _text(name), _text(release)
     for name, value in found.items():
         if name in ("cores", "threads"):
             _whole(value)

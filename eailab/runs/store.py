@@ -19,7 +19,7 @@ from eailab import files
 from eailab.engines.registry import ENGINES
 from eailab.errors import DamagedError, StoreError, UsageError
 from eailab.runs import atomic, checkpoint, records
-from eailab.runs.derived import Predictions, contradictions, name_is_right
+from eailab.runs.damage import Predictions, contradictions, name_is_right
 from eailab.runs.lock import in_training, is_held
 from eailab.runs.records import Epoch, Result
 from eailab.runs.trial_folder import TIMINGS, TrialFolder

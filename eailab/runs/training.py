@@ -22,8 +22,7 @@ from eailab.runs.checkpoint import CheckpointWriter, packed
 from eailab.runs.context import RunContext
 from eailab.runs.damage import set_damage_aside
 from eailab.runs.events import Compiling, Ended, EpochEnded, SetAside, Started, Stepped, Stopped, Waiting
-from eailab.runs.provenance import Provenance, bits_depend_on, collect
-from eailab.runs.records import Epoch, Position, Result
+from eailab.runs.records import Epoch, Position, Provenance, Result, bits_depend_on, collect
 from eailab.runs.trial import Trial
 from eailab.runs.trial_folder import TrialFolder
 

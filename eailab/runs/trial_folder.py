@@ -24,8 +24,7 @@ from eailab.metrics import Metric
 from eailab.recipe.schema import Recipe
 from eailab.runs import atomic, checkpoint, lock, records
 from eailab.runs.damage import SCHEMA_VERSION, SET_ASIDE, broken_files, read_result, vouched
-from eailab.runs.provenance import Provenance
-from eailab.runs.records import Epoch, Position, Result, Timing
+from eailab.runs.records import Epoch, Position, Provenance, Result, Timing
 from eailab.runs.trial import Trial, identity_text, parse_trial_recipe, read_identity, recipe_text
 
 CLASSES = (np.uint8, np.uint16)

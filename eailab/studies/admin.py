@@ -19,7 +19,7 @@ from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
 from eailab.recipe.values import write
 from eailab.runs import atomic
-from eailab.runs.derived import name_is_right
+from eailab.runs.damage import name_is_right
 from eailab.runs.lock import in_training, is_held
 from eailab.runs.store import Problem, Store, delete, remove
 from eailab.runs.trial import Trial

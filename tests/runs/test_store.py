@@ -17,8 +17,7 @@ from eailab.recipe.override import vary
 from eailab.runs import checkpoint
 from eailab.runs.checkpoint import packed
 from eailab.runs.damage import set_damage_aside
-from eailab.runs.provenance import collect
-from eailab.runs.records import Epoch, Position, Result, Timing
+from eailab.runs.records import Epoch, Position, Result, Timing, collect
 from eailab.runs.store import Store, problems
 from eailab.runs.trial import Trial
 
