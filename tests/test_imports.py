@@ -132,6 +132,13 @@ def test_files_import_each_other_one_way():
     assert [sorted(one) for one in circles(graph)] == []
 
 
+def test_captured_steps_are_fenced_off():
+    """No GPU has run them: nothing but the choice of an engine knows that they exist."""
+    fenced = "eailab.engines.torch_resnet.cuda_graphs"
+    users = {module for module, found in package().items() for used in found if fenced in (used.path, used.module)}
+    assert users == {"eailab.engines.torch_resnet.spec"}
+
+
 def test_circles_are_seen():
     sources = {"a": "import b", "b": "def f():\n    from c import x", "c": "if x:\n    import b\nimport d", "d": ""}
     graph = {name: {used.module for used in imports(source)} for name, source in sources.items()}

@@ -8,8 +8,9 @@ Shapes: `S` steps of an epoch, `B` images of a full batch.
 """
 
 import os
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeAlias
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eailab.data.dataset import TrialData
-from eailab.engines.base import DeviceName, Step
+from eailab.engines.base import DeviceName, OnStep, Scores, Step
 from eailab.engines.torch_resnet.batches import Epoch, Rows, TrainingBatches
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.engines.torch_resnet.step import TrainingStep
@@ -264,8 +265,9 @@ class CapturedEngine(ResNetEngine):
         with super()._entered(), self._queue.entered():
             yield
 
-    def _steps(self, number: int) -> Generator[int, None, None]:
-        """Launch an epoch, a program each time it is asked for one, and yield the steps launched so far."""
+    def train_epoch(self, number: int, on_step: OnStep) -> Scores:
+        """Launch what is left of an epoch, program by program; see `Engine.train_epoch`."""
+        self._reported = time.monotonic()
         try:
             with self._entered():
                 self._captured.begin(number, self._epoch_rates(number), self._done)
@@ -274,10 +276,11 @@ class CapturedEngine(ResNetEngine):
                 with self._entered():
                     step = next(launched, None)
                 if step is None:
-                    return
-                yield step
+                    break
+                self._report(step, on_step)
         finally:
             self._queue.wait()  # an epoch that is given up has launches running, on memory that others may have next
+        return self._finish_epoch(number)
 
     def _progress(self, step: int, steps: int) -> Step:
         return Step(step, steps, loss=None)

@@ -6,8 +6,8 @@ Sums differ in their last bits between devices, and between numbers of threads.
 
 import copy
 import time
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -118,29 +118,30 @@ class ResNetEngine(Engine):
         self._rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, self._training.steps)
         self._done = 0
         """Steps of the epoch in progress."""
+        self._reported = 0.0
+        """When `on_step` was last called."""
 
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:
         """Train over what is left of the training split; see `Engine.train_epoch`."""
-        reported, steps = time.monotonic(), self._training.steps
-        with closing(self._steps(number)) as taken:
-            for step in taken:
-                self._done = step
-                if (now := time.monotonic()) >= reported + REPORT_SECONDS or step == steps:
-                    reported = now
-                    on_step(self._progress(step, steps))
-        return self._finish_epoch(number)
-
-    def _steps(self, number: int) -> Generator[int, None, None]:
-        """Train an epoch step by step, and yield the number of each."""
+        self._reported = time.monotonic()
         rates = self._epoch_rates(number).tolist()
         with devices.arithmetic(self._recipe, self._device):
             for step, batch in enumerate(self._training.epoch(number, self._done), start=self._done + 1):
                 self._step(batch, rates[step - 1])
                 if self._device.type == "cpu":
                     self._check(number)
-                yield step
+                self._report(step, on_step)
+        return self._finish_epoch(number)
+
+    def _report(self, step: int, on_step: OnStep) -> None:
+        """Count the steps of the epoch that are done, and report them now and then."""
+        self._done, steps, now = step, self._training.steps, time.monotonic()
+        if now >= self._reported + REPORT_SECONDS or step == steps:
+            self._reported = now
+            on_step(self._progress(step, steps))
 
     def _finish_epoch(self, number: int) -> Scores:
+        """Return the scores of an epoch whose last step is taken, and forget its sums."""
         with self._entered():
             self._check(number)
             scores = self._running_scores()
