@@ -78,6 +78,7 @@ def arm_findings(
         looks: How a study that looks several times has gone so far.
         test_metric: Whose mean the arm's row has.
     """
+    # What its trials show.
     study = record.study
     arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]
     brought = tuple(map(marked, arm.brought))
@@ -85,6 +86,8 @@ def arm_findings(
     change = record.updates_change(index)
     tests = [trial.final[test_metric.key] for trial in trials if test_metric and test_metric.key in trial.final]
     finished = [trial.curves for trial in trials if trial.state == "finished"]
+
+    # The row, with what a reader must know of it.
     return ArmFindings(
         label=arm.label,
         is_baseline=index == study.baseline and study.factor is not None,

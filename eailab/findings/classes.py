@@ -91,6 +91,7 @@ def classes_of(
     Raises:
         DataError: It is not known; the message is a sentence for the report.
     """
+    # The labels and the predictions.
     names = {name for arm in record.study.arms if (name := arm.recipe.data_name) is not None}
     if not names:
         return None
@@ -113,6 +114,8 @@ def classes_of(
         raise DataError(tr("Classes and examples are not shown: {reason}", reason=str(error))) from error
     if not any(predictions):
         raise DataError(tr("No trial has finished, so there are no predictions to show."))
+
+    # What they confuse.
     labels = dataset.test.labels
     return Classes(
         dataset=dataset,

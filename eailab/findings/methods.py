@@ -25,6 +25,7 @@ def answers(findings: StudyFindings, record: StudyRecord, costs: Sequence[ArmCos
 
 def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     """Say how a study was made: data, split, factor, blocks, stopping, statistics."""
+    # Data, factor and blocks.
     arms, blocks = len(findings.arms), len(findings.blocks)
     images = record.study.arms[record.study.baseline].recipe.images
     said = [] if images is None else [_data(findings, images)]
@@ -52,6 +53,8 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
         )
     else:
         said.append(trn("It was trained in {n} block.", "It was trained in {n} blocks.", blocks))
+
+    # When it stopped.
     if findings.looks is not None:
         said.append(
             tr(
@@ -74,6 +77,8 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
             epochs=epochs,
         )
     )
+
+    # Statistics.
     if findings.comparison is not None:
         said.append(
             tr(

@@ -10,8 +10,8 @@ import numpy as np
 from eailab.findings.study import study_findings
 from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState, environment_sentences
-from eailab.findings.words import decimals_for, number
-from eailab.metrics import SPLITS, TEST, VALIDATION, Metric, behind, recorded
+from eailab.findings.words import decimals_for, measured, number
+from eailab.metrics import SPLITS, TEST, VALIDATION, Metric, recorded
 from eailab.runs.store import Store
 from eailab.stats.power import detectable_difference
 from eailab.stats.variance import noise_floor, sampling_error, sd_interval
@@ -222,12 +222,9 @@ def noise_table(found: Noise) -> Table:
     def between(bounds: tuple[float | None, float | None]) -> Text:
         return tr("{low} to {high}", low=number(bounds[0], digits), high=number(bounds[1], digits))
 
+    # What the trials show.
     rows: list[tuple[str, str, str]] = [
-        (
-            tr("mean"),
-            number(found.mean, digits) + (behind(measure.unit) if found.mean is not None else ""),
-            _of_trials(found),
-        ),
+        (tr("mean"), measured(found.mean, digits, measure), _of_trials(found)),
         (tr("lowest to highest"), between((found.low, found.high)), ""),
         (
             tr("seed-to-seed SD"),
@@ -237,6 +234,7 @@ def noise_table(found: Noise) -> Table:
             else "",
         ),
     ]
+    # What it may be compared with.
     rows += [
         (
             tr("{split} sampling", split=SPLITS[one.metric.split]),

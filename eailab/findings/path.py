@@ -10,8 +10,8 @@ from eailab.findings.arm import ArmFindings
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.findings.tables import NOTE, Column, Table, with_unit
 from eailab.findings.trial import environment_sentences
-from eailab.findings.words import NOTHING, decimals_for, interval, number, signed
-from eailab.metrics import Metric, behind
+from eailab.findings.words import NOTHING, decimals_for, interval, measured, signed
+from eailab.metrics import Metric
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
 from eailab.studies.path_ablation import Move, Order, PathAblation
@@ -104,6 +104,7 @@ def findings_along(
         ends: Of the study of the two recipes.
         taken: Of each step its study, the move that was taken, and which candidate that was.
     """
+    # The steps, one after the other.
     steps: list[Step] = []
     total: float | None = 0.0
     for study, move, index in taken:
@@ -121,6 +122,8 @@ def findings_along(
                 notes=_notes(arm, study),
             )
         )
+
+    # The whole path, from its two ends.
     last = ends.arms[1]
     trained = {trial.fingerprint for study, _, _ in taken for arm in study.arms for trial in arm.trials[:1]}
     return PathFindings(
@@ -178,7 +181,7 @@ def path_table(found: PathFindings) -> Table:
     """Return the table of the steps, between the two recipes' own values."""
     measure, digits = found.measure, path_decimals(found)
     first, last = (
-        ("", name, NOTHING, NOTHING, number(mean, digits) + (behind(measure.unit) if mean is not None else ""), "")
+        ("", name, NOTHING, NOTHING, measured(mean, digits, measure), "")
         for name, mean in zip(found.names, found.means, strict=True)
     )
     return Table(

@@ -142,8 +142,8 @@ def _where(result: Result) -> str | None:
         return None
     epoch, step = result.diverged_at
     if step:
-        return tr("the loss was not finite at epoch {epoch}, step {step}", epoch=epoch, step=step)
-    return tr("the loss was not finite at epoch {epoch}, in validation", epoch=epoch)
+        return tr("a value was not finite at epoch {epoch}, step {step}", epoch=epoch, step=step)
+    return tr("a value was not finite after epoch {epoch}", epoch=epoch)
 
 
 def _environment(provenance: Provenance) -> Environment:

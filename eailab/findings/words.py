@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from eailab.metrics import Metric, behind
 from eailab.stats.verdict import Interval
 from eailab.studies.factor import BUNDLE, CROSS, read_factor, word
 from eailab.translation import Text, joined, listed_and, tr
@@ -128,6 +129,11 @@ def decimals_for(intervals: Sequence[Interval], least: int) -> int:
 def number(value: float | None, digits: int) -> str:
     """Write a value, or that there is none."""
     return NOTHING if value is None else f"{value:z.{digits}f}"
+
+
+def measured(value: float | None, digits: int, metric: Metric) -> str:
+    """Write a value of a metric with its unit, or that there is none."""
+    return NOTHING if value is None else f"{number(value, digits)}{behind(metric.unit)}"
 
 
 def amount(value: float | None) -> str:

@@ -9,8 +9,8 @@ from eailab.findings.path import PathFindings, path_decimals
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import arm_name, with_unit
 from eailab.findings.trial import Curves
-from eailab.findings.words import interval, number, signed
-from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, SplitName, behind, by_quantity, recorded
+from eailab.findings.words import interval, measured, number, signed
+from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, SplitName, by_quantity, recorded
 from eailab.report.figures import (
     TITLES,
     Axis,
@@ -171,9 +171,7 @@ def study_intervals(findings: StudyFindings) -> IntervalsFigure:
             "{name}; {n} blocks; baseline {value}",
             number_of_blocks,
             name=findings.name,
-            value=tr("has no value")
-            if mean is None
-            else tr("mean {value}", value=number(mean, digits) + behind(measure.unit)),
+            value=tr("has no value") if mean is None else tr("mean {value}", value=measured(mean, digits, measure)),
         ),
         rows,
         margin,

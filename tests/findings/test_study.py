@@ -71,7 +71,7 @@ def test_a_diverged_trial_is_counted_and_never_hidden_in_a_mean(shop):
     assert any(note.startswith("1 of 4 diverged") for note in arm.notes)
     assert arm.against_baseline.verdict not in {Verdict.BETTER, Verdict.SAME}
     assert arm.trials[0].value is None
-    assert arm.trials[0].reason == "the loss was not finite at epoch 2, step 7"
+    assert arm.trials[0].reason == "a value was not finite at epoch 2, step 7"
 
 
 def test_of_a_verdict_that_is_withheld_no_number_of_blocks_is_promised(shop):

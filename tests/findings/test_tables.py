@@ -94,7 +94,7 @@ def test_why_a_trial_has_no_value_is_a_fact_and_others_have_none(shop):
         (fact.name, fact.sentence) for fact in facts(shop.findings(shop.study({10: SMALL[:2], 20: [0.9, "diverged"]})))
     ]
     assert [one for one in named if ", block " in one[0]] == [
-        ("20, block 1", "diverged: the loss was not finite at epoch 2, step 7")
+        ("20, block 1", "diverged: a value was not finite at epoch 2, step 7")
     ]
 
 
@@ -147,7 +147,7 @@ def test_no_wording_claims_significance_or_equality_of_the_undecided(shop):
     ("outcome", "said"),
     [
         (0.9, "test accuracy 89.00%, validation accuracy 90.00%"),
-        ("diverged", "diverged: the loss was not finite at epoch 2, step 7"),
+        ("diverged", "diverged: a value was not finite at epoch 2, step 7"),
         ("unfinished", "not finished: 1 epoch so far"),
         ("missing", "not started"),
     ],

@@ -80,7 +80,7 @@ def test_only_a_finished_trial_has_final_scores(shop, folder):
         ("unfinished", 1, False),
         ("missing", 0, False),
     ]
-    assert trials[3].labels["reason"] == "the loss was not finite at epoch 2, step 7"
+    assert trials[3].labels["reason"] == "a value was not finite at epoch 2, step 7"
     assert trials[0].final["final/test_accuracy"] == pytest.approx(89.0)
 
 

@@ -68,7 +68,7 @@ def test_a_trial_that_has_no_result_says_so(read, folder):
         status = Status.Name(hparams(events, "session_end_info").session_end_info.status)
         said[text(events, "state")] = status
     assert said == {
-        "diverged: the loss was not finite at epoch 2, step 7": "STATUS_FAILURE",
+        "diverged: a value was not finite at epoch 2, step 7": "STATUS_FAILURE",
         "unfinished": "STATUS_RUNNING",
         "missing": "STATUS_UNKNOWN",
     }
