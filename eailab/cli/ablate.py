@@ -163,7 +163,7 @@ def ablate(
     A program of your own: eailab ablate lr 1e-3 1e-4 --run 'python train.py --lr {lr} --seed {seed}' --metric val_acc
     """
     from eailab.cli.planning import show, solve, with_blocks, write_frozen_plan
-    from eailab.cli.running import Console
+    from eailab.cli.running import Auditing, Console
     from eailab.studies.forecast import weak_design
     from eailab.studies.run import run_studies, run_until_decided, with_looks
 
@@ -195,7 +195,7 @@ def ablate(
     for sentence in dict.fromkeys([*brought, *filter(None, map(weak_design, studies))]):
         say_note(sentence)
     try_instead(program, studies[0])
-    console = Console(where, jobs, fail_fast, name=name, as_json=json)
+    console = (Console if program.no_audit else Auditing)(where, jobs, fail_fast, name=name, as_json=json)
     if dry_run:
         show(console.plan(studies), where, jobs, sd, as_json=json)
     elif freeze or message is not None:

@@ -13,6 +13,7 @@ import typer
 from eailab import __version__
 from eailab.cli.ablate import ablate
 from eailab.cli.advice import advised, register, with_command
+from eailab.cli.audit import audit
 from eailab.cli.commands import Commands, explained
 from eailab.cli.data import data, split
 from eailab.cli.explain import explain
@@ -58,6 +59,7 @@ app.command()(train_resnet)
 app.command()(ablate)
 app.command()(explain)
 app.command()(noise)
+app.command()(audit)
 app.command()(report)
 app.command()(verify)
 app.command()(diff)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UNSET: tuple[object, ...] = (None, False, 0, [])
 """Of options that were not given."""
-NOT_IN_RECIPE = ("run", "arm", "retries", "keep_code", "is_tried")
+NOT_IN_RECIPE = ("run", "arm", "retries", "keep_code", "is_tried", "no_audit")
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,9 @@ class ProgramOptions:
     keep_code: Annotated[
         bool, typer.Option("--keep-code", help="Go on with a study's trials although the program has changed since.")
     ] = False
+    no_audit: Annotated[
+        bool, typer.Option("--no-audit", help="Do not check first whether seed and factor reach the program.")
+    ] = False
     is_tried: Annotated[
         bool, typer.Option("--try", help="Run the baseline once, and show what is read from it; keep nothing.")
     ] = False
@@ -113,7 +116,7 @@ class ProgramOptions:
         Raises:
             UsageError: It is not, and an option is given that only a program has.
         """
-        given = [one.name for one in fields(self) if getattr(self, one.name) not in UNSET]
+        given = [one.name for one in fields(self) if one.name != "no_audit" and getattr(self, one.name) not in UNSET]
         if self.run is None and not self.arm:
             if given:
                 raise UsageError(

@@ -1,7 +1,7 @@
 """Run studies from the command line: show progress, let signals stop the training, write files, print answers."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,6 +118,52 @@ class Console(Runner):
     def say_look(self, number: int, looks: int, blocks: int, to_train: int) -> None:
         """Print which look is trained for."""
         LOG.info("look %d of %d: %d blocks, %d to train", number, looks, blocks, to_train)
+
+
+@dataclass(frozen=True)
+class Auditing(Console):
+    """Audits the programs among the studies before their other trials run."""
+
+    def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:
+        """Return the names of the trials that an audit needs."""
+        from eailab.studies.audit_run import audited_first, is_of_program
+
+        of_programs = [planned.record for planned in plans if is_of_program(planned.record.study)]
+        return set[str]().union(*map(audited_first, of_programs))
+
+    def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:
+        """Run the baseline's first trial again, and report what the first trials show.
+
+        Raises:
+            StudyError: A program ignores its seed.
+        """
+        from eailab.studies.audit import raise_ignored_seed
+        from eailab.studies.audit_run import checks_of, is_of_program, repeat
+
+        for planned in plans:
+            if is_of_program(planned.record.study) and (repeat(planned, context) or are_new):
+                checks = checks_of(context.store, planned.record)
+                raise_ignored_seed(checks)
+                for check in checks:
+                    if check.state == "warning":
+                        say_note(f"audit: {check.text}.")
+                    elif check.state == "passed":
+                        LOG.info("audit: %s", check.text)
+
+
+class AuditAlone(Auditing):
+    """Runs what an audit needs, which is then printed as the command's result."""
+
+    def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:  # noqa: ARG002
+        """Run the baseline's first trial again."""
+        from eailab.studies.audit_run import repeat
+
+        for planned in plans:
+            repeat(planned, context)
+
+    def _say_plan(self, plans: Sequence[Plan]) -> None:
+        """Print how many runs are left."""
+        LOG.info("the audit: %d runs, and one again", sum(len(planned.todo) for planned in plans))
 
 
 @contextmanager

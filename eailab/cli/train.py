@@ -200,7 +200,7 @@ def noise(
 
     A program of your own: eailab noise --run 'python train.py --seed {seed}' --metric val_loss
     """
-    from eailab.cli.running import Console, writing
+    from eailab.cli.running import Auditing, Console, writing
     from eailab.findings.noise import noise_findings
     from eailab.report.compose import noise_document
     from eailab.report.terminal import render
@@ -231,4 +231,5 @@ def noise(
         render(document)
         echo(f"noise:   {planned.folder / 'noise.md'}")
 
-    run_studies([repeated(base, blocks)], Console(where, jobs), publish)
+    console = (Console if program.no_audit else Auditing)(where, jobs)
+    run_studies([repeated(base, blocks)], console, publish)

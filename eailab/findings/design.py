@@ -41,7 +41,13 @@ def effects_table(findings: StudyFindings) -> Table | None:
 
 def design_facts(findings: StudyFindings) -> list[Fact]:
     """Say what must be known of the design to read the numbers right."""
-    return [*_bundle_facts(findings), *_effects_facts(findings), *_look_facts(findings), *_plan_facts(findings)]
+    return [
+        *_bundle_facts(findings),
+        *_effects_facts(findings),
+        *_look_facts(findings),
+        *_plan_facts(findings),
+        *(Fact(tr("Audit, {check}", check=one.name), one.said) for one in findings.audit),
+    ]
 
 
 def _bundle_facts(findings: StudyFindings) -> list[Fact]:

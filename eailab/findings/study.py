@@ -15,7 +15,7 @@ from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import StudyError
 from eailab.files import folder_name
 from eailab.findings.arm import ArmFindings, arm_findings
-from eailab.findings.trial import Environment, Looks, TrialFindings, decided, look, read_trial, values_of
+from eailab.findings.trial import Environment, Looks, TrialFindings, decided, look, read_trial, values_of, went_the_same
 from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, setting_as_named, takes_plural
 from eailab.metrics import TEST, Metric, by_quantity
 from eailab.recipe.canonical import NO_IDENTITY, flatten
@@ -25,6 +25,8 @@ from eailab.runs.store import Store
 from eailab.stats.contrasts import Factorial, Trend, factorial, trend
 from eailab.stats.model import Comparison, compare
 from eailab.stats.verdict import Verdict
+from eailab.studies.audit import Check
+from eailab.studies.audit_run import checks_of, is_of_program
 from eailab.studies.design import Study
 from eailab.studies.factor import listed
 from eailab.studies.plan import held
@@ -85,6 +87,8 @@ class StudyFindings:
     """What trials ran on, with their number; more than one is a mixed study."""
     training_images: int | None
     """Of the baseline arm; None of an engine without a data set."""
+    audit: tuple[Check, ...] = ()
+    """Of a program's study: whether its seed and its factor reach it."""
     apart: tuple[str, ...] = ()
     """What tells it from other studies of the same report with the same title; see `tell_apart`."""
 
@@ -180,6 +184,8 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         comparison = _compare(trials, study.baseline, margin, measure)
     if comparison is not None and looks is not None:
         comparison = decided(comparison, looks)
+    if comparison is not None and is_of_program(study):
+        comparison = _without_effect(comparison, study, trials)
     stands = standing(store, record) if study.factor is not None else None
     effects, effects_withheld = _effects(study, trials)
 
@@ -219,6 +225,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
         training_images=record.training_images,
+        audit=tuple(checks_of(store, record)) if study.factor and is_of_program(study) else (),
     )
 
 
@@ -239,6 +246,22 @@ def held_fixed(recipes: Sequence[Recipe]) -> Settings:
 def _compare(trials: Sequence[Sequence[TrialFindings]], baseline: int, margin: float, measure: Metric) -> Comparison:
     diverged = np.array([[trial.state == "diverged" for trial in row] for row in trials]).T
     return compare(values_of(trials), baseline, margin, measure.higher_is_better, diverged=diverged)
+
+
+def _without_effect(comparison: Comparison, study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Comparison:
+    """Withhold the verdict on an arm of a program whose numbers are all those of the baseline.
+
+    Two commands that differ and train the same are a factor that did not reach the program, not one without effect.
+    """
+    arms = [
+        replace(
+            arm, verdict=Verdict.UNDECIDED, withheld=tr("{factor} seems to have no effect", factor=study.factor.word)
+        )
+        if study.factor and index != study.baseline and went_the_same(trials[index], trials[study.baseline])
+        else arm
+        for index, arm in enumerate(comparison.arms)
+    ]
+    return replace(comparison, arms=tuple(arms))
 
 
 def _planned_verdicts(

@@ -17,6 +17,12 @@ from eailab.stats.model import correlation_between_arms
 from eailab.translation import Text, joined, tr
 
 State = Literal["passed", "warning", "failed", "not checked"]
+STATES: dict[State, Text] = {
+    "passed": tr("passed"),
+    "warning": tr("warning"),
+    "failed": tr("failed"),
+    "not checked": tr("not checked"),
+}
 SHOWN = 6
 """Settings that are listed of those that differ."""
 
@@ -28,6 +34,11 @@ class Check:
     name: str
     state: State
     text: Text
+
+    @property
+    def said(self) -> Text:
+        """Its state and its text."""
+        return tr("{state}: {text}", state=STATES[self.state], text=self.text)
 
 
 def audit(

@@ -1,6 +1,6 @@
 """Run studies: plan them, train what is left, publish what they show; all blocks at once, or look by look."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -50,6 +50,19 @@ class Runner:
     def followed(self, plans: Sequence[Plan]) -> Iterator[RunContext]:  # noqa: ARG002 - a subclass shows them
         """Yield the context in which some plans are trained, for as long as they are."""
         yield self.context
+
+    def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:  # noqa: ARG002 - a subclass looks at them
+        """Return the names of trials that are trained before the others, to be checked; by default there are none."""
+        return ()
+
+    def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:
+        """Check these trials before the others are trained; what it raises ends the training.
+
+        Args:
+            plans: What is trained.
+            context: Of the trials in training.
+            are_new: Whether one of them was trained just now.
+        """
 
 
 def run_studies(studies: Sequence[Study], runner: Runner, publish: Callable[[Sequence[Plan]], Published]) -> Published:
@@ -101,9 +114,16 @@ def train_plans(plans: Sequence[Plan], runner: Runner, publish: Callable[[], Non
             seats.enter_context(at_work(plans, context.store, runner.note, context.should_stop))
 
             # Train. A trial that fails does not stop the others, unless `fail_fast` says so.
+            first = runner.trained_first(plans)
+            early, rest = (
+                [trial for trial in todo if (trial.fingerprint in first) is is_first] for is_first in (True, False)
+            )
             try:
-                if todo:
-                    executor_for(context.on, workers).run(todo, context.followed(on_event, should_stop))
+                for trials in (early, rest):
+                    if trials:
+                        executor_for(context.on, workers).run(trials, context.followed(on_event, should_stop))
+                    if trials is early and first and not failed:
+                        runner.check_first(plans, context, are_new=bool(early))
             except StoppedError:
                 if context.should_stop() or not failed:
                     raise

@@ -1,7 +1,8 @@
 """Collect what a finished run of a program has left: every number that it reported, and its configuration files."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ CONFIGURATIONS = {
     for suffix in ("yaml", "yml", "json")
 }
 """Names of files in which programs leave their settings: Hydra, Lightning, Weights & Biases, and by hand."""
+CONFIGURATION = files.Kind(files.MB, refusal=TrialFailedError)
 DEEPEST = 3
 """Folders below `{out}` in which these files are looked for."""
 MOST = 200
@@ -47,19 +49,19 @@ class Evidence:
 
 
 def evidence(arm: str, block: int, values: Mapping[str, float], sources: Sources, out: Path) -> Evidence:
-    """Return what a finished run has left.
+    """Return what a finished run has left in its own folder; links out of it are not followed, since it may be foreign.
 
     Args:
         arm: Its arm's label.
         block: Its block.
         values: Of its metrics.
         sources: Its files.
-        out: The folder that `{out}` names.
+        out: The folder that `{out}` names, in the trial's own.
     """
-    return Evidence(arm, block, values, _numbers(sources), dict(_settings(out)))
+    return Evidence(arm, block, values, _numbers(sources, out.parent), dict(_settings(out)))
 
 
-def _numbers(sources: Sources) -> dict[str, tuple[str, ...]]:
+def _numbers(sources: Sources, folder: Path) -> dict[str, tuple[str, ...]]:
     found: dict[str, dict[tuple[Path, int], str]] = {}
     for file, parse in (
         (sources.log, json_lines),
@@ -67,29 +69,30 @@ def _numbers(sources: Sources) -> dict[str, tuple[str, ...]]:
         (sources.stdout, lines_of_output),
         (sources.stderr, lines_of_output),
     ):
-        for row in _rows(file, parse):
+        for row in _rows(file, folder, parse):
             for value in row.values:
                 if file is not None and not UNSTEADY & set(tokens(value.name)):
                     found.setdefault(value.name, {})[file, row.line] = value.text  # of a progress bar, the last
     return {name: tuple(texts.values()) for name, texts in found.items()}
 
 
-def _rows(file: Path | None, parse: Any) -> list[Row]:
-    try:
-        rows: list[Row] = [] if file is None else parse(files.read(file, files.OUTPUT).decode(errors="replace"))
-    except (FileNotFoundError, TrialFailedError, ValueError):
-        return []
-    return rows
+def _rows(file: Path | None, folder: Path, parse: Callable[[str], list[Row]]) -> list[Row]:
+    with suppress(FileNotFoundError, TrialFailedError, ValueError):
+        if file is not None and file.resolve().is_relative_to(folder.resolve()):
+            return parse(files.read(file, files.OUTPUT).decode(errors="replace"))
+    return []
 
 
 def _settings(out: Path) -> Iterator[tuple[str, str]]:
     """Return the settings in the configuration files of a folder."""
     for file in sorted(_below(out, DEEPEST)):
-        try:
-            text = files.read(file, files.OUTPUT)
-            content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-        except (FileNotFoundError, TrialFailedError, ValueError, yaml.YAMLError, RecursionError):
-            continue
+        content = None
+        with suppress(FileNotFoundError, TrialFailedError, ValueError, yaml.YAMLError, RecursionError):
+            text = files.read(file, CONFIGURATION)
+            if file.suffix == ".json":
+                content = json.loads(text)
+            elif not any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):  # they may grow without end
+                content = yaml.safe_load(text)
         for key, value in _flat(content):
             if not UNSTEADY & set(tokens(key)) and str(out) not in value and str(out.parent) not in value:
                 yield key, value
@@ -103,7 +106,7 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
     for entry in entries:
         if entry.is_dir() and not entry.is_symlink() and depth:
             yield from _below(entry, depth - 1)
-        elif entry.name in CONFIGURATIONS:
+        elif entry.name in CONFIGURATIONS and not entry.is_symlink():
             yield entry
 
 

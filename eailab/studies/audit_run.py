@@ -1,0 +1,95 @@
+"""Choose and repeat the trials that an audit of a program looks at: the first block, and one of the baseline again."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from eailab.engines.program.engine import sources_of
+from eailab.engines.program.evidence import Evidence, evidence
+from eailab.engines.program.trial_files import OUT
+from eailab.errors import DamagedError
+from eailab.recipe.schema import ProgramRecipe
+from eailab.runs.context import RunContext
+from eailab.runs.events import Event
+from eailab.runs.executors import executor_for
+from eailab.runs.store import Store
+from eailab.runs.trial_folder import TrialFolder
+from eailab.studies.audit import Check, audit
+from eailab.studies.design import Study
+from eailab.studies.storage import Plan, StudyRecord
+
+AUDITS = "audits"
+"""In the runs folder: a store of the runs that were made again, each under the name of the trial that it repeats."""
+SETTING = "settings."
+"""Of a program's recipe, before the name of a setting."""
+
+
+def is_of_program(study: Study) -> bool:
+    """Return whether the trials of a study run a program of a person's own."""
+    return isinstance(study.arms[study.baseline].recipe, ProgramRecipe)
+
+
+def audited_first(record: StudyRecord) -> set[str]:
+    """Return the names of the trials that an audit looks at before the others run."""
+    study = record.study
+    first, *more = study.blocks
+    keys = [(arm, first) for arm in range(len(study.arms))] + [(study.baseline, block) for block in more[:1]]
+    return {record.trials[key] for key in keys}
+
+
+def repeat(planned: Plan, context: RunContext) -> bool:
+    """Run the first trial of the baseline again, in a store of its own; return whether that was done just now.
+
+    A trial that was repeated is left alone, and so are one without a result and those of a program without a seed.
+
+    Raises:
+        StoppedError: `context.should_stop` said so.
+    """
+    study = planned.record.study
+    name = planned.record.trials[study.baseline, study.blocks[0]]
+    elsewhere = replace(context, runs_dir=context.runs_dir / AUDITS, on_event=_ignored)
+    recipe = study.arms[study.baseline].recipe
+    has_no_seed = isinstance(recipe, ProgramRecipe) and recipe.unseeded
+    if has_no_seed or context.store.folder(name).result() is None or elsewhere.store.folder(name).result() is not None:
+        return False
+    executor_for(elsewhere.on, 1).run([next(one for one in planned.trials if one.fingerprint == name)], elsewhere)
+    return True
+
+
+def checks_of(store: Store, record: StudyRecord) -> list[Check]:
+    """Return the checks of a program's study, from its finished trials and the one that was run again."""
+    study = record.study
+    folders = {key: store.folder(name).path for key, name in record.trials.items()}
+    runs = [
+        found
+        for block in study.blocks
+        for index in range(len(study.arms))
+        if (found := _evidence(study, index, block, folders[index, block])) is not None
+    ]
+    first = (study.baseline, study.blocks[0])
+    again = _evidence(study, *first, Store(store.root / AUDITS).folder(record.trials[first]).path)
+    return audit(runs, again, study.measure, _factor(study), study.arms[study.baseline].label)
+
+
+def _ignored(event: Event) -> None:
+    """A trial that runs again is not one of the study's."""
+
+
+def _evidence(study: Study, index: int, block: int, folder: Path) -> Evidence | None:
+    """Return what a finished run has left; None for one that has not finished, or has diverged."""
+    arm = study.arms[index]
+    found: Mapping[str, Any] | None = None
+    with suppress(DamagedError):
+        found = TrialFolder(folder).record()
+    if found is None or found["status"] != "finished" or not isinstance(arm.recipe, ProgramRecipe):
+        return None
+    return evidence(arm.label, block, found["metrics"], sources_of(arm.recipe, block, folder), folder.absolute() / OUT)
+
+
+def _factor(study: Study) -> dict[str, list[str]]:
+    """Return each varied setting of a program and its levels; none where whole commands vary."""
+    paths = [path for one in study.factor.factors for path in one.settings] if study.factor else []
+    names = [path.removeprefix(SETTING) for path in paths if path.startswith(SETTING)]
+    return {name: [str(arm.recipe.own_settings[name]) for arm in study.arms] for name in names}

@@ -1,0 +1,97 @@
+"""`eailab audit`, and the audit before a study of a program: exit codes, what is run, what is said."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path(__file__).parents[1] / "programs"
+METRIC = ("--metric", "val_acc")
+
+
+def run(name: str, arguments: str) -> tuple[str, str]:
+    return "--run", f"{sys.executable} -S {PROGRAMS / name} {arguments}"
+
+
+GOOD = run("argparse_style.py", "--lr {lr} --seed {seed}")
+IGNORES = run("ignores_seed.py", "--lr {lr} --seed {seed}")
+LR = ("lr", "1e-3", "1e-4")
+
+
+def results(folder: Path) -> tuple[int, int]:
+    """How many trials the store has, and how many runs were made once more."""
+    return tuple(len(list(folder.glob(f"{where}/*/result.json"))) for where in ("runs/trials", "runs/audits/trials"))
+
+
+def test_an_audit_runs_as_little_as_it_needs_and_prints_a_checklist(eailab, tmp_path):
+    done = eailab("audit", *LR, *GOOD, *METRIC)
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        "the same seed twice: passed: seed 0 twice gave the same numbers to the last digit",
+        "different seeds: passed: 2 seeds gave different values, 0.014 apart",
+        "different arms: passed: every arm gave numbers of its own",
+        "other settings: not checked: the program leaves no configuration file in {out}",
+        "correlation of blocks: not checked: too few blocks are complete",
+    ]
+    assert results(tmp_path) == (3, 1)
+    again = eailab("audit", *LR, *GOOD, *METRIC, "--json")
+    assert [one["state"] for one in json.loads(again.out)["checks"]] == ["passed"] * 3 + ["not checked"] * 2
+    assert results(tmp_path) == (3, 1)
+
+
+@pytest.mark.parametrize("command", ["audit", "ablate"])
+def test_a_program_that_ignores_its_seed_ends_with_code_2_before_its_other_trials_run(eailab, tmp_path, command):
+    done = eailab(command, *LR, *IGNORES, *METRIC, "--seeds", "5")
+    assert done.code == 2
+    for word in ("ignores its seed", "{seed}", "EAILAB_SEED", "--unseeded", "--no-audit"):
+        assert word in done.out + done.err
+    assert results(tmp_path) == (3, 1)
+
+
+def test_without_an_audit_the_study_goes_on(eailab, tmp_path):
+    done = eailab("ablate", *LR, *IGNORES, *METRIC, "--seeds", "2", "--no-audit")
+    assert done.code == 0, done.err
+    assert results(tmp_path) == (4, 0)
+
+
+def test_the_trials_of_an_audit_are_those_of_the_study(eailab, tmp_path):
+    done = eailab("ablate", *LR, *GOOD, *METRIC, "--seeds", "3")
+    assert done.code == 0, done.err
+    assert results(tmp_path) == (6, 1)
+    assert "audit: seed 0 twice gave the same numbers" in done.err
+    again = eailab("ablate", *LR, *GOOD, *METRIC, "--seeds", "3")
+    assert (again.code, results(tmp_path)) == (0, (6, 1))
+
+
+def test_a_setting_that_changes_beside_the_factor_is_named(eailab):
+    done = eailab("audit", "opt", "adamw", "sgd", *run("other_setting.py", "{opt} {seed} {out}"), *METRIC)
+    assert "other settings: warning: opt is not all that differs: weight_decay (0.01 in adamw, 0 in sgd)" in done.out
+
+
+def test_a_factor_without_effect_is_named(eailab):
+    done = eailab(
+        "audit", "lr", "1e-3", "2e-3", *run("notebook_style.py", "{lr}"), "--seed-env", "--metric", "accuracy"
+    )
+    assert "different arms: warning: lr seems to have no effect: 0.001 and 0.002 gave the same" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name a program of yours: --run"),
+        ((*GOOD, *METRIC, "lr", "1e-3", "1e-4", "--seeds", "1"), "an audit compares two seeds or more"),
+        ((*GOOD, *METRIC), "lr"),
+    ],
+)
+def test_what_makes_no_audit_is_refused(eailab, arguments, said):
+    done = eailab("audit", *arguments)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_program_that_fails_cannot_be_audited(eailab, tmp_path):
+    done = eailab("audit", *run("forks_children.py", f"{tmp_path / 'children'} {{seed}}"), *METRIC)
+    assert done.code == 1
+    assert "an illegal memory access" in done.err
+    assert "the audit could not be made" in done.err
