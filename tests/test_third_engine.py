@@ -10,9 +10,8 @@ import pytest
 from line_engine import LINE, LineRecipe
 
 from eailab.engines.registry import ENGINES, register
-from eailab.recipe.fields import settings, variants
 from eailab.recipe.load import load
-from eailab.recipe.schema import RECIPES
+from eailab.recipe.schema import RECIPES, settings, variants
 from eailab.runs.context import RunContext
 from eailab.runs.events import EpochEnded
 from eailab.runs.store import Store

@@ -97,7 +97,7 @@ class Group(_WithHelp, TyperGroup):
 
 def _names_of(engine: str, path: str) -> str:
     """List the names of a setting's values, from the recipe's class; this imports neither yaml nor numpy."""
-    from eailab.recipe.fields import settings, variants
+    from eailab.recipe.schema import settings, variants
 
     def literals(annotation: Any) -> list[str]:
         parts = [annotation] if isinstance(annotation, str) else map(literals, get_args(annotation))

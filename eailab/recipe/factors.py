@@ -3,8 +3,7 @@
 from eailab.errors import Correction, RecipeError
 from eailab.recipe.catalogue import names
 from eailab.recipe.describe import choices, nearest
-from eailab.recipe.fields import settings, variants
-from eailab.recipe.schema import RECIPES, Recipe
+from eailab.recipe.schema import RECIPES, Recipe, settings, variants
 from eailab.recipe.validate import value_at
 
 SHORT = {"sched": "schedule"}

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from eailab.errors import RecipeError
-from eailab.recipe.diagnostics import Located, Problem, report
-from eailab.recipe.fields import settings
+from eailab.recipe.describe import Located, Problem, report
 from eailab.recipe.load import Override
-from eailab.recipe.schema import ProgramRecipe
+from eailab.recipe.schema import ProgramRecipe, settings
 from eailab.recipe.template import PLACES, Template, Value, plain
 from eailab.recipe.validate import check
 

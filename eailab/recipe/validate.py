@@ -6,11 +6,21 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from eailab.recipe.describe import advice, choices, closest, expected, found, list_meant, nearest, type_of
-from eailab.recipe.diagnostics import KeyPath, Problem, dotted
-from eailab.recipe.fields import members, parts, settings, variant_names, variants
+from eailab.recipe.describe import (
+    KeyPath,
+    Problem,
+    advice,
+    choices,
+    closest,
+    dotted,
+    expected,
+    found,
+    list_meant,
+    nearest,
+    type_of,
+)
 from eailab.recipe.parts import Settings
-from eailab.recipe.schema import RECIPES, Recipe
+from eailab.recipe.schema import RECIPES, Recipe, members, parts, settings, variant_names, variants
 
 TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 

@@ -13,7 +13,7 @@ from eailab.findings.tables import Column, Table
 from eailab.findings.trial import TrialState
 from eailab.findings.words import number, written
 from eailab.recipe.canonical import flatten
-from eailab.recipe.naming import model_word
+from eailab.recipe.override import model_word
 from eailab.recipe.schema import Recipe
 from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock
 from eailab.report.study_report import StudyReport

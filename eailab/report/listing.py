@@ -10,8 +10,7 @@ from eailab.errors import EailabError, StoreError, UsageError
 from eailab.plain import counted
 from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
-from eailab.recipe.naming import data_word, model_word
-from eailab.recipe.override import changes_in_words
+from eailab.recipe.override import changes_in_words, data_word, model_word
 from eailab.recipe.schema import Recipe
 from eailab.runs.store import SHORT_NAME, State, Store, Summary, summary
 from eailab.runs.trial_folder import TrialFolder

@@ -20,9 +20,8 @@ from eailab.files import folder_name, path_name
 from eailab.metrics import Metric
 from eailab.recipe.canonical import NO_IDENTITY, canonical, digest
 from eailab.recipe.factors import resolve
-from eailab.recipe.fields import variants
 from eailab.recipe.override import KEPT, differences, vary, vary_together
-from eailab.recipe.schema import Recipe
+from eailab.recipe.schema import Recipe, variants
 from eailab.recipe.validate import value_at
 from eailab.recipe.values import write
 from eailab.studies.design import Arm, Study, by_content

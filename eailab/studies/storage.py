@@ -13,7 +13,7 @@ import yaml
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.files import STUDY, name_and_fingerprint, read
 from eailab.recipe.canonical import as_stored
-from eailab.recipe.naming import may_have_been
+from eailab.recipe.override import may_have_been
 from eailab.recipe.validate import recipe_from
 from eailab.runs import atomic
 from eailab.runs.damage import SCHEMA_VERSION

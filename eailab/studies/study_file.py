@@ -22,8 +22,7 @@ from eailab import files
 from eailab.errors import EailabError, RecipeError, StudyError
 from eailab.files import expanded
 from eailab.recipe.catalogue import shipped, shipped_studies
-from eailab.recipe.describe import expected, found, nearest
-from eailab.recipe.diagnostics import KeyPath, Located, Problem, report
+from eailab.recipe.describe import KeyPath, Located, Problem, expected, found, nearest, report
 from eailab.recipe.load import Loaded, Override, load
 from eailab.recipe.parts import PRINTABLE, Margin, Settings
 from eailab.recipe.validate import value_at

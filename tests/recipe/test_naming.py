@@ -3,7 +3,7 @@
 import pytest
 
 from eailab.recipe.load import Override, load
-from eailab.recipe.naming import may_have_been
+from eailab.recipe.override import may_have_been
 
 
 def loaded(name, /, **overrides):

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 
 from eailab.errors import RecipeError
 from eailab.recipe.describe import advice, expected, found, list_meant, nearest
-from eailab.recipe.fields import settings as all_settings
-from eailab.recipe.fields import variants
 from eailab.recipe.load import Override, load
 from eailab.recipe.override import vary
 from eailab.recipe.parts import Adam, Mlp, ResNet
-from eailab.recipe.schema import RECIPES, MlpRecipe
+from eailab.recipe.schema import RECIPES, MlpRecipe, variants
+from eailab.recipe.schema import settings as all_settings
 from eailab.recipe.validate import check, value_at
 
 BASES = {name: load(name).recipe for name in ("digits-mlp", "resnet18-cifar10")}

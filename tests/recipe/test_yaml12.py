@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eailab.errors import RecipeError
-from eailab.recipe.diagnostics import Mark
+from eailab.recipe.describe import Mark
 from eailab.recipe.values import write
 from eailab.recipe.yaml12 import MAX_BYTES, MAX_NODES, parse, parse_value
 
