@@ -111,8 +111,8 @@ def _ask_mount() -> str:
         return ""
 
 
-def _forward() -> float:
-    """Return seconds of a clock that is never set, and that goes on while the machine sleeps where there is one."""
+def _forward_clock() -> float:
+    """Return seconds of a clock that is never set back, and that runs while the machine sleeps where there is one."""
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
@@ -133,15 +133,15 @@ def _machine_name() -> str:
 
 @dataclass
 class Machine:
-    """The machine that takes locks, and what it knows of the leases of others; a test makes several of one machine."""
+    """The machine that takes locks, and what it knows of others' leases; a test makes several of one."""
 
     name: str = field(default_factory=_machine_name)
-    clock: Callable[[], float] = _forward
+    clock: Callable[[], float] = _forward_clock
     lease_seconds: float = LEASE_SECONDS
     is_shared: Callable[[Path], bool] = is_shared
     """Whether several machines may write to a folder."""
     watched: dict[Path, tuple[bytes, float]] = field(default_factory=dict)
-    """What each lease of another said, and when it was first seen to say so."""
+    """The content of each lease of another process, and when it was first seen."""
     tokens: set[bytes] = field(default_factory=set)
     """Of the leases that this process holds."""
 
@@ -154,7 +154,7 @@ HERE = Machine()
 def hold(folder: Path, machine: Machine = HERE) -> Iterator[Fence | None]:
     """Hold a folder, which is made where it is missing.
 
-    Whoever waits for another calls this again and again: a lease is taken over by the process that watched it.
+    A process that waits for another calls this repeatedly: a lease is taken over by the process that watched it.
 
     Args:
         folder: A trial's, or any other of the store.
@@ -186,19 +186,19 @@ def hold(folder: Path, machine: Machine = HERE) -> Iterator[Fence | None]:
 
 
 def is_held(folder: Path, machine: Machine = HERE) -> bool:
-    """Return whether `hold` would find a folder held by another; nothing is written.
+    """Check whether another process holds a folder, as `hold` would find; nothing is written.
 
     A machine that has died counts as a holder until its lease has been watched for as long as `hold` would.
     """
     try:
         if machine.is_shared(folder):
-            return not _Lease(folder, machine).is_over()
+            return not _Lease(folder, machine).has_expired()
         return _KernelLock(folder).is_held()
     except (OSError, StoreError):
         return False
 
 
-def in_training(folder: Path, name: str) -> StoreError:
+def in_training_error(folder: Path, name: str) -> StoreError:
     """Return the error for a trial that another process holds, or a machine that has died for all we know."""
     lease = folder / SHARED_NAME
     dead = f" If the machine that trained it has died, remove {lease}." if lease.exists() else ""
@@ -260,7 +260,7 @@ class _Lease:
         """When the last renewal that succeeded began: no other's watch of it can have begun earlier."""
         self.lost = False
         self._stop = Event()
-        self._thread = Thread(target=self._keep, name="eailab-lease", daemon=True)
+        self._thread = Thread(target=self._renew_until_stopped, name="eailab-lease", daemon=True)
 
     def take(self) -> bool:
         while True:
@@ -268,9 +268,9 @@ class _Lease:
             try:
                 descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666)
             except FileExistsError:
-                if not self.is_over():
+                if not self.has_expired():
                     return False
-                self._clear_away()
+                self._remove_expired()
                 continue
             break
         try:
@@ -294,7 +294,7 @@ class _Lease:
             )
 
     def renew(self) -> None:
-        """Write the lease again; what the file system refuses is tried again at the next turn, until it is too late."""
+        """Write the lease again; what the file system refuses, the next renewal tries again, until it is too late."""
         now = self.machine.clock()
         with suppress(OSError):
             descriptor = os.open(self.file, os.O_RDWR | _FLAGS)
@@ -316,8 +316,8 @@ class _Lease:
             self.check()
             self.file.unlink()
 
-    def is_over(self) -> bool:
-        """Return whether the lease that is there may be taken over, or is none; another's is watched from now on."""
+    def has_expired(self) -> bool:
+        """Check whether the lease may be taken over, or is missing; another's is watched from now on."""
         try:
             content = read(self.file, LEASE)
         except FileNotFoundError:
@@ -329,7 +329,7 @@ class _Lease:
         return self._is_abandoned(content) or now - since >= self.machine.lease_seconds
 
     def _is_abandoned(self, content: bytes) -> bool:
-        """Return whether the holder was a process of this machine, and is gone."""
+        """Check whether the holder was a process of this machine that has ended."""
         match = _LEASE.fullmatch(content)
         if match is None or match[2] != self.machine.name.encode():
             return False
@@ -339,15 +339,15 @@ class _Lease:
             os.kill(int(match[3]), 0)
         except ProcessLookupError:
             return True
-        except OSError:  # it is another user's
+        except OSError:  # another user's process
             return False
         return False
 
-    def _clear_away(self) -> None:
-        """Remove the lease that is over; one that another contender has put in its place meanwhile is put back."""
+    def _remove_expired(self) -> None:
+        """Remove the expired lease; one that another process has put in its place meanwhile is put back."""
         over, _ = self.machine.watched.pop(self.file, (None, 0.0))
         aside = self.file.with_name(f"{self.file.name}.{uuid4().hex[:12]}.tmp")
-        with suppress(FileNotFoundError):  # another was quicker
+        with suppress(FileNotFoundError):  # another process has removed it
             self.file.rename(aside)
             if read(aside, LEASE) != over:
                 with suppress(OSError):  # else its holder will find it missing, and starts again
@@ -366,7 +366,7 @@ class _Lease:
     def _content(self) -> bytes:
         return b"%s %s %d %012d\n" % (self.token, self.machine.name.encode(), os.getpid(), self.renewals)
 
-    def _keep(self) -> None:
+    def _renew_until_stopped(self) -> None:
         while not self.lost and not self._stop.wait(self.machine.lease_seconds / RENEWALS):
             self.renew()
 

@@ -20,7 +20,7 @@ from eailab.engines.registry import ENGINES
 from eailab.errors import DamagedError, StoreError, UsageError
 from eailab.runs import atomic, checkpoint, records
 from eailab.runs.damage import Predictions, contradictions, name_is_right
-from eailab.runs.lock import in_training, is_held
+from eailab.runs.lock import in_training_error, is_held
 from eailab.runs.records import Epoch, Result
 from eailab.runs.trial_folder import TIMINGS, TrialFolder
 
@@ -293,7 +293,7 @@ def _move(path: Path, target: Path) -> None:
         return
     with TrialFolder(path).lock() as ours:
         if not ours:
-            raise in_training(path, str(path))
+            raise in_training_error(path, str(path))
         atomic.rename(path, target)
 
 

@@ -43,13 +43,14 @@ def trend(values: Values, levels: Sequence[float], baseline: int) -> Trend | Non
 
     With `x` the centred `log2(level)`, the slope of the arms' means `m` is `sum(x m) / sum(x^2)`, with variance
     `MSE / (B sum(x^2))` and the degrees of freedom of the blocked model; lack of fit is the F ratio of the remaining
-    `k - 1` degrees of freedom between arms to the model's error (Cochran & Cox, 1957, sections 3.42 and 4.2). Where the
-    variance guard forbids pooling, the slope of each block is one value of a sample with `B - 1` degrees of freedom.
+    `k - 1` degrees of freedom between arms to the model's error (Cochran & Cox, 1957, sections 3.42 and 4.2). Where
+    `unequal_spread` finds a reason not to pool, the slope of each block is one value of a sample with `B - 1` degrees
+    of freedom.
 
     Args:
         values: `[B, A]`, one column a level, NaN where there is no value.
         levels: `[A]`, three or more distinct positive numbers.
-        baseline: Column of the study's baseline: the guard looks at the differences from it, as it does in `compare`.
+        baseline: Column of the study's baseline: `unequal_spread` looks at the differences from it, as in `compare`.
 
     Returns:
         The trend, or None when fewer than two blocks are complete or nothing varies within them.

@@ -121,9 +121,9 @@ def compare(
     thrown away, and the intervals use the studentised maximum modulus, which holds at whatever correlations the gaps
     leave (Sidak, 1967) and is slightly wider than Dunnett's.
 
-    Diverged trials are an outcome, not a gap: the trials that survive flatter their arm. Its numbers are of the
-    survivors, and a verdict in favour of a side that diverged is withheld, as UNDECIDED: an arm that diverged is never
-    BETTER or SAME, and where the baseline diverged no arm is WORSE or SAME.
+    Diverged trials are an outcome, not a gap: the other trials alone would make their arm look better than it is. Its
+    numbers are of these, and a verdict in favour of a side that diverged is withheld, as UNDECIDED: an arm that
+    diverged is never BETTER or SAME, and where the baseline diverged no arm is WORSE or SAME.
 
     Args:
         values: `[B, A]`, one metric of each trial; NaN or infinite where there is none.
@@ -194,7 +194,7 @@ def compare(
 def correlation_between_arms(values: Values) -> float | None:
     """Return the mean covariance between arms over their mean variance, from the complete blocks.
 
-    This is what blocking gains: a difference has the variance `2 s^2 (1 - r)`. None below three complete blocks,
+    It measures what blocking gains: a difference has the variance `2 s^2 (1 - r)`. None below three complete blocks,
     where a correlation is nearly all chance, for a single arm, or when nothing varies.
     """
     complete = values[np.isfinite(values).all(axis=1)]
@@ -228,7 +228,7 @@ def _paired(values: Values, arm: int, baseline: int) -> Values:
 
 
 def _pooled(fit: Fit) -> list[_Estimate]:
-    """Judge all arms by one error: Dunnett's intervals, or the studentised maximum modulus with trials missing."""
+    """Estimate all differences with one error: Dunnett's intervals, or the studentised maximum modulus with gaps."""
     contrasts = len(fit.difference) - 1
     correlation = p_values.CORRELATION if fit.complete else 0.0
     sd = float(np.sqrt(fit.variance))
@@ -251,7 +251,7 @@ def _pooled(fit: Fit) -> list[_Estimate]:
 
 
 def _separate(differences: list[Values], largest: float) -> list[_Estimate]:
-    """Judge each arm by its own differences from the baseline: paired t, Bonferroni's intervals, Holm's p-values."""
+    """Estimate each difference with its own error: paired t, Bonferroni's intervals, Holm's p-values."""
     contrasts = len(differences)
 
     def estimate(paired: Values) -> _Estimate:
@@ -287,7 +287,7 @@ def _ratios(difference: Values, standard_error: Values) -> Values:
 def _judge(
     row: ArmResult, estimate: _Estimate, margin: float, higher_is_better: bool, blocks: int, baseline_diverged: bool
 ) -> ArmResult:
-    """Give an arm its intervals and verdict; without any spread there are none to give."""
+    """Compute an arm's intervals and verdict; without any spread between blocks there are none."""
     if estimate.standard_error == 0.0:
         why = (
             tr("equals the baseline in every block: there is no spread to judge by")
@@ -299,7 +299,7 @@ def _judge(
     interval95 = (estimate.difference - half95, estimate.difference + half95)
     interval90 = (estimate.difference - half90, estimate.difference + half90)
     verdict = decide(interval95, interval90, margin, higher_is_better=higher_is_better)
-    withheld = _flattered(verdict, row.diverged > 0, baseline_diverged)
+    withheld = _reason_to_withhold(verdict, row.diverged > 0, baseline_diverged)
     needed = None
     if verdict is Verdict.UNDECIDED:
         needed = blocks_to_decide(estimate.difference, margin, estimate.tail_area, blocks)
@@ -324,8 +324,8 @@ def _p_same(estimate: _Estimate, margin: float) -> float:
     return min(estimate.tail_of_t(slack) / 2.0 if slack > 0.0 else 1.0, 1.0)
 
 
-def _flattered(verdict: Verdict, arm_diverged: bool, baseline_diverged: bool) -> Text | None:
-    """Return why a verdict is withheld: it would favour a side whose bad trials have dropped out."""
+def _reason_to_withhold(verdict: Verdict, arm_diverged: bool, baseline_diverged: bool) -> Text | None:
+    """Return why a verdict is withheld, if it is: it would favour a side whose diverged trials are left out."""
     if arm_diverged and verdict in {Verdict.BETTER, Verdict.SAME}:
         return tr("{verdict} holds only for the trials that did not diverge", verdict=verdict.value)
     if baseline_diverged and verdict in {Verdict.WORSE, Verdict.SAME}:
@@ -334,7 +334,7 @@ def _flattered(verdict: Verdict, arm_diverged: bool, baseline_diverged: bool) ->
 
 
 def _screen(row: ArmResult, paired: Values) -> ArmResult:
-    """Give an arm that shares fewer than two blocks with the baseline its bare difference."""
+    """Return an arm that shares fewer than two blocks with the baseline, with its difference alone."""
     return replace(row, difference=float(paired.mean()) if len(paired) else None, verdict=Verdict.SCREEN)
 
 

@@ -110,7 +110,7 @@ class Judged:
     half90: Values
     """`[R, k]`, of the simultaneous 90% intervals."""
     guarded: Mask
-    """`[R]`, whether the errors were not pooled."""
+    """`[R]`, whether the arms' errors were kept apart."""
 
     @property
     def alarm(self) -> Mask:

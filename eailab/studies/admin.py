@@ -20,7 +20,7 @@ from eailab.recipe.validate import value_at
 from eailab.recipe.values import write
 from eailab.runs import atomic
 from eailab.runs.damage import name_is_right
-from eailab.runs.lock import in_training, is_held
+from eailab.runs.lock import in_training_error, is_held
 from eailab.runs.store import Problem, Store, delete, remove
 from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Study, updates
@@ -315,7 +315,7 @@ def remove_study(store: Store, study: Head | PathHead, trials: Sequence[str]) ->
     """
     for name in trials:
         if is_held(folder := store.folder(name).path):
-            raise in_training(folder, name)
+            raise in_training_error(folder, name)
     atomic.refuse_links(study.folder.parent, study.folder)
     aside = store.root / f".removed-{study.folder.name}-{uuid4().hex[:8]}"
     atomic.rename(study.folder, aside)

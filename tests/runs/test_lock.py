@@ -167,12 +167,12 @@ def test_of_many_that_wait_for_a_dead_machine_the_last_to_come_holds_and_the_oth
     gone, slow = lock._Lease(tmp_path, dead), lock._Lease(tmp_path, late)
     assert gone.take()
     gone._stop.set()
-    assert not slow.is_over()
+    assert not slow.has_expired()
     assert not taken(tmp_path, quick)
     machines.clock.now += lock.LEASE_SECONDS
-    assert slow.is_over()
+    assert slow.has_expired()
     with lock.hold(tmp_path, quick) as fence:
-        slow._clear_away()
+        slow._remove_expired()
         fence()
         assert not taken(tmp_path, late)
     assert list(tmp_path.iterdir()) == []
@@ -280,9 +280,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, shared):
 
 def test_who_wants_to_remove_a_dead_machines_trial_is_told_how(tmp_path):
     """A command that does not wait never sees that its lease is over."""
-    assert str(lock.in_training(tmp_path, "a1")).endswith("wait for its end.")
+    assert str(lock.in_training_error(tmp_path, "a1")).endswith("wait for its end.")
     (tmp_path / lock.SHARED_NAME).touch()
-    assert str(lock.in_training(tmp_path, "a1")).endswith(f"has died, remove {tmp_path / lock.SHARED_NAME}.")
+    assert str(lock.in_training_error(tmp_path, "a1")).endswith(f"has died, remove {tmp_path / lock.SHARED_NAME}.")
 
 
 def test_a_folder_in_which_no_lock_can_be_made_is_refused_for_its_permission(tmp_path, monkeypatch):
