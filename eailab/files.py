@@ -213,6 +213,8 @@ def expanded(path: str | Path) -> Path:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise
+    except ValueError:  # a NUL, which whoever opens the file refuses
+        pass
     return full
 
 
