@@ -12,8 +12,8 @@ from annotated_types import MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
 from eailab.plain import lookalike
+from eailab.recipe.canonical import write
 from eailab.recipe.schema import is_settings, members
-from eailab.recipe.values import write
 
 KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}

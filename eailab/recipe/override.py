@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from eailab.errors import RecipeError
-from eailab.recipe.canonical import flatten
+from eailab.recipe.canonical import flatten, write
 from eailab.recipe.describe import Located, Problem, report
 from eailab.recipe.schema import Recipe, variants
 from eailab.recipe.validate import check, value_at
-from eailab.recipe.values import write
 from eailab.translation import COMMA, Text, joined, tr
 
 KEPT = frozenset({"lr", "betas", "warmup_epochs", "padding"})

@@ -16,8 +16,8 @@ import yaml
 from eailab.errors import RecipeError
 from eailab.files import RECIPE
 from eailab.plain import described, find_lookalike
+from eailab.recipe.canonical import NumberError, meaning
 from eailab.recipe.describe import LINE_BREAK, KeyPath, Located, Mark, Problem, report
-from eailab.recipe.values import NumberError, meaning
 
 MAX_BYTES = RECIPE.largest
 MAX_NODES = 5_000

@@ -13,11 +13,10 @@ from eailab.data.registry import SOURCES
 from eailab.data.split import training_size
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.files import STUDY, read
-from eailab.recipe.canonical import canonical
+from eailab.recipe.canonical import canonical, write
 from eailab.recipe.override import names_variant, vary_together
 from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
-from eailab.recipe.values import write
 from eailab.runs import atomic
 from eailab.runs.damage import name_is_right
 from eailab.runs.lock import in_training_error, is_held

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eailab.errors import RecipeError
+from eailab.recipe.canonical import write
 from eailab.recipe.describe import Mark
-from eailab.recipe.values import write
 from eailab.recipe.yaml12 import MAX_BYTES, MAX_NODES, parse, parse_value
 
 MEANINGS = {
