@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from eailab.translation import Text, tr
@@ -62,7 +63,7 @@ class Metric:
     usual_sds: tuple[float, ...] = ()
     """Spreads of trials within their block that a plan assumes before any trial is trained, in the unit shown."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Its name in the records of a store, and in tables for programs."""
         return self.name.replace("-", "_")
@@ -89,10 +90,11 @@ class Metric:
 
     def value(self, values: Mapping[str, float | None]) -> float | None:
         """Return the metric in the unit shown, from recorded values by their keys; None where a trial lacks it."""
-        own = f"{self.split}_{self.quantity}" if self.minus else self.key
-        found = [values.get(key.replace("-", "_")) for key in ((own,) if self.minus is None else (own, self.minus))]
-        known = [one for one in found if one is not None]
-        return self.scale * (known[0] - sum(known[1:])) if len(known) == len(found) else None
+        if self.minus is None:
+            known = values.get(self.key)
+            return None if known is None else self.scale * known
+        first, second = values.get(f"{self.split}_{self.quantity}"), values.get(self.minus.replace("-", "_"))
+        return None if first is None or second is None else self.scale * (first - second)
 
     def text(self, value: float) -> str:
         """Write a value of the unit shown, with its unit."""

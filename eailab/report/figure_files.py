@@ -6,6 +6,7 @@ it were whole.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,10 @@ def figures_of(
     What was damaged is added to the notes.
     """
     try:
-        if lang == ENGLISH and (drawn := kept(folder, as_json(findings), figure_names(findings), kinds)) is not None:
-            return drawn
+        if lang == ENGLISH and os.path.lexists(folder / NAME):
+            drawn = kept(folder, as_json(findings), figure_names(findings), kinds)
+            if drawn is not None:
+                return drawn
     except DamagedError as error:
         notes.append(f"{error} The figures were drawn again.")
     from eailab.report.plots import study_figures
