@@ -3,6 +3,7 @@
 A copy with one field changed is checked again by `override.vary`, never by `model_copy`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -199,6 +200,16 @@ class ProgramRecipe(Recipe):
         first = metrics[0] if isinstance(metrics, list) and metrics else metrics
         study = {**value.get("study", {})}
         return {**value, "study": {**study, "metric": study.get("metric") or first or ""}}
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _are_of_one_line(cls, value: Any) -> Any:
+        for name, one in value.items() if isinstance(value, Mapping) else ():
+            if isinstance(one, str) and one and not re.match(PRINTABLE, one):
+                raise ValueError(
+                    f"{name} is {one!r}: a value may not have control characters, such as NUL or a line break"
+                )
+        return value
 
     @field_validator("settings")
     @classmethod

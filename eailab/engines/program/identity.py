@@ -27,6 +27,7 @@ SOURCES = frozenset(
 """Hashed by content."""
 SETTINGS = frozenset(".cfg .gin .ini .json .toml .yaml .yml".split())
 """Hashed by content; programs also write such files, which are no part of their identity."""
+EVERY_SUFFIX = PYTHON | SOURCES | SETTINGS
 LARGEST_SETTINGS = files.MB
 """A larger file of settings is taken for data."""
 MOST_FILES, MOST_ENTRIES, MOST_BYTES = 10_000, 200_000, 256 * files.MB
@@ -107,9 +108,13 @@ def identify(
         DataError: A file cannot be read.
     """
     notes: list[str] = []
-    outside = {path.absolute() for path in excluded}
-    paths = _named(code, folder) if code else [*_sources(folder, notes), *_words_that_are_files(command, folder)]
-    kept = {name: path for name, path in paths if not outside & {path.absolute(), *path.absolute().parents}}
+    folder = folder.absolute()
+    outside = frozenset(os.path.normpath(path.absolute()) for path in excluded)
+    if code:
+        paths = dict(_named(code, folder, outside))
+    else:
+        paths = {**_sources(folder, outside, notes), **dict(_words_that_are_files(command, folder))}
+    kept = {name: path for name, path in paths.items() if not _is_within(os.path.normpath(path), outside)}
     digests, imports = _hashed(kept, folder, notes)
     environment = os.environ if environment is None else environment
     program, unknown = program_identity(command, folder, environment, imports - _local(kept))
@@ -147,10 +152,15 @@ def changes(before: Identity, after: Identity) -> list[str]:
 # --- which files are the code
 
 
-def _sources(folder: Path, notes: list[str]) -> list[tuple[str, Path]]:
+def _sources(folder: Path, outside: frozenset[str], notes: list[str]) -> dict[str, str]:
     """Return the source files below a folder, by their paths there."""
-    listed = _listed_by_git(folder, notes) or _listed_by_walking(folder)
-    return [(name, folder / name) for name in listed if _suffix(name) in PYTHON | SOURCES | SETTINGS]
+    is_in_git = any((one / ".git").exists() for one in (folder, *folder.parents))
+    listed = (is_in_git and _listed_by_git(folder, notes)) or _listed_by_walking(str(folder), outside)
+    return {name: f"{folder}/{name}" for name in listed if _suffix(name) in EVERY_SUFFIX}
+
+
+def _is_within(path: str, folders: Collection[str]) -> bool:
+    return any(path == one or path.startswith(f"{one}{os.sep}") for one in folders)
 
 
 def _listed_by_git(folder: Path, notes: list[str]) -> list[str]:
@@ -170,41 +180,45 @@ def _listed_by_git(folder: Path, notes: list[str]) -> list[str]:
     return found if any(_suffix(name) in PYTHON | SOURCES for name in found) else []
 
 
-def _listed_by_walking(folder: Path) -> list[str]:
+def _listed_by_walking(top: str, outside: frozenset[str]) -> list[str]:
     """Return the files below a folder, without hidden ones and those of environments.
 
     Raises:
         UsageError: There are too many to look at.
     """
-    found, entries = [], 0
-    for at, folders, names in os.walk(folder):
-        here = Path(at)
-        folders[:] = sorted(
-            one
-            for one in folders
-            if not one.startswith(".") and one not in _SKIPPED and not (here / one / "pyvenv.cfg").exists()
-        )
+    found: list[str] = []
+    entries = 0
+    for at, folders, names in os.walk(top):
+        below = f"{at[len(top) + 1 :]}/" if len(at) > len(top) else ""
+        folders[:] = [one for one in sorted(folders) if _may_hold_code(at, one, outside)]
         entries += len(names)
         if entries > MOST_ENTRIES:
             raise UsageError(
-                f"{plain(str(folder))} has more than {MOST_ENTRIES:,} files, and git does not say which are code: "
+                f"{plain(top)} has more than {MOST_ENTRIES:,} files, and git does not say which are code: "
                 "name the files or folders of code with --code, or start eailab in the folder of the program."
             )
-        found += [(here / name).relative_to(folder).as_posix() for name in sorted(names) if not name.startswith(".")]
+        found += [below + name for name in sorted(names) if not name.startswith(".")]
     return found
 
 
-def _named(paths: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
+def _may_hold_code(at: str, name: str, outside: frozenset[str]) -> bool:
+    """Return whether to look into a folder."""
+    path = f"{at}{os.sep}{name}"
+    is_other = name.startswith(".") or name in _SKIPPED or path in outside
+    return not is_other and not Path(path, "pyvenv.cfg").exists()
+
+
+def _named(paths: Iterable[str], folder: Path, outside: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Return the files that `--code` names: files whatever their suffix, and the sources of folders."""
     for name in paths:
         path = _existing(name, folder, "--code")
         if path.is_dir():
-            inside = _sources(path, [])
+            inside = _sources(path, outside, [])
             if not inside:
                 raise UsageError(f"--code {plain(name)}: the folder has no source files.")
-            yield from ((f"{name.rstrip('/')}/{one}", file) for one, file in inside)
+            yield from ((f"{name.rstrip('/')}/{one}", file) for one, file in inside.items())
         else:
-            yield name, path
+            yield name, str(path)
 
 
 def _existing(name: str, folder: Path, option: str) -> Path:
@@ -215,21 +229,23 @@ def _existing(name: str, folder: Path, option: str) -> Path:
     return path
 
 
-def _words_that_are_files(command: Sequence[str], folder: Path) -> Iterator[tuple[str, Path]]:
+def _words_that_are_files(command: Sequence[str], folder: Path) -> Iterator[tuple[str, str]]:
     """Return the sources that a command names and that are not below the folder, or not where git adds them."""
     for word in command:
         path = folder / word
-        if "\0" not in word and len(word) < 4096 and _suffix(word) in PYTHON | SOURCES | SETTINGS and path.is_file():
+        if "\0" not in word and len(word) < 4096 and _suffix(word) in EVERY_SUFFIX and path.is_file():
             real = path.resolve()
             inside = real.is_relative_to(folder.resolve())
-            yield (real.relative_to(folder.resolve()).as_posix() if inside else word), path
+            yield (real.relative_to(folder.resolve()).as_posix() if inside else word), str(path)
 
 
 def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+    stem, dot, suffix = name.rpartition(".")
+    is_suffix = dot and stem and not stem.endswith("/") and "/" not in suffix
+    return f".{suffix.lower()}" if is_suffix else ""
 
 
-def _local(code: Mapping[str, Path]) -> set[str]:
+def _local(code: Iterable[str]) -> set[str]:
     """Return the names of modules and packages that are code themselves."""
     paths = [PurePosixPath(name) for name in code if _suffix(name) in PYTHON]
     return {path.stem for path in paths} | {part for path in paths for part in path.parent.parts}
@@ -238,14 +254,14 @@ def _local(code: Mapping[str, Path]) -> set[str]:
 # --- their digests
 
 
-def _hashed(paths: Mapping[str, Path], folder: Path, notes: list[str]) -> tuple[dict[str, str], set[str]]:
+def _hashed(paths: Mapping[str, str], folder: Path, notes: list[str]) -> tuple[dict[str, str], set[str]]:
     """Return the digests of files, and what they import."""
     digests: dict[str, str] = {}
     imports: set[str] = set()
     total = 0
     for name in sorted(paths):
         try:
-            stat = paths[name].stat()
+            stat = Path(paths[name]).stat()
         except OSError:
             continue  # git lists a file that was removed
         if _suffix(name) in SETTINGS and stat.st_size > LARGEST_SETTINGS:
@@ -265,10 +281,10 @@ def _hashed(paths: Mapping[str, Path], folder: Path, notes: list[str]) -> tuple[
 
 
 @lru_cache(maxsize=2 * MOST_FILES)
-def _digest(path: Path, *_state: int) -> tuple[str, frozenset[str]]:
+def _digest(path: str, *_state: int) -> tuple[str, frozenset[str]]:
     """Return the digest of a file of code in its present state, and the packages that it imports."""
-    content = files.read(path, files.CODE)
-    if path.suffix.lower() in PYTHON:
+    content = files.read(Path(path), files.CODE)
+    if _suffix(path) in PYTHON:
         try:
             tree = ast.parse(content)
             return hashlib.sha256(repr(_skeleton(tree)).encode()).hexdigest(), frozenset(_imports(tree))

@@ -29,7 +29,8 @@ def identity_of(recipe: ProgramRecipe, runs: Path) -> Identity:
     What lies in a runs folder, and what programs have written while they ran, is not code.
     """
     here = Path.cwd()
-    stores = [one for one in (here, *here.glob("*/")) if (one / "trials").is_dir() and (one / "studies").is_dir()]
+    near = (here, *here.glob("*/"), runs.parent)  # the runs of an audit lie in a store within another
+    stores = [one for one in near if (one / "trials").is_dir() and (one / "studies").is_dir()]
     excluded = [runs, *stores, *(here / name for name in _read(runs, WRITTEN).get("files", []))]
     return identify(recipe.template.words, here, code=recipe.code, data=recipe.data, excluded=excluded)
 

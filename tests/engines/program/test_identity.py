@@ -84,8 +84,9 @@ def test_the_digest_of_a_syntax_tree_is_fixed(folder):
 def test_without_git_the_sources_below_the_folder_are_the_code(folder):
     write(folder, dict.fromkeys(("conf/a.yaml", "a.json", "notes.md", "data.csv", ".hidden/a.py", ".b.py"), "1"))
     write(folder, {"venv/pyvenv.cfg": "", "venv/lib/a.py": "1", "__pycache__/a.py": "1", "node_modules/a.js": "1"})
-    write(folder, {"runs/trials/a/config.yaml": "1"})
-    assert codes(folder, excluded=[folder / "runs"]) == ["a.json", "conf/a.yaml", "models/net.py", "train.py"]
+    write(folder, {"runs/trials/a/config.yaml": "1", "runs2/a.py": "1", "made.py": "1"})
+    found = codes(folder, excluded=[folder / "runs", folder / "made.py"])
+    assert found == ["a.json", "conf/a.yaml", "models/net.py", "runs2/a.py", "train.py"]
 
 
 def test_with_git_the_sources_that_it_tracks_or_would_add_are_the_code(folder):
