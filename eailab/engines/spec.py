@@ -16,6 +16,7 @@ from eailab.engines.base import Arrays, DeviceName, Engine, Expected, Setup
 from eailab.errors import DataError, RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.schema import Recipe
+from eailab.translation import Text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -128,6 +129,9 @@ class EngineSpec:
     """Whether trials of one thread each, side by side, take less time in all than fewer trials of several threads."""
     what_changed: Callable[[Any, Path, str], str] = lambda recipe, runs_dir, before: ""  # noqa: ARG005
     """Say what differs between an earlier return value of `inputs` and what there is now; nothing if not known."""
+    counted: Callable[[Any], Text | None] = lambda recipe: None  # noqa: ARG005
+    """Say which of the values of a trial counts, as in "val_acc, the last value reported"; None for that after the last
+    epoch."""
     is_foreign: bool = False
     """Whether its trials run code that is not eailab's: one at a time unless `--jobs` says otherwise, and none of them
     only to see what a trial takes."""

@@ -31,7 +31,9 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     said = [] if images is None else [_data(findings, images)]
     if findings.factor is not None:
         said.append(_factor(findings))
-    if arms > 1 and images is None:
+    if dict(findings.held_fixed).get("unseeded"):
+        said.append(tr("Each arm was run {n} times without a seed; blocks only number the repeats.", n=blocks))
+    elif arms > 1 and images is None:
         said.append(
             trn(
                 "Each of the {arms} arms was trained in {n} block; within a block all arms share their seeds.",
@@ -64,19 +66,22 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
             )
         )
     epochs = joined(map(str, sorted({arm.recipe.epochs for arm in record.study.arms})), OR)
-    said.append(
-        tr(
-            "Training ran for a number of epochs fixed in advance ({epochs}), of which the last counts and none was "
-            "chosen.",
-            epochs=epochs,
+    if findings.counted is not None:
+        said.append(tr("Of each run counts {counted}.", counted=findings.counted))
+    else:
+        said.append(
+            tr(
+                "Training ran for a number of epochs fixed in advance ({epochs}), of which the last counts and none "
+                "was chosen.",
+                epochs=epochs,
+            )
+            if images is None
+            else tr(
+                "Training ran for a number of epochs fixed in advance ({epochs}), of which the last counts and none "
+                "was chosen; the test images were read once, after it.",
+                epochs=epochs,
+            )
         )
-        if images is None
-        else tr(
-            "Training ran for a number of epochs fixed in advance ({epochs}), of which the last counts and none was "
-            "chosen; the test images were read once, after it.",
-            epochs=epochs,
-        )
-    )
 
     # Statistics.
     if findings.comparison is not None:

@@ -149,13 +149,16 @@ def _noise_facts(findings: StudyFindings) -> list[Fact]:
     return facts
 
 
-def _metric(measure: Metric) -> Text:
+def _metric(measure: Metric, counted: Text | None = None) -> Text:
     """Say when a metric is taken, in which unit, and which way is better where that is not plain."""
-    said = (
-        tr("{metric} after the last epoch, in {unit}", metric=measure.title, unit=measure.unit_words)
-        if measure.unit_words
-        else tr("{metric} after the last epoch", metric=measure.title)
-    )
+    unit = measure.unit_words
+    if counted is not None:
+        said = tr("{metric}, {counted}", metric=measure.title, counted=counted)
+        said = tr("{said}, in {unit}", said=said, unit=unit) if unit else said
+    elif unit:
+        said = tr("{metric} after the last epoch, in {unit}", metric=measure.title, unit=unit)
+    else:
+        said = tr("{metric} after the last epoch", metric=measure.title)
     if measure.difference_unit:
         words, short = measure.difference_words, measure.difference_unit
         said = tr("{said}; differences in {differences} ({short})", said=said, differences=words, short=short)
@@ -166,7 +169,7 @@ def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[F
     measure = findings.measure
     margin = measure.with_unit(f"{findings.margin:g}")
     found = [
-        Fact(tr("Metric"), _metric(measure)),
+        Fact(tr("Metric"), _metric(measure, findings.counted)),
         Fact(tr("Intervals"), tr("95%, {method}", method=comparison.method)),
         Fact(tr("Margin"), tr("differences within ±{margin} do not matter", margin=margin)),
     ]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eailab.engines.registry import headline_of, metrics_of
+from eailab.engines.registry import engine_of, headline_of, metrics_of
 from eailab.errors import StudyError
 from eailab.files import folder_name
 from eailab.findings.arm import ArmFindings, arm_findings
@@ -87,6 +87,8 @@ class StudyFindings:
     """What trials ran on, with their number; more than one is a mixed study."""
     training_images: int | None
     """Of the baseline arm; None of an engine without a data set."""
+    counted: Text | None
+    """Which of the values of a trial counts; None for that after the last epoch."""
     audit: tuple[Check, ...] = ()
     """Of a program's study: whether its seed and its factor reach it."""
     apart: tuple[str, ...] = ()
@@ -225,6 +227,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
         training_images=record.training_images,
+        counted=engine_of(study.arms[study.baseline].recipe).counted(study.arms[study.baseline].recipe),
         audit=tuple(checks_of(store, record)) if study.factor and is_of_program(study) else (),
     )
 

@@ -192,7 +192,7 @@ def _scores_table(findings: StudyFindings) -> Table:
         unit = next(iter(quantities[quantity].values())).unit
         return with_unit(quantity if len(trials) == 1 else tr("mean {quantity}", quantity=quantity), unit)
 
-    places = SPLITS | {NO_SPLIT: tr("after the last epoch")}
+    places = SPLITS | {NO_SPLIT: tr("after the last epoch") if findings.counted is None else tr("at the end")}
     found = [place for place in places if any(place in own for own in quantities.values())]
     first = Column(tr("when") if found == [NO_SPLIT] else tr("split"))
     return Table(

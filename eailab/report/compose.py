@@ -73,7 +73,8 @@ def _answer(findings: StudyFindings, *, in_words: bool) -> tuple[Block, ...]:
 
 
 def _tables(findings: StudyFindings) -> list[Block]:
-    caption = tr("Arms against the baseline") if findings.factor else tr("Scores after the last epoch")
+    caption = tr("Scores after the last epoch") if findings.counted is None else tr("Scores")
+    caption = tr("Arms against the baseline") if findings.factor else caption
     tables: list[Block] = [TableBlock(main_table(findings), caption, is_sortable=findings.factor is not None)]
     if (effects := effects_table(findings)) is not None:
         tables.append(TableBlock(effects, tr("Main effects and interactions")))

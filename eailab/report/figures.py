@@ -301,7 +301,8 @@ def figure_names(findings: StudyFindings) -> tuple[str, ...]:
     names = []
     if findings.factor is not None and any(trial.value is not None for trial in trials):
         names.append("intervals")
-    if any(not trial.curves.is_empty for trial in trials):
+    has_epochs = findings.counted is None  # a program's run is one
+    if has_epochs and any(not trial.curves.is_empty for trial in trials):
         names.append("curves")
     return tuple(names)
 

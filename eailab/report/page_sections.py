@@ -171,7 +171,7 @@ ABOUT_SECONDS = tr(
     "Wall-clock seconds of the epochs, validation included, as the trials ran; trials side by side slow each other."
 )
 ABOUT_SECONDS_WITHOUT_DATA = tr(
-    "Wall-clock seconds of the epochs, as the trials ran; trials side by side slow each other."
+    "Wall-clock seconds of training, as the trials ran; trials side by side slow each other."
 )
 
 

@@ -1,6 +1,7 @@
 """`--run`: a training program of one's own, from the words of the command to verdicts, in a folder of its own."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -39,8 +40,12 @@ def test_a_program_is_compared_and_the_planted_difference_found(eailab, program,
     assert done.code == 0, done.err
     assert "WORSE" in done.out
     assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 10
-    for word in ("image", "split", "accuracy", "test set"):
+    (page,) = tmp_path.glob("runs/studies/*/report.html")
+    read = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", page.read_text(), flags=re.DOTALL).lower()
+    for word in ("image", "split", "accuracy", "test set", "validation", "weights", "epoch", "network"):
         assert word not in done.out.lower()
+        assert word not in read
+    assert "val_acc, the last value reported, in percent" in read
 
 
 def test_what_has_run_is_not_run_again(eailab, program, tmp_path):
@@ -71,6 +76,24 @@ def test_a_program_may_report_by_the_file_that_its_environment_names(eailab, pro
     curves = [json.loads(file.read_bytes()) for file in tmp_path.glob("runs/trials/*/curves.json")]
     assert [one["way"] for one in curves] == ["log"] * 4
     assert all([step for step, _ in one["curves"]["val_acc"]] == [1, 2, 3] for one in curves)
+
+
+def test_the_best_value_is_called_a_selection(eailab, program):
+    command = (
+        "ablate",
+        "lr",
+        "1e-3",
+        "1e-2",
+        "--run",
+        program(),
+        "--metric",
+        "val_acc",
+        "--seeds",
+        "2",
+        "--at",
+        "best",
+    )
+    assert "the best of the values reported, which is a selection" in " ".join(eailab(*command).out.split())
 
 
 def test_commands_may_be_the_arms(eailab, program):

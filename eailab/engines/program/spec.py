@@ -12,6 +12,7 @@ from eailab.engines.spec import Artifact, EngineSpec
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.schema import ProgramRecipe
+from eailab.translation import Text, tr
 
 if TYPE_CHECKING:
     from eailab.engines.program.reading import Reading
@@ -55,6 +56,14 @@ def _what_changed(recipe: ProgramRecipe, runs_dir: Path, before: str) -> str:
     return ", ".join(changes_since(recipe, runs_dir, before))
 
 
+def _counted(recipe: ProgramRecipe) -> Text:
+    if recipe.at == "last":
+        return tr("the last value reported")
+    if recipe.at == "best":
+        return tr("the best of the values reported, which is a selection and better than a new run would show")
+    return tr("the value reported at step {step}", step=recipe.at)
+
+
 def _command_line(recipe: ProgramRecipe, block: int, folder: Path) -> str:
     return str(recipe.template.fill(recipe.settings, places_of(block, folder)))
 
@@ -85,6 +94,7 @@ PROGRAM = EngineSpec(
     build=_build,
     inputs=_inputs,
     what_changed=_what_changed,
+    counted=_counted,
     is_foreign=True,
     command_line=_command_line,
     own_folder=OUT,
