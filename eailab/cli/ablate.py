@@ -78,7 +78,7 @@ def ablate(
             metavar="FILE",
             autocompletion=completion.study_files,
             help="Recipe, blocks and factors in a file: its path, or lab-task1, lab-task2 or lab-task2-small; "
-            "or the name of a study in the runs folder, to go on with it.",
+            "or the name of a study in the runs folder, to continue it.",
         ),
     ] = None,
     also: Annotated[

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
@@ -40,8 +41,16 @@ class _WithHelp:
             param.help = _ready(param.help)
             if param.param_type_name == "argument":
                 param.display_type_rich = _nothing
-        typers: Any = super()
-        return str(typers.get_help(ctx)).replace(UNBROKEN, "-")
+        formatter = ctx.make_formatter()
+        formatter.write_dl = partial(formatter.write_dl, col_max=min(30, formatter.width * 2 // 5))
+        command: Any = self
+        command.format_help(ctx, formatter)
+        return str(formatter.getvalue()).rstrip("\n").replace(UNBROKEN, "-")
+
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 - Typer's signature
+        """Return the whole first sentence for the list of commands, which wraps it."""
+        sentence = (self.help or "").partition("\n\n")[0]
+        return _ready(" ".join(sentence.split())) or ""
 
 
 def _nothing(*, ctx: Any) -> None:

@@ -79,10 +79,10 @@ class ProgramOptions:
     ] = False
 
     retries: Annotated[
-        int, typer.Option(min=0, max=100, metavar="N", help="Start a program that has failed again, so often.")
+        int, typer.Option(min=0, max=100, metavar="N", help="How many times a program that failed is started again.")
     ] = 0
     keep_code: Annotated[
-        bool, typer.Option("--keep-code", help="Go on with a study's trials although the program has changed since.")
+        bool, typer.Option("--keep-code", help="Continue a study's trials although the program has changed since.")
     ] = False
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Do not check first whether seed and factor reach the program.")

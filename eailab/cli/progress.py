@@ -103,7 +103,7 @@ class Watch:
             self._name_quicker()
 
     def stage(self, text: str, total: int = 1) -> None:
-        """Go on to work that follows the training; see `advance`."""
+        """Start the work that follows the training; see `advance`."""
         with self._lock:
             self.trials.stage = Stage(text, total, self.trials.clock)
             if self._live is None and total > 1 and not self.is_quiet:

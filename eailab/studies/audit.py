@@ -69,7 +69,7 @@ def audit(
 
 
 def raise_ignored_seed(checks: Sequence[Check]) -> None:
-    """Refuse to go on with a program whose runs are one run.
+    """Refuse a program whose runs are all the same run.
 
     Raises:
         StudyError: Two seeds gave the same numbers.

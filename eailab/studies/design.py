@@ -92,7 +92,7 @@ class Study:
 
     @property
     def fingerprint(self) -> str:
-        """Ten hexadecimal digits over all but the blocks and the name, so that adding blocks goes on with a study."""
+        """Ten hexadecimal digits over all but the blocks and the name, so that adding blocks continues a study."""
         return digest(
             {
                 "factor": None if self.factor is None else str(self.factor),

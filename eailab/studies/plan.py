@@ -70,7 +70,7 @@ def plan(study: Study, context: RunContext) -> Plan:
         notes.append(
             f"{what or 'the engine has changed'} since this study was last run: its table is made again, and the "
             f"trials that it had stay in {store.root / 'trials'}."
-            + (" To go on with them all the same, add --keep-code." if what else "")
+            + (" To continue them all the same, add --keep-code." if what else "")
         )
     todo, damaged = _left(store, trials)
     if damaged:

@@ -233,8 +233,8 @@ def find_folder(store: Store, study: Study, data: Sequence[str]) -> Place:
             return Place(other, replace(before, blocks=study.blocks))
         if replace(before, data={}).fingerprint == replace(study, data={}).fingerprint:
             notes.append(
-                f"the data at {', '.join(study.data)} have changed since {other.name} was last run: that study stays, "
-                "and this is another. Put the old data back, and it goes on."
+                f"the data at {', '.join(study.data)} have changed since {other.name} was last run: it is kept, "
+                "and this is another one. Put the old data back to continue it."
             )
     return Place(folder, study, tuple(notes))
 

@@ -163,12 +163,12 @@ def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Seque
 
 
 def stored(store: Store, text: str) -> Study | None:
-    """Return the comparison of a store that a name means, so that it goes on; None where no study is called so.
+    """Return the comparison of a store that a name means, so that it is continued; None where no study is called so.
 
     A file, and a study that is shipped, are meant before one of the store.
 
     Raises:
-        UsageError: Several studies are meant, or one that this cannot go on with.
+        UsageError: Several studies are meant, or one that this cannot continue.
         StoreError: Its record cannot be read.
     """
     if text in shipped_studies() or expanded(Path(text)).is_file():

@@ -27,6 +27,11 @@ def test_help_lists_the_commands_with_an_example(eailab, option):
     assert all(name in done.out for name in ("split", "train-mlp", "train-resnet", "ablate", "report", "Example"))
 
 
+def test_help_cuts_no_sentence_off(eailab):
+    assert "..." not in eailab("-h").out.partition("Commands:")[2]
+    assert "..." not in eailab("runs", "-h").out.partition("Commands:")[2]
+
+
 def test_every_command_shows_an_example(eailab):
     """Help that shows no command to copy is half of a help."""
     listed = re.findall(r"^  ([a-z-]+) ", eailab("-h").out.partition("Commands:")[2], flags=re.MULTILINE)
