@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.models import CommandFunctionType
 
+from eailab.cli.completion import names_in
 from eailab.cli.output import USUAL_WIDTH, as_called, columns, echo, program
 from eailab.files import expanded
 
@@ -19,7 +20,7 @@ NEGATIVE = re.compile(r"-\.?[0-9]")
 """How a number below 0 begins; no option does."""
 
 
-NAMES_OF = re.compile(r"\{([a-z-]+)/([a-z_.]+)\}")
+NAMES_OF = re.compile(r"\{([a-z-]+)/([A-Za-z_.]+)\}")
 INNER_HYPHEN = re.compile(r"(?<=\S)-(?=\S)")
 UNBROKEN = "\u2011"
 """Stands for the hyphens of names while help is wrapped."""
@@ -32,7 +33,10 @@ class _WithHelp:
     params: list[Any]
 
     def get_help(self, ctx: Any) -> str:
-        """Return the help; `{engine/setting}` in it is replaced by the names that the setting may have."""
+        """Return the help.
+
+        `{engine/setting}` in it is replaced by the names that the setting may have, `{report/TABLE}` by a table's.
+        """
         ctx.find_root().info_name = program()
         if (width := columns(sys.stdout)) is not None:
             ctx.terminal_width = min(width, USUAL_WIDTH) - 2
@@ -105,14 +109,19 @@ class Group(_WithHelp, TyperGroup):
 
 
 def _names_of(engine: str, path: str) -> str:
-    """List the names of a setting's values, from the recipe's class; this imports neither yaml nor numpy."""
+    """List the names of a setting's values, from the recipe's class, or those in a table of reports.
+
+    This imports neither yaml nor numpy.
+    """
     from eailab.recipe.schema import settings, variants
 
     def literals(annotation: Any) -> list[str]:
         parts = [annotation] if isinstance(annotation, str) else map(literals, get_args(annotation))
         return list(chain.from_iterable([one] if isinstance(one, str) else one for one in parts))
 
-    if path in variants(engine):
+    if engine == "report":
+        names = names_in(path)
+    elif path in variants(engine):
         names = list(variants(engine)[path])
     else:
         setting = settings(engine)[path]

@@ -146,8 +146,9 @@ def languages(_: Any, __: str) -> Iterable[str]:
     return known()
 
 
-def _keys(module: str, table: str) -> list[str]:
-    """Return the names in a table of a module that is too slow to import here: from its source."""
+def names_in(table: str) -> list[str]:
+    """Return the names in a table of `report/formats.py`, which is too slow to import here: from its source."""
+    module = "eailab.report.formats"
     loader: Any = getattr(find_spec(module), "loader", None)
     tree = ast.parse(loader.get_source(module))
     dicts = [node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == table]
@@ -157,13 +158,13 @@ def _keys(module: str, table: str) -> list[str]:
 @_offering
 def formats(_: Any, __: str) -> Iterable[str]:
     """Offer the formats of reports."""
-    return _keys("eailab.report.formats", "FORMATS")
+    return names_in("FORMATS")
 
 
 @_offering
 def exports(_: Any, __: str) -> Iterable[str]:
     """Offer the tools that studies are exported to."""
-    return _keys("eailab.report.formats", "EXPORTS")
+    return names_in("EXPORTS")
 
 
 def one_of(words: Iterable[str]) -> Offer:

@@ -40,7 +40,7 @@ def report(
             "--format",
             autocompletion=completion.formats,
             metavar="NAME",
-            help="markdown, html, latex, csv or json; repeatable [default: markdown, html]",
+            help="{report/FORMATS}; repeatable [default: markdown, html]",
         ),
     ] = None,
     exports: Annotated[
@@ -49,8 +49,8 @@ def report(
             "--export",
             autocompletion=completion.exports,
             metavar="TOOL",
-            help="Export the studies to tensorboard, mlflow, wandb-offline or csv in place of a report; repeatable, "
-            "with --format, in addition to one.",
+            help="Export the studies to {report/EXPORTS} in place of a report; repeatable, with --format, in addition "
+            "to one.",
         ),
     ] = None,
     lang: Annotated[

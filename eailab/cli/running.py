@@ -55,7 +55,8 @@ class Console(Runner):
                 with watch:
                     yield self.context.followed(watch, lambda: stop_code() != 0)
                     missing = figure_files.undrawn(plans, store)
-                    watch.stage(f"drawing {counted(len(missing), 'figure')}", len(missing))
+                    if missing:
+                        watch.stage(f"drawing {counted(len(missing), 'figure')}", len(missing))
                     for folder, label in missing.items():
                         if not stop_code():
                             figure_files.write_trial_curves(folder, label)
