@@ -261,7 +261,7 @@ def _array_differences(arrays: bytes, summary: dict[str, Any]) -> list[str]:
     except (ValueError, TypeError) as error:
         return [f"{NPZ_NAME} is damaged: {error}"]
     if digest != summary.get("indices_sha256"):
-        return [f"{NPZ_NAME} holds other indices than {JSON_NAME} vouches for"]
+        return [f"{NPZ_NAME} has other indices than the checksum in {JSON_NAME} says"]
     return []
 
 

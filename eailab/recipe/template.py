@@ -180,7 +180,7 @@ class Template:
                 if key not in named:
                     close = _nearest(name, free)
                     raise ValueError(
-                        f"the setting {name} stands nowhere in the command{close or ':'} write {{{name}}} where its "
+                        f"the setting {name} is not in the command{close or ':'} write {{{name}}} where its "
                         "value belongs, or {args}, {overrides} or {params} for all settings"
                     )
 

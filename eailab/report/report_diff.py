@@ -134,7 +134,7 @@ def _refused(line: str, suffix: str) -> str:
     if suffix not in OBEYED or is_claim:
         return "in the report but not from the store: "
     is_plain = not OBEYED[suffix].search(line) and plain(line) == line and any(map(str.isalpha, line))
-    return "" if is_plain else "was added, and may hide or change what it stands by: "
+    return "" if is_plain else "was added, and may hide or change what is next to it: "
 
 
 # --- splitting -------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def read_result(folder: "TrialFolder") -> dict[str, Any] | None:
         raise DamagedError(f"{folder.result_file} belongs to another trial, {trial!s:.40}.")
     wanted = vouched(record["engine"], record["status"])
     if set(record["files"]) != set(wanted):
-        raise DamagedError(f"{folder.result_file} vouches for other files than {', '.join(sorted(wanted))}.")
+        raise DamagedError(f"{folder.result_file} has checksums of other files than {', '.join(sorted(wanted))}.")
     return record
 
 

@@ -139,7 +139,7 @@ def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric)
                 "warning",
                 tr(
                     "runs of one seed differ as much as runs of {count} seeds: whether the program ignores its seed "
-                    "cannot be told",
+                    "cannot be known",
                     count=len(own),
                 ),
             )

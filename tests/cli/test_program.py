@@ -140,7 +140,7 @@ def test_a_program_that_never_ends_is_timed_out(eailab, program):
         (("lr", "1", "2", "--run", "true {lr} {seed}"), "--metric is missing"),
         (("lr", "1", "2", "--run", "true {lr}", "--metric", "loss"), "no {seed}"),
         (("lr", "1", "2", "--run", "true {lrr} {seed}", "--metric", "loss"), "{lrr} has no value; did you mean lr?"),
-        (("lr", "1", "2", "--run", "true {seed}", "--metric", "loss"), "lr stands nowhere in the command"),
+        (("lr", "1", "2", "--run", "true {seed}", "--metric", "loss"), "lr is not in the command"),
         (("lr", "1", "2", "--run", "true '{lr} {seed}", "--metric", "loss"), "open quote"),
         (("lr", "1", "2", "--run", "no-such-program {lr} {seed}", "--metric", "loss"), "no-such-program"),
         (("lr", "1", "2", "--run", "true {lr} {seed}", "--metric", "wobble"), "--goal"),

@@ -186,7 +186,7 @@ def test_other_indices_are_found(dataset, written):
     buffer = io.BytesIO()
     np.savez(buffer, train=train, validation=validation)
     (written / "split.npz").write_bytes(buffer.getvalue())
-    expected = ["split.npz holds other indices than split.json vouches for"]
+    expected = ["split.npz has other indices than the checksum in split.json says"]
     assert differences(split_files(dataset, SETTINGS), written) == expected
 
 

@@ -102,7 +102,7 @@ def test_options_set_settings_and_fields():
     ("run", "fields", "said"),
     [
         ("p {lr}", {}, "the command has no {seed}"),
-        ("p {seed}", {}, "the setting lr stands nowhere in the command"),
+        ("p {seed}", {}, "the setting lr is not in the command"),
         ("p {lr} {wd} {seed}", {}, "{wd} has no value"),
         ("p {lr} {seed}", {"timeout": "3 weeks"}, "3 weeks is not a time"),
         ("p {lr} {seed}", {"settings": 3}, "a mapping of names to values"),

@@ -88,7 +88,7 @@ def test_hyphens_and_underscores_are_alike():
         ("p {lrr} {lr}", "{lrr} has no value; did you mean lr?"),
         ("p {lr} {sead}", "{sead} has no value; did you mean seed?"),
         ("p {l_r}", "{l_r} has no value"),
-        ("p", "the setting lr stands nowhere in the command: write {lr}"),
+        ("p", "the setting lr is not in the command: write {lr}"),
         ("p {lr} | tee log", "| means something to a shell, and none runs this command: add --shell"),
         ("cd x && p {lr}", "&& means something to a shell"),
         ("p {lr} 2>&1", "2>&1 means something to a shell"),
@@ -107,7 +107,7 @@ def test_a_shell_may_have_what_only_it_understands():
 
 
 def test_a_setting_that_stands_nowhere_names_what_may_have_been_meant():
-    with pytest.raises(ValueError, match="the setting learning_rate stands nowhere in the command; did you mean"):
+    with pytest.raises(ValueError, match="the setting learning_rate is not in the command; did you mean"):
         Template("p {learning_rat} {seed}").check(["learning_rat", "learning_rate"])
 
 

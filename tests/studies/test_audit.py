@@ -55,7 +55,7 @@ def test_a_coarse_metric_that_is_equal_by_chance_is_no_ignored_seed():
 def test_a_seed_that_changes_no_more_than_a_repeat_is_named():
     found = checks([run(0.5), run(0.51, block=1)], run(0.6))
     assert found["different seeds"][0] == "warning"
-    assert "whether the program ignores its seed cannot be told" in found["different seeds"][1]
+    assert "whether the program ignores its seed cannot be known" in found["different seeds"][1]
     assert checks([run(0.5), run(0.6, block=1)], run(0.501))["different seeds"][0] == "passed"
 
 
