@@ -92,6 +92,7 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
                 method=findings.comparison.method,
             )
         )
+    if findings.comparison is not None and findings.margin:
         said.append(
             tr(
                 "An arm is called the same when its simultaneous 90% interval lies within ±{margin}.",

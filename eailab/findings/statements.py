@@ -171,7 +171,12 @@ def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[F
     found = [
         Fact(tr("Metric"), _metric(measure, findings.counted)),
         Fact(tr("Intervals"), tr("95%, {method}", method=comparison.method)),
-        Fact(tr("Margin"), tr("differences within ±{margin} do not matter", margin=margin)),
+        Fact(
+            tr("Margin"),
+            tr("differences within ±{margin} do not matter", margin=margin)
+            if findings.margin
+            else tr("none: every difference matters, and no arm is called the same"),
+        ),
     ]
     if measure.split == TEST:
         caution = tr("verdicts rest on the test set, which then is not an independent check")

@@ -164,6 +164,7 @@ def study_intervals(findings: StudyFindings) -> IntervalsFigure:
         if not arm.is_baseline and arm.against_baseline is not None
     )
     margin = findings.margin
+    better = tr("right is better") if measure.higher_is_better else tr("left is better")
     return IntervalsFigure(
         tr("{factor}: difference from {baseline}", factor=capitalized(findings.spoken_factor), baseline=baseline.label),
         trn(
@@ -177,15 +178,16 @@ def study_intervals(findings: StudyFindings) -> IntervalsFigure:
         margin,
         spanning([0.0, -margin, margin, *(value for row in rows for value in (*row.blocks, *(row.interval or ())))]),
         tr(
-            "difference in {measure} ({unit}; {better})",
+            "difference in {measure} ({notes})",
             measure=measure.title,
-            unit=measure.difference_words,
-            better=tr("right is better") if measure.higher_is_better else tr("left is better"),
+            notes=joined([*([measure.difference_words] if measure.difference_words else []), better]),
         ),
         tr(
             "bar: simultaneous 95% interval; dots: single blocks; shaded: margin ±{margin}",
             margin=measure.with_unit(f"{margin:g}"),
-        ),
+        )
+        if margin
+        else tr("bar: simultaneous 95% interval; dots: single blocks"),
     )
 
 
@@ -238,7 +240,7 @@ def path_bars(found: PathFindings) -> BarsFigure:
         tr("From {first} to {second}", first=found.names[0], second=found.names[1]),
         joined([trn("{n} block", "{n} blocks", blocks), order]),
         tuple(bars),
-        tr("gain in {metric} ({unit})", metric=measure.title, unit=measure.difference_words),
+        with_unit(tr("gain in {metric}", metric=measure.title), measure.difference_words),
         tr("lines: 95% intervals, simultaneous over the moves tried for a step; hollow: the interval includes 0"),
     )
 

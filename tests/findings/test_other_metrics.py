@@ -8,12 +8,13 @@ import pytest
 from stores import recipe
 
 from eailab.engines import registry
+from eailab.findings.methods import methods
 from eailab.findings.noise import noise_findings, noise_table
 from eailab.findings.statements import facts, headlines
 from eailab.findings.tables import blocks_table, main_table
 from eailab.metrics import CLASSIFICATION, Metric
 from eailab.report.csv_rows import trials_csv
-from eailab.report.describe import study_curves
+from eailab.report.describe import study_curves, study_intervals
 from eailab.report.exports.csv_files import epochs_csv
 from eailab.report.exports.export_records import export_study
 from eailab.report.json_report import as_mapping
@@ -69,6 +70,20 @@ def test_a_study_speaks_in_the_unit_and_has_no_column_of_test_values(own):
     assert named["Metric"] == (
         "peak signal-to-noise ratio after the last epoch, in decibels; differences in decibels (dB)"
     )
+
+
+def test_without_a_unit_and_a_margin_nothing_is_said_of_either(own, monkeypatch):
+    plain = replace(OWN[1], unit="", unit_words="", difference_unit="", difference_words="")
+    spec = replace(registry.ENGINES["numpy-mlp"], metrics=lambda recipe: (OWN[0], plain))
+    monkeypatch.setitem(registry.ENGINES, "numpy-mlp", spec)
+    folder = own.study(LEVELS, study={"metric": "psnr", "margin": 0.0})
+    found = own.findings(folder)
+    figure = study_intervals(found)
+    assert figure.axis_title == "difference in peak signal-to-noise ratio (right is better)"
+    assert figure.key == "bar: simultaneous 95% interval; dots: single blocks"
+    named = {fact.name: fact.sentence for fact in facts(found)}
+    assert named["Margin"] == "none: every difference matters, and no arm is called the same"
+    assert not any("±" in sentence for sentence in methods(found, read_record(folder)))
 
 
 def test_a_trial_shows_what_it_has_and_leaves_out_what_no_trial_has(own):
