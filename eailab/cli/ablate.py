@@ -215,7 +215,7 @@ def _factors(
 
     if factor is None:
         raise UsageError("name a FACTOR and its LEVELS, such as `eailab ablate batch-size 16 32 64`, or --study FILE.")
-    _refuse_no_factor(factor, levels)
+    _refuse_misplaced(factor, levels)
     texts = levels[0].split(",") if len(levels) == 1 and "[" not in levels[0] else levels
     first = factor_from_text(
         factor,
@@ -226,8 +226,8 @@ def _factors(
     return [first, *(factor_from_option(text, joint=joint) for text in also)]
 
 
-def _refuse_no_factor(word: str, levels: list[str]) -> None:
-    """Refuse a recipe, or a factor joined to its levels, in place of a factor."""
+def _refuse_misplaced(word: str, levels: list[str]) -> None:
+    """Refuse a factor joined to its levels, and a recipe among the words."""
     from eailab.recipe.catalogue import shipped
 
     name, equals, joined = word.partition("=")
@@ -237,11 +237,14 @@ def _refuse_no_factor(word: str, levels: list[str]) -> None:
             f"{word}: write the levels apart from the factor, separated by spaces:",
             Correction(arguments=(name, *levels)),
         )
-    if word in shipped() or word.endswith((".yaml", ".yml")):
+    words = [word, *levels]
+    recipe = next((text for text in words if text in shipped()), word if word.endswith((".yaml", ".yml")) else None)
+    if recipe is not None:
+        others = tuple(text for text in words if text != recipe)
         raise UsageError(
-            f"{word} is a recipe: write --recipe {word}, and the factor and its levels before it"
-            + (":" if levels else f", as in `eailab ablate batch-size 16 32 64 --recipe {word}`."),
-            Correction(arguments=tuple(levels), options={"--recipe": word}) if levels else None,
+            f"{recipe} is a recipe: write --recipe {recipe}, and the factor and its levels before it"
+            + (":" if others else f", as in `eailab ablate batch-size 16 32 64 --recipe {recipe}`."),
+            Correction(arguments=others, options={"--recipe": recipe}) if others else None,
         )
 
 

@@ -27,6 +27,7 @@ ADVICE = {
     "ablate lr 0.1 0.01 --recipe digits-mlp -m why": "ablate lr 0.1 0.01 --recipe digits-mlp --message why --freeze",
     "ablate lr=1e-3,1e-2 --jobs 1": "ablate lr 1e-3 1e-2 --jobs 1",
     "ablate digits-mlp lr 1 2 --seeds 3": "ablate lr 1 2 --seeds 3 --recipe digits-mlp",
+    "ablate lr 1 2 digits-mlp --seeds 3": "ablate lr 1 2 --seeds 3 --recipe digits-mlp",
     "train-mlp --recipe resnet18-digits --lr 0.1 --runs 'my runs' --activation relu": None,
     "train-mlp --recipe resnet18-digits --lr 0.1 --runs 'my runs'": (
         "train-resnet --recipe resnet18-digits --lr 0.1 --runs 'my runs'"
