@@ -25,14 +25,18 @@ from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, Tri
 from eailab.runs.executors import cluster, remote_worker
 from eailab.runs.executors import ray as on_ray
 from eailab.runs.executors import slurm as on_slurm
+from eailab.runs.executors.attempts import Outcome
 from eailab.runs.executors.cluster import ATTEMPTS, Dispatcher, packed
 from eailab.runs.executors.local import LocalExecutor
-from eailab.runs.executors.remote_worker import CODES, NOT_BEGUN, Resources, Task, TaskResult
+from eailab.runs.executors.remote_worker import Died, Resources, Task, TaskResult
 from eailab.runs.records import Epoch
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 
 SMALL = load("digits-mlp", [Override("epochs", 2, "-o"), Override("model.hidden", [8], "-o")]).recipe
+
+
+KILLED, STOPPED = Died(-9, "a reason"), Died(143, "a reason")
 
 
 def trials(count, epochs=2):
@@ -45,7 +49,7 @@ class FakeBackend:
     """A backend that trains in this process, and misbehaves as it is told."""
 
     returns: dict = field(default_factory=dict)
-    """By name: the codes to come back with instead of training."""
+    """By name: the ends to come back with instead of training."""
     sees_the_folder: bool = True
     is_silent: bool = False
     """Train, and never say so."""
@@ -68,10 +72,10 @@ class FakeBackend:
                 if self.sees_the_folder or sent.machine == "first":
                     self.back += remote_worker.perform(sent)
                 else:
-                    self.back.append(TaskResult(sent.names[0], CODES["store"], "not here"))
+                    self.back.append(TaskResult(sent.names[0], Outcome("store", "not here")))
             elif sent.kind == "measure":
                 self.measured += sent.names
-                self.back += [TaskResult(name, 0, f'{{"seconds": {self.takes}}}') for name in sent.names]
+                self.back += [TaskResult(name, Outcome(), Resources(self.takes)) for name in sent.names]
             else:
                 self.sent.append((sent.names, sent.alone))
                 self.train(sent)
@@ -79,10 +83,10 @@ class FakeBackend:
     def train(self, sent):
         for place, name in enumerate(sent.names):
             if self.returns.get(name):
-                code = self.returns[name].pop(0)
-                self.back.append(TaskResult(name, code, "a reason"))
-                if code not in CODES.values():
-                    self.back += [TaskResult(later, NOT_BEGUN, "") for later in sent.names[place + 1 :]]
+                end = self.returns[name].pop(0)
+                self.back.append(TaskResult(name, end))
+                if isinstance(end, Died):
+                    self.back += [TaskResult(later, None) for later in sent.names[place + 1 :]]
                     return
                 continue
             back = list(remote_worker.perform(replace(sent, names=(name,))))
@@ -148,7 +152,7 @@ def test_results_are_those_of_this_machine_even_if_nothing_comes_back(tmp_path, 
 
 def test_an_task_that_is_lost_is_sent_again_and_in_the_end_given_up(tmp_path):
     lost, unlucky = trials(2)
-    backend = FakeBackend({lost.fingerprint: [-9, 143], unlucky.fingerprint: [-9] * ATTEMPTS})
+    backend = FakeBackend({lost.fingerprint: [KILLED, STOPPED], unlucky.fingerprint: [KILLED] * ATTEMPTS})
     events = dispatch(backend, tmp_path, [lost, unlucky])
     assert [event.trial for event in of(Ended, events)] == [lost.fingerprint]
     assert [event.trial for event in of(Failed, events)] == [unlucky.fingerprint]
@@ -157,7 +161,7 @@ def test_an_task_that_is_lost_is_sent_again_and_in_the_end_given_up(tmp_path):
 
 def test_a_trial_without_memory_is_tried_once_more_alone_on_a_device(tmp_path):
     (trial,) = trials(1)
-    backend = FakeBackend({trial.fingerprint: [CODES["memory"]]})
+    backend = FakeBackend({trial.fingerprint: [Outcome("memory", "a reason")]})
     events = dispatch(backend, tmp_path, [trial])
     assert backend.sent == [((trial.fingerprint,), False), ((trial.fingerprint,), True)]
     assert len(of(Ended, events)) == 1
@@ -194,7 +198,7 @@ def test_packs_keep_the_order_and_are_closed_once_they_are_worth_it(sizes, worth
 
 def test_a_trial_that_kills_its_process_takes_no_other_along(tmp_path):
     first, killer, last = some = trials(3)
-    backend = FakeBackend({killer.fingerprint: [-9] * ATTEMPTS}, measures=True, worth_seconds=100.0)
+    backend = FakeBackend({killer.fingerprint: [KILLED] * ATTEMPTS}, measures=True, worth_seconds=100.0)
     events = dispatch(backend, tmp_path, some)
     assert [event.trial for event in of(Ended, events)] == [first.fingerprint, last.fingerprint]
     assert [event.trial for event in of(Failed, events)] == [killer.fingerprint]
@@ -213,7 +217,7 @@ def test_a_trial_that_comes_further_each_time_is_never_given_up(tmp_path):
         def train(self, sent):
             if len(self.sent) <= 2 * ATTEMPTS:
                 folder.add_epoch(Epoch(len(self.sent), scored((1.0, 0.5), (1.0, 0.5))))
-                self.back.append(TaskResult(trial.fingerprint, 143, ""))
+                self.back.append(TaskResult(trial.fingerprint, STOPPED))
             else:
                 super().train(sent)
 
@@ -225,7 +229,7 @@ def test_a_trial_that_comes_further_each_time_is_never_given_up(tmp_path):
 def test_a_result_may_take_a_while_to_be_seen_here(tmp_path, monkeypatch):
     """A network's file system shows new files late; a task that is done and never left one has failed."""
     (trial,) = trials(1)
-    backend = FakeBackend({trial.fingerprint: [CODES["none"]]})
+    backend = FakeBackend({trial.fingerprint: [Outcome()]})
     monkeypatch.setattr(cluster, "LATE_SECONDS", 0.05)
     (failed,) = of(Failed, dispatch(backend, tmp_path, [trial]))
     assert failed.reason == "it left no result"
@@ -243,17 +247,19 @@ def test_a_watcher_is_told_the_epochs_of_this_command_only_and_always_the_last(t
     assert [event.epoch.number for event in of(EpochEnded, events) if event.trial == other.fingerprint] == [1, 2]
 
 
-@pytest.mark.parametrize(("code", "exit_code"), [("trial", 1), ("usage", 2)])
-def test_what_went_wrong_with_a_trial_is_told_and_not_tried_again(tmp_path, code, exit_code):
+@pytest.mark.parametrize(("problem", "exit_code"), [("trial", 1), ("trial", 2), ("program", 1)])
+def test_what_went_wrong_with_a_trial_is_reported_and_not_tried_again(tmp_path, problem, exit_code):
     (trial,) = trials(1)
-    (failed,) = of(Failed, dispatch(FakeBackend({trial.fingerprint: [CODES[code]]}), tmp_path, [trial]))
+    (failed,) = of(
+        Failed, dispatch(FakeBackend({trial.fingerprint: [Outcome(problem, "a reason", exit_code)]}), tmp_path, [trial])
+    )
     assert (failed.reason, failed.exit_code) == ("a reason", exit_code)
 
 
 def test_a_store_that_cannot_be_written_there_ends_the_study(tmp_path):
     (trial,) = trials(1)
     with pytest.raises(StoreError, match="a reason"):
-        dispatch(FakeBackend({trial.fingerprint: [CODES["store"]]}), tmp_path, [trial])
+        dispatch(FakeBackend({trial.fingerprint: [Outcome("store", "a reason")]}), tmp_path, [trial])
 
 
 def test_machines_that_do_not_share_the_folder_are_found_out_at_the_start(tmp_path):
@@ -288,9 +294,9 @@ def test_an_task_in_a_process_of_its_own_says_how_it_ended(tmp_path):
     context.store.folder(trial.fingerprint).order(trial)
     names = ("0" * 20, trial.fingerprint)  # nothing was ordered under the first
     missing, done = remote_worker.run(Task("train", names, remote_worker.where(context)))
-    assert (missing.name, missing.code) == (names[0], CODES["trial"])
-    assert "block" in missing.reason or "not the recipe" in missing.reason
-    assert done == TaskResult(trial.fingerprint, 0, "")
+    assert (missing.name, missing.end.problem) == (names[0], "trial")
+    assert "block" in missing.end.reason or "not the recipe" in missing.end.reason
+    assert done == TaskResult(trial.fingerprint, Outcome())
     assert context.store.folder(trial.fingerprint).result() is not None
 
 
@@ -468,7 +474,7 @@ def test_a_job_is_lost_when_slurm_does_not_know_it_and_not_when_slurm_does_not_a
     says("echo unable to contact the controller >&2; exit 1")
     assert slurm.collect(0.0) == []
     says("echo 1_0; echo 7")
-    assert [(back.name, back.code) for back in slurm.collect(0.0)] == [("lost", -1)]
+    assert [(back.name, back.end.code) for back in slurm.collect(0.0)] == [("lost", -1)]
     assert list(slurm.jobs) == ["1_0"]
 
 
@@ -497,7 +503,7 @@ def test_a_job_that_is_pushed_off_its_machine_waits_until_its_trial_is_saved(tmp
     signal.signal(signal.SIGUSR2, hurry)
     pusher = threading.Thread(target=push)
     pusher.start()
-    assert job(sent) == [TaskResult(trial.fingerprint, 143, "")]
+    assert job(sent) == [TaskResult(trial.fingerprint, Died(143, ""))]
     pusher.join()
     assert again == [(on_slurm.Job, sent)]
 
@@ -522,7 +528,7 @@ def test_a_file_that_a_machine_does_not_see_is_told_by_its_name(tmp_path):
     """So that a folder which is not shared is known before anything is trained."""
     (tmp_path / "here").write_text("a word")
     here, gone = remote_worker.TASKS["look"](["here", "gone"], RunContext(tmp_path))
-    assert here == TaskResult("here", CODES["none"], "")
-    assert (gone.name, gone.code) == ("gone", CODES["store"])
-    assert "gone" in gone.reason
+    assert here == TaskResult("here", Outcome())
+    assert (gone.name, gone.end.problem) == ("gone", "store")
+    assert "gone" in gone.end.reason
     assert {file.name for file in tmp_path.iterdir()} == {"here", f"here{remote_worker.ANSWER}"}

@@ -4,7 +4,6 @@ A cluster runs a task at least once, late, or never. So the store decides what i
 its result is there and holds, whatever its task reported.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -23,8 +22,8 @@ from eailab.runs.context import RunContext
 from eailab.runs.damage import TRAINED_AGAIN
 from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
 from eailab.runs.executors import remote_worker
-from eailab.runs.executors.attempts import Retries
-from eailab.runs.executors.remote_worker import ANSWER, CODES, NOT_BEGUN, STOPPED, Resources, Task, TaskResult
+from eailab.runs.executors.attempts import Outcome, Retries
+from eailab.runs.executors.remote_worker import ANSWER, STOPPED, Died, Resources, Task, TaskResult
 from eailab.runs.records import Epoch
 from eailab.runs.training import result_of
 from eailab.runs.trial import Trial
@@ -172,10 +171,10 @@ class Dispatcher:
             while waiting:
                 for back in self._collect():
                     waiting.discard(back.name)
-                    if back.name in kinds and back.code == CODES["none"]:
-                        self.takes[kinds[back.name]] = Resources(**json.loads(back.reason))
-                    elif back.name in names and back.code in CODES.values():
-                        self._check_answer(folder / back.name, word, back)
+                    if back.name in kinds and back.measured is not None:
+                        self.takes[kinds[back.name]] = back.measured
+                    elif back.name in names and isinstance(back.end, Outcome):
+                        self._check_answer(folder / back.name, word, back.end)
                         seen = True
             if not seen:
                 raise StoreError(
@@ -186,9 +185,9 @@ class Dispatcher:
                 remove(folder / name)
                 remove(folder / (name + ANSWER))
 
-    def _check_answer(self, file: Path, word: str, back: TaskResult) -> None:
+    def _check_answer(self, file: Path, word: str, outcome: Outcome) -> None:
         answer, began = file.with_name(file.name + ANSWER), time.monotonic()
-        while back.code == CODES["none"] and time.monotonic() - began < LATE_SECONDS:
+        while outcome.problem == "none" and time.monotonic() - began < LATE_SECONDS:
             with suppress(FileNotFoundError):
                 if read(answer, WORD) == word.encode():
                     return
@@ -247,26 +246,27 @@ class Dispatcher:
         sent = self.out.get(back.name)
         if sent is None or result_of(sent.folder) is not None:
             return
-        if back.code == CODES["store"]:
-            raise StoreError(back.reason)
-        if back.code == CODES["none"]:
-            sent.returned = time.monotonic()
-        elif back.code == NOT_BEGUN:
-            self.again.append(sent.trial)
-        elif back.code == CODES["memory"] and self.retries.after_shortage(back.name):
-            self._try_again(sent, f"{back.reason} It is tried once more, alone on a device.")
-            self._send([[sent.trial]], alone=True)
-        elif back.code in CODES.values():
-            self._fail(sent, back.reason, exit_code=2 if back.code == CODES["usage"] else 1)
-        else:
-            self._lost(sent, back)
+        match back.end:
+            case None:
+                self.again.append(sent.trial)
+            case Died():
+                self._lost(sent, back.end)
+            case Outcome(problem="none"):
+                sent.returned = time.monotonic()
+            case Outcome(problem="store"):
+                raise StoreError(back.end.reason)
+            case Outcome(problem="memory") if self.retries.after_shortage(back.name):
+                self._try_again(sent, f"{back.end.reason} It is tried once more, alone on a device.")
+                self._send([[sent.trial]], alone=True)
+            case _:
+                self._fail(sent, back.end.reason, back.end.exit_code)
 
-    def _lost(self, sent: _SentTrial, back: TaskResult) -> None:
-        said = "was stopped" if back.code == STOPPED else f"was lost (code {back.code})"
-        if not self.retries.after_death(back.name, len(_epochs(sent.folder))):
-            self._fail(sent, f"its process {said} {ATTEMPTS} times. {back.reason}".strip(), exit_code=1)
+    def _lost(self, sent: _SentTrial, death: Died) -> None:
+        said = "was stopped" if death.code == STOPPED else f"was lost (code {death.code})"
+        if not self.retries.after_death(sent.trial.fingerprint, len(_epochs(sent.folder))):
+            self._fail(sent, f"its process {said} {ATTEMPTS} times. {death.reason}".strip(), exit_code=1)
             return
-        self._try_again(sent, f"its process {said}; it is sent out again. {back.reason}".strip())
+        self._try_again(sent, f"its process {said}; it is sent out again. {death.reason}".strip())
         self.again.append(sent.trial)
 
     def _try_again(self, sent: _SentTrial, reason: str) -> None:

@@ -16,21 +16,15 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from eailab.engines.base import DeviceName
-from eailab.errors import EailabError, StoppedError, StoreError, UsageError
+from eailab.errors import EailabError, StoppedError, StoreError
 from eailab.files import WORD, read
 from eailab.runs.atomic import write_bytes
 from eailab.runs.checkpoint import Cadence
 from eailab.runs.context import RunContext, ignore
-from eailab.runs.executors.attempts import Attempt, free_memory
+from eailab.runs.executors.attempts import Attempt, Outcome, free_memory
 from eailab.runs.training import run_trial
 
-CODES = {"none": 0, "trial": 1, "program": 1, "usage": 2, "store": 74, "memory": 76}
-"""What a name comes back with, by what went wrong; any other is a death. Only executors see them."""
-
 STOPPED = 143
-
-NOT_BEGUN = 75
-"""Of the trials that were still to come when a task ended early."""
 
 ANSWER = ".answer"
 """What is added to the name of a file that was looked for and found."""
@@ -68,7 +62,17 @@ class Task:
 
     def lost(self, reason: str) -> "list[TaskResult]":
         """Return what is known of it when nothing came back."""
-        return [TaskResult(name, -1, reason) for name in self.names]
+        return [TaskResult(name, Died(-1, reason)) for name in self.names]
+
+
+@dataclass(frozen=True)
+class Died:
+    """A process that died before it reported on a name."""
+
+    code: int
+    """Its exit code; negative for a signal."""
+    reason: str
+    """What it printed last."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,10 @@ class TaskResult:
     """What comes back for a name; it may be late, come twice, or never."""
 
     name: str
-    code: int
-    """One of `CODES`, `STOPPED`, `NOT_BEGUN`, or what a process died of; negative for a signal."""
-    reason: str
-    """What was said last."""
+    end: Outcome | Died | None
+    """None for a trial that was still to come when its task died."""
+    measured: Resources | None = None
+    """What a trial takes, where that was asked for."""
 
 
 def where(context: RunContext) -> tuple[str, str, str, str]:
@@ -108,13 +112,17 @@ def finish(task: Task, process: "subprocess.Popen[str]") -> list[TaskResult]:
     said, complaint = process.communicate()
     back = []
     for line in said.splitlines():
-        with suppress(ValueError, TypeError):  # a line that its process was killed in
-            back.append(TaskResult(**json.loads(line)))
+        with suppress(ValueError, TypeError, KeyError):  # a line that its process was killed in
+            mapping = json.loads(line)
+            measured = mapping["measured"] and Resources(**mapping["measured"])
+            back.append(TaskResult(mapping["name"], Outcome(**mapping["end"]), measured))
     reported = {one.name for one in back}
     left = [name for name in task.names if name not in reported]
     if left:
-        back.append(TaskResult(left[0], process.returncode, complaint.strip()[-4000:]))
-        back += [TaskResult(name, NOT_BEGUN, "") for name in left[1:]]
+        code, reason = process.returncode, complaint.strip()[-4000:]
+        is_bug = code in (1, 2)  # Python's own codes, which another attempt would bring again
+        back.append(TaskResult(left[0], Outcome("trial", reason, code) if is_bug else Died(code, reason)))
+        back += [TaskResult(name, None) for name in left[1:]]
     return back
 
 
@@ -149,13 +157,13 @@ def _look(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
         try:
             write_bytes(file.with_name(name + ANSWER), read(file, WORD))
         except (FileNotFoundError, StoreError) as error:
-            yield TaskResult(name, CODES["store"], str(error))
+            yield TaskResult(name, Outcome("store", str(error)))
         else:
-            yield TaskResult(name, CODES["none"], "")
+            yield TaskResult(name, Outcome())
 
 
 def _measure(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
-    """Say for each trial what it takes, as JSON."""
+    """Measure what each trial takes."""
     from eailab.runs.probe import probe
 
     for name in names:
@@ -163,11 +171,11 @@ def _measure(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
             trial = context.store.folder(name).ordered()
             (found,) = probe([trial], context)
         except EailabError as error:
-            yield TaskResult(name, CODES["trial"], str(error))
+            yield TaskResult(name, Outcome("trial", str(error)))
             continue
         seconds = found.epoch_seconds * trial.recipe.epochs + found.other_seconds
         measured = Resources(seconds, found.gpu_bytes, found.gpu_total_bytes)
-        yield TaskResult(name, CODES["none"], json.dumps(asdict(measured)))
+        yield TaskResult(name, Outcome(), measured)
 
 
 def _train(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
@@ -190,10 +198,8 @@ def _train(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
             trial = context.store.folder(name).ordered()
             # an orphan would train on although its backend sends the trial elsewhere
             run_trial(trial, context.followed(ignore, lambda: stopped or os.getppid() != parent))
-        outcome = attempt.outcome
-        usage = outcome.problem == "trial" and outcome.exit_code == UsageError.exit_code
-        yield TaskResult(name, CODES["usage" if usage else outcome.problem], outcome.reason)
-        if outcome.problem == "memory":
+        yield TaskResult(name, attempt.outcome)
+        if attempt.outcome.problem == "memory":
             free_memory()
 
 
