@@ -15,8 +15,7 @@ from pathlib import Path
 
 from eailab.data.registry import load as load_data
 from eailab.recipe.load import Override, load
-from eailab.runs.context import RunContext
-from eailab.runs.events import Event, Failed
+from eailab.runs.context import Event, Failed, RunContext
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.machine import cores
 from eailab.runs.records import collect

@@ -51,8 +51,7 @@ from eailab.recipe.schema import ResNetRecipe
 from eailab.recipe.validate import recipe_from
 from eailab.runs.atomic import write_text
 from eailab.runs.checkpoint import Cadence
-from eailab.runs.context import RunContext
-from eailab.runs.events import EpochEnded, Event, Failed
+from eailab.runs.context import EpochEnded, Event, Failed, RunContext
 from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.trial import Trial
 

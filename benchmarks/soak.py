@@ -37,8 +37,7 @@ from eailab.findings.study import study_findings
 from eailab.recipe.load import Override, load
 from eailab.report.formats import chosen_formats
 from eailab.report.write import find_studies, write_report
-from eailab.runs.context import RunContext
-from eailab.runs.events import Ended, Failed, Started, TriedAgain
+from eailab.runs.context import Ended, Failed, RunContext, Started, TriedAgain
 from eailab.runs.retrain import retrain
 from eailab.runs.store import problems
 from eailab.studies.design import one_at_a_time

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from eailab.findings.noise import Noise
     from eailab.findings.study import StudyFindings
     from eailab.recipe.schema import Recipe
-    from eailab.runs.context import RunContext
-    from eailab.runs.events import Event
+    from eailab.runs.context import Event, RunContext
     from eailab.studies.design import Study
     from eailab.studies.storage import Plan
 
@@ -135,7 +134,7 @@ def ablate(
         device: Where the torch engine trains; auto is CUDA where there is one.
         jobs: Trials side by side, 1 in this process; None for as many as fit, each in a process of its own, for which
             a script needs the usual `if __name__ == "__main__":`.
-        on_event: Called with what happens in the trials (`eailab.runs.events`).
+        on_event: Called with what happens in the trials (`eailab.runs.context`).
 
     Returns:
         The study; its tables, figures and page are written into its folder.

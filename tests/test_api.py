@@ -9,7 +9,7 @@ import pytest
 
 import eailab as public
 from eailab.errors import StudyError
-from eailab.runs.events import Ended
+from eailab.runs.context import Ended
 
 SETTINGS = {"epochs": 1, "model.hidden": [4], "data.limit": 64}
 QUICK = ("--recipe", "digits-mlp", "-o", "epochs=1", "-o", "model.hidden=[4]", "-o", "data.limit=64", "--jobs", "1")

@@ -12,8 +12,7 @@ from line_engine import LINE, LineRecipe
 from eailab.engines.registry import ENGINES, register
 from eailab.recipe.load import load
 from eailab.recipe.schema import RECIPES, settings, variants
-from eailab.runs.context import RunContext
-from eailab.runs.events import EpochEnded
+from eailab.runs.context import EpochEnded, RunContext
 from eailab.runs.store import Store
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial

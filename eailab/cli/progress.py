@@ -19,7 +19,7 @@ from eailab.cli.advice import on_small_data, with_command
 from eailab.cli.grid import Picture
 from eailab.cli.output import LOG, as_called, echo, narrowed, wrapped
 from eailab.plain import counted, plain_lines
-from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, SetAside, Started, TriedAgain, Waiting
+from eailab.runs.context import Compiling, Ended, EpochEnded, Event, Failed, SetAside, Started, TriedAgain, Waiting
 from eailab.runs.records import Position
 from eailab.runs.trial import Trial
 from eailab.studies.design import single

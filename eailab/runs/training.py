@@ -19,9 +19,8 @@ from eailab.errors import DamagedError, DataError, DivergedError, LostLockError,
 from eailab.metrics import TEST, VALIDATION, recorded
 from eailab.recipe.schema import Recipe
 from eailab.runs.checkpoint import CheckpointWriter, packed
-from eailab.runs.context import RunContext
+from eailab.runs.context import Compiling, Ended, EpochEnded, RunContext, SetAside, Started, Stepped, Stopped, Waiting
 from eailab.runs.damage import set_damage_aside
-from eailab.runs.events import Compiling, Ended, EpochEnded, SetAside, Started, Stepped, Stopped, Waiting
 from eailab.runs.records import Epoch, Position, Provenance, Result, bits_depend_on, collect
 from eailab.runs.trial import Trial
 from eailab.runs.trial_folder import TrialFolder

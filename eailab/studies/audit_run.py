@@ -11,8 +11,7 @@ from eailab.engines.program.evidence import Evidence, evidence
 from eailab.engines.program.trial_files import OUT
 from eailab.errors import DamagedError
 from eailab.recipe.schema import ProgramRecipe
-from eailab.runs.context import RunContext
-from eailab.runs.events import Event
+from eailab.runs.context import Event, RunContext
 from eailab.runs.executors import executor_for
 from eailab.runs.store import Store
 from eailab.runs.trial_folder import TrialFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eailab.errors import DamagedError, RecipeError, StudyError
 from eailab.recipe.canonical import canonical
-from eailab.runs.events import Failed
+from eailab.runs.context import Failed
 from eailab.studies.design import Study
 from eailab.studies.heads import ENDS, STEPS_FOLDER
 from eailab.studies.path_ablation import Move, PathAblation, single_changes

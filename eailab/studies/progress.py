@@ -11,7 +11,7 @@ from typing import Literal
 from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import StoreError
 from eailab.metrics import TRAIN, VALIDATION, Metric, behind, recorded
-from eailab.runs.events import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
+from eailab.runs.context import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial

@@ -8,8 +8,7 @@ from typing import Protocol, TypeVar
 from eailab.engines.registry import engine_of
 from eailab.errors import StoppedError, StoreError, TrialFailedError, UsageError
 from eailab.plain import counted
-from eailab.runs.context import RunContext
-from eailab.runs.events import Event, Failed
+from eailab.runs.context import Event, Failed, RunContext
 from eailab.runs.executors import executor_for
 from eailab.runs.machine import check_disk_space, side_by_side
 from eailab.runs.store import Store

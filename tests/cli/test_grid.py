@@ -10,8 +10,7 @@ from scores import scored
 from eailab.cli.grid import Picture
 from eailab.engines.base import Step
 from eailab.recipe.load import Override, load
-from eailab.runs.context import RunContext
-from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, TriedAgain, Waiting
+from eailab.runs.context import Compiling, Ended, EpochEnded, Failed, RunContext, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
 from eailab.stats.verdict import Verdict
 from eailab.studies.plan import plan

@@ -22,8 +22,7 @@ from eailab.engines.base import Step
 from eailab.engines.numpy_mlp.compiling import reporting_compilation
 from eailab.recipe.load import Override, load
 from eailab.report import figure_files, write
-from eailab.runs.context import RunContext
-from eailab.runs.events import Compiling, Ended, EpochEnded, Failed, Started, Stepped, Waiting
+from eailab.runs.context import Compiling, Ended, EpochEnded, Failed, RunContext, Started, Stepped, Waiting
 from eailab.runs.records import Epoch
 from eailab.studies.plan import plan
 

@@ -17,8 +17,7 @@ from plans import one_factor, train_plan
 from eailab.errors import EailabError, StoppedError, StoreError
 from eailab.runs import records
 from eailab.runs.checkpoint import Cadence
-from eailab.runs.context import RunContext
-from eailab.runs.events import EpochEnded, SetAside, Started, Waiting
+from eailab.runs.context import EpochEnded, RunContext, SetAside, Started, Waiting
 from eailab.runs.lock import LOCAL_NAME
 from eailab.runs.store import problems
 from eailab.runs.training import run_trial

@@ -31,8 +31,7 @@ from eailab.errors import StoppedError
 from eailab.recipe.canonical import digest
 from eailab.runs import checkpoint, records
 from eailab.runs.checkpoint import Cadence
-from eailab.runs.context import RunContext
-from eailab.runs.events import EpochEnded
+from eailab.runs.context import EpochEnded, RunContext
 from eailab.runs.store import Store
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial

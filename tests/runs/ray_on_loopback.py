@@ -11,8 +11,7 @@ from pathlib import Path
 from loopback_study import check_against_this_machine, planned, say
 
 from eailab.errors import StoreError
-from eailab.runs.context import RunContext
-from eailab.runs.events import Ended, Failed, Started
+from eailab.runs.context import Ended, Failed, RunContext, Started
 from eailab.runs.executors import ray as on_ray
 from eailab.runs.executors.cluster import Dispatcher
 from eailab.runs.executors.ray import RayExecutor

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from loopback_study import check_against_this_machine, planned, say
 
-from eailab.runs.context import RunContext
-from eailab.runs.events import Ended, Failed, TriedAgain
+from eailab.runs.context import Ended, Failed, RunContext, TriedAgain
 from eailab.runs.executors.slurm import SlurmExecutor
 
 folder = Path(sys.argv[1])

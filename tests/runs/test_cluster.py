@@ -20,8 +20,7 @@ from scores import scored
 from eailab.data.registry import load as load_data
 from eailab.errors import DamagedError, DeviceError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
-from eailab.runs.context import RunContext
-from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
+from eailab.runs.context import Ended, EpochEnded, Failed, RunContext, SetAside, Started, TriedAgain
 from eailab.runs.executors import cluster, remote_worker
 from eailab.runs.executors import ray as on_ray
 from eailab.runs.executors import slurm as on_slurm

@@ -11,8 +11,7 @@ import torch
 from eailab.data.registry import load as load_data
 from eailab.errors import MemoryShortageError, StoppedError, StoreError
 from eailab.recipe.load import Override, load
-from eailab.runs.context import RunContext
-from eailab.runs.events import Ended, EpochEnded, Failed, Started, TriedAgain
+from eailab.runs.context import Ended, EpochEnded, Failed, RunContext, Started, TriedAgain
 from eailab.runs.executors import local
 from eailab.runs.executors.attempts import Outcome
 from eailab.runs.executors.local import LocalExecutor

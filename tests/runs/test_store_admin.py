@@ -10,8 +10,7 @@ import pytest
 from eailab.data.registry import load as load_data
 from eailab.errors import DamagedError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
-from eailab.runs.context import RunContext
-from eailab.runs.events import EpochEnded
+from eailab.runs.context import EpochEnded, RunContext
 from eailab.runs.store import QUARANTINE, Store, problems, quarantine, remove, summary, verify
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial, identity_text

@@ -18,8 +18,7 @@ from eailab.errors import DamagedError, DataError, LostLockError, StoppedError, 
 from eailab.recipe.load import Override, load
 from eailab.runs import checkpoint, training
 from eailab.runs.checkpoint import Cadence
-from eailab.runs.context import RunContext
-from eailab.runs.events import Ended, EpochEnded, Started, Stepped, Stopped, Waiting
+from eailab.runs.context import Ended, EpochEnded, RunContext, Started, Stepped, Stopped, Waiting
 from eailab.runs.records import Position
 from eailab.runs.store import Store
 from eailab.runs.training import result_of, run_trial

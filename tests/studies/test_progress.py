@@ -7,7 +7,7 @@ from scores import scored
 
 from eailab.engines.base import Step
 from eailab.recipe.load import Override, load
-from eailab.runs.events import Compiling, Ended, EpochEnded, Started, Stepped, TriedAgain
+from eailab.runs.context import Compiling, Ended, EpochEnded, Started, Stepped, TriedAgain
 from eailab.runs.records import Epoch
 from eailab.runs.trial import Trial
 from eailab.studies import progress as time_left

@@ -14,8 +14,7 @@ from eailab.errors import DataError, DeviceError, StudyError, UsageError
 from eailab.recipe.canonical import to_yaml
 from eailab.recipe.load import Override, load
 from eailab.recipe.override import vary
-from eailab.runs.context import RunContext
-from eailab.runs.events import EpochEnded
+from eailab.runs.context import EpochEnded, RunContext
 from eailab.studies.plan import plan
 from eailab.studies.storage import read_record, write_record
 

@@ -19,7 +19,7 @@ from eailab.errors import (
     StoreError,
     shortage_of,
 )
-from eailab.runs.events import Event, Failed
+from eailab.runs.context import Event, Failed
 from eailab.runs.trial import Trial
 
 

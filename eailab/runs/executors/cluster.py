@@ -18,9 +18,8 @@ from eailab.errors import DamagedError, StoppedError, StoreError
 from eailab.files import WORD, read
 from eailab.recipe.canonical import canonical, digest
 from eailab.runs.atomic import remove, write_text
-from eailab.runs.context import RunContext
+from eailab.runs.context import Ended, EpochEnded, Failed, RunContext, SetAside, Started, TriedAgain
 from eailab.runs.damage import TRAINED_AGAIN
-from eailab.runs.events import Ended, EpochEnded, Failed, SetAside, Started, TriedAgain
 from eailab.runs.executors import remote_worker
 from eailab.runs.executors.attempts import Outcome, Retries
 from eailab.runs.executors.remote_worker import ANSWER, STOPPED, Died, Resources, Task, TaskResult

@@ -13,8 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from eailab.errors import StoppedError, StoreError, shortage_of
-from eailab.runs.context import RunContext
-from eailab.runs.events import Event, Failed, TriedAgain
+from eailab.runs.context import Event, Failed, RunContext, TriedAgain
 from eailab.runs.executors.attempts import Attempt, Outcome, Retries, describe, free_memory, judge, out_of_memory_kills
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial
