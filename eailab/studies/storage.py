@@ -78,8 +78,21 @@ def write_record(folder: Path, record: StudyRecord) -> None:
         StoreError: The folder cannot be written, or is a link.
     """
     atomic.refuse_links(folder.parent, folder)
+    body = yaml.safe_dump(_mapping(record), sort_keys=False, allow_unicode=True, width=120)
+    text = f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n"
+    file = folder / "study.yaml"
+    try:
+        if read(file, STUDY) == text.encode():
+            return
+    except (FileNotFoundError, DamagedError):
+        pass
+    atomic.write_text(file, text)
+
+
+def _mapping(record: StudyRecord) -> dict[str, Any]:
+    """Return what stands in `study.yaml`, but the checksum."""
     study = record.study
-    mapping = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "name": study.name,
         "fingerprint": study.fingerprint,
@@ -107,15 +120,6 @@ def write_record(folder: Path, record: StudyRecord) -> None:
             for index, arm in enumerate(study.arms)
         ],
     }
-    body = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=120)
-    text = f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n"
-    file = folder / "study.yaml"
-    try:
-        if read(file, STUDY) == text.encode():
-            return
-    except (FileNotFoundError, DamagedError):
-        pass
-    atomic.write_text(file, text)
 
 
 def read_record(folder: Path) -> StudyRecord:
@@ -128,6 +132,7 @@ def read_record(folder: Path) -> StudyRecord:
     file = folder / "study.yaml"
     try:
         text = read(file, STUDY).decode()
+        # The version, and the checksum over all but itself.
         version = re.match(r"schema_version: (\d{1,9})$", text, re.MULTILINE)
         if version and int(version[1]) > SCHEMA_VERSION:
             raise StoreError(
@@ -136,6 +141,8 @@ def read_record(folder: Path) -> StudyRecord:
         body, mark, checksum = text.rpartition(CHECKSUM)
         if not mark or checksum.strip() != sha256(body.encode()).hexdigest():
             raise ValueError("it differs from its own checksum")
+
+        # The study, once each value is known to be of its type.
         mapping: Any = yaml.load(body, LOADER)  # noqa: S506 - both loaders are safe ones
         arms = mapping["arms"]
         _check(mapping)
