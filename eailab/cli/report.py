@@ -109,9 +109,7 @@ MOST_LINES = 20
 
 
 def verify(
-    report: Annotated[
-        Path, typer.Argument(metavar="REPORT", help="A report.html, .md, .tex, .csv or .json of eailab.")
-    ],
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A file that `eailab report` or a study wrote.")],
     runs: RunsDir = RUNS_DIR,
     retrain: Annotated[
         str | None,
