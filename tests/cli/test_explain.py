@@ -86,7 +86,7 @@ def test_a_path_is_listed_shown_verified_and_removed_as_studies_are(eailab, tmp_
     assert eailab("explain", "digits-mlp", mine, *QUICK, "--seeds", "1").code == 0
     (path,) = (tmp_path / "runs" / "studies").iterdir()
     lines = eailab("studies", "list").out.splitlines()
-    assert "path of 2 steps" in lines[1]
+    assert "path of 2 steps" in lines[2]
     assert lines[-1] == "1 study in runs"
     shown = eailab("studies", "show", "digits-mlp-to-mine")
     assert "optimizer.lr 0.001 -> 0.003" in shown.out

@@ -61,7 +61,7 @@ class Outline(HTMLParser):
 def told(findings):
     """A study as a page has it, with a cost for each arm and without its data set's files."""
     costs = tuple(ArmCost(arm.label, (1.5,), 1.5, 2, 2, 200.0, ("cpu",)) for arm in findings.arms)
-    return SimpleNamespace(findings=findings, costs=costs, classes="No pictures here.", answers=())
+    return SimpleNamespace(findings=findings, costs=costs, classes=None, no_classes="No pictures here.", answers=())
 
 
 def html_of(*studies):
@@ -264,7 +264,9 @@ def test_every_key_of_the_json_is_documented(found):
 
 def test_csv_has_a_row_for_each_trial_and_no_formula(hostile):
     costs = tuple(ArmCost("a", (1.5,) * 4, 6.0, 8, 8, 1.0, ()) for _ in hostile.arms)
-    text = trials_csv([SimpleNamespace(folder="=cmd", findings=replace(hostile, factor="+x"), costs=costs)])
+    record = SimpleNamespace(study=SimpleNamespace(arms=hostile.arms))
+    study = SimpleNamespace(record=record, findings=replace(hostile, factor="+x"), costs=costs)
+    text = trials_csv([("=cmd", study)])
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 8
     assert (rows[0]["study"], rows[0]["factor"], rows[0]["value"]) == ("'=cmd", "'+x", "90.0")
