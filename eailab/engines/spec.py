@@ -54,6 +54,8 @@ class Artifact:
     """Whether a trial that diverged leaves it too; the engine then writes it itself, into the trial's folder."""
     is_reported: bool = True
     """Whether numbers of reports come from it; of others a report only asks whether they are there."""
+    is_repeatable: bool = True
+    """Whether training the trial again gives the same bytes; what a program prints may hold times."""
 
 
 WEIGHTS = Artifact("model.safetensors", files.WEIGHTS, is_reported=False)

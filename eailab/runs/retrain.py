@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from eailab.engines.registry import ENGINES
 from eailab.errors import DamagedError, StoreError
 from eailab.runs.context import RunContext
 from eailab.runs.training import run_trial
@@ -63,11 +64,12 @@ def retrain(trial: Trial, context: RunContext) -> Again:
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    other = {f"files.{one.name}" for one in ENGINES[record["engine"]].artifacts if not one.is_repeatable}
     found: dict[str, Any] = {}
     for part in PARTS:
         value = record[part]
         found |= {f"{part}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {part: value}
-    return found
+    return {name: value for name, value in found.items() if name not in other}
 
 
 def _environment(record: dict[str, Any]) -> str:

@@ -67,6 +67,14 @@ def test_a_report_of_it_verifies(eailab, program):
     assert verified.code == 0, verified.out + verified.err
 
 
+def test_a_trial_run_again_gives_the_same_values_whatever_else_it_prints(eailab, program):
+    text = TRAIN + "import time\nprint(time.time_ns())\n"
+    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", program(text), "--metric", "val_acc", "--seeds", "2")
+    again = eailab("verify", done.out.splitlines()[-1].split()[-1], "--retrain", "0.01/1")
+    assert again.code == 0, again.out + again.err
+    assert "0.01/1 trained again" in again.out
+
+
 def test_a_program_may_report_by_the_file_that_its_environment_names(eailab, program, tmp_path):
     text = TRAIN.replace("for epoch", "import json, os; log = open(os.environ['EAILAB_METRICS'], 'a')\nfor epoch")
     text = text.replace('print(f"epoch {epoch} val_acc: {', "log.write(json.dumps(dict(epoch=epoch, val_acc=")

@@ -99,8 +99,8 @@ PROGRAM = EngineSpec(
     command_line=_command_line,
     own_folder=OUT,
     artifacts=(
-        Artifact(STDOUT, files.KEPT_OUTPUT, of_diverged=True, is_reported=False),
-        Artifact(STDERR, files.KEPT_OUTPUT, of_diverged=True, is_reported=False),
+        Artifact(STDOUT, files.KEPT_OUTPUT, of_diverged=True, is_reported=False, is_repeatable=False),
+        Artifact(STDERR, files.KEPT_OUTPUT, of_diverged=True, is_reported=False, is_repeatable=False),
         Artifact(CURVES, files.CURVES),
     ),
 )
