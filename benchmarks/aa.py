@@ -38,10 +38,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.data.registry import load as load_data
-from eailab.metrics import CLASSIFICATION, judged
+from eailab.metrics import CLASSIFICATION
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.override import vary
-from eailab.recipe.schema import MetricName, Recipe, Study
+from eailab.recipe.schema import Recipe, Study
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.runs.training import run_trial
@@ -52,9 +52,10 @@ from eailab.stats.verdict import Verdict, decide
 Values = NDArray[np.float64]
 Split = Literal["fixed", "per-block"]
 
+DECLARED = {metric.name: metric for metric in CLASSIFICATION}
 RECIPE = "digits-mlp"
 SPLITS: tuple[Split, ...] = ("fixed", "per-block")
-METRICS: tuple[MetricName, ...] = ("validation-accuracy", "validation-loss")
+METRICS: tuple[str, ...] = ("validation-accuracy", "validation-loss")
 ROWS, COLUMNS = 100, 5
 BLOCKS, ARMS = (3, 5), (3, 4, 5)
 STUDIES = 2000
@@ -69,7 +70,7 @@ class Rate:
     """How often A/A studies of one kind were called different, or the same."""
 
     split: Split
-    metric: MetricName
+    metric: str
     blocks: int
     arms: int
     studies: int
@@ -114,12 +115,12 @@ def train(pool: Sequence[Sequence[Trial]], store: Store) -> None:
             run_trial(trial, RunContext(store.root))
 
 
-def read(pool: Sequence[Sequence[Trial]], store: Store, metric: MetricName) -> Values:
+def read(pool: Sequence[Sequence[Trial]], store: Store, metric: str) -> Values:
     """Return `[rows, columns]`, a metric of every trial in the unit that tables show; NaN where one diverged."""
 
     def value(trial: Trial) -> float:
         result = store.folder(trial.fingerprint).result()
-        found = None if result is None else judged(CLASSIFICATION, metric, "").value(result.values)
+        found = None if result is None else DECLARED[metric].value(result.values)
         return math.nan if found is None else found
 
     return np.array([[value(trial) for trial in trials] for trials in pool])
@@ -131,7 +132,7 @@ def read(pool: Sequence[Sequence[Trial]], store: Store, metric: MetricName) -> V
 def a_a_studies(
     pool: Values,
     split: Split,
-    metric: MetricName,
+    metric: str,
     size: tuple[int, int],
     margins: Sequence[float],
     studies: int,
@@ -149,7 +150,7 @@ def a_a_studies(
         seed: Of the drawing.
     """
     blocks, arms = size
-    measure = judged(CLASSIFICATION, metric, "")
+    measure = DECLARED[metric]
     rng = np.random.default_rng(seed)
     alarms = np.zeros(studies, dtype=np.bool_)
     used = np.zeros((studies, len(pool)), dtype=np.bool_)
