@@ -123,7 +123,7 @@ def test_noise_is_measured_and_speaks_of_no_images(shop):
         ("ablate", "lr", "0.1", "0.6", "--until-decided", "--max-trials", "12"),
         ("ablate", "lr", "0.1", "0.3", "--and", "epochs=6,12", "--cross", "--seeds", "2"),
         ("ablate", "lr", "0.1", "0.3", "--detect", "0.5", "--sd", "0.2"),
-        ("ablate", "lr", "0.1", "0.3", "--json"),
+        ("ablate", "lr", "0.1", "0.3", "--json", "--seeds", "2"),
     ],
 )
 def test_studies_of_other_designs_run(line, eailab, tmp_path, arguments):
