@@ -59,6 +59,18 @@ def test_workers_stop_when_they_are_told(tmp_path, forked):
     assert not any(isinstance(event, Ended | Failed) for event in events)
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no such signals")
+def test_an_interrupt_does_not_end_a_worker_that_is_still_importing(tmp_path):
+    """A terminal's Ctrl-C reaches it too: its traceback hid what is kept."""
+    events = []
+    pool = local._Pool(1, RunContext(tmp_path, on_event=events.append))
+    worker = pool._start_worker()
+    os.kill(pool.processes[worker].pid, signal.SIGINT)
+    pool.run(trials(1))
+    assert not any(isinstance(event, TriedAgain | Failed) for event in events)
+    assert any(isinstance(event, Ended) for event in events)
+
+
 def test_what_a_worker_runs_out_of_is_said_without_a_traceback():
     cuda = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
     for error, problem in ((MemoryError(), "memory"), (cuda, "memory"), (OSError(24, "Too many open files"), "trial")):

@@ -115,7 +115,7 @@ class _Pool:
         process = self.spawning.Process(
             target=_work, args=(theirs, self.stop.seen_by_workers, self.context.unfollowed()), daemon=True
         )
-        with _one_blas_thread():
+        with _one_blas_thread(), _interrupts_blocked():
             process.start()
         theirs.close()
         self.processes[ours] = process
@@ -199,6 +199,8 @@ class _Flag:
 def _work(connection: Connection, flag: Connection, context: RunContext) -> None:
     """Work in a worker process: take a trial, send its events and its outcome, take the next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us too; the parent decides
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     stop = threading.Event()
     try:
         threading.Thread(target=_set_at_the_end, args=(flag, stop), daemon=True).start()
@@ -217,6 +219,19 @@ def _set_at_the_end(flag: Connection, stop: threading.Event) -> None:
     with suppress(EOFError, OSError):
         flag.recv_bytes()
     stop.set()
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Hold back SIGINT in processes started here, which would end them while they import; `_work` ignores it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
