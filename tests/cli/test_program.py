@@ -240,3 +240,12 @@ def test_a_recipe_of_a_program_is_run_as_any_other(eailab, program, tmp_path):
     done = eailab("ablate", "lr", "1e-3", "1e-2", "--recipe", "mine.yaml", "--seeds", "2")
     assert done.code == 0, done.err
     assert "mine-lr" in done.out
+
+
+def test_other_metrics_have_units_of_their_own(eailab, program):
+    """The unit is that of the judged metric: a loss next to it may be above 1, and needs no --goal."""
+    text = "import sys\nfor n in 1, 2: print('epoch', n, 'val_acc', 1 / (n + int(sys.argv[2])), 'n', 7)"
+    command = ("ablate", "lr", "1", "2", "--run", program(text), "--seeds", "2", "--no-audit")
+    done = eailab(*command, "--metric", "val_acc", "--metric", "n", "--unit", "share", "--at", "best")
+    assert done.code == 0, done.err
+    assert "a selection" in done.out

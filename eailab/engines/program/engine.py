@@ -91,7 +91,7 @@ class ProgramEngine(Engine):
         return self.recipe.template.fill(self.recipe.settings, places_of(self.block, self.folder)), environment
 
     def _wanted(self) -> Wanted:
-        return Wanted(self.metrics, self.recipe.unit, self.recipe.at, self.recipe.metric_regex)
+        return Wanted(self.metrics, self.recipe.at, self.recipe.metric_regex)
 
     def _failure(self, command: Command, ended: Ended) -> str:
         """Say how a program failed, with the end of its output."""

@@ -49,7 +49,7 @@ class Known:
         self.recipe, self.runs = recipe, runs
         self.identity = identity_of(recipe, runs)
         names = [metric.name for metric in wanted.metrics]
-        self._way = f"way-{digest([self.identity.fingerprint, names, wanted.unit, wanted.regex])}"
+        self._way = f"way-{digest([self.identity.fingerprint, names, wanted.regex])}"
         _keep(runs, _code(self.identity.fingerprint), self.identity.record())
 
     @property

@@ -45,6 +45,8 @@ loss err error errors ppl perplexity bpb bpc rmse mse mae mape nll wer cer fid k
 """.split()
 """Words of names by which the better direction is known."""
 
+SHARE = 100.0
+"""Scale of a metric that is recorded as a share and shown in percent."""
 SHOWN = 12
 """Names that a message lists."""
 
@@ -55,7 +57,6 @@ class Wanted:
 
     metrics: tuple[Metric, ...]
     """The first is the one that the study is judged by."""
-    unit: Unit = "raw"
     at: str = "last"
     """Which of a trial's values counts: "last", "best" of the judged metric, or that of a step, such as "12"."""
     regex: str | None = None
@@ -108,6 +109,11 @@ def is_higher_better(name: str) -> bool | None:
 def declare(name: str, goal: Literal["max", "min"] | None = None, unit: Unit = "raw") -> Metric:
     """Return the declaration of a metric that a program reports.
 
+    Args:
+        name: As the program prints it.
+        goal: Which direction is better; None for what the name says.
+        unit: What its values are.
+
     Raises:
         UsageError: The better direction is neither given nor known from the name.
     """
@@ -130,7 +136,7 @@ def declare(name: str, goal: Literal["max", "min"] | None = None, unit: Unit = "
         unit_words=tr("percent"),
         difference_unit="pp",
         difference_words=tr("percentage points"),
-        scale=100.0 if unit == "share" else 1.0,
+        scale=SHARE if unit == "share" else 1.0,
         decimals=2,
         least=-1.0 if unit == "share" else -LARGEST_NUMBER,
         most=1.0 + 1e-6 if unit == "share" else LARGEST_NUMBER,
@@ -206,7 +212,7 @@ def read(wanted: Wanted, sources: Sources, way: Way | None = None) -> Reading:
         names = dict.fromkeys(value.name for row in rows for value in row.values)
         seen |= names
         try:
-            curves = [_curve(metric, wanted.unit, rows) for metric in wanted.metrics]
+            curves = [_curve(metric, rows) for metric in wanted.metrics]
         except _AbsentError as error:
             failures[one] = error
             continue
@@ -261,7 +267,7 @@ class _Curve:
         return self.last if step is None else dict(self.points).get(step, self.last)
 
 
-def _curve(metric: Metric, unit: Unit, rows: Iterable[Row]) -> _Curve:
+def _curve(metric: Metric, rows: Iterable[Row]) -> _Curve:
     """Return the values of a metric in the order of their steps."""
     found = [(row, value) for row, value in _found(metric.name, rows) if value.text]
     for (row, value), (next_row, next_value) in pairwise(found):
@@ -270,7 +276,7 @@ def _curve(metric: Metric, unit: Unit, rows: Iterable[Row]) -> _Curve:
                 f"two different values are called {metric.name}: {plain(value.text)} and {plain(next_value.text)} "
                 f"in one line. Give the metrics different names."
             )
-    numbers = [(row, _number(metric, unit, value)) for row, value in found]
+    numbers = [(row, _number(metric, value)) for row, value in found]
     if not numbers:
         raise _AbsentError(metric.name)
     axis = next((one for one in ("epoch", "step") if all(_is_whole(row.steps.get(one)) for row, _ in numbers)), None)
@@ -310,12 +316,12 @@ def _found(name: str, rows: Iterable[Row]) -> list[tuple[Row, Value]]:
     return next(iter(known.values()), [])
 
 
-def _number(metric: Metric, unit: Unit, value: Value) -> float:
+def _number(metric: Metric, value: Value) -> float:
     try:
         number = value.number()
     except ValueError as error:
         raise TrialFailedError(f"{metric.name}: {plain(str(error))}.") from error
-    if unit == "share":
+    if metric.scale == SHARE:
         number = number / 100 if value.percent else number
         if isfinite(number) and not metric.least <= number <= metric.most:
             raise TrialFailedError(

@@ -20,15 +20,19 @@ if TYPE_CHECKING:
 
 def _metrics(recipe: ProgramRecipe) -> tuple[Metric, ...]:
     """Return what a program is to report, once it is known that it can be read."""
-    from eailab.engines.program.reading import check_at, check_names, check_regex, declare
+    from eailab.engines.program.parsing import tokens
+    from eailab.engines.program.reading import check_at, check_names, check_regex, declare, is_higher_better
 
     first, *others = recipe.metrics
-    metrics = (declare(first, recipe.goal, recipe.unit), *(declare(name, None, recipe.unit) for name in others))
+    metrics = [declare(first, recipe.goal, recipe.unit)]
+    for name in others:  # no verdict rests on these; the unit is for those that are named alike: val_acc, test_acc
+        unit = recipe.unit if tokens(name)[-1:] == tokens(first)[-1:] else "raw"
+        metrics.append(declare(name, "max" if is_higher_better(name) is None else None, unit))
     check_names(metrics)
     check_at(recipe.at)
     if recipe.metric_regex is not None:
         check_regex(recipe.metric_regex, metrics)
-    return metrics
+    return tuple(metrics)
 
 
 def _build(recipe: ProgramRecipe, setup: Setup) -> Engine:

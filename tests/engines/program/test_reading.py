@@ -29,7 +29,7 @@ def program(tmp_path):
             if text is not None:
                 (tmp_path / name).write_text(text, newline="")
         sources = Sources(*(tmp_path / name for name in ("log", "stdout", "stderr", "file")))
-        unit = wanted.get("unit", "raw")
+        unit = wanted.pop("unit", "raw")
         return read(Wanted(tuple(declare(name, goal, unit) for name in names or ("val_acc",)), **wanted), sources, way)
 
     return reading
