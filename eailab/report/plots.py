@@ -39,7 +39,7 @@ from eailab.translation import COLON, Say, english, joined, tr
 
 # A font without bold letters is taken as it is, and a home folder that cannot be written needs no advice.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
-named_backend = os.environ.pop("MPLBACKEND", None)  # matplotlib is not imported with one that is not installed here
+named_backend = os.environ.pop("MPLBACKEND", None)  # one that is not installed here would refuse the import
 try:
     import matplotlib as mpl
     from matplotlib import font_manager
@@ -364,7 +364,6 @@ def _rendered(figure: Any, kinds: Sequence[FileKind]) -> Drawing:
 
 # --- text that fits --------------------------------------------------------------------------------------------------
 
-POINTS_AN_INCH = 72.0
 HINTED = 1.05
 """Letters are set on whole dots of a PNG, which makes a line up to 4% wider than its outlines are."""
 
@@ -377,7 +376,7 @@ def width(text: str, size: float = 9.5, *, bold: bool = False) -> float:
 
     font = FontProperties(size=size, weight="bold" if bold else "normal")
     outlines = float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
-    return HINTED * outlines / POINTS_AN_INCH
+    return HINTED * outlines / 72.0  # points an inch
 
 
 def wrapped(text: str, inches: float, size: float = 9.5, *, bold: bool = False) -> str:
