@@ -155,13 +155,12 @@ def _line(axes: Any, line: Line, look: Look, entry: str) -> None:
         every = max(1, math.ceil(len(epochs) / 8))
         shape = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 4.5, "markevery": every}
         axes.plot(epochs, mean, linewidth=1.7, label=entry, **shape)
-    label = None if line.mean else entry
-    for lone in line.lone:
+    for place, lone in enumerate(line.lone):
+        label = None if line.mean or place else entry
         faint = {"color": colour, "alpha": 0.6, "linestyle": dash, "linewidth": 0.9}
         epochs, values = _known(lone.values)
         axes.plot(epochs, values, label=label, **faint)
         axes.plot(epochs[-1:], values[-1:], "x" if lone.has_diverged else ".", color=colour)
-        label = None
 
 
 def _known(values: Sequence[float]) -> tuple[list[int], list[float]]:
