@@ -24,14 +24,22 @@ MOST_NAMED = 8
 @contextmanager
 def raising() -> Iterator[None]:
     """Let a signal raise `StoppedError` wherever the program is."""
+    code = 0
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
+        nonlocal code
+        code = 128 + number
         if number == signal.SIGINT:
             Thread(target=int).start()  # OpenBLAS sends this signal where none can be started: that is what is raised
-        raise StoppedError("stopped.", 128 + number)
+        raise StoppedError("stopped.", code)
 
     with _handled_by(stop):
-        yield
+        try:
+            yield
+        except ImportError as error:
+            if not code:
+                raise
+            raise StoppedError("stopped.", code) from error  # a library's import has replaced ours by its own
 
 
 @contextmanager
