@@ -21,6 +21,7 @@ LOG = logging.getLogger("eailab")
 
 COMMANDS = (
     "ablate",
+    "audit",
     "data",
     "diff",
     "explain",
