@@ -12,7 +12,7 @@ from test_disk import files_of, flips
 from eailab.errors import DamagedError
 from eailab.recipe.load import load as load_recipe
 from eailab.report import figure_files
-from eailab.runs import atomic, checkpoint, damage, lock, training, trial_folder
+from eailab.runs import atomic, checkpoint, lock, training, trial_folder
 from eailab.studies import sharing
 
 
@@ -79,8 +79,8 @@ def unchecked_record(self):
 
 def test_without_checksums_flipped_bits_are_seen_to_give_wrong_numbers(sound, monkeypatch):
     monkeypatch.setattr(trial_folder.TrialFolder, "record", unchecked_record)
-    for module in (damage, trial_folder):
-        monkeypatch.setattr(module, "sha256", lambda folder, name: folder.record()["files"].get(name))
+    recorded = lambda file, _: trial_folder.TrialFolder(file.parent).record()["files"].get(file.name)  # noqa: E731
+    monkeypatch.setattr("eailab.files.sha256", recorded)
     wrong, _ = checks.after_damage(sound.root, flips(files_of(sound.root), 2000, seed=1), "a wrong number")
     assert any("a wrong number" in one for one in wrong)
 
