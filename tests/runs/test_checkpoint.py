@@ -64,5 +64,5 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
 
 def test_a_pickle_is_refused(tmp_path):
     (tmp_path / "c").write_bytes(b"\x80\x04cos\nsystem\n.")
-    with pytest.raises(StoreError, match="no readable safetensors"):
+    with pytest.raises(StoreError, match="not a readable safetensors file"):
         checkpoint.load(tmp_path / "c")

@@ -100,7 +100,7 @@ def test_a_recipe_may_lie_beside_the_file(tmp_path):
         ("factor: lr, levels: [1e-3, 1e-2]", "factor: lr", "5:5", ["levels are missing"]),
         ("levels: [1e-3, 1e-2]", "levels: 1e-3", "5:26", ["a list of 1 or more", "found 0.001"]),
         ("1e-2]}", "1e-2], labels: [slow]}", "5:48", ["1 label for 2 levels", "one for each"]),
-        ("1e-2]}", "1e-2], labels: [slow, slow]}", "5:48", ["'slow' stands twice"]),
+        ("1e-2]}", "1e-2], labels: [slow, slow]}", "5:48", ["'slow' is there twice"]),
         ("1e-2]}", "1e-2], labels: [slow, 2]}", "5:55", ["each text", "found 2"]),
         ("1e-2]}", "1e-2], labels: slow}", "5:48", ["a list of 1 or more", "found 'slow'"]),
         ("[adam, sgd]}", "[adam, sgd], labels: [Adam]}", "8:58", ["1 label for 2 levels"]),
