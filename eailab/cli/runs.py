@@ -95,11 +95,9 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
             if value is not None
         ]
         seconds, timed = folder.seconds(record["epochs"])
-        lines += [
-            ("seconds", with_timed(f"{seconds:.1f}", timed, record["epochs"])),
-            ("parameters", record["parameters"]),
-        ]
-        lines += [(name, _flat(value)) for name, value in record["provenance"].items()]
+        lines.append(("seconds", with_timed(f"{seconds:.1f}", timed, record["epochs"])))
+        known = {"parameters": record["parameters"], **record["provenance"]}
+        lines += [(name, _flat(value)) for name, value in known.items() if value not in (None, {})]
     lines += [("file", f"{size:>12,} bytes  {name}") for name, size in files.items()]
     lines += [("" if number else "recipe in full", line) for number, line in enumerate(recipe_lines(folder))]
     for name, value in lines:

@@ -77,6 +77,8 @@ def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
         case Verdict.SAME:
             margin = measure.with_unit(f"{findings.margin:g}")
             return tr("{arm}: SAME as {baseline} within ±{margin}, {size}", margin=margin, **values)
+        case Verdict.UNDECIDED if result.withheld:  # for a reason that stands in the note of the arm
+            return tr("{arm}: UNDECIDED against {baseline}, {size}", **values)
         case Verdict.UNDECIDED:
             return tr("{arm}: UNDECIDED against {baseline}, {size}: not enough blocks to tell", **values)
         case _:

@@ -48,6 +48,22 @@ def test_a_program_is_compared_and_the_planted_difference_found(eailab, program,
     assert "val_acc, the last value reported, in percent" in read
 
 
+def test_a_difference_without_spread_is_undecided_for_its_own_reason(eailab, program, tmp_path):
+    text = TRAIN.replace("gauss(0, 0.002)", "gauss(0, 0)")
+    command = ("ablate", "lr", "1e-3", "1e-2", "--run", program(text), "--metric", "val_acc", "--seeds", "3")
+    assert "there is no spread to judge by" in eailab(*command).out
+    assert eailab("report", "--format", "markdown").code == 0
+    report = (tmp_path / "report" / "report.md").read_text()
+    assert "UNDECIDED against 0.001, -0.1000" in report
+    assert "not enough blocks" not in report
+
+
+def test_a_trial_is_shown_without_what_a_program_lacks(eailab, program):
+    assert eailab("ablate", "lr", "1e-3", "1e-2", "--run", program(), "--metric", "val_acc", "--seeds", "2").code == 0
+    shown = eailab("runs", "show", "0.01/1").out
+    assert not re.search(r"^(parameters|packages)\b|None", shown, re.MULTILINE)
+
+
 def test_what_has_run_is_not_run_again(eailab, program, tmp_path):
     command = ("ablate", "lr", "1e-3,1e-2", "--run", program(), "--metric", "val_acc", "--seeds", "2")
     assert eailab(*command).code == 0
