@@ -87,7 +87,7 @@ def known_words() -> set[str]:
 
 
 def engines_with(factor: str) -> set[str]:
-    """Return the engines whose recipes have a factor of that name; none for a word that is no factor."""
+    """Return the engines whose recipes have a factor of that name; none for a word that is not a factor."""
     return {engine for engine in RECIPES if matches(_plain(factor), engine)}
 
 

@@ -38,7 +38,7 @@ def recipe_of_command(
     Args:
         run: The command; see `template.Template`.
         fields: Other fields of the recipe.
-        varied: The baseline's value of each factor, by name; one that is a field of the recipe is no setting.
+        varied: The baseline's value of each factor, by name; one that is a field of the recipe is not a setting.
         overrides: Of `-o` and flags: settings by their names, and fields.
 
     Raises:

@@ -292,7 +292,7 @@ def json_schema() -> dict[str, Any]:
 
 
 NO_FACTORS = ("name", "engine", "study")
-"""Top-level keys that are no part of what is trained."""
+"""Top-level keys that are not part of what is trained."""
 
 
 @dataclass(frozen=True)

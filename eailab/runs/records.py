@@ -56,7 +56,7 @@ def collect(device: str, threads: int, uses: tuple[str, ...]) -> Provenance:
         uses: Names of the packages whose versions can change the trial's bits.
     """
     return Provenance(
-        eailab=__version__,  # a checkout on the path counts too, and is no installed package
+        eailab=__version__,  # a checkout on the path counts too, and is not an installed package
         python=platform.python_version(),
         packages={name: _version(name) for name in uses},
         platform=f"{sys.platform} {platform.machine()}",

@@ -41,7 +41,7 @@ class Trial:
     def fingerprint(self) -> str:
         """The trial's name: 20 hexadecimal digits over recipe, block, data and engine version.
 
-        Where a person's own data lie is no part of it: images are the same in another folder, or by another path to it.
+        Where a person's own data lie is not part of it: images are the same in another folder, or by another path.
         """
         name = self.recipe.data_name
         own = {} if name is None or name in SOURCES else {name: OWN_DATA}

@@ -26,7 +26,7 @@ SOURCES = frozenset(
 )
 """Hashed by content."""
 SETTINGS = frozenset(".cfg .gin .ini .json .toml .yaml .yml".split())
-"""Hashed by content; programs also write such files, which are no part of their identity."""
+"""Hashed by content; programs also write such files, which are not part of their identity."""
 EVERY_SUFFIX = PYTHON | SOURCES | SETTINGS
 LARGEST_SETTINGS = files.MB
 """A larger file of settings is taken for data."""
@@ -124,7 +124,7 @@ def identify(
 def written_while_running(before: Identity, after: Identity) -> tuple[list[str], list[str]]:
     """Return which files of code a program has written while it ran, and which a person has edited meanwhile.
 
-    A new file, and a file of settings that has changed, are the program's: they are no part of its identity. A program
+    A new file, and a file of settings that has changed, are the program's: they are not part of its identity. A program
     does not change its own sources, so that these were edited.
     """
     changed = [path for path in after.code if path in before.code and after.code[path] != before.code[path]]
