@@ -167,6 +167,7 @@ def ablate(
     from eailab.studies.forecast import weak_design
     from eailab.studies.run import run_studies, run_until_decided, with_looks
 
+    # What is compared: a program, the studies of a file, or factors of a recipe.
     judged = {} if program else {"study.metric": one_metric(metric)}
     changes = overrides_of({"study.margin": margin, **judged}, override)
     if program:
@@ -183,6 +184,8 @@ def ablate(
         factors = _factors(factor, levels or [], also or [], baseline, joint=joint)
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
     where = run_context(runs, data_dir, device, checkpoint_every, on, program.retries, keep_code=program.keep_code)
+
+    # In how many blocks: as many as were asked for, those of the looks, or what detects a difference or fits a time.
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
     _refuse_odd_sd(sd)
     if until_decided:
@@ -191,10 +194,14 @@ def ablate(
         raise UsageError("--max-trials needs --until-decided.")
     if (goal := budget if detect is None else detect) is not None:
         studies = with_blocks(studies, solve(studies, where, jobs, goal, sd))
+
+    # What a person should know before anything is trained.
     brought = [sentence for one in studies for arm in one.arms for sentence in arm.brought]
     for sentence in dict.fromkeys([*brought, *filter(None, map(weak_design, studies))]):
         say_note(sentence)
     try_instead(program, studies[0])
+
+    # Show the plan, freeze it, or train.
     console = (Console if program.no_audit else Auditing)(where, jobs, fail_fast, name=name, as_json=json)
     if dry_run:
         show(console.plan(studies), where, jobs, sd, as_json=json)

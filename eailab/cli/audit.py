@@ -1,4 +1,4 @@
-"""`eailab audit`: whether seed and factor reach a training program, told by its first runs."""
+"""`eailab audit`: check by a training program's first runs that its seed and a factor reach it."""
 
 from dataclasses import asdict, replace
 from typing import Annotated
@@ -43,11 +43,15 @@ def audit(
         raise UsageError("name a program of yours: --run 'python train.py --seed {seed}' --metric val_acc.")
     if len(blocks := parse_blocks(seeds)) < 2:
         raise UsageError(f"--seeds {seeds}: an audit compares two seeds or more.")
+
+    # The study whose first runs are looked at: of the factor's levels, or of the program alone.
     factors = program.factors(factor, levels or [], [], None, joint=False) if factor or program.arm else []
     base = program.recipe(metric, factors, overrides_of({}, override))
     study = one_at_a_time(base, factors, blocks, "epochs")[0] if factors else repeated(base, blocks)
     try_instead(program, study)
     console = AuditAlone(run_context(runs, None, "auto", on=on, retries=program.retries), jobs)
+
+    # Run what the audit needs of it, and print what that shows.
     (planned,) = console.plan([study])
     names = audited_first(planned.record)
     planned = replace(planned, todo=tuple(trial for trial in planned.todo if trial.fingerprint in names))

@@ -85,6 +85,7 @@ def explain(
     from eailab.studies.path_run import run_path, with_other_blocks
     from eailab.studies.plan import parse_blocks
 
+    # The path: its two ends on the same images, and the moves between them.
     where = run_context(runs, data_dir, device)
     blocks = parse_blocks(seeds)
     start, end = (load_recipe(text, {"study.metric": one_metric(metric)}, override).recipe for text in (first, second))
@@ -93,6 +94,8 @@ def explain(
     asked = path_between(start, end, names, blocks, order, partial(fits, data_dir=data_dir), joint or (), data)
     if warning := weak_design(asked.step([])):
         say_note(warning)
+
+    # Show the plan, or train step by step.
     runner = Console(where, jobs)
     if dry_run:
         _print_plan(with_other_blocks(asked, runner), where, as_json=json)

@@ -210,6 +210,7 @@ def noise(
     from eailab.studies.run import run_studies
     from eailab.studies.sharing import entered
 
+    # What is repeated: a program, or a recipe.
     blocks = parse_blocks(seeds)
     if program:
         base: AnyRecipe = program.recipe(metric, (), overrides_of({}, override))
@@ -218,6 +219,7 @@ def noise(
     where = run_context(runs, data_dir, device, retries=program.retries, keep_code=program.keep_code)
     try_instead(program, repeated(base, blocks))
 
+    # Train it in each block, then write and print what its runs show.
     def publish(plans: "Sequence[Plan]") -> None:
         (planned,) = plans
         with entered(planned, where.store, say_note) as record, writing("writing the table and the figure") as watch:

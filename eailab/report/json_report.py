@@ -64,15 +64,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "trend": None if findings.trend is None else asdict(findings.trend),
         "effects": None if findings.effects is None else asdict(findings.effects),
         "effects_withheld": findings.effects_withheld,
-        "looks": None
-        if findings.looks is None
-        else {
-            "blocks": findings.looks.blocks,
-            "levels": findings.looks.levels,
-            "made": findings.looks.made,
-            "over": findings.looks.over,
-            "decisions": [None if one is None else asdict(one) for one in findings.looks.decisions],
-        },
+        "looks": _looks(findings),
         "plan": None
         if findings.standing is None or findings.standing.plan is None
         else findings.standing.plan.fingerprint,
@@ -85,6 +77,20 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "held_fixed": dict(findings.held_fixed),
     }
     return dict(as_plain(mapping))
+
+
+def _looks(findings: StudyFindings) -> dict[str, Any] | None:
+    """Return the looks of a group-sequential study as plain values; None of another."""
+    if (looks := findings.looks) is None:
+        return None
+    decisions = [None if one is None else asdict(one) for one in looks.decisions]
+    return {
+        "blocks": looks.blocks,
+        "levels": looks.levels,
+        "made": looks.made,
+        "over": looks.over,
+        "decisions": decisions,
+    }
 
 
 def report_mapping(

@@ -113,6 +113,8 @@ def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric)
     name = tr("different seeds")
     if len(own) < 2:
         return Check(name, "not checked", tr("the baseline has run with one seed only"))
+
+    # All numbers are equal: the seed does not reach the program.
     if not _differing(own, ()):
         return Check(
             name,
@@ -125,6 +127,8 @@ def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric)
                 count=len(own),
             ),
         )
+
+    # One seed differs as much as several do: nothing can be told.
     values = [value for run in own if (value := metric.value(run.values)) is not None]
     if repeat is not None:
         again, before = (metric.value(run.values) for run in (repeat, own[0]))
@@ -143,6 +147,8 @@ def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric)
                     count=len(own),
                 ),
             )
+
+    # The seeds differ: in the metric, or in other numbers only.
     if len(set(values)) == 1:
         text = tr(
             "{count} seeds gave the same {metric}, but not the same {others}",
