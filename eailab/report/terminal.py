@@ -133,6 +133,8 @@ def _table(content: Content, width: int, *, ascii_only: bool) -> RenderableType:
     widths = _widths([_needs(content, index) for index, _ in kept], width)
     if widths is None:
         return _stacked(content)
+    if width == UNLIMITED:
+        return _unwrapped(content, [(index, cells) for (index, _), cells in zip(kept, widths, strict=True)])
     lines = ASCII_HEAD if ascii_only else box.SIMPLE_HEAD
     table = Table(box=lines, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for (_, column), cells in zip(kept, widths, strict=True):
@@ -150,6 +152,27 @@ def _table(content: Content, width: int, *, ascii_only: bool) -> RenderableType:
         ]
         table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in texts))
     return table
+
+
+def _unwrapped(content: Content, places: Sequence[tuple[int, int]]) -> Text:
+    """Set a table for a file or pipe, where nothing wraps; rich takes long for each cell.
+
+    Args:
+        content: What it says.
+        places: Index and width of each column that is shown.
+    """
+
+    def line(cells: Sequence[str]) -> str:
+        blanks = [" " * (width - cell_len(cells[index])) for index, width in places]
+        numbers = [content.columns[index].is_number for index, _ in places]
+        return (" " * GAP).join(
+            blank + cells[index] if is_number else cells[index] + blank
+            for (index, _), blank, is_number in zip(places, blanks, numbers, strict=True)
+        )
+
+    headings = [plain(column.narrow or column.heading) for column in content.columns]
+    rule = "-" * (sum(width for _, width in places) + GAP * (len(places) - 1))
+    return Text("\n".join([line(headings), rule, *(line([plain(cell) for cell in row]) for row in content.rows)]))
 
 
 def _needs(content: Content, index: int) -> tuple[int, int]:

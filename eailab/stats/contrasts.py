@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
-from scipy import special
+import scipy  # its parts are loaded when they are first used
 
 from eailab.errors import StudyError
 from eailab.stats.blocked_model import Values, fit_additive, spread_of
@@ -80,17 +80,17 @@ def trend(values: Values, levels: Sequence[float], baseline: int) -> Trend | Non
     if spread == 0.0:
         return None
     standard_error, df = spread / math.sqrt(blocks), fit.df if pooled else blocks - 1
-    half = float(special.stdtrit(df, 0.975)) * standard_error
+    half = float(scipy.special.stdtrit(df, 0.975)) * standard_error
     lack_f, lack_p = None, None
     if pooled:
         means = complete.mean(axis=0)
         left = means - means.mean() - slope * doublings
         lack_f = blocks * float(left @ left) / (arms - 2) / fit.variance
-        lack_p = float(special.fdtrc(arms - 2, fit.df, lack_f))
+        lack_p = float(scipy.special.fdtrc(arms - 2, fit.df, lack_f))
     return Trend(
         slope=slope,
         interval95=(slope - half, slope + half),
-        p=2.0 * float(special.stdtr(df, -abs(slope) / standard_error)),
+        p=2.0 * float(scipy.special.stdtr(df, -abs(slope) / standard_error)),
         df=df,
         blocks=blocks,
         pooled=pooled,
@@ -166,7 +166,7 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
     fit = fit_additive(cells, 0)
     if fit.variance == 0.0:
         return None
-    quantile = float(special.stdtrit(fit.df, 0.975))
+    quantile = float(scipy.special.stdtrit(fit.df, 0.975))
 
     def effect(axes: tuple[int, ...], levels: tuple[int, ...]) -> Effect:
         contrast = _contrast(shape, axes, levels).ravel()
@@ -178,7 +178,7 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
             levels=tuple(factors[axis][1][level] for axis, level in zip(axes, levels, strict=True)),
             estimate=estimate,
             interval95=(estimate - half, estimate + half),
-            p=2.0 * float(special.stdtr(fit.df, -abs(estimate) / standard_error)),
+            p=2.0 * float(scipy.special.stdtr(fit.df, -abs(estimate) / standard_error)),
         )
 
     # Interactions are compared with the main effects of their factors.

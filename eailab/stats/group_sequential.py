@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy import special
+import scipy  # its parts are loaded when they are first used
 
 from eailab.errors import StudyError
 from eailab.stats.blocked_model import Mask, Values
@@ -38,8 +38,8 @@ def look_levels(blocks: Sequence[int], alpha: float = 0.05) -> tuple[float, ...]
     """
     if not blocks or blocks[0] < 2 or any(b <= a for a, b in pairwise(blocks)):
         raise StudyError(f"looks after {list(blocks)} blocks: give rising numbers, 2 or more.")
-    quantile = -float(special.ndtri(alpha / 2.0))
-    spent = [2.0 * float(special.ndtr(-quantile * math.sqrt(blocks[-1] / number))) for number in blocks]
+    quantile = -float(scipy.special.ndtri(alpha / 2.0))
+    spent = [2.0 * float(scipy.special.ndtr(-quantile * math.sqrt(blocks[-1] / number))) for number in blocks]
     return tuple(now - before for before, now in pairwise([0.0, *spent]))
 
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 CORRELATION = 0.5
 """Between the t-statistics of two arms against one baseline, when all arms are seen in the same blocks."""
@@ -35,7 +35,7 @@ def _scale_nodes(df: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if math.isinf(df):
         return np.ones(1), np.ones(1)
     half = df / 2.0
-    low, high = special.gammaincinv(half, _TAIL) / half, special.gammainccinv(half, _TAIL) / half
+    low, high = scipy.special.gammaincinv(half, _TAIL) / half, scipy.special.gammainccinv(half, _TAIL) / half
     log_scale = np.linspace(0.5 * np.log(low), 0.5 * np.log(high), _SCALE_NODES)
     scale = np.exp(log_scale)
     log_density = df * (log_scale - 0.5 * (scale**2 - 1.0))  # of log S, up to a constant
@@ -66,13 +66,13 @@ def adjusted_p(t: ArrayLike, contrasts: int, df: float, correlation: float = COR
     """
     size = np.abs(np.asarray(t, dtype=np.float64))
     if contrasts == 1:
-        return np.asarray(2.0 * (special.ndtr(-size) if math.isinf(df) else special.stdtr(df, -size)))
+        return np.asarray(2.0 * (scipy.special.ndtr(-size) if math.isinf(df) else scipy.special.stdtr(df, -size)))
     scale, scale_weights = _scale_nodes(df)
     normal, normal_weights = _normal_nodes() if correlation > 0.0 else (np.zeros(1), np.ones(1))
     shift = math.sqrt(correlation) * normal
     limit = (size[..., None] * scale)[..., None]
     spread = math.sqrt(1.0 - correlation)
-    outside = special.ndtr((shift - limit) / spread) + special.ndtr((-shift - limit) / spread)
+    outside = scipy.special.ndtr((shift - limit) / spread) + scipy.special.ndtr((-shift - limit) / spread)
     with np.errstate(divide="ignore"):  # outside is 1 where t is 0: log1p(-1), and expm1(-inf) is -1 as it should be
         any_outside = -np.expm1(contrasts * np.log1p(-np.minimum(outside, 1.0)))
     area: NDArray[np.float64] = np.minimum((any_outside @ normal_weights) @ scale_weights, 1.0)
@@ -118,7 +118,7 @@ def critical_value(confidence: float, contrasts: int, df: float, correlation: fl
 def bonferroni_critical_value(confidence: float, contrasts: int, df: float) -> float:
     """Return Student's t at the two-sided level `(1 - confidence) / contrasts`: wide enough at any correlations."""
     tail = (1.0 - confidence) / (2.0 * contrasts)
-    return float(-special.ndtri(tail)) if math.isinf(df) else float(-special.stdtrit(df, tail))
+    return float(-scipy.special.ndtri(tail)) if math.isinf(df) else float(-scipy.special.stdtrit(df, tail))
 
 
 # --- Holm and McNemar -------------------------------------------------------------------------------------------------
@@ -158,5 +158,5 @@ def mcnemar(first_correct: ArrayLike, second_correct: ArrayLike) -> McNemar:
     first, second = np.asarray(first_correct, dtype=np.bool_), np.asarray(second_correct, dtype=np.bool_)
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     fewer, discordant = min(only_first, only_second), only_first + only_second
-    p = 2.0 * float(special.bdtr(fewer, discordant, 0.5)) if discordant else 1.0
+    p = 2.0 * float(scipy.special.bdtr(fewer, discordant, 0.5)) if discordant else 1.0
     return McNemar(only_first, only_second, min(p, 1.0))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import special
+import scipy  # its parts are loaded when they are first used
 
 from eailab.errors import StudyError
 from eailab.stats import p_values, variance
@@ -32,7 +32,7 @@ _SIMULATED_VALUES = 400_000
 
 def noncentrality(critical_value: float, df: float, power: float = POWER) -> float:
     """Return the difference, in standard errors, that exceeds the critical value with this power."""
-    return float(special.nctdtrinc(df, 1.0 - power, critical_value))
+    return float(scipy.special.nctdtrinc(df, 1.0 - power, critical_value))
 
 
 def detectable_difference(blocks: int, arms: int, sd: float, power: float = POWER) -> float:
@@ -156,6 +156,6 @@ def _guarded(residuals: Values, squares: Values, own: Values) -> Mask:
     mean = distance.mean(axis=1)
     between = blocks * ((mean - mean.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) / (arms - 1)
     inside = ((distance - mean[:, None]) ** 2).sum(axis=(1, 2)) / (arms * (blocks - 1))
-    unequal: Mask = special.fdtrc(arms - 1, arms * (blocks - 1), between / inside) < variance.LEAST_P
+    unequal: Mask = scipy.special.fdtrc(arms - 1, arms * (blocks - 1), between / inside) < variance.LEAST_P
     share: Mask = own.max(axis=1) / (2.0 * squares) > variance.LARGEST_SHARE
     return ratio | unequal | share

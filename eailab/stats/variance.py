@@ -6,8 +6,8 @@ Pooling gives power with few blocks, but needs equal spread.
 import math
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import NDArray
-from scipy import special
 
 from eailab.stats.blocked_model import Fit
 from eailab.stats.verdict import Interval
@@ -39,7 +39,7 @@ def brown_forsythe(groups: list[NDArray[np.float64]]) -> float:
     inside = sum(float(((d - m) ** 2).sum()) for d, m in zip(distances, means, strict=True)) / within_df
     if inside == 0.0:
         return 1.0 if between == 0.0 else 0.0
-    return float(special.fdtrc(between_df, within_df, between / inside))
+    return float(scipy.special.fdtrc(between_df, within_df, between / inside))
 
 
 def sd_interval(sd: float, n: int, confidence: float = 0.95) -> Interval:
@@ -51,7 +51,7 @@ def sd_interval(sd: float, n: int, confidence: float = 0.95) -> Interval:
         confidence: Such as 0.95.
     """
     tail, df = (1.0 - confidence) / 2.0, n - 1
-    upper, lower = special.chdtri(df, tail), special.chdtri(df, 1.0 - tail)
+    upper, lower = scipy.special.chdtri(df, tail), scipy.special.chdtri(df, 1.0 - tail)
     return sd * float(np.sqrt(df / upper)), sd * float(np.sqrt(df / lower))
 
 
@@ -72,7 +72,7 @@ def noise_floor(sd: float, n: int, confidence: float = 0.95) -> float:
 
     It is `t s sqrt(2)`, with Student's t at `n - 1` degrees of freedom, as the SD is itself estimated from `n` trials.
     """
-    return float(special.stdtrit(n - 1, 0.5 + confidence / 2.0)) * sd * float(np.sqrt(2.0))
+    return float(scipy.special.stdtrit(n - 1, 0.5 + confidence / 2.0)) * sd * float(np.sqrt(2.0))
 
 
 def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> Text | None:

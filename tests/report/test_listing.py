@@ -1,6 +1,8 @@
 """A list of trials says what each is: study, arm, block, score."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from rich.cells import cell_len
@@ -118,3 +120,12 @@ def test_names_are_shortened_so_that_a_trial_stays_on_one_line(capsys, monkeypat
     *_, two, three = printed(capsys, monkeypatch, 68, names=("study",))
     assert two == "c0026462d2d7  digits-ml…tch-size  finished  88.89%  2026-11-28 19:07"
     assert three.split() == ["487f1", "研究"]
+
+
+def test_listing_imports_no_library_that_only_computing_needs():
+    code = (
+        "import sys, eailab.report.listing, eailab.report.terminal\n"
+        "print([m for m in ('torch', 'numba', 'matplotlib', 'scipy.special') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
