@@ -3,10 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
+from typing import Any
 
 from eailab.errors import RecipeError
 from eailab.recipe.describe import Located, Problem, report
+from eailab.recipe.factors import path_of
 from eailab.recipe.load import Override
+from eailab.recipe.override import put
 from eailab.recipe.schema import ProgramRecipe, settings
 from eailab.recipe.template import PLACES, Template, Value, plain
 from eailab.recipe.validate import check
@@ -47,18 +50,17 @@ def recipe_of_command(
     template = _template(run, bool(fields.get("shell")))
     placeholders = {plain(name) for name in template.placeholders}
     known = settings(ENGINE)
-    value: dict[str, object] = {"name": name_of_command(template), "engine": ENGINE, "run": run, **fields}
-    own: dict[str, object] = {name: one for name, one in varied.items() if _is_setting(name, placeholders, known)}
+    own = {name: one for name, one in varied.items() if _is_setting(name, placeholders, known)}
+    value: dict[str, Any] = {"name": name_of_command(template), "engine": ENGINE, "run": run, **fields, "settings": own}
     origins: dict[tuple[str, ...], str] = {("run",): "--run"}
     for one in overrides:
-        path = plain(one.path)
-        if _is_setting(one.path, placeholders, known):
-            own[_spelt(one.path, template)] = one.value
-            origins["settings", _spelt(one.path, template)] = str(one)
-        else:
-            _put(value, path.split("."), one.value)
-            origins[tuple(path.split("."))] = str(one)
-    recipe, problems = check({**value, "settings": own})
+        word = one.path.removeprefix("settings.")
+        is_own = _is_setting(word, placeholders, known)
+        name = f"settings.{_spelt(word, template)}" if is_own else path_of(one.path, ENGINE, factors_only=False)
+        path = tuple(name.split("."))
+        value = put(value, path, one.value)
+        origins[path] = str(one)
+    recipe, problems = check(value)
     if not isinstance(recipe, ProgramRecipe):
         raise RecipeError(report([_located(one, origins) for one in problems], "", ""))
     return recipe
@@ -90,15 +92,6 @@ def _is_setting(name: str, placeholders: set[str], known: Mapping[str, object]) 
 def _spelt(name: str, template: Template) -> str:
     """Return a setting's name as the command spells it."""
     return next((one for one in template.placeholders if plain(one) == plain(name)), name)
-
-
-def _put(value: dict[str, object], steps: Sequence[str], new: object) -> None:
-    *parts, last = steps
-    for part in parts:
-        inner = value.setdefault(part, {})
-        assert isinstance(inner, dict)  # noqa: S101 - a part of a recipe, or made here
-        value = inner
-    value[last] = new
 
 
 def _located(problem: Problem, origins: Mapping[tuple[str, ...], str]) -> Located:

@@ -83,18 +83,18 @@ def change(engine: str, plain: dict[str, Any], path: str, value: object) -> tupl
     part = path.removesuffix(".name")
     choices = variants(engine).get(part)
     if choices is None:
-        return _put(plain, tuple(path.split(".")), value), None
+        return put(plain, tuple(path.split(".")), value), None
     steps = tuple(part.split("."))
     old = value_at(plain, steps)
     given = dict(value) if isinstance(value, Mapping) else {"name": value}
     name = given.get("name")
     if not isinstance(name, str) or name not in choices:
-        return _put(plain, steps, given), None
+        return put(plain, steps, given), None
     if choices[name] is choices[old["name"]] and not isinstance(value, Mapping):
-        return _put(plain, steps, {**old, **given}), None
+        return put(plain, steps, {**old, **given}), None
     kept = {key: old[key] for key in KEPT if key in old and key in choices[name].model_fields}
     dropped = {key: one for key, one in old.items() if key != "name" and key not in {**kept, **given}}
-    return _put(plain, steps, {**kept, **given}), Switch(
+    return put(plain, steps, {**kept, **given}), Switch(
         part, name, dropped, frozenset(kept) - frozenset(given), frozenset(given)
     )
 
@@ -166,10 +166,10 @@ def _blame(problem: Problem, values: Mapping[str, object]) -> Located:
     return Located(problem, option=" and ".join(f"{path}={write(value)}" for path, value in values.items()))
 
 
-def _put(plain: Mapping[str, Any], steps: tuple[str, ...], value: object) -> dict[str, Any]:
+def put(plain: Mapping[str, Any], steps: tuple[str, ...], value: object) -> dict[str, Any]:
     """Return a copy of nested mappings with one value replaced or added."""
     first, *rest = steps
-    return {**plain, first: _put(plain.get(first, {}), tuple(rest), value) if rest else value}
+    return {**plain, first: put(plain.get(first, {}), tuple(rest), value) if rest else value}
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -98,6 +98,16 @@ def test_options_set_settings_and_fields():
     assert made.at == "best"
 
 
+def test_options_may_name_a_setting_by_its_path_and_no_other_part_of_a_recipe():
+    def made(path: str) -> ProgramRecipe:
+        return recipe_of_command("p {batch-size} {seed}", {"metric": "loss"}, {}, [Override(path, 4, "-o")])
+
+    assert made("settings.batch_size").settings == {"batch-size": 4}
+    for path in ("metric.x", "settings.metric", "study.x"):
+        with pytest.raises(RecipeError, match="there is no setting"):
+            made(path)
+
+
 @pytest.mark.parametrize(
     ("run", "fields", "said"),
     [
