@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from eailab import files
-from eailab.engines.base import Engine, Setup
+from eailab.engines.base import Setup
 from eailab.engines.program.trial_files import CURVES, OUT, STDERR, STDOUT, places_of
 from eailab.engines.spec import Artifact, EngineSpec
 from eailab.errors import RecipeError
@@ -15,6 +15,7 @@ from eailab.recipe.schema import ProgramRecipe
 from eailab.translation import Text, tr
 
 if TYPE_CHECKING:
+    from eailab.engines.program.engine import ProgramEngine
     from eailab.engines.program.reading import Reading
 
 
@@ -35,10 +36,10 @@ def _metrics(recipe: ProgramRecipe) -> tuple[Metric, ...]:
     return tuple(metrics)
 
 
-def _build(recipe: ProgramRecipe, setup: Setup) -> Engine:
+def _build(recipe: ProgramRecipe, setup: Setup) -> "ProgramEngine":
     from eailab.engines.program.engine import ProgramEngine
 
-    return ProgramEngine(recipe, _metrics(recipe), setup)  # type: ignore[abstract]
+    return ProgramEngine(recipe, _metrics(recipe), setup)  # type: ignore[abstract]  # it has no images to evaluate
 
 
 def _inputs(recipe: ProgramRecipe, _: Path | None, runs_dir: Path) -> str:
@@ -78,13 +79,11 @@ def try_once(recipe: ProgramRecipe, block: int) -> tuple[str, "Reading"]:
     Raises:
         TrialFailedError: It failed, took too long, or did not report a metric.
     """
-    from eailab.engines.program.engine import ProgramEngine
-
     with TemporaryDirectory(prefix="eailab-try-") as folder:
         _inputs(recipe, None, Path(folder))
         setup = Setup(block, folder=Path(folder) / "trials" / "tried")
         setup.folder.mkdir(parents=True)
-        engine = ProgramEngine(recipe, _metrics(recipe), setup)  # type: ignore[abstract]
+        engine = _build(recipe, setup)
         engine.train_epoch(1, lambda _: None)
         assert engine.reading is not None  # noqa: S101 - it has run
         return _command_line(recipe, block, setup.folder), engine.reading
