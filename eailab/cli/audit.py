@@ -41,6 +41,8 @@ def audit(
 
     if not program:
         raise UsageError("name a program of yours: --run 'python train.py --seed {seed}' --metric val_acc.")
+    if program.no_audit:
+        raise UsageError("--no-audit leaves nothing to do: `eailab audit` only makes the audit.")
     if len(blocks := parse_blocks(seeds)) < 2:
         raise UsageError(f"--seeds {seeds}: an audit compares two seeds or more.")
 
@@ -49,7 +51,9 @@ def audit(
     base = program.recipe(metric, factors, overrides_of({}, override))
     study = one_at_a_time(base, factors, blocks, "epochs")[0] if factors else repeated(base, blocks)
     try_instead(program, study)
-    console = AuditAlone(run_context(runs, None, "auto", on=on, retries=program.retries), jobs)
+    console = AuditAlone(
+        run_context(runs, None, "auto", on=on, retries=program.retries, keep_code=program.keep_code), jobs
+    )
 
     # Run what the audit needs of it, and print what that shows.
     (planned,) = console.plan([study])

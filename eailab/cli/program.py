@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from eailab.studies.factor import FactorLevels
 
 UNSET: tuple[object, ...] = (None, False, 0, [])
-"""Of options that were not given."""
-NOT_IN_RECIPE = ("run", "arm", "retries", "keep_code", "is_tried", "no_audit")
+"""Values of options that are not given."""
+NOT_IN_RECIPE = ("run", "arm", "retries", "keep_code", "try_", "no_audit")
+"""Options that say how a study runs; the others are fields of the recipe."""
 
 
 @dataclass(frozen=True)
 class ProgramOptions:
-    """What a command line says of a training program; empty where `--run` and `--arm` are not given."""
+    """The options of a training program; false where neither `--run` nor `--arm` is given."""
 
     run: Annotated[
         str | None,
@@ -87,7 +88,7 @@ class ProgramOptions:
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Do not check first whether seed and factor reach the program.")
     ] = False
-    is_tried: Annotated[
+    try_: Annotated[
         bool, typer.Option("--try", help="Run the baseline once, and show what is read from it; keep nothing.")
     ] = False
 
@@ -111,7 +112,7 @@ class ProgramOptions:
         return commands
 
     def __bool__(self) -> bool:
-        """Whether a program is to be run.
+        """Return whether a program is to be run.
 
         Raises:
             UsageError: It is not, and an option is given that only a program has.
@@ -119,9 +120,8 @@ class ProgramOptions:
         given = [one.name for one in fields(self) if one.name != "no_audit" and getattr(self, one.name) not in UNSET]
         if self.run is None and not self.arm:
             if given:
-                raise UsageError(
-                    f"--{given[0].replace('_', '-')} needs a program of yours: give its command with --run."
-                )
+                option = given[0].rstrip("_").replace("_", "-")
+                raise UsageError(f"--{option} needs a program of yours: give its command with --run.")
             return False
         if self.run is not None and self.arm:
             raise UsageError("--run and --arm both give commands: write one --arm NAME=COMMAND for each arm, or --run.")
@@ -153,7 +153,7 @@ class ProgramOptions:
     def factors(
         self, factor: str | None, levels: Sequence[str], also: Sequence[str], baseline: str | None, *, joint: bool
     ) -> "list[FactorLevels]":
-        """Return what is varied: the commands of `--arm`, or settings, whose levels are handed over as they are typed.
+        """Return the factors: the commands of `--arm`, or settings, whose levels are handed over as they are typed.
 
         Raises:
             UsageError: There is none, or both.
@@ -185,7 +185,7 @@ class ProgramOptions:
 
 def try_instead(program: ProgramOptions, study: "Study") -> None:
     """With `--try`, run the first block of a study's baseline once, print what was read, and end the command."""
-    if not program.is_tried:
+    if not program.try_:
         return
     from eailab.engines.program.reading import IN_WORDS
     from eailab.engines.program.spec import try_once
@@ -221,6 +221,6 @@ def takes_program(command: Callable[..., None]) -> Callable[..., None]:
     at = next(index for index, one in enumerate(own) if one.name == "program")
     parameters = [*own[:at], *more, *own[at + 1 :]]
     parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in parameters]
-    with_program.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    with_program.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
     with_program.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
     return with_program

@@ -81,6 +81,7 @@ def test_a_factor_without_effect_is_named(eailab):
     [
         ((), "name a program of yours: --run"),
         ((*GOOD, *METRIC, "lr", "1e-3", "1e-4", "--seeds", "1"), "an audit compares two seeds or more"),
+        ((*GOOD, *METRIC, "lr", "1e-3", "1e-4", "--no-audit"), "--no-audit leaves nothing to do"),
         ((*GOOD, *METRIC), "lr"),
     ],
 )

@@ -169,6 +169,8 @@ def test_a_program_that_never_ends_is_timed_out(eailab, program):
         (("lr", "1", "2", "--run", "no-such-program {lr} {seed}", "--metric", "loss"), "no-such-program"),
         (("lr", "1", "2", "--run", "true {lr} {seed}", "--metric", "wobble"), "--goal"),
         (("lr", "1", "2", "--timeout", "3m"), "--timeout needs a program"),
+        (("lr", "1", "2", "--try"), "--try needs a program"),
+        (("lr", "1", "2", "--keep-code"), "--keep-code needs a program"),
         (("--arm", "a=true {seed}", "--metric", "loss"), "two or more"),
         (("--arm", "true {seed}", "--metric", "loss"), "write a name, =, and a command"),
     ],
