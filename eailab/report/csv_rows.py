@@ -1,16 +1,22 @@
-"""Every trial of a report as a row of a CSV file, unrounded, for a spreadsheet or a data frame."""
+"""Tidy CSV tables for a spreadsheet or a data frame, unrounded: a row for each trial, and a row for each epoch."""
 
 import csv
 import io
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 from eailab.findings.words import written
 from eailab.metrics import recorded
 from eailab.plain import plain
 from eailab.recipe.canonical import flatten
 from eailab.report.document import Document
+from eailab.report.exports.export_records import ExportStudy, epoch_names
 from eailab.report.study_report import StudyReport
+from eailab.runs.atomic import write_changed
 
+LABELS = ("study", "factor", "arm", "baseline", "block", "trial", "state")
+OF_EPOCHS = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "epoch", "ended", "seconds")
 NAMED = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "metric", "value")
 
 
@@ -40,10 +46,36 @@ def trials_csv(studies: Sequence[tuple[str, StudyReport]], *, with_settings: boo
             set_to = [_setting(recipe[path]) if path in recipe else "" for path in paths]
             for trial, seconds in zip(found.trials, cost.seconds_by_block, strict=True):
                 named = (cell(folder), cell(findings.factor or ""), cell(found.label), int(found.is_baseline))
-                value = "" if trial.value is None else trial.value
-                ended = (trial.block, trial.fingerprint, trial.state, findings.metric, value)
-                final = (trial.final.get(key, "") for key in keys)
+                ended = (trial.block, trial.fingerprint, trial.state, findings.metric, trial.value)
+                final = map(trial.final.get, keys)
                 writer.writerow((*named, *ended, *final, seconds or "", *set_to))
+    return buffer.getvalue()
+
+
+def write(studies: Sequence[ExportStudy], folder: Path) -> None:
+    """Write `trials.csv`, which is `report.csv` with the settings of every recipe, and `epochs.csv`.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
+    trials = trials_csv([(study.name, part) for study in studies for part in study.parts], with_settings=True)
+    write_changed(folder / "trials.csv", trials.encode())
+    write_changed(folder / "epochs.csv", epochs_csv(studies).encode())
+
+
+def epochs_csv(studies: Sequence[ExportStudy]) -> str:
+    """Return a row for each epoch of each trial, in the units shown; what is not there is empty."""
+    names = {key: name for study in studies for part in study.parts for key, name in epoch_names(part.findings).items()}
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow((*OF_EPOCHS, *names))
+    for trial in (trial for study in studies for trial in study.trials):
+        labels = {**trial.labels, "baseline": str(int(trial.labels.get("baseline") == "true"))}
+        named = [cell(labels.get(label, "")) for label in LABELS]
+        for epoch in trial.epochs:
+            ended = None if epoch.ended is None else datetime.fromtimestamp(epoch.ended, UTC)
+            when = ended and ended.isoformat(timespec="milliseconds")
+            writer.writerow([*named, epoch.number, when, epoch.seconds, *map(epoch.scores.get, names.values())])
     return buffer.getvalue()
 
 

@@ -10,7 +10,7 @@ from eailab.extras import install_command
 from eailab.report import csv_rows, html, json_report, latex, markdown
 from eailab.report.compose import Detail, report_document
 from eailab.report.document import Document
-from eailab.report.exports import csv_files, mlflow, tensorboard, wandb
+from eailab.report.exports import mlflow, tensorboard, wandb
 from eailab.report.exports.export_records import ExportStudy
 from eailab.report.figures import IN_PRINT, ON_SCREEN, FileKind
 from eailab.report.study_report import Report
@@ -64,7 +64,7 @@ class Export:
     folder: str
     """Where its files go, in the report's folder."""
     write: Callable[[Sequence[ExportStudy], Path], None]
-    extra: str | None = None
+    extra: str = ""
     """The extra of eailab that installs what it needs."""
     needs: tuple[str, ...] = ()
     """Names of the packages."""
@@ -82,7 +82,7 @@ EXPORTS = {
         f"mlflow ui --backend-store-uri sqlite:///{{}}/{mlflow.FILE}",
     ),
     "wandb-offline": Export("wandb", wandb.write, "wandb", ("wandb",), "wandb sync {}/offline-run-*"),
-    "csv": Export("csv", csv_files.write),
+    "csv": Export("csv", csv_rows.write),
 }
 
 
@@ -99,6 +99,6 @@ def chosen_exports(names: Sequence[str]) -> tuple[str, ...]:
             try:
                 version(package)
             except PackageNotFoundError:
-                needed = install_command(EXPORTS[name].extra or name)
+                needed = install_command(EXPORTS[name].extra)
                 raise UsageError(f"--export {name} needs {package}: {needed}") from None
     return tuple(dict.fromkeys(names))

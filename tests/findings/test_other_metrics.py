@@ -13,9 +13,8 @@ from eailab.findings.noise import noise_findings, noise_table
 from eailab.findings.statements import facts, headlines
 from eailab.findings.tables import blocks_table, main_table
 from eailab.metrics import CLASSIFICATION, Metric
-from eailab.report.csv_rows import trials_csv
+from eailab.report.csv_rows import epochs_csv, trials_csv
 from eailab.report.describe import study_curves, study_intervals
-from eailab.report.exports.csv_files import epochs_csv
 from eailab.report.exports.export_records import export_study
 from eailab.report.json_report import as_mapping
 from eailab.report.plots import study_figures
