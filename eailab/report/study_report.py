@@ -116,8 +116,7 @@ def load_study(
         if missing := set(blocks) - set(record.study.blocks):
             raise StoreError(f"{folder} has no block {min(missing)} any more.")
         left_out = tuple(block for block in record.study.blocks if block not in blocks)
-        kept = tuple(block for block in record.study.blocks if block in blocks)
-        record = replace(record, study=replace(record.study, blocks=kept))
+        record = record.restricted(blocks)
     findings = study_findings(store, record)
     classes, no_classes = None, None
     try:

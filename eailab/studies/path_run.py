@@ -39,13 +39,9 @@ class PathRecord:
 
     def restricted(self, blocks: Collection[int]) -> "PathRecord":
         """Return the path with some of its blocks alone."""
-
-        def within(record: StudyRecord) -> StudyRecord:
-            kept = tuple(block for block in record.study.blocks if block in blocks)
-            return replace(record, study=replace(record.study, blocks=kept))
-
         path = replace(self.path, blocks=tuple(block for block in self.path.blocks if block in blocks))
-        return replace(self, path=path, ends=within(self.ends), steps=tuple(map(within, self.steps)))
+        steps = tuple(step.restricted(blocks) for step in self.steps)
+        return replace(self, path=path, ends=self.ends.restricted(blocks), steps=steps)
 
     @property
     def indices(self) -> tuple[int, ...]:

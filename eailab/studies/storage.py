@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -45,6 +45,11 @@ class StudyRecord:
         """Return by how much an arm's updates differ, relative to the baseline's: -0.5 for half as many."""
         own, baseline = self.updates[arm], self.updates[self.study.baseline]
         return own / baseline - 1.0 if own and baseline else 0.0
+
+    def restricted(self, blocks: Collection[int]) -> "StudyRecord":
+        """Return the study with some of its blocks alone."""
+        kept = tuple(block for block in self.study.blocks if block in blocks)
+        return replace(self, study=replace(self.study, blocks=kept))
 
 
 @dataclass(frozen=True)
