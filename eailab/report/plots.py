@@ -44,6 +44,7 @@ try:
     import matplotlib as mpl
     from matplotlib import font_manager
     from matplotlib.figure import Figure
+    from matplotlib.textpath import text_to_path
     from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 finally:
     if named_backend is not None:
@@ -370,10 +371,7 @@ HINTED = 1.05
 @lru_cache(maxsize=4096)
 def width(text: str, size: float = 9.5, *, bold: bool = False) -> float:
     """Return how wide a line of text is drawn, in inches, in the font that figures have at the moment."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    font = font_manager.FontProperties(size=size, weight="bold" if bold else "normal")
     outlines = float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
     return HINTED * outlines / 72.0  # points an inch
 
