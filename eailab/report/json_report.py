@@ -117,9 +117,13 @@ def noise_mapping(found: Noise) -> dict[str, Any]:
     units = {"unit": measure.unit_name, "difference_unit": measure.difference_unit_name}
     fields = _by_name(found)
     fields["sampling"] = [
-        {"split": one.metric.split, "images": one.images, one.metric.quantity: one.mean, "standard_error": error}
+        {
+            "split": one.metric.split,
+            "images": one.images,
+            one.metric.quantity: one.mean,
+            "standard_error": one.standard_error,
+        }
         for one in found.sampling
-        for error in [one.standard_error]
     ]
     first = {name: fields[name] for name in ("name", "fingerprint", "metric", "blocks", "values", "states")}
     return dict(as_plain({"schema_version": NOISE_VERSION, **first, **fields, **units}))
