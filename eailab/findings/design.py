@@ -57,7 +57,7 @@ def _bundle_facts(findings: StudyFindings) -> list[Fact]:
         Fact(
             tr("Declared bundle"),
             tr(
-                "{settings} change together (--joint), so no difference can be laid to one of them",
+                "{settings} change together (--joint), so no difference can be attributed to one of them",
                 settings=listed_and([setting_as_named(word(path)) for path in bundle.settings]),
             ),
         )

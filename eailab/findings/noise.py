@@ -125,7 +125,7 @@ def noise_sentences(spread: Spread, measure: Metric, n: int, total: int) -> list
     ]
 
 
-# --- how far trials lie apart ----------------------------------------------------------------------------------------
+# --- what `eailab noise` finds ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
 
 
 def held_fixed(recipes: Sequence[Recipe]) -> Settings:
-    """Return the settings that all recipes have with the same value; names and the study's own settings are none."""
+    """Return the settings that all recipes have with the same value, without names and the study's own settings."""
     first, *others = [flatten(recipe) for recipe in recipes]
     fields = type(recipes[0]).model_fields
     quiet = {path for path in recipes[0].quiet if first.get(path) == fields[path].default}

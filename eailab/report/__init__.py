@@ -1,1 +1,1 @@
-"""Telling it: a store becomes findings, and findings become tables, figures and pages. Nothing is trained here."""
+"""Report what a store has: findings become tables, figures and pages. Nothing is trained here."""

@@ -22,7 +22,7 @@ CJK_FONTS = (
     "Microsoft JhengHei",
     "WenQuanYi Micro Hei",
 )
-"""The first that is installed is taken for letters that the usual font has not."""
+"""The first that is installed is taken for letters that the usual font lacks."""
 
 TITLES = {
     "intervals": tr("Differences from the baseline with their intervals"),

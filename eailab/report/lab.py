@@ -1,4 +1,4 @@
-"""The lab report: a structure of its own, filled from studies, with published figures beside ours."""
+"""Compose the lab report: both tasks, filled from studies, with published figures next to ours."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,10 @@ from eailab.report.study_report import StudyReport
 from eailab.studies.factor import listed
 from eailab.studies.storage import StudyRecord
 
+# --- published figures -----------------------------------------------------------------------------------------------
+
 NOT_STATED = "not stated"
-"""Of a setting that a source does not tell."""
+"""Of a setting that a source does not give."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,7 @@ def _checked(figure: Figure, ours: Mapping[str, Any]) -> Beside:
     return Beside(figure, tuple(differing), tuple(silent))
 
 
-# --- published figures -----------------------------------------------------------------------------------------------
-
+# --- the report ------------------------------------------------------------------------------------------------------
 
 TASKS = {1: "Task 1: a multi-layer perceptron", 2: "Task 2: a residual network, one factor at a time"}
 
@@ -141,9 +142,9 @@ STATES: tuple[tuple[TrialState, str], ...] = (
 """Of trials that are a problem, and how it is said."""
 
 LESSON = (
-    "One factor at a time: where two settings change together, no difference can be laid to either. Every comparison "
-    "here varies one factor, or is declared as a bundle or a factorial, over blocks that all arms share; a single run "
-    "of each arm would have shown the block as much as the factor."
+    "One factor at a time: where two settings change together, no difference can be attributed to either. Every "
+    "comparison here varies one factor, or is declared as a bundle or a factorial, over blocks that all arms share; a "
+    "single run of each arm would have shown the block as much as the factor."
 )
 
 

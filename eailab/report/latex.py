@@ -103,7 +103,7 @@ def escaped(text: str) -> str:
     """
     literal = "".join(_LITERAL.get(letter, letter) for letter in plain(text))
     literal = re.sub("([-,])(?=\\1)", r"{\1}", literal)  # two in a row would become a dash, or a quotation mark
-    return re.sub(r"(?<!\w)-(?=\d)", "$-$", literal)  # a minus, and no hyphen
+    return re.sub(r"(?<!\w)-(?=\d)", "$-$", literal)  # a minus, not a hyphen
 
 
 def render(document: Document) -> str:

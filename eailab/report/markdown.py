@@ -24,7 +24,7 @@ _MARKDOWN = re.compile(
     r"[\\`*<>|~$#]"
     r"|(?<!\w)_|_(?!\w)"  # inside a word an underscore means itself
     r"|&(?=[#\w])"  # an entity
-    r"|\](?=[\[(])"  # a link; brackets alone are none, as no reference is ever defined
+    r"|\](?=[\[(])"  # a link; brackets alone are not, as no reference is ever defined
     r"|:(?=//)|(?<=www)\.(?=\w)"  # an address that GitHub would make a link of
 )
 

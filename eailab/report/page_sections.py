@@ -39,7 +39,7 @@ SHADES = 9
 
 ABOUT_NETWORKS = tr(
     "A row of a table compares two trained networks on the same test images: a small p says that these two differ, not "
-    "that their recipes do, which other initial weights may turn round. Verdicts are over blocks and rest on none of "
+    "that their recipes do, which other initial weights may reverse. Verdicts are over blocks and rest on none of "
     "these p-values, which are not corrected for their number."
 )
 

@@ -1,4 +1,4 @@
-"""Whether a report says what the store says: it is made again and compared, a page to the last letter."""
+"""Verify a report: make it again from the store, and compare the two, a page to the last letter."""
 
 import csv
 import json

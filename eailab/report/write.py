@@ -1,4 +1,4 @@
-"""What a report leaves on the disk: a trial's curves, a study's tables, figures and page, a report over studies.
+"""Write the files of reports: a study's tables, figures and page, a report over studies, and what exports ask for.
 
 A file is rewritten only when its bytes change, and a figure is drawn only when a number has changed, so that writing
 a finished study again is quick and touches nothing.
@@ -116,7 +116,7 @@ def write_report(
     data_dir: Path | None = None,
     *,
     formats: Sequence[str] = DEFAULT_FORMATS,
-    lang: str = "en",
+    lang: str = ENGLISH,
     lab: bool = False,
     exports: Sequence[str] = (),
 ) -> Written:

@@ -193,7 +193,7 @@ def factor_from_text(
     words = tuple(text.split(BUNDLE))
     if len(words) > 1 and not joint:
         raise StudyError(
-            f"{text} changes {len(words)} settings at once, so no difference could be laid to one of them: "
+            f"{text} changes {len(words)} settings at once, so no difference could be attributed to one of them: "
             "add --joint to compare the bundle as a whole, or name one setting."
         )
     if len(words) == 1:

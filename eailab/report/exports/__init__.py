@@ -1,1 +1,1 @@
-"""Handing it on: studies as files of the tools that people already use, made from a store alone."""
+"""Export studies to files of the tools that people already use, from a store alone."""

@@ -1,4 +1,4 @@
-"""What every export hands on of a study or a path ablation: its trials with settings, labels and scores, its table."""
+"""Gather what every export writes of a study or a path ablation: its trials with settings and scores, its table."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

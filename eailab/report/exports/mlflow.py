@@ -26,7 +26,7 @@ MAGIC = b"SQLite format 3\0"
 """How a database begins; one without tables is empty."""
 
 NAME, CONTENT = f"{PREFIX}name", f"{PREFIX}content"
-"""Tags by which a run of ours is known again, and by which it is seen to be out of date."""
+"""Tags by which a run that eailab wrote is recognised, and by which it is seen to be out of date."""
 
 TABLE = "table"
 """Name of the run that has a study's table; no trial's, which all have a slash."""
@@ -104,7 +104,7 @@ def _write_study(client: Any, study: ExportStudy, folder: Path) -> None:
 
 
 def _present(client: Any, experiment: str) -> defaultdict[str, list[Any]]:
-    """Return the runs of ours in an experiment by their names; one that was cut short has no content."""
+    """Return the runs that eailab wrote in an experiment by their names; one that was cut short has no content."""
     runs: defaultdict[str, list[Any]] = defaultdict(list)
     token = None
     while True:
@@ -153,7 +153,7 @@ def _write_trial(client: Any, experiment: str, trial: ExportTrial, parent: str) 
 
 
 def _ms(seconds: float) -> int:
-    """Return milliseconds; at least one, since MLflow takes nought for now."""
+    """Return milliseconds; at least one, since MLflow takes 0 for the present time."""
     return max(1, round(seconds * 1000))
 
 

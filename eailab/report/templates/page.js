@@ -1,6 +1,6 @@
 "use strict";
 // What the page can do beyond being read: sort tables, switch arms, scale and theme, say values under the pointer.
-// It draws no new thing: lines and bands are placed anew from the numbers that stand beside them.
+// It draws no new thing: lines and bands are placed again from the numbers that stand beside them.
 
 const BOX = 1000;
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
