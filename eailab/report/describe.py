@@ -7,7 +7,7 @@ from eailab.findings.arm import ArmFindings
 from eailab.findings.costs import ArmCost
 from eailab.findings.path import PathFindings, path_decimals
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import arm_name, with_unit
+from eailab.findings.tables import STATES, arm_name, with_unit
 from eailab.findings.trial import Curves
 from eailab.findings.words import interval, measured, number, signed
 from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, SplitName, by_quantity, recorded
@@ -123,7 +123,7 @@ def _band_note(findings: StudyFindings) -> str:
 def _entry(arm: ArmFindings) -> str:
     """Return what a legend calls an arm, with the state of its trials where none has finished."""
     begun = [trial.state for trial in arm.trials if trial.state in ("diverged", "unfinished") and trial.curves.epochs]
-    return joined((arm_name(arm), begun[0]), COLON) if arm.curves is None and begun else arm_name(arm)
+    return joined((arm_name(arm), STATES[begun[0]]), COLON) if arm.curves is None and begun else arm_name(arm)
 
 
 def _line(arm: ArmFindings, metric: Metric) -> Line:

@@ -25,6 +25,7 @@ def told(shop):
         shop.study({10: [0.90, 0.92, 0.91, 0.93], 20: [0.80, 0.83, 0.81, 0.84], 40: [0.7, 0.9, 0.72, 0.6]}),
         shop.study({10: [0.90, "diverged", 0.91], 20: ["missing", 0.83, "damaged"]}, label_smoothing=0.1),
         shop.study({10: [0.9], 20: [0.8]}, label_smoothing=0.2),
+        shop.study({10: [0.9], 20: ["diverged"], 40: ["unfinished"]}, label_smoothing=0.05),
         shop.study({"adam": [0.9, 0.8], "sgd": [0.8, 0.9]}, factor="optimizer", devices=["cpu", "a GPU"]),
         shop.trial(0.9, label_smoothing=0.25),
         replace(shop, joules=50.0).study({10: [0.9, 0.8], 20: [0.8, 0.7]}, label_smoothing=0.35),
