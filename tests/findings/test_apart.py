@@ -56,7 +56,7 @@ def test_levels_baseline_and_margin_tell_apart_too(shop):
     assert "margin 0.5" in words[3]
 
 
-def test_single_trials_of_one_name_are_tell_apart(shop):
+def test_single_trials_of_one_name_are_told_apart(shop):
     assert apart(shop, shop.trial(0.9), shop.trial(0.8, epochs=2)) == [("epochs 3",), ("epochs 2",)]
 
 
