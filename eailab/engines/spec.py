@@ -115,6 +115,8 @@ class EngineSpec:
     it may refuse a recipe by a `UsageError`. Of an engine with `images` the data set's own fingerprint is taken in its
     place.
     """
+    gaps: Callable[[Any, Path], tuple[str, ...]] = lambda recipe, runs_dir: ()  # noqa: ARG005
+    """Say what a trial may depend on that `inputs` leaves out."""
     artifacts: tuple[Artifact, ...] = ()
     """Files that its trials leave."""
     own_folder: str = ""
@@ -172,7 +174,7 @@ def check_batches(batch_size: int, count: int, is_one_alone: Callable[[int], boo
 
     Args:
         batch_size: The recipe's.
-        count: ImageClassification of the training split.
+        count: Images of the training split.
         is_one_alone: Whether batches of a size leave one image alone, for which BatchNorm has no variance.
         otherwise: What a person can do other than change the batch size.
 

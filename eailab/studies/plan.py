@@ -48,6 +48,7 @@ def plan(study: Study, context: RunContext) -> Plan:
     store, place = context.store, find_folder(context.store, study, data)
     folder, other_plans = place.folder, planned_otherwise(store, study)
     notes = [*held(study, made), *notes_on_equal_arms(study, datasets), *place.notes, *other_plans]
+    notes += {gap: None for arm in study.arms for gap in engine_of(arm.recipe).gaps(arm.recipe, context.runs_dir)}
     before = _earlier_record(folder, notes) if (folder / "study.yaml").exists() else None
     if before is not None:
         others = beyond(store, folder, before, study.blocks)

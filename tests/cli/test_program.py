@@ -187,6 +187,7 @@ def test_a_dry_run_prints_the_exact_commands_and_runs_nothing(eailab, tmp_path):
     done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", run, "--metric", "loss", "--seeds", "2", "-n")
     assert done.code == 0, done.err
     assert f"sh -c 'touch {tmp_path}/ran; echo loss 1' 0.01 1" in done.out
+    assert done.err.count("what sh starts is not known") == 1
     assert not (tmp_path / "ran").exists()
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -14,7 +14,7 @@ from typing import Any, Self
 from eailab import files
 from eailab.engines.program.launched import content_digest, program_identity
 from eailab.errors import UsageError
-from eailab.plain import counted, plain
+from eailab.plain import plain
 from eailab.recipe.describe import nearest
 from eailab.units import size
 
@@ -69,18 +69,7 @@ class Identity:
         for part in parts:
             if not isinstance(part, dict) or any(type(text) is not str for text in (*part, *part.values())):
                 raise ValueError("it does not have code, data and program")
-        return cls(*parts)  # type: ignore[arg-type]
-
-    def without(self, paths: Collection[str]) -> Self:
-        """Return the identity without some files of code."""
-        return replace(self, code={path: digest for path, digest in self.code.items() if path not in paths})
-
-    @property
-    def summary(self) -> str:
-        """What is hashed, in one sentence."""
-        data = f", and {', '.join(self.data)} by content" if self.data else ""
-        known = ", ".join(f"{name} {plain(text)[:12]}" for name, text in self.program.items()) or "not known"
-        return f"{counted(len(self.code), 'file')} of code{data}; run by: {known}"
+        return cls(*parts)  # type: ignore[arg-type]  # checked above
 
 
 def identify(

@@ -55,6 +55,12 @@ def _inputs(recipe: ProgramRecipe, _: Path | None, runs_dir: Path) -> str:
     return identity_of(recipe, runs_dir).fingerprint
 
 
+def _gaps(recipe: ProgramRecipe, runs_dir: Path) -> tuple[str, ...]:
+    from eailab.engines.program.known import identity_of
+
+    return identity_of(recipe, runs_dir).notes
+
+
 def _what_changed(recipe: ProgramRecipe, runs_dir: Path, before: str) -> str:
     from eailab.engines.program.known import changes_since
 
@@ -96,6 +102,7 @@ PROGRAM = EngineSpec(
     metrics=_metrics,
     build=_build,
     inputs=_inputs,
+    gaps=_gaps,
     what_changed=_what_changed,
     counted=_counted,
     is_foreign=True,
