@@ -67,7 +67,7 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
         )
     epochs = joined(map(str, sorted({arm.recipe.epochs for arm in record.study.arms})), OR)
     if findings.counted is not None:
-        said.append(tr("Of each run counts {counted}.", counted=findings.counted))
+        said.append(tr("What counts of each run is {counted}.", counted=findings.counted))
     else:
         said.append(
             tr(
