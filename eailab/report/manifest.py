@@ -135,10 +135,9 @@ def _checked(read: Manifest) -> Manifest:
 
 
 def _kind(written: str) -> Kind:
-    for kind in get_args(Kind):
-        if kind == written:
-            return cast(Kind, kind)
-    raise UsageError(f"{written!r:.20} is not a kind of report.")
+    if written not in get_args(Kind):
+        raise UsageError(f"{written!r:.20} is not a kind of report.")
+    return cast(Kind, written)
 
 
 def _source(folder: object, blocks: Any) -> Source:
