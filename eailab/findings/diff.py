@@ -81,10 +81,8 @@ def _called(folder: TrialFolder) -> str:
 
 def _parts(folder: TrialFolder) -> dict[str, dict[str, str]]:
     """Return what a trial says, in text, by part and name."""
-    if folder.result() is None:
+    if folder.result() is None or (record := folder.record()) is None:
         raise StoreError(f"{folder.path.name} has no result yet: run its study's command again to finish it.")
-    record = folder.record()
-    assert record is not None  # noqa: S101 - it has just been read
     provenance = record["provenance"]
     seconds, timed = folder.seconds(record["epochs"])
     recipe = folder.recipe()
