@@ -5,7 +5,6 @@ would never stop, and a sparse file would fill the memory: each is refused by na
 """
 
 import errno
-import hashlib
 import os
 import re
 import stat
@@ -121,6 +120,8 @@ def sha256(path: Path, kind: Kind) -> str:
         FileNotFoundError: There is none.
         EailabError: As `read` says.
     """
+    import hashlib  # slow to import, and not needed by most commands
+
     with opened(path, kind) as file:
         try:
             return hashlib.file_digest(file, "sha256").hexdigest()

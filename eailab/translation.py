@@ -10,7 +10,7 @@ sentence from marked pieces by `+`, `join` or an f-string, which make a plain st
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from eailab.errors import UsageError
@@ -19,6 +19,7 @@ Say: TypeAlias = Callable[[str], str]
 """From a text to the report's language."""
 
 ENGLISH = "en"
+LOCALES = Path(__file__).with_name("locales")
 
 
 class Text(str):
@@ -124,8 +125,7 @@ def english(text: str) -> str:
 
 def languages() -> list[str]:
     """Return the codes of the languages that reports can be written in."""
-    names = (entry.name for entry in files("eailab").joinpath("locales").iterdir())
-    return [ENGLISH, *sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))]
+    return [ENGLISH, *sorted(file.stem for file in LOCALES.glob("*.yaml"))]
 
 
 @cache
@@ -147,5 +147,5 @@ def catalogue(code: str) -> Catalogue:
     """Return the sentences of a language other than English."""
     import yaml
 
-    text = files("eailab").joinpath("locales", f"{code}.yaml").read_text(encoding="utf-8")
+    text = LOCALES.joinpath(f"{code}.yaml").read_text(encoding="utf-8")
     return Catalogue(yaml.safe_load(text))
