@@ -85,20 +85,10 @@ def _is_deep(image: Image.Image) -> bool:
     return largest > 255 or any(";16" in str(one) for one in arguments)
 
 
-def decode(path: Path, channels: int) -> Pixels:
-    """Return the pixels of an image as `[H, W, C]`: grey or RGB, with transparency as a last channel of 2 or 4.
+def decoded(path: Path, image: Image.Image, channels: int) -> Pixels:
+    """Return the pixels of an open image as `[H, W, C]`: grey or RGB, with transparency as a last channel of 2 or 4.
 
     They are taken as they are stored; see `is_turned`.
-
-    Raises:
-        DataError: The file is missing, damaged, or not an image that is read here.
-    """
-    with opened(path, channels) as image:
-        return decoded(path, image, channels)
-
-
-def decoded(path: Path, image: Image.Image, channels: int) -> Pixels:
-    """Return the pixels of an image that is open, as `decode` does.
 
     Raises:
         DataError: It is damaged.

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from eailab.data import image_files
-from eailab.data.image_files import decode, is_turned, opened
+from eailab.data.image_files import decoded, is_turned, opened
 from eailab.errors import DataError
 
 
@@ -249,6 +249,11 @@ TRANSPARENT = (
     "RGB with a transparent colour",
     "L with a transparent grey",
 )
+
+
+def decode(path, channels):
+    with opened(path, channels) as image:
+        return decoded(path, image, channels)
 
 
 @pytest.mark.parametrize("kind", TRANSPARENT)
