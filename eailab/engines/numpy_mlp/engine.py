@@ -39,8 +39,6 @@ class MlpEngine(Engine):
     sets. Bits may differ between kinds of CPU, and between versions of BLAS and numba.
     """
 
-    device = "cpu"
-
     def __init__(self, recipe: MlpRecipe, data: TrialData, block: int, dtype: DTypeLike = np.float32) -> None:
         """Initialise the network of one block.
 
@@ -165,10 +163,6 @@ class MlpEngine(Engine):
         return Evaluation(scores, predictions)
 
     # --- state ------------------------------------------------------------------------------------------------------
-
-    def joules(self) -> float | None:
-        """Return None: a process cannot tell what a CPU uses for it."""
-        return None
 
     def state(self) -> Arrays:
         """Return a copy of all that training on needs."""

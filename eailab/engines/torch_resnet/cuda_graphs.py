@@ -195,7 +195,7 @@ class CapturedSteps:
         batches: Where the images come from.
         step: What is done with each batch.
         queue: Where it is launched.
-        altered: All that a step changes beside its running sums: weights, statistics, moments, the average.
+        altered: All that a step changes except its running sums: weights, statistics, moments, the average.
     """
 
     def __init__(
@@ -203,8 +203,7 @@ class CapturedSteps:
     ) -> None:
         self._batches, self._step, self._queue = batches, step, queue
         self._tables = EpochTables(batches.draw(1), batches.steps, batches.batch_size)
-        running = [getattr(step.running, name) for name in vars(step.running)]
-        self._altered = [*altered, *running, self._tables.position]
+        self._altered = [*altered, *vars(step.running).values(), self._tables.position]
         self._programs: dict[tuple[int, int], Program] = {}
         """By how many images a batch has, and how many steps the program."""
 
