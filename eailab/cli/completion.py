@@ -40,7 +40,6 @@ def _as_typed(word: str) -> str:
 
 
 def _runs(ctx: Any) -> Path:
-
     return expanded(Path(ctx.params.get("runs") or "runs"))
 
 

@@ -155,7 +155,7 @@ class Auditing(Console):
 class AuditAlone(Auditing):
     """Runs what an audit needs, which is then printed as the command's result."""
 
-    def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:  # noqa: ARG002
+    def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:  # noqa: ARG002 - inherited
         """Run the baseline's first trial again."""
         from eailab.studies.audit_run import repeat
 

@@ -131,24 +131,24 @@ class EngineSpec:
     """Return the most bytes that this process held on the GPU at once, and what the GPU has, if it held any."""
     prefers_one_thread: bool = False
     """Whether trials of one thread each, side by side, take less time in all than fewer trials of several threads."""
-    what_changed: Callable[[Any, Path, str], str] = lambda recipe, runs_dir, before: ""  # noqa: ARG005
+    what_changed: Callable[[Any, Path, str], str] = lambda recipe, runs_dir, before: ""  # noqa: ARG005 - a default
     """Say what differs between an earlier return value of `inputs` and what there is now; nothing if not known."""
-    counted: Callable[[Any], Text | None] = lambda recipe: None  # noqa: ARG005
+    counted: Callable[[Any], Text | None] = lambda recipe: None  # noqa: ARG005 - a default
     """Say which of the values of a trial counts, as in "val_acc, the last value reported"; None for that after the last
     epoch."""
     is_foreign: bool = False
     """Whether its trials run code that is not eailab's: one at a time unless `--jobs` says otherwise, and none of them
     only to see what a trial takes."""
-    command_line: Callable[[Any, int, Path], str | None] = lambda recipe, block, folder: None  # noqa: ARG005
+    command_line: Callable[[Any, int, Path], str | None] = lambda recipe, block, folder: None  # noqa: ARG005 - a default
     """Return what a trial of a block starts, as a person would type it; None where it starts nothing.
 
     The last argument is the trial's folder.
     """
-    check_device: Callable[[Any, DeviceName], None] = lambda recipe, device: None  # noqa: ARG005
+    check_device: Callable[[Any, DeviceName], None] = lambda recipe, device: None  # noqa: ARG005 - a default
     """Refuse, before training, what `build` would refuse of this machine's device; raises `DeviceError`."""
-    use_threads: Callable[[int], None] = lambda count: None  # noqa: ARG005
+    use_threads: Callable[[int], None] = lambda count: None  # noqa: ARG005 - a default
     """Set the CPU threads of a library that `threadpoolctl` does not reach."""
-    reporting_compilation: ReportCompilation = lambda on_first, on_seconds: nullcontext()  # noqa: ARG005
+    reporting_compilation: ReportCompilation = lambda on_first, on_seconds: nullcontext()  # noqa: ARG005 - a default
 
 
 def entry(table: Mapping[type[Any], T], settings: Any, part: str, owner: str) -> T:
