@@ -2,7 +2,7 @@
 
 A folder is a user's own data set: ``train/CLASS/*.png``, ``test/CLASS/*.png``. Classes and files are taken in the order
 of their names. A folder with grey images only has one channel; one with any colour has three, and its grey images get
-three equal ones. Images are taken as stored: rotations that EXIF data ask for are not applied, and that is said.
+three equal ones. Images are taken as stored: rotations that EXIF data ask for are not applied, and a note says so.
 Transparency, in whatever way a file has it, is refused. Names that begin with a dot are passed over; everything else
 has to be an image.
 """

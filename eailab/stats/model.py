@@ -47,9 +47,9 @@ class ArmResult:
     verdict: Verdict | None = None
     """None for the baseline."""
     within_margin: bool = False
-    """Whether the 90% interval lies within the margin; beside BETTER or WORSE: shown, but smaller than the margin."""
+    """Whether the 90% interval lies within the margin; with BETTER or WORSE: shown, but smaller than the margin."""
     blocks_needed: int | None = None
-    """Beside UNDECIDED: blocks that would decide it if difference and spread stay as they are; None: out of reach."""
+    """With UNDECIDED: blocks that would decide it if difference and spread stay as they are; None: out of reach."""
     withheld: Text | None = None
     """Why UNDECIDED is said without regard to an interval: a side diverged, or there is no spread to judge by."""
 

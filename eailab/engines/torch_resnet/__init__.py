@@ -4,6 +4,6 @@ import os
 
 # Before torch is imported: its threads (GNU OpenMP) wait for each other in a loop of 300,000 turns, some 10 ms, before
 # they sleep. Where another program wants a core, a waiting thread burns the time that the awaited one needs. 10,000
-# turns cost 2% on quiet cores, and beside one busy program train 2.6 to 3 times as fast (benchmarks/threads.py).
+# turns cost 2% on quiet cores, and next to one busy program train 2.6 to 3 times as fast (benchmarks/threads.py).
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
