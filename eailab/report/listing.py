@@ -106,11 +106,12 @@ def listed(store: Store, wanted: Wanted = Wanted(), among: Collection[str] | Non
         fitting = [one for one in places if one.head.called in folders and _is_wanted(one, wanted)]
         if not fitting and (wanted.study, wanted.arm) != (None, None):
             continue
-        about = summary(store.folder(name))
+        folder = store.folder(name)
+        about = summary(folder)
         at = fitting[0].block if fitting else about.block
         if wanted.block in (None, at) and wanted.state in (None, about.state) and wanted.recipe in (None, about.recipe):
             ordered = (*fitting, *(one for one in places if one not in fitting))
-            score = _score(store.folder(name), about, ordered)
+            score = _score(folder, about, ordered)
             lines.append(Listed(names.get(name, name[:SHORT_NAME]), about, ordered, score))
     return sorted(lines, key=_place)
 

@@ -52,6 +52,8 @@ class TrialFolder:
         self._fence: lock.Fence | None = None
         self._epoch_lines: list[bytes] = []
         """Of `epochs.jsonl`, as this process has written them or taken them from the checkpoint."""
+        self._recipe: Recipe | None = None
+        """Once it was read: a report asks for it at each file of a trial."""
 
     # --- reading ---
 
@@ -78,16 +80,18 @@ class TrialFolder:
         return read_result(self)
 
     def recipe(self) -> Recipe:
-        """Return the recipe that the trial was trained by.
+        """Return the recipe that the trial was trained by; its file is read once.
 
         Raises:
             DamagedError: It is missing, or is not a recipe.
         """
-        try:
-            text = files.read(self.recipe_file, files.TRIAL_RECIPE)
-            return parse_trial_recipe(text, self.recipe_file)
-        except (FileNotFoundError, RecipeError) as error:
-            raise DamagedError(f"{self.recipe_file} is not the recipe of a trial: {error}") from error
+        if self._recipe is None:
+            try:
+                text = files.read(self.recipe_file, files.TRIAL_RECIPE)
+                self._recipe = parse_trial_recipe(text, self.recipe_file)
+            except (FileNotFoundError, RecipeError) as error:
+                raise DamagedError(f"{self.recipe_file} is not the recipe of a trial: {error}") from error
+        return self._recipe
 
     def metrics(self) -> tuple[Metric, ...] | None:
         """Return what the trial records, or None where its recipe cannot be read."""
@@ -345,6 +349,7 @@ class TrialFolder:
     def _write_identity(self, trial: Trial) -> None:
         atomic.write_text(self.identity_file, identity_text(trial))
         atomic.write_text(self.recipe_file, recipe_text(trial))
+        self._recipe = None
 
     def _check_lock(self) -> None:
         """Raise `LostLockError` when we held the trial and another process has taken it over."""
