@@ -100,7 +100,7 @@ def identify(
     folder = folder.absolute()
     outside = frozenset(os.path.normpath(path.absolute()) for path in excluded)
     if code:
-        paths = dict(_named(code, folder, outside))
+        paths = dict(_named(code, folder, outside, notes))
     else:
         paths = {**_sources(folder, outside, notes), **dict(_words_that_are_files(command, folder))}
     kept = {name: path for name, path in paths.items() if not _is_within(os.path.normpath(path), outside)}
@@ -158,6 +158,7 @@ def _listed_by_git(folder: Path, notes: list[str]) -> list[str]:
     try:
         done = subprocess.run(command, capture_output=True, check=True, timeout=60)  # noqa: S603 - git, on a folder
     except (OSError, subprocess.SubprocessError):
+        notes.append(f"git does not list the files of {plain(str(folder))}: all sources below it count as code.")
         return []
     names = sorted(set(map(os.fsdecode, done.stdout.split(b"\0"))) - {""})
     notes += [
@@ -197,12 +198,12 @@ def _may_hold_code(at: str, name: str, outside: frozenset[str]) -> bool:
     return not is_other and not Path(path, "pyvenv.cfg").exists()
 
 
-def _named(paths: Iterable[str], folder: Path, outside: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _named(paths: Iterable[str], folder: Path, outside: frozenset[str], notes: list[str]) -> Iterator[tuple[str, str]]:
     """Return the files that `--code` names: files whatever their suffix, and the sources of folders."""
     for name in paths:
         path = _existing(name, folder, "--code")
         if path.is_dir():
-            inside = _sources(path, outside, [])
+            inside = _sources(path, outside, notes)
             if not inside:
                 raise UsageError(f"--code {plain(name)}: the folder has no source files.")
             yield from ((f"{name.rstrip('/')}/{one}", file) for one, file in inside.items())

@@ -37,7 +37,6 @@ class Ended:
     code: int
     """Exit status; that of a signal below 0."""
     has_timed_out: bool
-    seconds: float
 
 
 def run_program(
@@ -127,7 +126,7 @@ def _follow(process: subprocess.Popen[bytes], outputs: "list[_Capped]", ending: 
                 pass
     if ending.stop is not None:
         raise ending.stop
-    return Ended(process.returncode, ending.has_timed_out, time.monotonic() - ending.began)
+    return Ended(process.returncode, ending.has_timed_out)
 
 
 @dataclass

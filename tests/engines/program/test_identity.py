@@ -114,6 +114,14 @@ def test_a_repository_inside_is_not_hashed_and_named(folder):
     assert any("lib/ is another git repository" in note for note in found.notes)
 
 
+def test_a_repository_that_git_cannot_read_is_walked_and_said(folder):
+    (folder / ".git").mkdir()
+    found = identify(COMMAND, folder)
+    assert sorted(found.code) == ["models/net.py", "train.py"]
+    assert any("git does not list the files" in note for note in found.notes)
+    assert identify(COMMAND, folder, code=["."]).notes == found.notes
+
+
 def test_code_narrows_and_takes_files_of_any_suffix(folder):
     write(folder, {"weights.bin": "1"})
     assert codes(folder, code=["models"]) == ["models/net.py"]
