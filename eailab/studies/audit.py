@@ -57,10 +57,9 @@ def audit(
         factor: Each varied setting and its levels, as they are filled in; empty where arms are commands.
         baseline: The label of the baseline.
     """
-    first = next((run for run in runs if run.arm == baseline), None)
     own = [run for run in runs if run.arm == baseline]
     return [
-        _same_seed(first, repeat, metric),
+        _same_seed(own[0] if own else None, repeat, metric),
         _two_seeds(own, repeat, metric),
         _arms(runs, factor),
         _settings(runs, factor, baseline),
@@ -98,7 +97,7 @@ def _same_seed(first: Evidence | None, repeat: Evidence | None, metric: Metric) 
                 difference=metric.with_unit(f"{abs(after - before):.3g}"),
             ),
         )
-    if differ := _differing([first, repeat], ()):
+    if differ := _differing([first, repeat]):
         text = tr(
             "seed {seed} twice gave the same {metric}, but not the same {others}",
             seed=first.block,
@@ -115,7 +114,7 @@ def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric)
         return Check(name, "not checked", tr("the baseline has run with one seed only"))
 
     # All numbers are equal: the seed does not reach the program.
-    if not _differing(own, ()):
+    if not _differing(own):
         return Check(
             name,
             "failed",
@@ -154,7 +153,7 @@ def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric)
             "{count} seeds gave the same {metric}, but not the same {others}",
             count=len(own),
             metric=metric.title,
-            others=_listed(_differing(own, ())),
+            others=_listed(_differing(own)),
         )
         return Check(name, "passed", text)
     spread = metric.with_unit(f"{max(values) - min(values):.3g}")
@@ -251,7 +250,7 @@ def _by_arm(runs: Sequence[Evidence]) -> dict[str, dict[int, Evidence]]:
     return found
 
 
-def _differing(runs: Sequence[Evidence], factor: Collection[str]) -> list[str]:
+def _differing(runs: Sequence[Evidence], factor: Collection[str] = ()) -> list[str]:
     """Return the names of numbers that differ between runs, without those of the factor itself."""
     varied = {tokens(name) for name in factor}
     names = dict.fromkeys(name for run in runs for name in run.numbers)
