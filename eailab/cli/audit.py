@@ -1,4 +1,4 @@
-"""`eailab audit`: check by a training program's first runs that its seed and a factor reach it."""
+"""Check by a training program's first runs that its seed and a factor reach it: `eailab audit`."""
 
 from dataclasses import asdict, replace
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Options for a training program of one's own: `--run`, and how its metrics are read."""
+"""Define the options for a training program of one's own: `--run`, and how its metrics are read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -184,7 +184,7 @@ class ProgramOptions:
 
 
 def try_instead(program: ProgramOptions, study: "Study") -> None:
-    """With `--try`, run the first block of a study's baseline once, print what was read, and end the command."""
+    """Run the first block of a study's baseline once with `--try`, print what was read, and end the command."""
     if not program.try_:
         return
     from eailab.engines.program.reading import IN_WORDS

@@ -1,1 +1,1 @@
-"""What is asked: recipes, their files, their variations and their identity."""
+"""Define what is asked: recipes, their files, their variations and their identity."""

@@ -1,4 +1,4 @@
-"""The recipes that come with eailab."""
+"""Find the recipes that come with eailab."""
 
 import re
 from dataclasses import dataclass

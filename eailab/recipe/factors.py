@@ -1,4 +1,4 @@
-"""What people call the settings that a study varies, and the dotted paths that they mean."""
+"""Find the dotted paths that people mean by their names for the settings of a study."""
 
 from eailab.errors import Correction, RecipeError
 from eailab.recipe.catalogue import names
@@ -112,7 +112,7 @@ def _parts(engine: str) -> dict[str, str]:
 
 
 def _short_augment(path: str) -> str:
-    """A recipe writes `augment: cutout`, so the factor is `data.augment`."""
+    """Return `data.augment` for the path of its name, since a recipe writes `augment: cutout`."""
     return "data.augment" if path == "data.augment.name" else path
 
 

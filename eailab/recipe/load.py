@@ -1,4 +1,4 @@
-"""A recipe's file and the command line's overrides become one checked recipe, with the origin of each value."""
+"""Make one checked recipe of a recipe's file and the command line's overrides, with the origin of each value."""
 
 import os
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Override:
     """The option it came with: "-o", or a flag such as "--lr"."""
 
     def __str__(self) -> str:
-        """The option as it was typed."""
+        """Return the option as it was typed."""
         value = write(self.value)
         return f"{OPTION} {self.path}={value}" if self.origin == OPTION else f"{self.origin} {value}"
 

@@ -1,4 +1,4 @@
-"""A plain mapping becomes a recipe, or a list of everything that is wrong with it in plain words."""
+"""Make a plain mapping a recipe, or a list of everything that is wrong with it in plain words."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_origin

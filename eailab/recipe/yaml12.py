@@ -182,7 +182,7 @@ class _Reader:
         return Document(self.source, self.text, value, self.marks, tuple(self.problems))
 
     def _events(self) -> Iterator[Any]:
-        """PyYAML's events; its errors, and those that it lets through, become ours."""
+        """Yield PyYAML's events; its errors, and those that it lets through, become ours."""
         loader = yaml.SafeLoader(self.text)
         try:
             while loader.check_event():

@@ -73,7 +73,7 @@ def checks_of(store: Store, record: StudyRecord) -> list[Check]:
 
 
 def _ignored(event: Event) -> None:
-    """A trial that runs again is not one of the study's."""
+    """Ignore the events of a trial that runs again: it is not one of the study's."""
 
 
 def _evidence(study: Study, index: int, block: int, folder: Path) -> Evidence | None:

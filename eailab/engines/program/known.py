@@ -63,7 +63,7 @@ class Known:
         _keep(self.runs, self._way, {"way": way})
 
     def check_code(self) -> None:
-        """Once a program has run, leave files that it has written out of its code from now on.
+        """Leave files that a program has written while it ran out of its code from now on.
 
         Raises:
             DataError: Its code was edited meanwhile, so that nobody knows which of both has run.

@@ -52,7 +52,7 @@ def run_program(
 
     Args:
         command: What to start.
-        environment: Variables beside those of this process and of the command.
+        environment: Variables besides those of this process and of the command.
         stdout: File for its standard output; of a long one the middle is left out.
         stderr: File for its standard error, likewise.
         timeout: Seconds after which it is ended.

@@ -1,4 +1,4 @@
-"""Name the files that a trial of a program leaves, beside those of every trial."""
+"""Name the files that a trial of a program leaves, besides those of every trial."""
 
 from pathlib import Path
 from typing import BinaryIO
