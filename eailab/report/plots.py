@@ -392,6 +392,6 @@ def wrapped(text: str, inches: float, size: float = 9.5, *, bold: bool = False) 
     return "\n".join(lines).strip()
 
 
-def widest(texts: Sequence[str], size: float = 9.5, *, bold: bool = False) -> float:
+def widest(texts: Sequence[str], *, bold: bool = False) -> float:
     """Return the width of the widest line of some texts, in inches; 0 for none."""
-    return max((width(line, size, bold=bold) for text in texts for line in text.split("\n")), default=0.0)
+    return max((width(line, bold=bold) for text in texts for line in text.split("\n")), default=0.0)
