@@ -100,9 +100,10 @@ class FakeBackend:
         self.cancelled = True
 
 
-def dispatch(backend, root, some, stop=lambda: False):
+def dispatch(backend, root, some, stop=lambda: False, retries=0):
     events = []
-    Dispatcher(backend, RunContext(root, device="cpu", on_event=events.append, should_stop=stop)).run(some)
+    context = RunContext(root, device="cpu", retries=retries, on_event=events.append, should_stop=stop)
+    Dispatcher(backend, context).run(some)
     assert backend.cancelled
     return events
 
@@ -149,7 +150,7 @@ def test_results_are_those_of_this_machine_even_if_nothing_comes_back(tmp_path, 
     assert not list((tmp_path / "far").glob(".probe*"))
 
 
-def test_an_task_that_is_lost_is_sent_again_and_in_the_end_given_up(tmp_path):
+def test_a_task_that_is_lost_is_sent_again_and_in_the_end_given_up(tmp_path):
     lost, unlucky = trials(2)
     backend = FakeBackend({lost.fingerprint: [KILLED, STOPPED], unlucky.fingerprint: [KILLED] * ATTEMPTS})
     events = dispatch(backend, tmp_path, [lost, unlucky])
@@ -166,7 +167,7 @@ def test_a_trial_without_memory_is_tried_once_more_alone_on_a_device(tmp_path):
     assert len(of(Ended, events)) == 1
 
 
-def test_short_trials_share_an_task(tmp_path):
+def test_short_trials_share_a_task(tmp_path):
     """A job's start costs seconds; what a trial takes is measured once for each arm."""
     some = trials(5)
     backend = FakeBackend(measures=True, takes=40.0, worth_seconds=100.0)
@@ -255,6 +256,16 @@ def test_what_went_wrong_with_a_trial_is_reported_and_not_tried_again(tmp_path, 
     assert (failed.reason, failed.exit_code) == ("a reason", exit_code)
 
 
+def test_a_program_that_failed_is_started_again_as_often_as_was_asked(tmp_path):
+    lucky, unlucky = trials(2)
+    failure = Outcome("program", "a reason")
+    backend = FakeBackend({lucky.fingerprint: [failure] * 2, unlucky.fingerprint: [failure] * 3})
+    events = dispatch(backend, tmp_path, [lucky, unlucky], retries=2)
+    assert [event.trial for event in of(Ended, events)] == [lucky.fingerprint]
+    assert [event.trial for event in of(Failed, events)] == [unlucky.fingerprint]
+    assert [event.reason for event in of(TriedAgain, events)] == ["a reason\nIt is started again."] * 4
+
+
 def test_a_store_that_cannot_be_written_there_ends_the_study(tmp_path):
     (trial,) = trials(1)
     with pytest.raises(StoreError, match="a reason"):
@@ -287,7 +298,7 @@ def test_a_stop_recalls_the_tasks_and_sends_no_more(tmp_path, tasks):
     assert len(backend.sent) == tasks
 
 
-def test_an_task_in_a_process_of_its_own_says_how_it_ended(tmp_path):
+def test_a_task_in_a_process_of_its_own_says_how_it_ended(tmp_path):
     (trial,) = trials(1)
     context = RunContext(tmp_path, device="cpu")
     context.store.folder(trial.fingerprint).order(trial)

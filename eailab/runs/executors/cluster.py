@@ -119,11 +119,13 @@ class Dispatcher:
     backend: ClusterBackend
     context: RunContext
     out: dict[str, _SentTrial] = field(default_factory=dict)
-    retries: Retries = field(default_factory=lambda: Retries(ATTEMPTS))
     takes: dict[str, Resources] = field(default_factory=dict)
     """What a trial takes, by `_kind`."""
     again: list[Trial] = field(default_factory=list)
     """To be sent again, each in a task of its own, so that one that kills its process costs no other."""
+
+    def __post_init__(self) -> None:
+        self.retries = Retries(ATTEMPTS, self.context.retries)
 
     def run(self, trials: Sequence[Trial]) -> None:
         """Train every trial; see `Executor.run`."""
@@ -257,6 +259,9 @@ class Dispatcher:
             case Outcome(problem="memory") if self.retries.after_shortage(back.name):
                 self._try_again(sent, f"{back.end.reason} It is tried once more, alone on a device.")
                 self._send([[sent.trial]], alone=True)
+            case Outcome(problem="program") if self.retries.after_failure(back.name):
+                self._try_again(sent, f"{back.end.reason}\nIt is started again.")
+                self.again.append(sent.trial)
             case _:
                 self._fail(sent, back.end.reason, back.end.exit_code)
 
