@@ -256,6 +256,15 @@ def test_what_went_wrong_with_a_trial_is_reported_and_not_tried_again(tmp_path, 
     assert (failed.reason, failed.exit_code) == ("a reason", exit_code)
 
 
+def test_a_task_is_told_all_that_its_trials_depend_on(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setitem(remote_worker.TASKS, "look", lambda names, context: seen.append(context) or [])
+    for keep_code in (True, False):
+        context = RunContext(tmp_path, tmp_path / "data", "cpu", keep_code=keep_code)
+        assert not list(remote_worker.perform(Task("look", (), remote_worker.where(context))))
+        assert seen.pop() == context
+
+
 def test_a_program_that_failed_is_started_again_as_often_as_was_asked(tmp_path):
     lucky, unlucky = trials(2)
     failure = Outcome("program", "a reason")
@@ -358,7 +367,7 @@ def test_ray_is_asked_for_what_a_trial_takes():
     measured = Resources(60.0, 2**30, 10 * 2**30)
     nodes = [{"Alive": True, "NodeID": "a", "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"CPU": 9.0}}]
     ray = SimpleNamespace(nodes=lambda: nodes)
-    task = Task("train", ("trial",), ("runs", "auto", "1", ""), threads=2, measured=measured)
+    task = Task("train", ("trial",), ("runs", "auto", "1", "", ""), threads=2, measured=measured)
 
     def asked(on_gpus, task):
         options = on_ray._RayBackend(ray, on_gpus).options(task)
@@ -452,7 +461,7 @@ class Submitter:
 
 def test_tasks_go_out_as_arrays_of_jobs_with_the_same_needs(tmp_path):
     submitter = Submitter(tmp_path)
-    tasks = [Task("train", (name,), ("", "", "", ""), threads) for name, threads in (("a", 1), ("b", 2), ("c", 1))]
+    tasks = [Task("train", (name,), ("", "", "", "", ""), threads) for name, threads in (("a", 1), ("b", 2), ("c", 1))]
     on_slurm._SlurmBackend(submitter, 0.0).send(tasks)
     assert [[sent.names for sent in some] for _, some in submitter.arrays] == [[("a",), ("c",)], [("b",)]]
     assert [parameters["cpus_per_task"] for parameters, _ in submitter.arrays] == [1, 2]
@@ -472,7 +481,7 @@ def test_jobs_are_left_only_where_nobody_else_can_write(tmp_path):
 
 def test_a_job_is_lost_when_slurm_does_not_know_it_and_not_when_slurm_does_not_answer(tmp_path, monkeypatch):
     slurm = on_slurm._SlurmBackend(Submitter(tmp_path), 0.0)
-    slurm.send([Task("train", (name,), ("", "", "", "")) for name in ("known", "lost")])
+    slurm.send([Task("train", (name,), ("", "", "", "", "")) for name in ("known", "lost")])
     monkeypatch.setattr(on_slurm, "LOST_SECONDS", 0.0)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     squeue = tmp_path / "squeue"

@@ -1,7 +1,7 @@
 """Run a task in a process of its own, on any machine: it is given folders and names, and reports what became of each.
 
-Run by the executors of several machines as
-`python -m eailab.runs.executors.remote_worker KIND RUNS DEVICE CADENCE DATA_DIR NAME...`; writes a line for each name.
+Run by the executors of several machines as `python -m eailab.runs.executors.remote_worker KIND WHERE... NAME...`, where
+`Where` says what WHERE are; writes a line for each name.
 """
 
 import json
@@ -29,6 +29,9 @@ STOPPED = 143
 ANSWER = ".answer"
 """What is added to the name of a file that was looked for and found."""
 
+Where: TypeAlias = tuple[str, str, str, str, str]
+"""Folder of the store, device, cadence, folder of data sets, and whether code may have changed (`keep` or empty)."""
+
 TaskKind: TypeAlias = Literal["look", "measure", "train"]
 """`look`: read a file of the store's folder, and write an answer beside it. `measure`: try some steps of each trial.
 `train`: train the trials in turn."""
@@ -50,8 +53,7 @@ class Task:
 
     kind: TaskKind
     names: tuple[str, ...]
-    where: tuple[str, str, str, str]
-    """Folder of the store, device, cadence, folder of data sets: as text."""
+    where: Where
     threads: int = 1
     alone: bool = False
     """On a machine or device of its own."""
@@ -86,12 +88,12 @@ class TaskResult:
     """What a trial takes, where that was asked for."""
 
 
-def where(context: RunContext) -> tuple[str, str, str, str]:
+def where(context: RunContext) -> Where:
     """Return a context as a task is given it; the two folders are all that this machine must share."""
     cadence = context.cadence
     often = f"{cadence.epochs}" if cadence.epochs is not None else f"{cadence.seconds}s"
     data = "" if context.data_dir is None else str(context.data_dir.absolute())
-    return str(context.runs_dir.absolute()), context.device, often, data
+    return str(context.runs_dir.absolute()), context.device, often, data, "keep" if context.keep_code else ""
 
 
 def run(task: Task) -> list[TaskResult]:
@@ -132,17 +134,18 @@ def perform(task: Task) -> Iterator[TaskResult]:
     Raises:
         StoppedError: A signal came, or the parent process has died.
     """
-    runs_dir, device, often, data_dir = task.where
+    runs_dir, device, often, data_dir, keep = task.where
     cadence = Cadence(seconds=float(often[:-1])) if often.endswith("s") else Cadence(epochs=int(often))
     known: dict[str, DeviceName] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}
-    context = RunContext(Path(runs_dir), Path(data_dir) if data_dir else None, known[device], cadence)
+    folders = Path(runs_dir), Path(data_dir) if data_dir else None
+    context = RunContext(*folders, known[device], cadence, keep_code=bool(keep))
     yield from TASKS[task.kind](task.names, context)
 
 
-def main(kind: TaskKind, runs_dir: str, device: str, often: str, data_dir: str, *names: str) -> int:
+def main(kind: TaskKind, runs_dir: str, device: str, often: str, data_dir: str, keep: str, *names: str) -> int:
     """Run a task in this process, write a line for each name, and return the exit code."""
     try:
-        for back in perform(Task(kind, names, (runs_dir, device, often, data_dir))):
+        for back in perform(Task(kind, names, (runs_dir, device, often, data_dir, keep))):
             sys.stdout.write(json.dumps(asdict(back)) + "\n")
             sys.stdout.flush()
     except StoppedError:
