@@ -1,6 +1,7 @@
 """`eailab report` and `eailab verify`: write reports of studies, and check a report against the store."""
 
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from eailab.plain import counted, plain
 
 if TYPE_CHECKING:
     from eailab.report.verify import Verification
+    from eailab.runs.retrain import Again
     from eailab.runs.store import Store
     from eailab.runs.trial import Trial
 
@@ -134,19 +136,20 @@ def verify(
 
     store = Store(runs)
     found = check(report, store, data_dir)
-    again_differs = None
-    if json:
-        echo_json(found.mapping())
-    else:
+    again = None
+    if not json:
         _print(found)
     if retrain is not None:
-        trial = found.trial(store, retrain)
-        again_differs = _retrain(store, trial, retrain, data_dir, device)
+        again = _retrain(store, found.trial(store, retrain), retrain, data_dir, device)
+        if not json:
+            _print_again(again, retrain)
+    if json:
+        echo_json({**found.mapping(), "retrained": None if again is None else asdict(again)})
     if not found.holds:
         raise CheckFailedError(
             f"{report} does not say what {runs} says: make it again with {_made_by(found, report, store)}."
         )
-    if again_differs:
+    if again is not None and again.differences:
         raise CheckFailedError(f"{retrain}, trained again, did not give the same bits.")
 
 
@@ -188,15 +191,19 @@ def _print(found: "Verification") -> None:
     echo(f"{outcome.matching}/{outcome.numbers} numbers match{also}", hang=2)
 
 
-def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> bool:
-    """Train a trial again, say how it compares, and return whether it differs."""
+def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> "Again":
+    """Train a trial again, and compare the two."""
     from eailab.cli.progress import Watch
     from eailab.runs.context import RunContext
     from eailab.runs.retrain import retrain
 
     LOG.info("training %s again (%s)", name, counted(trial.recipe.epochs, "epoch"))
     with Watch.of_one(trial, name) as watch:
-        again = retrain(trial, RunContext(store.root, data_dir, device, on_event=watch))
+        return retrain(trial, RunContext(store.root, data_dir, device, on_event=watch))
+
+
+def _print_again(again: "Again", name: str) -> None:
+    """Print how a trial compares with its repetition."""
     for line in again.differences[:MOST_LINES]:
         echo(f"differs: {line}", hang=2)
     then, now = again.environments
@@ -204,4 +211,3 @@ def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, d
         echo(f"note: then {then}; now {now}: other software or hardware may give other bits", hang=2)
     same = again.compared - len(again.differences)
     echo(f"{name} trained again: {same}/{again.compared} values and files are the same to the bit", hang=2)
-    return bool(again.differences)

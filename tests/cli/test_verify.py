@@ -32,6 +32,14 @@ def test_a_true_report_holds_and_a_trial_trained_again_has_the_same_bits(eailab,
     assert (begin, device[:12]) == ("training 0.01/1 again (1 epoch)", "device: cpu ")
 
 
+def test_json_says_how_a_trial_trained_again_compares(eailab, report):
+    done = eailab("verify", str(report), "--retrain", "0.01/1", "--json")
+    assert done.code == 0, done.err
+    again = json.loads(done.out)["retrained"]
+    assert (again["compared"], again["differences"]) == (14, [])
+    assert json.loads(eailab("verify", str(report), "--json").out)["retrained"] is None
+
+
 def test_a_changed_number_is_named_and_the_check_fails(eailab, report):
     text = report.read_text()
     accuracy = text.split("test accuracy (%)")[1].split('<td class="number">')[5].split("<")[0]
