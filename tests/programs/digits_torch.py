@@ -1,7 +1,9 @@
 """Train a small network of torch on digits and report its accuracy on the test split after each epoch."""
 
 import argparse
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,5 +33,8 @@ if __name__ == "__main__":
     parser.add_argument("--digits", required=True)
     parser.add_argument("--lr", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=0)
+    history = []
     for metrics in train(**vars(parser.parse_args())):
         eailab.log(metrics)
+        history.append((metrics["epoch"], metrics["val_acc"]))
+    Path("history.json").write_text(json.dumps(history))
