@@ -35,7 +35,7 @@ def line(monkeypatch):
         cached.cache_clear()
 
 
-STUDY = ("ablate", "lr", "0.05", "0.1", "0.3", "--recipe", "./line.yaml", "--seeds", "3")
+STUDY = ("ablate", "lr", "0.05", "0.1", "0.3", "--recipe", "./line.yaml", "--seeds", "3", "--jobs", "1")
 
 
 @pytest.fixture
@@ -75,10 +75,10 @@ def test_a_trial_leaves_what_its_engine_declares_and_no_more(shop, tmp_path):
         assert not [*folder.glob("*.safetensors"), *folder.glob("*.npz")]
 
 
-@pytest.mark.draws
 def test_a_report_in_every_format_speaks_of_the_engines_own_metric(shop, tmp_path):
-    for number, lang in enumerate(("en", "zh-TW")):
-        for kind in ("markdown", "html", "latex", "json", "csv"):
+    languages = {"en": ("markdown", "html", "latex", "json", "csv"), "zh-TW": ("markdown", "html")}
+    for number, (lang, kinds) in enumerate(languages.items()):
+        for kind in kinds:
             done = shop("report", "--format", kind, "--out", f"report-{number}-{kind}", "--lang", lang)
             assert done.code == 0, done.err
         clean((tmp_path / f"report-{number}-markdown" / "report.md").read_text())
@@ -96,11 +96,9 @@ def test_an_export_names_the_engines_own_metric(shop, tmp_path, tool):
         pytest.importorskip("tensorboard")
     done = shop("report", "--export", tool, "--out", "report")
     assert done.code == 0, done.err
-    exported = [file for file in tmp_path.rglob("*") if tool in file.parts or tool in file.name]
-    assert exported
-    texts = [file.read_text() for file in exported for file in [*file.rglob("*.csv"), file] if file.suffix == ".csv"]
-    assert tool != "csv" or any("mean_squared_error" in text for text in texts)
-    assert not any(re.search("accuracy|validation", text) for text in texts)
+    exported = b"".join(file.read_bytes() for file in (tmp_path / "report" / tool).rglob("*") if file.is_file())
+    assert b"mean_squared_error" in exported
+    assert not re.search(b"accuracy|validation", exported)
 
 
 def test_a_retrained_trial_has_the_same_bits(shop, tmp_path):
@@ -112,7 +110,7 @@ def test_a_retrained_trial_has_the_same_bits(shop, tmp_path):
 
 
 def test_noise_is_measured_and_speaks_of_no_images(shop):
-    done = shop("noise", "./line.yaml", "--seeds", "3")
+    done = shop("noise", "./line.yaml", "--seeds", "3", "--jobs", "1")
     assert done.code == 0, done.err
     assert "How much does chance move the mean squared error of line?" in clean(done.out)
 
@@ -128,7 +126,7 @@ def test_noise_is_measured_and_speaks_of_no_images(shop):
 )
 def test_studies_of_other_designs_run(line, eailab, tmp_path, arguments):
     (tmp_path / "line.yaml").write_text(RECIPE)
-    done = eailab(*arguments, "--recipe", "./line.yaml")
+    done = eailab(*arguments, "--recipe", "./line.yaml", "--jobs", "1")
     assert done.code == 0, done.err
     if "--json" not in arguments:
         clean(done.out)
@@ -143,8 +141,8 @@ def test_a_plan_is_timed_by_the_engine_itself(line, eailab, tmp_path):
 
 
 def test_trials_side_by_side_are_those_of_one_process(shop, tmp_path):
-    arguments = ("ablate", "lr", "0.05", "0.1", "0.3", "--recipe", "./line.yaml", "--seeds", "3")
-    assert shop(*arguments, "--jobs", "2", "--runs", "others").code == 0
+    assert shop(*STUDY[:-1], "2", "--runs", "others").code == 0
+    assert len([*(tmp_path / "runs" / "trials").iterdir()]) == 9
     for folder in (tmp_path / "runs" / "trials").iterdir():
         other = tmp_path / "others" / "trials" / folder.name
         assert (folder / "epochs.jsonl").read_bytes() == (other / "epochs.jsonl").read_bytes()
@@ -157,7 +155,7 @@ def test_trials_are_listed_shown_compared_and_explained(shop, tmp_path):
         assert done.code == 0, done.err
         clean(done.out.replace("weights", "") if arguments[1] == "show" else done.out)
     (tmp_path / "other.yaml").write_text(RECIPE.replace("12", "6") + "lr: 0.3\n")
-    done = shop("explain", "./line.yaml", "./other.yaml", "--seeds", "2")
+    done = shop("explain", "./line.yaml", "./other.yaml", "--seeds", "2", "--jobs", "1")
     assert done.code == 0, done.err
     clean(done.out)
 
