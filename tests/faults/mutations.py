@@ -80,7 +80,7 @@ def make(root):
     """Fill a folder with a published study, its frozen plan, a trial that was stopped, a report and an image."""
     with contextlib.chdir(root):
         frozen = [*STUDY, "--freeze", "-m", "a smaller rate is worse"]
-        for command in (frozen, STUDY, ["report", "--out", "told", *FORMATS, *DRAWN]):
+        for command in (frozen, STUDY, ["report", "--out", "told", *FORMATS]):
             code, _, said = run(*command)
             assert code == 0, said
         store = Store(Path("runs"))
