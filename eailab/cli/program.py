@@ -1,6 +1,6 @@
 """Define the options for a training program of one's own: `--run`, and how its metrics are read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 UNSET: tuple[object, ...] = (None, False, 0, [])
 """Values of options that are not given."""
-NOT_IN_RECIPE = ("run", "arm", "retries", "keep_code", "try_", "no_audit")
-"""Options that say how a study runs; the others are fields of the recipe."""
+HOW = ("retries", "keep_code", "try_", "no_audit")
+"""Options that say how a study runs, also one whose program stands in a recipe's file."""
+NOT_IN_RECIPE = ("run", "arm", *HOW)
+"""Options that are not fields of the recipe."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +119,23 @@ class ProgramOptions:
         Raises:
             UsageError: It is not, and an option is given that only a program has.
         """
-        given = [one.name for one in fields(self) if one.name != "no_audit" and getattr(self, one.name) not in UNSET]
         if self.run is None and not self.arm:
-            if given:
-                option = given[0].rstrip("_").replace("_", "-")
-                raise UsageError(f"--{option} needs a program of yours: give its command with --run.")
+            self.refuse(one.name for one in fields(self) if one.name not in NOT_IN_RECIPE)
             return False
         if self.run is not None and self.arm:
             raise UsageError("--run and --arm both give commands: write one --arm NAME=COMMAND for each arm, or --run.")
         return True
+
+    def refuse(self, names: Iterable[str]) -> None:
+        """Refuse options where there is no program.
+
+        Raises:
+            UsageError: One of them is given.
+        """
+        for name in names:
+            if getattr(self, name) not in UNSET:
+                option = name.rstrip("_").replace("_", "-")
+                raise UsageError(f"--{option} needs a program of yours: give its command with --run.")
 
     def recipe(
         self, metrics: Sequence[str] | None, varied: "Sequence[FactorLevels]", changes: "Sequence[Override]"
@@ -184,15 +194,22 @@ class ProgramOptions:
 
 
 def try_instead(program: ProgramOptions, study: "Study") -> None:
-    """Run the first block of a study's baseline once with `--try`, print what was read, and end the command."""
+    """Run the first block of a study's baseline once with `--try`, print what was read, and end the command.
+
+    Raises:
+        UsageError: An option is given that only a program has, and the study has none.
+    """
+    from eailab.recipe.schema import ProgramRecipe
+
+    recipe = study.arms[study.baseline].recipe
+    if not isinstance(recipe, ProgramRecipe):
+        program.refuse(HOW)
+        return
     if not program.try_:
         return
     from eailab.engines.program.reading import IN_WORDS
     from eailab.engines.program.spec import try_once
-    from eailab.recipe.schema import ProgramRecipe
 
-    recipe = study.arms[study.baseline].recipe
-    assert isinstance(recipe, ProgramRecipe)  # noqa: S101 - made by `ProgramOptions.recipe`
     command, reading = try_once(recipe, study.blocks[0])
     echo(f"command: {command}", hang=9)
     echo(f"read:    {IN_WORDS[reading.way]}", hang=9)

@@ -256,9 +256,13 @@ def test_a_recipe_of_a_program_is_run_as_any_other(eailab, program, tmp_path):
     (tmp_path / "mine.yaml").write_text(
         f"name: mine\nengine: program\nrun: {program()}\nsettings: {{lr: 1e-3}}\nmetric: val_acc\nunit: share\n"
     )
-    done = eailab("ablate", "lr", "1e-3", "1e-2", "--recipe", "mine.yaml", "--seeds", "2")
+    command = ("ablate", "lr", "1e-3", "1e-2", "--recipe", "mine.yaml", "--seeds", "2")
+    assert "nothing was kept" in eailab(*command, "--try").out
+    done = eailab(*command, "--retries", "1")
     assert done.code == 0, done.err
     assert "mine-lr" in done.out
+    program(TRAIN.replace("0.1", "0.2"))
+    assert "0 to train" in eailab(*command, "--keep-code").err
 
 
 def test_other_metrics_have_units_of_their_own(eailab, program):
