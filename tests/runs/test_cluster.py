@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from scores import scored
 
 from eailab.data.registry import load as load_data
+from eailab.engines.registry import ENGINES
 from eailab.errors import DamagedError, DeviceError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
 from eailab.runs.context import Ended, EpochEnded, Failed, RunContext, SetAside, Started, TriedAgain
@@ -176,6 +177,13 @@ def test_short_trials_share_a_task(tmp_path):
     assert len(backend.measured) == 1
     assert backend.sent == [(tuple(names[:3]), False), (tuple(names[3:]), False)]
     assert len(of(Ended, events)) == 5
+
+
+def test_a_persons_program_is_not_run_only_to_see_what_it_takes(tmp_path, monkeypatch):
+    monkeypatch.setitem(ENGINES, SMALL.engine, replace(ENGINES[SMALL.engine], is_foreign=True))
+    backend = FakeBackend(measures=True, worth_seconds=100.0)
+    assert len(of(Ended, dispatch(backend, tmp_path, trials(2)))) == 2
+    assert (len(backend.sent), backend.measured) == (2, [])
 
 
 @given(

@@ -156,7 +156,8 @@ class Dispatcher:
         where, folder = remote_worker.where(self.context), self.context.runs_dir.absolute()
         names = {f".probe-{uuid4().hex[:8]}": machine for machine in self.backend.machines()}
         tasks = [Task("look", (name,), where, machine=machine) for name, machine in names.items()]
-        samples = {_kind(trial): trial for trial in trials} if self.backend.measures and len(trials) > 1 else {}
+        ours = [trial for trial in trials if not engine_of(trial.recipe).is_foreign]  # a program would be run for it
+        samples = {_kind(trial): trial for trial in ours} if self.backend.measures and len(trials) > 1 else {}
         kinds = {trial.fingerprint: kind for kind, trial in samples.items()}
         word = uuid4().hex
         try:
