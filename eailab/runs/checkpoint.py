@@ -114,7 +114,7 @@ class Cadence:
     seconds: float | None = None
 
     def is_due(self, epochs: int, seconds: float, took: float = 0.0) -> bool:
-        """Whether to write now.
+        """Return whether to write now.
 
         A time is stretched where writing would take more than `WRITING_SHARE` of the training's.
 
@@ -177,7 +177,7 @@ class CheckpointWriter:
         self._epochs, self._written_at, self._took = done.epochs, time.perf_counter(), 0.0
 
     def is_due(self, epochs: int) -> bool:
-        """Whether to write now that this many epochs are finished."""
+        """Return whether to write now that this many epochs are finished."""
         return self._cadence.is_due(epochs - self._epochs, time.perf_counter() - self._written_at, self._took)
 
     def write(self, position: Position) -> None:

@@ -1,4 +1,4 @@
-"""Read and write what a trial's files say, as objects and as the records of JSON that stand in the files.
+"""Read and write what a trial's files say, as objects and as the records of JSON in the files.
 
 A record carries a checksum: a CRC-32 at the end of a line, a SHA-256 in `result.json`. What is read back is checked:
 a `LookupError`, `TypeError` or `ValueError` says that a record is not what it should be.
@@ -239,7 +239,7 @@ def check_result(record: Mapping[str, Any], metrics: Sequence[Metric] | None) ->
 
 
 def parse(text: bytes) -> dict[str, Any]:
-    """Return the record that a JSON text holds, whose numbers are all finite, and whose keys stand there once."""
+    """Return the record that a JSON text holds, whose numbers are all finite, and whose keys are there once."""
     return dict(json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_once))
 
 
@@ -249,7 +249,7 @@ def seal(record: Mapping[str, Any]) -> str:
 
 
 def sealed_line(record: Mapping[str, Any]) -> bytes:
-    """Return a record as a line of JSON whose last field is the CRC-32 of what stands before it."""
+    """Return a record as a line of JSON whose last field is the CRC-32 of what comes before it."""
     body = json.dumps(record, allow_nan=False)[:-1]
     return f'{body}, "crc": "{zlib.crc32(body.encode()):08x}"}}\n'.encode()
 

@@ -80,7 +80,7 @@ def _parsed(text: bytes) -> Recipe:
 
 
 def identity_text(trial: Trial) -> str:
-    """Return what stands in a trial's `trial.json`."""
+    """Return the content of a trial's `trial.json`."""
     record: dict[str, object] = {"schema_version": 1, "block": trial.block, "data": trial.data}
     record["checksum"] = records.seal(record)
     return json.dumps(record, indent=2) + "\n"

@@ -195,7 +195,7 @@ def path_heads(found: Iterable[Head]) -> list[PathHead]:
 
 
 def uses(found: Iterable[Head]) -> dict[str, list[Use]]:
-    """Return where each trial stands in studies, by its fingerprint."""
+    """Return where studies have each trial, by its fingerprint."""
     table: dict[str, list[Use]] = defaultdict(list)
     for head in found:
         for (arm, block), trial in head.trials.items():

@@ -160,7 +160,7 @@ def _notes_on(others: Beyond) -> list[str]:
 
 
 def _is_judged_again(before: StudyRecord, now: StudyRecord, todo: Collection[tuple[int, int]]) -> bool:
-    """Whether blocks are added to a study whose verdicts are known, and no looks were planned."""
+    """Return whether blocks are added to a study whose verdicts are known, and no looks were planned."""
     grows = len(now.study.arms) > 1 and not now.study.looks and len(before.study.blocks) > 1
     return grows and len(now.trials) > len(before.trials) and not any(key in todo for key in before.trials)
 

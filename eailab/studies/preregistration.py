@@ -74,7 +74,7 @@ class BrokenPlan:
     file: Path
     reason: str
     studies: frozenset[str]
-    """Fingerprints that still stand in it: of the studies that it may have named."""
+    """Fingerprints that can still be read in it: of the studies that it may have named."""
 
 
 @dataclass(frozen=True)

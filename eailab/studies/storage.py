@@ -252,7 +252,7 @@ def find_folder(store: Store, study: Study, data: Sequence[str]) -> Place:
 
 
 def _is_the_same(record: StudyRecord, study: Study, data: Sequence[str]) -> bool:
-    """Whether a study that was named by the paths of its data has the same arms, and was trained on the same data."""
+    """Return whether a study named by the paths of its data has the same arms, and was trained on the same data."""
     pairs = zip(record.study.arms, study.arms, strict=True)
     names = {theirs.recipe.data_name: ours.recipe.data_name for theirs, ours in pairs}
     own = {theirs: study.data[ours] for theirs, ours in names.items() if theirs and ours and ours in study.data}
