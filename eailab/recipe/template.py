@@ -130,7 +130,8 @@ class Template:
             )
         if not self.shell:
             for piece in (piece for word in _words(self.text) for piece in word.pieces):
-                if not piece.is_placeholder and piece.raw == piece.text and _is_for_a_shell(piece):
+                is_text = not piece.is_placeholder and piece.raw == piece.text
+                if is_text and _FOR_A_SHELL[piece.quote].fullmatch(piece.text):
                     raise ValueError(
                         f"{piece.text} means something to a shell, and none runs this command: add --shell (shell: "
                         "true in a recipe), or put it in single quotes to hand it over as it is"
@@ -260,11 +261,6 @@ def value_text(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _is_for_a_shell(piece: _Piece) -> bool:
-    """Return whether a shell would not hand a piece over as it is."""
-    return _FOR_A_SHELL[piece.quote].fullmatch(piece.text) is not None
-
-
 def _in_quotes(piece: _Piece, text: str) -> str:
     """Return a piece for a shell: what stands in the template as it is, and values quoted as their place needs."""
     if not piece.is_placeholder:
@@ -296,7 +292,7 @@ def _words(text: str) -> tuple[_Word, ...]:
                 words.append(_Word(tuple(pieces), raw))
             pieces = []
         elif raw in ("'", '"') and quote in ("", raw):
-            quote = "" if quote else raw  # type: ignore[assignment]
+            quote = "" if quote else raw  # type: ignore[assignment]  # one of the two
             pieces.append(_Piece("", raw, quote))
         else:
             pieces.append(_piece(token, quote))

@@ -79,6 +79,8 @@ class ProgramEngine(Engine):
             new_file(reported).close()
         with new_file(params) as file:
             file.write(json.dumps({**self.recipe.settings, "seed": self.block}, indent=2).encode())
+        # A Python program becomes repeatable, and its output readable while it runs.
+        python = {"PYTHONHASHSEED": str(self.block), "PYTHONUNBUFFERED": "1"}
         environment = {
             "EAILAB_SEED": str(self.block),
             "EAILAB_BLOCK": str(self.block),
@@ -86,7 +88,7 @@ class ProgramEngine(Engine):
             "EAILAB_METRICS": str(reported),
             "EAILAB_PARAMS": str(params),
             **({"EAILAB_RESUME": "1"} if goes_on else {}),
-            **{name: value for name, value in _python(self.block).items() if name not in os.environ},
+            **{name: value for name, value in python.items() if name not in os.environ},
         }
         return self.recipe.template.fill(self.recipe.settings, places_of(self.block, self.folder)), environment
 
@@ -110,8 +112,3 @@ def sources_of(recipe: ProgramRecipe, block: int, folder: Path) -> Sources:
     file = recipe.metrics_file
     filled = None if file is None else Path(fill_text(file, recipe.settings, places_of(block, folder)))
     return Sources(folder / REPORTED, folder / STDOUT, folder / STDERR, filled)
-
-
-def _python(block: int) -> dict[str, str]:
-    """Return variables that make a Python program repeatable, and its output readable while it runs."""
-    return {"PYTHONHASHSEED": str(block), "PYTHONUNBUFFERED": "1"}

@@ -27,6 +27,7 @@ LAUNCHERS = frozenset(
 """Programs that start another one, which their lock file identifies."""
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_PYTHON = re.compile(r"(?:python|pypy)[\d.]*(?:\.exe)?")
 
 _PROBE = """
 import importlib.util, json, platform, site, sys
@@ -114,12 +115,12 @@ def _shebang(file: str) -> list[str]:
 
 def _python_behind(file: str, environment: Mapping[str, str]) -> str | None:
     """Return the Python that a program is, or that its first line names."""
-    if re.fullmatch(r"(?:python|pypy)[\d.]*(?:\.exe)?", Path(file).name):
+    if _PYTHON.fullmatch(Path(file).name):
         return file
     words = [word for word in _shebang(file) if not word.startswith("-")]
     if words and Path(words[0]).name == "env":
         words = [shutil.which(word, path=environment.get("PATH")) or "" for word in words[1:2]]
-    return words[0] if words and re.fullmatch(r"(?:python|pypy)[\d.]*", Path(words[0]).name) else None
+    return words[0] if words and _PYTHON.fullmatch(Path(words[0]).name) else None
 
 
 _REPORTS: dict[tuple[Any, ...], dict[str, Any]] = {}
