@@ -122,7 +122,7 @@ def test_scikit_learn_on_digits_gives_what_it_keeps_itself(tmp_path):
 def test_torch_on_digits_gives_what_it_keeps_itself(tmp_path):
     """Through `eailab.log`, epoch by epoch."""
     command = f"{sys.executable} {PROGRAMS / 'digits_torch.py'} --digits {DIGITS} --lr {{lr}} --seed {{seed}}"
-    value, way, curve = tried(command, "val_acc", lr="0.003")
+    value, way, curve = tried(command, "val_acc", lr="0.3")
     assert way == "log"
     assert [list(point) for point in curve] == json.loads((tmp_path / "history.json").read_text())
     assert len(curve) == 3
