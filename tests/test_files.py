@@ -31,7 +31,7 @@ EXCEPTIONS = {
     "data/npz.py": dict.fromkeys(("zipfile.ZipFile", "archive.open"), "a file that the reader has opened"),
     "data/image_files.py": {"Image.open": "a file that the reader has opened"},
     "engines/program/trial_files.py": {"path.open": "a new file, to write"},
-    "engines/program/watchdog.py": {".read_bytes": "the system's"},
+    "engines/program/watchdog.py": {".read_bytes": "the system's", "stat.read_bytes": "the system's"},
     "extras.py": {".read_text": "comes with the package"},
     "inference/formats.py": {"export.load": "bytes that we have just made"},
     "log_metrics.py": {"os.open": "to write"},

@@ -159,27 +159,25 @@ class _Ending:
         except BaseException as error:  # noqa: BLE001 - raised again once the program has ended
             self.stop = error
         if self.stop is not None or self.has_timed_out:
-            _signal(self.group, signal.SIGTERM)
+            _ask_to_end(self.group)
             self.kill_at = now + GRACE_SECONDS
 
     def end_the_rest(self) -> None:
         """End what the program has left of its group."""
         until = time.monotonic() + min(GRACE_SECONDS, 2.0)
-        if _signal(self.group, signal.SIGTERM):
-            while _signal(self.group, 0) and time.monotonic() < until:
+        if watchdog.is_running(self.group):
+            _ask_to_end(self.group)
+            while watchdog.is_running(self.group) and time.monotonic() < until:
                 time.sleep(0.01)
             watchdog.kill(self.group, self.mark)
         elif self.kill_at is not None:
             watchdog.kill(None, self.mark)
 
 
-def _signal(group: int, number: int) -> bool:
-    """Send a signal to a process group, and return whether anything is left of it."""
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
-        return False
-    return True
+def _ask_to_end(group: int) -> None:
+    """Send SIGTERM to a process group, if anything is left of it."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+        os.killpg(group, signal.SIGTERM)
 
 
 class _Capped:

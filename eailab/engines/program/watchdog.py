@@ -36,6 +36,26 @@ def _marked(entry: bytes) -> Iterator[int]:
                 yield int(folder.name)
 
 
+def is_running(group: int) -> bool:
+    """Return whether a process of a group has not ended.
+
+    One that has ended stays in its group until its parent has asked for it, for which some systems take seconds; Linux
+    shows which have.
+    """
+    if not Path("/proc/self/stat").exists():
+        try:
+            os.killpg(group, 0)
+        except (ProcessLookupError, PermissionError):  # macOS says the latter of a group whose processes have ended
+            return False
+        return True
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, its_group, *_ = stat.read_bytes().rpartition(b")")[2].split()
+            if int(its_group) == group and state not in (b"Z", b"X"):
+                return True
+    return False
+
+
 def main() -> None:
     """Keep the list of running trials that eailab sends (`+MARK`, `MARK GROUP`, `-MARK`); kill them when it ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from eailab.engines.program import process
+from eailab.engines.program import process, watchdog
 from eailab.engines.program.process import Ended, last_lines, run_program
 from eailab.errors import RecipeError, StoppedError
 from eailab.recipe.template import Command
@@ -150,3 +150,17 @@ def test_a_message_shows_the_end_of_the_output(tmp_path):
     (tmp_path / "out").write_text("\n".join(map(str, range(100))))
     assert last_lines(tmp_path / "err", tmp_path / "out") == "\n".join(map(str, range(80, 100)))
     assert last_lines(tmp_path / "none") == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux shows which processes have ended")
+def test_what_has_ended_and_was_not_asked_for_is_not_waited_for():
+    child = subprocess.Popen(["sh", "-c", "read line"], stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        assert watchdog.is_running(child.pid)
+        child.stdin.close()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays in its group
+        os.killpg(child.pid, 0)
+        assert not watchdog.is_running(child.pid)
+    finally:
+        child.kill()
+        child.wait()
