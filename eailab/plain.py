@@ -108,6 +108,11 @@ def alike(names: Iterable[str]) -> tuple[str, str] | None:
 _LEAVES = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
+def in_one_line(value: Any) -> str:
+    """Return JSON in one line, in which no letter is one that a terminal obeys."""
+    return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], _LEAVES.encode(value))
+
+
 def layout(value: Any, indent: str = "") -> str:
     """Return JSON with a line for each member of a mapping; a list of plain values stays on one line.
 
@@ -122,7 +127,7 @@ def layout(value: Any, indent: str = "") -> str:
     text = _LEAVES.encode(value)
     if text.isascii() and "\x7f" not in text:  # most are numbers
         return text
-    return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return in_one_line(value)
 
 
 def _is_foreign(character: str) -> bool:

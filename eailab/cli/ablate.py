@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from eailab.cli import completion
+from eailab.cli.deciding import FailOn, fail_if, parse_fail_on
 from eailab.cli.options import (
     CHECKPOINT_EVERY,
     RUNS_DIR,
@@ -139,6 +140,7 @@ def ablate(
     message: Annotated[
         str | None, typer.Option("--message", "-m", metavar="TEXT", help="With --freeze: what you expect to see.")
     ] = None,
+    fail_on: FailOn = None,
     jobs: Jobs = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first trial that fails.")] = False,
     device: Device = "auto",
@@ -185,6 +187,8 @@ def ablate(
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
     where = run_context(runs, data_dir, device, checkpoint_every, on, program.retries, keep_code=program.keep_code)
 
+    failing = parse_fail_on(fail_on)
+
     # In how many blocks: as many as were asked for, those of the looks, or what detects a difference or fits a time.
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
     _refuse_odd_sd(sd)
@@ -208,9 +212,9 @@ def ablate(
     elif freeze or message is not None:
         write_frozen_plan(studies, console, message, wanted=freeze)
     elif until_decided:
-        run_until_decided(studies[0], console, console.judge, console.publish, console.say_look)
+        fail_if(run_until_decided(studies[0], console, console.judge, console.publish, console.say_look), failing)
     else:
-        run_studies(studies, console, console.publish)
+        fail_if(run_studies(studies, console, console.publish), failing)
 
 
 def _factors(

@@ -18,10 +18,11 @@ from eailab.cli.commands import Commands, explained
 from eailab.cli.data import data, split
 from eailab.cli.explain import explain
 from eailab.cli.networks import export, predict
-from eailab.cli.output import LOG, echo
+from eailab.cli.output import LOG, PRINTED, echo, echo_error
 from eailab.cli.recipes import recipes
 from eailab.cli.report import report, verify
 from eailab.cli.runs import diff, runs, studies
+from eailab.cli.schema import schema
 from eailab.cli.stopping import raising
 from eailab.cli.train import noise, train_mlp, train_resnet
 from eailab.errors import EailabError, StoppedError, UsageError
@@ -65,6 +66,7 @@ app.command()(verify)
 app.command()(diff)
 app.command()(predict)
 app.command()(export)
+app.command()(schema)
 app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")
 app.add_typer(runs, name="runs")
@@ -80,11 +82,12 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark, not a traceback
     _forget_odd_sizes()
+    PRINTED.clear()
     try:
         with raising():
             code = app(prog_name="eailab", standalone_mode=False)
     except typer.TyperException as error:
-        echo(f"error: {explained(error)}", err=True)
+        echo_error(explained(error), error.exit_code)
         sys.exit(error.exit_code)
     except typer.Abort:
         echo("stopped", err=True)
@@ -93,13 +96,14 @@ def main() -> None:
         echo(with_command(str(error)), err=True)
         sys.exit(error.exit_code)
     except EailabError as error:
-        echo(f"error: {advised(error)}", err=True)
+        echo_error(advised(error), error.exit_code)
         sys.exit(error.exit_code)
     except OSError as error:
-        echo(f"error: {_trouble_with_output(error) or _shortage(error)}", err=True)
-        sys.exit(UsageError.exit_code if error.errno == errno.ENAMETOOLONG else EailabError.exit_code)
+        code = UsageError.exit_code if error.errno == errno.ENAMETOOLONG else EailabError.exit_code
+        echo_error(_trouble_with_output(error) or _shortage(error), code)
+        sys.exit(code)
     except (MemoryError, ImportError, RuntimeError) as error:
-        echo(f"error: {_shortage(error)}", err=True)
+        echo_error(_shortage(error), EailabError.exit_code)
         sys.exit(EailabError.exit_code)
     sys.exit(code or 0)
 

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import typer
 from rich.cells import cell_len
 
-from eailab.plain import layout, plain_lines
+from eailab.plain import in_one_line, layout, plain_lines
 
 LOG = logging.getLogger("eailab")
 """Logs what a command does: each epoch as `debug`, other progress as `info`, problems above."""
@@ -31,6 +31,7 @@ COMMANDS = (
     "recipes",
     "report",
     "runs",
+    "schema",
     "split",
     "studies",
     "train-mlp",
@@ -43,6 +44,10 @@ NAMED = re.compile(rf"(?<![\w./-])(?<!-m )(?<!run )eailab (?=-h\b|(?:{'|'.join(C
 
 JSON_VERSION = 1
 """Of results that name none of their own: raised when a key is renamed, removed or changes its meaning."""
+PRINTED: list[str] = []
+"""The result that was printed as JSON; one command prints one."""
+COMMAND = re.compile(r"`(eailab [^`…]+)`")
+"""In an error's message: what to run."""
 NARROWEST = 20
 """Columns; a number below is not taken for a terminal's width."""
 USUAL_WIDTH = 80
@@ -76,8 +81,28 @@ def say_note(text: str) -> None:
 
 
 def echo_json(result: Mapping[str, Any]) -> None:
-    """Print a result as JSON to standard output, with the version of its keys."""
-    typer.echo(layout({"schema_version": JSON_VERSION, **result}))
+    """Print a result as JSON to standard output, with the version of its keys: in a pipe or a file, in one line."""
+    versioned = {"schema_version": JSON_VERSION, **result}
+    text = layout(versioned) if sys.stdout.isatty() else in_one_line(versioned)
+    PRINTED[:] = [text]
+    typer.echo(text)
+
+
+def echo_error(text: object, exit_code: int) -> None:
+    """Print an error to standard error, and as JSON to standard output where `--json` has printed nothing there.
+
+    Args:
+        text: What was found, a colon, and what would be right; on a line of its own, the command that would be right.
+        exit_code: Of the program.
+    """
+    echo(f"error: {text}", err=True)
+    if "--json" not in sys.argv or PRINTED:
+        return
+    message, _, command = str(text).rpartition("\n  eailab ")
+    quoted = COMMAND.search(str(text))
+    fix = f"eailab {command}" if message else None if quoted is None else quoted[1]
+    what, _, expected = (message or str(text)).partition(": ")
+    echo_json({"error": {"what": what, "expected": expected or None, "fix": fix, "exit_code": exit_code}})
 
 
 # --- layout ----------------------------------------------------------------------------------------------------------

@@ -144,7 +144,14 @@ def verify(
         if not json:
             _print_again(again, retrain)
     if json:
-        echo_json({**found.mapping(), "retrained": None if again is None else asdict(again)})
+        from eailab.findings.decision import Decision
+
+        holds = found.holds and (again is None or not again.differences)
+        echo_json({
+            **found.mapping(),
+            "retrained": None if again is None else asdict(again),
+            "decision": asdict(Decision(verdict="HOLDS" if holds else "DIFFERS")),
+        })  # fmt: skip
     if not found.holds:
         raise CheckFailedError(
             f"{report} does not say what {runs} says: make it again with {_made_by(found, report, store)}."

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eailab.cli.advice import offering_small_data
+from eailab.cli.deciding import study_decision
 from eailab.cli.options import RUNS_DIR
 from eailab.cli.output import LOG, echo, echo_json, say_note
 from eailab.cli.progress import Watch
@@ -77,17 +78,25 @@ class Console(Runner):
         if advice := advice_on_threads(todo, self.context, self.jobs):
             self.note(advice)
 
-    def publish(self, plans: Sequence[Plan]) -> None:
-        """Write the files of each study, and of several a report of all; print the answers, the report's path last."""
+    def publish(self, plans: Sequence[Plan]) -> list[str]:
+        """Write the files of each study, and of several a report of all; print the answers, the report's path last.
+
+        Returns:
+            The verdict of each arm that is compared.
+        """
+        from eailab.findings.decision import arm_decisions
+
         total = len(plans) if len(plans) == 1 else len(plans) + 1
         with writing("writing tables, figures and pages", total) as watch:
             reports, page = write.write_plans(plans, self.context, say_note, name=self.name, advance=watch.advance)
         findings = [one.findings for one in reports]
+        verdicts = [str(one.verdict) for found in findings for one in arm_decisions(found)]
         if self.as_json:
             from eailab.report.json_report import as_mapping, report_mapping
 
-            echo_json(as_mapping(findings[0]) if len(plans) == 1 else report_mapping(findings, []))
-            return
+            numbers = as_mapping(findings[0]) if len(plans) == 1 else report_mapping(findings, [])
+            echo_json({**numbers, "decision": study_decision(findings, self.context.store)})
+            return verdicts
         from eailab.report.terminal import print_study
 
         for planned, found in zip(plans, findings, strict=True):
@@ -103,6 +112,7 @@ class Console(Runner):
         if trial is not None:
             is_finished = findings[0].arms[0].trials[0].state == "finished"
             _say_what_next(trial, self.context.runs_dir, is_finished=is_finished)
+        return verdicts
 
     def judge(self, record: StudyRecord) -> LooksMade:
         """Return what the trials of a study with looks have decided."""

@@ -1,6 +1,7 @@
 """Train one recipe: once by `eailab train-mlp` or `eailab train-resnet`, in many blocks by `eailab noise`."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
@@ -201,6 +202,7 @@ def noise(
     A program of your own: eailab noise --run 'python train.py --seed {seed}' --metric val_loss
     """
     from eailab.cli.running import Auditing, Console, writing
+    from eailab.findings.decision import noise_decision
     from eailab.findings.noise import noise_findings
     from eailab.report.compose import noise_document
     from eailab.report.terminal import render
@@ -228,7 +230,7 @@ def noise(
             watch.advance()
         document = noise_document(found)
         if json:
-            echo_json(document.data())
+            echo_json({**document.data(), "decision": asdict(noise_decision(found))})
             return
         render(document)
         echo(f"noise:   {planned.folder / 'noise.md'}")

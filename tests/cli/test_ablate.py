@@ -39,7 +39,12 @@ def test_a_study_run_again_trains_nothing_and_keeps_the_bytes_of_its_table(eaila
 def test_json_is_the_tables_json(eailab, tmp_path):
     done = eailab("ablate", "lr", "1e-3", "1e-2", "--seeds", "2", "--json", *QUICK)
     (table,) = tmp_path.glob("runs/studies/*/table.json")
-    assert json.loads(done.out) == json.loads(table.read_bytes())
+    told = json.loads(done.out.splitlines()[-1])
+    decision = told.pop("decision")
+    assert told == json.loads(table.read_bytes())
+    other = told["arms"][1]
+    assert (decision["arm"], decision["difference"]) == (other["label"], other["difference"])
+    assert [decision["low"], decision["high"]] == other["interval95"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+"""Print decisions for programs, and turn verdicts into exit codes: `--json` and `--fail-on`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from eailab.cli.advice import corrected
+from eailab.errors import Correction, UsageError
+
+if TYPE_CHECKING:
+    from eailab.findings.decision import Decision
+    from eailab.findings.study import StudyFindings
+    from eailab.runs.store import Store
+
+EXIT_CODES = {"WORSE": 3, "SAME": 3, "UNDECIDED": 4}
+"""By the verdict that fails."""
+
+FailOn: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on",
+        metavar="VERDICTS",
+        help="End with code 3 if an arm is worse or same, 4 if one is undecided: of worse,same,undecided.",
+    ),
+]
+
+
+def parse_fail_on(text: str | None) -> frozenset[str]:
+    """Read `--fail-on`: verdicts joined by commas.
+
+    Raises:
+        UsageError: One of them is none that can fail.
+    """
+    words = [] if text is None else [word.strip().upper() for word in text.split(",")]
+    if odd := [word for word in words if word not in EXIT_CODES]:
+        names = ", ".join(map(str.lower, EXIT_CODES))
+        raise UsageError(f"--fail-on {odd[0].lower()}: give {names}, or several joined by commas.")
+    return frozenset(words)
+
+
+def fail_if(verdicts: Iterable[str], failing: frozenset[str]) -> None:
+    """End the command with the code of the first verdict that fails: 3 before 4.
+
+    Raises:
+        typer.Exit: One of the verdicts fails.
+    """
+    if codes := [EXIT_CODES[one] for one in verdicts if one in failing]:
+        raise typer.Exit(min(codes))
+
+
+def with_next(decision: "Decision", findings: "StudyFindings", store: "Store") -> "Decision":
+    """Add the command that would decide an open study to its decision, and the seconds that it would take."""
+    from eailab.findings.costs import costs
+
+    more = (decision.blocks_needed or 0) - len(findings.blocks)
+    if more <= 0:
+        return decision
+    options = {"--seeds": str(decision.blocks_needed)}
+    command = corrected(Correction(options=options, without=("--detect", "--budget")))
+    trials = [one.seconds_a_trial for one in costs(store, findings)]
+    seconds = None if None in trials else round(more * sum(one for one in trials if one), 1)
+    return replace(decision, next_command=None if command is None else str(command), next_seconds=seconds)
+
+
+def study_decision(studies: "Sequence[StudyFindings]", store: "Store") -> dict[str, Any] | None:
+    """Return the one decision of some studies as plain values; None where nothing is compared."""
+    from eailab.findings.decision import arm_decisions, first_of
+
+    found = [with_next(one, findings, store) for findings in studies for one in arm_decisions(findings)]
+    first = first_of(found)
+    return None if first is None else asdict(first)

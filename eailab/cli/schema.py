@@ -1,0 +1,68 @@
+"""`eailab schema`: the JSON Schema of what commands print for programs."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from eailab.cli import completion
+from eailab.cli.output import JSON_VERSION, echo
+from eailab.errors import UsageError
+
+NAMES = ("decision", "error", "recipe")
+
+
+def schema(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="decision, error or recipe.",
+            autocompletion=completion.one_of(NAMES),
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Print the JSON Schema of a decision, of an error, or of recipes.
+
+    `--json` of ablate, noise and verify prints a `decision`; where a command fails, an `error`.
+
+    Example: eailab schema decision
+    """
+    from eailab.recipe.describe import nearest
+
+    if name not in NAMES:
+        raise UsageError(f"there is no schema {name!r}: there are {', '.join(NAMES)}{nearest(name, NAMES)}")
+    echo(json.dumps({"decision": _decision, "error": _error, "recipe": _recipe}[name](), indent=2, ensure_ascii=False))
+
+
+def _decision() -> dict[str, Any]:
+    from pydantic import TypeAdapter
+
+    from eailab.findings.decision import Decision
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(Decision).json_schema()}
+
+
+def _error() -> dict[str, Any]:
+    text = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    fields = {
+        "what": {"type": "string", "description": "What was found."},
+        "expected": {**text, "description": "What would be right."},
+        "fix": {**text, "description": "The command to run instead, where it is known."},
+        "exit_code": {"type": "integer", "description": "Of the program: 1 for what failed, 2 for what was asked."},
+    }
+    error = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "eailab error",
+        "type": "object",
+        "properties": {"schema_version": {"const": JSON_VERSION}, "error": error},
+        "required": ["schema_version", "error"],
+    }
+
+
+def _recipe() -> dict[str, Any]:
+    from eailab.recipe.schema import json_schema
+
+    return json_schema()
