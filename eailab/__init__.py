@@ -6,8 +6,16 @@ The functions do what the commands of the same names do, and share their runs fo
 
     study = eailab.ablate("batch-size", [16, 32, 64], recipe="digits-mlp", seeds=5)
     print(study)                # the command's table
-    study.rows()                # a mapping for each arm: mean, difference, interval, verdict
+    study["16"].verdict         # also .difference, .interval, .values; study.table has all arms
     study.values()              # float64 [blocks, arms]
+
+    def train(lr, seed):        # a function of your own: returns a number or a mapping, or yields one an epoch
+        ...
+        return {"val_acc": 0.914}
+
+    eailab.ablate(train, "lr", [1e-3, 1e-4], seeds=5, metric="val_acc")
+
+In a notebook a study shows its table and intervals.
 
 In a training program of your own, `eailab.log(val_acc=0.914)` reports a metric to the command that started it.
 
@@ -18,13 +26,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eailab.api import StudyResult, TrialResult, ablate, noise, open_study, train
+    from eailab.api import ArmResult, StudyResult, TrialResult, ablate, noise, open_study, train
     from eailab.errors import EailabError
     from eailab.log_metrics import log
 
 __version__ = "0.1.0"
 
-__all__ = ["EailabError", "StudyResult", "TrialResult", "__version__", "ablate", "log", "noise", "open_study", "train"]
+__all__ = [
+    "ArmResult",
+    "EailabError",
+    "StudyResult",
+    "TrialResult",
+    "__version__",
+    "ablate",
+    "log",
+    "noise",
+    "open_study",
+    "train",
+]
 _HOMES = {"EailabError": "eailab.errors", "log": "eailab.log_metrics"}
 """Modules of what is not in `eailab.api`."""
 

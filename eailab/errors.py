@@ -58,6 +58,10 @@ class EailabError(Exception):
         super().__init__(message)
         self.correction = correction
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(EailabError):
     """The command line asked for something that does not exist or does not fit."""

@@ -139,8 +139,8 @@ class ResNetRecipe(ImageRecipe):
     """CPU threads of a trial; fixed, since sums in another order have other last bits."""
 
 
-class ProgramStudy(Study):
-    """How arms of a training program are compared."""
+class OwnStudy(Study):
+    """How arms of a person's own training are compared."""
 
     margin: Margin = 0.0
     """Differences smaller than this do not matter, in the metric's unit; percentage points for a share or percent."""
@@ -148,48 +148,26 @@ class ProgramStudy(Study):
     """What verdicts rest on: the first of the recipe's metrics."""
 
 
-class ProgramRecipe(Recipe):
-    """A recipe of a training program: its command, and what it reports."""
+class OwnRecipe(Recipe):
+    """What recipes of a person's own training have: its settings, and the metrics that it reports."""
 
-    quiet = frozenset({
-        *("epochs", "threads", "shell", "settings", "seed_env", "unseeded", "goal"),
-        *("metrics_file", "metric_regex", "at", "code", "data", "timeout"),
-    })  # fmt: skip
+    quiet = frozenset({"epochs", "threads", "settings", "unseeded", "goal", "at"})
 
-    engine: Literal["program"]
     epochs: Literal[1] = 1
-    """The program runs once, from its beginning to its end; epochs of its own are a setting."""
-    threads: Literal[1] = 1
-    """As many as the program takes; a setting of its own may say how many."""
-    shell: bool = False
-    """Whether `sh` runs the command, rather than eailab itself."""
+    """It runs once, from its beginning to its end; epochs of its own are a setting."""
     settings: dict[Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)], Value] = Field(default={})
-    """What the placeholders of the command stand for in the baseline, by name; every one is a factor."""
-    seed_env: bool = False
-    """Whether the program takes its seed from `EAILAB_SEED` in its environment, by its author's word."""
-    unseeded: bool = False
-    """Whether the runs of the program are independent of the block's number."""
-    run: Line
-    """The command, with a placeholder for each setting and `{seed}`; see the guide for the others."""
+    """Those of the baseline, by name; every one is a factor."""
     metric: Line | list[Line]
-    """What the program reports; verdicts rest on the first, others are shown beside it."""
+    """What it reports; verdicts rest on the first, others are shown beside it."""
     goal: Literal["max", "min"] | None = None
     """Which values of the first metric are better; null where its name says it, as `loss` and `acc` do."""
     unit: Literal["share", "percent", "raw"] = "raw"
     """What the metrics are: shares from 0 to 1, percent, or numbers in a unit of their own."""
-    metrics_file: Line | None = None
-    """A file that the program leaves, such as `{out}/metrics.json`: JSON, JSON lines or CSV."""
-    metric_regex: Line | None = None
-    """Pattern of a line of output with the value of the first metric in its group."""
+    unseeded: bool = False
+    """Whether its runs are independent of the block's number."""
     at: str = "last"
-    """Which of the values that a program reports step by step counts: the last, the best, or that of a step."""
-    code: list[Line] = Field(default=[])
-    """Files and folders whose change makes other trials; empty for the sources below the working folder."""
-    data: list[Line] = Field(default=[])
-    """Files and folders of data, which are part of a trial's identity by their content."""
-    timeout: str | None = None
-    """Time after which the program is ended, such as 30m; null for none."""
-    study: ProgramStudy = ProgramStudy()
+    """Which of the values that are reported step by step counts: the last, the best, or that of a step."""
+    study: OwnStudy = OwnStudy()
 
     @model_validator(mode="before")
     @classmethod
@@ -221,6 +199,42 @@ class ProgramRecipe(Recipe):
             if (other := seen.setdefault(plain(name), name)) != name:
                 raise ValueError(f"{other} and {name} would be one name: rename one of them")
         return value
+
+    @property
+    def own_settings(self) -> Mapping[str, Value]:
+        """The settings."""
+        return self.settings
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of what is reported."""
+        return tuple(self.metric) if isinstance(self.metric, list) else (self.metric,)
+
+
+class ProgramRecipe(OwnRecipe):
+    """A recipe of a training program: its command, and what it reports."""
+
+    quiet = OwnRecipe.quiet | {*("shell", "seed_env", "metrics_file", "metric_regex", "code", "data", "timeout")}
+
+    engine: Literal["program"]
+    threads: Literal[1] = 1
+    """As many as the program takes; a setting of its own may say how many."""
+    shell: bool = False
+    """Whether `sh` runs the command, rather than eailab itself."""
+    seed_env: bool = False
+    """Whether the program takes its seed from `EAILAB_SEED` in its environment, by its author's word."""
+    run: Line
+    """The command, with a placeholder for each setting and `{seed}`; see the guide for the others."""
+    metrics_file: Line | None = None
+    """A file that the program leaves, such as `{out}/metrics.json`: JSON, JSON lines or CSV."""
+    metric_regex: Line | None = None
+    """Pattern of a line of output with the value of the first metric in its group."""
+    code: list[Line] = Field(default=[])
+    """Files and folders whose change makes other trials; empty for the sources below the working folder."""
+    data: list[Line] = Field(default=[])
+    """Files and folders of data, which are part of a trial's identity by their content."""
+    timeout: str | None = None
+    """Time after which the program is ended, such as 30m; null for none."""
 
     @field_validator("run")
     @classmethod
@@ -256,19 +270,24 @@ class ProgramRecipe(Recipe):
         }
 
     @property
-    def own_settings(self) -> Mapping[str, Value]:
-        """The settings of the command."""
-        return self.settings
-
-    @property
     def template(self) -> Template:
         """The command."""
         return Template(self.run, self.shell)
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The names of what the program reports."""
-        return tuple(self.metric) if isinstance(self.metric, list) else (self.metric,)
+
+class FunctionRecipe(OwnRecipe):
+    """A recipe of a training function of Python, and what it returns."""
+
+    engine: Literal["function"]
+    function: Annotated[str, Field(pattern=r"^[\w.]+:[\w.<>]+$", max_length=500)]
+    """Its module and name, such as `project.training:train`; called with the settings and `seed`."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return the function, its settings and how its metrics are read."""
+        return {
+            **self.model_dump(mode="json", include={"engine", "function", "settings", "threads", "unit", "at"}),
+            "metric": list(self.metrics),
+        }
 
 
 def engine_name(kind: type[Recipe]) -> str:
@@ -276,7 +295,9 @@ def engine_name(kind: type[Recipe]) -> str:
     return str(get_args(kind.model_fields["engine"].annotation)[0])
 
 
-RECIPES: dict[str, type[Recipe]] = {engine_name(kind): kind for kind in (MlpRecipe, ResNetRecipe, ProgramRecipe)}
+RECIPES: dict[str, type[Recipe]] = {
+    engine_name(kind): kind for kind in (MlpRecipe, ResNetRecipe, ProgramRecipe, FunctionRecipe)
+}
 """The class of each engine's recipes, by the engine's name; `engines.registry.register` adds others."""
 
 

@@ -18,11 +18,11 @@ from markupsafe import Markup
 
 from eailab.metrics import behind
 from eailab.plain import plain
-from eailab.report.document import Document, Section
+from eailab.report.document import Block, Document, Section
 from eailab.report.figures import Axis, CurvesFigure, Line, Look, Panel, Point, PointsFigure
 from eailab.report.manifest import MARK
 from eailab.stats.verdict import Verdict
-from eailab.translation import BETWEEN_SENTENCES, Say, tr
+from eailab.translation import BETWEEN_SENTENCES, Say, english, tr
 
 WORDS = {
     "blank": BETWEEN_SENTENCES,
@@ -73,6 +73,34 @@ def render(document: Document) -> str:
         say=say,
         numbers=partial(_numbers, say=say),
     )
+
+
+def fragment(title: str, blocks: Sequence[Block]) -> str:
+    """Return blocks as a notebook shows them: a part of a page, with a style of its own and without a script."""
+    style = _source("page.css").replace(":root", "&")
+    return (
+        _environment()
+        .get_template("notebook.html")
+        .render(
+            title=title,
+            blocks=blocks,
+            style=Markup(_NOTEBOOK % style),  # noqa: S704 - ours
+            say=english,
+            numbers=None,
+        )
+    )
+
+
+_NOTEBOOK = """
+.eailab { %s
+  background: var(--sheet); color: var(--ink); padding: .6rem .8rem; max-width: 60rem; container-type: inline-size;
+  font: 14px/1.5 system-ui, sans-serif;
+  td, th { background: none; }
+}
+body[data-jp-theme-light="true"] .eailab, .vscode-light .eailab, html[theme="light"] .eailab { color-scheme: light; }
+body[data-jp-theme-light="false"] .eailab, .vscode-dark .eailab, html[theme="dark"] .eailab { color-scheme: dark; }
+"""
+"""Of a notebook's output, around the style of pages: the themes are those of Jupyter, VS Code and Colab."""
 
 
 def policy(style: str, script: str) -> str:

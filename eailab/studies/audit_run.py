@@ -10,7 +10,7 @@ from eailab.engines.program.engine import sources_of
 from eailab.engines.program.evidence import Evidence, evidence
 from eailab.engines.program.trial_files import OUT
 from eailab.errors import DamagedError
-from eailab.recipe.schema import ProgramRecipe
+from eailab.recipe.schema import OwnRecipe
 from eailab.runs.context import Event, RunContext
 from eailab.runs.executors import executor_for
 from eailab.runs.store import Store
@@ -27,7 +27,7 @@ SETTING = "settings."
 
 def is_of_program(study: Study) -> bool:
     """Return whether the trials of a study run a program of a person's own."""
-    return isinstance(study.arms[study.baseline].recipe, ProgramRecipe)
+    return isinstance(study.arms[study.baseline].recipe, OwnRecipe)
 
 
 def audited_first(record: StudyRecord) -> set[str]:
@@ -50,7 +50,7 @@ def repeat(planned: Plan, context: RunContext) -> bool:
     name = planned.record.trials[study.baseline, study.blocks[0]]
     elsewhere = replace(context, runs_dir=context.runs_dir / AUDITS, on_event=_ignored)
     recipe = study.arms[study.baseline].recipe
-    has_no_seed = isinstance(recipe, ProgramRecipe) and recipe.unseeded
+    has_no_seed = isinstance(recipe, OwnRecipe) and recipe.unseeded
     if has_no_seed or context.store.folder(name).result() is None or elsewhere.store.folder(name).result() is not None:
         return False
     executor_for(elsewhere.on, 1).run([next(one for one in planned.trials if one.fingerprint == name)], elsewhere)
@@ -82,7 +82,7 @@ def _evidence(study: Study, index: int, block: int, folder: Path) -> Evidence | 
     found: Mapping[str, Any] | None = None
     with suppress(DamagedError):
         found = TrialFolder(folder).record()
-    if found is None or found["status"] != "finished" or not isinstance(arm.recipe, ProgramRecipe):
+    if found is None or found["status"] != "finished" or not isinstance(arm.recipe, OwnRecipe):
         return None
     return evidence(arm.label, block, found["metrics"], sources_of(arm.recipe, block, folder), folder.absolute() / OUT)
 

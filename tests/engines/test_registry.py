@@ -48,7 +48,10 @@ def test_a_schedule_without_a_function_is_refused(recipe, monkeypatch):
         learning_rates(recipe.schedule, 0.1, 1, 1)
 
 
-OWN = ("cli/train.py", "cli/program.py", "studies/audit.py", "studies/audit_run.py", "recipe/of_command.py")
+OWN = (
+    *("cli/train.py", "cli/program.py", "studies/audit.py", "studies/audit_run.py", "recipe/of_command.py"),
+    "api/function.py",
+)
 """What there is for one engine only: its command, and what makes its recipes and judges its runs."""
 
 

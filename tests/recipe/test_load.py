@@ -106,7 +106,7 @@ def test_an_unknown_engine_does_not_hide_what_no_engine_accepts(tmp_path):
     with pytest.raises(RecipeError) as caught:
         load(file)
     message = str(caught.value)
-    assert "torch-resnet, program, found 'numpy'; did you mean 'numpy-mlp'?" in message
+    assert "torch-resnet, program, function, found 'numpy'; did you mean 'numpy-mlp'?" in message
     assert "epochs: expected a whole number" in message
     assert "schedule.gama: unknown key; did you mean 'gamma'?" in message
     assert "model.hidden" not in message  # one of the engines has it

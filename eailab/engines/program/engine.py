@@ -23,7 +23,7 @@ from eailab.engines.program.trial_files import (
 )
 from eailab.errors import DivergedError, ProgramFailedError, TrialFailedError
 from eailab.metrics import Metric
-from eailab.recipe.schema import ProgramRecipe
+from eailab.recipe.schema import OwnRecipe, ProgramRecipe
 from eailab.recipe.template import Command, fill_text
 from eailab.units import parse_seconds
 
@@ -107,8 +107,8 @@ class ProgramEngine(Engine):
         return f"{said}: {command}\n{output or '(it printed nothing)'}\nAll of its output is in {self.folder}."
 
 
-def sources_of(recipe: ProgramRecipe, block: int, folder: Path) -> Sources:
-    """Return where the program of a trial has left its metrics."""
-    file = recipe.metrics_file
+def sources_of(recipe: OwnRecipe, block: int, folder: Path) -> Sources:
+    """Return where the program or function of a trial has left its metrics."""
+    file = recipe.metrics_file if isinstance(recipe, ProgramRecipe) else None
     filled = None if file is None else Path(fill_text(file, recipe.settings, places_of(block, folder)))
     return Sources(folder / REPORTED, folder / STDOUT, folder / STDERR, filled)

@@ -277,31 +277,41 @@ def _digest(path: str, *_state: int) -> tuple[str, frozenset[str]]:
     if _suffix(path) in PYTHON:
         try:
             tree = ast.parse(content)
-            return hashlib.sha256(repr(_skeleton(tree)).encode()).hexdigest(), frozenset(_imports(tree))
+            return hashlib.sha256(repr(skeleton(tree)).encode()).hexdigest(), frozenset(_packages(tree))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             pass  # of another version of Python: by its bytes
     return hashlib.sha256(content).hexdigest(), frozenset()
 
 
-def _skeleton(node: Any) -> Any:
+def skeleton(node: Any) -> Any:
     """Return what a syntax tree says, in a form that is the same in every version of Python.
 
     `ast.dump` is not: later versions have fields that earlier ones lack, and leave out those that are empty.
     """
     if isinstance(node, ast.AST):
-        fields = ((name, _skeleton(value)) for name, value in ast.iter_fields(node))
+        fields = ((name, skeleton(value)) for name, value in ast.iter_fields(node))
         return (type(node).__name__, *(one for one in fields if one[1] not in ((), None) and one[0] != "ctx"))
     if isinstance(node, list):
-        return tuple(_skeleton(one) for one in node)
+        return tuple(skeleton(one) for one in node)
     return None if node is None else (type(node).__name__, repr(node))
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
+def _packages(tree: ast.AST) -> Iterator[str]:
+    yield from (name.partition(".")[0] for name in imported_modules(tree) if not name.startswith("."))
+
+
+def imported_modules(tree: ast.AST) -> Iterator[str]:
+    """Yield the modules that code imports; those relative to its own package begin with dots.
+
+    What is imported from a module may be one itself: `from package import module` yields both.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            yield node.module.partition(".")[0]
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            yield base
+            yield from (f"{base}{'.' * bool(node.module)}{alias.name}" for alias in node.names)
 
 
 def _data(paths: Iterable[str], folder: Path) -> dict[str, str]:

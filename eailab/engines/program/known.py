@@ -35,11 +35,16 @@ def identity_of(recipe: ProgramRecipe, runs: Path) -> Identity:
     return identify(recipe.template.words, here, code=recipe.code, data=recipe.data, excluded=excluded)
 
 
-def changes_since(recipe: ProgramRecipe, runs: Path, before: str) -> list[str]:
+def changes_since(now: Identity, runs: Path, before: str) -> list[str]:
     """Return in words what has changed since trials with an earlier fingerprint; nothing where that is not known."""
     with suppress(ValueError):
-        return changes(Identity.read(_read(runs, _code(before))), identity_of(recipe, runs))
+        return changes(Identity.read(_read(runs, _code(before))), now)
     return []
+
+
+def keep_identity(identity: Identity, runs: Path) -> None:
+    """Keep what trials depend on, so that `changes_since` can tell later what is different."""
+    _keep(runs, _code(identity.fingerprint), identity.record())
 
 
 class Known:
@@ -50,7 +55,7 @@ class Known:
         self.identity = identity_of(recipe, runs)
         names = [metric.name for metric in wanted.metrics]
         self._way = f"way-{digest([self.identity.fingerprint, names, wanted.regex])}"
-        _keep(runs, _code(self.identity.fingerprint), self.identity.record())
+        keep_identity(self.identity, runs)
 
     @property
     def way(self) -> Way | None:

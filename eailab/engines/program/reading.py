@@ -23,6 +23,7 @@ from eailab.errors import TrialFailedError, UsageError
 from eailab.metrics import LARGEST_NUMBER, NO_SPLIT, Metric
 from eailab.plain import plain
 from eailab.recipe.describe import closest
+from eailab.recipe.schema import OwnRecipe
 from eailab.translation import Text, tr
 
 Way = Literal["log", "file", "regex", "stdout", "stderr"]
@@ -122,7 +123,8 @@ def declare(name: str, goal: Literal["max", "min"] | None = None, unit: Unit = "
         raise UsageError(f"{name!r} cannot be the name of a metric: it has neither letters nor digits.")
     if higher is None:
         raise UsageError(
-            f"whether more or less {name} is better is not known from its name: add --goal max or --goal min."
+            f"whether more or less {name} is better is not known from its name: add --goal max or --goal min "
+            '(from Python, goal="max" or goal="min").'
         )
     if unit == "raw":
         return Metric(name, Text(name), higher, NO_SPLIT, name)
@@ -141,6 +143,31 @@ def declare(name: str, goal: Literal["max", "min"] | None = None, unit: Unit = "
         least=-1.0 if unit == "share" else -LARGEST_NUMBER,
         most=1.0 + 1e-6 if unit == "share" else LARGEST_NUMBER,
     )
+
+
+def declared(recipe: OwnRecipe) -> tuple[Metric, ...]:
+    """Return the declarations of what a recipe's training reports, once it is known that they can be read.
+
+    Raises:
+        UsageError: See `declare`, `check_names` and `check_at`.
+    """
+    first, *others = recipe.metrics
+    metrics = [declare(first, recipe.goal, recipe.unit)]
+    for name in others:  # no verdict rests on these; the unit is for those that are named alike: val_acc, test_acc
+        unit = recipe.unit if tokens(name)[-1:] == tokens(first)[-1:] else "raw"
+        metrics.append(declare(name, "max" if is_higher_better(name) is None else None, unit))
+    check_names(metrics)
+    check_at(recipe.at)
+    return tuple(metrics)
+
+
+def counted(recipe: OwnRecipe) -> Text:
+    """Say which of the values that were reported step by step counts."""
+    if recipe.at == "last":
+        return tr("the last value reported")
+    if recipe.at == "best":
+        return tr("the best of the values reported, which is a selection and better than a new run would show")
+    return tr("the value reported at step {step}", step=recipe.at)
 
 
 def check_names(metrics: Iterable[Metric]) -> None:

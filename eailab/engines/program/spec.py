@@ -12,7 +12,7 @@ from eailab.engines.spec import Artifact, EngineSpec
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.schema import ProgramRecipe
-from eailab.translation import Text, tr
+from eailab.translation import Text
 
 if TYPE_CHECKING:
     from eailab.engines.program.engine import ProgramEngine
@@ -21,19 +21,12 @@ if TYPE_CHECKING:
 
 def _metrics(recipe: ProgramRecipe) -> tuple[Metric, ...]:
     """Return what a program is to report, once it is known that it can be read."""
-    from eailab.engines.program.parsing import tokens
-    from eailab.engines.program.reading import check_at, check_names, check_regex, declare, is_higher_better
+    from eailab.engines.program.reading import check_regex, declared
 
-    first, *others = recipe.metrics
-    metrics = [declare(first, recipe.goal, recipe.unit)]
-    for name in others:  # no verdict rests on these; the unit is for those that are named alike: val_acc, test_acc
-        unit = recipe.unit if tokens(name)[-1:] == tokens(first)[-1:] else "raw"
-        metrics.append(declare(name, "max" if is_higher_better(name) is None else None, unit))
-    check_names(metrics)
-    check_at(recipe.at)
+    metrics = declared(recipe)
     if recipe.metric_regex is not None:
         check_regex(recipe.metric_regex, metrics)
-    return tuple(metrics)
+    return metrics
 
 
 def _build(recipe: ProgramRecipe, setup: Setup) -> "ProgramEngine":
@@ -62,17 +55,15 @@ def _gaps(recipe: ProgramRecipe, runs_dir: Path) -> tuple[str, ...]:
 
 
 def _what_changed(recipe: ProgramRecipe, runs_dir: Path, before: str) -> str:
-    from eailab.engines.program.known import changes_since
+    from eailab.engines.program.known import changes_since, identity_of
 
-    return ", ".join(changes_since(recipe, runs_dir, before))
+    return ", ".join(changes_since(identity_of(recipe, runs_dir), runs_dir, before))
 
 
 def _counted(recipe: ProgramRecipe) -> Text:
-    if recipe.at == "last":
-        return tr("the last value reported")
-    if recipe.at == "best":
-        return tr("the best of the values reported, which is a selection and better than a new run would show")
-    return tr("the value reported at step {step}", step=recipe.at)
+    from eailab.engines.program.reading import counted
+
+    return counted(recipe)
 
 
 def _command_line(recipe: ProgramRecipe, block: int, folder: Path) -> str:

@@ -41,13 +41,20 @@ def test_a_damaged_record_is_none(recipe, tmp_path):
 
 def test_what_has_changed_since_earlier_trials_is_said(recipe, tmp_path):
     before = Known(recipe, tmp_path / "runs", WANTED).identity.fingerprint
-    assert changes_since(recipe, tmp_path / "runs", before) == []
+
+    def changed():
+        return changes_since(identity_of(recipe, tmp_path / "runs"), tmp_path / "runs", before)
+
+    assert changed() == []
     (tmp_path / "train.py").write_text("print(1)  # as before\n")
-    assert changes_since(recipe, tmp_path / "runs", before) == []
+    assert changed() == []
     (tmp_path / "train.py").write_text("print(2)\n")
     (tmp_path / "model.py").write_text("")
-    assert changes_since(recipe, tmp_path / "runs", before) == ["train.py has changed", "model.py is new"]
-    assert changes_since(recipe, tmp_path / "runs", "not known") == []
+    assert changed() == [
+        "train.py has changed",
+        "model.py is new",
+    ]
+    assert changes_since(identity_of(recipe, tmp_path / "runs"), tmp_path / "runs", "not known") == []
 
 
 def test_what_a_program_writes_is_no_part_of_its_code_from_then_on(recipe, tmp_path):

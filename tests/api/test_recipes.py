@@ -50,7 +50,7 @@ def test_a_study_is_the_one_that_the_command_trains(eailab):
     assert done.out.startswith(str(study))
     assert study.to_dict() == json.loads((study.folder / "table.json").read_text())
     assert study.values().shape == (2, 2)
-    baseline, other = study.rows()
+    baseline, other = study.table
     assert (baseline["arm"], baseline["is_baseline"], baseline["difference"]) == ("0.001", True, None)
     assert baseline["mean"] == pytest.approx(np.mean(study.values()[:, 0]))
     assert other["difference"] == pytest.approx(np.diff(study.values()).mean())

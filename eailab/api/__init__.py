@@ -6,151 +6,114 @@ for trials that ended without a result. What is finished in the runs folder is n
 interrupted goes on when it is repeated.
 """
 
-import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from eailab.api.study import ArmResult, Figure, StudyResult, Table, TrialResult, train_study
 
+if TYPE_CHECKING:
+    from eailab.api.running import Session
     from eailab.engines.base import DeviceName
     from eailab.findings.noise import Noise
-    from eailab.findings.study import StudyFindings
     from eailab.recipe.schema import Recipe
-    from eailab.runs.context import Event, RunContext
-    from eailab.studies.design import Study
+    from eailab.runs.context import Event
     from eailab.studies.storage import Plan
+
+__all__ = ["ArmResult", "Figure", "StudyResult", "Table", "TrialResult", "ablate", "noise", "open_study", "train"]
 
 RECIPE = "digits-mlp"
 """Small, and its data come with eailab."""
 
 
-@dataclass(frozen=True)
-class StudyResult:
-    """A study of a runs folder, with what its trials show so far; `str` gives the command's table."""
-
-    folder: Path
-    """Of the study, with its tables, figures and page."""
-    findings: "StudyFindings"
-    """Everything that reports say, as typed values."""
-
-    def __str__(self) -> str:
-        from rich.console import Console
-
-        from eailab.report.terminal import print_study
-
-        text = io.StringIO()
-        print_study(self.findings, Console(file=text, width=100_000, highlight=False))
-        return text.getvalue()
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return a mapping for each arm, in the table's order.
-
-        Keys: `arm`; `is_baseline`; `trials`, those with a value; `mean`, in the metric's unit (percent for accuracies,
-        nats for losses); `difference` from the baseline and its simultaneous 95% `interval` (low, high), in percentage
-        points or nats; `verdict`, "BETTER", "WORSE", "SAME", "UNDECIDED" or "SCREEN". None where there is no value, as
-        for the differences of the baseline.
-        """
-        rows = []
-        for arm in self.findings.arms:
-            found = arm.against_baseline
-            compared = None if arm.is_baseline else found
-            rows.append(
-                {
-                    "arm": arm.label,
-                    "is_baseline": arm.is_baseline,
-                    "trials": len(arm.finished),
-                    "mean": None if found is None else found.mean,
-                    "difference": None if compared is None else compared.difference,
-                    "interval": None if compared is None else compared.interval95,
-                    "verdict": None if compared is None or compared.verdict is None else compared.verdict.value,
-                }
-            )
-        return rows
-
-    def values(self) -> "NDArray[np.float64]":
-        """Return the metric of each trial, float64 [blocks, arms], in its unit; NaN where a trial has no value."""
-        import numpy as np
-
-        columns = [[np.nan if one.value is None else one.value for one in arm.trials] for arm in self.findings.arms]
-        return np.array(columns, dtype=np.float64).T
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of `table.json`; see docs/report-json.md."""
-        from eailab.report.json_report import as_mapping
-
-        return as_mapping(self.findings)
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """A single training."""
-
-    folder: Path
-    """Of the trial, with its weights, predictions, epochs and curves."""
-    findings: "StudyFindings"
-    """Of the study that has this one trial."""
-    metrics: Mapping[str, float | None]
-    """As `result.json` has them, such as `test_accuracy` from 0 to 1 and `validation_loss` in nats."""
-
-    def __str__(self) -> str:
-        return str(StudyResult(self.folder, self.findings))
-
-
 def ablate(
-    factor: str,
-    levels: Sequence[Any],
-    *,
+    *what: Any,
     recipe: str | Path = RECIPE,
     seeds: int | Sequence[int] = 5,
     baseline: Any = None,
     joint: bool = False,
     hold: Literal["epochs", "updates"] = "epochs",
     settings: Mapping[str, Any] | None = None,
+    metric: str | Sequence[str] | None = None,
+    goal: Literal["max", "min"] | None = None,
+    unit: Literal["share", "percent", "raw"] = "raw",
+    at: str = "last",
+    margin: float | None = None,
+    unseeded: bool = False,
+    audit: bool = True,
     runs: str | Path = "runs",
     data_dir: str | Path | None = None,
     device: "DeviceName" = "auto",
     jobs: int | None = 1,
     on_event: "Callable[[Event], None] | None" = None,
 ) -> StudyResult:
-    """Compare the levels of one factor, all else held as in the recipe, in several blocks of seeds.
+    """Compare the levels of one factor, all else held equal, in several blocks of seeds.
 
-    `ablate("lr", [1e-3, 1e-2], seeds=2).rows()[1]["verdict"]` is a word such as "BETTER".
+    `ablate("lr", [1e-3, 1e-2], recipe="digits-mlp")` varies a recipe. `ablate(train, "lr", [1e-3, 1e-2],
+    metric="val_acc")` varies a parameter of a function of yours, which is called as `train(lr=0.001, seed=0)` and
+    returns a number or a mapping of metrics, or yields a mapping an epoch.
+
+    A function's trials are known by its code: the syntax tree of its module and of the modules of yours that it
+    imports; in a notebook, its source and the functions, classes and constants that it uses. Where that changes they
+    are trained again, and a note says what has changed; another names what cannot be followed.
 
     Args:
-        factor: A field of the recipe, such as "batch-size"; with `joint`, several joined by +, such as "optimizer+lr".
-        levels: Its values, two or more; of a bundle, a list of values each.
+        what: The function, if there is one; the factor, such as "batch-size"; its levels, two or more. With `joint`
+            the factor is several joined by +, such as "optimizer+lr", and each level a list of values.
         recipe: What all arms share: a recipe's name or path.
         seeds: Number of blocks, or the blocks themselves.
         baseline: The level that the others are compared with; None for the recipe's own, else the first.
         joint: Whether the factor is a bundle of settings that change together.
         hold: What stays when a level changes the number of updates of an epoch.
-        settings: Fields of the recipe to set, as `-o` does: `{"epochs": 3, "study.margin": 1.0}`.
+        settings: Fields of the recipe to set, as `-o` does: `{"epochs": 3, "study.margin": 1.0}`; other parameters of
+            the function, whose defaults that are plain values are settings too.
+        metric: What verdicts rest on: of a recipe, one that its engine has; of a function, the name in its mappings,
+            and further ones that are shown beside it.
+        goal: Which values of a function's metric are better; None where its name says it, as `loss` and `acc` do.
+        unit: What a function's metric is: a share from 0 to 1, percent, or a number in a unit of its own.
+        at: Which of the values that a function yields counts: "last", "best", or an epoch.
+        margin: Differences smaller than this do not matter; None for the recipe's own.
+        unseeded: Whether a function takes no seed, and its runs are independent.
+        audit: Whether to check first that seed and factor reach a function, by one more run.
         runs: Folder of trials and studies.
         data_dir: Folder of downloaded data sets; None for the usual one.
         device: Where the torch engine trains; auto is CUDA where there is one.
-        jobs: Trials side by side, 1 in this process; None for as many as fit, each in a process of its own, for which
-            a script needs the usual `if __name__ == "__main__":`.
+        jobs: Trials side by side, 1 in this process; more, each in a process of its own, for which a script needs the
+            usual `if __name__ == "__main__":`, and a function a module that can be imported; None for as many as fit.
         on_event: Called with what happens in the trials (`eailab.runs.context`).
 
     Returns:
         The study; its tables, figures and page are written into its folder.
 
     Raises:
-        UsageError: The recipe, factor, levels or blocks do not fit.
+        UsageError: The function, recipe, factor, levels or blocks do not fit.
         TrialFailedError: A trial ended without a result; what has finished is kept.
+        StoppedError: An interrupt; what has finished is kept, and the same call goes on.
     """
+    from eailab.api.function import recipe_of_function
+    from eailab.errors import UsageError
     from eailab.studies.design import one_at_a_time
     from eailab.studies.factor import factor_from_text
 
-    asked = factor_from_text(factor, list(levels), baseline, joint=joint)
-    (study,) = one_at_a_time(_loaded(recipe, settings), [asked], _blocks(seeds), hold)
-    context = _context(runs, data_dir, device, on_event)
-    folder, findings = _run(study, context, jobs)
-    return StudyResult(folder, findings)
+    function = what[0] if what and callable(what[0]) else None
+    words = what if function is None else what[1:]
+    if len(words) != 2 or not isinstance(words[0], str) or isinstance(words[1], str):
+        raise UsageError(
+            'name a factor and its levels, as in ablate("lr", [1e-3, 1e-4]), and a function of yours before them, as '
+            'in ablate(train, "lr", [1e-3, 1e-4], metric="val_acc").'
+        )
+    asked = factor_from_text(words[0], list(words[1]), baseline, joint=joint)
+    changed = {**(settings or {}), **({} if margin is None else {"study.margin": margin})}
+    if function is None:
+        given = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
+        _refuse(given, {"goal": None, "unit": "raw", "at": "last", "unseeded": False}, "a function of yours")
+        base = _loaded(recipe, {**changed, **({} if metric is None else {"study.metric": metric})})
+    else:
+        _refuse({"recipe": recipe, "hold": hold}, {"recipe": RECIPE, "hold": "epochs"}, "a recipe")
+        fields = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
+        base = recipe_of_function(function, asked, changed, metric, fields, jobs)
+    (study,) = one_at_a_time(base, [asked], _blocks(seeds), hold)
+    return train_study(study, _session(runs, data_dir, device, on_event, jobs, audits=audit))
 
 
 def train(
@@ -171,9 +134,9 @@ def train(
     """
     from eailab.studies.design import single
 
-    context = _context(runs, data_dir, device, on_event)
-    _, findings = _run(single(_loaded(recipe, settings), block), context, 1)
-    folder = context.store.folder(findings.arms[0].trials[0].fingerprint)
+    session = _session(runs, data_dir, device, on_event, 1)
+    findings = train_study(single(_loaded(recipe, settings), block), session).findings
+    folder = session.context.store.folder(findings.arms[0].trials[0].fingerprint)
     record = folder.record() or {"metrics": {}}
     return TrialResult(folder.path, findings, record["metrics"])
 
@@ -203,10 +166,10 @@ def noise(
     from eailab.findings.noise import noise_findings
     from eailab.report.write import write_noise
     from eailab.studies.design import repeated
-    from eailab.studies.run import Runner, run_studies
+    from eailab.studies.run import run_studies
     from eailab.studies.sharing import entered
 
-    runner = Runner(_context(runs, data_dir, device, on_event), jobs)
+    runner = _session(runs, data_dir, device, on_event, jobs)
 
     def publish(plans: "Sequence[Plan]") -> "Noise":
         store = runner.context.store
@@ -235,33 +198,26 @@ def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:
     from eailab.studies.lookup import existing, one_study
     from eailab.studies.storage import read_record
 
-    store = existing(_folder(runs))
+    session = _session(runs, None, "auto", None, 1)
+    store = existing(session.context.runs_dir)
     head = one_study(heads(store.root), name, store.root)
     if isinstance(head, PathHead):
         raise UsageError(
             f"{name} is a path ablation: open one of its steps, {', '.join(x.called for x in head.steps)}."
         )
-    return StudyResult(head.folder, study_findings(store, read_record(head.folder)))
+    return StudyResult(head.folder, study_findings(store, read_record(head.folder)), session)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _run(study: "Study", context: "RunContext", jobs: int | None) -> "tuple[Path, StudyFindings]":
-    """Train what is left of a study, write its files, and return its folder and what they say."""
-    from eailab.report.figure_files import undrawn, write_trial_curves
-    from eailab.report.write import write_plans
-    from eailab.studies.run import Runner, run_studies
+def _refuse(given: Mapping[str, Any], usual: Mapping[str, Any], what: str) -> None:
+    """Refuse arguments that only a function, or only a recipe, has."""
+    from eailab.errors import UsageError
 
-    runner = Runner(context, jobs)
-
-    def publish(plans: "Sequence[Plan]") -> "tuple[Path, StudyFindings]":
-        for folder, label in undrawn(plans, context.store).items():
-            write_trial_curves(folder, label)
-        (report,), _ = write_plans(plans, context, runner.note)
-        return plans[0].folder, report.findings
-
-    return run_studies([study], runner, publish)
+    for name, value in given.items():
+        if value != usual[name]:
+            raise UsageError(f"{name}={value!r} is for {what}: leave it out.")
 
 
 def _loaded(recipe: str | Path, settings: Mapping[str, Any] | None) -> "Recipe":
@@ -279,13 +235,20 @@ def _blocks(seeds: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(seeds) if len(seeds) == 1 else parse_blocks(",".join(map(str, seeds)))
 
 
-def _context(
-    runs: str | Path, data_dir: str | Path | None, device: "DeviceName", on_event: "Callable[[Event], None] | None"
-) -> "RunContext":
+def _session(
+    runs: str | Path,
+    data_dir: str | Path | None,
+    device: "DeviceName",
+    on_event: "Callable[[Event], None] | None",
+    jobs: int | None,
+    *,
+    audits: bool = True,
+) -> "Session":
+    from eailab.api.running import Session
     from eailab.runs.context import RunContext, ignore
 
     data = None if data_dir is None else _folder(data_dir)
-    return RunContext(_folder(runs), data, device, on_event=on_event or ignore)
+    return Session(RunContext(_folder(runs), data, device, on_event=on_event or ignore), jobs, audits=audits)
 
 
 def _folder(path: str | Path) -> Path:

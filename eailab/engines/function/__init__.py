@@ -1,0 +1,1 @@
+"""Run a training function of Python as a trial."""
