@@ -17,6 +17,7 @@ from eailab.cli.audit import audit
 from eailab.cli.commands import Commands, explained
 from eailab.cli.data import data, split
 from eailab.cli.explain import explain
+from eailab.cli.gate import gate
 from eailab.cli.networks import export, predict
 from eailab.cli.output import LOG, PRINTED, echo, echo_error
 from eailab.cli.recipes import recipes
@@ -61,6 +62,7 @@ app.command()(ablate)
 app.command()(explain)
 app.command()(noise)
 app.command()(audit)
+app.command()(gate)
 app.command()(report)
 app.command()(verify)
 app.command()(diff)

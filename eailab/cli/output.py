@@ -26,6 +26,7 @@ COMMANDS = (
     "diff",
     "explain",
     "export",
+    "gate",
     "noise",
     "predict",
     "recipes",
@@ -80,10 +81,15 @@ def say_note(text: str) -> None:
     echo(f"note: {text}", err=True)
 
 
-def echo_json(result: Mapping[str, Any]) -> None:
-    """Print a result as JSON to standard output, with the version of its keys: in a pipe or a file, in one line."""
+def echo_json(result: Mapping[str, Any], *, is_line: bool = False) -> None:
+    """Print a result as JSON to standard output, with the version of its keys.
+
+    Args:
+        result: Plain values.
+        is_line: Whether it is one line on a terminal too, as it is in a pipe or a file.
+    """
     versioned = {"schema_version": JSON_VERSION, **result}
-    text = layout(versioned) if sys.stdout.isatty() else in_one_line(versioned)
+    text = layout(versioned) if sys.stdout.isatty() and not is_line else in_one_line(versioned)
     PRINTED[:] = [text]
     typer.echo(text)
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eailab.cli.advice import offering_small_data
 from eailab.cli.deciding import study_decision
@@ -21,6 +22,9 @@ from eailab.studies.design import Study
 from eailab.studies.plan import left_to_train
 from eailab.studies.run import LooksMade, Runner
 from eailab.studies.storage import Plan, StudyRecord
+
+if TYPE_CHECKING:
+    from eailab.findings.study import StudyFindings
 
 
 @dataclass(frozen=True)
@@ -86,17 +90,25 @@ class Console(Runner):
         """
         from eailab.findings.decision import arm_decisions
 
-        total = len(plans) if len(plans) == 1 else len(plans) + 1
-        with writing("writing tables, figures and pages", total) as watch:
-            reports, page = write.write_plans(plans, self.context, say_note, name=self.name, advance=watch.advance)
-        findings = [one.findings for one in reports]
-        verdicts = [str(one.verdict) for found in findings for one in arm_decisions(found)]
+        findings, page = self.write(plans)
         if self.as_json:
             from eailab.report.json_report import as_mapping, report_mapping
 
             numbers = as_mapping(findings[0]) if len(plans) == 1 else report_mapping(findings, [])
             echo_json({**numbers, "decision": study_decision(findings, self.context.store)})
-            return verdicts
+        else:
+            self.print(plans, findings, page)
+        return [str(one.verdict) for found in findings for one in arm_decisions(found)]
+
+    def write(self, plans: Sequence[Plan]) -> "tuple[list[StudyFindings], Path]":
+        """Write the files of each study, and of several a report of all; return the findings, and the page's path."""
+        total = len(plans) if len(plans) == 1 else len(plans) + 1
+        with writing("writing tables, figures and pages", total) as watch:
+            reports, page = write.write_plans(plans, self.context, say_note, name=self.name, advance=watch.advance)
+        return [one.findings for one in reports], page
+
+    def print(self, plans: Sequence[Plan], findings: "Sequence[StudyFindings]", page: Path) -> None:
+        """Print the answers of some studies, the report's path last."""
         from eailab.report.terminal import print_study
 
         for planned, found in zip(plans, findings, strict=True):
@@ -112,7 +124,6 @@ class Console(Runner):
         if trial is not None:
             is_finished = findings[0].arms[0].trials[0].state == "finished"
             _say_what_next(trial, self.context.runs_dir, is_finished=is_finished)
-        return verdicts
 
     def judge(self, record: StudyRecord) -> LooksMade:
         """Return what the trials of a study with looks have decided."""

@@ -46,9 +46,9 @@ class Decision:
     unit: str | None = None
     """Of the difference and the interval; empty where the metric has none."""
     low: float | None = None
-    """Low end of the difference's interval."""
+    """Low end of the difference's interval; where there are looks, of a single look, so decide by the verdict."""
     high: float | None = None
-    """High end of the difference's interval."""
+    """High end of the difference's interval, likewise."""
     level: float | None = None
     """Confidence of the interval, over all arms together."""
     blocks: int | None = None

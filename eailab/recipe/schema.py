@@ -214,7 +214,9 @@ class OwnRecipe(Recipe):
 class ProgramRecipe(OwnRecipe):
     """A recipe of a training program: its command, and what it reports."""
 
-    quiet = OwnRecipe.quiet | {*("shell", "seed_env", "metrics_file", "metric_regex", "code", "data", "timeout")}
+    quiet = OwnRecipe.quiet | {
+        *("shell", "seed_env", "metrics_file", "metric_regex", "code", "data", "timeout", "checkout"),
+    }  # fmt: skip
 
     engine: Literal["program"]
     threads: Literal[1] = 1
@@ -235,6 +237,8 @@ class ProgramRecipe(OwnRecipe):
     """Files and folders of data, which are part of a trial's identity by their content."""
     timeout: str | None = None
     """Time after which the program is ended, such as 30m; null for none."""
+    checkout: Line | None = None
+    """Folder in which the program starts, such as a checkout of one revision of it; null for the current one."""
 
     @field_validator("run")
     @classmethod
@@ -267,6 +271,7 @@ class ProgramRecipe(OwnRecipe):
             "settings": self.settings if "params" in self.template.placeholders else {},
             **self.model_dump(mode="json", include={"unit", "metrics_file", "metric_regex", "at"}),
             "metric": list(self.metrics),
+            **({} if self.checkout is None else {"checkout": self.checkout}),
         }
 
     @property

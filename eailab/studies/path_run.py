@@ -200,6 +200,7 @@ def run_path(
         on_step(StepBegun(0, ()))
         planned = _plan(path.ends(), folder / STEPS_FOLDER / ENDS, runner)
         failed += train_plans([planned], runner)
+        plans = [planned]
         ends, steps, taken = planned.record, list[StudyRecord](), list[Move]()
 
         # The steps: what may come next is measured on top of the recipe reached so far, and one move is taken.
@@ -208,6 +209,7 @@ def run_path(
             on_step(StepBegun(number, candidates))
             planned = _plan(path.step(taken), folder / STEPS_FOLDER / str(number), runner)
             failed += train_plans([planned], runner)
+            plans.append(planned)
             steps.append(planned.record)
             taken.append(candidates[choose(steps[-1])])
             on_step(StepTaken(number, taken[-1]))
@@ -217,7 +219,7 @@ def run_path(
             wider = with_other_blocks(path, runner)
             if wider is path:
                 published = publish(PathRecord(folder, path, ends, tuple(steps), tuple(taken)))
-        raise_failures(failed, stopped=runner.fail_fast)
+        raise_failures(failed, plans, runner)
         if wider is path:
             return published
         path = wider

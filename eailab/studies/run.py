@@ -84,7 +84,7 @@ def run_studies(studies: Sequence[Study], runner: Runner, publish: Callable[[Seq
     """
     plans, published = runner.plan(studies), list[Published]()
     failed = train_plans(plans, runner, lambda: published.append(publish(plans)))
-    raise_failures(failed, stopped=runner.fail_fast)
+    raise_failures(failed, plans, runner)
     return published[0]
 
 
@@ -130,12 +130,13 @@ def train_plans(plans: Sequence[Plan], runner: Runner, publish: Callable[[], Non
     return failed
 
 
-def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:
+def raise_failures(failed: Sequence[Failed], plans: Sequence[Plan], runner: Runner) -> None:
     """Raise when trials have failed.
 
     Args:
         failed: Those that have.
-        stopped: Whether no other was started after the first.
+        plans: Of their studies.
+        runner: Where they ran.
 
     Raises:
         UsageError: What was asked for is at fault in all of them.
@@ -145,7 +146,15 @@ def raise_failures(failed: Sequence[Failed], *, stopped: bool = False) -> None:
         return
     if all(failure.exit_code == UsageError.exit_code for failure in failed):
         raise UsageError(failed[0].reason)
-    others = "No other was started after it" if stopped else "The others are kept"
+    store = runner.context.store
+    is_any_kept = any(store.folder(trial.fingerprint).result_file.exists() for one in plans for trial in one.trials)
+    others = (
+        "No other was started after it"
+        if runner.fail_fast
+        else "The others are kept"
+        if is_any_kept
+        else "None finished"
+    )
     raise TrialFailedError(
         f"{counted(len(failed), 'trial')} ended without a result (see above). "
         f"{others}; the same command tries again what is left."
@@ -220,7 +229,7 @@ def run_until_decided(
         if failed or looks.over:
             break
     published = publish([planned])
-    raise_failures(failed, stopped=runner.fail_fast)
+    raise_failures(failed, [planned], runner)
     return published
 
 

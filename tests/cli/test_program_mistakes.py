@@ -29,6 +29,7 @@ def train(tmp_path):
         (("lr", "1", "2", *RUN, *OPTIONS, "--metric", "val/acc"), "'val_acc' and 'val/acc' are one"),
         (("lr", "1", "2", *RUN, *OPTIONS, "--code", "trian.py"), "did you mean 'train.py'?"),
         (("lr", "1", "2", *RUN, *OPTIONS, "--data", "nowhere"), "--data nowhere: there is no such file"),
+        (("lr", "1", "2", "--run", "python -S trian.py {lr} {seed}", *OPTIONS), "did you mean 'train.py'?"),
         (("lr", "1", "2", "--run", "./train.py {lr} {seed}", *OPTIONS), "may not be executed"),
         (("lr", "1", "2", "--run", "python train.py '{lr} {seed}", *OPTIONS), "quote"),
     ],

@@ -52,7 +52,13 @@ class ProgramEngine(Engine):
         command, environment = self._prepare()
         limit = None if self.recipe.timeout is None else parse_seconds(self.recipe.timeout)
         ended = run_program(
-            command, environment, stdout, stderr, timeout=limit, on_tick=lambda: on_step(Step(0, 1, None))
+            command,
+            environment,
+            stdout,
+            stderr,
+            folder=self.recipe.checkout,
+            timeout=limit,
+            on_tick=lambda: on_step(Step(0, 1, None)),
         )
         if ended.has_timed_out:
             raise TrialFailedError(self._failure(command, ended))

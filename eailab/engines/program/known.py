@@ -28,7 +28,7 @@ def identity_of(recipe: ProgramRecipe, runs: Path) -> Identity:
 
     What lies in a runs folder, and what programs have written while they ran, is not code.
     """
-    here = Path.cwd()
+    here = Path(recipe.checkout or ".").absolute()
     near = (here, *here.glob("*/"), runs.parent)  # the runs of an audit lie in a store within another
     stores = [one for one in near if (one / "trials").is_dir() and (one / "studies").is_dir()]
     excluded = [runs, *stores, *(here / name for name in _read(runs, WRITTEN).get("files", []))]

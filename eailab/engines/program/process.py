@@ -45,16 +45,18 @@ def run_program(
     stdout: Path,
     stderr: Path,
     *,
+    folder: str | None = None,
     timeout: float | None = None,
     on_tick: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """Run a program in the current folder until it, and every process of its group, has ended.
+    """Run a program until it, and every process of its group, has ended.
 
     Args:
         command: What to start.
         environment: Variables besides those of this process and of the command.
         stdout: File for its standard output; of a long one the middle is left out.
         stderr: File for its standard error, likewise.
+        folder: In which it starts; None for the current one.
         timeout: Seconds after which it is ended.
         on_tick: Called several times a second; what it raises ends the program, and is raised again after that.
 
@@ -67,7 +69,7 @@ def run_program(
     try:
         with ExitStack() as opened:
             outputs = [opened.enter_context(_Capped(path)) for path in (stdout, stderr)]
-            process = _start(command, {**os.environ, **environment, **command.environment, watchdog.MARK: mark})
+            process = _start(command, {**os.environ, **environment, **command.environment, watchdog.MARK: mark}, folder)
             supervisor.send(f"{mark} {process.pid}")
             with process:
                 return _follow(process, outputs, _Ending(process.pid, mark, timeout, on_tick))
@@ -87,10 +89,11 @@ def last_lines(*outputs: Path) -> str:
     return ""
 
 
-def _start(command: Command, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(command: Command, environment: Mapping[str, str], folder: str | None) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - the user's own command
             command.argv,
+            cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

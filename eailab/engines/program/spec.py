@@ -1,6 +1,9 @@
 """Describe the engine that runs a training program of one's own."""
 
+import os
+import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -11,12 +14,16 @@ from eailab.engines.program.trial_files import CURVES, OUT, STDERR, STDOUT, plac
 from eailab.engines.spec import Artifact, EngineSpec
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
+from eailab.recipe.describe import nearest
 from eailab.recipe.schema import ProgramRecipe
 from eailab.translation import Text
 
 if TYPE_CHECKING:
     from eailab.engines.program.engine import ProgramEngine
     from eailab.engines.program.reading import Reading
+
+_LAUNCHER = re.compile(r"(?:python|pypy)[0-9.]*|uv|torchrun|accelerate|deepspeed")
+"""Programs whose first word that ends in `.py` is the script that they start."""
 
 
 def _metrics(recipe: ProgramRecipe) -> tuple[Metric, ...]:
@@ -39,13 +46,33 @@ def _inputs(recipe: ProgramRecipe, _: Path | None, runs_dir: Path) -> str:
     """Return the fingerprint of a program's code and data, once it is known that the program is there."""
     from eailab.engines.program.known import identity_of
 
-    template = recipe.template
-    if not template.shell and "{" not in template.program and shutil.which(template.program) is None:
+    template, folder = recipe.template, Path(recipe.checkout or ".")
+    if not folder.is_dir():
+        raise RecipeError(f"there is no folder {folder}, in which the program starts: check it out again.")
+    program = template.program if os.sep not in template.program else str(folder.absolute() / template.program)
+    if not template.shell and "{" not in program and shutil.which(program) is None:
         raise RecipeError(
             f"there is no program {template.program} here, or it may not be executed: write its path, or the "
             "interpreter before a script, as in 'python train.py'."
         )
+    _refuse_missing_script(template.words, folder)
     return identity_of(recipe, runs_dir).fingerprint
+
+
+def _refuse_missing_script(words: Sequence[str], folder: Path) -> None:
+    """Refuse a command whose Python script is not there: no trial could start.
+
+    Raises:
+        RecipeError: The script is missing; the message names the one that may have been meant.
+    """
+    if not words or not _LAUNCHER.fullmatch(Path(words[0]).name):
+        return
+    at = next((number for number, word in enumerate(words) if word.endswith(".py")), 0)
+    script = words[at]
+    if at == 0 or "{" in script or {"-m", "-c"} & {*words[:at]} or (folder / script).exists():
+        return
+    near = {str(file.relative_to(folder)) for file in (folder / script).parent.glob("*.py") if folder in file.parents}
+    raise RecipeError(f"there is no script {script}: write its path from {folder.absolute()}{nearest(script, near)}")
 
 
 def _gaps(recipe: ProgramRecipe, runs_dir: Path) -> tuple[str, ...]:
