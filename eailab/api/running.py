@@ -50,8 +50,8 @@ class Session(Runner):
         except (KeyboardInterrupt, StoppedError) as error:
             ended = sum(cell.state in ENDED for cell in line.trials.todo.values())
             raise StoppedError(
-                f"stopped: {ended} of {len(line.trials.todo)} trials have ended and are kept. "
-                "The same call goes on from there."
+                f"stopped: {ended} of {len(line.trials.todo)} trials have ended and are kept"
+                f"{'' if own else ', and one in training up to its last step'}. The same call goes on from there."
             ) from error
         finally:
             line.end()
@@ -138,7 +138,10 @@ class _Line:
         now = time.monotonic()
         if isinstance(event, Ended) or now - self.changed >= SECONDS:
             self.changed = now
-            training = [f"{cell.label}: {cell.progress}" for cell in self.trials.training()[:1]]
+            training = [
+                f"{cell.label}: {cell.progress}" if cell.epochs > 1 else cell.label
+                for cell in self.trials.training()[:1]
+            ]
             self._write(" · ".join(filter(None, [self.trials.count(), *training, self.trials.time_left()])))
         self.then(event)
 

@@ -52,7 +52,7 @@ class ArmResult:
     """"BETTER", "WORSE", "SAME", "UNDECIDED" or "SCREEN"; None of the baseline, and where nothing is known yet."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Figure:
     """A study's figure; a notebook shows it, `save` writes it."""
 
@@ -80,15 +80,20 @@ class Figure:
             raise UsageError(f"{file} cannot be written: {error.strerror}.") from error
         return file
 
+    def __repr__(self) -> str:
+        return f"<the figure {self.name} of {self.findings.name}: a notebook shows it, and save writes it>"
+
     def _repr_html_(self) -> str:
+        """Return the figure as SVG, with a style and without a script."""
         from eailab.report.compose import figure_blocks
         from eailab.report.html import fragment
+        from eailab.translation import english
 
         block = figure_blocks(self.findings, described=True)[self.name]
-        return fragment(str(block.caption), [block])
+        return fragment(block.caption.translated(english), [block])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Shown:
     """Findings that a notebook shows as a table with figures, and `print` as the command's table."""
 
@@ -103,8 +108,13 @@ class Shown:
         from eailab.report.terminal import print_study
 
         text = io.StringIO()
-        print_study(self.findings, Console(file=text, width=100_000, highlight=False))
+        # a notebook's kernel asks for colours, which a text does not have
+        console = Console(file=text, width=100_000, highlight=False, force_terminal=False, color_system=None)
+        print_study(self.findings, console)
         return text.getvalue()
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_html_(self) -> str:
         """Return the table and the figures, with a style and without a script."""
@@ -126,7 +136,7 @@ class Shown:
         return render(Document(self.findings.name, (section,), dict))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StudyResult(Shown):
     """A study of a runs folder, with what its trials show so far.
 
@@ -269,7 +279,7 @@ class StudyResult(Shown):
         return read_record(self.folder).study
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrialResult(Shown):
     """A single training; a notebook shows its scores and curves."""
 
