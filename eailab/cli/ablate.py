@@ -185,7 +185,10 @@ def ablate(
     else:
         factors = _factors(factor, levels or [], also or [], baseline, joint=joint)
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
-    where = run_context(runs, data_dir, device, checkpoint_every, on, program.retries, keep_code=program.keep_code)
+    gpus = program.gpus_for(jobs, on)
+    where = run_context(
+        runs, data_dir, device, checkpoint_every, on, program.retries, keep_code=program.keep_code, gpus=gpus
+    )
 
     failing = parse_fail_on(fail_on)
 

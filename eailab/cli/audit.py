@@ -52,7 +52,14 @@ def audit(
     study = one_at_a_time(base, factors, blocks, "epochs")[0] if factors else repeated(base, blocks)
     try_instead(program, study)
     console = AuditAlone(
-        run_context(runs, None, "auto", on=on, retries=program.retries, keep_code=program.keep_code), jobs
+        run_context(
+            *(runs, None, "auto"),
+            on=on,
+            retries=program.retries,
+            keep_code=program.keep_code,
+            gpus=program.gpus_for(jobs, on),
+        ),
+        jobs,
     )
 
     # Run what the audit needs of it, and print what that shows.

@@ -63,7 +63,8 @@ def gate(
         raise UsageError("name a program of yours: --run 'python train.py --seed {seed}' --metric val_bpb.")
     changes = overrides_of({"study.margin": margin}, override)
     recipe = program.recipe(metric, (), changes)
-    where = run_context(runs.absolute(), None, "auto", retries=program.retries, keep_code=program.keep_code)
+    gpus = program.gpus_for(jobs)
+    where = run_context(runs.absolute(), None, "auto", retries=program.retries, keep_code=program.keep_code, gpus=gpus)
 
     # Check both revisions out; the files as they are now become a commit that no branch has.
     repository, notes = Repository(Path()), list[str]()

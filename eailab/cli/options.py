@@ -154,12 +154,13 @@ def run_context(
     retries: int = 0,
     *,
     keep_code: bool = False,
+    gpus: tuple[str, ...] = (),
 ) -> "RunContext":
     """Gather what a command says about folders, device, checkpoints and machines."""
     from eailab.runs.checkpoint import parse_cadence
     from eailab.runs.context import RunContext
 
-    return RunContext(runs, data_dir, device, parse_cadence(checkpoint_every), on, retries, keep_code)
+    return RunContext(runs, data_dir, device, parse_cadence(checkpoint_every), on, retries, keep_code, gpus)
 
 
 def load_recipe(recipe: str, flags: dict[str, str | None], overrides: Sequence[str] | None) -> "Loaded":

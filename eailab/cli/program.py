@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UNSET: tuple[object, ...] = (None, False, 0, [])
 """Values of options that are not given."""
-HOW = ("retries", "keep_code", "try_", "no_audit")
+HOW = ("retries", "keep_code", "gpus", "try_", "no_audit")
 """Options that say how a study runs, also one whose program stands in a recipe's file."""
 NOT_IN_RECIPE = ("run", "arm", *HOW)
 """Options that are not fields of the recipe."""
@@ -87,6 +87,10 @@ class ProgramOptions:
     keep_code: Annotated[
         bool, typer.Option("--keep-code", help="Continue a study's trials although the program has changed since.")
     ] = False
+    gpus: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="GPUs for its trials, one each: 0,1; --jobs is then their number."),
+    ] = None
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Do not check first whether seed and factor reach the program.")
     ] = False
@@ -132,10 +136,32 @@ class ProgramOptions:
         Raises:
             UsageError: One of them is given.
         """
-        for name in names:
-            if getattr(self, name) not in UNSET:
-                option = name.rstrip("_").replace("_", "-")
-                raise UsageError(f"--{option} needs a program of yours: give its command with --run.")
+        if given := self.given(names):
+            raise UsageError(f"{given[0]} needs a program of yours: give its command with --run.")
+
+    def given(self, names: Iterable[str]) -> list[str]:
+        """Return which of some options are given, as they are typed."""
+        return [f"--{name.rstrip('_').replace('_', '-')}" for name in names if getattr(self, name) not in UNSET]
+
+    def gpus_for(self, jobs: int | None, on: str = "local") -> tuple[str, ...]:
+        """Return the GPUs that trials are given, one each; none without `--gpus`.
+
+        Raises:
+            UsageError: One is given twice or empty, there are too few, or another machine trains.
+        """
+        if self.gpus is None:
+            return ()
+        names = tuple(name.strip() for name in self.gpus.split(","))
+        if len({*names}) < len(names) or not all(names):
+            raise UsageError(f"--gpus {self.gpus}: give each GPU once, by its number or UUID, as in --gpus 0,1.")
+        if on != "local":
+            raise UsageError(f"--gpus is for this machine, and --on {on} trains elsewhere: leave one of them out.")
+        if jobs is not None and jobs > len(names):
+            raise UsageError(
+                f"--jobs {jobs} is more than the {counted(len(names), 'GPU')} of --gpus {self.gpus}, and each trial "
+                "gets one of its own: leave --jobs out."
+            )
+        return names
 
     def recipe(
         self, metrics: Sequence[str] | None, varied: "Sequence[FactorLevels]", changes: "Sequence[Override]"

@@ -8,11 +8,14 @@ import typer
 
 from eailab.cli import completion
 from eailab.cli.commands import Commands
-from eailab.cli.options import AsJson, Overrides
+from eailab.cli.options import AsJson, MetricName, Overrides
 from eailab.cli.output import echo, echo_json, say_note
-from eailab.errors import EailabError, RecipeError
+from eailab.cli.program import HOW, NO_PROGRAM, ProgramOptions, takes_program
+from eailab.errors import EailabError, RecipeError, UsageError
 
-recipes = Commands(help="List, show, check and copy recipes.\n\nExample: eailab recipes copy digits-mlp mine.yaml")
+recipes = Commands(
+    help="List, show, check, copy and write recipes.\n\nExample: eailab recipes copy digits-mlp mine.yaml"
+)
 
 WIDEST = 44
 """Column at which origins stand, if the values leave room."""
@@ -97,11 +100,46 @@ def copy(
     from eailab.recipe.load import shipped_file
 
     file = shipped_studies().get(name) or shipped_file(name)
-    target = destination or Path(file.name)
-    target = target / file.name if target.is_dir() else target
+    _write_new(file.read_text("utf-8"), destination, file.name)
+
+
+@recipes.command()
+@takes_program
+def new(
+    destination: Annotated[
+        Path | None, typer.Argument(help="A new file, or a folder [default: NAME.yaml here]", metavar="DEST")
+    ] = None,
+    metric: MetricName = None,
+    override: Overrides = None,
+    program: ProgramOptions = NO_PROGRAM,
+) -> None:
+    """Write the recipe of a program from its command; nothing is run, and nothing is overwritten.
+
+    Example: eailab recipes new --run 'python train.py --lr {lr} --seed {seed}' -o lr=0.001 --metric val_acc
+    """
+    from eailab.cli.options import overrides_of
+    from eailab.recipe.canonical import to_yaml
+
+    if not program or program.run is None:
+        raise UsageError("name a program of yours: --run 'python train.py --lr {lr} --seed {seed}' --metric val_acc.")
+    if given := program.given(HOW):
+        raise UsageError(f"{', '.join(given)}: a recipe does not hold this; give it to `eailab ablate`.")
+    recipe = program.recipe(metric, (), overrides_of({}, override))
+    _write_new(to_yaml(recipe), destination, f"{recipe.name}.yaml")
+
+
+def _write_new(text: str, destination: Path | None, name: str) -> None:
+    """Write a new file, here or in a folder under its own name, and print its path.
+
+    Raises:
+        RecipeError: It exists.
+        EailabError: It cannot be written.
+    """
+    target = destination or Path(name)
+    target = target / name if target.is_dir() else target
     try:
         with target.open("x", encoding="utf-8") as stream:
-            stream.write(file.read_text("utf-8"))
+            stream.write(text)
     except FileExistsError as error:
         raise RecipeError(f"{target} exists already and was not changed: give another name.") from error
     except OSError as error:

@@ -218,7 +218,8 @@ def noise(
         base: AnyRecipe = program.recipe(metric, (), overrides_of({}, override))
     else:
         base = load_recipe(recipe, {"study.metric": one_metric(metric)}, override).recipe
-    where = run_context(runs, data_dir, device, retries=program.retries, keep_code=program.keep_code)
+    gpus = program.gpus_for(jobs)
+    where = run_context(runs, data_dir, device, retries=program.retries, keep_code=program.keep_code, gpus=gpus)
     try_instead(program, repeated(base, blocks))
 
     # Train it in each block, then write and print what its runs show.

@@ -145,6 +145,8 @@ class RunContext:
     """How often a person's program that has ended with an error is started again."""
     keep_code: bool = False
     """Whether a study of a program goes on with the trials that it has, though the program has changed since."""
+    gpus: tuple[str, ...] = ()
+    """Of this machine, one for each running trial of a program; empty to leave the choice to the program."""
     on_event: Callable[[Event], None] = ignore
     """Called with what happens in the trials; must return quickly."""
     should_stop: Callable[[], bool] = never

@@ -22,8 +22,10 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 def side_by_side(todo: Sequence[Trial], context: RunContext) -> int:
     """Return how many trials this machine carries at once: its cores over a trial's threads, or one on a GPU.
 
-    Of a program, one too, since nobody knows what it takes.
+    Of a program, one too, since nobody knows what it takes; or as many as there are GPUs for it.
     """
+    if context.gpus:
+        return len(context.gpus)
     if len(todo) < 2 or _take_a_gpu(todo, context) or any(engine_of(trial.recipe).is_foreign for trial in todo):
         return 1
     return max(1, cores() // max(trial.recipe.threads for trial in todo))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import run_here
 
 from eailab.cli.app import main
 from eailab.recipe.catalogue import shipped, shipped_studies
@@ -109,7 +110,7 @@ def test_a_copy_that_cannot_be_made_says_why(eailab, tmp_path):
 def test_the_schema_describes_every_setting_of_both_engines(eailab):
     schema = json.loads(eailab("recipes", "schema")[1])
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert set(schema["discriminator"]["mapping"]) == {"numpy-mlp", "torch-resnet", "program"}
+    assert set(schema["discriminator"]["mapping"]) == {"numpy-mlp", "torch-resnet", "program", "function"}
     for definition in schema["$defs"].values():
         assert definition["additionalProperties"] is False
         for key, setting in definition["properties"].items():
@@ -139,3 +140,37 @@ def test_the_program_itself_refuses_a_malformed_recipe(tmp_path):
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("error: 2 problems:\n")
     assert f"{file}:1:7: name: expected text" in ran.stderr
+
+
+def test_a_recipe_is_written_from_a_programs_command(tmp_path, monkeypatch):
+    """The file is the recipe of the command: and it is never replaced."""
+    monkeypatch.chdir(tmp_path)
+    asked = ("recipes", "new", "--run", "python train.py --lr {lr} {aug} {seed}", "-o", "lr=1e-3", "-o", "aug=mixup")
+    done = run_here(*asked, "--metric", "val_acc", "--timeout", "2h")
+    assert (done.code, done.out) == (0, "train.yaml\n"), done.err
+    recipe = load("train.yaml").recipe
+    assert recipe.run == "python train.py --lr {lr} {aug} {seed}"
+    assert (recipe.settings, recipe.metric, recipe.timeout) == ({"lr": 0.001, "aug": "mixup"}, "val_acc", "2h")
+    before = (tmp_path / "train.yaml").read_bytes()
+    assert run_here(*asked, "--metric", "loss").code == 2
+    assert (tmp_path / "train.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--run", "python train.py {lr} {seed}", "--metric", "loss"), "lr"),
+        (("--run", "python train.py {seed}"), "--metric is missing"),
+        (
+            ("--run", "python train.py {seed}", "--metric", "loss", "--retries", "2"),
+            "--retries: a recipe does not hold",
+        ),
+        ((), "name a program of yours"),
+    ],
+)
+def test_a_command_that_makes_no_recipe_is_refused(tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    done = run_here("recipes", "new", *words)
+    assert done.code == 2
+    assert said in done.err
+    assert not list(tmp_path.iterdir())

@@ -6,8 +6,8 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -44,7 +44,7 @@ class LocalExecutor:
             trial = waiting.popleft()
             if context.should_stop():
                 raise StoppedError("stopped between trials.")
-            with Attempt() as attempt:
+            with Attempt() as attempt, _seeing_one_gpu(context.gpus):
                 run_trial(trial, context)
             outcome = attempt.outcome
             if outcome.problem == "memory" and retries.after_shortage(trial.fingerprint):
@@ -68,6 +68,8 @@ class _Pool:
         self.spawning = multiprocessing.get_context("spawn")
         self.stop = _Flag(*self.spawning.Pipe(duplex=False))
         self.processes: dict[Connection, SpawnProcess] = {}
+        self.gpus: dict[Connection, str] = {}
+        """Which one the programs of each process see."""
         self.at_work: dict[Connection, Trial] = {}
         self.waiting: deque[Trial] = deque()
         self.alone: deque[Trial] = deque()
@@ -115,10 +117,13 @@ class _Pool:
         process = self.spawning.Process(
             target=_work, args=(theirs, self.stop.seen_by_workers, self.context.unfollowed()), daemon=True
         )
-        with _one_blas_thread(), _interrupts_blocked():
+        free = [one for one in self.context.gpus if one not in self.gpus.values()]
+        with _one_blas_thread(), _interrupts_blocked(), _seeing_one_gpu(free):
             process.start()
         theirs.close()
         self.processes[ours] = process
+        if free:
+            self.gpus[ours] = free[0]
         return ours
 
     def _receive(self, worker: Connection) -> None:
@@ -150,6 +155,7 @@ class _Pool:
     def _worker_died(self, worker: Connection) -> None:
         """Try the trial of a dead worker once more, with half as many side by side."""
         trial, process = self.at_work.pop(worker), self.processes.pop(worker)
+        self.gpus.pop(worker, None)
         worker.close()
         process.join()
         if self.stop.is_set():
@@ -173,6 +179,8 @@ class _Pool:
     def _end_workers(self, workers: Sequence[Connection]) -> None:
         """Let workers end: an idle one sees its pipe closed, one at work the flag if it is set, else also its pipe."""
         leaving = [self.processes.pop(worker) for worker in workers]
+        for worker in workers:
+            self.gpus.pop(worker, None)
         for worker in workers:
             worker.close()
         for process in leaving:
@@ -234,11 +242,21 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def _one_blas_thread() -> AbstractContextManager[None]:
     """Let processes that are started here begin with one BLAS thread each; a recipe's own number comes later."""
-    before = {name: os.environ.get(name) for name in BLAS_VARIABLES}
-    os.environ.update(dict.fromkeys(BLAS_VARIABLES, "1"))
+    return _environment(dict.fromkeys(BLAS_VARIABLES, "1"))
+
+
+def _seeing_one_gpu(free: Sequence[str]) -> AbstractContextManager[None]:
+    """Let programs that are started here see the first GPU alone; all that there are where none is given."""
+    return _environment({"CUDA_VISIBLE_DEVICES": free[0]} if free else {})
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
