@@ -73,7 +73,7 @@ class Comparison:
     """Why the arms' errors were not pooled; None when they were."""
     pooled_sd: float | None
     """Of a trial within its block: the square root of the model's error variance."""
-    df: int | None
+    df: float | None
     """Degrees of freedom of the intervals; the fewest among the arms where each is judged by its own differences."""
     critical_value: float | None
     """Of the 95% intervals, at `df`."""
@@ -83,17 +83,20 @@ class Comparison:
     """The largest of the arms' detectable differences: what the study as a whole detects at 80% power."""
     notes: tuple[Text, ...]
     """What a reader must know besides, a sentence each."""
+    is_blocked: bool = True
+    """Whether arms share the seeds of a block; else `blocks` and `complete_blocks` are the most and the fewest runs of
+    an arm."""
 
 
 @dataclass(frozen=True)
-class _Estimate:
+class Estimate:
     """How one difference is judged: its size, standard error, and the tail area of intervals around it."""
 
     difference: float
     standard_error: float
     critical95: float
     critical90: float
-    df: int
+    df: float
     p: float
     tail_of_t: Callable[[float], float]
     """Of a half-width in standard errors: one minus the simultaneous confidence."""
@@ -169,7 +172,7 @@ def compare(
             arms.append(row)
         elif arm in by_arm:
             blocks = int(shared[arm])
-            arms.append(_judge(row, by_arm[arm], margin, higher_is_better, blocks, bool(rows[baseline].diverged)))
+            arms.append(judge_arm(row, by_arm[arm], margin, higher_is_better, blocks, bool(rows[baseline].diverged)))
         else:
             arms.append(_screen(row, _paired(values, arm, baseline)))
     fewest_df = min((estimate.df for estimate in estimates), default=None)
@@ -227,13 +230,13 @@ def _paired(values: Values, arm: int, baseline: int) -> Values:
     return difference[np.isfinite(difference)]
 
 
-def _pooled(fit: Fit) -> list[_Estimate]:
+def _pooled(fit: Fit) -> list[Estimate]:
     """Estimate all differences with one error: Dunnett's intervals, or the studentised maximum modulus with gaps."""
     contrasts = len(fit.difference) - 1
     correlation = p_values.CORRELATION if fit.complete else 0.0
     sd = float(np.sqrt(fit.variance))
     standard_errors = sd * np.sqrt(np.diag(fit.covariance)[1:])
-    p = p_values.adjusted_p(_ratios(fit.difference[1:], standard_errors), contrasts, fit.df, correlation)
+    p = p_values.adjusted_p(ratios(fit.difference[1:], standard_errors), contrasts, fit.df, correlation)
     critical95 = p_values.critical_value(0.95, contrasts, fit.df, correlation)
     critical90 = p_values.critical_value(0.90, contrasts, fit.df, correlation)
 
@@ -245,16 +248,16 @@ def _pooled(fit: Fit) -> list[_Estimate]:
         return p_values.adjusted_p(t, contrasts, fit.df, correlation).item()
 
     return [
-        _Estimate(float(d), float(se), critical95, critical90, fit.df, float(p_arm), tail_of_t, tail_area)
+        Estimate(float(d), float(se), critical95, critical90, fit.df, float(p_arm), tail_of_t, tail_area)
         for d, se, p_arm in zip(fit.difference[1:], standard_errors, p, strict=True)
     ]
 
 
-def _separate(differences: list[Values], largest: float) -> list[_Estimate]:
+def _separate(differences: list[Values], largest: float) -> list[Estimate]:
     """Estimate each difference with its own error: paired t, Bonferroni's intervals, Holm's p-values."""
     contrasts = len(differences)
 
-    def estimate(paired: Values) -> _Estimate:
+    def estimate(paired: Values) -> Estimate:
         blocks = len(paired)
         sd = spread_of(paired, largest)
 
@@ -263,13 +266,13 @@ def _separate(differences: list[Values], largest: float) -> list[_Estimate]:
             return contrasts * p_values.adjusted_p(t, 1, number - 1).item()
 
         mean, standard_error = float(paired.mean()), sd / float(np.sqrt(blocks))
-        return _Estimate(
+        return Estimate(
             difference=mean,
             standard_error=standard_error,
             critical95=p_values.bonferroni_critical_value(0.95, contrasts, blocks - 1),
             critical90=p_values.bonferroni_critical_value(0.90, contrasts, blocks - 1),
             df=blocks - 1,
-            p=p_values.adjusted_p(_ratios(np.array(mean), np.array(standard_error)), 1, blocks - 1).item(),
+            p=p_values.adjusted_p(ratios(np.array(mean), np.array(standard_error)), 1, blocks - 1).item(),
             tail_of_t=lambda t: contrasts * p_values.adjusted_p(t, 1, blocks - 1).item(),
             tail_area=tail_area,
         )
@@ -279,13 +282,13 @@ def _separate(differences: list[Values], largest: float) -> list[_Estimate]:
     return [replace(one, p=float(p)) for one, p in zip(estimates, adjusted, strict=True)]
 
 
-def _ratios(difference: Values, standard_error: Values) -> Values:
+def ratios(difference: Values, standard_error: Values) -> Values:
     """Return the t statistics; 0 without any spread, where there is nothing to measure a difference by."""
     return np.divide(difference, standard_error, out=np.zeros_like(difference), where=standard_error > 0.0)
 
 
-def _judge(
-    row: ArmResult, estimate: _Estimate, margin: float, higher_is_better: bool, blocks: int, baseline_diverged: bool
+def judge_arm(
+    row: ArmResult, estimate: Estimate, margin: float, higher_is_better: bool, blocks: int, baseline_diverged: bool
 ) -> ArmResult:
     """Compute an arm's intervals and verdict; without any spread between blocks there are none."""
     if estimate.standard_error == 0.0:
@@ -318,7 +321,7 @@ def _judge(
     )
 
 
-def _p_same(estimate: _Estimate, margin: float) -> float:
+def _p_same(estimate: Estimate, margin: float) -> float:
     """Return half the tail area of the widest interval within the margin; at least 1/2 when there is none."""
     slack = (margin - abs(estimate.difference)) / estimate.standard_error
     return min(estimate.tail_of_t(slack) / 2.0 if slack > 0.0 else 1.0, 1.0)
@@ -359,7 +362,7 @@ def _method(fit: Fit, contrasts: int, guard: Text | None) -> Text:
     )
 
 
-def _notes(estimates: list[_Estimate], seen: Mask, guard: Text | None) -> list[Text]:
+def _notes(estimates: list[Estimate], seen: Mask, guard: Text | None) -> list[Text]:
     """Return what a reader must know besides the numbers."""
     notes = []
     if min(estimate.df for estimate in estimates) < 3:

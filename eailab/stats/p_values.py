@@ -14,6 +14,7 @@ intervals hold at any correlations (Sidak, 1967).
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -52,14 +53,17 @@ def _normal_nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return nodes, weights / weights.sum()
 
 
-def adjusted_p(t: ArrayLike, contrasts: int, df: float, correlation: float = CORRELATION) -> NDArray[np.float64]:
+def adjusted_p(
+    t: ArrayLike, contrasts: int, df: float, correlation: float | tuple[float, ...] = CORRELATION
+) -> NDArray[np.float64]:
     """Return the chance that the largest of `contrasts` null statistics exceeds each `t` in absolute value.
 
     Args:
         t: Statistics of any shape; the sign is ignored, infinities give 0.
         contrasts: Number of arms compared with the baseline, `k`, 1 or more.
         df: Degrees of freedom of the error, more than 0; infinity means a known variance.
-        correlation: Between any two statistics, at least 0 and less than 1.
+        correlation: Between any two statistics, at least 0 and less than 1; where they differ, a factor for each
+            statistic, whose products are the correlations, as arms with unequal numbers of trials have them.
 
     Returns:
         Two-sided p-values adjusted for all `contrasts`, of `t`'s shape. One contrast gives Student's t exactly.
@@ -68,26 +72,33 @@ def adjusted_p(t: ArrayLike, contrasts: int, df: float, correlation: float = COR
     if contrasts == 1:
         return np.asarray(2.0 * (scipy.special.ndtr(-size) if math.isinf(df) else scipy.special.stdtr(df, -size)))
     scale, scale_weights = _scale_nodes(df)
-    normal, normal_weights = _normal_nodes() if correlation > 0.0 else (np.zeros(1), np.ones(1))
-    shift = math.sqrt(correlation) * normal
+    factors = (
+        Counter(correlation) if isinstance(correlation, tuple) else {math.sqrt(correlation): contrasts}
+    )  # with how many statistics have each
+    normal, normal_weights = _normal_nodes() if any(factors) else (np.zeros(1), np.ones(1))
     limit = (size[..., None] * scale)[..., None]
-    spread = math.sqrt(1.0 - correlation)
-    outside = scipy.special.ndtr((shift - limit) / spread) + scipy.special.ndtr((-shift - limit) / spread)
+    log_inside: NDArray[np.float64] = np.zeros(1)
     with np.errstate(divide="ignore"):  # outside is 1 where t is 0: log1p(-1), and expm1(-inf) is -1 as it should be
-        any_outside = -np.expm1(contrasts * np.log1p(-np.minimum(outside, 1.0)))
+        for factor, count in factors.items():
+            shift, spread = factor * normal, math.sqrt(1.0 - factor**2)
+            outside = scipy.special.ndtr((shift - limit) / spread) + scipy.special.ndtr((-shift - limit) / spread)
+            log_inside = log_inside + count * np.log1p(-np.minimum(outside, 1.0))
+        any_outside = -np.expm1(log_inside)
     area: NDArray[np.float64] = np.minimum((any_outside @ normal_weights) @ scale_weights, 1.0)
     return area
 
 
 @lru_cache(maxsize=4096)
-def critical_value(confidence: float, contrasts: int, df: float, correlation: float = CORRELATION) -> float:
+def critical_value(
+    confidence: float, contrasts: int, df: float, correlation: float | tuple[float, ...] = CORRELATION
+) -> float:
     """Return `c` such that all `contrasts` intervals `difference ± c SE` hold together with this confidence.
 
     Args:
         confidence: Simultaneous two-sided confidence, such as 0.95.
         contrasts: Number of arms compared with the baseline, 1 or more.
         df: Degrees of freedom of the error, more than 0; infinity means a known variance.
-        correlation: Between any two statistics.
+        correlation: As `adjusted_p` takes it.
 
     Returns:
         The solution of ``adjusted_p(c) = 1 - confidence``, by false position on the logarithms (Illinois rule) between
