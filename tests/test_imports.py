@@ -24,6 +24,7 @@ ORDER = [
     "stats",
     "data",
     "engines",
+    "existing",
     "runs",
     "studies",
     "findings",

@@ -18,6 +18,7 @@ from eailab.cli.commands import Commands, explained
 from eailab.cli.data import data, split
 from eailab.cli.explain import explain
 from eailab.cli.gate import gate
+from eailab.cli.judge import judge
 from eailab.cli.networks import export, predict
 from eailab.cli.output import LOG, PRINTED, echo, echo_error
 from eailab.cli.recipes import recipes
@@ -60,6 +61,7 @@ app.command()(train_mlp)
 app.command()(train_resnet)
 app.command()(ablate)
 app.command()(explain)
+app.command()(judge)
 app.command()(noise)
 app.command()(audit)
 app.command()(gate)

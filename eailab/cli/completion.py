@@ -81,12 +81,12 @@ def study_files(ctx: Any, incomplete: str) -> Iterable[str]:
 def _engines(ctx: Any) -> list[str]:
     """Return the engine of the recipe on the line, or all."""
     from eailab.recipe.catalogue import engine_of, shipped
-    from eailab.recipe.schema import RECIPES
+    from eailab.recipe.schema import RECIPES, offered
 
     name = ctx.params.get("recipe")
     file = None if name is None else shipped().get(name, Path(name))
     found = None if file is None or not file.is_file() else engine_of(file)
-    return [str(found)] if found in RECIPES else list(RECIPES)
+    return [str(found)] if found in RECIPES else offered()
 
 
 @_offering

@@ -27,6 +27,7 @@ COMMANDS = (
     "explain",
     "export",
     "gate",
+    "judge",
     "noise",
     "predict",
     "recipes",

@@ -5,6 +5,7 @@ from pathlib import Path
 from eailab.data.dataset import TrialData
 from eailab.engines.base import DeviceName, Engine, Setup
 from eailab.engines.function.spec import FUNCTION
+from eailab.engines.imported import IMPORTED
 from eailab.engines.numpy_mlp.spec import NUMPY_MLP
 from eailab.engines.program.spec import PROGRAM
 from eailab.engines.spec import EngineSpec, ImageClassification
@@ -14,7 +15,7 @@ from eailab.metrics import Metric
 from eailab.recipe.describe import found, nearest
 from eailab.recipe.schema import RECIPES, ImageRecipe, Recipe
 
-ENGINES: dict[str, EngineSpec] = {spec.name: spec for spec in (NUMPY_MLP, TORCH_RESNET, PROGRAM, FUNCTION)}
+ENGINES: dict[str, EngineSpec] = {spec.name: spec for spec in (NUMPY_MLP, TORCH_RESNET, PROGRAM, FUNCTION, IMPORTED)}
 """Those that come with eailab, and those that `register` has added."""
 
 

@@ -104,7 +104,11 @@ def arm_findings(
             *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
             *brought,
             *_same_training(study, index, by_arm),
-            *(_outlook(against_baseline) if looks is None or index == study.baseline else looked(looks, index)),
+            *(
+                _outlook(against_baseline, arm.recipe.shares_seeds)
+                if looks is None or index == study.baseline
+                else looked(looks, index)
+            ),
             *([] if index == study.baseline else _post_hoc(stands)),
         ),
         curves=_mean(finished),
@@ -115,7 +119,7 @@ def _gaps(trials: Sequence[TrialFindings]) -> list[Text]:
     """Say which trials have no value, and why."""
     notes = []
     count = Counter(trial.state for trial in trials)
-    total = len(trials)
+    total = len(trials) - count["absent"]
     if n := count["diverged"]:
         notes.append(
             tr("{n} of {total} diverged: numbers are of the others", n=n, total=total)
@@ -156,18 +160,24 @@ def _same_training(study: Study, index: int, by_arm: Sequence[Sequence[TrialFind
     return [tr("the same training as {arm}: all its numbers are equal", arm=study.arms[alike].label)]
 
 
-def _outlook(result: ArmResult | None) -> list[Text]:
+def _outlook(result: ArmResult | None, shares_seeds: bool) -> list[Text]:
     """Say what qualifies a verdict, and what would decide an open one."""
     if result is None or result.verdict is None:
         return []
     notes = [result.withheld] if result.withheld else []
     if result.verdict is Verdict.SCREEN:
-        notes.append(tr("too few blocks shared with the baseline for a verdict"))
+        notes.append(
+            tr("too few blocks shared with the baseline for a verdict")
+            if shares_seeds
+            else tr("too few runs for a verdict: it takes two of this arm and of the baseline")
+        )
     elif result.verdict is Verdict.UNDECIDED and not result.withheld:
-        if result.trials == 2:
+        if result.trials == 2 and shares_seeds:
             notes.append(tr("two blocks leave one degree of freedom, so the interval is very wide"))
         notes.append(
-            tr("about {n} blocks in all would decide it, if difference and spread stay", n=result.blocks_needed)
+            tr("about {n} runs of each arm would decide it, if difference and spread stay", n=result.blocks_needed)
+            if result.blocks_needed and not shares_seeds
+            else tr("about {n} blocks in all would decide it, if difference and spread stay", n=result.blocks_needed)
             if result.blocks_needed
             else tr("out of reach: no feasible number of blocks would decide it")
         )

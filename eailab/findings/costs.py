@@ -66,6 +66,8 @@ def _energy(timings: list[Timing]) -> float | None:
 
 def _timings(store: Store, trial: TrialFindings) -> tuple[list[Timing], int]:
     """Return the timings of a trial's epochs, and how many epochs it has; of one that cannot be read, those timed."""
+    if not trial.fingerprint:
+        return [], 0
     timings = store.folder(trial.fingerprint).timings()
     if trial.curves.epochs:
         timings = {number: timings[number] for number in trial.curves.epochs if number in timings}

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from eailab.findings.costs import ArmCost, energy_sentence
 from eailab.findings.noise import sd_in_words, spread_of
-from eailab.findings.statements import OR
+from eailab.findings.statements import OR, imported_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact
 from eailab.findings.words import amount, number
 from eailab.recipe.schema import ImageRecipe
 from eailab.studies.factor import listed
 from eailab.studies.storage import StudyRecord
-from eailab.translation import BETWEEN_SENTENCES, Text, joined, tr, trn
+from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, tr, trn
 
 
 def answers(findings: StudyFindings, record: StudyRecord, costs: Sequence[ArmCost]) -> tuple[Fact, ...]:
@@ -26,35 +26,15 @@ def answers(findings: StudyFindings, record: StudyRecord, costs: Sequence[ArmCos
 def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     """Say how a study was made: data, split, factor, blocks, stopping, statistics."""
     # Data, factor and blocks.
-    arms, blocks = len(findings.arms), len(findings.blocks)
     images = record.study.arms[record.study.baseline].recipe.images
     said = [] if images is None else [_data(findings, images)]
-    if findings.factor is not None:
-        said.append(_factor(findings))
-    if dict(findings.held_fixed).get("unseeded"):
-        said.append(tr("Each arm was run {n} times without a seed; blocks only number the repeats.", n=blocks))
-    elif arms > 1 and images is None:
-        said.append(
-            trn(
-                "Each of the {arms} arms was trained in {n} block; within a block all arms share their seeds.",
-                "Each of the {arms} arms was trained in {n} blocks; within a block all arms share their seeds.",
-                blocks,
-                arms=arms,
-            )
-        )
-    elif arms > 1:
-        said.append(
-            trn(
-                "Each of the {arms} arms was trained in {n} block; within a block all arms share split, initial "
-                "weights, order of the data and augmentation.",
-                "Each of the {arms} arms was trained in {n} blocks; within a block all arms share split, initial "
-                "weights, order of the data and augmentation.",
-                blocks,
-                arms=arms,
-            )
-        )
+    if findings.imported is not None:
+        said += _imported(findings)
     else:
-        said.append(trn("It was trained in {n} block.", "It was trained in {n} blocks.", blocks))
+        said += [
+            *([] if findings.factor is None else [_factor(findings)]),
+            _seeds(findings, has_images=images is not None),
+        ]
 
     # When it stopped.
     if findings.looks is not None:
@@ -66,7 +46,9 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
             )
         )
     epochs = joined(map(str, sorted({arm.recipe.epochs for arm in record.study.arms})), OR)
-    if findings.counted is not None:
+    if findings.imported is not None:
+        pass  # how they were trained is not known
+    elif findings.counted is not None:
         said.append(tr("What counts of each run is {counted}.", counted=findings.counted))
     else:
         said.append(
@@ -99,6 +81,56 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
                 margin=findings.measure.with_unit(f"{findings.margin:g}"),
             )
         )
+    return said
+
+
+def _seeds(findings: StudyFindings, *, has_images: bool) -> Text:
+    """Say how often each arm was trained, and what its blocks share."""
+    arms, blocks = len(findings.arms), len(findings.blocks)
+    if dict(findings.held_fixed).get("unseeded"):
+        return tr("Each arm was run {n} times without a seed; blocks only number the repeats.", n=blocks)
+    if arms > 1 and not has_images:
+        return trn(
+            "Each of the {arms} arms was trained in {n} block; within a block all arms share their seeds.",
+            "Each of the {arms} arms was trained in {n} blocks; within a block all arms share their seeds.",
+            blocks,
+            arms=arms,
+        )
+    if arms > 1:
+        return trn(
+            "Each of the {arms} arms was trained in {n} block; within a block all arms share split, initial "
+            "weights, order of the data and augmentation.",
+            "Each of the {arms} arms was trained in {n} blocks; within a block all arms share split, initial "
+            "weights, order of the data and augmentation.",
+            blocks,
+            arms=arms,
+        )
+    return trn("It was trained in {n} block.", "It was trained in {n} blocks.", blocks)
+
+
+def _imported(findings: StudyFindings) -> list[Text]:
+    """Say what is known of trials that eailab did not run."""
+    comparison = findings.comparison
+    said = [
+        *imported_sentences(findings),
+        tr(
+            "The {factor} was varied ({levels}; baseline {baseline}).",
+            factor=findings.spoken_factor,
+            levels=listed([arm.label for arm in findings.arms]),
+            baseline=findings.baseline_arm.label,
+        ),
+    ]
+    if comparison is not None and comparison.is_blocked:
+        said.append(
+            trn(
+                "All arms have the same {n} seed, which makes a block.",
+                "All arms have the same {n} seeds, each of which makes a block.",
+                len(findings.blocks),
+            )
+        )
+    elif comparison is not None:
+        numbers = (f"{arm.label} {found.trials}" for arm, found in zip(findings.arms, comparison.arms, strict=True))
+        said.append(tr("Arms share no seeds; runs: {numbers}.", numbers=joined(numbers, COMMA)))
     return said
 
 
@@ -148,6 +180,9 @@ def error_bars(findings: StudyFindings) -> list[Text]:
         return [tr("No error bars: a single block shows no spread, and nothing is concluded from it.")]
     sd = findings.measure.with_unit(number(comparison.pooled_sd, findings.decimals))
     diverged = sum(arm.count("diverged") for arm in findings.arms)
+    if not comparison.is_blocked:
+        said = tr("Yes: 95% intervals of differences ({method}), simultaneous over the arms.", method=comparison.method)
+        return [said, tr("A run's SD within its arm is {sd}.", sd=sd)]
     return [
         tr(
             "Yes: 95% intervals of differences over {n} complete blocks ({method}), simultaneous over the arms.",
@@ -179,6 +214,8 @@ def compute(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[Text]:
     devices = ", ".join(sorted({device for cost in costs for device in cost.devices}))
     timed, epochs = sum(cost.timed for cost in costs), sum(cost.epochs for cost in costs)
     has_data = findings.training_images is not None
+    if findings.imported is not None:
+        return [tr("Not known, since eailab did not run the trials.")]
     if not epochs:
         return [tr("Nothing has been trained yet.")]
     values = {"time": _length(sum(cost.seconds for cost in costs)), "devices": devices}

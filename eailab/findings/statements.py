@@ -18,6 +18,9 @@ from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, tr, trn
 OR = tr(" or ")
 """Between texts of which any may hold."""
 
+MOST_NAMES = 5
+"""Files of a source that are named."""
+
 LACK_OF_FIT = 0.05
 """A trend whose lack of fit has a smaller p-value is said not to be a line."""
 
@@ -69,6 +72,7 @@ def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
     if result.interval95 is not None:
         size += f" {interval(result.interval95, digits)}"
     values = {"arm": arm.label, "baseline": findings.baseline_arm.label, "size": size}
+    is_blocked = findings.comparison is None or findings.comparison.is_blocked
     match result.verdict:
         case Verdict.BETTER:
             return tr("{arm}: BETTER than {baseline}, {size}", **values)
@@ -80,14 +84,22 @@ def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
         case Verdict.UNDECIDED if result.withheld:  # for a reason that stands in the note of the arm
             return tr("{arm}: UNDECIDED against {baseline}, {size}", **values)
         case Verdict.UNDECIDED:
-            return tr("{arm}: UNDECIDED against {baseline}, {size}: not enough blocks to tell", **values)
+            return (
+                tr("{arm}: UNDECIDED against {baseline}, {size}: not enough blocks to tell", **values)
+                if is_blocked
+                else tr("{arm}: UNDECIDED against {baseline}, {size}: not enough runs to tell", **values)
+            )
         case _:
-            return tr("{arm}: SCREEN only, {size} against {baseline}: one shared block gives no verdict", **values)
+            return (
+                tr("{arm}: SCREEN only, {size} against {baseline}: one shared block gives no verdict", **values)
+                if is_blocked
+                else tr("{arm}: SCREEN only, {size} against {baseline}: one run gives no verdict", **values)
+            )
 
 
 def state_sentences(findings: StudyFindings) -> tuple[Text, ...]:
     """Return what the reader of an unfinished or damaged study must know first; nothing of a complete one."""
-    said, damaged = [], findings.damaged
+    said, damaged = imported_sentences(findings), findings.damaged
     if damaged:
         said.append(
             trn(
@@ -111,10 +123,46 @@ def state_sentences(findings: StudyFindings) -> tuple[Text, ...]:
     return tuple(said)
 
 
+def imported_sentences(findings: StudyFindings) -> list[Text]:
+    """Say that eailab did not run the trials of an imported study, and what their source is; nothing of others."""
+    imported = findings.imported
+    if imported is None:
+        return []
+    names = [*list(imported.files)[:MOST_NAMES], *(["…"] if len(imported.files) > MOST_NAMES else [])]
+    source = joined([*names, imported.reader], COMMA)
+    return [
+        tr(
+            "eailab did not run these trials: their values come from {source}. That the arms differ in {factor} alone "
+            "is their author's word.",
+            source=source,
+            factor=findings.spoken_factor,
+        )
+    ]
+
+
+def _imported_facts(findings: StudyFindings) -> list[Fact]:
+    """Say what an imported study was read from, and what was found odd there."""
+    imported = findings.imported
+    if imported is None:
+        return []
+    files = [
+        tr("{file} (SHA-256 {digest}…)", file=name, digest=digest[:12])
+        for name, digest in list(imported.files.items())[:MOST_NAMES]
+    ]
+    if more := len(imported.files) - len(files):
+        files.append(trn("{n} more file", "{n} more files", more))
+    found = [Fact(tr("Source"), joined(files) if files else imported.reader)]
+    if imported.beat_by:
+        by = findings.measure.with_unit(f"{imported.beat_by:g}")
+        found.append(Fact(tr("To beat"), tr("an arm is BETTER only where it is better by more than {by}", by=by)))
+    return found + [Fact(tr("In the source"), Text(note)) for note in imported.notes]
+
+
 def facts(findings: StudyFindings) -> tuple[Fact, ...]:
     """Return what the table rests on: blocks, metric, method, device, versions, and what was held fixed."""
     return (
-        Fact(tr("Blocks"), blocks_in_words(findings.blocks)),
+        *_imported_facts(findings),
+        Fact(tr("Blocks"), _blocks(findings)),
         *(_comparison_facts(findings, findings.comparison) if findings.comparison else ()),
         *_noise_facts(findings),
         *([Fact(tr("Sizes"), sizes)] if (sizes := _sizes(findings)) else []),
@@ -128,7 +176,11 @@ def facts(findings: StudyFindings) -> tuple[Fact, ...]:
             for trial in arm.trials
             if trial.reason is not None
         ),
-        Fact(tr("Held fixed") if findings.factor else tr("Settings"), _settings(findings.held_fixed)),
+        *(
+            []
+            if findings.imported
+            else [Fact(tr("Held fixed") if findings.factor else tr("Settings"), _settings(findings.held_fixed))]
+        ),
     )
 
 
@@ -202,7 +254,12 @@ def _precision(findings: StudyFindings, comparison: Comparison) -> list[Text]:
 
     said = []
     if comparison.pooled_sd is not None:
-        said.append(tr("SD of a trial within its block {amount}", amount=amount(comparison.pooled_sd)))
+        sd = amount(comparison.pooled_sd)
+        said.append(
+            tr("SD of a trial within its block {amount}", amount=sd)
+            if comparison.is_blocked
+            else tr("SD of a run within its arm {amount}", amount=sd)
+        )
     if comparison.correlation is not None:
         said.append(tr("correlation between arms {value:.2f}", value=comparison.correlation))
     if comparison.detectable is not None and math.isfinite(comparison.detectable):
@@ -229,6 +286,13 @@ def _trend(trend: Trend, findings: StudyFindings) -> Text:
     return joined(said)
 
 
+def _blocks(findings: StudyFindings) -> Text:
+    comparison = findings.comparison
+    if comparison is None or comparison.is_blocked:
+        return blocks_in_words(findings.blocks)
+    return tr("none: arms share no seeds, and runs are only numbered")
+
+
 def blocks_in_words(blocks: tuple[int, ...]) -> Text:
     """Return how many blocks there are, and their numbers."""
     first, last = blocks[0], blocks[-1]
@@ -250,6 +314,8 @@ def _sizes(findings: StudyFindings) -> Text:
 
 
 def _environments(findings: StudyFindings) -> str:
+    if findings.imported is not None:
+        return tr("not known, since eailab did not run the trials")
     if not findings.environments:
         return tr("no trial has ended yet")
     if len(findings.environments) == 1:

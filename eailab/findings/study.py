@@ -3,6 +3,7 @@
 Values of metrics and their differences are in the units shown, which the metrics declare.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,17 @@ from eailab.engines.registry import engine_of, headline_of, metrics_of
 from eailab.errors import StudyError
 from eailab.files import folder_name
 from eailab.findings.arm import ArmFindings, arm_findings
-from eailab.findings.trial import Environment, Looks, TrialFindings, decided, look, read_trial, values_of, went_the_same
+from eailab.findings.trial import (
+    Environment,
+    Looks,
+    TrialFindings,
+    decided,
+    imported_trial,
+    look,
+    read_trial,
+    values_of,
+    went_the_same,
+)
 from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, setting_as_named, takes_plural
 from eailab.metrics import TEST, Metric, by_quantity
 from eailab.recipe.canonical import NO_IDENTITY, flatten
@@ -24,18 +35,21 @@ from eailab.recipe.schema import Recipe
 from eailab.runs.store import Store
 from eailab.stats.contrasts import Factorial, Trend, factorial, trend
 from eailab.stats.model import Comparison, compare
+from eailab.stats.unblocked import Sample, beating, compare_unblocked, compare_with_target
 from eailab.stats.verdict import Verdict
 from eailab.studies.audit import Check
 from eailab.studies.audit_run import checks_of, is_of_program
 from eailab.studies.design import Study
 from eailab.studies.factor import listed
+from eailab.studies.imported import Imported, runs_of
 from eailab.studies.plan import held
 from eailab.studies.preregistration import Standing, standing
 from eailab.studies.storage import StudyRecord
 from eailab.translation import Text, text_of, tr
 
-StudyState = Literal["complete", "running"]
-"""`running` until every trial has ended; nothing in the store tells a study at work from one that was interrupted."""
+StudyState = Literal["complete", "running", "imported"]
+"""`running` until every trial has ended; nothing in the store tells a study at work from one that was interrupted.
+`imported`: eailab did not run its trials."""
 
 Settings = tuple[tuple[str, Any], ...]
 """Dotted path and value of settings, in the order of the recipe."""
@@ -89,6 +103,8 @@ class StudyFindings:
     """Of the baseline arm; None of an engine without a data set."""
     counted: Text | None
     """Which of the values of a trial counts; None for that after the last epoch."""
+    imported: Imported | None = None
+    """The source of trials that eailab did not run."""
     audit: tuple[Check, ...] = ()
     """Of a program's study: whether its seed and its factor reach it."""
     apart: tuple[str, ...] = ()
@@ -148,7 +164,7 @@ class StudyFindings:
     @property
     def planned(self) -> int:
         """Number of trials of the study."""
-        return sum(len(arm.trials) - arm.count("spared") for arm in self.arms)
+        return sum(len(arm.trials) - arm.count("spared", "absent") for arm in self.arms)
 
 
 def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
@@ -171,6 +187,11 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     looks = None
     trials = [
         tuple(
+            imported_trial(block, value, measure)
+            for block, value in zip(study.blocks, runs_of(record.imported, study, index), strict=True)
+        )
+        if record.imported is not None
+        else tuple(
             read_trial(store.folder(record.trials[index, block]), block, measure, arm.recipe.epochs, by_arm[index])
             for block in study.blocks
         )
@@ -183,7 +204,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     # The comparison of the arms.
     comparison = None
     if study.factor is not None:
-        comparison = _compare(trials, study.baseline, margin, measure)
+        comparison = _compare(record, trials, margin)
     if comparison is not None and looks is not None:
         comparison = decided(comparison, looks)
     if comparison is not None and is_of_program(study):
@@ -195,7 +216,11 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         name=study.name,
         fingerprint=study.fingerprint,
         factor=None if study.factor is None else str(study.factor),
-        state="complete" if all(trial.has_ended for row in trials for trial in row) else "running",
+        state="imported"
+        if record.imported
+        else "complete"
+        if all(trial.has_ended for row in trials for trial in row)
+        else "running",
         blocks=study.blocks,
         measure=measure,
         metrics=metrics,
@@ -222,12 +247,13 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         baseline_levels={str(axis.factor): axis.levels[axis.baseline] for axis in study.axes},
         looks=looks,
         standing=stands,
-        planned_verdicts=_planned_verdicts(study, trials, stands, margin, measure),
+        planned_verdicts=_planned_verdicts(record, trials, stands, margin),
         updates_held=tuple(held(study, record.updates)),
         held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
         training_images=record.training_images,
         counted=engine_of(study.arms[study.baseline].recipe).counted(study.arms[study.baseline].recipe),
+        imported=record.imported,
         audit=tuple(checks_of(store, record)) if study.factor and is_of_program(study) else (),
     )
 
@@ -246,9 +272,30 @@ def held_fixed(recipes: Sequence[Recipe]) -> Settings:
     )
 
 
-def _compare(trials: Sequence[Sequence[TrialFindings]], baseline: int, margin: float, measure: Metric) -> Comparison:
-    diverged = np.array([[trial.state == "diverged" for trial in row] for row in trials]).T
-    return compare(values_of(trials), baseline, margin, measure.higher_is_better, diverged=diverged)
+def _compare(record: StudyRecord, trials: Sequence[Sequence[TrialFindings]], margin: float) -> Comparison:
+    """Compare the arms within blocks, or as groups of runs where these share no seeds."""
+    study, imported, measure = record.study, record.imported, record.study.measure
+    higher, target = measure.higher_is_better, None if imported is None else imported.target
+    if study.arms[study.baseline].recipe.shares_seeds and target is None:
+        diverged = np.array([[trial.state == "diverged" for trial in row] for row in trials]).T
+        found = compare(values_of(trials), study.baseline, margin, higher, diverged=diverged)
+    else:
+        samples = [_sample(row) for row in trials]
+        for index, about in enumerate(imported.summaries if imported else ()):
+            if about is not None:
+                samples[index] = Sample(about.n, about.mean * measure.scale, about.sd * measure.scale)
+        found = (
+            compare_unblocked(samples, study.baseline, margin, higher)
+            if target is None
+            else compare_with_target(samples[:-1], target * measure.scale, margin, higher)
+        )
+    return found if imported is None else beating(found, imported.beat_by)
+
+
+def _sample(row: Sequence[TrialFindings]) -> Sample:
+    """Return the runs of an arm; one that diverged counts, and has no value."""
+    ended = [trial.value for trial in row if trial.state in ("finished", "diverged")]
+    return Sample.of(np.array([math.nan if value is None else value for value in ended], dtype=np.float64))
 
 
 def _without_effect(comparison: Comparison, study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Comparison:
@@ -268,11 +315,7 @@ def _without_effect(comparison: Comparison, study: Study, trials: Sequence[Seque
 
 
 def _planned_verdicts(
-    study: Study,
-    trials: Sequence[Sequence[TrialFindings]],
-    stands: Standing | None,
-    margin: float,
-    measure: Metric,
+    record: StudyRecord, trials: Sequence[Sequence[TrialFindings]], stands: Standing | None, margin: float
 ) -> tuple[tuple[str, Verdict], ...]:
     """Return what the planned blocks say by themselves, where a study has others too."""
     if stands is None or stands.plan is None or not stands.post_hoc:
@@ -280,10 +323,10 @@ def _planned_verdicts(
     planned = [[trial for trial in row if trial.block not in stands.post_hoc] for row in trials]
     if not planned[0]:
         return ()
-    found = _compare(planned, study.baseline, margin, measure)
+    found = _compare(record, planned, margin)
     return tuple(
         (arm.label, result.verdict)
-        for arm, result in zip(study.arms, found.arms, strict=True)
+        for arm, result in zip(record.study.arms, found.arms, strict=True)
         if result.verdict is not None
     )
 
@@ -310,7 +353,11 @@ def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> tuple[F
 def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | None:
     levels = [arm.level for arm in study.arms]
     ordered = len(levels) >= 3 and all(type(level) in (int, float) and level > 0 for level in levels)
-    if not ordered or any(trial.state == "diverged" for row in trials for trial in row):
+    if (
+        not ordered
+        or not study.arms[0].recipe.shares_seeds
+        or any(trial.state == "diverged" for row in trials for trial in row)
+    ):
         return None
     return trend(values_of(trials), levels, study.baseline)
 

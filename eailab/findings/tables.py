@@ -54,6 +54,7 @@ STATES: dict[TrialState, Text] = {
     "missing": tr("not started"),
     "damaged": tr("damaged"),
     "spared": tr("not needed"),
+    "absent": tr("no run"),
 }
 """What a cell or a sentence calls the states of a trial."""
 
@@ -160,7 +161,9 @@ def difference_column(measure: Metric) -> Column:
 def _arm_row(arm: ArmFindings, digits: int, test: Sequence[Metric]) -> tuple[str, ...]:
     result = arm.against_baseline
     assert result is not None  # noqa: S101 - a study with a factor is compared
-    finished, asked = len(arm.finished), len(arm.trials) - arm.count("spared")
+    finished, asked = len(arm.finished), len(arm.trials) - arm.count("spared", "absent")
+    if not asked:  # of an arm that was published as a mean
+        finished = asked = result.trials
     return (
         arm_name(arm),
         number(result.mean, digits),

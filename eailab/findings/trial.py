@@ -3,6 +3,7 @@
 A trial that cannot be read is a marked gap.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -20,9 +21,10 @@ from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study
 from eailab.translation import Text, joined, tr
 
-TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged", "spared"]
+TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged", "spared", "absent"]
 """`unfinished` has epochs but no result yet; `missing` has neither; `damaged` has files that cannot be
-trusted, or read; `spared` is not asked for, since its arm was decided before."""
+trusted, or read; `spared` is not asked for, since its arm was decided before; `absent` was never run, since arms
+without shared seeds may have unequal numbers of runs."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class TrialFindings:
 
     block: int
     fingerprint: str
+    """Empty of one that eailab did not run, which has no folder."""
     state: TrialState
     reason: str | None = None
     """Why a damaged trial is not read, or where a diverged one stopped."""
@@ -82,7 +85,7 @@ class TrialFindings:
     @property
     def has_ended(self) -> bool:
         """Whether there is nothing left to train."""
-        return self.state in ("finished", "diverged", "spared")
+        return self.state in ("finished", "diverged", "spared", "absent")
 
 
 def read_trial(
@@ -119,6 +122,22 @@ def read_trial(
         environment=_environment(result.provenance),
         curves=curves,
     )
+
+
+def imported_trial(block: int, value: float | None, measure: Metric) -> TrialFindings:
+    """Return a trial that eailab did not run.
+
+    Args:
+        block: Its block.
+        value: As recorded, infinite where it was not finite; None where there is no such run.
+        measure: What it is the value of.
+    """
+    if value is None:
+        return TrialFindings(block, "", "absent")
+    if math.isinf(value):
+        return TrialFindings(block, "", "diverged", tr("its value is not finite"))
+    shown = measure.scale * value
+    return TrialFindings(block, "", "finished", value=shown, final={measure.key: shown})
 
 
 def went_the_same(first: Sequence[TrialFindings], second: Sequence[TrialFindings]) -> bool:

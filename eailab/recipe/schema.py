@@ -53,6 +53,9 @@ class Recipe(Settings):
     small_example: ClassVar[str | None] = None
     """One that trains in seconds, on images that come with eailab."""
 
+    is_offered: ClassVar[bool] = True
+    """Whether a person writes such recipes, so that messages name the engine."""
+
     quiet: ClassVar[frozenset[str]] = frozenset()
     """Settings that reports name only where they are not at their defaults."""
 
@@ -73,6 +76,11 @@ class Recipe(Settings):
     def own_settings(self) -> Mapping[str, Value]:
         """Settings that the recipe's author has named, by name; each is a factor."""
         return {}
+
+    @property
+    def shares_seeds(self) -> bool:
+        """Whether the arms of a block share its seeds; else blocks only number the repeats."""
+        return True
 
     @property
     def images(self) -> "ImageRecipe | None":
@@ -201,6 +209,11 @@ class OwnRecipe(Recipe):
         return value
 
     @property
+    def shares_seeds(self) -> bool:
+        """Whether its runs take a seed."""
+        return not self.unseeded
+
+    @property
     def own_settings(self) -> Mapping[str, Value]:
         """The settings."""
         return self.settings
@@ -295,21 +308,61 @@ class FunctionRecipe(OwnRecipe):
         }
 
 
+class ImportedRecipe(Recipe):
+    """What is known of trials that eailab did not run: the level of their arm, and what was measured."""
+
+    is_offered = False
+
+    engine: Literal["imported"]
+    epochs: Literal[1] = 1
+    """Not known."""
+    threads: Literal[1] = 1
+    """Not known."""
+    settings: dict[Annotated[str, Field(min_length=1, max_length=1000)], Value]
+    """The columns that tell arms apart, with the level of this arm."""
+    metric: Line
+    """The column of the metric."""
+    goal: Literal["max", "min"]
+    """Which values are better."""
+    unit: Literal["share", "percent", "raw"] = "raw"
+    """What the values are: shares from 0 to 1, percent, or numbers in a unit of their own."""
+    blocked: bool = True
+    """Whether all arms have the same seeds, by their author's word."""
+    source: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """SHA-256 of the values as they were read."""
+    study: OwnStudy = OwnStudy()
+
+    @property
+    def own_settings(self) -> Mapping[str, Value]:
+        """The level of the arm."""
+        return self.settings
+
+    @property
+    def shares_seeds(self) -> bool:
+        """Whether all arms have the same seeds."""
+        return self.blocked
+
+
 def engine_name(kind: type[Recipe]) -> str:
     """Return the engine that a class of recipes is for."""
     return str(get_args(kind.model_fields["engine"].annotation)[0])
 
 
 RECIPES: dict[str, type[Recipe]] = {
-    engine_name(kind): kind for kind in (MlpRecipe, ResNetRecipe, ProgramRecipe, FunctionRecipe)
+    engine_name(kind): kind for kind in (MlpRecipe, ResNetRecipe, ProgramRecipe, FunctionRecipe, ImportedRecipe)
 }
 """The class of each engine's recipes, by the engine's name; `engines.registry.register` adds others."""
+
+
+def offered() -> list[str]:
+    """Return the engines for which a person writes recipes."""
+    return [name for name, kind in RECIPES.items() if kind.is_offered]
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a recipe's file, for editors."""
     title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "eailab recipe"}
-    every: Any = Union[tuple(RECIPES.values())]  # noqa: UP007 - as many as there are
+    every: Any = Union[tuple(RECIPES[name] for name in offered())]  # noqa: UP007 - as many as there are
     tagged: Any = Annotated[every, Field(discriminator="engine")]
     return title | dict(TypeAdapter(tagged).json_schema())
 

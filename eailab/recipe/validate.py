@@ -20,7 +20,7 @@ from eailab.recipe.describe import (
     type_of,
 )
 from eailab.recipe.parts import Settings
-from eailab.recipe.schema import RECIPES, Recipe, members, parts, settings, variant_names, variants
+from eailab.recipe.schema import RECIPES, Recipe, members, offered, parts, settings, variant_names, variants
 
 TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 
@@ -35,10 +35,10 @@ def check(value: Mapping[str, object]) -> tuple[Recipe | None, list[Problem]]:
     if isinstance(engine, str) and engine in RECIPES:
         return _check_engine(engine, value)
     if engine is None:
-        problem = Problem(("engine",), f"missing: write one of {', '.join(RECIPES)}", at_key=True)
+        problem = Problem(("engine",), f"missing: write one of {', '.join(offered())}", at_key=True)
     else:
         problem = Problem(
-            ("engine",), f"expected one of {', '.join(RECIPES)}, found {found(engine)}{nearest(engine, RECIPES)}"
+            ("engine",), f"expected one of {', '.join(offered())}, found {found(engine)}{nearest(engine, offered())}"
         )
     known = {one: len(value.keys() & kind.model_fields.keys()) for one, kind in RECIPES.items()}
     meant = [one for one in RECIPES if known[one] == max(known.values())]

@@ -217,7 +217,7 @@ class ListedStudy:
         """What a line says of it, as `STUDY_HEADINGS` has it."""
         if self.problem is not None:
             return self.name, *["?"] * 6, self.folder
-        done = f"{self.finished}/{self.trials}"
+        done = f"{self.finished}/{self.trials}" if self.trials else "-"
         levels = labels_listed(self.levels)
         return self.name, self.factor or "-", levels, self.model, self.data or "-", str(self.blocks), done, self.folder
 
@@ -243,6 +243,8 @@ def _listed_study(store: Store, head: Head | PathHead, present: set[str]) -> Lis
     except StoreError as error:
         return ListedStudy(head.name, "", (), "", "", 0, 0, 0, head.called, str(error))
     trials = set(head.trials.values())
+    if isinstance(head, Head) and head.is_imported:
+        return ListedStudy(head.name, factor, levels, "imported", "-", len(blocks), 0, 0, head.called)
     return ListedStudy(
         name=head.name,
         factor=factor,

@@ -74,6 +74,11 @@ class Verification:
         Raises:
             UsageError: The report has no such trial, or that has no result in the store.
         """
+        if all(record.imported for record in self.records):
+            raise UsageError(
+                f"--retrain {wanted}: eailab did not run these trials, and cannot train them again. Leave it out: the "
+                "numbers are read from the kept source again all the same."
+            )
         trials = {name: (record, key) for record in self.records for key, name in record.trials.items()}
         fingerprint = find_fingerprint([head_of(record) for record in self.records], trials, wanted, "the report")
         record, (arm, block) = trials[fingerprint]
@@ -136,6 +141,9 @@ class _Tally:
             for name, dataset in datasets.items()
             if dataset is None
         ]
+        if record.imported is not None:
+            self.notes.append(f"{folder}: eailab did not run its trials: their values were read from the source again")
+            return datasets
         for index, block in product(range(len(arms)), record.study.blocks):
             fingerprint = record.trials[index, block]
             name = f"{folder}/{arms[index].label}/{block}"

@@ -22,6 +22,7 @@ from eailab.runs.damage import name_is_right
 from eailab.runs.lock import in_training_error, is_held
 from eailab.runs.store import Problem, Store, delete, remove
 from eailab.runs.trial import Trial
+from eailab.studies import imported
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import Crossing, Setting, crossed
 from eailab.studies.heads import ENDS, STEPS, Head, PathHead, uses
@@ -46,6 +47,8 @@ def contradictions(store: Store, record: StudyRecord, images: Mapping[str, int])
             known without.
     """
     study = record.study
+    if record.imported is not None:
+        yield from imported.problems(store.root / "studies" / study.folder_name, record.imported)
     values = [study.factor.values_of(arm.level) if study.factor else {} for arm in study.arms]
     yield from _labels(study, values)
     if not _axes_are_right(study):
@@ -292,7 +295,7 @@ def own_trials(store: Store, study: Head | PathHead, found: Sequence[Head]) -> l
         StoreError: A study cannot be read, so that it is not known which trials it has.
     """
     others = [head for head in found if not head.folder.is_relative_to(study.folder)]
-    if unread := [head for head in others if not head.trials]:
+    if unread := [head for head in others if not head.trials and not head.is_imported]:
         raise StoreError(
             f"{unread[0].folder / 'study.yaml'} cannot be read, and may name trials of {study.called}: run its "
             "command again, or move it aside with `eailab runs verify --repair`."

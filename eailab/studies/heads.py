@@ -57,6 +57,8 @@ class Head:
     """Fingerprint of each trial by arm index and block."""
     has_labels: bool = False
     """Whether a study file labels the arms; such a label says nothing without its study."""
+    is_imported: bool = False
+    """Whether eailab did not run its trials, which then are not in the store."""
 
     @property
     def called(self) -> str:
@@ -164,6 +166,7 @@ def _head(file: Path) -> Head:
                 for block, trial in arm["trials"].items()
             },
             has_labels=any("label" in arm for arm in arms),
+            is_imported="imported" in mapping,
         )
     except (OSError, StoreError, *UNREADABLE):
         return Head(file.parent, name_and_fingerprint(file.parent.name)[0], None, 0, "", (), {})

@@ -22,11 +22,13 @@ from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Axis, Hold, Study
 from eailab.studies.factor import BUNDLE, factor_of, read_factor
 from eailab.studies.heads import LOADER, UNREADABLE, check_baseline
+from eailab.studies.imported import Imported, read_imported
 
 CHECKSUM = "# SHA-256 of the lines above: "
 """What the last line of `study.yaml` says before the digest."""
 
 LARGEST_COUNT = 2**63 - 1
+LARGEST_COUNT_OF_RUNS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class StudyRecord:
     """Optimizer steps of a trial of each arm; None of an engine without a data set."""
     training_images: int | None
     """Of the baseline; None without a data set."""
+    imported: Imported | None = None
+    """The trials themselves where eailab did not run them; `trials` is then empty."""
 
     def updates_change(self, arm: int) -> float:
         """Return by how much an arm's updates differ, relative to the baseline's: -0.5 for half as many."""
@@ -103,7 +107,10 @@ def _mapping(record: StudyRecord) -> dict[str, Any]:
         "fingerprint": study.fingerprint,
         "factor": None if study.factor is None else str(study.factor),
         "baseline": study.baseline,
-        "blocks": list(study.blocks),
+        **({} if record.imported is None else {"imported": sha256(record.imported.text().encode()).hexdigest()}),
+        "blocks": len(study.blocks)
+        if record.imported and study.blocks == tuple(range(len(study.blocks)))
+        else list(study.blocks),
         "metric": study.metric,
         "margin": study.margin,
         "hold": study.hold,
@@ -119,7 +126,9 @@ def _mapping(record: StudyRecord) -> dict[str, Any]:
                 **({"label": arm.name} if arm.name else {}),
                 "brought": list(arm.brought),
                 "updates": record.updates[index],
-                "trials": {str(block): record.trials[index, block] for block in study.blocks},
+                "trials": {
+                    str(block): record.trials[index, block] for block in study.blocks if record.imported is None
+                },
                 "recipe": as_stored(arm.recipe),
             }
             for index, arm in enumerate(study.arms)
@@ -149,7 +158,11 @@ def read_record(folder: Path) -> StudyRecord:
 
         # The study, once each value is known to be of its type.
         mapping: Any = yaml.load(body, LOADER)  # noqa: S506 - both loaders are safe ones
-        arms = mapping["arms"]
+        arms, imported = mapping["arms"], None
+        if "imported" in mapping:
+            imported = read_imported(folder, str(mapping["imported"]))
+            if type(mapping["blocks"]) is int:
+                mapping["blocks"] = list(range(min(mapping["blocks"], LARGEST_COUNT_OF_RUNS)))
         _check(mapping)
         study = Study(
             name=mapping["name"],
@@ -170,8 +183,13 @@ def read_record(folder: Path) -> StudyRecord:
                 for one in mapping.get("axes", ())
             ),
         )
-        trials = {(index, block): arm["trials"][str(block)] for index, arm in enumerate(arms) for block in study.blocks}
-        return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"])
+        trials = {
+            (index, block): arm["trials"][str(block)]
+            for index, arm in enumerate(arms)
+            for block in study.blocks
+            if imported is None
+        }
+        return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"], imported)
     except FileNotFoundError as error:
         raise StoreError(f"{folder} is not a study: {file.name} is missing. Run the study's command again.") from error
     except (*UNREADABLE, StudyError, RecipeError) as error:

@@ -220,6 +220,8 @@ def _trials(study: StudyReport, group: str) -> Iterator[ExportTrial]:
     arms = zip(study.record.study.arms, study.findings.arms, arm_names(study.findings), strict=True)
     for arm, found, name in arms:
         for trial in found.trials:
+            if trial.state == "absent":
+                continue
             labels = {"study": group, **_labels(study.findings, found, trial)}
             yield _trial(store, arm.recipe, trial, labels, f"{name}/block-{trial.block}", names)
 
@@ -250,10 +252,11 @@ def epoch_names(findings: StudyFindings) -> dict[str, str]:
 def _trial(
     store: Store, recipe: Recipe, trial: TrialFindings, labels: Mapping[str, str], name: str, names: Mapping[str, str]
 ) -> ExportTrial:
-    folder, curves = store.folder(trial.fingerprint), trial.curves
-    record: Mapping[str, Any] | None = folder.record() if trial.state in ("finished", "diverged") else None
+    folder, curves = store.folder(trial.fingerprint) if trial.fingerprint else None, trial.curves
+    ended = trial.state in ("finished", "diverged")
+    record: Mapping[str, Any] | None = folder.record() if folder and ended else None
     finished = None if record is None else datetime.fromisoformat(record["provenance"]["finished"]).timestamp()
-    timings = folder.timings() if curves.epochs else {}
+    timings = folder.timings() if folder and curves.epochs else {}
     ends = _ends(curves.epochs, timings, finished)
     if finished is not None and ends and ends[-1] is not None:
         finished = max(finished, ends[-1])  # the store gives it in whole seconds

@@ -41,6 +41,7 @@ STATUS: dict[TrialState, str] = {
     "unfinished": "RUNNING",
     "missing": "SCHEDULED",
     "spared": "KILLED",
+    "absent": "KILLED",
 }
 """Of a run; the tag `eailab.state` says it in our words."""
 

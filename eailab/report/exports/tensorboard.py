@@ -23,6 +23,7 @@ STATUS: dict[TrialState, str] = {
     "unfinished": "STATUS_RUNNING",
     "missing": "STATUS_UNKNOWN",
     "spared": "STATUS_UNKNOWN",
+    "absent": "STATUS_UNKNOWN",
 }
 
 

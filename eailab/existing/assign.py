@@ -1,0 +1,216 @@
+"""Find which columns of a table are the arm, the seed and the metric, and gather the runs of each arm."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from eailab.engines.program.parsing import tokens
+from eailab.engines.program.reading import declare, is_higher_better
+from eailab.errors import UsageError
+from eailab.existing.table import Row, Table, Value
+from eailab.metrics import Metric
+
+SEEDS = frozenset(
+    {"seed", "seeds", "randomseed", "rng", "repeat", "rep", "repetition", "fold", "block", "run", "trial"}
+)
+"""Words of a column that numbers the runs."""
+STEPS = frozenset({"epoch", "step", "iteration", "iter"})
+"""Words of a column that numbers the steps of a run."""
+IGNORED = frozenset({
+    *("time", "date", "timestamp", "seconds", "duration", "runtime", "host", "hostname", "path", "dir", "folder", "id"),
+    *("name", "commit", "version", "user", "device", "gpu", "created", "started", "finished"),
+})  # fmt: skip
+"""Words of a column that tells no arms apart."""
+MOST_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The runs of each arm."""
+
+    factor: str
+    """The column that tells arms apart; several that change together are joined by +."""
+    metric: Metric
+    arms: Mapping[str, Mapping[str, float]]
+    """Value by arm and seed; arms in order of appearance, numbers rising; NaN and infinities as they were found."""
+    baseline: str
+    is_blocked: bool
+    """Whether all arms have the same seeds."""
+    notes: tuple[str, ...]
+    """What was found odd, a sentence each."""
+    table: Table
+
+
+def assign(
+    table: Table,
+    *,
+    by: Sequence[str] | None = None,
+    seed: str | None = None,
+    metric: str | None = None,
+    baseline: str | None = None,
+    joint: bool = False,
+    goal: Literal["max", "min"] | None = None,
+    unit: Literal["share", "percent", "raw"] = "raw",
+) -> Observations:
+    """Gather the runs of each arm; a column that is not named is found where there is no doubt.
+
+    Args:
+        table: As it was read.
+        by: The columns that tell arms apart; None to find the one that varies.
+        seed: The column of the seeds; None to find it by its name, if there is one.
+        metric: The column that is judged; None to find it by its name.
+        baseline: The arm that the others are compared with; None for the first.
+        joint: Whether several columns of `by` change together.
+        goal: Which values are better; None for what the metric's name says.
+        unit: Of the metric.
+
+    Raises:
+        UsageError: A column is not there or is in doubt, or a value is not a number.
+    """
+    columns, metric = list(table.roles), _checked(table, [*(by or ()), *filter(None, (seed, metric))], metric)
+    seed = seed or next((name for name in columns if name != metric and SEEDS & set(tokens(name))), None)
+    step = next((name for name in columns if name not in (metric, seed) and STEPS & set(tokens(name))), None)
+    factor = _factor(table, by, {metric, seed, step}, joint=joint)
+    notes = []
+    if "best" in tokens(metric):
+        notes.append(f"{metric} is called a best value, which is a selection and better than a new run would show")
+
+    # The rows of each run, of which the last step counts.
+    runs: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    empty = [row for row in table.rows if row.values[metric] is None]
+    for row in table.rows:
+        if row.values[metric] is not None:
+            own = runs["+".join(_word(row.values[name]) for name in factor) if factor else "all"]
+            own[_word(row.values[seed]) if seed else str(len(own))].append(row)
+    if empty:
+        notes.append(f"{len(empty)} rows have no value of {metric}: {_places(empty)}")
+    if not runs:
+        raise UsageError(f"no row has a value of {metric}.")
+    arms = {
+        arm: {number: _last(arm, number, rows, metric, step, notes) for number, rows in own.items()}
+        for arm, own in sorted(runs.items(), key=_rank)
+    }
+    if step is not None:
+        notes.append(f"of each run the value at its last {step} counts")
+    steps = {len(rows) for own in runs.values() for rows in own.values()}
+    if step is not None and len(steps) > 1:
+        notes.append(f"runs have from {min(steps)} to {max(steps)} rows: they may have been trained for unequal times")
+    return _observations(table, arms, baseline, declare(metric, goal, unit), "+".join(factor) or "arm", notes, seed)
+
+
+def _checked(table: Table, named: Sequence[str], metric: str | None) -> str:
+    """Return the column of the metric, once all columns that were named are there and it has numbers."""
+    columns = list(table.roles)
+    for name in named:
+        if name not in columns:
+            raise UsageError(f"there is no column {name!r}: the columns are {_listed(columns)}.")
+    metric = metric or _metric(table)
+    if text := next((row for row in table.rows if isinstance(row.values[metric], str)), None):
+        raise UsageError(
+            f"{text.place}: {text.values[metric]!r:.60} in the column {metric} is not a number: correct it, or name "
+            "the metric with --metric."
+        )
+    return metric
+
+
+def _observations(
+    table: Table,
+    arms: Mapping[str, Mapping[str, float]],
+    baseline: str | None,
+    metric: Metric,
+    factor: str,
+    notes: list[str],
+    seed: str | None,
+) -> Observations:
+    if baseline is not None and baseline not in arms:
+        raise UsageError(f"--baseline {baseline}: the arms are {_listed(list(arms))}.")
+    numbers = next(iter(arms.values())).keys()
+    blocked = seed is not None and len(arms) > 1 and all(own.keys() == numbers for own in arms.values())
+    if seed is not None and len(arms) > 1 and not blocked:
+        notes.append(f"arms have unequal {seed}s, so they are compared without blocks")
+    for arm, own in arms.items():
+        values = list(own.values())
+        if lost := sum(not math.isfinite(value) for value in values):
+            notes.append(f"{arm}: {lost} of {len(values)} values are not finite, and count as diverged")
+        if len(values) > 1 and len(set(values)) == 1:
+            notes.append(f"{arm}: all {len(values)} values are equal to the last digit, so its seed may not be in use")
+    return Observations(factor, metric, arms, baseline or next(iter(arms)), blocked, tuple(notes), table)
+
+
+def _metric(table: Table) -> str:
+    numbers = [
+        name
+        for name in table.roles
+        if any(isinstance(row.values[name], float) for row in table.rows) and not SEEDS & set(tokens(name))
+    ]
+    known = [name for name in numbers if is_higher_better(name) is not None]
+    if len(known) == 1:
+        return known[0]
+    raise UsageError(f"which column is judged is in doubt: name one with --metric, of {_listed(known or numbers)}.")
+
+
+def _factor(table: Table, by: Sequence[str] | None, taken: set[str | None], *, joint: bool) -> list[str]:
+    """Return the columns that tell arms apart; none where nothing varies."""
+    if by:
+        if len(by) > 1 and not joint:
+            raise UsageError(f"--by has {len(by)} columns: add --joint if they change together, or name one of them.")
+        return list(by)
+    varying = [
+        name
+        for name in table.roles
+        if name not in taken
+        and not IGNORED & set(tokens(name))
+        and is_higher_better(name) is None
+        and len({row.values[name] for row in table.rows}) > 1
+    ]
+    if len(varying) > 1:
+        raise UsageError(
+            f"{len(varying)} columns vary: {_listed(varying)}. Name the one that tells arms apart with --by; with "
+            "--joint several."
+        )
+    return varying
+
+
+def _last(arm: str, seed: str, rows: Sequence[Row], metric: str, step: str | None, notes: list[str]) -> float:
+    """Return the value of a run: of its last step, or of the one row that it has."""
+    if step is not None:
+        at = max(rows, key=lambda row: value if isinstance(value := row.values[step], float) else -math.inf)
+        return _number(at.values[metric])
+    if len({_number(row.values[metric]) for row in rows}) > 1:
+        raise UsageError(
+            f"{arm}, seed {seed}, has {len(rows)} rows with unequal values ({_places(rows)}): keep one row a run, or "
+            "name the column that tells arms apart with --by."
+        )
+    if len(rows) > 1:
+        notes.append(
+            f"{arm}, seed {seed}, is there {len(rows)} times with one value ({_places(rows)}), and counts once"
+        )
+    return _number(rows[0].values[metric])
+
+
+def _number(value: Value) -> float:
+    return float(value) if isinstance(value, float | bool) else math.nan
+
+
+def _word(value: Value) -> str:
+    """Return a level or a seed as a table has it: a whole number without its decimals."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return "none" if value is None else str(value)
+
+
+def _rank(item: tuple[str, object]) -> tuple[bool, float]:
+    try:
+        return False, float(item[0])
+    except ValueError:
+        return True, 0.0  # the sort is stable: in order of appearance
+
+
+def _places(rows: Sequence[Row]) -> str:
+    return ", ".join(row.place for row in rows[:3]) + (", …" if len(rows) > 3 else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_SHOWN]) + (", …" if len(names) > MOST_SHOWN else "")

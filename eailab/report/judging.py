@@ -1,0 +1,254 @@
+"""Judge trials that eailab did not run: make a study of what was read, and write its table, figures and page."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eailab.engines.program.reading import declare
+from eailab.errors import UsageError
+from eailab.metrics import Metric
+from eailab.report.study_report import StudyReport
+from eailab.report.write import write_study
+from eailab.runs.store import Store
+from eailab.studies.heads import STUDIES, heads
+from eailab.studies.imported import (
+    Imported,
+    Question,
+    Summary,
+    digest_of,
+    finite_or_none,
+    in_order,
+    kept,
+    parse_summary,
+    study_of,
+    write_imported,
+)
+from eailab.studies.storage import StudyRecord, write_record
+
+if TYPE_CHECKING:
+    from eailab.existing.assign import Observations
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the arms are held to."""
+
+    margin: float = 0.0
+    """Largest difference that counts as none, in the unit shown."""
+    target: float | None = None
+    """A number in place of a baseline, in the unit of the source."""
+    beat_by: float = 0.0
+    """What an arm has to beat the baseline by to be BETTER, in the unit shown."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that nothing can be held to."""
+        for name, value in (("--margin", self.margin), ("--beat-by", self.beat_by)):
+            if not 0.0 <= value < math.inf:
+                raise UsageError(f"{name} {value:g}: give a number of 0 or more, in the metric's unit.")
+        if self.target is not None and not math.isfinite(self.target):
+            raise UsageError(f"--target {self.target:g}: give a finite number.")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A study of imported trials, as it was written."""
+
+    report: StudyReport
+    notes: tuple[str, ...]
+    """What the user should know of it besides."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read of trials, and from where."""
+
+    name: str
+    """Of the study."""
+    factor: tuple[str, ...]
+    metric: Metric
+    arms: Mapping[str, Mapping[str, float]]
+    """Value by arm and seed."""
+    baseline: str
+    blocked: bool
+    reader: str
+    sources: Mapping[str, Path] = field(default_factory=dict)
+    """Files by their paths below the kept copy."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """How they are read again; see `Imported.asked`."""
+    notes: tuple[str, ...] = ()
+    summaries: Mapping[str, Summary] = field(default_factory=dict)
+
+
+def judge(read: Read, store: Store, terms: Terms) -> Judged:
+    """Compare the arms that were read, and keep them as a study of the store.
+
+    Raises:
+        UsageError: There are too few arms for what is asked.
+        StoreError: Something cannot be written.
+    """
+    levels = list(read.arms)
+    arms = [*(in_order(list(read.arms.values())) if read.blocked else map(finite_or_none, read.arms.values()))]
+    baseline = levels.index(read.baseline) if terms.target is None else len(levels)
+    if terms.target is not None:
+        levels, arms = [*levels, f"{terms.target:g}"], [*arms, {}]
+    imported = Imported(
+        arms=tuple(arms),
+        reader=read.reader,
+        summaries=tuple(read.summaries.get(level) for level in levels),
+        target=terms.target,
+        beat_by=terms.beat_by,
+        files={name: digest_of(file) for name, file in read.sources.items()},
+        asked=read.asked,
+        notes=read.notes,
+    )
+    blocked = read.blocked and terms.target is None
+    question = Question(read.factor, tuple(levels), baseline, read.metric, blocked, terms.margin)
+    study = study_of(question, imported, read.name)
+    folder = store.root / "studies" / study.folder_name
+    notes = []
+    if (folder / "study.yaml").exists():
+        notes.append(f"this source was judged before, and is the same study: {study.folder_name}.")
+    elif earlier := [head.called for head in heads(store.root, STUDIES) if head.is_imported and head.name == read.name]:
+        notes.append(
+            f"the source, or what is asked of it, has changed since {', '.join(earlier)}: what was judged then is "
+            f"kept, and this is a new judgement, {study.folder_name}. Looking again at data that grow finds "
+            "differences that are not there in more than 5% of cases."
+        )
+    write_imported(folder, imported, read.sources)
+    write_record(folder, StudyRecord(study, {}, (None,) * len(arms), None, imported))
+    return Judged(write_study(store, folder), tuple(notes))
+
+
+# --- what is judged ---------------------------------------------------------------------------------------------------
+
+
+def of_observations(observed: "Observations", paths: Sequence[Path], options: Mapping[str, Any]) -> Read:
+    """Return what a reader found.
+
+    Args:
+        observed: By arm and seed.
+        paths: What was read.
+        options: Of `existing.assign.assign`, by which it is read again.
+    """
+    sources, named = kept(paths, observed.table.files)
+    factor = tuple(observed.factor.split("+"))
+    return Read(
+        name=f"{paths[0].resolve().stem}-{factor[0]}",
+        factor=factor,
+        metric=observed.metric,
+        arms=observed.arms,
+        baseline=observed.baseline,
+        blocked=observed.is_blocked,
+        reader=observed.table.reader,
+        sources=sources,
+        asked={"paths": [named], "options": dict(options)},
+        notes=tuple(map(str, (*observed.table.notes, *observed.notes))),
+    )
+
+
+def against(new: Read, record: Read, paths: tuple[Path, Path]) -> Read:
+    """Return the one arm of each of two sources, the second as the baseline.
+
+    Raises:
+        UsageError: A source has several arms, or they are of two metrics.
+    """
+    for read, path in zip((new, record), paths, strict=True):
+        if len(read.arms) != 1:
+            raise UsageError(
+                f"{path} has {len(read.arms)} arms ({', '.join(list(read.arms)[:6])}): --against compares one arm with "
+                "one. Keep the rows of one arm in each file."
+            )
+    if new.metric.name != record.metric.name:
+        raise UsageError(
+            f"{paths[0]} has the metric {new.metric.name} and {paths[1]} has {record.metric.name}: name one with "
+            "--metric."
+        )
+    first, second = (path.resolve().name for path in paths)
+    if first == second:
+        first, second = (f"{path.resolve().parent.name}/{path.name}" for path in paths)
+    (ours,), (theirs,) = new.arms.values(), record.arms.values()
+    root, names = kept(paths, [*new.sources.values(), *record.sources.values()])
+    return Read(
+        name=f"{paths[0].resolve().stem}-against-{paths[1].resolve().stem}",
+        factor=("source",),
+        metric=new.metric,
+        arms={first: ours, second: theirs},
+        baseline=second,
+        blocked=len(ours) > 1 and set(ours) == set(theirs),
+        reader=" and ".join(dict.fromkeys((new.reader, record.reader))),
+        sources=root,
+        asked={"paths": [[name] for name in names], "options": new.asked["options"]},
+        notes=tuple(dict.fromkeys((*new.notes, *record.notes))),
+    )
+
+
+def of_summaries(texts: Sequence[str], metric: str, goal: Any, baseline: str | None) -> Read:
+    """Return what was published of arms, such as `A 93.5±0.2 n=5`.
+
+    Raises:
+        UsageError: Fewer than two arms, an arm twice, or a text that says something else.
+    """
+    found = [parse_summary(text) for text in texts]
+    arms = dict(found)
+    if len(arms) < len(found):
+        raise UsageError("--summary has an arm twice: give each arm once.")
+    if baseline is not None and baseline not in arms:
+        raise UsageError(f"--baseline {baseline}: the arms are {', '.join(arms)}.")
+    return Read(
+        name="summary",
+        factor=("arm",),
+        metric=declare(metric, goal),
+        arms={arm: {} for arm in arms},
+        baseline=baseline or next(iter(arms)),
+        blocked=False,
+        reader="means and SDs",
+        asked={"summary": list(texts)},
+        notes=("what stands behind ± was taken for the SD over runs: an SE would make the intervals too narrow",),
+        summaries=arms,
+    )
+
+
+def of_columns(
+    arms: Sequence[Any], seeds: Sequence[Any], values: Sequence[Any], *, names: tuple[str, str], goal: Any, unit: Any,
+    baseline: Any = None,
+) -> Read:  # fmt: skip
+    """Return the trials of three columns of one length, such as those of a data frame.
+
+    Args:
+        arms: The arm of each run.
+        seeds: Its seed; empty where runs have none.
+        values: Of the metric.
+        names: Of the columns of arms and of the metric.
+        goal: Which values are better, "max" or "min"; None for what the name says.
+        unit: "share", "percent" or "raw".
+        baseline: An arm; None for the first.
+
+    Raises:
+        UsageError: A value is not a number, or a seed is there twice in an arm.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for row, (arm, value) in enumerate(zip(arms, values, strict=True)):
+        own = found.setdefault(str(arm), {})
+        seed = str(seeds[row]) if len(seeds) else str(len(own))
+        if seed in own:
+            raise UsageError(f"row {row}: the seed {seed} is there twice in {arm}: keep one value a run.")
+        try:
+            own[seed] = float(value)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"row {row}: {value!r:.60} in {names[1]} is not a number.") from error
+    if not found:
+        raise UsageError("there are no rows to judge.")
+    if baseline is not None and str(baseline) not in found:
+        raise UsageError(f"the baseline {baseline} is not an arm: these are {', '.join(found)}.")
+    first = next(iter(found.values()))
+    return Read(
+        name=f"frame-{names[0]}",
+        factor=(names[0],),
+        metric=declare(names[1], goal, unit),
+        arms=found,
+        baseline=next(iter(found)) if baseline is None else str(baseline),
+        blocked=bool(len(seeds)) and all(set(own) == set(first) for own in found.values()),
+        reader="a data frame",
+    )
