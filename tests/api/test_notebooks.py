@@ -2,8 +2,10 @@
 
 import os
 import re
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from planted import train
@@ -73,6 +75,17 @@ def test_a_study_is_shown_at_once_and_without_a_script(tmp_path, monkeypatch):
         study["0.1"]
     with pytest.raises(public.EailabError, match="1 or more"):
         study.more(0)
+
+
+def test_a_table_becomes_a_data_frame_where_pandas_is(monkeypatch):
+    """It is imported by nobody else, and need not be installed."""
+    from eailab.api import Table
+
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda rows: ("frame", rows)))
+    assert Table([{"arm": "a"}]).to_pandas() == ("frame", [{"arm": "a"}])
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(public.EailabError, match="pandas is not installed"):
+        Table().to_pandas()
 
 
 def test_a_study_grows_until_it_is_decided(tmp_path, monkeypatch):
