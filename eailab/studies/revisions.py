@@ -70,23 +70,34 @@ class Repository:
         The index and the branches stay as they are.
 
         Args:
-            without: A folder that is not code, such as the runs folder.
+            without: The runs folder, which is not code; others that lie in the repository are not either.
         """
         head, notes = self.commit_of("HEAD"), list[str]()
-        excluded = [f":(exclude){without.relative_to(self.top)}"] if without.is_relative_to(self.top) else []
-        pathspec = ("--", ".", *excluded)
-        untracked = self._git("ls-files", "--others", "--exclude-standard", "-z", *pathspec, at=self.top)
+        untracked = self._untracked()
+        stores = {without, *self._stores(untracked)}
+        inner = [store.relative_to(self.top) for store in stores if store.is_relative_to(self.top)]
+        pathspec = ("--", ".", *(f":(exclude,literal){store}" for store in sorted(inner)))
         with tempfile.TemporaryDirectory(prefix="eailab-index-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self._git("read-tree", head, more=index)
             self._git("add", "--all", *pathspec, at=self.top, more=index)
             tree = self._git("write-tree", more=index)
-        if names := [name for name in untracked.split("\0") if name]:
+        if names := [name for name in untracked if not any(Path(name).is_relative_to(store) for store in inner)]:
             notes.append(f"{_listed(names)}: git does not track this yet; it is part of the candidate.")
         if tree == self._git("rev-parse", f"{head}^{{tree}}"):
             return head, notes
         who = {f"GIT_{role}_{part}": "eailab" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
         return self._git("commit-tree", tree, "-p", head, "-m", "eailab gate: the candidate", more=who), notes
+
+    def _untracked(self) -> list[str]:
+        """Return the files that git would add, below the repository's folder."""
+        listed = self._git("ls-files", "--others", "--exclude-standard", "-z", at=self.top)
+        return [name for name in listed.split("\0") if name]
+
+    def _stores(self, names: Sequence[str]) -> list[Path]:
+        """Return the folders above some files that are runs folders."""
+        folders = {folder for name in names for folder in (self.top / name).parents if folder != self.top}
+        return [one for one in folders if (one / "trials").is_dir() and (one / "studies").is_dir()]
 
     def submodules(self, commit: str) -> list[str]:
         """Return the folders of a commit that are submodules."""

@@ -85,6 +85,18 @@ def test_mistakes_are_refused_before_anything_runs(repository, words, said):
     assert not (repository / "runs").exists()
 
 
+def test_new_files_belong_to_the_candidate_and_runs_folders_do_not(repository):
+    """A person forgets `git add`, not that the file belongs to the change; a store beside it is not code."""
+    from eailab.studies.revisions import Repository
+
+    for name in ("below/runs/trials/a/out.py", "below/runs/studies/b/study.yaml", "below/new.py"):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("")
+    commit, notes = Repository(repository).snapshot(repository / "runs")
+    assert git("ls-tree", "-r", "--name-only", commit).split() == ["below/new.py", "train.sh"]
+    assert [note.partition(":")[0] for note in notes] == ["below/new.py"]
+
+
 def test_worktrees_of_a_killed_gate_are_removed_by_the_next(repository):
     """After kill -9 nobody is there to remove them: the next gate does, and says so."""
     from eailab.studies.revisions import Repository
