@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eailab.errors import StudyError
-from eailab.stats import p_values
+from eailab.stats import p_values, variance
 from eailab.stats.blocked_model import Fit, Mask, Values, fit_additive, spread_of
-from eailab.stats.p_values import holm
 from eailab.stats.power import noncentrality
-from eailab.stats.variance import unequal_spread
 from eailab.stats.verdict import Interval, Verdict, blocks_to_decide, decide, within
 from eailab.translation import Text, tr
 
@@ -70,11 +68,11 @@ class Comparison:
     method: Text
     """One sentence that names the model and the intervals."""
     guard: Text | None
-    """Why the arms' errors were not pooled; None when they were."""
+    """Why each arm was judged by its own error alone; None when the arms share part of it."""
     pooled_sd: float | None
     """Of a trial within its block: the square root of the model's error variance."""
     df: float | None
-    """Degrees of freedom of the intervals; the fewest among the arms where each is judged by its own differences."""
+    """Degrees of freedom of the intervals, the fewest among the arms; a fraction where errors are moderated."""
     critical_value: float | None
     """Of the 95% intervals, at `df`."""
     correlation: float | None
@@ -114,15 +112,15 @@ def compare(
 ) -> Comparison:
     """Compare every arm with the baseline within blocks, `y = arm + block + error`.
 
-    The error is pooled over the arms, and the intervals are simultaneous: Dunnett's multivariate t with correlation
-    1/2 and `k(B-1)` degrees of freedom (Dunnett, 1955), exact when no trial is missing. Where
-    `variance.unequal_spread` finds a reason, each arm is judged by its own differences from the baseline:
-    paired t with Bonferroni's simultaneous intervals and Holm's p-values.
+    The error of each arm is moderated, the variance of its own differences with a share of the arms' common error
+    (`variance.moderated_df`), and the intervals are simultaneous: Dunnett's multivariate t with correlation 1/2
+    (Dunnett, 1955). With one arm against the baseline it is the paired t-test. Where `variance.unequal_spread` finds
+    a reason, each arm is judged by its own differences alone: paired t with Bonferroni's intervals and p-values.
 
     Missing trials: an arm takes part when it shares two blocks or more with the baseline; else its verdict is SCREEN.
     The model is then fitted by least squares to all trials of the arms that take part, so that no finished trial is
-    thrown away, and the intervals use the studentised maximum modulus, which holds at whatever correlations the gaps
-    leave (Sidak, 1967) and is slightly wider than Dunnett's.
+    thrown away, and the intervals use the smallest correlation that the gaps leave between two arms' differences,
+    which is slightly wide for the other pairs.
 
     Diverged trials are an outcome, not a gap: the other trials alone would make their arm look better than it is. Its
     numbers are of these, and a verdict in favour of a side that diverged is withheld, as UNDECIDED: an arm that
@@ -159,8 +157,10 @@ def compare(
         columns = [baseline, *judged]
         fit = fit_additive(values[:, columns], 0)
         differences = [_paired(values, arm, baseline) for arm in judged]
-        guard = unequal_spread(fit, differences)
-        estimates = _pooled(fit) if guard is None else _separate(differences, float(np.nanmax(np.abs(values))))
+        guard = variance.unequal_spread(fit, differences)
+        estimates = (
+            _moderated(fit, differences) if guard is None else _separate(differences, float(np.nanmax(np.abs(values))))
+        )
         method = _method(fit, len(judged), guard)
         notes = _notes(estimates, seen[:, columns], guard)
 
@@ -230,31 +230,55 @@ def _paired(values: Values, arm: int, baseline: int) -> Values:
     return difference[np.isfinite(difference)]
 
 
-def _pooled(fit: Fit) -> list[Estimate]:
-    """Estimate all differences with one error: Dunnett's intervals, or the studentised maximum modulus with gaps."""
-    contrasts = len(fit.difference) - 1
-    correlation = p_values.CORRELATION if fit.complete else 0.0
-    sd = float(np.sqrt(fit.variance))
-    standard_errors = sd * np.sqrt(np.diag(fit.covariance)[1:])
-    p = p_values.adjusted_p(ratios(fit.difference[1:], standard_errors), contrasts, fit.df, correlation)
-    critical95 = p_values.critical_value(0.95, contrasts, fit.df, correlation)
-    critical90 = p_values.critical_value(0.90, contrasts, fit.df, correlation)
+def _moderated(fit: Fit, differences: list[Values]) -> list[Estimate]:
+    """Estimate each difference with its own error and a share of the common one: Dunnett's intervals."""
+    contrasts, common = len(differences), 2.0 * fit.variance
+    correlation = _smallest_correlation(fit)
 
-    def tail_area(half_width: float, number: int) -> float:
-        t = half_width / (sd * np.sqrt(2.0 / number))
-        return p_values.adjusted_p(t, contrasts, contrasts * (number - 1)).item()
+    def estimate(difference: float, factor: float, paired: Values) -> Estimate:
+        blocks = len(paired)
+        own = float(paired.var(ddof=1)) if contrasts > 1 else common
 
-    def tail_of_t(t: float) -> float:
-        return p_values.adjusted_p(t, contrasts, fit.df, correlation).item()
+        def moderated(number: int) -> float:
+            weight = float(variance.prior_weight(number))
+            return weight * common + (1.0 - weight) * own
 
+        def tail_area(half_width: float, number: int) -> float:
+            df = variance.moderated_df(number, contrasts, contrasts * (number - 1))
+            return p_values.adjusted_p(half_width / np.sqrt(moderated(number) / number), contrasts, df).item()
+
+        df = variance.moderated_df(blocks, contrasts, fit.df)
+        standard_error = float(np.sqrt(moderated(blocks) * factor / 2.0)) if common > 0.0 else 0.0
+        t = ratios(np.array(difference), np.array(standard_error))
+        return Estimate(
+            difference=difference,
+            standard_error=standard_error,
+            critical95=p_values.critical_value(0.95, contrasts, df, correlation),
+            critical90=p_values.critical_value(0.90, contrasts, df, correlation),
+            df=df,
+            p=p_values.adjusted_p(t, contrasts, df, correlation).item(),
+            tail_of_t=lambda t: p_values.adjusted_p(t, contrasts, df, correlation).item(),
+            tail_area=tail_area,
+        )
+
+    factors = np.diag(fit.covariance)[1:]
     return [
-        Estimate(float(d), float(se), critical95, critical90, fit.df, float(p_arm), tail_of_t, tail_area)
-        for d, se, p_arm in zip(fit.difference[1:], standard_errors, p, strict=True)
+        estimate(float(difference), float(factor), paired)
+        for difference, factor, paired in zip(fit.difference[1:], factors, differences, strict=True)
     ]
 
 
+def _smallest_correlation(fit: Fit) -> float:
+    """Return the smallest correlation between two differences from the baseline: 1/2 when no trial is missing."""
+    if fit.complete:
+        return p_values.CORRELATION
+    covariance = fit.covariance[1:, 1:]
+    sd = np.sqrt(np.diag(covariance))
+    return round(max(float((covariance / np.multiply.outer(sd, sd)).min()), 0.0), 9)
+
+
 def _separate(differences: list[Values], largest: float) -> list[Estimate]:
-    """Estimate each difference with its own error: paired t, Bonferroni's intervals, Holm's p-values."""
+    """Estimate each difference with its own error alone: paired t, Bonferroni's intervals and p-values."""
     contrasts = len(differences)
 
     def estimate(paired: Values) -> Estimate:
@@ -266,20 +290,19 @@ def _separate(differences: list[Values], largest: float) -> list[Estimate]:
             return contrasts * p_values.adjusted_p(t, 1, number - 1).item()
 
         mean, standard_error = float(paired.mean()), sd / float(np.sqrt(blocks))
+        t = ratios(np.array(mean), np.array(standard_error))
         return Estimate(
             difference=mean,
             standard_error=standard_error,
             critical95=p_values.bonferroni_critical_value(0.95, contrasts, blocks - 1),
             critical90=p_values.bonferroni_critical_value(0.90, contrasts, blocks - 1),
             df=blocks - 1,
-            p=p_values.adjusted_p(ratios(np.array(mean), np.array(standard_error)), 1, blocks - 1).item(),
+            p=min(contrasts * p_values.adjusted_p(t, 1, blocks - 1).item(), 1.0),
             tail_of_t=lambda t: contrasts * p_values.adjusted_p(t, 1, blocks - 1).item(),
             tail_area=tail_area,
         )
 
-    estimates = [estimate(paired) for paired in differences]
-    adjusted = holm(np.array([one.p for one in estimates]))
-    return [replace(one, p=float(p)) for one, p in zip(estimates, adjusted, strict=True)]
+    return [estimate(paired) for paired in differences]
 
 
 def ratios(difference: Values, standard_error: Values) -> Values:
@@ -346,18 +369,20 @@ def _method(fit: Fit, contrasts: int, guard: Text | None) -> Text:
     if guard is not None:
         return tr(
             "each arm by its own differences from the baseline within blocks: paired t, "
-            "Bonferroni's simultaneous intervals over {n} arms, Holm's p-values",
+            "Bonferroni's simultaneous intervals and p-values over {n} arms",
             n=contrasts,
         )
     if contrasts == 1:
         return tr("blocked model (arm + block + error, {df} df), Student's t interval", df=fit.df)
     if fit.complete:
         return tr(
-            "blocked model (arm + block + error pooled over arms, {df} df), Dunnett's simultaneous intervals", df=fit.df
+            "blocked model (arm + block + error), each arm's error moderated by the common one ({df} df), "
+            "Dunnett's simultaneous intervals",
+            df=fit.df,
         )
     return tr(
-        "blocked model (arm + block + error pooled over arms, {df} df) fitted to the trials there are, "
-        "simultaneous intervals by the studentised maximum modulus",
+        "blocked model (arm + block + error) fitted to the trials there are, each arm's error moderated by the common "
+        "one ({df} df), Dunnett's simultaneous intervals at the smallest correlation between arms",
         df=fit.df,
     )
 

@@ -1,4 +1,4 @@
-"""Compute p-values and critical values for several arms against one baseline (Dunnett), and Holm's and McNemar's.
+"""Compute p-values and critical values for several arms against one baseline (Dunnett), and McNemar's.
 
 With `k` differences from one baseline, each estimated with the same standard error `S sqrt(2/n)`, the t-statistics are
 multivariate t with correlation 1/2 (Dunnett, 1955, "A multiple comparison procedure for comparing several treatments
@@ -132,19 +132,7 @@ def bonferroni_critical_value(confidence: float, contrasts: int, df: float) -> f
     return float(-scipy.special.ndtri(tail)) if math.isinf(df) else float(-scipy.special.stdtrit(df, tail))
 
 
-# --- Holm and McNemar -------------------------------------------------------------------------------------------------
-
-
-def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return p-values adjusted so that all tests together err at the stated level (Holm, 1979).
-
-    The `i`-th smallest of `m` (from 0) is multiplied by `m - i`; none falls below a smaller one's, or rises above 1.
-    """
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
+# --- McNemar ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Compute power: the detectable difference for a number of blocks, and the blocks for a difference.
 
-One arm truly differs by `d`; it is detected when its simultaneous 95% interval excludes zero on the right side. In the
-blocked model its statistic is noncentral t with the model's degrees of freedom and noncentrality `d / SE`,
-`SE = sd sqrt(2/n)`, and the critical value is Dunnett's. With few blocks and three or more arms `unequal_spread` often
-keeps errors apart that could have been pooled, which costs power that this formula leaves out (at 3 blocks and 4 arms
-52% are left of its 80%); there the answer comes from simulated studies, which `judge` compares many at once, as
-`model.compare` does one. The simulation's seed is fixed.
+One arm truly differs by `d`; it is detected when its simultaneous 95% interval excludes zero on the right side. Its
+statistic is noncentral t with the degrees of freedom of the moderated error (`variance.moderated_df`) and noncentrality
+`d / SE`, `SE = sd sqrt(2/n)`, and the critical value is Dunnett's. With few blocks and three or more arms
+`unequal_spread` often keeps errors apart that could have been shared, which costs power that this formula leaves out;
+there the answer comes from simulated studies, which `judge` compares many at once, as `model.compare` does one. The
+simulation's seed is fixed.
 
 Shapes: `R` studies, `B` blocks, `A` arms, the baseline first; `k = A - 1`.
 """
@@ -61,9 +61,9 @@ def _detectable_in_sd(blocks: int, arms: int, power: float) -> float:
     if 2 < blocks <= _MOST_SIMULATED and contrasts > 1:
         return _simulated(blocks, arms, power)
     if blocks == 2:  # never pooled: see `variance.unequal_spread`
-        df, critical_value = 1, p_values.bonferroni_critical_value(0.95, contrasts, 1)
+        df, critical_value = 1.0, p_values.bonferroni_critical_value(0.95, contrasts, 1)
     else:
-        df = contrasts * (blocks - 1)
+        df = variance.moderated_df(blocks, contrasts, contrasts * (blocks - 1))
         critical_value = p_values.critical_value(0.95, contrasts, df)
     return noncentrality(critical_value, df, power) * math.sqrt(2.0 / blocks)
 
@@ -106,7 +106,7 @@ class Judged:
     difference: Values
     """`[R, k]`, arm minus baseline."""
     half95: Values
-    """`[R, k]`, half-widths of the simultaneous 95% intervals."""
+    """`[R, k]`, half-widths of the simultaneous 95% intervals, infinite where nothing varies."""
     half90: Values
     """`[R, k]`, of the simultaneous 90% intervals."""
     guarded: Mask
@@ -126,21 +126,22 @@ def judge(y: Values) -> Judged:
         y: `[R, B, A]`, no value missing, two blocks or more.
     """
     _, blocks, arms = y.shape
-    contrasts, df = arms - 1, (arms - 1) * (blocks - 1)
+    contrasts, pooled_df = arms - 1, (arms - 1) * (blocks - 1)
     residuals = y - y.mean(axis=1, keepdims=True) - y.mean(axis=2, keepdims=True) + y.mean(axis=(1, 2), keepdims=True)
     squares = (residuals**2).sum(axis=(1, 2))
     paired = y[:, :, 1:] - y[:, :, :1]
     difference = paired.mean(axis=1)
     own = ((paired - difference[:, None]) ** 2).sum(axis=1)
-    pooled_error = np.sqrt(squares / df * 2.0 / blocks)[:, None]
-    own_error = np.sqrt(own / (blocks - 1) / blocks)
     guarded = _guarded(residuals, squares, own)
+    weight, own_variance = float(variance.prior_weight(blocks)), own / (blocks - 1)
+    moderated = weight * 2.0 * (squares / pooled_df)[:, None] + (1.0 - weight) * own_variance
+    df = variance.moderated_df(blocks, contrasts, pooled_df)
 
     def half(confidence: float) -> Values:
-        pooled = p_values.critical_value(confidence, contrasts, df) * pooled_error
-        separate = p_values.bonferroni_critical_value(confidence, contrasts, blocks - 1) * own_error
-        width: Values = np.where(guarded[:, None], separate, pooled)
-        return width
+        shared = p_values.critical_value(confidence, contrasts, df) * np.sqrt(moderated / blocks)
+        apart = p_values.bonferroni_critical_value(confidence, contrasts, blocks - 1) * np.sqrt(own_variance / blocks)
+        width: Values = np.where(guarded[:, None], apart, shared)
+        return np.where(own > 0.0, width, np.inf)  # without spread there is nothing to judge by
 
     return Judged(difference, half(0.95), half(0.90), guarded)
 
@@ -150,12 +151,19 @@ def _guarded(residuals: Values, squares: Values, own: Values) -> Mask:
     studies, blocks, arms = residuals.shape
     if arms == 2 or blocks == 2:
         return np.full(studies, arms > 2)
+    above = 1.0 + variance.TOLERANCE
     squares_of_arm = (residuals**2).sum(axis=1)
-    ratio: Mask = squares_of_arm.max(axis=1) > variance.LARGEST_RATIO**2 * squares_of_arm.min(axis=1)
+    most = variance.LARGEST_RATIO**2 * above**2
+    ratio: Mask = squares_of_arm.max(axis=1) > most * squares_of_arm.min(axis=1)
     distance = np.abs(residuals - np.median(residuals, axis=1, keepdims=True))
     mean = distance.mean(axis=1)
     between = blocks * ((mean - mean.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) / (arms - 1)
     inside = ((distance - mean[:, None]) ** 2).sum(axis=(1, 2)) / (arms * (blocks - 1))
-    unequal: Mask = scipy.special.fdtrc(arms - 1, arms * (blocks - 1), between / inside) < variance.LEAST_P
-    share: Mask = own.max(axis=1) / (2.0 * squares) > variance.LARGEST_SHARE
-    return ratio | unequal | share
+    unequal: Mask = (
+        scipy.special.fdtrc(arms - 1, arms * (blocks - 1), between / np.maximum(inside, np.finfo(np.float64).tiny))
+        < variance.LEAST_P
+    )
+    share: Mask = own.max(axis=1) > variance.LARGEST_SHARE * above * 2.0 * squares
+    most_f = variance.largest_f(arms - 1, blocks - 1, blocks - 1)
+    pairs: Mask = own.max(axis=1) > most_f * own.min(axis=1) * above
+    return ratio | unequal | share | pairs

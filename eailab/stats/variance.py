@@ -1,13 +1,13 @@
-"""Estimate seed-to-seed variance, and decide whether the arms' errors may be pooled.
+"""Estimate seed-to-seed variance, and decide whether the arms may share part of their errors.
 
-Pooling gives power with few blocks, but needs equal spread.
+A common error gives power with few blocks, but needs equal spread.
 """
 
 import math
 
 import numpy as np
 import scipy  # its parts are loaded when they are first used
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from eailab.stats.blocked_model import Fit
 from eailab.stats.verdict import Interval
@@ -19,6 +19,37 @@ LARGEST_SHARE = 0.75
 """Of the residual sum of squares that one arm's differences from the baseline may account for."""
 LEAST_P = 0.01
 """Of the Brown–Forsythe test on the residuals."""
+LEAST_P_OF_PAIRS = 0.005
+"""Of the F ratio of the widest to the narrowest arm's differences from the baseline, Bonferroni over pairs of arms."""
+TOLERANCE = 1e-9
+"""Share of a threshold by which a sign must exceed it: rounding, as from the order of the blocks, decides nothing."""
+PRIOR_DF = 2.0
+"""Degrees of freedom that the common error counts for in the error of one arm."""
+
+
+def prior_weight(blocks: ArrayLike) -> NDArray[np.float64]:
+    """Return the common error's share in the error of an arm that shares so many blocks with the baseline."""
+    return PRIOR_DF / (PRIOR_DF + np.asarray(blocks, dtype=np.float64) - 1.0)
+
+
+def moderated_df(blocks: int, contrasts: int, pooled_df: int) -> float:
+    """Return the degrees of freedom of the moderated error `w * 2 MSE + (1 - w) s^2` of one arm's differences.
+
+    The halved variance `s^2 / 2` of an arm's differences is one of the `k` orthonormal parts that the MSE is the mean
+    of, so that with equal spread the moderated error has the variance `2 sigma^4 (u / (n-1) + (1-u) / (k (n-1)))`,
+    `u = (1-w)^2`; by Satterthwaite's rule (1946) it has the degrees of freedom of the chi-square with that variance.
+    Shrinking each arm's variance towards a common one is moderated t (Smyth, 2004, Stat. Appl. Genet. Mol. Biol. 3),
+    here with a prior weight that is fixed, so that no verdict hangs on estimating it.
+
+    Args:
+        blocks: Shared with the baseline, 2 or more.
+        contrasts: Arms compared with the baseline; one leaves Student's paired t.
+        pooled_df: Of the MSE.
+    """
+    if contrasts == 1:
+        return float(pooled_df)
+    own = (1.0 - float(prior_weight(blocks))) ** 2
+    return 1.0 / (own / (blocks - 1) + (1.0 - own) / pooled_df)
 
 
 def brown_forsythe(groups: list[NDArray[np.float64]]) -> float:
@@ -76,13 +107,14 @@ def noise_floor(sd: float, n: int, confidence: float = 0.95) -> float:
 
 
 def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> Text | None:
-    """Return the reason not to pool the arms' errors, or None when they may be pooled.
+    """Return the reason to keep the arms' errors apart, or None when they may share a common part.
 
-    Two blocks cannot show whether arms share a spread, so with three or more arms they are not pooled. From three
-    blocks on there are three signs of unequal spread: the ratio of the arms' residual SDs, the Brown–Forsythe test on
-    the residuals, and the share of the residual squares that one arm's differences from the baseline carry (half
-    their squares about their mean, over the whole). The last sees what the ratio cannot with three arms, where one
-    wide arm or baseline widens all three residuals. `benchmarks/calibration.py` shows what the thresholds do.
+    Two blocks cannot show whether arms share a spread, so with three or more arms nothing is shared. From three
+    blocks on there are four signs of unequal spread: the ratio of the arms' residual SDs; the Brown–Forsythe test on
+    the residuals; the share of the residual squares that one arm's differences from the baseline carry (half their
+    squares about their mean, over the whole), which sees what the ratio cannot with three arms, where one wide arm or
+    baseline widens all three residuals; and the F ratio of the differences' variances, which sees one wide arm of
+    three, where that share tends to its limit. `benchmarks/calibration.py` shows what the thresholds do.
 
     Args:
         fit: The additive model of the arms that are compared.
@@ -99,7 +131,7 @@ def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> Text | N
         return tr("two blocks cannot show whether the arms share a spread")
     spread = [math.sqrt(float(column @ column) / (len(column) - 1)) for column in residuals]
     largest, smallest = max(spread), min(spread)
-    if largest > LARGEST_RATIO * smallest:
+    if largest > LARGEST_RATIO * smallest * (1.0 + TOLERANCE):
         if smallest == 0.0:
             return tr(
                 "the widest arm's residual SD is infinitely many times the narrowest's, more than {most:g}",
@@ -110,14 +142,31 @@ def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> Text | N
             times=largest / smallest,
             most=LARGEST_RATIO,
         )
-    if (p := brown_forsythe(residuals)) < LEAST_P:
+    if (p := brown_forsythe(residuals)) < LEAST_P * (1.0 - TOLERANCE):
         return tr("the arms' spreads differ (Brown–Forsythe p = {p:.2g}, below {least:g})", p=p, least=LEAST_P)
     squares = [float(((difference - difference.mean()) ** 2).sum()) for difference in differences]
     share = max(squares) / (2.0 * fit.variance * fit.df)
-    if share > LARGEST_SHARE:
+    if share > LARGEST_SHARE * (1.0 + TOLERANCE):
         return tr(
             "one arm's differences carry {share:.0%} of the residual squares, more than {most:.0%}",
             share=share,
             most=LARGEST_SHARE,
         )
+    variances = [square / (len(one) - 1) for square, one in zip(squares, differences, strict=True)]
+    wide, narrow = int(np.argmax(variances)), int(np.argmin(variances))
+    most = largest_f(len(differences), len(differences[wide]) - 1, len(differences[narrow]) - 1)
+    if variances[wide] > most * variances[narrow] * (1.0 + TOLERANCE):
+        if variances[narrow] < TOLERANCE**2 * variances[wide]:
+            return tr("the differences of one arm do not vary, while those of another do")
+        return tr(
+            "the differences of one arm vary {times:.1f} times as much as those of another, more than {most:.1f}",
+            times=math.sqrt(variances[wide] / variances[narrow]),
+            most=math.sqrt(most),
+        )
     return None
+
+
+def largest_f(contrasts: int, wide_df: int, narrow_df: int) -> float:
+    """Return the ratio of two arms' variances that chance alone seldom exceeds in any pair of the arms compared."""
+    pairs = contrasts * (contrasts - 1) / 2
+    return float(scipy.special.fdtri(wide_df, narrow_df, 1.0 - LEAST_P_OF_PAIRS / pairs))

@@ -88,20 +88,26 @@ def test_one_arms_differences_may_carry_three_quarters_of_the_squares(other, poo
 
 
 def test_errors_are_pooled_exactly_where_no_sign_of_unequal_spread_is_seen():
-    """The three signs, from numpy's residuals and scipy's test; all of them decide some of these studies alone."""
+    """The four signs, from numpy's residuals and scipy's tests; all of them decide some of these studies alone."""
     rng = np.random.default_rng(5)
     alone = set()
-    for blocks, arms in [(10, 3), (4, 6), (14, 6)] * 20:
+    for blocks, arms in [(10, 3), (4, 6), (14, 6)] * 40:
         values = rng.normal(size=(blocks, arms)) * np.array([1.0] * (arms - 1) + [2.3])
         left = residuals(values)[0].reshape(values.shape)
         sds = left.std(axis=0, ddof=1)
         differences = values[:, 1:] - values[:, :1]
         share = (differences.var(axis=0) * blocks).max() / (2.0 * (left**2).sum())
-        signs = [sds.max() / sds.min() > 3.0, stats.levene(*left.T, center="median").pvalue < 0.01, share > 0.75]
+        ratio, pairs = np.divide(*np.sort(differences.var(axis=0))[[-1, 0]]), (arms - 1) * (arms - 2) / 2
+        signs = [
+            sds.max() / sds.min() > 3.0,
+            stats.levene(*left.T, center="median").pvalue < 0.01,
+            share > 0.75,
+            stats.f.sf(ratio, blocks - 1, blocks - 1) < 0.005 / pairs,
+        ]
         assert (reason(values) is not None) is any(signs)
         if sum(signs) == 1:
             alone.add(signs.index(True))
-    assert alone == {0, 1, 2}
+    assert alone == {0, 1, 2, 3}
 
 
 def test_the_ratio_that_is_told_is_that_of_the_sds_with_trials_missing():
