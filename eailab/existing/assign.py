@@ -143,11 +143,13 @@ def _metric(table: Table) -> str:
     numbers = [
         name
         for name in table.roles
-        if any(isinstance(row.values[name], float) for row in table.rows) and not SEEDS & set(tokens(name))
+        if table.roles[name] in ("metric", "unknown")
+        and any(isinstance(row.values[name], float) for row in table.rows)
+        and not SEEDS & set(tokens(name))
     ]
     known = [name for name in numbers if is_higher_better(name) is not None]
-    if len(known) == 1:
-        return known[0]
+    if len(known or numbers) == 1:
+        return (known or numbers)[0]
     raise UsageError(f"which column is judged is in doubt: name one with --metric, of {_listed(known or numbers)}.")
 
 
@@ -161,6 +163,7 @@ def _factor(table: Table, by: Sequence[str] | None, taken: set[str | None], *, j
         name
         for name in table.roles
         if name not in taken
+        and table.roles[name] not in ("metric", "ignored")
         and not IGNORED & set(tokens(name))
         and is_higher_better(name) is None
         and len({row.values[name] for row in table.rows}) > 1

@@ -1,21 +1,21 @@
-"""Read tables of results: CSV and TSV, also compressed by gzip, with `;` and decimal commas."""
+"""Read results into one table: CSV and TSV here, other files and folders by `readers/`."""
 
 import csv
 import gzip
 import io
-import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from eailab import files
 from eailab.errors import UsageError
-from eailab.existing.table import Row, Table, Value
+from eailab.existing.readers import json_files, mlflow, run_folders
+from eailab.existing.table import Role, Row, Table, Value
+from eailab.existing.values import value_of
 from eailab.plain import plain
 
 _GZIP = b"\x1f\x8b"
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf|infinity)", re.IGNORECASE)
-_WITH_SPREAD = re.compile(r"(.+?)\s*(?:±|\+/-|\+-)\s*.+")
 
 
 def read_table(paths: Sequence[Path]) -> Table:
@@ -25,11 +25,18 @@ def read_table(paths: Sequence[Path]) -> Table:
         UsageError: A file is missing, or not a table, or has other columns than the first.
     """
     tables = [_read(path) for path in paths]
-    columns, first = list(tables[0].roles), paths[0]
+    if all(path.is_dir() for path in paths) and len({table.reader for table in tables}) == 1:  # runs of one library
+        columns: dict[str, Role] = {name: role for table in tables for name, role in table.roles.items()}
+        empty: dict[str, Value] = dict.fromkeys(columns)
+        tables = [
+            replace(table, rows=tuple(Row({**empty, **row.values}, row.place) for row in table.rows), roles=columns)
+            for table in tables
+        ]
     for path, table in zip(paths, tables, strict=True):
-        if set(table.roles) != set(columns):
-            odd = ", ".join(sorted(set(table.roles) ^ set(columns))[:6])
-            raise UsageError(f"{path} has other columns than {first} ({odd}): judge files with the same columns.")
+        if odd := sorted(set(table.roles) ^ set(tables[0].roles)):
+            raise UsageError(
+                f"{path} has other columns than {paths[0]} ({', '.join(odd[:6])}): judge files with the same columns."
+            )
     return Table(
         rows=tuple(row for table in tables for row in table.rows),
         roles=tables[0].roles,
@@ -41,7 +48,13 @@ def read_table(paths: Sequence[Path]) -> Table:
 
 def _read(path: Path) -> Table:
     if path.is_dir():
-        raise UsageError(f"{path} is a folder: name the CSV or TSV file of results in it.")
+        return run_folders.read(path)
+    if json_files.recognises(path):
+        return json_files.read(path)
+    return mlflow.read(path) if mlflow.recognises(path) else _read_csv(path)
+
+
+def _read_csv(path: Path) -> Table:
     try:
         data = files.read(path, files.IMPORT)
     except FileNotFoundError as error:
@@ -62,7 +75,7 @@ def _read(path: Path) -> Table:
             place = f"{path.name}:{lines.line_num}"
             if len(cells) != len(columns):
                 raise UsageError(f"{place} has {len(cells)} cells, and the first line names {len(columns)} columns.")
-            found = [_value(cell, decimal_comma=delimiter != ",") for cell in cells]
+            found = [value_of(cell, decimal_comma=delimiter != ",") for cell in cells]
             spreads += sum("±" in cell for cell in cells)
             rows.append(Row(dict(zip(columns, found, strict=True)), place))
     except csv.Error as error:
@@ -95,19 +108,3 @@ def _text(data: bytes, path: Path) -> str:
         raise UsageError(f"{path} cannot be unpacked: {error}.") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a table of text in UTF-8: save it as CSV in UTF-8.") from error
-
-
-def _value(cell: str, *, decimal_comma: bool) -> Value:
-    """Return what a cell says: a number without its percent sign or spread, None for nothing, else its text.
-
-    >>> [_value(cell, decimal_comma=True) for cell in ("93,5 %", "1e-3", "adam", " ", "93.5±0.2")]
-    [93.5, 0.001, 'adam', None, 93.5]
-    """
-    text = cell.strip()
-    if not text:
-        return None
-    number = _WITH_SPREAD.sub(r"\1", text) if "±" in text or "+-" in text or "+/-" in text else text
-    number = number.removesuffix("%").rstrip()
-    if decimal_comma:
-        number = number.replace(",", ".", 1)
-    return float(number) if _NUMBER.fullmatch(number) else plain(text)

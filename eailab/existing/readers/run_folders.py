@@ -1,0 +1,211 @@
+"""Read folders in which each run has its own: Lightning, Hydra, Hugging Face, W&B, MLflow's mlruns and TensorBoard."""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eailab.errors import UsageError
+from eailab.existing.readers.common import Run, json_of, mapping_of, table_of, text_of
+from eailab.existing.readers.tensorboard import hparams_and_scalars
+from eailab.existing.table import Table, Value
+from eailab.existing.values import flat, value_of
+
+MOST_FOLDERS = 100_000
+_SEED = re.compile(r"(?:^|[_\-,. ])(?:seed|run|rep|fold|s)[_\-=]?(\d+)(?=$|[_\-,. ])", re.IGNORECASE)
+_PAIR = re.compile(r"([A-Za-z][\w./]*)=([^,]+)")
+_STEPS = ("metrics.csv", "metrics.jsonl", "metrics.json", "results.csv", "results.json")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one library lays out a run's folder."""
+
+    name: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, Path], Run]
+    """From the run's folder, and the folder that was named."""
+
+
+def read(path: Path) -> Table:
+    """Read every run below a folder, one row each with the last value of each metric.
+
+    Raises:
+        UsageError: There is none, or a file cannot be read.
+    """
+    found = list(_runs(path))
+    if not found:
+        if next(path.rglob("*.wandb"), None):
+            raise UsageError(
+                f"{path} holds W&B's binary files (.wandb) without files/wandb-summary.json, and these are not read: "
+                "export the runs as CSV."
+            )
+        raise UsageError(
+            f"{path} holds no runs that are known: expected folders of {', '.join(one.name for one in LAYOUTS)}, or "
+            "name the file of results in it."
+        )
+    kinds = dict.fromkeys(layout.name for layout, _ in found)
+    if len(kinds) > 1:
+        raise UsageError(f"{path} holds runs of {' and '.join(kinds)}: name the folder of one of them.")
+    runs = [layout.read(folder, path) for layout, folder in found]
+    without = [run.place for run in runs if not run.metrics]
+    notes = [f"{place} has no values of metrics" for place in without]
+    return table_of(runs, next(iter(kinds)), notes=notes)
+
+
+def _runs(path: Path) -> Iterator[tuple[Layout, Path]]:
+    for count, (name, folders, _) in enumerate(os.walk(path)):
+        if count > MOST_FOLDERS:
+            raise UsageError(f"{path} has more than {MOST_FOLDERS:,} folders: name the folder of the runs.")
+        folder = Path(name)
+        folders[:] = sorted((one for one in folders if not one.startswith(".")), key=_natural)
+        if layout := next((one for one in LAYOUTS if one.recognises(folder)), None):
+            folders.clear()
+            yield layout, folder
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def _of_files(settings: str) -> Callable[[Path, Path], Run]:
+    """Return a reader of a file of settings and the first file of metrics that is there."""
+
+    def read_run(folder: Path, root: Path) -> Run:
+        files = [folder / settings, *(folder / name for name in _STEPS if (folder / name).is_file())][:2]
+        metrics = _last(_steps(files[1])) if len(files) > 1 else {}
+        return Run(dict(flat(mapping_of(files[0]))), metrics, _place(folder, root), tuple(files))
+
+    return read_run
+
+
+def _steps(path: Path) -> Iterable[dict[str, Value]]:
+    text = text_of(path)
+    if path.suffix == ".csv":
+        for row in csv.DictReader(io.StringIO(text)):
+            yield {name: value_of(cell) for name, cell in row.items() if name and isinstance(cell, str)}
+        return
+    lines = text.splitlines() if path.suffix == ".jsonl" else [text]
+    for line in filter(str.strip, lines):
+        content = json_of(line, str(path))
+        for one in content if isinstance(content, list) else [content]:
+            if not isinstance(one, dict):
+                raise UsageError(f"{path} does not hold mappings of names to values, as files of metrics do.")
+            yield dict(flat(one))
+
+
+def _last(steps: Iterable[dict[str, Value]]) -> dict[str, Value]:
+    """Return the last value of each column that has one."""
+    return {name: value for step in steps for name, value in step.items() if value is not None}
+
+
+def _state(folder: Path) -> Path | None:
+    """Return the state of Hugging Face's trainer: the folder's own, or that of its last checkpoint."""
+    if (own := folder / "trainer_state.json").is_file():
+        return own
+    saved = sorted(folder.glob("checkpoint-*/trainer_state.json"), key=lambda one: _natural(one.parent.name))
+    return saved[-1] if saved else None
+
+
+def _hugging_face(folder: Path, root: Path) -> Run:
+    metrics: dict[str, Value] = {}
+    files, state, notes = [], _state(folder), []
+    if state is not None:
+        history = mapping_of(state).get("log_history")
+        if not isinstance(history, list) or not all(isinstance(one, dict) for one in history):
+            raise UsageError(f"{state} has no log_history, which Hugging Face's trainer writes.")
+        metrics |= _last(dict(flat(one)) for one in history)
+        files.append(state)
+        if state.parent != folder:
+            notes.append(f"{_place(folder, root)}: its last checkpoint counts, {state.parent.name}")
+    if (results := folder / "all_results.json").is_file():
+        metrics |= dict(flat(mapping_of(results)))
+        files.append(results)
+    return Run(settings_in_name(folder, root), metrics, _place(folder, root), tuple(files), tuple(notes))
+
+
+def _wandb(folder: Path, root: Path) -> Run:
+    files = (folder / "files/config.yaml", folder / "files/wandb-summary.json")
+    config = {
+        name: one["value"] if isinstance(one, dict) and "value" in one else one
+        for name, one in (mapping_of(files[0]) if files[0].is_file() else {}).items()
+        if name not in ("_wandb", "wandb_version")
+    }
+    summary = {name: one for name, one in mapping_of(files[1]).items() if not name.startswith("_")}
+    found = tuple(file for file in files if file.is_file())
+    return Run(dict(flat(config)), dict(flat(summary)), _place(folder, root), found)
+
+
+def _mlruns(folder: Path, root: Path) -> Run:
+    params, metrics = _below(folder / "params"), _below(folder / "metrics")
+    last = {}
+    for name, file in metrics.items():
+        lines = [words for line in text_of(file).splitlines() if len(words := line.split()) >= 2]
+        if lines:
+            last[name] = value_of(max(lines, key=lambda words: int(words[2]) if len(words) > 2 else 0)[1])
+    files = (folder / "meta.yaml", *params.values(), *metrics.values())
+    settings = {name: value_of(text_of(file)) for name, file in params.items()}
+    return Run(settings, last, _place(folder, root), files)
+
+
+def _below(folder: Path) -> dict[str, Path]:
+    return {one.relative_to(folder).as_posix(): one for one in sorted(folder.rglob("*")) if one.is_file()}
+
+
+def _tensorboard(folder: Path, root: Path) -> Run:
+    settings, scalars = hparams_and_scalars(folder)
+    files = tuple(sorted(one for one in folder.iterdir() if "tfevents" in one.name))
+    return Run(settings or settings_in_name(folder, root), scalars, _place(folder, root), files)
+
+
+def settings_in_name(folder: Path, root: Path) -> dict[str, Value]:
+    """Return what the names of a run's folders say, where no file does: `adam_seed3`, or `lr=0.1,seed=3`.
+
+    >>> settings_in_name(Path("runs/adam_seed3"), Path("runs"))
+    {'method': 'adam', 'seed': 3.0}
+    >>> settings_in_name(Path("runs/mlp/lr=0.1,seed=3"), Path("runs"))
+    {'method': 'mlp', 'lr': 0.1, 'seed': 3.0}
+    """
+    found: dict[str, Value] = {}
+    pairs: dict[str, Value] = {}
+    words = []
+    for part in folder.relative_to(root).parts or (folder.name,):
+        pairs |= {name: value_of(text) for name, text in _PAIR.findall(part)}
+        rest = _PAIR.sub("", part)
+        if seed := _SEED.search(rest):
+            pairs["seed"] = float(seed[1])
+            rest = rest[: seed.start()] + rest[seed.end() :]
+        words.append(rest.strip("_-,. "))
+    if method := "/".join(filter(None, words)):
+        found["method"] = value_of(method)
+    return found | pairs
+
+
+def _place(folder: Path, root: Path) -> str:
+    return (Path(root.name) / folder.relative_to(root)).as_posix()
+
+
+LAYOUTS = (
+    Layout("Hydra", lambda folder: (folder / ".hydra/config.yaml").is_file(), _of_files(".hydra/config.yaml")),
+    Layout("W&B", lambda folder: (folder / "files/wandb-summary.json").is_file(), _wandb),
+    Layout(
+        "MLflow",
+        lambda folder: (folder / "meta.yaml").is_file() and (folder / "metrics").is_dir(),
+        _mlruns,
+    ),
+    Layout(
+        "Lightning",
+        lambda folder: (folder / "hparams.yaml").is_file() and (folder / "metrics.csv").is_file(),
+        _of_files("hparams.yaml"),
+    ),
+    Layout(
+        "Hugging Face",
+        lambda folder: (folder / "all_results.json").is_file() or _state(folder) is not None,
+        _hugging_face,
+    ),
+    Layout("TensorBoard", lambda folder: any("tfevents" in one.name for one in folder.iterdir()), _tensorboard),
+)
+"""Tried in this order in each folder; nothing below a run's folder is another run."""
