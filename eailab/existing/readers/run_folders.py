@@ -17,6 +17,7 @@ from eailab.existing.values import flat, value_of
 MOST_FOLDERS = 100_000
 _SEED = re.compile(r"(?:^|[_\-,. ])(?:seed|run|rep|fold|s)[_\-=]?(\d+)(?=$|[_\-,. ])", re.IGNORECASE)
 _PAIR = re.compile(r"([A-Za-z][\w./]*)=([^,]+)")
+_FINISHED = 3  # as mlruns/ numbers the states of runs
 _STEPS = ("metrics.csv", "metrics.jsonl", "metrics.json", "results.csv", "results.json")
 
 
@@ -26,8 +27,8 @@ class Layout:
 
     name: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, Path], Run]
-    """From the run's folder, and the folder that was named."""
+    read: Callable[[Path, Path], Run | None]
+    """From the run's folder, and the folder that was named; None for a run that its library counts as deleted."""
 
 
 def read(path: Path) -> Table:
@@ -50,9 +51,11 @@ def read(path: Path) -> Table:
     kinds = dict.fromkeys(layout.name for layout, _ in found)
     if len(kinds) > 1:
         raise UsageError(f"{path} holds runs of {' and '.join(kinds)}: name the folder of one of them.")
-    runs = [layout.read(folder, path) for layout, folder in found]
-    without = [run.place for run in runs if not run.metrics]
-    notes = [f"{place} has no values of metrics" for place in without]
+    read_runs = [layout.read(folder, path) for layout, folder in found]
+    runs = [run for run in read_runs if run is not None]
+    notes = [f"{run.place} has no values of metrics" for run in runs if not run.metrics]
+    if deleted := len(found) - len(runs):
+        notes.append(f"{path.name}: {deleted} runs that were deleted are left out")
     return table_of(runs, next(iter(kinds)), notes=notes)
 
 
@@ -139,7 +142,13 @@ def _wandb(folder: Path, root: Path) -> Run:
     return Run(dict(flat(config)), dict(flat(summary)), _place(folder, root), found)
 
 
-def _mlruns(folder: Path, root: Path) -> Run:
+def _mlruns(folder: Path, root: Path) -> Run | None:
+    meta = mapping_of(folder / "meta.yaml")
+    if meta.get("lifecycle_stage") == "deleted":
+        return None
+    notes = (
+        () if meta.get("status") == _FINISHED else (f"{_place(folder, root)} has not finished, and its values count",)
+    )
     params, metrics = _below(folder / "params"), _below(folder / "metrics")
     last = {}
     for name, file in metrics.items():
@@ -148,7 +157,7 @@ def _mlruns(folder: Path, root: Path) -> Run:
             last[name] = value_of(max(lines, key=lambda words: int(words[2]) if len(words) > 2 else 0)[1])
     files = (folder / "meta.yaml", *params.values(), *metrics.values())
     settings = {name: value_of(text_of(file)) for name, file in params.items()}
-    return Run(settings, last, _place(folder, root), files)
+    return Run(settings, last, _place(folder, root), files, notes)
 
 
 def _below(folder: Path) -> dict[str, Path]:

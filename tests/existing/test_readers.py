@@ -1,0 +1,240 @@
+"""Results of trackers and training libraries become one row a run, and are assigned to arms and seeds."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from eailab.errors import EailabError, UsageError
+from eailab.existing.assign import assign
+from eailab.existing.read import read_table
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "existing"
+EXPECTED = {"adam": {"1": 0.75, "2": 0.5}, "sgd": {"1": 0.25, "2": 0.375}}
+
+
+def write(file, content):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+
+
+def runs():
+    for arm, values in EXPECTED.items():
+        for seed, value in values.items():
+            yield arm, int(seed), value
+
+
+def lightning(root):
+    """As CSVLogger of Lightning 2 writes: a row for training, and one for validation."""
+    for number, (arm, seed, value) in enumerate(runs()):
+        write(root / f"version_{number}/hparams.yaml", f"optimizer: {arm}\nseed: {seed}\nmodel:\n  width: 8\n")
+        lines = ["epoch,step,train_loss,val_acc", "0,9,0.5,", "0,9,,0.1", "1,19,0.4,", f"1,19,,{value}"]
+        write(root / f"version_{number}/metrics.csv", "\n".join(lines) + "\n")
+
+
+def hydra(root):
+    """As `python train.py -m optimizer=adam,sgd seed=1,2` of Hydra 1.3 leaves, with a file of metrics."""
+    for number, (arm, seed, value) in enumerate(runs()):
+        folder = root / f"multirun/2026-01-01/10-00-00/{number}"
+        write(folder / ".hydra/config.yaml", f"optimizer:\n  name: {arm}\n  lr: 0.1\nseed: {seed}\nout: /x/{number}\n")
+        write(folder / "metrics.json", {"val_acc": value, "step": 20})
+
+
+def hugging_face(root):
+    """As `trainer.save_state()` of transformers 4 writes; its settings lie in a pickle, so names of folders count."""
+    for arm, seed, value in runs():
+        history = [{"epoch": 1.0, "step": 9, "loss": 2.0}, {"epoch": 1.0, "step": 9, "eval_accuracy": value}]
+        name = f"{arm}_seed{seed}"
+        write(root / name / "trainer_state.json", {"best_metric": None, "log_history": history})
+        write(root / name / "checkpoint-9/trainer_state.json", {"log_history": []})
+
+
+def wandb(root):
+    """As wandb writes for runs that were online; 0.31 leaves its binary file alone offline (tried)."""
+    for arm, seed, value in runs():
+        folder = root / f"wandb/offline-run-20260101_10000{seed}-{arm}/files"
+        config = f"_wandb:\n  value:\n    t: 1\noptimizer:\n  desc: null\n  value: {arm}\nseed:\n  value: {seed}\n"
+        write(folder / "config.yaml", config)
+        write(folder / "wandb-summary.json", {"val_acc": value, "_step": 20, "_runtime": 3.5})
+
+
+def mlruns(root):
+    """As MLflow 3.17 writes with `file://` (compared with it), and a run that was deleted."""
+    write(root / "mlruns/0/deleted/meta.yaml", "status: 3\nlifecycle_stage: deleted\n")
+    write(root / "mlruns/0/deleted/metrics/val/acc", "1767225600000 0.9 2\n")
+    for number, (arm, seed, value) in enumerate(runs()):
+        folder = root / f"mlruns/0/{number:032x}"
+        write(folder / "meta.yaml", "status: 3\nlifecycle_stage: active\n")
+        write(folder / "params/optimizer", arm)
+        write(folder / "params/seed", str(seed))
+        write(folder / "metrics/val/acc", f"1767225600000 {value} 2\n1767225500000 0.1 1\n")
+
+
+def tensorboard(root):
+    """By TensorBoard's own writer."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    for arm, seed, value in runs():
+        writer = EventFileWriter(str(root / f"{arm}_seed{seed}"))
+        for step, one in ((1, 0.1), (2, value)):
+            summary = Summary(value=[Summary.Value(tag="val/acc", simple_value=one)])
+            writer.add_event(Event(step=step, wall_time=1.0, summary=summary))
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "reader", "factor"),
+    [
+        (lightning, "Lightning", "optimizer"),
+        (hydra, "Hydra", "optimizer.name"),
+        (hugging_face, "Hugging Face", "method"),
+        (wandb, "W&B", "optimizer"),
+        (mlruns, "MLflow", "optimizer"),
+        (tensorboard, "TensorBoard", "method"),
+    ],
+)
+def test_a_folder_of_runs_gives_the_last_value_of_each(make, reader, factor, tmp_path):
+    make(tmp_path)
+    table = read_table([tmp_path])
+    metric = next(name for name, role in table.roles.items() if role == "metric" and "acc" in name)
+    found = assign(table, metric=metric, by=[factor] if make is hydra else None)
+    assert (table.reader, found.factor, found.is_blocked) == (reader, factor, True)
+    assert found.arms == EXPECTED
+    assert all(file.is_file() for file in table.files)
+
+
+def test_deleted_and_unfinished_runs_are_named(tmp_path):
+    mlruns(tmp_path)
+    write(tmp_path / f"mlruns/0/{0:032x}/meta.yaml", "status: 1\n")
+    unfinished, deleted = read_table([tmp_path]).notes[::-1]
+    assert unfinished.endswith(f"{0:032x} has not finished, and its values count")
+    assert deleted == f"{tmp_path.name}: 1 runs that were deleted are left out"
+
+
+def test_folders_named_one_by_one_are_one_table(tmp_path):
+    """As a shell fills in `runs/*/`."""
+    lightning(tmp_path)
+    folders = sorted(tmp_path.iterdir())
+    assert assign(read_table(folders), metric="val_acc").arms == EXPECTED
+
+
+def test_the_last_checkpoint_counts_where_the_trainer_saved_nothing_else(tmp_path):
+    for step in (9, 100):
+        state = {"log_history": [{"eval_accuracy": step / 1000}]}
+        write(tmp_path / f"adam_seed1/checkpoint-{step}/trainer_state.json", state)
+    table = read_table([tmp_path])
+    assert [row.values["eval_accuracy"] for row in table.rows] == [0.1]
+    assert table.notes == (f"{tmp_path.name}/adam_seed1: its last checkpoint counts, checkpoint-100",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("r.json", [{"optimizer": arm, "seed": seed, "val_acc": value} for arm, seed, value in runs()]),
+        ("r.json", {key: [run[at] for run in runs()] for at, key in enumerate(("optimizer", "seed", "val_acc"))}),
+        (
+            "r.jsonl",
+            "\n\n".join(json.dumps({"optimizer": arm, "seed": seed, "val_acc": value}) for arm, seed, value in runs()),
+        ),
+    ],
+    ids=["list", "columns", "lines"],
+)
+def test_json_gives_a_row_a_run(name, content, tmp_path):
+    write(tmp_path / name, content)
+    assert assign(read_table([tmp_path / name])).arms == EXPECTED
+
+
+def test_hyperfines_times_are_runs_of_its_commands(tmp_path):
+    """As `hyperfine --export-json` writes; its runs share no seeds."""
+    results = [
+        {"command": "sleep 0.1", "mean": 0.11, "times": [0.11, 0.12], "exit_codes": [0, 0]},
+        {"command": "sleep 0.2", "mean": 0.21, "times": [0.21, 0.22, 0.23], "exit_codes": [0, 0, 1]},
+    ]
+    write(tmp_path / "h.json", {"results": results})
+    table = read_table([tmp_path / "h.json"])
+    found = assign(table, goal="min")
+    assert [list(values.values()) for values in found.arms.values()] == [one["times"] for one in results]
+    assert not found.is_blocked
+    assert table.notes == ("sleep 0.2: 1 of its runs ended with an error, and their times count",)
+
+
+# --- MLflow's database ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(tmp_path):
+    """Four runs and one that was deleted, from the dump of a real database: see `make_mlflow.py` beside it."""
+    file = tmp_path / "mlflow.db"
+    with sqlite3.connect(file) as connection:
+        connection.executescript((FIXTURES / "mlflow.sql").read_text(encoding="utf-8"))
+    connection.close()
+    return file
+
+
+def test_mlflows_database_is_read_without_mlflow(database):
+    before = database.read_bytes()
+    table = read_table([database])
+    assert assign(table, metric="val_acc").arms == EXPECTED
+    assert table.notes[0] == "mlflow.db: 1 runs that were deleted in MLflow are left out"
+    assert database.read_bytes() == before
+
+
+def test_a_database_that_is_locked_is_named(database, monkeypatch):
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: real(*args, **{**options, "timeout": 0}))
+    connection = real(database)
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(UsageError, match="is locked: another program writes"):
+            read_table([database])
+    finally:
+        connection.close()
+
+
+def test_a_database_of_another_version_is_named(database):
+    with sqlite3.connect(database) as connection:
+        connection.execute("ALTER TABLE latest_metrics RENAME TO newest_metrics")
+    connection.close()
+    with pytest.raises(UsageError, match=r"no such table: latest_metrics.*another version.*CSV"):
+        read_table([database])
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("r.json", "", "is empty: expected a list of runs"),
+        ("r.json", "[1, 2]", "is not a mapping"),
+        ("r.json", "[]", "holds no runs"),
+        ("r.json", "[" * 100_000, "is not JSON"),
+        ("r.jsonl", '{"a": 1}\n{"a"', r"r\.jsonl:2 is not JSON"),
+        ("r.json", {"a": [1, 2], "b": [1]}, "unequal lengths, 1 to 2"),
+        ("version_0/hparams.yaml", "lr: 1", "holds no runs that are known"),
+        ("run-1/run-1.wandb", "binary", r"binary files \(\.wandb\).*export the runs as CSV"),
+        ("run-1/trainer_state.json", "{}", "has no log_history"),
+    ],
+)
+def test_what_holds_no_runs_is_one_clear_error(name, content, message, tmp_path):
+    write(tmp_path / name, content)
+    with pytest.raises(UsageError, match=message):
+        read_table([tmp_path / name if name.startswith("r.") else tmp_path])
+
+
+def test_settings_that_would_run_code_are_refused(tmp_path):
+    """A tag of Python's in YAML is read by nobody here."""
+    lightning(tmp_path)
+    write(tmp_path / "version_0/hparams.yaml", "optimizer: !!python/object/apply:os.system ['touch pwned']\n")
+    with pytest.raises(EailabError, match="tag"):
+        read_table([tmp_path])
+
+
+def test_runs_of_two_libraries_are_not_mixed(tmp_path):
+    lightning(tmp_path / "a")
+    wandb(tmp_path / "b")
+    with pytest.raises(UsageError, match=r"runs of Lightning and W&B: name the folder of one"):
+        read_table([tmp_path])
