@@ -2,14 +2,14 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from eailab.engines.program.parsing import tokens
 from eailab.engines.program.reading import declare, is_higher_better
 from eailab.errors import UsageError
-from eailab.existing.table import Row, Table, Value
+from eailab.existing.table import Role, Row, Table, Value
 from eailab.metrics import Metric
 
 SEEDS = frozenset(
@@ -21,8 +21,13 @@ STEPS = frozenset({"epoch", "step", "iteration", "iter"})
 IGNORED = frozenset({
     *("time", "date", "timestamp", "seconds", "duration", "runtime", "host", "hostname", "path", "dir", "folder", "id"),
     *("name", "commit", "version", "user", "device", "gpu", "created", "started", "finished"),
+    *("state", "status", "notes", "tags", "sweep"),
 })  # fmt: skip
 """Words of a column that tells no arms apart."""
+VERSIONS = frozenset({"commit", "version", "revision", "sha"})
+STATES = frozenset({"state", "status"})
+DONE = ("finished", "completed", "complete", "success", "done")
+"""How trackers call the state of a run that came to its end."""
 MOST_SHOWN = 8
 
 
@@ -69,11 +74,13 @@ def assign(
     Raises:
         UsageError: A column is not there or is in doubt, or a value is not a number.
     """
+    if not by and metric is None:
+        table, metric = _from_wide(table, seed)
     columns, metric = list(table.roles), _checked(table, [*(by or ()), *filter(None, (seed, metric))], metric)
     seed = seed or next((name for name in columns if name != metric and SEEDS & set(tokens(name))), None)
     step = next((name for name in columns if name not in (metric, seed) and STEPS & set(tokens(name))), None)
     factor = _factor(table, by, {metric, seed, step}, joint=joint)
-    notes = []
+    notes = list(_odd_runs(table))
     if "best" in tokens(metric):
         notes.append(f"{metric} is called a best value, which is a selection and better than a new run would show")
 
@@ -137,6 +144,47 @@ def _observations(
         if len(values) > 1 and len(set(values)) == 1:
             notes.append(f"{arm}: all {len(values)} values are equal to the last digit, so its seed may not be in use")
     return Observations(factor, metric, arms, baseline or next(iter(arms)), blocked, tuple(notes), table)
+
+
+def _from_wide(table: Table, seed: str | None) -> tuple[Table, str | None]:
+    """Return a table with a column of values for each method as one with a row a run; any other table as it is.
+
+    It is such a table where all columns but the seed's hold numbers, and none is called as a metric or a setting is.
+    """
+    seed = seed or next((name for name in table.roles if SEEDS & set(tokens(name))), None)
+    arms = [name for name in table.roles if name != seed]
+    is_wide = len(arms) > 1 and all(
+        table.roles[name] == "unknown"
+        and is_higher_better(name) is None
+        and not (STEPS | IGNORED) & set(tokens(name))
+        and all(isinstance(row.values[name], float | None) for row in table.rows)
+        for name in arms
+    )
+    if not is_wide or len({row.values[seed] for row in table.rows} if seed else table.rows) < len(table.rows):
+        return table, None
+    rows = tuple(
+        Row({"method": arm, "seed": row.values[seed] if seed else float(number), "value": row.values[arm]}, row.place)
+        for arm in arms
+        for number, row in enumerate(table.rows, 1)
+    )
+    note = f"the columns {_listed(arms)} are read as arms" + ("" if seed else ", and the rows as their seeds")
+    roles: dict[str, Role] = {"method": "setting", "seed": "seed", "value": "metric"}
+    return replace(table, rows=rows, roles=roles, notes=(*table.notes, note)), "value"
+
+
+def _odd_runs(table: Table) -> Iterator[str]:
+    """Yield what columns say of code versions that differ, and of runs that did not come to their end."""
+    for name in table.roles:
+        if VERSIONS & set(tokens(name)) and len({row.values[name] for row in table.rows}) > 1:
+            yield f"{name} differs among the runs, so their code may differ too"
+        if STATES & set(tokens(name)):
+            cut = [row for row in table.rows if isinstance(row.values[name], str) and not _is_done(row.values[name])]
+            if cut:
+                yield f"{len(cut)} rows have a {name} that is not finished, and their values count: {_places(cut)}"
+
+
+def _is_done(state: Value) -> bool:
+    return str(state).lower() in DONE
 
 
 def _metric(table: Table) -> str:

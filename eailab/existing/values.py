@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from eailab.existing.table import Value
@@ -13,6 +14,7 @@ _WITH_SPREAD = re.compile(r"(.+?)\s*(?:±|\+/-|\+-)\s*.+")
 MAX_DEPTH = 32
 
 
+@lru_cache(maxsize=100_000)
 def value_of(cell: str, *, decimal_comma: bool = False) -> Value:
     """Return what a cell says: a number without its percent sign or spread, None for nothing, else its text.
 

@@ -1,0 +1,96 @@
+"""Tables that people have as CSV, long and wide, give arms by seed, and what is odd in them is named."""
+
+import gzip
+
+import pytest
+
+from eailab.errors import UsageError
+from eailab.existing.assign import assign
+from eailab.existing.read import read_table
+
+LONG = "optimizer,seed,val_acc\nadam,1,0.75\nadam,2,0.5\nsgd,1,0.25\nsgd,2,0.375\n"
+EXPECTED = {"adam": {"1": 0.75, "2": 0.5}, "sgd": {"1": 0.25, "2": 0.375}}
+
+
+def observed(tmp_path, text, name="r.csv", **options):
+    file = tmp_path / name
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return assign(read_table([file]), **options)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LONG,
+        "\ufeff" + LONG.replace("\n", "\r\n"),
+        LONG.replace(",", "\t"),
+        LONG.replace(",", ";").replace(".", ","),
+        LONG.replace("0.5", "0.5±0.01").replace("0.25", "0.25%"),
+        gzip.compress(LONG.encode()),
+    ],
+    ids=["plain", "bom", "tabs", "commas", "spreads", "gzip"],
+)
+def test_a_long_table_is_read_as_it_comes(text, tmp_path):
+    assert observed(tmp_path, text).arms == EXPECTED
+
+
+@pytest.mark.parametrize("text", ["seed,adam,sgd\n1,0.75,0.25\n2,0.5,0.375\n", "adam;sgd\n0,75;0,25\n0,5;0,375\n"])
+def test_a_wide_table_has_an_arm_a_column(text, tmp_path):
+    found = observed(tmp_path, text, goal="max")
+    assert (found.arms, found.is_blocked) == (EXPECTED, True)
+    assert found.notes or "the columns adam, sgd are read as arms" in found.table.notes[0]
+
+
+def test_what_a_tracker_exports_names_code_and_state(tmp_path):
+    """As the CSV of Weights & Biases: of names, states, times and commits no arm is made."""
+    text = (
+        "Name,State,Runtime,commit,optimizer,seed,val_acc\n"
+        "a,finished,1,f00,adam,1,0.75\nb,finished,2,f00,adam,2,0.5\n"
+        "c,crashed,3,f01,sgd,1,0.25\nd,finished,4,f01,sgd,2,0.375\n"
+    )
+    found = observed(tmp_path, text)
+    assert found.arms == EXPECTED
+    assert found.notes == (
+        "1 rows have a State that is not finished, and their values count: r.csv:4",
+        "commit differs among the runs, so their code may differ too",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (LONG + "sgd,3,\n", "1 rows have no value of val_acc: r.csv:6"),
+        (LONG + "sgd,3,0.4\n", "arms have unequal seeds"),
+        (LONG + "sgd,2,0.375\n", "sgd, seed 2, is there 2 times with one value"),
+        (LONG.replace("0.375", "nan"), "sgd: 1 of 2 values are not finite"),
+        (LONG.replace("0.375", "0.25"), "sgd: all 2 values are equal to the last digit"),
+        (LONG.replace("val_acc", "best_val_acc"), "best_val_acc is called a best value"),
+    ],
+)
+def test_what_is_odd_is_named(text, note, tmp_path):
+    assert note in "; ".join(observed(tmp_path, text).notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("<!DOCTYPE html><html>404", "is a web page"),
+        ("optimizer,seed,val_acc\n", "no rows"),
+        (LONG.replace("0.375", "oops"), r"r\.csv:5: 'oops' in the column val_acc is not a number"),
+        (LONG + "sgd,2,0.5\n", "sgd, seed 2, has 2 rows with unequal values"),
+        (LONG.replace("seed", "val_acc"), "the column 'val_acc' twice"),
+        (LONG + "sgd,4\n", r"r\.csv:6 has 2 cells"),
+        ("lr,width,val_acc\n1,2,0.5\n2,3,0.25\n", "2 columns vary: lr, width"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (gzip.compress(LONG.encode())[:30], "cannot be unpacked"),
+    ],
+)
+def test_what_is_no_table_of_results_is_one_clear_error(text, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        observed(tmp_path, text)
+
+
+def test_a_formula_is_text(tmp_path):
+    found = observed(tmp_path, LONG.replace("sgd", "=cmd|'/c calc'!A1"))
+    assert list(found.arms) == ["adam", "=cmd|'/c calc'!A1"]
