@@ -19,15 +19,20 @@ SEEDS = frozenset(
 STEPS = frozenset({"epoch", "step", "iteration", "iter"})
 """Words of a column that numbers the steps of a run."""
 IGNORED = frozenset({
-    *("time", "date", "timestamp", "seconds", "duration", "runtime", "host", "hostname", "path", "dir", "folder", "id"),
-    *("name", "commit", "version", "user", "device", "gpu", "created", "started", "finished"),
+    *("time", "date", "timestamp", "seconds", "duration", "runtime", "host", "hostname", "path", "dir", "folder"),
+    *("out", "output", "log", "logdir", "outdir", "checkpoint"),
+    *("commit", "user", "device", "gpu", "created", "started", "finished"),
     *("state", "status", "notes", "tags", "sweep"),
 })  # fmt: skip
 """Words of a column that tells no arms apart."""
+LABELS = frozenset({"name", "id", "version"})
+"""Words that label a run where they stand alone or behind one of `OF_A_RUN`; `optimizer.name` is a setting."""
+OF_A_RUN = frozenset({"run", "experiment", "exp", "trial", "job", "wandb", "sweep"})
 VERSIONS = frozenset({"commit", "version", "revision", "sha"})
 STATES = frozenset({"state", "status"})
 DONE = ("finished", "completed", "complete", "success", "done")
 """How trackers call the state of a run that came to its end."""
+_PATHS = ("/", "./", "../", "~/")
 MOST_SHOWN = 8
 
 
@@ -77,7 +82,7 @@ def assign(
     if not by and metric is None:
         table, metric = _from_wide(table, seed)
     columns, metric = list(table.roles), _checked(table, [*(by or ()), *filter(None, (seed, metric))], metric)
-    seed = seed or next((name for name in columns if name != metric and SEEDS & set(tokens(name))), None)
+    seed = seed or _seed(table, metric)
     step = next((name for name in columns if name not in (metric, seed) and STEPS & set(tokens(name))), None)
     factor = _factor(table, by, {metric, seed, step}, joint=joint)
     notes = list(_odd_runs(table))
@@ -151,12 +156,12 @@ def _from_wide(table: Table, seed: str | None) -> tuple[Table, str | None]:
 
     It is such a table where all columns but the seed's hold numbers, and none is called as a metric or a setting is.
     """
-    seed = seed or next((name for name in table.roles if SEEDS & set(tokens(name))), None)
+    seed = seed or _seed(table, None)
     arms = [name for name in table.roles if name != seed]
     is_wide = len(arms) > 1 and all(
         table.roles[name] == "unknown"
         and is_higher_better(name) is None
-        and not (STEPS | IGNORED) & set(tokens(name))
+        and not (STEPS & set(tokens(name)) or _is_label(name))
         and all(isinstance(row.values[name], float | None) for row in table.rows)
         for name in arms
     )
@@ -181,6 +186,19 @@ def _odd_runs(table: Table) -> Iterator[str]:
             cut = [row for row in table.rows if isinstance(row.values[name], str) and not _is_done(row.values[name])]
             if cut:
                 yield f"{len(cut)} rows have a {name} that is not finished, and their values count: {_places(cut)}"
+
+
+def _seed(table: Table, metric: str | None) -> str | None:
+    """Return the column that numbers the runs: one called a seed, or else one whose last word is of `SEEDS`."""
+    names = [name for name in table.roles if name != metric and not _is_label(name)]
+    exact = (name for name in names if {"seed", "seeds", "randomseed"} & set(tokens(name)))
+    return next(exact, next((name for name in names if SEEDS & set(tokens(name)[-1:])), None))
+
+
+def _is_label(name: str) -> bool:
+    """Tell whether a column is about the run and not about how it was trained: a path, a time, a host, a name."""
+    words = tokens(name)
+    return bool(IGNORED & set(words) or (LABELS & set(words[-1:]) and (len(words) == 1 or OF_A_RUN & set(words[:-1]))))
 
 
 def _is_done(state: Value) -> bool:
@@ -212,7 +230,8 @@ def _factor(table: Table, by: Sequence[str] | None, taken: set[str | None], *, j
         for name in table.roles
         if name not in taken
         and table.roles[name] not in ("metric", "ignored")
-        and not IGNORED & set(tokens(name))
+        and not _is_label(name)
+        and not any(isinstance(value := row.values[name], str) and value.startswith(_PATHS) for row in table.rows)
         and is_higher_better(name) is None
         and len({row.values[name] for row in table.rows}) > 1
     ]

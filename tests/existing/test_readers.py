@@ -37,7 +37,10 @@ def hydra(root):
     """As `python train.py -m optimizer=adam,sgd seed=1,2` of Hydra 1.3 leaves, with a file of metrics."""
     for number, (arm, seed, value) in enumerate(runs()):
         folder = root / f"multirun/2026-01-01/10-00-00/{number}"
-        write(folder / ".hydra/config.yaml", f"optimizer:\n  name: {arm}\n  lr: 0.1\nseed: {seed}\nout: /x/{number}\n")
+        write(
+            folder / ".hydra/config.yaml",
+            f"optimizer:\n  name: {arm}\n  lr: 0.1\nseed: {seed}\nstore: /x/{number}\nrun_name: r{number}\n",
+        )
         write(folder / "metrics.json", {"val_acc": value, "step": 20})
 
 
@@ -100,7 +103,7 @@ def test_a_folder_of_runs_gives_the_last_value_of_each(make, reader, factor, tmp
     make(tmp_path)
     table = read_table([tmp_path])
     metric = next(name for name, role in table.roles.items() if role == "metric" and "acc" in name)
-    found = assign(table, metric=metric, by=[factor] if make is hydra else None)
+    found = assign(table, metric=metric)
     assert (table.reader, found.factor, found.is_blocked) == (reader, factor, True)
     assert found.arms == EXPECTED
     assert all(file.is_file() for file in table.files)
