@@ -26,7 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eailab.api import ArmResult, StudyResult, TrialResult, ablate, noise, open_study, train
+    from eailab.api import ArmResult, StudyResult, TrialResult, ablate, judge, noise, open_study, train
     from eailab.errors import EailabError
     from eailab.log_metrics import log
 
@@ -39,6 +39,7 @@ __all__ = [
     "TrialResult",
     "__version__",
     "ablate",
+    "judge",
     "log",
     "noise",
     "open_study",

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from eailab.runs.context import Event
     from eailab.studies.storage import Plan
 
-__all__ = ["ArmResult", "Figure", "StudyResult", "Table", "TrialResult", "ablate", "noise", "open_study", "train"]
+__all__ = [
+    "ArmResult",
+    "Figure",
+    "StudyResult",
+    "Table",
+    "TrialResult",
+    "ablate",
+    "judge",
+    "noise",
+    "open_study",
+    "train",
+]
 
 RECIPE = "digits-mlp"
 """Small, and its data come with eailab."""
@@ -179,6 +190,62 @@ def noise(
         return found
 
     return run_studies([repeated(_loaded(recipe, settings), _blocks(seeds))], runner, publish)
+
+
+def judge(
+    data: Any,
+    *,
+    arm: str,
+    seed: str | None = None,
+    metric: str | None = None,
+    baseline: str | None = None,
+    goal: Literal["max", "min"] | None = None,
+    unit: Literal["share", "percent", "raw"] = "raw",
+    margin: float = 0.0,
+    runs: str | Path = "runs",
+) -> StudyResult:
+    """Judge results that exist already, as `eailab judge` does.
+
+    Args:
+        data: A DataFrame, or a mapping of columns: names to values, a row a run.
+        arm: The column that tells arms apart.
+        seed: The column of the seeds; None where there is none, or to find it.
+        metric: The column that the verdict rests on; None to find it.
+        baseline: The arm that the others are compared with; None for the first.
+        goal: Which values are better; None where the metric's name says it.
+        unit: What the values are.
+        margin: Differences within it do not matter.
+        runs: Folder of trials and studies, into which the study and a copy of the data are written.
+
+    Raises:
+        UsageError: The data have no columns or not these, or make no comparison.
+        StoreError: The folder cannot be written.
+    """
+    from tempfile import TemporaryDirectory
+
+    from eailab.api.study import write_columns
+    from eailab.existing.assign import assign
+    from eailab.existing.read import read_table
+    from eailab.report import judging
+
+    session = _session(runs, None, "auto", None, 1)
+    with TemporaryDirectory(prefix="eailab-judge-") as folder:
+        file = Path(folder) / "data.csv"
+        write_columns(data, file)
+        options: dict[str, Any] = {
+            "by": [arm],
+            "seed": seed,
+            "metric": metric,
+            "baseline": baseline,
+            "joint": False,
+            "goal": goal,
+            "unit": unit,
+        }
+        read = judging.of_observations(assign(read_table([file]), **options), [file], options)
+        found = judging.judge(read, session.context.store, judging.Terms(margin, None, 0.0))
+    for note in found.notes:
+        session.note(note)
+    return StudyResult(found.report.path, found.report.findings, session)
 
 
 def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:

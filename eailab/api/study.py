@@ -1,5 +1,6 @@
 """What a study has shown, as Python and notebooks ask for it."""
 
+import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -285,6 +286,23 @@ class TrialResult(Shown):
 
     metrics: Mapping[str, float | None]
     """As `result.json` has them, such as `test_accuracy` from 0 to 1 and `validation_loss` in nats."""
+
+
+def write_columns(data: Any, file: Path) -> None:
+    """Write the columns of a DataFrame, or of a mapping, as CSV.
+
+    Raises:
+        UsageError: There are none, or they differ in length.
+    """
+    from eailab.errors import UsageError
+
+    names = list(getattr(data, "columns", data if isinstance(data, Mapping) else ()))
+    columns = [list(data[name]) for name in names]
+    if not names or len({len(column) for column in columns}) != 1:
+        raise UsageError("judge needs a DataFrame, or a mapping of columns of one length, with a row for each run.")
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([names, *zip(*columns, strict=True)])
+    file.write_bytes(text.getvalue().encode())
 
 
 def _arm(arm: "ArmFindings") -> ArmResult:
