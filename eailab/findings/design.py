@@ -73,8 +73,8 @@ def _effects_facts(findings: StudyFindings) -> list[Fact]:
     said = [
         tr("main effect: the mean over all levels of the other factors"),
         tr(
-            "interaction: half of what the one factor's effect changes by when the other changes; Student's t, {df} "
-            "df, each interval for itself",
+            "interaction: half of what the one factor's effect changes by when the other changes; intervals "
+            "simultaneous over all effects, {df} df",
             df=effects.df,
         ),
     ]

@@ -12,6 +12,7 @@ import numpy as np
 import scipy  # its parts are loaded when they are first used
 
 from eailab.errors import StudyError
+from eailab.stats import p_values
 from eailab.stats.blocked_model import Values, fit_additive, spread_of
 from eailab.stats.variance import unequal_spread
 from eailab.stats.verdict import Interval
@@ -114,8 +115,9 @@ class Effect:
     """Main effect: mean at the level minus mean at the baseline level. Interaction: half the change of the one
     factor's effect when the other changes, so that an interaction larger than a main effect turns its sign."""
     interval95: Interval
-    """Student's t, for this effect alone."""
+    """Simultaneous over the effects of the table: the studentised maximum modulus (Sidak, 1967)."""
     p: float
+    """Two-sided, adjusted for all effects of the table."""
     larger_than: tuple[str, ...] = ()
     """For an interaction whose interval excludes zero: the factors whose main effect is smaller, so that what one
     finds by changing that factor alone depends on where one stands."""
@@ -166,7 +168,9 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
     fit = fit_additive(cells, 0)
     if fit.variance == 0.0:
         return None
-    quantile = float(scipy.special.stdtrit(fit.df, 0.975))
+    sizes = [size - 1 for size in shape]
+    number = sum(sizes) + sum(one * other for one, other in combinations(sizes, 2))
+    quantile = p_values.critical_value(0.95, number, fit.df, 0.0)
 
     def effect(axes: tuple[int, ...], levels: tuple[int, ...]) -> Effect:
         contrast = _contrast(shape, axes, levels).ravel()
@@ -178,7 +182,7 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
             levels=tuple(factors[axis][1][level] for axis, level in zip(axes, levels, strict=True)),
             estimate=estimate,
             interval95=(estimate - half, estimate + half),
-            p=2.0 * float(scipy.special.stdtr(fit.df, -abs(estimate) / standard_error)),
+            p=p_values.adjusted_p(estimate / standard_error, number, fit.df, 0.0).item(),
         )
 
     # Interactions are compared with the main effects of their factors.
