@@ -9,6 +9,9 @@ from numpy.typing import DTypeLike
 LARGEST_BLOCK = 2**31 - 1
 """Of a block's number, which is also the largest seed that other programs' generators take."""
 
+TUNING_BLOCKS = 1_000_000
+"""The first block that settings are tuned on; no study is judged on one of the thousand from here on."""
+
 Purpose = Literal["split", "init", "order", "augment", "dropout", "mixup"]
 
 
@@ -29,6 +32,11 @@ def stream(block: int, purpose: Purpose, *index: int) -> np.random.Generator:
     """
     key = (crc32(purpose.encode()), *index)
     return np.random.default_rng(np.random.SeedSequence(block, spawn_key=key))
+
+
+def is_for_tuning(block: int) -> bool:
+    """Return whether settings are tuned on a block, so that no study is judged on it."""
+    return TUNING_BLOCKS <= block < TUNING_BLOCKS + 1000
 
 
 def skip(generator: np.random.Generator, count: int, dtype: DTypeLike) -> None:

@@ -127,6 +127,24 @@ def ablate(
         float | None,
         typer.Option(metavar="SD", help="SD of a trial within its block to plan with [default: the store's trials']"),
     ] = None,
+    tune: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tune",
+            metavar="SETTING=VALUES",
+            help="Choose a setting for each arm, on blocks of its own, before the arms are compared: "
+            "lr=1e-4..1e-1, lr=0.01,0.1 or, for one arm, sgd:lr=1e-3..1; repeatable.",
+        ),
+    ] = None,
+    tune_blocks: Annotated[
+        int | None, typer.Option(metavar="N", help="With --tune: the blocks it trains in [default: 3]")
+    ] = None,
+    tune_all: Annotated[
+        bool, typer.Option("--tune-all", help="With --tune: train every value in every tuning block.")
+    ] = False,
+    tune_unequal: Annotated[
+        bool, typer.Option("--tune-unequal", help="With --tune: let arms differ in what is tuned, and say so.")
+    ] = False,
     dry_run: DryRun = False,
     until_decided: Annotated[
         bool, typer.Option("--until-decided", help="Add blocks for open arms only, at looks fixed in advance.")
@@ -162,10 +180,13 @@ def ablate(
 
     A bundle: eailab ablate --joint optimizer+lr adam+0.001 sgd+0.1
 
+    Each arm tuned first: eailab ablate optimizer adam sgd --tune lr=1e-4..1 --recipe digits-mlp
+
     A program of your own: eailab ablate lr 1e-3 1e-4 --run 'python train.py --lr {lr} --seed {seed}' --metric val_acc
     """
     from eailab.cli.planning import show, solve, with_blocks, write_frozen_plan
     from eailab.cli.running import Auditing, Console
+    from eailab.cli.tuning import asked_for, tuned_first
     from eailab.studies.forecast import weak_design
     from eailab.studies.run import run_studies, run_until_decided, with_looks
 
@@ -195,6 +216,7 @@ def ablate(
     # In how many blocks: as many as were asked for, those of the looks, or what detects a difference or fits a time.
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
     _refuse_odd_sd(sd)
+    request = asked_for(tune or [], tune_blocks, everything=tune_all, unequal=tune_unequal, budget=budget)
     if until_decided:
         studies = (with_looks(studies, max_trials),)
     elif max_trials is not None:
@@ -210,6 +232,7 @@ def ablate(
 
     # Show the plan, freeze it, or train.
     console = (Console if program.no_audit else Auditing)(where, jobs, fail_fast, name=name, as_json=json)
+    studies = tuned_first(studies, request, console, alone=until_decided or freeze, dry_run=dry_run)
     if dry_run:
         show(console.plan(studies), where, jobs, sd, as_json=json)
     elif freeze or message is not None:

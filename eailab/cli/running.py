@@ -150,8 +150,8 @@ class Auditing(Console):
         """Return the names of the trials that an audit needs."""
         from eailab.studies.audit_run import audited_first, is_of_program
 
-        of_programs = [planned.record for planned in plans if is_of_program(planned.record.study)]
-        return set[str]().union(*map(audited_first, of_programs))
+        records = [planned.record for planned in plans if planned.is_recorded]
+        return set[str]().union(*(audited_first(one) for one in records if is_of_program(one.study)))
 
     def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:
         """Run the baseline's first trial again, and report what the first trials show.
@@ -163,7 +163,7 @@ class Auditing(Console):
         from eailab.studies.audit_run import checks_of, is_of_program, repeat
 
         for planned in plans:
-            if is_of_program(planned.record.study) and (repeat(planned, context) or are_new):
+            if planned.is_recorded and is_of_program(planned.record.study) and (repeat(planned, context) or are_new):
                 checks = checks_of(context.store, planned.record)
                 raise_ignored_seed(checks)
                 for check in checks:

@@ -2,6 +2,7 @@
 
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, difference_column
+from eailab.findings.tuning import tuning_facts
 from eailab.findings.words import interval, setting_as_named, signed
 from eailab.stats.contrasts import Effect
 from eailab.studies.factor import CROSS, Bundle, read_factor, word
@@ -42,6 +43,7 @@ def effects_table(findings: StudyFindings) -> Table | None:
 def design_facts(findings: StudyFindings) -> list[Fact]:
     """Say what must be known of the design to read the numbers right."""
     return [
+        *tuning_facts(findings),
         *_bundle_facts(findings),
         *_effects_facts(findings),
         *_look_facts(findings),

@@ -7,6 +7,7 @@ from eailab.findings.noise import sd_in_words, spread_of
 from eailab.findings.statements import OR, imported_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact
+from eailab.findings.tuning import tuning_sentences
 from eailab.findings.words import amount, number
 from eailab.recipe.schema import ImageRecipe
 from eailab.studies.factor import listed
@@ -35,6 +36,9 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
             *([] if findings.factor is None else [_factor(findings)]),
             _seeds(findings, has_images=images is not None),
         ]
+
+    if findings.tuning is not None:
+        said += tuning_sentences(findings.tuning)
 
     # When it stopped.
     if findings.looks is not None:

@@ -45,6 +45,7 @@ from eailab.studies.imported import Imported, runs_of
 from eailab.studies.plan import held
 from eailab.studies.preregistration import Standing, standing
 from eailab.studies.storage import StudyRecord
+from eailab.studies.tuning_file import Tuning, read_tuning
 from eailab.translation import Text, text_of, tr
 
 StudyState = Literal["complete", "running", "imported"]
@@ -107,6 +108,8 @@ class StudyFindings:
     """The source of trials that eailab did not run."""
     audit: tuple[Check, ...] = ()
     """Of a program's study: whether its seed and its factor reach it."""
+    tuning: Tuning | None = None
+    """How each arm was tuned before the arms were compared; None where they were not."""
     apart: tuple[str, ...] = ()
     """What tells it from other studies of the same report with the same title; see `tell_apart`."""
 
@@ -254,6 +257,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         training_images=record.training_images,
         counted=engine_of(study.arms[study.baseline].recipe).counted(study.arms[study.baseline].recipe),
         imported=record.imported,
+        tuning=read_tuning(store.root / "studies" / study.folder_name),
         audit=tuple(checks_of(store, record)) if study.factor and is_of_program(study) else (),
     )
 

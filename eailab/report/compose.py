@@ -11,6 +11,7 @@ from eailab.findings.design import design_facts, effects_table
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact, blocks_table, main_table
+from eailab.findings.tuning import tuning_table
 from eailab.report.describe import path_bars, study_figure
 from eailab.report.document import (
     Block,
@@ -78,6 +79,8 @@ def _tables(findings: StudyFindings) -> list[Block]:
     tables: list[Block] = [TableBlock(main_table(findings), caption, is_sortable=findings.factor is not None)]
     if (effects := effects_table(findings)) is not None:
         tables.append(TableBlock(effects, tr("Main effects and interactions")))
+    if findings.tuning is not None:
+        tables.append(TableBlock(tuning_table(findings, findings.tuning), tr("Tuning of each arm, on other blocks")))
     return tables
 
 

@@ -67,9 +67,9 @@ def _curves_file(folder: TrialFolder, kind: FileKind) -> Path:
 def undrawn(plans: Sequence[Plan], store: Store) -> dict[TrialFolder, str]:
     """Return the trials of some plans that have ended and whose curves are not drawn, each with its title.
 
-    Those of programs have no epochs to draw.
+    Those of programs have no epochs to draw, and those of a tuning have no page that would show them.
     """
-    trials = (trial for planned in plans for trial in planned.trials)
+    trials = (trial for planned in plans if planned.is_recorded for trial in planned.trials)
     drawn = {trial.fingerprint for trial in trials if not engine_of(trial.recipe).is_foreign}
     folders = {store.folder(name): label for name, label in labels(plans).items() if name in drawn}
     return {folder: label for folder, label in folders.items() if without_curves(folder)}

@@ -71,6 +71,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "damaged_plans": [] if findings.standing is None else findings.standing.broken,
         "post_hoc": [] if findings.standing is None else findings.standing.post_hoc,
         "planned_verdicts": dict(findings.planned_verdicts),
+        **({} if findings.tuning is None else {"tuning": asdict(findings.tuning)}),
         "updates_held": findings.updates_held,
         "training_images": findings.training_images,
         "environments": [{**asdict(environment), "trials": count} for environment, count in findings.environments],

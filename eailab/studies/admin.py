@@ -22,6 +22,7 @@ from eailab.runs.damage import name_is_right
 from eailab.runs.lock import in_training_error, is_held
 from eailab.runs.store import Problem, Store, delete, remove
 from eailab.runs.trial import Trial
+from eailab.seeding import is_for_tuning
 from eailab.studies import imported
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import Crossing, Setting, crossed
@@ -151,6 +152,8 @@ def blocks_left_out(record: StudyRecord, loose: Unnamed) -> list[int]:
     found = set[int]()
     for name, (block, data) in loose.where.items():
         of_arms = {Trial(arm.recipe, block, data).fingerprint for arm in study.arms}
+        if is_for_tuning(block):
+            continue
         if block not in study.blocks and name in of_arms and len(of_arms & loose.present) >= min(2, len(study.arms)):
             found.add(block)
     return sorted(found)

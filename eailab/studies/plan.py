@@ -18,6 +18,7 @@ from eailab.recipe.schema import Recipe
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
+from eailab.seeding import TUNING_BLOCKS, is_for_tuning
 from eailab.studies.design import Arm, Study, steps_an_epoch, updates
 from eailab.studies.preregistration import planned_otherwise
 from eailab.studies.sharing import Beyond, beyond, blocks_in_words
@@ -73,7 +74,7 @@ def plan(study: Study, context: RunContext) -> Plan:
             f"trials that it had stay in {store.root / 'trials'}."
             + (" To continue them all the same, add --keep-code." if what else "")
         )
-    todo, damaged = _left(store, trials)
+    todo, damaged = left(store, trials)
     if damaged:
         rest = "" if len(damaged) == 1 else f" ({len(damaged)} in all: `eailab runs verify` names them)"
         notes.append(f"{damaged[0]} A trial with such a file is trained again{rest}.")
@@ -124,9 +125,7 @@ def _data_of(before: StudyRecord, store: Store, data: Sequence[str]) -> list[str
     return kept
 
 
-def _left(
-    store: Store, trials: Mapping[tuple[int, int], Trial]
-) -> tuple[dict[tuple[int, int], Trial], tuple[str, ...]]:
+def left(store: Store, trials: Mapping[tuple[int, int], Trial]) -> tuple[dict[tuple[int, int], Trial], tuple[str, ...]]:
     """Return the trials without a result that holds, and what is damaged of those that had one."""
     todo, damaged = {}, []
     for key, trial in trials.items():
@@ -203,6 +202,11 @@ def parse_blocks(text: str) -> tuple[int, ...]:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         numbers = []
+    if any(is_for_tuning(number) for number in numbers[1:] and numbers):
+        raise StudyError(
+            f"--seeds {text}: blocks {TUNING_BLOCKS} to {TUNING_BLOCKS + 999} are for --tune, so that no verdict rests "
+            "on them: name others."
+        )
     if len(numbers) == 1 and 1 <= numbers[0] <= 10_000:
         return tuple(range(numbers[0]))
     if len(numbers) > 1 and min(numbers) >= 0 and len(set(numbers)) == len(numbers):

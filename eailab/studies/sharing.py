@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
+from operator import attrgetter
 from pathlib import Path
 
 from eailab.errors import DamagedError, StoppedError, StoreError
@@ -151,7 +152,7 @@ def at_work(
         StoreError: A folder cannot be written, or a record is of a newer version.
     """
     with ExitStack() as seats:
-        for planned in plans:
+        for planned in filter(attrgetter("is_recorded"), plans):
             with entered(planned, store, say, should_stop):
                 if planned.todo:
                     seats.enter_context(_seated(planned.folder, planned.record.study.blocks))

@@ -68,6 +68,8 @@ class Plan:
     """Those without a result."""
     notes: tuple[str, ...]
     """What the user should know before it starts."""
+    is_recorded: bool = True
+    """Whether the store keeps a record of the study; trials of a tuning have none, and no audit looks at them."""
 
     @property
     def labels(self) -> dict[str, str]:

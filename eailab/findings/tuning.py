@@ -1,0 +1,82 @@
+"""What a report says of the tuning of a study's arms."""
+
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import Column, Fact, Table
+from eailab.findings.words import number, setting_as_named
+from eailab.studies.factor import word
+from eailab.studies.tuning_file import TunedArm, Tuning
+from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, listed_and, tr, trn
+
+
+def tuning_table(findings: StudyFindings, tuning: Tuning) -> Table:
+    """Return what each arm's tuning tried and chose."""
+    unit = findings.measure.difference_unit
+    gap = tr("ahead by ({unit})", unit=unit) if unit else tr("ahead by")
+    return Table(
+        columns=(
+            Column(tr("arm")),
+            Column(tr("values")),
+            Column(tr("trainings"), is_number=True),
+            Column(tr("failed"), is_number=True),
+            Column(tr("winner")),
+            Column(tr("runner-up")),
+            Column(gap, is_number=True),
+        ),
+        rows=tuple(_row(arm, findings.decimals) for arm in tuning.arms),
+    )
+
+
+def _row(arm: TunedArm, digits: int) -> tuple[str, ...]:
+    if not arm.settings:
+        return (arm.before, tr("not tuned"), "0", "0", "-", "-", "-")
+    return (
+        arm.before,
+        joined(arm.values, COMMA),
+        str(len(arm.trainings)),
+        str(arm.failures),
+        tr("{value}, at the edge", value=arm.winner) if arm.at_edge else arm.winner,
+        arm.runner_up or "-",
+        "-" if arm.gap is None else number(arm.gap, digits),
+    )
+
+
+def tuning_facts(findings: StudyFindings) -> list[Fact]:
+    """Say how the arms were tuned and what the intervals are about; nothing where they were not tuned."""
+    tuning = findings.tuning
+    if tuning is None:
+        return []
+    said = [*tuning_sentences(tuning)]
+    if edges := [arm.before for arm in tuning.arms if arm.at_edge]:
+        said.append(
+            tr("At the edge of the values tried: {arms}; a better value may lie beyond.", arms=listed_and(edges))
+        )
+    said.append(
+        tr(
+            "The intervals are of these recipes, on blocks that the tuning did not see; another tuning could choose "
+            "others. Scores of the tuning are in no other table."
+        )
+    )
+    name = tr("UNEQUAL TUNING") if tuning.is_unequal else tr("Tuning")
+    return [Fact(name, joined(said, BETWEEN_SENTENCES))]
+
+
+def tuning_sentences(tuning: Tuning) -> list[Text]:
+    """Say how the arms were tuned, a sentence each."""
+    settings = dict.fromkeys(path for arm in tuning.arms for path in arm.settings)
+    counts = dict.fromkeys(len(arm.trainings) for arm in tuning.arms)
+    values = {
+        "settings": listed_and([setting_as_named(word(path)) for path in settings]),
+        "winners": joined((arm.label for arm in tuning.arms), COMMA),
+        "trainings": joined(map(str, counts), COMMA),
+    }
+    said = trn(
+        "The {settings} of each arm was chosen in {n} block of its own ({trainings} trainings an arm), before the "
+        "arms were compared: {winners}.",
+        "The {settings} of each arm was chosen in {n} blocks of its own ({trainings} trainings an arm), before the "
+        "arms were compared: {winners}.",
+        len(tuning.blocks),
+        **values,
+    )
+    if tuning.everything:
+        return [said, tr("Every value was trained in each of those blocks.")]
+    return [said, tr("Successive halving dropped the worse half of the values after each block.")]

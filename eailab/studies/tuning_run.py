@@ -1,0 +1,219 @@
+"""Tune the arms of studies with trials of the store, and keep what was chosen beside the study of the winners.
+
+The trials of a tuning are ordinary ones, in blocks that no study is judged on; a tuning that was interrupted finds
+them, and chooses the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+
+from eailab.errors import StudyError, UsageError
+from eailab.recipe.factors import level_of
+from eailab.runs.store import Store
+from eailab.runs.trial import Trial
+from eailab.seeding import TUNING_BLOCKS
+from eailab.studies.design import Arm, Study, one_at_a_time
+from eailab.studies.factor import Bundle, Crossing, FactorLevels, factor_of
+from eailab.studies.plan import left
+from eailab.studies.run import Runner, raise_failures, train_plans
+from eailab.studies.storage import Plan, StudyRecord
+from eailab.studies.tuning import (
+    Asked,
+    Choice,
+    Scores,
+    Space,
+    Training,
+    budget,
+    can_have,
+    equal_budgets,
+    in_words,
+    kept,
+    spaces,
+    tune,
+    with_point,
+)
+from eailab.studies.tuning_file import Trained, TunedArm, Tuning, write_tuning
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `--tune` and its options ask for."""
+
+    options: tuple[Asked, ...]
+    blocks: int = 3
+    everything: bool = False
+    unequal: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers of blocks that are none."""
+        if not 1 <= self.blocks <= 100:
+            raise UsageError(f"--tune-blocks {self.blocks}: give a number of blocks from 1 to 100.")
+
+    def searched(self, study: Study) -> dict[str, Space]:
+        """Return what is tried for each arm of a study, by its label.
+
+        Raises:
+            UsageError: See `tuning.spaces`; a factorial; or budgets that differ without `unequal`.
+        """
+        if study.factor is None or isinstance(study.factor, Crossing):
+            raise UsageError("--tune is for one factor at a time: leave out --cross, or tune by hand with --joint.")
+        found = spaces(self.options, {arm.label: arm.recipe for arm in study.arms}, study.factor.settings)
+        if study.hold == "updates" and any("batch_size" in space.paths for space in found.values()):
+            raise UsageError("--hold updates sets the epochs by the batch size, so it cannot be tuned: leave one out.")
+        if self.unequal or equal_budgets(found):
+            return found
+        said = "; ".join(f"{arm} {len(space.points) if space.paths else 'no'} values" for arm, space in found.items())
+        raise UsageError(
+            f"the arms are not tuned alike ({said}), and the one that is tuned more looks better than it is: give each "
+            "the same settings and as many values, or add --tune-unequal, which the report then says first."
+        )
+
+
+def trainings_of(request: Request, space: Space) -> int:
+    """Return the number of trainings that an arm's tuning takes, without values that are added at an end."""
+    return budget(space, request.blocks, everything=request.everything) if space.paths else 0
+
+
+def longest(request: Request, planned: Plan, store: Store) -> list[Plan]:
+    """Return plans of as many trainings as the tuning of a study takes, to tell what it costs; see `trainings_of`."""
+    study, plans = planned.record.study, []
+    for arm, space in request.searched(study).items():
+        if space.paths:
+            numbers = range(request.blocks)
+            wanted = [
+                Training(point, TUNING_BLOCKS + number)
+                for number in numbers
+                for point in space.points[
+                    : kept(len(space.points), number, request.blocks, everything=request.everything)
+                ]
+            ]
+            plans.append(_plan(planned, arm, space, wanted, store))
+    return plans
+
+
+def tuned(planned: Plan, request: Request, runner: Runner) -> Study:
+    """Tune the arms of a study, and return the study that compares the winners; its tuning is written beside it.
+
+    Args:
+        planned: The study with the arms as the recipe has them.
+        request: What is tuned, and how.
+        runner: Where the trials run, and who follows them.
+
+    Raises:
+        UsageError: What `request.searched` refuses.
+        TrialFailedError: A training ended without a result; the same command goes on.
+    """
+    study, store = planned.record.study, runner.context.store
+    every = request.searched(study)
+    searched = {arm: space for arm, space in every.items() if space.paths}
+    recipes = {arm.label: arm.recipe for arm in study.arms}
+    done: dict[str, list[Trained]] = {arm: [] for arm in every}
+
+    def train(wanted: Mapping[str, Sequence[Training]]) -> dict[str, Scores]:
+        plans = {arm: _plan(planned, arm, searched[arm], trainings, store) for arm, trainings in wanted.items()}
+        if any(one.todo for one in plans.values()):
+            raise_failures(train_plans(list(plans.values()), runner), stopped=runner.fail_fast)
+        scores: dict[str, Scores] = {}
+        for arm, one in plans.items():
+            found = dict(zip(wanted[arm], (_score(study, store, trial) for trial in one.trials), strict=True))
+            done[arm] += [
+                Trained(in_words(at.point), at.block, trial.fingerprint, found[at])
+                for at, trial in zip(wanted[arm], one.trials, strict=True)
+            ]
+            sign = 1.0 if study.measure.higher_is_better else -1.0
+            scores[arm] = {at: -inf if value is None else sign * value for at, value in found.items()}
+        return scores
+
+    choices = tune(
+        searched,
+        request.blocks,
+        train,
+        everything=request.everything,
+        valid=lambda arm, point: can_have(recipes[arm], searched[arm], point),
+    )
+    winners = _winners(study, every, choices)
+    record = Tuning(
+        study.metric,
+        tuple(range(TUNING_BLOCKS, TUNING_BLOCKS + request.blocks)),
+        request.everything,
+        not equal_budgets(every),
+        tuple(
+            _tuned_arm(arm.label, new.label, every[arm.label], choices.get(arm.label), done[arm.label])
+            for arm, new in zip(study.arms, winners.arms, strict=True)
+        ),
+    )
+    (place,) = runner.plan([winners])
+    write_tuning(place.folder, record, runner.note)
+    return winners
+
+
+def _plan(planned: Plan, arm: str, space: Space, wanted: Sequence[Training], store: Store) -> Plan:
+    """Return the plan of some trainings of an arm, which is not recorded as a study."""
+    study = planned.record.study
+    index = [one.label for one in study.arms].index(arm)
+    data = planned.trials[index].data  # the trials are listed block by block
+    points = list(dict.fromkeys(at.point for at in wanted))
+    recipes = [with_point(study.arms[index].recipe, space, point) for point in points]
+    trials = {
+        (points.index(at.point), at.block): Trial(recipes[points.index(at.point)], at.block, data) for at in wanted
+    }
+    todo, _ = left(store, trials)
+    arms = tuple(
+        Arm(in_words(point), recipe, name=f"{in_words(point)} of {arm}")
+        for point, recipe in zip(points, recipes, strict=True)
+    )
+    of_arm = replace(
+        study,
+        name=f"{study.name}-tuning",
+        factor=factor_of(space.paths),
+        arms=arms,
+        baseline=0,
+        blocks=tuple(sorted({at.block for at in wanted})),
+    )
+    names = {key: trial.fingerprint for key, trial in trials.items()}
+    record = StudyRecord(of_arm, names, (None,) * len(arms), planned.record.training_images)
+    return Plan(record, planned.folder, tuple(trials.values()), tuple(todo.values()), (), is_recorded=False)
+
+
+def _score(study: Study, store: Store, trial: Trial) -> float | None:
+    """Return what a trial came to; None where it diverged."""
+    result = store.folder(trial.fingerprint).result()
+    return None if result is None or result.status == "diverged" else study.measure.value(result.values)
+
+
+def _winners(study: Study, searched: Mapping[str, Space], choices: Mapping[str, Choice]) -> Study:
+    """Return the study of the arms with their winners, a declared bundle of the factor and the tuned settings."""
+    assert study.factor is not None  # noqa: S101 - `Request.searched` has refused it
+    own = study.factor.settings
+    paths = tuple(dict.fromkeys(path for space in searched.values() for path in space.paths))
+    levels, recipes = [], []
+    for arm in study.arms:
+        space = searched[arm.label]
+        point = choices[arm.label].winner if space.paths else ()
+        recipe = with_point(arm.recipe, space, point) if space.paths else arm.recipe
+        values = (study.factor.values_of(arm.level) if isinstance(study.factor, Bundle) else {own[0]: arm.level}) or {}
+        tuned_values = tuple(level_of(recipe, path) for path in paths)
+        if None in tuned_values:
+            raise UsageError(f"the arm {arm.label} lacks one of {', '.join(paths)}: tune what all arms have.")
+        levels.append((*(values.get(path, level_of(recipe, path)) for path in own), *tuned_values))
+        recipes.append(recipe)
+    base = study.arms[study.baseline].recipe
+    factor = FactorLevels((*own, *paths), tuple(levels), levels[study.baseline])
+    (found,) = one_at_a_time(base, [factor], study.blocks, study.hold)
+    if study.hold == "epochs" and [arm.recipe.model_dump() for arm in found.arms] != [
+        {**recipe.model_dump(), "name": arm.recipe.name} for recipe, arm in zip(recipes, found.arms, strict=True)
+    ]:
+        raise StudyError("the tuned arms cannot be written as levels: compare them by hand with --joint.")
+    words = "-".join(path.rpartition(".")[2] for path in paths)
+    return replace(found, looks=study.looks, name=f"{study.name}-tuned-{words}")
+
+
+def _tuned_arm(before: str, label: str, space: Space, choice: Choice | None, done: Sequence[Trained]) -> TunedArm:
+    if choice is None:
+        return TunedArm(label, before, (), (), (), "", None, None, False)
+    runner_up = None if choice.runner_up is None else in_words(choice.runner_up)
+    values = tuple(dict.fromkeys(one.value for one in done))
+    return TunedArm(
+        label, before, space.paths, values, tuple(done), in_words(choice.winner), runner_up, choice.gap, choice.at_edge
+    )
