@@ -113,7 +113,8 @@ def tuned(planned: Plan, request: Request, runner: Runner) -> Study:
     def train(wanted: Mapping[str, Sequence[Training]]) -> dict[str, Scores]:
         plans = {arm: _plan(planned, arm, searched[arm], trainings, store) for arm, trainings in wanted.items()}
         if any(one.todo for one in plans.values()):
-            raise_failures(train_plans(list(plans.values()), runner), stopped=runner.fail_fast)
+            asked = list(plans.values())
+            raise_failures(train_plans(asked, runner), asked, runner)
         scores: dict[str, Scores] = {}
         for arm, one in plans.items():
             found = dict(zip(wanted[arm], (_score(study, store, trial) for trial in one.trials), strict=True))
