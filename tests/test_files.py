@@ -22,7 +22,7 @@ LOADING = {"np.load", "numpy.load", "json.load", "pickle.load", "torch.load", "y
 }  # fmt: skip
 
 EXCEPTIONS = {
-    "existing/readers/mlflow.py": ["sqlite3.connect"],  # checked by eailab.files first, and opened to read only
+    "existing/readers/mlflow.py": {"sqlite3.connect": "a plain file, and to read only"},
     "files.py": {"os.open": "the reader", "open": "the reader"},
     "cli/app.py": {"Path.open": "the null device, to write"},
     "cli/output.py": {"Path.read_text": "the system's"},
