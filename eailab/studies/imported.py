@@ -107,6 +107,7 @@ def study_of(question: Question, imported: Imported, name: str) -> Study:
     unit: Literal["share", "percent", "raw"] = "raw"
     if metric.unit == "%":
         unit = "share" if metric.scale != 1.0 else "percent"
+    paths = [re.sub(r"[+×.]", "_", column) for column in question.factor]
     arms = []
     for level in question.levels:
         parts = level.split("+") if len(question.factor) > 1 else [level]
@@ -115,7 +116,7 @@ def study_of(question: Question, imported: Imported, name: str) -> Study:
         recipe = ImportedRecipe(
             name=name,
             engine="imported",
-            settings=dict(zip(question.factor, parts, strict=True)),
+            settings=dict(zip(paths, parts, strict=True)),
             metric=metric.name,
             goal="max" if metric.higher_is_better else "min",
             unit=unit,
@@ -124,7 +125,6 @@ def study_of(question: Question, imported: Imported, name: str) -> Study:
             study=OwnStudy(metric=metric.name, margin=question.margin),
         )
         arms.append(Arm(level, recipe))
-    paths = [re.sub(r"[+×.]", "_", column) for column in question.factor]
     return Study(
         name=name,
         factor=factor_of([f"settings.{path}" for path in paths]),
