@@ -18,7 +18,7 @@ from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, tr, trn
 OR = tr(" or ")
 """Between texts of which any may hold."""
 
-MOST_NAMES = 5
+MOST_NAMES = 3
 """Files of a source that are named."""
 
 LACK_OF_FIT = 0.05
@@ -128,8 +128,9 @@ def imported_sentences(findings: StudyFindings) -> list[Text]:
     imported = findings.imported
     if imported is None:
         return []
-    names = [*list(imported.files)[:MOST_NAMES], *(["…"] if len(imported.files) > MOST_NAMES else [])]
-    source = joined([*names, imported.reader], COMMA)
+    named = [name for names in imported.asked.get("paths", ()) for name in names]
+    more = ["…"] if len(named) > MOST_NAMES else []
+    source = joined([*named[:MOST_NAMES], *more, imported.reader], COMMA)
     return [
         tr(
             "eailab did not run these trials: their values come from {source}. That the arms differ in {factor} alone "

@@ -33,6 +33,9 @@ from eailab.report.page_sections import class_blocks, cost_blocks
 from eailab.report.study_report import PathReport, Report, StudyReport
 from eailab.translation import tr, trn
 
+MOST_COLUMNS = 1000
+"""Blocks whose values a page shows one by one; `table.json` has all."""
+
 
 class Detail(IntEnum):
     """How much a document says of a study."""
@@ -114,7 +117,7 @@ def page_section(study: StudyReport, label: str) -> Section:
     findings = study.findings
     figures = figure_blocks(findings, described=True)
     evidence = _tables(findings)
-    if findings.factor:
+    if findings.factor and len(findings.blocks) <= MOST_COLUMNS:
         values = TableBlock(blocks_table(findings), tr("Values by arm and block"))
         summary = tr("The {measure} of every trial", measure=findings.measure.title)
         evidence.append(Group(summary, (values,)))

@@ -29,7 +29,7 @@ from eailab.report.figures import (
     spanning,
 )
 from eailab.stats.verdict import Verdict
-from eailab.translation import BETWEEN_SENTENCES, COLON, COMMA, capitalized, joined, listed_and, tr, trn
+from eailab.translation import BETWEEN_SENTENCES, COLON, COMMA, Text, capitalized, joined, listed_and, tr, trn
 
 LOG_FROM = 20.0
 """Values that span more than this factor are printed on a logarithmic axis, where lower is better."""
@@ -37,6 +37,9 @@ LOG_FROM = 20.0
 EARLY = 0.15
 """Share of the epochs whose values may lie below the axis of a bounded metric: the later ones, which tell arms apart,
 fill it."""
+
+MOST_DOTS = 500
+"""Of an arm: more would only be a bar."""
 
 
 def trial_curves(curves: Curves, metrics: Sequence[Metric], headline: Metric, title: str) -> CurvesFigure:
@@ -182,26 +185,46 @@ def study_intervals(findings: StudyFindings) -> IntervalsFigure:
             measure=measure.title,
             notes=joined([*([measure.difference_words] if measure.difference_words else []), better]),
         ),
-        tr(
-            "bar: simultaneous 95% interval; dots: single blocks; shaded: margin ±{margin}",
-            margin=measure.with_unit(f"{margin:g}"),
-        )
-        if margin
-        else tr("bar: simultaneous 95% interval; dots: single blocks"),
+        joined(
+            [
+                tr("bar: simultaneous 95% interval"),
+                *_dots_in_words(findings),
+                *([tr("shaded: margin ±{margin}", margin=measure.with_unit(f"{margin:g}"))] if margin else []),
+            ]
+        ),
     )
+
+
+def _dots_in_words(findings: StudyFindings) -> list[Text]:
+    """Say what the dots are; nothing where there are too many to draw."""
+    if len(findings.blocks) > MOST_DOTS:
+        return []
+    is_blocked = findings.comparison is None or findings.comparison.is_blocked
+    return [tr("dots: single blocks") if is_blocked else tr("dots: single runs, less the baseline's mean")]
+
+
+def _dots(findings: StudyFindings, arm: ArmFindings) -> tuple[float, ...]:
+    """Return an arm's differences from the baseline in each block; without blocks, its runs' from the mean there."""
+    baseline = findings.baseline_arm
+    if len(findings.blocks) > MOST_DOTS:
+        return ()
+    if findings.comparison is None or findings.comparison.is_blocked:
+        pairs = zip(arm.trials, baseline.trials, strict=True)
+        return tuple(a.value - b.value for a, b in pairs if a.value is not None and b.value is not None)
+    mean = baseline.against_baseline.mean if baseline.against_baseline else None
+    return () if mean is None else tuple(value - mean for value in arm.values)
 
 
 def _interval_row(findings: StudyFindings, arm: ArmFindings, look: Look, digits: int) -> IntervalRow:
     result = arm.against_baseline
     assert result is not None  # noqa: S101 - rows are made of compared arms
-    pairs = zip(arm.trials, findings.baseline_arm.trials, strict=True)
     lost = arm.count("diverged")
     bounds = f" {interval(result.interval95, digits)}" if result.interval95 is not None else ""
     has_value = result.difference is not None
     return IntervalRow(
         arm.label,
         look,
-        tuple(a.value - b.value for a, b in pairs if a.value is not None and b.value is not None),
+        _dots(findings, arm),
         result.difference,
         result.interval95,
         (result.verdict or Verdict.SCREEN) if has_value else tr("no value"),
