@@ -164,7 +164,12 @@ def _arm(arm: ArmFindings, findings: StudyFindings) -> dict[str, Any]:
         "brought": arm.brought,
         "damage": arm.damage,
         "notes": arm.notes,
-        "by_block": [_trial(trial, findings.metrics) for trial in arm.trials],
+        "by_block": [
+            {"block": trial.block, "state": trial.state, "value": trial.value}
+            if findings.imported
+            else _trial(trial, findings.metrics)
+            for trial in arm.trials
+        ],
     }
 
 

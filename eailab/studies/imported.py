@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -66,9 +67,13 @@ class Imported:
     notes: tuple[str, ...] = ()
     """What the reader of a report must know of the source, a sentence each."""
 
+    @cached_property
     def text(self) -> str:
-        """Return the content of `imported.json`."""
-        return json.dumps({"schema_version": 1, **asdict(self)}, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        """The content of `imported.json`."""
+        summaries = [None if one is None else asdict(one) for one in self.summaries]
+        content = {name: value for name, value in vars(self).items() if name != "summaries"}
+        record = {"schema_version": 1, **content, "summaries": summaries}
+        return json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n"
 
     @property
     def runs(self) -> int:
@@ -103,7 +108,7 @@ def study_of(question: Question, imported: Imported, name: str) -> Study:
             f"there is one arm, {question.levels[0]}: compare it with a number by --target, with a record by "
             "--against, or name the column that tells arms apart with --by."
         )
-    metric, source = question.metric, sha256(imported.text().encode()).hexdigest()
+    metric, source = question.metric, sha256(imported.text.encode()).hexdigest()
     unit: Literal["share", "percent", "raw"] = "raw"
     if metric.unit == "%":
         unit = "share" if metric.scale != 1.0 else "percent"
@@ -216,7 +221,7 @@ def write_imported(folder: Path, imported: Imported, sources: Mapping[str, Path]
             raise UsageError(f"{file} has changed while it was judged: judge it again.")
         atomic.make_folder((folder / SOURCE / name).parent)
         atomic.write_changed(folder / SOURCE / name, data)
-    atomic.write_changed(folder / VALUES, imported.text().encode())
+    atomic.write_changed(folder / VALUES, imported.text.encode())
 
 
 def read_imported(folder: Path, digest: str) -> Imported:

@@ -109,7 +109,7 @@ def _mapping(record: StudyRecord) -> dict[str, Any]:
         "fingerprint": study.fingerprint,
         "factor": None if study.factor is None else str(study.factor),
         "baseline": study.baseline,
-        **({} if record.imported is None else {"imported": sha256(record.imported.text().encode()).hexdigest()}),
+        **({} if record.imported is None else {"imported": sha256(record.imported.text.encode()).hexdigest()}),
         "blocks": len(study.blocks)
         if record.imported and study.blocks == tuple(range(len(study.blocks)))
         else list(study.blocks),
