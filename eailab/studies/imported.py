@@ -112,16 +112,17 @@ def study_of(question: Question, imported: Imported, name: str) -> Study:
     unit: Literal["share", "percent", "raw"] = "raw"
     if metric.unit == "%":
         unit = "share" if metric.scale != 1.0 else "percent"
-    paths = [re.sub(r"[+×.]", "_", column) for column in question.factor]
-    arms = []
+    paths = [f"settings.{re.sub(r'[+×.]', '_', column)}" for column in question.factor]
+    factor, arms = factor_of(paths), []
     for level in question.levels:
-        parts = level.split("+") if len(question.factor) > 1 else [level]
-        if len(parts) != len(question.factor):
-            parts = [level, *[""] * (len(question.factor) - 1)]
+        values = factor.values_of(level) or dict.fromkeys(paths, level)
+        own = {path.partition(".")[2]: one for path, one in values.items()}
         recipe = ImportedRecipe(
             name=name,
             engine="imported",
-            settings=dict(zip(paths, parts, strict=True)),
+            settings={
+                name: one if isinstance(one, str | bool | int | float) else str(one) for name, one in own.items()
+            },
             metric=metric.name,
             goal="max" if metric.higher_is_better else "min",
             unit=unit,
@@ -132,7 +133,7 @@ def study_of(question: Question, imported: Imported, name: str) -> Study:
         arms.append(Arm(level, recipe))
     return Study(
         name=name,
-        factor=factor_of([f"settings.{path}" for path in paths]),
+        factor=factor,
         arms=tuple(arms),
         baseline=question.baseline,
         blocks=_all_blocks(imported, blocked=question.blocked),

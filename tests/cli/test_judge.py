@@ -124,3 +124,15 @@ def test_a_mistake_is_one_clear_error_and_writes_nothing(eailab, source, content
 def test_a_summary_that_cannot_be_read_is_refused(eailab, source):
     for text, said in [("A 93.5", "expected an arm's name"), ("A 1±2 n=1", "two runs or more")]:
         assert said in eailab("judge", "--summary", text, "B 93.9±0.3 n=5").err
+
+
+def test_settings_that_change_together_are_one_arm(eailab, source):
+    """As declared, and as `verify` and `runs verify` find it in the recipes of the arms."""
+    rows = [f"{opt},{lr},{seed},{float(lr)}{seed}" for opt, lr in (("adam", "1e-3"), ("sgd", "0.1")) for seed in "123"]
+    source.write_text("\n".join(["optimizer.name,lr,seed,loss", *rows]))
+    assert "2 columns vary: optimizer.name, lr" in eailab("judge", "results.csv").err
+    done = eailab("judge", "results.csv", "--by", "optimizer.name", "--by", "lr", "--joint")
+    assert "sgd+0.1" in done.out
+    assert "change together" in done.out
+    assert eailab("verify", str(study(source.parent) / "table.md")).code == 0
+    assert eailab("runs", "verify").code == 0
