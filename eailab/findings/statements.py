@@ -72,7 +72,6 @@ def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
     if result.interval95 is not None:
         size += f" {interval(result.interval95, digits)}"
     values = {"arm": arm.label, "baseline": findings.baseline_arm.label, "size": size}
-    is_blocked = findings.comparison is None or findings.comparison.is_blocked
     match result.verdict:
         case Verdict.BETTER:
             return tr("{arm}: BETTER than {baseline}, {size}", **values)
@@ -86,13 +85,13 @@ def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
         case Verdict.UNDECIDED:
             return (
                 tr("{arm}: UNDECIDED against {baseline}, {size}: not enough blocks to tell", **values)
-                if is_blocked
+                if findings.is_blocked
                 else tr("{arm}: UNDECIDED against {baseline}, {size}: not enough runs to tell", **values)
             )
         case _:
             return (
                 tr("{arm}: SCREEN only, {size} against {baseline}: one shared block gives no verdict", **values)
-                if is_blocked
+                if findings.is_blocked
                 else tr("{arm}: SCREEN only, {size} against {baseline}: one run gives no verdict", **values)
             )
 
@@ -288,8 +287,7 @@ def _trend(trend: Trend, findings: StudyFindings) -> Text:
 
 
 def _blocks(findings: StudyFindings) -> Text:
-    comparison = findings.comparison
-    if comparison is None or comparison.is_blocked:
+    if findings.is_blocked:
         return blocks_in_words(findings.blocks)
     return tr("none: arms share no seeds, and runs are only numbered")
 

@@ -144,6 +144,11 @@ class StudyFindings:
         return tr("Does the {factor} change the {metric}?", **values)
 
     @property
+    def is_blocked(self) -> bool:
+        """Whether the arms of a block share its seeds; else blocks only number the runs."""
+        return self.comparison is None or self.comparison.is_blocked
+
+    @property
     def baseline_arm(self) -> ArmFindings:
         """The arm that the others are compared with."""
         return self.arms[self.baseline]

@@ -79,7 +79,10 @@ def blocks_table(findings: StudyFindings) -> Table:
     return Table(
         columns=(
             Column(findings.heading or tr("trial")),
-            *(Column(tr("block {block}", block=block), is_number=True) for block in findings.blocks),
+            *(
+                Column(tr("block {block}", block=n) if findings.is_blocked else tr("run {n}", n=n), is_number=True)
+                for n in findings.blocks
+            ),
         ),
         rows=tuple(
             (

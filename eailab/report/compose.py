@@ -144,7 +144,10 @@ def _page_sections(studies: Sequence[StudyReport]) -> list[Section]:
         name = findings.name if uses[findings.name] == 1 else findings.folder_name
         arms = trn("{n} arm", "{n} arms", len(findings.arms))
         blocks = trn("{n} block", "{n} blocks", len(findings.blocks))
-        sections.append(page_section(study, tr("{name} · {arms} × {blocks}", name=name, arms=arms, blocks=blocks)))
+        label = tr("{name} · {arms} × {blocks}", name=name, arms=arms, blocks=blocks)
+        sections.append(
+            page_section(study, label if findings.is_blocked else tr("{name} · {arms}", name=name, arms=arms))
+        )
     return sections
 
 

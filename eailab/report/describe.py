@@ -166,17 +166,15 @@ def study_intervals(findings: StudyFindings) -> IntervalsFigure:
         for arm, look in zip(findings.arms, looks(findings), strict=True)
         if not arm.is_baseline and arm.against_baseline is not None
     )
+    value = tr("has no value") if mean is None else tr("mean {value}", value=measured(mean, digits, measure))
+    known = {"name": findings.name, "value": value}
     margin = findings.margin
     better = tr("right is better") if measure.higher_is_better else tr("left is better")
     return IntervalsFigure(
         tr("{factor}: difference from {baseline}", factor=capitalized(findings.spoken_factor), baseline=baseline.label),
-        trn(
-            "{name}; {n} block; baseline {value}",
-            "{name}; {n} blocks; baseline {value}",
-            number_of_blocks,
-            name=findings.name,
-            value=tr("has no value") if mean is None else tr("mean {value}", value=measured(mean, digits, measure)),
-        ),
+        trn("{name}; {n} block; baseline {value}", "{name}; {n} blocks; baseline {value}", number_of_blocks, **known)
+        if findings.is_blocked
+        else tr("{name}; baseline {value}", **known),
         rows,
         margin,
         spanning([0.0, -margin, margin, *(value for row in rows for value in (*row.blocks, *(row.interval or ())))]),
@@ -199,8 +197,7 @@ def _dots_in_words(findings: StudyFindings) -> list[Text]:
     """Say what the dots are; nothing where there are too many to draw."""
     if len(findings.blocks) > MOST_DOTS:
         return []
-    is_blocked = findings.comparison is None or findings.comparison.is_blocked
-    return [tr("dots: single blocks") if is_blocked else tr("dots: single runs, less the baseline's mean")]
+    return [tr("dots: single blocks") if findings.is_blocked else tr("dots: single runs, less the baseline's mean")]
 
 
 def _dots(findings: StudyFindings, arm: ArmFindings) -> tuple[float, ...]:
@@ -208,7 +205,7 @@ def _dots(findings: StudyFindings, arm: ArmFindings) -> tuple[float, ...]:
     baseline = findings.baseline_arm
     if len(findings.blocks) > MOST_DOTS:
         return ()
-    if findings.comparison is None or findings.comparison.is_blocked:
+    if findings.is_blocked:
         pairs = zip(arm.trials, baseline.trials, strict=True)
         return tuple(a.value - b.value for a, b in pairs if a.value is not None and b.value is not None)
     mean = baseline.against_baseline.mean if baseline.against_baseline else None

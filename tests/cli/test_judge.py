@@ -78,6 +78,8 @@ def test_groups_without_seeds_are_compared_without_blocks(eailab, source):
     table = (study(source.parent) / "table.md").read_text()
     assert "1 of 5 diverged" in table
     assert "1 rows have no value of val_loss: results.csv:10" in table
+    page = (study(source.parent) / "report.html").read_text()
+    assert ("single runs, less the baseline" in page, ">run 0<" in page, "single blocks" in page) == (True, True, False)
 
 
 def test_one_arm_is_held_to_a_number_or_a_record(eailab, source):
