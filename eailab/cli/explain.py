@@ -70,6 +70,8 @@ def explain(
 ) -> None:
     """Go from recipe A to recipe B setting by setting, and print what each step gains.
 
+    Intervals are per step, each with its own 5%.
+
     `-o` sets a field in both recipes; A's own `study` gives the metric.
 
     Example: eailab explain digits-mlp mine.yaml --order listed --dry-run

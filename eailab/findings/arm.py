@@ -11,6 +11,7 @@ from eailab.findings.trial import Curves, Looks, TrialFindings, TrialState, look
 from eailab.metrics import Metric
 from eailab.recipe.override import marked
 from eailab.stats.model import ArmResult
+from eailab.stats.p_values import failure_bound
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study
 from eailab.studies.preregistration import Standing
@@ -56,6 +57,12 @@ class ArmFindings:
     def count(self, *states: TrialState) -> int:
         """Return the number of trials in any of these states."""
         return sum(trial.state in states for trial in self.trials)
+
+    @property
+    def failure_bound(self) -> float | None:
+        """Share of its trials that may fail, at 95% confidence, by those that have ended; None before any has."""
+        ended = self.count("finished", "diverged")
+        return failure_bound(self.count("diverged"), ended) if ended else None
 
 
 def arm_findings(

@@ -251,10 +251,10 @@ def sentences(found: PathFindings) -> tuple[Text, ...]:
     )
     said.append(
         trn(
-            "{recipes} recipes in {n} block; intervals of a step are simultaneous over the moves that were tried for "
-            "it, by the method of `ablate`; that of the gap is its own.",
-            "{recipes} recipes in {n} blocks; intervals of a step are simultaneous over the moves that were tried for "
-            "it, by the method of `ablate`; that of the gap is its own.",
+            "{recipes} recipes in {n} block; intervals are per step: each has its own 5%, simultaneous over the "
+            "moves that were tried for it, by the method of `ablate`; that of the gap has its own too.",
+            "{recipes} recipes in {n} blocks; intervals are per step: each has its own 5%, simultaneous over the "
+            "moves that were tried for it, by the method of `ablate`; that of the gap has its own too.",
             blocks,
             recipes=found.arms,
         )

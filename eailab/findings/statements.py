@@ -165,6 +165,7 @@ def facts(findings: StudyFindings) -> tuple[Fact, ...]:
         Fact(tr("Blocks"), _blocks(findings)),
         *(_comparison_facts(findings, findings.comparison) if findings.comparison else ()),
         *_noise_facts(findings),
+        *([Fact(tr("Failures"), failures)] if (failures := _failures(findings)) else []),
         *([Fact(tr("Sizes"), sizes)] if (sizes := _sizes(findings)) else []),
         Fact(tr("Device and versions"), _environments(findings)),
         *(
@@ -279,6 +280,7 @@ def _trend(trend: Trend, findings: StudyFindings) -> Text:
             n=trend.blocks,
         )
     ]
+    said.append(tr("a question of its own, with its own 5%"))
     if trend.lack_of_fit_p is None:
         said.append(tr("whether a line fits is not tested where errors are not pooled, so look at the arms too"))
     elif trend.lack_of_fit_p < LACK_OF_FIT:
@@ -300,6 +302,27 @@ def blocks_in_words(blocks: tuple[int, ...]) -> Text:
     if len(blocks) == last + 1 - first:  # they rise
         return tr("{n} ({first} to {last})", n=len(blocks), first=first, last=last)
     return tr("{n} ({blocks})", n=len(blocks), blocks=joined(map(str, blocks), COMMA))
+
+
+def _failures(findings: StudyFindings) -> Text:
+    """Say how many trials failed, and how many still may, of all arms together where they are alike."""
+    alike: dict[Text, list[str]] = {}
+    for arm in findings.arms:
+        if (bound := arm.failure_bound) is None:
+            continue
+        failed, ended = arm.count("diverged"), arm.count("finished", "diverged")
+        values = {"n": ended, "bound": f"{bound:.0%}"}
+        said = (
+            tr("{failed} of {n} failed; up to {bound} may", failed=failed, **values)
+            if failed
+            else tr("none of {n} failed; up to {bound} may", **values)
+        )
+        alike.setdefault(said, []).append(arm.label)
+    if len(alike) == 1:
+        [(said, arms)] = alike.items()
+        return tr("in each arm {said}", said=said) if len(arms) > 1 else said
+    by_arm = (tr("{arms}: {said}.", arms=joined(arms, COMMA), said=said) for said, arms in alike.items())
+    return joined(by_arm, BETWEEN_SENTENCES)
 
 
 def _sizes(findings: StudyFindings) -> Text:

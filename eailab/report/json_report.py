@@ -159,6 +159,7 @@ def _arm(arm: ArmFindings, findings: StudyFindings) -> dict[str, Any]:
         "is_baseline": arm.is_baseline,
         **(asdict(arm.against_baseline) if arm.against_baseline else {}),
         **({} if test is None else {test.key: arm.test}),
+        "failure_bound": arm.failure_bound,
         "updates": arm.updates,
         "updates_change": arm.updates_change,
         "brought": arm.brought,

@@ -135,6 +135,17 @@ def bonferroni_critical_value(confidence: float, contrasts: int, df: float) -> f
 # --- McNemar ----------------------------------------------------------------------------------------------------------
 
 
+def failure_bound(failed: int, trials: int) -> float:
+    """Return the largest share of failures that so few of `trials` still allow, at 95% confidence.
+
+    It is the upper bound of Clopper and Pearson (1934), one-sided: `1 - 0.05^(1/trials)` where none failed.
+
+    >>> [round(failure_bound(failed, 5), 2) for failed in (0, 1, 5)]
+    [0.45, 0.66, 1.0]
+    """
+    return 1.0 if failed == trials else float(scipy.special.betaincinv(failed + 1, trials - failed, 0.95))
+
+
 @dataclass(frozen=True)
 class McNemar:
     """Two sets of predictions on the same examples."""

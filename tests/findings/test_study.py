@@ -201,3 +201,19 @@ def test_a_single_trial_is_not_compared(shop):
     assert found.title == found.name
     assert found.arms[0].trials[0].final["test_accuracy"] == pytest.approx(89.0)
     assert not found.arms[0].is_baseline
+
+
+def test_a_table_says_how_many_trials_failed_and_how_many_still_may(shop):
+    none = shop.findings(shop.study({10: SMALL, 20: LARGE}))
+    some = shop.findings(shop.study({10: SMALL, 20: ["diverged", 0.95, 0.96, "missing"]}, label_smoothing=0.1))
+    said = [next(fact.sentence for fact in facts(found) if fact.name == "Failures") for found in (none, some)]
+
+    assert said[0] == "in each arm none of 4 failed; up to 53% may"
+    assert said[1] == "10: none of 4 failed; up to 53% may. 20: 1 of 3 failed; up to 86% may."
+    assert arms(some)["20"].failure_bound == pytest.approx(stats.binomtest(1, 3).proportion_ci(0.90).high)
+
+
+def test_a_trend_is_a_question_of_its_own(shop):
+    found = shop.findings(shop.study({10: SMALL, 20: LARGE, 40: [0.70, 0.72, 0.71, 0.74]}))
+    said = next(fact.sentence for fact in facts(found) if fact.name == "Trend")
+    assert "; a question of its own, with its own 5%" in said
