@@ -224,7 +224,7 @@ def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[F
     measure = findings.measure
     margin = measure.with_unit(f"{findings.margin:g}")
     found = [
-        Fact(tr("Metric"), _metric(measure, findings.counted)),
+        Fact(tr("Metric"), joined([_metric(measure, findings.counted), *_validated_on(findings)])),
         Fact(tr("Intervals"), tr("95%, {method}", method=comparison.method)),
         Fact(
             tr("Margin"),
@@ -245,6 +245,15 @@ def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[F
     if findings.updates_held:
         found.append(Fact(tr("Updates held"), joined(findings.updates_held)))
     return found + [Fact(tr("Note"), note) for note in comparison.notes]
+
+
+def _validated_on(findings: StudyFindings) -> list[Text]:
+    """Say of which images the verdicts speak."""
+    if findings.validation_images is None or findings.measure.split != VALIDATION:
+        return []
+    if dict(findings.held_fixed).get("data.split") == "per-block":
+        return [tr("of {n:,} validation images, drawn again in each block", n=findings.validation_images)]
+    return [tr("of these {n:,} validation images", n=findings.validation_images)]
 
 
 def _precision(findings: StudyFindings, comparison: Comparison) -> list[Text]:

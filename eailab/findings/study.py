@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from eailab.engines.registry import engine_of, headline_of, metrics_of
-from eailab.errors import StudyError
+from eailab.errors import StoreError, StudyError
 from eailab.files import folder_name
 from eailab.findings.arm import ArmFindings, arm_findings
 from eailab.findings.trial import (
@@ -102,6 +102,8 @@ class StudyFindings:
     """What trials ran on, with their number; more than one is a mixed study."""
     training_images: int | None
     """Of the baseline arm; None of an engine without a data set."""
+    validation_images: int | None
+    """Of a trial, by its predictions; None without a data set, or where arms may differ in it."""
     counted: Text | None
     """Which of the values of a trial counts; None for that after the last epoch."""
     imported: Imported | None = None
@@ -260,11 +262,24 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
         training_images=record.training_images,
+        validation_images=_validation_images(store, study, trials),
         counted=engine_of(study.arms[study.baseline].recipe).counted(study.arms[study.baseline].recipe),
         imported=record.imported,
         tuning=read_tuning(store.root / "studies" / study.folder_name),
         audit=tuple(checks_of(store, record)) if study.factor and is_of_program(study) else (),
     )
+
+
+def _validation_images(store: Store, study: Study, trials: Sequence[Sequence[TrialFindings]]) -> int | None:
+    """Return on how many images each trial was validated, from the predictions of the first that has finished."""
+    data = [arm.recipe.images.data for arm in study.arms if arm.recipe.images is not None]
+    finished = next((trial.fingerprint for row in trials for trial in row if trial.state == "finished"), None)
+    if not data or len({(one.name, one.val_fraction, one.split) for one in data}) > 1 or not finished:
+        return None
+    try:
+        return len(store.folder(finished).predictions()["validation"])
+    except StoreError:  # `verify` reports a damaged file; no value rests on this one
+        return None
 
 
 def held_fixed(recipes: Sequence[Recipe]) -> Settings:

@@ -67,7 +67,8 @@ def test_a_study_speaks_in_the_unit_and_has_no_column_of_test_values(own):
     assert headings[4:] == ["95% interval", "verdict", "trials", "note"]
     named = {fact.name: fact.sentence for fact in facts(found)}
     assert named["Metric"] == (
-        "peak signal-to-noise ratio after the last epoch, in decibels; differences in decibels (dB)"
+        "peak signal-to-noise ratio after the last epoch, in decibels; differences in decibels (dB); "
+        "of these 4 validation images"
     )
 
 

@@ -217,3 +217,15 @@ def test_a_trend_is_a_question_of_its_own(shop):
     found = shop.findings(shop.study({10: SMALL, 20: LARGE, 40: [0.70, 0.72, 0.71, 0.74]}))
     said = next(fact.sentence for fact in facts(found) if fact.name == "Trend")
     assert "; a question of its own, with its own 5%" in said
+
+
+def test_an_answer_is_of_the_validation_images_that_it_was_found_on(shop):
+    folders = [
+        shop.study({10: SMALL, 20: LARGE}),
+        shop.study({10: SMALL, 20: LARGE}, data={"name": "digits", "split": "per-block"}),
+        shop.study({10: SMALL, 20: LARGE}, study={"metric": "test-accuracy"}),
+    ]
+    said = [next(fact.sentence for fact in facts(shop.findings(one)) if fact.name == "Metric") for one in folders]
+    assert "; of these 4 validation images" in said[0]
+    assert "; of 4 validation images, drawn again in each block" in said[1]
+    assert "validation images" not in said[2]
