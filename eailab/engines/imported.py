@@ -12,7 +12,7 @@ from eailab.translation import Text, tr
 
 
 def _metrics(recipe: ImportedRecipe) -> tuple[Metric, ...]:
-    from eailab.engines.program.reading import declare
+    from eailab.engines.named_metrics import declare
 
     return (declare(recipe.metric, recipe.goal, recipe.unit),)
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from eailab.engines.program.parsing import tokens
-from eailab.engines.program.reading import declare, is_higher_better
+from eailab.engines.named_metrics import declare, is_higher_better, tokens
 from eailab.errors import UsageError
 from eailab.existing.table import Role, Row, Table, Value
 from eailab.metrics import Metric

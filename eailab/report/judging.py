@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eailab.engines.program.reading import declare
+from eailab.engines.named_metrics import declare
 from eailab.errors import UsageError
 from eailab.metrics import Metric
 from eailab.report.study_report import StudyReport

@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from eailab.engines.named_metrics import tokens
 from eailab.engines.program.evidence import Evidence, same_number
-from eailab.engines.program.parsing import tokens
 from eailab.errors import StudyError
 from eailab.metrics import Metric
 from eailab.stats.model import correlation_between_arms

@@ -49,7 +49,14 @@ def test_a_schedule_without_a_function_is_refused(recipe, monkeypatch):
 
 
 OWN = (
-    *("cli/train.py", "cli/program.py", "studies/audit.py", "studies/audit_run.py", "recipe/of_command.py"),
+    *(
+        "cli/train.py",
+        "cli/program.py",
+        "cli/gate.py",
+        "studies/audit.py",
+        "studies/audit_run.py",
+        "recipe/of_command.py",
+    ),
     "api/function.py",
 )
 """What there is for one engine only: its command, and what makes its recipes and judges its runs."""

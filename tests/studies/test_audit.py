@@ -2,8 +2,9 @@
 
 import pytest
 
+from eailab.engines.named_metrics import declare
 from eailab.engines.program.evidence import Evidence, evidence
-from eailab.engines.program.reading import Sources, declare
+from eailab.engines.program.reading import Sources
 from eailab.errors import StudyError
 from eailab.studies.audit import audit, raise_ignored_seed
 

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from eailab import files
-from eailab.engines.program.parsing import Row, json_lines, lines_of_output, metrics_file, number, tokens
+from eailab.engines.named_metrics import tokens
+from eailab.engines.program.parsing import Row, json_lines, lines_of_output, metrics_file, number
 from eailab.engines.program.reading import Sources
 from eailab.errors import TrialFailedError
 

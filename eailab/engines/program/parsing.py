@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eailab.engines.named_metrics import SAME
+
 LONGEST_LINE = 20_000
 """Characters of a line of output that are looked at."""
 
@@ -32,7 +34,6 @@ _QUALIFIER = re.compile(
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 """Of terminals: colours, cursor movements, titles."""
 
-SAME = {"training": "train", "validation": "val", "valid": "val", "evaluation": "eval", "testing": "test"}
 QUALIFIERS = {"train", "val", "eval", "test", "dev", "best"}
 """Words by which two metrics of one name differ: "train acc 0.9, val acc 0.8"."""
 STEPS = {"epoch": "epoch", "global_step": "step", "step": "step", "_step": "step", "iteration": "step", "iter": "step"}
@@ -75,15 +76,6 @@ class Row:
     """Of "epoch" and "step", what is known."""
     line: int
     """Its number; updates of one progress bar share it."""
-
-
-def tokens(name: str) -> tuple[str, ...]:
-    """Return the words of a name in the form in which names are compared.
-
-    >>> tokens("Validation Acc@1"), tokens("val_acc@1")
-    (('val', 'acc', '1'), ('val', 'acc', '1'))
-    """
-    return tuple(SAME.get(word, word) for word in re.findall(r"[^\W_]+", name.lower()))
 
 
 def number(text: str) -> float:

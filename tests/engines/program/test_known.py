@@ -2,8 +2,9 @@
 
 import pytest
 
+from eailab.engines.named_metrics import declare
 from eailab.engines.program.known import Known, changes_since, identity_of
-from eailab.engines.program.reading import Wanted, declare
+from eailab.engines.program.reading import Wanted
 from eailab.errors import DataError
 from eailab.recipe.of_command import recipe_of_command
 

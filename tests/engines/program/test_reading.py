@@ -5,18 +5,9 @@ from math import inf, isnan
 
 import pytest
 
+from eailab.engines.named_metrics import declare, is_higher_better
 from eailab.engines.program.parsing import lines_of_output, metrics_file, number
-from eailab.engines.program.reading import (
-    Reading,
-    Sources,
-    Wanted,
-    check_at,
-    check_names,
-    check_regex,
-    declare,
-    is_higher_better,
-    read,
-)
+from eailab.engines.program.reading import Reading, Sources, Wanted, check_at, check_names, check_regex, read
 from eailab.errors import TrialFailedError, UsageError
 
 
