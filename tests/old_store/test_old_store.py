@@ -1,6 +1,7 @@
 """A store of an earlier version is read, reported with the same numbers, and gone on with."""
 
 import json
+import re
 import shlex
 import zipfile
 from collections.abc import Iterator
@@ -10,6 +11,13 @@ from typing import Any
 import pytest
 
 STORE = Path(__file__).with_name("store-0.1.zip")
+BY_THE_RULE = re.compile(
+    r"/(interval\d+/\d|p|p_adjusted|p_same|verdict|withheld|detectable|blocks_needed|guard|critical_value)$"
+    r"|/comparison/df$|^/trend/"
+)
+"""What depends on the rule for unequal spread, and on how many effects an interval holds for."""
+JUDGED_BY_THE_RULE_NOW = {"digits-mlp-batch-size", "digits-mlp-lr", "digits-mlp-optimizer × schedule"}
+"""Studies of three arms or more whose intervals or p-values the moderated rule changed."""
 COMMON = "--recipe digits-mlp -o model.hidden=[6] -o epochs=3"
 
 
@@ -39,7 +47,10 @@ def numbers(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def test_its_report_has_the_same_numbers(eailab, runs, tmp_path):
-    """Crossed, joint, with looks, planned, diverged, of both engines, and a single trial."""
+    """Crossed, joint, with looks, planned, diverged, of both engines, and a single trial.
+
+    What was measured never changes; what follows from the rule of the verdicts changed with that rule.
+    """
     before = tables(runs)
     assert len(before) == 9
     done = eailab("report", "--format", "json", "--out", tmp_path / "out")
@@ -50,6 +61,8 @@ def test_its_report_has_the_same_numbers(eailab, runs, tmp_path):
     for fingerprint, table in before.items():
         now = dict(numbers(after[fingerprint]))
         for place, value in numbers(table):
+            if table["name"] in JUDGED_BY_THE_RULE_NOW and BY_THE_RULE.search(place):
+                continue
             assert place in now, (table["name"], place)
             expected = pytest.approx(value, rel=1e-9) if isinstance(value, float) else value
             assert now[place] == expected or place == "/schema_version", (table["name"], place)
