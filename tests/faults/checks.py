@@ -353,13 +353,15 @@ def two_at_once(root):
         if isinstance(event, Started):
             started.append(event)
         if isinstance(event, Started | Waiting):
-            both_are_there.wait()
+            with suppress(threading.BrokenBarrierError):  # the other has failed before it came here
+                both_are_there.wait()
 
     def train():
         try:
             run_trial(trial, RunContext(root, on_event=hear))
         except EailabError as error:
             errors.append(error)
+            both_are_there.abort()
 
     threads = [threading.Thread(target=train) for _ in range(2)]
     for thread in threads:

@@ -71,7 +71,9 @@ def test_predictions_that_do_not_fit_the_data_are_a_reason_and_no_number(digits_
     folder = digits_shop.study({10: [0.9], 20: [0.8]})
     count = len(digits_shop.digits.test.labels)
     made = np.array(predicted or [10] * count, np.uint8)
-    monkeypatch.setattr(type(digits_shop.trial_folder(folder, 0, 0)), "predictions", lambda _: {"test": made})
+    monkeypatch.setattr(
+        type(digits_shop.trial_folder(folder, 0, 0)), "predictions", lambda _: {"validation": made, "test": made}
+    )
     with pytest.raises(DataError, match="do not fit the data set"):
         classes(digits_shop, folder)
 
