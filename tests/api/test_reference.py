@@ -1,15 +1,27 @@
-"""`docs/api.md` is what the docstrings say; `python tests/api/test_reference.py` writes it again."""
+"""Pages of reference are what the code says; `python tests/api/test_reference.py` writes them again.
+
+`docs/api.md` is from the docstrings of the public API, `docs/settings.md` from the schema of recipes.
+"""
 
 import ast
 import inspect
 import re
+import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 import eailab
 from eailab.api import Figure, Table
+from eailab.recipe.factors import resolve, short_names
+from eailab.recipe.load import load
+from eailab.recipe.schema import offered, settings, variants
 
-FILE = Path(__file__).parents[2] / "docs" / "api.md"
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest has it, for `python tests/api/test_reference.py`
+from settings_page import settings_page
+
+DOCS = Path(__file__).parents[2] / "docs"
 HEAD = """# eailab from Python
 
 What `import eailab` gives, from the docstrings (`python tests/api/test_reference.py` writes this page). The
@@ -78,9 +90,32 @@ def text(node):
     return "\n".join(lines) + "\n"
 
 
-def test_the_reference_is_what_the_docstrings_say():
-    assert FILE.read_text(encoding="utf-8") == reference(), "run: python tests/api/test_reference.py"
+PAGES = {"api.md": reference, "settings.md": settings_page}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_reference_is_what_the_code_says(name):
+    assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name](), "run: python tests/api/test_reference.py"
+
+
+def test_every_setting_and_variant_of_each_engine_is_on_the_page_with_its_meaning():
+    page = settings_page()
+    for engine in offered():
+        for part, kinds in variants(engine).items():
+            assert all(f"`{name}`" in page for name in kinds), part
+        for setting in settings(engine).values():
+            is_heading = setting.path.rpartition(".")[0] in variants(engine) and setting.leaf == "name"
+            rows = re.findall(rf"^\| `{re.escape(setting.path)}` \| (.+?) \|.*\b{engine}\b", page, flags=re.MULTILINE)
+            assert is_heading or rows, (engine, setting.path)
+
+
+def test_the_names_of_factors_in_the_introduction_of_the_settings_are_taken():
+    assert {"batch-size", "lr", "optimizer", "augment"} <= set(short_names("numpy-mlp")) & set(
+        short_names("torch-resnet")
+    )
+    assert resolve("sched", load("digits-mlp").recipe) == "schedule.name"
 
 
 if __name__ == "__main__":
-    FILE.write_text(reference(), encoding="utf-8")
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
