@@ -8,11 +8,16 @@ from eailab.findings.statements import OR, imported_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact
 from eailab.findings.tuning import tuning_sentences
-from eailab.findings.words import amount, number
+from eailab.findings.words import amount, data_in_words, model_in_words, number, setting_in_words, value_in_words
 from eailab.recipe.schema import ImageRecipe
-from eailab.studies.factor import listed
+from eailab.studies.factor import listed, word
 from eailab.studies.storage import StudyRecord
 from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, tr, trn
+
+NAMED = ("optimizer.name", "optimizer.lr", "optimizer.weight_decay", "schedule.name", "batch_size", "data.augment.name")
+"""Settings that a paper names, in its order."""
+NOT_NAMED = ("none", 0.0)
+"""Values of what is not used."""
 
 
 def answers(findings: StudyFindings, record: StudyRecord, costs: Sequence[ArmCost]) -> tuple[Fact, ...]:
@@ -57,14 +62,13 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     else:
         said.append(
             tr(
-                "Training ran for a number of epochs fixed in advance ({epochs}), of which the last counts and none "
-                "was chosen.",
+                "Every trial ran for {epochs} epochs, a number fixed in advance, of which the last counts.",
                 epochs=epochs,
             )
             if images is None
             else tr(
-                "Training ran for a number of epochs fixed in advance ({epochs}), of which the last counts and none "
-                "was chosen; the test images were read once, after it.",
+                "Every trial ran for {epochs} epochs, a number fixed in advance, of which the last counts; the test "
+                "images were read once, after it.",
                 epochs=epochs,
             )
         )
@@ -139,22 +143,30 @@ def _imported(findings: StudyFindings) -> list[Text]:
 
 
 def _data(findings: StudyFindings, recipe: ImageRecipe) -> Text:
-    values = {
-        "model": recipe.model.name,
-        "data": recipe.data.name,
-        "images": findings.training_images,
-        "share": recipe.data.val_fraction,
+    values: dict[str, object] = {
+        "model": model_in_words(recipe.model.name, dict(findings.held_fixed)),
+        "data": data_in_words(recipe.data.name),
+        "seed": recipe.data.split_seed,
     }
-    if recipe.data.split == "fixed":
+    is_same = recipe.data.split == "fixed"
+    if findings.training_images is None or findings.validation_images is None or findings.test_images is None:
+        if is_same:
+            return tr("We trained {model} on {data}, with the same split in every block (seed {seed}).", **values)
+        return tr("We trained {model} on {data}, with a new split in every block.", **values)
+    values |= {
+        "training": findings.training_images,
+        "validation": findings.validation_images,
+        "test": findings.test_images,
+    }
+    if is_same:
         return tr(
-            "We trained {model} on {data}, {images:,} images for training and {share:g} of the official training "
-            "images held out for validation, with a split that is the same in all blocks (seed {seed}).",
-            seed=recipe.data.split_seed,
+            "We trained {model} on {data}: {training:,} images for training, {validation:,} for validation and "
+            "{test:,} for testing, with the same split in every block (seed {seed}).",
             **values,
         )
     return tr(
-        "We trained {model} on {data}, {images:,} images for training and {share:g} of the official training images "
-        "held out for validation, with a split drawn again for each block.",
+        "We trained {model} on {data}: {training:,} images for training, {validation:,} for validation and {test:,} "
+        "for testing, with a new split in every block.",
         **values,
     )
 
@@ -166,12 +178,25 @@ def _factor(findings: StudyFindings) -> Text:
         "baseline": findings.baseline_arm.label,
     }
     if any(arm.brought for arm in findings.arms):
-        return tr(
-            "The {factor} was varied ({levels}; baseline {baseline}), and every other setting held fixed except for "
-            "what a level brings with it.",
+        said = tr(
+            "We varied the {factor} ({levels}; baseline {baseline}) and held every other setting fixed, except for "
+            "what a level brings with it",
             **values,
         )
-    return tr("The {factor} was varied ({levels}; baseline {baseline}), and every other setting held fixed.", **values)
+    else:
+        said = tr("We varied the {factor} ({levels}; baseline {baseline}) and held every other setting fixed", **values)
+    fixed = _named_settings(findings)
+    return tr("{said}: {fixed}.", said=said, fixed=joined(fixed, COMMA)) if fixed else tr("{said}.", said=said)
+
+
+def _named_settings(findings: StudyFindings) -> list[Text]:
+    """Return the settings that a paper names, of those that all arms share."""
+    settings = dict(findings.held_fixed)
+    return [
+        tr("{setting} {value}", setting=setting_in_words(word(path)), value=value_in_words(settings[path]))
+        for path in NAMED
+        if path in settings and settings[path] not in NOT_NAMED
+    ]
 
 
 def error_bars(findings: StudyFindings) -> list[Text]:
@@ -179,19 +204,18 @@ def error_bars(findings: StudyFindings) -> list[Text]:
     comparison = findings.comparison
     if findings.factor is None and (spread := spread_of(findings.arms[0].values)).sd is not None:
         n = len(findings.arms[0].values)
-        return [tr("Yes: {sd}, over {n} blocks of the one recipe.", sd=sd_in_words(spread, findings.measure), n=n)]
+        return [tr("{sd}, over {n} blocks of the one recipe.", sd=sd_in_words(spread, findings.measure), n=n)]
     if comparison is None or comparison.pooled_sd is None:
         return [tr("No error bars: a single block shows no spread, and nothing is concluded from it.")]
     sd = findings.measure.with_unit(number(comparison.pooled_sd, findings.decimals))
     diverged = sum(arm.count("diverged") for arm in findings.arms)
     if not comparison.is_blocked:
-        said = tr("Yes: 95% intervals of differences ({method}), simultaneous over the arms.", method=comparison.method)
+        said = tr("95% intervals of differences from the baseline, simultaneous over the arms.")
         return [said, tr("A run's SD within its arm is {sd}.", sd=sd)]
     return [
         tr(
-            "Yes: 95% intervals of differences over {n} complete blocks ({method}), simultaneous over the arms.",
+            "95% intervals of differences from the baseline over {n} complete blocks, simultaneous over the arms.",
             n=comparison.complete_blocks,
-            method=comparison.method,
         ),
         _sources_of_spread(findings),
         tr("A trial's SD within its block is {sd}.", sd=sd),

@@ -106,6 +106,8 @@ class StudyFindings:
     """Of a trial, by its predictions; None without a data set, or where arms may differ in it."""
     counted: Text | None
     """Which of the values of a trial counts; None for that after the last epoch."""
+    test_images: int | None = None
+    """As many as each trial was tested on; None likewise."""
     imported: Imported | None = None
     """The source of trials that eailab did not run."""
     audit: tuple[Check, ...] = ()
@@ -220,6 +222,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     if comparison is not None and is_of_program(study):
         comparison = _without_effect(comparison, study, trials)
     stands = standing(store, record) if study.factor is not None else None
+    images = _images_evaluated(store, study, trials)
     effects, effects_withheld = _effects(study, trials)
 
     return StudyFindings(
@@ -262,7 +265,8 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
         training_images=record.training_images,
-        validation_images=_validation_images(store, study, trials),
+        validation_images=images.get("validation"),
+        test_images=images.get("test"),
         counted=engine_of(study.arms[study.baseline].recipe).counted(study.arms[study.baseline].recipe),
         imported=record.imported,
         tuning=read_tuning(store.root / "studies" / study.folder_name),
@@ -270,16 +274,16 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     )
 
 
-def _validation_images(store: Store, study: Study, trials: Sequence[Sequence[TrialFindings]]) -> int | None:
-    """Return on how many images each trial was validated, from the predictions of the first that has finished."""
+def _images_evaluated(store: Store, study: Study, trials: Sequence[Sequence[TrialFindings]]) -> dict[str, int]:
+    """Return on how many images each trial was validated and tested, from the predictions of the first finished one."""
     data = [arm.recipe.images.data for arm in study.arms if arm.recipe.images is not None]
     finished = next((trial.fingerprint for row in trials for trial in row if trial.state == "finished"), None)
     if not data or len({(one.name, one.val_fraction, one.split) for one in data}) > 1 or not finished:
-        return None
+        return {}
     try:
-        return len(store.folder(finished).predictions()["validation"])
+        return {split: len(found) for split, found in store.folder(finished).predictions().items()}
     except StoreError:  # `verify` reports a damaged file; no value rests on this one
-        return None
+        return {}
 
 
 def held_fixed(recipes: Sequence[Recipe]) -> Settings:

@@ -2,13 +2,15 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from eailab.metrics import Metric, behind
+from eailab.recipe.describe import in_words
 from eailab.stats.verdict import Interval
 from eailab.studies.factor import BUNDLE, CROSS, read_factor, word
-from eailab.translation import Text, joined, listed_and, tr
+from eailab.translation import COMMA, Text, joined, listed_and, tr
 
 SETTINGS: dict[str, Text] = {
     "activation": tr("activation"),
@@ -60,6 +62,26 @@ SETTINGS: dict[str, Text] = {
 }
 """What a sentence calls each setting, by the last part of its path. One that is missing here is called by its name."""
 
+MODELS: dict[str, Text] = {
+    "mlp": tr("an MLP"),
+    "resnet18": tr("a ResNet-18"),
+    "resnet34": tr("a ResNet-34"),
+    "resnet50": tr("a ResNet-50"),
+}
+"""What a sentence calls each model. One that is missing here is called by its name."""
+
+DATA: dict[str, str] = {
+    "digits": tr("the UCI handwritten digits"),
+    "digits32": tr("the UCI handwritten digits at 32×32 pixels"),
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+}
+"""What a sentence calls each data set. Others are called by their file or folder."""
+
+NAMES = {"adam": "Adam", "adamw": "AdamW", "relu": "ReLU", "gelu": "GELU", "sgd": "SGD", "onecycle": "one-cycle"}
+"""How a sentence writes values that recipes write otherwise."""
+
 PLURAL = frozenset({"betas", "milestones", "nodes", "threads"})
 """Settings whose name takes the verb's plural."""
 
@@ -106,6 +128,42 @@ def takes_plural(factor: str) -> bool:
     """Return whether a sentence about the factor takes the verb's plural."""
     names = [word(path) for path in read_factor(factor).settings]
     return len(names) > 1 or names[0] in PLURAL
+
+
+def model_in_words(name: str, fixed: Mapping[str, Any]) -> str:
+    """Return a model as a sentence names it, with the hidden layers and the activation that all arms share.
+
+    >>> model_in_words("mlp", {"model.hidden": [64, 32], "model.activation": "relu"})
+    'an MLP (hidden layers 64, 32; ReLU)'
+    """
+    hidden, activation = fixed.get("model.hidden"), fixed.get("model.activation")
+    parts = [
+        *([tr("hidden layers {widths}", widths=joined(map(str, hidden), COMMA))] if hidden else []),
+        *([value_in_words(activation)] if activation else []),
+        *([tr("stem {stem}", stem=fixed["model.stem"])] if "model.stem" in fixed else []),
+    ]
+    said = MODELS.get(name, name)
+    return tr("{model} ({parts})", model=said, parts=joined(parts)) if parts else said
+
+
+def value_in_words(value: Any) -> str:
+    """Return a setting's value as a sentence writes it.
+
+    >>> value_in_words("adam"), value_in_words(["relu", "tanh"]), value_in_words(0.001)
+    ('Adam', 'ReLU, tanh', '0.001')
+    """
+    if isinstance(value, list):
+        return joined(map(value_in_words, value), COMMA)
+    return NAMES.get(value, value) if isinstance(value, str) else in_words(value)
+
+
+def data_in_words(name: str) -> str:
+    """Return a data set as a sentence names it, without the path of a person's own.
+
+    >>> data_in_words("digits"), data_in_words("/data/my-images.npz")
+    ('the UCI handwritten digits', 'my-images')
+    """
+    return DATA.get(name) or Path(name).stem
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------

@@ -194,14 +194,14 @@ def _plan(study: StudyReport) -> list[Block]:
     trials = [trial for arm in study.findings.arms for trial in arm.trials]
     parameters = sorted({trial.parameters for trial in trials if trial.parameters is not None})
     counted = f", {' or '.join(f'{count:,}' for count in parameters)} trained parameters" if parameters else ""
+    found = study.findings
+    sizes = {"training": found.training_images, "validation": found.validation_images, "testing": found.test_images}
+    images = ", ".join(f"{size:,} images for {split}" for split, size in sizes.items() if size is not None)
     settings = recipe.optimizer.model_dump(mode="json")
     optimizer = settings.pop("name")
     return [
         Heading("Split"),
-        _text(
-            f"{recipe.data.name}: {study.findings.training_images:,} training images; {recipe.data.val_fraction:g} of "
-            f"the official training images validate (seed {recipe.data.split_seed}); the official test images test."
-        ),
+        _text(f"{recipe.data.name}: {images} (seed {recipe.data.split_seed})."),
         Heading("Hyper-parameters"),
         _text(
             f"{optimizer} ({_listed(settings)}), schedule {recipe.schedule.name}, batch size {recipe.batch_size}, "
