@@ -224,24 +224,14 @@ def judge(
     from tempfile import TemporaryDirectory
 
     from eailab.api.study import write_columns
-    from eailab.existing.assign import assign
-    from eailab.existing.read import read_table
+    from eailab.existing.assign import Options
     from eailab.report import judging
 
     session = _session(runs, None, "auto", None, 1)
     with TemporaryDirectory(prefix="eailab-judge-") as folder:
         file = Path(folder) / "data.csv"
         write_columns(data, file)
-        options: dict[str, Any] = {
-            "by": [arm],
-            "seed": seed,
-            "metric": metric,
-            "baseline": baseline,
-            "joint": False,
-            "goal": goal,
-            "unit": unit,
-        }
-        read = judging.of_observations(assign(read_table([file]), **options), [file], options)
+        read = judging.of_files([file], Options((arm,), seed, metric, baseline, goal=goal, unit=unit))
         found = judging.judge(read, session.context.store, judging.Terms(margin, None, 0.0))
     for note in found.notes:
         session.note(note)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from eailab.cli.output import echo, echo_json, say_note
 from eailab.errors import UsageError
 
 if TYPE_CHECKING:
+    from eailab.existing.assign import Options
     from eailab.findings.study import StudyFindings
     from eailab.report.judging import Read
 
@@ -57,6 +58,7 @@ def judge(
 
     Example: eailab judge results.csv --by optimizer --seed seed --metric val_acc
     """
+    from eailab.existing.assign import Options
     from eailab.findings.decision import arm_decisions, first_of
     from eailab.report.json_report import as_mapping
     from eailab.report.judging import Terms, of_summaries
@@ -75,12 +77,8 @@ def judge(
     if not paths and not texts:
         raise UsageError("there is nothing to judge: name files or folders with results, or give --summary.")
     terms = Terms(margin, target, beat_by)
-    if summary:
-        read = of_summaries(texts, metric or "metric", goal or (None if metric else "max"), baseline)
-    else:
-        options = {"by": by, "seed": seed, "metric": metric, "baseline": baseline, "joint": joint, "goal": goal,
-                   "unit": unit}  # fmt: skip
-        read = _read(paths or [], against, options)
+    options = Options(tuple(by or ()), seed, metric, baseline, joint, goal, unit)
+    read = of_summaries(texts, options) if summary else _read(paths or [], against, options)
     found = judged(read, Store(runs), terms)
     findings, folder = found.report.findings, found.report.path
     for note in found.notes:
@@ -98,20 +96,16 @@ def judge(
     fail_if((one.verdict for one in decisions), failing)
 
 
-def _read(paths: list[Path], against: Path | None, options: dict[str, Any]) -> "Read":
+def _read(paths: list[Path], against: Path | None, options: "Options") -> "Read":
     """Read results, and the record that they are held to."""
-    from eailab.existing.assign import assign
-    from eailab.existing.read import read_table
     from eailab.report import judging
 
-    def read(some: list[Path]) -> "Read":
-        return judging.of_observations(assign(read_table(some), **options), some, options)
-
     if against is None:
-        return read(paths)
+        return judging.of_files(paths, options)
     if len(paths) != 1:
         raise UsageError(f"--against compares one file or folder with {against}: found {len(paths)} of them.")
-    return judging.against(read(paths), read([against]), (paths[0], against))
+    new, record = judging.of_files(paths, options), judging.of_files([against], options)
+    return judging.against(new, record, (paths[0], against))
 
 
 def _detects(findings: "StudyFindings", difference: float) -> str:

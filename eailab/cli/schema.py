@@ -25,7 +25,7 @@ def schema(
 ) -> None:
     """Print the JSON Schema of a decision, of an error, or of recipes.
 
-    `--json` of ablate, gate, noise and verify prints a `decision`; where a command fails, an `error`.
+    `--json` of ablate, gate, judge, noise and verify prints a `decision`; where a command fails, an `error`.
 
     Example: eailab schema decision
     """

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from eailab.engines.named_metrics import declare, is_higher_better, tokens
+from eailab.engines.named_metrics import Unit, declare, is_higher_better, tokens
 from eailab.errors import UsageError
 from eailab.existing.table import Role, Row, Table, Value
-from eailab.metrics import Metric
+from eailab.metrics import LARGEST_NUMBER, Metric
 
 SEEDS = frozenset(
     {"seed", "seeds", "randomseed", "rng", "repeat", "rep", "repetition", "fold", "block", "run", "trial"}
@@ -36,6 +36,26 @@ MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
+class Options:
+    """What a person says of a table's columns; what is not said is found where there is no doubt."""
+
+    by: tuple[str, ...] = ()
+    """The columns that tell arms apart; none to find the one that varies."""
+    seed: str | None = None
+    """The column of the seeds; None to find it by its name, if there is one."""
+    metric: str | None = None
+    """The column that is judged; None to find it by its name."""
+    baseline: str | None = None
+    """The arm that the others are compared with; None for the first."""
+    joint: bool = False
+    """Whether several columns of `by` change together."""
+    goal: Literal["max", "min"] | None = None
+    """Which values are better; None for what the metric's name says."""
+    unit: Unit = "raw"
+    """Of the metric."""
+
+
+@dataclass(frozen=True)
 class Observations:
     """The runs of each arm."""
 
@@ -52,38 +72,20 @@ class Observations:
     table: Table
 
 
-def assign(
-    table: Table,
-    *,
-    by: Sequence[str] | None = None,
-    seed: str | None = None,
-    metric: str | None = None,
-    baseline: str | None = None,
-    joint: bool = False,
-    goal: Literal["max", "min"] | None = None,
-    unit: Literal["share", "percent", "raw"] = "raw",
-) -> Observations:
-    """Gather the runs of each arm; a column that is not named is found where there is no doubt.
-
-    Args:
-        table: As it was read.
-        by: The columns that tell arms apart; None to find the one that varies.
-        seed: The column of the seeds; None to find it by its name, if there is one.
-        metric: The column that is judged; None to find it by its name.
-        baseline: The arm that the others are compared with; None for the first.
-        joint: Whether several columns of `by` change together.
-        goal: Which values are better; None for what the metric's name says.
-        unit: Of the metric.
+def assign(table: Table, options: Options) -> Observations:
+    """Gather the runs of each arm.
 
     Raises:
         UsageError: A column is not there or is in doubt, or a value is not a number.
     """
-    if not by and metric is None:
-        table, metric = _from_wide(table, seed)
-    columns, metric = list(table.roles), _checked(table, [*(by or ()), *filter(None, (seed, metric))], metric)
-    seed = seed or _seed(table, metric)
+    metric = options.metric
+    if not options.by and metric is None:
+        table, metric = _from_wide(table, options.seed)
+    columns = list(table.roles)
+    metric = _checked(table, [*options.by, *filter(None, (options.seed, metric))], metric)
+    seed = options.seed or _seed(table, metric)
     step = next((name for name in columns if name not in (metric, seed) and STEPS & set(tokens(name))), None)
-    factor = _factor(table, by, {metric, seed, step}, joint=joint)
+    factor = _factor(table, options, {metric, seed, step})
     notes = list(_odd_runs(table))
     if "best" in tokens(metric):
         notes.append(f"{metric} is called a best value, which is a selection and better than a new run would show")
@@ -108,7 +110,8 @@ def assign(
     steps = {len(rows) for own in runs.values() for rows in own.values()}
     if step is not None and len(steps) > 1:
         notes.append(f"runs have from {min(steps)} to {max(steps)} rows: they may have been trained for unequal times")
-    return _observations(table, arms, baseline, declare(metric, goal, unit), "+".join(factor) or "arm", notes, seed)
+    measure = declare(metric, options.goal, options.unit)
+    return _observations(table, arms, options.baseline, measure, "+".join(factor) or "arm", notes, seed)
 
 
 def _checked(table: Table, named: Sequence[str], metric: str | None) -> str:
@@ -144,7 +147,10 @@ def _observations(
     for arm, own in arms.items():
         values = list(own.values())
         if lost := sum(not math.isfinite(value) for value in values):
-            notes.append(f"{arm}: {lost} of {len(values)} values are not finite, and count as diverged")
+            notes.append(
+                f"{arm}: {lost} of {len(values)} values are not finite or beyond {LARGEST_NUMBER:g}, "
+                "and count as diverged"
+            )
         if len(values) > 1 and len(set(values)) == 1:
             notes.append(f"{arm}: all {len(values)} values are equal to the last digit, so its seed may not be in use")
     return Observations(factor, metric, arms, baseline or next(iter(arms)), blocked, tuple(notes), table)
@@ -218,10 +224,10 @@ def _metric(table: Table) -> str:
     raise UsageError(f"which column is judged is in doubt: name one with --metric, of {_listed(known or numbers)}.")
 
 
-def _factor(table: Table, by: Sequence[str] | None, taken: set[str | None], *, joint: bool) -> list[str]:
+def _factor(table: Table, options: Options, taken: set[str | None]) -> list[str]:
     """Return the columns that tell arms apart; none where nothing varies."""
-    if by:
-        if len(by) > 1 and not joint:
+    if by := options.by:
+        if len(by) > 1 and not options.joint:
             raise UsageError(f"--by has {len(by)} columns: add --joint if they change together, or name one of them.")
         return list(by)
     varying = [
@@ -260,7 +266,10 @@ def _last(arm: str, seed: str, rows: Sequence[Row], metric: str, step: str | Non
 
 
 def _number(value: Value) -> float:
-    return float(value) if isinstance(value, float | bool) else math.nan
+    """Return a value, infinite where it is too large to be recorded."""
+    if not isinstance(value, float | bool):
+        return math.nan
+    return float(value) if not abs(value) > LARGEST_NUMBER else math.copysign(math.inf, value)
 
 
 def _word(value: Value) -> str:

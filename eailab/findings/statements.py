@@ -127,7 +127,7 @@ def imported_sentences(findings: StudyFindings) -> list[Text]:
     imported = findings.imported
     if imported is None:
         return []
-    named = [name for names in imported.asked.get("paths", ()) for name in names]
+    named = [name for names in imported.asked.paths for name in names]
     more = ["…"] if len(named) > MOST_NAMES else []
     source = joined([*named[:MOST_NAMES], *more, imported.reader], COMMA)
     return [

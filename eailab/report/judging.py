@@ -1,19 +1,20 @@
 """Judge trials that eailab did not run: make a study of what was read, and write its table, figures and page."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from eailab.engines.named_metrics import declare
 from eailab.errors import UsageError
-from eailab.metrics import Metric
+from eailab.existing.assign import Options, assign
+from eailab.existing.read import read_table
+from eailab.metrics import LARGEST_NUMBER, Metric
 from eailab.report.study_report import StudyReport
 from eailab.report.write import write_study
 from eailab.runs.store import Store
 from eailab.studies.heads import STUDIES, heads
 from eailab.studies.imported import (
+    Asked,
     Imported,
     Question,
     Summary,
@@ -26,9 +27,6 @@ from eailab.studies.imported import (
     write_imported,
 )
 from eailab.studies.storage import StudyRecord, write_record
-
-if TYPE_CHECKING:
-    from eailab.existing.assign import Observations
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,9 @@ class Terms:
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be held to."""
         for name, value in (("--margin", self.margin), ("--beat-by", self.beat_by)):
-            if not 0.0 <= value < math.inf:
+            if not 0.0 <= value <= LARGEST_NUMBER:
                 raise UsageError(f"{name} {value:g}: give a number of 0 or more, in the metric's unit.")
-        if self.target is not None and not math.isfinite(self.target):
+        if self.target is not None and not abs(self.target) <= LARGEST_NUMBER:
             raise UsageError(f"--target {self.target:g}: give a finite number.")
 
 
@@ -73,10 +71,10 @@ class Read:
     baseline: str
     blocked: bool
     reader: str
+    asked: Asked
+    """How they are read again."""
     sources: Mapping[str, Path] = field(default_factory=dict)
     """Files by their paths below the kept copy."""
-    asked: Mapping[str, Any] = field(default_factory=dict)
-    """How they are read again; see `Imported.asked`."""
     notes: tuple[str, ...] = ()
     summaries: Mapping[str, Summary] = field(default_factory=dict)
 
@@ -124,14 +122,13 @@ def judge(read: Read, store: Store, terms: Terms) -> Judged:
 # --- what is judged ---------------------------------------------------------------------------------------------------
 
 
-def of_observations(observed: "Observations", paths: Sequence[Path], options: Mapping[str, Any]) -> Read:
-    """Return what a reader found.
+def of_files(paths: Sequence[Path], options: Options) -> Read:
+    """Read the trials in files and folders.
 
-    Args:
-        observed: By arm and seed.
-        paths: What was read.
-        options: Of `existing.assign.assign`, by which it is read again.
+    Raises:
+        UsageError: They cannot be read, or what is judged is in doubt.
     """
+    observed = assign(read_table(paths), options)
     sources, named = kept(paths, observed.table.files)
     factor = tuple(observed.factor.split("+"))
     return Read(
@@ -143,7 +140,7 @@ def of_observations(observed: "Observations", paths: Sequence[Path], options: Ma
         blocked=observed.is_blocked,
         reader=observed.table.reader,
         sources=sources,
-        asked={"paths": [named], "options": dict(options)},
+        asked=Asked(options, (tuple(named),)),
         notes=tuple(map(str, (*observed.table.notes, *observed.notes))),
     )
 
@@ -179,32 +176,34 @@ def against(new: Read, record: Read, paths: tuple[Path, Path]) -> Read:
         blocked=len(ours) > 1 and set(ours) == set(theirs),
         reader=" and ".join(dict.fromkeys((new.reader, record.reader))),
         sources=root,
-        asked={"paths": [[name] for name in names], "options": new.asked["options"]},
+        asked=Asked(new.asked.options, tuple((name,) for name in names)),
         notes=tuple(dict.fromkeys((*new.notes, *record.notes))),
     )
 
 
-def of_summaries(texts: Sequence[str], metric: str, goal: Any, baseline: str | None) -> Read:
+def of_summaries(texts: Sequence[str], options: Options) -> Read:
     """Return what was published of arms, such as `A 93.5±0.2 n=5`.
 
     Raises:
         UsageError: Fewer than two arms, an arm twice, or a text that says something else.
     """
+    if options.by or options.seed or options.joint:
+        raise UsageError("--by, --seed and --joint are for files with results: leave them out with --summary.")
     found = [parse_summary(text) for text in texts]
     arms = dict(found)
     if len(arms) < len(found):
         raise UsageError("--summary has an arm twice: give each arm once.")
-    if baseline is not None and baseline not in arms:
-        raise UsageError(f"--baseline {baseline}: the arms are {', '.join(arms)}.")
+    if options.baseline is not None and options.baseline not in arms:
+        raise UsageError(f"--baseline {options.baseline}: the arms are {', '.join(arms)}.")
     return Read(
         name="summary",
         factor=("arm",),
-        metric=declare(metric, goal),
+        metric=declare(options.metric or "metric", options.goal or (None if options.metric else "max"), options.unit),
         arms={arm: {} for arm in arms},
-        baseline=baseline or next(iter(arms)),
+        baseline=options.baseline or next(iter(arms)),
         blocked=False,
         reader="means and SDs",
-        asked={"summary": list(texts)},
+        asked=Asked(options, summary=tuple(texts)),
         notes=("what stands behind ± was taken for the SD over runs: an SE would make the intervals too narrow",),
         summaries=arms,
     )

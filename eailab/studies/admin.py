@@ -49,7 +49,7 @@ def contradictions(store: Store, record: StudyRecord, images: Mapping[str, int])
     """
     study = record.study
     if record.imported is not None:
-        yield from imported.problems(store.root / "studies" / study.folder_name, record.imported)
+        yield from imported.problems(store.root / "studies" / study.folder_name, record.imported, study)
     values = [study.factor.values_of(arm.level) if study.factor else {} for arm in study.arms]
     yield from _labels(study, values)
     if not _axes_are_right(study):

@@ -10,15 +10,19 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from eailab import files
-from eailab.errors import DamagedError, UsageError
-from eailab.metrics import Metric
+from eailab.errors import DamagedError, EailabError, UsageError
+from eailab.existing.assign import Options
+from eailab.metrics import LARGEST_NUMBER, Metric
+from eailab.plain import NOT_UTF8, plain
 from eailab.recipe.schema import ImportedRecipe, OwnStudy
 from eailab.runs import atomic
 from eailab.seeding import LARGEST_BLOCK
@@ -35,45 +39,89 @@ _SUMMARY = re.compile(
 )
 
 
+MOST_RUNS = 100_000
+"""Of a published arm, whose runs are numbered though none of them is known."""
+
+
+def _kept(name: str) -> str:
+    path = Path(name)
+    if path.anchor or ".." in path.parts or "\0" in name:
+        raise ValueError("it does not lie below the study's own copy of the source")
+    return name
+
+
+Kept = Annotated[str, AfterValidator(_kept)]
+"""The path of a file or folder below `source/`."""
+Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, allow_inf_nan=False)]
+Size = Annotated[float, Field(ge=0.0, le=LARGEST_NUMBER, allow_inf_nan=False)]
+
+
 @dataclass(frozen=True)
 class Summary:
     """What was published of an arm."""
 
-    n: int
-    """Runs, 2 or more."""
-    mean: float
-    sd: float
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    n: Annotated[int, Field(ge=2, le=MOST_RUNS)]
+    """Runs."""
+    mean: Number
+    sd: Size
     """Over the runs, with divisor `n - 1`."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How an imported study is read: from files by some options, or from what was published of its arms."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    options: Options
+    paths: tuple[tuple[Kept, ...], ...] = ()
+    """Files and folders below `source/`; those of each arm where two sources are compared, else all together."""
+    summary: tuple[str, ...] = ()
+    """Published arms, such as `A 93.5±0.2 n=5`."""
+
+    def __post_init__(self) -> None:
+        """Refuse what gives no values."""
+        if bool(self.summary) == any(self.paths):
+            raise ValueError("either paths are read, or published arms")
 
 
 @dataclass(frozen=True)
 class Imported:
     """The trials of an imported study, as they were read."""
 
-    arms: tuple[Mapping[str, float | None], ...]
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    arms: tuple[Mapping[str, Number | None], ...]
     """The value of each run by its seed, in the metric's recorded unit; None where it is not finite."""
     reader: str
     """What they were read as, such as "CSV"."""
     summaries: tuple[Summary | None, ...]
     """Of each arm; None where its runs are known."""
-    target: float | None = None
+    asked: Asked
+    files: Mapping[Kept, str] = field(default_factory=dict)
+    """SHA-256 of each file that they were read from, by its path below `source/`; none of published arms."""
+    target: Number | None = None
     """The number that the arms are compared with: the baseline, which then is the last arm, without runs."""
-    beat_by: float = 0.0
+    beat_by: Size = 0.0
     """What an arm has to beat the baseline by to be BETTER, in the unit shown."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of each file that they were read from, by its path below `source/`; none of values in memory."""
-    asked: Mapping[str, Any] = field(default_factory=dict)
-    """How the files are read: their `paths`, and the options of `assign`; or the `summary` texts."""
     notes: tuple[str, ...] = ()
     """What the reader of a report must know of the source, a sentence each."""
+    schema_version: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        """Refuse arms that do not belong together."""
+        if len(self.arms) != len(self.summaries):
+            raise ValueError("not each arm has its place among the summaries")
+        if any(one and about is not None for one, about in zip(self.arms, self.summaries, strict=True)):
+            raise ValueError("an arm has runs, and was published without them")
 
     @cached_property
     def text(self) -> str:
         """The content of `imported.json`."""
-        summaries = [None if one is None else asdict(one) for one in self.summaries]
-        content = {name: value for name, value in vars(self).items() if name != "summaries"}
-        record = {"schema_version": 1, **content, "summaries": summaries}
-        return json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n"
+        record = {one.name: getattr(self, one.name) for one in fields(self)}
+        return json.dumps(record, allow_nan=False, ensure_ascii=False, default=asdict) + "\n"
 
     @property
     def runs(self) -> int:
@@ -171,21 +219,23 @@ def parse_summary(text: str) -> tuple[str, Summary]:
     """Read what was published of an arm, such as `A 93.5±0.2 n=5`; ± is the SD over runs.
 
     Raises:
-        UsageError: It is not of this form, or there are fewer than two runs.
+        UsageError: It is not of this form, or its numbers are not those of runs.
     """
     found = _SUMMARY.fullmatch(text.strip())
     try:
         if found is None:
             raise ValueError
-        summary = Summary(int(found["n"]), float(found["mean"]), float(found["sd"]))
+        n, mean, sd = int(found["n"]), float(found["mean"]), float(found["sd"])
     except ValueError as error:
         raise UsageError(
             f"--summary {text!r:.80}: expected an arm's name, its mean, ± the SD over its runs and their number, as in "
             "'A 93.5±0.2 n=5'; an SE or an interval is not an SD."
         ) from error
-    if summary.n < 2 or not math.isfinite(summary.mean + summary.sd):
-        raise UsageError(f"--summary {text!r:.80}: an SD needs two runs or more.")
-    return found["arm"], summary
+    if not 2 <= n <= MOST_RUNS:
+        raise UsageError(f"--summary {text!r:.80}: an SD is that of two runs or more, of {MOST_RUNS:,} at most.")
+    if max(abs(mean), sd) > LARGEST_NUMBER:
+        raise UsageError(f"--summary {text!r:.80}: expected numbers up to {LARGEST_NUMBER:g}.")
+    return found["arm"], Summary(n, mean, sd)
 
 
 # --- the files --------------------------------------------------------------------------------------------------------
@@ -197,10 +247,26 @@ def kept(paths: Sequence[Path], read: Sequence[Path]) -> tuple[dict[str, Path], 
     Args:
         paths: Files and folders, as a person named them.
         read: All files that were read of these.
+
+    Raises:
+        UsageError: A name cannot be recorded.
     """
-    root = Path(os.path.commonpath([path.resolve().parent for path in paths]))
-    named = {file.resolve().relative_to(root).as_posix(): file for file in read}
-    return named, [path.resolve().relative_to(root).as_posix() for path in paths]
+    try:
+        root = os.path.commonpath([_absolute(path).parent for path in paths])
+    except ValueError as error:  # of Windows' drives
+        raise UsageError(f"{paths[0]} and {paths[-1]} lie on two drives: copy them into one folder.") from error
+
+    def below(path: Path) -> str:
+        name = _absolute(path).relative_to(root).as_posix()
+        if NOT_UTF8.search(name):
+            raise UsageError(f"{plain(str(path))}: a name that is not UTF-8 cannot be recorded. Rename it.")
+        return name
+
+    return {below(file): file for file in read}, [below(path) for path in paths]
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - a link is named as it is, not by what it leads to
 
 
 def digest_of(file: Path) -> str:
@@ -239,46 +305,90 @@ def read_imported(folder: Path, digest: str) -> Imported:
     if sha256(text).hexdigest() != digest:
         raise DamagedError(f"{file} differs from the SHA-256 in study.yaml: it is damaged. Judge the source again.")
     try:
-        record = json.loads(text)
-        if record.pop("schema_version") != 1:
-            raise ValueError
-        record["summaries"] = tuple(None if one is None else Summary(**one) for one in record["summaries"])
-        return Imported(**{**record, "arms": tuple(record["arms"]), "notes": tuple(record["notes"])})
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise DamagedError(f"{file} is not the values of an imported study.") from error
+        return _record().validate_json(text, strict=True)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{file} is not the values of an imported study: judge the source again.") from error
 
 
-def problems(folder: Path, imported: Imported) -> Iterator[str]:
+@cache
+def _record() -> TypeAdapter[Imported]:
+    return TypeAdapter(Imported)
+
+
+def check(imported: Imported, study: Study, digest: str) -> None:
+    """Refuse values that are not those of a study.
+
+    Args:
+        imported: As they lie beside the study.
+        study: As it is recorded.
+        digest: SHA-256 of their file.
+
+    Raises:
+        ValueError: They differ.
+    """
+    recipes = [arm.recipe for arm in study.arms]
+    if any(getattr(recipe, "source", None) != digest for recipe in recipes):
+        raise ValueError(f"its recipes are not those of the values in {VALUES}")
+    if len(imported.arms) != len(recipes) or study.factor is None:
+        raise ValueError(f"it does not have the {len(imported.arms)} arms of {VALUES}")
+    blocked, is_held = recipes[0].shares_seeds, imported.target is not None
+    if any(recipe.shares_seeds != blocked for recipe in recipes):
+        raise ValueError("some of its arms share seeds, and others do not")
+    if blocked and (is_held or any(list(one) != list(imported.arms[0]) for one in imported.arms)):
+        raise ValueError(f"its arms share seeds, and those in {VALUES} do not")
+    if is_held and (study.baseline != len(recipes) - 1 or imported.arms[-1] or imported.summaries[-1]):
+        raise ValueError("its baseline is not the number that arms are compared with")
+    if study.blocks != _all_blocks(imported, blocked=blocked):
+        raise ValueError(f"its blocks are not the runs in {VALUES}")
+
+
+def problems(folder: Path, imported: Imported, study: Study) -> Iterator[str]:
     """Yield what the kept source of a study does not say as its values do: changed files, and values read again."""
     for name, digest in imported.files.items():
-        file = folder / SOURCE / name
+        kind = files.Kind(files.IMPORT.largest, folders=3 + name.count("/"))
         try:
-            if digest_of(file) != digest:
+            if files.sha256(folder / SOURCE / name, kind) != digest:
                 yield f"{SOURCE}/{name} is not the file that was judged: its SHA-256 differs"
                 return
         except FileNotFoundError:
             yield f"{SOURCE}/{name} is missing"
             return
-    if "summary" in imported.asked:
-        read: Sequence[Any] = [parse_summary(text) for text in imported.asked["summary"]]
-        if [summary for _, summary in read] != list(imported.summaries[: len(read)]):
-            yield "the summaries do not say what was judged"
-    elif imported.files and read_again(folder / SOURCE, imported.asked) != [
-        dict(one) for one in imported.arms[: len(imported.arms) - (imported.target is not None)]
-    ]:
+        except EailabError as error:
+            yield f"{SOURCE}/{name} cannot be read as it was judged: {error}"
+            return
+    try:
+        levels, arms, summaries = _read_again(folder / SOURCE, imported)
+    except EailabError as error:
+        yield f"{SOURCE} cannot be read as it was judged: {error}"
+        return
+    count = len(imported.arms) - (imported.target is not None)
+    if arms != [dict(one) for one in imported.arms[:count]] or summaries != list(imported.summaries[:count]):
         yield f"{SOURCE}, read again, does not give the values that were judged"
+    elif len(imported.asked.paths) < 2 and levels != [arm.level for arm in study.arms[:count]]:
+        yield f"{SOURCE}, read again, does not give the arms that were judged"
 
 
-def read_again(root: Path, asked: Mapping[str, Any]) -> list[dict[str, float | None]]:
-    """Return the values of each arm by its seeds, read from files again."""
+def _read_again(
+    root: Path, imported: Imported
+) -> tuple[list[str], list[dict[str, float | None]], list[Summary | None]]:
+    """Return the level, the values by seed and the summary of each arm, read from files or published texts again."""
     from eailab.existing.assign import assign
     from eailab.existing.read import read_table
 
-    found: list[dict[str, float | None]] = []
-    for paths in asked["paths"]:
-        observations = assign(read_table([root / path for path in paths]), **asked["options"])
-        found += [finite_or_none(values) for values in observations.arms.values()]
-    return found
+    asked = imported.asked
+    if asked.summary:
+        published = dict(map(parse_summary, asked.summary))
+        return list(published), [{} for _ in published], list(published.values())
+    levels: list[str] = []
+    arms: list[dict[str, float | None]] = []
+    for paths in asked.paths:
+        observed = assign(read_table([root / path for path in paths]), asked.options)
+        for file in observed.table.files:
+            if file.relative_to(root).as_posix() not in imported.files:
+                raise UsageError(f"{file} was not judged.")
+        levels += observed.arms
+        arms += map(finite_or_none, observed.arms.values())
+    return levels, arms, [None] * len(arms)
 
 
 def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:

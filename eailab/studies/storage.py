@@ -22,7 +22,7 @@ from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Axis, Hold, Study
 from eailab.studies.factor import BUNDLE, factor_of, read_factor
 from eailab.studies.heads import LOADER, UNREADABLE, check_baseline
-from eailab.studies.imported import Imported, read_imported
+from eailab.studies.imported import Imported, check, read_imported
 
 CHECKSUM = "# SHA-256 of the lines above: "
 """What the last line of `study.yaml` says before the digest."""
@@ -185,6 +185,8 @@ def read_record(folder: Path) -> StudyRecord:
                 for one in mapping.get("axes", ())
             ),
         )
+        if imported is not None:
+            check(imported, study, str(mapping["imported"]))
         trials = {
             (index, block): arm["trials"][str(block)]
             for index, arm in enumerate(arms)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eailab.errors import EailabError, UsageError
-from eailab.existing.assign import assign
+from eailab.existing.assign import Options, assign
 from eailab.existing.read import read_table
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "existing"
@@ -103,7 +103,7 @@ def test_a_folder_of_runs_gives_the_last_value_of_each(make, reader, factor, tmp
     make(tmp_path)
     table = read_table([tmp_path])
     metric = next(name for name, role in table.roles.items() if role == "metric" and "acc" in name)
-    found = assign(table, metric=metric)
+    found = assign(table, Options(metric=metric))
     assert (table.reader, found.factor, found.is_blocked) == (reader, factor, True)
     assert found.arms == EXPECTED
     assert all(file.is_file() for file in table.files)
@@ -121,7 +121,7 @@ def test_folders_named_one_by_one_are_one_table(tmp_path):
     """As a shell fills in `runs/*/`."""
     lightning(tmp_path)
     folders = sorted(tmp_path.iterdir())
-    assert assign(read_table(folders), metric="val_acc").arms == EXPECTED
+    assert assign(read_table(folders), Options(metric="val_acc")).arms == EXPECTED
 
 
 def test_the_last_checkpoint_counts_where_the_trainer_saved_nothing_else(tmp_path):
@@ -147,7 +147,7 @@ def test_the_last_checkpoint_counts_where_the_trainer_saved_nothing_else(tmp_pat
 )
 def test_json_gives_a_row_a_run(name, content, tmp_path):
     write(tmp_path / name, content)
-    assert assign(read_table([tmp_path / name])).arms == EXPECTED
+    assert assign(read_table([tmp_path / name]), Options()).arms == EXPECTED
 
 
 def test_hyperfines_times_are_runs_of_its_commands(tmp_path):
@@ -158,7 +158,7 @@ def test_hyperfines_times_are_runs_of_its_commands(tmp_path):
     ]
     write(tmp_path / "h.json", {"results": results})
     table = read_table([tmp_path / "h.json"])
-    found = assign(table, goal="min")
+    found = assign(table, Options(goal="min"))
     assert [list(values.values()) for values in found.arms.values()] == [one["times"] for one in results]
     assert not found.is_blocked
     assert table.notes == ("sleep 0.2: 1 of its runs ended with an error, and their times count",)
@@ -180,7 +180,7 @@ def database(tmp_path):
 def test_mlflows_database_is_read_without_mlflow(database):
     before = database.read_bytes()
     table = read_table([database])
-    assert assign(table, metric="val_acc").arms == EXPECTED
+    assert assign(table, Options(metric="val_acc")).arms == EXPECTED
     assert table.notes[0] == "mlflow.db: 1 runs that were deleted in MLflow are left out"
     assert database.read_bytes() == before
 

@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from eailab.errors import UsageError
-from eailab.existing.assign import assign
+from eailab.existing.assign import Options, assign
 from eailab.existing.read import read_table
 
 LONG = "optimizer,seed,val_acc\nadam,1,0.75\nadam,2,0.5\nsgd,1,0.25\nsgd,2,0.375\n"
@@ -15,7 +15,7 @@ EXPECTED = {"adam": {"1": 0.75, "2": 0.5}, "sgd": {"1": 0.25, "2": 0.375}}
 def observed(tmp_path, text, name="r.csv", **options):
     file = tmp_path / name
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return assign(read_table([file]), **options)
+    return assign(read_table([file]), Options(**options))
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ STUDY = ["ablate", "lr", "0.01", "0.001", *SMALL, "--seeds", "3", "--jobs", "1"]
 FORMATS = [word for name in ("markdown", "html", "csv", "json") for word in ("--format", name)]
 DRAWN = ["--format", "latex"]
 """A format whose figures are drawn for each report, which takes longer than all else: every fourth change meets it."""
+RESULTS = "optimizer,seed,loss\nadam,1,0.5\nadam,2,0.625\nsgd,1,0.25\nsgd,2,nan\n"
 WEIGHTS = "weights.safetensors"
 NUMBERS = [0, 1, -1, 2, 0.5, 1e-320, 1e308, -1e308, 2**31 - 1, 2**31, 2**63, 10**12, 10**30, float("inf"), float("nan")]
 OTHERS = [None, True, "", "7", "nan", "\x1b[31m", "../../x", "a\u202eb", "\ud800", "x" * 5000, [], {}, [[]], {"a": 1}]
@@ -77,10 +78,11 @@ def start(*arguments):
 
 
 def make(root):
-    """Fill a folder with a published study, its frozen plan, a trial that was stopped, a report and an image."""
+    """Fill a folder with a study, its plan, an imported study, a report, a trial that was stopped and an image."""
     with contextlib.chdir(root):
         frozen = [*STUDY, "--freeze", "-m", "a smaller rate is worse"]
-        for command in (frozen, STUDY, ["report", "--out", "told", *FORMATS]):
+        Path("results.csv").write_text(RESULTS)
+        for command in (frozen, STUDY, ["judge", "results.csv"], ["report", "--out", "told", *FORMATS]):
             code, _, said = run(*command)
             assert code == 0, said
         store = Store(Path("runs"))
@@ -229,6 +231,22 @@ def study(file, chance):
     return said
 
 
+def imported(file, chance):
+    """Change `imported.json`, and let the record and the recipes of its study vouch for it."""
+    value = json.loads(file.read_text())
+    said = changed(value, chance)
+    file.write_text(json.dumps(value))
+    seal = sha256(file.read_bytes()).hexdigest()
+    record = file.with_name("study.yaml")
+    value = yaml.safe_load(record.read_text())
+    value["imported"] = seal
+    for arm in value["arms"]:
+        arm["recipe"]["source"] = seal
+    body = dumped(value)
+    record.write_text(f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n")
+    return said
+
+
 def frozen_plan(file, chance):
     """Change a frozen plan, and name its file after what it then says."""
     value = yaml.safe_load(file.read_text())
@@ -285,6 +303,7 @@ def tensors(file, chance):
 
 KINDS = {
     "study.yaml": study,
+    "imported.json": imported,
     "table.json": json_file,
     "costs.json": json_file,
     "plans/*.yaml": frozen_plan,

@@ -4,12 +4,12 @@ import os
 import sys
 
 import pytest
-from mutations import SEED, siege
+from mutations import KINDS, SEED, siege
 
 LONG = os.environ.get("EAILAB_FAULTS") == "long"
 PARTS = 4 if LONG else 1
 """Stores of their own, so that several processes share the work."""
-CHANGES = 300 if LONG else 11
+CHANGES = 300 if LONG else len(KINDS)
 """One of each kind of file, or those of the long form."""
 
 

@@ -1,0 +1,198 @@
+"""What lies beside an imported study is typed and bounded, so that whoever changes and seals it is refused by name."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eailab.errors import DamagedError, UsageError
+from eailab.existing.assign import Options
+from eailab.report.judging import against, of_files
+from eailab.studies.imported import (
+    MOST_RUNS,
+    Asked,
+    Imported,
+    Question,
+    digest_of,
+    in_order,
+    kept,
+    parse_summary,
+    problems,
+    study_of,
+    write_imported,
+)
+from eailab.studies.storage import CHECKSUM, StudyRecord, read_record, write_record
+
+CSV = "optimizer,seed,loss\nadam,1,0.5\nadam,2,0.75\nsgd,1,0.25\nsgd,2,nan\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An imported study, without tables and pages."""
+    (tmp_path / "results.csv").write_text(CSV)
+    read = of_files([tmp_path / "results.csv"], Options())
+    imported = Imported(
+        arms=in_order(list(read.arms.values())),
+        reader=read.reader,
+        summaries=(None, None),
+        asked=read.asked,
+        files={name: digest_of(file) for name, file in read.sources.items()},
+        notes=read.notes,
+    )
+    study = study_of(Question(read.factor, tuple(read.arms), 0, read.metric, read.blocked, 0.0), imported, "results")
+    folder = tmp_path / "runs" / "studies" / study.folder_name
+    write_imported(folder, imported, read.sources)
+    write_record(folder, StudyRecord(study, {}, (None, None), None, imported))
+    return folder
+
+
+def seal(folder, values):
+    """Let a study's record and recipes vouch for values that were changed."""
+    (folder / "imported.json").write_text(values)
+    digest = sha256(values.encode()).hexdigest()
+    record = yaml.safe_load((folder / "study.yaml").read_text())
+    record["imported"] = digest
+    for arm in record["arms"]:
+        arm["recipe"]["source"] = digest
+    body = yaml.safe_dump(record, sort_keys=False)
+    (folder / "study.yaml").write_text(f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n")
+
+
+def said(folder):
+    record = read_record(folder)
+    return "; ".join(problems(folder, record.imported, record.study))
+
+
+def test_the_values_are_read_as_they_were_written(folder):
+    imported = read_record(folder).imported
+    assert imported.arms == ({"1": 0.5, "2": 0.75}, {"1": 0.25, "2": None})
+    assert imported.asked == Asked(Options(), (("results.csv",),))
+    assert (folder / "imported.json").read_text() == imported.text
+    assert said(folder) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("schema_version", 2),
+        ("schema_version", None),
+        ("arms", None),
+        ("arms", [{"1": 0.5}]),
+        ("arms", [{"1": 0.5, "2": 0.75}, {"1": 0.25, "2": True}]),
+        ("arms", [{"1": 0.5, "2": 0.75}, {"1": 0.25, "2": "0.5"}]),
+        ("arms", [{"1": 0.5, "2": 0.75}, {"1": 0.25, "2": 1e300}]),
+        ("arms", [{"1": 0.5, "2": 0.75}, {"1": 0.25, "2": float("nan")}]),
+        ("arms", [{"1": 0.5, "2": 0.75}, {"1": 0.25, "3": 0.5}]),
+        ("arms", [{"1": 0.5}, {"1": 0.25}]),
+        ("arms", [{"1": 0.5, "2": 0.75}] * 3),
+        ("reader", 7),
+        ("reader", "\ud800"),
+        ("summaries", [None]),
+        ("summaries", [None, {"n": 5, "mean": 0.5, "sd": 0.1}]),
+        ("summaries", [None, {"n": 10**12, "mean": 0.5, "sd": 0.1}]),
+        ("target", "3"),
+        ("target", 0.5),
+        ("beat_by", -1.0),
+        ("beat_by", float("inf")),
+        ("files", ["results.csv"]),
+        ("files", {"/etc/passwd": "0" * 64}),
+        ("files", {"../../study.yaml": "0" * 64}),
+        ("files", {"a\0b": "0" * 64}),
+        ("notes", "one"),
+        ("notes", [{}]),
+        ("asked", {}),
+        ("asked", {"options": {}}),
+        ("asked", {"options": {}, "paths": [[]]}),
+        ("asked", {"options": {}, "paths": [["/etc"]]}),
+        ("asked", {"options": {}, "paths": [["../../.."]]}),
+        ("asked", {"options": {"unit": "kg"}, "paths": [["results.csv"]]}),
+        ("asked", {"options": {"by": "optimizer"}, "paths": [["results.csv"]]}),
+        ("asked", {"options": {"joint": 1}, "paths": [["results.csv"]]}),
+        ("asked", {"options": {}, "summary": [7]}),
+        ("other", 1),
+    ],
+)
+def test_values_that_were_changed_and_sealed_again_are_refused(name, value, folder):
+    """A runs folder may come from a stranger: each wrong type, range or path is a damaged study, never a traceback."""
+    record = json.loads((folder / "imported.json").read_text())
+    seal(folder, json.dumps(record | {name: value}))
+    with pytest.raises(DamagedError, match=r"is not the values of an imported study|cannot be read as a study: its "):
+        read_record(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "[" * 100_000, '{"arms": '])
+def test_what_is_not_a_record_is_refused(text, folder):
+    seal(folder, text)
+    with pytest.raises(DamagedError, match="is not the values of an imported study"):
+        read_record(folder)
+
+
+def test_values_of_another_study_are_refused(folder):
+    """The recipes of the arms name what they were read from."""
+    record = (folder / "study.yaml").read_text().rpartition(CHECKSUM)[0]
+    other = (folder / "imported.json").read_text().replace("0.25", "0.125")
+    (folder / "imported.json").write_text(other)
+    digest = sha256(other.encode()).hexdigest()
+    body = yaml.safe_dump(yaml.safe_load(record) | {"imported": digest}, sort_keys=False)
+    (folder / "study.yaml").write_text(f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n")
+    with pytest.raises(DamagedError, match="its recipes are not those of the values"):
+        read_record(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("arms", [{"1": 0.5, "2": 0.75}, {"1": 0.125, "2": None}], "does not give the values that were judged"),
+        ("files", {"other.csv": "0" * 64}, "source/other.csv is missing"),
+        ("files", {"x" * 5000: "0" * 64}, "cannot be read as it was judged"),
+        ("files", {"": "0" * 64}, "cannot be read as it was judged"),
+        ("files", {"results.csv": "7"}, "is not the file that was judged"),
+        ("files", {}, "results.csv was not judged"),
+        ("asked", {"options": {}, "paths": [["other.csv"]]}, "cannot be read as it was judged: there is no file"),
+        ("asked", {"options": {"by": ["x"]}, "paths": [["results.csv"]]}, "there is no column 'x'"),
+        ("asked", {"options": {}, "summary": ["A"]}, "cannot be read as it was judged: --summary"),
+        ("asked", {"options": {}, "summary": ["A 1±2 n=3", "B 1±2 n=3"]}, "does not give the values"),
+    ],
+)
+def test_verify_names_a_source_that_cannot_be_read_as_it_was_judged(name, value, message, folder):
+    record = json.loads((folder / "imported.json").read_text())
+    seal(folder, json.dumps(record | {name: value}))
+    assert message in said(folder)
+
+
+def test_a_link_in_place_of_the_source_is_not_followed(folder, tmp_path):
+    (folder / "source" / "results.csv").unlink()
+    (folder / "source" / "results.csv").symlink_to(tmp_path / "results.csv")
+    assert "cannot be read as it was judged" in said(folder)
+
+
+@pytest.mark.parametrize("n", [1, MOST_RUNS + 1, 10**12])
+def test_a_published_arm_has_a_number_of_runs_that_can_be(n):
+    with pytest.raises(UsageError, match=f"{MOST_RUNS:,} at most|expected an arm's name"):
+        parse_summary(f"A 1±2 n={n}")
+
+
+def test_a_file_behind_a_link_is_kept_under_its_own_name(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "r.csv").write_text(CSV)
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "r.csv").symlink_to(tmp_path / "far" / "r.csv")
+    files, named = kept([tmp_path / "near"], [tmp_path / "near" / "r.csv"])
+    assert (list(files), named) == (["near/r.csv"], ["near"])
+
+
+def test_a_name_that_is_not_utf_8_is_refused():
+    with pytest.raises(UsageError, match=r"r\\xb2\.csv: a name that is not UTF-8"):
+        kept([Path("r\udcb2.csv")], [])
+
+
+def test_two_sources_are_read_by_the_same_options(tmp_path):
+    for name, value in (("a.csv", 1.0), ("b.csv", 2.0)):
+        (tmp_path / name).write_text(f"seed,loss\n1,{value}\n2,{value + 1}\n")
+    paths = tmp_path / "a.csv", tmp_path / "b.csv"
+    options = Options(metric="loss")
+    read = against(of_files(paths[:1], options), of_files(paths[1:], options), paths)
+    assert read.asked == Asked(options, (("a.csv",), ("b.csv",)))
+    assert read.blocked
