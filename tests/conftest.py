@@ -112,6 +112,23 @@ def eailab(tmp_path, monkeypatch, request):
         yield run_here
 
 
+@pytest.fixture
+def line(monkeypatch):
+    """An engine without a data set, registered as a plug-in would be, here and in the processes that a test starts."""
+    from line_engine import LINE
+
+    from eailab.engines.registry import ENGINES, register
+    from eailab.recipe.schema import RECIPES, settings, variants
+
+    register(LINE)
+    monkeypatch.setenv("LINE_ENGINE", "1")
+    yield LINE
+    for table in (ENGINES, RECIPES):
+        del table[LINE.name]
+    for cached in (settings, variants):
+        cached.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
     """Make a folder by commands the first time that it is asked for, and copy it from then on.

@@ -11,7 +11,7 @@ from line_engine import LINE, LineRecipe
 
 from eailab.engines.registry import ENGINES, register
 from eailab.recipe.load import load
-from eailab.recipe.schema import RECIPES, settings, variants
+from eailab.recipe.schema import RECIPES
 from eailab.runs.context import EpochEnded, RunContext
 from eailab.runs.store import Store
 from eailab.runs.training import run_trial
@@ -21,18 +21,6 @@ RECIPE = "name: line\nengine: line\nepochs: 12\n"
 FOREIGN = re.compile(r"image|accurac|\bsplits?\b(?! by)|validation|test set|\bpp\b|augment|nats|weights", re.IGNORECASE)
 """Words of image classification."""
 FOREIGN_ZH = re.compile("影像|圖片|準確率|驗證|測試|資料增強|百分點|權重")
-
-
-@pytest.fixture
-def line(monkeypatch):
-    """The engine, registered as a plug-in would be, here and in the processes that a test starts."""
-    register(LINE)
-    monkeypatch.setenv("LINE_ENGINE", "1")
-    yield LINE
-    for table in (ENGINES, RECIPES):
-        del table[LINE.name]
-    for cached in (settings, variants):
-        cached.cache_clear()
 
 
 STUDY = ("ablate", "lr", "0.05", "0.1", "0.3", "--recipe", "./line.yaml", "--seeds", "3", "--jobs", "1")

@@ -186,7 +186,7 @@ def ablate(
     """
     from eailab.cli.planning import show, solve, with_blocks, write_frozen_plan
     from eailab.cli.running import Auditing, Console
-    from eailab.cli.tuning import asked_for, tuned_first
+    from eailab.cli.tuning import asked_for, planned_tuning, tuned_first
     from eailab.studies.forecast import weak_design
     from eailab.studies.run import run_studies, run_until_decided, with_looks
 
@@ -232,10 +232,11 @@ def ablate(
 
     # Show the plan, freeze it, or train.
     console = (Console if program.no_audit else Auditing)(where, jobs, fail_fast, name=name, as_json=json)
-    studies = tuned_first(studies, request, console, alone=until_decided or freeze, dry_run=dry_run)
     if dry_run:
-        show(console.plan(studies), where, jobs, sd, as_json=json)
-    elif freeze or message is not None:
+        show(console.plan(studies), where, jobs, sd, as_json=json, tuning=planned_tuning(studies, request, console))
+        return
+    studies = tuned_first(studies, request, console, alone=until_decided or freeze)
+    if freeze or message is not None:
         write_frozen_plan(studies, console, message, wanted=freeze)
     elif until_decided:
         fail_if(run_until_decided(studies[0], console, console.judge, console.publish, console.say_look), failing)

@@ -12,12 +12,21 @@ from eailab.units import duration, parse_seconds
 
 if TYPE_CHECKING:
     from eailab.cli.running import Console
+    from eailab.findings.dry_run import PlannedTuning
     from eailab.runs.context import RunContext
     from eailab.studies.design import Study
     from eailab.studies.storage import Plan
 
 
-def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: float | None, *, as_json: bool) -> None:
+def show(
+    plans: Sequence["Plan"],
+    context: "RunContext",
+    jobs: int | None,
+    sd: float | None,
+    *,
+    as_json: bool,
+    tuning: "PlannedTuning | None" = None,
+) -> None:
     """Print what some plans would train; nothing is trained or written.
 
     Args:
@@ -26,6 +35,7 @@ def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: f
         jobs: Trials side by side; None to choose.
         sd: Of a trial within its block, as the user assumes it; None to take the store's.
         as_json: Print JSON instead.
+        tuning: What is trained before the winners are compared, beside these plans.
     """
     from eailab.engines.registry import engine_of
     from eailab.findings.dry_run import PlannedStudy, cost_lines
@@ -38,8 +48,14 @@ def show(plans: Sequence["Plan"], context: "RunContext", jobs: int | None, sd: f
     store = context.store
     studies = [PlannedStudy.of(planned, cost, noise_of(planned, store, sd), store) for planned in plans]
     if as_json:
-        echo_json({"studies": [study.mapping() for study in studies], "left": cost.mapping()})
+        first = {} if tuning is None else {"tuning": tuning.mapping()}
+        echo_json({**first, "studies": [study.mapping() for study in studies], "left": cost.mapping()})
         return
+    if tuning is not None:
+        for line in tuning.lines():
+            echo(line, hang=2)
+        echo()
+        echo("the arms as the recipe has them:")
     for study in studies:
         print_table(study.title, study.table(), [f"detects: {study.detectable()}"])
         echo()

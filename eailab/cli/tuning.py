@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from eailab.cli.output import LOG, echo
+from eailab.cli.output import LOG
 from eailab.errors import UsageError
-from eailab.plain import counted
 
 if TYPE_CHECKING:
     from eailab.cli.running import Console
+    from eailab.findings.dry_run import PlannedTuning
     from eailab.studies.design import Study
-    from eailab.studies.storage import Plan
     from eailab.studies.tuning_run import Request
 
 
@@ -35,38 +34,33 @@ def asked_for(
     return Request(tuple(map(asked, tune)), 3 if blocks is None else blocks, everything, unequal)
 
 
-def _show(plans: Sequence["Plan"], request: "Request", console: "Console") -> None:
-    """Print what tuning takes before the studies of some plans are trained."""
-    from eailab.findings.dry_run import cost_lines
+def planned_tuning(
+    studies: "tuple[Study, ...]", request: "Request | None", console: "Console"
+) -> "PlannedTuning | None":
+    """Return what tuning takes before some studies are compared; None where nothing is tuned."""
+    if request is None:
+        return None
+    from eailab.findings.dry_run import PlannedSearch, PlannedTuning
     from eailab.studies.forecast import forecast
+    from eailab.studies.tuning import MOST_EXTENSIONS, in_words
     from eailab.studies.tuning_run import longest, trainings_of
 
-    tunings = [one for planned in plans for one in longest(request, planned, console.context.store)]
-    if console.as_json:
-        LOG.info("tuning: %s come first, which the JSON does not count", _trainings(tunings))
-        return
-    for planned in plans:
+    searches, tunings = [], []
+    for planned in console.plan(studies):
+        tunings += longest(request, planned, console.context.store)
         for arm, space in request.searched(planned.record.study).items():
             if space.paths:
                 number = trainings_of(request, space)
-                echo(
-                    f"tuning {arm}: {', '.join(space.paths)} from {len(space.points)} values in "
-                    f"{counted(request.blocks, 'block')} of its own, {counted(number, 'training')}; "
-                    f"at most {number + 2 * request.blocks} where the best is at an end",
-                    hang=2,
-                )
-    for line in cost_lines(forecast(tunings, console.context, console.jobs)):
-        echo(f"tuning {line}", hang=2)
-    echo("then the winners are compared in as many trials as the following study has, which is trained too:", hang=2)
-    echo()
-
-
-def _trainings(tunings: Sequence["Plan"]) -> str:
-    return counted(sum(len(one.todo) for one in tunings), "training")
+                further = MOST_EXTENSIONS * request.blocks if space.has_ends else 0
+                values = tuple(map(in_words, space.points))
+                searches.append(PlannedSearch(arm, space.paths, values, number, number + further))
+    cost = forecast(tunings, console.context, console.jobs)
+    trials_after = sum(len(study.arms) * len(study.blocks) for study in studies)
+    return PlannedTuning(tuple(searches), request.blocks, cost, trials_after)
 
 
 def tuned_first(
-    studies: "tuple[Study, ...]", request: "Request | None", console: "Console", *, alone: bool, dry_run: bool
+    studies: "tuple[Study, ...]", request: "Request | None", console: "Console", *, alone: bool
 ) -> "tuple[Study, ...]":
     """Tune the arms of some studies, and return the studies that compare the winners.
 
@@ -75,7 +69,6 @@ def tuned_first(
         request: What is tuned, and how; None for nothing, which returns the studies.
         console: Where the trials run.
         alone: Leave out the studies of the arms as the recipe has them, which otherwise come after.
-        dry_run: Print what it would cost, and return the studies.
     """
     if request is None:
         return studies
@@ -84,9 +77,6 @@ def tuned_first(
     for study in studies:
         request.searched(study)  # what cannot be tuned is refused before anything is trained
     plans = console.plan(studies)
-    if dry_run:
-        _show(plans, request, console)
-        return studies
     winners = []
     for planned in plans:
         found = tuned(planned, request, console)

@@ -1,7 +1,7 @@
 """What some plans would train, and what they can show: for `--dry-run`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isnan
 from typing import Any
 
@@ -143,6 +143,51 @@ class PlannedStudy:
             "sd": None if noise is None else noise.sd,
             "sd_from": None if noise is None else noise.source,
             "detectable": None if noise is None else detects(self.plan, noise.sd),
+        }
+
+
+@dataclass(frozen=True)
+class PlannedSearch:
+    """The tuning of one arm."""
+
+    arm: str
+    settings: tuple[str, ...]
+    values: tuple[str, ...]
+    trainings: int
+    """Without values that are added at an end."""
+    most: int
+
+
+@dataclass(frozen=True)
+class PlannedTuning:
+    """What `--tune` trains before any arms are compared, and the comparison of the winners after it."""
+
+    arms: tuple[PlannedSearch, ...]
+    blocks: int
+    """In which the values are trained."""
+    cost: Forecast
+    """Of the trainings that are left, without values that are added at an end."""
+    trials_after: int
+    """In which the winners are compared."""
+
+    def lines(self) -> list[str]:
+        """Describe it, a line each."""
+        said = [
+            f"tuning {one.arm}: {', '.join(one.settings)} from {len(one.values)} values in "
+            f"{counted(self.blocks, 'block')} of its own, {counted(one.trainings, 'training')}; "
+            f"at most {one.most} where the best is at an end"
+            for one in self.arms
+        ]
+        costs = [f"tuning {line}" for line in cost_lines(self.cost)]
+        return [*said, *costs, f"then the winners are compared in {counted(self.trials_after, 'trial')}"]
+
+    def mapping(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return {
+            "arms": [asdict(one) for one in self.arms],
+            "blocks": self.blocks,
+            "left": self.cost.mapping(),
+            "trials_after": self.trials_after,
         }
 
 

@@ -8,6 +8,7 @@ from eailab.findings.noise import noise_sentences, sd_in_words, spread_decimals,
 from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import TrialFindings
+from eailab.findings.tuning import tuning_alerts
 from eailab.findings.words import interval, number, signed, written
 from eailab.metrics import NO_SPLIT, TEST, VALIDATION, Metric, by_quantity
 from eailab.stats.contrasts import Trend
@@ -97,8 +98,8 @@ def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
 
 
 def state_sentences(findings: StudyFindings) -> tuple[Text, ...]:
-    """Return what the reader of an unfinished or damaged study must know first; nothing of a complete one."""
-    said, damaged = imported_sentences(findings), findings.damaged
+    """Return what the reader must know first of a study that is unfinished, damaged, imported or tuned unequally."""
+    said, damaged = [*imported_sentences(findings), *tuning_alerts(findings)], findings.damaged
     if damaged:
         said.append(
             trn(

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from eailab.engines.registry import engine_of, headline_of, metrics_of
-from eailab.errors import StoreError, StudyError
+from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import folder_name
 from eailab.findings.arm import ArmFindings, arm_findings
 from eailab.findings.trial import (
@@ -114,6 +114,8 @@ class StudyFindings:
     """Of a program's study: whether its seed and its factor reach it."""
     tuning: Tuning | None = None
     """How each arm was tuned before the arms were compared; None where they were not."""
+    is_tuning_lost: bool = False
+    """Whether they were tuned, and the file that says how is damaged."""
     apart: tuple[str, ...] = ()
     """What tells it from other studies of the same report with the same title; see `tell_apart`."""
 
@@ -224,6 +226,10 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     stands = standing(store, record) if study.factor is not None else None
     images = _images_evaluated(store, study, trials)
     effects, effects_withheld = _effects(study, trials)
+    try:
+        tuning, is_tuning_lost = read_tuning(store.root / "studies" / study.folder_name), False
+    except DamagedError:
+        tuning, is_tuning_lost = None, True
 
     return StudyFindings(
         name=study.name,
@@ -269,7 +275,8 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         test_images=images.get("test"),
         counted=engine_of(study.arms[study.baseline].recipe).counted(study.arms[study.baseline].recipe),
         imported=record.imported,
-        tuning=read_tuning(store.root / "studies" / study.folder_name),
+        tuning=tuning,
+        is_tuning_lost=is_tuning_lost,
         audit=tuple(checks_of(store, record)) if study.factor and is_of_program(study) else (),
     )
 

@@ -56,8 +56,30 @@ def tuning_facts(findings: StudyFindings) -> list[Fact]:
             "others. Scores of the tuning are in no other table."
         )
     )
-    name = tr("UNEQUAL TUNING") if tuning.is_unequal else tr("Tuning")
-    return [Fact(name, joined(said, BETWEEN_SENTENCES))]
+    return [Fact(tr("Tuning"), joined(said, BETWEEN_SENTENCES))]
+
+
+def tuning_alerts(findings: StudyFindings) -> list[Text]:
+    """Say what the reader of a tuned study must know first; nothing where its arms were tuned alike."""
+    if findings.is_tuning_lost:
+        return [
+            tr(
+                "tuning.json of this study is damaged, so how its arms were tuned is not reported. The study's own "
+                "command writes it again."
+            )
+        ]
+    if findings.tuning is None or not findings.tuning.is_unequal:
+        return []
+    trainings = (
+        trn("{arm}: {n} training", "{arm}: {n} trainings", len(arm.trainings), arm=arm.before)
+        for arm in findings.tuning.arms
+    )
+    return [
+        tr(
+            "UNEQUAL TUNING ({trainings}): an arm that is tuned more looks better than it is.",
+            trainings=joined(trainings, COMMA),
+        )
+    ]
 
 
 def tuning_sentences(tuning: Tuning) -> list[Text]:

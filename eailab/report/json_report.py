@@ -72,6 +72,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "post_hoc": [] if findings.standing is None else findings.standing.post_hoc,
         "planned_verdicts": dict(findings.planned_verdicts),
         **({} if findings.tuning is None else {"tuning": asdict(findings.tuning)}),
+        **({"tuning": None} if findings.is_tuning_lost else {}),
         "updates_held": findings.updates_held,
         "training_images": findings.training_images,
         "environments": [{**asdict(environment), "trials": count} for environment, count in findings.environments],

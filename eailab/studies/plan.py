@@ -202,13 +202,13 @@ def parse_blocks(text: str) -> tuple[int, ...]:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if any(is_for_tuning(number) for number in numbers[1:] and numbers):
+    if len(numbers) == 1 and 1 <= numbers[0] <= 10_000:
+        return tuple(range(numbers[0]))
+    if len(numbers) > 1 and any(map(is_for_tuning, numbers)):
         raise StudyError(
             f"--seeds {text}: blocks {TUNING_BLOCKS} to {TUNING_BLOCKS + 999} are for --tune, so that no verdict rests "
             "on them: name others."
         )
-    if len(numbers) == 1 and 1 <= numbers[0] <= 10_000:
-        return tuple(range(numbers[0]))
     if len(numbers) > 1 and min(numbers) >= 0 and len(set(numbers)) == len(numbers):
         return tuple(sorted(numbers))
     raise StudyError(f"--seeds {text}: give the number of blocks, such as 5, or distinct blocks, such as 0,3,7.")

@@ -48,9 +48,13 @@ class Space:
     """Dotted paths of the tuned settings."""
     points: tuple[Point, ...]
     """In rising order, where there is one setting."""
-    step: float | None = None
-    """Ratio of neighbours at either end, of a single setting whose values are all above 0; None where no value may be
-    added."""
+    is_whole: bool = False
+    """Whether there is one setting, of whole numbers."""
+
+    @property
+    def has_ends(self) -> bool:
+        """Whether values can lie beyond those tried: of a single setting whose values are all numbers above 0."""
+        return len(self.paths) == 1 and all(type(value) in (int, float) and value > 0 for (value,) in self.points)
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,8 @@ def _space(recipe: Recipe, paths: Mapping[str, Asked], label: str) -> Space:
     """Return the points of an arm, each checked against its recipe; none where nothing is tuned."""
     if not paths:
         return Space((), ())
-    grids = []
-    for path, one in paths.items():
-        grids.append(_values(one, is_whole=type(level_of(recipe, path)) is int))
+
+    grids = [_values(one, may_be_whole=type(level_of(recipe, path)) is int) for path, one in paths.items()]
     points = tuple((value,) for value in grids[0]) if len(grids) == 1 else _spread(grids)
     for point in points:
         try:
@@ -143,13 +146,17 @@ def _space(recipe: Recipe, paths: Mapping[str, Asked], label: str) -> Space:
             raise UsageError(
                 f"--tune {said}: the arm {label} cannot have {in_words(point)}, and all arms are tuned alike: {error}"
             ) from error
-    numbers = [point[0] for point in points if type(point[0]) in (int, float)]
-    rises = len(paths) == 1 and len(numbers) == len(points) and min(numbers) > 0
-    return Space(tuple(paths), points, numbers[-1] / numbers[-2] if rises else None)
+    is_whole = len(paths) == 1 and all(type(value) is int for value in (level_of(recipe, *paths), *grids[0]))
+    return Space(tuple(paths), points, is_whole)
 
 
-def _values(one: Asked, *, is_whole: bool) -> list[Any]:
-    """Return the values of a setting, rising where they are numbers."""
+def _values(one: Asked, *, may_be_whole: bool) -> list[Any]:
+    """Return the values of a setting, rising where they are numbers.
+
+    Args:
+        one: The setting and its values as typed.
+        may_be_whole: Whether a range between whole numbers has whole numbers alone.
+    """
     low, is_range, high = one.values.partition(RANGE)
     if is_range:
         ends: list[Any] = [parse_value(text) for text in (low, high)]
@@ -162,11 +169,11 @@ def _values(one: Asked, *, is_whole: bool) -> list[Any]:
             )
         ratio = (ends[1] / ends[0]) ** (1 / (VALUES - 1))
         values: list[Any] = [float(f"{ends[0] * ratio**number:.3g}") for number in range(VALUES)]
+        if may_be_whole and all(type(end) is int for end in ends):
+            values = [round(value) for value in values]
     else:
         parsed = parse_value(f"[{one.values}]")
         values = parsed if isinstance(parsed, list) else [parsed]
-    if is_whole and is_range:
-        values = [round(value) for value in values]
     values = [value for index, value in enumerate(values) if value not in values[:index]]
     if len(values) < 2:
         raise UsageError(f"--tune {one.text}: there is one value to choose from: give two or more.")
@@ -280,7 +287,7 @@ def tune(
     # One more value for every arm, while the best of one lies at an end.
     for _ in range(MOST_EXTENSIONS):
         best = {arm: ranked(arm)[0][0] for arm in searched}
-        if not any(best[arm] in (points[arm][0], points[arm][-1]) for arm in searched if searched[arm].step):
+        if not any(best[arm] in (points[arm][0], points[arm][-1]) for arm in searched if searched[arm].has_ends):
             break
         further = {arm: _beyond(searched[arm], points[arm], best[arm], partial(valid, arm)) for arm in searched}
         if any(point is None for point in further.values()):
@@ -294,26 +301,30 @@ def tune(
 
 
 def _beyond(space: Space, points: Sequence[Point], best: Point, valid: Callable[[Point], bool]) -> Point | None:
-    """Return the value beyond the end that is nearer to the best; None where the arm cannot have one."""
-    if space.step is None:
+    """Return the value beyond the end that is nearer to the best, at that end's ratio; None where there can be none.
+
+    A whole number goes on to the nearest one.
+    """
+    if not space.has_ends or len(points) < 2:
         return None
-    (low,), (high,), (value,) = points[0], points[-1], best
+    (value,), (low,), (high,) = best, points[0], points[-1]
     is_low = log(value / low) < log(high / value) + 1e-9  # of equal distances the low end
-    further = low / space.step if is_low else high * space.step
-    point = (round(further) if type(value) is int else float(f"{further:.3g}"),)
-    return point if point not in points and valid(point) else None
+    end, (neighbour,) = (low, points[1]) if is_low else (high, points[-2])
+    further = end * (end / neighbour)
+    point = (round(further) if space.is_whole else float(f"{further:.3g}"),)
+    return point if point[0] > 0 and point not in points and valid(point) else None
 
 
 def _choice(ranked: Sequence[tuple[Point, float]], points: Sequence[Point], space: Space) -> Choice:
     (winner, best), *others = ranked
     runner_up, second = others[0] if others else (None, -inf)
     gap = best - second if runner_up is not None and min(best, second) > -inf else None
-    return Choice(winner, runner_up, gap, space.step is not None and winner in (points[0], points[-1]))
+    return Choice(winner, runner_up, gap, space.has_ends and winner in (points[0], points[-1]))
 
 
 def equal_budgets(searched: Mapping[str, Space]) -> bool:
     """Return whether every arm is tuned over the same settings and as many values."""
-    return len({(space.paths, len(space.points)) for space in searched.values()}) == 1
+    return len({(frozenset(space.paths), len(space.points)) for space in searched.values()}) == 1
 
 
 def with_point(recipe: Recipe, space: Space, point: Point) -> Recipe:

@@ -1,60 +1,38 @@
 """`ablate --tune`: each arm is tuned on blocks of its own, then the winners are compared on others."""
 
 import json
-import shutil
-
-from conftest import run_here
 
 COMMAND = "sh -c 'echo score=$(( 100 - ({x} - {best}) * ({x} - {best}) + 7 * {seed} % 3 ))'"
-ASKED = (
-    "ablate",
-    "best",
-    "3",
-    "5",
-    "--run",
-    COMMAND,
-    "--metric",
-    "score",
-    "--goal",
-    "max",
-    "--no-audit",
-    "--seeds",
-    "2",
-)
+PROGRAM = ("ablate", "best", "3", "5", "--run", COMMAND, "--metric", "score", "--goal", "max", "-o", "x=1")
+ASKED = (*PROGRAM, "--no-audit", "--seeds", "2", "--jobs", "1", "--tune", "x=2,3,5,6", "--tune-blocks", "2")
 
 
-def test_each_arm_of_a_program_is_tuned_and_a_second_run_chooses_the_same(tmp_path, monkeypatch):
-    """The winners are each arm's best value; no trial of the tuning is judged, and a repeat trains nothing."""
-    monkeypatch.chdir(tmp_path)
-    asked = (*ASKED, "-o", "x=1", "--tune", "x=1,2,3,4,5,6,7", "--jobs", "1", "--tune-blocks", "2")
-    done = run_here(*asked)
+def test_each_arm_of_a_program_is_tuned_and_its_winner_compared(eailab, tmp_path):
+    """The winners are each arm's best value, and no trial of the tuning is judged."""
+    done = eailab(*ASKED)
     assert done.code == 0, done.err
     (file,) = tmp_path.glob("runs/studies/*/tuning.json")
     tuning = json.loads(file.read_text())
     assert [arm["winner"] for arm in tuning["arms"]] == ["3", "5"]
-    assert [len(arm["trainings"]) for arm in tuning["arms"]] == [9, 9]
-    assert {one["block"] for arm in tuning["arms"] for one in arm["trainings"]} == {1000000, 1000001}
     table = json.loads((file.parent / "table.json").read_text())
     assert table["blocks"] == [0, 1]
-    assert table["tuning"]["arms"][0]["values"] == ["1", "2", "3", "4", "5", "6", "7"]
-    assert "was chosen in 2 blocks of its own (9 trainings an arm)" in (file.parent / "table.md").read_text()
-
-    trials = sorted(path.name for path in tmp_path.glob("runs/trials/*"))
-    before = file.read_bytes()
-    shutil.rmtree(file.parent)
-    assert run_here(*asked).code == 0
-    assert file.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.glob("runs/trials/*")) == trials
-    assert run_here("runs", "verify").code == 0
+    assert table["tuning"]["arms"][0]["values"] == ["2", "3", "5", "6"]
+    assert "was chosen in 2 blocks of its own (6 trainings an arm)" in (file.parent / "table.md").read_text()
 
 
-def test_unequal_tuning_is_refused_unless_it_is_asked_for_and_heads_the_study(tmp_path, monkeypatch):
-    """The arm that is tuned more looks better than it is."""
-    monkeypatch.chdir(tmp_path)
-    asked = (*ASKED, "-o", "x=1", "--tune", "5:x=4,5,6", "--tune-blocks", "1", "--jobs", "1")
-    refused = run_here(*asked)
-    assert (refused.code, "not tuned alike" in refused.err) == (2, True)
+def test_a_dry_run_counts_the_trainings_of_the_tuning(eailab, tmp_path):
+    """On the terminal and as JSON; nothing is trained."""
+    planned = json.loads(eailab(*ASKED, "-n", "--json").out)
+    assert planned["tuning"]["left"]["trials"] == 12
+    assert planned["tuning"]["arms"][1] == {
+        "arm": "5",
+        "settings": ["settings.x"],
+        "values": ["2", "3", "5", "6"],
+        "trainings": 6,
+        "most": 10,
+    }
+    assert planned["tuning"]["trials_after"] == planned["left"]["trials"] == 4
+    said = eailab(*ASKED, "-n").out
+    assert "tuning to train: 12 trials" in said
+    assert "then the winners are compared in 4 trials" in said
     assert not (tmp_path / "runs").exists()
-    assert run_here(*asked, "--tune-unequal").code == 0
-    (file,) = tmp_path.glob("runs/studies/*/tuning.json")
-    assert "UNEQUAL TUNING" in (file.parent / "table.md").read_text()

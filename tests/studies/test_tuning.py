@@ -27,8 +27,8 @@ def score(of_arm, at):
     return found[at.block - TUNING_BLOCKS] if isinstance(found, list) else found
 
 
-def grid(*values, step=10.0):
-    return Space(("optimizer.lr",), tuple((value,) for value in values), step)
+def grid(*values, is_whole=False):
+    return Space(("optimizer.lr",), tuple((value,) for value in values), is_whole)
 
 
 SIX = (1, 2, 3, 4, 5, 6)
@@ -65,6 +65,34 @@ def test_every_arm_gets_a_further_value_where_the_best_of_one_is_at_an_end():
     assert len(log["a"]) == len(log["b"]) == 4 + 2 + 2 * 2
 
 
+@pytest.mark.parametrize(
+    ("values", "rises", "further"),
+    [
+        ((0.001, 0.002, 0.1), True, 5.0),
+        ((0.001, 0.002, 0.1), False, 0.0005),
+        ((8, 16, 64), True, 256),
+        ((8, 16, 64), False, 4),
+        ((3, 5), False, 2),
+        ((1, 2, 4), False, None),
+    ],
+)
+def test_a_value_is_added_at_the_ratio_of_the_end_that_it_lies_beyond(values, rises, further):
+    """Lists need not have equal ratios, and whole numbers stay whole and above 0."""
+    log = {}
+    space = grid(*values, is_whole=type(values[0]) is int)
+    tune({"a": space}, 1, by_hand({"a": lambda value: value if rises else -value}, log))
+    added = [value for value, _ in log["a"][len(values) :]]
+    assert added[:1] == ([] if further is None else [pytest.approx(further)])
+    assert {type(value) for value in added} <= {type(values[0])}
+
+
+def test_an_arm_lacks_no_budget_because_its_settings_are_named_in_another_order():
+    """What is tuned is a set of settings."""
+    one, other = ("optimizer.lr", "batch_size"), ("batch_size", "optimizer.lr")
+    assert equal_budgets({"a": Space(one, ((0.1, 16),)), "b": Space(other, ((16, 0.1),))})
+    assert not equal_budgets({"a": Space(one, ((0.1, 16),)), "b": Space(("optimizer.lr",), ((0.1,),))})
+
+
 def test_no_arm_is_extended_where_one_cannot_be():
     """An arm that may not have the value beyond would be tuned less than the others."""
     log = {}
@@ -88,7 +116,7 @@ def test_several_settings_are_tried_at_points_spread_over_all_of_them():
     assert len(set(found.points)) == len(found.points) == 6
     assert {batch for _, batch in found.points} == {16, 32, 64}
     assert len({lr for lr, _ in found.points}) >= 5
-    assert found.step is None
+    assert not found.has_ends
 
 
 @pytest.mark.parametrize(
