@@ -328,10 +328,7 @@ def train_study(study: "Study", session: "Session") -> StudyResult:
 
 def published(plans: "Sequence[Plan]", session: "Session") -> StudyResult:
     """Write the files of a study, and return it."""
-    from eailab.report.figure_files import undrawn, write_trial_curves
     from eailab.report.write import write_plans
 
-    for folder, label in undrawn(plans, session.context.store).items():
-        write_trial_curves(folder, label)
     (report,), _ = write_plans(plans, session.context, session.note)
     return StudyResult(plans[0].folder, report.findings, session)

@@ -14,8 +14,7 @@ from eailab.cli.output import LOG, echo, echo_json, say_note
 from eailab.cli.progress import Watch
 from eailab.cli.stopping import asking, what_is_kept
 from eailab.errors import StoppedError
-from eailab.plain import counted
-from eailab.report import figure_files, write
+from eailab.report import write
 from eailab.runs.context import RunContext
 from eailab.runs.machine import advice_on_threads
 from eailab.studies.design import Study
@@ -47,10 +46,10 @@ class Console(Runner):
 
     @contextmanager
     def followed(self, plans: Sequence[Plan]) -> Iterator[RunContext]:
-        """Show what happens in the trials, let signals stop them, and draw their curves."""
+        """Show what happens in the trials, and let signals stop them."""
         if not any(planned.record.study.looks for planned in plans):
             self._say_plan(plans)
-        store, watch = self.context.store, Watch(plans)
+        watch = Watch(plans)
 
         def kept() -> str:
             return what_is_kept(watch.trials, self.context)
@@ -59,13 +58,6 @@ class Console(Runner):
             try:
                 with watch:
                     yield self.context.followed(watch, lambda: stop_code() != 0)
-                    missing = figure_files.undrawn(plans, store)
-                    if missing:
-                        watch.stage(f"drawing {counted(len(missing), 'figure')}", len(missing))
-                    for folder, label in missing.items():
-                        if not stop_code():
-                            figure_files.write_trial_curves(folder, label)
-                            watch.advance()
             except StoppedError as error:
                 raise StoppedError(kept(), stop_code() or error.exit_code) from error
             if stop_code():

@@ -8,8 +8,8 @@ import typer
 from eailab.cli import completion
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, StudyName, TrialName, Yes, confirmed
-from eailab.cli.output import echo, echo_json
-from eailab.errors import CheckFailedError, EailabError
+from eailab.cli.output import echo, echo_json, say_note
+from eailab.errors import CheckFailedError, EailabError, StoreError
 from eailab.plain import counted, plain
 
 if TYPE_CHECKING:
@@ -71,9 +71,12 @@ def list_(
 def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
     """Show one trial: its studies, what differs from their baselines, its scores, what it ran on, files and recipe.
 
+    Its learning curves are drawn into its folder, where they are not yet.
+
     Example: eailab runs show 16/0
     """
     from eailab.findings.costs import with_timed
+    from eailab.report.figure_files import write_trial_curves
     from eailab.report.listing import described, listed, recipe_lines
     from eailab.runs.store import Store
     from eailab.studies.lookup import find_trial
@@ -82,6 +85,10 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
     store = Store(folder.path.resolve().parents[1])
     (about,) = listed(store, among=[folder.path.resolve().name])
     record = folder.record() if about.summary.result is not None else None
+    try:
+        write_trial_curves(folder, about.title)
+    except StoreError as error:
+        say_note(f"its curves cannot be drawn: {error}")
     files = {file.name: file.lstat().st_size for file in sorted(folder.path.iterdir()) if not file.is_dir()}
     if as_json:
         echo_json({**about.mapping(), "result": record, "files": files})

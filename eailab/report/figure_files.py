@@ -22,10 +22,7 @@ from eailab.report.figures import ON_SCREEN, PATH_FIGURE, Drawing, FileKind, fig
 from eailab.report.json_report import as_json
 from eailab.runs import records
 from eailab.runs.atomic import refuse_links, write_changed
-from eailab.runs.store import Store
 from eailab.runs.trial_folder import TrialFolder
-from eailab.studies.plan import labels
-from eailab.studies.storage import Plan
 from eailab.translation import ENGLISH, language
 
 # --- of a trial ------------------------------------------------------------------------------------------------------
@@ -40,39 +37,20 @@ def write_trial_curves(folder: TrialFolder, title: str) -> None:
         StoreError: The files cannot be written.
     """
     refuse_links(folder.path.parent, folder.path)
-    if not without_curves(folder):
+    files = {kind: folder.path / f"curves.{kind}" for kind in ON_SCREEN}
+    if not folder.result_file.exists() or all(file.exists() for file in files.values()):
         return
     try:
         recipe = folder.recipe()
         curves = curves_of(folder.epochs(), metrics_of(recipe))
     except StoreError:
         return
-    if curves.is_empty:
+    if curves.is_empty or engine_of(recipe).is_foreign:
         return
     from eailab.report.plots import draw
 
     for kind, data in draw(trial_curves(curves, metrics_of(recipe), headline_of(recipe), title)).items():
-        write_changed(_curves_file(folder, kind), data)
-
-
-def without_curves(folder: TrialFolder) -> bool:
-    """Return whether a trial has ended and its curves are not drawn."""
-    return folder.result_file.exists() and not all(_curves_file(folder, kind).exists() for kind in ON_SCREEN)
-
-
-def _curves_file(folder: TrialFolder, kind: FileKind) -> Path:
-    return folder.path / f"curves.{kind}"
-
-
-def undrawn(plans: Sequence[Plan], store: Store) -> dict[TrialFolder, str]:
-    """Return the trials of some plans that have ended and whose curves are not drawn, each with its title.
-
-    Those of programs have no epochs to draw, and those of a tuning have no page that would show them.
-    """
-    trials = (trial for planned in plans if planned.is_recorded for trial in planned.trials)
-    drawn = {trial.fingerprint for trial in trials if not engine_of(trial.recipe).is_foreign}
-    folders = {store.folder(name): label for name, label in labels(plans).items() if name in drawn}
-    return {folder: label for folder, label in folders.items() if without_curves(folder)}
+        write_changed(files[kind], data)
 
 
 # --- of a study ------------------------------------------------------------------------------------------------------

@@ -58,6 +58,15 @@ class Listed:
         return f"{ended.astimezone():%Y-%m-%d %H:%M}"
 
     @property
+    def title(self) -> str:
+        """Of its curves: the first study that has it, or its recipe, and its arm and block."""
+        if not self.uses:
+            return f"{self.summary.recipe}, block {self.summary.block}"
+        first = self.uses[0]
+        arm = "" if first.head.factor is None else f" {first.head.arms[first.arm]}"
+        return f"{first.head.name}{arm}, block {first.block}"
+
+    @property
     def cells(self) -> tuple[str, ...]:
         """What a line says of it, as `TRIAL_HEADINGS` has it."""
         about = self.summary

@@ -16,7 +16,7 @@ from eailab.recipe.canonical import digest
 from eailab.report import json_report, markdown
 from eailab.report.compose import figure_path, noise_document, path_document
 from eailab.report.exports.export_records import check_names, export_path, export_study
-from eailab.report.figure_files import figures_of, keep, language_of_figures, path_figure
+from eailab.report.figure_files import figures_of, keep, language_of_figures, path_figure, write_trial_curves
 from eailab.report.formats import DEFAULT_FORMATS, EXPORTS, FORMATS
 from eailab.report.json_report import as_json, costs_json
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
@@ -82,7 +82,7 @@ def write_plans(
     name: str = "",
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[list[StudyReport], Path]:
-    """Write the files of each study that was trained, and of several a report of all.
+    """Write the files of each study that was trained, of a single trial its curves, and of several studies a report.
 
     Args:
         plans: Of the studies.
@@ -101,6 +101,9 @@ def write_plans(
     for planned in plans:
         with entered(planned, context.store, say):
             reports.append(write_study(context.store, planned.folder, context.data_dir))
+            if len(planned.trials) == 1:
+                (trial,) = planned.trials
+                write_trial_curves(context.store.folder(trial.fingerprint), planned.labels[trial.fingerprint])
         advance()
     if len(plans) == 1:
         return reports, plans[0].folder / "report.html"

@@ -31,7 +31,7 @@ EVALUATED = 512
 SLOW_EVALUATION = 5.0
 """Seconds above which a first evaluation is not repeated: what it warms up is small compared with it."""
 RECORD_SECONDS = 0.3
-"""Writing a trial's files and drawing its curves; it only matters where trials take seconds."""
+"""Writing a trial's files; it only matters where trials take seconds."""
 
 
 @dataclass(frozen=True)

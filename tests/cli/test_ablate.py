@@ -23,7 +23,9 @@ def test_a_study_prints_its_table_and_the_report_last(eailab, tmp_path):
     }
     trials = list((tmp_path / "runs" / "trials").iterdir())
     assert len(trials) == 4
-    assert all((trial / "curves.png").exists() and (trial / "curves.svg").exists() for trial in trials)
+    assert not any((trial / "curves.png").exists() for trial in trials)
+    assert eailab("runs", "show", "16/0").code == 0
+    assert len([trial for trial in trials if (trial / "curves.png").exists() and (trial / "curves.svg").exists()]) == 1
 
 
 def test_a_study_run_again_trains_nothing_and_keeps_the_bytes_of_its_table(eailab, tmp_path):

@@ -21,7 +21,7 @@ from eailab.cli.stopping import what_is_kept
 from eailab.engines.base import Step
 from eailab.engines.numpy_mlp.compiling import reporting_compilation
 from eailab.recipe.load import Override, load
-from eailab.report import figure_files, write
+from eailab.report import write
 from eailab.runs.context import Compiling, Ended, EpochEnded, Failed, RunContext, Started, Stepped, Waiting
 from eailab.runs.records import Epoch
 from eailab.studies.plan import plan
@@ -269,18 +269,6 @@ def stop_at(monkeypatch, module, name, number=signal.SIGINT):
 
 
 GOES_ON = "The same command continues:\n  eailab ablate lr 1e-3"
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_figures_are_drawn_loses_no_trial(eailab, monkeypatch, number, code):
-    with monkeypatch.context() as patch:
-        stop_at(patch, figure_files, "write_trial_curves", number)
-        done = eailab(*SMALL)
-    assert done.code == code
-    assert f"stopped: 4 of 4 trials have ended and are kept. {GOES_ON}" in done.err
-    again = eailab(*SMALL)
-    assert "4 finished already, 0 to train" in again.err
-    assert "drawing 3 figures" in again.err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
