@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 CONTROLS = re.compile(
@@ -43,6 +43,22 @@ def counted(number: int, noun: str) -> str:
     """
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
+
+
+def blocks_in_words(blocks: Sequence[int]) -> str:
+    """Write the numbers of blocks, runs of three or more by their ends.
+
+    >>> blocks_in_words((0, 1, 2, 5, 7, 8))
+    '0 to 2, 5, 7, 8'
+    """
+    runs: list[list[int]] = []
+    for block in blocks:
+        if runs and block == runs[-1][-1] + 1:
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    said = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join(said) or "-"
 
 
 def plain_lines(text: str) -> str:

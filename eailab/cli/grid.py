@@ -11,9 +11,8 @@ from rich.text import Text
 
 from eailab.findings.tables import Table as Interim
 from eailab.findings.tables import interim_table
-from eailab.plain import counted, plain
+from eailab.plain import blocks_in_words, counted, plain
 from eailab.studies.progress import ENDED, ROUNDING, Cell, State, Trials
-from eailab.studies.sharing import blocks_in_words
 
 STYLES: dict[State, str] = {
     "waiting": "dim",

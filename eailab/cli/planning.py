@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from eailab.cli.advice import offering_small_data
 from eailab.cli.output import echo, echo_json, say_note
 from eailab.errors import Correction, UsageError
-from eailab.plain import counted
+from eailab.plain import blocks_in_words, counted
 from eailab.units import duration, parse_seconds
 
 if TYPE_CHECKING:
@@ -93,7 +93,6 @@ def solve(
 def write_frozen_plan(studies: "tuple[Study, ...]", console: "Console", message: str | None, *, wanted: bool) -> None:
     """Write the frozen plan, and print where it is."""
     from eailab.studies.preregistration import freeze, known_already, unplanned
-    from eailab.studies.sharing import blocks_in_words
 
     if message is None:
         raise UsageError(

@@ -281,6 +281,7 @@ def show_study(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = Fal
     from eailab.report.json_report import as_mapping
     from eailab.report.terminal import print_study
     from eailab.studies.heads import PathHead, heads
+    from eailab.studies.judgements import note_on_later_blocks
     from eailab.studies.lookup import existing, one_study
     from eailab.studies.storage import read_record
 
@@ -289,7 +290,10 @@ def show_study(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = Fal
     if isinstance(head, PathHead):
         _show_path(head, store, as_json=as_json)
         return
-    findings = study_findings(store, read_record(head.folder))
+    record = read_record(head.folder)
+    findings = study_findings(store, record)
+    for note in note_on_later_blocks(record, store):
+        say_note(note)
     if as_json:
         echo_json(as_mapping(findings))
         return

@@ -8,12 +8,11 @@ from typing import Any
 from eailab.engines.registry import engine_of
 from eailab.findings.tables import Column, Table
 from eailab.findings.words import NOTHING
-from eailab.plain import counted
+from eailab.plain import blocks_in_words, counted
 from eailab.recipe.override import changes_in_words
 from eailab.runs.store import Store
 from eailab.studies.design import Study
 from eailab.studies.forecast import Cost, Forecast, Noise, detects, recipe_key
-from eailab.studies.sharing import blocks_in_words
 from eailab.studies.storage import Plan
 from eailab.units import duration, size
 

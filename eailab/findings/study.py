@@ -186,9 +186,10 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
 
     Args:
         store: Where the trials lie; what is damaged or missing there becomes a marked gap.
-        record: The study and the names of its trials.
+        record: The study and the names of its trials; blocks that came after its last judgement are left out.
     """
     # What is measured.
+    record = record.as_judged
     study = record.study
     measure = study.measure
     margin = study.margin * measure.margin_scale

@@ -115,7 +115,8 @@ def judge(read: Read, store: Store, terms: Terms) -> Judged:
             "differences that are not there in more than 5% of cases."
         )
     write_imported(folder, imported, read.sources)
-    write_record(folder, StudyRecord(study, {}, (None,) * len(arms), None, imported))
+    judged = (tuple(sorted(study.blocks)),) if len(study.blocks) > 1 else ()
+    write_record(folder, StudyRecord(study, {}, (None,) * len(arms), None, imported, judged))
     return Judged(write_study(store, folder), tuple(notes))
 
 

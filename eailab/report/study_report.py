@@ -16,6 +16,7 @@ from eailab.findings.study import StudyFindings, study_findings, tell_apart
 from eailab.findings.tables import Fact
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
+from eailab.studies.judgements import note_on_later_blocks
 from eailab.studies.path_run import PathRecord, read_path_ablation
 from eailab.studies.storage import StudyRecord, read_record
 from eailab.translation import text_of
@@ -35,7 +36,11 @@ class StudyReport:
     no_classes: str | None = None
     """Why they are not known."""
     left_out: tuple[int, ...] = ()
-    """Blocks that the study has and that are not reported."""
+    """Blocks that the study was judged with and that are not reported."""
+    later: tuple[int, ...] = ()
+    """Blocks that it has had since it was judged last, which no report has."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of it besides."""
 
     @property
     def store(self) -> Store:
@@ -110,8 +115,9 @@ def load_study(
     Raises:
         StoreError: `study.yaml` is missing or damaged, or the study lacks one of the blocks.
     """
-    record = read_record(folder)
-    left_out: tuple[int, ...] = ()
+    whole = read_record(folder)
+    record, left_out = whole.as_judged, tuple[int, ...]()
+    later = tuple(block for block in whole.study.blocks if block not in record.study.blocks)
     if blocks is not None:
         if missing := set(blocks) - set(record.study.blocks):
             raise StoreError(f"{folder} has no block {min(missing)} any more.")
@@ -123,7 +129,9 @@ def load_study(
         classes = classes_of(store, record, findings, data_dir)
     except DataError as error:
         no_classes = text_of(error)
-    return StudyReport(folder, record, findings, costs(store, findings), classes, no_classes, left_out)
+    notes = tuple(note_on_later_blocks(whole, store))
+    spent = costs(store, findings)
+    return StudyReport(folder, record, findings, spent, classes, no_classes, left_out, later, notes)
 
 
 def load_path(store: Store, folder: Path, blocks: Sequence[int] | None = None) -> PathReport:

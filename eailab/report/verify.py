@@ -190,6 +190,7 @@ def _left_out(studies: Sequence[StudyReport]) -> tuple[list[str], list[str]]:
     """Name the blocks that a report leaves out: a problem where it has later ones, else a note on a study that grew."""
     problems, notes = list[str](), list[str]()
     for study in studies:
+        notes += study.notes
         if study.left_out:
             has_grown = min(study.left_out) > max(study.record.study.blocks)
             blocks = ", ".join(map(str, study.left_out))
@@ -233,7 +234,7 @@ def check_study(
     """Yield what a study's record says and what does not follow from its recipes and trials."""
     images = {name: len(found.train) for name, found in datasets.items() if found is not None}
     yield from contradictions(store, study.record, images)
-    whole = replace(study.record.study, blocks=(*study.record.study.blocks, *study.left_out))
+    whole = replace(study.record.study, blocks=(*study.record.study.blocks, *study.left_out, *study.later))
     if blocks := blocks_left_out(replace(study.record, study=whole), loose):
         yield f"it leaves out blocks that were trained: {', '.join(map(str, blocks))}"
 

@@ -24,6 +24,7 @@ from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_t
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.studies.heads import ENDS, STEPS_FOLDER, Head, heads, path_heads
+from eailab.studies.judgements import record_judgement
 from eailab.studies.lookup import called
 from eailab.studies.sharing import entered
 from eailab.studies.storage import Plan
@@ -99,7 +100,8 @@ def write_plans(
     """
     reports = []
     for planned in plans:
-        with entered(planned, context.store, say):
+        with entered(planned, context.store, say) as record:
+            record_judgement(planned, record, context.store)
             reports.append(write_study(context.store, planned.folder, context.data_dir))
             if len(planned.trials) == 1:
                 (trial,) = planned.trials
@@ -177,6 +179,7 @@ def _write_report(
     if lab:
         files = {"lab": files["markdown"]}
     studies = tuple(one.findings for one in report.distinguished)
+    notes += [note for one in found for note in one.notes]
     return Written(studies, unreadable, files, tuple(notes), exported, paths)
 
 

@@ -34,7 +34,8 @@ UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, O
 _OTHER = re.compile(
     r"^(?:  recipe:\n(?:(?: {4}.*)?\n)+"
     r"|  (?:brought|updates):.*\n(?:  (?:- |  ).*\n)*"
-    r"|(?:blocks|looks|axes|data|schema_version|fingerprint|margin|hold|training_images):.*\n(?:(?:- |  ).*\n)*)",
+    r"|(?:blocks|looks|judged|axes|data|schema_version|fingerprint|margin|hold|training_images):.*\n"
+    r"(?:(?:- |  ).*\n)*)",
     re.MULTILINE,
 )
 """What a head lacks of a record, which takes nine tenths of the time to read."""

@@ -12,7 +12,7 @@ from eailab.data.split import training_size
 from eailab.engines.equivalence import train_the_same
 from eailab.engines.registry import engine_of, images_of
 from eailab.errors import DamagedError, StoreError, StudyError
-from eailab.plain import counted
+from eailab.plain import blocks_in_words, counted
 from eailab.recipe.override import differences, vary
 from eailab.recipe.schema import Recipe
 from eailab.runs.context import RunContext
@@ -20,8 +20,9 @@ from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.seeding import TUNING_BLOCKS, is_for_tuning
 from eailab.studies.design import Arm, Study, steps_an_epoch, updates
+from eailab.studies.judgements import kept_judgements
 from eailab.studies.preregistration import planned_otherwise
-from eailab.studies.sharing import Beyond, beyond, blocks_in_words
+from eailab.studies.sharing import Beyond, beyond
 from eailab.studies.storage import Plan, StudyRecord, find_folder, read_record
 from eailab.translation import Text, joined, listed_and, tr, trn
 
@@ -78,9 +79,11 @@ def plan(study: Study, context: RunContext) -> Plan:
     if damaged:
         rest = "" if len(damaged) == 1 else f" ({len(damaged)} in all: `eailab runs verify` names them)"
         notes.append(f"{damaged[0]} A trial with such a file is trained again{rest}.")
-    if before is not None and _is_judged_again(before, record, todo.keys()):
+    judged = () if before is None else kept_judgements(before, record.trials, store, folder)
+    if judged and not set(study.blocks) <= set(judged[-1]):
+        with_blocks = ", then ".join(str(len(blocks)) for blocks in judged)
         notes.append(
-            f"this study has been judged with {len(before.study.blocks)} blocks. One that is judged again as it grows "
+            f"this study has been judged with {with_blocks} blocks. One that is judged again as it grows "
             "finds differences that are not there in more than 5% of cases: in about 12% when judged with 3, 5 and 8. "
             "Plan the blocks (--detect, --freeze), or let --until-decided allow for the looks."
         )
@@ -156,12 +159,6 @@ def _notes_on(others: Beyond) -> list[str]:
         (others.idle, "were planned and never trained: they leave this study"),
     )
     return [f"blocks that were not asked for ({blocks_in_words(blocks)}) {why}." for blocks, why in said if blocks]
-
-
-def _is_judged_again(before: StudyRecord, now: StudyRecord, todo: Collection[tuple[int, int]]) -> bool:
-    """Return whether blocks are added to a study whose verdicts are known, and no looks were planned."""
-    grows = len(now.study.arms) > 1 and not now.study.looks and len(before.study.blocks) > 1
-    return grows and len(now.trials) > len(before.trials) and not any(key in todo for key in before.trials)
 
 
 def _earlier_record(folder: Path, notes: list[str]) -> StudyRecord | None:

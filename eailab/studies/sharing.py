@@ -21,6 +21,7 @@ from eailab.runs.atomic import set_aside, write_text
 from eailab.runs.lock import hold, is_held
 from eailab.runs.store import QUARANTINE, Store
 from eailab.runs.trial import Trial
+from eailab.studies.judgements import kept_judgements
 from eailab.studies.preregistration import frozen_blocks
 from eailab.studies.storage import Plan, StudyRecord, read_record, write_record
 
@@ -72,6 +73,7 @@ def beyond(store: Store, folder: Path, before: StudyRecord, asked: Collection[in
         for (_, block), name in before.trials.items()
         if block not in asked_for and (name in moved or store.folder(name).has_begun())
     }
+    begun |= {block for judged in before.judged for block in judged if block not in asked_for}
     frozen = frozen_blocks(store, before.study) - begun
     running = _planned_by_running(folder) - begun - frozen
     idle = set(others) - begun - frozen - running
@@ -159,22 +161,6 @@ def at_work(
         yield
 
 
-def blocks_in_words(blocks: Sequence[int]) -> str:
-    """Write the numbers of blocks, runs of three or more by their ends.
-
-    >>> blocks_in_words((0, 1, 2, 5, 7, 8))
-    '0 to 2, 5, 7, 8'
-    """
-    runs: list[list[int]] = []
-    for block in blocks:
-        if runs and block == runs[-1][-1] + 1:
-            runs[-1].append(block)
-        else:
-            runs.append([block])
-    said = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
-    return ", ".join(said) or "-"
-
-
 @contextmanager
 def _seated(folder: Path, blocks: Sequence[int]) -> Iterator[None]:
     """Take the first seat that is free; to be begun while the study's folder is held."""
@@ -210,7 +196,7 @@ def _merged(planned: Plan, store: Store, say: Callable[[str], None]) -> StudyRec
         for block in study.blocks
         for index, arm in enumerate(study.arms)
     }
-    return replace(record, study=study, trials=trials)
+    return replace(record, study=study, trials=trials, judged=kept_judgements(before, trials, store, planned.folder))
 
 
 def _planned_by_running(folder: Path) -> set[int]:

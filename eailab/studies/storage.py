@@ -44,6 +44,8 @@ class StudyRecord:
     """Of the baseline; None without a data set."""
     imported: Imported | None = None
     """The trials themselves where eailab did not run them; `trials` is then empty."""
+    judged: tuple[tuple[int, ...], ...] = ()
+    """The blocks that each judgement so far rested on, each more than the last; none for a study with looks."""
 
     def updates_change(self, arm: int) -> float:
         """Return by how much an arm's updates differ, relative to the baseline's: -0.5 for half as many."""
@@ -51,9 +53,17 @@ class StudyRecord:
         return own / baseline - 1.0 if own and baseline else 0.0
 
     def restricted(self, blocks: Collection[int]) -> "StudyRecord":
-        """Return the study with some of its blocks alone."""
+        """Return the study with some of its blocks alone, and with the judgements that rest on these."""
         kept = tuple(block for block in self.study.blocks if block in blocks)
-        return replace(self, study=replace(self.study, blocks=kept))
+        judged = tuple(one for one in self.judged if set(one) <= set(kept))
+        return replace(self, study=replace(self.study, blocks=kept), judged=judged)
+
+    @property
+    def as_judged(self) -> "StudyRecord":
+        """The study as it was judged last, without later blocks; the whole study before it is judged."""
+        if not self.judged or set(self.judged[-1]) == set(self.study.blocks):
+            return self
+        return self.restricted(self.judged[-1])
 
 
 @dataclass(frozen=True)
@@ -110,13 +120,12 @@ def _mapping(record: StudyRecord) -> dict[str, Any]:
         "factor": None if study.factor is None else str(study.factor),
         "baseline": study.baseline,
         **({} if record.imported is None else {"imported": sha256(record.imported.text.encode()).hexdigest()}),
-        "blocks": len(study.blocks)
-        if record.imported and study.blocks == tuple(range(len(study.blocks)))
-        else list(study.blocks),
+        "blocks": _brief(record, study.blocks),
         "metric": study.metric,
         "margin": study.margin,
         "hold": study.hold,
         "looks": list(study.looks),
+        **({"judged": [_brief(record, blocks) for blocks in record.judged]} if record.judged else {}),
         **({"data": dict(study.data)} if study.data else {}),
         "axes": [
             {"factor": str(axis.factor), "levels": list(axis.levels), "baseline": axis.baseline} for axis in study.axes
@@ -136,6 +145,17 @@ def _mapping(record: StudyRecord) -> dict[str, Any]:
             for index, arm in enumerate(study.arms)
         ],
     }
+
+
+def _brief(record: StudyRecord, blocks: Sequence[int]) -> list[int] | int:
+    """Return blocks as they are written: of imported trials, of which there may be many, a count of those from 0 on."""
+    counts = record.imported is not None and tuple(blocks) == tuple(range(len(blocks)))
+    return len(blocks) if counts else list(blocks)
+
+
+def _listed(blocks: Any) -> list[Any]:
+    """Return blocks as `_brief` wrote them."""
+    return list(range(min(blocks, LARGEST_COUNT_OF_RUNS))) if type(blocks) is int else list(blocks)
 
 
 def read_record(folder: Path) -> StudyRecord:
@@ -163,8 +183,8 @@ def read_record(folder: Path) -> StudyRecord:
         arms, imported = mapping["arms"], None
         if "imported" in mapping:
             imported = read_imported(folder, str(mapping["imported"]))
-            if type(mapping["blocks"]) is int:
-                mapping["blocks"] = list(range(min(mapping["blocks"], LARGEST_COUNT_OF_RUNS)))
+            mapping["blocks"] = _listed(mapping["blocks"])
+        judged = tuple(tuple(_listed(blocks)) for blocks in mapping.get("judged", ()))
         _check(mapping)
         study = Study(
             name=mapping["name"],
@@ -193,7 +213,9 @@ def read_record(folder: Path) -> StudyRecord:
             for block in study.blocks
             if imported is None
         }
-        return StudyRecord(study, trials, tuple(arm["updates"] for arm in arms), mapping["training_images"], imported)
+        _check_judged(judged, study)
+        updates = tuple(arm["updates"] for arm in arms)
+        return StudyRecord(study, trials, updates, mapping["training_images"], imported, judged)
     except FileNotFoundError as error:
         raise StoreError(f"{folder} is not a study: {file.name} is missing. Run the study's command again.") from error
     except (*UNREADABLE, StudyError, RecipeError) as error:
@@ -222,6 +244,16 @@ def _check(mapping: Any) -> None:
         raise ValueError(f"{mapping['margin']!r:.60} is not a margin")
     if mapping.get("hold", "epochs") not in get_args(Hold):
         raise ValueError(f"{mapping['hold']!r:.60} is not one of the things that arms can have in common")
+
+
+def _check_judged(judged: Sequence[tuple[Any, ...]], study: Study) -> None:
+    """Raise ValueError where a judgement rests on other things than blocks of the study, or on none that are new."""
+    before: tuple[int, ...] = ()
+    for blocks in judged:
+        rises = all(type(block) is int for block in blocks) and list(blocks) == sorted(set(blocks))
+        if not rises or not set(before) < set(blocks) <= set(study.blocks):
+            raise ValueError(f"{list(blocks)!r:.60} are not blocks that a judgement of this study can rest on")
+        before = blocks
 
 
 # --- where a study lies -----------------------------------------------------------------------------------------------
