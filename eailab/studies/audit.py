@@ -47,15 +47,17 @@ def audit(
     metric: Metric,
     factor: Mapping[str, Sequence[str]],
     baseline: str,
+    values: Sequence[Sequence[float | None]],
 ) -> list[Check]:
     """Return the checks of a study's runs.
 
     Args:
-        runs: Finished ones, in the order of blocks.
+        runs: Finished ones of the first blocks, in the order of blocks.
         repeat: The first run of the baseline once more, with the same seed.
         metric: What the study is judged by.
         factor: Each varied setting and its levels, as they are filled in; empty where arms are commands.
         baseline: The label of the baseline.
+        values: Of the metric in all blocks, a row for each block, by arm; None where there is none.
     """
     own = [run for run in runs if run.arm == baseline]
     return [
@@ -63,7 +65,7 @@ def audit(
         _two_seeds(own, repeat, metric),
         _arms(runs, factor),
         _settings(runs, factor, baseline),
-        _blocks(runs, metric),
+        _blocks(values),
     ]
 
 
@@ -226,14 +228,10 @@ def _is_factor(key: str, ours: str | None, theirs: str | None, factor: Mapping[s
     return False
 
 
-def _blocks(runs: Sequence[Evidence], metric: Metric) -> Check:
+def _blocks(values: Sequence[Sequence[float | None]]) -> Check:
     name = tr("correlation of blocks")
-    by_arm = _by_arm(runs)
-    table = [
-        [np.nan if (run := by_arm[arm].get(block)) is None else metric.value(run.values) for arm in by_arm]
-        for block in sorted({run.block for run in runs})
-    ]
-    correlation = correlation_between_arms(np.array(table, dtype=float)) if table else None
+    table = np.array(values, dtype=float)  # None becomes nan
+    correlation = correlation_between_arms(table) if len(table) else None
     if correlation is None:
         return Check(name, "not checked", tr("too few blocks are complete"))
     return Check(

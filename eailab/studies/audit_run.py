@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from eailab.engines.program.engine import sources_of
@@ -21,6 +20,8 @@ from eailab.studies.storage import Plan, StudyRecord
 
 AUDITS = "audits"
 """In the runs folder: a store of the runs that were made again, each under the name of the trial that it repeats."""
+LOOKED_AT = 5
+"""Blocks whose output is read: a report of a thousand trials does not read a thousand outputs again."""
 SETTING = "settings."
 """Of a program's recipe, before the name of a setting."""
 
@@ -60,31 +61,43 @@ def repeat(planned: Plan, context: RunContext) -> bool:
 def checks_of(store: Store, record: StudyRecord) -> list[Check]:
     """Return the checks of a program's study, from its finished trials and the one that was run again."""
     study = record.study
-    folders = {key: store.folder(name).path for key, name in record.trials.items()}
+    arms = range(len(study.arms))
+    folders = {key: store.folder(name) for key, name in record.trials.items()}
+    metrics = {key: _metrics(folder) for key, folder in folders.items()}
     runs = [
         found
-        for block in study.blocks
-        for index in range(len(study.arms))
-        if (found := _evidence(study, index, block, folders[index, block])) is not None
+        for block in study.blocks[:LOOKED_AT]
+        for index in arms
+        if (found := _evidence(study, index, block, folders[index, block], metrics[index, block])) is not None
     ]
+    values = [[study.measure.value(metrics[index, block] or {}) for index in arms] for block in study.blocks]
     first = (study.baseline, study.blocks[0])
-    again = _evidence(study, *first, Store(store.root / AUDITS).folder(record.trials[first]).path)
-    return audit(runs, again, study.measure, _factor(study), study.arms[study.baseline].label)
+    again = Store(store.root / AUDITS).folder(record.trials[first])
+    repeated = _evidence(study, *first, again, _metrics(again))
+    return audit(runs, repeated, study.measure, _factor(study), study.arms[study.baseline].label, values)
 
 
 def _ignored(event: Event) -> None:
     """Ignore the events of a trial that runs again: it is not one of the study's."""
 
 
-def _evidence(study: Study, index: int, block: int, folder: Path) -> Evidence | None:
-    """Return what a finished run has left; None for one that has not finished, or has diverged."""
-    arm = study.arms[index]
+def _metrics(folder: TrialFolder) -> Mapping[str, float] | None:
+    """Return the values of a trial; None of one that has not finished, or has diverged."""
     found: Mapping[str, Any] | None = None
     with suppress(DamagedError):
-        found = TrialFolder(folder).record()
-    if found is None or found["status"] != "finished" or not isinstance(arm.recipe, OwnRecipe):
+        found = folder.record()
+    return found["metrics"] if found is not None and found["status"] == "finished" else None
+
+
+def _evidence(
+    study: Study, index: int, block: int, folder: TrialFolder, metrics: Mapping[str, float] | None
+) -> Evidence | None:
+    """Return what a run with these metrics has left; None where it has none."""
+    arm = study.arms[index]
+    if metrics is None or not isinstance(arm.recipe, OwnRecipe):
         return None
-    return evidence(arm.label, block, found["metrics"], sources_of(arm.recipe, block, folder), folder.absolute() / OUT)
+    sources = sources_of(arm.recipe, block, folder.path)
+    return evidence(arm.label, block, metrics, sources, folder.path.absolute() / OUT)
 
 
 def _factor(study: Study) -> dict[str, list[str]]:

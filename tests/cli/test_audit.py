@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from eailab.runs.store import Store
+from eailab.studies import audit_run
+from eailab.studies.storage import read_record
+
 PROGRAMS = Path(__file__).parents[1] / "programs"
 METRIC = ("--metric", "val_acc")
 
@@ -96,3 +100,19 @@ def test_a_program_that_fails_cannot_be_audited(eailab):
     assert done.code == 1
     assert "out of memory" in done.err
     assert "the audit could not be made" in done.err
+
+
+def test_an_audit_of_a_long_study_reads_its_first_outputs_and_all_its_values(eailab, tmp_path, monkeypatch):
+    """A report of a thousand trials would otherwise read a thousand outputs, of megabytes each."""
+    looked_at = []
+    read = audit_run.evidence
+    monkeypatch.setattr(audit_run, "evidence", lambda *words: looked_at.append(words[:2]) or read(*words))
+    study = ("ablate", "lr", "1", "2", "--run", "echo loss {lr}.{seed}", "--metric", "loss", "--seeds", "7")
+    done = eailab(*study, "--no-audit")
+    assert done.code == 0, done.err
+    assert set(looked_at) == {(arm, block) for arm in ("1", "2") for block in range(5)}
+    store = Store(tmp_path / "runs")
+    (folder,) = store.study_folders()
+    checks = {str(one.name): str(one.text) for one in audit_run.checks_of(store, read_record(folder))}
+    assert checks["different seeds"] == "5 seeds gave different values, 0.4 apart"
+    assert checks["correlation of blocks"].startswith("1.00 between arms")

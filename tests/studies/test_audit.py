@@ -18,7 +18,10 @@ def run(value: float, arm="1e-3", block=0, settings=(), **numbers) -> Evidence:
 
 
 def checks(runs, repeat=None, factor=LR, baseline="1e-3") -> dict[str, tuple[str, str]]:
-    return {one.name: (one.state, str(one.text)) for one in audit(runs, repeat, METRIC, factor, baseline)}
+    found = {(one.block, one.arm): one.values["val_acc"] for one in runs}
+    arms = dict.fromkeys(one.arm for one in runs)
+    values = [[found.get((block, arm)) for arm in arms] for block in sorted({one.block for one in runs})]
+    return {one.name: (one.state, str(one.text)) for one in audit(runs, repeat, METRIC, factor, baseline, values)}
 
 
 def test_one_seed_twice_gives_the_same_or_a_difference():
@@ -33,7 +36,7 @@ def test_one_seed_twice_gives_the_same_or_a_difference():
 
 def test_two_seeds_that_give_one_value_are_an_ignored_seed():
     """Five blocks would be one run five times, with an interval of width 0."""
-    found = audit([run(0.5), run(0.5, block=1)], run(0.5), METRIC, LR, "1e-3")
+    found = audit([run(0.5), run(0.5, block=1)], run(0.5), METRIC, LR, "1e-3", [])
     with pytest.raises(
         StudyError, match=r"ignores its seed: 2 seeds gave .* \{seed\} .*EAILAB_SEED.*--unseeded"
     ) as error:
@@ -44,7 +47,7 @@ def test_two_seeds_that_give_one_value_are_an_ignored_seed():
 def test_two_seeds_that_differ_pass():
     found = checks([run(0.5), run(0.75, block=1)])
     assert found["different seeds"] == ("passed", "2 seeds gave different values, 0.25 apart")
-    raise_ignored_seed(audit([run(0.5), run(0.75, block=1)], None, METRIC, LR, "1e-3"))
+    raise_ignored_seed(audit([run(0.5), run(0.75, block=1)], None, METRIC, LR, "1e-3", []))
 
 
 def test_a_coarse_metric_that_is_equal_by_chance_is_no_ignored_seed():

@@ -97,31 +97,41 @@ def identify(
         DataError: A file cannot be read.
     """
     notes: list[str] = []
-    folder = folder.absolute()
+    folder = Path(os.path.normpath(folder.absolute()))
     outside = frozenset(os.path.normpath(path.absolute()) for path in excluded)
     if code:
         paths = dict(_named(code, folder, outside, notes))
     else:
         paths = {**_sources(folder, outside, notes), **dict(_words_that_are_files(command, folder))}
-    kept = {name: path for name, path in paths.items() if not _is_within(os.path.normpath(path), outside)}
+    kept = {name: path for name, path in paths.items() if not _is_within(path, outside)}
     digests, imports = _hashed(kept, folder, notes)
     environment = os.environ if environment is None else environment
-    program, unknown = program_identity(command, folder, environment, imports - _local(kept))
+    local = frozenset[str]().union(*map(_modules, kept))
+    program, unknown = program_identity(command, folder, environment, imports - local)
     return Identity(digests, _data(data, folder), program, (*notes, *unknown))
 
 
-def written_while_running(before: Identity, after: Identity) -> tuple[list[str], list[str]]:
-    """Return which files of code a program has written while it ran, and which a person has edited meanwhile.
+def written_while_running(before: Identity, after: Identity) -> list[str]:
+    """Return which files of code a program has written or removed while it ran: they are not part of its identity.
 
-    A new file, and a file of settings that has changed, are the program's: they are not part of its identity. A program
-    does not change its own sources, so that these were edited.
+    These are new files, and files of settings that are different now. A program does not change its own sources.
     """
-    changed = [path for path in after.code if path in before.code and after.code[path] != before.code[path]]
-    new = [path for path in after.code if path not in before.code]
-    is_settings = {path: PurePosixPath(path).suffix.lower() in SETTINGS for path in changed}
-    return sorted([*new, *(path for path in changed if is_settings[path])]), sorted(
-        path for path in changed if not is_settings[path]
-    )
+    names = {*before.code, *after.code}
+    different = (name for name in names if before.code.get(name) != after.code.get(name))
+    return sorted(name for name in different if name not in before.code or _suffix(name) in SETTINGS)
+
+
+def changed_while_running(before: Identity, after: Identity) -> list[str]:
+    """Return in words what a person has changed while a program ran, so that nobody knows which of both it has used.
+
+    A lock file that has appeared is none of these, since launchers such as `uv run` write it before they start the
+    program; nor is a package that only code imports which the program has written.
+    """
+    written = set(written_while_running(before, after))
+    code = {name: digest for name, digest in after.code.items() if name not in written}
+    had = {name: digest for name, digest in before.code.items() if name not in written}
+    program = {name: version for name, version in after.program.items() if name in before.program}
+    return changes(Identity(had, before.data, before.program), Identity(code, after.data, program))
 
 
 def changes(before: Identity, after: Identity) -> list[str]:
@@ -144,7 +154,7 @@ def changes(before: Identity, after: Identity) -> list[str]:
 def _sources(folder: Path, outside: frozenset[str], notes: list[str]) -> dict[str, str]:
     """Return the source files below a folder, by their paths there."""
     is_in_git = any((one / ".git").exists() for one in (folder, *folder.parents))
-    listed = (is_in_git and _listed_by_git(folder, notes)) or _listed_by_walking(str(folder), outside)
+    listed = (is_in_git and _listed_by_git(folder, outside, notes)) or _listed_by_walking(str(folder), outside)
     return {name: f"{folder}/{name}" for name in listed if _suffix(name) in EVERY_SUFFIX}
 
 
@@ -152,9 +162,15 @@ def _is_within(path: str, folders: Collection[str]) -> bool:
     return any(path == one or path.startswith(f"{one}{os.sep}") for one in folders)
 
 
-def _listed_by_git(folder: Path, notes: list[str]) -> list[str]:
-    """Return the files that git tracks or would add; none where there is no git or it has none with a source suffix."""
+def _listed_by_git(folder: Path, outside: Iterable[str], notes: list[str]) -> list[str]:
+    """Return the files that git tracks or would add; none where there is no git or it has none with a source suffix.
+
+    Folders below it that are not code are not looked into: a store has more files than most projects.
+    """
+    below = sorted(os.path.relpath(path, folder) for path in outside if _is_within(path, [str(folder)]))
+    skipped = [f":(exclude,literal){name}" for name in below if name != "." and (folder / name).is_dir()]
     command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command += ["--", ".", *skipped] if skipped else []
     try:
         done = subprocess.run(command, capture_output=True, check=True, timeout=60)  # noqa: S603 - git, on a folder
     except (OSError, subprocess.SubprocessError):
@@ -201,7 +217,7 @@ def _may_hold_code(at: str, name: str, outside: frozenset[str]) -> bool:
 def _named(paths: Iterable[str], folder: Path, outside: frozenset[str], notes: list[str]) -> Iterator[tuple[str, str]]:
     """Return the files that `--code` names: files whatever their suffix, and the sources of folders."""
     for name in paths:
-        path = _existing(name, folder, "--code")
+        path = Path(os.path.normpath(_existing(name, folder, "--code")))
         if path.is_dir():
             inside = _sources(path, outside, notes)
             if not inside:
@@ -226,19 +242,21 @@ def _words_that_are_files(command: Sequence[str], folder: Path) -> Iterator[tupl
         if "\0" not in word and len(word) < 4096 and _suffix(word) in EVERY_SUFFIX and path.is_file():
             real = path.resolve()
             inside = real.is_relative_to(folder.resolve())
-            yield (real.relative_to(folder.resolve()).as_posix() if inside else word), str(path)
+            yield (real.relative_to(folder.resolve()).as_posix() if inside else word), os.path.normpath(path)
 
 
+@lru_cache(maxsize=4 * MOST_FILES)
 def _suffix(name: str) -> str:
     stem, dot, suffix = name.rpartition(".")
     is_suffix = dot and stem and not stem.endswith("/") and "/" not in suffix
     return f".{suffix.lower()}" if is_suffix else ""
 
 
-def _local(code: Iterable[str]) -> set[str]:
-    """Return the names of modules and packages that are code themselves."""
-    paths = [PurePosixPath(name) for name in code if _suffix(name) in PYTHON]
-    return {path.stem for path in paths} | {part for path in paths for part in path.parent.parts}
+@lru_cache(maxsize=2 * MOST_FILES)
+def _modules(name: str) -> frozenset[str]:
+    """Return the names of modules and packages that a file of code is, or lies in."""
+    path = PurePosixPath(name)
+    return frozenset((path.stem, *path.parent.parts)) if _suffix(name) in PYTHON else frozenset()
 
 
 # --- their digests
@@ -251,7 +269,7 @@ def _hashed(paths: Mapping[str, str], folder: Path, notes: list[str]) -> tuple[d
     total = 0
     for name in sorted(paths):
         try:
-            stat = Path(paths[name]).stat()
+            stat = os.stat(paths[name])  # noqa: PTH116 - of thousands of files, at each trial
         except OSError:
             continue  # git lists a file that was removed
         if _suffix(name) in SETTINGS and stat.st_size > LARGEST_SETTINGS:

@@ -2,13 +2,20 @@
 
 import json
 import logging
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
 from eailab import files
-from eailab.engines.program.identity import Identity, changes, identify, written_while_running
+from eailab.engines.program.identity import (
+    Identity,
+    changed_while_running,
+    changes,
+    identify,
+    written_while_running,
+)
 from eailab.engines.program.reading import IN_WORDS, Wanted, Way
 from eailab.engines.program.trial_files import new_file, own_folder
 from eailab.errors import DataError, StoreError
@@ -35,6 +42,24 @@ def identity_of(recipe: ProgramRecipe, runs: Path) -> Identity:
     return identify(recipe.template.words, here, code=recipe.code, data=recipe.data, excluded=excluded)
 
 
+def inputs_of(recipe: ProgramRecipe, runs: Path) -> str:
+    """Return the fingerprint of `identity_of`, which a trial that starts right after this takes as its own."""
+    identity = identity_of(recipe, runs)
+    _TAKEN.clear()
+    _TAKEN[_asked(recipe, runs)] = (identity, time.monotonic())
+    return identity.fingerprint
+
+
+_TAKEN: dict[tuple[object, ...], tuple[Identity, float]] = {}
+"""What `inputs_of` has found last, and when."""
+FRESH_SECONDS = 1.0
+"""For so long it is taken for what there is; what changes meanwhile is found when the program has ended."""
+
+
+def _asked(recipe: ProgramRecipe, runs: Path) -> tuple[object, ...]:
+    return recipe.template.words, recipe.checkout, *recipe.code, None, *recipe.data, None, runs.absolute(), Path.cwd()
+
+
 def changes_since(now: Identity, runs: Path, before: str) -> list[str]:
     """Return in words what has changed since trials with an earlier fingerprint; nothing where that is not known."""
     with suppress(ValueError):
@@ -52,7 +77,9 @@ class Known:
 
     def __init__(self, recipe: ProgramRecipe, runs: Path, wanted: Wanted) -> None:
         self.recipe, self.runs = recipe, runs
-        self.identity = identity_of(recipe, runs)
+        taken, when = _TAKEN.pop(_asked(recipe, runs), (None, 0.0))
+        is_fresh = taken is not None and time.monotonic() - when < FRESH_SECONDS
+        self.identity = taken if taken is not None and is_fresh else identity_of(recipe, runs)
         names = [metric.name for metric in wanted.metrics]
         self._way = f"way-{digest([self.identity.fingerprint, names, wanted.regex])}"
         keep_identity(self.identity, runs)
@@ -71,15 +98,16 @@ class Known:
         """Leave files that a program has written while it ran out of its code from now on.
 
         Raises:
-            DataError: Its code was edited meanwhile, so that nobody knows which of both has run.
+            DataError: Its code, its data or what runs it was changed meanwhile, so that nobody knows which of both
+                it has used.
         """
         after = identity_of(self.recipe, self.runs)
         if after.fingerprint == self.identity.fingerprint:
             return
-        written, edited = written_while_running(self.identity, after)
-        if edited:
-            raise DataError(f"{', '.join(edited)} was edited while the program ran: start the command again.")
-        if written:
+        if changed := changed_while_running(self.identity, after):
+            own = " A file that the program itself writes does not belong to --data." if self.recipe.data else ""
+            raise DataError(f"while the program ran, {', '.join(changed)}: start the command again.{own}")
+        if written := written_while_running(self.identity, after):
             known = {*_read(self.runs, WRITTEN).get("files", []), *written}
             _keep(self.runs, WRITTEN, {"files": sorted(known)}, again=True)
             _log.info("%s was written while the program ran, and is not taken for its code.", ", ".join(written))

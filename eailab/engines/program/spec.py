@@ -44,7 +44,7 @@ def _build(recipe: ProgramRecipe, setup: Setup) -> "ProgramEngine":
 
 def _inputs(recipe: ProgramRecipe, _: Path | None, runs_dir: Path) -> str:
     """Return the fingerprint of a program's code and data, once it is known that the program is there."""
-    from eailab.engines.program.known import identity_of
+    from eailab.engines.program.known import inputs_of
 
     template, folder = recipe.template, Path(recipe.checkout or ".")
     if not folder.is_dir():
@@ -56,7 +56,7 @@ def _inputs(recipe: ProgramRecipe, _: Path | None, runs_dir: Path) -> str:
             "interpreter before a script, as in 'python train.py'."
         )
     _refuse_missing_script(template.words, folder)
-    return identity_of(recipe, runs_dir).fingerprint
+    return inputs_of(recipe, runs_dir)
 
 
 def _refuse_missing_script(words: Sequence[str], folder: Path) -> None:

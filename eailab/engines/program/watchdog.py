@@ -42,12 +42,15 @@ def is_running(group: int) -> bool:
     One that has ended stays in its group until its parent has asked for it, for which some systems take seconds; Linux
     shows which have.
     """
-    if not Path("/proc/self/stat").exists():
+    is_ours = False
+    with suppress(PermissionError):  # macOS says so of a group whose processes have ended
         try:
             os.killpg(group, 0)
-        except (ProcessLookupError, PermissionError):  # macOS says the latter of a group whose processes have ended
+        except ProcessLookupError:
             return False
-        return True
+        is_ours = True
+    if not Path("/proc/self/stat").exists():
+        return is_ours
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             state, _, its_group, *_ = stat.read_bytes().rpartition(b")")[2].split()

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from eailab.engines.program import identity, launched
-from eailab.engines.program.identity import Identity, changes, identify, written_while_running
+from eailab.engines.program.identity import Identity, changed_while_running, changes, identify, written_while_running
 from eailab.errors import UsageError
 
 COMMAND = [sys.executable, "train.py", "--lr", "{lr}"]
@@ -229,7 +229,31 @@ def test_what_appears_while_a_trial_runs_is_not_code_and_an_edit_is(folder):
     before = identify(COMMAND, folder)
     write(folder, {"state.json": "2", "made.py": "1", "out/config.yaml": "1", "train.py": "print(2)"})
     after = identify(COMMAND, folder)
-    assert written_while_running(before, after) == (["made.py", "out/config.yaml", "state.json"], ["train.py"])
+    assert written_while_running(before, after) == ["made.py", "out/config.yaml", "state.json"]
+    assert changed_while_running(before, after) == ["train.py has changed"]
+
+
+def test_what_a_program_reads_and_what_runs_it_may_not_change_while_it_runs():
+    """Nobody knows which of both versions it has used; what only appears was not used from the beginning."""
+    before = Identity({"a.py": "1", "b.sh": "1", "c.yaml": "1"}, {"digits.csv": "1"}, {"uv.lock": "1", "numpy": "2.0"})
+    after = Identity({"a.py": "1"}, {"digits.csv": "2"}, {"uv.lock": "1", "numpy": "2.1", "Cargo.lock": "1"})
+    assert changed_while_running(before, after) == [
+        "b.sh is gone",
+        "digits.csv has changed",
+        "numpy: 2.0 before, 2.1 now",
+    ]
+    assert written_while_running(before, after) == ["c.yaml"]
+
+
+def test_git_does_not_look_into_folders_that_are_not_code(folder, monkeypatch):
+    """A store of a thousand trials would otherwise be listed three times for each of them."""
+    git(folder, "init")
+    write(folder, {"runs/trials/a/made.py": "1", "runs-2/b.py": "1", "r[u]ns/c.py": "1", "r[u]ns/d.py": "1"})
+    asked, run = [], subprocess.run
+    monkeypatch.setattr(identity.subprocess, "run", lambda command, **how: asked.append(command) or run(command, **how))
+    excluded = [folder / "runs", folder / "r[u]ns", folder / "missing", folder.parent]
+    assert codes(folder, excluded=excluded[:3]) == ["models/net.py", "runs-2/b.py", "train.py"]
+    assert asked[0][-3:] == [".", ":(exclude,literal)r[u]ns", ":(exclude,literal)runs"]
 
 
 def test_a_record_is_read_back(folder):

@@ -3,7 +3,9 @@
 import pytest
 
 from eailab.engines.named_metrics import declare
-from eailab.engines.program.known import Known, changes_since, identity_of
+from eailab.engines.program import known
+from eailab.engines.program.identity import identify
+from eailab.engines.program.known import Known, changes_since, identity_of, inputs_of
 from eailab.engines.program.reading import Wanted
 from eailab.errors import DataError
 from eailab.recipe.of_command import recipe_of_command
@@ -19,9 +21,9 @@ def recipe(tmp_path, monkeypatch):
 
 
 def test_the_way_of_the_first_trial_is_that_of_later_ones(recipe, tmp_path):
-    known = Known(recipe, tmp_path / "runs", WANTED)
-    assert known.way is None
-    known.keep("stderr")
+    trial = Known(recipe, tmp_path / "runs", WANTED)
+    assert trial.way is None
+    trial.keep("stderr")
     Known(recipe, tmp_path / "runs", WANTED).keep("log")
     assert Known(recipe, tmp_path / "runs", WANTED).way == "stderr"
     assert Known(recipe, tmp_path / "runs", Wanted((declare("acc"),))).way is None
@@ -59,17 +61,44 @@ def test_what_has_changed_since_earlier_trials_is_said(recipe, tmp_path):
 
 
 def test_what_a_program_writes_is_no_part_of_its_code_from_then_on(recipe, tmp_path):
-    known = Known(recipe, tmp_path / "runs", WANTED)
+    trial = Known(recipe, tmp_path / "runs", WANTED)
     (tmp_path / "config.json").write_text("{}")
-    known.check_code()
-    assert identity_of(recipe, tmp_path / "runs").fingerprint == known.identity.fingerprint
+    trial.check_code()
+    assert identity_of(recipe, tmp_path / "runs").fingerprint == trial.identity.fingerprint
 
 
 def test_code_that_is_edited_while_its_program_runs_spoils_the_trial(recipe, tmp_path):
-    known = Known(recipe, tmp_path / "runs", WANTED)
+    trial = Known(recipe, tmp_path / "runs", WANTED)
     (tmp_path / "train.py").write_text("print(2)\n")
-    with pytest.raises(DataError, match=r"train\.py was edited while the program ran"):
-        known.check_code()
+    with pytest.raises(DataError, match=r"while the program ran, train\.py has changed: start the command again\.$"):
+        trial.check_code()
+
+
+def test_data_that_change_while_their_program_runs_spoil_the_trial(tmp_path, monkeypatch):
+    """So does a program that writes into its own data, which the message names."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits.csv").write_text("1,2\n")
+    recipe = recipe_of_command("sh -c 'echo {seed}'", {"metric": "loss", "data": ["digits.csv"]}, {})
+    trial = Known(recipe, tmp_path / "runs", WANTED)
+    (tmp_path / "digits.csv").write_text("1,2,3\n")
+    with pytest.raises(DataError, match=r"digits\.csv has changed: .* itself writes does not belong to --data\."):
+        trial.check_code()
+
+
+def test_a_trial_that_starts_takes_what_was_found_just_before(recipe, tmp_path, monkeypatch):
+    """The files are looked at before a trial and after it, not twice before it; an old finding is no use to it."""
+    asked = []
+    monkeypatch.setattr(known, "identify", lambda *words, **how: asked.append(1) or identify(*words, **how))
+    runs = tmp_path / "runs"
+    fingerprint = inputs_of(recipe, runs)
+    assert Known(recipe, runs, WANTED).identity.fingerprint == fingerprint
+    assert len(asked) == 1
+    (tmp_path / "train.py").write_text("print(2)\n")
+    assert Known(recipe, runs, WANTED).identity.fingerprint != fingerprint
+    monkeypatch.setattr(known, "FRESH_SECONDS", 0.0)
+    before = inputs_of(recipe, runs)
+    (tmp_path / "train.py").write_text("print(3)\n")
+    assert Known(recipe, runs, WANTED).identity.fingerprint != before
 
 
 def test_a_runs_folder_is_not_code(recipe, tmp_path):
