@@ -23,6 +23,8 @@ ORDER = [
     "recipe",
     "stats",
     "data",
+    "own_code",
+    "gradcheck",
     "engines",
     "existing",
     "runs",

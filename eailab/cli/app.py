@@ -18,6 +18,7 @@ from eailab.cli.commands import Commands, explained
 from eailab.cli.data import data, split
 from eailab.cli.explain import explain
 from eailab.cli.gate import gate
+from eailab.cli.gradcheck import gradcheck
 from eailab.cli.judge import judge
 from eailab.cli.networks import export, predict
 from eailab.cli.output import LOG, PRINTED, echo, echo_error
@@ -65,6 +66,7 @@ app.command()(judge)
 app.command()(noise)
 app.command()(audit)
 app.command()(gate)
+app.command()(gradcheck)
 app.command()(report)
 app.command()(verify)
 app.command()(diff)

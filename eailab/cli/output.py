@@ -27,6 +27,7 @@ COMMANDS = (
     "explain",
     "export",
     "gate",
+    "gradcheck",
     "judge",
     "noise",
     "predict",

@@ -9,7 +9,7 @@ from eailab.cli import completion
 from eailab.cli.output import JSON_VERSION, echo
 from eailab.errors import UsageError
 
-NAMES = ("decision", "error", "recipe")
+NAMES = ("decision", "error", "gradcheck", "recipe")
 
 
 def schema(
@@ -17,15 +17,16 @@ def schema(
         str,
         typer.Argument(
             metavar="NAME",
-            help="decision, error or recipe.",
+            help="decision, error, gradcheck or recipe.",
             autocompletion=completion.one_of(NAMES),
             show_default=False,
         ),
     ],
 ) -> None:
-    """Print the JSON Schema of a decision, of an error, or of recipes.
+    """Print the JSON Schema of a decision, of an error, of a check of gradients, or of recipes.
 
-    `--json` of ablate, gate, judge, noise and verify prints a `decision`; where a command fails, an `error`.
+    `--json` of ablate, gate, judge, noise and verify prints a `decision`, that of gradcheck a `gradcheck`; where a
+    command fails, an `error`.
 
     Example: eailab schema decision
     """
@@ -33,7 +34,8 @@ def schema(
 
     if name not in NAMES:
         raise UsageError(f"there is no schema {name!r}: there are {', '.join(NAMES)}{nearest(name, NAMES)}")
-    echo(json.dumps({"decision": _decision, "error": _error, "recipe": _recipe}[name](), indent=2, ensure_ascii=False))
+    schemas = {"decision": _decision, "error": _error, "gradcheck": _gradcheck, "recipe": _recipe}
+    echo(json.dumps(schemas[name](), indent=2, ensure_ascii=False))
 
 
 def _decision() -> dict[str, Any]:
@@ -42,6 +44,14 @@ def _decision() -> dict[str, Any]:
     from eailab.findings.decision import Decision
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(Decision).json_schema()}
+
+
+def _gradcheck() -> dict[str, Any]:
+    from pydantic import TypeAdapter
+
+    from eailab.gradcheck.report import GradientReport
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(GradientReport).json_schema()}
 
 
 def _error() -> dict[str, Any]:

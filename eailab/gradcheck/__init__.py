@@ -1,0 +1,1 @@
+"""Check gradients that are written by hand against central differences."""

@@ -1,0 +1,226 @@
+"""Load and run a person's own code: its errors by file and line, and nothing that it prints in a command's result."""
+
+import inspect
+import os
+import random
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import TextIOBase
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+
+from eailab import files
+from eailab.errors import EailabError, UsageError
+from eailab.own_code.reference import defined, parsed
+from eailab.plain import plain
+
+MOST_PRINTED = 20
+"""Lines that own code may print."""
+
+
+class _NothingToReadError(Exception):
+    """The code reads standard input."""
+
+
+class _NoInput(TextIOBase):
+    """Standard input, for code that must not wait for a person."""
+
+    def read(self, *_: Any) -> str:
+        """Refuse to read."""
+        raise _NothingToReadError
+
+    readline = readlines = __next__ = read  # type: ignore[assignment]  # input() and loops call these
+
+
+class _FirstLines(TextIOBase):
+    """Standard output of own code: its first lines go to standard error, since results are printed on the other."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._left = most
+
+    def write(self, text: str) -> int:
+        """Print text while lines are left."""
+        if self._left > 0:
+            self._left -= text.count("\n")
+            sys.stderr.write(text if self._left > 0 else f"{text}(what the code prints further is left out)\n")
+            sys.stderr.flush()
+        return len(text)
+
+
+class OwnModule:
+    """A file of Python that was run, with the modules beside it that it imports.
+
+    Modules beside the file are its own: they are known to Python only while this code runs, so that two files may have
+    modules of one name.
+
+    Args:
+        file: Its path.
+
+    Raises:
+        UsageError: It is not Python, or fails while it is run; the message has the line.
+    """
+
+    def __init__(self, file: Path) -> None:
+        parsed(file)
+        self.file = file
+        self.folder = file.absolute().parent
+        self._beside: dict[str, ModuleType] = {}
+        self._printed = _FirstLines(MOST_PRINTED)
+        self._module = ModuleType(f"own_{file.stem}")
+        self._module.__file__ = str(file.absolute())
+        self._beside[self._module.__name__] = self._module
+        with self.running("importing it"):
+            code = compile(files.read(file, files.CODE), str(file.absolute()), "exec", dont_inherit=True)
+            exec(code, vars(self._module))  # noqa: S102 - a person named this file to have it run
+
+    def find(self, name: str) -> Any:
+        """Return what a name stands for.
+
+        Raises:
+            UsageError: The file has no such name.
+        """
+        from eailab.recipe.describe import nearest
+
+        if not hasattr(self._module, name):
+            known = defined(self.file)
+            raise UsageError(
+                f"{plain(str(self.file))} has no {plain(name)}: it has {', '.join(known) or 'no class or function'}"
+                f"{nearest(name, known)}"
+            )
+        return getattr(self._module, name)
+
+    @contextmanager
+    def running(self, doing: str) -> Iterator[None]:
+        """Run code of the file in this context: what it raises becomes one error with file and line.
+
+        What it prints goes to standard error, and what it reads, forks or ends is refused.
+
+        Args:
+            doing: For the message, such as "calling forward".
+
+        Raises:
+            UsageError: The code raised an error, ended the program, read standard input or forked.
+        """
+        before, path, fork, stdin = set(sys.modules), list(sys.path), getattr(os, "fork", None), sys.stdin
+        sys.modules.update(self._beside)
+        sys.path.insert(0, str(self.folder))
+        os.fork = _refuse_fork
+        sys.stdin = _NoInput()
+        try:
+            with redirect_stdout(self._printed), warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                yield
+        except EailabError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self._explained(error, doing) from error
+        finally:
+            sys.path[:], sys.stdin = path, stdin
+            if fork is not None:
+                os.fork = fork
+            self._take_modules(before)
+
+    def _take_modules(self, before: set[str]) -> None:
+        """Take the modules beside the file out of Python's, to be put back when the code runs again."""
+        for name in set(sys.modules) - before | set(self._beside):
+            module = None if name.partition(".")[0] == "eailab" else sys.modules.get(name)
+            if module is not None and self._is_beside(getattr(module, "__file__", None)):
+                self._beside[name] = sys.modules.pop(name)
+
+    def _is_beside(self, file: str | None) -> bool:
+        if file is None:
+            return False
+        path = Path(file)
+        return path.is_relative_to(self.folder) and "site-packages" not in path.parts
+
+    def _explained(self, error: BaseException, doing: str) -> EailabError:
+        """Return one message for what the code raised; an error of ours is raised as it is."""
+        if isinstance(error, MemoryError):
+            raise error
+        lines = [
+            (Path(frame.filename), frame.lineno)
+            for frame in traceback.extract_tb(error.__traceback__)
+            if self._is_beside(frame.filename)
+        ]
+        if not lines and not isinstance(error, SystemExit | SyntaxError):
+            raise error
+        file, line = lines[-1] if lines else (self.file, None)
+        if isinstance(error, SyntaxError) and error.filename and self._is_beside(error.filename):
+            file, line = Path(error.filename), error.lineno
+        name = self.file if file == self.file.absolute() else file
+        where = plain(f"{_short(name)}:{line}" if line else str(_short(name)))
+        return UsageError(f"{where}: {_said(error, doing)}")
+
+
+def _short(file: Path) -> Path:
+    return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+
+
+def _said(error: BaseException, doing: str) -> str:
+    match error:
+        case _NothingToReadError():
+            return f"{doing} reads standard input, and nothing can be typed there: give it as an argument or a file."
+        case SystemExit():
+            return f"{doing} ends the program (sys.exit): remove that, or put it below `if __name__ == '__main__':`."
+    kind, text = type(error).__name__, plain(str(error))
+    return f"{doing} raised {kind}{': ' if text else ''}{text[:400]}{'' if text.endswith('.') else '.'}"
+
+
+def _refuse_fork() -> NoReturn:
+    raise RuntimeError("a copy of this process is not started here (os.fork, multiprocessing): remove that")
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the generators that own code may draw from, Python's, numpy's and torch's, and put all back afterwards."""
+    torch = sys.modules.get("torch")
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - own code may use it
+    state = None if torch is None else torch.get_rng_state()
+    try:
+        reseed(seed)
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        if torch is not None:
+            torch.set_rng_state(state)
+
+
+def reseed(seed: int) -> None:
+    """Seed Python's, numpy's and, where it is loaded, torch's generator of the CPU."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - own code may use it
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.default_generator.manual_seed(seed)
+
+
+def construct(module: OwnModule, make: Callable[..., Any], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """Call a class of a file.
+
+    Raises:
+        UsageError: It wants something that is not given, or takes something else, or its code fails.
+    """
+    try:
+        inspect.signature(make).bind(*positional, **named)
+    except TypeError as error:
+        line = _line_of(make)
+        where = plain(f"{_short(module.file)}{f':{line}' if line else ''}")
+        raise UsageError(
+            f"{where}: {make.__name__}{inspect.signature(make)} cannot be called so: {plain(str(error))}."
+        ) from error
+    except ValueError:  # it has no signature that Python knows
+        pass
+    with module.running(f"constructing {make.__name__}"):
+        return make(*positional, **named)
+
+
+def _line_of(thing: Any) -> int | None:
+    code = getattr(getattr(thing, "__init__", thing), "__code__", None)
+    return None if code is None else int(code.co_firstlineno)

@@ -1,0 +1,102 @@
+"""Read what names a person's own code: `net.py:Net`, `layers.py:Linear(784, 10)` or `layers.py:forward,backward`."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eailab import files
+from eailab.errors import UsageError
+from eailab.plain import plain
+
+HOW = "write FILE.py:NAME, FILE.py:NAME(VALUE, NAME=VALUE) or FILE.py:FORWARD,BACKWARD"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Names in a file of Python, and what to construct the first one with."""
+
+    file: Path
+    names: tuple[str, ...]
+    positional: tuple[Any, ...] = ()
+    named: Mapping[str, Any] = field(default_factory=dict)
+    is_called: bool = False
+    """Whether arguments are given, be they none: `Net()`."""
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        words = [*map(repr, self.positional), *(f"{name}={value!r}" for name, value in self.named.items())]
+        return f"{self.file}:{','.join(self.names)}{'(' + ', '.join(words) + ')' if self.is_called else ''}"
+
+
+def parse_reference(text: str) -> Reference:
+    """Read what names code, without running any.
+
+    >>> str(parse_reference("net.py:Net(depth=20)"))
+    'net.py:Net(depth=20)'
+
+    Raises:
+        UsageError: It is not of that form, there is no such file, or the file is not Python.
+    """
+    name, colon, rest = text.rpartition(".py:")
+    if not colon:
+        file = Path(text)
+        known = f"; it has {', '.join(defined(file)) or 'none'}" if text.endswith(".py") and file.is_file() else ""
+        raise UsageError(f"{plain(text)} names no class or function of a file: {HOW}{known}.")
+    try:
+        tree = ast.parse(rest.strip(), mode="eval").body
+        return _of_tree(Path(f"{name}.py"), tree)
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(
+            f"{plain(rest)!r} is not a name in {plain(name)}.py, nor a call with plain values: {HOW}."
+        ) from error
+
+
+def _of_tree(file: Path, tree: ast.expr) -> Reference:
+    """Return the reference that an expression is.
+
+    Raises:
+        ValueError: It is another kind of expression, or has values that are not plain.
+    """
+    match tree:
+        case ast.Name(id=name):
+            return Reference(file, (name,))
+        case ast.Tuple(elts=parts) if parts and all(isinstance(one, ast.Name) for one in parts):
+            return Reference(file, tuple(one.id for one in parts if isinstance(one, ast.Name)))
+        case ast.Call(func=ast.Name(id=name), args=positional, keywords=named):
+            if any(one.arg is None for one in named):
+                raise ValueError("** is not a value")
+            values = {str(one.arg): ast.literal_eval(one.value) for one in named}
+            return Reference(file, (name,), tuple(map(ast.literal_eval, positional)), values, is_called=True)
+    raise ValueError("neither a name, nor names, nor a call")
+
+
+def defined(file: Path) -> list[str]:
+    """Return the classes and functions that a file defines, without running it.
+
+    Raises:
+        UsageError: There is no such file, or it is not Python.
+    """
+    tree = parsed(file)
+    kinds = ast.ClassDef | ast.FunctionDef
+    return [node.name for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")]
+
+
+def parsed(file: Path) -> ast.Module:
+    """Return the syntax tree of a file.
+
+    Raises:
+        UsageError: There is no such file, or it is not Python.
+    """
+    from eailab.recipe.describe import nearest
+
+    try:
+        return ast.parse(files.read(file, files.CODE))
+    except FileNotFoundError as error:
+        near = [one.name for one in file.parent.glob("*.py")] if file.parent.is_dir() else []
+        raise UsageError(f"{plain(str(file))}: there is no such file{nearest(file.name, near)}") from error
+    except SyntaxError as error:
+        raise UsageError(f"{plain(str(file))}:{error.lineno or 1}: this is not Python: {plain(error.msg)}.") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{plain(str(file))}: this is not Python: {plain(str(error))}.") from error
