@@ -346,7 +346,7 @@ def rm_study(
     store = existing(runs)
     head = one_study(heads(runs), study, runs)
     trials = own_trials(store, head, heads(runs))
-    kept = len(set(head.trials.values()) & set(store.trial_names())) - len(trials)
+    kept = len(head.fingerprints & set(store.trial_names())) - len(trials)
     number = counted(len(trials), "trial")
     shared = f"; {kept} that other studies have too stay" if kept else ""
     if not confirmed(f"Remove {head.called} and {number} for good{shared}?", "this study", yes=yes):

@@ -73,7 +73,7 @@ class Listed:
         study, arm, block = about.recipe, "", "?" if about.block is None else str(about.block)
         if self.uses:
             first = self.uses[0]
-            study, arm, block = first.head.name, first.head.arms[first.arm], str(first.block)
+            study, arm, block = first.head.name, first.label, str(first.block)
             study += f" +{len(self.uses) - 1}" * (len(self.uses) > 1)
         so_far = "" if about.state in ("finished", "damaged") else f" {about.epochs}/{about.planned or '?'}"
         return about.name[:SHORT_NAME], study, arm, block, about.state + so_far, self.score, self.finished
@@ -83,7 +83,7 @@ class Listed:
         about = asdict(self.summary)
         result = about.pop("result")
         places = [
-            {"study": one.head.name, "folder": one.head.called, "arm": one.head.arms[one.arm], "block": one.block}
+            {"study": one.head.name, "folder": one.head.called, "arm": one.label, "block": one.block}
             for one in self.uses
         ]
         finished = None if result is None else result["provenance"]["finished"]
@@ -140,7 +140,7 @@ def _score(folder: TrialFolder, about: Summary, uses: Sequence[Use]) -> str:
 
 
 def _is_wanted(use: Use, wanted: Wanted) -> bool:
-    return wanted.arm is None or same_label(use.head.arms[use.arm], wanted.arm)
+    return wanted.arm is None or same_label(use.label, wanted.arm)
 
 
 def _place(one: Listed) -> tuple[Any, ...]:
@@ -159,9 +159,10 @@ def described(one: Listed) -> list[tuple[str, str]]:
     lines = [("trial", about.name), ("called", one.called)]
     for use in one.uses:
         head = use.head
-        arm = "" if head.factor is None else f", arm {head.arms[use.arm]}"
-        lines.append(("study", f"{head.called}{arm}, block {use.block}"))
-        if head.factor is not None:
+        arm = "" if head.factor is None else f", arm {use.label}"
+        tuning = " (tuning)" if use.is_of_tuning else ""
+        lines.append(("study", f"{head.called}{arm}, block {use.block}{tuning}"))
+        if head.factor is not None and not use.is_of_tuning:
             lines.append(("baseline", _from_baseline(use)))
     lines += [
         ("state", about.state),

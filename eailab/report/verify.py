@@ -15,6 +15,7 @@ from eailab.data.registry import load
 from eailab.errors import DataError, StoreError, UsageError
 from eailab.files import REPORT, read
 from eailab.plain import plain
+from eailab.recipe.schema import Recipe
 from eailab.report.formats import FORMATS
 from eailab.report.manifest import Manifest, of_csv, of_json, parse
 from eailab.report.report_diff import ReportDiff, compare
@@ -24,9 +25,12 @@ from eailab.runs.store import Store
 from eailab.runs.store import verify as check_result
 from eailab.runs.trial import Trial
 from eailab.studies.admin import Unnamed, blocks_left_out, contradictions, path_contradictions, unnamed
-from eailab.studies.heads import STEPS_FOLDER, head_of
+from eailab.studies.factor import BUNDLE
+from eailab.studies.heads import STEPS_FOLDER, TUNING, Tried, head_of
 from eailab.studies.lookup import find_fingerprint
 from eailab.studies.storage import StudyRecord
+from eailab.studies.tuning_check import tuning_contradictions
+from eailab.studies.tuning_file import Tuning
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Verification:
     """What else a person should know; not a problem."""
     records: tuple[StudyRecord, ...]
     """The studies that the report is about."""
+    tunings: Mapping[str, Tuning]
+    """How the arms of some of them were tuned, by the study's fingerprint."""
     manifest: Manifest
     """What the report says it was made of."""
 
@@ -80,12 +86,20 @@ class Verification:
                 "numbers are read from the kept source again all the same."
             )
         trials = {name: (record, key) for record in self.records for key, name in record.trials.items()}
-        fingerprint = find_fingerprint([head_of(record) for record in self.records], trials, wanted, "the report")
-        record, (arm, block) = trials[fingerprint]
+        of_tunings = {name: block for one in self.tunings.values() for _, block, name in one.tried}
+        found = [head_of(record, self._tried(record)) for record in self.records]
+        fingerprint = find_fingerprint(found, {*trials, *of_tunings}, wanted, "the report")
         result = store.folder(fingerprint).record()
         if result is None:
             raise UsageError(f"--retrain {wanted} has no result in the store to compare with.")
+        if fingerprint not in trials:
+            return Trial(store.folder(fingerprint).recipe(), of_tunings[fingerprint], result["data"])
+        record, (arm, block) = trials[fingerprint]
         return Trial(record.study.arms[arm].recipe, block, result["data"])
+
+    def _tried(self, record: StudyRecord) -> Iterator[Tried]:
+        tuning = self.tunings.get(record.study.fingerprint)
+        return iter(()) if tuning is None else tuning.tried
 
 
 def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verification:
@@ -108,6 +122,8 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
     tally = _Tally(store, data_dir)
     for study in studies:
         datasets = tally.check(study.folder, study.record)
+        if study.findings.tuning is not None:
+            tally.check_tuning(study.folder, study.record, study.findings.tuning, datasets)
         problems += [f"{study.folder}: {sentence}" for sentence in check_study(store, study, datasets, loose)]
     for one in paths:
         problems += [f"{one.folder}: {sentence}" for sentence in path_contradictions(store, one.record.folder, loose)]
@@ -121,6 +137,7 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
         gaps=tuple(tally.gaps),
         notes=(*notes, *dict.fromkeys(tally.notes)),
         records=(*(study.record for study in studies), *(record for one in paths for record in one.record.records)),
+        tunings={one.record.study.fingerprint: one.findings.tuning for one in studies if one.findings.tuning},
         manifest=manifest,
     )
 
@@ -145,19 +162,30 @@ class _Tally:
             self.notes.append(f"{folder}: eailab did not run its trials: their values were read from the source again")
             return datasets
         for index, block in product(range(len(arms)), record.study.blocks):
-            fingerprint = record.trials[index, block]
-            name = f"{folder}/{arms[index].label}/{block}"
-            problem, has_result = check_trial(
-                self.store, record, index, block, datasets.get(arms[index].recipe.data_name or "")
-            )
-            if has_result:
-                self.checked.add(fingerprint)
-            if problem is not None:
-                self.failing.add(fingerprint)
-                self.problems.append(f"{name}: {problem}")
-            elif not has_result:
-                self.gaps.append(f"{name}: no result in the store")
+            dataset, name = datasets.get(arms[index].recipe.data_name or ""), f"{folder}/{arms[index].label}/{block}"
+            self._check(record.trials[index, block], block, name, arms[index].recipe, dataset)
         return datasets
+
+    def check_tuning(
+        self, folder: str, record: StudyRecord, tuning: Tuning, datasets: Mapping[str, Dataset | None]
+    ) -> None:
+        """Check the trials by which the arms of a study were tuned."""
+        recipes = {one.before: arm.recipe for one, arm in zip(tuning.arms, record.study.arms, strict=True)}
+        for one in tuning.arms:
+            dataset = datasets.get(recipes[one.before].data_name or "")
+            for training in one.trainings:
+                name = f"{folder}/{one.before}{BUNDLE}{training.value}/{training.block}"
+                self._check(training.trial, training.block, name, recipes[one.before], dataset)
+
+    def _check(self, fingerprint: str, block: int, name: str, recipe: Recipe, dataset: Dataset | None) -> None:
+        problem, has_result = check_trial(self.store, fingerprint, recipe, block, dataset)
+        if has_result:
+            self.checked.add(fingerprint)
+        if problem is not None:
+            self.failing.add(fingerprint)
+            self.problems.append(f"{name}: {problem}")
+        elif not has_result:
+            self.gaps.append(f"{name}: no result in the store")
 
 
 def _compared(
@@ -200,24 +228,22 @@ def _left_out(studies: Sequence[StudyReport]) -> tuple[list[str], list[str]]:
 
 
 def check_trial(
-    store: Store, record: StudyRecord, arm: int, block: int, dataset: Dataset | None = None
+    store: Store, fingerprint: str, recipe: Recipe, block: int, dataset: Dataset | None = None
 ) -> tuple[str | None, bool]:
     """Hold a trial to its checksums, to what follows from its recipe, and to the labels of its images.
 
     Args:
         store: Where it lies.
-        record: Of its study.
-        arm: Index of its arm.
+        fingerprint: Its name.
+        recipe: Of its arm; one that is tuned differs from it in settings that choose no images.
         block: Its block.
         dataset: Whose labels to hold its accuracies to; None where they are not here.
 
     Returns:
         What is wrong, or None; and whether there is a result.
     """
-    folder = store.folder(record.trials[arm, block])
-    recipe = record.study.arms[arm].recipe
     try:
-        found = check_result(folder)
+        found = check_result(store.folder(fingerprint))
         if found is None:
             return None, False
         result, predictions = found
@@ -234,6 +260,9 @@ def check_study(
     """Yield what a study's record says and what does not follow from its recipes and trials."""
     images = {name: len(found.train) for name, found in datasets.items() if found is not None}
     yield from contradictions(store, study.record, images)
+    yield from tuning_contradictions(store, study.record, study.findings.tuning)
+    if study.findings.is_tuning_lost:
+        yield f"its {TUNING} is damaged, so how its arms were tuned was not checked"
     whole = replace(study.record.study, blocks=(*study.record.study.blocks, *study.left_out, *study.later))
     if blocks := blocks_left_out(replace(study.record, study=whole), loose):
         yield f"it leaves out blocks that were trained: {', '.join(map(str, blocks))}"

@@ -12,7 +12,7 @@ from uuid import uuid4
 from eailab.data.registry import SOURCES
 from eailab.data.split import training_size
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
-from eailab.files import STUDY, read
+from eailab.files import PLAN, STUDY, read
 from eailab.recipe.canonical import canonical, write
 from eailab.recipe.override import names_variant, vary_together
 from eailab.recipe.schema import Recipe
@@ -26,11 +26,13 @@ from eailab.seeding import is_for_tuning
 from eailab.studies import imported
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import Crossing, Setting, crossed
-from eailab.studies.heads import ENDS, STEPS, Head, PathHead, uses
+from eailab.studies.heads import ENDS, STEPS, TUNING, Head, PathHead, uses
 from eailab.studies.path_ablation import Order
 from eailab.studies.path_run import is_of_ends, is_step, path_ablation_of, read_steps
 from eailab.studies.plan import hold_updates
 from eailab.studies.storage import StudyRecord, read_record
+from eailab.studies.tuning_check import tuning_contradictions
+from eailab.studies.tuning_file import read_tuning
 
 Values = Mapping[str, object]
 
@@ -79,6 +81,12 @@ def problems(store: Store) -> Iterator[Problem]:
         if record.study.folder_name != folder.name and not record.study.data:
             yield Problem(folder, f"{folder} contains another study than its name says, {record.study.folder_name}.")
         yield from (Problem(folder, f"{folder}: {found}.") for found in contradictions(store, record, {}))
+        try:
+            tuning = read_tuning(folder)
+            wrong = tuning_contradictions(store, record, tuning)
+            yield from (Problem(folder / TUNING, f"{folder / TUNING}: {found}.") for found in wrong)
+        except DamagedError as error:
+            yield Problem(folder / TUNING, str(error))
         if left_out := blocks_left_out(record, loose):
             yield Problem(folder, f"{folder} leaves out blocks that were trained: {', '.join(map(str, left_out))}.")
     for folder in sorted({file.parents[2] for file in store.root.glob(STEPS)}):
@@ -134,9 +142,10 @@ def unnamed(store: Store) -> Unnamed:
     """Return the trials that no study and no step of a path ablation names."""
     present = frozenset(store.trial_names())
     named = set[str]()
-    for file in (store.root / "studies").rglob("study.yaml"):
-        with suppress(StoreError, FileNotFoundError):
-            named |= {name.decode() for name in _TRIAL.findall(read(file, STUDY))}
+    for kind, files in ((STUDY, "study.yaml"), (PLAN, TUNING)):
+        for file in (store.root / "studies").rglob(files):
+            with suppress(StoreError, FileNotFoundError):
+                named |= {name.decode() for name in _TRIAL.findall(read(file, kind))}
     return Unnamed(present, {name: at for name in present - named if (at := _identity(store, name)) is not None})
 
 
@@ -304,7 +313,7 @@ def own_trials(store: Store, study: Head | PathHead, found: Sequence[Head]) -> l
             "command again, or move it aside with `eailab runs verify --repair`."
         )
     present, shared = set(store.trial_names()), set(uses(others))
-    return sorted(name for name in set(study.trials.values()) & present if name not in shared)
+    return sorted(name for name in study.fingerprints & present if name not in shared)
 
 
 def remove_study(store: Store, study: Head | PathHead, trials: Sequence[str]) -> None:

@@ -3,18 +3,19 @@
 So a shell may ask at each key.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from eailab.errors import StoreError
-from eailab.files import STUDY, name_and_fingerprint, read
-from eailab.studies.factor import label
+from eailab.files import PLAN, STUDY, name_and_fingerprint, read
+from eailab.studies.factor import BUNDLE, label
 
 if TYPE_CHECKING:
     from eailab.studies.storage import StudyRecord
@@ -25,6 +26,12 @@ STEPS_FOLDER, ENDS = "steps", "ends"
 STUDIES = "studies/*/study.yaml"
 STEPS = f"studies/*/{STEPS_FOLDER}/*/study.yaml"
 """Where the records of studies, and of the steps of path ablations, lie in a runs folder."""
+
+TUNING = "tuning.json"
+"""In the folder of a study whose arms were tuned."""
+
+Tried = tuple[str, int, str]
+"""A label of what a tuning tried, its block, and the trial's fingerprint."""
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Of YAML: libyaml, where it is there, reads ten times as fast."""
@@ -60,6 +67,20 @@ class Head:
     """Whether a study file labels the arms; such a label says nothing without its study."""
     is_imported: bool = False
     """Whether eailab did not run its trials, which then are not in the store."""
+    searched: tuple[str, ...] = ()
+    """Labels of what was tried when its arms were tuned, but for those that the arms have."""
+    tuning: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    """Fingerprint of each trial of that tuning, by index among `labels` and block."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the arms, and of what was tried in their tuning."""
+        return self.arms + self.searched
+
+    @property
+    def fingerprints(self) -> set[str]:
+        """Of its trials, and of those by which its arms were tuned."""
+        return {*self.trials.values(), *self.tuning.values()}
 
     @property
     def called(self) -> str:
@@ -80,12 +101,23 @@ class Use:
 
     head: Head
     arm: int
+    """Index among the labels of the study."""
     block: int
+
+    @property
+    def label(self) -> str:
+        """Of its arm, or of what it tried in the tuning of one."""
+        return self.head.labels[self.arm]
+
+    @property
+    def is_of_tuning(self) -> bool:
+        """Whether it was trained to tune an arm, and is not compared."""
+        return (self.arm, self.block) in self.head.tuning
 
     @property
     def names(self) -> tuple[str, ...]:
         """All that the trial is called: `ARM/BLOCK`, `STUDY/ARM/BLOCK`, and where there is one arm `STUDY/BLOCK`."""
-        place = f"{self.head.arms[self.arm]}/{self.block}"
+        place = f"{self.label}/{self.block}"
         studies = [f"{name}/" for name in self.head.names]
         alone = [f"{study}{self.block}" for study in studies] if len(self.head.arms) == 1 else []
         return (place, *(f"{study}{place}" for study in studies), *alone)
@@ -93,7 +125,7 @@ class Use:
     @property
     def shown(self) -> tuple[str, str, str]:
         """What tables call the trial, from the shortest name to the one that no other trial has; "" for none."""
-        head, place = self.head, f"{self.head.arms[self.arm]}/{self.block}"
+        head, place = self.head, f"{self.label}/{self.block}"
         if len(head.arms) == 1:
             return f"{head.name}/{self.block}", f"{head.name}/{place}", f"{head.called}/{self.block}"
         return "" if head.has_labels else place, f"{head.name}/{place}", f"{head.called}/{place}"
@@ -132,6 +164,11 @@ class PathHead:
         """Fingerprint of each trial by study, arm index and block."""
         return {(at, *key): trial for at, head in enumerate(self.steps) for key, trial in head.trials.items()}
 
+    @property
+    def fingerprints(self) -> set[str]:
+        """Of its trials."""
+        return set(self.trials.values())
+
 
 def heads(runs: Path, *patterns: str) -> list[Head]:
     """Return the heads of the studies of a runs folder, by folder; one that cannot be read has its folder's name.
@@ -154,13 +191,15 @@ def _head(file: Path) -> Head:
         mapping: Any = yaml.load(_OTHER.sub("", read(file, STUDY).decode()), LOADER)  # noqa: S506 - both are safe
         arms = mapping["arms"]
         check_baseline(mapping["baseline"], len(arms))
+        labels = tuple(str(arm.get("label") or label((arm["level"],))) for arm in arms)
+        searched, tuning = _searched(labels, _tried(file.parent))
         return Head(
             folder=file.parent,
             name=str(mapping["name"]),
             factor=mapping["factor"],
             baseline=mapping["baseline"],
             metric=str(mapping["metric"]),
-            arms=tuple(str(arm.get("label") or label((arm["level"],))) for arm in arms),
+            arms=labels,
             trials={
                 (index, int(block)): str(trial)
                 for index, arm in enumerate(arms)
@@ -168,15 +207,40 @@ def _head(file: Path) -> Head:
             },
             has_labels=any("label" in arm for arm in arms),
             is_imported="imported" in mapping,
+            searched=searched,
+            tuning=tuning,
         )
     except (OSError, StoreError, *UNREADABLE):
         return Head(file.parent, name_and_fingerprint(file.parent.name)[0], None, 0, "", (), {})
 
 
-def head_of(record: "StudyRecord") -> Head:
-    """Return the head of a study that has been read."""
+def _tried(folder: Path) -> list[Tried]:
+    """Return what the tuning of a study's arms tried; nothing where they were not tuned, or the file is damaged."""
+    try:
+        mapping: Any = json.loads(read(folder / TUNING, PLAN))
+        return [
+            (f"{arm['before']}{BUNDLE}{one['value']}", int(one["block"]), str(one["trial"]))
+            for arm in mapping["arms"]
+            for one in arm["trainings"]
+        ]
+    except (OSError, StoreError, *UNREADABLE):
+        return []
+
+
+def _searched(labels: Sequence[str], tried: Iterable[Tried]) -> tuple[tuple[str, ...], dict[tuple[int, int], str]]:
+    """Return the labels of a tuning that the arms lack, and its trials by index among all labels and block."""
+    places = {label: index for index, label in enumerate(labels)}
+    trials = {}
+    for said, block, trial in tried:
+        trials[places.setdefault(said, len(places)), block] = trial
+    return tuple(places)[len(labels) :], trials
+
+
+def head_of(record: "StudyRecord", tried: Iterable[Tried] = ()) -> Head:
+    """Return the head of a study that has been read, and of what the tuning of its arms tried."""
     study = record.study
     labels = tuple(arm.label for arm in study.arms)
+    searched, tuning = _searched(labels, tried)
     return Head(
         folder=Path(study.folder_name),
         name=study.name,
@@ -186,6 +250,8 @@ def head_of(record: "StudyRecord") -> Head:
         arms=labels,
         trials=record.trials,
         has_labels=any(arm.name for arm in study.arms),
+        searched=searched,
+        tuning=tuning,
     )
 
 
@@ -202,7 +268,7 @@ def uses(found: Iterable[Head]) -> dict[str, list[Use]]:
     """Return where studies have each trial, by its fingerprint."""
     table: dict[str, list[Use]] = defaultdict(list)
     for head in found:
-        for (arm, block), trial in head.trials.items():
+        for (arm, block), trial in (*head.trials.items(), *head.tuning.items()):
             table[trial].append(Use(head, arm, block))
     return dict(table)
 

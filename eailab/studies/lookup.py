@@ -151,8 +151,8 @@ def _by_beginning(found: Sequence[Head], text: str) -> set[str]:
         begin, rest = text[: slash.start()], _plain(text[slash.end() :])
         for head in found:
             if begin and any(name.startswith(begin) for name in head.names):
-                for (arm, block), trial in head.trials.items():
-                    places = [f"{head.arms[arm]}/{block}", *([str(block)] if len(head.arms) == 1 else [])]
+                for (arm, block), trial in (*head.trials.items(), *head.tuning.items()):
+                    places = [f"{head.labels[arm]}/{block}", *([str(block)] if len(head.arms) == 1 else [])]
                     fitting |= {trial for place in places if _plain(place) == rest}
     return fitting
 

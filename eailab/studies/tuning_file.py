@@ -1,7 +1,7 @@
 """Write and read `tuning.json`: how the arms of a study were tuned, beside its record and before its first trial."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from eailab.errors import DamagedError
 from eailab.files import PLAN, read
 from eailab.runs.atomic import set_aside, write_changed
-
-FILE = "tuning.json"
-"""In the folder of a study whose arms were tuned."""
+from eailab.studies.factor import BUNDLE
+from eailab.studies.heads import TUNING, Tried
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(strict=True))
@@ -65,6 +64,13 @@ class Tuning:
     """Whether arms had other budgets than others."""
     arms: tuple[TunedArm, ...]
 
+    @property
+    def tried(self) -> Iterator[Tried]:
+        """What was trained: a label, the block, and the trial's fingerprint."""
+        for arm in self.arms:
+            for one in arm.trainings:
+                yield f"{arm.before}{BUNDLE}{one.value}", one.block, one.trial
+
 
 _TUNING = TypeAdapter(Tuning)
 
@@ -73,7 +79,7 @@ def write_tuning(folder: Path, tuning: Tuning, note: Callable[[str], None]) -> N
     """Write how a study's arms were tuned; another tuning that chose the same winners is set aside, and said."""
     body = _TUNING.dump_python(tuning, mode="json")
     text = json.dumps({"schema_version": 1, "sha256": _digest(body), **body}, indent=1) + "\n"
-    file = folder / FILE
+    file = folder / TUNING
     if file.exists() and read(file, PLAN) != text.encode():
         aside = set_aside(file)
         note(f"{folder.name} was tuned before in another way, which is kept as {aside.name}.")
@@ -87,7 +93,7 @@ def read_tuning(folder: Path) -> Tuning | None:
     Raises:
         DamagedError: The file is not what was written.
     """
-    file = folder / FILE
+    file = folder / TUNING
     try:
         body: Any = json.loads(read(file, PLAN))
         checksum = body.pop("sha256")

@@ -12,13 +12,21 @@ from eailab.findings.statements import state_sentences
 from eailab.findings.study import study_findings
 from eailab.findings.tuning import tuning_facts
 from eailab.recipe.validate import recipe_from
+from eailab.report.formats import FORMATS
+from eailab.report.listing import listed
+from eailab.report.study_report import Report, load_study
+from eailab.report.verify import verify
 from eailab.runs.context import EpochEnded, RunContext
+from eailab.runs.retrain import retrain
 from eailab.seeding import TUNING_BLOCKS
+from eailab.studies.admin import own_trials, problems
+from eailab.studies.heads import heads
+from eailab.studies.lookup import find_trial, one_study
 from eailab.studies.plan import plan
 from eailab.studies.run import Runner
 from eailab.studies.storage import read_record
 from eailab.studies.tuning import asked
-from eailab.studies.tuning_file import read_tuning
+from eailab.studies.tuning_file import read_tuning, write_tuning
 from eailab.studies.tuning_run import Request, tuned
 
 pytestmark = pytest.mark.usefixtures("line")
@@ -98,3 +106,59 @@ def test_a_damaged_file_of_a_tuning_costs_a_study_what_it_said_and_nothing_else(
     assert (found.tuning, found.comparison) == (None, whole.comparison)
     shelf.tune(RANGE)
     assert json.loads(file.read_text()) == json.loads(before)
+
+
+# --- its trials are trials of the study ------------------------------------------------------------------------------
+
+
+def test_trials_of_a_tuning_are_found_by_value_and_block_and_go_with_their_study(shelf):
+    """Their names are `BEFORE+VALUE/BLOCK`; removing the study removes them."""
+    folder = shelf.compare(RANGE)
+    store = shelf.context.store
+    tried = {f"{label}/{block}": trial for label, block, trial in read_tuning(folder).tried}
+    assert len(tried) == 12
+    for name, trial in tried.items():
+        assert find_trial(store, name).path.name == trial
+    head = one_study(heads(store.root), "line-epochs-tuned-lr", store.root)
+    assert set(own_trials(store, head, heads(store.root))) == set(store.trial_names())
+    assert {one.called for one in listed(store)} >= set(tried)
+
+
+def test_a_report_is_held_to_the_trials_of_the_tuning_too(shelf, tmp_path):
+    """They are checked as all others are, and one can be trained again by its name."""
+    folder = shelf.compare(RANGE)
+    report = tmp_path / "table.md"
+    report.write_text(FORMATS["markdown"].text(Report("study", "en", (load_study(shelf.context.store, folder),))))
+    found = verify(report, shelf.context.store)
+    assert (found.holds, found.trials) == (True, 16)
+    again = retrain(found.trial(shelf.context.store, "3+0.3/1000000"), shelf.context)
+    assert again.differences == ()
+
+    _, _, name = next(iter(read_tuning(folder).tried))
+    (shelf.context.store.folder(name).path / "epochs.jsonl").write_text("")
+    found = verify(report, shelf.context.store)
+    assert (found.failing, found.holds) == (1, False)
+    assert "3+0.1/1000000" in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda arm: replace(arm, winner="0.3"), "0.3 is not what the tuning of 3 chose"),
+        (lambda arm: replace(arm, trainings=(replace(arm.trainings[0], score=0.0), *arm.trainings[1:])), "score"),
+        (lambda arm: replace(arm, trainings=(replace(arm.trainings[0], value="0.3"), *arm.trainings[1:])), "recipe"),
+        (lambda arm: replace(arm, trainings=(replace(arm.trainings[0], block=1000002), *arm.trainings[1:])), "another"),
+        (lambda arm: replace(arm, label="7"), "of other arms"),
+    ],
+)
+def test_a_tuning_that_does_not_follow_from_its_trials_is_found(shelf, change, said):
+    """Who writes another winner or score can seal the file again; the trials still say what they came to."""
+    folder = shelf.compare(RANGE)
+    store = shelf.context.store
+    assert list(problems(store)) == []
+    tuning = read_tuning(folder)
+    first, *others = tuning.arms
+    write_tuning(folder, replace(tuning, arms=(change(first), *others)), lambda _: None)
+    found = list(problems(store))
+    assert {problem.path for problem in found} == {folder / "tuning.json"}
+    assert any(said in problem.reason for problem in found)
