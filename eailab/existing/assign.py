@@ -1,14 +1,13 @@
 """Find which columns of a table are the arm, the seed and the metric, and gather the runs of each arm."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from eailab.engines.named_metrics import Unit, declare, is_higher_better, tokens
 from eailab.errors import UsageError
-from eailab.existing.table import Role, Row, Table, Value
+from eailab.existing.table import Role, Table, Value
 from eailab.metrics import LARGEST_NUMBER, Metric
 
 SEEDS = frozenset(
@@ -91,18 +90,21 @@ def assign(table: Table, options: Options) -> Observations:
         notes.append(f"{metric} is called a best value, which is a selection and better than a new run would show")
 
     # The rows of each run, of which the last step counts.
-    runs: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    empty = [row for row in table.rows if row.values[metric] is None]
-    for row in table.rows:
-        if row.values[metric] is not None:
-            own = runs["+".join(_word(row.values[name]) for name in factor) if factor else "all"]
-            own[_word(row.values[seed]) if seed else str(len(own))].append(row)
-    if empty:
-        notes.append(f"{len(empty)} rows have no value of {metric}: {_places(empty)}")
+    values = table.columns[metric]
+    levels = [_words(table, name) for name in factor] or [["all"] * len(values)]
+    arms_of = levels[0] if len(levels) == 1 else ["+".join(words) for words in zip(*levels, strict=True)]
+    seeds_of = _words(table, seed) if seed else None
+    runs: dict[str, dict[str, list[int]]] = {}
+    for row, value in enumerate(values):
+        if value is not None:
+            own = runs.setdefault(arms_of[row], {})
+            own.setdefault(seeds_of[row] if seeds_of else str(len(own)), []).append(row)
+    if empty := [row for row, value in enumerate(values) if value is None]:
+        notes.append(f"{len(empty)} rows have no value of {metric}: {_places(table, empty)}")
     if not runs:
         raise UsageError(f"no row has a value of {metric}.")
     arms = {
-        arm: {number: _last(arm, number, rows, metric, step, notes) for number, rows in own.items()}
+        arm: {number: _last(table, arm, number, rows, metric, step, notes) for number, rows in own.items()}
         for arm, own in sorted(runs.items(), key=_rank)
     }
     if step is not None:
@@ -121,11 +123,12 @@ def _checked(table: Table, named: Sequence[str], metric: str | None) -> str:
         if name not in columns:
             raise UsageError(f"there is no column {name!r}: the columns are {_listed(columns)}.")
     metric = metric or _metric(table)
-    if text := next((row for row in table.rows if isinstance(row.values[metric], str)), None):
-        raise UsageError(
-            f"{text.place}: {text.values[metric]!r:.60} in the column {metric} is not a number: correct it, or name "
-            "the metric with --metric."
-        )
+    for place, value in zip(table.places, table.columns[metric], strict=True):
+        if isinstance(value, str):
+            raise UsageError(
+                f"{place}: {value!r:.60} in the column {metric} is not a number: correct it, or name the metric with "
+                "--metric."
+            )
     return metric
 
 
@@ -163,34 +166,37 @@ def _from_wide(table: Table, seed: str | None) -> tuple[Table, str | None]:
     """
     seed = seed or _seed(table, None)
     arms = [name for name in table.roles if name != seed]
+    seeds = table.columns[seed] if seed else [float(number) for number in range(1, len(table.places) + 1)]
     is_wide = len(arms) > 1 and all(
         table.roles[name] == "unknown"
         and is_higher_better(name) is None
         and not (STEPS & set(tokens(name)) or _is_label(name))
-        and all(isinstance(row.values[name], float | None) for row in table.rows)
+        and all(isinstance(value, float | None) for value in table.columns[name])
         for name in arms
     )
-    if not is_wide or len({row.values[seed] for row in table.rows} if seed else table.rows) < len(table.rows):
+    if not is_wide or len(set(seeds)) < len(seeds):
         return table, None
-    rows = tuple(
-        Row({"method": arm, "seed": row.values[seed] if seed else float(number), "value": row.values[arm]}, row.place)
-        for arm in arms
-        for number, row in enumerate(table.rows, 1)
-    )
+    columns: dict[str, Sequence[Value]] = {
+        "method": [arm for arm in arms for _ in seeds],
+        "seed": [*seeds] * len(arms),
+        "value": [value for arm in arms for value in table.columns[arm]],
+    }
     note = f"the columns {_listed(arms)} are read as arms" + ("" if seed else ", and the rows as their seeds")
     roles: dict[str, Role] = {"method": "setting", "seed": "seed", "value": "metric"}
-    return replace(table, rows=rows, roles=roles, notes=(*table.notes, note)), "value"
+    places = [*table.places] * len(arms)
+    return replace(table, columns=columns, places=places, roles=roles, notes=(*table.notes, note)), "value"
 
 
 def _odd_runs(table: Table) -> Iterator[str]:
     """Yield what columns say of code versions that differ, and of runs that did not come to their end."""
-    for name in table.roles:
-        if VERSIONS & set(tokens(name)) and len({row.values[name] for row in table.rows}) > 1:
+    for name, values in table.columns.items():
+        if VERSIONS & set(tokens(name)) and len(set(values)) > 1:
             yield f"{name} differs among the runs, so their code may differ too"
         if STATES & set(tokens(name)):
-            cut = [row for row in table.rows if isinstance(row.values[name], str) and not _is_done(row.values[name])]
+            cut = [row for row, value in enumerate(values) if isinstance(value, str) and not _is_done(value)]
             if cut:
-                yield f"{len(cut)} rows have a {name} that is not finished, and their values count: {_places(cut)}"
+                places = _places(table, cut)
+                yield f"{len(cut)} rows have a {name} that is not finished, and their values count: {places}"
 
 
 def _seed(table: Table, metric: str | None) -> str | None:
@@ -215,7 +221,7 @@ def _metric(table: Table) -> str:
         name
         for name in table.roles
         if table.roles[name] in ("metric", "unknown")
-        and any(isinstance(row.values[name], float) for row in table.rows)
+        and any(isinstance(value, float) for value in table.columns[name])
         and not SEEDS & set(tokens(name))
     ]
     known = [name for name in numbers if is_higher_better(name) is not None]
@@ -236,9 +242,9 @@ def _factor(table: Table, options: Options, taken: set[str | None]) -> list[str]
         if name not in taken
         and table.roles[name] not in ("metric", "ignored")
         and not _is_label(name)
-        and not any(isinstance(value := row.values[name], str) and value.startswith(_PATHS) for row in table.rows)
         and is_higher_better(name) is None
-        and len({row.values[name] for row in table.rows}) > 1
+        and len(found := set(table.columns[name])) > 1
+        and not any(isinstance(value, str) and value.startswith(_PATHS) for value in found)
     ]
     if len(varying) > 1:
         raise UsageError(
@@ -248,21 +254,24 @@ def _factor(table: Table, options: Options, taken: set[str | None]) -> list[str]
     return varying
 
 
-def _last(arm: str, seed: str, rows: Sequence[Row], metric: str, step: str | None, notes: list[str]) -> float:
+def _last(
+    table: Table, arm: str, seed: str, rows: Sequence[int], metric: str, step: str | None, notes: list[str]
+) -> float:
     """Return the value of a run: of its last step, or of the one row that it has."""
+    values = table.columns[metric]
     if step is not None:
-        at = max(rows, key=lambda row: value if isinstance(value := row.values[step], float) else -math.inf)
-        return _number(at.values[metric])
-    if len({_number(row.values[metric]) for row in rows}) > 1:
+        steps = table.columns[step]
+        return _number(values[max(rows, key=lambda row: at if isinstance(at := steps[row], float) else -math.inf)])
+    if len({_number(values[row]) for row in rows}) > 1:
         raise UsageError(
-            f"{arm}, seed {seed}, has {len(rows)} rows with unequal values ({_places(rows)}): keep one row a run, or "
-            "name the column that tells arms apart with --by."
+            f"{arm}, seed {seed}, has {len(rows)} rows with unequal values ({_places(table, rows)}): keep one row a "
+            "run, or name the column that tells arms apart with --by."
         )
     if len(rows) > 1:
         notes.append(
-            f"{arm}, seed {seed}, is there {len(rows)} times with one value ({_places(rows)}), and counts once"
+            f"{arm}, seed {seed}, is there {len(rows)} times with one value ({_places(table, rows)}), and counts once"
         )
-    return _number(rows[0].values[metric])
+    return _number(values[rows[0]])
 
 
 def _number(value: Value) -> float:
@@ -270,6 +279,15 @@ def _number(value: Value) -> float:
     if not isinstance(value, float | bool):
         return math.nan
     return float(value) if not abs(value) > LARGEST_NUMBER else math.copysign(math.inf, value)
+
+
+def _words(table: Table, name: str) -> list[str]:
+    """Return the level or the seed that a column has in each row."""
+    values = table.columns[name]
+    if bool in set(map(type, values)):  # True is equal to 1.0, and another level
+        return list(map(_word, values))
+    words = {value: _word(value) for value in set(values)}
+    return [words[value] for value in values]
 
 
 def _word(value: Value) -> str:
@@ -286,8 +304,8 @@ def _rank(item: tuple[str, object]) -> tuple[bool, float]:
         return True, 0.0  # the sort is stable: in order of appearance
 
 
-def _places(rows: Sequence[Row]) -> str:
-    return ", ".join(row.place for row in rows[:3]) + (", …" if len(rows) > 3 else "")
+def _places(table: Table, rows: Sequence[int]) -> str:
+    return ", ".join(table.places[row] for row in rows[:3]) + (", …" if len(rows) > 3 else "")
 
 
 def _listed(names: Sequence[str]) -> str:

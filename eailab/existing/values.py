@@ -3,18 +3,15 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from eailab.existing.table import Value
 from eailab.plain import plain
 
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf|infinity)", re.IGNORECASE)
 _WITH_SPREAD = re.compile(r"(.+?)\s*(?:±|\+/-|\+-)\s*.+")
 MAX_DEPTH = 32
 
 
-@lru_cache(maxsize=100_000)
 def value_of(cell: str, *, decimal_comma: bool = False) -> Value:
     """Return what a cell says: a number without its percent sign or spread, None for nothing, else its text.
 
@@ -24,11 +21,22 @@ def value_of(cell: str, *, decimal_comma: bool = False) -> Value:
     text = cell.strip()
     if not text:
         return None
+    if (found := _number(text)) is not None:
+        return found
     number = _WITH_SPREAD.sub(r"\1", text) if "±" in text or "+-" in text or "+/-" in text else text
     number = number.removesuffix("%").rstrip()
     if decimal_comma:
         number = number.replace(",", ".", 1)
-    return float(number) if _NUMBER.fullmatch(number) else plain(text)
+    return plain(text) if (found := _number(number)) is None else found
+
+
+def _number(text: str) -> float | None:
+    if "_" in text:  # Python reads 1_000, and tables do not mean it
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def flat(content: Mapping[Any, Any], before: str = "", depth: int = 0) -> Iterator[tuple[str, Value]]:

@@ -129,7 +129,7 @@ def test_the_last_checkpoint_counts_where_the_trainer_saved_nothing_else(tmp_pat
         state = {"log_history": [{"eval_accuracy": step / 1000}]}
         write(tmp_path / f"adam_seed1/checkpoint-{step}/trainer_state.json", state)
     table = read_table([tmp_path])
-    assert [row.values["eval_accuracy"] for row in table.rows] == [0.1]
+    assert table.columns["eval_accuracy"] == [0.1]
     assert table.notes == (f"{tmp_path.name}/adam_seed1: its last checkpoint counts, checkpoint-100",)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from eailab.errors import UsageError
 from eailab.existing.readers.common import Run, json_of, table_of, text_of
-from eailab.existing.table import Row, Table
+from eailab.existing.table import Table
 from eailab.existing.values import flat
 
 
@@ -27,7 +27,7 @@ def read(path: Path) -> Table:
     if path.suffix.lower() != ".json":
         lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         found: list[Any] = [json_of(line, f"{path}:{number}") for number, line in lines]
-        return _rows(found, path, [f"{path.name}:{number}" for number, _ in lines], "JSON lines")
+        return _table(found, path, [f"{path.name}:{number}" for number, _ in lines], "JSON lines")
     content: Any = json_of(text, str(path))
     match content:
         case {"results": [{"command": str(), "times": [*_]}, *_] as results}:
@@ -41,23 +41,16 @@ def read(path: Path) -> Table:
             content = [one_run]
     if not isinstance(content, list) or not content:
         raise UsageError(f"{path} holds no runs: expected a list of mappings of names to values.")
-    return _rows(content, path, [f"{path.name}[{number}]" for number in range(len(content))], "JSON")
+    return _table(content, path, [f"{path.name}[{number}]" for number in range(len(content))], "JSON")
 
 
-def _rows(found: list[Any], path: Path, places: list[str], reader: str) -> Table:
-    rows = []
+def _table(found: list[Any], path: Path, places: list[str], reader: str) -> Table:
+    runs = []
     for one, place in zip(found, places, strict=True):
         if not isinstance(one, dict):
             raise UsageError(f"{place} is not a mapping of names to values, as a run is.")
-        rows.append(dict(flat(one)))
-    columns = dict.fromkeys(name for row in rows for name in row)
-    empty = dict.fromkeys(columns)
-    return Table(
-        tuple(Row({**empty, **row}, place) for row, place in zip(rows, places, strict=True)),
-        dict.fromkeys(columns, "unknown"),
-        reader,
-        (path,),
-    )
+        runs.append(Run(dict(flat(one)), {}, place))
+    return table_of(runs, reader, [path], role="unknown")
 
 
 def _hyperfine(results: list[Mapping[str, Any]], path: Path) -> Table:

@@ -1,7 +1,5 @@
 """Read folders in which each run has its own: Lightning, Hydra, Hugging Face, W&B, MLflow's mlruns and TensorBoard."""
 
-import csv
-import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -10,9 +8,11 @@ from pathlib import Path
 
 from eailab.errors import UsageError
 from eailab.existing.readers.common import Run, json_of, mapping_of, table_of, text_of
+from eailab.existing.readers.csv_files import lines_of
 from eailab.existing.readers.tensorboard import hparams_and_scalars
 from eailab.existing.table import Table, Value
 from eailab.existing.values import flat, value_of
+from eailab.plain import plain
 
 MOST_FOLDERS = 100_000
 _SEED = re.compile(r"(?:^|[_\-,. ])(?:seed|run|rep|fold|s)[_\-=]?(\d+)(?=$|[_\-,. ])", re.IGNORECASE)
@@ -88,8 +88,9 @@ def _of_files(settings: str) -> Callable[[Path, Path], Run]:
 def _steps(path: Path) -> Iterable[dict[str, Value]]:
     text = text_of(path)
     if path.suffix == ".csv":
-        for row in csv.DictReader(io.StringIO(text)):
-            yield {name: value_of(cell) for name, cell in row.items() if name and isinstance(cell, str)}
+        names, *rows = [cells for _, cells in lines_of(text, path)] or [[]]
+        for cells in rows:
+            yield {plain(name): value_of(cell) for name, cell in zip(names, cells, strict=False) if name}
         return
     lines = text.splitlines() if path.suffix == ".jsonl" else [text]
     for line in filter(str.strip, lines):
