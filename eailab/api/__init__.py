@@ -232,10 +232,8 @@ def judge(
         file = Path(folder) / "data.csv"
         write_columns(data, file)
         read = judging.of_files([file], Options((arm,), seed, metric, baseline, goal=goal, unit=unit))
-        found = judging.judge(read, session.context.store, judging.Terms(margin, None, 0.0))
-    for note in found.notes:
-        session.note(note)
-    return StudyResult(found.report.path, found.report.findings, session)
+        found = judging.judge(read, session.context.store, judging.Terms(margin), session.note)
+    return StudyResult(found.path, found.findings, session)
 
 
 def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:

@@ -79,10 +79,8 @@ def judge(
     terms = Terms(margin, target, beat_by)
     options = Options(tuple(by or ()), seed, metric, baseline, joint, goal, unit)
     read = of_summaries(texts, options) if summary else _read(paths or [], against, options)
-    found = judged(read, Store(runs), terms)
-    findings, folder = found.report.findings, found.report.path
-    for note in found.notes:
-        say_note(note)
+    found = judged(read, Store(runs), terms, say_note)
+    findings, folder = found.findings, found.path
     decisions = arm_decisions(findings)
     if json:
         first = first_of(decisions)

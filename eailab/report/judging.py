@@ -1,6 +1,6 @@
 """Judge trials that eailab did not run: make a study of what was read, and write its table, figures and page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from eailab.studies.imported import (
     study_of,
     write_imported,
 )
+from eailab.studies.sharing import holding
 from eailab.studies.storage import StudyRecord, write_record
 
 
@@ -50,15 +51,6 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A study of imported trials, as it was written."""
-
-    report: StudyReport
-    notes: tuple[str, ...]
-    """What the user should know of it besides."""
-
-
-@dataclass(frozen=True)
 class Read:
     """What was read of trials, and from where."""
 
@@ -79,8 +71,14 @@ class Read:
     summaries: Mapping[str, Summary] = field(default_factory=dict)
 
 
-def judge(read: Read, store: Store, terms: Terms) -> Judged:
+def judge(read: Read, store: Store, terms: Terms, say: Callable[[str], None]) -> StudyReport:
     """Compare the arms that were read, and keep them as a study of the store.
+
+    Args:
+        read: What is judged.
+        store: Where the study is kept.
+        terms: What the arms are held to.
+        say: Called with what the user should know besides.
 
     Raises:
         UsageError: There are too few arms for what is asked.
@@ -105,19 +103,19 @@ def judge(read: Read, store: Store, terms: Terms) -> Judged:
     question = Question(read.factor, tuple(levels), baseline, read.metric, blocked, terms.margin)
     study = study_of(question, imported, read.name)
     folder = store.root / "studies" / study.folder_name
-    notes = []
     if (folder / "study.yaml").exists():
-        notes.append(f"this source was judged before, and is the same study: {study.folder_name}.")
+        say(f"this source was judged before, and is the same study: {study.folder_name}.")
     elif earlier := [head.called for head in heads(store.root, STUDIES) if head.is_imported and head.name == read.name]:
-        notes.append(
+        say(
             f"the source, or what is asked of it, has changed since {', '.join(earlier)}: what was judged then is "
             f"kept, and this is a new judgement, {study.folder_name}. Looking again at data that grow finds "
             "differences that are not there in more than 5% of cases."
         )
-    write_imported(folder, imported, read.sources)
     judged = (tuple(sorted(study.blocks)),) if len(study.blocks) > 1 else ()
-    write_record(folder, StudyRecord(study, {}, (None,) * len(arms), None, imported, judged))
-    return Judged(write_study(store, folder), tuple(notes))
+    with holding(folder, say):
+        write_imported(folder, imported, read.sources)
+        write_record(folder, StudyRecord(study, {}, (None,) * len(arms), None, imported, judged))
+        return write_study(store, folder)
 
 
 # --- what is judged ---------------------------------------------------------------------------------------------------

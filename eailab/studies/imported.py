@@ -199,7 +199,9 @@ def _all_blocks(imported: Imported, *, blocked: bool) -> tuple[int, ...]:
 
 
 def _is_block(seed: str) -> bool:
-    return re.fullmatch(r"0|[1-9]\d{0,9}", seed) is not None and int(seed) <= LARGEST_BLOCK
+    if not (seed.isascii() and seed.isdecimal() and len(seed) < 11) or (seed[0] == "0" and seed != "0"):
+        return False
+    return int(seed) <= LARGEST_BLOCK
 
 
 def in_order(arms: Sequence[Mapping[str, float]]) -> tuple[dict[str, float | None], ...]:

@@ -9,7 +9,9 @@ import yaml
 
 from eailab.errors import DamagedError, UsageError
 from eailab.existing.assign import Options
-from eailab.report.judging import against, of_files
+from eailab.report.judging import Terms, against, judge, of_files
+from eailab.runs.lock import hold
+from eailab.runs.store import Store
 from eailab.studies.imported import (
     MOST_RUNS,
     Asked,
@@ -196,3 +198,20 @@ def test_two_sources_are_read_by_the_same_options(tmp_path):
     read = against(of_files(paths[:1], options), of_files(paths[1:], options), paths)
     assert read.asked == Asked(options, (("a.csv",), ("b.csv",)))
     assert read.blocked
+
+
+def test_a_study_that_another_command_writes_is_waited_for(tmp_path, monkeypatch):
+    """Two commands on one source write one folder."""
+    monkeypatch.setattr("eailab.studies.sharing.SAID_AFTER_SECONDS", 0.0)
+    (tmp_path / "results.csv").write_text(CSV)
+    read, store, notes = of_files([tmp_path / "results.csv"], Options()), Store(tmp_path / "runs"), []
+    folder = judge(read, store, Terms(), notes.append).path
+    with hold(folder) as fence:
+        assert fence is not None
+
+        def give_up(text):
+            if "another command is writing" in text:
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            judge(read, store, Terms(), give_up)
