@@ -317,12 +317,13 @@ def _record() -> TypeAdapter[Imported]:
     return TypeAdapter(Imported)
 
 
-def check(imported: Imported, study: Study, digest: str) -> None:
+def check(imported: Imported, study: Study, judged: Sequence[Sequence[int]], digest: str) -> None:
     """Refuse values that are not those of a study.
 
     Args:
         imported: As they lie beside the study.
         study: As it is recorded.
+        judged: The blocks of each judgement of it, of which there is one.
         digest: SHA-256 of their file.
 
     Raises:
@@ -342,6 +343,8 @@ def check(imported: Imported, study: Study, digest: str) -> None:
         raise ValueError("its baseline is not the number that arms are compared with")
     if study.blocks != _all_blocks(imported, blocked=blocked):
         raise ValueError(f"its blocks are not the runs in {VALUES}")
+    if any(set(blocks) != set(study.blocks) for blocks in judged):
+        raise ValueError(f"it was not judged by all runs in {VALUES}")
 
 
 def problems(folder: Path, imported: Imported, study: Study) -> Iterator[str]:

@@ -206,7 +206,7 @@ def read_record(folder: Path) -> StudyRecord:
             ),
         )
         if imported is not None:
-            check(imported, study, str(mapping["imported"]))
+            check(imported, study, judged, str(mapping["imported"]))
         trials = {
             (index, block): arm["trials"][str(block)]
             for index, arm in enumerate(arms)

@@ -1,6 +1,7 @@
 """What lies beside an imported study is typed and bounded, so that whoever changes and seals it is refused by name."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -121,6 +122,13 @@ def test_values_that_were_changed_and_sealed_again_are_refused(name, value, fold
     record = json.loads((folder / "imported.json").read_text())
     seal(folder, json.dumps(record | {name: value}))
     with pytest.raises(DamagedError, match=r"is not the values of an imported study|cannot be read as a study: its "):
+        read_record(folder)
+
+
+def test_a_judgement_by_fewer_runs_than_there_are_is_refused(folder):
+    record = read_record(folder)
+    write_record(folder, replace(record, judged=((1,),)))
+    with pytest.raises(DamagedError, match="was not judged by all runs"):
         read_record(folder)
 
 
