@@ -19,6 +19,10 @@ LARGEST_NUMBER = 1e40
 """Of any value; engines compute in 32 bits, which end at 3.4e38."""
 
 
+LARGEST_CLASS: Literal["largest class"] = "largest class"
+"""The chance level of a share of right answers: the share of the data's largest class."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """One number that every trial of an engine has: after each epoch, or at its end."""
@@ -52,6 +56,9 @@ class Metric:
     """No recorded value is larger."""
     is_share: bool = False
     """Whether it is the share of the split's images whose predicted class is their label."""
+    chance: float | Literal["largest class"] | None = None
+    """What a model that has learnt nothing has: a recorded value, or `LARGEST_CLASS`; None where that is not known. A
+    trial that ends there has collapsed."""
     minus: str | None = None
     """Name of a metric that is subtracted from that of this `split` and `quantity`; a difference is not recorded."""
     is_judged: bool = True
@@ -131,6 +138,7 @@ def _accuracy(split: SplitName, title: Text, *, is_judged: bool = True) -> Metri
         least=0.0,
         most=1.0 + 1e-6,  # a mean in 32 bits
         is_share=True,
+        chance=LARGEST_CLASS,
         usual_sds=(0.1, 0.3, 1.0),
         is_judged=is_judged,
         aliases=("accuracy", "acc", "val_accuracy", "val_acc") if split == VALIDATION else (),

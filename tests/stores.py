@@ -60,6 +60,10 @@ class Shop:
     root: Path
     digits: Dataset | None = None
     """The real data set, whose test labels are then predicted as often right as a trial's outcome says."""
+    largest_class: float | None = None
+    """Share of the data's largest class, as studies record it."""
+    validation_images: int = 4
+    """On how many each trial was validated."""
     joules: float | None = None
     """That every epoch is said to have used."""
     scored: Callable[..., dict[str, float]] = scored
@@ -135,6 +139,7 @@ class Shop:
             trials={key: trial.fingerprint for key, trial in trials.items()},
             updates=tuple(updates(arm.recipe, TRAINING_IMAGES) for arm in made.arms),
             training_images=TRAINING_IMAGES,
+            largest_class=self.largest_class,
         )
         folder = self.root / "studies" / made.folder_name
         write_record(folder, record)
@@ -170,7 +175,7 @@ class Shop:
             parameters=1234,
             provenance=provenance,
         )
-        predictions = {"validation": np.zeros(4, np.uint16), "test": self._predicted(accuracy)}
+        predictions = {"validation": np.zeros(self.validation_images, np.uint16), "test": self._predicted(accuracy)}
         kept = {WEIGHTS.name: b"", PREDICTIONS.name: pack_counts(predictions)}
         folder.finish(trial, result, {} if outcome == "diverged" else kept)
         if outcome == "damaged":

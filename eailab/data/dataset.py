@@ -5,6 +5,7 @@ Shapes: `N` images, `H` rows, `W` columns, `C` channels, `K` classes.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -67,6 +68,15 @@ class TrialData:
     def part(self, split: SplitName) -> Images:
         """Return the images of one split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+
+def largest_class(datasets: Iterable[Dataset]) -> float | None:
+    """Return the share of the largest class among the training labels, of several data sets the largest; None of none.
+
+    It is what a network has right that has learnt nothing but to name one class.
+    """
+    shares = [float(np.bincount(one.train.labels).max() / len(one.train)) for one in datasets]
+    return max(shares, default=None)
 
 
 def fingerprint(train: Images, test: Images, classes: tuple[str, ...]) -> str:

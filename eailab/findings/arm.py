@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eailab.findings.trial import Curves, Looks, TrialFindings, TrialState, looked, went_the_same
+from eailab.findings.trial import FAILED, Curves, Looks, TrialFindings, TrialState, looked, went_the_same
+from eailab.findings.words import decimals_for, interval, signed
 from eailab.metrics import Metric
 from eailab.recipe.override import marked
 from eailab.stats.model import ArmResult
@@ -61,8 +62,17 @@ class ArmFindings:
     @property
     def failure_bound(self) -> float | None:
         """Share of its trials that may fail, at 95% confidence, by those that have ended; None before any has."""
-        ended = self.count("finished", "diverged")
-        return failure_bound(self.count("diverged"), ended) if ended else None
+        return failure_bound(self.failed, self.ended) if self.ended else None
+
+    @property
+    def ended(self) -> int:
+        """Number of trials that were trained to their end, or to where they diverged."""
+        return sum(trial.has_outcome for trial in self.trials)
+
+    @property
+    def failed(self) -> int:
+        """Number of trials that diverged or collapsed."""
+        return self.count(*FAILED)
 
 
 def arm_findings(
@@ -91,8 +101,8 @@ def arm_findings(
     brought = tuple(map(marked, arm.brought))
     damage = _damage(trials, by_arm[study.baseline] if index != study.baseline else ())
     change = record.updates_change(index)
-    tests = [trial.final[test_metric.key] for trial in trials if test_metric and test_metric.key in trial.final]
-    finished = [trial.curves for trial in trials if trial.state == "finished"]
+    finished = [trial for trial in trials if trial.state == "finished"]
+    tests = [trial.final[test_metric.key] for trial in finished if test_metric and test_metric.key in trial.final]
 
     # The row, with what a reader must know of it.
     return ArmFindings(
@@ -107,6 +117,7 @@ def arm_findings(
         damage=damage,
         notes=(
             *_gaps(trials),
+            *_with_collapsed(against_baseline, study.measure),
             *damage,
             *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
             *brought,
@@ -118,7 +129,7 @@ def arm_findings(
             ),
             *([] if index == study.baseline else _post_hoc(stands)),
         ),
-        curves=_mean(finished),
+        curves=_mean([trial.curves for trial in finished]),
     )
 
 
@@ -133,11 +144,28 @@ def _gaps(trials: Sequence[TrialFindings]) -> list[Text]:
             if n < total
             else tr("{n} of {total} diverged", n=n, total=total)
         )
+    if n := count["collapsed"]:
+        notes.append(
+            tr("{n} of {total} collapsed: numbers are of the others", n=n, total=total)
+            if n < total
+            else tr("{n} of {total} collapsed", n=n, total=total)
+        )
     if n := count["unfinished"] + count["missing"]:
         notes.append(tr("{n} of {total} not finished", n=n, total=total))
     if n := sum(trial.state == "finished" and trial.value is None for trial in trials):
         notes.append(tr("{n} of {total} finished without a value of the metric", n=n, total=total))
     return notes
+
+
+def _with_collapsed(result: ArmResult | None, measure: Metric) -> list[Text]:
+    """Give the difference as it is when trials that collapsed count like others."""
+    if result is None or result.difference_with_collapsed is None:
+        return []
+    bounds = result.interval95_with_collapsed
+    digits = decimals_for([bounds] if bounds else [], measure.decimals)
+    size = measure.with_unit(signed(result.difference_with_collapsed, digits))
+    size += f" {interval(bounds, digits)}" if bounds else ""
+    return [tr("with those that collapsed, the difference is {size}", size=size)]
 
 
 def _damage(trials: Sequence[TrialFindings], baseline: Sequence[TrialFindings]) -> tuple[Text, ...]:

@@ -209,9 +209,10 @@ def error_bars(findings: StudyFindings) -> list[Text]:
         return [tr("No error bars: a single block shows no spread, and nothing is concluded from it.")]
     sd = findings.measure.with_unit(number(comparison.pooled_sd, findings.decimals))
     diverged = sum(arm.count("diverged") for arm in findings.arms)
+    collapsed = sum(arm.count("collapsed") for arm in findings.arms)
     if not comparison.is_blocked:
         said = tr("95% intervals of differences from the baseline, simultaneous over the arms.")
-        return [said, tr("A run's SD within its arm is {sd}.", sd=sd)]
+        return [said, tr("A run's SD within its arm is {sd}.", sd=sd), *_collapse(collapsed)]
     return [
         tr(
             "95% intervals of differences from the baseline over {n} complete blocks, simultaneous over the arms.",
@@ -226,6 +227,22 @@ def error_bars(findings: StudyFindings) -> list[Text]:
         )
         if diverged
         else tr("No trial diverged."),
+        *_collapse(collapsed),
+    ]
+
+
+def _collapse(collapsed: int) -> list[Text]:
+    """Say how many trials ended at chance, and what the intervals make of them."""
+    if not collapsed:
+        return []
+    return [
+        trn(
+            "{n} trial collapsed, that is ended near chance: it counts as failed, and no interval contains it unless "
+            "that is said.",
+            "{n} trials collapsed, that is ended near chance: they count as failed, and no interval contains them "
+            "unless that is said.",
+            collapsed,
+        )
     ]
 
 

@@ -284,7 +284,10 @@ def sentences(found: Noise) -> tuple[Text, ...]:
     diverged = found.states.count("diverged")
     if diverged:
         said.append(tr("{n} of {total} trials diverged: the numbers are of the others.", n=diverged, total=total))
-    if lost := total - len(found.finished) - diverged:
+    collapsed = found.states.count("collapsed")
+    if collapsed:
+        said.append(tr("{n} of {total} trials collapsed: the numbers are of the others.", n=collapsed, total=total))
+    if lost := total - len(found.finished) - diverged - collapsed:
         said.append(tr("{n} of {total} trials have no result: the numbers are interim.", n=lost, total=total))
     return (*said, *environment_sentences(found.environments))
 

@@ -76,12 +76,12 @@ class PathFindings:
 def best_move(step: StudyFindings) -> int:
     """Return which candidate of a step is taken: the largest gain, and of equal ones the first.
 
-    A candidate that diverged in any block, or that has no value, is only taken when that is so of all.
+    A candidate that failed in any block, or that has no value, is only taken when that is so of all.
     """
 
     def rank(arm: ArmFindings) -> tuple[bool, bool, float]:
         gain = _gain(arm, step)
-        return arm.count("diverged") == 0, gain is not None, 0.0 if gain is None else gain
+        return arm.failed == 0, gain is not None, 0.0 if gain is None else gain
 
     candidates = step.arms[1:]
     return max(range(len(candidates)), key=lambda index: rank(candidates[index]))
@@ -164,10 +164,14 @@ def _notes(arm: ArmFindings, study: StudyFindings) -> tuple[Text, ...]:
     notes, total = [], len(arm.trials)
     if lost := arm.count("diverged"):
         notes.append(tr("{n} of {total} diverged: the gain is of the others", n=lost, total=total))
-    if gone := total - len(arm.finished) - lost:
+    if lost := arm.count("collapsed"):
+        notes.append(tr("{n} of {total} collapsed: the gain is of the others", n=lost, total=total))
+    if gone := total - arm.ended:
         notes.append(tr("{n} of {total} trials have no result", n=gone, total=total))
     if before := study.arms[0].count("diverged"):
         notes.append(tr("{n} of {total} diverged before this step", n=before, total=total))
+    if before := study.arms[0].count("collapsed"):
+        notes.append(tr("{n} of {total} collapsed before this step", n=before, total=total))
     change = arm.updates_change
     if change:
         notes.append(tr("updates {change:+.0%}", change=change))

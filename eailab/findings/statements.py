@@ -68,6 +68,8 @@ def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
     if result is None or result.difference is None:
         if n := arm.count("diverged"):
             return tr("{arm}: {n} of {total} diverged", arm=arm.label, n=n, total=len(arm.trials))
+        if n := arm.count("collapsed"):
+            return tr("{arm}: {n} of {total} collapsed", arm=arm.label, n=n, total=len(arm.trials))
         return tr("{arm}: nothing to compare yet", arm=arm.label)
     size = measure.with_unit(signed(result.difference, digits))
     if result.interval95 is not None:
@@ -167,6 +169,7 @@ def facts(findings: StudyFindings) -> tuple[Fact, ...]:
         *(_comparison_facts(findings, findings.comparison) if findings.comparison else ()),
         *_noise_facts(findings),
         *([Fact(tr("Failures"), failures)] if (failures := _failures(findings)) else []),
+        *([Fact(tr("Collapsed"), _collapsed())] if any(arm.count("collapsed") for arm in findings.arms) else []),
         *([Fact(tr("Sizes"), sizes)] if (sizes := _sizes(findings)) else []),
         Fact(tr("Device and versions"), _environments(findings)),
         *(
@@ -320,11 +323,10 @@ def _failures(findings: StudyFindings) -> Text:
     for arm in findings.arms:
         if (bound := arm.failure_bound) is None:
             continue
-        failed, ended = arm.count("diverged"), arm.count("finished", "diverged")
-        values = {"n": ended, "bound": f"{bound:.0%}"}
+        values = {"n": arm.ended, "bound": f"{bound:.0%}"}
         said = (
-            tr("{failed} of {n} failed; up to {bound} may", failed=failed, **values)
-            if failed
+            tr("{failed} of {n} failed; up to {bound} may", failed=arm.failed, **values)
+            if arm.failed
             else tr("none of {n} failed; up to {bound} may", **values)
         )
         alike.setdefault(said, []).append(arm.label)
@@ -333,6 +335,14 @@ def _failures(findings: StudyFindings) -> Text:
         return tr("in each arm {said}", said=said) if len(arms) > 1 else said
     by_arm = (tr("{arms}: {said}.", arms=joined(arms, COMMA), said=said) for said, arms in alike.items())
     return joined(by_arm, BETWEEN_SENTENCES)
+
+
+def _collapsed() -> Text:
+    """Say which trials count as collapsed, and what becomes of them."""
+    return tr(
+        "trained to their end, but at chance, that is within sampling error of it or a tenth of what the best arm "
+        "gained; they count as failed, and numbers are of the others unless it is said that they are counted too"
+    )
 
 
 def _sizes(findings: StudyFindings) -> Text:

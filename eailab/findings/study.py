@@ -3,19 +3,18 @@
 Values of metrics and their differences are in the units shown, which the metrics declare.
 """
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from eailab.engines.registry import engine_of, headline_of, metrics_of
-from eailab.errors import DamagedError, StoreError, StudyError
+from eailab.errors import DamagedError, StoreError
 from eailab.files import folder_name
 from eailab.findings.arm import ArmFindings, arm_findings
+from eailab.findings.collapse import marked
+from eailab.findings.comparing import compare_arms, effects_of, planned_verdicts_of, trend_of, without_effect
 from eailab.findings.trial import (
     Environment,
     Looks,
@@ -24,18 +23,15 @@ from eailab.findings.trial import (
     imported_trial,
     look,
     read_trial,
-    values_of,
-    went_the_same,
 )
 from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, setting_as_named, takes_plural
-from eailab.metrics import TEST, Metric, by_quantity
+from eailab.metrics import TEST, VALIDATION, Metric, by_quantity
 from eailab.recipe.canonical import NO_IDENTITY, flatten
 from eailab.recipe.describe import in_words
 from eailab.recipe.schema import Recipe
 from eailab.runs.store import Store
-from eailab.stats.contrasts import Factorial, Trend, factorial, trend
-from eailab.stats.model import Comparison, compare
-from eailab.stats.unblocked import Sample, beating, compare_unblocked, compare_with_target
+from eailab.stats.contrasts import Factorial, Trend
+from eailab.stats.model import Comparison
 from eailab.stats.verdict import Verdict
 from eailab.studies.audit import Check
 from eailab.studies.audit_run import checks_of, is_of_program
@@ -46,7 +42,7 @@ from eailab.studies.plan import held
 from eailab.studies.preregistration import Standing, standing
 from eailab.studies.storage import StudyRecord
 from eailab.studies.tuning_file import Tuning, read_tuning
-from eailab.translation import Text, text_of, tr
+from eailab.translation import Text, tr
 
 StudyState = Literal["complete", "running", "imported"]
 """`running` until every trial has ended; nothing in the store tells a study at work from one that was interrupted.
@@ -81,7 +77,7 @@ class StudyFindings:
     comparison: Comparison | None
     """What the intervals rest on; None for a single trial."""
     trend: Trend | None
-    """Over an ordered factor with three or more levels; None for others, and where a trial diverged."""
+    """Over an ordered factor with three or more levels; None for others, and where a trial failed."""
     effects: Factorial | None
     """Of a factorial with two blocks of every combination."""
     effects_withheld: str | None
@@ -173,7 +169,7 @@ class StudyFindings:
     @property
     def ended(self) -> int:
         """Number of trials with nothing left to train."""
-        return sum(arm.count("finished", "diverged") for arm in self.arms)
+        return sum(arm.ended for arm in self.arms)
 
     @property
     def planned(self) -> int:
@@ -212,6 +208,8 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         )
         for index, arm in enumerate(study.arms)
     ]
+    images = _images_evaluated(store, study, trials)
+    trials = list(marked(record, trials, metrics, images.get(VALIDATION)))
     if study.looks:
         trials, looks = look(study, trials, margin, measure)
     environments = Counter(t.environment for row in trials for t in row if t.environment is not None)
@@ -219,14 +217,13 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
     # The comparison of the arms.
     comparison = None
     if study.factor is not None:
-        comparison = _compare(record, trials, margin)
+        comparison = compare_arms(record, trials, margin)
     if comparison is not None and looks is not None:
         comparison = decided(comparison, looks)
     if comparison is not None and is_of_program(study):
-        comparison = _without_effect(comparison, study, trials)
+        comparison = without_effect(comparison, study, trials)
     stands = standing(store, record) if study.factor is not None else None
-    images = _images_evaluated(store, study, trials)
-    effects, effects_withheld = _effects(study, trials)
+    effects, effects_withheld = effects_of(study, trials)
     try:
         tuning, is_tuning_lost = read_tuning(store.root / "studies" / study.folder_name), False
     except DamagedError:
@@ -261,13 +258,13 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         ),
         baseline=study.baseline,
         comparison=comparison,
-        trend=_trend(study, trials),
+        trend=trend_of(study, trials),
         effects=effects,
         effects_withheld=effects_withheld,
         baseline_levels={str(axis.factor): axis.levels[axis.baseline] for axis in study.axes},
         looks=looks,
         standing=stands,
-        planned_verdicts=_planned_verdicts(record, trials, stands, margin),
+        planned_verdicts=planned_verdicts_of(record, trials, stands, margin),
         updates_held=tuple(held(study, record.updates)),
         held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
@@ -306,96 +303,6 @@ def held_fixed(recipes: Sequence[Recipe]) -> Settings:
         and path.partition(".")[0] not in NO_IDENTITY
         and all(path in other and other[path] == value for other in others)
     )
-
-
-def _compare(record: StudyRecord, trials: Sequence[Sequence[TrialFindings]], margin: float) -> Comparison:
-    """Compare the arms within blocks, or as groups of runs where these share no seeds."""
-    study, imported, measure = record.study, record.imported, record.study.measure
-    higher, target = measure.higher_is_better, None if imported is None else imported.target
-    if study.arms[study.baseline].recipe.shares_seeds and target is None:
-        diverged = np.array([[trial.state == "diverged" for trial in row] for row in trials]).T
-        found = compare(values_of(trials), study.baseline, margin, higher, diverged=diverged)
-    else:
-        samples = [_sample(row) for row in trials]
-        for index, about in enumerate(imported.summaries if imported else ()):
-            if about is not None:
-                samples[index] = Sample(about.n, about.mean * measure.scale, about.sd * measure.scale)
-        found = (
-            compare_unblocked(samples, study.baseline, margin, higher)
-            if target is None
-            else compare_with_target(samples[:-1], target * measure.scale, margin, higher)
-        )
-    return found if imported is None else beating(found, imported.beat_by)
-
-
-def _sample(row: Sequence[TrialFindings]) -> Sample:
-    """Return the runs of an arm; one that diverged counts, and has no value."""
-    ended = [trial.value for trial in row if trial.state in ("finished", "diverged")]
-    return Sample.of(np.array([math.nan if value is None else value for value in ended], dtype=np.float64))
-
-
-def _without_effect(comparison: Comparison, study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Comparison:
-    """Withhold the verdict on an arm of a program whose numbers are all those of the baseline.
-
-    Two commands that differ and train the same are a factor that did not reach the program, not one without effect.
-    """
-    arms = [
-        replace(
-            arm, verdict=Verdict.UNDECIDED, withheld=tr("{factor} seems to have no effect", factor=study.factor.word)
-        )
-        if study.factor and index != study.baseline and went_the_same(trials[index], trials[study.baseline])
-        else arm
-        for index, arm in enumerate(comparison.arms)
-    ]
-    return replace(comparison, arms=tuple(arms))
-
-
-def _planned_verdicts(
-    record: StudyRecord, trials: Sequence[Sequence[TrialFindings]], stands: Standing | None, margin: float
-) -> tuple[tuple[str, Verdict], ...]:
-    """Return what the planned blocks say by themselves, where a study has others too."""
-    if stands is None or stands.plan is None or not stands.post_hoc:
-        return ()
-    planned = [[trial for trial in row if trial.block not in stands.post_hoc] for row in trials]
-    if not planned[0]:
-        return ()
-    found = _compare(record, planned, margin)
-    return tuple(
-        (arm.label, result.verdict)
-        for arm, result in zip(record.study.arms, found.arms, strict=True)
-        if result.verdict is not None
-    )
-
-
-def _effects(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> tuple[Factorial | None, str | None]:
-    """Return the effects of a factorial, and why it has none."""
-    if not study.axes:
-        return None, None
-    if any(trial.state == "diverged" for row in trials for trial in row):
-        return None, tr("trials diverged, and a mean over those that did not would flatter their arms")
-    values = values_of(trials).reshape(len(study.blocks), *(len(axis.levels) for axis in study.axes))
-    factors = []
-    for number, axis in enumerate(study.axes, start=1):
-        order = [axis.baseline, *(level for level in range(len(axis.levels)) if level != axis.baseline)]
-        values = np.take(values, order, axis=number)
-        factors.append((str(axis.factor), [axis.levels[level] for level in order]))
-    try:
-        effects = factorial(values, factors)
-    except StudyError as error:
-        return None, text_of(error)
-    return effects, None if effects else tr("nothing varies within the blocks")
-
-
-def _trend(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Trend | None:
-    levels = [arm.level for arm in study.arms]
-    ordered = len(levels) >= 3 and all(type(level) in (int, float) and level > 0 for level in levels)
-    if (
-        not ordered
-        or not study.arms[0].recipe.shares_seeds
-        or any(trial.state == "diverged" for row in trials for trial in row)
-    ):
-        return None
-    return trend(values_of(trials), levels, study.baseline)
 
 
 # --- what tells studies with the same question apart -----------------------------------------------------------------

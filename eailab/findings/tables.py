@@ -8,7 +8,7 @@ import numpy as np
 
 from eailab.findings.arm import ArmFindings
 from eailab.findings.study import StudyFindings
-from eailab.findings.trial import TrialState
+from eailab.findings.trial import TrialFindings, TrialState
 from eailab.findings.words import NOTHING, interval, number, signed
 from eailab.metrics import NO_SPLIT, SPLITS, Metric, by_quantity
 from eailab.stats.model import compare
@@ -49,6 +49,7 @@ class Fact:
 
 STATES: dict[TrialState, Text] = {
     "finished": tr("finished"),
+    "collapsed": tr("collapsed"),
     "diverged": tr("diverged"),
     "unfinished": tr("not finished"),
     "missing": tr("not started"),
@@ -87,14 +88,18 @@ def blocks_table(findings: StudyFindings) -> Table:
         rows=tuple(
             (
                 arm_name(arm),
-                *(
-                    STATES[one.state] if one.value is None and one.state != "finished" else number(one.value, digits)
-                    for one in arm.trials
-                ),
+                *(_cell(one, digits) for one in arm.trials),
             )
             for arm in findings.arms
         ),
     )
+
+
+def _cell(trial: TrialFindings, digits: int) -> str:
+    """Return the metric of a trial, or why it has none; of one that collapsed both."""
+    if trial.collapsed_value is not None:
+        return tr("{value}, collapsed", value=number(trial.collapsed_value, digits))
+    return number(trial.value, digits) if trial.value is not None or trial.state == "finished" else STATES[trial.state]
 
 
 def _arms_table(findings: StudyFindings) -> Table:
@@ -191,7 +196,8 @@ def _scores_table(findings: StudyFindings) -> Table:
     }
 
     def cell(metric: Metric | None) -> str:
-        values = [trial.final[metric.key] for trial in trials if metric is not None and metric.key in trial.final]
+        key = "" if metric is None else metric.key
+        values = [trial.final[key] for trial in trials if key in trial.final and not trial.has_failed]
         return number(fmean(values), metric.decimals) if metric is not None and values else NOTHING
 
     def heading(quantity: str) -> str:

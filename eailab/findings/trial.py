@@ -21,10 +21,14 @@ from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study
 from eailab.translation import Text, joined, tr
 
-TrialState = Literal["finished", "diverged", "unfinished", "missing", "damaged", "spared", "absent"]
-"""`unfinished` has epochs but no result yet; `missing` has neither; `damaged` has files that cannot be
-trusted, or read; `spared` is not asked for, since its arm was decided before; `absent` was never run, since arms
-without shared seeds may have unequal numbers of runs."""
+TrialState = Literal["finished", "collapsed", "diverged", "unfinished", "missing", "damaged", "spared", "absent"]
+"""`collapsed` was trained to its end and is at chance (`eailab.stats.collapse`); `unfinished` has epochs but no result
+yet; `missing` has neither; `damaged` has files that cannot be trusted, or read; `spared` is not asked for, since its
+arm was decided before; `absent` was never run, since arms without shared seeds may have unequal numbers of runs."""
+
+
+FAILED: tuple[TrialState, ...] = ("collapsed", "diverged")
+"""States of trials that have ended, and whose values no mean contains."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,13 @@ class TrialFindings:
     """Empty of one that eailab did not run, which has no folder."""
     state: TrialState
     reason: str | None = None
-    """Why a damaged trial is not read, or where a diverged one stopped."""
+    """Why a damaged trial is not read, where a diverged one stopped, or at what a collapsed one ended."""
     value: float | None = None
     """The study's metric in the unit shown; None unless finished."""
+    collapsed_value: float | None = None
+    """The same of one that has collapsed."""
     final: Mapping[str, float] = field(default_factory=dict)
-    """After the last epoch, by the metric's key, in the unit shown; empty unless finished."""
+    """After the last epoch, by the metric's key, in the unit shown; empty unless finished or collapsed."""
     parameters: int | None = None
     environment: Environment | None = None
     curves: Curves = Curves()
@@ -85,7 +91,17 @@ class TrialFindings:
     @property
     def has_ended(self) -> bool:
         """Whether there is nothing left to train."""
-        return self.state in ("finished", "diverged", "spared", "absent")
+        return self.has_outcome or self.state in ("spared", "absent")
+
+    @property
+    def has_outcome(self) -> bool:
+        """Whether it was trained to its end, or to where it diverged."""
+        return self.state in ("finished", *FAILED)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has an outcome that no mean may hide."""
+        return self.state in FAILED
 
 
 def read_trial(
@@ -143,12 +159,22 @@ def imported_trial(block: int, value: float | None, measure: Metric) -> TrialFin
 def went_the_same(first: Sequence[TrialFindings], second: Sequence[TrialFindings]) -> bool:
     """Return whether two arms' trials finished with the same values in every epoch and at the end, to the digit."""
     pairs = zip(first, second, strict=True)
-    return all(a.state == b.state == "finished" and (a.curves, a.final) == (b.curves, b.final) for a, b in pairs)
+    ended = ("finished", "collapsed")
+    return all(a.state in ended and b.state in ended and (a.curves, a.final) == (b.curves, b.final) for a, b in pairs)
 
 
 def not_needed(trial: TrialFindings) -> TrialFindings:
     """Return a trial that its study does not ask for, though another study may have trained it."""
-    return replace(trial, state="spared", reason=None, value=None, final={}, environment=None, curves=Curves())
+    return replace(
+        trial,
+        state="spared",
+        reason=None,
+        value=None,
+        collapsed_value=None,
+        final={},
+        environment=None,
+        curves=Curves(),
+    )
 
 
 def _without_path(message: str, folder: TrialFolder) -> str:
@@ -214,7 +240,7 @@ def look(
     found = replay(
         values_of(trials),
         np.array([[trial.has_ended for trial in row] for row in trials]).T,
-        np.array([[trial.state == "diverged" for trial in row] for row in trials]).T,
+        np.array([[trial.has_failed for trial in row] for row in trials]).T,
         study.looks,
         study.baseline,
         margin,

@@ -8,7 +8,7 @@ from eailab.findings.costs import ArmCost
 from eailab.findings.path import PathFindings, path_decimals
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import STATES, arm_name, with_unit
-from eailab.findings.trial import Curves
+from eailab.findings.trial import FAILED, Curves, TrialState
 from eailab.findings.words import interval, measured, number, signed
 from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, SplitName, by_quantity, recorded
 from eailab.report.figures import (
@@ -37,6 +37,9 @@ LOG_FROM = 20.0
 EARLY = 0.15
 """Share of the epochs whose values may lie below the axis of a bounded metric: the later ones, which tell arms apart,
 fill it."""
+
+THIN: tuple[TrialState, ...] = (*FAILED, "unfinished")
+"""States of trials whose curves are thin lines of their own, and part of no mean."""
 
 MOST_DOTS = 500
 """Of an arm: more would only be a bar."""
@@ -118,6 +121,9 @@ def _band_note(findings: StudyFindings) -> str:
     note = tr("One block.")
     if blocks > 1:
         note = tr("Line: mean of {n} blocks; band: from the lowest block to the highest.", n=blocks)
+    if any(arm.count("collapsed") for arm in findings.arms):
+        said = tr("Thin lines: trials that diverged, collapsed or have not finished.")
+        return joined((note, said), BETWEEN_SENTENCES)
     if any(arm.count("finished") < blocks for arm in findings.arms):
         return joined((note, tr("Thin lines: trials that diverged or have not finished.")), BETWEEN_SENTENCES)
     return note
@@ -125,7 +131,7 @@ def _band_note(findings: StudyFindings) -> str:
 
 def _entry(arm: ArmFindings) -> str:
     """Return what a legend calls an arm, with the state of its trials where none has finished."""
-    begun = [trial.state for trial in arm.trials if trial.state in ("diverged", "unfinished") and trial.curves.epochs]
+    begun = [trial.state for trial in arm.trials if trial.state in THIN and trial.curves.epochs]
     return joined((arm_name(arm), STATES[begun[0]]), COLON) if arm.curves is None and begun else arm_name(arm)
 
 
@@ -139,7 +145,7 @@ def _line(arm: ArmFindings, metric: Metric) -> Line:
         tuple(
             Lone(_values(trial.curves, metric), trial.state == "diverged")
             for trial in arm.trials
-            if trial.state in ("diverged", "unfinished") and trial.curves.epochs
+            if trial.state in THIN and trial.curves.epochs
         ),
     )
 
@@ -215,7 +221,7 @@ def _dots(findings: StudyFindings, arm: ArmFindings) -> tuple[float, ...]:
 def _interval_row(findings: StudyFindings, arm: ArmFindings, look: Look, digits: int) -> IntervalRow:
     result = arm.against_baseline
     assert result is not None  # noqa: S101 - rows are made of compared arms
-    lost = arm.count("diverged")
+    diverged, collapsed, total = arm.count("diverged"), arm.count("collapsed"), len(arm.trials)
     bounds = f" {interval(result.interval95, digits)}" if result.interval95 is not None else ""
     has_value = result.difference is not None
     return IntervalRow(
@@ -226,7 +232,12 @@ def _interval_row(findings: StudyFindings, arm: ArmFindings, look: Look, digits:
         result.interval95,
         (result.verdict or Verdict.SCREEN) if has_value else tr("no value"),
         f"{signed(result.difference, digits)}{bounds}" if has_value else "",
-        tr("{n} of {total} diverged", n=lost, total=len(arm.trials)) if lost else "",
+        joined(
+            [
+                *([tr("{n} of {total} diverged", n=diverged, total=total)] if diverged else []),
+                *([tr("{n} of {total} collapsed", n=collapsed, total=total)] if collapsed else []),
+            ]
+        ),
     )
 
 

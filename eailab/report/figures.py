@@ -192,7 +192,7 @@ class IntervalRow:
     verdict: str
     numbers: str
     lost: str
-    """How many of its trials diverged; empty for none."""
+    """How many of its trials diverged or collapsed; empty for none."""
 
     @property
     def stacked(self) -> Iterator[tuple[float, int]]:

@@ -136,6 +136,7 @@ TASKS = {1: "Task 1: a multi-layer perceptron", 2: "Task 2: a residual network, 
 
 STATES: tuple[tuple[TrialState, str], ...] = (
     ("diverged", "diverged"),
+    ("collapsed", "collapsed"),
     ("damaged", "are damaged"),
     ("missing", "are missing"),
 )

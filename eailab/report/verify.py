@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eailab import __version__
-from eailab.data.dataset import Dataset
+from eailab.data.dataset import Dataset, largest_class
 from eailab.data.registry import load
 from eailab.errors import DataError, StoreError, UsageError
 from eailab.files import REPORT, read
@@ -263,6 +263,10 @@ def check_study(
     yield from tuning_contradictions(store, study.record, study.findings.tuning)
     if study.findings.is_tuning_lost:
         yield f"its {TUNING} is damaged, so how its arms were tuned was not checked"
+    own = [datasets.get(arm.recipe.data_name or "") for arm in study.record.study.arms]
+    said, derived = study.record.largest_class, largest_class(found for found in own if found is not None)
+    if None not in (said, *own) and said != derived:
+        yield f"it says that the largest class has the share {said:.6g} of its data, and that is {derived:.6g}"
     whole = replace(study.record.study, blocks=(*study.record.study.blocks, *study.left_out, *study.later))
     if blocks := blocks_left_out(replace(study.record, study=whole), loose):
         yield f"it leaves out blocks that were trained: {', '.join(map(str, blocks))}"

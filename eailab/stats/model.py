@@ -26,6 +26,8 @@ class ArmResult:
     """Blocks without a value for another reason than divergence."""
     diverged: int
     """Blocks in which the arm's trial diverged."""
+    collapsed: int
+    """Blocks in which the arm's trial collapsed."""
     mean: float | None
     """Over the arm's own trials."""
     sd: float | None
@@ -49,7 +51,16 @@ class ArmResult:
     blocks_needed: int | None = None
     """With UNDECIDED: blocks that would decide it if difference and spread stay as they are; None: out of reach."""
     withheld: Text | None = None
-    """Why UNDECIDED is said without regard to an interval: a side diverged, or there is no spread to judge by."""
+    """Why UNDECIDED is said without regard to an interval: a side failed, or there is no spread to judge by."""
+    difference_with_collapsed: float | None = None
+    """Where trials of either side collapsed: the difference as it is when these count like others."""
+    interval95_with_collapsed: Interval | None = None
+    """Of that difference."""
+
+    @property
+    def failed(self) -> int:
+        """Blocks in which the arm's trial diverged or collapsed."""
+        return self.diverged + self.collapsed
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,7 @@ def compare(
     higher_is_better: bool = True,
     *,
     diverged: Mask | None = None,
+    collapsed: Mask | None = None,
 ) -> Comparison:
     """Compare every arm with the baseline within blocks, `y = arm + block + error`.
 
@@ -122,9 +134,9 @@ def compare(
     thrown away, and the intervals use the smallest correlation that the gaps leave between two arms' differences,
     which is slightly wide for the other pairs.
 
-    Diverged trials are an outcome, not a gap: the other trials alone would make their arm look better than it is. Its
-    numbers are of these, and a verdict in favour of a side that diverged is withheld, as UNDECIDED: an arm that
-    diverged is never BETTER or SAME, and where the baseline diverged no arm is WORSE or SAME.
+    Trials that failed, which diverged or collapsed, are an outcome, not a gap: the other trials alone would make their
+    arm look better than it is. Its numbers are of these, and a verdict in favour of a side that failed is withheld, as
+    UNDECIDED: an arm that failed is never BETTER or SAME, and where the baseline failed no arm is WORSE or SAME.
 
     Args:
         values: `[B, A]`, one metric of each trial; NaN or infinite where there is none.
@@ -133,6 +145,7 @@ def compare(
         higher_is_better: False for a loss.
         diverged: `[B, A]`, True where a trial diverged; its value is then not used. Left out, no trial diverged and
             every NaN is merely missing.
+        collapsed: `[B, A]`, True where a trial collapsed; likewise.
 
     Raises:
         StudyError: Fewer than two arms, no block, or an impossible margin.
@@ -143,10 +156,11 @@ def compare(
         raise StudyError(f"the margin is {margin}: give a number of 0 or more, in the metric's unit.")
 
     # Which arms share enough blocks with the baseline to be judged.
-    lost = np.zeros(values.shape, dtype=np.bool_) if diverged is None else diverged
-    values = np.where(np.isfinite(values) & ~lost, values, np.nan)
+    none = np.zeros(values.shape, dtype=np.bool_)
+    lost, fallen = (none if mask is None else mask for mask in (diverged, collapsed))
+    values = np.where(np.isfinite(values) & ~lost & ~fallen, values, np.nan)
     seen = np.isfinite(values)
-    rows = [_describe(values[:, arm], lost[:, arm]) for arm in range(values.shape[1])]
+    rows = [_describe(values[:, arm], lost[:, arm], fallen[:, arm]) for arm in range(values.shape[1])]
     shared = (seen & seen[:, [baseline]]).sum(axis=0)
     judged = [arm for arm in range(values.shape[1]) if arm != baseline and shared[arm] >= 2]
 
@@ -172,7 +186,7 @@ def compare(
             arms.append(row)
         elif arm in by_arm:
             blocks = int(shared[arm])
-            arms.append(judge_arm(row, by_arm[arm], margin, higher_is_better, blocks, bool(rows[baseline].diverged)))
+            arms.append(judge_arm(row, by_arm[arm], margin, higher_is_better, blocks, rows[baseline]))
         else:
             arms.append(_screen(row, _paired(values, arm, baseline)))
     fewest_df = min((estimate.df for estimate in estimates), default=None)
@@ -212,13 +226,14 @@ def correlation_between_arms(values: Values) -> float | None:
     return between / variance
 
 
-def _describe(column: Values, lost: Mask) -> ArmResult:
+def _describe(column: Values, diverged: Mask, collapsed: Mask) -> ArmResult:
     """Count an arm's trials and describe those that have a value."""
     own = column[np.isfinite(column)]
     return ArmResult(
         trials=len(own),
-        missing=int((~np.isfinite(column) & ~lost).sum()),
-        diverged=int(lost.sum()),
+        missing=int((~np.isfinite(column) & ~diverged & ~collapsed).sum()),
+        diverged=int(diverged.sum()),
+        collapsed=int(collapsed.sum()),
         mean=float(own.mean()) if len(own) else None,
         sd=float(own.std(ddof=1)) if len(own) >= 2 else None,
     )
@@ -311,7 +326,7 @@ def ratios(difference: Values, standard_error: Values) -> Values:
 
 
 def judge_arm(
-    row: ArmResult, estimate: Estimate, margin: float, higher_is_better: bool, blocks: int, baseline_diverged: bool
+    row: ArmResult, estimate: Estimate, margin: float, higher_is_better: bool, blocks: int, baseline: ArmResult
 ) -> ArmResult:
     """Compute an arm's intervals and verdict; without any spread between blocks there are none."""
     if estimate.standard_error == 0.0:
@@ -325,7 +340,7 @@ def judge_arm(
     interval95 = (estimate.difference - half95, estimate.difference + half95)
     interval90 = (estimate.difference - half90, estimate.difference + half90)
     verdict = decide(interval95, interval90, margin, higher_is_better=higher_is_better)
-    withheld = _reason_to_withhold(verdict, row.diverged > 0, baseline_diverged)
+    withheld = _reason_to_withhold(verdict, row, baseline)
     needed = None
     if verdict is Verdict.UNDECIDED:
         needed = blocks_to_decide(estimate.difference, margin, estimate.tail_area, blocks)
@@ -350,12 +365,23 @@ def _p_same(estimate: Estimate, margin: float) -> float:
     return min(estimate.tail_of_t(slack) / 2.0 if slack > 0.0 else 1.0, 1.0)
 
 
-def _reason_to_withhold(verdict: Verdict, arm_diverged: bool, baseline_diverged: bool) -> Text | None:
-    """Return why a verdict is withheld, if it is: it would favour a side whose diverged trials are left out."""
-    if arm_diverged and verdict in {Verdict.BETTER, Verdict.SAME}:
-        return tr("{verdict} holds only for the trials that did not diverge", verdict=verdict.value)
-    if baseline_diverged and verdict in {Verdict.WORSE, Verdict.SAME}:
-        return tr("{verdict} holds only against the baseline's trials that did not diverge", verdict=verdict.value)
+def _reason_to_withhold(verdict: Verdict, arm: ArmResult, baseline: ArmResult) -> Text | None:
+    """Return why a verdict is withheld, if it is: it would favour a side whose failed trials are left out."""
+    if arm.failed and verdict in {Verdict.BETTER, Verdict.SAME}:
+        return (
+            tr("{verdict} holds only for the trials that neither diverged nor collapsed", verdict=verdict.value)
+            if arm.collapsed
+            else tr("{verdict} holds only for the trials that did not diverge", verdict=verdict.value)
+        )
+    if baseline.failed and verdict in {Verdict.WORSE, Verdict.SAME}:
+        return (
+            tr(
+                "{verdict} holds only against the baseline's trials that neither diverged nor collapsed",
+                verdict=verdict.value,
+            )
+            if baseline.collapsed
+            else tr("{verdict} holds only against the baseline's trials that did not diverge", verdict=verdict.value)
+        )
     return None
 
 
@@ -395,8 +421,14 @@ def _notes(estimates: list[Estimate], seen: Mask, guard: Text | None) -> list[Te
     if not seen.all():
         lost: dict[str, int] = {"n": int((~seen).sum()), "total": seen.size}
         notes.append(
-            tr("{n} of {total} trials have no value: differences are adjusted for the blocks they lack.", **lost)
+            tr(
+                "{n} of {total} trials are missing or failed: differences are adjusted for the blocks they lack.",
+                **lost,
+            )
             if guard is None
-            else tr("{n} of {total} trials have no value: differences are of the blocks that both arms have.", **lost)
+            else tr(
+                "{n} of {total} trials are missing or failed: differences are of the blocks that both arms have.",
+                **lost,
+            )
         )
     return notes

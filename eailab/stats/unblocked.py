@@ -42,6 +42,8 @@ class Sample:
     """`[n]`; None where only mean and SD are known."""
     diverged: int = 0
     """Runs whose value is not finite."""
+    collapsed: int = 0
+    """Runs that ended at chance; none of the others' numbers contains them."""
 
     @classmethod
     def of(cls, values: Values) -> "Sample":
@@ -241,12 +243,15 @@ def _comparison(
     method: Text,
     guard: Text | None,
 ) -> Comparison:
-    lost = bool(samples[baseline].diverged)
+    rows = [
+        ArmResult(trials=one.n, missing=0, diverged=one.diverged, collapsed=one.collapsed, mean=one.mean, sd=one.sd)
+        for one in samples
+    ]
     arms = []
     for index, one in enumerate(samples):
-        row = ArmResult(trials=one.n, missing=0, diverged=one.diverged, mean=one.mean, sd=one.sd)
+        row = rows[index]
         if index in estimates:
-            row = judge_arm(row, estimates[index], margin, higher_is_better, least[index], lost)
+            row = judge_arm(row, estimates[index], margin, higher_is_better, least[index], rows[baseline])
         elif index != baseline:
             base = samples[baseline].mean
             known = None if one.mean is None or base is None else one.mean - base

@@ -41,7 +41,7 @@ UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, O
 _OTHER = re.compile(
     r"^(?:  recipe:\n(?:(?: {4}.*)?\n)+"
     r"|  (?:brought|updates):.*\n(?:  (?:- |  ).*\n)*"
-    r"|(?:blocks|looks|judged|axes|data|schema_version|fingerprint|margin|hold|training_images):.*\n"
+    r"|(?:blocks|looks|judged|axes|data|schema_version|fingerprint|margin|hold|training_images|largest_class):.*\n"
     r"(?:(?:- |  ).*\n)*)",
     re.MULTILINE,
 )

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from eailab.data.dataset import Dataset
+from eailab.data.dataset import Dataset, largest_class
 from eailab.data.registry import load, own_data
 from eailab.data.split import training_size
 from eailab.engines.equivalence import train_the_same
@@ -67,6 +67,7 @@ def plan(study: Study, context: RunContext) -> Plan:
         trials={key: trial.fingerprint for key, trial in trials.items()},
         updates=made,
         training_images=sizes[study.baseline],
+        largest_class=largest_class(datasets.values()) if before is None else before.largest_class,
     )
     if before is not None and any(record.trials.get(key) != name for key, name in before.trials.items()):
         what = _what_changed(study, before, store)

@@ -46,6 +46,9 @@ class StudyRecord:
     """The trials themselves where eailab did not run them; `trials` is then empty."""
     judged: tuple[tuple[int, ...], ...] = ()
     """The blocks that each judgement so far rested on, each more than the last; none for a study with looks."""
+    largest_class: float | None = None
+    """Share of the largest class among the labels of its data, of several data sets the largest; None without a data
+    set, and in records that are older than this field."""
 
     def updates_change(self, arm: int) -> float:
         """Return by how much an arm's updates differ, relative to the baseline's: -0.5 for half as many."""
@@ -131,6 +134,7 @@ def _mapping(record: StudyRecord) -> dict[str, Any]:
             {"factor": str(axis.factor), "levels": list(axis.levels), "baseline": axis.baseline} for axis in study.axes
         ],
         "training_images": record.training_images,
+        **({} if record.largest_class is None else {"largest_class": record.largest_class}),
         "arms": [
             {
                 "level": arm.level,
@@ -214,8 +218,15 @@ def read_record(folder: Path) -> StudyRecord:
             if imported is None
         }
         _check_judged(judged, study)
-        updates = tuple(arm["updates"] for arm in arms)
-        return StudyRecord(study, trials, updates, mapping["training_images"], imported, judged)
+        return StudyRecord(
+            study=study,
+            trials=trials,
+            updates=tuple(arm["updates"] for arm in arms),
+            training_images=mapping["training_images"],
+            imported=imported,
+            judged=judged,
+            largest_class=mapping.get("largest_class"),
+        )
     except FileNotFoundError as error:
         raise StoreError(f"{folder} is not a study: {file.name} is missing. Run the study's command again.") from error
     except (*UNREADABLE, StudyError, RecipeError) as error:
@@ -242,6 +253,9 @@ def _check(mapping: Any) -> None:
         check_baseline(baseline, len(among))
     if type(mapping["margin"]) not in (int, float) or not 0 <= mapping["margin"] < math.inf:
         raise ValueError(f"{mapping['margin']!r:.60} is not a margin")
+    largest = mapping.get("largest_class")
+    if largest is not None and not (type(largest) is float and 0.0 < largest <= 1.0):
+        raise ValueError(f"{largest!r:.60} is not the share of a class")
     if mapping.get("hold", "epochs") not in get_args(Hold):
         raise ValueError(f"{mapping['hold']!r:.60} is not one of the things that arms can have in common")
 

@@ -190,6 +190,7 @@ LIES = {
     "the settings that a level brings": (in_arm(brought=["optimizer sgd brings momentum 0.5"]), "RV"),
     "the updates of an arm": (in_arm(updates=1), "RV"),
     "the training images of a study": (lambda store: seal_study(store, lambda s: s.update(training_images=9)), "RV"),
+    "the share of the largest class": (lambda store: seal_study(store, lambda s: s.update(largest_class=0.5)), "V"),
     "a block dropped from a study, its trials left": (drop_a_block, "RV"),
     "another trial in the place of an arm's": (name_another_trial, "RV"),
     "the block, data or recipe of a trial": (other_block, "RV"),

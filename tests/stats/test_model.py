@@ -191,7 +191,7 @@ def test_where_errors_are_kept_apart_each_arm_has_the_blocks_it_shares():
     assert found.guard is not None
     assert found.df == 5  # the fewest, of the arm in 6 blocks
     assert found.critical_value == pytest.approx(stats.t.ppf(1.0 - 0.025 / 3, 5))
-    assert "2 of 32 trials have no value: differences are of the blocks that both arms have." in found.notes
+    assert "2 of 32 trials are missing or failed: differences are of the blocks that both arms have." in found.notes
 
 
 @pytest.mark.parametrize(("blocks", "margin"), [(8, 0.2), (5, 6.0)])

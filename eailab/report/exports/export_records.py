@@ -253,8 +253,7 @@ def _trial(
     store: Store, recipe: Recipe, trial: TrialFindings, labels: Mapping[str, str], name: str, names: Mapping[str, str]
 ) -> ExportTrial:
     folder, curves = store.folder(trial.fingerprint) if trial.fingerprint else None, trial.curves
-    ended = trial.state in ("finished", "diverged")
-    record: Mapping[str, Any] | None = folder.record() if folder and ended else None
+    record: Mapping[str, Any] | None = folder.record() if folder and trial.has_outcome else None
     finished = None if record is None else datetime.fromisoformat(record["provenance"]["finished"]).timestamp()
     timings = folder.timings() if folder and curves.epochs else {}
     ends = _ends(curves.epochs, timings, finished)

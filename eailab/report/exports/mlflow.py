@@ -36,6 +36,7 @@ LARGEST_BATCH = 1000
 
 STATUS: dict[TrialState, str] = {
     "finished": "FINISHED",
+    "collapsed": "FINISHED",
     "diverged": "FAILED",
     "damaged": "FAILED",
     "unfinished": "RUNNING",

@@ -18,6 +18,7 @@ FILE = "events.out.tfevents.eailab"
 
 STATUS: dict[TrialState, str] = {
     "finished": "STATUS_SUCCESS",
+    "collapsed": "STATUS_SUCCESS",
     "diverged": "STATUS_FAILURE",
     "damaged": "STATUS_FAILURE",
     "unfinished": "STATUS_RUNNING",
