@@ -154,7 +154,7 @@ def test_heavy_libraries_are_imported_at_the_top_in_their_own_rooms_only():
     homes = {
         "torch": "eailab.engines.torch_resnet",
         "torchvision": "eailab.engines.torch_resnet",
-        "matplotlib": ("eailab.report.plots",),
+        "matplotlib": ("eailab.report.plots", "eailab.report.fonts"),
     }
     wrong = [
         f"{module} imports {used.path}"

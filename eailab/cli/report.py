@@ -55,6 +55,14 @@ def report(
             "to one.",
         ),
     ] = None,
+    fragments: Annotated[
+        bool,
+        typer.Option(
+            "--fragments",
+            help="Write tables, figures and paragraphs for \\input in a LaTeX paper into fragments/, in place of a "
+            "report; with --format, in addition to one.",
+        ),
+    ] = False,
     lang: Annotated[
         str,
         typer.Option(metavar="CODE", help="Language of the report: en or zh-TW.", autocompletion=completion.languages),
@@ -72,14 +80,21 @@ def report(
     from eailab.report.write import find_studies, write_report
     from eailab.runs.store import Store
 
-    if lab and formats:
-        raise UsageError("--lab writes lab-report.md and no other format: leave --format out.")
+    if lab and (formats or fragments):
+        raise UsageError("--lab writes lab-report.md and no other format: leave --format and --fragments out.")
     tools = chosen_exports(exports or [])
-    wanted = chosen_formats(formats or []) if formats or lab or not tools else ()
-    if lang != "en" and not wanted:
-        raise UsageError("exports are in English only: leave --lang out, or add --format.")
+    wanted = chosen_formats(formats or []) if formats or lab or not (tools or fragments) else ()
+    if lang != "en" and not (wanted or fragments):
+        raise UsageError("exports are in English only: leave --lang out, or add --format or --fragments.")
     written = write_report(
-        find_studies(Store(runs), studies or []), out, data_dir, formats=wanted, lang=lang, lab=lab, exports=tools
+        find_studies(Store(runs), studies or []),
+        out,
+        data_dir,
+        formats=wanted,
+        lang=lang,
+        lab=lab,
+        exports=tools,
+        fragments=fragments,
     )
     for message in written.unreadable:
         echo(f"left out: {plain(message)}", err=True)
@@ -102,7 +117,7 @@ def report(
     for name, file in written.files.items():
         echo(f"{name + ':':9} {file}")
     for name, folder in written.exports.items():
-        command = EXPORTS[name].opened_by
+        command = EXPORTS[name].opened_by if name in EXPORTS else None
         echo(f"{name}: {folder}" + (f"  ({command.format(folder)})" if command else ""))
 
 

@@ -10,10 +10,10 @@ from eailab.findings.arm import ArmFindings
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings, TrialState
 from eailab.findings.words import NOTHING, interval, number, signed
-from eailab.metrics import NO_SPLIT, SPLITS, Metric, by_quantity
+from eailab.metrics import NO_SPLIT, SPLITS, TEST, Metric, by_quantity
 from eailab.stats.model import compare
 from eailab.studies.design import Study
-from eailab.translation import Text, joined, tr
+from eailab.translation import Text, capitalized, joined, tr
 
 NOTE = tr("note")
 """Heads the last column of a table whose rows need words."""
@@ -121,6 +121,23 @@ def _arms_table(findings: StudyFindings) -> Table:
         ),
         rows=tuple(_arm_row(arm, digits, test) for arm in findings.arms),
     )
+
+
+def paper_table(findings: StudyFindings) -> Table:
+    """Return the main table as one column of a paper has room for: without SD and number of trials, in short words."""
+    whole = main_table(findings)
+    if findings.factor is None:
+        return whole
+    test = _test_column(findings)
+    columns = (
+        Column(capitalized(findings.spoken_factor)),
+        whole.columns[1],
+        Column(with_unit(tr("diff."), findings.measure.difference_unit), is_number=True),
+        *whole.columns[4:6],
+        *(Column(with_unit(SPLITS[TEST], one.unit), is_number=True) for one in test),
+        whole.columns[-1],
+    )
+    return Table(columns, tuple((*row[:2], *row[3 : 6 + len(test)], row[-1]) for row in whole.rows))
 
 
 def _test_column(findings: StudyFindings) -> list[Metric]:

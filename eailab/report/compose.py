@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import IntEnum
 from functools import partial
 from pathlib import PurePosixPath
@@ -12,7 +13,7 @@ from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact, blocks_table, main_table
 from eailab.findings.tuning import tuning_table
-from eailab.report.describe import path_bars, study_figure
+from eailab.report.describe import caption, path_bars, path_caption, study_figure
 from eailab.report.document import (
     Block,
     Bullets,
@@ -93,6 +94,7 @@ def figure_blocks(findings: StudyFindings, *, described: bool = False) -> dict[s
         name: FigureBlock(
             Title(TITLES[name], findings.apart),
             figure_path(findings.folder_name, name),
+            caption(findings, name),
             study_figure(findings, name) if described else None,
         )
         for name in figure_names(findings)
@@ -209,9 +211,14 @@ def _path_section(one: PathReport, detail: Detail) -> Section:
         answer=(Bullets(path.sentences(found)),),
         evidence=(
             TableBlock(path.path_table(found), path.TITLE),
-            FigureBlock(Title(path.TITLE), figure_path(one.folder, PATH_FIGURE), figure),
+            replace(path_figure_block(one), figure=figure),
         ),
     )
+
+
+def path_figure_block(one: PathReport) -> FigureBlock:
+    """Return the figure of a path ablation as a report has it beside it."""
+    return FigureBlock(Title(path.TITLE), figure_path(one.folder, PATH_FIGURE), path_caption(one.findings))
 
 
 def noise_document(found: noise.Noise) -> Document:
@@ -222,6 +229,6 @@ def noise_document(found: noise.Noise) -> Document:
 
 def path_document(found: path.PathFindings, *, with_figure: bool = True) -> Document:
     """Return what `explain` found; its figure lies beside it."""
-    figure = (FigureBlock(Title(path.TITLE), f"figures/{PATH_FIGURE}"),) if with_figure else ()
+    figure = (FigureBlock(Title(path.TITLE), f"figures/{PATH_FIGURE}", path_caption(found)),) if with_figure else ()
     blocks = (TableBlock(path.path_table(found)), *figure, Bullets(path.sentences(found)))
     return Document(path.title(found), blocks, lambda: path_mapping(found))

@@ -116,7 +116,7 @@ def _values(curves: Curves, metric: Metric | None) -> tuple[float, ...]:
     return tuple(nan if value is None else value for value in values)
 
 
-def _band_note(findings: StudyFindings) -> str:
+def _band_note(findings: StudyFindings) -> Text:
     blocks = len(findings.blocks)
     note = tr("One block.")
     if blocks > 1:
@@ -164,39 +164,74 @@ def _panel(title: str, metric: Metric, lines: Sequence[Line], shared: Sequence[L
 
 def study_intervals(findings: StudyFindings) -> IntervalsFigure:
     """Describe the differences of a study with a factor, of which one trial or more has a value."""
-    measure, digits = findings.measure, findings.decimals
-    baseline, number_of_blocks = findings.baseline_arm, len(findings.blocks)
-    mean = baseline.against_baseline.mean if baseline.against_baseline else None
+    measure, digits, margin = findings.measure, findings.decimals, findings.margin
     rows = tuple(
         _interval_row(findings, arm, look, digits)
         for arm, look in zip(findings.arms, looks(findings), strict=True)
         if not arm.is_baseline and arm.against_baseline is not None
     )
-    value = tr("has no value") if mean is None else tr("mean {value}", value=measured(mean, digits, measure))
-    known = {"name": findings.name, "value": value}
-    margin = findings.margin
-    better = tr("right is better") if measure.higher_is_better else tr("left is better")
     return IntervalsFigure(
-        tr("{factor}: difference from {baseline}", factor=capitalized(findings.spoken_factor), baseline=baseline.label),
-        trn("{name}; {n} block; baseline {value}", "{name}; {n} blocks; baseline {value}", number_of_blocks, **known)
-        if findings.is_blocked
-        else tr("{name}; baseline {value}", **known),
+        tr(
+            "{factor}: difference from {baseline}",
+            factor=capitalized(findings.spoken_factor),
+            baseline=findings.baseline_arm.label,
+        ),
+        joined([findings.name, _compared(findings)]),
         rows,
         margin,
         spanning([0.0, -margin, margin, *(value for row in rows for value in (*row.blocks, *(row.interval or ())))]),
-        tr(
-            "difference in {measure} ({notes})",
-            measure=measure.title,
-            notes=joined([*([measure.difference_words] if measure.difference_words else []), better]),
-        ),
-        joined(
-            [
-                tr("bar: simultaneous 95% interval"),
-                *_dots_in_words(findings),
-                *([tr("shaded: margin ±{margin}", margin=measure.with_unit(f"{margin:g}"))] if margin else []),
-            ]
-        ),
+        tr("difference in {measure} ({notes})", measure=measure.title, notes=_axis_notes(measure)),
+        _intervals_key(findings),
     )
+
+
+def _compared(findings: StudyFindings) -> Text:
+    """Say how many blocks there are, and what the baseline's mean is."""
+    result = findings.baseline_arm.against_baseline
+    mean = None if result is None else result.mean
+    value = (
+        tr("has no value")
+        if mean is None
+        else tr("mean {value}", value=measured(mean, findings.decimals, findings.measure))
+    )
+    baseline = tr("baseline {value}", value=value)
+    return joined([trn("{n} block", "{n} blocks", len(findings.blocks)), baseline]) if findings.is_blocked else baseline
+
+
+def _axis_notes(measure: Metric) -> Text:
+    better = tr("right is better") if measure.higher_is_better else tr("left is better")
+    return joined([*([measure.difference_words] if measure.difference_words else []), better])
+
+
+def _intervals_key(findings: StudyFindings) -> Text:
+    """Say what the marks of differences mean."""
+    margin = findings.measure.with_unit(f"{findings.margin:g}")
+    return joined(
+        [
+            tr("bar: simultaneous 95% interval"),
+            *_dots_in_words(findings),
+            *([tr("shaded: margin ±{margin}", margin=margin)] if findings.margin else []),
+        ]
+    )
+
+
+def caption(findings: StudyFindings, name: str) -> tuple[Text, ...]:
+    """Return what a caption in print says of a study's figure, which has no title, note and key there."""
+    if name == "intervals":
+        return (
+            tr(
+                "Difference in {measure} from the baseline, {baseline}, by {factor} ({notes}).",
+                measure=findings.measure.title,
+                baseline=findings.baseline_arm.label,
+                factor=findings.spoken_factor,
+                notes=_axis_notes(findings.measure),
+            ),
+            tr("{said}.", said=_compared(findings)),
+            tr("{said}.", said=capitalized(_intervals_key(findings))),
+        )
+    if findings.factor is None:
+        return (tr("Learning curves of {name}.", name=findings.name), _band_note(findings))
+    return (tr("Learning curves by {factor}.", factor=findings.spoken_factor), _band_note(findings))
 
 
 def _dots_in_words(findings: StudyFindings) -> list[Text]:
@@ -274,6 +309,12 @@ def path_bars(found: PathFindings) -> BarsFigure:
         with_unit(tr("gain in {metric}", metric=measure.title), measure.difference_words),
         tr("lines: 95% intervals, simultaneous over the moves tried for a step; hollow: the interval includes 0"),
     )
+
+
+def path_caption(found: PathFindings) -> tuple[Text, ...]:
+    """Return what a caption in print says of the figure of a path ablation."""
+    bars = path_bars(found)
+    return tuple(tr("{said}.", said=said) for said in (bars.title, bars.note, bars.key))
 
 
 def study_costs(findings: StudyFindings, costs: Sequence[ArmCost]) -> PointsFigure | None:

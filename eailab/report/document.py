@@ -97,6 +97,8 @@ class FigureBlock:
     caption: Title
     path: str
     """Of the file, without its suffix, relative to the report."""
+    legend: tuple[str, ...] = ()
+    """Sentences that say in print, in place of the caption, what the figure shows, whose file has no title there."""
     figure: Figure | None = None
     """What it shows, for formats that draw; None where the file alone is used."""
 

@@ -154,7 +154,7 @@ def path_figure(
 
 def language_of_figures(lang: str) -> tuple[str, list[str]]:
     """Return the language in which figures can be labelled here, with a note where it is not the report's."""
-    from eailab.report.plots import writes_chinese
+    from eailab.report.fonts import writes_chinese
 
     if writes_chinese():
         return lang, []

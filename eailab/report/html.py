@@ -19,6 +19,7 @@ from markupsafe import Markup
 from eailab.metrics import behind
 from eailab.plain import plain
 from eailab.report.document import Block, Document, Section
+from eailab.report.figure_style import page_colours
 from eailab.report.figures import Axis, CurvesFigure, Line, Look, Panel, Point, PointsFigure
 from eailab.report.manifest import MARK
 from eailab.stats.verdict import Verdict
@@ -61,7 +62,7 @@ def render(document: Document) -> str:
     say = document.say
     sections = [block for block in document.blocks if isinstance(block, Section)]
     environment = _environment()
-    style, script = _source("page.css"), _source("page.js")
+    style, script = _style(), _source("page.js")
     return environment.get_template("page.html").render(
         document=document,
         cards=[section for section in sections if section.name],
@@ -77,7 +78,7 @@ def render(document: Document) -> str:
 
 def fragment(title: str, blocks: Sequence[Block]) -> str:
     """Return blocks as a notebook shows them: a part of a page, with a style of its own and without a script."""
-    style = _source("page.css").replace(":root", "&")
+    style = _style().replace(":root", "&")
     return (
         _environment()
         .get_template("notebook.html")
@@ -137,6 +138,10 @@ def _environment() -> Environment:
         "labelled_points": labelled_points,
     }
     return environment
+
+
+def _style() -> str:
+    return f"{_source('page.css')}\n{page_colours()}"
 
 
 def _source(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Studies as a LaTeX document, or to be cut up for a paper: booktabs tables, and figures from the files beside it.
+"""Studies as a LaTeX document: booktabs tables, and figures, a column wide, from the files beside it.
 
 A report in English compiles with pdfLaTeX, XeLaTeX, LuaLaTeX and tectonic; letters that their usual fonts lack, of a
 recipe's name for one, are set from a CJK font where compiler and machine have one, else by their codes. A report in
@@ -23,9 +23,10 @@ from eailab.report.document import (
     TableBlock,
     notes,
 )
+from eailab.report.figure_style import PRINT
 from eailab.report.figures import CJK_FONTS
 from eailab.report.manifest import MARK
-from eailab.translation import BETWEEN_SENTENCES, COLON, ENGLISH, Say
+from eailab.translation import BETWEEN_SENTENCES, COLON, COMMA, ENGLISH, Say, joined, tr
 
 PREAMBLE = r"""\documentclass[a4paper,10pt]{article}
 \usepackage{iftex}
@@ -110,16 +111,33 @@ def render(document: Document) -> str:
     """Return the text of a LaTeX file."""
     say = document.say
     body = "\n\n".join(text for block in document.lines() if (text := _block(block, say)))
-    foreign = _FOREIGN_TO_ENGLISH if document.lang == ENGLISH else _FOREIGN_TO_CHINESE
-    body, letters = foreign.subn(lambda found: rf"\foreign{{{found[0]}}}{{U+{ord(found[0]):04X}}}", body)
-    preamble = [PREAMBLE]
-    if document.lang != ENGLISH:
-        missing = r"\errmessage{No font with Chinese letters is installed}"
-        preamble += [CHINESE, _first_cjk_font((r"\setmainfont", r"\setmonofont"), missing), FOREIGN]
-    elif letters:
-        preamble += ["\n".join([r"\ifPDFTeX\else", _first_cjk_font([r"\newfontfamily\cjkfont"], ""), r"\fi"]), FOREIGN]
+    body, letters = foreign_letters(body, document.lang)
     mark = [] if document.manifest is None else [f"% {MARK}: {document.manifest.text()}"]
-    return "\n\n".join([*mark, *preamble, r"\begin{document}", body, r"\end{document}"]) + "\n"
+    head = preamble(document.lang, letters > 0)
+    return "\n\n".join([*mark, head, r"\begin{document}", body, r"\end{document}"]) + "\n"
+
+
+def foreign_letters(text: str, lang: str = ENGLISH) -> tuple[str, int]:
+    """Return text with the letters marked that the usual fonts of a language lack, and how many there are."""
+    foreign = _FOREIGN_TO_ENGLISH if lang == ENGLISH else _FOREIGN_TO_CHINESE
+    return foreign.subn(lambda found: rf"\foreign{{{found[0]}}}{{U+{ord(found[0]):04X}}}", text)
+
+
+def preamble(lang: str, has_foreign: bool, columns: int = 1) -> str:
+    """Return what stands before the body of a document.
+
+    Args:
+        lang: Code of its language.
+        has_foreign: Whether letters are marked that the usual fonts lack.
+        columns: Of the text.
+    """
+    parts = [PREAMBLE.replace("10pt", "10pt,twocolumn") if columns == 2 else PREAMBLE]
+    if lang != ENGLISH:
+        missing = r"\errmessage{No font with Chinese letters is installed}"
+        parts += [CHINESE, _first_cjk_font((r"\setmainfont", r"\setmonofont"), missing), FOREIGN]
+    elif has_foreign:
+        parts += ["\n".join([r"\ifPDFTeX\else", _first_cjk_font([r"\newfontfamily\cjkfont"], ""), r"\fi"]), FOREIGN]
+    return "\n\n".join(parts)
 
 
 def _first_cjk_font(uses: Sequence[str], otherwise: str) -> str:
@@ -151,21 +169,35 @@ def _block(block: Block, say: Say) -> str:
         case TableBlock():
             return _table(block.table, say)
         case FigureBlock():
-            image = rf"\includegraphics[width=0.9\linewidth]{{{block.path}.pdf}}"
-            return rf"\begin{{center}}{image}\\ \small {escaped(block.caption.translated(say))}\end{{center}}"
+            image = rf"\includegraphics[width={PRINT.width}in]{{{block.path}.pdf}}"
+            said = caption_text(block, say)
+            return rf"\begin{{minipage}}{{\linewidth}}\centering {image}\par\small {said}\end{{minipage}}"
     raise TypeError(f"{type(block).__name__} is set in pages only")
 
 
+def caption_text(block: FigureBlock, say: Say) -> str:
+    """Return what stands under a figure: its legend, and what tells its study from others."""
+    if not block.legend:
+        return escaped(block.caption.translated(say))
+    apart = [tr("{said}.", said=joined(block.caption.apart, COMMA))] if block.caption.apart else []
+    return escaped(say(joined([*block.legend, *apart], BETWEEN_SENTENCES)))
+
+
 def _table(table: Table, say: Say) -> str:
-    """Return a table between booktabs' rules, as wide as the text at most; its notes stand under it."""
+    """Return a table as wide as the text at most; its notes stand under it."""
+    lines = [rf"\fitted{{{tabular(table, say)}}}"]
+    lines += [rf"\par {escaped(name)}{say(COLON)}{escaped(note)}" for name, note in notes(table, say)]
+    return "\n".join([r"{\footnotesize\setlength{\tabcolsep}{4pt}\setlength{\parskip}{2pt}", *lines, "}"])
+
+
+def tabular(table: Table, say: Say) -> str:
+    """Return a table between booktabs' rules, without its notes."""
     columns = [column for column in table.columns if column.heading != NOTE]
     kinds = "".join("r" if column.is_number else "l" for column in columns)
     head = " & ".join(escaped(say(column.heading)) for column in columns)
-    lines = [rf"\fitted{{\begin{{tabular}}{{@{{}}{kinds}@{{}}}}", r"\toprule", rf"{head} \\", r"\midrule"]
+    lines = [rf"\begin{{tabular}}{{@{{}}{kinds}@{{}}}}", r"\toprule", rf"{head} \\", r"\midrule"]
     lines += [" & ".join(escaped(say(cell)) for cell in row[: len(columns)]) + r" \\" for row in table.rows]
-    lines += [r"\bottomrule", r"\end{tabular}}"]
-    lines += [rf"\par {escaped(name)}{say(COLON)}{escaped(note)}" for name, note in notes(table, say)]
-    return "\n".join([r"{\footnotesize\setlength{\tabcolsep}{4pt}\setlength{\parskip}{2pt}", *lines, "}"])
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
 
 def _items(items: Sequence[str]) -> str:

@@ -181,7 +181,7 @@ def cost_blocks(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[Block
     table = TableBlock(cost_table(findings, costs), tr("Cost by arm"), is_sortable=findings.factor is not None)
     about = ABOUT_SECONDS if findings.training_images is not None else ABOUT_SECONDS_WITHOUT_DATA
     note = Paragraph((about, energy_sentence(costs)), "note")
-    return [Heading(tr("Cost")), *([FigureBlock(Title(plot.title), "", plot)] if plot else []), table, note]
+    return [Heading(tr("Cost")), *([FigureBlock(Title(plot.title), "", (), plot)] if plot else []), table, note]
 
 
 def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:

@@ -1,27 +1,21 @@
 """Figures as PNG, SVG or PDF: learning curves, and differences from the baseline with their intervals.
 
-The only user of matplotlib, through its objects and never through pyplot, which would look for a display. Colours are
-Okabe & Ito's (2008), told apart by all common kinds of colour vision; line styles and markers differ as well. The same
-findings give the same bytes.
+The only user of matplotlib with `fonts`, through its objects and never through pyplot, which would look for a display.
+The same findings give the same bytes.
 """
 
 import io
-import logging
 import math
-import os
-import re
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from typing import Any
 
 from eailab.findings.study import StudyFindings
-from eailab.plain import plain
 from eailab.report.describe import study_figure
+from eailab.report.figure_style import COLOURS, DASHES, FAINT, INK, MARKERS, PAPER, PRINT, SCREEN, Style
 from eailab.report.figures import (
-    CJK_FONTS,
     ON_SCREEN,
     Bar,
     BarsFigure,
@@ -35,70 +29,63 @@ from eailab.report.figures import (
     figure_names,
 )
 from eailab.report.figures import Figure as FigureData
+from eailab.report.fonts import families, mpl, widest, wrapped
 from eailab.translation import COLON, Say, english, joined, tr
 
-# A font without bold letters is taken as it is, and a home folder that cannot be written needs no advice.
-logging.getLogger("matplotlib").setLevel(logging.ERROR)
-named_backend = os.environ.pop("MPLBACKEND", None)  # one that is not installed here would refuse the import
-try:
-    import matplotlib as mpl
-    from matplotlib import font_manager
-    from matplotlib.figure import Figure
-    from matplotlib.textpath import text_to_path
-    from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
-finally:
-    if named_backend is not None:
-        os.environ["MPLBACKEND"] = named_backend
-
-INK, FAINT, PAPER = "#1a1a1a", "#6b6b6b", "#ffffff"
-"""Of text, axes and the baseline; of notes and grids; of what is behind them."""
-COLOURS = (INK, "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""By the number of a look: ink, then blue, vermillion, green, purple, orange and sky blue."""
-DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+from matplotlib.figure import Figure  # isort: skip - after `fonts`, which prepares its import
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter  # isort: skip
 
 PNG_DOTS_PER_INCH = 150
-WIDTH = 8.0
-"""Of every figure, in inches, as all lengths here."""
 LINE = 0.165
-"""Height of a further line of a label."""
-LEGEND_COLUMNS, LEGEND_LABEL, LEGEND_LINE = 4, 3.0, 0.72
-"""Columns at most; widths of a label at most, and of the line before it with the gaps."""
+"""Height of a further line of a label on a screen, in inches as all lengths here."""
+LEGEND_COLUMNS, LEGEND_LINE = 4, 0.72
+"""Columns at most; width of the line before a label with the gaps, on a screen."""
+TICK = 0.42
+"""Width of an axis that a labelled tick needs, on a screen."""
 EPOCH = tr("epoch")
 
 
 @dataclass(frozen=True)
 class _Head:
-    """A figure's title and the note under it, broken into lines."""
+    """A figure's title and the note under it, broken into lines; both empty where a caption says them."""
 
     title: str
     note: str
 
     @property
-    def extra(self) -> float:
-        """How much higher it is than with a line each, in inches."""
-        return 0.2 * self.title.count("\n") + 0.17 * self.note.count("\n")
+    def height(self) -> float:
+        """Of both, in inches."""
+        lines = 0.2 * self.title.count("\n") + 0.17 * self.note.count("\n")
+        return 0.5 + lines if self.title or self.note else 0.0
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
 def draw(figure: FigureData, say: Say = english, kinds: Sequence[FileKind] = ON_SCREEN) -> Drawing:
-    """Draw a figure from its description.
+    """Draw a figure from its description: PDF in the style of print, PNG and SVG in that of screens.
 
     Args:
         figure: One with lines by epoch has one epoch or more.
         say: The language of the labels.
         kinds: Of the files.
     """
-    with _style():
-        match figure:
-            case CurvesFigure():
-                return _rendered(_curves(figure, say), kinds)
-            case IntervalsFigure():
-                return _rendered(_intervals(figure, say), kinds)
-            case BarsFigure():
-                return _rendered(_bars(figure, say), kinds)
+    drawn: dict[FileKind, bytes] = {}
+    for style, own in ((SCREEN, [kind for kind in kinds if kind != "pdf"]), (PRINT, [k for k in kinds if k == "pdf"])):
+        if own:
+            with _rc(style):
+                drawn |= _rendered(_figure(figure, say, style), own)
+    return {kind: drawn[kind] for kind in kinds}
+
+
+def _figure(figure: FigureData, say: Say, style: Style) -> Any:
+    match figure:
+        case CurvesFigure():
+            return _curves(figure, say, style)
+        case IntervalsFigure():
+            return _intervals(figure, say, style)
+        case BarsFigure():
+            return _bars(figure, say, style)
     raise TypeError(f"{type(figure).__name__} is drawn in pages only")
 
 
@@ -109,24 +96,39 @@ def study_figures(
     return {name: draw(study_figure(findings, name), say, kinds) for name in figure_names(findings)}
 
 
-def _curves(curves: CurvesFigure, say: Say) -> Any:
+def _curves(curves: CurvesFigure, say: Say, style: Style) -> Any:
     """Draw panels of lines with their bands, two in a row, under one legend."""
-    head = _head(curves.title, joined(filter(None, (curves.subject, curves.note)), COLON), say)
-    entries = [wrapped(say(name), LEGEND_LABEL) for name in curves.names]
-    columns, legend = _legend_size(entries)
+    scale = style.scale
+    head = _head(curves.title, joined(filter(None, (curves.subject, curves.note)), COLON), say, style)
+    entries = [wrapped(say(name), style.legend_label, style.letters) for name in curves.names]
+    columns, legend = _legend_size(entries, style)
     rows = math.ceil(len(curves.panels) / 2)
-    height = 1.35 + 2.4 * rows + legend + head.extra
-    figure = Figure(figsize=(WIDTH, height))
-    top = 1.0 - (0.8 + legend + head.extra) / height
-    figure.subplots_adjust(left=0.07, right=0.98, top=top, bottom=0.55 / height, wspace=0.16, hspace=0.2)
+
+    # The grid: room for the heading, the legend and the axes' labels, all in inches.
+    above, below, between = head.height + 0.34 * scale + legend, 0.55 * scale, 0.42 * scale
+    height = above + below + style.panel * rows + between * (rows - 1)
+    left, right, beside = 0.56 * scale, 0.16 * scale, 0.54 * scale
+    across = (style.width - left - right - beside) / 2
+    figure = Figure(figsize=(style.width, height))
+    figure.subplots_adjust(
+        left=left / style.width,
+        right=1.0 - right / style.width,
+        top=1.0 - above / height,
+        bottom=below / height,
+        wspace=beside / across,
+        hspace=between / style.panel,
+    )
     grid = figure.subplots(rows, min(2, len(curves.panels)), sharex=True, squeeze=False)
     for axes in grid.flat[len(curves.panels) :]:
         axes.remove()
+
+    # Lines, axes and titles of each panel.
     for place, panel in enumerate(curves.panels):
         axes = grid.flat[place]
         for line, look, entry in zip(panel.lines, curves.looks, entries, strict=True):
-            _line(axes, line, look, entry)
-        axes.set_title(say(panel.title) + (f" ({panel.unit})" if panel.unit else ""), fontsize=10)
+            _line(axes, line, look, entry, scale)
+        titled = say(panel.title) + (f" ({panel.unit})" if panel.unit else "")
+        axes.set_title(wrapped(titled, across + 0.8 * beside, 10 * scale), fontsize=10 * scale, pad=4)
         axis = panel.axis if panel.log is None or not panel.prefers_log else panel.log
         axes.set_ylim(axis.low, axis.high)
         if axis.is_log:
@@ -136,17 +138,18 @@ def _curves(curves: CurvesFigure, say: Say) -> Any:
         if place >= len(curves.panels) - 2:
             axes.set_xlabel(say(EPOCH))
             axes.tick_params(labelbottom=True)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1, steps=[1, 2, 5, 10]))
+        ticks = max(4, min(8, int(across / TICK / scale)))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=ticks, min_n_ticks=1, steps=[1, 2, 5, 10]))
         room = max(0.02 * (curves.epochs - 1), 0.1)
         axes.set_xlim(1 - room, curves.epochs + room)
     handles, labels = grid.flat[0].get_legend_handles_labels()
-    above = (0.5, 1.0 - (0.46 + head.extra) / height)
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=above, ncols=min(len(labels), columns))
+    place_of_legend = (0.5, 1.0 - max(head.height - 0.04, 0.0) / height)
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=place_of_legend, ncols=min(len(labels), columns))
     _heading(figure, head)
     return figure
 
 
-def _line(axes: Any, line: Line, look: Look, entry: str) -> None:
+def _line(axes: Any, line: Line, look: Look, entry: str, scale: float) -> None:
     """Draw the mean and the band of the finished trials, and the others one by one, faintly."""
     colour, dash, marker = COLOURS[look.colour], DASHES[look.dash], MARKERS[look.marker]
     epochs, mean = _known(line.mean)
@@ -154,14 +157,14 @@ def _line(axes: Any, line: Line, look: Look, entry: str) -> None:
         axes.fill_between(range(1, 1 + len(line.low)), line.low, line.high, color=colour, alpha=0.16, linewidth=0)
     if line.mean:
         every = max(1, math.ceil(len(epochs) / 8))
-        shape = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 4.5, "markevery": every}
-        axes.plot(epochs, mean, linewidth=1.7, label=entry, **shape)
+        shape = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 4.5 * scale, "markevery": every}
+        axes.plot(epochs, mean, linewidth=1.7 * scale, label=entry, **shape)
     for place, lone in enumerate(line.lone):
         label = None if line.mean or place else entry
-        faint = {"color": colour, "alpha": 0.6, "linestyle": dash, "linewidth": 0.9}
+        faint = {"color": colour, "alpha": 0.6, "linestyle": dash, "linewidth": 0.9 * scale}
         epochs, values = _known(lone.values)
         axes.plot(epochs, values, label=label, **faint)
-        axes.plot(epochs[-1:], values[-1:], "x" if lone.has_diverged else ".", color=colour)
+        axes.plot(epochs[-1:], values[-1:], "x" if lone.has_diverged else ".", color=colour, markersize=6 * scale)
 
 
 def _known(values: Sequence[float]) -> tuple[list[int], list[float]]:
@@ -170,58 +173,63 @@ def _known(values: Sequence[float]) -> tuple[list[int], list[float]]:
     return [epoch for epoch, _ in known], [value for _, value in known]
 
 
-def _legend_size(entries: Sequence[str]) -> tuple[int, float]:
+def _legend_size(entries: Sequence[str], style: Style) -> tuple[int, float]:
     """Return the columns of a legend, and its height; entries run down the columns, as matplotlib sets them."""
-    fitting = int((WIDTH - 0.1) / (widest(entries) + LEGEND_LINE))
-    rows = math.ceil(len(entries) / max(1, min(fitting, LEGEND_COLUMNS)))
-    columns = [entries[start : start + rows] for start in range(0, len(entries), rows)]
-    return len(columns), max(sum(0.24 + 0.19 * entry.count("\n") for entry in column) for column in columns)
+    for most in range(min(LEGEND_COLUMNS, len(entries)), 0, -1):
+        rows = math.ceil(len(entries) / most)
+        columns = [entries[start : start + rows] for start in range(0, len(entries), rows)]
+        across = sum(widest(column, style.letters) + LEGEND_LINE * style.scale for column in columns)
+        if most == 1 or across <= style.width - 0.1:
+            break
+    heights = [sum(0.24 + 0.19 * entry.count("\n") for entry in column) for column in columns]
+    return len(columns), max(heights) * style.scale
 
 
-def _intervals(intervals: IntervalsFigure, say: Say) -> Any:
+def _intervals(intervals: IntervalsFigure, say: Say, style: Style) -> Any:
     """Draw each arm's difference from the baseline with its interval, the margin, and every block as a faint dot."""
-    rows = intervals.rows
-    head = _head(intervals.title, intervals.note, say)
-    labels = [wrapped(row.label, 2.3) for row in rows]
+    rows, scale, letters = intervals.rows, style.scale, style.letters
+    head = _head(intervals.title, intervals.note, say, style)
+    labels = [wrapped(row.label, style.label, letters) for row in rows]
     told = [(say(row.verdict), "\n".join(filter(None, (row.numbers, say(row.lost))))) for row in rows]
-    beside = max(widest([line for lines in told for line in lines], bold=True), 0.5)
-    figure, axes = _rows(labels, head, least=0.6, beside=0.32 + beside, below=0.68)
+    beside = max(widest([line for lines in told for line in lines], letters, bold=True), 0.5 * scale)
+    figure, axes = _rows(labels, head, style, say(intervals.axis_title), least=0.6, beside=0.32 * scale + beside)
     axes.axvspan(-intervals.margin, intervals.margin, color=COLOURS[6], alpha=0.2, linewidth=0)
     for place, (row, (verdict, numbers)) in enumerate(zip(rows, told, strict=True)):
-        _interval_row(axes, row, place)
-        at: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 9.5}
+        _interval_row(axes, row, place, scale)
+        at: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": letters}
         axes.text(1.03, place - 0.03, verdict, va="bottom", fontweight="bold", **at)
         axes.text(1.03, place + 0.03, numbers, va="top", **at)
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.set_xlim(intervals.axis.low, intervals.axis.high)
-    _finish(figure, axes, head, say(intervals.axis_title), say(intervals.key))
+    _finish(figure, head, say(intervals.key))
     return figure
 
 
-def _interval_row(axes: Any, row: IntervalRow, place: int) -> None:
+def _interval_row(axes: Any, row: IntervalRow, place: int, scale: float) -> None:
     """Draw one arm: its interval, its difference, and under them its blocks, equal ones stacked."""
     colour = COLOURS[row.look.colour]
     for difference, below in row.stacked:
         dot = place + 0.2 + 0.085 * below
-        axes.plot(difference, dot, "o", color=colour, alpha=0.5, markersize=4.5, markeredgewidth=0)
+        axes.plot(difference, dot, "o", color=colour, alpha=0.5, markersize=4.5 * scale, markeredgewidth=0)
     if row.interval is not None:
-        axes.plot(row.interval, [place, place], color=colour, linewidth=2.6, solid_capstyle="butt")
-        axes.plot(row.interval, [place, place], "|", color=colour, markersize=10, markeredgewidth=1.6)
+        axes.plot(row.interval, [place, place], color=colour, linewidth=2.6 * scale, solid_capstyle="butt")
+        axes.plot(row.interval, [place, place], "|", color=colour, markersize=10 * scale, markeredgewidth=1.6 * scale)
     if row.difference is not None:
         shape = MARKERS[row.look.marker]
-        axes.plot(row.difference, place, shape, color=colour, markersize=8, markeredgecolor=PAPER)
+        axes.plot(row.difference, place, shape, color=colour, markersize=8 * scale, markeredgecolor=PAPER)
 
 
-def _bars(bars: BarsFigure, say: Say) -> Any:
+def _bars(bars: BarsFigure, say: Say, style: Style) -> Any:
     """Draw gains that add up, a bar each from where it starts, with their intervals."""
-    head = _head(bars.title, bars.note, say)
-    figure, axes = _rows([wrapped(bar.label, 3.5) for bar in bars.bars], head, least=0.42, beside=0.88, below=0.85)
+    head = _head(bars.title, bars.note, say, style)
+    labels = [wrapped(bar.label, 1.5 * style.label, style.letters) for bar in bars.bars]
+    figure, axes = _rows(labels, head, style, say(bars.axis_title), least=0.42, beside=0.88 * style.scale)
     for place, bar in enumerate(bars.bars):
         if bar.gain is not None:
             _bar(axes, place, bar, bar.gain)
         axes.text(1.02, place, bar.text, transform=axes.get_yaxis_transform(), va="center")
     axes.set_ylim(len(bars.bars) - 0.4, -0.6)
-    _finish(figure, axes, head, say(bars.axis_title), say(bars.key))
+    _finish(figure, head, say(bars.key))
     return figure
 
 
@@ -240,15 +248,23 @@ def _bar(axes: Any, place: int, bar: Bar, gain: float) -> None:
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _rows(labels: Sequence[str], head: _Head, *, least: float, beside: float, below: float) -> tuple[Any, Any]:
+def _rows(
+    labels: Sequence[str], head: _Head, style: Style, axis_title: str, *, least: float, beside: float
+) -> tuple[Any, Any]:
     """Return a figure with a row for each label, high enough for all of it, and its axes with a line at 0."""
-    row = max(least, *(0.12 + LINE * (1 + label.count("\n")) for label in labels))
-    height = 0.87 + below + row * len(labels) + head.extra
-    figure = Figure(figsize=(WIDTH, height))
+    scale = style.scale
+    row = max(least, *(0.12 + LINE * (1 + label.count("\n")) for label in labels)) * scale
+    left = 0.25 * scale + widest(labels, style.letters)
+    across = style.width - left - beside
+    middle = left + across / 2
+    titled = wrapped(axis_title, 2 * min(middle, style.width - middle) - 0.1, style.letters)
+    below = 0.63 * scale + LINE * scale * titled.count("\n") + (0.08 if style.has_heading else 0.0)
+    height = head.height + 0.12 * scale + below + row * len(labels)
+    figure = Figure(figsize=(style.width, height))
     figure.subplots_adjust(
-        left=(0.25 + widest(labels)) / WIDTH,
-        right=1.0 - beside / WIDTH,
-        top=1.0 - (0.62 + head.extra) / height,
+        left=left / style.width,
+        right=1.0 - beside / style.width,
+        top=1.0 - (head.height + 0.12 * scale) / height,
         bottom=below / height,
     )
     axes = figure.subplots()
@@ -257,21 +273,24 @@ def _rows(labels: Sequence[str], head: _Head, *, least: float, beside: float, be
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=max(2, min(7, int(across / TICK / scale))), steps=[1, 2, 5, 10]))
+    axes.set_xlabel(titled)
     return figure, axes
 
 
-def _finish(figure: Any, axes: Any, head: _Head, axis_title: str, key: str) -> None:
-    """Set what stands above and below a figure of rows."""
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
-    axes.set_xlabel(axis_title)
+def _finish(figure: Any, head: _Head, key: str) -> None:
+    """Set what stands above and below a figure of rows, where it has a heading."""
     _heading(figure, head)
-    below = 0.06 / figure.get_figheight()
-    figure.text(0.012, below, key, ha="left", va="bottom", fontsize=8.2, color=FAINT)
+    if head.height:
+        below = 0.06 / figure.get_figheight()
+        figure.text(0.012, below, key, ha="left", va="bottom", fontsize=8.2, color=FAINT)
 
 
-def _head(title: str, note: str, say: Say) -> _Head:
+def _head(title: str, note: str, say: Say, style: Style) -> _Head:
     """Return what stands above a figure, in a language."""
-    room = WIDTH - 0.2
+    if not style.has_heading:
+        return _Head("", "")
+    room = style.width - 0.2
     return _Head(wrapped(say(title), room, 12.0, bold=True), wrapped(say(note), room, 8.8))
 
 
@@ -286,32 +305,12 @@ def _heading(figure: Any, head: _Head) -> None:
 # --- rendering -------------------------------------------------------------------------------------------------------
 
 
-@cache
-def _families() -> list[str]:
-    """Return the fonts to look for letters in."""
-    fonts = font_manager.fontManager
-    if not any(font.name in CJK_FONTS for font in fonts.ttflist):
-        # matplotlib's list of fonts is older than one that was installed to mend this
-        listed = {font.fname for font in fonts.ttflist}
-        for file in font_manager.findSystemFonts():
-            if file not in listed:
-                with suppress(OSError, RuntimeError, NotImplementedError):  # one that matplotlib cannot read
-                    fonts.addfont(file)
-    installed = {font.name for font in fonts.ttflist}
-    return ["DejaVu Sans", *(name for name in CJK_FONTS if name in installed)]
-
-
-def writes_chinese() -> bool:
-    """Return whether a font with Chinese letters is installed, so that labels are not empty boxes."""
-    return len(_families()) > 1
-
-
 @contextmanager
-def _style() -> Iterator[None]:
-    """Set what all figures share, whatever the user's own matplotlib settings are."""
+def _rc(style: Style) -> Iterator[None]:
+    """Set what all figures of a style share, whatever the user's own matplotlib settings are."""
     settings: dict[Any, Any] = {
-        "font.family": _families(),
-        "font.size": 9.5,
+        "font.family": families(),
+        "font.size": style.letters,
         "text.parse_math": False,  # a recipe named lr=$\frac{1}$ is a name
         "text.color": INK,
         "axes.edgecolor": INK,
@@ -320,12 +319,14 @@ def _style() -> Iterator[None]:
         "axes.axisbelow": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.linewidth": 0.8,
+        "axes.linewidth": 0.8 * style.scale,
         "grid.color": FAINT,
         "grid.alpha": 0.25,
-        "grid.linewidth": 0.6,
+        "grid.linewidth": 0.6 * style.scale,
         "xtick.color": INK,
         "ytick.color": INK,
+        "xtick.major.size": 3.5 * style.scale,
+        "ytick.major.size": 3.5 * style.scale,
         "legend.frameon": False,
         "legend.handlelength": 3.2,
         "figure.facecolor": PAPER,
@@ -360,38 +361,3 @@ def _rendered(figure: Any, kinds: Sequence[FileKind]) -> Drawing:
         return buffer.getvalue()
 
     return {kind: saved(kind) for kind in kinds}
-
-
-# --- text that fits --------------------------------------------------------------------------------------------------
-
-HINTED = 1.05
-"""Letters are set on whole dots of a PNG, which makes a line up to 4% wider than its outlines are."""
-
-
-@lru_cache(maxsize=4096)
-def width(text: str, size: float = 9.5, *, bold: bool = False) -> float:
-    """Return how wide a line of text is drawn, in inches, in the font that figures have at the moment."""
-    font = font_manager.FontProperties(size=size, weight="bold" if bold else "normal")
-    outlines = float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
-    return HINTED * outlines / 72.0  # points an inch
-
-
-def wrapped(text: str, inches: float, size: float = 9.5, *, bold: bool = False) -> str:
-    """Return text in lines of at most so many inches, broken between words, and within one that is wider."""
-    lines = [""]
-    for word in re.findall(r"\s*\S+", plain(text)):
-        if width(lines[-1] + word, size, bold=bold) <= inches:
-            lines[-1] += word
-            continue
-        if lines[-1]:
-            lines.append("")
-        for letter in word.lstrip():
-            if lines[-1] and width(lines[-1] + letter, size, bold=bold) > inches:
-                lines.append("")
-            lines[-1] += letter
-    return "\n".join(lines).strip()
-
-
-def widest(texts: Sequence[str], *, bold: bool = False) -> float:
-    """Return the width of the widest line of some texts, in inches; 0 for none."""
-    return max((width(line, bold=bold) for text in texts for line in text.split("\n")), default=0.0)

@@ -13,10 +13,11 @@ from eailab.files import folder_name
 from eailab.findings import noise, path
 from eailab.findings.study import StudyFindings
 from eailab.recipe.canonical import digest
-from eailab.report import json_report, markdown
+from eailab.report import json_report, latex_fragments, markdown
 from eailab.report.compose import figure_path, noise_document, path_document
 from eailab.report.exports.export_records import check_names, export_path, export_study
 from eailab.report.figure_files import figures_of, keep, language_of_figures, path_figure, write_trial_curves
+from eailab.report.figures import IN_PRINT, FileKind
 from eailab.report.formats import DEFAULT_FORMATS, EXPORTS, FORMATS
 from eailab.report.json_report import as_json, costs_json
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
@@ -124,6 +125,7 @@ def write_report(
     lang: str = ENGLISH,
     lab: bool = False,
     exports: Sequence[str] = (),
+    fragments: bool = False,
 ) -> Written:
     """Write a report over several studies, with its figures, or hand them on; their own folders are only read.
 
@@ -135,6 +137,7 @@ def write_report(
         lang: Code of the report's language.
         lab: Whether to write the lab report, `lab-report.md`, in place of the formats; in English.
         exports: Names of `EXPORTS`; see `chosen_exports`.
+        fragments: Whether parts of a paper are written too; see `latex_fragments`.
 
     Raises:
         StoreError: None of the studies can be read, or a file cannot be written.
@@ -142,7 +145,9 @@ def write_report(
     """
     language(lang)
     found, paths, unreadable = _readable(folders, data_dir)
-    return _write_report(found, out, unreadable, paths, formats=formats, lang=lang, lab=lab, exports=exports)
+    return _write_report(
+        found, out, unreadable, paths, formats=formats, lang=lang, lab=lab, exports=exports, fragments=fragments
+    )
 
 
 def _write_report(
@@ -155,6 +160,7 @@ def _write_report(
     lang: str = ENGLISH,
     lab: bool = False,
     exports: Sequence[str] = (),
+    fragments: bool = False,
 ) -> Written:
     """Write a report over studies and path ablations that were read already; see `write_report`."""
     if lab and lang != ENGLISH:
@@ -162,25 +168,51 @@ def _write_report(
     files = {name: out / f"report{FORMATS[name].suffix}" for name in formats}
     if lab:
         formats, files = ["markdown"], {"markdown": out / "lab-report.md"}
-    beside = dict.fromkeys(FORMATS[name].figures for name in formats if FORMATS[name].figures)
-    figure_lang, notes = (lang, []) if lang == ENGLISH or not beside else language_of_figures(lang)
-    for kinds in beside:
-        drawings = [(one.folder, figures_of(one.findings, one.path, notes, figure_lang, kinds)) for one in found]
-        if not lab:
-            drawings += [(one.folder, path_figure(one.findings, figure_lang, kinds)) for one in paths]
-        for folder, figures in drawings:
-            for name, drawing in figures.items():
-                for kind, data in drawing.items():
-                    write_changed(out / f"{figure_path(folder, name)}.{kind}", data)
+    figure_lang, notes = lang, list[str]()
+    if lang != ENGLISH and (fragments or any(FORMATS[name].figures for name in formats)):
+        figure_lang, notes = language_of_figures(lang)
+    for kinds in dict.fromkeys(FORMATS[name].figures for name in formats if FORMATS[name].figures):
+        _write_figures(found, () if lab else paths, out, kinds, figure_lang, notes)
     report = Report("lab" if lab else "report", lang, tuple(found), unreadable, paths=paths)
     for name in formats:
         write_changed(files[name], FORMATS[name].text(report).encode())
     exported = _export(found, paths, exports, out) if exports else {}
+    if fragments:
+        exported[latex_fragments.FOLDER] = _write_fragments(report, out / latex_fragments.FOLDER, figure_lang)
     if lab:
         files = {"lab": files["markdown"]}
     studies = tuple(one.findings for one in report.distinguished)
     notes += [note for one in found for note in one.notes]
     return Written(studies, unreadable, files, tuple(notes), exported, paths)
+
+
+def _write_figures(
+    found: Sequence[StudyReport],
+    paths: Sequence[PathReport],
+    out: Path,
+    kinds: tuple[FileKind, ...],
+    lang: str,
+    notes: list[str],
+) -> None:
+    """Write the figures that lie beside a report; what is to be known of them is added to the notes."""
+    drawings = [(one.folder, figures_of(one.findings, one.path, notes, lang, kinds)) for one in found]
+    drawings += [(one.folder, path_figure(one.findings, lang, kinds)) for one in paths]
+    for folder, figures in drawings:
+        for name, drawing in figures.items():
+            for kind, data in drawing.items():
+                write_changed(out / f"{figure_path(folder, name)}.{kind}", data)
+
+
+def _write_fragments(report: Report, folder: Path, figure_lang: str) -> Path:
+    """Write parts of a paper with their figures, and return their folder."""
+    for name, text in latex_fragments.fragments(report).items():
+        write_changed(folder / name, text.encode())
+    drawings = {one.folder: figures_of(one.findings, one.path, [], figure_lang, IN_PRINT) for one in report.studies}
+    drawings |= {one.folder: path_figure(one.findings, figure_lang, IN_PRINT) for one in report.paths}
+    for of, name in latex_fragments.names(report).items():
+        for figure, files in drawings[of].items():
+            write_changed(folder / f"{name}-{figure}.pdf", files["pdf"])
+    return folder
 
 
 def _readable(

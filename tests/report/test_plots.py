@@ -16,8 +16,9 @@ from eailab.findings.path import PathFindings, Step
 from eailab.findings.trial import Curves
 from eailab.metrics import CLASSIFICATION
 from eailab.report import plots
-from eailab.report.describe import path_bars, trial_curves
-from eailab.report.figures import figure_names
+from eailab.report.describe import caption, path_bars, study_figure, trial_curves
+from eailab.report.figure_style import PRINT
+from eailab.report.figures import figure_names, looks
 from eailab.report.plots import draw, study_figures
 from eailab.translation import language
 
@@ -168,7 +169,7 @@ def drawn(monkeypatch):
     said, outside, rendered = [], [], plots._rendered
 
     def measured(figure, kinds=("svg",)):
-        drawing = rendered(figure, ("svg",))
+        drawing = dict.fromkeys(kinds, rendered(figure, ("svg",))["svg"])
         renderer, edges = FigureCanvasAgg(figure).get_renderer(), figure.bbox
         for text in figure.findobj(Text):
             if re.search(r"[^-−.\d]", text.get_text()):  # numbers beyond an axis are not drawn
@@ -191,8 +192,8 @@ def test_no_letter_lies_outside_of_a_figure_or_is_left_out(shop, drawn, label, l
         factor="model.activation+optimizer.lr+schedule.name+batch_size+label_smoothing+data.val_fraction",
         arms=tuple(replace(arm, label=f"{arm.label} {label}") for arm in found.arms),
     )
-    study_figures(longer, language(lang))
-    draw(of_trial(label), language(lang))
+    study_figures(longer, language(lang), ("svg", "pdf"))
+    draw(of_trial(label), language(lang), ("svg", "pdf"))
     said, outside = drawn
     assert outside == []
     whole = "".join(label.split())
@@ -205,8 +206,31 @@ def test_no_letter_lies_outside_of_a_figure_or_is_left_out(shop, drawn, label, l
 def test_a_path_ablations_figure_leaves_no_letter_out(drawn, label):
     steps = tuple(Step((f"{number} {label}", label), 1.0, (0.5, 1.5), number, 1, ()) for number in (1.0, 2.0, 3.0))
     bars = PathFindings((label, "b"), "0" * 10, "gain", (0, 1), METRIC, (1.0, 4.0), steps, 3.0, (2.0, 4.0), 4, ("cpu",))
-    draw(path_bars(bars))
+    draw(path_bars(bars), kinds=("svg", "pdf"))
     said, outside = drawn
     assert outside == []
     whole = "".join(label.split())
     assert all(any(text == f"{number}{whole},{whole}" for text in said) for number in (1.0, 2.0, 3.0))
+
+
+def test_a_figure_in_print_is_a_column_wide_and_leaves_title_note_and_key_to_the_caption(found, drawn):
+    draw(study_figure(found, "intervals"), kinds=("pdf",))
+    said, outside = drawn
+    assert outside == []
+    assert {"WORSE", "differenceinvalidationaccuracy(percentagepoints;rightisbetter)"} <= set(said)
+    assert not any("difference from" in text or "tiny" in text or "shaded" in text for text in said)
+    caption_text = " ".join(caption(found, "intervals"))
+    assert caption_text.startswith("Difference in validation accuracy from the baseline, 10, by batch size")
+    assert "4 blocks; baseline mean 91.50%." in caption_text
+    assert "Bar: simultaneous 95% interval; dots: single blocks; shaded: margin ±0.25 pp." in caption_text
+
+
+def test_a_pdf_is_as_wide_as_a_column(found):
+    (width,) = re.findall(rb"/MediaBox \[ ?0 0 ([\d.]+)", study_figures(found, kinds=("pdf",))["curves"]["pdf"])
+    assert abs(float(width) / 72.0 - PRINT.width) < 0.01
+
+
+def test_arms_are_told_apart_without_colour(shop):
+    """A figure is read in grey too, and by readers who see fewer colours."""
+    found = shop.findings(shop.study({level: [0.5, 0.6] for level in range(1, 8)}))
+    assert len({(look.dash, look.marker) for look in looks(found)}) == 7

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from eailab.errors import StoreError, UsageError
 from eailab.findings.methods import compute
-from eailab.report import plots
+from eailab.report import fonts
 from eailab.report.figure_files import write_trial_curves
 from eailab.report.figures import CJK_FONTS
 from eailab.report.formats import FORMATS, Format
@@ -274,7 +274,7 @@ def test_reports_need_no_torch_and_a_published_one_no_matplotlib(shop, folder, t
 
 def test_without_a_chinese_font_figures_are_labelled_in_english_and_it_is_said(shop, tmp_path, monkeypatch):
     """An empty box in place of a letter tells nobody anything."""
-    monkeypatch.setattr(plots, "_families", lambda: ["DejaVu Sans"])
+    monkeypatch.setattr(fonts, "families", lambda: ["DejaVu Sans"])
     folder = shop.study({10: [0.9, 0.8], 20: [0.8, 0.7]})
     told = write_report([folder], tmp_path / "out", formats=["markdown"], lang="zh-TW")
     assert "no font with Chinese letters" in told.notes[0]
@@ -284,23 +284,23 @@ def test_without_a_chinese_font_figures_are_labelled_in_english_and_it_is_said(s
     assert "驗證" in told.files["markdown"].read_text()
 
 
-@pytest.mark.skipif(not plots.writes_chinese(), reason="no Chinese font here: install Debian's fonts-wqy-microhei")
+@pytest.mark.skipif(not fonts.writes_chinese(), reason="no Chinese font here: install Debian's fonts-wqy-microhei")
 def test_a_font_that_was_installed_later_is_found(monkeypatch):
     """Matplotlib keeps its list of fonts from the first time it ran."""
-    manager = plots.font_manager.fontManager
+    manager = fonts.font_manager.fontManager
     later = {font.fname for font in manager.ttflist if font.name in CJK_FONTS}
     older = [font for font in manager.ttflist if font.fname not in later]
     monkeypatch.setattr(manager, "ttflist", older)
-    assert len(plots._families.__wrapped__()) > 1
+    assert len(fonts.families.__wrapped__()) > 1
 
 
 def test_a_font_that_matplotlib_cannot_read_is_passed_over(monkeypatch, tmp_path):
     """It is not in matplotlib's list for that reason, and must not end every figure on its machine."""
     (tmp_path / "broken.ttf").touch()
-    manager = plots.font_manager.fontManager
+    manager = fonts.font_manager.fontManager
     monkeypatch.setattr(manager, "ttflist", [font for font in manager.ttflist if font.name not in CJK_FONTS])
-    monkeypatch.setattr(plots.font_manager, "findSystemFonts", lambda: [str(tmp_path / "broken.ttf")])
-    assert plots._families.__wrapped__() == ["DejaVu Sans"]
+    monkeypatch.setattr(fonts.font_manager, "findSystemFonts", lambda: [str(tmp_path / "broken.ttf")])
+    assert fonts.families.__wrapped__() == ["DejaVu Sans"]
 
 
 def test_a_long_label_beside_a_point_goes_on_below(shop):
