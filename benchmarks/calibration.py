@@ -124,7 +124,7 @@ def check(y: Array, judged: Judged) -> None:
         results = found.arms[1:]
         if any(result.interval95 is None for result in results):  # whole numbers of images, without any spread
             continue
-        middle, half95, half90 = judged.difference[study], judged.half95[study], judged.half90[study]
+        middle, half95, half90 = judged.difference[study], judged.half(0.95)[study], judged.half(0.90)[study]
         ends95 = np.array([result.interval95 for result in results], dtype=np.float64)
         ends90 = np.array([result.interval90 for result in results], dtype=np.float64)
         np.testing.assert_equal(found.guard is not None, judged.guarded[study])
@@ -142,15 +142,15 @@ def calibrate(design: Design, studies: int, seed: int) -> dict[str, Any]:
     truth[1] = EFFECT
     seen = draw(design, studies, rng) + truth
     shifted = judge(seen)
-    covered = np.abs(shifted.difference - truth[1:]) <= shifted.half95
+    covered = np.abs(shifted.difference - truth[1:]) <= shifted.half(0.95)
     return asdict(design) | {
         "studies": studies,
-        "false_alarms": float(null.alarm.any(axis=1).mean()),
+        "false_alarms": float(null.alarm().any(axis=1).mean()),
         "simultaneous_coverage": float(covered.all(axis=1).mean()),
         "coverage_of_one": float(covered.mean()),
         "wrong_same": max(wrong_same(null, margin) for margin in MARGINS),
         "guarded": float(null.guarded.mean()),
-        "power": float(shifted.alarm[:, 0].mean()),
+        "power": float(shifted.alarm()[:, 0].mean()),
         "power_paired_t_holm": float(paired_t_holm(seen)[:, 0].mean()),
         "power_without_guard": float(without_guard(seen)[:, 0].mean()),
         "false_alarms_paired_t_holm": float(paired_t_holm(y).any(axis=1).mean()),
@@ -166,10 +166,10 @@ def wrong_same(null: Judged, margin: float) -> float:
         margin: In median half-widths of the 90% interval: below 1 hardly any interval fits within it, and far above 1
             an interval that is narrow enough to do so excludes zero, so that the worst lies between.
     """
-    margin *= float(np.median(null.half90))
+    margin *= float(np.median(null.half(0.90)))
     difference = null.difference + margin
-    excludes_zero = np.abs(difference) > null.half95
-    return float((~excludes_zero & (np.abs(difference) + null.half90 <= margin)).any(axis=1).mean())
+    excludes_zero = np.abs(difference) > null.half(0.95)
+    return float((~excludes_zero & (np.abs(difference) + null.half(0.90) <= margin)).any(axis=1).mean())
 
 
 def grid(quick: bool) -> Iterator[Design]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from eailab.runs.atomic import write_text
 from eailab.runs.records import collect
+from eailab.stats.group_sequential import judgement_levels
 from eailab.stats.power import judge
 
 LOOKS = ((3, 5, 8), (5, 7, 10), (3, 5, 8, 12))
@@ -23,11 +24,18 @@ ARMS = (2, 3, 4)
 
 
 def false_alarms(arms: int, looks: tuple[int, ...], studies: int) -> dict[str, float]:
-    """Return the shares of studies in which some arm is called different: at the last look, and at any."""
+    """Return the shares of studies in which some arm is called different: at the last look, and at any of them.
+
+    `paid` is at any look at the levels of studies that are judged again, the others are at 5% each.
+    """
     random = np.random.default_rng(0)
     values = random.normal(size=(studies, looks[-1], arms)) + random.normal(size=(studies, looks[-1], 1))
-    alarms = np.array([judge(values[:, :blocks]).alarm.any(axis=1) for blocks in looks])
-    return {"last": float(alarms[-1].mean()), "any": float(alarms.any(axis=0).mean())}
+    judged = [judge(values[:, :blocks]) for blocks in looks]
+    levels = judgement_levels(len(looks))
+    free = np.array([one.alarm().any(axis=1) for one in judged])
+    paid = np.array([one.alarm(level).any(axis=1) for one, level in zip(judged, levels, strict=True)])
+    shares = {"last": free[-1], "any": free.any(axis=0), "paid": paid.any(axis=0)}
+    return {name: float(alarms.mean()) for name, alarms in shares.items()}
 
 
 def main() -> None:
@@ -39,7 +47,7 @@ def main() -> None:
     for looks in LOOKS:
         for arms in ARMS:
             rates = false_alarms(arms, looks, options.studies)
-            print(f"{arms} arms, looks {looks}: last {rates['last']:.2%}, any {rates['any']:.2%}", flush=True)
+            print(f"{arms} arms, looks {looks}:", *(f"{name} {rate:.2%}" for name, rate in rates.items()), flush=True)
             found.append({"arms": arms, "looks": looks} | rates)
     if options.json:
         record = {

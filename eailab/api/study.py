@@ -48,7 +48,7 @@ class ArmResult:
     difference: float | None
     """From the baseline, in percentage points for percent; None of the baseline."""
     interval: tuple[float, float] | None
-    """Simultaneous 95% interval of the difference."""
+    """Simultaneous 95% interval of the difference; at the level of its look where there are several."""
     verdict: str | None
     """"BETTER", "WORSE", "SAME", "UNDECIDED" or "SCREEN"; None of the baseline, and where nothing is known yet."""
 
@@ -204,8 +204,8 @@ class StudyResult(Shown):
     def more(self, blocks: int) -> "StudyResult":
         """Train further blocks, and return the study with them.
 
-        A study that is judged again as it grows finds more differences than there are, which the note says;
-        `until_decided` allows for the looks.
+        A study that is judged again as it grows is judged more strictly: the first time at 5%, then at 0.5%, 0.25% and
+        so on, and an arm keeps the first verdict it gets. `until_decided` fixes its looks in advance.
 
         Args:
             blocks: How many, 1 or more.
@@ -314,7 +314,7 @@ def _arm(arm: "ArmFindings") -> ArmResult:
         tuple(arm.values),
         None if found is None else found.mean,
         None if compared is None else compared.difference,
-        None if compared is None else compared.interval95,
+        None if compared is None else compared.interval,
         None if compared is None or compared.verdict is None else compared.verdict.value,
     )
 

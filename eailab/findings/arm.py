@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eailab.findings.trial import FAILED, Curves, Looks, TrialFindings, TrialState, looked, went_the_same
+from eailab.findings.looks import Looks, looked
+from eailab.findings.trial import FAILED, Curves, TrialFindings, TrialState, went_the_same
 from eailab.findings.words import decimals_for, interval, signed
 from eailab.metrics import Metric
 from eailab.recipe.override import marked
@@ -122,11 +123,8 @@ def arm_findings(
             *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
             *brought,
             *_same_training(study, index, by_arm),
-            *(
-                _outlook(against_baseline, arm.recipe.shares_seeds)
-                if looks is None or index == study.baseline
-                else looked(looks, index)
-            ),
+            *([] if looks is None or index == study.baseline else looked(looks, index)),
+            *([] if looks is not None and looks.planned else _outlook(against_baseline, arm.recipe.shares_seeds)),
             *([] if index == study.baseline else _post_hoc(stands)),
         ),
         curves=_mean([trial.curves for trial in finished]),

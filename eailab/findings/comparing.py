@@ -11,7 +11,7 @@ from eailab.findings.collapse import unmarked
 from eailab.findings.trial import TrialFindings, TrialState, values_of, went_the_same
 from eailab.stats.blocked_model import Mask
 from eailab.stats.contrasts import Factorial, Trend, factorial, trend
-from eailab.stats.model import Comparison, compare
+from eailab.stats.model import SINGLE_LOOK, Comparison, compare
 from eailab.stats.unblocked import Sample, beating, compare_unblocked, compare_with_target
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study
@@ -20,8 +20,10 @@ from eailab.studies.storage import StudyRecord
 from eailab.translation import text_of, tr
 
 
-def compare_arms(record: StudyRecord, trials: Sequence[Sequence[TrialFindings]], margin: float) -> Comparison:
-    """Compare the arms within blocks, or as groups of runs where these share no seeds."""
+def compare_arms(
+    record: StudyRecord, trials: Sequence[Sequence[TrialFindings]], margin: float, level: float = SINGLE_LOOK
+) -> Comparison:
+    """Compare the arms within blocks, or as groups of runs where these share no seeds, at a level of the verdicts."""
     study, imported, measure = record.study, record.imported, record.study.measure
     higher, target = measure.higher_is_better, None if imported is None else imported.target
     if study.arms[study.baseline].recipe.shares_seeds and target is None:
@@ -32,6 +34,7 @@ def compare_arms(record: StudyRecord, trials: Sequence[Sequence[TrialFindings]],
             higher,
             diverged=_in_state("diverged", trials),
             collapsed=_in_state("collapsed", trials),
+            level=level,
         )
     else:
         samples = [_sample(row) for row in trials]
@@ -39,7 +42,7 @@ def compare_arms(record: StudyRecord, trials: Sequence[Sequence[TrialFindings]],
             if about is not None:
                 samples[index] = Sample(about.n, about.mean * measure.scale, about.sd * measure.scale)
         found = (
-            compare_unblocked(samples, study.baseline, margin, higher)
+            compare_unblocked(samples, study.baseline, margin, higher, level=level)
             if target is None
             else compare_with_target(samples[:-1], target * measure.scale, margin, higher)
         )

@@ -46,7 +46,7 @@ class Decision:
     unit: str | None = None
     """Of the difference and the interval; empty where the metric has none."""
     low: float | None = None
-    """Low end of the difference's interval; where there are looks, of a single look, so decide by the verdict."""
+    """Low end of the difference's interval; where there are looks, of the one that decided it, else of the last."""
     high: float | None = None
     """High end of the difference's interval, likewise."""
     level: float | None = None
@@ -54,7 +54,7 @@ class Decision:
     blocks: int | None = None
     """In which the arm has a value."""
     looks_made: int | None = None
-    """Looks made so far; null where all blocks are run before the only look."""
+    """Looks made so far, or times that a study was judged as it grew; null where it was judged once, or not yet."""
     looks_planned: int | None = None
     """Looks fixed in advance."""
     blocks_needed: int | None = None
@@ -80,13 +80,13 @@ def arm_decisions(findings: StudyFindings) -> list[Decision]:
             arm=arm.label,
             difference=result.difference,
             unit=findings.measure.difference_unit_name,
-            low=None if result.interval95 is None else float(result.interval95[0]),
-            high=None if result.interval95 is None else float(result.interval95[1]),
-            level=None if result.interval95 is None else 0.95,
+            low=None if result.interval is None else float(result.interval[0]),
+            high=None if result.interval is None else float(result.interval[1]),
+            level=None if result.interval is None else 1.0 - result.level,
             blocks=result.trials,
             looks_made=None if looks is None else looks.made,
-            looks_planned=None if looks is None else len(looks.blocks),
-            blocks_needed=result.blocks_needed if looks is None else None,
+            looks_planned=len(looks.blocks) if looks is not None and looks.planned else None,
+            blocks_needed=result.blocks_needed,
             reason=_reason(findings, result.verdict, result.withheld),
         )
         for arm in findings.arms
@@ -123,6 +123,6 @@ def _reason(findings: StudyFindings, verdict: Verdict, withheld: str | None) -> 
         return str(withheld)
     if findings.state == "running":
         return "some trials are not finished"
-    if findings.looks is not None and findings.looks.over:
+    if findings.looks is not None and findings.looks.planned and findings.looks.over:
         return "the last look was made"
     return "the interval excludes neither zero nor a difference of the margin"

@@ -3,7 +3,7 @@
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, difference_column
 from eailab.findings.tuning import tuning_facts
-from eailab.findings.words import interval, setting_as_named, signed
+from eailab.findings.words import interval, setting_as_named, share, signed
 from eailab.stats.contrasts import Effect
 from eailab.studies.factor import CROSS, Bundle, read_factor, word
 from eailab.translation import COMMA, Text, joined, listed_and, tr, trn
@@ -108,17 +108,27 @@ def _interaction(interaction: Effect) -> Text:
 
 
 def _look_facts(findings: StudyFindings) -> list[Fact]:
-    """Say when a study that looks several times may decide, and how strictly."""
+    """Say when a study that is looked at several times may decide, and how strictly."""
     looks = findings.looks
     if looks is None:
         return []
+    if not looks.planned:
+        said = tr(
+            "{made}, after {blocks} blocks, at levels of {levels}: so all judgements together call a difference that "
+            "is not there in at most 6% of studies. An arm keeps the first verdict that it gets; the intervals are of "
+            "all blocks, at the level of the last judgement",
+            made=looks.made,
+            blocks=listed_and(map(str, looks.blocks)),
+            levels=listed_and(map(share, looks.levels)),
+        )
+        return [Fact(tr("Judgements"), said)]
     said = tr(
         "{made} made; fixed in advance after {blocks} blocks, at levels of {levels} (5% split by O'Brien and "
-        "Fleming's boundary); an arm that is decided gets no more trials. The intervals are those of a single look, "
-        "so go by the verdicts",
+        "Fleming's boundary); an arm that is decided gets no more trials. Each row has the interval at the level of "
+        "the look that decided it, else of the last one; differences found early are larger than the truth on average",
         made=looks.made,
         blocks=_listed(looks.blocks),
-        levels=joined(map(_share, looks.levels), COMMA),
+        levels=joined(map(share, looks.levels), COMMA),
     )
     return [Fact(tr("Looks"), said)]
 
@@ -163,15 +173,6 @@ def _plan_facts(findings: StudyFindings) -> list[Fact]:
         said = joined([late, tr("the planned blocks alone say: {verdicts}", verdicts=alone)]) if alone else late
         found.append(Fact(tr("Post hoc"), said))
     return found
-
-
-def _share(level: float) -> str:
-    """Return a level in percent, to two decimals or to its first digit, so that a small one is not called none.
-
-    >>> _share(0.0215), _share(0.00003)
-    ('2.15%', '0.003%')
-    """
-    return f"{level:.2%}" if level >= 1e-4 else f"{100.0 * level:.1g}%"
 
 
 def _listed(blocks: tuple[int, ...]) -> str:

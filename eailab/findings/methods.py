@@ -8,11 +8,20 @@ from eailab.findings.statements import OR, imported_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact
 from eailab.findings.tuning import tuning_sentences
-from eailab.findings.words import amount, data_in_words, model_in_words, number, setting_in_words, value_in_words
+from eailab.findings.words import (
+    amount,
+    confidence,
+    data_in_words,
+    model_in_words,
+    number,
+    setting_in_words,
+    share,
+    value_in_words,
+)
 from eailab.recipe.schema import ImageRecipe
 from eailab.studies.factor import listed, word
 from eailab.studies.storage import StudyRecord
-from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, tr, trn
+from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, listed_and, tr, trn
 
 NAMED = ("optimizer.name", "optimizer.lr", "optimizer.weight_decay", "schedule.name", "batch_size", "data.augment.name")
 """Settings that a paper names, in its order."""
@@ -46,7 +55,16 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
         said += tuning_sentences(findings.tuning)
 
     # When it stopped.
-    if findings.looks is not None:
+    if findings.looks is not None and not findings.looks.planned:
+        said.append(
+            tr(
+                "The study was judged after {blocks} blocks, at levels of {levels}, so that all judgements together "
+                "call a difference that is not there in at most 6% of studies; an arm kept the first verdict it got.",
+                blocks=listed_and(map(str, findings.looks.blocks)),
+                levels=listed_and(map(share, findings.looks.levels)),
+            )
+        )
+    elif findings.looks is not None:
         said.append(
             tr(
                 "Blocks were added until the arms were decided, at {n} looks fixed in advance that share the 5% of "
@@ -77,7 +95,8 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     if findings.comparison is not None:
         said.append(
             tr(
-                "Differences in {metric} from the baseline are given with 95% intervals: {method}.",
+                "Differences in {metric} from the baseline are given with {confidence} intervals: {method}.",
+                confidence=confidence(findings.levels),
                 metric=findings.measure.title,
                 method=findings.comparison.method,
             )
@@ -211,11 +230,16 @@ def error_bars(findings: StudyFindings) -> list[Text]:
     diverged = sum(arm.count("diverged") for arm in findings.arms)
     collapsed = sum(arm.count("collapsed") for arm in findings.arms)
     if not comparison.is_blocked:
-        said = tr("95% intervals of differences from the baseline, simultaneous over the arms.")
+        said = tr(
+            "{confidence} intervals of differences from the baseline, simultaneous over the arms.",
+            confidence=confidence(findings.levels),
+        )
         return [said, tr("A run's SD within its arm is {sd}.", sd=sd), *_collapse(collapsed)]
     return [
         tr(
-            "95% intervals of differences from the baseline over {n} complete blocks, simultaneous over the arms.",
+            "{confidence} intervals of differences from the baseline over {n} complete blocks, simultaneous over the "
+            "arms.",
+            confidence=confidence(findings.levels),
             n=comparison.complete_blocks,
         ),
         _sources_of_spread(findings),

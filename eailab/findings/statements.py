@@ -9,7 +9,7 @@ from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import TrialFindings
 from eailab.findings.tuning import tuning_alerts
-from eailab.findings.words import interval, number, signed, written
+from eailab.findings.words import confidence, interval, number, signed, written
 from eailab.metrics import NO_SPLIT, TEST, VALIDATION, Metric, by_quantity
 from eailab.stats.contrasts import Trend
 from eailab.stats.model import Comparison
@@ -72,8 +72,8 @@ def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
             return tr("{arm}: {n} of {total} collapsed", arm=arm.label, n=n, total=len(arm.trials))
         return tr("{arm}: nothing to compare yet", arm=arm.label)
     size = measure.with_unit(signed(result.difference, digits))
-    if result.interval95 is not None:
-        size += f" {interval(result.interval95, digits)}"
+    if result.interval is not None:
+        size += f" {interval(result.interval, digits)}"
     values = {"arm": arm.label, "baseline": findings.baseline_arm.label, "size": size}
     match result.verdict:
         case Verdict.BETTER:
@@ -229,7 +229,10 @@ def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[F
     margin = measure.with_unit(f"{findings.margin:g}")
     found = [
         Fact(tr("Metric"), joined([_metric(measure, findings.counted), *_validated_on(findings)])),
-        Fact(tr("Intervals"), tr("95%, {method}", method=comparison.method)),
+        Fact(
+            tr("Intervals"),
+            tr("{confidence}, {method}", confidence=confidence(findings.levels), method=comparison.method),
+        ),
         Fact(
             tr("Margin"),
             tr("differences within ±{margin} do not matter", margin=margin)

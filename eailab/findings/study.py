@@ -6,6 +6,7 @@ Values of metrics and their differences are in the units shown, which the metric
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,15 +16,8 @@ from eailab.files import folder_name
 from eailab.findings.arm import ArmFindings, arm_findings
 from eailab.findings.collapse import marked
 from eailab.findings.comparing import compare_arms, effects_of, planned_verdicts_of, trend_of, without_effect
-from eailab.findings.trial import (
-    Environment,
-    Looks,
-    TrialFindings,
-    decided,
-    imported_trial,
-    look,
-    read_trial,
-)
+from eailab.findings.looks import Looks, Trials, decided, judge_again, look
+from eailab.findings.trial import Environment, TrialFindings, imported_trial, read_trial
 from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, setting_as_named, takes_plural
 from eailab.metrics import TEST, VALIDATION, Metric, by_quantity
 from eailab.recipe.canonical import NO_IDENTITY, flatten
@@ -31,7 +25,7 @@ from eailab.recipe.describe import in_words
 from eailab.recipe.schema import Recipe
 from eailab.runs.store import Store
 from eailab.stats.contrasts import Factorial, Trend
-from eailab.stats.model import Comparison
+from eailab.stats.model import SINGLE_LOOK, Comparison
 from eailab.stats.verdict import Verdict
 from eailab.studies.audit import Check
 from eailab.studies.audit_run import checks_of, is_of_program
@@ -85,7 +79,7 @@ class StudyFindings:
     baseline_levels: dict[str, str]
     """Of a factorial: each factor's level in the baseline, by the factor's path."""
     looks: Looks | None
-    """Of a study that adds blocks until its arms are decided."""
+    """Of a study that adds blocks until its arms are decided, or that was judged again; None of one judged once."""
     standing: Standing | None
     """What was planned and what is post hoc; None where no plan was ever frozen."""
     planned_verdicts: tuple[tuple[str, Verdict], ...]
@@ -159,7 +153,13 @@ class StudyFindings:
     def decimals(self) -> int:
         """How many decimals its values are shown with."""
         results = [arm.against_baseline for arm in self.arms if arm.against_baseline is not None]
-        return decimals_for([result.interval95 for result in results if result.interval95], self.measure.decimals)
+        return decimals_for([result.interval for result in results if result.interval], self.measure.decimals)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """At which its arms are judged: that of a single look, else those of the looks that their rows are of."""
+        compared = [arm.against_baseline for arm in self.arms if not arm.is_baseline and arm.against_baseline]
+        return tuple(sorted({result.level for result in compared if result.interval})) or (SINGLE_LOOK,)
 
     @property
     def damaged(self) -> list[str]:
@@ -196,7 +196,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
 
     # The trials, and what the looks of a study still count of them.
     looks = None
-    trials = [
+    read = [
         tuple(
             imported_trial(block, value, measure)
             for block, value in zip(study.blocks, runs_of(record.imported, study, index), strict=True)
@@ -208,16 +208,23 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         )
         for index, arm in enumerate(study.arms)
     ]
-    images = _images_evaluated(store, study, trials)
-    trials = list(marked(record, trials, metrics, images.get(VALIDATION)))
+    images = _images_evaluated(store, study, read)
+    mark = partial(marked, record, metrics=metrics, images=images.get(VALIDATION))
+    trials = list(mark(read))
     if study.looks:
         trials, looks = look(study, trials, margin, measure)
     environments = Counter(t.environment for row in trials for t in row if t.environment is not None)
 
     # The comparison of the arms.
     comparison = None
-    if study.factor is not None:
+    if looks is not None:
         comparison = compare_arms(record, trials, margin)
+    elif study.factor is not None:
+
+        def compared(some: Trials, level: float) -> Comparison:
+            return compare_arms(record, mark(some), margin, level)
+
+        comparison, looks = judge_again(record, read, compared)
     if comparison is not None and looks is not None:
         comparison = decided(comparison, looks)
     if comparison is not None and is_of_program(study):
@@ -333,7 +340,7 @@ def _traits(findings: StudyFindings) -> dict[str, str]:
         "baseline": tr("baseline {arm}", arm=findings.baseline_arm.label) if findings.factor else "",
         "margin": tr("margin {margin:g}", margin=findings.margin),
         "blocks": tr("block {block}", block=findings.blocks[0]) if findings.factor is None else "",
-        "looks": tr("with looks") if findings.looks else "",
+        "looks": tr("with looks") if findings.looks and findings.looks.planned else "",
         "fingerprint": findings.fingerprint,
     }
 

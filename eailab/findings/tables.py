@@ -9,9 +9,9 @@ import numpy as np
 from eailab.findings.arm import ArmFindings
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings, TrialState
-from eailab.findings.words import NOTHING, interval, number, signed
+from eailab.findings.words import NOTHING, confidence, interval, number, signed
 from eailab.metrics import NO_SPLIT, SPLITS, TEST, Metric, by_quantity
-from eailab.stats.model import compare
+from eailab.stats.model import SINGLE_LOOK, compare
 from eailab.studies.design import Study
 from eailab.translation import Text, capitalized, joined, tr
 
@@ -110,7 +110,7 @@ def _arms_table(findings: StudyFindings) -> Table:
             _mean_column(measure),
             Column(with_unit(tr("SD"), measure.difference_unit), is_number=True, narrow=None),
             difference_column(measure),
-            INTERVAL_COLUMN,
+            interval_column(findings.levels),
             Column(tr("verdict")),
             *(
                 Column(with_unit(one.title, one.unit), is_number=True, narrow=f"test {one.unit}".rstrip())
@@ -158,7 +158,7 @@ def interim_table(study: Study, values: Sequence[Sequence[float]], diverged: Seq
     margin = study.margin * measure.margin_scale
     found = compare(np.array(values).T, study.baseline, margin, measure.higher_is_better, diverged=np.array(diverged).T)
     return Table(
-        columns=(_mean_column(measure), difference_column(measure), INTERVAL_COLUMN),
+        columns=(_mean_column(measure), difference_column(measure), interval_column([SINGLE_LOOK])),
         rows=tuple(
             (
                 number(one.mean, digits),
@@ -170,7 +170,10 @@ def interim_table(study: Study, values: Sequence[Sequence[float]], diverged: Seq
     )
 
 
-INTERVAL_COLUMN = Column(tr("95% interval"), is_number=True)
+def interval_column(levels: Sequence[float]) -> Column:
+    """Return the head of a column of intervals at some levels."""
+    narrow = "interval" if len(levels) > 1 else ""
+    return Column(tr("{confidence} interval", confidence=confidence(levels)), is_number=True, narrow=narrow)
 
 
 def _mean_column(measure: Metric) -> Column:
@@ -194,7 +197,7 @@ def _arm_row(arm: ArmFindings, digits: int, test: Sequence[Metric]) -> tuple[str
         number(result.mean, digits),
         number(result.sd, digits),
         NOTHING if arm.is_baseline else signed(result.difference, digits),
-        NOTHING if arm.is_baseline else interval(result.interval95, digits),
+        NOTHING if arm.is_baseline else interval(result.interval, digits),
         result.verdict or NOTHING,
         *(number(arm.test, one.decimals) for one in test),
         str(finished) if finished == asked else tr("{n} of {total}", n=finished, total=asked),

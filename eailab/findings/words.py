@@ -86,6 +86,30 @@ PLURAL = frozenset({"betas", "milestones", "nodes", "threads"})
 """Settings whose name takes the verb's plural."""
 
 
+def confidence(levels: Sequence[float]) -> str:
+    """Return the confidence of intervals at some levels in percent: of the one level, or from the least to the most.
+
+    >>> confidence([0.05]), confidence([0.0025]), confidence([0.012, 0.0008])
+    ('95%', '99.75%', '98.8–99.92%')
+    """
+    return "–".join(_percent(100.0 * level) for level in sorted({max(levels), min(levels)}, reverse=True)) + "%"
+
+
+def _percent(level: float) -> str:
+    """Return 100 less a level in percent, with two digits of the level."""
+    text = f"{100.0 - level:.{max(0, 1 - math.floor(math.log10(level)))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def share(level: float) -> str:
+    """Return a level in percent, with three digits.
+
+    >>> share(0.05), share(0.02154), share(0.00003)
+    ('5%', '2.15%', '0.003%')
+    """
+    return f"{100.0 * level:.3g}%"
+
+
 def setting_in_words(name: str) -> str:
     """Return what a sentence calls a setting.
 

@@ -9,7 +9,7 @@ from eailab.findings.path import PathFindings, path_decimals
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import STATES, arm_name, with_unit
 from eailab.findings.trial import FAILED, Curves, TrialState
-from eailab.findings.words import interval, measured, number, signed
+from eailab.findings.words import confidence, interval, measured, number, signed
 from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, SplitName, by_quantity, recorded
 from eailab.report.figures import (
     TITLES,
@@ -208,7 +208,7 @@ def _intervals_key(findings: StudyFindings) -> Text:
     margin = findings.measure.with_unit(f"{findings.margin:g}")
     return joined(
         [
-            tr("bar: simultaneous 95% interval"),
+            tr("bar: simultaneous {confidence} interval", confidence=confidence(findings.levels)),
             *_dots_in_words(findings),
             *([tr("shaded: margin ±{margin}", margin=margin)] if findings.margin else []),
         ]
@@ -257,14 +257,14 @@ def _interval_row(findings: StudyFindings, arm: ArmFindings, look: Look, digits:
     result = arm.against_baseline
     assert result is not None  # noqa: S101 - rows are made of compared arms
     diverged, collapsed, total = arm.count("diverged"), arm.count("collapsed"), len(arm.trials)
-    bounds = f" {interval(result.interval95, digits)}" if result.interval95 is not None else ""
+    bounds = f" {interval(result.interval, digits)}" if result.interval is not None else ""
     has_value = result.difference is not None
     return IntervalRow(
         arm.label,
         look,
         _dots(findings, arm),
         result.difference,
-        result.interval95,
+        result.interval,
         (result.verdict or Verdict.SCREEN) if has_value else tr("no value"),
         f"{signed(result.difference, digits)}{bounds}" if has_value else "",
         joined(

@@ -14,6 +14,7 @@ from eailab.findings.trial import TrialFindings
 from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, recorded
 from eailab.plain import layout
 from eailab.report.document import Document
+from eailab.stats.model import ArmResult
 
 SCHEMA_VERSION = 1
 """Of `table.json`: raised when a field is renamed, removed or changes its meaning; also when figures are to be drawn in
@@ -82,7 +83,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
 
 
 def _looks(findings: StudyFindings) -> dict[str, Any] | None:
-    """Return the looks of a group-sequential study as plain values; None of another."""
+    """Return the looks at a study as plain values; None of one that was judged once."""
     if (looks := findings.looks) is None:
         return None
     decisions = [None if one is None else asdict(one) for one in looks.decisions]
@@ -92,6 +93,7 @@ def _looks(findings: StudyFindings) -> dict[str, Any] | None:
         "made": looks.made,
         "over": looks.over,
         "decisions": decisions,
+        "planned": looks.planned,
     }
 
 
@@ -158,7 +160,7 @@ def _arm(arm: ArmFindings, findings: StudyFindings) -> dict[str, Any]:
     return {
         "label": arm.label,
         "is_baseline": arm.is_baseline,
-        **(asdict(arm.against_baseline) if arm.against_baseline else {}),
+        **(_result(arm.against_baseline, findings) if arm.against_baseline else {}),
         **({} if test is None else {test.key: arm.test}),
         "failure_bound": arm.failure_bound,
         "updates": arm.updates,
@@ -173,6 +175,12 @@ def _arm(arm: ArmFindings, findings: StudyFindings) -> dict[str, Any]:
             for trial in arm.trials
         ],
     }
+
+
+def _result(result: ArmResult, findings: StudyFindings) -> dict[str, Any]:
+    """Return an arm's result by name; level and interval of its look where there are several."""
+    single = () if findings.looks is not None else ("level", "interval")
+    return {name: value for name, value in asdict(result).items() if name not in single}
 
 
 def _trial(trial: TrialFindings, metrics: Sequence[Metric]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import scipy  # its parts are loaded when they are first used
 
 from eailab.errors import StudyError
 from eailab.stats.blocked_model import Mask, Values
-from eailab.stats.model import ArmResult, compare
+from eailab.stats.model import SINGLE_LOOK, ArmResult, Comparison, compare, reason_to_withhold
 from eailab.stats.verdict import Verdict
 
 
@@ -43,24 +43,6 @@ def look_levels(blocks: Sequence[int], alpha: float = 0.05) -> tuple[float, ...]
     return tuple(now - before for before, now in pairwise([0.0, *spent]))
 
 
-def verdict_at(arm: ArmResult, level: float) -> Verdict:
-    """Return the verdict on an arm at one look: its own, where that also holds at the look's level.
-
-    Args:
-        arm: Of the comparison of all blocks so far; not the baseline.
-        level: Of this look, at most 0.05.
-    """
-    if arm.verdict is None:
-        raise StudyError("the baseline has no verdict: ask for the other arms'.")
-    if arm.verdict in {Verdict.BETTER, Verdict.WORSE}:
-        p = arm.p_adjusted
-    elif arm.verdict is Verdict.SAME:
-        p = arm.p_same
-    else:
-        return arm.verdict
-    return arm.verdict if p is not None and p <= level else Verdict.UNDECIDED
-
-
 # --- replay -----------------------------------------------------------------------------------------------------------
 
 
@@ -77,6 +59,8 @@ class Decision:
     """Number of the look, from 1."""
     blocks: int
     """Blocks that it saw."""
+    level: float
+    """Of the look."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +69,8 @@ class Replay:
 
     decisions: tuple[Decision | None, ...]
     """One an arm; None for the baseline and for an arm that is not decided."""
+    seen: tuple[ArmResult | None, ...]
+    """Each arm as the look found it that decided it, else the last one; None before there is one."""
     looks_made: int
     counted: Mask
     """`[B, A]`, trials that the study asks for: an arm has none after the look that decided it."""
@@ -130,24 +116,82 @@ def replay(
     blocks, arms = values.shape
     levels = look_levels(looks)
     decisions: list[Decision | None] = [None] * arms
+    seen: list[ArmResult | None] = [None] * arms
     counted = np.zeros((blocks, arms), dtype=np.bool_)
     needed = np.zeros((blocks, arms), dtype=np.bool_)
+
+    def reached(made: int, *, over: bool) -> Replay:
+        return Replay(tuple(decisions), tuple(seen), made, counted, needed, over)
+
     for number, (until, level) in enumerate(zip(looks, levels, strict=True), start=1):
         open_arms = [arm for arm in range(arms) if decisions[arm] is None]
         if open_arms == [baseline]:
-            return Replay(tuple(decisions), number - 1, counted, needed, over=True)
+            return reached(number - 1, over=True)
         counted[:until, open_arms] = True
         needed = counted & ~ended
         if until > blocks or needed.any():
-            return Replay(tuple(decisions), number - 1, counted, needed, over=False)
+            return reached(number - 1, over=False)
         found = compare(
-            np.where(counted, values, np.nan)[:until], baseline, margin, higher, diverged=(diverged & counted)[:until]
+            np.where(counted, values, np.nan)[:until],
+            baseline,
+            margin,
+            higher,
+            diverged=(diverged & counted)[:until],
+            level=level,
         )
         for arm in open_arms:
-            if arm != baseline and (verdict := verdict_at(found.arms[arm], level)) in DECIDED:
-                decisions[arm] = Decision(verdict, number, until)
-    return Replay(tuple(decisions), len(looks), counted, needed, over=True)
+            seen[arm] = found.arms[arm]
+            if arm != baseline:
+                decisions[arm] = _decision(found.arms[arm], number, until)
+    return reached(len(looks), over=True)
+
+
+def _decision(arm: ArmResult, look: int, blocks: int) -> Decision | None:
+    """Return what a look has decided of an arm; None where that is nothing."""
+    return Decision(arm.verdict, look, blocks, arm.level) if arm.verdict in DECIDED else None
 
 
 DECIDED = frozenset({Verdict.BETTER, Verdict.WORSE, Verdict.SAME})
 """Verdicts after which an arm needs no more blocks."""
+
+
+# --- a study that is judged again -------------------------------------------------------------------------------------
+
+
+LATER_JUDGEMENTS = 0.01
+"""What all judgements after the first share of false alarms."""
+
+
+def judgement_levels(number: int) -> tuple[float, ...]:
+    """Return the levels of the first judgements of a study: 5%, then 1% shared in halves, for any number of them.
+
+    Whoever judges a study that was to be judged once may do so again and again, at numbers of blocks that what was seen
+    has suggested. By Bonferroni's inequality all judgements together call a difference that is not there in at most 6%
+    of studies, however they were chosen.
+
+    >>> judgement_levels(3)
+    (0.05, 0.005, 0.0025)
+    """
+    return (SINGLE_LOOK, *(LATER_JUDGEMENTS * 0.5 ** (later + 1) for later in range(number - 1)))[:number]
+
+
+def first_decisions(found: Sequence[Comparison], blocks: Sequence[int]) -> tuple[Decision | None, ...]:
+    """Return the first verdict that each arm got in the judgements of a study, which it keeps.
+
+    A later judgement takes a verdict back where trials have failed since: it would favour the side that left them out.
+
+    Args:
+        found: Of each judgement, at its level.
+        blocks: How many each rested on.
+    """
+    last = found[-1]
+    decisions: list[Decision | None] = []
+    for index, arm in enumerate(last.arms):
+        own = [
+            _decision(one.arms[index], look, number)
+            for look, (one, number) in enumerate(zip(found, blocks, strict=True), start=1)
+        ]
+        first = None if index == last.baseline else next(filter(None, own), None)
+        withheld = first is not None and reason_to_withhold(first.verdict, arm, last.arms[last.baseline])
+        decisions.append(None if withheld else first)
+    return tuple(decisions)

@@ -15,6 +15,9 @@ from eailab.stats.power import noncentrality
 from eailab.stats.verdict import Interval, Verdict, blocks_to_decide, decide, within
 from eailab.translation import Text, tr
 
+SINGLE_LOOK = 0.05
+"""The level of a study that is judged once."""
+
 
 @dataclass(frozen=True)
 class ArmResult:
@@ -34,6 +37,10 @@ class ArmResult:
     """Over the arm's own trials, divisor `n - 1`; it contains the blocks' differences."""
     difference: float | None = None
     """Arm minus baseline, as the model estimates it: with trials missing not the difference of the two means."""
+    level: float = SINGLE_LOOK
+    """At which it is judged: one minus the simultaneous confidence of `interval`."""
+    interval: Interval | None = None
+    """Of the difference, simultaneous over the arms, at the level; `interval95` where there is one look."""
     interval95: Interval | None = None
     """Simultaneous over the arms."""
     interval90: Interval | None = None
@@ -41,13 +48,14 @@ class ArmResult:
     p_adjusted: float | None = None
     """That there is no difference: two-sided, adjusted for all arms."""
     p_same: float | None = None
-    """That the difference is the margin or more: two one-sided tests, adjusted for all arms; SAME when at most 0.05."""
+    """That the difference is the margin or more: two one-sided tests, adjusted for all arms; SAME when at most the
+    level."""
     detectable: float | None = None
     """Smallest true difference that this arm's interval excludes zero for in 80% of studies."""
     verdict: Verdict | None = None
     """None for the baseline."""
     within_margin: bool = False
-    """Whether the 90% interval lies within the margin; with BETTER or WORSE: shown, but smaller than the margin."""
+    """Whether the interval of SAME lies within the margin; with BETTER or WORSE: shown, but smaller than the margin."""
     blocks_needed: int | None = None
     """With UNDECIDED: blocks that would decide it if difference and spread stay as they are; None: out of reach."""
     withheld: Text | None = None
@@ -103,8 +111,8 @@ class Estimate:
 
     difference: float
     standard_error: float
-    critical95: float
-    critical90: float
+    critical: Callable[[float], float]
+    """Half-width in standard errors of the simultaneous intervals of some confidence, such as 0.95."""
     df: float
     p: float
     tail_of_t: Callable[[float], float]
@@ -121,6 +129,7 @@ def compare(
     *,
     diverged: Mask | None = None,
     collapsed: Mask | None = None,
+    level: float = SINGLE_LOOK,
 ) -> Comparison:
     """Compare every arm with the baseline within blocks, `y = arm + block + error`.
 
@@ -146,6 +155,7 @@ def compare(
         diverged: `[B, A]`, True where a trial diverged; its value is then not used. Left out, no trial diverged and
             every NaN is merely missing.
         collapsed: `[B, A]`, True where a trial collapsed; likewise.
+        level: Of the verdicts: of false alarms over all arms, and of each of the two tests of SAME.
 
     Raises:
         StudyError: Fewer than two arms, no block, or an impossible margin.
@@ -186,9 +196,9 @@ def compare(
             arms.append(row)
         elif arm in by_arm:
             blocks = int(shared[arm])
-            arms.append(judge_arm(row, by_arm[arm], margin, higher_is_better, blocks, rows[baseline]))
+            arms.append(judge_arm(row, by_arm[arm], margin, higher_is_better, blocks, rows[baseline], level))
         else:
-            arms.append(_screen(row, _paired(values, arm, baseline)))
+            arms.append(replace(_screen(row, _paired(values, arm, baseline)), level=level))
     fewest_df = min((estimate.df for estimate in estimates), default=None)
     return Comparison(
         arms=tuple(arms),
@@ -201,7 +211,7 @@ def compare(
         guard=guard,
         pooled_sd=None if fit is None else float(np.sqrt(fit.variance)),
         df=fewest_df,
-        critical_value=max((estimate.critical95 for estimate in estimates), default=None),
+        critical_value=max((estimate.critical(0.95) for estimate in estimates), default=None),
         correlation=correlation_between_arms(values[:, [baseline, *judged]]),
         detectable=max((arm.detectable for arm in arms if arm.detectable is not None), default=None),
         notes=tuple(notes),
@@ -268,8 +278,7 @@ def _moderated(fit: Fit, differences: list[Values]) -> list[Estimate]:
         return Estimate(
             difference=difference,
             standard_error=standard_error,
-            critical95=p_values.critical_value(0.95, contrasts, df, correlation),
-            critical90=p_values.critical_value(0.90, contrasts, df, correlation),
+            critical=lambda confidence: p_values.critical_value(confidence, contrasts, df, correlation),
             df=df,
             p=p_values.adjusted_p(t, contrasts, df, correlation).item(),
             tail_of_t=lambda t: p_values.adjusted_p(t, contrasts, df, correlation).item(),
@@ -309,8 +318,7 @@ def _separate(differences: list[Values], largest: float) -> list[Estimate]:
         return Estimate(
             difference=mean,
             standard_error=standard_error,
-            critical95=p_values.bonferroni_critical_value(0.95, contrasts, blocks - 1),
-            critical90=p_values.bonferroni_critical_value(0.90, contrasts, blocks - 1),
+            critical=lambda confidence: p_values.bonferroni_critical_value(confidence, contrasts, blocks - 1),
             df=blocks - 1,
             p=min(contrasts * p_values.adjusted_p(t, 1, blocks - 1).item(), 1.0),
             tail_of_t=lambda t: contrasts * p_values.adjusted_p(t, 1, blocks - 1).item(),
@@ -326,34 +334,44 @@ def ratios(difference: Values, standard_error: Values) -> Values:
 
 
 def judge_arm(
-    row: ArmResult, estimate: Estimate, margin: float, higher_is_better: bool, blocks: int, baseline: ArmResult
+    row: ArmResult,
+    estimate: Estimate,
+    margin: float,
+    higher_is_better: bool,
+    blocks: int,
+    baseline: ArmResult,
+    level: float = SINGLE_LOOK,
 ) -> ArmResult:
     """Compute an arm's intervals and verdict; without any spread between blocks there are none."""
+    row = replace(row, difference=estimate.difference, level=level)
     if estimate.standard_error == 0.0:
         why = (
             tr("equals the baseline in every block: there is no spread to judge by")
             if estimate.difference == 0.0
             else tr("differs from the baseline by exactly as much in every block: there is no spread to judge by")
         )
-        return replace(row, difference=estimate.difference, verdict=Verdict.UNDECIDED, withheld=why)
-    half95, half90 = (c * estimate.standard_error for c in (estimate.critical95, estimate.critical90))
-    interval95 = (estimate.difference - half95, estimate.difference + half95)
-    interval90 = (estimate.difference - half90, estimate.difference + half90)
-    verdict = decide(interval95, interval90, margin, higher_is_better=higher_is_better)
-    withheld = _reason_to_withhold(verdict, row, baseline)
+        return replace(row, verdict=Verdict.UNDECIDED, withheld=why)
+
+    def interval(confidence: float) -> Interval:
+        half = estimate.critical(confidence) * estimate.standard_error
+        return estimate.difference - half, estimate.difference + half
+
+    apart, alike = interval(1.0 - level), interval(1.0 - 2.0 * level)
+    verdict = decide(apart, alike, margin, higher_is_better=higher_is_better)
+    withheld = reason_to_withhold(verdict, row, baseline)
     needed = None
     if verdict is Verdict.UNDECIDED:
-        needed = blocks_to_decide(estimate.difference, margin, estimate.tail_area, blocks)
+        needed = blocks_to_decide(estimate.difference, margin, estimate.tail_area, blocks, level)
     return replace(
         row,
-        difference=estimate.difference,
-        interval95=interval95,
-        interval90=interval90,
+        interval=apart,
+        interval95=interval(0.95),
+        interval90=interval(0.90),
         p_adjusted=estimate.p,
         p_same=_p_same(estimate, margin),
-        detectable=estimate.standard_error * noncentrality(estimate.critical95, estimate.df),
+        detectable=estimate.standard_error * noncentrality(estimate.critical(1.0 - level), estimate.df),
         verdict=Verdict.UNDECIDED if withheld else verdict,
-        within_margin=within(interval90, margin),
+        within_margin=within(alike, margin),
         blocks_needed=needed,
         withheld=withheld,
     )
@@ -365,7 +383,7 @@ def _p_same(estimate: Estimate, margin: float) -> float:
     return min(estimate.tail_of_t(slack) / 2.0 if slack > 0.0 else 1.0, 1.0)
 
 
-def _reason_to_withhold(verdict: Verdict, arm: ArmResult, baseline: ArmResult) -> Text | None:
+def reason_to_withhold(verdict: Verdict, arm: ArmResult, baseline: ArmResult) -> Text | None:
     """Return why a verdict is withheld, if it is: it would favour a side whose failed trials are left out."""
     if arm.failed and verdict in {Verdict.BETTER, Verdict.SAME}:
         return (

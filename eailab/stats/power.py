@@ -76,7 +76,7 @@ def _simulated(blocks: int, arms: int, power: float) -> float:
     """
     chance = np.random.default_rng(np.random.SeedSequence((blocks, arms)))
     found = judge(chance.standard_normal((_SIMULATED_VALUES // (blocks * arms), blocks, arms)))
-    return float(np.quantile(found.half95 - found.difference, power))
+    return float(np.quantile(found.half(0.95) - found.difference, power))
 
 
 def blocks_to_detect(difference: float, sd: float, arms: int, power: float = POWER) -> int | None:
@@ -101,21 +101,27 @@ def blocks_to_detect(difference: float, sd: float, arms: int, power: float = POW
 
 @dataclass(frozen=True)
 class Judged:
-    """The intervals of many complete studies."""
+    """The differences and standard errors of many complete studies."""
 
     difference: Values
     """`[R, k]`, arm minus baseline."""
-    half95: Values
-    """`[R, k]`, half-widths of the simultaneous 95% intervals, infinite where nothing varies."""
-    half90: Values
-    """`[R, k]`, of the simultaneous 90% intervals."""
+    error: Values
+    """`[R, k]`, its standard error; infinite where nothing varies, since there is nothing to judge by."""
     guarded: Mask
     """`[R]`, whether the arms' errors were kept apart."""
+    blocks: int
 
-    @property
-    def alarm(self) -> Mask:
-        """`[R, k]`, whether the 95% interval excludes zero."""
-        excluded: Mask = np.abs(self.difference) > self.half95
+    def half(self, confidence: float) -> Values:
+        """Return half-widths `[R, k]` of the simultaneous intervals of some confidence, such as 0.95."""
+        contrasts = self.difference.shape[1]
+        df = variance.moderated_df(self.blocks, contrasts, contrasts * (self.blocks - 1))
+        shared = p_values.critical_value(confidence, contrasts, df)
+        apart = p_values.bonferroni_critical_value(confidence, contrasts, self.blocks - 1)
+        return np.where(self.guarded[:, None], apart, shared) * self.error
+
+    def alarm(self, level: float = 0.05) -> Mask:
+        """Return `[R, k]`, whether the interval of confidence `1 - level` excludes zero."""
+        excluded: Mask = np.abs(self.difference) > self.half(1.0 - level)
         return excluded
 
 
@@ -126,7 +132,6 @@ def judge(y: Values) -> Judged:
         y: `[R, B, A]`, no value missing, two blocks or more.
     """
     _, blocks, arms = y.shape
-    contrasts, pooled_df = arms - 1, (arms - 1) * (blocks - 1)
     residuals = y - y.mean(axis=1, keepdims=True) - y.mean(axis=2, keepdims=True) + y.mean(axis=(1, 2), keepdims=True)
     squares = (residuals**2).sum(axis=(1, 2))
     paired = y[:, :, 1:] - y[:, :, :1]
@@ -134,16 +139,10 @@ def judge(y: Values) -> Judged:
     own = ((paired - difference[:, None]) ** 2).sum(axis=1)
     guarded = _guarded(residuals, squares, own)
     weight, own_variance = float(variance.prior_weight(blocks)), own / (blocks - 1)
-    moderated = weight * 2.0 * (squares / pooled_df)[:, None] + (1.0 - weight) * own_variance
-    df = variance.moderated_df(blocks, contrasts, pooled_df)
-
-    def half(confidence: float) -> Values:
-        shared = p_values.critical_value(confidence, contrasts, df) * np.sqrt(moderated / blocks)
-        apart = p_values.bonferroni_critical_value(confidence, contrasts, blocks - 1) * np.sqrt(own_variance / blocks)
-        width: Values = np.where(guarded[:, None], apart, shared)
-        return np.where(own > 0.0, width, np.inf)  # without spread there is nothing to judge by
-
-    return Judged(difference, half(0.95), half(0.90), guarded)
+    common = 2.0 * (squares / ((arms - 1) * (blocks - 1)))[:, None]
+    moderated = weight * common + (1.0 - weight) * own_variance
+    error = np.sqrt(np.where(guarded[:, None], own_variance, moderated) / blocks)
+    return Judged(difference, np.where(own > 0.0, error, np.inf), guarded, blocks)
 
 
 def _guarded(residuals: Values, squares: Values, own: Values) -> Mask:

@@ -17,7 +17,7 @@ import numpy as np
 from eailab.errors import StudyError
 from eailab.stats import p_values
 from eailab.stats.blocked_model import Values, spread_of
-from eailab.stats.model import ArmResult, Comparison, Estimate, judge_arm
+from eailab.stats.model import SINGLE_LOOK, ArmResult, Comparison, Estimate, judge_arm
 from eailab.stats.variance import LEAST_P, brown_forsythe
 from eailab.stats.verdict import Verdict, within
 from eailab.translation import Text, tr, trn
@@ -55,7 +55,12 @@ class Sample:
 
 
 def compare_unblocked(
-    samples: Sequence[Sample], baseline: int, margin: float, higher_is_better: bool = True
+    samples: Sequence[Sample],
+    baseline: int,
+    margin: float,
+    higher_is_better: bool = True,
+    *,
+    level: float = SINGLE_LOOK,
 ) -> Comparison:
     """Compare every arm's runs with the baseline's, where runs of different arms have nothing in common.
 
@@ -64,6 +69,7 @@ def compare_unblocked(
         baseline: Index of the baseline.
         margin: Largest difference that counts as none, 0 or more.
         higher_is_better: False for a loss.
+        level: Of the verdicts, as for `model.compare`.
 
     Raises:
         StudyError: Fewer than two arms, or an impossible margin.
@@ -94,7 +100,7 @@ def compare_unblocked(
         )
     least = {i: min(samples[i].n, samples[baseline].n) for i in judged}
     return _comparison(samples, baseline, margin, higher_is_better, dict(zip(judged, estimates, strict=True)), least,
-                       method, guard)  # fmt: skip
+                       method, guard, level)  # fmt: skip
 
 
 def compare_with_target(
@@ -174,7 +180,9 @@ def pooled(samples: Sequence[Sample]) -> list[Estimate]:
     df = sum(n - 1 for n, _, _ in numbers)
     sd = math.sqrt(sum((n - 1) * own**2 for n, _, own in numbers) / df)
     factors = tuple(math.sqrt(n / (n + n0)) for n, _, _ in numbers[1:])
-    critical95, critical90 = (p_values.critical_value(level, arms, df, factors) for level in (0.95, 0.90))
+
+    def critical(confidence: float) -> float:
+        return p_values.critical_value(confidence, arms, df, factors)
 
     def tail_of_t(t: float) -> float:
         return p_values.adjusted_p(t, arms, df, factors).item()
@@ -186,7 +194,7 @@ def pooled(samples: Sequence[Sample]) -> list[Estimate]:
     def estimate(n: int, mean: float) -> Estimate:
         difference, error = mean - mean0, sd * math.sqrt(1.0 / n + 1.0 / n0)
         p = tail_of_t(difference / error) if error else 1.0
-        return Estimate(difference, error, critical95, critical90, df, p, tail_of_t, tail_area)
+        return Estimate(difference, error, critical, df, p, tail_of_t, tail_area)
 
     return [estimate(n, mean) for n, mean, _ in numbers[1:]]
 
@@ -228,9 +236,11 @@ def _own(
         own, own_df = errors(number)
         return arms * p_values.adjusted_p(half_width / own, 1, own_df).item()
 
-    critical95, critical90 = (p_values.bonferroni_critical_value(level, arms, df) for level in (0.95, 0.90))
+    def critical(confidence: float) -> float:
+        return p_values.bonferroni_critical_value(confidence, arms, df)
+
     p = tail_of_t(difference / error) if error else 1.0
-    return Estimate(difference, error, critical95, critical90, df, p, tail_of_t, tail_area)
+    return Estimate(difference, error, critical, df, p, tail_of_t, tail_area)
 
 
 def _comparison(
@@ -242,6 +252,7 @@ def _comparison(
     least: dict[int, int],
     method: Text,
     guard: Text | None,
+    level: float = SINGLE_LOOK,
 ) -> Comparison:
     rows = [
         ArmResult(trials=one.n, missing=0, diverged=one.diverged, collapsed=one.collapsed, mean=one.mean, sd=one.sd)
@@ -251,11 +262,11 @@ def _comparison(
     for index, one in enumerate(samples):
         row = rows[index]
         if index in estimates:
-            row = judge_arm(row, estimates[index], margin, higher_is_better, least[index], rows[baseline])
+            row = judge_arm(row, estimates[index], margin, higher_is_better, least[index], rows[baseline], level)
         elif index != baseline:
             base = samples[baseline].mean
             known = None if one.mean is None or base is None else one.mean - base
-            row = replace(row, difference=known, verdict=Verdict.SCREEN)
+            row = replace(row, difference=known, verdict=Verdict.SCREEN, level=level)
         arms.append(row)
     judged = [samples[baseline], *(samples[index] for index in estimates)] if estimates else []
     spread = [(one.n - 1, one.sd) for one in judged if one.sd is not None]
@@ -271,7 +282,7 @@ def _comparison(
         guard=guard,
         pooled_sd=math.sqrt(sum(n * sd**2 for n, sd in spread) / total) if total else None,
         df=min((one.df for one in estimates.values()), default=None),
-        critical_value=max((one.critical95 for one in estimates.values()), default=None),
+        critical_value=max((one.critical(0.95) for one in estimates.values()), default=None),
         correlation=None,
         detectable=max((arm.detectable for arm in arms if arm.detectable is not None), default=None),
         notes=(),

@@ -26,14 +26,14 @@ class Verdict(StrEnum):
     """Fewer than two blocks shared with the baseline: a first look, from which nothing can be concluded."""
 
 
-def decide(interval95: Interval, interval90: Interval, margin: float, *, higher_is_better: bool = True) -> Verdict:
+def decide(apart: Interval, alike: Interval, margin: float, *, higher_is_better: bool = True) -> Verdict:
     """Return the verdict on one difference from the baseline.
 
     The 90% interval within `±margin` is two one-sided tests at 5% (Schuirmann, 1987), here simultaneous over the arms.
 
     Args:
-        interval95: Simultaneous 95% interval of arm minus baseline.
-        interval90: Simultaneous 90% interval of the same.
+        apart: Simultaneous interval of arm minus baseline, of confidence `1 - level`: 95% for a single look.
+        alike: Simultaneous interval of the same, of confidence `1 - 2 level`: 90% for a single look.
         margin: Largest difference that counts as none, 0 or more, in the metric's unit.
         higher_is_better: False for a loss.
 
@@ -41,12 +41,12 @@ def decide(interval95: Interval, interval90: Interval, margin: float, *, higher_
         BETTER, WORSE, SAME or UNDECIDED. A difference that is shown comes first: an interval that excludes zero yet
         lies within the margin is BETTER or WORSE.
     """
-    low, high = interval95
+    low, high = apart
     if low > 0.0:
         return Verdict.BETTER if higher_is_better else Verdict.WORSE
     if high < 0.0:
         return Verdict.WORSE if higher_is_better else Verdict.BETTER
-    return Verdict.SAME if within(interval90, margin) else Verdict.UNDECIDED
+    return Verdict.SAME if within(alike, margin) else Verdict.UNDECIDED
 
 
 def within(interval: Interval, margin: float) -> bool:
@@ -55,12 +55,17 @@ def within(interval: Interval, margin: float) -> bool:
 
 
 def blocks_to_decide(
-    difference: float, margin: float, tail_area: Callable[[float, int], float], blocks: int, most: int = MOST_BLOCKS
+    difference: float,
+    margin: float,
+    tail_area: Callable[[float, int], float],
+    blocks: int,
+    level: float = 0.05,
+    most: int = MOST_BLOCKS,
 ) -> int | None:
     """Return the fewest blocks that would decide a difference, if it and the spread stay as they are.
 
     A difference `d` is decided when its 95% interval excludes zero, or when its 90% interval lies within the margin,
-    that is when a half-width of `margin - |d|` is reached.
+    that is when a half-width of `margin - |d|` is reached; at another level the two intervals are those of `decide`.
 
     Args:
         difference: Arm minus baseline.
@@ -68,6 +73,7 @@ def blocks_to_decide(
         tail_area: Of a half-width (in the metric's unit) and a number of blocks: one minus the simultaneous
             confidence of intervals that wide. It must fall as the blocks grow.
         blocks: Blocks seen so far; the answer is more.
+        level: At which they are judged.
         most: Where to give up.
 
     Returns:
@@ -76,7 +82,7 @@ def blocks_to_decide(
     size, slack = abs(difference), margin - abs(difference)
 
     def decided(number: int) -> bool:
-        return tail_area(size, number) < 0.05 or (slack > 0.0 and tail_area(slack, number) <= 0.10)
+        return tail_area(size, number) < level or (slack > 0.0 and tail_area(slack, number) <= 2.0 * level)
 
     return fewest(decided, blocks + 1, most)
 

@@ -19,6 +19,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.seeding import TUNING_BLOCKS, is_for_tuning
+from eailab.stats.group_sequential import judgement_levels
 from eailab.studies.design import Arm, Study, steps_an_epoch, updates
 from eailab.studies.judgements import kept_judgements
 from eailab.studies.preregistration import planned_otherwise
@@ -82,11 +83,12 @@ def plan(study: Study, context: RunContext) -> Plan:
         notes.append(f"{damaged[0]} A trial with such a file is trained again{rest}.")
     judged = () if before is None else kept_judgements(before, record.trials, store, folder)
     if judged and not set(study.blocks) <= set(judged[-1]):
-        with_blocks = ", then ".join(str(len(blocks)) for blocks in judged)
+        with_blocks = " and ".join(str(len(blocks)) for blocks in judged)
+        level = judgement_levels(len(judged) + 1)[-1]
         notes.append(
-            f"this study has been judged with {with_blocks} blocks. One that is judged again as it grows "
-            "finds differences that are not there in more than 5% of cases: in about 12% when judged with 3, 5 and 8. "
-            "Plan the blocks (--detect, --freeze), or let --until-decided allow for the looks."
+            f"this study was judged with {with_blocks} blocks already. Judgement {len(judged) + 1} is held at "
+            f"{100.0 * level:.3g}%, since all that come after the first share 1%; an arm keeps the first verdict it "
+            "gets. --until-decided looks at levels that are fixed in advance."
         )
 
     # An arm that cannot be trained is refused before the others are.

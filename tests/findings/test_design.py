@@ -180,4 +180,4 @@ def test_looks_are_told_in_every_format(shop):
         assert "decided at look 2 of 3" in text
     told = json.loads((folder / "table.json").read_text())["looks"]
     assert (told["made"], told["over"]) == (2, False)
-    assert told["decisions"][1] == {"verdict": "WORSE", "look": 2, "blocks": 3}
+    assert told["decisions"][1] == {"verdict": "WORSE", "look": 2, "blocks": 3, "level": told["levels"][1]}

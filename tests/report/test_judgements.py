@@ -1,17 +1,22 @@
 """A study keeps account of its judgements: who trains judges, who reads shows the last judgement."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from stores import recipe
 
+from eailab.findings.decision import arm_decisions
 from eailab.report.verify import verify
 from eailab.report.write import write_plans, write_report, write_study
 from eailab.runs.context import RunContext
+from eailab.stats.model import compare
+from eailab.stats.unblocked import Sample, compare_unblocked
 from eailab.studies.design import single
 from eailab.studies.judgements import kept_judgements, note_on_later_blocks, record_judgement
 from eailab.studies.sharing import at_work, beyond
@@ -187,3 +192,72 @@ def test_part_of_a_study_has_the_judgements_that_rest_on_it(some, others):
     assert set(record.as_judged.study.blocks) == some | others
     assert record.restricted(some).judged[:1] == judged[:1]
     assert record.restricted([0]).judged == ()
+
+
+# --- a study that is judged again
+
+CLEAR = [0.80, 0.81, 0.80, 0.92, 0.93]
+"""Worse in the first three blocks than in the two that follow."""
+
+
+@pytest.fixture
+def again(shop):
+    """Judged after three blocks, at 5%, and after five, at 0.5%."""
+    folder = shop.study({10: SMALL, 20: CLEAR, 30: [0.90, 0.91, 0.93, 0.94, 0.93]})
+    write_record(folder, replace(read_record(folder), judged=(FIRST, ALL)))
+    return folder
+
+
+def test_a_second_judgement_keeps_the_first_verdict_and_shows_its_own_interval(shop, again):
+    found = shop.findings(again)
+    _, moved, other = found.arms
+    assert (moved.against_baseline.verdict, other.against_baseline.verdict) == ("WORSE", "UNDECIDED")
+    assert "WORSE since judgement 1 of 2, after 3 blocks" in moved.notes
+    assert not any("judgement" in note for note in other.notes)
+    values = np.array([arm.values for arm in found.arms]).T
+    alone = compare(values, 0, found.margin, level=0.005)
+    assert [arm.against_baseline.interval for arm in found.arms] == [arm.interval for arm in alone.arms]
+    assert moved.against_baseline.interval[1] > 0.0
+    assert found.levels == (0.005,)
+
+
+def test_every_form_of_the_report_says_how_often_the_study_was_judged(shop, again):
+    report = publish(shop, planned(again))
+    assert judged(again) == (FIRST, ALL)
+    markdown, numbers = (again / "table.md").read_text(), json.loads((again / "table.json").read_text())
+    assert "99.5% interval" in markdown
+    assert "95% interval" not in markdown.replace("99.5% interval", "")
+    assert (
+        "Judgements: 2, after 3 and 5 blocks, at levels of 5% and 0.5%: so all judgements together"
+        in markdown.replace("*", "")
+    )
+    looks = numbers["looks"]
+    assert (looks["blocks"], looks["levels"], looks["made"], looks["planned"]) == ([3, 5], [0.05, 0.005], 2, False)
+    assert looks["decisions"][1] == {"verdict": "WORSE", "look": 1, "blocks": 3, "level": 0.05}
+    arm = numbers["arms"][1]
+    assert (arm["level"], arm["interval"]) == (0.005, list(report.findings.arms[1].against_baseline.interval))
+    page = (again / "report.html").read_text()
+    assert "99.5% interval" in page
+    assert "judged after 3 and 5 blocks, at levels of 5% and 0.5%" in page
+    assert "given with 99.5% intervals" in page
+    assert verify(again / "report.html", shop.store).holds
+
+
+def test_the_decision_is_of_the_last_judgement(shop, again):
+    found = shop.findings(again)
+    worse, open_arm = arm_decisions(found)
+    assert (worse.verdict, worse.level, worse.looks_made, worse.looks_planned) == ("WORSE", 0.995, 2, None)
+    assert (worse.low, worse.high) == found.arms[1].against_baseline.interval
+    assert open_arm.verdict == "UNDECIDED"
+
+
+def test_runs_without_shared_seeds_are_judged_again_likewise():
+    """Groups of runs have the intervals of the level too."""
+    samples = [Sample.of(np.array(values)) for values in (SMALL, LARGE, CLEAR)]
+    for one, other in zip(
+        compare_unblocked(samples, 0, 0.0).arms, compare_unblocked(samples, 0, 0.0, level=0.005).arms, strict=True
+    ):
+        if one.interval is not None:
+            assert one.interval == one.interval95 == other.interval95
+            assert other.interval[0] < one.interval[0] < one.interval[1] < other.interval[1]
+            assert other.level == 0.005

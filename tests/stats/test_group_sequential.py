@@ -1,13 +1,16 @@
 """Looking several times keeps the false alarms of looking once, and spends trials on undecided arms alone."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from eailab.errors import StudyError
-from eailab.stats.group_sequential import look_levels, looks_within, replay, verdict_at
+from eailab.stats.group_sequential import first_decisions, judgement_levels, look_levels, looks_within, replay
 from eailab.stats.model import compare
+from eailab.stats.power import judge
 from eailab.stats.verdict import Verdict
 
 LOOKS = (3, 6, 10, 13)
@@ -124,32 +127,111 @@ def test_looking_four_times_raises_false_alarms_above_5_percent_only_without_the
 def test_a_look_asks_more_than_the_end():
     rng = np.random.default_rng(2)
     values = rng.normal(0.0, 0.2, (4, 4)) + np.array([0.0, 0.0, 0.5, 5.0])
-    found = compare(values, 0, 0.25)
     early = look_levels([4, 12])[0]
-    assert [arm.verdict for arm in found.arms[2:]] == [Verdict.BETTER, Verdict.BETTER]
-    assert [verdict_at(arm, early) for arm in found.arms[2:]] == [Verdict.UNDECIDED, Verdict.BETTER]
-    for arm in found.arms[1:]:
-        assert verdict_at(arm, 0.05) is arm.verdict
+    assert [arm.verdict for arm in compare(values, 0, 0.25).arms[2:]] == [Verdict.BETTER, Verdict.BETTER]
+    found = compare(values, 0, 0.25, level=early)
+    assert [arm.verdict for arm in found.arms[2:]] == [Verdict.UNDECIDED, Verdict.BETTER]
 
 
 def test_a_look_asks_more_of_sameness_too():
     """Two one-sided tests at the look's level, whatever the test of a difference says."""
     rng = np.random.default_rng(1)
     values = rng.normal(0.0, 1.0, (6, 1)) + rng.normal(0.0, 0.1, (6, 2))
-    arm = compare(values, 0, 0.25).arms[1]
     p, *_ = ttost_paired(values[:, 1], values[:, 0], -0.25, 0.25)
-    assert arm.verdict is Verdict.SAME
-    assert arm.p_adjusted > 0.05 > p
-    assert verdict_at(arm, 1.01 * p) is Verdict.SAME
-    assert verdict_at(arm, 0.99 * p) is Verdict.UNDECIDED
+    assert compare(values, 0, 0.25).arms[1].p_adjusted > 0.05 > p
+    assert compare(values, 0, 0.25, level=1.01 * p).arms[1].verdict is Verdict.SAME
+    assert compare(values, 0, 0.25, level=0.99 * p).arms[1].verdict is Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize("level", [0.05, 0.005, 0.0003])
+def test_the_interval_of_a_look_is_of_its_level(level):
+    """Of two arms it is Student's paired interval; it excludes 0 where the adjusted p is below the level."""
+    values = noise(blocks=7, arms=2, seed=3)
+    arm = compare(values, 0, 0.0, level=level).arms[1]
+    paired = values[:, 1] - values[:, 0]
+    expected = stats.ttest_1samp(paired, 0.0).confidence_interval(1.0 - level)
+    assert arm.interval == pytest.approx(tuple(expected))
+    assert arm.level == level
+    assert arm.interval95 == pytest.approx(tuple(stats.ttest_1samp(paired, 0.0).confidence_interval(0.95)))
+    several = compare(noise(blocks=7, arms=4, seed=3) + np.array([0.0, 1.0, 2.0, 4.0]), 0, 0.0, level=level)
+    assert [one.interval[0] > 0.0 for one in several.arms[1:]] == [one.p_adjusted < level for one in several.arms[1:]]
+
+
+def test_an_arm_is_shown_as_the_look_saw_it_that_decided_it():
+    values = noise(blocks=6)
+    values[:, 1] += 50.0
+    found = played(values)
+    first = compare(values[:3], 0, 0.25, level=look_levels(LOOKS)[0])
+    second = compare(np.where(found.counted, values, np.nan), 0, 0.25, level=look_levels(LOOKS)[1])
+    assert found.seen == (second.arms[0], first.arms[1], second.arms[2])
+
+
+# --- a study that is judged again
+
+
+def test_judgements_after_the_first_share_one_percent():
+    assert judgement_levels(1) == (0.05,)
+    levels = judgement_levels(40)
+    assert levels[1] == 0.005
+    assert all(later == before / 2.0 for before, later in pairwise(levels[1:]))
+    assert sum(levels) <= 0.06
+
+
+def again(values, *numbers, diverged=None):
+    """The decisions on a study that was judged with some numbers of its blocks."""
+    diverged = np.zeros(values.shape, dtype=np.bool_) if diverged is None else diverged
+    found = [
+        compare(values[:number], 0, 0.25, diverged=diverged[:number], level=level)
+        for number, level in zip(numbers, judgement_levels(len(numbers)), strict=True)
+    ]
+    return first_decisions(found, numbers)
+
+
+def test_a_verdict_once_found_stays_whatever_later_blocks_say():
+    values = noise(blocks=8)
+    values[:3, 1] += 50.0
+    values[3:, 1] -= 50.0
+    _, moved, other = again(values, 3, 8)
+    assert (moved.verdict, moved.look, moved.blocks, moved.level) == (Verdict.BETTER, 1, 3, 0.05)
+    assert compare(values, 0, 0.25).arms[1].verdict is Verdict.UNDECIDED
+    assert other is None
+
+
+def test_a_later_judgement_asks_more_and_is_named():
+    """A difference that five blocks would have shown at 5% is not enough once three blocks have been judged."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(5, 2)) * 0.4 + np.array([0.0, 0.8])
+    p = stats.ttest_rel(values[:, 1], values[:, 0]).pvalue
+    assert 0.005 < p < 0.05 < stats.ttest_rel(values[:3, 1], values[:3, 0]).pvalue
+    assert again(values, 5)[1].verdict is Verdict.BETTER
+    assert again(values, 3, 5)[1] is None
+    many = np.concatenate([values, rng.normal(size=(35, 2)) * 0.4 + np.array([0.0, 0.8])])
+    assert (again(many, 3, 40)[1].look, again(many, 3, 40)[1].level) == (2, 0.005)
+
+
+def test_trials_that_diverge_later_take_back_a_verdict_that_favours_their_side():
+    values = noise(blocks=5, arms=3)
+    values[:, 1:] += [50.0, -50.0]
+    diverged = np.zeros(values.shape, dtype=np.bool_)
+    diverged[4] = True
+    _, better, worse = again(values, 3, 5, diverged=diverged)
+    assert (better, worse) == (None, None)
+    diverged[4, 0] = False
+    _, better, worse = again(values, 3, 5, diverged=diverged)
+    assert better is None
+    assert worse.verdict is Verdict.WORSE
+
+
+@pytest.mark.parametrize("arms", [2, 4])
+def test_judging_again_calls_false_differences_in_at_most_six_percent(arms):
+    """After 3, 5 and 8 blocks; at 5% each it would be 12%. Up to three standard errors."""
+    y = np.random.default_rng(arms).normal(size=(8_000, 8, arms))
+    levels = judgement_levels(3)
+    alarms = np.stack([judge(y[:, :n]).alarm(level).any(axis=1) for n, level in zip((3, 5, 8), levels, strict=True)])
+    assert 0.045 < alarms.any(axis=0).mean() <= 0.06 + 3 * np.sqrt(0.06 * 0.94 / 8_000)
 
 
 @pytest.mark.parametrize("blocks", [[], [1, 5], [5, 5], [8, 5]])
 def test_looks_rise(blocks):
     with pytest.raises(StudyError, match="rising"):
         look_levels(blocks)
-
-
-def test_the_baseline_has_no_verdict():
-    with pytest.raises(StudyError, match="baseline"):
-        verdict_at(compare(np.eye(3), 0, 0.1).arms[0], 0.05)

@@ -31,7 +31,7 @@ def test_the_detectable_difference_is_detected_in_80_percent_of_studies(blocks, 
     y = np.random.default_rng(7).normal(size=(20_000, blocks, arms))
     y[:, :, 1] += 0.3 * detectable_difference(blocks, arms, 1 / 0.3)
     found = judge(y)
-    detected = found.alarm[:, 0] & (found.difference[:, 0] > 0.0)
+    detected = found.alarm()[:, 0] & (found.difference[:, 0] > 0.0)
     assert np.mean(detected) == pytest.approx(0.80, abs=0.015)
 
 
@@ -78,7 +78,7 @@ def test_each_study_has_the_intervals_of_compare(blocks, arms, wide):
     judged = judge(y)
     for study in range(25):
         found = compare(y[study], 0, 0.0)
-        middle, half95, half90 = judged.difference[study], judged.half95[study], judged.half90[study]
+        middle, half95, half90 = judged.difference[study], judged.half(0.95)[study], judged.half(0.90)[study]
         assert (found.guard is not None) == judged.guarded[study]
         assert np.array([arm.interval95 for arm in found.arms[1:]]) == pytest.approx(
             np.c_[middle - half95, middle + half95]

@@ -31,7 +31,7 @@ def test_pooled_intervals_are_those_of_r(case):
     assert [one.df for one in found] == [case["df"]] * len(found)
     assert np.array([one.standard_error for one in found]) == pytest.approx(error, rel=1e-9)
     for sign, end in ((-1.0, "lower"), (1.0, "upper")):
-        ours = np.array([one.difference + sign * one.critical95 * one.standard_error for one in found])
+        ours = np.array([one.difference + sign * one.critical(0.95) * one.standard_error for one in found])
         assert np.abs(ours - np.array(case[end])).max() <= (1e-3 * error).max()
     assert np.array([one.difference for one in found]) == pytest.approx(np.array(case["difference"]), abs=1e-9)
     assert np.array([one.p for one in found]) == pytest.approx(np.array(case["p"]), abs=3e-4)

@@ -1,0 +1,138 @@
+"""The looks at a study: which trials they still ask for, what they have decided, and what that says of the arms.
+
+A study has looks that were fixed in advance, or is judged again as it grows; one that is judged once has none.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eailab.findings.trial import TrialFindings, not_needed, values_of
+from eailab.metrics import Metric
+from eailab.stats.group_sequential import Decision, first_decisions, judgement_levels, look_levels, replay
+from eailab.stats.model import ArmResult, Comparison
+from eailab.stats.verdict import Verdict
+from eailab.studies.design import Study
+from eailab.studies.storage import StudyRecord
+from eailab.translation import Text, tr
+
+Trials = Sequence[tuple[TrialFindings, ...]]
+"""By arm and block."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How a study that is looked at several times has gone so far."""
+
+    blocks: tuple[int, ...]
+    """Numbers of blocks at each look."""
+    levels: tuple[float, ...]
+    """Of each look."""
+    made: int
+    """Looks made so far."""
+    decisions: tuple[Decision | None, ...]
+    """One an arm; None for the baseline, and for an arm that is open."""
+    over: bool
+    """Whether nothing is left to do."""
+    needed: tuple[tuple[int, int], ...] = ()
+    """Arm index and block of the trials that the next look waits for."""
+    seen: tuple[ArmResult | None, ...] = ()
+    """Each arm as the look found it that decided it, else the last one; None before there is one."""
+    planned: bool = True
+    """Whether they were fixed in advance; else the study was judged again as it grew."""
+
+
+def look(
+    study: Study, trials: Sequence[tuple[TrialFindings, ...]], margin: float, measure: Metric
+) -> tuple[list[tuple[TrialFindings, ...]], Looks]:
+    """Replay the looks, and spare the trials of arms that were decided before."""
+    found = replay(
+        values_of(trials),
+        np.array([[trial.has_ended for trial in row] for row in trials]).T,
+        np.array([[trial.has_failed for trial in row] for row in trials]).T,
+        study.looks,
+        study.baseline,
+        margin,
+        measure.higher_is_better,
+    )
+    kept = [
+        tuple(trial if found.counted[place, arm] else not_needed(trial) for place, trial in enumerate(row))
+        for arm, row in enumerate(trials)
+    ]
+    needed = tuple((int(arm), study.blocks[place]) for place, arm in np.argwhere(found.needed))
+    levels = look_levels(study.looks)
+    return kept, Looks(study.looks, levels, found.looks_made, found.decisions, found.over, needed, found.seen)
+
+
+def judge_again(
+    record: StudyRecord, trials: Trials, compare: Callable[[Trials, float], Comparison]
+) -> tuple[Comparison, Looks | None]:
+    """Compare the arms of a study as often as it was judged, each time with the blocks and at the level of then.
+
+    Args:
+        record: The study as it was judged last.
+        trials: Of each arm in each of its blocks.
+        compare: Compares the arms by some of their trials, at a level.
+
+    Returns:
+        The last comparison, and what all of them have decided; no looks of a study that was judged once, or not yet.
+    """
+    if len(record.judged) < 2:
+        return compare(trials, judgement_levels(1)[0]), None
+    levels = judgement_levels(len(record.judged))
+    found = [
+        compare([tuple(trial for trial in row if trial.block in blocks) for row in trials], level)
+        for blocks, level in zip(record.judged, levels, strict=True)
+    ]
+    numbers = tuple(map(len, record.judged))
+    decisions = first_decisions(found, numbers)
+    return found[-1], Looks(numbers, levels, len(numbers), decisions, over=True, seen=found[-1].arms, planned=False)
+
+
+def decided(comparison: Comparison, looks: Looks) -> Comparison:
+    """Put what the looks have found of each arm in place of what all its trials show at a single look."""
+
+    def found(result: ArmResult, seen: ArmResult | None, decision: Decision | None) -> ArmResult:
+        if result.verdict is None:
+            return result
+        shown = result if seen is None else replace(result, **{name: getattr(seen, name) for name in OF_A_LOOK})
+        if decision is not None:
+            return replace(shown, verdict=decision.verdict, blocks_needed=None, withheld=None)
+        return replace(shown, verdict=Verdict.UNDECIDED, blocks_needed=None) if looks.planned else shown
+
+    arms = map(found, comparison.arms, looks.seen, looks.decisions)
+    return replace(comparison, arms=tuple(arms))
+
+
+OF_A_LOOK = ("level", "difference", "interval", "p_adjusted", "p_same", "detectable", "within_margin")
+"""What of an arm's result is of the look that its verdict is of; the rest is of all its trials."""
+
+
+def looked(looks: Looks, arm: int) -> list[Text]:
+    """Say at which look an arm was decided."""
+    decision, total = looks.decisions[arm], len(looks.blocks)
+    if not looks.planned:
+        if decision is None or decision.look == total:
+            return []
+        return [
+            tr(
+                "{verdict} since judgement {look} of {total}, after {blocks} blocks",
+                verdict=decision.verdict.value,
+                look=decision.look,
+                total=total,
+                blocks=decision.blocks,
+            )
+        ]
+    if decision is not None:
+        return [
+            tr(
+                "decided at look {look} of {total}, after {blocks} blocks",
+                look=decision.look,
+                total=total,
+                blocks=decision.blocks,
+            )
+        ]
+    if looks.over:
+        return [tr("open after the last look")]
+    return [tr("open after {made} of {total} looks", made=looks.made, total=total)]
