@@ -15,6 +15,7 @@ from eailab.plain import counted, plain
 
 if TYPE_CHECKING:
     from eailab.report.verify import Verification
+    from eailab.report.write import Written
     from eailab.runs.retrain import Again
     from eailab.runs.store import Store
     from eailab.runs.trial import Trial
@@ -105,20 +106,26 @@ def report(
 
         echo_json(report_mapping(written.studies, written.unreadable, [one.findings for one in written.paths]))
         return
-    from eailab.report.compose import path_document
-    from eailab.report.terminal import print_study, render
-
-    for findings in written.studies:
-        print_study(findings)
-        echo(f"study:    {findings.folder_name}\n")
-    for path in written.paths:
-        render(path_document(path.findings))
-        echo(f"study:    {path.folder}\n")
+    if wanted:
+        _print_answers(written)
     for name, file in written.files.items():
         echo(f"{name + ':':9} {file}")
     for name, folder in written.exports.items():
         command = EXPORTS[name].opened_by if name in EXPORTS else None
         echo(f"{name}: {folder}" + (f"  ({command.format(folder)})" if command else ""))
+
+
+def _print_answers(written: "Written") -> None:
+    """Print the tables of a report, the names of its studies last."""
+    from eailab.report.compose import path_document
+    from eailab.report.terminal import print_studies, render
+
+    print_studies(written.studies)
+    for path in written.paths:
+        render(path_document(path.findings))
+    for name in (*(findings.folder_name for findings in written.studies), *(path.folder for path in written.paths)):
+        echo(f"study:    {name}")
+    echo()
 
 
 MOST_LINES = 20

@@ -101,14 +101,14 @@ class Console(Runner):
 
     def print(self, plans: Sequence[Plan], findings: "Sequence[StudyFindings]", page: Path) -> None:
         """Print the answers of some studies, the report's path last."""
-        from eailab.report.terminal import print_study
+        from eailab.report.terminal import print_studies
 
-        for planned, found in zip(plans, findings, strict=True):
-            print_study(found)
-            echo(f"table:   {planned.folder / 'table.md'}")
-            echo(f"figures: {planned.folder / 'figures'}")
-            if len(plans) > 1:
-                echo()
+        print_studies(findings)
+        if len(plans) == 1:
+            echo(f"table:   {plans[0].folder / 'table.md'}")
+            echo(f"figures: {plans[0].folder / 'figures'}")
+        for planned in plans if len(plans) > 1 else ():
+            echo(f"study:   {planned.folder}")
         trial = _single_trial(plans)
         if trial is not None:
             echo(f"trial:   {trial}")

@@ -19,6 +19,10 @@ from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, tr, trn
 OR = tr(" or ")
 """Between texts of which any may hold."""
 
+HELD_FIXED = tr("Held fixed")
+SETTINGS = (HELD_FIXED, tr("Settings"))
+"""Names of the fact that lists settings: of a study with a factor, and of one without."""
+
 MOST_NAMES = 3
 """Files of a source that are named."""
 
@@ -181,11 +185,7 @@ def facts(findings: StudyFindings) -> tuple[Fact, ...]:
             for trial in arm.trials
             if trial.reason is not None
         ),
-        *(
-            []
-            if findings.imported
-            else [Fact(tr("Held fixed") if findings.factor else tr("Settings"), _settings(findings.held_fixed))]
-        ),
+        *([] if findings.imported else [Fact(SETTINGS[not findings.factor], settings_in_words(findings.held_fixed))]),
     )
 
 
@@ -372,7 +372,7 @@ def _environments(findings: StudyFindings) -> str:
     return tr("MIXED, which may change results: {listed}", listed=joined(counted, tr("; and ")))
 
 
-def _settings(settings: Settings) -> str:
+def settings_in_words(settings: Settings) -> str:
     """Write settings part by part, a variant by its name: `optimizer adam (lr 0.001); epochs 30`."""
     parts = []
     for part, members in groupby(settings, key=lambda item: item[0].partition(".")[0]):

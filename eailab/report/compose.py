@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from eailab.findings import noise, path
+from eailab.findings.ablation import Ablation, ablation_note, ablation_table, ablations, shared_facts
 from eailab.findings.design import design_facts, effects_table
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
@@ -32,7 +33,7 @@ from eailab.report.json_report import as_mapping, noise_mapping, path_mapping, r
 from eailab.report.lab import lab_blocks
 from eailab.report.page_sections import class_blocks, cost_blocks
 from eailab.report.study_report import PathReport, Report, StudyReport
-from eailab.translation import tr, trn
+from eailab.translation import COLON, english, joined, tr, trn
 
 MOST_COLUMNS = 1000
 """Blocks whose values a page shows one by one; `table.json` has all."""
@@ -158,6 +159,42 @@ def figure_path(folder: str, name: str) -> str:
     return str(PurePosixPath("figures", folder, name))
 
 
+def ablation_blocks(ablation: Ablation) -> tuple[Block, ...]:
+    """Return all factors of one baseline in one table."""
+    caption = tr("Arms of all factors against the baseline")
+    return (TableBlock(ablation_table(ablation), caption, is_sortable=True), Paragraph((ablation_note(),), "note"))
+
+
+def _ablation_sections(studies: Sequence[StudyFindings]) -> list[Section]:
+    return [Section(Title(one.title, one.apart), answer=ablation_blocks(one)) for one in ablations(studies)]
+
+
+def studies_document(studies: Sequence[StudyFindings]) -> Document:
+    """Return several studies as a terminal has room for: every answer first, then what they rest on, once."""
+    groups = ablations(studies)
+    grouped = {findings.folder_name for group in groups for findings in group.studies}
+    blocks: list[Block] = []
+    for group in groups:
+        blocks.append(Heading(Title(group.title, group.apart).translated(english), 1))
+        for findings in group.studies:
+            named = (joined((findings.heading, said), COLON) for said in state_sentences(findings))
+            blocks += [Paragraph((said,), "alert") for said in named]
+        blocks += ablation_blocks(group)
+        for findings in group.studies:
+            blocks += _tables(findings)[1:]
+    for findings in studies:
+        if findings.folder_name not in grouped:
+            blocks.append(Heading(Title(findings.title, findings.apart).translated(english), 1))
+            blocks += [*_answer(findings, in_words=findings.factor is None), *_tables(findings)]
+    shared, own = shared_facts(studies)
+    blocks += [Heading(tr("In all {n} studies", n=len(studies)), 1), Facts(shared)] if shared else []
+    for findings, left in zip(studies, own, strict=True):
+        stated = (*design_facts(findings), *left)
+        title = Title(findings.title, findings.apart).translated(english)
+        blocks += [Heading(title, 1), Facts(stated)] if stated else []
+    return Document("", tuple(blocks), dict)
+
+
 def study_document(study: StudyReport) -> Document:
     """Return one study that is not verified by itself, as exports hold it."""
     section = study_section(study.findings, Detail.TABLE, level=1)
@@ -178,6 +215,8 @@ def report_document(report: Report, detail: Detail) -> Document:
             blocks = [study_section(report.studies[0].findings, Detail.TABLE, level=1)]
         else:
             blocks = [study_section(one.findings, detail, answers=one.answers) for one in report.distinguished]
+        if report.kind == "report":
+            blocks = [*_ablation_sections([one.findings for one in report.distinguished]), *blocks]
     blocks += [] if report.kind == "lab" else [_path_section(one, detail) for one in report.paths]
     if report.unreadable:
         messages = Bullets(tuple(report.unreadable))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from eailab.findings.study import StudyFindings
 from eailab.findings.words import written
 from eailab.metrics import recorded
 from eailab.plain import plain
@@ -17,6 +18,10 @@ from eailab.runs.atomic import write_changed
 
 LABELS = ("study", "factor", "arm", "baseline", "block", "trial", "state")
 OF_EPOCHS = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "epoch", "ended", "seconds")
+OF_ARMS = (
+    *("study", "factor", "arm", "is_baseline", "metric", "mean", "sd", "difference", "low", "high"),
+    *("verdict", "test", "trials"),
+)
 NAMED = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "metric", "value")
 
 
@@ -53,7 +58,7 @@ def trials_csv(studies: Sequence[tuple[str, StudyReport]], *, with_settings: boo
 
 
 def write(studies: Sequence[ExportStudy], folder: Path) -> None:
-    """Write `trials.csv`, which is `report.csv` with the settings of every recipe, and `epochs.csv`.
+    """Write `trials.csv`, which is `report.csv` with the settings of every recipe, `epochs.csv`, and `arms.csv`.
 
     Raises:
         StoreError: A file cannot be written.
@@ -61,6 +66,23 @@ def write(studies: Sequence[ExportStudy], folder: Path) -> None:
     trials = trials_csv([(study.name, part) for study in studies for part in study.parts], with_settings=True)
     write_changed(folder / "trials.csv", trials.encode())
     write_changed(folder / "epochs.csv", epochs_csv(studies).encode())
+    arms = arms_csv([(study.name, part.findings) for study in studies for part in study.parts])
+    write_changed(folder / "arms.csv", arms.encode())
+
+
+def arms_csv(studies: Sequence[tuple[str, StudyFindings]]) -> str:
+    """Return a row for each arm that is compared, of all factors, in the units shown; what is not there is empty."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(OF_ARMS)
+    for name, findings in studies:
+        for arm in findings.arms:
+            if (result := arm.against_baseline) is not None:
+                low, high = result.interval95 or (None, None)
+                named = (cell(name), cell(findings.factor or ""), cell(arm.label), int(arm.is_baseline))
+                compared = (result.mean, result.sd, result.difference, low, high, result.verdict)
+                writer.writerow((*named, findings.metric, *compared, arm.test, result.trials))
+    return buffer.getvalue()
 
 
 def epochs_csv(studies: Sequence[ExportStudy]) -> str:

@@ -61,12 +61,14 @@ def render(document: Document) -> str:
     """Return the text of a page."""
     say = document.say
     sections = [block for block in document.blocks if isinstance(block, Section)]
+    first = next((place for place, section in enumerate(sections) if section.name), 0)
     environment = _environment()
     style, script = _style(), _source("page.js")
     return environment.get_template("page.html").render(
         document=document,
         cards=[section for section in sections if section.name],
-        others=[section for section in sections if not section.name],
+        firsts=sections[:first],
+        others=[section for section in sections[first:] if not section.name],
         mark=MARK,
         policy=policy(style, script),
         style=Markup(style),  # noqa: S704 - ours

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from eailab.findings.ablation import ablations
 from eailab.findings.arm import ArmFindings
 from eailab.findings.costs import ArmCost
 from eailab.findings.noise import Noise
@@ -106,7 +107,12 @@ def report_mapping(
         "studies": [as_mapping(findings) for findings in studies],
         "unreadable": list(unreadable),
     }
-    return mapping | ({"paths": [path_mapping(found) for found in paths]} if paths else {})
+    groups = [[findings.folder_name for findings in one.studies] for one in ablations(studies)]
+    return (
+        mapping
+        | ({"ablations": groups} if groups else {})
+        | ({"paths": [path_mapping(found) for found in paths]} if paths else {})
+    )
 
 
 def costs_json(name: str, arms: tuple[ArmCost, ...]) -> str:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from eailab.findings import path
+from eailab.findings.ablation import ablation_caption, ablation_note, ablations, paper_ablation_table
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Table, paper_table
 from eailab.report.compose import figure_blocks, path_figure_block
@@ -28,14 +29,15 @@ _PATH = rf"\providecommand\eailabpath{{{FOLDER}/}}"
 
 
 def names(report: Report) -> dict[str, str]:
-    """Return what the files of each study and path ablation are called, by its folder: its name, if no other has it."""
-    uses = Counter(study.findings.name for study in report.studies)
-    called = {
-        study.folder: study.findings.name if uses[study.findings.name] == 1 else study.folder
-        for study in report.studies
-    }
-    called |= {one.folder: one.folder for one in report.paths}
-    return {folder: _plain_name(name) for folder, name in called.items()}
+    """Return what the files of each study and path ablation are called, by its folder.
+
+    A study is called by its name, with what tells it from others of that name; by its folder where that is not enough.
+    """
+    findings = [study.findings for study in report.distinguished]
+    full = {one.folder_name: _plain_name("-".join((one.name, *one.apart))) for one in findings}
+    uses = Counter(full.values())
+    called = {folder: name if uses[name] == 1 else _plain_name(folder) for folder, name in full.items()}
+    return called | {one.folder: _plain_name(one.folder) for one in report.paths}
 
 
 def fragments(report: Report) -> dict[str, str]:
@@ -43,6 +45,10 @@ def fragments(report: Report) -> dict[str, str]:
     say = language(report.lang)
     called = names(report)
     texts: dict[str, str] = {}
+    for number, group in enumerate(ablations([study.findings for study in report.distinguished]), start=1):
+        name = "ablation" if number == 1 else f"ablation-{number}"
+        caption = (ablation_caption(group), ablation_note())
+        texts[f"{name}-table.tex"] = _table(paper_ablation_table(group), caption, name, say)
     for study in report.distinguished:
         name, found = called[study.folder], study.findings
         texts[f"{name}-table.tex"] = _table(paper_table(found), table_caption(found), name, say)

@@ -19,7 +19,7 @@ from eailab.findings.tables import Column
 from eailab.findings.tables import Table as Content
 from eailab.findings.words import NOTHING
 from eailab.plain import plain
-from eailab.report.compose import Detail, study_section
+from eailab.report.compose import Detail, studies_document, study_section
 from eailab.report.document import Block, Bullets, Document, Facts, Heading, Paragraph, TableBlock, notes
 from eailab.translation import english
 
@@ -60,9 +60,10 @@ def render(document: Document, console: Console | None = None) -> None:
     parts: list[RenderableType] = []
     before: Block | None = None
     for block in document.lines():
-        parts += [Text()] if isinstance(before, TableBlock) and isinstance(block, TableBlock) else []
+        is_apart = isinstance(block, Heading) or (isinstance(before, TableBlock) and isinstance(block, TableBlock))
+        parts += [Text()] if before is not None and is_apart else []
         parts += _parts(block, console.width, ascii_only)
-        before = block
+        before = before if isinstance(block, Heading) and not block.text else block
     if console.is_terminal:
         console.print(*parts, sep="\n")
         return
@@ -75,6 +76,14 @@ def print_study(findings: StudyFindings, console: Console | None = None) -> None
     """Print a study; to standard output unless another console is given."""
     section = study_section(findings, Detail.BRIEF, level=1)
     render(Document(findings.name, (section,), dict), console)
+
+
+def print_studies(studies: Sequence[StudyFindings], console: Console | None = None) -> None:
+    """Print studies, the answers of all first; to standard output unless another console is given."""
+    if len(studies) == 1:
+        print_study(studies[0], console)
+    elif studies:
+        render(studies_document(studies), console)
 
 
 def print_table(title: str, content: Content, lines: Sequence[str], console: Console | None = None) -> None:
