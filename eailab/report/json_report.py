@@ -213,12 +213,14 @@ def _trial(trial: TrialFindings, metrics: Sequence[Metric]) -> dict[str, Any]:
 
 def as_plain(value: Any) -> Any:
     """Turn findings into mappings, tuples into lists, enumerations into values, and what JSON lacks into null."""
+    if isinstance(value, float):  # most are numbers
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, str):
+        return str(value)
     if is_dataclass(value):
         value = vars(value)
     if isinstance(value, Mapping):
         return {key: as_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return str(value) if isinstance(value, str) else value
+    return [as_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -117,11 +117,13 @@ def load_study(
     """
     whole = read_record(folder)
     record, left_out = whole.as_judged, tuple[int, ...]()
-    later = tuple(block for block in whole.study.blocks if block not in record.study.blocks)
+    known = set(record.study.blocks)
+    later = tuple(block for block in whole.study.blocks if block not in known)
     if blocks is not None:
-        if missing := set(blocks) - set(record.study.blocks):
+        if missing := set(blocks) - known:
             raise StoreError(f"{folder} has no block {min(missing)} any more.")
-        left_out = tuple(block for block in record.study.blocks if block not in blocks)
+        asked = set(blocks)
+        left_out = tuple(block for block in record.study.blocks if block not in asked)
         record = record.restricted(blocks)
     findings = study_findings(store, record)
     classes, no_classes = None, None

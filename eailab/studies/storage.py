@@ -57,8 +57,9 @@ class StudyRecord:
 
     def restricted(self, blocks: Collection[int]) -> "StudyRecord":
         """Return the study with some of its blocks alone, and with the judgements that rest on these."""
-        kept = tuple(block for block in self.study.blocks if block in blocks)
-        judged = tuple(one for one in self.judged if set(one) <= set(kept))
+        asked = set(blocks)
+        kept = tuple(block for block in self.study.blocks if block in asked)
+        judged = tuple(one for one in self.judged if asked.issuperset(one))
         return replace(self, study=replace(self.study, blocks=kept), judged=judged)
 
     @property
