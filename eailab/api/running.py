@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from eailab.engines.registry import engine_of
-from eailab.errors import StoppedError, StudyError
+from eailab.errors import StoppedError
 from eailab.plain import plain_lines
 from eailab.runs.context import Ended, Event, Failed, RunContext, SetAside, TriedAgain, never
 from eailab.studies.progress import ENDED, Trials
@@ -22,6 +22,12 @@ WIDTH = 78
 """Letters of the line of progress."""
 SECONDS = 0.2
 """Between two changes of it."""
+IGNORED_SEED = (
+    "the training ignores its seed: two seeds gave the same numbers to the last digit, so that several blocks would "
+    "be one run several times. Make all its chance depend on `seed`, as in numpy.random.default_rng(seed); where it "
+    "has no chance, one block is enough: seeds=1, audit=False."
+)
+"""Said in place of what names options of the command line."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,9 @@ class Session(Runner):
 
     def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:
         """Return the names of the trials that an audit needs."""
-        from eailab.studies.audit_run import audited_first, is_of_program
+        from eailab.studies.audit_run import audited_first
 
-        audited = [one.record for one in plans if self.audits and is_of_program(one.record.study)]
-        return set[str]().union(*map(audited_first, audited))
+        return audited_first(plans) if self.audits else ()
 
     def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:
         """Run the baseline's first trial again, and report what the first trials show.
@@ -69,20 +74,14 @@ class Session(Runner):
         Raises:
             StudyError: A function ignores its seed.
         """
-        from eailab.studies.audit_run import checks_of, is_of_program, repeat
+        from eailab.studies.audit import raise_ignored_seed
+        from eailab.studies.audit_run import checked_first
 
-        for planned in plans:
-            if is_of_program(planned.record.study) and (repeat(planned, context) or are_new):
-                for check in checks_of(context.store, planned.record):
-                    if check.state == "failed":
-                        raise StudyError(
-                            "the training ignores its seed: two seeds gave the same numbers to the last digit, so that "
-                            "several blocks would be one run several times. Make all its chance depend on `seed`, as "
-                            "in numpy.random.default_rng(seed); where it has no chance, one block is enough: "
-                            "seeds=1, audit=False."
-                        )
-                    if check.state == "warning":
-                        self.note(f"audit: {check.text}.")
+        checks = checked_first(plans, context, are_new=are_new)
+        raise_ignored_seed(checks, IGNORED_SEED)
+        for check in checks:
+            if check.state == "warning":
+                self.note(f"audit: {check.text}.")
 
 
 def say(text: str) -> None:

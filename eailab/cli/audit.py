@@ -64,7 +64,7 @@ def audit(
 
     # Run what the audit needs of it, and print what that shows.
     (planned,) = console.plan([study])
-    names = audited_first(planned.record)
+    names = audited_first([planned])
     planned = replace(planned, todo=tuple(trial for trial in planned.todo if trial.fingerprint in names))
     if train_plans([planned], console):
         raise CheckFailedError("the audit could not be made, since a run failed (see above).")

@@ -140,10 +140,9 @@ class Auditing(Console):
 
     def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:
         """Return the names of the trials that an audit needs."""
-        from eailab.studies.audit_run import audited_first, is_of_program
+        from eailab.studies.audit_run import audited_first
 
-        records = [planned.record for planned in plans if planned.is_recorded]
-        return set[str]().union(*(audited_first(one) for one in records if is_of_program(one.study)))
+        return audited_first(plans)
 
     def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:
         """Run the baseline's first trial again, and report what the first trials show.
@@ -152,17 +151,15 @@ class Auditing(Console):
             StudyError: A program ignores its seed.
         """
         from eailab.studies.audit import raise_ignored_seed
-        from eailab.studies.audit_run import checks_of, is_of_program, repeat
+        from eailab.studies.audit_run import checked_first
 
-        for planned in plans:
-            if planned.is_recorded and is_of_program(planned.record.study) and (repeat(planned, context) or are_new):
-                checks = checks_of(context.store, planned.record)
-                raise_ignored_seed(checks)
-                for check in checks:
-                    if check.state == "warning":
-                        say_note(f"audit: {check.text}.")
-                    elif check.state == "passed":
-                        LOG.info("audit: %s", check.text)
+        checks = checked_first(plans, context, are_new=are_new)
+        raise_ignored_seed(checks)
+        for check in checks:
+            if check.state == "warning":
+                say_note(f"audit: {check.text}.")
+            elif check.state == "passed":
+                LOG.info("audit: %s", check.text)
 
 
 class AuditAlone(Auditing):

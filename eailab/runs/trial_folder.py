@@ -202,7 +202,8 @@ class TrialFolder:
                     if not ours:
                         return  # the process that trains it writes it
                     atomic.set_aside(self.identity_file if self._has_damaged_identity() else self.recipe_file)
-        self._write_identity(trial)
+        atomic.write_together(self._identity_files(trial))
+        self._recipe = None
 
     def ordered(self) -> Trial:
         """Return the trial that the files here are of.
@@ -224,9 +225,9 @@ class TrialFolder:
         for litter in self.path.glob(atomic.TEMPORARY):
             atomic.remove(litter)
         self._check_lock()
-        self._write_identity(trial)
         self._epoch_lines = self._epoch_lines[: first_epoch - 1]
-        atomic.write_bytes(self.epochs_file, b"".join(self._epoch_lines))
+        atomic.write_together({**self._identity_files(trial), self.epochs_file: b"".join(self._epoch_lines)})
+        self._recipe = None
 
     def add_epoch(self, epoch: Epoch) -> None:
         """Append a finished epoch."""
@@ -320,8 +321,7 @@ class TrialFolder:
                 f"{error} Something else wrote into it meanwhile, and no result was recorded: run the same command to "
                 "train again."
             ) from error
-        for name, content in artifacts.items():
-            atomic.write_bytes(self.path / name, content)
+        atomic.write_together({self.path / name: content for name, content in artifacts.items()})
         record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "trial": trial.fingerprint,
@@ -346,10 +346,8 @@ class TrialFolder:
             return os.path.lexists(self.identity_file)
         return False
 
-    def _write_identity(self, trial: Trial) -> None:
-        atomic.write_text(self.identity_file, identity_text(trial))
-        atomic.write_text(self.recipe_file, recipe_text(trial))
-        self._recipe = None
+    def _identity_files(self, trial: Trial) -> dict[Path, bytes]:
+        return {self.identity_file: identity_text(trial).encode(), self.recipe_file: recipe_text(trial).encode()}
 
     def _check_lock(self) -> None:
         """Raise `LostLockError` when we held the trial and another process has taken it over."""

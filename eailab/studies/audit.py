@@ -69,15 +69,19 @@ def audit(
     ]
 
 
-def raise_ignored_seed(checks: Sequence[Check]) -> None:
+def raise_ignored_seed(checks: Sequence[Check], said: str | None = None) -> None:
     """Refuse a program whose runs are all the same run.
+
+    Args:
+        checks: Of its first runs.
+        said: The message; None for the text of the check, which names options of the command line.
 
     Raises:
         StudyError: Two seeds gave the same numbers.
     """
     for check in checks:
         if check.state == "failed":
-            raise StudyError(check.text)
+            raise StudyError(said or check.text)
 
 
 def _same_seed(first: Evidence | None, repeat: Evidence | None, metric: Metric) -> Check:

@@ -1,6 +1,6 @@
 """Choose and repeat the trials that an audit of a program looks at: the first block, and one of the baseline again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -31,12 +31,37 @@ def is_of_program(study: Study) -> bool:
     return isinstance(study.arms[study.baseline].recipe, OwnRecipe)
 
 
-def audited_first(record: StudyRecord) -> set[str]:
+def audited_first(plans: Iterable[Plan]) -> set[str]:
     """Return the names of the trials that an audit looks at before the others run."""
-    study = record.study
-    first, *more = study.blocks
-    keys = [(arm, first) for arm in range(len(study.arms))] + [(study.baseline, block) for block in more[:1]]
-    return {record.trials[key] for key in keys}
+    names = set[str]()
+    for record in (planned.record for planned in _audited(plans)):
+        first, *more = record.study.blocks
+        keys = [(arm, first) for arm in range(len(record.study.arms))]
+        keys += [(record.study.baseline, block) for block in more[:1]]
+        names |= {record.trials[key] for key in keys}
+    return names
+
+
+def checked_first(plans: Iterable[Plan], context: RunContext, *, are_new: bool) -> list[Check]:
+    """Run the baseline's first trial again, and return what the first trials show.
+
+    Args:
+        plans: Of which the first trials have been run.
+        context: Of the trials in training.
+        are_new: Whether one of these was run just now; where not, and nothing is run again, there is nothing to report.
+
+    Raises:
+        StoppedError: `context.should_stop` said so.
+    """
+    checks = list[Check]()
+    for planned in _audited(plans):
+        if repeat(planned, context) or are_new:
+            checks += checks_of(context.store, planned.record)
+    return checks
+
+
+def _audited(plans: Iterable[Plan]) -> list[Plan]:
+    return [planned for planned in plans if planned.is_recorded and is_of_program(planned.record.study)]
 
 
 def repeat(planned: Plan, context: RunContext) -> bool:

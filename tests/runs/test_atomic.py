@@ -32,6 +32,26 @@ def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
 
 
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_files_written_together_are_whole_or_as_they_were(tmp_path, monkeypatch, call):
+    """Each is flushed, by a thread of its own, and then its name; one that fails leaves no litter of the others."""
+    names = ("trial.json", "recipe.yaml", "epochs.jsonl")
+    flushed = []
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", flushed.append)
+        atomic.write_together({tmp_path / "trial" / name: name.encode() for name in names})
+    assert {path.name: path.read_text() for path in (tmp_path / "trial").iterdir()} == {name: name for name in names}
+    assert len(flushed) == 3 + 2  # the folder once, and the one in which it was made
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync" if call == "fsync" else "pathlib.Path.replace", fail)
+    with pytest.raises(StoreError, match="No space left on device"):
+        atomic.write_together({tmp_path / "trial" / name: b"new" for name in names})
+    assert {path.name: path.read_text() for path in (tmp_path / "trial").iterdir()} == {name: name for name in names}
+
+
 def test_a_link_put_in_place_of_the_file_is_replaced_not_followed(tmp_path):
     """Writing a result must not change a file elsewhere."""
     elsewhere = tmp_path / "elsewhere"

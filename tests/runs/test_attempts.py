@@ -2,7 +2,7 @@
 
 import pytest
 
-from eailab.runs.executors.attempts import Retries, describe, out_of_memory_kills
+from eailab.runs.executors.attempts import Outcome, Retries, describe, out_of_memory_kills
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,14 @@ def test_deaths_count_in_a_row_without_a_finished_epoch_in_between():
     assert [Retries(attempts=2).after_death("a") for _ in "ab"] == [True, True]
     twice = Retries(attempts=2)
     assert [twice.after_death("a"), twice.after_death("b"), twice.after_death("a")] == [True, True, False]
+
+
+def test_one_rule_says_whether_an_attempt_is_followed_by_another():
+    """Executors differ in when and where they try again, not in whether."""
+    retries = Retries(2, of_programs=1)
+    failed, short = Outcome("program", "it ended with code 1"), Outcome("memory", "no memory.")
+    again = "it ended with code 1\nIt is started again."
+    assert [retries.why_again("a", failed) for _ in range(2)] == [again, None]
+    once_more = "no memory. It is tried once more, alone, at the end."
+    assert [retries.why_again("a", short, ", alone, at the end") for _ in range(2)] == [once_more, None]
+    assert {retries.why_again("b", Outcome(end, "so")) for end in ("none", "trial", "store")} == {None}

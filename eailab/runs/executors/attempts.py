@@ -130,6 +130,20 @@ class Retries:
         self._deaths: dict[str, int] = {}
         self._reached: dict[str, int] = {}
 
+    def why_again(self, trial: str, outcome: Outcome, alone: str = "") -> str | None:
+        """Count how an attempt at a trial has ended, and say why it is tried again; None where it is not.
+
+        Args:
+            trial: Its fingerprint.
+            outcome: Of the attempt.
+            alone: How a trial that ran out of memory is tried again, such as ", alone, at the end".
+        """
+        if outcome.problem == "memory" and self.after_shortage(trial):
+            return f"{outcome.reason} It is tried once more{alone}."
+        if outcome.problem == "program" and self.after_failure(trial):
+            return f"{outcome.reason}\nIt is started again."
+        return None
+
     def after_failure(self, trial: str) -> bool:
         """Count that a trial's program ended with an error, and return whether it is started again."""
         self._failures[trial] += 1

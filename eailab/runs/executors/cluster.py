@@ -257,14 +257,16 @@ class Dispatcher:
                 sent.returned = time.monotonic()
             case Outcome(problem="store"):
                 raise StoreError(back.end.reason)
-            case Outcome(problem="memory") if self.retries.after_shortage(back.name):
-                self._try_again(sent, f"{back.end.reason} It is tried once more, alone on a device.")
-                self._send([[sent.trial]], alone=True)
-            case Outcome(problem="program") if self.retries.after_failure(back.name):
-                self._try_again(sent, f"{back.end.reason}\nIt is started again.")
-                self.again.append(sent.trial)
-            case _:
-                self._fail(sent, back.end.reason, back.end.exit_code)
+            case Outcome() as outcome:
+                why = self.retries.why_again(back.name, outcome, ", alone on a device")
+                if why is None:
+                    self._fail(sent, outcome.reason, outcome.exit_code)
+                    return
+                self._try_again(sent, why)
+                if outcome.problem == "memory":
+                    self._send([[sent.trial]], alone=True)
+                else:
+                    self.again.append(sent.trial)
 
     def _lost(self, sent: _SentTrial, death: Died) -> None:
         said = "was stopped" if death.code == STOPPED else f"was lost (code {death.code})"

@@ -47,12 +47,9 @@ class LocalExecutor:
             with Attempt() as attempt, _seeing_one_gpu(context.gpus):
                 run_trial(trial, context)
             outcome = attempt.outcome
-            if outcome.problem == "memory" and retries.after_shortage(trial.fingerprint):
-                context.on_event(TriedAgain(trial.fingerprint, f"{outcome.reason} It is tried once more."))
+            if (why := retries.why_again(trial.fingerprint, outcome)) is not None:
+                context.on_event(TriedAgain(trial.fingerprint, why))
                 free_memory()
-                waiting.appendleft(trial)
-            elif outcome.problem == "program" and retries.after_failure(trial.fingerprint):
-                context.on_event(TriedAgain(trial.fingerprint, f"{outcome.reason}\nIt is started again."))
                 waiting.appendleft(trial)
             else:
                 judge(trial, outcome, context.on_event)
@@ -139,14 +136,12 @@ class _Pool:
         if message.problem == "store":
             self.broken = message.reason
             self._stop_all()
-        elif message.problem == "program" and self.retries.after_failure(trial.fingerprint):
-            self.waiting.appendleft(trial)
-            self.context.on_event(TriedAgain(trial.fingerprint, f"{message.reason}\nIt is started again."))
-        elif message.problem == "memory" and self.retries.after_shortage(trial.fingerprint):
-            self.alone.append(trial)
-            self.context.on_event(
-                TriedAgain(trial.fingerprint, f"{message.reason} It is tried once more, alone, at the end.")
-            )
+        elif (why := self.retries.why_again(trial.fingerprint, message, ", alone, at the end")) is not None:
+            if message.problem == "memory":
+                self.alone.append(trial)
+            else:
+                self.waiting.appendleft(trial)
+            self.context.on_event(TriedAgain(trial.fingerprint, why))
         else:
             judge(trial, message, self.context.on_event)
         if len(self.processes) > self.limit:
