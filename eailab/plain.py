@@ -126,7 +126,7 @@ _LEAVES = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 def in_one_line(value: Any) -> str:
     """Return JSON in one line, in which no letter is one that a terminal obeys."""
-    return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], _LEAVES.encode(value))
+    return _escaped(_LEAVES.encode(value))
 
 
 def layout(value: Any, indent: str = "") -> str:
@@ -141,9 +141,12 @@ def layout(value: Any, indent: str = "") -> str:
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return "[\n" + ",\n".join(f"{inner}{layout(item, inner)}" for item in value) + f"\n{indent}]"
     text = _LEAVES.encode(value)
-    if text.isascii() and "\x7f" not in text:  # most are numbers
-        return text
-    return in_one_line(value)
+    return text if text.isascii() and "\x7f" not in text else _escaped(text)  # most are numbers
+
+
+def _escaped(text: str) -> str:
+    """Return JSON with what a terminal obeys as its code."""
+    return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _is_foreign(character: str) -> bool:

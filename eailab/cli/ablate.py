@@ -206,12 +206,10 @@ def ablate(
     else:
         factors = _factors(factor, levels or [], also or [], baseline, joint=joint)
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
-    gpus = program.gpus_for(jobs, on)
+    failing, gpus = parse_fail_on(fail_on), program.gpus_for(jobs, on)
     where = run_context(
         runs, data_dir, device, checkpoint_every, on, program.retries, keep_code=program.keep_code, gpus=gpus
     )
-
-    failing = parse_fail_on(fail_on)
 
     # In how many blocks: as many as were asked for, those of the looks, or what detects a difference or fits a time.
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
