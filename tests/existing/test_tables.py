@@ -26,7 +26,7 @@ def observed(tmp_path, text, name="r.csv", **options):
         LONG.replace(",", "\t"),
         LONG.replace(",", ";").replace(".", ","),
         LONG.replace("0.5", "0.5±0.01").replace("0.25", "0.25%"),
-        gzip.compress(LONG.encode()),
+        gzip.compress(LONG.encode(), mtime=0),
     ],
     ids=["plain", "bom", "tabs", "commas", "spreads", "gzip"],
 )
@@ -83,10 +83,10 @@ def test_what_is_odd_is_named(text, note, tmp_path):
         (LONG + "sgd,4\n", r"r\.csv:6 has 2 cells"),
         ("lr,width,val_acc\n1,2,0.5\n2,3,0.25\n", "2 columns vary: lr, width"),
         (b"\xff\xfe\x00", "UTF-8"),
-        (gzip.compress(LONG.encode())[:30], "cannot be unpacked"),
+        (gzip.compress(LONG.encode(), mtime=0)[:30], "cannot be unpacked"),
     ],
 )
-def test_what_is_no_table_of_results_is_one_clear_error(text, message, tmp_path):
+def test_what_is_not_a_table_of_results_is_one_clear_error(text, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         observed(tmp_path, text)
 
