@@ -54,6 +54,8 @@ def with_next(decision: "Decision", findings: "StudyFindings", store: "Store") -
     """Add the command that would decide an open study to its decision, and the seconds that it would take."""
     from eailab.findings.costs import costs
 
+    if findings.imported is not None:
+        return _with_next_judgement(decision, findings)
     more = (decision.blocks_needed or 0) - len(findings.blocks)
     if more <= 0:
         return decision
@@ -62,6 +64,16 @@ def with_next(decision: "Decision", findings: "StudyFindings", store: "Store") -
     trials = [one.seconds_a_trial for one in costs(store, findings)]
     seconds = None if None in trials else round(more * sum(one for one in trials if one), 1)
     return replace(decision, next_command=None if command is None else str(command), next_seconds=seconds)
+
+
+def _with_next_judgement(decision: "Decision", findings: "StudyFindings") -> "Decision":
+    """Add the command that judges results again once they have the runs that would decide it."""
+    comparison, imported = findings.comparison, findings.imported
+    if comparison is None or imported is None or imported.asked.summary:
+        return decision
+    if (decision.blocks_needed or 0) <= comparison.complete_blocks:
+        return decision
+    return replace(decision, next_command=str(command) if (command := corrected(Correction())) else None)
 
 
 def study_decision(studies: "Sequence[StudyFindings]", store: "Store") -> dict[str, Any] | None:

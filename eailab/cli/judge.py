@@ -1,12 +1,11 @@
 """`eailab judge`: a verdict on results that exist already."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from eailab.cli.deciding import FailOn, fail_if, parse_fail_on
+from eailab.cli.deciding import FailOn, fail_if, parse_fail_on, study_decision
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir
 from eailab.cli.output import echo, echo_json, say_note
 from eailab.errors import UsageError
@@ -59,7 +58,7 @@ def judge(
     Example: eailab judge results.csv --by optimizer --seed seed --metric val_acc
     """
     from eailab.existing.assign import Options
-    from eailab.findings.decision import arm_decisions, first_of
+    from eailab.findings.decision import arm_decisions
     from eailab.report.json_report import as_mapping
     from eailab.report.judging import Terms, of_summaries
     from eailab.report.judging import judge as judged
@@ -79,19 +78,18 @@ def judge(
     terms = Terms(margin, target, beat_by)
     options = Options(tuple(by or ()), seed, metric, baseline, joint, goal, unit)
     read = of_summaries(texts, options) if summary else _read(paths or [], against, options)
-    found = judged(read, Store(runs), terms, say_note)
+    store = Store(runs)
+    found = judged(read, store, terms, say_note)
     findings, folder = found.findings, found.path
-    decisions = arm_decisions(findings)
     if json:
-        first = first_of(decisions)
-        echo_json({**as_mapping(findings), "decision": None if first is None else asdict(first)})
+        echo_json({**as_mapping(findings), "decision": study_decision([findings], store)})
     else:
         print_study(findings)
         if detect is not None:
             echo(_detects(findings, detect), hang=2)
         echo(f"table:   {folder / 'table.md'}")
         echo(f"report:  {folder / 'report.html'}")
-    fail_if((one.verdict for one in decisions), failing)
+    fail_if((one.verdict for one in arm_decisions(findings)), failing)
 
 
 def _read(paths: list[Path], against: Path | None, options: "Options") -> "Read":

@@ -60,7 +60,7 @@ class Decision:
     blocks_needed: int | None = None
     """Blocks in all that would decide it, if difference and spread stay as they are; null where none would."""
     next_command: str | None = None
-    """What to run to decide it."""
+    """What to run to decide it; of results that eailab did not run, once they have that many runs."""
     next_seconds: float | None = None
     """What that would take, as the trials so far took, one after another."""
     reason: str | None = None

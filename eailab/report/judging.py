@@ -1,7 +1,7 @@
 """Judge trials that eailab did not run: make a study of what was read, and write its table, figures and page."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from eailab.engines.named_metrics import declare
@@ -12,7 +12,8 @@ from eailab.metrics import LARGEST_NUMBER, Metric
 from eailab.report.study_report import StudyReport
 from eailab.report.write import write_study
 from eailab.runs.store import Store
-from eailab.studies.heads import STUDIES, heads
+from eailab.stats.group_sequential import judgement_levels
+from eailab.studies.design import Study
 from eailab.studies.imported import (
     Asked,
     Imported,
@@ -26,6 +27,7 @@ from eailab.studies.imported import (
     study_of,
     write_imported,
 )
+from eailab.studies.imported_judgements import Account, account_of
 from eailab.studies.sharing import holding
 from eailab.studies.storage import StudyRecord, write_record
 
@@ -102,20 +104,33 @@ def judge(read: Read, store: Store, terms: Terms, say: Callable[[str], None]) ->
     blocked = read.blocked and terms.target is None
     question = Question(read.factor, tuple(levels), baseline, read.metric, blocked, terms.margin)
     study = study_of(question, imported, read.name)
+    record = StudyRecord(study, {}, (None,) * len(arms), None, imported)
     folder = store.root / "studies" / study.folder_name
-    if (folder / "study.yaml").exists():
-        say(f"this source was judged before, and is the same study: {study.folder_name}.")
-    elif earlier := [head.called for head in heads(store.root, STUDIES) if head.is_imported and head.name == read.name]:
-        say(
-            f"the source, or what is asked of it, has changed since {', '.join(earlier)}: what was judged then is "
-            f"kept, and this is a new judgement, {study.folder_name}. Looking again at data that grow finds "
-            "differences that are not there in more than 5% of cases."
-        )
-    judged = (tuple(sorted(study.blocks)),) if len(study.blocks) > 1 else ()
     with holding(folder, say):
+        account = account_of(record, store)
+        for note in _notes(account, study):
+            say(note)
         write_imported(folder, imported, read.sources)
-        write_record(folder, StudyRecord(study, {}, (None,) * len(arms), None, imported, judged))
+        write_record(folder, replace(record, judged=account.judged))
         return write_study(store, folder)
+
+
+def _notes(account: Account, study: Study) -> Iterator[str]:
+    """Yield what is known of earlier judgements of a source."""
+    times = len(account.judged)
+    if account.is_known:
+        yield f"this source was judged before, and is the same study: {study.folder_name}."
+    elif account.grown_from is not None and times > 1:
+        yield (
+            f"these are the runs of {account.grown_from.study.folder_name} and more: this is judgement {times}, held "
+            f"at {judgement_levels(times)[-1]:.3g}, so that all of them together are wrong in at most 6% of cases."
+        )
+    elif account.others:
+        yield (
+            f"the source, or what is asked of it, has changed since {', '.join(account.others)}: what was judged then "
+            f"is kept, and this is a new judgement, {study.folder_name}. Judging again and again finds differences "
+            "that are not there in more than 5% of cases."
+        )
 
 
 # --- what is judged ---------------------------------------------------------------------------------------------------

@@ -323,7 +323,7 @@ def check(imported: Imported, study: Study, judged: Sequence[Sequence[int]], dig
     Args:
         imported: As they lie beside the study.
         study: As it is recorded.
-        judged: The blocks of each judgement of it, of which there is one.
+        judged: The blocks of each judgement of it, of which the last is by all runs.
         digest: SHA-256 of their file.
 
     Raises:
@@ -343,7 +343,7 @@ def check(imported: Imported, study: Study, judged: Sequence[Sequence[int]], dig
         raise ValueError("its baseline is not the number that arms are compared with")
     if study.blocks != _all_blocks(imported, blocked=blocked):
         raise ValueError(f"its blocks are not the runs in {VALUES}")
-    if any(set(blocks) != set(study.blocks) for blocks in judged):
+    if judged and set(judged[-1]) != set(study.blocks):
         raise ValueError(f"it was not judged by all runs in {VALUES}")
 
 

@@ -68,6 +68,17 @@ def test_a_changed_file_is_a_new_judgement(eailab, source):
     assert len(list((source.parent / "runs" / "studies").iterdir())) == 2
 
 
+def test_a_decision_names_the_command_that_judges_again(eailab, source):
+    """Once the file has the runs that would decide it, also where it was judged before."""
+    values = [(2.0, 2.5), (3.0, 3.1), (2.6, 3.0), (2.4, 3.2), (2.2, 2.9)]
+    rows = [f"adam,{seed},{one}\nsgd,{seed},{other}\n" for seed, (one, other) in enumerate(values)]
+    for count, needed in ((3, 4), (5, 7)):
+        source.write_text("".join(["optimizer,seed,val_acc\n", *rows[:count]]))
+        decision = json.loads(eailab("judge", "results.csv", "--json").out)["decision"]
+        assert (decision["verdict"], decision["blocks_needed"]) == ("UNDECIDED", needed)
+        assert decision["next_command"] == "eailab judge results.csv --json"
+
+
 def test_groups_without_seeds_are_compared_without_blocks(eailab, source):
     """A value that is not finite is a run that diverged, and takes the favour from its arm; nothing is left unsaid."""
     source.write_text(UNBLOCKED)

@@ -10,6 +10,7 @@ import yaml
 
 from eailab.errors import DamagedError, UsageError
 from eailab.existing.assign import Options
+from eailab.findings.study import study_findings
 from eailab.report.judging import Terms, against, judge, of_files
 from eailab.runs.lock import hold
 from eailab.runs.store import Store
@@ -206,6 +207,57 @@ def test_two_sources_are_read_by_the_same_options(tmp_path):
     read = against(of_files(paths[:1], options), of_files(paths[1:], options), paths)
     assert read.asked == Asked(options, (("a.csv",), ("b.csv",)))
     assert read.blocked
+
+
+# --- results that grow ------------------------------------------------------------------------------------------------
+
+
+def judged_again(tmp_path, *texts, name="results.csv"):
+    """Judge a file as it grows; return the last study's record, and what was said of it."""
+    store, said = Store(tmp_path / "runs"), []
+    for text in texts:
+        (tmp_path / name).write_text(text)
+        said.clear()
+        folder = judge(of_files([tmp_path / name], Options()), store, Terms(), said.append).path
+    return read_record(folder), said
+
+
+def with_runs(*seeds, heading="optimizer,seed,loss", arms=("adam", "sgd")):
+    return "\n".join([heading, *(f"{arm},{seed},{at}.{seed}" for at, arm in enumerate(arms) for seed in seeds)])
+
+
+def test_results_that_have_grown_are_judged_again_at_a_stricter_level(tmp_path):
+    """As a study of eailab's own is: 5%, then 0.5%, by the runs of then and of now."""
+    record, said = judged_again(tmp_path, with_runs(1, 2), with_runs(1, 2, 3, 4), with_runs(1, 2, 3, 4, 5))
+    assert record.judged == ((1, 2), (1, 2, 3, 4), (1, 2, 3, 4, 5))
+    assert "this is judgement 3, held at 0.0025" in said[0]
+    looks = study_findings(Store(tmp_path / "runs"), record).looks
+    assert (looks.levels, looks.planned) == ((0.05, 0.005, 0.0025), False)
+    again, said = judged_again(tmp_path, with_runs(1, 2, 3, 4, 5))
+    assert (again.judged, "the same study" in said[0]) == (record.judged, True)
+
+
+def test_runs_without_seeds_grow_at_their_end(tmp_path):
+    """Their numbers are places in the file."""
+    rows = "optimizer,loss\nadam,1\nsgd,2\nadam,1.5\nsgd,2.5"
+    record, _ = judged_again(tmp_path, rows, f"{rows}\nadam,1.25\nsgd,2.25\nsgd,3")
+    assert record.judged == ((0, 1), (0, 1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        with_runs(2, 3, 4),
+        with_runs(1, 2, 3).replace("1.2", "1.3"),
+        with_runs(1, 2, 3, arms=("adam", "lion")),
+        with_runs(1, 2, 3, heading="optimizer,seed,error"),
+    ],
+    ids=["fewer", "changed", "other arms", "other metric"],
+)
+def test_other_results_are_a_judgement_of_their_own(text, tmp_path):
+    record, said = judged_again(tmp_path, with_runs(1, 2), text)
+    assert len(record.judged) == 1
+    assert "this is a new judgement" in said[0]
 
 
 def test_a_study_that_another_command_writes_is_waited_for(tmp_path, monkeypatch):
