@@ -1,5 +1,7 @@
 """Find the dotted paths that people mean by their names for the settings of a study."""
 
+from collections.abc import Collection
+
 from eailab.errors import Correction, RecipeError
 from eailab.recipe.catalogue import names
 from eailab.recipe.describe import choices, nearest
@@ -25,7 +27,7 @@ def resolve(factor: str, recipe: Recipe) -> str:
     Raises:
         RecipeError: No factor has the name, or several have.
     """
-    return own_setting(factor, recipe) or path_of(factor, recipe.engine)
+    return own_setting(factor, recipe) or path_of(factor, recipe.engine, own=recipe.own_settings)
 
 
 def own_setting(word: str, recipe: Recipe) -> str | None:
@@ -40,8 +42,14 @@ def level_of(recipe: Recipe, path: str) -> object:
     return value["name"] if isinstance(value, dict) else value
 
 
-def path_of(word: str, engine: str, factors_only: bool = True) -> str:
+def path_of(word: str, engine: str, factors_only: bool = True, own: Collection[str] = ()) -> str:
     """Return the dotted path of a setting of an engine; like `resolve`, but labels and `study` too if asked.
+
+    Args:
+        word: What a person calls it.
+        engine: Of the recipe.
+        factors_only: Leave out what is not a factor.
+        own: Settings that the recipe's author has named, which may have been meant.
 
     Raises:
         RecipeError: No setting has the name, or several have.
@@ -72,7 +80,7 @@ def path_of(word: str, engine: str, factors_only: bool = True) -> str:
             Correction(options={"--recipe": examples[0]}) if factors_only else None,
         )
     table = [one for one in settings(engine).values() if one.is_factor or not factors_only]
-    known = {known.replace("_", "-") for one in table for known in (one.leaf, one.path)} | set(_parts(engine))
+    known = {known.replace("_", "-") for one in table for known in (one.leaf, one.path)} | {*_parts(engine), *own}
     raise RecipeError(f"there is no setting {word!r}{nearest(plain, known) or f'; choose {_some(engine)}.'}")
 
 

@@ -226,7 +226,7 @@ def _chosen(overrides: Sequence[Override], base: Recipe) -> dict[str, Override]:
     unknown = []
     for one in sorted(overrides, key=lambda one: one.origin != OPTION):
         try:
-            path = own_setting(one.path, base) or path_of(one.path, base.engine, factors_only=False)
+            path = own_setting(one.path, base) or path_of(one.path, base.engine, False, base.own_settings)
             chosen[path] = one
         except RecipeError as error:
             unknown.append(f"{one}: {error}")

@@ -11,7 +11,7 @@ from eailab.recipe.factors import path_of
 from eailab.recipe.load import Override
 from eailab.recipe.override import put
 from eailab.recipe.schema import ProgramRecipe, settings
-from eailab.recipe.template import PLACES, Template, Value, plain
+from eailab.recipe.template import PLACES, Template, Value, nested, plain
 from eailab.recipe.validate import check
 
 ENGINE = "program"
@@ -50,16 +50,23 @@ def recipe_of_command(
     template = _template(run, bool(fields.get("shell")))
     placeholders = {plain(name) for name in template.placeholders}
     known = settings(ENGINE)
-    own = {name: one for name, one in varied.items() if _is_setting(name, placeholders, known)}
-    value: dict[str, Any] = {"name": name_of_command(template), "engine": ENGINE, "run": run, **fields, "settings": own}
+    own: dict[str, Any] = {name: one for name, one in varied.items() if _is_setting(name, placeholders, known)}
+    value: dict[str, Any] = {"name": name_of_command(template), "engine": ENGINE, "run": run, **fields}
     origins: dict[tuple[str, ...], str] = {("run",): "--run"}
     for one in overrides:
         word = one.path.removeprefix("settings.")
-        is_own = _is_setting(word, placeholders, known)
-        name = f"settings.{_spelt(word, template)}" if is_own else path_of(one.path, ENGINE, factors_only=False)
-        path = tuple(name.split("."))
-        value = put(value, path, one.value)
+        is_in_group = word != one.path and "." in word
+        if is_in_group or _is_setting(word, placeholders, known):
+            own[name := _spelt(word, template)] = one.value
+            path = ("settings", *name.split("."))
+        else:
+            path = tuple(path_of(one.path, ENGINE, factors_only=False).split("."))
+            value = put(value, path, one.value)
         origins[path] = str(one)
+    try:
+        value["settings"] = nested(own)
+    except ValueError as error:
+        raise RecipeError(f"--run: {error}.") from error
     recipe, problems = check(value)
     if not isinstance(recipe, ProgramRecipe):
         raise RecipeError(report([_located(one, origins) for one in problems], "", ""))
@@ -86,7 +93,10 @@ def _template(run: str, shell: bool) -> Template:
 
 
 def _is_setting(name: str, placeholders: set[str], known: Mapping[str, object]) -> bool:
-    return plain(name) in placeholders - set(PLACES) or (plain(name) not in known and "." not in name)
+    if plain(name) in placeholders - set(PLACES):
+        return True
+    fields = {path.partition(".")[0] for path in known}
+    return plain(name) not in known and plain(name).partition(".")[0] not in fields
 
 
 def _spelt(name: str, template: Template) -> str:

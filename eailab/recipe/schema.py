@@ -29,7 +29,7 @@ from eailab.recipe.parts import (
     ResNetData,
     Settings,
 )
-from eailab.recipe.template import IN_BRACES, NAME, PLACES, Template, plain
+from eailab.recipe.template import IN_BRACES, NAME, PLACES, Template, flat, plain
 from eailab.units import parse_seconds
 
 Line = Annotated[str, Field(min_length=1, max_length=10_000, pattern=PRINTABLE)]
@@ -156,6 +156,12 @@ class OwnStudy(Study):
     """What verdicts rest on: the first of the recipe's metrics."""
 
 
+SettingName = Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)]
+Group = dict[SettingName, Value | dict[SettingName, Value | dict[SettingName, Value]]]
+DEEPEST = 4
+"""Names that lead to a setting, at most."""
+
+
 class OwnRecipe(Recipe):
     """What recipes of a person's own training have: its settings, and the metrics that it reports."""
 
@@ -163,8 +169,8 @@ class OwnRecipe(Recipe):
 
     epochs: Literal[1] = 1
     """It runs once, from its beginning to its end; epochs of its own are a setting."""
-    settings: dict[Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)], Value] = Field(default={})
-    """Those of the baseline, by name; every one is a factor."""
+    settings: dict[SettingName, Value | Group] = Field(default={})
+    """Those of the baseline, by name, or in groups: `model: {depth: 3}`; each is a factor, such as `model.depth`."""
     metric: Line | list[Line]
     """What it reports; verdicts rest on the first, others are shown beside it."""
     goal: Literal["max", "min"] | None = None
@@ -189,8 +195,12 @@ class OwnRecipe(Recipe):
 
     @field_validator("settings", mode="before")
     @classmethod
-    def _are_of_one_line(cls, value: Any) -> Any:
-        for name, one in value.items() if isinstance(value, Mapping) else ():
+    def _are_values_of_one_line(cls, value: Any) -> Any:
+        for name, one in flat(value).items() if isinstance(value, Mapping) else ():
+            if str(name).count(".") >= DEEPEST:
+                raise ValueError(f"{name} lies in {DEEPEST} groups of settings, and {DEEPEST - 1} are the most")
+            if not isinstance(one, str | int | float):
+                raise ValueError(f"{name} is {one!r:.60}: a value is a text, a number, true or false")
             if isinstance(one, str) and one and not re.match(PRINTABLE, one):
                 raise ValueError(
                     f"{name} is {one!r}: a value may not have control characters, such as NUL or a line break"
@@ -199,9 +209,9 @@ class OwnRecipe(Recipe):
 
     @field_validator("settings")
     @classmethod
-    def _names_differ(cls, value: dict[str, Value]) -> dict[str, Value]:
+    def _names_differ(cls, value: dict[str, Any]) -> dict[str, Any]:
         seen: dict[str, str] = {}
-        for name in value:
+        for name in flat(value):
             if name in PLACES:
                 raise ValueError(f"{name} cannot be a setting: {{{name}}} has a meaning of its own in the command")
             if (other := seen.setdefault(plain(name), name)) != name:
@@ -215,8 +225,8 @@ class OwnRecipe(Recipe):
 
     @property
     def own_settings(self) -> Mapping[str, Value]:
-        """The settings."""
-        return self.settings
+        """The settings, by their dotted names."""
+        return flat(self.settings)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -258,7 +268,7 @@ class ProgramRecipe(OwnRecipe):
     def _is_a_command(cls, value: str, info: ValidationInfo) -> str:
         template = Template(value, bool(info.data.get("shell")))
         if "settings" in info.data:
-            template.check(list(info.data["settings"]))
+            template.check(list(flat(info.data["settings"])))
         if not template.uses_seed and not info.data.get("seed_env") and not info.data.get("unseeded"):
             raise ValueError(
                 "the command has no {seed}, so every block would be the same run: write {seed} where the program takes "
@@ -276,7 +286,7 @@ class ProgramRecipe(OwnRecipe):
 
     def identity(self) -> dict[str, Any]:
         """Return the command, filled in but for the seed and the trial's own folder, and how its metrics are read."""
-        command = self.template.fill(self.settings, IN_BRACES)
+        command = self.template.fill(self.own_settings, IN_BRACES)
         return {
             "engine": self.engine,
             "argv": list(command.argv),

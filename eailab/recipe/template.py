@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Value: TypeAlias = str | int | float | bool
 """Of a setting."""
@@ -19,8 +19,10 @@ ALL_SETTINGS = ("params", "args", "overrides")
 """Placeholders that hand over every setting."""
 
 NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
+NESTED = rf"{NAME}(?:\.{NAME})*"
+"""Of a setting in a group of settings too, such as `model.depth`."""
 _TOKENS = {
-    quoted: re.compile(r"\s+|\{\{|\}\}|\{(?P<name>" + NAME + r")\}|[{}]|" + rest, re.DOTALL)
+    quoted: re.compile(r"\s+|\{\{|\}\}|\{(?P<name>" + NESTED + r")\}|[{}]|" + rest, re.DOTALL)
     for quoted, rest in {False: r"['\"]|\\.|[^\s{}'\"\\]+|\\", True: r"'|[^\s{}']+"}.items()
 }
 """Space, braces, a placeholder, a quote, an escaped letter, or text without any of these.
@@ -104,9 +106,10 @@ class _Word:
 class Template:
     """A command with placeholders.
 
-    Each setting is a placeholder by its name. `{seed}` and `{block}` are the block's number, `{out}` a folder of the
-    trial's own, `{params}` a JSON file of all settings, `{args}` is `--lr 0.001 --wd 0` and `{overrides}`
-    `lr=0.001 wd=0`; `{{` and `}}` are braces. Words such as `NAME={x}` before the program set environment variables.
+    Each setting is a placeholder by its name, such as `{lr}` or, in a group, `{model.depth}`. `{seed}` and `{block}`
+    are the block's number, `{out}` a folder of the trial's own, `{params}` a JSON file of all settings, `{args}` is
+    `--lr 0.001 --wd 0` and `{overrides}` `lr=0.001 wd=0`; `{{` and `}}` are braces. Words such as `NAME={x}` before the
+    program set environment variables.
 
     A value stays one argument, whatever is in it. Where a placeholder is a whole word without quotes, an empty value
     leaves the word out, and one that begins as an option does, such as `--mixup 0.2`, is split into words: levels may
@@ -238,7 +241,43 @@ class Template:
 def fill_text(text: str, settings: Mapping[str, Value], places: Places) -> str:
     """Return a text, such as a path, with its placeholders filled in as in a command; other braces stay."""
     values = {plain(name): value_text(value) for name, value in settings.items()} | places.values
-    return re.sub(r"\{(" + NAME + r")\}", lambda found: values.get(plain(found[1]), found[0]), text)
+    return re.sub(r"\{(" + NESTED + r")\}", lambda found: values.get(plain(found[1]), found[0]), text)
+
+
+def flat(settings: Mapping[str, Any]) -> dict[str, Value]:
+    """Return settings by their dotted names.
+
+    >>> flat({"lr": 0.1, "model": {"depth": 3}})
+    {'lr': 0.1, 'model.depth': 3}
+    """
+    found: dict[str, Value] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{below}": one for below, one in flat(value).items()}
+        else:
+            found[name] = value
+    return found
+
+
+def nested(settings: Mapping[str, Value]) -> dict[str, Any]:
+    """Return settings in their groups, as `flat` takes them.
+
+    Raises:
+        ValueError: A name is that of a setting and of a group.
+    """
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        *groups, last = name.split(".")
+        group: Any = found
+        for one in groups:
+            group = group.setdefault(one, {})
+            if not isinstance(group, dict):
+                break
+        if not isinstance(group, dict) or isinstance(group.get(last), dict):
+            other = next(one for one in settings if one.startswith(f"{name}.") or name.startswith(f"{one}."))
+            raise ValueError(f"{other} and {name} cannot both be settings: one of them would be a group of settings")
+        group[last] = value
+    return found
 
 
 def plain(name: str) -> str:

@@ -135,3 +135,59 @@ def test_a_setting_with_a_placeholders_name_is_refused():
 def test_a_program_without_a_seed_may_be_asked_for():
     assert recipe_of_command("p", {"metric": "loss", "seed_env": True}, {}).seed_env
     assert recipe_of_command("p", {"metric": "loss", "unseeded": True}, {}).unseeded
+
+
+# --- groups of settings -----------------------------------------------------------------------------------------------
+
+
+GROUPED = b"""
+name: mine
+engine: program
+run: "python train.py {overrides} --seed {seed}"
+settings: {lr: 0.01, model: {depth: 3, norm: {eps: 1.0e-5}}}
+metric: loss
+"""
+
+
+def test_settings_in_groups_are_factors_by_their_dotted_names():
+    """Hydra and OmegaConf name them so; `{args}` and `{overrides}` hand them over by these names."""
+    made = parse_recipe(GROUPED, "mine.yaml")
+    assert made.own_settings == {"lr": 0.01, "model.depth": 3, "model.norm.eps": 1e-5}
+    assert parse_recipe(to_yaml(made).encode(), "") == made
+    assert resolve("model.depth", made) == "settings.model.depth"
+    deeper = vary(made, "settings.model.depth", 5).recipe
+    assert deeper.settings == {"lr": 0.01, "model": {"depth": 5, "norm": {"eps": 1e-5}}}
+    assert deeper.identity()["argv"][2:5] == ["lr=0.01", "model.depth=5", "model.norm.eps=1e-05"]
+
+
+def test_options_and_factors_of_a_command_make_groups():
+    options = [Override("model.width", 7, "-o"), Override("settings.data.size", 9, "-o")]
+    made = recipe_of_command("p {seed} --d {model.depth} {args}", {"metric": "loss"}, {"model.depth": 2}, options)
+    assert made.settings == {"model": {"depth": 2, "width": 7}, "data": {"size": 9}}
+    arguments = "p {seed} --d 2 --model.depth 2 --model.width 7 --data.size 9"
+    assert made.identity()["argv"] == arguments.split()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("{model: {depth: [1, 2]}}", r"model\.depth is \[1, 2\]: a value is a text, a number, true or false"),
+        ("{a: {b: {c: {d: {e: 1}}}}}", "a.b.c.d.e lies in 4 groups of settings, and 3 are the most"),
+        ("{model: {a-b: 1, a_b: 2}}", "model.a-b and model.a_b would be one name"),
+    ],
+)
+def test_what_is_no_group_of_settings_is_named(settings, said):
+    text = f"name: m\nengine: program\nrun: p {{overrides}} {{seed}}\nmetric: loss\nsettings: {settings}\n"
+    with pytest.raises(RecipeError, match=said):
+        parse_recipe(text.replace("run: ", 'run: "').replace("{seed}", '{seed}"').encode(), "m.yaml")
+
+
+@pytest.mark.parametrize("names", [("model", "model.depth"), ("model.depth", "model")])
+def test_a_name_is_not_that_of_a_setting_and_of_a_group(names):
+    with pytest.raises(RecipeError, match="cannot both be settings"):
+        recipe_of_command("p {overrides} {seed}", {"metric": "loss"}, dict.fromkeys(names, 1))
+
+
+def test_the_nearest_setting_of_the_recipe_is_named():
+    with pytest.raises(RecipeError, match=r"there is no setting 'model\.dept'; did you mean 'model\.depth'\?"):
+        resolve("model.dept", parse_recipe(GROUPED, "mine.yaml"))

@@ -96,7 +96,7 @@ class ProgramEngine(Engine):
             **({"EAILAB_RESUME": "1"} if goes_on else {}),
             **{name: value for name, value in python.items() if name not in os.environ},
         }
-        return self.recipe.template.fill(self.recipe.settings, places_of(self.block, self.folder)), environment
+        return self.recipe.template.fill(self.recipe.own_settings, places_of(self.block, self.folder)), environment
 
     def _wanted(self) -> Wanted:
         return Wanted(self.metrics, self.recipe.at, self.recipe.metric_regex)
@@ -116,5 +116,5 @@ class ProgramEngine(Engine):
 def sources_of(recipe: OwnRecipe, block: int, folder: Path) -> Sources:
     """Return where the program or function of a trial has left its metrics."""
     file = recipe.metrics_file if isinstance(recipe, ProgramRecipe) else None
-    filled = None if file is None else Path(fill_text(file, recipe.settings, places_of(block, folder)))
+    filled = None if file is None else Path(fill_text(file, recipe.own_settings, places_of(block, folder)))
     return Sources(folder / REPORTED, folder / STDOUT, folder / STDERR, filled)

@@ -94,7 +94,7 @@ def _counted(recipe: ProgramRecipe) -> Text:
 
 
 def _command_line(recipe: ProgramRecipe, block: int, folder: Path) -> str:
-    return str(recipe.template.fill(recipe.settings, places_of(block, folder)))
+    return str(recipe.template.fill(recipe.own_settings, places_of(block, folder)))
 
 
 def try_once(recipe: ProgramRecipe, block: int) -> tuple[str, "Reading"]:
