@@ -9,6 +9,7 @@ from eailab.engines.named_metrics import Unit, declare, is_higher_better, tokens
 from eailab.errors import UsageError
 from eailab.existing.table import Role, Table, Value
 from eailab.metrics import LARGEST_NUMBER, Metric
+from eailab.translation import Text, tr, trn
 
 SEEDS = frozenset(
     {"seed", "seeds", "randomseed", "rng", "repeat", "rep", "repetition", "fold", "block", "run", "trial"}
@@ -66,7 +67,7 @@ class Observations:
     baseline: str
     is_blocked: bool
     """Whether all arms have the same seeds."""
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
     """What was found odd, a sentence each."""
     table: Table
 
@@ -87,7 +88,12 @@ def assign(table: Table, options: Options) -> Observations:
     factor = _factor(table, options, {metric, seed, step})
     notes = list(_odd_runs(table))
     if "best" in tokens(metric):
-        notes.append(f"{metric} is called a best value, which is a selection and better than a new run would show")
+        notes.append(
+            tr(
+                "{metric} is called a best value, which is a selection and better than a new run would show",
+                metric=metric,
+            )
+        )
 
     # The rows of each run, of which the last step counts.
     values = table.columns[metric]
@@ -100,7 +106,15 @@ def assign(table: Table, options: Options) -> Observations:
             own = runs.setdefault(arms_of[row], {})
             own.setdefault(seeds_of[row] if seeds_of else str(len(own)), []).append(row)
     if empty := [row for row, value in enumerate(values) if value is None]:
-        notes.append(f"{len(empty)} rows have no value of {metric}: {_places(table, empty)}")
+        notes.append(
+            trn(
+                "{n} row has no value of {metric}: {places}",
+                "{n} rows have no value of {metric}: {places}",
+                len(empty),
+                metric=metric,
+                places=_places(table, empty),
+            )
+        )
     if not runs:
         raise UsageError(f"no row has a value of {metric}.")
     arms = {
@@ -108,10 +122,16 @@ def assign(table: Table, options: Options) -> Observations:
         for arm, own in sorted(runs.items(), key=_rank)
     }
     if step is not None:
-        notes.append(f"of each run the value at its last {step} counts")
+        notes.append(tr("of each run the value at its last {step} counts", step=step))
     steps = {len(rows) for own in runs.values() for rows in own.values()}
     if step is not None and len(steps) > 1:
-        notes.append(f"runs have from {min(steps)} to {max(steps)} rows: they may have been trained for unequal times")
+        notes.append(
+            tr(
+                "runs have from {least} to {most} rows: they may have been trained for unequal times",
+                least=min(steps),
+                most=max(steps),
+            )
+        )
     measure = declare(metric, options.goal, options.unit)
     return _observations(table, arms, options.baseline, measure, "+".join(factor) or "arm", notes, seed)
 
@@ -138,7 +158,7 @@ def _observations(
     baseline: str | None,
     metric: Metric,
     factor: str,
-    notes: list[str],
+    notes: list[Text],
     seed: str | None,
 ) -> Observations:
     if baseline is not None and baseline not in arms:
@@ -146,16 +166,29 @@ def _observations(
     numbers = next(iter(arms.values())).keys()
     blocked = seed is not None and len(arms) > 1 and all(own.keys() == numbers for own in arms.values())
     if seed is not None and len(arms) > 1 and not blocked:
-        notes.append(f"arms have unequal {seed}s, so they are compared without blocks")
+        notes.append(
+            tr("the values of {seed} are not the same in all arms, so they are compared without blocks", seed=seed)
+        )
     for arm, own in arms.items():
         values = list(own.values())
         if lost := sum(not math.isfinite(value) for value in values):
             notes.append(
-                f"{arm}: {lost} of {len(values)} values are not finite or beyond {LARGEST_NUMBER:g}, "
-                "and count as diverged"
+                tr(
+                    "{arm}: {n} of {total} values are not finite or beyond {largest}, and count as diverged",
+                    arm=arm,
+                    n=lost,
+                    total=len(values),
+                    largest=f"{LARGEST_NUMBER:g}",
+                )
             )
         if len(values) > 1 and len(set(values)) == 1:
-            notes.append(f"{arm}: all {len(values)} values are equal to the last digit, so its seed may not be in use")
+            notes.append(
+                tr(
+                    "{arm}: all {n} values are equal to the last digit, so its seed may not be in use",
+                    arm=arm,
+                    n=len(values),
+                )
+            )
     return Observations(factor, metric, arms, baseline or next(iter(arms)), blocked, tuple(notes), table)
 
 
@@ -181,22 +214,32 @@ def _from_wide(table: Table, seed: str | None) -> tuple[Table, str | None]:
         "seed": [*seeds] * len(arms),
         "value": [value for arm in arms for value in table.columns[arm]],
     }
-    note = f"the columns {_listed(arms)} are read as arms" + ("" if seed else ", and the rows as their seeds")
+    names = _listed(arms)
+    note = (
+        tr("the columns {names} are read as arms", names=names)
+        if seed
+        else tr("the columns {names} are read as arms, and the rows as their seeds", names=names)
+    )
     roles: dict[str, Role] = {"method": "setting", "seed": "seed", "value": "metric"}
     places = [*table.places] * len(arms)
     return replace(table, columns=columns, places=places, roles=roles, notes=(*table.notes, note)), "value"
 
 
-def _odd_runs(table: Table) -> Iterator[str]:
+def _odd_runs(table: Table) -> Iterator[Text]:
     """Yield what columns say of code versions that differ, and of runs that did not come to their end."""
     for name, values in table.columns.items():
         if VERSIONS & set(tokens(name)) and len(set(values)) > 1:
-            yield f"{name} differs among the runs, so their code may differ too"
+            yield tr("{column} differs among the runs, so their code may differ too", column=name)
         if STATES & set(tokens(name)):
             cut = [row for row, value in enumerate(values) if isinstance(value, str) and not _is_done(value)]
             if cut:
-                places = _places(table, cut)
-                yield f"{len(cut)} rows have a {name} that is not finished, and their values count: {places}"
+                yield trn(
+                    "{n} row has a {column} that is not finished, and its value counts: {places}",
+                    "{n} rows have a {column} that is not finished, and their values count: {places}",
+                    len(cut),
+                    column=name,
+                    places=_places(table, cut),
+                )
 
 
 def _seed(table: Table, metric: str | None) -> str | None:
@@ -255,7 +298,7 @@ def _factor(table: Table, options: Options, taken: set[str | None]) -> list[str]
 
 
 def _last(
-    table: Table, arm: str, seed: str, rows: Sequence[int], metric: str, step: str | None, notes: list[str]
+    table: Table, arm: str, seed: str, rows: Sequence[int], metric: str, step: str | None, notes: list[Text]
 ) -> float:
     """Return the value of a run: of its last step, or of the one row that it has."""
     values = table.columns[metric]
@@ -269,7 +312,13 @@ def _last(
         )
     if len(rows) > 1:
         notes.append(
-            f"{arm}, seed {seed}, is there {len(rows)} times with one value ({_places(table, rows)}), and counts once"
+            tr(
+                "{arm}, seed {seed}, is there {n} times with one value ({places}), and counts once",
+                arm=arm,
+                seed=seed,
+                n=len(rows),
+                places=_places(table, rows),
+            )
         )
     return _number(values[rows[0]])
 

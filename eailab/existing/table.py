@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from eailab.translation import Text
+
 Value = str | float | bool | None
 Role = Literal["setting", "metric", "seed", "ignored", "unknown"]
 
@@ -23,7 +25,7 @@ class Table:
     """What it was read as, such as "CSV"."""
     files: tuple[Path, ...]
     """All that was read."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Text, ...] = ()
     """What was left out, or found odd, a sentence each."""
 
 

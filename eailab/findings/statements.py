@@ -136,7 +136,7 @@ def imported_sentences(findings: StudyFindings) -> list[Text]:
         return []
     named = [name for names in imported.asked.paths for name in names]
     more = ["…"] if len(named) > MOST_NAMES else []
-    source = joined([*named[:MOST_NAMES], *more, imported.reader], COMMA)
+    source = joined([*named[:MOST_NAMES], *more, Text(imported.reader)], COMMA)
     return [
         tr(
             "eailab did not run these trials: their values come from {source}. That the arms differ in {factor} alone "
@@ -158,11 +158,11 @@ def _imported_facts(findings: StudyFindings) -> list[Fact]:
     ]
     if more := len(imported.files) - len(files):
         files.append(trn("{n} more file", "{n} more files", more))
-    found = [Fact(tr("Source"), joined(files) if files else imported.reader)]
+    found = [Fact(tr("Source"), joined(files) if files else Text(imported.reader))]
     if imported.beat_by:
         by = findings.measure.with_unit(f"{imported.beat_by:g}")
         found.append(Fact(tr("To beat"), tr("an arm is BETTER only where it is better by more than {by}", by=by)))
-    return found + [Fact(tr("In the source"), Text(note)) for note in imported.notes]
+    return found + [Fact(tr("In the source"), note.text) for note in imported.notes]
 
 
 def facts(findings: StudyFindings) -> tuple[Fact, ...]:

@@ -17,12 +17,14 @@ from eailab.studies.design import Study
 from eailab.studies.imported import (
     Asked,
     Imported,
+    Note,
     Question,
     Summary,
     digest_of,
     finite_or_none,
     in_order,
     kept,
+    note_of,
     parse_summary,
     study_of,
     write_imported,
@@ -30,6 +32,7 @@ from eailab.studies.imported import (
 from eailab.studies.imported_judgements import Account, account_of
 from eailab.studies.sharing import holding
 from eailab.studies.storage import StudyRecord, write_record
+from eailab.translation import tr
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Read:
     """How they are read again."""
     sources: Mapping[str, Path] = field(default_factory=dict)
     """Files by their paths below the kept copy."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     summaries: Mapping[str, Summary] = field(default_factory=dict)
 
 
@@ -155,7 +158,7 @@ def of_files(paths: Sequence[Path], options: Options) -> Read:
         reader=observed.table.reader,
         sources=sources,
         asked=Asked(options, (tuple(named),)),
-        notes=tuple(map(str, (*observed.table.notes, *observed.notes))),
+        notes=tuple(map(note_of, (*observed.table.notes, *observed.notes))),
     )
 
 
@@ -191,7 +194,7 @@ def against(new: Read, record: Read, paths: tuple[Path, Path]) -> Read:
         reader=" and ".join(dict.fromkeys((new.reader, record.reader))),
         sources=root,
         asked=Asked(new.asked.options, tuple((name,) for name in names)),
-        notes=tuple(dict.fromkeys((*new.notes, *record.notes))),
+        notes=(*new.notes, *(note for note in record.notes if note not in new.notes)),
     )
 
 
@@ -216,8 +219,12 @@ def of_summaries(texts: Sequence[str], options: Options) -> Read:
         arms={arm: {} for arm in arms},
         baseline=options.baseline or next(iter(arms)),
         blocked=False,
-        reader="means and SDs",
+        reader=tr("means and SDs"),
         asked=Asked(options, summary=tuple(texts)),
-        notes=("what stands behind ± was taken for the SD over runs: an SE would make the intervals too narrow",),
+        notes=(
+            note_of(
+                tr("what stands behind ± was taken for the SD over runs: an SE would make the intervals too narrow")
+            ),
+        ),
         summaries=arms,
     )

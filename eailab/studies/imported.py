@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
@@ -28,6 +29,7 @@ from eailab.runs import atomic
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.design import Arm, Study
 from eailab.studies.factor import factor_of
+from eailab.translation import Text
 
 VALUES, SOURCE = "imported.json", "source"
 """In the folder of an imported study: the values, and the folder of the files that they were read from."""
@@ -70,6 +72,33 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Note:
+    """A sentence on the source of an imported study, with what its translation is made from."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    english: str
+    template: str
+    values: Mapping[str, str | int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse values that do not fit their template, which whoever changes the file may write."""
+        for _, name, spec, conversion in Formatter().parse(self.template):
+            if name is not None and (spec or conversion or name not in self.values):
+                raise ValueError("its values are not those of its template")
+
+    @property
+    def text(self) -> Text:
+        """The sentence, to be translated."""
+        return Text(self.english, self.template, self.values)
+
+
+def note_of(text: Text) -> Note:
+    """Return a sentence as it is kept."""
+    return Note(str(text), text.template, text.values)
+
+
+@dataclass(frozen=True)
 class Asked:
     """How an imported study is read: from files by some options, or from what was published of its arms."""
 
@@ -106,7 +135,7 @@ class Imported:
     """The number that the arms are compared with: the baseline, which then is the last arm, without runs."""
     beat_by: Size = 0.0
     """What an arm has to beat the baseline by to be BETTER, in the unit shown."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     """What the reader of a report must know of the source, a sentence each."""
     schema_version: Literal[1] = 1
 

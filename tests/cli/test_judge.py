@@ -88,7 +88,7 @@ def test_groups_without_seeds_are_compared_without_blocks(eailab, source):
     assert [found["decision"][key] for key in ("arm", "verdict", "blocks")] == ["sgd", "UNDECIDED", 4]
     table = (study(source.parent) / "table.md").read_text()
     assert "1 of 5 diverged" in table
-    assert "1 rows have no value of val_loss: results.csv:10" in table
+    assert "1 row has no value of val_loss: results.csv:10" in table
     page = (study(source.parent) / "report.html").read_text()
     assert ("single runs, less the baseline" in page, ">run 0<" in page, "single blocks" in page) == (True, True, False)
 

@@ -114,7 +114,7 @@ def test_deleted_and_unfinished_runs_are_named(tmp_path):
     write(tmp_path / f"mlruns/0/{0:032x}/meta.yaml", "status: 1\n")
     unfinished, deleted = read_table([tmp_path]).notes[::-1]
     assert unfinished.endswith(f"{0:032x} has not finished, and its values count")
-    assert deleted == f"{tmp_path.name}: 1 runs that were deleted are left out"
+    assert deleted == f"{tmp_path.name}: 1 run that was deleted is left out"
 
 
 def test_folders_named_one_by_one_are_one_table(tmp_path):
@@ -161,7 +161,7 @@ def test_hyperfines_times_are_runs_of_its_commands(tmp_path):
     found = assign(table, Options(goal="min"))
     assert [list(values.values()) for values in found.arms.values()] == [one["times"] for one in results]
     assert not found.is_blocked
-    assert table.notes == ("sleep 0.2: 1 of its runs ended with an error, and their times count",)
+    assert table.notes == ("sleep 0.2: 1 of its runs ended with an error, and its time counts",)
 
 
 # --- MLflow's database ------------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_mlflows_database_is_read_without_mlflow(database):
     before = database.read_bytes()
     table = read_table([database])
     assert assign(table, Options(metric="val_acc")).arms == EXPECTED
-    assert table.notes[0] == "mlflow.db: 1 runs that were deleted in MLflow are left out"
+    assert table.notes[0] == "mlflow.db: 1 run that was deleted is left out"
     assert database.read_bytes() == before
 
 

@@ -51,7 +51,7 @@ def test_what_a_tracker_exports_names_code_and_state(tmp_path):
     found = observed(tmp_path, text)
     assert found.arms == EXPECTED
     assert found.notes == (
-        "1 rows have a State that is not finished, and their values count: r.csv:4",
+        "1 row has a State that is not finished, and its value counts: r.csv:4",
         "commit differs among the runs, so their code may differ too",
     )
 
@@ -59,8 +59,8 @@ def test_what_a_tracker_exports_names_code_and_state(tmp_path):
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        (LONG + "sgd,3,\n", "1 rows have no value of val_acc: r.csv:6"),
-        (LONG + "sgd,3,0.4\n", "arms have unequal seeds"),
+        (LONG + "sgd,3,\n", "1 row has no value of val_acc: r.csv:6"),
+        (LONG + "sgd,3,0.4\n", "the values of seed are not the same in all arms"),
         (LONG + "sgd,2,0.375\n", "sgd, seed 2, is there 2 times with one value"),
         (LONG.replace("0.375", "nan"), "sgd: 1 of 2 values are not finite"),
         (LONG.replace("0.375", "0.25"), "sgd: all 2 values are equal to the last digit"),

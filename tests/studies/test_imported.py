@@ -28,6 +28,7 @@ from eailab.studies.imported import (
     write_imported,
 )
 from eailab.studies.storage import CHECKSUM, StudyRecord, read_record, write_record
+from eailab.translation import language
 
 CSV = "optimizer,seed,loss\nadam,1,0.5\nadam,2,0.75\nsgd,1,0.25\nsgd,2,nan\n"
 
@@ -106,6 +107,11 @@ def test_the_values_are_read_as_they_were_written(folder):
         ("files", {"a\0b": "0" * 64}),
         ("notes", "one"),
         ("notes", [{}]),
+        ("notes", ["one"]),
+        ("notes", [{"english": "a", "template": "{n", "values": {"n": 1}}]),
+        ("notes", [{"english": "a", "template": "{n:>999999999}", "values": {"n": 1}}]),
+        ("notes", [{"english": "a", "template": "{n.__class__}", "values": {"n": "1"}}]),
+        ("notes", [{"english": "a", "template": "{n} blocks", "values": {}}]),
         ("asked", {}),
         ("asked", {"options": {}}),
         ("asked", {"options": {}, "paths": [[]]}),
@@ -258,6 +264,13 @@ def test_other_results_are_a_judgement_of_their_own(text, tmp_path):
     record, said = judged_again(tmp_path, with_runs(1, 2), text)
     assert len(record.judged) == 1
     assert "this is a new judgement" in said[0]
+
+
+def test_what_is_odd_in_a_source_is_translated(tmp_path):
+    record, _ = judged_again(tmp_path, f"{with_runs(1, 2)}\nsgd,3,\n")
+    (note,) = record.imported.notes
+    assert note.text == "1 row has no value of loss: results.csv:6"
+    assert language("zh-TW")(note.text) == "1 列沒有 loss 的值：results.csv:6"
 
 
 def test_a_study_that_another_command_writes_is_waited_for(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from eailab import files
 from eailab.errors import UsageError
 from eailab.existing.table import Table, Value
 from eailab.recipe import yaml12
+from eailab.translation import Text, trn
 
 _GZIP = b"\x1f\x8b"
 
@@ -26,7 +27,7 @@ class Run:
     metrics: Mapping[str, Value]
     place: str
     files: tuple[Path, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Text, ...] = ()
 
 
 def text_of(path: Path) -> str:
@@ -78,11 +79,21 @@ def mapping_of(path: Path) -> dict[str, Any]:
     return found
 
 
+def deleted_runs(path: Path, number: int) -> Text:
+    """Say how many runs below a path their library counts as deleted."""
+    return trn(
+        "{file}: {n} run that was deleted is left out",
+        "{file}: {n} runs that were deleted are left out",
+        number,
+        file=path.name,
+    )
+
+
 def table_of(
     runs: Iterable[Run],
     reader: str,
     read: Iterable[Path] = (),
-    notes: Iterable[str] = (),
+    notes: Iterable[Text] = (),
     *,
     role: Literal["setting", "unknown"] = "setting",
 ) -> Table:

@@ -11,6 +11,7 @@ from eailab.existing.readers.common import text_of
 from eailab.existing.table import Table, Value
 from eailab.existing.values import value_of
 from eailab.plain import plain
+from eailab.translation import trn
 
 
 def read(path: Path) -> Table:
@@ -41,13 +42,19 @@ def read(path: Path) -> Table:
         raise UsageError(f"{path} has column names and no rows.")
     found = [values[cell] for cell in texts]
     spreads = sum(texts.count(cell) for cell in values if "±" in cell)
+    lost = trn(
+        "{file}: what stands behind ± was left out in {n} cell",
+        "{file}: what stands behind ± was left out in {n} cells",
+        spreads,
+        file=path.name,
+    )
     return Table(
         columns={name: found[at :: len(names)] for at, name in enumerate(names)},
         places=[f"{path.name}:{number}" for number in numbers],
         roles=dict.fromkeys(names, "unknown"),
         reader="TSV" if delimiter == "\t" else "CSV",
         files=(path,),
-        notes=(f"{path.name}: what stands behind ± was left out in {spreads} cells",) if spreads else (),
+        notes=(lost,) if spreads else (),
     )
 
 

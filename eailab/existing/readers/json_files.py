@@ -8,6 +8,8 @@ from eailab.errors import UsageError
 from eailab.existing.readers.common import Run, json_of, table_of, text_of
 from eailab.existing.table import Table
 from eailab.existing.values import flat
+from eailab.plain import plain
+from eailab.translation import trn
 
 
 def recognises(path: Path) -> bool:
@@ -57,7 +59,14 @@ def _hyperfine(results: list[Mapping[str, Any]], path: Path) -> Table:
     runs, notes = [], []
     for one in results:
         if failed := sum(code != 0 for code in one.get("exit_codes", [])):
-            notes.append(f"{one['command']}: {failed} of its runs ended with an error, and their times count")
+            notes.append(
+                trn(
+                    "{command}: {n} of its runs ended with an error, and its time counts",
+                    "{command}: {n} of its runs ended with an error, and their times count",
+                    failed,
+                    command=plain(one["command"]),
+                )
+            )
         runs += [
             Run(dict(flat({"command": one["command"]})), dict(flat({"seconds": time})), f"{path.name}, run {number}")
             for number, time in enumerate(one["times"], 1)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from eailab import files
 from eailab.errors import UsageError
-from eailab.existing.readers.common import Run, table_of
+from eailab.existing.readers.common import Run, deleted_runs, table_of
 from eailab.existing.table import Table, Value
 from eailab.existing.values import value_of
+from eailab.translation import tr
 
 _HEAD = b"SQLite format 3\0"
 
@@ -44,7 +45,7 @@ def read(path: Path) -> Table:
         ) from error
     if not runs:
         raise UsageError(f"{path} has no runs that were not deleted.")
-    notes = [f"{path.name}: {deleted} runs that were deleted in MLflow are left out"] if deleted else []
+    notes = [deleted_runs(path, deleted)] if deleted else []
     return table_of(runs, "MLflow", [path], notes)
 
 
@@ -61,5 +62,6 @@ def _runs(database: sqlite3.Connection, path: Path) -> Iterator[Run]:
     )
     for run, name, status, experiment in found:
         place = f"{path.name}, run {name or run}"
-        notes = () if status == "FINISHED" else (f"{place} is {str(status).lower()}, and its values count",)
+        odd = tr("{run} is {state}, and its values count", run=place, state=str(status).lower())
+        notes = () if status == "FINISHED" else (odd,)
         yield Run({"experiment": str(experiment), **settings[run]}, metrics[run], place, notes=notes)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eailab.errors import UsageError
-from eailab.existing.readers.common import Run, json_of, mapping_of, table_of, text_of
+from eailab.existing.readers.common import Run, deleted_runs, json_of, mapping_of, table_of, text_of
 from eailab.existing.readers.csv_files import lines_of
 from eailab.existing.readers.tensorboard import hparams_and_scalars
 from eailab.existing.table import Table, Value
 from eailab.existing.values import flat, value_of
 from eailab.plain import plain
+from eailab.translation import tr
 
 MOST_FOLDERS = 100_000
 _SEED = re.compile(r"(?:^|[_\-,. ])(?:seed|run|rep|fold|s)[_\-=]?(\d+)(?=$|[_\-,. ])", re.IGNORECASE)
@@ -53,9 +54,9 @@ def read(path: Path) -> Table:
         raise UsageError(f"{path} holds runs of {' and '.join(kinds)}: name the folder of one of them.")
     read_runs = [layout.read(folder, path) for layout, folder in found]
     runs = [run for run in read_runs if run is not None]
-    notes = [f"{run.place} has no values of metrics" for run in runs if not run.metrics]
+    notes = [tr("{run} has no values of metrics", run=run.place) for run in runs if not run.metrics]
     if deleted := len(found) - len(runs):
-        notes.append(f"{path.name}: {deleted} runs that were deleted are left out")
+        notes.append(deleted_runs(path, deleted))
     return table_of(runs, next(iter(kinds)), notes=notes)
 
 
@@ -124,7 +125,8 @@ def _hugging_face(folder: Path, root: Path) -> Run:
         metrics |= _last(dict(flat(one)) for one in history)
         files.append(state)
         if state.parent != folder:
-            notes.append(f"{_place(folder, root)}: its last checkpoint counts, {state.parent.name}")
+            place, last = _place(folder, root), state.parent.name
+            notes.append(tr("{run}: its last checkpoint counts, {checkpoint}", run=place, checkpoint=last))
     if (results := folder / "all_results.json").is_file():
         metrics |= dict(flat(mapping_of(results)))
         files.append(results)
@@ -147,9 +149,8 @@ def _mlruns(folder: Path, root: Path) -> Run | None:
     meta = mapping_of(folder / "meta.yaml")
     if meta.get("lifecycle_stage") == "deleted":
         return None
-    notes = (
-        () if meta.get("status") == _FINISHED else (f"{_place(folder, root)} has not finished, and its values count",)
-    )
+    cut = tr("{run} has not finished, and its values count", run=_place(folder, root))
+    notes = () if meta.get("status") == _FINISHED else (cut,)
     params, metrics = _below(folder / "params"), _below(folder / "metrics")
     last = {}
     for name, file in metrics.items():
