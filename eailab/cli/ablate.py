@@ -184,7 +184,7 @@ def ablate(
 
     A program of your own: eailab ablate lr 1e-3 1e-4 --run 'python train.py --lr {lr} --seed {seed}' --metric val_acc
     """
-    from eailab.cli.planning import show, solve, with_blocks, write_frozen_plan
+    from eailab.cli.planning import expectation, show, solve, with_blocks, write_frozen_plan
     from eailab.cli.running import Auditing, Console
     from eailab.cli.tuning import asked_for, planned_tuning, tuned_first
     from eailab.studies.forecast import weak_design
@@ -231,11 +231,13 @@ def ablate(
     # Show the plan, freeze it, or train.
     console = (Console if program.no_audit else Auditing)(where, jobs, fail_fast, name=name, as_json=json)
     if dry_run:
-        show(console.plan(studies), where, jobs, sd, as_json=json, tuning=planned_tuning(studies, request, console))
+        tuning = planned_tuning(studies, request, console, alone=until_decided)
+        show(console.plan(studies), where, jobs, sd, as_json=json, tuning=tuning)
         return
-    studies = tuned_first(studies, request, console, alone=until_decided or freeze)
-    if freeze or message is not None:
-        write_frozen_plan(studies, console, message, wanted=freeze)
+    expected = expectation(studies, message, freeze=freeze)
+    studies = tuned_first(studies, request, console, alone=until_decided, freeze=freeze)
+    if expected is not None:
+        write_frozen_plan(studies, console, expected)
     elif until_decided:
         fail_if(run_until_decided(studies[0], console, console.judge, console.publish, console.say_look), failing)
     else:

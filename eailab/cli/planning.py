@@ -55,7 +55,6 @@ def show(
         for line in tuning.lines():
             echo(line, hang=2)
         echo()
-        echo("the arms as the recipe has them:")
     for study in studies:
         print_table(study.title, study.table(), [f"detects: {study.detectable()}"])
         echo()
@@ -90,20 +89,29 @@ def solve(
     return needed
 
 
-def write_frozen_plan(studies: "tuple[Study, ...]", console: "Console", message: str | None, *, wanted: bool) -> None:
-    """Write the frozen plan, and print where it is."""
-    from eailab.studies.preregistration import freeze, known_already, unplanned
+def expectation(studies: "tuple[Study, ...]", message: str | None, *, freeze: bool) -> str | None:
+    """Return what a plan that is to be frozen expects; None where none is.
 
-    if message is None:
+    Raises:
+        UsageError: One of --freeze and -m is given without the other.
+    """
+    if freeze and message is None:
         raise UsageError(
             "--freeze needs -m with what you expect to see, in your words, such as:",
             Correction(options={"--message": _expectation(studies[0])}),
         )
-    if not wanted:
+    if message is not None and not freeze:
         raise UsageError(
             "-m is the hypothesis of a plan: leave it out, or write the plan with --freeze.",
             Correction(options={"--freeze": None}),
         )
+    return message
+
+
+def write_frozen_plan(studies: "tuple[Study, ...]", console: "Console", message: str) -> None:
+    """Write the frozen plan, and print where it is."""
+    from eailab.studies.preregistration import freeze, known_already, unplanned
+
     where, plans = console.context, console.plan(studies)
     older = unplanned(where.store, plans)
     frozen, file = freeze(plans, message, where.store, console.is_decided)
@@ -121,7 +129,7 @@ def write_frozen_plan(studies: "tuple[Study, ...]", console: "Console", message:
         )
         also = f"; known already: {known}" if known else ""
         echo(f"  {study.folder_name}: blocks {blocks_in_words(study.blocks)}{also}", hang=2)
-    echo("nothing was trained; the same command without --freeze and -m trains it", hang=2)
+    echo("no trial of the plan was trained; the same command without --freeze and -m trains it", hang=2)
     echo(f"plan:    {file}")
 
 

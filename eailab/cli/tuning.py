@@ -35,9 +35,9 @@ def asked_for(
 
 
 def planned_tuning(
-    studies: "tuple[Study, ...]", request: "Request | None", console: "Console"
+    studies: "tuple[Study, ...]", request: "Request | None", console: "Console", *, alone: bool
 ) -> "PlannedTuning | None":
-    """Return what tuning takes before some studies are compared; None where nothing is tuned."""
+    """Return what tuning takes before some studies are compared; None where nothing is tuned. See `tuned_first`."""
     if request is None:
         return None
     from eailab.findings.dry_run import PlannedSearch, PlannedTuning
@@ -45,41 +45,50 @@ def planned_tuning(
     from eailab.studies.tuning import MOST_EXTENSIONS, in_words
     from eailab.studies.tuning_run import longest, trainings_of
 
-    searches, tunings = [], []
-    for planned in console.plan(studies):
-        tunings += longest(request, planned, console.context.store)
-        for arm, space in request.searched(planned.record.study).items():
+    searches, tunings, trials_after = [], [], 0
+    for own, planned in zip(request.of_each(studies), console.plan(studies), strict=True):
+        if own is None:
+            continue
+        study = planned.record.study
+        tunings += longest(own, planned, console.context.store)
+        trials_after += len(study.arms) * len(study.blocks)
+        for arm, space in own.searched(study).items():
             if space.paths:
-                number = trainings_of(request, space)
-                further = MOST_EXTENSIONS * request.blocks if space.has_ends else 0
+                number = trainings_of(own, space)
+                further = MOST_EXTENSIONS * own.blocks if space.has_ends else 0
                 values = tuple(map(in_words, space.points))
                 searches.append(PlannedSearch(arm, space.paths, values, number, number + further))
     cost = forecast(tunings, console.context, console.jobs)
-    trials_after = sum(len(study.arms) * len(study.blocks) for study in studies)
-    return PlannedTuning(tuple(searches), request.blocks, cost, trials_after)
+    return PlannedTuning(tuple(searches), request.blocks, cost, trials_after, is_alone=alone)
 
 
 def tuned_first(
-    studies: "tuple[Study, ...]", request: "Request | None", console: "Console", *, alone: bool
+    studies: "tuple[Study, ...]", request: "Request | None", console: "Console", *, alone: bool, freeze: bool
 ) -> "tuple[Study, ...]":
-    """Tune the arms of some studies, and return the studies that compare the winners.
+    """Tune the arms of some studies, and return the studies that compare the winners, and then these studies.
 
     Args:
         studies: With the arms as the recipe has them.
         request: What is tuned, and how; None for nothing, which returns the studies.
         console: Where the trials run.
-        alone: Leave out the studies of the arms as the recipe has them, which otherwise come after.
+        alone: Leave out the studies of the arms as the recipe has them.
+        freeze: Leave out those that have no trial left to train, which no plan can be written for.
     """
     if request is None:
         return studies
+    from eailab.studies.run import train_first
     from eailab.studies.tuning_run import tuned
 
-    for study in studies:
-        request.searched(study)  # what cannot be tuned is refused before anything is trained
+    requests = request.of_each(studies)
     plans = console.plan(studies)
+    if not alone and not freeze:
+        train_first(plans, console)
     winners = []
-    for planned in plans:
-        found = tuned(planned, request, console)
-        LOG.info("tuned: %s", ", ".join(arm.label for arm in found.arms))
-        winners.append(found)
-    return (*winners, *([] if alone else studies))
+    for own, planned in zip(requests, plans, strict=True):
+        if own is not None:
+            found = tuned(planned, own, console)
+            LOG.info("tuned: %s", ", ".join(arm.label for arm in found.arms))
+            winners.append(found)
+    if alone:
+        return tuple(winners)
+    return (*winners, *(one for one, planned in zip(studies, plans, strict=True) if planned.todo or not freeze))

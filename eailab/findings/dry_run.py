@@ -167,7 +167,9 @@ class PlannedTuning:
     cost: Forecast
     """Of the trainings that are left, without values that are added at an end."""
     trials_after: int
-    """In which the winners are compared."""
+    """In which the winners are compared, at most."""
+    is_alone: bool
+    """Whether the arms as the recipe has them are not compared too."""
 
     def lines(self) -> list[str]:
         """Describe it, a line each."""
@@ -178,7 +180,13 @@ class PlannedTuning:
             for one in self.arms
         ]
         costs = [f"tuning {line}" for line in cost_lines(self.cost)]
-        return [*said, *costs, f"then the winners are compared in {counted(self.trials_after, 'trial')}"]
+        trials = counted(self.trials_after, "trial")
+        after = (
+            f"then the winners alone are compared, in {trials} at most, in place of these arms:"
+            if self.is_alone
+            else f"then the winners are compared in {trials}, and the arms as the recipe has them beside them:"
+        )
+        return [*said, *costs, after]
 
     def mapping(self) -> dict[str, Any]:
         """Return all of it as plain values."""

@@ -130,6 +130,19 @@ def train_plans(plans: Sequence[Plan], runner: Runner, publish: Callable[[], Non
     return failed
 
 
+def train_first(plans: Sequence[Plan], runner: Runner) -> None:
+    """Train what `Runner.trained_first` names of some plans, and check it, before anything else is trained.
+
+    Raises:
+        UsageError: What a check found, or see `raise_failures`.
+        TrialFailedError: See `raise_failures`.
+    """
+    first = runner.trained_first(plans)
+    if first:
+        early = [replace(one, todo=tuple(trial for trial in one.todo if trial.fingerprint in first)) for one in plans]
+        raise_failures(train_plans(early, runner), early, runner)
+
+
 def raise_failures(failed: Sequence[Failed], plans: Sequence[Plan], runner: Runner) -> None:
     """Raise when trials have failed.
 

@@ -14,13 +14,14 @@ from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.seeding import TUNING_BLOCKS
 from eailab.studies.design import Arm, Study, one_at_a_time
-from eailab.studies.factor import Bundle, Crossing, FactorLevels, factor_of
+from eailab.studies.factor import BUNDLE, Bundle, Crossing, FactorLevels, factor_of
 from eailab.studies.plan import left
 from eailab.studies.run import Runner, raise_failures, train_plans
 from eailab.studies.storage import Plan, StudyRecord
 from eailab.studies.tuning import (
     Asked,
     Choice,
+    Point,
     Scores,
     Space,
     Training,
@@ -49,6 +50,30 @@ class Request:
         """Refuse numbers of blocks that are none."""
         if not 1 <= self.blocks <= 100:
             raise UsageError(f"--tune-blocks {self.blocks}: give a number of blocks from 1 to 100.")
+
+    def of_each(self, studies: Sequence[Study]) -> list["Request | None"]:
+        """Return what is asked for of each of some studies: the common options, and those of its own arms.
+
+        Raises:
+            UsageError: An option is for an arm that none of them has; or what cannot be tuned, see `searched`, or
+                compared afterwards.
+        """
+        known = list(dict.fromkeys(arm.label for study in studies for arm in study.arms))
+        if unknown := [one for one in self.options if one.arm is not None and one.arm not in known]:
+            raise UsageError(
+                f"--tune {unknown[0].text}: {unknown[0].arm} is not an arm; the arms are {', '.join(known)}."
+            )
+        found: list[Request | None] = []
+        for study in studies:
+            labels = [arm.label for arm in study.arms]
+            options = tuple(one for one in self.options if one.arm is None or one.arm in labels)
+            own = replace(self, options=options) if options else None
+            found.append(own)
+            if own is not None:
+                searched = own.searched(study)
+                firsts = {arm: space.points[0] for arm, space in searched.items() if space.paths}
+                _winners(study, searched, firsts)  # what cannot be compared is refused before anything is trained
+        return found
 
     def searched(self, study: Study) -> dict[str, Space]:
         """Return what is tried for each arm of a study, by its label.
@@ -133,7 +158,7 @@ def tuned(planned: Plan, request: Request, runner: Runner) -> Study:
         everything=request.everything,
         valid=lambda arm, point: can_have(recipes[arm], searched[arm], point),
     )
-    winners = _winners(study, every, choices)
+    winners = _winners(study, every, {arm: choice.winner for arm, choice in choices.items()})
     record = Tuning(
         study.metric,
         tuple(range(TUNING_BLOCKS, TUNING_BLOCKS + request.blocks)),
@@ -183,29 +208,36 @@ def _score(study: Study, store: Store, trial: Trial) -> float | None:
     return None if result is None or result.status == "diverged" else study.measure.value(result.values)
 
 
-def _winners(study: Study, searched: Mapping[str, Space], choices: Mapping[str, Choice]) -> Study:
+def _winners(study: Study, searched: Mapping[str, Space], chosen: Mapping[str, Point]) -> Study:
     """Return the study of the arms with their winners, a declared bundle of the factor and the tuned settings."""
     assert study.factor is not None  # noqa: S101 - `Request.searched` has refused it
     own = study.factor.settings
     paths = tuple(dict.fromkeys(path for space in searched.values() for path in space.paths))
-    levels, recipes = [], []
+    levels, recipes, names = [], [], []
     for arm in study.arms:
-        space = searched[arm.label]
-        point = choices[arm.label].winner if space.paths else ()
+        space, point = searched[arm.label], chosen.get(arm.label, ())
         recipe = with_point(arm.recipe, space, point) if space.paths else arm.recipe
         values = (study.factor.values_of(arm.level) if isinstance(study.factor, Bundle) else {own[0]: arm.level}) or {}
         tuned_values = tuple(level_of(recipe, path) for path in paths)
-        if None in tuned_values:
-            raise UsageError(f"the arm {arm.label} lacks one of {', '.join(paths)}: tune what all arms have.")
+        if lacking := [path for path, value in zip(paths, tuned_values, strict=True) if value is None]:
+            raise UsageError(
+                f"--tune: the arm {arm.label} lacks {lacking[0]}, and the winners are compared in the settings that "
+                "all arms have: tune those."
+            )
         levels.append((*(values.get(path, level_of(recipe, path)) for path in own), *tuned_values))
         recipes.append(recipe)
+        names.append(f"{arm.label}{BUNDLE}{in_words(tuned_values)}")
     base = study.arms[study.baseline].recipe
-    factor = FactorLevels((*own, *paths), tuple(levels), levels[study.baseline])
+    labels = tuple(names) if any(arm.name for arm in study.arms) else ()
+    factor = FactorLevels((*own, *paths), tuple(levels), levels[study.baseline], labels)
     (found,) = one_at_a_time(base, [factor], study.blocks, study.hold)
     if study.hold == "epochs" and [arm.recipe.model_dump() for arm in found.arms] != [
         {**recipe.model_dump(), "name": arm.recipe.name} for recipe, arm in zip(recipes, found.arms, strict=True)
     ]:
-        raise StudyError("the tuned arms cannot be written as levels: compare them by hand with --joint.")
+        raise StudyError(
+            f"--tune: {study.name} with {', '.join(paths)} tuned cannot be written as levels of both: compare such "
+            "arms by hand with --joint."
+        )
     words = "-".join(path.rpartition(".")[2] for path in paths)
     return replace(found, looks=study.looks, name=f"{study.name}-tuned-{words}")
 

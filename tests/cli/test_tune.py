@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+import yaml
+
 COMMAND = "sh -c 'echo score=$(( 100 - ({x} - {best}) * ({x} - {best}) + 7 * {seed} % 3 ))'"
 PROGRAM = ("ablate", "best", "3", "5", "--run", COMMAND, "--metric", "score", "--goal", "max", "-o", "x=1")
 ASKED = (*PROGRAM, "--no-audit", "--seeds", "2", "--jobs", "1", "--tune", "x=2,3,5,6", "--tune-blocks", "2")
@@ -36,3 +39,37 @@ def test_a_dry_run_counts_the_trainings_of_the_tuning(eailab, tmp_path):
     assert "tuning to train: 12 trials" in said
     assert "then the winners are compared in 4 trials" in said
     assert not (tmp_path / "runs").exists()
+
+
+LINE = ("ablate", "epochs", "3", "6", "--recipe", "./line.yaml", "--jobs", "1", "-q")
+TUNED = (*LINE, "--tune", "lr=0.1,0.3,0.6,1.2", "--tune-blocks", "2", "--seeds", "2")
+
+
+@pytest.fixture
+def line_recipe(line, eailab, tmp_path):
+    (tmp_path / "line.yaml").write_text("name: line\nengine: line\nepochs: 6\n")
+    return eailab
+
+
+def test_a_frozen_plan_names_the_winners_and_the_arms_as_the_recipe_has_them(line_recipe, tmp_path):
+    """It is written after the tuning and before any trial that it names; half a plan is refused before the tuning."""
+    assert line_recipe(*TUNED, "--freeze").code == 2
+    assert line_recipe(*TUNED, "-m", "longer is better").code == 2
+    assert not (tmp_path / "runs").exists()
+    done = line_recipe(*TUNED, "--freeze", "-m", "longer is better")
+    assert done.code == 0, done.err
+    assert "line-epochs-tuned-lr" in done.out
+    assert len(list(tmp_path.glob("runs/trials/*"))) == 12
+    (plan,) = tmp_path.glob("runs/plans/*.yaml")
+    named = [one["name"] for one in yaml.safe_load(plan.read_text())["studies"]]
+    assert named == ["line-epochs-tuned-lr", "line-epochs"]
+
+
+def test_a_program_is_audited_before_it_is_tuned(eailab, tmp_path):
+    """One that ignores its seed is found by its first trials, not after all that its tuning takes."""
+    blind = "sh -c 'echo score={x}; : {seed} {best}'"
+    asked = [blind if word == COMMAND else word for word in PROGRAM]
+    done = eailab(*asked, "--seeds", "2", "--jobs", "1", "--tune", "x=1,2,3,4,5,6")
+    assert done.code == 2
+    assert "seed" in done.err
+    assert len(list(tmp_path.glob("runs/trials/*"))) < 6

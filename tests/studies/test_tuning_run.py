@@ -7,23 +7,25 @@ import pytest
 from line_engine import LineRecipe
 from plans import one_factor, train_plan
 
-from eailab.errors import UsageError
+from eailab.errors import StoppedError, UsageError
 from eailab.findings.statements import state_sentences
 from eailab.findings.study import study_findings
 from eailab.findings.tuning import tuning_facts
+from eailab.recipe.load import load
 from eailab.recipe.validate import recipe_from
 from eailab.report.formats import FORMATS
 from eailab.report.listing import listed
 from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
-from eailab.runs.context import EpochEnded, RunContext
+from eailab.runs.context import Ended, EpochEnded, RunContext
+from eailab.runs.executors.local import LocalExecutor
 from eailab.runs.retrain import retrain
 from eailab.seeding import TUNING_BLOCKS
 from eailab.studies.admin import own_trials, problems
 from eailab.studies.heads import heads
 from eailab.studies.lookup import find_trial, one_study
 from eailab.studies.plan import plan
-from eailab.studies.run import Runner
+from eailab.studies.run import Runner, with_looks
 from eailab.studies.storage import read_record
 from eailab.studies.tuning import asked
 from eailab.studies.tuning_file import read_tuning, write_tuning
@@ -45,6 +47,10 @@ class Shelf:
     @property
     def epochs(self):
         return sum(isinstance(event, EpochEnded) for event in self.events)
+
+    @property
+    def ended(self):
+        return sum(isinstance(event, Ended) for event in self.events)
 
     def study(self, blocks=(0, 1)):
         recipe = recipe_from({"name": "line", "engine": "line", "epochs": 6})
@@ -106,6 +112,77 @@ def test_a_damaged_file_of_a_tuning_costs_a_study_what_it_said_and_nothing_else(
     assert (found.tuning, found.comparison) == (None, whole.comparison)
     shelf.tune(RANGE)
     assert json.loads(file.read_text()) == json.loads(before)
+
+
+def test_a_tuning_that_was_stopped_at_any_trial_goes_on_to_the_same_bytes(shelf, tmp_path):
+    """What has finished is found in the store; only the rest is trained."""
+    whole = plan(shelf.tune(RANGE), shelf.context).folder / "tuning.json"
+    for number in (1, 9):
+        other = Shelf(tmp_path / str(number))
+        stopped = replace(other.context, should_stop=lambda number=number, other=other: other.ended >= number)
+        with pytest.raises(StoppedError):
+            tuned(plan(other.study(), stopped), RANGE, Runner(stopped, jobs=1))
+        assert other.ended == number
+        assert not list((tmp_path / str(number)).glob("studies/*/tuning.json"))
+        again = plan(other.tune(RANGE), other.context).folder / "tuning.json"
+        assert other.ended == 12
+        assert again.read_bytes() == whole.read_bytes()
+
+
+def test_each_round_goes_to_the_executor_that_was_asked_for(shelf, monkeypatch):
+    """A cluster gets the trainings of all arms at once, as far as they are known."""
+    sent = []
+
+    class Elsewhere(LocalExecutor):
+        def run(self, trials, context):
+            sent.append(len(trials))
+            super().run(trials, replace(context, on="local"))
+
+    monkeypatch.setattr("eailab.studies.run.executor_for", lambda on, workers: {"slurm": Elsewhere}[on](workers))
+    context = replace(shelf.context, on="slurm")
+    tuned(plan(shelf.study(), context), RANGE, Runner(context, jobs=1))
+    assert sent == [8, 4]
+
+
+# --- of several studies, and of what arms are called ------------------------------------------------------------------
+
+
+def test_each_of_several_factors_is_tuned_by_the_options_of_its_own_arms(shelf):
+    """An option for an arm of one factor says nothing of another's; one for no arm at all is a mistake."""
+    rates = one_factor(shelf.study().arms[0].recipe, "lr", [0.1, 0.3], [0, 1])
+    request = Request((asked("3:lr=0.3,0.6"), asked("6:lr=0.1,0.3")), blocks=1)
+    mine, none = request.of_each([shelf.study(), rates])
+    assert (mine, none) == (request, None)
+    with pytest.raises(UsageError, match="7 is not an arm; the arms are 3, 6"):
+        Request((asked("7:lr=0.3,0.6"),)).of_each([shelf.study(), rates])
+    with pytest.raises(UsageError, match="lr is what is compared"):
+        RANGE.of_each([shelf.study(), rates])
+
+
+def test_winners_are_looked_at_as_their_study_was_to_be(shelf):
+    """`--until-decided` adds blocks to the arms that were chosen."""
+    study = with_looks([shelf.study()], 12)
+    winners = tuned(plan(study, shelf.context), RANGE, Runner(shelf.context, jobs=1))
+    assert (winners.looks, winners.blocks) == (study.looks, study.blocks)
+    assert len(winners.looks) > 1
+
+
+def test_winners_keep_the_labels_of_their_arms(shelf):
+    """A study file may call its levels otherwise."""
+    study = shelf.study()
+    arms = tuple(replace(arm, name=name) for arm, name in zip(study.arms, ("short", "long"), strict=True))
+    planned = plan(replace(study, arms=arms), shelf.context)
+    winners = tuned(planned, RANGE, Runner(shelf.context, jobs=1))
+    assert [arm.label for arm in winners.arms] == ["short+0.6", "long+0.6"]
+    assert [arm.label for arm in read_tuning(plan(winners, shelf.context).folder).arms] == ["short+0.6", "long+0.6"]
+
+
+def test_what_an_arm_lacks_is_refused_before_anything_is_trained(shelf):
+    """The winners are compared in the settings that all arms have."""
+    momentum = Request((asked("sgd:momentum=0.5,0.9"),), unequal=True)
+    optimizers = one_factor(load("digits-mlp").recipe, "optimizer", ["adam", "sgd"], [0])
+    with pytest.raises(UsageError, match="the arm adam lacks"):
+        momentum.of_each([optimizers])
 
 
 # --- its trials are trials of the study ------------------------------------------------------------------------------
