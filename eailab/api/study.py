@@ -261,7 +261,9 @@ class StudyResult(Shown):
         return page
 
     def figure(self, name: str = "intervals") -> Figure:
-        """Return a figure of the study: "intervals", the differences, or "curves", where its trials have epochs.
+        """Return a figure of the study: "intervals", the differences; where its trials have epochs, "curves" by epoch.
+
+        Where they record both, "training-validation" has a panel for each arm.
 
         Raises:
             UsageError: The study does not have it.

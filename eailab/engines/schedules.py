@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 from eailab.engines.spec import entry
 from eailab.recipe.parts import AnySchedule, Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
+from eailab.recipe.schema import ImageRecipe
 
 Factors = NDArray[np.float64]
+
+MOST_STEPS = 5_000_000
+"""Of a trial whose rates are computed for a reader."""
 
 
 @dataclass(frozen=True)
@@ -127,3 +131,17 @@ def learning_rates(settings: AnySchedule, lr: float, epochs: int, steps_per_epoc
     if warmup_steps > 0.0:
         factors = factors * np.minimum(1.0, (clock.step + 1) / warmup_steps)
     return lr * factors
+
+
+def rates_by_epoch(recipe: ImageRecipe, updates: int) -> tuple[float, ...]:
+    """Return the learning rate of the last step of each epoch of a trial; none of one with more than `MOST_STEPS`.
+
+    Args:
+        recipe: Of the trial.
+        updates: Its steps in all.
+    """
+    if updates > MOST_STEPS:
+        return ()
+    an_epoch = updates // recipe.epochs
+    rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, an_epoch)
+    return tuple(rates[an_epoch - 1 :: an_epoch].tolist())

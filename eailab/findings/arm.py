@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eailab.engines.schedules import rates_by_epoch
 from eailab.findings.looks import Looks, looked
 from eailab.findings.trial import FAILED, Curves, TrialFindings, TrialState, went_the_same
 from eailab.findings.words import decimals_for, interval, signed
 from eailab.metrics import Metric
 from eailab.recipe.override import marked
+from eailab.recipe.schema import Recipe
 from eailab.stats.model import ArmResult
 from eailab.stats.p_values import failure_bound
 from eailab.stats.verdict import Verdict
@@ -43,6 +45,8 @@ class ArmFindings:
     """Which of its trials, and of the baseline's, its verdict lacks because they are damaged; a sentence each."""
     notes: tuple[Text, ...]
     """What a reader of the row must know; the damage too."""
+    learning_rates: tuple[float, ...]
+    """At the end of each epoch, by the recipe's schedule; empty of an engine without one."""
     curves: Curves | None
     """Mean over the finished trials, which all have the same epochs; None where there is none."""
 
@@ -127,8 +131,13 @@ def arm_findings(
             *([] if looks is not None and looks.planned else _outlook(against_baseline, arm.recipe.shares_seeds)),
             *([] if index == study.baseline else _post_hoc(stands)),
         ),
+        learning_rates=_learning_rates(arm.recipe, record.updates[index]),
         curves=_mean([trial.curves for trial in finished]),
     )
+
+
+def _learning_rates(recipe: Recipe, updates: int | None) -> tuple[float, ...]:
+    return () if recipe.images is None or not updates else rates_by_epoch(recipe.images, updates)
 
 
 def _gaps(trials: Sequence[TrialFindings]) -> list[Text]:

@@ -14,7 +14,8 @@ from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact, blocks_table, main_table
 from eailab.findings.tuning import tuning_table
-from eailab.report.describe import caption, path_bars, path_caption, study_figure
+from eailab.report.captions import caption, path_caption
+from eailab.report.describe import path_bars, study_figure
 from eailab.report.document import (
     Block,
     Bullets,
@@ -126,6 +127,8 @@ def page_section(study: StudyReport, label: str) -> Section:
         evidence.append(Group(summary, (values,)))
     if "curves" in figures:
         evidence += [Heading(tr("Learning curves")), figures["curves"]]
+    if "training-validation" in figures:
+        evidence += [Heading(tr("Training and validation of each arm")), figures["training-validation"]]
     evidence += class_blocks(findings, study.classes, study.no_classes)
     evidence += cost_blocks(findings, study.costs) if any(cost.epochs for cost in study.costs) else []
     evidence += [Heading(tr("What this rests on")), Facts(_stated(findings)), *_for_a_paper(study.answers, 3)]

@@ -1,6 +1,7 @@
 """Describe the figures of a study, a trial and a path ablation; see `figures` for what a description is."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite, nan
 
 from eailab.findings.arm import ArmFindings
@@ -25,6 +26,7 @@ from eailab.report.figures import (
     Panel,
     Point,
     PointsFigure,
+    compared_by_epoch,
     looks,
     spanning,
 )
@@ -45,14 +47,19 @@ MOST_DOTS = 500
 """Of an arm: more would only be a bar."""
 
 
-def trial_curves(curves: Curves, metrics: Sequence[Metric], headline: Metric, title: str) -> CurvesFigure:
-    """Describe what one trial records by epoch, training against validation."""
+def trial_curves(
+    curves: Curves, metrics: Sequence[Metric], headline: Metric, title: str, rates: Sequence[float] = ()
+) -> CurvesFigure:
+    """Describe what one trial records by epoch, training against validation, and its learning rate if that moves."""
     quantities = _drawn(metrics, headline, [curves])
     splits = [split for split in LOOKS if any(split in by_split for by_split in quantities.values())]
     panels = []
     for quantity, by_split in quantities.items():
         lines = [Line(_values(curves, by_split.get(split))) for split in splits]
         panels.append(_panel(quantity, next(iter(by_split.values())), lines, lines))
+    panels += _rate_panel([Line(())] * len(splits), [_rate_line(rates)]) if _moves(rates) else []
+    if _moves(rates):
+        panels[:-1] = [replace(panel, lines=(*panel.lines, Line(()))) for panel in panels[:-1]]
     last = {
         split: tr("{split} {value}", split=PLACES[split], value=metric.text(values[-1]))
         for split, metric in next(iter(quantities.values())).items()
@@ -67,12 +74,37 @@ def trial_curves(curves: Curves, metrics: Sequence[Metric], headline: Metric, ti
             epoch=curves.epochs[-1],
             values=joined(last.values(), COMMA),
         ),
-        tuple(PLACES[split] for split in splits),
-        tuple(LOOKS[split] for split in splits),
+        (*(PLACES[split] for split in splits), *([RATE] if _moves(rates) else [])),
+        (*(LOOKS[split] for split in splits), *([Look()] if _moves(rates) else [])),
         tuple(panels),
+        LINES,
     )
 
 
+def _moves(rates: Sequence[float]) -> bool:
+    return len(set(rates)) > 1
+
+
+def _rate_line(rates: Sequence[float]) -> Line:
+    return Line(tuple(rate if isfinite(rate) else nan for rate in rates))
+
+
+def _rate_panel(before: Sequence[Line], lines: Sequence[Line]) -> list[Panel]:
+    """Return the panel of the learning rate, after lines that it has no values of; none without finite values."""
+    every = [value for line in lines for value in line.mean if isfinite(value)]
+    if not every:
+        return []
+    peaks = [max(line.mean) for line in lines if line.mean and isfinite(max(line.mean))]
+    low, high = max(min(every), max(every) * LEAST_RATE), max(every)
+    log = Axis(low / 1.15, high * 1.15, is_log=True) if low > 0.0 else None
+    far_apart = bool(peaks) and max(peaks) > LOG_FROM * min(peaks)
+    return [Panel(RATE, "", (*before, *lines), spanning(every), log, log is not None and far_apart)]
+
+
+LEAST_RATE = 1e-4
+"""Share of the highest learning rate that a logarithmic axis goes down to."""
+RATE = tr("learning rate")
+LINES = tr("Lines")
 LOOKS: dict[SplitName, Look] = {TRAIN: Look(1, 1, 1), VALIDATION: Look(2), NO_SPLIT: Look(2)}
 PLACES = SPLITS | {NO_SPLIT: tr("value")}
 """What a line of each split is called."""
@@ -82,7 +114,8 @@ def study_curves(findings: StudyFindings) -> CurvesFigure:
     """Describe the mean curves of the arms, validation beside training on one scale, with bands over blocks."""
     if findings.planned == 1:
         only = findings.arms[0].trials[0]
-        return trial_curves(only.curves, findings.metrics, findings.headline, findings.title)
+        rates = findings.arms[0].learning_rates
+        return trial_curves(only.curves, findings.metrics, findings.headline, findings.title, rates)
     panels = []
     every = [trial.curves for arm in findings.arms for trial in arm.trials]
     for by_split in _drawn(findings.metrics, findings.headline, every).values():
@@ -90,13 +123,36 @@ def study_curves(findings: StudyFindings) -> CurvesFigure:
         lines = {metric.key: [_line(arm, metric) for arm in findings.arms] for metric in drawn}
         shared = [line for row in lines.values() for line in row]
         panels += [_panel(metric.title, metric, lines[metric.key], shared) for metric in drawn]
+    if any(_moves(arm.learning_rates) for arm in findings.arms):
+        panels += _rate_panel((), [_rate_line(arm.learning_rates) for arm in findings.arms])
     return CurvesFigure(
         tr("Learning curves by {factor}", factor=findings.spoken_factor) if findings.factor else TITLES["curves"],
         findings.name,
-        _band_note(findings),
+        band_note(findings),
         tuple(map(_entry, findings.arms)),
         looks(findings),
         tuple(panels),
+    )
+
+
+def study_fit(findings: StudyFindings) -> CurvesFigure:
+    """Describe training and validation of each arm in a panel of its own, all on one scale: overfitting opens a gap."""
+    pair = compared_by_epoch(findings)
+    assert pair is not None  # noqa: S101 - see `figure_names`
+    drawn = [arm for arm in findings.arms if arm.curves is not None]
+    lines = {arm.label: [_line(arm, metric) for metric in pair] for arm in drawn}
+    shared = [line for own in lines.values() for line in own]
+    return CurvesFigure(
+        TITLES["training-validation"],
+        findings.name,
+        joined(
+            (tr("{quantity} by epoch.", quantity=capitalized(pair[0].quantity)), band_note(findings)),
+            BETWEEN_SENTENCES,
+        ),
+        tuple(PLACES[metric.split] for metric in pair),
+        tuple(LOOKS[metric.split] for metric in pair),
+        tuple(_panel(arm_name(arm), pair[1], lines[arm.label], shared) for arm in drawn),
+        LINES,
     )
 
 
@@ -116,7 +172,8 @@ def _values(curves: Curves, metric: Metric | None) -> tuple[float, ...]:
     return tuple(nan if value is None else value for value in values)
 
 
-def _band_note(findings: StudyFindings) -> Text:
+def band_note(findings: StudyFindings) -> Text:
+    """Say what lines and bands of curves are."""
     blocks = len(findings.blocks)
     note = tr("One block.")
     if blocks > 1:
@@ -176,16 +233,16 @@ def study_intervals(findings: StudyFindings) -> IntervalsFigure:
             factor=capitalized(findings.spoken_factor),
             baseline=findings.baseline_arm.label,
         ),
-        joined([findings.name, _compared(findings)]),
+        joined([findings.name, compared(findings)]),
         rows,
         margin,
         spanning([0.0, -margin, margin, *(value for row in rows for value in (*row.blocks, *(row.interval or ())))]),
-        tr("difference in {measure} ({notes})", measure=measure.title, notes=_axis_notes(measure)),
-        _intervals_key(findings),
+        tr("difference in {measure} ({notes})", measure=measure.title, notes=axis_notes(measure)),
+        intervals_key(findings),
     )
 
 
-def _compared(findings: StudyFindings) -> Text:
+def compared(findings: StudyFindings) -> Text:
     """Say how many blocks there are, and what the baseline's mean is."""
     result = findings.baseline_arm.against_baseline
     mean = None if result is None else result.mean
@@ -198,12 +255,13 @@ def _compared(findings: StudyFindings) -> Text:
     return joined([trn("{n} block", "{n} blocks", len(findings.blocks)), baseline]) if findings.is_blocked else baseline
 
 
-def _axis_notes(measure: Metric) -> Text:
+def axis_notes(measure: Metric) -> Text:
+    """Say in which unit differences are, and which way is better."""
     better = tr("right is better") if measure.higher_is_better else tr("left is better")
     return joined([*([measure.difference_words] if measure.difference_words else []), better])
 
 
-def _intervals_key(findings: StudyFindings) -> Text:
+def intervals_key(findings: StudyFindings) -> Text:
     """Say what the marks of differences mean."""
     margin = findings.measure.with_unit(f"{findings.margin:g}")
     return joined(
@@ -213,25 +271,6 @@ def _intervals_key(findings: StudyFindings) -> Text:
             *([tr("shaded: margin ±{margin}", margin=margin)] if findings.margin else []),
         ]
     )
-
-
-def caption(findings: StudyFindings, name: str) -> tuple[Text, ...]:
-    """Return what a caption in print says of a study's figure, which has no title, note and key there."""
-    if name == "intervals":
-        return (
-            tr(
-                "Difference in {measure} from the baseline, {baseline}, by {factor} ({notes}).",
-                measure=findings.measure.title,
-                baseline=findings.baseline_arm.label,
-                factor=findings.spoken_factor,
-                notes=_axis_notes(findings.measure),
-            ),
-            tr("{said}.", said=_compared(findings)),
-            tr("{said}.", said=capitalized(_intervals_key(findings))),
-        )
-    if findings.factor is None:
-        return (tr("Learning curves of {name}.", name=findings.name), _band_note(findings))
-    return (tr("Learning curves by {factor}.", factor=findings.spoken_factor), _band_note(findings))
 
 
 def _dots_in_words(findings: StudyFindings) -> list[Text]:
@@ -311,12 +350,6 @@ def path_bars(found: PathFindings) -> BarsFigure:
     )
 
 
-def path_caption(found: PathFindings) -> tuple[Text, ...]:
-    """Return what a caption in print says of the figure of a path ablation."""
-    bars = path_bars(found)
-    return tuple(tr("{said}.", said=said) for said in (bars.title, bars.note, bars.key))
-
-
 def study_costs(findings: StudyFindings, costs: Sequence[ArmCost]) -> PointsFigure | None:
     """Describe the metric's mean over the seconds of a trial; None for fewer than two arms that have both."""
     measure, digits = findings.measure, findings.decimals
@@ -344,4 +377,10 @@ def study_costs(findings: StudyFindings, costs: Sequence[ArmCost]) -> PointsFigu
 
 def study_figure(findings: StudyFindings, name: str) -> CurvesFigure | IntervalsFigure:
     """Describe one of a study's figures."""
-    return study_intervals(findings) if name == "intervals" else study_curves(findings)
+    match name:
+        case "intervals":
+            return study_intervals(findings)
+        case "training-validation":
+            return study_fit(findings)
+        case _:
+            return study_curves(findings)

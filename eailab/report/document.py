@@ -11,7 +11,7 @@ from eailab.findings.tables import NOTE, Fact, Table
 from eailab.report.figures import Figure
 from eailab.report.manifest import Manifest
 from eailab.report.study_report import PathReport, StudyReport
-from eailab.translation import ENGLISH, Say, language, tr
+from eailab.translation import ENGLISH, Say, joined, language, tr
 
 STUDY = tr("Study")
 """Goes before the name of a study's folder."""
@@ -34,9 +34,9 @@ class Title:
 
     def translated(self, say: Say) -> str:
         """Return it in a language."""
-        apart = " · ".join(map(say, self.apart))
-        text = say(self.text)
-        return f"{text} ({apart})" if apart else text
+        if not self.apart:
+            return say(self.text)
+        return say(tr("{title} ({apart})", title=self.text, apart=joined(self.apart, " · ")))
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from itertools import count
 from typing import Literal, TypeAlias
 
 from eailab.findings.study import StudyFindings
+from eailab.metrics import TRAIN, VALIDATION, Metric, by_quantity
 from eailab.stats.verdict import Interval
 from eailab.translation import tr
 
@@ -27,6 +28,7 @@ CJK_FONTS = (
 TITLES = {
     "intervals": tr("Differences from the baseline with their intervals"),
     "curves": tr("Learning curves"),
+    "training-validation": tr("Training and validation of each arm"),
 }
 """What a figure is called for a reader who cannot see it, by its name, which is its files' name too."""
 
@@ -41,6 +43,9 @@ IN_PRINT: tuple[FileKind, ...] = ("pdf",)
 
 Drawing: TypeAlias = Mapping[FileKind, bytes]
 """One figure in each kind that was asked for."""
+
+MOST_PANELS = 12
+"""Arms at most that get a panel each."""
 
 COLOURS = 6
 """Arms other than the baseline that colour tells apart; further ones differ by dash and marker."""
@@ -169,6 +174,8 @@ class CurvesFigure:
     """Of the lines of every panel."""
     looks: tuple[Look, ...]
     panels: tuple[Panel, ...]
+    names_are: str = tr("Arms")
+    """Of what."""
 
     @property
     def epochs(self) -> int:
@@ -304,7 +311,22 @@ def figure_names(findings: StudyFindings) -> tuple[str, ...]:
     has_epochs = findings.counted is None  # a program's run is one
     if has_epochs and any(not trial.curves.is_empty for trial in trials):
         names.append("curves")
+        if findings.planned > 1 and len(findings.arms) <= MOST_PANELS and compared_by_epoch(findings) is not None:
+            names.append("training-validation")
     return tuple(names)
+
+
+def compared_by_epoch(findings: StudyFindings) -> tuple[Metric, Metric] | None:
+    """Return training and validation of the quantity that shows overfitting, a loss if there is one; None without."""
+    drawn = {
+        metric.key
+        for metric in findings.metrics
+        for arm in findings.arms
+        if arm.curves is not None and any(value is not None for value in arm.curves.values.get(metric.key, ()))
+    }
+    by_split = by_quantity([metric for metric in findings.metrics if metric.key in drawn]).values()
+    both = [(one[TRAIN], one[VALIDATION]) for one in by_split if TRAIN in one and VALIDATION in one]
+    return min(both, key=lambda pair: pair[0].higher_is_better, default=None)
 
 
 def looks(findings: StudyFindings) -> tuple[Look, ...]:

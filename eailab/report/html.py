@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from eailab.findings.tables import with_unit
 from eailab.metrics import behind
 from eailab.plain import plain
 from eailab.report.document import Block, Document, Section
@@ -31,7 +32,6 @@ WORDS = {
     "light": tr("Light"),
     "dark": tr("Dark"),
     "sort": tr("sort by this column"),
-    "arms": tr("Arms"),
     "log": tr("logarithmic scale"),
     "epoch": tr("epoch"),
 }
@@ -135,6 +135,7 @@ def _environment() -> Environment:
         "path": path,
         "band": band,
         "spoken": spoken,
+        "with_unit": with_unit,
         "epoch_labels": epoch_labels,
         "most_stacked": MOST_STACKED,
         "labelled_points": labelled_points,

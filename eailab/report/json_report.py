@@ -171,6 +171,7 @@ def _arm(arm: ArmFindings, findings: StudyFindings) -> dict[str, Any]:
         "failure_bound": arm.failure_bound,
         "updates": arm.updates,
         "updates_change": arm.updates_change,
+        "learning_rates": arm.learning_rates,
         "brought": arm.brought,
         "damage": arm.damage,
         "notes": arm.notes,

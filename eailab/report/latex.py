@@ -26,7 +26,7 @@ from eailab.report.document import (
 from eailab.report.figure_style import PRINT
 from eailab.report.figures import CJK_FONTS
 from eailab.report.manifest import MARK
-from eailab.translation import BETWEEN_SENTENCES, COLON, COMMA, ENGLISH, Say, joined, tr
+from eailab.translation import BETWEEN_SENTENCES, COLON, ENGLISH, Say, joined, tr
 
 PREAMBLE = r"""\documentclass[a4paper,10pt]{article}
 \usepackage{iftex}
@@ -179,7 +179,8 @@ def caption_text(block: FigureBlock, say: Say) -> str:
     """Return what stands under a figure: its legend, and what tells its study from others."""
     if not block.legend:
         return escaped(block.caption.translated(say))
-    apart = [tr("{said}.", said=joined(block.caption.apart, COMMA))] if block.caption.apart else []
+    words = block.caption.apart
+    apart = [tr("({apart}).", apart=joined(words, " · "))] if words else []
     return escaped(say(joined([*block.legend, *apart], BETWEEN_SENTENCES)))
 
 

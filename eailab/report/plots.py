@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eailab.findings.study import StudyFindings
+from eailab.findings.tables import with_unit
 from eailab.report.describe import study_figure
 from eailab.report.figure_style import COLOURS, DASHES, FAINT, INK, MARKERS, PAPER, PRINT, SCREEN, Style
 from eailab.report.figures import (
@@ -33,7 +34,7 @@ from eailab.report.fonts import families, mpl, widest, wrapped
 from eailab.translation import COLON, Say, english, joined, tr
 
 from matplotlib.figure import Figure  # isort: skip - after `fonts`, which prepares its import
-from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter  # isort: skip
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter  # isort: skip
 
 PNG_DOTS_PER_INCH = 150
 LINE = 0.165
@@ -104,11 +105,16 @@ def _curves(curves: CurvesFigure, say: Say, style: Style) -> Any:
     columns, legend = _legend_size(entries, style)
     rows = math.ceil(len(curves.panels) / 2)
 
-    # The grid: room for the heading, the legend and the axes' labels, all in inches.
-    above, below, between = head.height + 0.34 * scale + legend, 0.55 * scale, 0.42 * scale
-    height = above + below + style.panel * rows + between * (rows - 1)
-    left, right, beside = 0.56 * scale, 0.16 * scale, 0.54 * scale
+    # The grid: room for the heading, the legend, titles and the axes' labels, all in inches.
+    axes_of = [one.axis if one.log is None or not one.prefers_log else one.log for one in curves.panels]
+    labels = widest([label for axis in axes_of for _, label in axis.labelled(6)], style.letters)
+    left, right = max(0.56 * scale, 0.16 * scale + labels), 0.16 * scale
+    beside = left
     across = (style.width - left - right - beside) / 2
+    titles = [wrapped(say(with_unit(one.title, one.unit)), across, 10 * scale) for one in curves.panels]
+    lines = LINE * scale * max(title.count("\n") for title in titles)
+    above, below, between = head.height + 0.34 * scale + legend + lines, 0.55 * scale, 0.42 * scale + lines
+    height = above + below + style.panel * rows + between * (rows - 1)
     figure = Figure(figsize=(style.width, height))
     figure.subplots_adjust(
         left=left / style.width,
@@ -123,18 +129,17 @@ def _curves(curves: CurvesFigure, say: Say, style: Style) -> Any:
         axes.remove()
 
     # Lines, axes and titles of each panel.
-    for place, panel in enumerate(curves.panels):
+    for place, (panel, axis, title) in enumerate(zip(curves.panels, axes_of, titles, strict=True)):
         axes = grid.flat[place]
         for line, look, entry in zip(panel.lines, curves.looks, entries, strict=True):
             _line(axes, line, look, entry, scale)
-        titled = say(panel.title) + (f" ({panel.unit})" if panel.unit else "")
-        axes.set_title(wrapped(titled, across + 0.8 * beside, 10 * scale), fontsize=10 * scale, pad=4)
-        axis = panel.axis if panel.log is None or not panel.prefers_log else panel.log
+        above_axes = {"y": 1.0, "pad": 4}  # a given height saves matplotlib from measuring every tick for it
+        axes.set_title(title, fontsize=10 * scale, **above_axes)
         axes.set_ylim(axis.low, axis.high)
         if axis.is_log:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.yaxis.set_minor_locator(NullLocator())
         if place >= len(curves.panels) - 2:
             axes.set_xlabel(say(EPOCH))
             axes.tick_params(labelbottom=True)

@@ -8,7 +8,8 @@ import torch
 from numpy.testing import assert_allclose
 from torch.optim import lr_scheduler
 
-from eailab.engines.schedules import learning_rates
+from eailab.engines.schedules import MOST_STEPS, learning_rates, rates_by_epoch
+from eailab.recipe.load import load, parse_override
 from eailab.recipe.parts import Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
 
 EPOCHS, STEPS, LR = 30, 7, 0.03
@@ -103,3 +104,10 @@ def test_a_trial_of_one_step_has_a_rate_that_is_finite(settings):
         rates = learning_rates(settings, LR, 1, 1)
     assert np.isfinite(rates).all()
     assert (rates >= 0.0).all()
+
+
+def test_the_rate_of_an_epoch_is_that_of_its_last_step():
+    recipe = load("digits-mlp", [parse_override("schedule=cosine"), parse_override("epochs=4")]).recipe.images
+    every = learning_rates(recipe.schedule, recipe.optimizer.lr, 4, 10)
+    assert rates_by_epoch(recipe, 40) == pytest.approx([every[9], every[19], every[29], every[39]])
+    assert rates_by_epoch(recipe, MOST_STEPS + 4) == ()

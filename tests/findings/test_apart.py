@@ -60,11 +60,11 @@ def test_single_trials_of_one_name_are_told_apart(shop):
     assert apart(shop, shop.trial(0.9), shop.trial(0.8, epochs=2)) == [("epochs 3",), ("epochs 2",)]
 
 
-@pytest.mark.parametrize(("lang", "title"), [("en", "(epochs 2)"), ("zh-TW", "(週期數 2)")])
+@pytest.mark.parametrize(("lang", "title"), [("en", "(epochs 2)"), ("zh-TW", "（週期數 2）")])
 def test_titles_cards_and_captions_say_it(shop, lang, title):
     told = tuple(load_study(shop.store, folder) for folder in (shop.study(SCORES), shop.study(SCORES, epochs=2)))
     report = Report("report", lang, told)
     assert FORMATS["html"].text(report).count(title) == 3
-    assert FORMATS["markdown"].text(report).count(title) == FORMATS["latex"].text(report).count(title) == 3
+    assert FORMATS["markdown"].text(report).count(title) == FORMATS["latex"].text(report).count(title) == 4
     alone = Report("study", lang, told[1:])
     assert title not in FORMATS["html"].text(alone) + FORMATS["markdown"].text(alone)

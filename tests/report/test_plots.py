@@ -16,7 +16,8 @@ from eailab.findings.path import PathFindings, Step
 from eailab.findings.trial import Curves
 from eailab.metrics import CLASSIFICATION
 from eailab.report import plots
-from eailab.report.describe import caption, path_bars, study_figure, trial_curves
+from eailab.report.captions import caption
+from eailab.report.describe import path_bars, study_figure, trial_curves
 from eailab.report.figure_style import PRINT
 from eailab.report.figures import figure_names, looks
 from eailab.report.plots import draw, study_figures
@@ -104,7 +105,7 @@ def test_the_same_findings_give_the_same_bytes_in_another_process(found, shop):
     there = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
     drawn = study_figures(found, kinds=("png", "svg", "pdf"))
     here = [hashlib.sha256(data).hexdigest() for one in drawn.values() for data in one.values()]
-    assert len(here) == 6
+    assert len(here) == 9
     assert there == here
 
 
@@ -234,3 +235,30 @@ def test_arms_are_told_apart_without_colour(shop):
     """A figure is read in grey too, and by readers who see fewer colours."""
     found = shop.findings(shop.study({level: [0.5, 0.6] for level in range(1, 8)}))
     assert len({(look.dash, look.marker) for look in looks(found)}) == 7
+
+
+def test_each_arm_has_a_panel_of_training_and_validation_on_one_scale(found):
+    """A gap between the two is overfitting, and is seen in one panel only."""
+    figure = study_figure(found, "training-validation")
+    assert [panel.title for panel in figure.panels] == ["10 (baseline)", "20"]
+    assert figure.names == ("training", "validation")
+    assert len({panel.axis for panel in figure.panels}) == 1
+    for panel, arm in zip(figure.panels, found.arms, strict=True):
+        assert [line.mean for line in panel.lines] == [arm.curves.values[f"{s}_loss"] for s in ("train", "validation")]
+
+
+def test_more_arms_than_a_page_has_room_for_have_no_panel_each(shop):
+    found = shop.findings(shop.study({level: [0.5, 0.6] for level in range(1, 14)}))
+    assert figure_names(found) == ("intervals", "curves")
+
+
+def test_a_learning_rate_that_moves_is_drawn_and_one_that_stays_is_not(shop, found):
+    assert all(str(panel.title) != "learning rate" for panel in study_figure(found, "curves").panels)
+    moved = shop.findings(shop.study({"constant": [0.9, 0.8], "exponential": [0.8, 0.7]}, factor="sched"))
+    panel = study_figure(moved, "curves").panels[-1]
+    assert panel.title == "learning rate"
+    assert panel.lines[0].mean == pytest.approx([0.001] * 3)
+    assert panel.lines[1].mean == pytest.approx([0.001 * 0.95**epoch for epoch in range(3)])
+    alone = study_figure(shop.findings(shop.trial(0.9, schedule={"name": "exponential"})), "curves")
+    assert alone.names == ("training", "validation", "learning rate")
+    assert alone.panels[-1].lines[2].mean == pytest.approx([0.001 * 0.95**epoch for epoch in range(3)])

@@ -37,6 +37,9 @@ def files(folder: Path):
     }
 
 
+FIGURES = ("intervals", "curves", "training-validation")
+
+
 @pytest.fixture
 def folder(shop):
     return shop.study({10: SMALL, 20: LARGE})
@@ -51,7 +54,7 @@ def test_a_study_gets_its_tables_costs_figures_and_page(shop, folder):
         "costs.json",
         "figures.json",
         "report.html",
-        *(f"figures/{name}.{kind}" for name in ("intervals", "curves") for kind in ("png", "svg")),
+        *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
     }
     assert found.arms[1].against_baseline.difference == pytest.approx(-29 / 3)
 
@@ -186,7 +189,7 @@ def test_a_report_sets_all_studies_beside_their_figures(shop, folder, tmp_path):
 
     assert len(report.studies) == 2
     assert "# Report" in text
-    for name in ("intervals", "curves"):
+    for name in FIGURES:
         relative = f"figures/{folder.name}/{name}.png"
         assert f"]({relative})" in text
         assert (tmp_path / "out" / relative).exists()

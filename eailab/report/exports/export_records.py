@@ -1,5 +1,6 @@
 """Gather what every export writes of a study or a path ablation: its trials with settings and scores, its table."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +23,9 @@ from eailab.report.study_report import PathReport, StudyReport
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
 from eailab.studies.factor import word
+
+RATE = "learning_rate"
+"""What the learning rate at the end of an epoch is exported as."""
 
 PREFIX = "eailab."
 """Goes before the names of labels, where a tool keeps its own or the user's too."""
@@ -223,7 +227,7 @@ def _trials(study: StudyReport, group: str) -> Iterator[ExportTrial]:
             if trial.state == "absent":
                 continue
             labels = {"study": group, **_labels(study.findings, found, trial)}
-            yield _trial(store, arm.recipe, trial, labels, f"{name}/block-{trial.block}", names)
+            yield _trial(store, arm.recipe, trial, labels, f"{name}/block-{trial.block}", names, found.learning_rates)
 
 
 def _labels(findings: StudyFindings, arm: ArmFindings, trial: TrialFindings) -> dict[str, str]:
@@ -244,13 +248,20 @@ def _labels(findings: StudyFindings, arm: ArmFindings, trial: TrialFindings) -> 
 
 
 def epoch_names(findings: StudyFindings) -> dict[str, str]:
-    """Return what each metric of an epoch is exported as, by its key."""
+    """Return what each metric of an epoch, and the learning rate, is exported as, by its key."""
     of_epochs = recorded(findings.metrics, TRAIN, VALIDATION)
-    return {one.key: "/".join(filter(None, (one.quantity, one.split))) for one in of_epochs}
+    names = {one.key: "/".join(filter(None, (one.quantity, one.split))) for one in of_epochs}
+    return names | ({RATE: RATE} if any(arm.learning_rates for arm in findings.arms) else {})
 
 
 def _trial(
-    store: Store, recipe: Recipe, trial: TrialFindings, labels: Mapping[str, str], name: str, names: Mapping[str, str]
+    store: Store,
+    recipe: Recipe,
+    trial: TrialFindings,
+    labels: Mapping[str, str],
+    name: str,
+    names: Mapping[str, str],
+    rates: Sequence[float],
 ) -> ExportTrial:
     folder, curves = store.folder(trial.fingerprint) if trial.fingerprint else None, trial.curves
     record: Mapping[str, Any] | None = folder.record() if folder and trial.has_outcome else None
@@ -269,7 +280,8 @@ def _trial(
                 number,
                 ended,
                 timings[number].seconds if number in timings else None,
-                {names[key]: value for key, values in curves.values.items() if (value := values[place]) is not None},
+                {names[key]: value for key, values in curves.values.items() if (value := values[place]) is not None}
+                | ({RATE: rates[number - 1]} if number <= len(rates) and math.isfinite(rates[number - 1]) else {}),
             )
             for place, (number, ended) in enumerate(zip(curves.epochs, ends, strict=True))
         ),

@@ -19,6 +19,7 @@ def test_there_is_a_row_for_each_epoch_and_for_each_trial(export, folder):
         ("20", "0", "1"),
         ("20", "1", "1"),
     ]
+    assert {row["learning_rate"] for row in epochs} == {"0.001"}
     assert [row["state"] for row in trials] == [*["finished"] * 3, "diverged", "unfinished", "missing"]
     assert [row["test_accuracy"] for row in trials[3:]] == ["", "", ""]
     assert {row["recipe.name"] for row in trials} == {"<script>alert(1)</script>"}
