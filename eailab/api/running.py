@@ -138,7 +138,9 @@ class _Line:
         if isinstance(event, Ended) or now - self.changed >= SECONDS:
             self.changed = now
             training = [
-                f"{cell.label}: {cell.progress}" if cell.epochs > 1 else cell.label
+                f"{cell.label}: {', '.join(filter(None, [cell.progress, cell.score]))}"
+                if cell.epochs > 1 or cell.reported
+                else cell.label
                 for cell in self.trials.training()[:1]
             ]
             self._write(" · ".join(filter(None, [self.trials.count(), *training, self.trials.time_left()])))

@@ -237,8 +237,8 @@ def _trial_line(cell: Cell, width: int) -> Text:
     line = label + progress
     share = min(1.0, cell.position / max(cell.epochs, 1))
     filled = int(share * BAR_WIDTH)
-    bar = "#" * filled + "-" * (BAR_WIDTH - filled)
-    for part in (f"{share:4.0%} [{bar}]", cell.score):
+    bar = f"{share:4.0%} [{'#' * filled}{'-' * (BAR_WIDTH - filled)}]"
+    for part in ("" if cell.is_own and not share else bar, cell.score):
         if part and cell_len(line) + GAP + len(part) <= width:
             line += " " * GAP + part
     return Text(_cut(line, width), style=STYLES["training"], no_wrap=True)
@@ -261,6 +261,8 @@ def _position(cell: Cell) -> str:
     >>> [_position(Cell("", epochs, position=position)) for epochs, position in ((1, 0.379), (30, 6.49), (2000, 7.6))]
     ['0.37/1', '6.4/30', '7/2000']
     """
+    if cell.is_own:
+        return cell.reached or "running"
     digits = 2 if cell.epochs < 10 else 1 if cell.epochs < 1000 else 0
     down = int(cell.position * 10**digits + ROUNDING) / 10**digits
     return f"{down:.{digits}f}/{cell.epochs}"

@@ -98,6 +98,19 @@ def check_weights(weights: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> Non
 
 
 @dataclass(frozen=True)
+class Reported:
+    """What a person's own training has reported last, for people to look at while it runs."""
+
+    values: Scores
+    axis: str = ""
+    """What it counts: "epoch" or "step"; empty where it counts nothing."""
+    number: int | None = None
+    """Of the last epoch or step."""
+    total: int | None = None
+    """How many there will be; None where that is not known."""
+
+
+@dataclass(frozen=True)
 class Step:
     """How far an epoch has come; sent now and then while it runs."""
 
@@ -107,6 +120,15 @@ class Step:
     """Steps of the epoch."""
     loss: float | None
     """Mean training loss of the epoch so far; None where reading it would stall the device."""
+    reported: Reported | None = None
+    """Of a person's own training, which is one epoch: what it has said of itself."""
+
+    @classmethod
+    def own(cls, reported: Reported | None) -> Self:
+        """Return how far a person's own training is, as it says itself."""
+        if reported is None or not reported.total or reported.number is None:
+            return cls(0, 1, None, reported)
+        return cls(min(reported.number, reported.total), reported.total, None, reported)
 
 
 OnStep: TypeAlias = Callable[[Step], None]

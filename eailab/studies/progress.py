@@ -8,7 +8,8 @@ from heapq import heapify, heapreplace
 from statistics import median_low
 from typing import Literal
 
-from eailab.engines.registry import headline_of, metrics_of
+from eailab.engines.base import Reported
+from eailab.engines.registry import engine_of, headline_of, metrics_of
 from eailab.errors import StoreError
 from eailab.metrics import TRAIN, VALIDATION, Metric, behind, recorded
 from eailab.runs.context import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
@@ -43,6 +44,10 @@ class Cell:
     """What it records."""
     headline: Metric | None = None
     """What it is followed by."""
+    is_own: bool = False
+    """Whether it runs a person's own training, which counts for itself."""
+    reported: Reported | None = None
+    """What that has said of itself last."""
     value: float = float("nan")
     """The study's metric in the unit shown; NaN until the trial has finished."""
 
@@ -56,6 +61,9 @@ class Cell:
                 self.state, self.epochs, self.position = "training", event.epochs, float(event.resumed)
             case Stepped():
                 self.position = event.epoch - 1 + event.step.step / event.step.steps
+                if event.step.reported is not None:
+                    self.reported = event.step.reported
+                    self.last = Epoch(event.epoch, dict(event.step.reported.values))
             case EpochEnded():
                 self.position, self.last = float(event.epoch.number), event.epoch
             case Ended():
@@ -63,7 +71,7 @@ class Cell:
             case Failed():
                 self.state = "failed"
             case TriedAgain():
-                self.state, self.position = "waiting", 0.0
+                self.state, self.position, self.last, self.reported = "waiting", 0.0, None, None
             case _:
                 pass
 
@@ -90,10 +98,19 @@ class Cell:
         return "".join(f"{text}  " for text in texts.values())
 
     @property
+    def reached(self) -> str:
+        """The epoch or step that a person's own training has reported last, and of how many; empty where not known."""
+        if self.reported is None or self.reported.number is None:
+            return ""
+        return f"{self.reported.number}/{self.reported.total}" if self.reported.total else str(self.reported.number)
+
+    @property
     def progress(self) -> str:
         """How far a trial in training has come."""
         if self.is_compiling:
             return "compiling"
+        if self.is_own:
+            return f"{self.reported.axis} {self.reached}" if self.reported and self.reached else "running"
         if self.position >= self.epochs:
             return "last evaluation"
         done = int(self.position)
@@ -119,6 +136,7 @@ class Trials:
                 trial.recipe.epochs,
                 metrics=metrics_of(trial.recipe),
                 headline=headline_of(trial.recipe),
+                is_own=engine_of(trial.recipe).is_foreign,
             )
             for planned in plans
             for trial in planned.trials

@@ -5,13 +5,14 @@ import random
 import pytest
 from scores import scored
 
-from eailab.engines.base import Step
+from eailab.engines.base import Reported, Step
+from eailab.engines.named_metrics import declare
 from eailab.recipe.load import Override, load
 from eailab.runs.context import Compiling, Ended, EpochEnded, Started, Stepped, TriedAgain
 from eailab.runs.records import Epoch
 from eailab.runs.trial import Trial
 from eailab.studies import progress as time_left
-from eailab.studies.progress import Stage, TimeLeft
+from eailab.studies.progress import Cell, Stage, TimeLeft
 from eailab.units import roughly
 
 SCORES = scored((0.5, 0.9), (0.5, 0.9))
@@ -215,3 +216,16 @@ def test_a_stage_counts_what_is_done_and_takes_the_median():
 def test_words_have_the_digits_that_an_estimate_knows():
     assert [roughly(seconds) for seconds in (0.2, 12.4, 59.0, 99.0, 130.0)] == ["", "12 s", "60 s", "100 s", "2 min"]
     assert "less than" not in roughly(0.9)
+
+
+def test_a_program_of_ones_own_is_as_far_as_it_says():
+    """To eailab it is one epoch; its own epochs and last values are what a person waits for."""
+    cell = Cell("lr 0.1, block 0", 1, "training", headline=declare("val_acc"), is_own=True)
+    cell.update(Stepped("a", 1, Step.own(None)))
+    assert (cell.progress, cell.score, cell.position) == ("running", "", 0.0)
+    cell.update(Stepped("a", 1, Step.own(Reported({"val_acc": 0.75}, "step", 1200))))
+    assert (cell.progress, cell.score, cell.position) == ("step 1200", "val_acc 0.7500", 0.0)
+    cell.update(Stepped("a", 1, Step.own(Reported({"val_acc": 0.8}, "epoch", 3, 10))))
+    assert (cell.progress, cell.score, cell.position) == ("epoch 3/10", "val_acc 0.8000", 0.3)
+    cell.update(TriedAgain("a", "it ended with code 1"))
+    assert (cell.progress, cell.score) == ("running", "")

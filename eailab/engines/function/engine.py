@@ -4,9 +4,10 @@ import json
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from typing import Any
 
-from eailab.engines.base import Engine, OnStep, Scores, Setup, Step
+from eailab.engines.base import Engine, OnStep, Reported, Scores, Setup, Step
 from eailab.engines.function.identity import identity_of
 from eailab.engines.function.lookup import function_of
 from eailab.engines.program.engine import sources_of
@@ -49,7 +50,7 @@ class FunctionEngine(Engine):
             for count, row in enumerate(self._rows(), start=1):
                 seen |= dict.fromkeys(row)
                 file.write(json.dumps(row).encode() + b"\n")
-                on_step(Step(count, count + 1, None))
+                on_step(Step.own(self._reported(row, count)))
         for metric in self.metrics:
             if metric.name not in seen:
                 names = ", ".join(map(plain, seen)) or "nothing"
@@ -69,6 +70,13 @@ class FunctionEngine(Engine):
         assert self.reading is not None  # noqa: S101 - asked for after the function was called
         record = {"schema_version": 1, "way": self.reading.way, "curves": self.reading.curves}
         return {CURVES: json.dumps(record).encode()}
+
+    def _reported(self, row: Mapping[str, float], count: int) -> Reported:
+        """Return what a report says for people who look on; it is read as a result when all is there."""
+        values = {one.key: row[one.name] for one in self.metrics if one.name in row and isfinite(row[one.name])}
+        number = row.get("epoch", row.get("step", float(count)))
+        is_step = "step" in row and "epoch" not in row
+        return Reported(values, "step" if is_step else "epoch", int(number) if isfinite(number) else count)
 
     @property
     def _called(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from eailab.engines.base import Engine, OnStep, Scores, Setup, Step
 from eailab.engines.program.known import Known
+from eailab.engines.program.live import Live
 from eailab.engines.program.process import Ended, last_lines, run_program
 from eailab.engines.program.reading import Reading, Sources, Wanted, read
 from eailab.engines.program.trial_files import (
@@ -51,6 +52,7 @@ class ProgramEngine(Engine):
         stdout, stderr = self.folder / STDOUT, self.folder / STDERR
         command, environment = self._prepare()
         limit = None if self.recipe.timeout is None else parse_seconds(self.recipe.timeout)
+        live = Live(self._wanted(), sources_of(self.recipe, self.block, self.folder), self.known.way)
         ended = run_program(
             command,
             environment,
@@ -58,7 +60,8 @@ class ProgramEngine(Engine):
             stderr,
             folder=self.recipe.checkout,
             timeout=limit,
-            on_tick=lambda: on_step(Step(0, 1, None)),
+            on_tick=lambda: on_step(Step.own(live.last())),
+            on_output=live.take,
         )
         if ended.has_timed_out:
             raise TrialFailedError(self._failure(command, ended))

@@ -48,6 +48,7 @@ def run_program(
     folder: str | None = None,
     timeout: float | None = None,
     on_tick: Callable[[], None] = lambda: None,
+    on_output: Callable[[Path, bytes], None] = lambda output, more: None,  # noqa: ARG005 - a default
 ) -> Ended:
     """Run a program until it, and every process of its group, has ended.
 
@@ -59,6 +60,7 @@ def run_program(
         folder: In which it starts; None for the current one.
         timeout: Seconds after which it is ended.
         on_tick: Called several times a second; what it raises ends the program, and is raised again after that.
+        on_output: Called with the file of an output and what the program has printed to it.
 
     Raises:
         RecipeError: There is no such program, or it cannot be executed.
@@ -68,7 +70,7 @@ def run_program(
     supervisor.send(f"+{mark}")
     try:
         with ExitStack() as opened:
-            outputs = [opened.enter_context(_Capped(path)) for path in (stdout, stderr)]
+            outputs = [opened.enter_context(_Capped(path, on_output)) for path in (stdout, stderr)]
             process = _start(command, {**os.environ, **environment, **command.environment, watchdog.MARK: mark}, folder)
             supervisor.send(f"{mark} {process.pid}")
             with process:
@@ -186,7 +188,8 @@ def _ask_to_end(group: int) -> None:
 class _Capped:
     """A file for a program's output, of which the middle is left out where it is long."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_output: Callable[[Path, bytes], None]) -> None:
+        self._path, self._on_output = path, on_output
         self._file = new_file(path)
         self._written = self._left_out = 0
         self._tail = bytearray()
@@ -211,6 +214,7 @@ class _Capped:
         self._file.flush()
         self._written += len(head)
         self._tail += some[len(head) :]
+        self._on_output(self._path, some)
         if (more := len(self._tail) - KEPT_BYTES) > 0:
             self._left_out += more
             del self._tail[:more]

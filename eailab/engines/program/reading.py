@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, isnan
@@ -187,6 +188,17 @@ def read(wanted: Wanted, sources: Sources, way: Way | None = None) -> Reading:
         values = {curve.metric.key: curve.at(step) for curve in curves}
         return Reading(one, values, {curve.metric.key: curve.points for curve in curves}, tuple(names))
     raise TrialFailedError(_missing(wanted, way, failures, list(seen)))
+
+
+def last_values(wanted: Wanted, rows: Iterable[Row]) -> dict[str, float]:
+    """Return the last values in some rows by `Metric.key`; none where the judged metric is not among them."""
+    rows, values = list(rows), dict[str, float]()
+    for metric in wanted.metrics:
+        with suppress(TrialFailedError):
+            last = _curve(metric, rows).last
+            if isfinite(last):
+                values[metric.key] = last
+    return values if wanted.metrics[0].key in values else {}
 
 
 def _readers(wanted: Wanted, sources: Sources) -> dict[Way, Callable[[], list[Row]]]:
