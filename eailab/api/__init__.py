@@ -195,26 +195,32 @@ def noise(
 def judge(
     data: Any,
     *,
-    arm: str,
+    arm: str | Sequence[str] | None = None,
     seed: str | None = None,
     metric: str | None = None,
     baseline: str | None = None,
+    joint: bool = False,
     goal: Literal["max", "min"] | None = None,
     unit: Literal["share", "percent", "raw"] = "raw",
     margin: float = 0.0,
+    target: float | None = None,
+    beat_by: float = 0.0,
     runs: str | Path = "runs",
 ) -> StudyResult:
     """Judge results that exist already, as `eailab judge` does.
 
     Args:
         data: A DataFrame, or a mapping of columns: names to values, a row a run.
-        arm: The column that tells arms apart.
+        arm: The column that tells arms apart, or with `joint` several; None to find it.
         seed: The column of the seeds; None where there is none, or to find it.
         metric: The column that the verdict rests on; None to find it.
         baseline: The arm that the others are compared with; None for the first.
+        joint: Whether several columns change together, as one arm.
         goal: Which values are better; None where the metric's name says it.
         unit: What the values are.
         margin: Differences within it do not matter.
+        target: A number that the arms are compared with, in place of a baseline.
+        beat_by: What an arm has to be better by to be BETTER.
         runs: Folder of trials and studies, into which the study and a copy of the data are written.
 
     Raises:
@@ -231,8 +237,10 @@ def judge(
     with TemporaryDirectory(prefix="eailab-judge-") as folder:
         file = Path(folder) / "data.csv"
         write_columns(data, file)
-        read = judging.of_files([file], Options((arm,), seed, metric, baseline, goal=goal, unit=unit))
-        found = judging.judge(read, session.context.store, judging.Terms(margin), session.note)
+        by = (arm,) if isinstance(arm, str) else tuple(arm or ())
+        read = judging.of_files([file], Options(by, seed, metric, baseline, joint, goal, unit))
+        terms = judging.Terms(margin, target, beat_by)
+        found = judging.judge(read, session.context.store, terms, session.note)
     return StudyResult(found.path, found.findings, session)
 
 

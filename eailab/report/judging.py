@@ -20,15 +20,13 @@ from eailab.studies.imported import (
     Note,
     Question,
     Summary,
-    digest_of,
     finite_or_none,
     in_order,
-    kept,
     note_of,
     parse_summary,
     study_of,
-    write_imported,
 )
+from eailab.studies.imported_files import digest_of, kept, write_imported
 from eailab.studies.imported_judgements import Account, account_of
 from eailab.studies.sharing import holding
 from eailab.studies.storage import StudyRecord, write_record

@@ -23,10 +23,10 @@ from eailab.runs.lock import in_training_error, is_held
 from eailab.runs.store import Problem, Store, delete, remove
 from eailab.runs.trial import Trial
 from eailab.seeding import is_for_tuning
-from eailab.studies import imported
 from eailab.studies.design import Arm, Study, updates
 from eailab.studies.factor import Crossing, Setting, crossed
 from eailab.studies.heads import ENDS, STEPS, TUNING, Head, PathHead, uses
+from eailab.studies.imported_files import problems as source_problems
 from eailab.studies.path_ablation import Order
 from eailab.studies.path_run import is_of_ends, is_step, path_ablation_of, read_steps
 from eailab.studies.plan import hold_updates
@@ -51,7 +51,7 @@ def contradictions(store: Store, record: StudyRecord, images: Mapping[str, int])
     """
     study = record.study
     if record.imported is not None:
-        yield from imported.problems(store.root / "studies" / study.folder_name, record.imported, study)
+        yield from source_problems(store.root / "studies" / study.folder_name, record.imported, study)
     values = [study.factor.values_of(arm.level) if study.factor else {} for arm in study.arms]
     yield from _labels(study, values)
     if not _axes_are_right(study):

@@ -7,32 +7,25 @@ source is the same study, and a changed one another.
 
 import json
 import math
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache, cached_property
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field
 
-from eailab import files
-from eailab.errors import DamagedError, EailabError, UsageError
+from eailab.errors import UsageError
 from eailab.existing.assign import Options
 from eailab.metrics import LARGEST_NUMBER, Metric
-from eailab.plain import NOT_UTF8, plain
 from eailab.recipe.schema import ImportedRecipe, OwnStudy
-from eailab.runs import atomic
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.design import Arm, Study
 from eailab.studies.factor import factor_of
 from eailab.translation import Text
-
-VALUES, SOURCE = "imported.json", "source"
-"""In the folder of an imported study: the values, and the folder of the files that they were read from."""
 
 _SUMMARY = re.compile(
     r"(?P<arm>.*?\S)\s+(?P<mean>[-+]?[\d.]+(?:e[-+]?\d+)?)\s*%?\s*(?:±|\+/-|\+-)\s*(?P<sd>[\d.]+(?:e[-+]?\d+)?)\s*%?"
@@ -233,6 +226,11 @@ def _is_block(seed: str) -> bool:
     return int(seed) <= LARGEST_BLOCK
 
 
+def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return values with None for those that are not finite."""
+    return {seed: value if math.isfinite(value) else None for seed, value in values.items()}
+
+
 def in_order(arms: Sequence[Mapping[str, float]]) -> tuple[dict[str, float | None], ...]:
     """Return the runs of arms with the same seeds in one order, with None for values that are not finite."""
     seeds = sorted(arms[0], key=int) if all(map(_is_block, arms[0])) else list(arms[0])
@@ -269,83 +267,6 @@ def parse_summary(text: str) -> tuple[str, Summary]:
     return found["arm"], Summary(n, mean, sd)
 
 
-# --- the files --------------------------------------------------------------------------------------------------------
-
-
-def kept(paths: Sequence[Path], read: Sequence[Path]) -> tuple[dict[str, Path], list[str]]:
-    """Return which files a study keeps, by their paths below `source/`, and what stands there for the given paths.
-
-    Args:
-        paths: Files and folders, as a person named them.
-        read: All files that were read of these.
-
-    Raises:
-        UsageError: A name cannot be recorded.
-    """
-    try:
-        root = os.path.commonpath([_absolute(path).parent for path in paths])
-    except ValueError as error:  # of Windows' drives
-        raise UsageError(f"{paths[0]} and {paths[-1]} lie on two drives: copy them into one folder.") from error
-
-    def below(path: Path) -> str:
-        name = _absolute(path).relative_to(root).as_posix()
-        if NOT_UTF8.search(name):
-            raise UsageError(f"{plain(str(path))}: a name that is not UTF-8 cannot be recorded. Rename it.")
-        return name
-
-    return {below(file): file for file in read}, [below(path) for path in paths]
-
-
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - a link is named as it is, not by what it leads to
-
-
-def digest_of(file: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    return sha256(files.read(file, files.IMPORT)).hexdigest()
-
-
-def write_imported(folder: Path, imported: Imported, sources: Mapping[str, Path]) -> None:
-    """Write the values of an imported study, and copies of the files that they were read from.
-
-    Raises:
-        StoreError: Something cannot be written.
-        UsageError: A file has changed since it was read.
-    """
-    atomic.make_folder(folder)
-    for name, file in sources.items():
-        data = files.read(file, files.IMPORT)
-        if sha256(data).hexdigest() != imported.files[name]:
-            raise UsageError(f"{file} has changed while it was judged: judge it again.")
-        atomic.make_folder((folder / SOURCE / name).parent)
-        atomic.write_changed(folder / SOURCE / name, data)
-    atomic.write_changed(folder / VALUES, imported.text.encode())
-
-
-def read_imported(folder: Path, digest: str) -> Imported:
-    """Read the values of an imported study.
-
-    Raises:
-        DamagedError: They are missing, or not those that the study was judged by.
-    """
-    file = folder / VALUES
-    try:
-        text = files.read(file, files.IMPORT_VALUES)
-    except FileNotFoundError as error:
-        raise DamagedError(f"{file} is missing: judge the source again.") from error
-    if sha256(text).hexdigest() != digest:
-        raise DamagedError(f"{file} differs from the SHA-256 in study.yaml: it is damaged. Judge the source again.")
-    try:
-        return _record().validate_json(text, strict=True)
-    except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{file} is not the values of an imported study: judge the source again.") from error
-
-
-@cache
-def _record() -> TypeAdapter[Imported]:
-    return TypeAdapter(Imported)
-
-
 def check(imported: Imported, study: Study, judged: Sequence[Sequence[int]], digest: str) -> None:
     """Refuse values that are not those of a study.
 
@@ -360,71 +281,17 @@ def check(imported: Imported, study: Study, judged: Sequence[Sequence[int]], dig
     """
     recipes = [arm.recipe for arm in study.arms]
     if any(getattr(recipe, "source", None) != digest for recipe in recipes):
-        raise ValueError(f"its recipes are not those of the values in {VALUES}")
+        raise ValueError("its recipes are not those of the values in imported.json")
     if len(imported.arms) != len(recipes) or study.factor is None:
-        raise ValueError(f"it does not have the {len(imported.arms)} arms of {VALUES}")
+        raise ValueError(f"it does not have the {len(imported.arms)} arms of imported.json")
     blocked, is_held = recipes[0].shares_seeds, imported.target is not None
     if any(recipe.shares_seeds != blocked for recipe in recipes):
         raise ValueError("some of its arms share seeds, and others do not")
     if blocked and (is_held or any(list(one) != list(imported.arms[0]) for one in imported.arms)):
-        raise ValueError(f"its arms share seeds, and those in {VALUES} do not")
+        raise ValueError("its arms share seeds, and those in imported.json do not")
     if is_held and (study.baseline != len(recipes) - 1 or imported.arms[-1] or imported.summaries[-1]):
         raise ValueError("its baseline is not the number that arms are compared with")
     if study.blocks != _all_blocks(imported, blocked=blocked):
-        raise ValueError(f"its blocks are not the runs in {VALUES}")
+        raise ValueError("its blocks are not the runs in imported.json")
     if judged and set(judged[-1]) != set(study.blocks):
-        raise ValueError(f"it was not judged by all runs in {VALUES}")
-
-
-def problems(folder: Path, imported: Imported, study: Study) -> Iterator[str]:
-    """Yield what the kept source of a study does not say as its values do: changed files, and values read again."""
-    for name, digest in imported.files.items():
-        kind = files.Kind(files.IMPORT.largest, folders=3 + name.count("/"))
-        try:
-            if files.sha256(folder / SOURCE / name, kind) != digest:
-                yield f"{SOURCE}/{name} is not the file that was judged: its SHA-256 differs"
-                return
-        except FileNotFoundError:
-            yield f"{SOURCE}/{name} is missing"
-            return
-        except EailabError as error:
-            yield f"{SOURCE}/{name} cannot be read as it was judged: {error}"
-            return
-    try:
-        levels, arms, summaries = _read_again(folder / SOURCE, imported)
-    except EailabError as error:
-        yield f"{SOURCE} cannot be read as it was judged: {error}"
-        return
-    count = len(imported.arms) - (imported.target is not None)
-    if arms != [dict(one) for one in imported.arms[:count]] or summaries != list(imported.summaries[:count]):
-        yield f"{SOURCE}, read again, does not give the values that were judged"
-    elif len(imported.asked.paths) < 2 and levels != [arm.level for arm in study.arms[:count]]:
-        yield f"{SOURCE}, read again, does not give the arms that were judged"
-
-
-def _read_again(
-    root: Path, imported: Imported
-) -> tuple[list[str], list[dict[str, float | None]], list[Summary | None]]:
-    """Return the level, the values by seed and the summary of each arm, read from files or published texts again."""
-    from eailab.existing.assign import assign
-    from eailab.existing.read import read_table
-
-    asked = imported.asked
-    if asked.summary:
-        published = dict(map(parse_summary, asked.summary))
-        return list(published), [{} for _ in published], list(published.values())
-    levels: list[str] = []
-    arms: list[dict[str, float | None]] = []
-    for paths in asked.paths:
-        observed = assign(read_table([root / path for path in paths]), asked.options)
-        for file in observed.table.files:
-            if file.relative_to(root).as_posix() not in imported.files:
-                raise UsageError(f"{file} was not judged.")
-        levels += observed.arms
-        arms += map(finite_or_none, observed.arms.values())
-    return levels, arms, [None] * len(arms)
-
-
-def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Return values with None for those that are not finite."""
-    return {seed: value if math.isfinite(value) else None for seed, value in values.items()}
+        raise ValueError("it was not judged by all runs in imported.json")

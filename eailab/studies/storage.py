@@ -22,7 +22,8 @@ from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Axis, Hold, Study
 from eailab.studies.factor import BUNDLE, factor_of, read_factor
 from eailab.studies.heads import LOADER, UNREADABLE, check_baseline
-from eailab.studies.imported import Imported, check, read_imported
+from eailab.studies.imported import Imported, check
+from eailab.studies.imported_files import read_imported
 
 CHECKSUM = "# SHA-256 of the lines above: "
 """What the last line of `study.yaml` says before the digest."""

@@ -14,19 +14,8 @@ from eailab.findings.study import study_findings
 from eailab.report.judging import Terms, against, judge, of_files
 from eailab.runs.lock import hold
 from eailab.runs.store import Store
-from eailab.studies.imported import (
-    MOST_RUNS,
-    Asked,
-    Imported,
-    Question,
-    digest_of,
-    in_order,
-    kept,
-    parse_summary,
-    problems,
-    study_of,
-    write_imported,
-)
+from eailab.studies.imported import MOST_RUNS, Asked, Imported, Question, in_order, parse_summary, study_of
+from eailab.studies.imported_files import digest_of, kept, problems, write_imported
 from eailab.studies.storage import CHECKSUM, StudyRecord, read_record, write_record
 from eailab.translation import language
 
