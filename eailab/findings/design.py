@@ -1,5 +1,6 @@
 """What a study's design says apart from its arms: the effects of a factorial, bundles, looks and frozen plans."""
 
+from eailab.findings.looks import looks_in_words
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, difference_column
 from eailab.findings.tuning import tuning_facts
@@ -122,13 +123,18 @@ def _look_facts(findings: StudyFindings) -> list[Fact]:
             levels=listed_and(map(share, looks.levels)),
         )
         return [Fact(tr("Judgements"), said)]
+    values = {"made": looks.made, "total": len(looks.blocks), "blocks": looks_in_words(looks.blocks)}
+    if len(looks.blocks) == 1:
+        return [Fact(tr("Looks"), tr("one, after {blocks} blocks, at a level of 5%", **values))]
     said = tr(
-        "{made} made; fixed in advance after {blocks} blocks, at levels of {levels} (5% split by O'Brien and "
-        "Fleming's boundary); an arm that is decided gets no more trials. Each row has the interval at the level of "
-        "the look that decided it, else of the last one; differences found early are larger than the truth on average",
-        made=looks.made,
-        blocks=_listed(looks.blocks),
-        levels=joined(map(share, looks.levels), COMMA),
+        "{made} made of {total} that were fixed in advance, after {blocks} blocks, at levels in proportion to the "
+        "blocks ({first} to {last}): so all together call a difference that is not there in at most 5% of studies, "
+        "6.5% where spreads differ; an arm that is decided gets no more trials. Each row has the interval at the level "
+        "of the look that decided it, else of the last one; differences found early are larger than the truth on "
+        "average",
+        first=share(looks.levels[0]),
+        last=share(looks.levels[-1]),
+        **values,
     )
     return [Fact(tr("Looks"), said)]
 

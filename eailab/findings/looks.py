@@ -5,6 +5,7 @@ A study has looks that were fixed in advance, or is judged again as it grows; on
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from eailab.stats.model import ArmResult, Comparison
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study
 from eailab.studies.storage import StudyRecord
-from eailab.translation import Text, tr
+from eailab.translation import COMMA, Text, joined, tr
 
 Trials = Sequence[tuple[TrialFindings, ...]]
 """By arm and block."""
@@ -61,7 +62,7 @@ def look(
         for arm, row in enumerate(trials)
     ]
     needed = tuple((int(arm), study.blocks[place]) for place, arm in np.argwhere(found.needed))
-    levels = look_levels(study.looks)
+    levels = look_levels(study.looks, len(study.arms))
     return kept, Looks(study.looks, levels, found.looks_made, found.decisions, found.over, needed, found.seen)
 
 
@@ -136,3 +137,18 @@ def looked(looks: Looks, arm: int) -> list[Text]:
     if looks.over:
         return [tr("open after the last look")]
     return [tr("open after {made} of {total} looks", made=looks.made, total=total)]
+
+
+def looks_in_words(blocks: Sequence[int]) -> Text:
+    """Say after which numbers of blocks a study looks.
+
+    >>> looks_in_words((3, 4, 5, 6)), looks_in_words((*range(3, 41), 42, 44)), looks_in_words((2, 3, 6))
+    ('3 to 6', '3 to 40 and then up to 44', '2, 3, 6')
+    """
+    first, most = blocks[0], blocks[-1]
+    last = next((one for one, other in pairwise(blocks) if other > one + 1), most)
+    if last - first < 2:
+        return joined(map(str, blocks), COMMA)
+    if last == most:
+        return tr("{first} to {last}", first=first, last=last)
+    return tr("{first} to {last} and then up to {most}", first=first, last=last, most=most)

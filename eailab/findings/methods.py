@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from eailab.findings.costs import ArmCost, energy_sentence
+from eailab.findings.looks import looks_in_words
 from eailab.findings.noise import sd_in_words, spread_of
 from eailab.findings.statements import OR, imported_sentences
 from eailab.findings.study import StudyFindings
@@ -67,9 +68,9 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     elif findings.looks is not None:
         said.append(
             tr(
-                "Blocks were added until the arms were decided, at {n} looks fixed in advance that share the 5% of "
-                "false alarms.",
-                n=len(findings.looks.blocks),
+                "Blocks were added until the arms were decided, at looks fixed in advance after {blocks} blocks, at "
+                "levels in proportion to the blocks that keep the false alarms of all looks together at 5%.",
+                blocks=looks_in_words(findings.looks.blocks),
             )
         )
     epochs = joined(map(str, sorted({arm.recipe.epochs for arm in record.study.arms})), OR)

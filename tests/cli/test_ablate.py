@@ -236,7 +236,7 @@ def test_blocks_are_added_until_every_arm_is_decided(eailab, tmp_path):
     command = ("ablate", "lr", "1e-3", "1e-5", "1e-1", "--until-decided", "--max-trials", "24", *QUICK)
     done = eailab(*command)
     assert done.code == 0, done.err
-    assert "look 1 of 4: 2 blocks, 6 to train" in done.err
+    assert "look 1 of 6: 3 blocks, 9 to train" in done.err
     assert "decided at look" in done.out
     trained = len(list((tmp_path / "runs" / "trials").iterdir()))
     assert trained <= 24

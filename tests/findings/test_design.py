@@ -176,7 +176,7 @@ def test_looks_are_told_in_every_format(shop):
     stream = StringIO()
     print_study(found, Console(file=stream, width=400))
     for text in (stream.getvalue(), (folder / "table.md").read_text(), (folder / "report.html").read_text()):
-        assert "fixed in advance after 2, 3, 6 blocks" in text
+        assert "2 made of 3 that were fixed in advance, after 2, 3, 6 blocks" in text
         assert "decided at look 2 of 3" in text
     told = json.loads((folder / "table.json").read_text())["looks"]
     assert (told["made"], told["over"]) == (2, False)

@@ -13,9 +13,9 @@ import pytest
 STORE = Path(__file__).with_name("store-0.1.zip")
 BY_THE_RULE = re.compile(
     r"/(interval\d+/\d|p|p_adjusted|p_same|verdict|withheld|detectable|blocks_needed|guard|critical_value)$"
-    r"|/comparison/df$|^/trend/"
+    r"|/comparison/df$|^/trend/|^/looks/levels/"
 )
-"""What depends on the rule for unequal spread, and on how many effects an interval holds for."""
+"""What depends on the rule for unequal spread, on the effects that an interval holds for, and on the looks' levels."""
 JUDGED_BY_THE_RULE_NOW = {"digits-mlp-batch-size", "digits-mlp-lr", "digits-mlp-optimizer × schedule"}
 """Studies of three arms or more whose intervals or p-values the moderated rule changed."""
 COMMON = "--recipe digits-mlp -o model.hidden=[6] -o epochs=3"
