@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 import typer
@@ -28,6 +29,7 @@ _PROGRAM: list[typer.Typer] = []
 def register(program: typer.Typer) -> None:
     """Let advised commands have the options of this program's commands."""
     _PROGRAM[:] = [program]
+    command_tree.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def typed() -> Typed | None:
 
 def _command(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Return the words that name a command, and those after it; no words where no command has the name."""
-    found: Any = _program()
+    found: Any = command_tree()
     for number, word in enumerate(words):
         below = getattr(found, "commands", None)
         if below is None:
@@ -104,14 +106,16 @@ def _command(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 def _options(command: Sequence[str]) -> dict[str, tuple[str, bool]]:
     """Return the options of a command by each of their names: the longest one, and whether it takes a value."""
-    found: Any = _program()
+    found: Any = command_tree()
     for word in command:
         found = found.commands[word]
     options = [one for one in found.params if one.param_type_name == "option"]
     return {name: (max(one.opts, key=len), not one.is_flag) for one in options for name in one.opts}
 
 
-def _program() -> Any:
+@cache
+def command_tree() -> Any:
+    """Return the program with all its commands and their options, built once."""
     return typer.main.get_command(_PROGRAM[0])
 
 

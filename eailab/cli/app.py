@@ -12,7 +12,7 @@ import typer
 
 from eailab import __version__
 from eailab.cli.ablate import ablate
-from eailab.cli.advice import advised, register, with_command
+from eailab.cli.advice import advised, command_tree, register, with_command
 from eailab.cli.audit import audit
 from eailab.cli.commands import Commands, explained
 from eailab.cli.data import data, split
@@ -91,7 +91,7 @@ def main() -> None:
     PRINTED.clear()
     try:
         with raising():
-            code = app(prog_name="eailab", standalone_mode=False)
+            code = command_tree()(prog_name="eailab", standalone_mode=False)
     except typer.TyperException as error:
         echo_error(explained(error), error.exit_code)
         sys.exit(error.exit_code)

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -40,21 +41,26 @@ class _WithHelp:
         ctx.find_root().info_name = program()
         if (width := columns(sys.stdout)) is not None:
             ctx.terminal_width = min(width, USUAL_WIDTH) - 2
-        self.help = _ready(self.help)
-        for param in self.params:
-            param.help = _ready(param.help)
-            if param.param_type_name == "argument":
-                param.display_type_rich = _nothing
+        shown: Any = copy(self)
+        shown.help, shown.params = _ready(self.help), [_shown(param) for param in self.params]
         formatter = ctx.make_formatter()
         formatter.write_dl = partial(formatter.write_dl, col_max=min(30, formatter.width * 2 // 5))
-        command: Any = self
-        command.format_help(ctx, formatter)
+        shown.format_help(ctx, formatter)
         return str(formatter.getvalue()).rstrip("\n").replace(UNBROKEN, "-")
 
     def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 - Typer's signature
         """Return the whole first sentence for the list of commands, which wraps it."""
         sentence = (self.help or "").partition("\n\n")[0]
         return _ready(" ".join(sentence.split())) or ""
+
+
+def _shown(param: Any) -> Any:
+    """Return an option or an argument as help shows it."""
+    shown = copy(param)
+    shown.help = _ready(param.help)
+    if param.param_type_name == "argument":
+        shown.display_type_rich = _nothing
+    return shown
 
 
 def _nothing(*, ctx: Any) -> None:
