@@ -12,7 +12,7 @@ LARGEST_BLOCK = 2**31 - 1
 TUNING_BLOCKS = 1_000_000
 """The first block that settings are tuned on; no study is judged on one of the thousand from here on."""
 
-Purpose = Literal["split", "init", "order", "augment", "dropout", "mixup"]
+Purpose = Literal["split", "init", "order", "augment", "dropout", "mixup", "forward"]
 
 
 def stream(block: int, purpose: Purpose, *index: int) -> np.random.Generator:

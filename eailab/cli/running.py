@@ -115,7 +115,9 @@ class Console(Runner):
         echo(f"report:  {page}")
         if trial is not None:
             is_finished = findings[0].arms[0].trials[0].state == "finished"
-            _say_what_next(trial, self.context.runs_dir, is_finished=is_finished)
+            images = plans[0].trials[0].recipe.images
+            form = "torch-export" if images is not None and images.has_own_network else "onnx"
+            _say_what_next(trial, self.context.runs_dir, is_finished=is_finished, form=form)
 
     def judge(self, record: StudyRecord) -> LooksMade:
         """Return what the trials of a study with looks have decided."""
@@ -195,12 +197,12 @@ def _single_trial(plans: Sequence[Plan]) -> str | None:
     return Use(replace(head_of(plans[0].record), folder=plans[0].folder), arm, block).lasting
 
 
-def _say_what_next(trial: str, runs_dir: Path, *, is_finished: bool) -> None:
-    """Print the next commands for a trial, to copy."""
+def _say_what_next(trial: str, runs_dir: Path, *, is_finished: bool, form: str) -> None:
+    """Print the next commands for a trial, to copy; `form` is what its network can be exported to."""
     name, where = shlex.quote(trial), "" if runs_dir == RUNS_DIR else f" --runs {shlex.quote(str(runs_dir))}"
     commands = [f"runs show {name}"]
     if is_finished:
-        commands += [f"predict {name} IMAGE.png", f"export {name} --to onnx"]
+        commands += [f"predict {name} IMAGE.png", f"export {name} --to {form}"]
     LOG.info("next:")
     for command in commands:
         LOG.info("  eailab %s%s", command, where)

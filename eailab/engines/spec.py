@@ -72,14 +72,22 @@ class ImageClassification:
 
     Raises `DataError` or `RecipeError`.
     """
-    parameters: Callable[[Any, tuple[int, int, int], int], int]
-    """Count the trained parameters from a recipe, an image's rows, columns and channels, and the number of classes."""
+    parameters: Callable[[Any, tuple[int, int, int], int], int | None]
+    """Count the trained parameters from a recipe, an image's rows, columns and channels, and the number of classes.
+
+    None where only a person's own code knows it, which is not run for this.
+    """
     checkpoint_copies: Callable[[Any], int]
     """How many numbers a checkpoint holds for each parameter, at most: itself, moments, moving average."""
     effective_model: Callable[[Any], dict[str, object]]
     """Settings of a recipe's model that may be written in several ways, in one form that equal trainings share."""
     network: Callable[[], Network]
     """How the weights of its trials are applied."""
+    try_network: Callable[[Any, tuple[int, int, int], int], None] = lambda recipe, image, classes: None  # noqa: ARG005
+    """Run a person's own network on a few images before anything is trained, and refuse it by a `UsageError`.
+
+    It gets what `parameters` gets.
+    """
 
 
 def _no_inputs(recipe: Any, data_dir: Path | None, runs_dir: Path) -> str:  # noqa: ARG001 - one signature for all engines
@@ -120,7 +128,7 @@ class EngineSpec:
     artifacts: tuple[Artifact, ...] = ()
     """Files that its trials leave."""
     own_folder: str = ""
-    """A folder within that of a trial which a person's program fills; nothing of it is read. Empty for none."""
+    """A folder within that of a trial with a person's own files; nothing of it is read. Empty for none."""
     command: str = ""
     """The command that trains one trial of it; empty where there is none."""
     uses_gpu: bool = False

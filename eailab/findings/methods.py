@@ -19,6 +19,7 @@ from eailab.findings.words import (
     share,
     value_in_words,
 )
+from eailab.recipe.override import model_word
 from eailab.recipe.schema import ImageRecipe
 from eailab.studies.factor import listed, word
 from eailab.studies.storage import StudyRecord
@@ -164,7 +165,7 @@ def _imported(findings: StudyFindings) -> list[Text]:
 
 def _data(findings: StudyFindings, recipe: ImageRecipe) -> Text:
     values: dict[str, object] = {
-        "model": model_in_words(recipe.model.name, dict(findings.held_fixed)),
+        "model": model_in_words(model_word(recipe), dict(findings.held_fixed)),
         "data": data_in_words(recipe.data.name),
         "seed": recipe.data.split_seed,
     }

@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from eailab import files
-from eailab.errors import EailabError, UsageError
-from eailab.own_code.reference import defined, parsed
+from eailab.errors import EailabError, UsageError, shortage_of
+from eailab.own_code.reference import defined, meant, parsed
 from eailab.plain import plain
 
 MOST_PRINTED = 20
@@ -86,13 +86,11 @@ class OwnModule:
         Raises:
             UsageError: The file has no such name.
         """
-        from eailab.recipe.describe import nearest
-
         if not hasattr(self._module, name):
             known = defined(self.file)
             raise UsageError(
                 f"{plain(str(self.file))} has no {plain(name)}: it has {', '.join(known) or 'no class or function'}"
-                f"{nearest(name, known)}"
+                f"{meant(name, known) or '.'}"
             )
         return getattr(self._module, name)
 
@@ -108,8 +106,8 @@ class OwnModule:
         Raises:
             UsageError: The code raised an error, ended the program, read standard input or forked.
         """
-        before, path, fork, stdin = set(sys.modules), list(sys.path), getattr(os, "fork", None), sys.stdin
         sys.modules.update(self._beside)
+        before, path, fork, stdin = len(sys.modules), list(sys.path), getattr(os, "fork", None), sys.stdin
         sys.path.insert(0, str(self.folder))
         os.fork = _refuse_fork
         sys.stdin = _NoInput()
@@ -127,12 +125,17 @@ class OwnModule:
                 os.fork = fork
             self._take_modules(before)
 
-    def _take_modules(self, before: set[str]) -> None:
+    def _take_modules(self, before: int) -> None:
         """Take the modules beside the file out of Python's, to be put back when the code runs again."""
-        for name in set(sys.modules) - before | set(self._beside):
-            module = None if name.partition(".")[0] == "eailab" else sys.modules.get(name)
-            if module is not None and self._is_beside(getattr(module, "__file__", None)):
-                self._beside[name] = sys.modules.pop(name)
+        if len(sys.modules) != before:
+            beside = {
+                name: module
+                for name, module in sys.modules.items()
+                if name.partition(".")[0] != "eailab" and self._is_beside(getattr(module, "__file__", None))
+            }
+            self._beside |= beside
+        for name in self._beside:
+            sys.modules.pop(name, None)
 
     def _is_beside(self, file: str | None) -> bool:
         if file is None:
@@ -142,7 +145,7 @@ class OwnModule:
 
     def _explained(self, error: BaseException, doing: str) -> EailabError:
         """Return one message for what the code raised; an error of ours is raised as it is."""
-        if isinstance(error, MemoryError):
+        if isinstance(error, Exception) and shortage_of(error) is not None:
             raise error
         lines = [
             (Path(frame.filename), frame.lineno)
@@ -183,6 +186,7 @@ def seeded(seed: int) -> Iterator[None]:
     torch = sys.modules.get("torch")
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - own code may use it
     state = None if torch is None else torch.get_rng_state()
+    on_gpu = torch.cuda.get_rng_state() if torch is not None and torch.cuda.is_initialized() else None
     try:
         reseed(seed)
         yield
@@ -191,14 +195,18 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(states[1])  # noqa: NPY002
         if torch is not None:
             torch.set_rng_state(state)
+        if torch is not None and on_gpu is not None:
+            torch.cuda.set_rng_state(on_gpu)
 
 
 def reseed(seed: int) -> None:
-    """Seed Python's, numpy's and, where it is loaded, torch's generator of the CPU."""
+    """Seed Python's, numpy's and, where it is loaded, torch's generators."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - own code may use it
     if (torch := sys.modules.get("torch")) is not None:
         torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed(seed)
 
 
 def construct(module: OwnModule, make: Callable[..., Any], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:

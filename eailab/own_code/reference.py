@@ -1,8 +1,9 @@
 """Read what names a person's own code: `net.py:Net`, `layers.py:Linear(784, 10)` or `layers.py:forward,backward`."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,22 @@ def parsed(file: Path) -> ast.Module:
     Raises:
         UsageError: There is no such file, or it is not Python.
     """
-    from eailab.recipe.describe import nearest
-
     try:
         return ast.parse(files.read(file, files.CODE))
     except FileNotFoundError as error:
         near = [one.name for one in file.parent.glob("*.py")] if file.parent.is_dir() else []
-        raise UsageError(f"{plain(str(file))}: there is no such file{nearest(file.name, near)}") from error
+        raise UsageError(f"{plain(str(file))}: there is no such file{meant(file.name, near) or '.'}") from error
     except SyntaxError as error:
         raise UsageError(f"{plain(str(file))}:{error.lineno or 1}: this is not Python: {plain(error.msg)}.") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{plain(str(file))}: this is not Python: {plain(str(error))}.") from error
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that names what a slip was probably meant to be; nothing where nothing is near.
+
+    >>> meant("Rigth", ["Right", "Left"])
+    "; did you mean 'Right'?"
+    """
+    near = get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

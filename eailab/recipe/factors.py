@@ -32,8 +32,14 @@ def resolve(factor: str, recipe: Recipe) -> str:
 
 def own_setting(word: str, recipe: Recipe) -> str | None:
     """Return the dotted path of a setting that a recipe's author has named, as for a program; None for other words."""
-    plain = _plain(word.removeprefix("settings."))
-    return next((f"settings.{name}" for name in recipe.own_settings if _plain(name) == plain), None)
+    place = recipe.own_place
+    plain = _plain(word.removeprefix(place))
+    if place == "settings.":
+        return next((f"{place}{name}" for name in recipe.own_settings if _plain(name) == plain), None)
+    if place and word.startswith(place) and plain.isidentifier():  # also one that is at its default in the code
+        return f"{place}{plain}"
+    is_ours = any(one.leaf == plain for one in settings(recipe.engine).values()) or plain in _parts(recipe.engine)
+    return f"{place}{plain}" if plain in recipe.own_settings and not is_ours else None
 
 
 def level_of(recipe: Recipe, path: str) -> object:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eailab.errors import RecipeError
+from eailab.errors import EailabError, RecipeError
 from eailab.recipe.canonical import flatten, write
 from eailab.recipe.describe import Located, Problem, report
+from eailab.recipe.parts import Module, module_of
 from eailab.recipe.schema import Recipe, variants
 from eailab.recipe.validate import check, value_at
 from eailab.translation import COMMA, Text, joined, tr
@@ -19,6 +20,8 @@ KEPT = frozenset({"lr", "betas", "warmup_epochs", "padding"})
 `weight_decay` is none of them: it is an L2 penalty in sgd and adam and decoupled in adamw, each with its own default.
 """
 
+OF_CODE = frozenset({"file", "class", "code"})
+"""Settings of a person's own network that its name says already."""
 
 _BETWEEN_SETTINGS = re.compile(r", (?=[a-z_]+ )")
 
@@ -83,14 +86,15 @@ def change(engine: str, plain: dict[str, Any], path: str, value: object) -> tupl
     part = path.removesuffix(".name")
     choices = variants(engine).get(part)
     if choices is None:
-        return put(plain, tuple(path.split(".")), value), None
+        changed = put(plain, tuple(path.split(".")), value)
+        return (put(changed, ("model", "code"), "") if path == "model.file" else changed), None
     steps = tuple(part.split("."))
     old = value_at(plain, steps)
-    given = dict(value) if isinstance(value, Mapping) else {"name": value}
+    given = dict(value) if isinstance(value, Mapping) else _of_a_name(part, value)
     name = given.get("name")
     if not isinstance(name, str) or name not in choices:
         return put(plain, steps, given), None
-    if choices[name] is choices[old["name"]] and not isinstance(value, Mapping):
+    if choices[name] is choices[old["name"]] and not isinstance(value, Mapping) and set(given) == {"name"}:
         return put(plain, steps, {**old, **given}), None
     kept = {key: old[key] for key in KEPT if key in old and key in choices[name].model_fields}
     dropped = {key: one for key, one in old.items() if key != "name" and key not in {**kept, **given}}
@@ -99,15 +103,25 @@ def change(engine: str, plain: dict[str, Any], path: str, value: object) -> tupl
     )
 
 
+def _of_a_name(part: str, value: object) -> dict[str, Any]:
+    """Return the settings of a variant that is given by its name, or of a network by its file and class."""
+    if part == "model" and isinstance(value, str) and ".py" in value:
+        try:
+            return module_of(value)
+        except EailabError as error:
+            raise RecipeError(str(error)) from error
+    return {"name": value}
+
+
 def sentence(switch: Switch, recipe: Recipe) -> str:
     """Say what a switch changes besides the name, such as "schedule steplr brings gamma 0.1, step_size 20"."""
     now = value_at(recipe.model_dump(), tuple(switch.part.split(".")))
     brings = [
         f"{key} {write(one)}" + (f" (was {write(switch.dropped[key])})" if key in switch.dropped else "")
         for key, one in now.items()
-        if key not in switch.kept | switch.given and one != switch.dropped.get(key)
+        if key not in {*switch.kept, *switch.given, *OF_CODE} and one != switch.dropped.get(key)
     ]
-    drops = [f"{key} {write(one)}" for key, one in switch.dropped.items() if key not in now]
+    drops = [f"{key} {write(one)}" for key, one in switch.dropped.items() if key not in {*now, *OF_CODE}]
     said = [f"{verb} {', '.join(those)}" for verb, those in (("brings", brings), ("drops", drops)) if those]
     return f"{switch.part.rpartition('.')[2]} {switch.name} {' and '.join(said) or 'brings nothing else'}"
 
@@ -194,7 +208,10 @@ def data_word(recipe: Recipe) -> str:
 
 def model_word(recipe: Recipe) -> str:
     """Return what a recipe's model is called in names and lists; of an engine without models, what the engine is."""
-    return recipe.images.model.name if recipe.images else recipe.engine
+    if recipe.images is None:
+        return recipe.engine
+    model = recipe.images.model
+    return model.class_name if isinstance(model, Module) else model.name
 
 
 def name_after(name: str, before: Recipe, after: Recipe) -> str:

@@ -16,6 +16,7 @@ from eailab.metrics import NAMES, USUAL
 from eailab.recipe.parts import (
     MOST_EPOCHS,
     PRINTABLE,
+    AnyNetwork,
     AnySchedule,
     Constant,
     Count,
@@ -24,6 +25,7 @@ from eailab.recipe.parts import (
     Margin,
     Mlp,
     MlpData,
+    Module,
     Optimizer,
     ResNet,
     ResNetData,
@@ -73,9 +75,14 @@ class Recipe(Settings):
         return self.model_dump(mode="json")
 
     @property
-    def own_settings(self) -> Mapping[str, Value]:
+    def own_settings(self) -> Mapping[str, Any]:
         """Settings that the recipe's author has named, by name; each is a factor."""
         return {}
+
+    @property
+    def own_place(self) -> str:
+        """The beginning of the dotted paths of `own_settings`; empty where there cannot be any."""
+        return "settings."
 
     @property
     def shares_seeds(self) -> bool:
@@ -107,7 +114,12 @@ class ImageRecipe(Recipe):
     """Share of the target's probability that is spread evenly over all classes (Szegedy et al., 2016)."""
     ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Decay a step of an exponential moving average of the weights, which is then what is evaluated; null for none."""
-    model: Mlp | ResNet
+    model: Mlp | ResNet | Module
+
+    @property
+    def has_own_network(self) -> bool:
+        """Whether its network is a person's own code."""
+        return isinstance(self.model, Module)
 
     @property
     def images(self) -> "ImageRecipe":
@@ -129,14 +141,15 @@ class MlpRecipe(ImageRecipe):
 
 
 class ResNetRecipe(ImageRecipe):
-    """A recipe of the torch engine: a residual network on CUDA or on the CPU."""
+    """A recipe of the torch engine: a residual network, or one of a person's own, on CUDA or on the CPU."""
 
     example = "resnet18-cifar10"
     small_example = "resnet18-digits"
 
     engine: Literal["torch-resnet"]
     data: ResNetData
-    model: ResNet = ResNet()
+    model: AnyNetwork = ResNet()
+    """What is trained: a residual network, or a module of torch in a person's own file."""
     mixup: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     """Parameter alpha of mixup's Beta(alpha, alpha) (Zhang et al., 2018); null for none."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
@@ -145,6 +158,23 @@ class ResNetRecipe(ImageRecipe):
     """Use only algorithms that give the same bits each time, which may be slower."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 2
     """CPU threads of a trial; fixed, since sums in another order have other last bits."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that can change a trial's result; where the file of a person's own network lies cannot."""
+        whole = super().identity()
+        if self.has_own_network:
+            del whole["model"]["file"]
+        return whole
+
+    @property
+    def own_place(self) -> str:
+        """Where the settings of a person's own network are."""
+        return "model.args." if self.has_own_network else ""
+
+    @property
+    def own_settings(self) -> Mapping[str, Any]:
+        """What a person's own network is constructed with."""
+        return self.model.args if isinstance(self.model, Module) else {}
 
 
 class OwnStudy(Study):
@@ -400,7 +430,7 @@ class Setting:
     @property
     def is_factor(self) -> bool:
         """Whether it changes what is trained."""
-        return self.path.partition(".")[0] not in NO_FACTORS
+        return self.path.partition(".")[0] not in NO_FACTORS and self.path != "model.code"
 
 
 def members(annotation: Any) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from eailab.seeding import TUNING_BLOCKS, is_for_tuning
 from eailab.stats.group_sequential import judgement_levels
 from eailab.studies.design import Arm, Study, steps_an_epoch, updates
 from eailab.studies.judgements import kept_judgements
+from eailab.studies.own_code import notes_on_code
 from eailab.studies.preregistration import planned_otherwise
 from eailab.studies.sharing import Beyond, beyond
 from eailab.studies.storage import Plan, StudyRecord, find_folder, read_record
@@ -52,6 +53,7 @@ def plan(study: Study, context: RunContext) -> Plan:
     folder, other_plans = place.folder, planned_otherwise(store, study)
     notes = [*held(study, made), *notes_on_equal_arms(study, datasets), *place.notes, *other_plans]
     notes += {gap: None for arm in study.arms for gap in engine_of(arm.recipe).gaps(arm.recipe, context.runs_dir)}
+    notes += notes_on_code(store, study)
     before = _earlier_record(folder, notes) if (folder / "study.yaml").exists() else None
     if before is not None:
         others = beyond(store, folder, before, study.blocks)
@@ -96,6 +98,7 @@ def plan(study: Study, context: RunContext) -> Plan:
         if (images := study.arms[number].recipe.images) is not None:
             shape = (sizes[number] or 0, *datasets[images.data.name].train.pixels.shape[1:])
             images_of(images).check_fit(images, shape)
+            images_of(images).try_network(images, shape[1:], len(datasets[images.data.name].classes))
     return Plan(record, folder, tuple(trials.values()), tuple(todo.values()), tuple(notes))
 
 

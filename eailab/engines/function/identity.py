@@ -19,8 +19,9 @@ import numpy as np
 
 from eailab import files
 from eailab.engines.function.lookup import TrainingFunction, function_of, is_importable
-from eailab.engines.program.identity import Identity, imported_modules, skeleton
+from eailab.engines.program.identity import Identity
 from eailab.errors import DataError
+from eailab.own_code.identity import imported_modules, skeleton
 from eailab.plain import plain
 
 _LOADED: dict[str, tuple[CodeType, str]] = {}

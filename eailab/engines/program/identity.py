@@ -14,6 +14,7 @@ from typing import Any, Self
 from eailab import files
 from eailab.engines.program.launched import content_digest, program_identity
 from eailab.errors import UsageError
+from eailab.own_code.identity import imported_modules, skeleton
 from eailab.plain import plain
 from eailab.recipe.describe import nearest
 from eailab.units import size
@@ -301,35 +302,8 @@ def _digest(path: str, *_state: int) -> tuple[str, frozenset[str]]:
     return hashlib.sha256(content).hexdigest(), frozenset()
 
 
-def skeleton(node: Any) -> Any:
-    """Return what a syntax tree says, in a form that is the same in every version of Python.
-
-    `ast.dump` is not: later versions have fields that earlier ones lack, and leave out those that are empty.
-    """
-    if isinstance(node, ast.AST):
-        fields = ((name, skeleton(value)) for name, value in ast.iter_fields(node))
-        return (type(node).__name__, *(one for one in fields if one[1] not in ((), None) and one[0] != "ctx"))
-    if isinstance(node, list):
-        return tuple(skeleton(one) for one in node)
-    return None if node is None else (type(node).__name__, repr(node))
-
-
 def _packages(tree: ast.AST) -> Iterator[str]:
     yield from (name.partition(".")[0] for name in imported_modules(tree) if not name.startswith("."))
-
-
-def imported_modules(tree: ast.AST) -> Iterator[str]:
-    """Yield the modules that code imports; those relative to its own package begin with dots.
-
-    What is imported from a module may be one itself: `from package import module` yields both.
-    """
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            yield base
-            yield from (f"{base}{'.' * bool(node.module)}{alias.name}" for alias in node.names)
 
 
 def _data(paths: Iterable[str], folder: Path) -> dict[str, str]:

@@ -236,23 +236,26 @@ class Resized224:
 
 
 class Normalisation:
-    """Scale pixel values by the training split's mean and deviation, and give grey images three equal channels.
+    """Scale pixel values by the training split's mean and deviation, and give grey images the channels that are wanted.
 
     Args:
         data: The block's splits.
         device: Where the images are.
         memory_format: How the network wants its images to lie.
+        channels: Of the images that it takes.
     """
 
-    def __init__(self, data: TrialData, device: torch.device, memory_format: torch.memory_format) -> None:
+    def __init__(
+        self, data: TrialData, device: torch.device, memory_format: torch.memory_format, channels: int = 3
+    ) -> None:
         self.mean = torch.tensor(data.mean, dtype=torch.get_default_dtype(), device=device)[:, None, None]
         self.std = torch.tensor(data.std, dtype=torch.get_default_dtype(), device=device)[:, None, None]
-        self._memory_format = memory_format
+        self._memory_format, self._channels = memory_format, channels
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Map `[B, 1 or 3, H, W]` in pixel values to `[B, 3, H, W]`, in torch's default type."""
+        """Map `[B, C, H, W]` in pixel values to the channels that are wanted, in torch's default type."""
         scaled = (images - self.mean) / self.std
-        return scaled.expand(-1, 3, -1, -1).contiguous(memory_format=self._memory_format)
+        return scaled.expand(-1, self._channels, -1, -1).contiguous(memory_format=self._memory_format)
 
 
 def build(settings: ResNetAugment, height: int, width: int, mean: Tensor) -> Augmentation:

@@ -1,13 +1,13 @@
-"""Train one trial of a residual network on CUDA or on the CPU: the torch engine.
+"""Train one trial of a network on CUDA or on the CPU: the torch engine.
 
-All chance is drawn on the host from the block's streams, so that CPU and CUDA see the same weights, order and crops.
-Sums differ in their last bits between devices, and between numbers of threads.
+All chance of its own is drawn on the host from the block's streams, so that CPU and CUDA see the same weights, order
+and crops. Sums differ in their last bits between devices, and between numbers of threads.
 """
 
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -23,9 +23,11 @@ from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatch
 from eailab.engines.torch_resnet.distributed import ALONE, Team
 from eailab.engines.torch_resnet.geometry import STEMS, input_size, output_side, scaled_channels
 from eailab.engines.torch_resnet.optimizers import optimizer
+from eailab.engines.torch_resnet.own_network import OwnNetwork, trained_parameters
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
 from eailab.errors import DataError, DivergedError
 from eailab.metrics import SplitName
+from eailab.recipe.parts import Module
 from eailab.recipe.schema import ResNetRecipe
 
 REPORT_SECONDS = 0.05
@@ -36,13 +38,15 @@ EVALUATION_IMAGES = 1000
 """Most images of an evaluation batch."""
 EVALUATION_BYTES = 2**28
 """Most memory of an evaluation batch's first feature map."""
+OWN_CHANNELS = 64
+"""Channels that the first feature map of a person's own network is taken to have, at the images' size."""
 
 
 class ResNetEngine(Engine):
-    """One trial of a residual network (see `eailab.engines.base.Engine`).
+    """One trial of a residual network, or of a person's own (see `eailab.engines.base.Engine`).
 
-    The network is reduced to the weights that the images reach (`models.cut_dead_weights`): `parameters` counts and
-    `weights` returns all of them, `state` holds those that are trained.
+    A residual network is reduced to the weights that the images reach (`models.cut_dead_weights`): `parameters` counts
+    and `weights` returns all of them, `state` holds those that are trained.
 
     In bf16, images and weights lie channels last in memory, which is quicker there at every stem and batch size; in
     float32 it is not.
@@ -72,15 +76,24 @@ class ResNetEngine(Engine):
     ) -> None:
         self._device = devices.choose(device)
         devices.check_precision(recipe, self._device)
-        self._recipe, self._data = recipe, data
+        self._recipe, self._data, self._team = recipe, data, team
         self._bf16 = recipe.precision == "bf16"
         self.device = devices.describe(self._device)
 
         # The network, without the weights that no image reaches.
-        height, width = data.train.pixels.shape[1:3]
-        model = models.build(recipe.model, len(data.classes), block)
-        self.parameters = sum(parameter.numel() for parameter in model.parameters())
-        self._cut = models.cut_dead_weights(model, *input_size(recipe, height, width))
+        height, width, channels = data.train.pixels.shape[1:]
+        seen = input_size(recipe, height, width)
+        self._own: OwnNetwork | None = None
+        self._cut: dict[str, models.Reduced] = {}
+        if isinstance(recipe.model, Module):
+            self._own = OwnNetwork(recipe.model, len(data.classes), (*seen, channels), block)
+            model = self._own.module
+            self.parameters = trained_parameters(model)
+        else:
+            model = models.build(recipe.model, len(data.classes), block)
+            self.parameters = trained_parameters(model)
+            self._cut = models.cut_dead_weights(model, *seen)
+            channels = models.CHANNELS
         layout = torch.channels_last if self._bf16 else torch.contiguous_format
         models.arrange(model, layout)
         team.synchronise(model)
@@ -88,7 +101,7 @@ class ResNetEngine(Engine):
 
         # The step: optimizer, and the moving average that is evaluated in the network's place.
         self._lr = torch.zeros((), device=self._device)
-        parameters = dict(self._model.named_parameters())
+        parameters = {name: one for name, one in self._model.named_parameters() if one.requires_grad}
         self._optimizer = optimizer(recipe.optimizer, parameters, self._lr)
         self._evaluated = self._model if recipe.ema is None else copy.deepcopy(self._model)
         self._step = TrainingStep(
@@ -102,7 +115,7 @@ class ResNetEngine(Engine):
         )
 
         # The batches, in training and evaluation, and the learning rate of each step.
-        normalise = Normalisation(data, self._device, layout)
+        normalise = Normalisation(data, self._device, layout, channels)
         augmentation = augment.build(recipe.data.augment, height, width, normalise.mean)
         self._training = TrainingBatches(
             data.train,
@@ -127,7 +140,8 @@ class ResNetEngine(Engine):
         rates = self._epoch_rates(number).tolist()
         with devices.arithmetic(self._recipe, self._device):
             for step, batch in enumerate(self._training.epoch(number, self._done), start=self._done + 1):
-                self._step(batch, rates[step - 1])
+                with nullcontext() if self._own is None else self._own.step(number, step, self._team.rank):
+                    self._step(batch, rates[step - 1])
                 if self._device.type == "cpu":
                     self._check(number)
                 self._report(step, on_step)
@@ -184,7 +198,8 @@ class ResNetEngine(Engine):
         with self._entered():
             if split not in self._splits:  # on the device from its first evaluation on
                 self._splits[split] = self._evaluation(split)
-            loss, predicted = score(self._evaluated, self._splits[split], self._bf16)
+            with nullcontext() if self._own is None else self._own.evaluating(split):
+                loss, predicted = score(self._evaluated, self._splits[split], self._bf16)
             predictions = predicted.cpu().numpy().astype(np.uint16)
         accuracy = float(np.mean(predictions == self._data.part(split).labels))
         return Evaluation({f"{split}_loss": loss.item(), f"{split}_accuracy": accuracy}, predictions)
@@ -258,9 +273,10 @@ def copied(tensor: Tensor) -> NDArray[np.generic]:
 
 def evaluation_batch(recipe: ResNetRecipe, height: int, width: int) -> int:
     """Return the images of an evaluation batch: many, but the first feature map of float32 fits `EVALUATION_BYTES`."""
+    rows, columns = input_size(recipe, height, width)
+    if isinstance(recipe.model, Module):
+        return max(1, min(EVALUATION_IMAGES, EVALUATION_BYTES // (4 * OWN_CHANNELS * rows * columns)))
     stem = STEMS[recipe.model.stem]
-    rows, columns = (
-        output_side(side, stem.kernel, stem.stride, stem.padding) for side in input_size(recipe, height, width)
-    )
+    rows, columns = (output_side(side, stem.kernel, stem.stride, stem.padding) for side in (rows, columns))
     image_bytes = 4 * scaled_channels(recipe.model.width)[0] * rows * columns
     return max(1, min(EVALUATION_IMAGES, EVALUATION_BYTES // image_bytes))

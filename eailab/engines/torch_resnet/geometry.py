@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eailab.engines.spec import check_batches
 from eailab.errors import DataError, RecipeError
-from eailab.recipe.parts import Resize224, ResNet
+from eailab.recipe.parts import Module, Resize224, ResNet
 from eailab.recipe.schema import ResNetRecipe
 
 
@@ -90,13 +90,17 @@ def input_size(recipe: ResNetRecipe, height: int, width: int) -> tuple[int, int]
 
 def ends_in_one_pixel(recipe: ResNetRecipe, height: int, width: int) -> bool:
     """Check for last maps of one pixel, where BatchNorm has as many numbers of a channel as there are images."""
+    if isinstance(recipe.model, Module):
+        return False  # not known
     stem = STEMS[recipe.model.stem]
     return all(stage_sides(stem, side)[-1] == 1 for side in input_size(recipe, height, width))
 
 
-def parameters(recipe: ResNetRecipe, _image: tuple[int, int, int], classes: int) -> int:
-    """Count the trained parameters; they do not depend on the image, which is made three channels."""
+def parameters(recipe: ResNetRecipe, _image: tuple[int, int, int], classes: int) -> int | None:
+    """Count the trained parameters, which do not depend on the image; None of a person's own network."""
     model = recipe.model
+    if isinstance(model, Module):
+        return None
     convolutions = sum(kernel * inputs * outputs + 2 * outputs for kernel, inputs, outputs in _convolutions(model))
     features = scaled_channels(model.width)[-1] * (4 if model.name == "resnet50" else 1)
     return convolutions + (features + 1) * classes
@@ -126,8 +130,11 @@ def check_fit(recipe: ResNetRecipe, images: tuple[int, ...]) -> None:
     def is_one_alone(size: int) -> bool:
         return ends_in_one_pixel(recipe, height, width) and 1 in (size, count % size)
 
-    scaled_channels(recipe.model.width)
-    if channels not in (1, 3):
-        raise DataError(f"the images have {channels} channels: a residual network takes grey (1) or colour (3) images")
-    check_image_size(recipe.model, *input_size(recipe, height, width))
+    if isinstance(recipe.model, ResNet):
+        scaled_channels(recipe.model.width)
+        if channels not in (1, 3):
+            raise DataError(
+                f"the images have {channels} channels: a residual network takes grey (1) or colour (3) images"
+            )
+        check_image_size(recipe.model, *input_size(recipe, height, width))
     check_batches(recipe.batch_size, count, is_one_alone, "another data.limit")

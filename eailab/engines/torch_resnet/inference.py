@@ -11,6 +11,10 @@ from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, Expected
 from eailab.engines.spec import Graph
 from eailab.engines.torch_resnet import augment, models
+from eailab.engines.torch_resnet.geometry import input_size
+from eailab.engines.torch_resnet.own_network import OwnNetwork
+from eailab.errors import UsageError
+from eailab.recipe.parts import Module
 from eailab.recipe.schema import ResNetRecipe
 
 AT_ONCE = 64
@@ -33,7 +37,7 @@ class Classifier(nn.Module):
 
     def __init__(self, recipe: ResNetRecipe, weights: Arrays, expected: Expected) -> None:
         super().__init__()
-        self.model = models.build(recipe.model, len(expected.classes), block=0)
+        self.model, self._channels = _built(recipe, expected)
         self.model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
         self.register_buffer("mean", torch.tensor(expected.mean)[:, None, None])
         self.register_buffer("std", torch.tensor(expected.std)[:, None, None])
@@ -44,11 +48,26 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits `[N, K]` of images `[N, H, W, C]`, uint8."""
         seen = (self.way.evaluate(images.permute(0, 3, 1, 2)) - self.mean) / self.std
-        return self.model(seen.expand(-1, 3, -1, -1))  # type: ignore[no-any-return]
+        return self.model(seen.expand(-1, self._channels, -1, -1))  # type: ignore[no-any-return]
+
+
+def _built(recipe: ResNetRecipe, expected: Expected) -> tuple[nn.Module, int]:
+    """Return a network for the weights of a trial, and the channels of the images that it takes.
+
+    Raises:
+        UsageError: It is a person's own, whose code is not that of the trial any more.
+    """
+    if not isinstance(recipe.model, Module):
+        return models.build(recipe.model, len(expected.classes), block=0), models.CHANNELS
+    height, width, channels = expected.image
+    seen = (*input_size(recipe, height, width), channels)
+    return OwnNetwork(recipe.model, len(expected.classes), seen, block=0).module, channels
 
 
 def shapes(recipe: ResNetRecipe, expected: Expected) -> dict[str, tuple[int, ...]]:
     """Return the shape of each array of the network's weights, by name."""
+    if isinstance(recipe.model, Module):
+        return {name: tuple(values.shape) for name, values in _built(recipe, expected)[0].state_dict().items()}
     with torch.device("meta"):  # no memory is taken
         network = models.ResNet(recipe.model, len(expected.classes))
     return {name: tuple(values.shape) for name, values in network.state_dict().items()}
@@ -75,6 +94,8 @@ def add_to_onnx(graph: Graph, recipe: ResNetRecipe, weights: Arrays, expected: E
     """Add the network to an ONNX graph, from the layers and settings that its module has."""
     classifier = Classifier(recipe, weights, expected)
     model = classifier.model
+    if not isinstance(model, models.ResNet):
+        raise UsageError("a network of your own is not written as ONNX: take --to torch-export, or torch.onnx itself.")
     x = graph.floating(graph.add("Transpose", "images", perm=[0, 3, 1, 2]))
     if isinstance(classifier.way, augment.Resized224):
         rows, columns = (matrix[0].numpy() for matrix in classifier.way.centre)

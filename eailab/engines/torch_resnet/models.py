@@ -27,6 +27,9 @@ from eailab.engines.torch_resnet.geometry import BLOCKS, STEMS, scaled_channels
 from eailab.recipe.parts import ResNet as Settings
 from eailab.seeding import stream
 
+CHANNELS = 3
+"""Of the images that a residual network takes."""
+
 
 class Convolution(nn.Conv2d):
     """A convolution whose weight waits for `build`: torch's own would draw it from the global generator."""
@@ -116,7 +119,9 @@ class ResNet(nn.Module):
         stem = STEMS[settings.stem]
         block, counts = BLOCK_CLASSES[settings.name], BLOCKS[settings.name]
         stem_channels, *_ = widths = scaled_channels(settings.width)
-        self.conv1 = Convolution(3, stem_channels, stem.kernel, stride=stem.stride, padding=stem.padding, bias=False)
+        self.conv1 = Convolution(
+            CHANNELS, stem_channels, stem.kernel, stride=stem.stride, padding=stem.padding, bias=False
+        )
         self.bn1 = nn.BatchNorm2d(stem_channels)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem.pooled else nn.Identity()
         inputs = stem_channels
@@ -245,7 +250,7 @@ def convolution_inputs(model: nn.Module, height: int, width: int) -> Iterator[tu
     hooks = [module.register_forward_pre_hook(note) for _, module in convolutions]
     was_training = model.training
     with torch.no_grad():
-        model.eval()(next(model.parameters()).new_zeros(1, 3, height, width))
+        model.eval()(next(model.parameters()).new_zeros(1, CHANNELS, height, width))
     model.train(was_training)
     for hook in hooks:
         hook.remove()

@@ -44,8 +44,8 @@ def zeros_like(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
 
 
 def gradients(parameters: Mapping[str, nn.Parameter]) -> list[Tensor]:
-    """Return the gradient of each parameter; all of a network's have one."""
-    return [parameter.grad for parameter in parameters.values() if parameter.grad is not None]
+    """Return the gradient of each parameter; zeros where the last step's loss does not depend on it."""
+    return [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters.values()]
 
 
 class Sgd:

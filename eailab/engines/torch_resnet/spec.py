@@ -1,4 +1,4 @@
-"""Describe the torch engine: residual networks on CUDA or on the CPU. torch is imported only when it is used."""
+"""Describe the torch engine: networks on CUDA or on the CPU. torch is imported only when it is used."""
 
 import gc
 import os
@@ -10,6 +10,7 @@ from eailab.engines.base import DeviceName, Engine, Setup
 from eailab.engines.spec import PREDICTIONS, WEIGHTS, EngineSpec, ImageClassification, Network
 from eailab.engines.torch_resnet import geometry
 from eailab.metrics import CLASSIFICATION
+from eailab.recipe.parts import Module
 from eailab.recipe.schema import ResNetRecipe
 
 
@@ -20,9 +21,14 @@ def _build(recipe: ResNetRecipe, setup: Setup) -> Engine:
     from eailab.engines.torch_resnet.rank0_engine import LeadingEngine
 
     trial = (recipe, setup.images, setup.block, setup.device)
+    if isinstance(recipe.model, Module):
+        from eailab.engines.torch_resnet.own_network import keep_code
+
+        keep_code(recipe.model, setup.folder)
     if (team := distributed.present()).size > 1:
         return LeadingEngine(*trial, team)
-    queue = cuda_graphs.make_queue(devices.choose(setup.device))
+    is_own = isinstance(recipe.model, Module)  # whose steps are never captured
+    queue = None if is_own else cuda_graphs.make_queue(devices.choose(setup.device))
     return ResNetEngine(*trial) if queue is None else cuda_graphs.CapturedEngine(*trial, queue=queue)
 
 
@@ -31,7 +37,18 @@ def _checkpoint_copies(recipe: ResNetRecipe) -> int:
 
 
 def _effective_model(recipe: ResNetRecipe) -> dict[str, object]:
+    if isinstance(recipe.model, Module):
+        return {}
     return {"width": geometry.scaled_channels(recipe.model.width)}
+
+
+def _try_network(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> None:
+    if isinstance(recipe.model, Module):
+        from eailab.engines.torch_resnet.own_network import counted
+
+        height, width, channels = image
+        seen = (*geometry.input_size(recipe, height, width), channels)
+        counted(recipe.model.model_dump_json(), classes, seen)
 
 
 def _check_device(recipe: ResNetRecipe, device: DeviceName) -> None:
@@ -76,7 +93,10 @@ TORCH_RESNET = EngineSpec(
     prefers_one_thread=True,
     metrics=lambda recipe: CLASSIFICATION,  # noqa: ARG005 - one signature for all engines
     build=_build,
-    images=ImageClassification(geometry.check_fit, geometry.parameters, _checkpoint_copies, _effective_model, _network),
+    images=ImageClassification(
+        geometry.check_fit, geometry.parameters, _checkpoint_copies, _effective_model, _network, _try_network
+    ),
+    own_folder="code",
     artifacts=(WEIGHTS, PREDICTIONS),
     check_device=_check_device,
     use_threads=_use_threads,

@@ -1,0 +1,91 @@
+"""A network of a person's own on the command line: as a level, its arguments as factors, and when its code runs."""
+
+import pytest
+from PIL import Image
+
+NET = """
+from pathlib import Path
+
+from torch import nn
+
+Path("executed").touch()
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes, in_channels, width=2):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(in_channels, width, 3), nn.ReLU(), nn.Flatten())
+        self.head = nn.LazyLinear(num_classes)
+
+    def forward(self, x):
+        return self.head(self.layers(x))
+"""
+SMALL = ("--recipe", "resnet18-digits", "-o", "data.limit=64", "-o", "epochs=1", "-o", "model.width=0.05")
+
+
+@pytest.fixture
+def folder(tmp_path, eailab):
+    (tmp_path / "net.py").write_text(NET)
+    return tmp_path
+
+
+def test_it_is_a_level_beside_a_resnet_and_only_training_runs_it(eailab, folder):
+    ran = folder / "executed"
+    done = eailab(
+        "ablate", "model", "resnet18", "net.py:Net", "net.py:Net(width=3)", *SMALL, "--seeds", "1", "--jobs", "1"
+    )
+    assert done.code == 0, done.err
+    for label in ("resnet18 (baseline)", "net.py:Net", "net.py:Net(width=3)"):
+        assert label in done.out
+    assert ran.exists()
+    ran.unlink()
+    for command in (
+        ("report",),
+        ("verify", "report/report.html"),
+        ("runs", "list"),
+        ("runs", "verify"),
+        ("studies", "list"),
+    ):
+        done = eailab(*command)
+        assert done.code == 0, done.err
+    assert not ran.exists()
+    assert eailab("verify", "report/report.html", "--retrain", "net.py:Net/0").code == 0
+    assert ran.exists()
+
+
+def test_its_arguments_are_factors_and_changed_code_is_said(eailab, folder):
+    asked = (
+        "ablate",
+        "model.args.width",
+        "2",
+        "3",
+        *SMALL[:-2],
+        "-o",
+        "model=net.py:Net",
+        "--seeds",
+        "1",
+        "--jobs",
+        "1",
+    )
+    done = eailab(*asked)
+    assert done.code == 0, done.err
+    assert "Does the width change" in done.out
+    again = eailab(*asked)
+    assert "has changed" not in again.err
+    (folder / "net.py").write_text(NET.replace("nn.ReLU()", "nn.Tanh()"))
+    changed = eailab(*asked, "-n")
+    assert "net.py, or a module beside it, has changed since the study" in changed.err
+    Image.new("L", (32, 32)).save(folder / "black.png")
+    (folder / "executed").unlink()
+    refused = eailab("predict", "3/0", "black.png")
+    assert refused.code == 2
+    assert "is not the code of this trial" in refused.err
+    (folder / "net.py").write_text(f"# the same again\n{NET}")
+    assert eailab("predict", "3/0", "black.png").code == 0
+
+
+def test_one_that_cannot_be_trained_is_refused_before_its_neighbour_is(eailab, folder):
+    done = eailab("ablate", "model", "resnet18", "net.py:Net(depth=3)", *SMALL, "--seeds", "1", "--jobs", "1")
+    assert done.code == 2
+    assert "cannot be called so" in done.err
+    assert not list(folder.glob("runs/trials/*/result.json"))
