@@ -1,6 +1,7 @@
 """Results of trackers and training libraries become one row a run, and are assigned to arms and seeds."""
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -26,15 +27,12 @@ def runs():
 
 
 def lightning(root):
-    """As CSVLogger of Lightning 2 writes: a row for training, and one for validation."""
-    for number, (arm, seed, value) in enumerate(runs()):
-        write(root / f"version_{number}/hparams.yaml", f"optimizer: {arm}\nseed: {seed}\nmodel:\n  width: 8\n")
-        lines = ["epoch,step,train_loss,val_acc", "0,9,0.5,", "0,9,,0.1", "1,19,0.4,", f"1,19,,{value}"]
-        write(root / f"version_{number}/metrics.csv", "\n".join(lines) + "\n")
+    """As Lightning's trainer has written; see `make_runs.py` beside the fixtures."""
+    shutil.copytree(FIXTURES / "lightning", root, dirs_exist_ok=True)
 
 
 def hydra(root):
-    """As `python train.py -m optimizer=adam,sgd seed=1,2` of Hydra 1.3 leaves, with a file of metrics."""
+    """As Hydra lays it out, with settings that tell no arms apart."""
     for number, (arm, seed, value) in enumerate(runs()):
         folder = root / f"multirun/2026-01-01/10-00-00/{number}"
         write(
@@ -44,13 +42,15 @@ def hydra(root):
         write(folder / "metrics.json", {"val_acc": value, "step": 20})
 
 
+def hydra_itself(root):
+    """As Hydra has written in a multirun; see `make_runs.py` beside the fixtures."""
+    shutil.copytree(FIXTURES / "hydra", root, dirs_exist_ok=True)
+
+
 def hugging_face(root):
-    """As `trainer.save_state()` of transformers 4 writes; its settings lie in a pickle, so names of folders count."""
-    for arm, seed, value in runs():
-        history = [{"epoch": 1.0, "step": 9, "loss": 2.0}, {"epoch": 1.0, "step": 9, "eval_accuracy": value}]
-        name = f"{arm}_seed{seed}"
-        write(root / name / "trainer_state.json", {"best_metric": None, "log_history": history})
-        write(root / name / "checkpoint-9/trainer_state.json", {"log_history": []})
+    """As the trainer has written; its settings lie in a pickle, so names of folders count."""
+    shutil.copytree(FIXTURES / "hugging_face", root, dirs_exist_ok=True)
+    write(root / "sgd_seed2/checkpoint-9/trainer_state.json", {"log_history": []})
 
 
 def wandb(root):
@@ -93,6 +93,7 @@ def tensorboard(root):
     [
         (lightning, "Lightning", "optimizer"),
         (hydra, "Hydra", "optimizer.name"),
+        (hydra_itself, "Hydra", "optimizer.name"),
         (hugging_face, "Hugging Face", "method"),
         (wandb, "W&B", "optimizer"),
         (mlruns, "MLflow", "optimizer"),
@@ -151,17 +152,17 @@ def test_json_gives_a_row_a_run(name, content, tmp_path):
 
 
 def test_hyperfines_times_are_runs_of_its_commands(tmp_path):
-    """As `hyperfine --export-json` writes; its runs share no seeds."""
-    results = [
-        {"command": "sleep 0.1", "mean": 0.11, "times": [0.11, 0.12], "exit_codes": [0, 0]},
-        {"command": "sleep 0.2", "mean": 0.21, "times": [0.21, 0.22, 0.23], "exit_codes": [0, 0, 1]},
-    ]
-    write(tmp_path / "h.json", {"results": results})
+    """As hyperfine has written, with a run that failed; its runs share no seeds."""
+    content = json.loads((FIXTURES / "hyperfine.json").read_text())
+    content["results"][1]["exit_codes"][2] = 1
+    write(tmp_path / "h.json", content)
     table = read_table([tmp_path / "h.json"])
     found = assign(table, Options(goal="min"))
-    assert [list(values.values()) for values in found.arms.values()] == [one["times"] for one in results]
+    assert {arm: [*values.values()] for arm, values in found.arms.items()} == {
+        one["command"]: one["times"] for one in content["results"]
+    }
     assert not found.is_blocked
-    assert table.notes == ("sleep 0.2: 1 of its runs ended with an error, and its time counts",)
+    assert table.notes == ("sleep 0.02: 1 of its runs ended with an error, and its time counts",)
 
 
 # --- MLflow's database ------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def read(path: Path) -> Table:
         if next(path.rglob("*.wandb"), None):
             raise UsageError(
                 f"{path} holds W&B's binary files (.wandb) without files/wandb-summary.json, and these are not read: "
-                "export the runs as CSV."
+                "send them to W&B with `wandb sync`, and export the runs as CSV."
             )
         raise UsageError(
             f"{path} holds no runs that are known: expected folders of {', '.join(one.name for one in LAYOUTS)}, or "
