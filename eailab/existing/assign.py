@@ -59,8 +59,8 @@ class Options:
 class Observations:
     """The runs of each arm."""
 
-    factor: str
-    """The column that tells arms apart; several that change together are joined by +."""
+    factor: tuple[str, ...]
+    """The column that tells arms apart, or several that change together."""
     metric: Metric
     arms: Mapping[str, Mapping[str, float]]
     """Value by arm and seed; arms in order of appearance, numbers rising; NaN and infinities as they were found."""
@@ -133,7 +133,7 @@ def assign(table: Table, options: Options) -> Observations:
             )
         )
     measure = declare(metric, options.goal, options.unit)
-    return _observations(table, arms, options.baseline, measure, "+".join(factor) or "arm", notes, seed)
+    return _observations(table, arms, options.baseline, measure, tuple(factor) or ("arm",), notes, seed)
 
 
 def _checked(table: Table, named: Sequence[str], metric: str | None) -> str:
@@ -157,7 +157,7 @@ def _observations(
     arms: Mapping[str, Mapping[str, float]],
     baseline: str | None,
     metric: Metric,
-    factor: str,
+    factor: tuple[str, ...],
     notes: list[Text],
     seed: str | None,
 ) -> Observations:
@@ -170,6 +170,12 @@ def _observations(
             tr("the values of {seed} are not the same in all arms, so they are compared without blocks", seed=seed)
         )
     for arm, own in arms.items():
+        for number, value in own.items():
+            if math.isfinite(value) and not metric.least <= value <= metric.most:
+                raise UsageError(
+                    f"{arm}, {seed or 'run'} {number}: {value:g} is not a share of 1: leave out --unit share, or give "
+                    "--unit percent."
+                )
         values = list(own.values())
         if lost := sum(not math.isfinite(value) for value in values):
             notes.append(
@@ -267,6 +273,8 @@ def _metric(table: Table) -> str:
         and any(isinstance(value, float) for value in table.columns[name])
         and not SEEDS & set(tokens(name))
     ]
+    if not numbers:
+        raise UsageError(f"no column of numbers could be judged: the columns are {_listed([*table.roles])}.")
     known = [name for name in numbers if is_higher_better(name) is not None]
     if len(known or numbers) == 1:
         return (known or numbers)[0]

@@ -145,10 +145,9 @@ def of_files(paths: Sequence[Path], options: Options) -> Read:
     """
     observed = assign(read_table(paths), options)
     sources, named = kept(paths, observed.table.files)
-    factor = tuple(observed.factor.split("+"))
     return Read(
-        name=f"{paths[0].resolve().stem}-{factor[0]}",
-        factor=factor,
+        name=f"{paths[0].resolve().stem}-{observed.factor[0]}",
+        factor=observed.factor,
         metric=observed.metric,
         arms=observed.arms,
         baseline=observed.baseline,

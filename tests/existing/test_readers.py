@@ -105,7 +105,7 @@ def test_a_folder_of_runs_gives_the_last_value_of_each(make, reader, factor, tmp
     table = read_table([tmp_path])
     metric = next(name for name, role in table.roles.items() if role == "metric" and "acc" in name)
     found = assign(table, Options(metric=metric))
-    assert (table.reader, found.factor, found.is_blocked) == (reader, factor, True)
+    assert (table.reader, found.factor, found.is_blocked) == (reader, (factor,), True)
     assert found.arms == EXPECTED
     assert all(file.is_file() for file in table.files)
 

@@ -82,6 +82,7 @@ def test_what_is_odd_is_named(text, note, tmp_path):
         (LONG.replace("seed", "val_acc"), "the column 'val_acc' twice"),
         (LONG + "sgd,4\n", r"r\.csv:6 has 2 cells"),
         ("lr,width,val_acc\n1,2,0.5\n2,3,0.25\n", "2 columns vary: lr, width"),
+        ("a,b\nx,y\n", "no column of numbers could be judged: the columns are a, b"),
         (b"\xff\xfe\x00", "UTF-8"),
         (gzip.compress(LONG.encode(), mtime=0)[:30], "cannot be unpacked"),
     ],
@@ -89,6 +90,15 @@ def test_what_is_odd_is_named(text, note, tmp_path):
 def test_what_is_not_a_table_of_results_is_one_clear_error(text, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         observed(tmp_path, text)
+
+
+def test_values_that_are_no_shares_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"adam, seed 1: 75 is not a share of 1: .*--unit percent"):
+        observed(tmp_path, LONG.replace("0.75", "75"), unit="share")
+
+
+def test_a_column_whose_name_has_a_plus_is_one_column(tmp_path):
+    assert observed(tmp_path, LONG.replace("optimizer", "lr+wd")).factor == ("lr+wd",)
 
 
 def test_a_formula_is_text(tmp_path):
