@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 T = TypeVar("T")
+Points: TypeAlias = tuple[tuple[int, float], ...]
+"""Steps, rising, and the value at each."""
 
 ReportCompilation: TypeAlias = Callable[[Callable[[], None], Callable[[float], None]], AbstractContextManager[None]]
 """Calls the first function when code is first compiled in the block, and the second with the seconds of each time."""
@@ -141,6 +143,12 @@ class EngineSpec:
     """Whether trials of one thread each, side by side, take less time in all than fewer trials of several threads."""
     what_changed: Callable[[Any, Path, str], str] = lambda recipe, runs_dir, before: ""  # noqa: ARG005 - a default
     """Say what differs between an earlier return value of `inputs` and what there is now; nothing if not known."""
+    reported: Callable[[Path], Mapping[str, Points]] = lambda folder: {}  # noqa: ARG005 - a default
+    """Return what a finished trial has reported step by step, by `Metric.key`, from the trial's folder; nothing of an
+    engine whose epochs are eailab's.
+
+    Raises `DamagedError` where its file is not what the engine writes.
+    """
     counted: Callable[[Any], Text | None] = lambda recipe: None  # noqa: ARG005 - a default
     """Say which of the values of a trial counts, as in "val_acc, the last value reported"; None for that after the last
     epoch."""

@@ -132,7 +132,7 @@ def arm_findings(
             *([] if index == study.baseline else _post_hoc(stands)),
         ),
         learning_rates=_learning_rates(arm.recipe, record.updates[index]),
-        curves=_mean([trial.curves for trial in finished]),
+        curves=_mean([trial.drawn for trial in finished]),
     )
 
 
@@ -236,12 +236,15 @@ def _post_hoc(stands: Standing | None) -> list[Text]:
 
 
 def _mean(curves: Sequence[Curves]) -> Curves | None:
-    """Average curves epoch by epoch."""
+    """Average curves epoch by epoch, as far as all of them go."""
     if not curves:
         return None
+    shortest = min(curves, key=lambda one: len(one.epochs))
+    count = len(shortest.epochs)
 
     def average(key: str) -> tuple[float | None, ...]:
-        means = np.mean(np.array([one.values[key] for one in curves], dtype=np.float64), axis=0).tolist()
+        means = np.mean(np.array([one.values[key][:count] for one in curves], dtype=np.float64), axis=0).tolist()
         return tuple(None if math.isnan(mean) else mean for mean in means)
 
-    return Curves(curves[0].epochs, {key: average(key) for key in curves[0].values})
+    shared = [key for key in shortest.values if all(key in one.values for one in curves)]
+    return Curves(shortest.epochs, {key: average(key) for key in shared})

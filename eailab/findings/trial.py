@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from eailab.engines.registry import engine_of
 from eailab.errors import StoreError
 from eailab.metrics import TRAIN, VALIDATION, Metric, recorded
 from eailab.runs.records import Epoch, Provenance, Result
@@ -83,6 +84,13 @@ class TrialFindings:
     environment: Environment | None = None
     curves: Curves = Curves()
     """Of the epochs finished so far; empty for a missing or damaged trial."""
+    reported: Curves = Curves()
+    """What a person's own training has said of its epochs, which to eailab are one; empty of other trials."""
+
+    @property
+    def drawn(self) -> Curves:
+        """What is drawn by epoch."""
+        return self.curves if self.reported.is_empty else self.reported
 
     @property
     def has_ended(self) -> bool:
@@ -116,6 +124,7 @@ def read_trial(
     try:
         result = folder.result(thorough=False)
         epochs = folder.epochs()
+        reported = reported_curves(folder, metrics) if result is not None and result.status == "finished" else Curves()
     except StoreError as error:
         return TrialFindings(block, name, "damaged", _without_path(str(error), folder))
     curves = curves_of(epochs, metrics)
@@ -133,6 +142,7 @@ def read_trial(
         parameters=result.parameters,
         environment=_environment(result.provenance),
         curves=curves,
+        reported=reported,
     )
 
 
@@ -170,6 +180,7 @@ def not_needed(trial: TrialFindings) -> TrialFindings:
         final={},
         environment=None,
         curves=Curves(),
+        reported=Curves(),
     )
 
 
@@ -201,6 +212,35 @@ def curves_of(epochs: Sequence[Epoch], metrics: Sequence[Metric]) -> Curves:
             for metric in recorded(metrics, TRAIN, VALIDATION)
         },
     )
+
+
+MOST_REPORTED = 10_000
+"""Epochs that a program's curves are drawn of."""
+
+
+def reported_curves(folder: TrialFolder, metrics: Sequence[Metric]) -> Curves:
+    """Return what a person's own training has reported epoch by epoch; nothing where it counts in another way.
+
+    Its first metric says which epochs there are: consecutive ones, which it may count from 0.
+
+    Raises:
+        DamagedError: The file that holds it is damaged.
+    """
+    points = {key: dict(one) for key, one in engine_of(folder.recipe()).reported(folder.path).items()}
+    steps = list(points.get(metrics[0].key, ()))
+    if not 1 < len(steps) <= MOST_REPORTED or steps[0] not in (0, 1) or steps[-1] - steps[0] != len(steps) - 1:
+        return Curves()
+
+    def value(metric: Metric, step: int) -> float | None:
+        found = points[metric.key].get(step, math.nan)
+        return metric.value({metric.key: found}) if math.isfinite(found) else None
+
+    values = {
+        one.key: tuple(value(one, step) for step in steps)
+        for one in metrics
+        if not points.get(one.key, {}).keys().isdisjoint(steps)
+    }
+    return Curves(tuple(range(1, len(steps) + 1)), values)
 
 
 def values_of(trials: Sequence[Sequence[TrialFindings]]) -> Values:

@@ -115,9 +115,9 @@ def study_curves(findings: StudyFindings) -> CurvesFigure:
     if findings.planned == 1:
         only = findings.arms[0].trials[0]
         rates = findings.arms[0].learning_rates
-        return trial_curves(only.curves, findings.metrics, findings.headline, findings.title, rates)
+        return trial_curves(only.drawn, findings.metrics, findings.headline, findings.title, rates)
     panels = []
-    every = [trial.curves for arm in findings.arms for trial in arm.trials]
+    every = [trial.drawn for arm in findings.arms for trial in arm.trials]
     for by_split in _drawn(findings.metrics, findings.headline, every).values():
         drawn = [by_split[split] for split in (VALIDATION, NO_SPLIT, TRAIN) if split in by_split]
         lines = {metric.key: [_line(arm, metric) for arm in findings.arms] for metric in drawn}
@@ -188,21 +188,21 @@ def band_note(findings: StudyFindings) -> Text:
 
 def _entry(arm: ArmFindings) -> str:
     """Return what a legend calls an arm, with the state of its trials where none has finished."""
-    begun = [trial.state for trial in arm.trials if trial.state in THIN and trial.curves.epochs]
+    begun = [trial.state for trial in arm.trials if trial.state in THIN and trial.drawn.epochs]
     return joined((arm_name(arm), STATES[begun[0]]), COLON) if arm.curves is None and begun else arm_name(arm)
 
 
 def _line(arm: ArmFindings, metric: Metric) -> Line:
-    finished = [_values(trial.curves, metric) for trial in arm.finished]
-    by_epoch = list(zip(*finished, strict=True)) if len(finished) > 1 else []
+    finished = [_values(trial.drawn, metric) for trial in arm.finished]
+    by_epoch = list(zip(*finished, strict=False)) if len(finished) > 1 else []  # as far as all of them go
     return Line(
         () if arm.curves is None else _values(arm.curves, metric),
         tuple(map(min, by_epoch)),
         tuple(map(max, by_epoch)),
         tuple(
-            Lone(_values(trial.curves, metric), trial.state == "diverged")
+            Lone(_values(trial.drawn, metric), trial.state == "diverged")
             for trial in arm.trials
-            if trial.state in THIN and trial.curves.epochs
+            if trial.state in THIN and trial.drawn.epochs
         ),
     )
 

@@ -16,7 +16,7 @@ from eailab.errors import DamagedError, StoreError
 from eailab.files import FIGURE, TABLE, read
 from eailab.findings.path import PathFindings
 from eailab.findings.study import StudyFindings
-from eailab.findings.trial import curves_of
+from eailab.findings.trial import curves_of, reported_curves
 from eailab.report.describe import path_bars, trial_curves
 from eailab.report.figures import ON_SCREEN, PATH_FIGURE, Drawing, FileKind, figure_names
 from eailab.report.json_report import as_json
@@ -42,14 +42,16 @@ def write_trial_curves(folder: TrialFolder, title: str) -> None:
         return
     try:
         recipe = folder.recipe()
-        curves = curves_of(folder.epochs(), metrics_of(recipe))
+        metrics = metrics_of(recipe)
+        is_own = engine_of(recipe).is_foreign
+        curves = reported_curves(folder, metrics) if is_own else curves_of(folder.epochs(), metrics)
     except StoreError:
         return
-    if curves.is_empty or engine_of(recipe).is_foreign:
+    if curves.is_empty:
         return
     from eailab.report.plots import draw
 
-    for kind, data in draw(trial_curves(curves, metrics_of(recipe), headline_of(recipe), title)).items():
+    for kind, data in draw(trial_curves(curves, metrics, headline_of(recipe), title)).items():
         write_changed(files[kind], data)
 
 

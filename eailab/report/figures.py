@@ -308,8 +308,8 @@ def figure_names(findings: StudyFindings) -> tuple[str, ...]:
     names = []
     if findings.factor is not None and any(trial.value is not None for trial in trials):
         names.append("intervals")
-    has_epochs = findings.counted is None  # a program's run is one
-    if has_epochs and any(not trial.curves.is_empty for trial in trials):
+    has_epochs = findings.counted is None  # a program's run is one, and its own epochs are what it has reported
+    if any(not (trial.curves if has_epochs else trial.reported).is_empty for trial in trials):
         names.append("curves")
         if findings.planned > 1 and len(findings.arms) <= MOST_PANELS and compared_by_epoch(findings) is not None:
             names.append("training-validation")

@@ -13,6 +13,7 @@ from planted import train, yields
 import eailab as public
 from eailab.engines.function.identity import identity_of
 from eailab.engines.function.lookup import announce
+from eailab.report.figures import figure_names
 from eailab.runs.context import Ended
 
 SCALE = 2
@@ -41,6 +42,8 @@ def test_what_a_function_yields_makes_curves_and_the_step_counts_that_is_asked_f
     trial = last.session.context.store.folder(last.findings.arms[0].trials[0].fingerprint)
     curves = json.loads((trial.path / "curves.json").read_text())["curves"]
     assert curves["val_loss"] == [[1, 1.0], [2, 0.5], [3, pytest.approx(1 / 3)]]
+    assert last.findings.arms[0].curves.values["val_loss"] == (1.0, 0.5, pytest.approx(1 / 3))
+    assert figure_names(last.findings) == ("intervals", "curves")
 
 
 def test_a_study_of_a_function_goes_on_and_is_read_without_the_function():

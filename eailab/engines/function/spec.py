@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from eailab import files
 from eailab.engines.base import Setup
 from eailab.engines.program.reading import counted, declared
-from eailab.engines.program.trial_files import CURVES
+from eailab.engines.program.trial_files import CURVES, reported
 from eailab.engines.spec import Artifact, EngineSpec
 from eailab.recipe.schema import FunctionRecipe
 
@@ -48,6 +48,7 @@ FUNCTION = EngineSpec(
     inputs=_inputs,
     gaps=_gaps,
     what_changed=_what_changed,
+    reported=reported,
     counted=counted,
     is_foreign=True,
     artifacts=(Artifact(CURVES, files.CURVES),),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from eailab import files
 from eailab.engines.base import Setup
-from eailab.engines.program.trial_files import CURVES, OUT, STDERR, STDOUT, places_of
+from eailab.engines.program.trial_files import CURVES, OUT, STDERR, STDOUT, places_of, reported
 from eailab.engines.spec import Artifact, EngineSpec
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
@@ -122,6 +122,7 @@ PROGRAM = EngineSpec(
     inputs=_inputs,
     gaps=_gaps,
     what_changed=_what_changed,
+    reported=reported,
     counted=_counted,
     is_foreign=True,
     command_line=_command_line,

@@ -1,9 +1,13 @@
 """Name the files that a trial of a program leaves, besides those of every trial."""
 
+import json
 from pathlib import Path
 from typing import BinaryIO
 
-from eailab.errors import StoreError
+from eailab import files
+from eailab.engines.spec import Points
+from eailab.errors import DamagedError, StoreError
+from eailab.plain import plain
 from eailab.recipe.template import Places
 
 OUT = "out"
@@ -16,6 +20,26 @@ STDOUT = "stdout.txt"
 STDERR = "stderr.txt"
 CURVES = "curves.json"
 """The values that the program reported step by step, as they were read."""
+
+
+def reported(folder: Path) -> dict[str, Points]:
+    """Return what a finished trial has reported step by step, by `Metric.key`.
+
+    Raises:
+        DamagedError: Its file is missing, or is not one that eailab has written.
+    """
+    file = folder / CURVES
+    try:
+        curves = json.loads(files.read(file, files.CURVES))["curves"]
+        found = {str(key): tuple((step, float(value)) for step, value in points) for key, points in curves.items()}
+        steps = {key: [step for step, _ in points] for key, points in found.items()}
+        if any(type(step) is not int for one in steps.values() for step in one) or any(
+            one != sorted(set(one)) for one in steps.values()
+        ):
+            raise ValueError("its steps do not rise")
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedError(f"{file} is not what a program has reported: {plain(str(error))}.") from error
+    return found
 
 
 def places_of(block: int, folder: Path) -> Places:
