@@ -134,13 +134,13 @@ def learning_rates(settings: AnySchedule, lr: float, epochs: int, steps_per_epoc
 
 
 def rates_by_epoch(recipe: ImageRecipe, updates: int) -> tuple[float, ...]:
-    """Return the learning rate of the last step of each epoch of a trial; none of one with more than `MOST_STEPS`.
+    """Return the learning rate of the last step of each epoch of a trial; none where no such steps are known.
 
     Args:
         recipe: Of the trial.
-        updates: Its steps in all.
+        updates: Its steps in all; none are returned of more than `MOST_STEPS`, or of fewer than its epochs.
     """
-    if updates > MOST_STEPS:
+    if not recipe.epochs <= updates <= MOST_STEPS:
         return ()
     an_epoch = updates // recipe.epochs
     rates = learning_rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs, an_epoch)

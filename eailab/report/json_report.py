@@ -75,6 +75,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "planned_verdicts": dict(findings.planned_verdicts),
         **({} if findings.tuning is None else {"tuning": asdict(findings.tuning)}),
         **({"tuning": None} if findings.is_tuning_lost else {}),
+        **({"audit": [asdict(check) for check in findings.audit]} if findings.audit else {}),
         "updates_held": findings.updates_held,
         "training_images": findings.training_images,
         "environments": [{**asdict(environment), "trials": count} for environment, count in findings.environments],

@@ -64,6 +64,10 @@ def test_the_trials_of_an_audit_are_those_of_the_study(eailab, tmp_path):
     assert done.code == 0, done.err
     assert results(tmp_path) == (6, 1)
     assert "audit: seed 0 twice gave the same numbers" in done.err
+    (table,) = tmp_path.glob("runs/studies/*/table.json")
+    checks = json.loads(table.read_text())["audit"]
+    assert [one["state"] for one in checks] == ["passed"] * 3 + ["not checked", "passed"]
+    assert checks[0]["text"] == "seed 0 twice gave the same numbers to the last digit"
     again = eailab("ablate", *LR, *GOOD, *METRIC, "--seeds", "3")
     assert (again.code, results(tmp_path)) == (0, (6, 1))
 
