@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from scores import scored
 
 from eailab.data.registry import load as load_data
-from eailab.engines.registry import ENGINES
+from eailab.engines.registry import ENGINES, engine_of
 from eailab.errors import DamagedError, DeviceError, StoppedError, StoreError, UsageError
 from eailab.recipe.load import Override, load
+from eailab.recipe.of_command import recipe_of_command
 from eailab.runs.context import Ended, EpochEnded, Failed, RunContext, SetAside, Started, TriedAgain
 from eailab.runs.executors import cluster, remote_worker
 from eailab.runs.executors import ray as on_ray
@@ -281,6 +282,22 @@ def test_a_program_that_failed_is_started_again_as_often_as_was_asked(tmp_path):
     assert [event.trial for event in of(Ended, events)] == [lucky.fingerprint]
     assert [event.trial for event in of(Failed, events)] == [unlucky.fingerprint]
     assert [event.reason for event in of(TriedAgain, events)] == ["a reason\nIt is started again."] * 4
+
+
+def test_a_persons_program_runs_on_other_machines_as_here(tmp_path, monkeypatch):
+    """Its command, folder and code are in the store and the working folder, which the machines share."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.sh").write_text('echo "epoch 1 loss $1.5"; exit $(($1 == 2))\n')
+    recipe = recipe_of_command("sh train.sh {seed} {out}", {"metric": "loss"}, {})
+    runs = tmp_path / "runs"
+    some = [Trial(recipe, block, engine_of(recipe).inputs(recipe, None, runs)) for block in range(3)]
+    events = dispatch(FakeBackend(), runs, some)
+    assert {event.trial: event.values for event in of(Ended, events)} == {
+        one.fingerprint: {"loss": one.block + 0.5} for one in some[:2]
+    }
+    (failed,) = of(Failed, events)
+    assert (failed.trial, failed.exit_code) == (some[2].fingerprint, 1)
+    assert "sh ended with code 1" in failed.reason
 
 
 def test_a_store_that_cannot_be_written_there_ends_the_study(tmp_path):
