@@ -85,6 +85,11 @@ class Recipe(Settings):
         return "settings."
 
     @property
+    def started(self) -> str:
+        """What trials start that is a person's own, whatever their settings; empty where nothing is."""
+        return ""
+
+    @property
     def shares_seeds(self) -> bool:
         """Whether the arms of a block share its seeds; else blocks only number the repeats."""
         return True
@@ -328,6 +333,11 @@ class ProgramRecipe(OwnRecipe):
         }
 
     @property
+    def started(self) -> str:
+        """The command, before it is filled in."""
+        return self.run
+
+    @property
     def template(self) -> Template:
         """The command."""
         return Template(self.run, self.shell)
@@ -339,6 +349,11 @@ class FunctionRecipe(OwnRecipe):
     engine: Literal["function"]
     function: Annotated[str, Field(pattern=r"^[\w.]+:[\w.<>]+$", max_length=500)]
     """Its module and name, such as `project.training:train`; called with the settings and `seed`."""
+
+    @property
+    def started(self) -> str:
+        """Its module and name."""
+        return self.function
 
     def identity(self) -> dict[str, Any]:
         """Return the function, its settings and how its metrics are read."""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from math import isnan, nan
@@ -34,15 +35,18 @@ UNKNOWN = Probe("cpu", nan, 0.0, None, None, None, BYTES_A_TRIAL)
 BLOCKS_LOOKED_AT = 64
 """Blocks of a recipe that the store is asked for; a trial is found by its name, so none has to be listed."""
 
+TRIALS_LOOKED_AT = 256
+"""Of a store, for those of one program with other settings; their recipes have to be read."""
+
 
 @dataclass(frozen=True)
 class Cost:
     """What one trial of a recipe takes."""
 
     seconds: float
-    source: Literal["store", "probe", "not known"]
-    """Whether the time is of finished epochs of the same recipe on the same device, or of the probe; a program that has
-    not run yet is not run for it, and `seconds` is NaN."""
+    source: Literal["store", "store, other settings", "probe", "not known"]
+    """Whether the time is of finished epochs of the same recipe on the same device, of the same program with other
+    settings, or of the probe; a program that has not run yet is not run for it, and `seconds` is NaN."""
     probe: Probe
 
 
@@ -120,7 +124,11 @@ def costs_of(trials: Sequence[Trial], context: RunContext) -> dict[str, Cost]:
     by_recipe = {recipe_key(trial.recipe): trial for trial in trials}
     ours = {key: trial for key, trial in by_recipe.items() if not engine_of(trial.recipe).is_foreign}
     probes = dict(zip(ours, probe(list(ours.values()), context) if ours else [], strict=True))
-    return {key: _cost(context.store, trial, probes.get(key, UNKNOWN)) for key, trial in by_recipe.items()}
+    costs = {key: _cost(context.store, trial, probes.get(key, UNKNOWN)) for key, trial in by_recipe.items()}
+    return {
+        key: _of_its_program(context.store, by_recipe[key].recipe) if isnan(cost.seconds) else cost
+        for key, cost in costs.items()
+    }
 
 
 def blocks_for(plans: Sequence[Plan], context: RunContext, jobs: int | None, budget: float) -> tuple[int, float]:
@@ -180,6 +188,17 @@ def _cost(store: Store, trial: Trial, measured: Probe) -> Cost:
     if measured is UNKNOWN:
         return Cost(nan, "not known", measured)
     return Cost(measured.epoch_seconds * recipe.epochs + measured.other_seconds, "probe", measured)
+
+
+def _of_its_program(store: Store, recipe: Recipe) -> Cost:
+    """Return what a trial of a person's own training took with other settings, in the trials of a store."""
+    seconds: list[float] = []
+    for name in store.trial_names()[:TRIALS_LOOKED_AT] if recipe.started else ():
+        folder = store.folder(name)
+        with suppress(StoreError):
+            if folder.recipe().started == recipe.started:
+                seconds += [timing.seconds for timing in folder.timings().values() if timing.device == UNKNOWN.device]
+    return Cost(median(seconds), "store, other settings", UNKNOWN) if seconds else Cost(nan, "not known", UNKNOWN)
 
 
 def _fitting(one: Probe) -> int:

@@ -182,6 +182,17 @@ def test_what_cannot_be_meant_is_refused_before_anything_runs(eailab, tmp_path, 
     assert not (tmp_path / "runs" / "trials").exists()
 
 
+def test_a_dry_run_takes_its_time_from_other_settings_of_the_same_program(eailab):
+    """A program is never run only to time it; one that has run in this store is timed already."""
+    study = ("ablate", "lr", "--run", "sh -c 'echo loss {lr}.{seed}'", "--metric", "loss", "--no-audit")
+    assert "time:     not known" in eailab(*study, "3", "4", "-n").out
+    assert eailab(*study, "1", "2", "--seeds", "1").code == 0
+    done = eailab(*study, "3", "4", "-n", "--json")
+    arms = json.loads(done.out)["studies"][0]["arms"]
+    assert [arm["seconds_from"] for arm in arms] == ["store, other settings"] * 2
+    assert all(arm["seconds"] > 0 for arm in arms)
+
+
 def test_a_dry_run_prints_the_exact_commands_and_runs_nothing(eailab, tmp_path):
     run = f"sh -c 'touch {tmp_path}/ran; echo loss 1' {{lr}} {{seed}}"
     done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", run, "--metric", "loss", "--seeds", "2", "-n")
