@@ -50,8 +50,15 @@ def fail_if(verdicts: Iterable[str], failing: frozenset[str]) -> None:
         raise typer.Exit(min(codes))
 
 
-def with_next(decision: "Decision", findings: "StudyFindings", store: "Store") -> "Decision":
-    """Add the command that would decide an open study to its decision, and the seconds that it would take."""
+def with_next(decision: "Decision", findings: "StudyFindings", store: "Store", *, alone: bool = True) -> "Decision":
+    """Add the command that would decide an open study to its decision, and the seconds that it would take.
+
+    Args:
+        decision: Of one of its arms.
+        findings: Of the study.
+        store: Where its trials lie.
+        alone: Whether the command has this study alone: looks are for one.
+    """
     from eailab.findings.costs import costs
 
     if findings.imported is not None:
@@ -59,8 +66,13 @@ def with_next(decision: "Decision", findings: "StudyFindings", store: "Store") -
     more = (decision.blocks_needed or 0) - len(findings.blocks)
     if more <= 0:
         return decision
-    options = {"--seeds": str(decision.blocks_needed)}
-    command = corrected(Correction(options=options, without=("--detect", "--budget")))
+    options: dict[str, str | None] = {"--seeds": str(decision.blocks_needed)}
+    without = ["--detect", "--budget"]
+    if alone and findings.can_look:
+        most = len(findings.arms) * (findings.blocks_to_decide or 0)
+        options = {"--until-decided": None, "--max-trials": str(most)}
+        without.append("--seeds")
+    command = corrected(Correction(options=options, without=tuple(without)))
     trials = [one.seconds_a_trial for one in costs(store, findings)]
     seconds = None if None in trials else round(more * sum(one for one in trials if one), 1)
     return replace(decision, next_command=None if command is None else str(command), next_seconds=seconds)
@@ -80,6 +92,7 @@ def study_decision(studies: "Sequence[StudyFindings]", store: "Store") -> dict[s
     """Return the one decision of some studies as plain values; None where nothing is compared."""
     from eailab.findings.decision import arm_decisions, first_of
 
-    found = [with_next(one, findings, store) for findings in studies for one in arm_decisions(findings)]
+    alone = len(studies) == 1
+    found = [with_next(one, findings, store, alone=alone) for findings in studies for one in arm_decisions(findings)]
     first = first_of(found)
     return None if first is None else asdict(first)

@@ -6,6 +6,7 @@ from eailab.findings.tables import Column, Fact, Table, difference_column
 from eailab.findings.tuning import tuning_facts
 from eailab.findings.words import interval, setting_as_named, share, signed
 from eailab.stats.contrasts import Effect
+from eailab.stats.group_sequential import judgement_levels
 from eailab.studies.factor import CROSS, Bundle, read_factor, word
 from eailab.translation import COMMA, Text, joined, listed_and, tr, trn
 
@@ -48,6 +49,7 @@ def design_facts(findings: StudyFindings) -> list[Fact]:
         *_bundle_facts(findings),
         *_effects_facts(findings),
         *_look_facts(findings),
+        *_next_facts(findings),
         *_plan_facts(findings),
         *(Fact(tr("Audit, {check}", check=one.name), one.said) for one in findings.audit),
     ]
@@ -137,6 +139,22 @@ def _look_facts(findings: StudyFindings) -> list[Fact]:
         **values,
     )
     return [Fact(tr("Looks"), said)]
+
+
+def _next_facts(findings: StudyFindings) -> list[Fact]:
+    """Say how arms that are open can be decided, and what that costs; nothing where no number of blocks is known."""
+    blocks = findings.blocks_to_decide
+    if blocks is None or not findings.can_look:
+        return []
+    said = tr(
+        "--until-decided --max-trials {trials} looks after each block up to {blocks}: that is another study, and the "
+        "two together call a difference that is not there in up to 8% of cases. More --seeds are the next judgement of "
+        "this one, held at {level}: at most 6% in all",
+        trials=blocks * len(findings.arms),
+        blocks=blocks,
+        level=share(judgement_levels(1 + (1 if findings.looks is None else findings.looks.made))[-1]),
+    )
+    return [Fact(tr("To decide"), said)]
 
 
 def _plan_facts(findings: StudyFindings) -> list[Fact]:

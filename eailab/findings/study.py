@@ -162,6 +162,18 @@ class StudyFindings:
         return tuple(sorted({result.level for result in compared if result.interval})) or (SINGLE_LOOK,)
 
     @property
+    def blocks_to_decide(self) -> int | None:
+        """Blocks in all that would decide the open arms of which a number is known; None where there is none."""
+        compared = [arm.against_baseline for arm in self.arms if arm.against_baseline is not None]
+        return max((result.blocks_needed for result in compared if result.blocks_needed is not None), default=None)
+
+    @property
+    def can_look(self) -> bool:
+        """Whether the same comparison can be made with looks that are fixed in advance: of one factor, in blocks."""
+        is_open = self.looks is None or not self.looks.planned
+        return is_open and self.imported is None and self.is_blocked and not self.baseline_levels
+
+    @property
     def damaged(self) -> list[str]:
         """The trials that cannot be read, as ARM/BLOCK."""
         return [f"{arm.label}/{one.block}" for arm in self.arms for one in arm.trials if one.state == "damaged"]

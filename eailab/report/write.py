@@ -24,8 +24,8 @@ from eailab.report.study_report import PathReport, Report, StudyReport, load_pat
 from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_text
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
-from eailab.studies.heads import ENDS, STEPS_FOLDER, Head, heads, path_heads
-from eailab.studies.judgements import record_judgement
+from eailab.studies.heads import ENDS, STEPS_FOLDER, STUDIES, Head, heads, path_heads
+from eailab.studies.judgements import note_on_related, record_judgement
 from eailab.studies.lookup import called
 from eailab.studies.sharing import entered
 from eailab.studies.storage import Plan
@@ -108,6 +108,8 @@ def write_plans(
                 (trial,) = planned.trials
                 write_trial_curves(context.store.folder(trial.fingerprint), planned.labels[trial.fingerprint])
         advance()
+    for note in _related(reports):
+        say(note)
     if len(plans) == 1:
         return reports, plans[0].folder / "report.html"
     fingerprint = digest([planned.record.study.fingerprint for planned in plans])[:10]
@@ -182,7 +184,7 @@ def _write_report(
     if lab:
         files = {"lab": files["markdown"]}
     studies = tuple(one.findings for one in report.distinguished)
-    notes += [note for one in found for note in one.notes]
+    notes += [note for one in found for note in one.notes] + _related(found)
     return Written(studies, unreadable, files, tuple(notes), exported, paths)
 
 
@@ -213,6 +215,17 @@ def _write_fragments(report: Report, folder: Path, figure_lang: str) -> Path:
         for figure, files in drawings[of].items():
             write_changed(folder / f"{name}-{figure}.pdf", files["pdf"])
     return folder
+
+
+def _related(found: Sequence[StudyReport]) -> list[str]:
+    """Return notes on other studies of the same trials."""
+    known = {root: heads(root, STUDIES) for root in {one.store.root for one in found}}
+    return [
+        note
+        for one in found
+        if one.findings.factor is not None and one.findings.imported is None
+        for note in note_on_related(one.record, one.path, known[one.store.root], one.store)
+    ]
 
 
 def _readable(

@@ -5,7 +5,7 @@ A study that fixes its looks in advance (`Study.looks`) needs no account.
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from eailab.errors import StoreError
 from eailab.plain import blocks_in_words, counted
 from eailab.runs.store import Store
 from eailab.studies.design import Study
-from eailab.studies.heads import STEPS_FOLDER
+from eailab.studies.heads import STEPS_FOLDER, Head
 from eailab.studies.storage import Plan, StudyRecord, write_record
 
 Judged = tuple[tuple[int, ...], ...]
@@ -84,6 +84,42 @@ def note_on_later_blocks(record: StudyRecord, store: Store) -> list[str]:
     return [
         f"{record.study.folder_name}: {counted(len(ended), 'block')} finished since, not yet judged "
         f"({blocks_in_words(ended)}): the study's own command judges them."
+    ]
+
+
+def note_on_related(record: StudyRecord, folder: Path, known: Sequence[Head], store: Store) -> list[str]:
+    """Name the other studies that compare the same trials, since the best of several tables keeps no 5%.
+
+    Args:
+        record: Of the study.
+        folder: The study's.
+        known: Heads of all studies of the store.
+        store: Where the trials lie.
+    """
+    own = {name: arm for (arm, _), name in record.trials.items()}
+    labels = [arm.label for arm in record.study.arms]
+    related = []
+    for head in known:
+        shared = [name for name in head.trials.values() if name in own]
+        if head.folder == folder or head.factor is None or len({own[name] for name in shared}) < 2:
+            continue
+        if not any(store.folder(name).result_file.is_file() for name in shared):
+            continue
+        differs = [
+            *([f"by {head.metric.replace('_', ' ')}"] if head.metric != record.study.metric else []),
+            *([f"with the arms {', '.join(head.arms)}"] if list(head.arms) != labels else []),
+            *(
+                [f"against {head.arms[head.baseline]}"]
+                if head.arms[head.baseline] != labels[record.study.baseline]
+                else []
+            ),
+        ]
+        related.append(f"{head.called} ({', '.join(differs) or 'with another margin, or other looks'})")
+    if not related:
+        return []
+    return [
+        f"{folder.name}: the same trials are judged in {'; '.join(related)} too. Each table keeps its 5%, the best of "
+        "them does not: let one decide, chosen before it is read."
     ]
 
 

@@ -30,6 +30,22 @@ def test_a_study_prints_a_decision_of_its_schema_in_its_last_line(tmp_path, monk
     assert decision["low"] < decision["difference"] < decision["high"]
 
 
+def test_what_would_decide_an_open_arm_looks_after_each_block(tmp_path, monkeypatch):
+    """As many trials as the plan says; the table has the same command, and what a second chance costs."""
+    monkeypatch.chdir(tmp_path)
+    command = "sh -c 'echo score=$(( {shift} + (37 + 11 * {shift}) * {seed} % 13 ))'"
+    asked = ("ablate", "shift", "0", "9", "--run", command, "--metric", "score", "--goal", "min", "--seeds", "3")
+    table = json.loads(run_here(*asked, "--no-audit", "--json").out.splitlines()[-1])
+    decision = table["decision"]
+    assert decision["verdict"] == "UNDECIDED"
+    most = 2 * decision["blocks_needed"]
+    assert decision["next_command"].endswith(f"--until-decided --max-trials {most}")
+    assert "--seeds" not in decision["next_command"]
+    assert (
+        f"To decide: --until-decided --max-trials {most} looks after each block" in run_here(*asked, "--no-audit").out
+    )
+
+
 @pytest.mark.parametrize(
     ("verdicts", "failing", "code"),
     [

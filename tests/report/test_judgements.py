@@ -18,7 +18,8 @@ from eailab.runs.context import RunContext
 from eailab.stats.model import compare
 from eailab.stats.unblocked import Sample, compare_unblocked
 from eailab.studies.design import single
-from eailab.studies.judgements import kept_judgements, note_on_later_blocks, record_judgement
+from eailab.studies.heads import STUDIES, heads
+from eailab.studies.judgements import kept_judgements, note_on_later_blocks, note_on_related, record_judgement
 from eailab.studies.sharing import at_work, beyond
 from eailab.studies.storage import Plan, StudyRecord, read_record, write_record
 
@@ -74,8 +75,12 @@ def test_more_blocks_are_a_further_judgement(shop, grown):
 
 def test_the_judgement_is_there_before_the_verdict(shop, monkeypatch):
     folder = shop.study({10: SMALL, 20: LARGE})
-    monkeypatch.setattr("eailab.report.write.write_study", lambda *_: judged(folder))
-    assert publish(shop, planned(folder)) == (ALL,)
+    seen = []
+    monkeypatch.setattr(
+        "eailab.report.write.write_study", lambda *asked: seen.append(judged(folder)) or write_study(*asked)
+    )
+    publish(shop, planned(folder))
+    assert seen == [(ALL,)]
 
 
 def test_a_command_with_fewer_blocks_judges_what_the_other_has_judged(shop):
@@ -261,3 +266,32 @@ def test_runs_without_shared_seeds_are_judged_again_likewise():
             assert one.interval == one.interval95 == other.interval95
             assert other.interval[0] < one.interval[0] < one.interval[1] < other.interval[1]
             assert other.level == 0.005
+
+
+# --- other studies of the same trials
+
+
+def test_other_studies_of_the_same_trials_are_named_with_what_they_differ_in(shop, tmp_path):
+    """The best of several tables keeps no 5%; pages do not name them, so that they read the same when verified."""
+    folder = shop.study({10: SMALL, 20: LARGE, 30: CLEAR})
+    write_study(shop.store, folder)
+    page = (folder / "report.html").read_bytes()
+    fewer = shop.study({10: SMALL, 20: LARGE})
+    swapped = shop.study({10: SMALL, 20: LARGE, 30: CLEAR}, baseline=20)
+    loss = shop.study({10: SMALL, 20: LARGE, 30: CLEAR}, study={"metric": "validation-loss"})
+    shop.study({10: SMALL, 20: LARGE}, epochs=2)
+    known = heads(shop.root, STUDIES)
+    (note,) = note_on_related(read_record(folder), folder, known, shop.store)
+    assert f"{fewer.name} (with the arms 10, 20)" in note
+    assert f"{swapped.name} (against 20)" in note
+    assert f"{loss.name} (by validation-loss)" in note
+    assert note.count("(") == 3
+    assert note in write_report([folder], tmp_path / "out", formats=["json"]).notes
+    publish(shop, planned(folder))
+    assert (folder / "report.html").read_bytes() == page
+
+
+def test_studies_that_share_a_baseline_alone_ask_another_question(shop):
+    folder = shop.study({10: SMALL, 20: LARGE})
+    shop.study({10: SMALL, 30: CLEAR})
+    assert note_on_related(read_record(folder), folder, heads(shop.root, STUDIES), shop.store) == []

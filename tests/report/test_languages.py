@@ -54,7 +54,8 @@ class Texts(HTMLParser):
 
 
 def names_are_taken_out(text):
-    """What a sentence has left once settings, versions, verdicts and labels are gone."""
+    """What a sentence has left once settings, options, versions, verdicts and labels are gone."""
+    text = re.sub(r"--[a-z-]+", "", text)
     text = re.sub(
         r"BETTER|WORSE|SAME|UNDECIDED|SCREEN|tiny[\w-]*|Adam|adam|sgd|SGD|UCI|MLP|ReLU|constant|batch_size|dropout|Dunnett|Bonferroni|McNemar|mlp|digits",
         "",
