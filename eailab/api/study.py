@@ -263,7 +263,7 @@ class StudyResult(Shown):
     def figure(self, name: str = "intervals") -> Figure:
         """Return a figure of the study: "intervals", the differences; where its trials have epochs, "curves" by epoch.
 
-        Where they record both, "training-validation" has a panel for each arm.
+        Where they record both, "training-validation" has a panel for each arm; of tuned arms there is "tuning".
 
         Raises:
             UsageError: The study does not have it.

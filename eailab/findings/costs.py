@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eailab.errors import StoreError
 from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
+from eailab.studies.tuning_file import Tuning
 from eailab.translation import Text, tr
 
 
@@ -39,6 +41,23 @@ class ArmCost:
 def costs(store: Store, findings: StudyFindings) -> tuple[ArmCost, ...]:
     """Return what each arm of a study cost."""
     return tuple(_arm(arm.label, [_timings(store, trial) for trial in arm.trials]) for arm in findings.arms)
+
+
+def tuning_costs(store: Store, tuning: Tuning | None) -> tuple[ArmCost, ...]:
+    """Return what the tuning of each arm of a study cost; nothing where they were not tuned."""
+    arms = () if tuning is None else tuning.arms
+    return tuple(_arm(arm.before, [_training(store, one.trial) for one in arm.trainings]) for arm in arms)
+
+
+def _training(store: Store, name: str) -> tuple[list[Timing], int]:
+    """Return the timings of a trial's epochs, and how many epochs it has; of one that cannot be read, those timed."""
+    folder = store.folder(name)
+    timings = folder.timings()
+    try:
+        numbers = [epoch.number for epoch in folder.epochs()]
+    except StoreError:
+        numbers = []
+    return [timings[number] for number in numbers or timings if number in timings], len(numbers) or len(timings)
 
 
 def with_timed(time: str, timed: int, epochs: int) -> str:

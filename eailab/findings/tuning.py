@@ -1,9 +1,12 @@
 """What a report says of the tuning of a study's arms."""
 
+from collections.abc import Iterable
+from math import comb, isfinite
+
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table
 from eailab.findings.words import number, setting_as_named
-from eailab.studies.factor import word
+from eailab.studies.factor import BETWEEN_VALUES, word
 from eailab.studies.tuning_file import TunedArm, Tuning
 from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, listed_and, tr, trn
 
@@ -31,7 +34,7 @@ def _row(arm: TunedArm, digits: int) -> tuple[str, ...]:
         return (arm.before, tr("not tuned"), "0", "0", "-", "-", "-")
     return (
         arm.before,
-        joined(arm.values, COMMA),
+        joined(in_order(arm.values), COMMA),
         str(len(arm.trainings)),
         str(arm.failures),
         tr("{value}, at the edge", value=arm.winner) if arm.at_edge else arm.winner,
@@ -102,3 +105,58 @@ def tuning_sentences(tuning: Tuning) -> list[Text]:
     if tuning.everything:
         return [said, tr("Every value was trained in each of those blocks.")]
     return [said, tr("Successive halving dropped the worse half of the values after each block.")]
+
+
+# --- what figures show -----------------------------------------------------------------------------------------------
+
+
+def in_order(values: Iterable[str]) -> list[str]:
+    """Return distinct values, rising where all are numbers, else as they come.
+
+    >>> in_order(["0.01", "0.1", "0.001", "0.1"])
+    ['0.001', '0.01', '0.1']
+    """
+    distinct = list(dict.fromkeys(values))
+    numbers = [number_of(value) for value in distinct]
+    return distinct if None in numbers else sorted(distinct, key=float)
+
+
+def number_of(value: str) -> float | None:
+    """Return the number that a value is, or None."""
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return found if isfinite(found) else None
+
+
+def by_value(arm: TunedArm, path: str) -> dict[str, list[float]]:
+    """Return the scores of an arm's trainings by their value of one tuned setting, those that diverged left out."""
+    if path not in arm.settings:
+        return {}
+    place, found = arm.settings.index(path), dict[str, list[float]]()
+    for one in arm.trainings:
+        value = one.value if len(arm.settings) == 1 else BETWEEN_VALUES.split(one.value)[place]
+        if one.score is not None:
+            found.setdefault(value, []).append(one.score)
+    return {value: found[value] for value in in_order(found)}
+
+
+def best_of(arm: TunedArm, *, higher_is_better: bool) -> tuple[float, ...]:
+    """Return what the best of k values of an arm is worth, for k from 1 on: the mean over all choices of k of them.
+
+    By the scores in the first tuning block, in which all were trained (Dodge et al., 2019, without replacement); one
+    that diverged counts as the worst of the others.
+    """
+    first = min((one.block for one in arm.trainings), default=0)
+    scores = [one.score for one in arm.trainings if one.block == first]
+    known = [score for score in scores if score is not None]
+    if not known:
+        return ()
+    worst = min(known) if higher_is_better else max(known)
+    rising = sorted((worst if score is None else score for score in scores), reverse=not higher_is_better)
+    total = len(rising)
+    return tuple(
+        sum(score * comb(place, k - 1) for place, score in enumerate(rising)) / comb(total, k)
+        for k in range(1, total + 1)
+    )

@@ -3,6 +3,7 @@
 from eailab.findings.path import PathFindings
 from eailab.findings.study import StudyFindings
 from eailab.report.describe import axis_notes, band_note, compared, intervals_key, path_bars
+from eailab.report.describe_tuning import search_note
 from eailab.report.figures import compared_by_epoch
 from eailab.translation import Text, capitalized, tr
 
@@ -28,6 +29,8 @@ def caption(findings: StudyFindings, name: str) -> tuple[Text, ...]:
             tr("{quantity} in training and validation, a panel for each arm.", quantity=quantity),
             band_note(findings),
         )
+    if name == "tuning":
+        return (tr("Tuning of each arm by {metric}, on other blocks.", metric=findings.measure.title), search_note())
     if findings.factor is None:
         return (tr("Learning curves of {name}.", name=findings.name), band_note(findings))
     return (tr("Learning curves by {factor}.", factor=findings.spoken_factor), band_note(findings))

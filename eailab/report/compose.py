@@ -125,12 +125,16 @@ def page_section(study: StudyReport, label: str) -> Section:
         values = TableBlock(blocks_table(findings), tr("Values by arm and block"))
         summary = tr("The {measure} of every trial", measure=findings.measure.title)
         evidence.append(Group(summary, (values,)))
+    if "tuning" in figures:
+        evidence.append(figures["tuning"])
     if "curves" in figures:
         evidence += [Heading(tr("Learning curves")), figures["curves"]]
     if "training-validation" in figures:
         evidence += [Heading(tr("Training and validation of each arm")), figures["training-validation"]]
     evidence += class_blocks(findings, study.classes, study.no_classes)
-    evidence += cost_blocks(findings, study.costs) if any(cost.epochs for cost in study.costs) else []
+    evidence += (
+        cost_blocks(findings, study.costs, study.tuning_costs) if any(cost.epochs for cost in study.costs) else []
+    )
     evidence += [Heading(tr("What this rests on")), Facts(_stated(findings)), *_for_a_paper(study.answers, 3)]
     return Section(
         Title(findings.title, findings.apart),

@@ -12,6 +12,7 @@ from eailab.findings.tables import STATES, arm_name, with_unit
 from eailab.findings.trial import FAILED, Curves, TrialState
 from eailab.findings.words import confidence, interval, measured, number, signed
 from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, SplitName, by_quantity, recorded
+from eailab.report.describe_tuning import study_search
 from eailab.report.figures import (
     TITLES,
     Axis,
@@ -26,6 +27,7 @@ from eailab.report.figures import (
     Panel,
     Point,
     PointsFigure,
+    SearchFigure,
     compared_by_epoch,
     looks,
     spanning,
@@ -375,12 +377,14 @@ def study_costs(findings: StudyFindings, costs: Sequence[ArmCost]) -> PointsFigu
     )
 
 
-def study_figure(findings: StudyFindings, name: str) -> CurvesFigure | IntervalsFigure:
+def study_figure(findings: StudyFindings, name: str) -> CurvesFigure | IntervalsFigure | SearchFigure:
     """Describe one of a study's figures."""
     match name:
         case "intervals":
             return study_intervals(findings)
         case "training-validation":
             return study_fit(findings)
+        case "tuning" if findings.tuning is not None:
+            return study_search(findings, findings.tuning)
         case _:
             return study_curves(findings)

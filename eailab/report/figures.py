@@ -29,6 +29,7 @@ TITLES = {
     "intervals": tr("Differences from the baseline with their intervals"),
     "curves": tr("Learning curves"),
     "training-validation": tr("Training and validation of each arm"),
+    "tuning": tr("Scores of the tuning by value, and the best of k values"),
 }
 """What a figure is called for a reader who cannot see it, by its name, which is its files' name too."""
 
@@ -297,9 +298,48 @@ class PointsFigure:
     y_axis: Axis
 
 
+# --- tuning ---
+
+Place: TypeAlias = tuple[float, float]
+"""Across and up."""
+
+
+@dataclass(frozen=True)
+class SearchLine:
+    """One arm in one panel."""
+
+    line: tuple[Place, ...]
+    dots: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True)
+class SearchPanel:
+    """The metric of all arms over one thing."""
+
+    title: str
+    unit: str
+    lines: tuple[SearchLine, ...]
+    x_axis: Axis
+    x_title: str
+    x_ticks: tuple[tuple[float, str], ...]
+    y_axis: Axis
+
+
+@dataclass(frozen=True)
+class SearchFigure:
+    """What a tuning tried: the metric over each tuned setting, and the best of k values, an arm a line."""
+
+    title: str
+    subject: str
+    note: str
+    names: tuple[str, ...]
+    looks: tuple[Look, ...]
+    panels: tuple[SearchPanel, ...]
+
+
 # --- all figures of a study ---
 
-Figure: TypeAlias = CurvesFigure | IntervalsFigure | BarsFigure | PointsFigure
+Figure: TypeAlias = CurvesFigure | IntervalsFigure | BarsFigure | PointsFigure | SearchFigure
 
 
 def figure_names(findings: StudyFindings) -> tuple[str, ...]:
@@ -313,6 +353,10 @@ def figure_names(findings: StudyFindings) -> tuple[str, ...]:
         names.append("curves")
         if findings.planned > 1 and len(findings.arms) <= MOST_PANELS and compared_by_epoch(findings) is not None:
             names.append("training-validation")
+    if findings.tuning is not None and any(
+        one.score is not None for arm in findings.tuning.arms for one in arm.trainings
+    ):
+        names.append("tuning")
     return tuple(names)
 
 

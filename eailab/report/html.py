@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
+from itertools import pairwise
 from textwrap import wrap
 from typing import Any
 
@@ -136,6 +137,7 @@ def _environment() -> Environment:
         "band": band,
         "spoken": spoken,
         "with_unit": with_unit,
+        "pairs": pairwise,
         "epoch_labels": epoch_labels,
         "most_stacked": MOST_STACKED,
         "labelled_points": labelled_points,

@@ -175,13 +175,35 @@ ABOUT_SECONDS_WITHOUT_DATA = tr(
 )
 
 
-def cost_blocks(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[Block]:
-    """Return the heading, the plot of the metric over cost, and the table of costs."""
+def cost_blocks(findings: StudyFindings, costs: Sequence[ArmCost], tuning: Sequence[ArmCost] = ()) -> list[Block]:
+    """Return the heading, the plot of the metric over cost, and the tables of costs, of the arms' tuning too."""
     plot = study_costs(findings, costs) if findings.factor else None
     table = TableBlock(cost_table(findings, costs), tr("Cost by arm"), is_sortable=findings.factor is not None)
     about = ABOUT_SECONDS if findings.training_images is not None else ABOUT_SECONDS_WITHOUT_DATA
     note = Paragraph((about, energy_sentence(costs)), "note")
-    return [Heading(tr("Cost")), *([FigureBlock(Title(plot.title), "", (), plot)] if plot else []), table, note]
+    tables = [table, *([TableBlock(tuning_cost_table(tuning), tr("Cost of the tuning"))] if tuning else [])]
+    return [Heading(tr("Cost")), *([FigureBlock(Title(plot.title), "", (), plot)] if plot else []), *tables, note]
+
+
+def tuning_cost_table(tuning: Sequence[ArmCost]) -> Table:
+    """Return the trainings and seconds that the tuning of each arm took."""
+    return Table(
+        columns=(
+            Column(tr("arm")),
+            Column(tr("trainings"), is_number=True),
+            Column(tr("seconds in all"), is_number=True),
+            Column(tr("device")),
+        ),
+        rows=tuple(
+            (
+                cost.label,
+                str(len(cost.seconds_by_block)),
+                with_timed(amount(cost.seconds if cost.timed else None), cost.timed, cost.epochs),
+                ", ".join(cost.devices) or NOTHING,
+            )
+            for cost in tuning
+        ),
+    )
 
 
 def cost_table(findings: StudyFindings, costs: Sequence[ArmCost]) -> Table:

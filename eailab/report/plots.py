@@ -9,11 +9,11 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import with_unit
+from eailab.plain import plain
 from eailab.report.describe import study_figure
 from eailab.report.figure_style import COLOURS, DASHES, FAINT, INK, MARKERS, PAPER, PRINT, SCREEN, Style
 from eailab.report.figures import (
@@ -27,37 +27,21 @@ from eailab.report.figures import (
     IntervalsFigure,
     Line,
     Look,
+    SearchFigure,
     figure_names,
 )
 from eailab.report.figures import Figure as FigureData
 from eailab.report.fonts import families, mpl, widest, wrapped
+from eailab.report.plot_parts import LINE, Head, add_heading, add_legend, grid_of_panels, head_of
 from eailab.translation import COLON, Say, english, joined, tr
 
 from matplotlib.figure import Figure  # isort: skip - after `fonts`, which prepares its import
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter  # isort: skip
 
 PNG_DOTS_PER_INCH = 150
-LINE = 0.165
-"""Height of a further line of a label on a screen, in inches as all lengths here."""
-LEGEND_COLUMNS, LEGEND_LINE = 4, 0.72
-"""Columns at most; width of the line before a label with the gaps, on a screen."""
 TICK = 0.42
 """Width of an axis that a labelled tick needs, on a screen."""
 EPOCH = tr("epoch")
-
-
-@dataclass(frozen=True)
-class _Head:
-    """A figure's title and the note under it, broken into lines; both empty where a caption says them."""
-
-    title: str
-    note: str
-
-    @property
-    def height(self) -> float:
-        """Of both, in inches."""
-        lines = 0.2 * self.title.count("\n") + 0.17 * self.note.count("\n")
-        return 0.5 + lines if self.title or self.note else 0.0
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
@@ -87,6 +71,8 @@ def _figure(figure: FigureData, say: Say, style: Style) -> Any:
             return _intervals(figure, say, style)
         case BarsFigure():
             return _bars(figure, say, style)
+        case SearchFigure():
+            return _search(figure, say, style)
     raise TypeError(f"{type(figure).__name__} is drawn in pages only")
 
 
@@ -100,37 +86,14 @@ def study_figures(
 def _curves(curves: CurvesFigure, say: Say, style: Style) -> Any:
     """Draw panels of lines with their bands, two in a row, under one legend."""
     scale = style.scale
-    head = _head(curves.title, joined(filter(None, (curves.subject, curves.note)), COLON), say, style)
+    head = head_of(curves.title, joined(filter(None, (curves.subject, curves.note)), COLON), say, style)
     entries = [wrapped(say(name), style.legend_label, style.letters) for name in curves.names]
-    columns, legend = _legend_size(entries, style)
-    rows = math.ceil(len(curves.panels) / 2)
-
-    # The grid: room for the heading, the legend, titles and the axes' labels, all in inches.
     axes_of = [one.axis if one.log is None or not one.prefers_log else one.log for one in curves.panels]
-    labels = widest([label for axis in axes_of for _, label in axis.labelled(6)], style.letters)
-    left, right = max(0.56 * scale, 0.16 * scale + labels), 0.16 * scale
-    beside = left
-    across = (style.width - left - right - beside) / 2
-    titles = [wrapped(say(with_unit(one.title, one.unit)), across, 10 * scale) for one in curves.panels]
-    lines = LINE * scale * max(title.count("\n") for title in titles)
-    above, below, between = head.height + 0.34 * scale + legend + lines, 0.55 * scale, 0.42 * scale + lines
-    height = above + below + style.panel * rows + between * (rows - 1)
-    figure = Figure(figsize=(style.width, height))
-    figure.subplots_adjust(
-        left=left / style.width,
-        right=1.0 - right / style.width,
-        top=1.0 - above / height,
-        bottom=below / height,
-        wspace=beside / across,
-        hspace=between / style.panel,
-    )
-    grid = figure.subplots(rows, min(2, len(curves.panels)), sharex=True, squeeze=False)
-    for axes in grid.flat[len(curves.panels) :]:
-        axes.remove()
+    named = [say(with_unit(one.title, one.unit)) for one in curves.panels]
+    figure, grid, titles, across = grid_of_panels(head, entries, named, axes_of, style, between=0.42, is_shared=True)
 
     # Lines, axes and titles of each panel.
-    for place, (panel, axis, title) in enumerate(zip(curves.panels, axes_of, titles, strict=True)):
-        axes = grid.flat[place]
+    for place, (panel, axes, axis, title) in enumerate(zip(curves.panels, grid, axes_of, titles, strict=True)):
         for line, look, entry in zip(panel.lines, curves.looks, entries, strict=True):
             _line(axes, line, look, entry, scale)
         above_axes = {"y": 1.0, "pad": 4}  # a given height saves matplotlib from measuring every tick for it
@@ -147,10 +110,38 @@ def _curves(curves: CurvesFigure, say: Say, style: Style) -> Any:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=ticks, min_n_ticks=1, steps=[1, 2, 5, 10]))
         room = max(0.02 * (curves.epochs - 1), 0.1)
         axes.set_xlim(1 - room, curves.epochs + room)
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    place_of_legend = (0.5, 1.0 - max(head.height - 0.04, 0.0) / height)
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=place_of_legend, ncols=min(len(labels), columns))
-    _heading(figure, head)
+    add_legend(figure, grid[0], head, entries, style)
+    return figure
+
+
+def _search(search: SearchFigure, say: Say, style: Style) -> Any:
+    """Draw panels of the metric over each tuned setting, and over the number of values tried."""
+    scale = style.scale
+    head = head_of(search.title, joined(filter(None, (search.subject, search.note)), COLON), say, style)
+    entries = [wrapped(say(name), style.legend_label, style.letters) for name in search.names]
+    axes_of = [one.y_axis for one in search.panels]
+    named = [say(with_unit(one.title, one.unit)) for one in search.panels]
+    figure, grid, titles, _ = grid_of_panels(head, entries, named, axes_of, style, between=0.8, is_shared=False)
+    for panel, axes, title in zip(search.panels, grid, titles, strict=True):
+        for line, look, entry in zip(panel.lines, search.looks, entries, strict=True):
+            colour = COLOURS[look.colour]
+            shape = {"color": colour, "linestyle": DASHES[look.dash], "linewidth": 1.7 * scale, "label": entry}
+            axes.plot([x for x, _ in line.line], [y for _, y in line.line], **shape)
+            dots: dict[str, Any] = {"color": colour, "alpha": 0.6, "markersize": 4.5 * scale, "markeredgewidth": 0}
+            axes.plot([x for x, _ in line.dots], [y for _, y in line.dots], MARKERS[look.marker], **dots)
+        axes.set_title(title, fontsize=10 * scale, pad=4)
+        for axis, set_scale, limit in (
+            (panel.x_axis, axes.set_xscale, axes.set_xlim),
+            (panel.y_axis, axes.set_yscale, axes.set_ylim),
+        ):
+            set_scale("log" if axis.is_log else "linear")
+            limit(axis.low, axis.high)
+        axes.set_xticks([place for place, _ in panel.x_ticks], [plain(label) for _, label in panel.x_ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_yticks(*zip(*panel.y_axis.labelled(5), strict=True))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel(say(panel.x_title))
+    add_legend(figure, grid[0], head, entries, style)
     return figure
 
 
@@ -178,22 +169,10 @@ def _known(values: Sequence[float]) -> tuple[list[int], list[float]]:
     return [epoch for epoch, _ in known], [value for _, value in known]
 
 
-def _legend_size(entries: Sequence[str], style: Style) -> tuple[int, float]:
-    """Return the columns of a legend, and its height; entries run down the columns, as matplotlib sets them."""
-    for most in range(min(LEGEND_COLUMNS, len(entries)), 0, -1):
-        rows = math.ceil(len(entries) / most)
-        columns = [entries[start : start + rows] for start in range(0, len(entries), rows)]
-        across = sum(widest(column, style.letters) + LEGEND_LINE * style.scale for column in columns)
-        if most == 1 or across <= style.width - 0.1:
-            break
-    heights = [sum(0.24 + 0.19 * entry.count("\n") for entry in column) for column in columns]
-    return len(columns), max(heights) * style.scale
-
-
 def _intervals(intervals: IntervalsFigure, say: Say, style: Style) -> Any:
     """Draw each arm's difference from the baseline with its interval, the margin, and every block as a faint dot."""
     rows, scale, letters = intervals.rows, style.scale, style.letters
-    head = _head(intervals.title, intervals.note, say, style)
+    head = head_of(intervals.title, intervals.note, say, style)
     labels = [wrapped(row.label, style.label, letters) for row in rows]
     told = [(say(row.verdict), "\n".join(filter(None, (row.numbers, say(row.lost))))) for row in rows]
     beside = max(widest([line for lines in told for line in lines], letters, bold=True), 0.5 * scale)
@@ -226,7 +205,7 @@ def _interval_row(axes: Any, row: IntervalRow, place: int, scale: float) -> None
 
 def _bars(bars: BarsFigure, say: Say, style: Style) -> Any:
     """Draw gains that add up, a bar each from where it starts, with their intervals."""
-    head = _head(bars.title, bars.note, say, style)
+    head = head_of(bars.title, bars.note, say, style)
     labels = [wrapped(bar.label, 1.5 * style.label, style.letters) for bar in bars.bars]
     figure, axes = _rows(labels, head, style, say(bars.axis_title), least=0.42, beside=0.88 * style.scale)
     for place, bar in enumerate(bars.bars):
@@ -254,7 +233,7 @@ def _bar(axes: Any, place: int, bar: Bar, gain: float) -> None:
 
 
 def _rows(
-    labels: Sequence[str], head: _Head, style: Style, axis_title: str, *, least: float, beside: float
+    labels: Sequence[str], head: Head, style: Style, axis_title: str, *, least: float, beside: float
 ) -> tuple[Any, Any]:
     """Return a figure with a row for each label, high enough for all of it, and its axes with a line at 0."""
     scale = style.scale
@@ -283,28 +262,12 @@ def _rows(
     return figure, axes
 
 
-def _finish(figure: Any, head: _Head, key: str) -> None:
+def _finish(figure: Any, head: Head, key: str) -> None:
     """Set what stands above and below a figure of rows, where it has a heading."""
-    _heading(figure, head)
+    add_heading(figure, head)
     if head.height:
         below = 0.06 / figure.get_figheight()
         figure.text(0.012, below, key, ha="left", va="bottom", fontsize=8.2, color=FAINT)
-
-
-def _head(title: str, note: str, say: Say, style: Style) -> _Head:
-    """Return what stands above a figure, in a language."""
-    if not style.has_heading:
-        return _Head("", "")
-    room = style.width - 0.2
-    return _Head(wrapped(say(title), room, 12.0, bold=True), wrapped(say(note), room, 8.8))
-
-
-def _heading(figure: Any, head: _Head) -> None:
-    """Set the title at the top left, and the note in small type under it."""
-    inches = figure.get_figheight()
-    under = 0.37 + 0.2 * head.title.count("\n")
-    figure.text(0.012, 1.0 - 0.10 / inches, head.title, ha="left", va="top", fontsize=12, fontweight="bold")
-    figure.text(0.012, 1.0 - under / inches, head.note, ha="left", va="top", fontsize=8.8, color=FAINT)
 
 
 # --- rendering -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from eailab import __version__
 from eailab.errors import DataError, StoreError
 from eailab.findings.classes import Classes, classes_of
-from eailab.findings.costs import ArmCost, costs
+from eailab.findings.costs import ArmCost, costs, tuning_costs
 from eailab.findings.methods import answers
 from eailab.findings.path import PathFindings, findings_along
 from eailab.findings.study import StudyFindings, study_findings, tell_apart
@@ -41,6 +41,8 @@ class StudyReport:
     """Blocks that it has had since it was judged last, which no report has."""
     notes: tuple[str, ...] = ()
     """What the user should know of it besides."""
+    tuning_costs: tuple[ArmCost, ...] = ()
+    """Of the tuning of each arm; empty where they were not tuned."""
 
     @property
     def store(self) -> Store:
@@ -133,7 +135,8 @@ def load_study(
         no_classes = text_of(error)
     notes = tuple(note_on_later_blocks(whole, store))
     spent = costs(store, findings)
-    return StudyReport(folder, record, findings, spent, classes, no_classes, left_out, later, notes)
+    tuning = tuning_costs(store, findings.tuning)
+    return StudyReport(folder, record, findings, spent, classes, no_classes, left_out, later, notes, tuning)
 
 
 def load_path(store: Store, folder: Path, blocks: Sequence[int] | None = None) -> PathReport:

@@ -70,7 +70,7 @@ def write_study(store: Store, folder: Path, data_dir: Path | None = None) -> Stu
     keep(folder, numbers, figures_of(findings, folder, []))
     report = Report("study", ENGLISH, (study,))
     write_changed(folder / "report.html", FORMATS["html"].text(report).encode())
-    write_changed(folder / "costs.json", costs_json(findings.name, study.costs).encode())
+    write_changed(folder / "costs.json", costs_json(findings.name, study.costs, study.tuning_costs).encode())
     write_changed(folder / "table.md", FORMATS["markdown"].text(report).encode())
     write_changed(folder / "table.json", numbers.encode())
     return study

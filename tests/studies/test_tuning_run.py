@@ -2,19 +2,27 @@
 
 import json
 from dataclasses import replace
+from itertools import combinations
+from math import comb
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from line_engine import LineRecipe
 from plans import one_factor, train_plan
 
 from eailab.errors import StoppedError, UsageError
 from eailab.findings.statements import state_sentences
 from eailab.findings.study import study_findings
-from eailab.findings.tuning import tuning_facts
+from eailab.findings.tuning import best_of, tuning_facts
 from eailab.recipe.load import load
 from eailab.recipe.validate import recipe_from
+from eailab.report.describe import study_figure
+from eailab.report.figures import figure_names
 from eailab.report.formats import FORMATS
+from eailab.report.json_report import costs_json
 from eailab.report.listing import listed
+from eailab.report.plots import draw
 from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
 from eailab.runs.context import Ended, EpochEnded, RunContext
@@ -28,7 +36,7 @@ from eailab.studies.plan import plan
 from eailab.studies.run import Runner, with_looks
 from eailab.studies.storage import read_record
 from eailab.studies.tuning import asked
-from eailab.studies.tuning_file import read_tuning, write_tuning
+from eailab.studies.tuning_file import Trained, TunedArm, read_tuning, write_tuning
 from eailab.studies.tuning_run import Request, tuned
 
 pytestmark = pytest.mark.usefixtures("line")
@@ -239,3 +247,44 @@ def test_a_tuning_that_does_not_follow_from_its_trials_is_found(shelf, change, s
     found = list(problems(store))
     assert {problem.path for problem in found} == {folder / "tuning.json"}
     assert any(said in problem.reason for problem in found)
+
+
+# --- figures and costs -----------------------------------------------------------------------------------------------
+
+
+def test_figures_show_every_score_by_value_and_the_best_of_k_values(shelf):
+    """In files and on the page, from one description."""
+    folder = shelf.compare(RANGE)
+    found = shelf.findings(folder)
+    assert "tuning" in figure_names(found)
+    figure = study_figure(found, "tuning")
+    by_rate, best = figure.panels
+    assert [len(one.dots) for one in by_rate.lines] == [6, 6]
+    first = found.tuning.arms[0]
+    assert {y for _, y in by_rate.lines[0].dots} == {one.score for one in first.trainings}
+    assert [x for x, _ in by_rate.lines[0].line] == [0.1, 0.3, 0.6, 1.2]
+    assert best.lines[0].line[-1][1] == min(one.score for one in first.trainings if one.block == TUNING_BLOCKS)
+    drawn = draw(figure, kinds=("svg", "pdf"))
+    assert b"best of k values" in drawn["svg"]
+    page = FORMATS["html"].text(Report("study", "en", (load_study(shelf.context.store, folder),)))
+    assert page.count('<circle class="block"') >= 12
+    assert "Cost of the tuning" in page
+
+
+def test_the_seconds_of_each_arms_tuning_are_beside_those_of_its_trials(shelf):
+    """In `costs.json` and on the page, since no table has a time."""
+    study = load_study(shelf.context.store, shelf.compare(RANGE))
+    assert [(cost.label, cost.timed, cost.epochs) for cost in study.tuning_costs] == [("3", 18, 18), ("6", 36, 36)]
+    assert all(cost.seconds > 0.0 for cost in study.tuning_costs)
+    written = json.loads(costs_json("line", study.costs, study.tuning_costs))
+    assert [len(one["seconds_by_block"]) for one in written["tuning"]] == [6, 6]
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=6))
+def test_the_best_of_k_values_is_the_mean_over_all_choices(scores):
+    """Held to the enumeration of all of them."""
+    trainings = tuple(Trained(str(place), TUNING_BLOCKS, "", score) for place, score in enumerate(scores))
+    arm = TunedArm("", "", ("lr",), (), trainings, "", None, None, False)
+    for higher, best in ((True, max), (False, min)):
+        expected = [sum(map(best, combinations(scores, k))) / comb(len(scores), k) for k in range(1, len(scores) + 1)]
+        assert best_of(arm, higher_is_better=higher) == pytest.approx(expected)
