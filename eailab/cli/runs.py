@@ -9,7 +9,7 @@ from eailab.cli import completion
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, RunsDir, StudyName, TrialName, Yes, confirmed
 from eailab.cli.output import echo, echo_json, say_note
-from eailab.errors import CheckFailedError, EailabError, StoreError
+from eailab.errors import CheckFailedError, EailabError
 from eailab.plain import counted, plain
 
 if TYPE_CHECKING:
@@ -68,10 +68,13 @@ def list_(
 
 
 @runs.command()
-def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
+def show(
+    trial: TrialName,
+    runs: RunsDir = RUNS_DIR,
+    curves: Annotated[bool, typer.Option("--curves", help="Draw its learning curves into its folder.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show one trial: its studies, what differs from their baselines, its scores, what it ran on, files and recipe.
-
-    Its learning curves are drawn into its folder, where they are not yet.
 
     Example: eailab runs show 16/0
     """
@@ -85,10 +88,8 @@ def show(trial: TrialName, runs: RunsDir = RUNS_DIR, as_json: AsJson = False) ->
     store = Store(folder.path.resolve().parents[1])
     (about,) = listed(store, among=[folder.path.resolve().name])
     record = folder.record() if about.summary.result is not None else None
-    try:
+    if curves:
         write_trial_curves(folder, about.title)
-    except StoreError as error:
-        say_note(f"its curves cannot be drawn: {error}")
     files = {file.name: file.lstat().st_size for file in sorted(folder.path.iterdir()) if not file.is_dir()}
     if as_json:
         echo_json({**about.mapping(), "result": record, "files": files})

@@ -24,7 +24,7 @@ def test_a_study_prints_its_table_and_the_report_last(eailab, tmp_path):
     trials = list((tmp_path / "runs" / "trials").iterdir())
     assert len(trials) == 4
     assert not any((trial / "curves.png").exists() for trial in trials)
-    assert eailab("runs", "show", "16/0").code == 0
+    assert eailab("runs", "show", "16/0", "--curves").code == 0
     assert len([trial for trial in trials if (trial / "curves.png").exists() and (trial / "curves.svg").exists()]) == 1
 
 

@@ -50,7 +50,7 @@ def test_what_cannot_work_is_refused_before_anything_runs(eailab, train, tmp_pat
         ("print('val_acc 0.9 val_acc 0.8')", 1, "two different values are called val_acc"),
         ("print('val_acc 1,234')", 1, "1,234 may stand for several numbers"),
         ("sys.exit(3)", 1, "ended with code 3"),
-        ("open('train.py', 'a').write('# x\\nprint(0)\\n')\nprint('val_acc', lr)", 2, "train.py was edited"),
+        ("open('train.py', 'a').write('# x\\nprint(0)\\n')\nprint('val_acc', lr)", 2, "train.py has changed"),
     ],
 )
 def test_trials_that_failed_leave_a_study_to_go_on_with(eailab, train, text, code, said):
