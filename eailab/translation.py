@@ -81,6 +81,15 @@ def joined(texts: Iterable[str], separator: str = LIST) -> Text:
     return Joined(separator.join(members), separator, {str(place): text for place, text in enumerate(members)})
 
 
+def members_of(text: str) -> tuple[str, ...]:
+    """Return the texts that one was joined of; any other is its own.
+
+    >>> members_of(joined(["a", "b"])), members_of("c")
+    (('a', 'b'), ('c',))
+    """
+    return tuple(text.values.values()) if isinstance(text, Joined) else (text,)
+
+
 def capitalized(text: str) -> str:
     """Return a text with a capital letter, in languages that have them."""
     english = text[:1].upper() + text[1:]

@@ -25,7 +25,10 @@ from eailab.studies.factor import listed, word
 from eailab.studies.storage import StudyRecord
 from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, listed_and, tr, trn
 
-NAMED = ("optimizer.name", "optimizer.lr", "optimizer.weight_decay", "schedule.name", "batch_size", "data.augment.name")
+NAMED = (
+    *("model.hidden", "model.activation", "model.stem", "optimizer.name", "optimizer.lr", "optimizer.weight_decay"),
+    *("schedule.name", "batch_size", "data.augment.name"),
+)
 """Settings that a paper names, in its order."""
 NOT_NAMED = ("none", 0.0)
 """Values of what is not used."""
@@ -165,7 +168,7 @@ def _imported(findings: StudyFindings) -> list[Text]:
 
 def _data(findings: StudyFindings, recipe: ImageRecipe) -> Text:
     values: dict[str, object] = {
-        "model": model_in_words(model_word(recipe), dict(findings.held_fixed)),
+        "model": model_in_words(model_word(recipe)),
         "data": data_in_words(recipe.data.name),
         "seed": recipe.data.split_seed,
     }
@@ -207,7 +210,7 @@ def _factor(findings: StudyFindings) -> Text:
     else:
         said = tr("We varied the {factor} ({levels}; baseline {baseline}) and held every other setting fixed", **values)
     fixed = _named_settings(findings)
-    return tr("{said}: {fixed}.", said=said, fixed=joined(fixed, COMMA)) if fixed else tr("{said}.", said=said)
+    return tr("{said}: {fixed}.", said=said, fixed=joined(fixed)) if fixed else tr("{said}.", said=said)
 
 
 def _named_settings(findings: StudyFindings) -> list[Text]:

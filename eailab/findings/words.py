@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -154,20 +154,13 @@ def takes_plural(factor: str) -> bool:
     return len(names) > 1 or names[0] in PLURAL
 
 
-def model_in_words(name: str, fixed: Mapping[str, Any]) -> str:
-    """Return a model as a sentence names it, with the hidden layers and the activation that all arms share.
+def model_in_words(name: str) -> str:
+    """Return a model as a sentence names it.
 
-    >>> model_in_words("mlp", {"model.hidden": [64, 32], "model.activation": "relu"})
-    'an MLP (hidden layers 64, 32; ReLU)'
+    >>> model_in_words("mlp"), model_in_words("mine")
+    ('an MLP', 'mine')
     """
-    hidden, activation = fixed.get("model.hidden"), fixed.get("model.activation")
-    parts = [
-        *([tr("hidden layers {widths}", widths=joined(map(str, hidden), COMMA))] if hidden else []),
-        *([value_in_words(activation)] if activation else []),
-        *([tr("stem {stem}", stem=fixed["model.stem"])] if "model.stem" in fixed else []),
-    ]
-    said = MODELS.get(name, name)
-    return tr("{model} ({parts})", model=said, parts=joined(parts)) if parts else said
+    return MODELS.get(name, name)
 
 
 def value_in_words(value: Any) -> str:

@@ -210,10 +210,11 @@ def study_document(study: StudyReport) -> Document:
 
 def report_document(report: Report, detail: Detail) -> Document:
     """Return a report over studies, or a study's own."""
+    title: str
     blocks: list[Block]
     if report.kind == "lab":
         section = partial(study_section, detail=Detail.REPORT, level=4)
-        title, blocks = "Lab report", lab_blocks(report.distinguished, section)
+        title, blocks = tr("Lab report"), lab_blocks(report.distinguished, section)
     else:
         title = tr("Report") if report.kind == "report" else report.studies[0].findings.name
         if detail is Detail.PAGE:

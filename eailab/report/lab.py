@@ -8,17 +8,20 @@ from typing import Any
 
 import yaml
 
+from eailab.findings.ablation import ablation_note, ablation_table, ablations
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import Column, Table
+from eailab.findings.tables import Column, Fact, Table
 from eailab.findings.trial import TrialState
-from eailab.findings.words import number, written
+from eailab.findings.words import data_in_words, number, setting_as_named, written
 from eailab.recipe.canonical import flatten
+from eailab.recipe.describe import in_words
 from eailab.recipe.override import model_word
 from eailab.recipe.schema import Recipe
 from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock
 from eailab.report.study_report import StudyReport
 from eailab.studies.factor import listed
 from eailab.studies.storage import StudyRecord
+from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, members_of, tr
 
 # --- published figures -----------------------------------------------------------------------------------------------
 
@@ -64,12 +67,13 @@ class Beside:
     """Settings that the source is silent on."""
 
     @property
-    def check(self) -> str:
+    def check(self) -> Text:
         """The protocol check in words."""
-        silent = f"not stated: {', '.join(self.not_stated)}" if self.not_stated else ""
+        silent = tr("not stated: {settings}", settings=joined(self.not_stated, COMMA)) if self.not_stated else None
         if self.differing:
-            return "; ".join([f"not comparable: {', '.join(self.differing)}", *([silent] if silent else [])])
-        return f"comparable as far as stated ({silent})" if silent else "comparable"
+            said = tr("not comparable: {differences}", differences=joined(self.differing, COMMA))
+            return joined([said, *([silent] if silent else [])])
+        return tr("comparable as far as stated ({silent})", silent=silent) if silent else tr("comparable")
 
 
 def beside(recipe: Recipe) -> list[Beside]:
@@ -116,33 +120,29 @@ def _belongs(figure: Figure, ours: Mapping[str, Any]) -> bool:
 
 
 def _checked(figure: Figure, ours: Mapping[str, Any]) -> Beside:
-    differing, silent = [], []
+    differing, silent = list[str](), list[str]()
     for path, theirs in figure.protocol.items():
         if path in figure.arm:
             continue
         name = path.removesuffix(".name").rpartition(".")[2]
         if theirs == NOT_STATED:
-            silent.append(name)
+            silent.append(setting_as_named(name))
         elif ours.get(path) != theirs:
-            differing.append(f"{name} {written(ours.get(path))} here, {written(theirs)} there")
+            values = {"setting": setting_as_named(name), "ours": written(ours.get(path)), "theirs": written(theirs)}
+            differing.append(tr("{setting} {ours} here, {theirs} there", **values))
     if (limit := ours.get("data.limit")) is not None:
-        differing.append(f"{limit} training images here")
+        differing.append(tr("{n} training images here", n=limit))
     return Beside(figure, tuple(differing), tuple(silent))
 
 
 # --- the report ------------------------------------------------------------------------------------------------------
 
-TASKS = {1: "Task 1: a multi-layer perceptron", 2: "Task 2: a residual network, one factor at a time"}
+TASKS = {
+    1: tr("Task 1: a multi-layer perceptron"),
+    2: tr("Task 2: a residual network, one factor at a time"),
+}
 
-STATES: tuple[tuple[TrialState, str], ...] = (
-    ("diverged", "diverged"),
-    ("collapsed", "collapsed"),
-    ("damaged", "are damaged"),
-    ("missing", "are missing"),
-)
-"""Of trials that are a problem, and how it is said."""
-
-LESSON = (
+LESSON = tr(
     "One factor at a time: where two settings change together, no difference can be attributed to either. Every "
     "comparison here varies one factor, or is declared as a bundle or a factorial, over blocks that all arms share; a "
     "single run of each arm would have shown the block as much as the factor."
@@ -157,24 +157,52 @@ def lab_blocks(studies: Sequence[StudyReport], section: Callable[[StudyFindings]
         section: Composes what is said of one study.
     """
     blocks: list[Block] = []
-    for task, title in TASKS.items():
-        own = [study for study in studies if _task(study.record) == task]
-        blocks.append(Heading(title, 2))
+    tasks = {task: [study for study in studies if _task(study.record) == task] for task in TASKS}
+    for task, own in tasks.items():
+        blocks.append(Heading(TASKS[task], 2))
         if own:
-            blocks += [*_plan(own[0]), *(section(one.findings) for one in own)]
-            blocks += _published(own)
+            blocks += [*_plan(own[0]), *_all_factors(own), *(section(one.findings) for one in own), *_published(own)]
         else:
             command = f"eailab ablate --study lab-task{task}"
-            blocks.append(_text(f"There is no study of this task yet. This makes them all: {command}"))
+            blocks.append(
+                _text(tr("There is no study of this task yet. This makes them all: {command}", command=command))
+            )
     known = (f"{one.what}: {one.test_accuracy:.2f}% ({one.source})" for one in context())
-    blocks += [Heading("Well-known figures, not compared"), Bullets(tuple(known))]
-    blocks.append(Heading("Methods, error bars and compute", 2))
-    for study in studies:
-        blocks += [Heading(study.folder), Facts(study.answers)]
+    blocks += [Heading(tr("Well-known figures, not compared")), Bullets(tuple(known))]
+    blocks.append(Heading(tr("Methods, error bars and compute"), 2))
+    for task, own in tasks.items():
+        blocks += [Heading(TASKS[task]), *_methods(own)] if own else []
     met = [problem for study in studies for problem in _problems(study)]
-    blocks.append(Heading("Problems met, and the lesson", 2))
-    blocks.append(Bullets(tuple(met)) if met else _text("None that the studies show."))
+    blocks.append(Heading(tr("Problems met, and the lesson"), 2))
+    blocks.append(Bullets(tuple(met)) if met else _text(tr("None that the studies show.")))
     return [*blocks, _text(LESSON)]
+
+
+def _all_factors(studies: Sequence[StudyReport]) -> list[Block]:
+    """Return all factors of one baseline in one table."""
+    groups = ablations([study.findings for study in studies])
+    return [
+        block
+        for group in groups
+        for block in (TableBlock(ablation_table(group), group.title), Paragraph((ablation_note(),), "note"))
+    ]
+
+
+def _methods(studies: Sequence[StudyReport]) -> list[Block]:
+    """Return how the studies of a task were made: what is true of all once, then what differs, study by study."""
+    by_study = [{fact.name: members_of(fact.sentence) for fact in study.answers} for study in studies]
+    first = by_study[0]
+    shared = {name: [one for one in said if all(one in own[name] for own in by_study)] for name, said in first.items()}
+    blocks: list[Block] = [Facts(tuple(Fact(name, _said(said)) for name, said in shared.items() if said))]
+    for study, own in zip(studies, by_study, strict=True):
+        left = {name: [one for one in said if one not in shared[name]] for name, said in own.items()}
+        facts = tuple(Fact(name, _said(said)) for name, said in left.items() if said)
+        blocks += [Heading(study.folder, 4), Facts(facts)] if facts else []
+    return blocks
+
+
+def _said(sentences: Sequence[str]) -> Text:
+    return joined(sentences, BETWEEN_SENTENCES)
 
 
 def _text(sentence: str) -> Paragraph:
@@ -194,28 +222,56 @@ def _plan(study: StudyReport) -> list[Block]:
     name = model.pop("name")
     trials = [trial for arm in study.findings.arms for trial in arm.trials]
     parameters = sorted({trial.parameters for trial in trials if trial.parameters is not None})
-    counted = f", {' or '.join(f'{count:,}' for count in parameters)} trained parameters" if parameters else ""
-    found = study.findings
-    sizes = {"training": found.training_images, "validation": found.validation_images, "testing": found.test_images}
-    images = ", ".join(f"{size:,} images for {split}" for split, size in sizes.items() if size is not None)
     settings = recipe.optimizer.model_dump(mode="json")
-    optimizer = settings.pop("name")
+    found, optimizer = study.findings, settings.pop("name")
+    sizes = {"training": found.training_images, "validation": found.validation_images, "test": found.test_images}
     return [
-        Heading("Split"),
-        _text(f"{recipe.data.name}: {images} (seed {recipe.data.split_seed})."),
-        Heading("Hyper-parameters"),
+        Heading(tr("Split")),
         _text(
-            f"{optimizer} ({_listed(settings)}), schedule {recipe.schedule.name}, batch size {recipe.batch_size}, "
-            f"{recipe.epochs} epochs."
+            tr("{data} (seed {seed}).", data=data_in_words(recipe.data.name), seed=recipe.data.split_seed)
+            if None in sizes.values()
+            else tr(
+                "{data}: {training:,} images for training, {validation:,} for validation and {test:,} for testing "
+                "(seed {seed}).",
+                data=data_in_words(recipe.data.name),
+                seed=recipe.data.split_seed,
+                **sizes,
+            )
         ),
-        Heading("Architecture"),
-        _text(f"{name} ({_listed(model)}){counted}."),
-        Heading("Results"),
+        Heading(tr("Hyper-parameters")),
+        _text(
+            tr(
+                "{optimizer} ({settings}), schedule {schedule}, batch size {batch_size}, {epochs} epochs.",
+                optimizer=optimizer,
+                settings=_listed(settings),
+                schedule=recipe.schedule.name,
+                batch_size=recipe.batch_size,
+                epochs=recipe.epochs,
+            )
+        ),
+        Heading(tr("Architecture")),
+        _text(
+            tr(
+                "{model} ({settings}), {parameters} trained parameters.",
+                model=name,
+                settings=_listed(model),
+                parameters=joined((f"{count:,}" for count in parameters), tr(" or ")),
+            )
+            if parameters
+            else tr("{model} ({settings}).", model=name, settings=_listed(model))
+        ),
+        Heading(tr("Results")),
     ]
 
 
-def _listed(settings: Mapping[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in settings.items())
+def _listed(settings: Mapping[str, object]) -> Text:
+    return joined(
+        (
+            tr("{setting} {value}", setting=setting_as_named(key), value=in_words(value))
+            for key, value in settings.items()
+        ),
+        COMMA,
+    )
 
 
 def _published(studies: Sequence[StudyReport]) -> list[Block]:
@@ -226,40 +282,61 @@ def _published(studies: Sequence[StudyReport]) -> list[Block]:
         for arm, found in zip(study.record.study.arms, study.findings.arms, strict=True)
         for one in beside(arm.recipe)
     ]
-    heading = Heading("Beside published figures")
+    heading = Heading(tr("Beside published figures"))
     if not rows:
-        return [heading, _text("No published figure belongs to an arm of these studies.")]
+        return [heading, _text(tr("No published figure belongs to an arm of these studies."))]
     columns = (
-        Column("study"),
-        Column("arm"),
-        Column("ours, test %", is_number=True),
-        Column("published, test %", is_number=True),
-        Column("source"),
-        Column("protocol"),
+        Column(tr("study")),
+        Column(tr("arm")),
+        Column(tr("ours, test %"), is_number=True),
+        Column(tr("published, test %"), is_number=True),
+        Column(tr("source")),
+        Column(tr("protocol")),
     )
     return [heading, TableBlock(Table(columns, tuple(dict.fromkeys(rows))))]
 
 
 def _beside_row(findings: StudyFindings, arm: str, ours: float | None, one: Beside) -> tuple[str, ...]:
-    runs = "one run" if one.figure.runs == 1 else f"mean of {one.figure.runs} runs"
+    runs = one.figure.runs
     return (
         findings.name,
         arm,
         number(ours, 2),
         f"{one.figure.test_accuracy:.2f}",
-        f"{one.figure.source} ({runs})",
+        tr("{source} (one run)", source=one.figure.source)
+        if runs == 1
+        else tr("{source} (mean of {n} runs)", source=one.figure.source, n=runs),
         one.check,
     )
 
 
-def _problems(study: StudyReport) -> Iterator[str]:
+def _problems(study: StudyReport) -> Iterator[Text]:
     """Yield what went wrong or stayed open in a study."""
     findings = study.findings
-    for state, said in STATES:
+    for state, said in STATES.items():
         if count := sum(arm.count(state) for arm in findings.arms):
-            yield f"{study.folder}: {count} of {findings.planned} trials {said}."
+            yield tr(
+                "{study}: {n} of {total} trials {state}.",
+                study=study.folder,
+                n=count,
+                total=findings.planned,
+                state=said,
+            )
     compared = [(arm.label, arm.against_baseline) for arm in findings.arms if arm.against_baseline]
     if undecided := [label for label, result in compared if result.verdict in ("UNDECIDED", "SCREEN")]:
-        yield f"{study.folder}: {listed(undecided)} could not be distinguished from the baseline with these blocks."
+        yield tr(
+            "{study}: {arms} could not be distinguished from the baseline with these blocks.",
+            study=study.folder,
+            arms=listed(undecided),
+        )
     if len(findings.environments) > 1:
-        yield f"{study.folder}: its trials ran in {len(findings.environments)} environments."
+        yield tr("{study}: its trials ran in {n} environments.", study=study.folder, n=len(findings.environments))
+
+
+STATES: dict[TrialState, Text] = {
+    "diverged": tr("diverged"),
+    "collapsed": tr("collapsed"),
+    "damaged": tr("are damaged"),
+    "missing": tr("are missing"),
+}
+"""Of trials that are a problem, and how it is said."""

@@ -137,7 +137,7 @@ def write_report(
         data_dir: Folder of downloaded data sets, for the page's examples; None for the usual one.
         formats: Names of `FORMATS`.
         lang: Code of the report's language.
-        lab: Whether to write the lab report, `lab-report.md`, in place of the formats; in English.
+        lab: Whether to write the lab report, `lab-report.md`, in place of the formats.
         exports: Names of `EXPORTS`; see `chosen_exports`.
         fragments: Whether parts of a paper are written too; see `latex_fragments`.
 
@@ -165,8 +165,6 @@ def _write_report(
     fragments: bool = False,
 ) -> Written:
     """Write a report over studies and path ablations that were read already; see `write_report`."""
-    if lab and lang != ENGLISH:
-        raise UsageError("the lab report is in English only: leave --lang out.")
     files = {name: out / f"report{FORMATS[name].suffix}" for name in formats}
     if lab:
         formats, files = ["markdown"], {"markdown": out / "lab-report.md"}

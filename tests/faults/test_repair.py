@@ -97,7 +97,7 @@ def test_a_table_that_lacks_a_damaged_trial_says_so_at_the_verdict_in_every_form
     assert (other["verdict"], other["damage"]) == ("SCREEN", ["without block 0 of the baseline, which is damaged"])
     chinese = eailab("report", "--out", "zh", "--lang", "zh-TW", "--format", "markdown")
     assert chinese.code == 0
-    assert f"有 1 次訓練損壞（{name}）" in Path("zh/report.md").read_text()
+    assert f"有 1 次試驗損壞（{name}）" in Path("zh/report.md").read_text()
 
 
 def test_a_damaged_plan_is_found_and_noted_in_its_own_study(small_store, eailab):
