@@ -1,9 +1,12 @@
 """A signal ends a command in one way, wherever it comes."""
 
 import signal
+import sys
+from types import ModuleType
 
 import pytest
 
+from eailab.__main__ import main as start
 from eailab.cli.stopping import raising
 from eailab.errors import StoppedError
 
@@ -27,3 +30,16 @@ def test_a_signal_that_an_import_swallows_still_stops_the_command(number, code):
 def test_a_module_that_is_missing_is_not_taken_for_a_signal():
     with pytest.raises(ImportError, match="gone"), raising():
         raise ImportError("gone")
+
+
+def test_an_interrupt_while_the_program_is_loaded_leaves_no_traceback(monkeypatch, capsys):
+    """Loading takes a second, in which many a Ctrl-C falls."""
+
+    class Loading(ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "eailab.cli.app", Loading("eailab.cli.app"))
+    with pytest.raises(SystemExit) as ended:
+        start()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "stopped\n")

@@ -109,3 +109,11 @@ def test_evidence_leaves_out_what_differs_between_runs_anyway(tmp_path):
     found = evidence("a", 3, {"loss": 0.25}, sources, out)
     assert found.numbers == {"loss": ("0.5", "0.25"), "acc": ("0.3",)}
     assert found.settings == {"optimizer.lr": "0.001", "optimizer.wd": "0", "epochs": "5", "note": "a"}
+
+
+def test_an_epoch_that_a_resumed_program_reports_again_counts_once(tmp_path):
+    """Else the run that was killed would differ from the same run undisturbed."""
+    log = tmp_path / "metrics.jsonl"
+    log.write_text('{"epoch": 1, "loss": 0.5}\n{"epoch": 2, "loss": 0.25}\n{"epoch": 2, "loss": 0.25}\n')
+    sources = Sources(log, tmp_path / "stdout", tmp_path / "stderr")
+    assert evidence("a", 3, {"loss": 0.25}, sources, tmp_path / "out").numbers == {"loss": ("0.5", "0.25")}

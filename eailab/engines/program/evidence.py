@@ -63,7 +63,7 @@ def evidence(arm: str, block: int, values: Mapping[str, float], sources: Sources
 
 
 def _numbers(sources: Sources, folder: Path) -> dict[str, tuple[str, ...]]:
-    found: dict[str, dict[tuple[Path, int], str]] = {}
+    found: dict[str, dict[object, str]] = {}
     for file, parse in (
         (sources.log, json_lines),
         (sources.file, metrics_file),
@@ -71,9 +71,12 @@ def _numbers(sources: Sources, folder: Path) -> dict[str, tuple[str, ...]]:
         (sources.stderr, lines_of_output),
     ):
         for row in _rows(file, folder, parse):
+            # A program that goes on from its own checkpoint may report an epoch again.
+            is_counted = file == sources.log and row.steps
+            place = (file, *sorted(row.steps.items())) if is_counted else (file, row.line)
             for value in row.values:
                 if file is not None and not UNSTEADY & set(tokens(value.name)):
-                    found.setdefault(value.name, {})[file, row.line] = value.text  # of a progress bar, the last
+                    found.setdefault(value.name, {})[place] = value.text  # of a progress bar, the last
     return {name: tuple(texts.values()) for name, texts in found.items()}
 
 
