@@ -63,10 +63,11 @@ def with_next(decision: "Decision", findings: "StudyFindings", store: "Store", *
 
     if findings.imported is not None:
         return _with_next_judgement(decision, findings)
-    more = (decision.blocks_needed or 0) - len(findings.blocks)
+    wanted = decision.blocks_likely or decision.blocks_needed or 0
+    more = wanted - len(findings.blocks)
     if more <= 0:
         return decision
-    options: dict[str, str | None] = {"--seeds": str(decision.blocks_needed)}
+    options: dict[str, str | None] = {"--seeds": str(wanted)}
     without = ["--detect", "--budget"]
     if alone and findings.can_look:
         most = len(findings.arms) * (findings.blocks_to_decide or 0)

@@ -1,5 +1,6 @@
 """`eailab judge`: a verdict on results that exist already."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -107,17 +108,19 @@ def _read(paths: list[Path], against: Path | None, options: "Options") -> "Read"
 def _detects(findings: "StudyFindings", difference: float) -> str:
     """Say how many runs of each arm would show a difference, with the spread that was found."""
     from eailab.stats.power import blocks_to_detect
+    from eailab.stats.variance import upper_sd
 
     comparison = findings.comparison
     assert comparison is not None  # noqa: S101 - it has two arms
     if comparison.pooled_sd is None:
         return f"--detect {difference:g}: one run shows no spread, so there is nothing to plan by"
-    needed = blocks_to_detect(difference, comparison.pooled_sd, len(findings.arms))
+    planned = upper_sd(comparison.pooled_sd, comparison.pooled_df or math.inf)
+    needed = blocks_to_detect(difference, planned, len(findings.arms))
     size = findings.measure.with_unit(f"{difference:g}")
     if needed is None:
         return f"--detect {size}: more than 1000 runs of each arm would be needed"
     more = needed - comparison.complete_blocks
-    spread = f"with the SD found here, {comparison.pooled_sd:.3g}"
+    spread = f"with the SD found here, {comparison.pooled_sd:.3g}, at its upper 80% bound, {planned:.3g}"
     if more <= 0:
         return f"--detect {size}: {needed} runs of each arm are enough, and there are as many ({spread})"
     return f"--detect {size}: takes {needed} runs of each arm, {more} more than the fewest here ({spread})"

@@ -84,7 +84,8 @@ def solve(
     for planned in plans:
         blocks, noise = blocks_that_detect(planned, where.store, goal, sd)
         name = planned.record.study.name
-        say_note(f"--detect {goal:g}: {name} needs {blocks} blocks (SD {noise.sd:.3g}, {noise.source})")
+        spread = f"SD {noise.sd:.3g}, {noise.source}{noise.bound(planned.record.study.measure)}"
+        say_note(f"--detect {goal:g}: {name} needs {blocks} blocks ({spread})")
         needed = max(needed, blocks)
     return needed
 

@@ -16,7 +16,7 @@ from eailab.recipe.override import marked
 from eailab.recipe.schema import Recipe
 from eailab.stats.model import ArmResult
 from eailab.stats.p_values import failure_bound
-from eailab.stats.verdict import Verdict
+from eailab.stats.verdict import MOST_BLOCKS, Verdict, next_level
 from eailab.studies.design import Study
 from eailab.studies.preregistration import Standing
 from eailab.studies.storage import StudyRecord
@@ -128,7 +128,15 @@ def arm_findings(
             *brought,
             *_same_training(study, index, by_arm),
             *([] if looks is None or index == study.baseline else looked(looks, index)),
-            *([] if looks is not None and looks.planned else _outlook(against_baseline, arm.recipe.shares_seeds)),
+            *(
+                []
+                if looks is not None and looks.planned
+                else _outlook(
+                    against_baseline,
+                    arm.recipe.shares_seeds,
+                    has_failed=any(one.has_failed for one in (*trials, *by_arm[study.baseline])),
+                )
+            ),
             *([] if index == study.baseline else _post_hoc(stands)),
         ),
         learning_rates=_learning_rates(arm.recipe, record.updates[index]),
@@ -202,7 +210,7 @@ def _same_training(study: Study, index: int, by_arm: Sequence[Sequence[TrialFind
     return [tr("the same training as {arm}: all its numbers are equal", arm=study.arms[alike].label)]
 
 
-def _outlook(result: ArmResult | None, shares_seeds: bool) -> list[Text]:
+def _outlook(result: ArmResult | None, shares_seeds: bool, *, has_failed: bool) -> list[Text]:
     """Say what qualifies a verdict, and what would decide an open one."""
     if result is None or result.verdict is None:
         return []
@@ -216,16 +224,48 @@ def _outlook(result: ArmResult | None, shares_seeds: bool) -> list[Text]:
     elif result.verdict is Verdict.UNDECIDED and not result.withheld:
         if result.trials == 2 and shares_seeds:
             notes.append(tr("two blocks leave one degree of freedom, so the interval is very wide"))
-        notes.append(
-            tr("about {n} runs of each arm would decide it, if difference and spread stay", n=result.blocks_needed)
-            if result.blocks_needed and not shares_seeds
-            else tr("about {n} blocks in all would decide it, if difference and spread stay", n=result.blocks_needed)
-            if result.blocks_needed
-            else tr("out of reach: no feasible number of blocks would decide it")
-        )
+        notes += [] if has_failed else [_promise(result, shares_seeds)]
     elif result.within_margin and result.verdict is not Verdict.SAME:
         notes.append(tr("smaller than the margin"))
     return notes
+
+
+def _promise(result: ArmResult, shares_seeds: bool) -> Text:
+    """Say how many blocks, or runs of each arm, are likely to decide an open arm when the study is judged again."""
+    values = {
+        "level": next_level(result.level),
+        "even": result.blocks_needed,
+        "likely": result.blocks_likely,
+        "most": MOST_BLOCKS,
+    }
+    if result.blocks_needed is None:
+        return (
+            tr("judged again, no even chance of a verdict within {most} blocks", **values)
+            if shares_seeds
+            else tr("judged again, no even chance of a verdict within {most} runs of each arm", **values)
+        )
+    if result.blocks_likely is None:
+        return (
+            tr("judged again (at {level:.2%}), an even chance of a verdict with about {even} blocks in all", **values)
+            if shares_seeds
+            else tr(
+                "judged again (at {level:.2%}), an even chance of a verdict with about {even} runs of each arm",
+                **values,
+            )
+        )
+    return (
+        tr(
+            "judged again (at {level:.2%}), an even chance of a verdict with about {even} blocks in all, four in five "
+            "with about {likely}",
+            **values,
+        )
+        if shares_seeds
+        else tr(
+            "judged again (at {level:.2%}), an even chance of a verdict with about {even} runs of each arm, four in "
+            "five with about {likely}",
+            **values,
+        )
+    )
 
 
 def _post_hoc(stands: Standing | None) -> list[Text]:

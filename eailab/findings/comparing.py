@@ -11,9 +11,9 @@ from eailab.findings.collapse import unmarked
 from eailab.findings.trial import TrialFindings, TrialState, values_of, went_the_same
 from eailab.stats.blocked_model import Mask
 from eailab.stats.contrasts import Factorial, Trend, factorial, trend
-from eailab.stats.model import SINGLE_LOOK, Comparison, compare
+from eailab.stats.model import Comparison, compare
 from eailab.stats.unblocked import Sample, beating, compare_unblocked, compare_with_target
-from eailab.stats.verdict import Verdict
+from eailab.stats.verdict import SINGLE_LOOK, Verdict
 from eailab.studies.design import Study
 from eailab.studies.preregistration import Standing
 from eailab.studies.storage import StudyRecord

@@ -58,7 +58,9 @@ class Decision:
     looks_planned: int | None = None
     """Looks fixed in advance."""
     blocks_needed: int | None = None
-    """Blocks in all that would decide it, if difference and spread stay as they are; null where none would."""
+    """Blocks in all that have an even chance to decide it; null where more than 1000 would have, and with looks."""
+    blocks_likely: int | None = None
+    """Blocks in all that decide it with a chance of four in five; null likewise."""
     next_command: str | None = None
     """What to run to decide it; of results that eailab did not run, once they have that many runs."""
     next_seconds: float | None = None
@@ -87,6 +89,7 @@ def arm_decisions(findings: StudyFindings) -> list[Decision]:
             looks_made=None if looks is None else looks.made,
             looks_planned=len(looks.blocks) if looks is not None and looks.planned else None,
             blocks_needed=result.blocks_needed,
+            blocks_likely=result.blocks_likely,
             reason=_reason(findings, result.verdict, result.withheld),
         )
         for arm in findings.arms

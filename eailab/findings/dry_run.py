@@ -108,8 +108,8 @@ class PlannedStudy:
 
         if noise is not None:
             return (
-                f"differences of {amount(one * noise.sd)} or more with 80% power; "
-                f"SD of a trial {amount(noise.sd)}, {noise.source}"
+                f"differences of {amount(one * noise.planned_sd)} or more with 80% power; "
+                f"SD of a trial {amount(noise.sd)}, {noise.source}{noise.bound(study.measure)}"
             )
         cases = "; ".join(f"{amount(one * sd)} if it is {amount(sd)}" for sd in study.measure.usual_sds)
         return (
@@ -141,7 +141,8 @@ class PlannedStudy:
             **({"commands": dict(self.commands)} if self.commands else {}),
             "sd": None if noise is None else noise.sd,
             "sd_from": None if noise is None else noise.source,
-            "detectable": None if noise is None else detects(self.plan, noise.sd),
+            "sd_upper": None if noise is None else noise.planned_sd,
+            "detectable": None if noise is None else detects(self.plan, noise.planned_sd),
         }
 
 

@@ -99,8 +99,12 @@ def decided(comparison: Comparison, looks: Looks) -> Comparison:
             return result
         shown = result if seen is None else replace(result, **{name: getattr(seen, name) for name in OF_A_LOOK})
         if decision is not None:
-            return replace(shown, verdict=decision.verdict, blocks_needed=None, withheld=None)
-        return replace(shown, verdict=Verdict.UNDECIDED, blocks_needed=None) if looks.planned else shown
+            return replace(shown, verdict=decision.verdict, blocks_needed=None, blocks_likely=None, withheld=None)
+        return (
+            replace(shown, verdict=Verdict.UNDECIDED, blocks_needed=None, blocks_likely=None)
+            if looks.planned
+            else shown
+        )
 
     arms = map(found, comparison.arms, looks.seen, looks.decisions)
     return replace(comparison, arms=tuple(arms))

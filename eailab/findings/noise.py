@@ -14,7 +14,7 @@ from eailab.findings.words import decimals_for, measured, number
 from eailab.metrics import SPLITS, TEST, VALIDATION, Metric, recorded
 from eailab.runs.store import Store
 from eailab.stats.power import detectable_difference
-from eailab.stats.variance import noise_floor, sampling_error, sd_interval
+from eailab.stats.variance import noise_floor, sampling_error, sd_interval, upper_sd
 from eailab.stats.verdict import Interval
 from eailab.studies.storage import StudyRecord
 from eailab.translation import Text, tr, trn
@@ -33,7 +33,7 @@ class Detectable:
 
     blocks: int
     difference: float
-    """Smallest true difference that is seen with 80% power."""
+    """Smallest true difference that is seen with 80% power, by the upper 80% bound of the SD."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ def spread_of(finished: Sequence[float]) -> Spread:
         sd_interval95=sd_interval(sd, n) if sd else None,
         noise_below=None if sd is None else noise_floor(sd, n),
         noise_below_if_sd_known=None if sd is None else NORMAL_95 * SQRT_2 * sd,
-        detectable=tuple(Detectable(blocks, detectable_difference(blocks, 2, sd)) for blocks in PLANS) if sd else (),
+        detectable=tuple(Detectable(blocks, detectable_difference(blocks, 2, upper_sd(sd, n - 1))) for blocks in PLANS)
+        if sd
+        else (),
     )
 
 
@@ -251,7 +253,7 @@ def noise_table(found: Noise) -> Table:
         (
             tr("detectable, {n} blocks", n=one.blocks),
             amount(one.difference),
-            tr("true difference of two arms that a study sees with 80% power"),
+            tr("true difference of two arms that a study sees with 80% power, with the SD at its upper 80% bound"),
         )
         for one in found.detectable
     ]

@@ -204,7 +204,7 @@ def _noise_facts(findings: StudyFindings) -> list[Fact]:
     facts = [Fact(tr("Seed-to-seed spread"), sd)]
     if seen:
         facts.append(Fact(tr("Noise"), joined(said[1:], BETWEEN_SENTENCES)))
-        facts.append(Fact(tr("Detectable with 80% power"), joined(seen)))
+        facts.append(Fact(tr("Detectable with 80% power"), joined([*seen, tr("with the SD at its upper 80% bound")])))
     return facts
 
 
@@ -281,7 +281,12 @@ def _precision(findings: StudyFindings, comparison: Comparison) -> list[Text]:
         said.append(tr("correlation between arms {value:.2f}", value=comparison.correlation))
     if comparison.detectable is not None and math.isfinite(comparison.detectable):
         detectable = amount(comparison.detectable)
-        said.append(tr("smallest difference detectable with 80% power {amount}", amount=detectable))
+        said.append(
+            tr(
+                "smallest difference detectable with 80% power {amount}, with the SD at its upper 80% bound",
+                amount=detectable,
+            )
+        )
     return said
 
 

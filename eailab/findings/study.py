@@ -25,8 +25,8 @@ from eailab.recipe.describe import in_words
 from eailab.recipe.schema import Recipe
 from eailab.runs.store import Store
 from eailab.stats.contrasts import Factorial, Trend
-from eailab.stats.model import SINGLE_LOOK, Comparison
-from eailab.stats.verdict import Verdict
+from eailab.stats.model import Comparison
+from eailab.stats.verdict import SINGLE_LOOK, Verdict
 from eailab.studies.audit import Check
 from eailab.studies.audit_run import checks_of, is_of_program
 from eailab.studies.design import Study
@@ -163,9 +163,13 @@ class StudyFindings:
 
     @property
     def blocks_to_decide(self) -> int | None:
-        """Blocks in all that would decide the open arms of which a number is known; None where there is none."""
+        """Blocks in all that are likely to decide the open arms of which a number is known; None where there is none.
+
+        Four in five, or an even chance where no number has that.
+        """
         compared = [arm.against_baseline for arm in self.arms if arm.against_baseline is not None]
-        return max((result.blocks_needed for result in compared if result.blocks_needed is not None), default=None)
+        wanted = [result.blocks_likely or result.blocks_needed for result in compared]
+        return max((number for number in wanted if number is not None), default=None)
 
     @property
     def can_look(self) -> bool:

@@ -11,7 +11,8 @@ from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings, TrialState
 from eailab.findings.words import NOTHING, confidence, interval, number, signed
 from eailab.metrics import NO_SPLIT, SPLITS, TEST, Metric, by_quantity
-from eailab.stats.model import SINGLE_LOOK, compare
+from eailab.stats.model import compare
+from eailab.stats.verdict import SINGLE_LOOK
 from eailab.studies.design import Study
 from eailab.translation import Text, capitalized, joined, tr
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from eailab.errors import StudyError
 from eailab.stats.blocked_model import Mask, Values
-from eailab.stats.model import SINGLE_LOOK, ArmResult, Comparison, compare, reason_to_withhold
-from eailab.stats.verdict import Verdict
+from eailab.stats.model import ArmResult, Comparison, compare, reason_to_withhold
+from eailab.stats.verdict import SINGLE_LOOK, Verdict, next_level
 
 FIRST_LOOK = 3
 """Blocks at the first look: two show only very large differences."""
@@ -167,10 +167,6 @@ DECIDED = frozenset({Verdict.BETTER, Verdict.WORSE, Verdict.SAME})
 # --- a study that is judged again -------------------------------------------------------------------------------------
 
 
-LATER_JUDGEMENTS = 0.01
-"""What all judgements after the first share of false alarms."""
-
-
 def judgement_levels(number: int) -> tuple[float, ...]:
     """Return the levels of the first judgements of a study: 5%, then 1% shared in halves, for any number of them.
 
@@ -181,7 +177,10 @@ def judgement_levels(number: int) -> tuple[float, ...]:
     >>> judgement_levels(3)
     (0.05, 0.005, 0.0025)
     """
-    return (SINGLE_LOOK, *(LATER_JUDGEMENTS * 0.5 ** (later + 1) for later in range(number - 1)))[:number]
+    levels = [SINGLE_LOOK]
+    while len(levels) < number:
+        levels.append(next_level(levels[-1]))
+    return tuple(levels[:number])
 
 
 def first_decisions(found: Sequence[Comparison], blocks: Sequence[int]) -> tuple[Decision | None, ...]:

@@ -3,20 +3,18 @@
 Shapes: `B` blocks, `A` arms, the baseline among them; `k` arms compared with it. All values are in the metric's unit.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from eailab.errors import StudyError
-from eailab.stats import p_values, variance
-from eailab.stats.blocked_model import Fit, Mask, Values, fit_additive, spread_of
+from eailab.stats import variance
+from eailab.stats.blocked_model import Fit, Mask, Values, fit_additive
+from eailab.stats.estimates import Estimate, moderated_estimates, separate_estimates
+from eailab.stats.outlook import Outlook, outlook
 from eailab.stats.power import noncentrality
-from eailab.stats.verdict import Interval, Verdict, blocks_to_decide, decide, within
+from eailab.stats.verdict import SINGLE_LOOK, Interval, Verdict, decide, next_level, within
 from eailab.translation import Text, tr
-
-SINGLE_LOOK = 0.05
-"""The level of a study that is judged once."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +49,17 @@ class ArmResult:
     """That the difference is the margin or more: two one-sided tests, adjusted for all arms; SAME when at most the
     level."""
     detectable: float | None = None
-    """Smallest true difference that this arm's interval excludes zero for in 80% of studies."""
+    """Smallest true difference that this arm's interval excludes zero for in 80% of studies of this size, by the upper
+    80% bound of the spread."""
     verdict: Verdict | None = None
     """None for the baseline."""
     within_margin: bool = False
     """Whether the interval of SAME lies within the margin; with BETTER or WORSE: shown, but smaller than the margin."""
     blocks_needed: int | None = None
-    """With UNDECIDED: blocks that would decide it if difference and spread stay as they are; None: out of reach."""
+    """With UNDECIDED: blocks in all that have an even chance to decide it; None for more than 1000, and where a side
+    failed."""
+    blocks_likely: int | None = None
+    """With UNDECIDED: blocks in all that decide it with a chance of four in five; None likewise."""
     withheld: Text | None = None
     """Why UNDECIDED is said without regard to an interval: a side failed, or there is no spread to judge by."""
     difference_with_collapsed: float | None = None
@@ -90,6 +92,8 @@ class Comparison:
     """Why each arm was judged by its own error alone; None when the arms share part of it."""
     pooled_sd: float | None
     """Of a trial within its block: the square root of the model's error variance."""
+    pooled_df: int | None
+    """Degrees of freedom of `pooled_sd`."""
     df: float | None
     """Degrees of freedom of the intervals, the fewest among the arms; a fraction where errors are moderated."""
     critical_value: float | None
@@ -103,22 +107,6 @@ class Comparison:
     is_blocked: bool = True
     """Whether arms share the seeds of a block; else `blocks` and `complete_blocks` are the most and the fewest runs of
     an arm."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """How one difference is judged: its size, standard error, and the tail area of intervals around it."""
-
-    difference: float
-    standard_error: float
-    critical: Callable[[float], float]
-    """Half-width in standard errors of the simultaneous intervals of some confidence, such as 0.95."""
-    df: float
-    p: float
-    tail_of_t: Callable[[float], float]
-    """Of a half-width in standard errors: one minus the simultaneous confidence."""
-    tail_area: Callable[[float, int], float]
-    """Of a half-width and a number of blocks, if the spread stays: one minus the simultaneous confidence."""
 
 
 def compare(
@@ -182,9 +170,8 @@ def compare(
         fit = fit_additive(values[:, columns], 0)
         differences = [_paired(values, arm, baseline) for arm in judged]
         guard = variance.unequal_spread(fit, differences)
-        estimates = (
-            _moderated(fit, differences) if guard is None else _separate(differences, float(np.nanmax(np.abs(values))))
-        )
+        largest = float(np.nanmax(np.abs(values)))
+        estimates = moderated_estimates(fit, differences) if guard is None else separate_estimates(differences, largest)
         method = _method(fit, len(judged), guard)
         notes = _notes(estimates, seen[:, columns], guard)
 
@@ -210,6 +197,7 @@ def compare(
         method=method,
         guard=guard,
         pooled_sd=None if fit is None else float(np.sqrt(fit.variance)),
+        pooled_df=None if fit is None else fit.df,
         df=fewest_df,
         critical_value=max((estimate.critical(0.95) for estimate in estimates), default=None),
         correlation=correlation_between_arms(values[:, [baseline, *judged]]),
@@ -255,84 +243,6 @@ def _paired(values: Values, arm: int, baseline: int) -> Values:
     return difference[np.isfinite(difference)]
 
 
-def _moderated(fit: Fit, differences: list[Values]) -> list[Estimate]:
-    """Estimate each difference with its own error and a share of the common one: Dunnett's intervals."""
-    contrasts, common = len(differences), 2.0 * fit.variance
-    correlation = _smallest_correlation(fit)
-
-    def estimate(difference: float, factor: float, paired: Values) -> Estimate:
-        blocks = len(paired)
-        own = float(paired.var(ddof=1)) if contrasts > 1 else common
-
-        def moderated(number: int) -> float:
-            weight = float(variance.prior_weight(number))
-            return weight * common + (1.0 - weight) * own
-
-        def tail_area(half_width: float, number: int) -> float:
-            df = variance.moderated_df(number, contrasts, contrasts * (number - 1))
-            return p_values.adjusted_p(half_width / np.sqrt(moderated(number) / number), contrasts, df).item()
-
-        df = variance.moderated_df(blocks, contrasts, fit.df)
-        standard_error = float(np.sqrt(moderated(blocks) * factor / 2.0)) if common > 0.0 else 0.0
-        t = ratios(np.array(difference), np.array(standard_error))
-        return Estimate(
-            difference=difference,
-            standard_error=standard_error,
-            critical=lambda confidence: p_values.critical_value(confidence, contrasts, df, correlation),
-            df=df,
-            p=p_values.adjusted_p(t, contrasts, df, correlation).item(),
-            tail_of_t=lambda t: p_values.adjusted_p(t, contrasts, df, correlation).item(),
-            tail_area=tail_area,
-        )
-
-    factors = np.diag(fit.covariance)[1:]
-    return [
-        estimate(float(difference), float(factor), paired)
-        for difference, factor, paired in zip(fit.difference[1:], factors, differences, strict=True)
-    ]
-
-
-def _smallest_correlation(fit: Fit) -> float:
-    """Return the smallest correlation between two differences from the baseline: 1/2 when no trial is missing."""
-    if fit.complete:
-        return p_values.CORRELATION
-    covariance = fit.covariance[1:, 1:]
-    sd = np.sqrt(np.diag(covariance))
-    return round(max(float((covariance / np.multiply.outer(sd, sd)).min()), 0.0), 9)
-
-
-def _separate(differences: list[Values], largest: float) -> list[Estimate]:
-    """Estimate each difference with its own error alone: paired t, Bonferroni's intervals and p-values."""
-    contrasts = len(differences)
-
-    def estimate(paired: Values) -> Estimate:
-        blocks = len(paired)
-        sd = spread_of(paired, largest)
-
-        def tail_area(half_width: float, number: int) -> float:
-            t = half_width / (sd / np.sqrt(number))
-            return contrasts * p_values.adjusted_p(t, 1, number - 1).item()
-
-        mean, standard_error = float(paired.mean()), sd / float(np.sqrt(blocks))
-        t = ratios(np.array(mean), np.array(standard_error))
-        return Estimate(
-            difference=mean,
-            standard_error=standard_error,
-            critical=lambda confidence: p_values.bonferroni_critical_value(confidence, contrasts, blocks - 1),
-            df=blocks - 1,
-            p=min(contrasts * p_values.adjusted_p(t, 1, blocks - 1).item(), 1.0),
-            tail_of_t=lambda t: contrasts * p_values.adjusted_p(t, 1, blocks - 1).item(),
-            tail_area=tail_area,
-        )
-
-    return [estimate(paired) for paired in differences]
-
-
-def ratios(difference: Values, standard_error: Values) -> Values:
-    """Return the t statistics; 0 without any spread, where there is nothing to measure a difference by."""
-    return np.divide(difference, standard_error, out=np.zeros_like(difference), where=standard_error > 0.0)
-
-
 def judge_arm(
     row: ArmResult,
     estimate: Estimate,
@@ -359,9 +269,9 @@ def judge_arm(
     apart, alike = interval(1.0 - level), interval(1.0 - 2.0 * level)
     verdict = decide(apart, alike, margin, higher_is_better=higher_is_better)
     withheld = reason_to_withhold(verdict, row, baseline)
-    needed = None
-    if verdict is Verdict.UNDECIDED:
-        needed = blocks_to_decide(estimate.difference, margin, estimate.tail_area, blocks, level)
+    ahead = Outlook(None, None)
+    if verdict is Verdict.UNDECIDED and not row.failed and not baseline.failed:
+        ahead = outlook(estimate, margin, blocks, next_level(level))
     return replace(
         row,
         interval=apart,
@@ -369,10 +279,12 @@ def judge_arm(
         interval90=interval(0.90),
         p_adjusted=estimate.p,
         p_same=_p_same(estimate, margin),
-        detectable=estimate.standard_error * noncentrality(estimate.critical(1.0 - level), estimate.df),
+        detectable=variance.upper_sd(estimate.standard_error, estimate.df)
+        * noncentrality(estimate.critical(1.0 - level), estimate.df),
         verdict=Verdict.UNDECIDED if withheld else verdict,
         within_margin=within(alike, margin),
-        blocks_needed=needed,
+        blocks_needed=ahead.even,
+        blocks_likely=ahead.likely,
         withheld=withheld,
     )
 

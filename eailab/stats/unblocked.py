@@ -17,9 +17,11 @@ import numpy as np
 from eailab.errors import StudyError
 from eailab.stats import p_values
 from eailab.stats.blocked_model import Values, spread_of
-from eailab.stats.model import SINGLE_LOOK, ArmResult, Comparison, Estimate, judge_arm
+from eailab.stats.estimates import Estimate
+from eailab.stats.model import ArmResult, Comparison, judge_arm
+from eailab.stats.outlook import Later, planned_critical_value
 from eailab.stats.variance import LEAST_P, brown_forsythe
-from eailab.stats.verdict import Verdict, within
+from eailab.stats.verdict import SINGLE_LOOK, Verdict, within
 from eailab.translation import Text, tr, trn
 
 LARGEST_RATIO = 2.0
@@ -187,14 +189,18 @@ def pooled(samples: Sequence[Sample]) -> list[Estimate]:
     def tail_of_t(t: float) -> float:
         return p_values.adjusted_p(t, arms, df, factors).item()
 
-    def tail_area(half_width: float, number: int) -> float:
-        t = half_width / (sd * math.sqrt(2.0 / number))
-        return p_values.adjusted_p(t, arms, (arms + 1) * (number - 1)).item()
+    def later(number: int) -> Later:
+        later_df = (arms + 1) * (number - 1)
+        return Later(
+            standard_error=sd * math.sqrt(2.0 / number),
+            df=later_df,
+            critical=lambda confidence: planned_critical_value(confidence, arms, df, critical(confidence), later_df),
+        )
 
     def estimate(n: int, mean: float) -> Estimate:
         difference, error = mean - mean0, sd * math.sqrt(1.0 / n + 1.0 / n0)
         p = tail_of_t(difference / error) if error else 1.0
-        return Estimate(difference, error, critical, df, p, tail_of_t, tail_area)
+        return Estimate(difference, error, critical, df, p, tail_of_t, later)
 
     return [estimate(n, mean) for n, mean, _ in numbers[1:]]
 
@@ -232,15 +238,15 @@ def _own(
     def tail_of_t(t: float) -> float:
         return min(1.0, arms * p_values.adjusted_p(t, 1, df).item())
 
-    def tail_area(half_width: float, number: int) -> float:
+    def later(number: int) -> Later:
         own, own_df = errors(number)
-        return arms * p_values.adjusted_p(half_width / own, 1, own_df).item()
+        return Later(own, own_df, lambda confidence: p_values.bonferroni_critical_value(confidence, arms, own_df))
 
     def critical(confidence: float) -> float:
         return p_values.bonferroni_critical_value(confidence, arms, df)
 
     p = tail_of_t(difference / error) if error else 1.0
-    return Estimate(difference, error, critical, df, p, tail_of_t, tail_area)
+    return Estimate(difference, error, critical, df, p, tail_of_t, later)
 
 
 def _comparison(
@@ -281,6 +287,7 @@ def _comparison(
         method=method,
         guard=guard,
         pooled_sd=math.sqrt(sum(n * sd**2 for n, sd in spread) / total) if total else None,
+        pooled_df=total or None,
         df=min((one.df for one in estimates.values()), default=None),
         critical_value=max((one.critical(0.95) for one in estimates.values()), default=None),
         correlation=None,

@@ -86,6 +86,22 @@ def sd_interval(sd: float, n: int, confidence: float = 0.95) -> Interval:
     return sd * float(np.sqrt(df / upper)), sd * float(np.sqrt(df / lower))
 
 
+def upper_sd(sd: float, df: float, confidence: float = 0.80) -> float:
+    """Return the one-sided upper bound of a normal population's SD, by which studies are planned.
+
+    An SD of few trials is too small as often as not, and a study planned with it is then too small; with the bound it
+    is large enough in four of five cases.
+
+    Args:
+        sd: As estimated.
+        df: Its degrees of freedom; infinity for an SD that is known.
+        confidence: That the true SD is no larger.
+    """
+    if math.isinf(df):
+        return sd
+    return sd * math.sqrt(df / float(scipy.special.chdtri(df, confidence)))
+
+
 def sampling_error(share: float, examples: int) -> float:
     """Return the binomial standard error of a share of right answers, by the choice of examples: `sqrt(a(1-a)/n)`.
 

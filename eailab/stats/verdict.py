@@ -1,4 +1,4 @@
-"""Turn intervals into verdicts, and estimate how many blocks would decide an undecided arm."""
+"""Turn intervals into verdicts."""
 
 import math
 from collections.abc import Callable
@@ -9,6 +9,21 @@ Interval = tuple[float, float]
 
 MOST_BLOCKS = 1000
 """Beyond this many blocks a difference is called out of reach rather than given a number."""
+
+
+SINGLE_LOOK = 0.05
+"""The level of a study that is judged once."""
+LATER_JUDGEMENTS = 0.01
+"""What all judgements of a study after the first share of false alarms."""
+
+
+def next_level(level: float) -> float:
+    """Return the level of a study's judgement after one at a level: the later ones share 1% in halves.
+
+    >>> next_level(0.05), next_level(0.005)
+    (0.005, 0.0025)
+    """
+    return 0.5 * (LATER_JUDGEMENTS if level >= SINGLE_LOOK else level)
 
 
 class Verdict(StrEnum):
@@ -52,39 +67,6 @@ def decide(apart: Interval, alike: Interval, margin: float, *, higher_is_better:
 def within(interval: Interval, margin: float) -> bool:
     """Return whether an interval lies wholly within `±margin`."""
     return -margin <= interval[0] and interval[1] <= margin
-
-
-def blocks_to_decide(
-    difference: float,
-    margin: float,
-    tail_area: Callable[[float, int], float],
-    blocks: int,
-    level: float = 0.05,
-    most: int = MOST_BLOCKS,
-) -> int | None:
-    """Return the fewest blocks that would decide a difference, if it and the spread stay as they are.
-
-    A difference `d` is decided when its 95% interval excludes zero, or when its 90% interval lies within the margin,
-    that is when a half-width of `margin - |d|` is reached; at another level the two intervals are those of `decide`.
-
-    Args:
-        difference: Arm minus baseline.
-        margin: Largest difference that counts as none.
-        tail_area: Of a half-width (in the metric's unit) and a number of blocks: one minus the simultaneous
-            confidence of intervals that wide. It must fall as the blocks grow.
-        blocks: Blocks seen so far; the answer is more.
-        level: At which they are judged.
-        most: Where to give up.
-
-    Returns:
-        A number of blocks, or None when `most` would not decide it.
-    """
-    size, slack = abs(difference), margin - abs(difference)
-
-    def decided(number: int) -> bool:
-        return tail_area(size, number) < level or (slack > 0.0 and tail_area(slack, number) <= 2.0 * level)
-
-    return fewest(decided, blocks + 1, most)
 
 
 def fewest(enough: Callable[[int], bool], low: int, high: int) -> int | None:

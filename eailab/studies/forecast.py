@@ -1,5 +1,6 @@
 """Say what a plan will cost, from what the store has timed and a short probe, and which differences it can show."""
 
+import math
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from eailab.runs.training import result_of
 from eailab.runs.trial import Trial
 from eailab.stats.model import compare
 from eailab.stats.power import blocks_to_detect, detectable_difference
+from eailab.stats.variance import upper_sd
 from eailab.stats.verdict import MOST_BLOCKS
 from eailab.studies.design import Study
 from eailab.studies.plan import left_to_train
@@ -222,6 +224,19 @@ class Noise:
     """Of a trial within its block, in the metric's unit."""
     source: str
     """Where it is from, in words."""
+    df: float = math.inf
+    """Its degrees of freedom; infinity where it is taken as known."""
+
+    @property
+    def planned_sd(self) -> float:
+        """The SD that studies are planned with: the upper 80% bound of what few trials show."""
+        return upper_sd(self.sd, self.df)
+
+    def bound(self, measure: Metric) -> str:
+        """Say which SD is planned with, where it is not the SD itself; it begins with a comma."""
+        if math.isinf(self.df):
+            return ""
+        return f", planned with its upper 80% bound, {measure.with_unit(f'{self.planned_sd:.2g}')}"
 
 
 def noise_of(planned: Plan, store: Store, sd: float | None) -> Noise | None:
@@ -254,11 +269,15 @@ def known_noise(planned: Plan, store: Store) -> Noise | None:
     comparison = compare(values, study.baseline, 0.0)
     number = int(np.isfinite(values).sum())
     if comparison.pooled_sd:
-        return Noise(comparison.pooled_sd, f"within blocks, from {number} finished trials of these arms")
+        return Noise(
+            comparison.pooled_sd,
+            f"within blocks, from {number} finished trials of these arms",
+            comparison.pooled_df or math.inf,
+        )
     known = [(arm.sd, arm.trials - 1) for arm in comparison.arms if arm.sd is not None]
     degrees = sum(df for _, df in known)
     pooled = float(np.sqrt(sum(sd**2 * df for sd, df in known) / degrees)) if degrees else 0.0
-    return Noise(pooled, f"over blocks, from {number} finished trials of these arms") if pooled else None
+    return Noise(pooled, f"over blocks, from {number} finished trials of these arms", degrees) if pooled else None
 
 
 def detects(planned: Plan, sd: float) -> float | None:
@@ -300,11 +319,11 @@ def blocks_that_detect(planned: Plan, store: Store, difference: float, sd: float
             f"--detect {difference:g} needs the SD of a trial, and no finished trials of {study.name} show it: "
             "measure it with `eailab noise`, or assume one with --sd."
         )
-    blocks = blocks_to_detect(difference * study.measure.margin_scale, noise.sd, len(study.arms))
+    blocks = blocks_to_detect(difference * study.measure.margin_scale, noise.planned_sd, len(study.arms))
     if blocks is None:
         raise StudyError(
-            f"--detect {difference:g}: with an SD of {noise.sd:.3g} within blocks it is out of reach, "
-            "at more than 1000 blocks. Ask for a larger difference."
+            f"--detect {difference:g}: with an SD of {noise.sd:.3g} within blocks{noise.bound(study.measure)} it takes "
+            "more than 1000 blocks. Ask for a larger difference."
         )
     return blocks, noise
 

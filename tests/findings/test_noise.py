@@ -36,12 +36,13 @@ def test_the_spread_is_that_of_the_textbook(shop):
 
 
 def test_what_studies_of_two_arms_would_see_is_statsmodels_power(shop):
-    """Of studies of 3, 5 and 10 blocks; a difference has the SD of a trial times √2."""
+    """Of studies of 3, 5 and 10 blocks; a difference has the SD of a trial times √2, at its upper 80% bound."""
     noise = found(shop, VALUES)
     assert [one.blocks for one in noise.detectable] == [3, 5, 10]
+    upper = noise.sd * math.sqrt(3 / stats.chi2.ppf(0.2, 3))
     for one in noise.detectable:
         effect = TTestPower().solve_power(nobs=one.blocks, alpha=0.05, power=0.8)
-        assert one.difference == pytest.approx(effect * math.sqrt(2) * noise.sd, rel=1e-3)
+        assert one.difference == pytest.approx(effect * math.sqrt(2) * upper, rel=1e-3)
 
 
 def test_sampling_errors_are_binomial_for_the_images_of_either_set(shop):

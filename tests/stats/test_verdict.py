@@ -2,7 +2,7 @@
 
 import pytest
 
-from eailab.stats.verdict import Verdict, blocks_to_decide, decide, fewest
+from eailab.stats.verdict import Verdict, decide, fewest
 
 
 @pytest.mark.parametrize(
@@ -31,34 +31,6 @@ def test_for_a_loss_below_zero_is_better():
 
 def test_verdicts_read_as_their_names():
     assert [str(verdict) for verdict in Verdict] == ["BETTER", "WORSE", "SAME", "UNDECIDED", "SCREEN"]
-
-
-def test_blocks_to_decide_takes_the_nearer_way_out():
-    """A tail area of 1/n per half-width: sameness asks for 1/n <= 0.1, a difference for 1/n < 0.05."""
-
-    def tail_area(half_width, blocks):
-        return 1.0 / (half_width * blocks)
-
-    assert blocks_to_decide(1.0, 0.0, tail_area, 2) == 21
-    assert blocks_to_decide(-1.0, 2.0, tail_area, 2) == 10
-    assert blocks_to_decide(1.0, 2.0, tail_area, 30) == 31
-    assert blocks_to_decide(0.001, 0.0, tail_area, 2) is None
-
-
-def test_blocks_to_decide_are_those_at_which_the_interval_is_as_wide_as_it_may_be():
-    """Half-widths that fall with the root of the blocks: sameness needs 10/0.25² = 160, a difference over 20/0.5²."""
-
-    def tail_area(half_width, blocks):
-        return 1.0 / (half_width**2 * blocks)
-
-    assert blocks_to_decide(0.125, 0.375, tail_area, 2) == 160
-    assert blocks_to_decide(0.5, 0.0, tail_area, 2) == 81
-
-
-@pytest.mark.parametrize(("needed", "said"), [(1000, 1000), (1001, None)])
-def test_more_than_a_thousand_blocks_are_out_of_reach(needed, said):
-    """Messages name the thousand."""
-    assert blocks_to_decide(1.0, 0.0, lambda _, blocks: 0.0 if blocks >= needed else 1.0, 2) == said
 
 
 def test_fewest_finds_the_edge():
