@@ -366,11 +366,6 @@ def contents(root):
     return {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def records_of(files):
-    """Return the files that say something: all but the figures of trials, which `runs show` draws from them."""
-    return {path: data for path, data in files.items() if path.name not in ("curves.png", "curves.svg")}
-
-
 def says_why(code, out, err):
     """Return whether a command says that something in the store is wrong."""
     return code != 0 or "left out" in err or "damaged" in out
@@ -429,7 +424,7 @@ def mutate(root, number, found, processes=False):
         found.verdicts_changed += 1
         if not explained:
             found.unexplained.append(said)
-    if records_of(contents(root / "runs")) != records_of(changed_store):
+    if contents(root / "runs") != changed_store:
         found.written.append(said)
     put_back(root / "runs", before)
 
