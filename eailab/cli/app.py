@@ -22,6 +22,7 @@ from eailab.cli.gradcheck import gradcheck
 from eailab.cli.judge import judge
 from eailab.cli.networks import export, predict
 from eailab.cli.output import LOG, PRINTED, echo, echo_error
+from eailab.cli.own_network import model, sanity
 from eailab.cli.recipes import recipes
 from eailab.cli.report import report, verify
 from eailab.cli.runs import diff, runs, studies
@@ -67,6 +68,7 @@ app.command()(noise)
 app.command()(audit)
 app.command()(gate)
 app.command()(gradcheck)
+app.command()(sanity)
 app.command()(report)
 app.command()(verify)
 app.command()(diff)
@@ -74,6 +76,7 @@ app.command()(predict)
 app.command()(export)
 app.command()(schema)
 app.add_typer(data, name="data")
+app.add_typer(model, name="model")
 app.add_typer(recipes, name="recipes")
 app.add_typer(runs, name="runs")
 app.add_typer(studies, name="studies")

@@ -100,6 +100,9 @@ def train_resnet(
     stem: Annotated[
         str | None, typer.Option(metavar="NAME", help="First convolution: {torch-resnet/model.stem}.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A residual network, or one of your own: net.py:Net.")
+    ] = None,
     augment: Annotated[str | None, typer.Option(metavar="NAME", help="{torch-resnet/data.augment}.")] = None,
     label_smoothing: Annotated[
         str | None, typer.Option(metavar="SHARE", help="Share of a label's probability, spread over all classes: 0.1.")
@@ -138,6 +141,7 @@ def train_resnet(
         "optimizer": optimizer,
         "sched": sched,
         "lr": lr,
+        "model": model,
         "stem": stem,
         "augment": augment,
         "label-smoothing": label_smoothing,

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from eailab.errors import EailabError
+from eailab.errors import EailabError, UsageError
 from eailab.own_code.identity import digest_of
 from eailab.own_code.reference import parse_reference
 
@@ -267,7 +267,7 @@ def module_of(text: str) -> dict[str, Any]:
     """
     reference = parse_reference(text)
     if len(reference.names) > 1 or reference.positional:
-        raise EailabError(f"{text}: name one class, and its arguments by their names, as in net.py:Net(depth=20).")
+        raise UsageError(f"{text}: name one class, and its arguments by their names, as in net.py:Net(depth=20).")
     return {"name": "module", "file": str(reference.file), "class": reference.names[0], "args": dict(reference.named)}
 
 

@@ -1,5 +1,7 @@
 """A network of a person's own on the command line: as a level, its arguments as factors, and when its code runs."""
 
+import json
+
 import pytest
 from PIL import Image
 
@@ -85,7 +87,24 @@ def test_its_arguments_are_factors_and_changed_code_is_said(eailab, folder):
 
 
 def test_one_that_cannot_be_trained_is_refused_before_its_neighbour_is(eailab, folder):
+    assert eailab("train-resnet", "--model", "net.py:Net(depth=3)", *SMALL).code == 2
     done = eailab("ablate", "model", "resnet18", "net.py:Net(depth=3)", *SMALL, "--seeds", "1", "--jobs", "1")
     assert done.code == 2
     assert "cannot be called so" in done.err
     assert not list(folder.glob("runs/trials/*/result.json"))
+
+
+def test_its_layers_are_listed_and_mistakes_are_one_error(eailab, folder):
+    done = eailab("model", "show", "net.py:Net(width=3)", "--image", "1,8,8")
+    assert done.code == 0, done.err
+    assert ["layers.0", "Conv2d", "3,6,6", "30", "972"] in [line.split() for line in done.out.splitlines()]
+    assert json.loads(eailab("model", "show", "net.py:Net", "--image", "1,8,8", "--json").out)["classes"] == 10
+    for words, said in (
+        (("sanity", "net.py:Nat"), "has no Nat"),
+        (("sanity", "nat.py:Net"), "there is no such file"),
+        (("sanity", "net.py:Net(3)"), "its arguments by their names"),
+        (("model", "show", "net.py:Net", "--image", "8,8"), "give channels, rows and columns"),
+    ):
+        done = eailab(*words)
+        assert done.code == 2
+        assert said in done.err

@@ -53,6 +53,7 @@ OWN = (
         "cli/train.py",
         "cli/program.py",
         "cli/gate.py",
+        "cli/own_network.py",
         "studies/audit.py",
         "studies/audit_run.py",
         "recipe/of_command.py",
