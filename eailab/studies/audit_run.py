@@ -22,6 +22,8 @@ AUDITS = "audits"
 """In the runs folder: a store of the runs that were made again, each under the name of the trial that it repeats."""
 LOOKED_AT = 5
 """Blocks whose output is read: a report of a thousand trials does not read a thousand outputs again."""
+ATTEMPTS = 2
+"""At the run that is made again: one that something else has ended would leave the same seed unchecked."""
 SETTING = "settings."
 """Of a program's recipe, before the name of a setting."""
 
@@ -79,7 +81,11 @@ def repeat(planned: Plan, context: RunContext) -> bool:
     has_no_seed = isinstance(recipe, OwnRecipe) and recipe.unseeded
     if has_no_seed or context.store.folder(name).result() is None or elsewhere.store.folder(name).result() is not None:
         return False
-    executor_for(elsewhere.on, 1).run([next(one for one in planned.trials if one.fingerprint == name)], elsewhere)
+    trial = next(one for one in planned.trials if one.fingerprint == name)
+    for _ in range(ATTEMPTS):
+        executor_for(elsewhere.on, 1).run([trial], elsewhere)
+        if elsewhere.store.folder(name).result() is not None:
+            break
     return True
 
 

@@ -120,3 +120,19 @@ def test_an_audit_of_a_long_study_reads_its_first_outputs_and_all_its_values(eai
     checks = {str(one.name): str(one.text) for one in audit_run.checks_of(store, read_record(folder))}
     assert checks["different seeds"] == "5 seeds gave different values, 0.4 apart"
     assert checks["correlation of blocks"].startswith("1.00 between arms")
+
+
+def test_a_run_made_again_that_something_ends_is_made_once_more(eailab, tmp_path):
+    """The checklist, which is in table.json, would depend on when something was killed."""
+    Path("train.py").write_text(
+        "import os, pathlib, sys\n"
+        "starts = pathlib.Path('starts')\n"
+        "starts.open('a').write('x')\n"
+        "if starts.stat().st_size == 4:\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "print('val_acc', float(sys.argv[1]) + int(sys.argv[2]) / 100)\n"
+    )
+    done = eailab("audit", *LR, "--run", f"{sys.executable} -S train.py {{lr}} {{seed}}", *METRIC)
+    assert done.code == 0, done.err
+    assert "the same seed twice: passed" in done.out
+    assert Path("starts").stat().st_size == 5
