@@ -38,7 +38,7 @@ def test_what_would_decide_an_open_arm_looks_after_each_block(tmp_path, monkeypa
     table = json.loads(run_here(*asked, "--no-audit", "--json").out.splitlines()[-1])
     decision = table["decision"]
     assert decision["verdict"] == "UNDECIDED"
-    most = 2 * decision["blocks_needed"]
+    most = 2 * decision["blocks_likely"]
     assert decision["next_command"].endswith(f"--until-decided --max-trials {most}")
     assert "--seeds" not in decision["next_command"]
     assert (

@@ -72,7 +72,7 @@ def test_a_decision_names_the_command_that_judges_again(eailab, source):
     """Once the file has the runs that would decide it, also where it was judged before."""
     values = [(2.0, 2.5), (3.0, 3.1), (2.6, 3.0), (2.4, 3.2), (2.2, 2.9)]
     rows = [f"adam,{seed},{one}\nsgd,{seed},{other}\n" for seed, (one, other) in enumerate(values)]
-    for count, needed in ((3, 4), (5, 7)):
+    for count, needed in ((3, 8), (5, 7)):
         source.write_text("".join(["optimizer,seed,val_acc\n", *rows[:count]]))
         decision = json.loads(eailab("judge", "results.csv", "--json").out)["decision"]
         assert (decision["verdict"], decision["blocks_needed"]) == ("UNDECIDED", needed)
@@ -99,7 +99,7 @@ def test_one_arm_is_held_to_a_number_or_a_record(eailab, source):
     assert "BETTER" in eailab("judge", "results.csv", "--target", "3.28").out
     against = ("judge", "results.csv", "--against", "record.csv", "--detect", "0.002", "--beat-by")
     assert "BETTER\n" in eailab(*against, "0.005").out
-    assert "takes 5 runs of each arm, 2 more" in (done := eailab(*against, "0.007", "--fail-on", "undecided")).out
+    assert "takes 6 runs of each arm, 3 more" in (done := eailab(*against, "0.007", "--fail-on", "undecided")).out
     assert (done.code, "not shown to be by more than 0.007" in done.out) == (4, True)
     assert "there is one arm, all" in eailab("judge", "results.csv").err
 
