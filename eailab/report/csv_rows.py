@@ -19,7 +19,7 @@ from eailab.runs.atomic import write_changed
 LABELS = ("study", "factor", "arm", "baseline", "block", "trial", "state")
 OF_EPOCHS = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "epoch", "ended", "seconds")
 OF_ARMS = (
-    *("study", "factor", "arm", "is_baseline", "metric", "mean", "sd", "difference", "low", "high"),
+    *("study", "factor", "arm", "is_baseline", "metric", "mean", "sd", "difference", "low", "high", "level"),
     *("verdict", "test", "trials"),
 )
 NAMED = ("study", "factor", "arm", "is_baseline", "block", "trial", "state", "metric", "value")
@@ -78,9 +78,9 @@ def arms_csv(studies: Sequence[tuple[str, StudyFindings]]) -> str:
     for name, findings in studies:
         for arm in findings.arms:
             if (result := arm.against_baseline) is not None:
-                low, high = result.interval95 or (None, None)
+                low, high, level = (*result.interval, result.level) if result.interval else (None, None, None)
                 named = (cell(name), cell(findings.factor or ""), cell(arm.label), int(arm.is_baseline))
-                compared = (result.mean, result.sd, result.difference, low, high, result.verdict)
+                compared = (result.mean, result.sd, result.difference, low, high, level, result.verdict)
                 writer.writerow((*named, findings.metric, *compared, arm.test, result.trials))
     return buffer.getvalue()
 

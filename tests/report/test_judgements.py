@@ -1,5 +1,6 @@
 """A study keeps account of its judgements: who trains judges, who reads shows the last judgement."""
 
+import csv
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from stores import recipe
 
 from eailab.findings.decision import arm_decisions
+from eailab.report.csv_rows import arms_csv
 from eailab.report.verify import verify
 from eailab.report.write import write_plans, write_report, write_study
 from eailab.runs.context import RunContext
@@ -241,6 +243,8 @@ def test_every_form_of_the_report_says_how_often_the_study_was_judged(shop, agai
     assert looks["decisions"][1] == {"verdict": "WORSE", "look": 1, "blocks": 3, "level": 0.05}
     arm = numbers["arms"][1]
     assert (arm["level"], arm["interval"]) == (0.005, list(report.findings.arms[1].against_baseline.interval))
+    row = list(csv.DictReader(arms_csv([("again", report.findings)]).splitlines()))[1]
+    assert [float(row[name]) for name in ("low", "high", "level")] == [*arm["interval"], 0.005]
     page = (again / "report.html").read_text()
     assert "99.5% interval" in page
     assert "judged after 3 and 5 blocks, at levels of 5% and 0.5%" in page
