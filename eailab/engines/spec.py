@@ -85,7 +85,7 @@ class ImageClassification:
     """Settings of a recipe's model that may be written in several ways, in one form that equal trainings share."""
     network: Callable[[], Network]
     """How the weights of its trials are applied."""
-    try_network: Callable[[Any, tuple[int, int, int], int], None] = lambda recipe, image, classes: None  # noqa: ARG005
+    try_network: Callable[[Any, tuple[int, int, int], int], None] = lambda recipe, image, classes: None  # noqa: ARG005 - a default
     """Run a person's own network on a few images before anything is trained, and refuse it by a `UsageError`.
 
     It gets what `parameters` gets.
@@ -125,7 +125,7 @@ class EngineSpec:
     it may refuse a recipe by a `UsageError`. Of an engine with `images` the data set's own fingerprint is taken in its
     place.
     """
-    gaps: Callable[[Any, Path], tuple[str, ...]] = lambda recipe, runs_dir: ()  # noqa: ARG005
+    gaps: Callable[[Any, Path], tuple[str, ...]] = lambda recipe, runs_dir: ()  # noqa: ARG005 - a default
     """Say what a trial may depend on that `inputs` leaves out."""
     artifacts: tuple[Artifact, ...] = ()
     """Files that its trials leave."""

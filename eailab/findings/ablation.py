@@ -108,7 +108,8 @@ def shared_facts(studies: Sequence[StudyFindings]) -> tuple[tuple[Fact, ...], li
     shared = [fact for fact in by_study[0] if fact.name not in SETTINGS and all(fact in own for own in by_study)]
     first, *others = studies
     fixed = tuple(item for item in first.held_fixed if all(item in one.held_fixed for one in others))
-    of_one_baseline = len(ablations(studies)) == 1 and len(ablations(studies)[0].studies) == len(studies)
+    groups = ablations(studies)
+    of_one_baseline = len(groups) == 1 and len(groups[0].studies) == len(studies)
     own_facts = []
     for findings, own in zip(studies, by_study, strict=True):
         left = () if of_one_baseline else tuple(item for item in findings.held_fixed if item not in fixed)

@@ -84,7 +84,7 @@ def judge_again(
     levels = judgement_levels(len(record.judged))
     found = [
         compare([tuple(trial for trial in row if trial.block in blocks) for row in trials], level)
-        for blocks, level in zip(record.judged, levels, strict=True)
+        for blocks, level in zip(map(frozenset, record.judged), levels, strict=True)
     ]
     numbers = tuple(map(len, record.judged))
     decisions = first_decisions(found, numbers)

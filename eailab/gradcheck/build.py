@@ -113,7 +113,7 @@ def _forward_of_function(thing: Any) -> Callable[..., Any]:
     def forward() -> None:
         """Have the arguments."""
 
-    forward.__signature__ = inspect.Signature(parameters if is_split else parameters[1:])  # type: ignore[attr-defined]
+    forward.__signature__ = inspect.Signature(parameters if is_split else parameters[1:])  # type: ignore[attr-defined]  # inspect reads it
     return forward
 
 

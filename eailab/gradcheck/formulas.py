@@ -63,7 +63,7 @@ def _otherwise_summed(case: Case) -> Iterator[str]:
 
 def _over(case: Case) -> str:
     for axes in _axes(case.dy):
-        if case.agrees(case.dy.sum(axes).reshape(case.value.shape) if _fits(case, axes) else case.x):
+        if _fits(case, axes) and case.agrees(case.dy.sum(axes).reshape(case.value.shape)):
             return f"a sum over {_named_axes(axes)} is right"
     return "that is the wrong axis"
 

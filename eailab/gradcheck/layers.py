@@ -81,7 +81,6 @@ class Layer:
         self.faults: list[str] = []
         self.may_lack: frozenset[str] = frozenset()
         self._slots: list[Slot] = []
-        self._state = State(layer)
         self._find(inputs)
         self.values = {**inputs, **{slot.name: np.array(slot.array, np.float64) for slot in self._slots}}
 

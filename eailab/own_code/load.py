@@ -192,7 +192,7 @@ def seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
+        np.random.set_state(states[1])  # noqa: NPY002 - own code may use it
         if torch is not None:
             torch.set_rng_state(state)
         if torch is not None and on_gpu is not None:

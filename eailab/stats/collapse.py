@@ -3,12 +3,12 @@
 Shapes: `B` blocks, `A` arms.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from eailab.stats.blocked_model import Mask, Values
+from eailab.stats.variance import sampling_error
 
 SAMPLING_ERRORS = 3.0
 """A value that is better than chance by no more than so many standard errors is at chance."""
@@ -27,7 +27,7 @@ class Chance:
     @classmethod
     def of_share(cls, level: float, examples: int) -> "Chance":
         """Return the chance level of a share of right answers among so many examples."""
-        return cls(level, math.sqrt(level * (1.0 - level) / examples))
+        return cls(level, sampling_error(level, examples))
 
 
 def collapsed(values: Values, chance: Chance, higher_is_better: bool = True) -> Mask:

@@ -130,7 +130,8 @@ def _can_be_judged(record: StudyRecord, blocks: Collection[int], store: Store) -
 
 def _have_ended(record: StudyRecord, blocks: Collection[int], store: Store) -> bool:
     """Return whether all trials of some blocks have a result that can be read."""
-    names = (name for (_, block), name in record.trials.items() if block in blocks)
+    wanted = frozenset(blocks)
+    names = (name for (_, block), name in record.trials.items() if block in wanted)
     try:
         return all(store.folder(name).result(thorough=False) is not None for name in names)
     except StoreError:

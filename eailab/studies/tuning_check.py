@@ -59,7 +59,7 @@ def _wrong(store: Store, study: Study, winner: Recipe, tuned: TunedArm, one: Tra
     """Return what does not fit of a training; None where all does, or its trial cannot be read, which is said of it."""
     try:
         folder = store.folder(one.trial)
-        record, result, recipe = folder.record(), folder.result(), None
+        record, result = folder.record(), folder.result(thorough=False)
         if record is None or result is None:
             return None
         recipe = folder.recipe()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eailab.engines.torch_resnet.own_network import OwnNetwork
-from eailab.own_code.load import reseed, seeded
+from eailab.own_code.load import seeded
 
 IMAGES = 10
 STEPS = 200
@@ -56,7 +56,6 @@ def _outputs(network: OwnNetwork, images: Tensor, *, training: bool = False) -> 
     module = network.module
     state = {name: one.clone() for name, one in module.state_dict().items()}
     with seeded(0), network.own.running("its forward pass"), torch.no_grad():
-        reseed(0)
         outputs: Tensor = module.train(training)(images)
     module.load_state_dict(state)
     return outputs

@@ -41,7 +41,7 @@ def read(path: Path) -> Table:
     if not numbers:
         raise UsageError(f"{path} has column names and no rows.")
     found = [values[cell] for cell in texts]
-    spreads = sum(texts.count(cell) for cell in values if "±" in cell)
+    spreads = sum("±" in cell for cell in texts)
     lost = trn(
         "{file}: what stands behind ± was left out in {n} cell",
         "{file}: what stands behind ± was left out in {n} cells",

@@ -90,8 +90,9 @@ def _steps(path: Path) -> Iterable[dict[str, Value]]:
     text = text_of(path)
     if path.suffix == ".csv":
         names, *rows = [cells for _, cells in lines_of(text, path)] or [[]]
+        shown = [plain(name) for name in names]
         for cells in rows:
-            yield {plain(name): value_of(cell) for name, cell in zip(names, cells, strict=False) if name}
+            yield {name: value_of(cell) for name, cell in zip(shown, cells, strict=False) if name}
         return
     lines = text.splitlines() if path.suffix == ".jsonl" else [text]
     for line in filter(str.strip, lines):
