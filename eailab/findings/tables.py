@@ -157,7 +157,8 @@ def interim_table(study: Study, values: Sequence[Sequence[float]], diverged: Seq
     """
     measure, digits = study.measure, study.measure.decimals
     margin = study.margin * measure.margin_scale
-    found = compare(np.array(values).T, study.baseline, margin, measure.higher_is_better, diverged=np.array(diverged).T)
+    higher, lost = measure.higher_is_better, np.array(diverged).T
+    found = compare(np.array(values).T, study.baseline, margin, higher, diverged=lost, outlooks=False)
     return Table(
         columns=(_mean_column(measure), difference_column(measure), interval_column([SINGLE_LOOK])),
         rows=tuple(

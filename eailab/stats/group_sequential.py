@@ -147,6 +147,7 @@ def replay(
             higher,
             diverged=(diverged & counted)[:until],
             level=level,
+            outlooks=False,
         )
         for arm in open_arms:
             seen[arm] = found.arms[arm]

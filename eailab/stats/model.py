@@ -118,6 +118,7 @@ def compare(
     diverged: Mask | None = None,
     collapsed: Mask | None = None,
     level: float = SINGLE_LOOK,
+    outlooks: bool = True,
 ) -> Comparison:
     """Compare every arm with the baseline within blocks, `y = arm + block + error`.
 
@@ -144,6 +145,7 @@ def compare(
             every NaN is merely missing.
         collapsed: `[B, A]`, True where a trial collapsed; likewise.
         level: Of the verdicts: of false alarms over all arms, and of each of the two tests of SAME.
+        outlooks: Whether to find how many blocks would decide an open arm, which takes most of the time.
 
     Raises:
         StudyError: Fewer than two arms, no block, or an impossible margin.
@@ -182,7 +184,7 @@ def compare(
         if arm == baseline:
             arms.append(row)
         elif arm in by_arm:
-            blocks = int(shared[arm])
+            blocks = int(shared[arm]) if outlooks else None
             arms.append(judge_arm(row, by_arm[arm], margin, higher_is_better, blocks, rows[baseline], level))
         else:
             arms.append(replace(_screen(row, _paired(values, arm, baseline)), level=level))
@@ -248,11 +250,14 @@ def judge_arm(
     estimate: Estimate,
     margin: float,
     higher_is_better: bool,
-    blocks: int,
+    blocks: int | None,
     baseline: ArmResult,
     level: float = SINGLE_LOOK,
 ) -> ArmResult:
-    """Compute an arm's intervals and verdict; without any spread between blocks there are none."""
+    """Compute an arm's intervals and verdict; without any spread between blocks there are none.
+
+    How many blocks would decide an open arm is found from the number of `blocks` so far, where that is given.
+    """
     row = replace(row, difference=estimate.difference, level=level)
     if estimate.standard_error == 0.0:
         why = (
@@ -270,7 +275,7 @@ def judge_arm(
     verdict = decide(apart, alike, margin, higher_is_better=higher_is_better)
     withheld = reason_to_withhold(verdict, row, baseline)
     ahead = Outlook(None, None)
-    if verdict is Verdict.UNDECIDED and not row.failed and not baseline.failed:
+    if blocks is not None and verdict is Verdict.UNDECIDED and not row.failed and not baseline.failed:
         ahead = outlook(estimate, margin, blocks, next_level(level))
     return replace(
         row,

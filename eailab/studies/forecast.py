@@ -266,7 +266,7 @@ def known_noise(planned: Plan, store: Store) -> Noise | None:
             for block in blocks
         ]
     )
-    comparison = compare(values, study.baseline, 0.0)
+    comparison = compare(values, study.baseline, 0.0, outlooks=False)
     number = int(np.isfinite(values).sum())
     if comparison.pooled_sd:
         return Noise(

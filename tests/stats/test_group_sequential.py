@@ -168,8 +168,9 @@ def test_an_arm_is_shown_as_the_look_saw_it_that_decided_it():
     values = noise(blocks=6)
     values[:, 1] += 50.0
     found = played(values)
-    first = compare(values[:3], 0, 0.25, level=look_levels(LOOKS, 3)[0])
-    second = compare(np.where(found.counted, values, np.nan), 0, 0.25, level=look_levels(LOOKS, 3)[1])
+    first = compare(values[:3], 0, 0.25, level=look_levels(LOOKS, 3)[0], outlooks=False)
+    counted = np.where(found.counted, values, np.nan)
+    second = compare(counted, 0, 0.25, level=look_levels(LOOKS, 3)[1], outlooks=False)
     assert found.seen == (second.arms[0], first.arms[1], second.arms[2])
 
 
