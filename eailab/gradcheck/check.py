@@ -67,12 +67,16 @@ def _subjects(
     all_labels: tuple[Labels, ...] = ("classes", "one-hot", "values")
     first: Exception | None = None
     found = False
+    takes_labels = True
     for kinds in product(all_values if values is None else (values,), all_labels if labels is None else (labels,)):
+        if not takes_labels and kinds[1] != (labels or all_labels[0]):
+            continue  # the same subject again
         try:
             subject = build(module, asked, *kinds)
         except (UsageError, IndexError, ValueError, TypeError) as error:
             first = first or error
             continue
+        takes_labels = subject.labels is not None
         if np.isfinite(subject.forward(subject.values)).all():
             found = True
             yield kinds, subject

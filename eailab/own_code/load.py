@@ -7,7 +7,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from io import TextIOBase
 from pathlib import Path
 from types import ModuleType
@@ -72,6 +72,7 @@ class OwnModule:
         self.file = file
         self.folder = file.absolute().parent
         self._beside: dict[str, ModuleType] = {}
+        self._is_running = False
         self._printed = _FirstLines(MOST_PRINTED)
         self._module = ModuleType(f"own_{file.stem}")
         self._module.__file__ = str(file.absolute())
@@ -98,7 +99,8 @@ class OwnModule:
     def running(self, doing: str) -> Iterator[None]:
         """Run code of the file in this context: what it raises becomes one error with file and line.
 
-        What it prints goes to standard error, and what it reads, forks or ends is refused.
+        What it prints goes to standard error, and what it reads, forks or ends is refused. One within another keeps the
+        modules beside the file as they are, and names what is done more closely.
 
         Args:
             doing: For the message, such as "calling forward".
@@ -106,20 +108,30 @@ class OwnModule:
         Raises:
             UsageError: The code raised an error, ended the program, read standard input or forked.
         """
-        sys.modules.update(self._beside)
-        before, path, fork, stdin = len(sys.modules), list(sys.path), getattr(os, "fork", None), sys.stdin
-        sys.path.insert(0, str(self.folder))
-        os.fork = _refuse_fork
-        sys.stdin = _NoInput()
         try:
-            with redirect_stdout(self._printed), warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
+            with nullcontext() if self._is_running else self._alone():
                 yield
         except EailabError:
             raise
         except (Exception, SystemExit) as error:
             raise self._explained(error, doing) from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Have the modules beside the file among Python's, and keep the code from the terminal and from forking."""
+        sys.modules.update(self._beside)
+        before, path, fork, stdin = len(sys.modules), list(sys.path), getattr(os, "fork", None), sys.stdin
+        sys.path.insert(0, str(self.folder))
+        if fork is not None:
+            os.fork = _refuse_fork
+        self._is_running = True
+        sys.stdin = _NoInput()
+        try:
+            with redirect_stdout(self._printed), warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                yield
         finally:
+            self._is_running = False
             sys.path[:], sys.stdin = path, stdin
             if fork is not None:
                 os.fork = fork

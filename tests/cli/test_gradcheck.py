@@ -214,3 +214,24 @@ def test_generators_are_as_they_were(layers):
     random.seed(5), np.random.seed(5)  # noqa: NPY002
     run_here("gradcheck", "layers.py:Right", "--input", "4,6")
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002, S311
+
+
+def test_a_module_beside_the_file_is_one_and_a_layer_without_labels_is_built_once_for_each_kind_of_input(layers):
+    """A second copy of the module had names of its own; a layer that fails was built again for kinds of labels."""
+    (layers / "counted.py").write_text(
+        "import beside\n"
+        "class Net:\n"
+        "    def __init__(self):\n"
+        "        open('built', 'a').write('x')\n"
+        "    def forward(self, x):\n"
+        "        import beside as again\n"
+        "        assert again is beside, 'another module'\n"
+        "        return x + float('nan')\n"
+        "    def backward(self, dy):\n"
+        "        return dy\n"
+    )
+    done = run_here("gradcheck", "counted.py:Net", "--input", "4,6")
+    assert done.code == 2
+    assert "not finite" in done.err
+    assert "another module" not in done.err
+    assert (layers / "built").read_text() == "xxx"
