@@ -88,8 +88,8 @@ def show(
     store = Store(folder.path.resolve().parents[1])
     (about,) = listed(store, among=[folder.path.resolve().name])
     record = folder.record() if about.summary.result is not None else None
-    if curves:
-        write_trial_curves(folder, about.title)
+    if curves and not write_trial_curves(folder, about.title):
+        say_note("no curves were drawn: the trial has not ended, reports no epochs, or its epochs cannot be read.")
     files = {file.name: file.lstat().st_size for file in sorted(folder.path.iterdir()) if not file.is_dir()}
     if as_json:
         echo_json({**about.mapping(), "result": record, "files": files})

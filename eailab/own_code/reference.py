@@ -22,20 +22,13 @@ class Reference:
     names: tuple[str, ...]
     positional: tuple[Any, ...] = ()
     named: Mapping[str, Any] = field(default_factory=dict)
-    is_called: bool = False
-    """Whether arguments are given, be they none: `Net()`."""
-
-    def __str__(self) -> str:
-        """Return it as it is written."""
-        words = [*map(repr, self.positional), *(f"{name}={value!r}" for name, value in self.named.items())]
-        return f"{self.file}:{','.join(self.names)}{'(' + ', '.join(words) + ')' if self.is_called else ''}"
 
 
 def parse_reference(text: str) -> Reference:
     """Read what names code, without running any.
 
-    >>> str(parse_reference("net.py:Net(depth=20)"))
-    'net.py:Net(depth=20)'
+    >>> parse_reference("net.py:Net(depth=20)").named
+    {'depth': 20}
 
     Raises:
         UsageError: It is not of that form, there is no such file, or the file is not Python.
@@ -69,7 +62,7 @@ def _of_tree(file: Path, tree: ast.expr) -> Reference:
             if any(one.arg is None for one in named):
                 raise ValueError("** is not a value")
             values = {str(one.arg): ast.literal_eval(one.value) for one in named}
-            return Reference(file, (name,), tuple(map(ast.literal_eval, positional)), values, is_called=True)
+            return Reference(file, (name,), tuple(map(ast.literal_eval, positional)), values)
     raise ValueError("neither a name, nor names, nor a call")
 
 

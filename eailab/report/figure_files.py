@@ -28,31 +28,37 @@ from eailab.translation import ENGLISH, language
 # --- of a trial ------------------------------------------------------------------------------------------------------
 
 
-def write_trial_curves(folder: TrialFolder, title: str) -> None:
+def write_trial_curves(folder: TrialFolder, title: str) -> bool:
     """Draw `curves.png` and `curves.svg` of a trial that has ended, where they are missing.
 
     A trial that has not ended, has no epoch, or cannot be read is left without: its study's table says why.
+
+    Returns:
+        Whether it has them now.
 
     Raises:
         StoreError: The files cannot be written.
     """
     refuse_links(folder.path.parent, folder.path)
     files = {kind: folder.path / f"curves.{kind}" for kind in ON_SCREEN}
-    if not folder.result_file.exists() or all(file.exists() for file in files.values()):
-        return
+    if not folder.result_file.exists():
+        return False
+    if all(file.exists() for file in files.values()):
+        return True
     try:
         recipe = folder.recipe()
         metrics = metrics_of(recipe)
         is_own = engine_of(recipe).is_foreign
         curves = reported_curves(folder, metrics) if is_own else curves_of(folder.epochs(), metrics)
     except StoreError:
-        return
+        return False
     if curves.is_empty:
-        return
+        return False
     from eailab.report.plots import draw
 
     for kind, data in draw(trial_curves(curves, metrics, headline_of(recipe), title)).items():
         write_changed(files[kind], data)
+    return True
 
 
 # --- of a study ------------------------------------------------------------------------------------------------------

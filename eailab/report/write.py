@@ -178,12 +178,12 @@ def _write_report(
         write_changed(files[name], FORMATS[name].text(report).encode())
     exported = _export(found, paths, exports, out) if exports else {}
     if fragments:
-        exported[latex_fragments.FOLDER] = _write_fragments(report, out / latex_fragments.FOLDER, figure_lang)
+        exported[latex_fragments.FOLDER] = _write_fragments(report, out / latex_fragments.FOLDER, figure_lang, notes)
     if lab:
         files = {"lab": files["markdown"]}
     studies = tuple(one.findings for one in report.distinguished)
     notes += [note for one in found for note in one.notes] + _related(found)
-    return Written(studies, unreadable, files, tuple(notes), exported, paths)
+    return Written(studies, unreadable, files, tuple(dict.fromkeys(notes)), exported, paths)
 
 
 def _write_figures(
@@ -203,11 +203,11 @@ def _write_figures(
                 write_changed(out / f"{figure_path(folder, name)}.{kind}", data)
 
 
-def _write_fragments(report: Report, folder: Path, figure_lang: str) -> Path:
-    """Write parts of a paper with their figures, and return their folder."""
+def _write_fragments(report: Report, folder: Path, figure_lang: str, notes: list[str]) -> Path:
+    """Write parts of a paper with their figures, and return their folder; see `_write_figures`."""
     for name, text in latex_fragments.fragments(report).items():
         write_changed(folder / name, text.encode())
-    drawings = {one.folder: figures_of(one.findings, one.path, [], figure_lang, IN_PRINT) for one in report.studies}
+    drawings = {one.folder: figures_of(one.findings, one.path, notes, figure_lang, IN_PRINT) for one in report.studies}
     drawings |= {one.folder: path_figure(one.findings, figure_lang, IN_PRINT) for one in report.paths}
     for of, name in latex_fragments.names(report).items():
         for figure, files in drawings[of].items():

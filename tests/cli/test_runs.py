@@ -127,6 +127,18 @@ def test_what_a_file_says_cannot_command_the_terminal(eailab, trained, tmp_path)
         assert "\x1b" not in told.out + told.err
 
 
+def test_curves_that_cannot_be_drawn_are_said_to_be_missing(eailab, trained, tmp_path):
+    folder = tmp_path / "runs" / "trials" / trained
+    for file in folder.glob("curves.*"):
+        file.unlink()
+    assert "no curves" not in eailab("runs", "show", trained, "--curves").err
+    assert len(list(folder.glob("curves.*"))) == 2
+    for file in folder.glob("curves.*"):
+        file.unlink()
+    (folder / "epochs.jsonl").write_text("no line\n")
+    assert "no curves were drawn" in eailab("runs", "show", trained, "--curves").err
+
+
 def test_damaged_timings_are_named_by_their_lines_and_repair_keeps_the_others(eailab, trained, tmp_path):
     """The trial holds without them, and is not trained again for them."""
     file = tmp_path / "runs" / "trials" / trained / "timings.jsonl"
