@@ -39,9 +39,9 @@ from numpy.typing import NDArray
 
 from eailab.data.registry import load as load_data
 from eailab.metrics import CLASSIFICATION
+from eailab.recipe.base import Recipe, Study
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.override import vary
-from eailab.recipe.schema import Recipe, Study
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.runs.training import run_trial

@@ -10,7 +10,7 @@ from eailab.engines.base import Engine, Setup, Step
 from eailab.engines.registry import register
 from eailab.engines.spec import EngineSpec
 from eailab.metrics import NO_SPLIT, Metric
-from eailab.recipe.schema import Recipe, Study
+from eailab.recipe.base import Recipe, Study
 from eailab.seeding import stream
 from eailab.translation import tr
 

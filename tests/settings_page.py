@@ -6,7 +6,8 @@ from pydantic_core import PydanticUndefined
 
 from eailab.recipe.canonical import write
 from eailab.recipe.describe import expected
-from eailab.recipe.schema import RECIPES, OwnRecipe, offered, parts, settings, variant_names, variants
+from eailab.recipe.own import OwnRecipe
+from eailab.recipe.schema import RECIPES, offered, parts, settings, variant_names, variants
 
 OWN = "own"
 HEAD = """# All settings of a recipe

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eailab.api.running import Session
     from eailab.engines.base import DeviceName
     from eailab.findings.noise import Noise
-    from eailab.recipe.schema import Recipe
+    from eailab.recipe.base import Recipe
     from eailab.runs.context import Event
     from eailab.studies.storage import Plan
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from eailab.engines.function.lookup import TrainingFunction, announce, is_importable, settings_of
 from eailab.errors import RecipeError, UsageError
+from eailab.recipe.base import Recipe
 from eailab.recipe.describe import Located, report
-from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check
 from eailab.studies.factor import FactorLevels
 

@@ -32,8 +32,8 @@ from eailab.cli.program import NO_PROGRAM, ProgramOptions, takes_program, try_in
 from eailab.errors import Correction, UsageError
 
 if TYPE_CHECKING:
+    from eailab.recipe.base import Recipe
     from eailab.recipe.load import Override
-    from eailab.recipe.schema import Recipe
     from eailab.studies.design import Study
     from eailab.studies.factor import FactorLevels
 

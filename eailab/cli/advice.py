@@ -15,7 +15,7 @@ from eailab.errors import EailabError, MissingDataError
 
 if TYPE_CHECKING:
     from eailab.errors import Correction
-    from eailab.recipe.schema import Recipe
+    from eailab.recipe.base import Recipe
 
 KEPT = ("--runs", "--data-dir")
 """Options of the typed command that every advised command needs too, where it has them."""

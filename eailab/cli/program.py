@@ -14,7 +14,7 @@ from eailab.plain import counted
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
-    from eailab.recipe.schema import ProgramRecipe
+    from eailab.recipe.own import ProgramRecipe
     from eailab.recipe.template import Value
     from eailab.studies.design import Study
     from eailab.studies.factor import FactorLevels
@@ -225,7 +225,7 @@ def try_instead(program: ProgramOptions, study: "Study") -> None:
     Raises:
         UsageError: An option is given that only a program has, and the study has none.
     """
-    from eailab.recipe.schema import ProgramRecipe
+    from eailab.recipe.own import ProgramRecipe
 
     recipe = study.arms[study.baseline].recipe
     if not isinstance(recipe, ProgramRecipe):

@@ -31,7 +31,7 @@ from eailab.cli.program import NO_PROGRAM, ProgramOptions, takes_program, try_in
 from eailab.errors import Correction, RecipeError
 
 if TYPE_CHECKING:
-    from eailab.recipe.schema import Recipe as AnyRecipe
+    from eailab.recipe.base import Recipe as AnyRecipe
     from eailab.studies.design import Study
     from eailab.studies.storage import Plan
 

@@ -7,7 +7,7 @@ from eailab.engines.base import Setup
 from eailab.engines.spec import EngineSpec
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
-from eailab.recipe.schema import ImportedRecipe
+from eailab.recipe.own import ImportedRecipe
 from eailab.translation import Text, tr
 
 

@@ -12,8 +12,9 @@ from eailab.engines.spec import EngineSpec, ImageClassification
 from eailab.engines.torch_resnet.spec import TORCH_RESNET
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
+from eailab.recipe.base import ImageRecipe, Recipe
 from eailab.recipe.describe import found, nearest
-from eailab.recipe.schema import RECIPES, ImageRecipe, Recipe
+from eailab.recipe.schema import RECIPES
 
 ENGINES: dict[str, EngineSpec] = {spec.name: spec for spec in (NUMPY_MLP, TORCH_RESNET, PROGRAM, FUNCTION, IMPORTED)}
 """Those that come with eailab, and those that `register` has added."""

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.engines.spec import entry
+from eailab.recipe.base import ImageRecipe
 from eailab.recipe.parts import AnySchedule, Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
-from eailab.recipe.schema import ImageRecipe
 
 Factors = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, DeviceName, Engine, Expected, Setup
 from eailab.errors import DataError, RecipeError
 from eailab.metrics import Metric
-from eailab.recipe.schema import Recipe
+from eailab.recipe.base import Recipe
 from eailab.translation import Text
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from eailab.findings.looks import Looks, looked
 from eailab.findings.trial import FAILED, Curves, TrialFindings, TrialState, went_the_same
 from eailab.findings.words import decimals_for, interval, signed
 from eailab.metrics import Metric
+from eailab.recipe.base import Recipe
 from eailab.recipe.override import marked
-from eailab.recipe.schema import Recipe
 from eailab.stats.model import ArmResult
 from eailab.stats.p_values import failure_bound
 from eailab.stats.verdict import MOST_BLOCKS, Verdict, next_level

@@ -19,8 +19,8 @@ from eailab.findings.words import (
     share,
     value_in_words,
 )
+from eailab.recipe.base import ImageRecipe
 from eailab.recipe.override import model_word
-from eailab.recipe.schema import ImageRecipe
 from eailab.studies.factor import listed, word
 from eailab.studies.storage import StudyRecord
 from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, listed_and, tr, trn

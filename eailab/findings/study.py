@@ -20,9 +20,9 @@ from eailab.findings.looks import Looks, Trials, decided, judge_again, look
 from eailab.findings.trial import Environment, TrialFindings, imported_trial, read_trial
 from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, setting_as_named, takes_plural
 from eailab.metrics import TEST, VALIDATION, Metric, by_quantity
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import NO_IDENTITY, flatten
 from eailab.recipe.describe import in_words
-from eailab.recipe.schema import Recipe
 from eailab.runs.store import Store
 from eailab.stats.contrasts import Factorial, Trend
 from eailab.stats.model import Comparison

@@ -13,7 +13,7 @@ from eailab.data.registry import load as load_data
 from eailab.engines.base import Arrays, Expected, check_weights
 from eailab.engines.registry import images_of
 from eailab.errors import DamagedError, DataError, StoreError, UsageError
-from eailab.recipe.schema import ImageRecipe
+from eailab.recipe.base import ImageRecipe
 from eailab.runs import checkpoint
 from eailab.runs.records import Result
 from eailab.runs.store import Store

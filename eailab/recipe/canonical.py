@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from eailab.recipe.schema import Recipe
+from eailab.recipe.base import Recipe
 
 NO_IDENTITY = frozenset({"name", "study"})
 """Keys that cannot change what is trained."""

@@ -3,9 +3,10 @@
 from collections.abc import Collection
 
 from eailab.errors import Correction, RecipeError
+from eailab.recipe.base import Recipe
 from eailab.recipe.catalogue import names
 from eailab.recipe.describe import choices, nearest
-from eailab.recipe.schema import RECIPES, Recipe, settings, variants
+from eailab.recipe.schema import RECIPES, settings, variants
 from eailab.recipe.validate import value_at
 
 SHORT = {"sched": "schedule"}

@@ -8,12 +8,12 @@ from pathlib import Path
 from eailab import files
 from eailab.errors import Correction, RecipeError
 from eailab.files import expanded
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import flatten, write
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import KeyPath, Located, Problem, closest, nearest, report
 from eailab.recipe.factors import own_setting, path_of
 from eailab.recipe.override import Switch, change, name_after, names_variant, sentence
-from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check, value_at
 from eailab.recipe.yaml12 import Document, parse_value, read
 

@@ -10,7 +10,8 @@ from eailab.recipe.describe import Located, Problem, report
 from eailab.recipe.factors import path_of
 from eailab.recipe.load import Override
 from eailab.recipe.override import put
-from eailab.recipe.schema import ProgramRecipe, settings
+from eailab.recipe.own import ProgramRecipe
+from eailab.recipe.schema import settings
 from eailab.recipe.template import PLACES, Template, Value, nested, plain
 from eailab.recipe.validate import check
 

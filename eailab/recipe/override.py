@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from eailab.errors import EailabError, RecipeError
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import flatten, write
 from eailab.recipe.describe import Located, Problem, report
 from eailab.recipe.parts import Module, module_of
-from eailab.recipe.schema import Recipe, variants
+from eailab.recipe.schema import variants
 from eailab.recipe.validate import check, value_at
 from eailab.translation import COMMA, Text, joined, tr
 

@@ -6,6 +6,7 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from eailab.recipe.base import Recipe
 from eailab.recipe.describe import (
     KeyPath,
     Problem,
@@ -20,7 +21,7 @@ from eailab.recipe.describe import (
     type_of,
 )
 from eailab.recipe.parts import Settings
-from eailab.recipe.schema import RECIPES, Recipe, members, offered, parts, settings, variant_names, variants
+from eailab.recipe.schema import RECIPES, members, offered, parts, settings, variant_names, variants
 
 TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 

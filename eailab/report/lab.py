@@ -13,10 +13,10 @@ from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table
 from eailab.findings.trial import TrialState
 from eailab.findings.words import data_in_words, number, setting_as_named, written
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import flatten
 from eailab.recipe.describe import in_words
 from eailab.recipe.override import model_word
-from eailab.recipe.schema import Recipe
 from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock
 from eailab.report.study_report import StudyReport
 from eailab.studies.factor import listed

@@ -8,10 +8,10 @@ from typing import Any, get_args
 from eailab.engines.registry import headline_of, metrics_of
 from eailab.errors import EailabError, StoreError, UsageError
 from eailab.plain import counted
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
 from eailab.recipe.override import changes_in_words, data_word, model_word
-from eailab.recipe.schema import Recipe
 from eailab.runs.store import SHORT_NAME, State, Store, Summary, summary
 from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.factor import listed as labels_listed

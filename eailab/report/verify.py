@@ -15,7 +15,7 @@ from eailab.data.registry import load
 from eailab.errors import DataError, StoreError, UsageError
 from eailab.files import REPORT, read
 from eailab.plain import plain
-from eailab.recipe.schema import Recipe
+from eailab.recipe.base import Recipe
 from eailab.report.formats import FORMATS
 from eailab.report.manifest import Manifest, of_csv, of_json, parse
 from eailab.report.report_diff import ReportDiff, compare

@@ -23,8 +23,8 @@ from eailab.engines.base import Arrays, Expected
 from eailab.engines.registry import ENGINES, engine_of, images_of, metrics_of
 from eailab.errors import DamagedError, StoreError
 from eailab.metrics import TEST, TRAIN, VALIDATION, Metric, recorded
+from eailab.recipe.base import ImageRecipe, Recipe
 from eailab.recipe.parts import Data
-from eailab.recipe.schema import ImageRecipe, Recipe
 from eailab.runs import atomic, records
 from eailab.runs.records import Epoch, Result
 from eailab.runs.trial import Trial

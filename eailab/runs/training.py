@@ -17,7 +17,7 @@ from eailab.engines.registry import build, engine_of, metrics_of
 from eailab.engines.spec import PREDICTIONS, WEIGHTS
 from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, StoppedError
 from eailab.metrics import TEST, VALIDATION, recorded
-from eailab.recipe.schema import Recipe
+from eailab.recipe.base import Recipe
 from eailab.runs.checkpoint import CheckpointWriter, packed
 from eailab.runs.context import Compiling, Ended, EpochEnded, RunContext, SetAside, Started, Stepped, Stopped, Waiting
 from eailab.runs.damage import set_damage_aside

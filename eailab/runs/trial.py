@@ -11,9 +11,9 @@ from eailab import files
 from eailab.data.registry import SOURCES
 from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError, RecipeError
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import canonical, digest, to_yaml
 from eailab.recipe.load import parse_recipe
-from eailab.recipe.schema import Recipe
 from eailab.runs import records
 from eailab.seeding import LARGEST_BLOCK
 

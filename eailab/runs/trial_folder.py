@@ -21,7 +21,7 @@ from eailab.engines.base import Arrays
 from eailab.engines.registry import engine_of, metrics_of
 from eailab.errors import DamagedError, RecipeError
 from eailab.metrics import Metric
-from eailab.recipe.schema import Recipe
+from eailab.recipe.base import Recipe
 from eailab.runs import atomic, checkpoint, lock, records
 from eailab.runs.damage import SCHEMA_VERSION, SET_ASIDE, broken_files, read_result, vouched
 from eailab.runs.records import Epoch, Position, Provenance, Result, Timing

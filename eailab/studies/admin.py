@@ -13,9 +13,9 @@ from eailab.data.registry import SOURCES
 from eailab.data.split import training_size
 from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
 from eailab.files import PLAN, STUDY, read
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import canonical, write
 from eailab.recipe.override import names_variant, vary_together
-from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import value_at
 from eailab.runs import atomic
 from eailab.runs.damage import name_is_right

@@ -9,7 +9,7 @@ from eailab.engines.program.engine import sources_of
 from eailab.engines.program.evidence import Evidence, evidence
 from eailab.engines.program.trial_files import OUT
 from eailab.errors import DamagedError
-from eailab.recipe.schema import OwnRecipe
+from eailab.recipe.own import OwnRecipe
 from eailab.runs.context import Event, RunContext
 from eailab.runs.executors import executor_for
 from eailab.runs.store import Store

@@ -10,10 +10,10 @@ from eailab.engines.registry import metric_of
 from eailab.errors import Correction, StudyError
 from eailab.files import folder_name
 from eailab.metrics import Metric
+from eailab.recipe.base import ImageRecipe, Recipe
 from eailab.recipe.canonical import canonical, digest, write
 from eailab.recipe.factors import choices_of, level_of
 from eailab.recipe.override import differences, vary_together
-from eailab.recipe.schema import ImageRecipe, Recipe
 from eailab.runs.trial import OWN_DATA, Trial
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.factor import (

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from eailab.errors import StudyError, UsageError
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import write
 from eailab.recipe.describe import in_words
 from eailab.recipe.factors import resolve
-from eailab.recipe.schema import Recipe
 from eailab.recipe.yaml12 import parse_value
 from eailab.translation import COMMA, LIST, joined
 

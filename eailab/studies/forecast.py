@@ -15,8 +15,8 @@ import numpy as np
 from eailab.engines.registry import engine_of
 from eailab.errors import StoreError, StudyError
 from eailab.metrics import Metric
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import canonical, digest
-from eailab.recipe.schema import Recipe
 from eailab.runs.context import RunContext
 from eailab.runs.machine import BYTES_A_TRIAL, side_by_side
 from eailab.runs.probe import Probe, probe

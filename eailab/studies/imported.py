@@ -21,7 +21,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from eailab.errors import UsageError
 from eailab.existing.assign import Options
 from eailab.metrics import LARGEST_NUMBER, Metric
-from eailab.recipe.schema import ImportedRecipe, OwnStudy
+from eailab.recipe.own import ImportedRecipe, OwnStudy
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.design import Arm, Study
 from eailab.studies.factor import factor_of

@@ -18,10 +18,11 @@ from eailab.engines.registry import images_of, metric_of
 from eailab.errors import RecipeError, StudyError, UsageError
 from eailab.files import folder_name, path_name
 from eailab.metrics import Metric
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import NO_IDENTITY, canonical, digest, write
 from eailab.recipe.factors import resolve
 from eailab.recipe.override import KEPT, differences, vary, vary_together
-from eailab.recipe.schema import Recipe, variants
+from eailab.recipe.schema import variants
 from eailab.recipe.validate import value_at
 from eailab.studies.design import Arm, Study, by_content
 from eailab.studies.factor import BUNDLE, Setting

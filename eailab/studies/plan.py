@@ -13,8 +13,8 @@ from eailab.engines.equivalence import train_the_same
 from eailab.engines.registry import engine_of, images_of
 from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.plain import blocks_in_words, counted
+from eailab.recipe.base import Recipe
 from eailab.recipe.override import differences, vary
-from eailab.recipe.schema import Recipe
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial

@@ -12,10 +12,10 @@ from math import inf, log
 from typing import Any
 
 from eailab.errors import RecipeError, UsageError
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import write
 from eailab.recipe.factors import level_of, resolve
 from eailab.recipe.override import vary_together
-from eailab.recipe.schema import Recipe
 from eailab.recipe.yaml12 import parse_value
 from eailab.seeding import TUNING_BLOCKS
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from eailab.errors import StoreError
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import NO_IDENTITY
 from eailab.recipe.factors import level_of
 from eailab.recipe.override import differences
-from eailab.recipe.schema import Recipe
 from eailab.runs.damage import name_is_right
 from eailab.runs.store import Store
 from eailab.seeding import is_for_tuning

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import canonical, digest, flatten, to_yaml, yaml_lines
 from eailab.recipe.load import load
 from eailab.recipe.override import differences, vary
-from eailab.recipe.schema import Recipe
 from eailab.recipe.validate import check
 from eailab.recipe.yaml12 import parse
 

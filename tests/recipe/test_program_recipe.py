@@ -8,7 +8,7 @@ from eailab.recipe.factors import level_of, resolve
 from eailab.recipe.load import Override, load, parse_recipe
 from eailab.recipe.of_command import read_level, recipe_of_command
 from eailab.recipe.override import vary
-from eailab.recipe.schema import ProgramRecipe
+from eailab.recipe.own import ProgramRecipe
 
 RUN = "python train.py --lr {lr} --seed {seed}"
 TEXT = f"""

@@ -18,7 +18,7 @@ from eailab.errors import DivergedError, EailabError, ProgramFailedError, TrialF
 from eailab.metrics import Metric
 from eailab.plain import plain
 from eailab.recipe.describe import nearest
-from eailab.recipe.schema import FunctionRecipe
+from eailab.recipe.own import FunctionRecipe
 
 LINES = 20
 """Of a traceback that a message shows."""

@@ -8,7 +8,7 @@ from eailab.engines.base import Setup
 from eailab.engines.program.reading import counted, declared
 from eailab.engines.program.trial_files import CURVES, reported
 from eailab.engines.spec import Artifact, EngineSpec
-from eailab.recipe.schema import FunctionRecipe
+from eailab.recipe.own import FunctionRecipe
 
 if TYPE_CHECKING:
     from eailab.engines.function.engine import FunctionEngine

@@ -24,7 +24,7 @@ from eailab.engines.program.trial_files import (
 )
 from eailab.errors import DivergedError, ProgramFailedError, TrialFailedError
 from eailab.metrics import Metric
-from eailab.recipe.schema import OwnRecipe, ProgramRecipe
+from eailab.recipe.own import OwnRecipe, ProgramRecipe
 from eailab.recipe.template import Command, fill_text
 from eailab.units import parse_seconds
 

@@ -20,7 +20,7 @@ from eailab.engines.program.reading import IN_WORDS, Wanted, Way
 from eailab.engines.program.trial_files import new_file, own_folder
 from eailab.errors import DataError, StoreError
 from eailab.recipe.canonical import digest
-from eailab.recipe.schema import ProgramRecipe
+from eailab.recipe.own import ProgramRecipe
 
 FOLDER = "programs"
 """Beside `trials` and `studies`."""

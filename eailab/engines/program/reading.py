@@ -24,7 +24,7 @@ from eailab.errors import TrialFailedError, UsageError
 from eailab.metrics import LARGEST_NUMBER, Metric
 from eailab.plain import plain
 from eailab.recipe.describe import closest
-from eailab.recipe.schema import OwnRecipe
+from eailab.recipe.own import OwnRecipe
 from eailab.translation import Text, tr
 
 Way = Literal["log", "file", "regex", "stdout", "stderr"]

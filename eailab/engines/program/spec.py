@@ -15,7 +15,7 @@ from eailab.engines.spec import Artifact, EngineSpec
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.describe import nearest
-from eailab.recipe.schema import ProgramRecipe
+from eailab.recipe.own import ProgramRecipe
 from eailab.translation import Text
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from eailab.findings.study import StudyFindings, StudyState
 from eailab.findings.trial import TrialFindings, TrialState
 from eailab.findings.words import written
 from eailab.metrics import TRAIN, VALIDATION, recorded
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import digest, flatten
-from eailab.recipe.schema import Recipe
 from eailab.report import json_report, markdown
 from eailab.report.compose import path_document, study_document
 from eailab.report.document import Document
