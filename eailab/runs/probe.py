@@ -146,7 +146,8 @@ def _timed_steps(engine: Engine, epochs: int) -> tuple[int, float]:
     """Return the steps of an epoch and the seconds of a step.
 
     What comes before the first report only warms up. Of the times between reports the median is taken, so that a
-    moment in which the machine does something else does not count.
+    moment in which the machine does something else does not count. A trial that diverges before its first report takes
+    next to no time: no step is counted.
     """
     began = COMPILATION.clock()
     marks: list[tuple[int, float]] = []
@@ -166,6 +167,8 @@ def _timed_steps(engine: Engine, epochs: int) -> tuple[int, float]:
             before += steps
     except (_EnoughError, DivergedError):
         pass
+    if not marks:
+        return 0, 0.0
     between = [(until - since) / (last - first) for (first, since), (last, until) in pairwise(marks) if last > first]
     if not between:  # the whole trial in one report, so warming up is in it
         return steps, (marks[0][1] - began) / marks[0][0]

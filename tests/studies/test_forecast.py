@@ -1,5 +1,6 @@
 """What a plan costs is what its trials cost together, by the store's timings where there are any."""
 
+import math
 import time
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from plans import one_factor, train_plan
 
 from eailab.engines.base import COMPILATION
 from eailab.engines.numpy_mlp.engine import MlpEngine
-from eailab.errors import StudyError
+from eailab.errors import DivergedError, StudyError
 from eailab.recipe.load import Override, load
 from eailab.runs import probe as probe_module
 from eailab.runs.context import RunContext
@@ -71,6 +72,18 @@ def test_compiling_is_no_part_of_what_an_epoch_takes(tmp_path, monkeypatch):
     (planned,) = plans(tmp_path, blocks=(0,))
     measured = probe_module._measure(planned.trials[0], RunContext(tmp_path))
     assert measured.epoch_seconds + measured.other_seconds < 50.0
+
+
+def test_a_trial_that_diverges_before_its_first_report_takes_no_time(tmp_path, monkeypatch):
+    """It ended `-n` with a traceback: a learning rate at the upper end of a range to tune may be far too large."""
+
+    def diverge(*_):
+        raise DivergedError(1, 1, math.inf)
+
+    monkeypatch.setattr(MlpEngine, "train_epoch", diverge)
+    (planned,) = plans(tmp_path, blocks=(0,))
+    measured = probe_module._measure(planned.trials[0], RunContext(tmp_path))
+    assert 0.0 <= measured.epoch_seconds < 1.0
 
 
 def test_more_workers_than_trials_do_not_help(tmp_path, probed):
