@@ -53,6 +53,12 @@ def recipe(**settings):
     return recipe_from(plain | settings)
 
 
+class Predicted(float):
+    """The validation accuracy of a trial, with the classes that it predicted."""
+
+    classes: np.ndarray
+
+
 @dataclass
 class Shop:
     """A store in the making."""
@@ -78,8 +84,8 @@ class Shop:
         """Write a study.
 
         Args:
-            outcomes: For each level its outcome block by block: the last validation accuracy, or `diverged`,
-                `unfinished`, `missing` or `damaged`.
+            outcomes: For each level its outcome block by block: the last validation accuracy, be it with predictions,
+                or `diverged`, `unfinished`, `missing` or `damaged`.
             factor: The varied field.
             baseline: A level.
             devices: Of the trials, block by block; all on the CPU where left out.
@@ -175,7 +181,8 @@ class Shop:
             parameters=1234,
             provenance=provenance,
         )
-        predictions = {"validation": np.zeros(self.validation_images, np.uint16), "test": self._predicted(accuracy)}
+        validated = outcome.classes if isinstance(outcome, Predicted) else np.zeros(self.validation_images, np.uint16)
+        predictions = {"validation": validated, "test": self._predicted(accuracy)}
         kept = {WEIGHTS.name: b"", PREDICTIONS.name: pack_counts(predictions)}
         folder.finish(trial, result, {} if outcome == "diverged" else kept)
         if outcome == "damaged":

@@ -15,8 +15,9 @@ from eailab.metrics import Metric
 from eailab.recipe.base import Recipe
 from eailab.recipe.override import marked
 from eailab.stats.model import ArmResult
+from eailab.stats.new_images import NewImages
 from eailab.stats.p_values import failure_bound
-from eailab.stats.verdict import MOST_BLOCKS, Verdict, next_level
+from eailab.stats.verdict import MOST_BLOCKS, Verdict, next_level, within
 from eailab.studies.design import Study
 from eailab.studies.preregistration import Standing
 from eailab.studies.storage import StudyRecord
@@ -43,8 +44,12 @@ class ArmFindings:
     """Settings that come with the level; one sentence each."""
     damage: tuple[Text, ...]
     """Which of its trials, and of the baseline's, its verdict lacks because they are damaged; a sentence each."""
+    new_images: NewImages | None
+    """Of its difference from the baseline; None where that is not known."""
+    only_here: tuple[Text, ...]
+    """That its verdict holds for the images of the study and may not for new ones; nothing where it does."""
     notes: tuple[Text, ...]
-    """What a reader of the row must know; the damage too."""
+    """What a reader of the row must know; damage and images too."""
     learning_rates: tuple[float, ...]
     """At the end of each epoch, by the recipe's schedule; empty of an engine without one."""
     curves: Curves | None
@@ -88,6 +93,7 @@ def arm_findings(
     stands: Standing | None,
     looks: Looks | None,
     test_metric: Metric | None,
+    widened: NewImages | None,
 ) -> ArmFindings:
     """Return what is found in one arm of a study.
 
@@ -99,6 +105,7 @@ def arm_findings(
         stands: What was planned.
         looks: How a study that looks several times has gone so far.
         test_metric: Whose mean the arm's row has.
+        widened: Its difference for new images.
     """
     # What its trials show.
     study = record.study
@@ -107,6 +114,7 @@ def arm_findings(
     damage = _damage(trials, by_arm[study.baseline] if index != study.baseline else ())
     change = record.updates_change(index)
     finished = [trial for trial in trials if trial.state == "finished"]
+    only_here = _only_here(against_baseline, widened, study)
     tests = [trial.final[test_metric.key] for trial in finished if test_metric and test_metric.key in trial.final]
 
     # The row, with what a reader must know of it.
@@ -120,10 +128,13 @@ def arm_findings(
         updates_change=change,
         brought=brought,
         damage=damage,
+        new_images=widened,
+        only_here=only_here,
         notes=(
             *_gaps(trials),
             *_with_collapsed(against_baseline, study.measure),
             *damage,
+            *only_here,
             *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
             *brought,
             *_same_training(study, index, by_arm),
@@ -190,6 +201,24 @@ def _damage(trials: Sequence[TrialFindings], baseline: Sequence[TrialFindings]) 
         *(tr("without block {block}, which is damaged", block=block) for block in own),
         *(tr("without block {block} of the baseline, which is damaged", block=block) for block in others),
     )
+
+
+def _only_here(result: ArmResult | None, widened: NewImages | None, study: Study) -> tuple[Text, ...]:
+    """Say where a verdict is of these images and the interval for new ones does not bear it out."""
+    if result is None or widened is None or result.verdict is None:
+        return ()
+    measure, margin = study.measure, study.margin * study.measure.margin_scale
+    digits = decimals_for([widened.interval], measure.decimals)
+    values = {
+        "verdict": result.verdict.value,
+        "n": widened.images,
+        "size": measure.with_unit(interval(widened.interval, digits)),
+    }
+    if result.verdict in (Verdict.BETTER, Verdict.WORSE) and widened.interval[0] <= 0.0 <= widened.interval[1]:
+        return (tr("{verdict} on these {n:,} images; for new images the interval includes 0: {size}", **values),)
+    if result.verdict is Verdict.SAME and not within(widened.alike, margin):
+        return (tr("{verdict} on these {n:,} images; for new images the difference may be larger: {size}", **values),)
+    return ()
 
 
 def _coupling(change: float, epochs_held: bool) -> list[Text]:

@@ -110,7 +110,9 @@ def decided(comparison: Comparison, looks: Looks) -> Comparison:
     return replace(comparison, arms=tuple(arms))
 
 
-OF_A_LOOK = ("level", "difference", "interval", "p_adjusted", "p_same", "detectable", "within_margin")
+OF_A_LOOK = (
+    "level", "difference", "standard_error", "df", "interval", "p_adjusted", "p_same", "detectable", "within_margin",
+)  # fmt: skip
 """What of an arm's result is of the look that its verdict is of; the rest is of all its trials."""
 
 

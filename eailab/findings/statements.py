@@ -9,7 +9,7 @@ from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import TrialFindings
 from eailab.findings.tuning import tuning_alerts
-from eailab.findings.words import confidence, interval, number, signed, written
+from eailab.findings.words import confidence, decimals_for, interval, number, signed, written
 from eailab.metrics import NO_SPLIT, TEST, VALIDATION, Metric, by_quantity
 from eailab.stats.contrasts import Trend
 from eailab.stats.model import Comparison
@@ -26,6 +26,9 @@ SETTINGS = (HELD_FIXED, tr("Settings"))
 MOST_NAMES = 3
 """Files of a source that are named."""
 
+FEW_IMAGES = 2000
+"""Below so many validation images a split of its own for each block is recommended."""
+
 LACK_OF_FIT = 0.05
 """A trend whose lack of fit has a smaller p-value is said not to be a line."""
 
@@ -39,7 +42,7 @@ def headlines(findings: StudyFindings) -> tuple[Text, ...]:
         by_block = [tr("block {block}: {said}", block=one.block, said=_trial_headline(one, findings)) for one in trials]
         return (*_noise(findings)[:1], *by_block)
     return tuple(
-        joined([_arm_headline(arm, findings), *arm.damage])
+        joined([_arm_headline(arm, findings), *arm.only_here, *arm.damage])
         for arm in findings.arms
         if not arm.is_baseline and arm.against_baseline is not None
     )
@@ -243,6 +246,8 @@ def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[F
     if measure.split == TEST:
         caution = tr("verdicts rest on the test set, which then is not an independent check")
         found.append(Fact(tr("Caution"), caution))
+    if widened := _for_new_images(findings):
+        found.append(Fact(tr("New images"), widened))
     if comparison.guard:
         found.append(Fact(tr("Errors not pooled"), comparison.guard))
     if precision := _precision(findings, comparison):
@@ -261,6 +266,30 @@ def _validated_on(findings: StudyFindings) -> list[Text]:
     if dict(findings.held_fixed).get("data.split") == "per-block":
         return [tr("of {n:,} validation images, drawn again in each block", n=findings.validation_images)]
     return [tr("of these {n:,} validation images", n=findings.validation_images)]
+
+
+def _for_new_images(findings: StudyFindings) -> Text | None:
+    """Give the intervals that hold for other images too, of the arms that have one; None where none has."""
+    measure = findings.measure
+    known = [(arm.label, arm.new_images) for arm in findings.arms if arm.new_images is not None]
+    if not known:
+        return None
+    digits = decimals_for([one.interval for _, one in known], measure.decimals)
+    listed = joined([f"{label} {measure.with_unit(interval(one.interval, digits))}" for label, one in known], COMMA)
+    said = tr(
+        "over seeds and images together the {confidence} intervals of the differences are {listed}; no verdict rests "
+        "on them",
+        confidence=confidence(findings.levels),
+        listed=listed,
+    )
+    if measure.split != VALIDATION or known[0][1].images >= FEW_IMAGES:
+        return said
+    advice = tr(
+        "with fewer than {few:,} validation images `-o data.split=per-block` is recommended, which draws them again in "
+        "each block",
+        few=FEW_IMAGES,
+    )
+    return joined([said, advice])
 
 
 def _precision(findings: StudyFindings, comparison: Comparison) -> list[Text]:

@@ -17,6 +17,7 @@ from eailab.findings.arm import ArmFindings, arm_findings
 from eailab.findings.collapse import marked
 from eailab.findings.comparing import compare_arms, effects_of, planned_verdicts_of, trend_of, without_effect
 from eailab.findings.looks import Looks, Trials, decided, judge_again, look
+from eailab.findings.new_images import new_images
 from eailab.findings.trial import Environment, TrialFindings, imported_trial, read_trial
 from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, setting_as_named, takes_plural
 from eailab.metrics import TEST, VALIDATION, Metric, by_quantity
@@ -193,12 +194,13 @@ class StudyFindings:
         return sum(len(arm.trials) - arm.count("spared", "absent") for arm in self.arms)
 
 
-def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
+def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = None) -> StudyFindings:
     """Read a study's trials and compute every number that is reported of it.
 
     Args:
         store: Where the trials lie; what is damaged or missing there becomes a marked gap.
         record: The study and the names of its trials; blocks that came after its last judgement are left out.
+        data_dir: Folder of downloaded data sets, whose labels tell what holds for new images; None for the usual one.
     """
     # What is measured.
     record = record.as_judged
@@ -245,6 +247,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
         comparison = decided(comparison, looks)
     if comparison is not None and is_of_program(study):
         comparison = without_effect(comparison, study, trials)
+    widened = new_images(store, record, trials, comparison, data_dir)
     stands = standing(store, record) if study.factor is not None else None
     effects, effects_withheld = effects_of(study, trials)
     try:
@@ -276,6 +279,7 @@ def study_findings(store: Store, record: StudyRecord) -> StudyFindings:
                 stands,
                 looks,
                 test_metric,
+                widened[index],
             )
             for index in range(len(trials))
         ),

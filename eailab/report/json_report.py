@@ -177,6 +177,7 @@ def _arm(arm: ArmFindings, findings: StudyFindings) -> dict[str, Any]:
         **(_result(arm.against_baseline, findings) if arm.against_baseline else {}),
         **({} if test is None else {test.key: arm.test}),
         "failure_bound": arm.failure_bound,
+        **({} if arm.new_images is None else {"new_images": asdict(arm.new_images)}),
         "updates": arm.updates,
         "updates_change": arm.updates_change,
         "learning_rates": arm.learning_rates,

@@ -127,7 +127,7 @@ def load_study(
         asked = set(blocks)
         left_out = tuple(block for block in record.study.blocks if block not in asked)
         record = record.restricted(blocks)
-    findings = study_findings(store, record)
+    findings = study_findings(store, record, data_dir)
     classes, no_classes = None, None
     try:
         classes = classes_of(store, record, findings, data_dir)

@@ -154,7 +154,8 @@ class _Tally:
         """Check the trials of a study, and return its data sets."""
         arms, datasets = record.study.arms, _datasets(record, self.data_dir)
         self.notes += [
-            f"{folder}: results were not held to the labels of {name}, which were not found here"
+            f"{folder}: results were not held to the labels of {name}, which were not found here; a report's intervals "
+            "for new images need them"
             for name, dataset in datasets.items()
             if dataset is None
         ]

@@ -35,6 +35,10 @@ class ArmResult:
     """Over the arm's own trials, divisor `n - 1`; it contains the blocks' differences."""
     difference: float | None = None
     """Arm minus baseline, as the model estimates it: with trials missing not the difference of the two means."""
+    standard_error: float | None = None
+    """Of the difference, by the chance of seeds; None where nothing varies, and without an interval."""
+    df: float | None = None
+    """Degrees of freedom of the standard error."""
     level: float = SINGLE_LOOK
     """At which it is judged: one minus the simultaneous confidence of `interval`."""
     interval: Interval | None = None
@@ -279,6 +283,8 @@ def judge_arm(
         ahead = outlook(estimate, margin, blocks, next_level(level))
     return replace(
         row,
+        standard_error=estimate.standard_error,
+        df=estimate.df,
         interval=apart,
         interval95=interval(0.95),
         interval90=interval(0.90),
