@@ -17,7 +17,8 @@ The family, with the exit code that the command line gives each::
     │   └── ProgramFailedError  1   a person's program that ended with an error; it may be started again
     ├── CheckFailedError        1   a check that does not hold
     ├── StoppedError          130   Ctrl-C (143: a termination signal)
-    └── DivergedError           -   a number that is not finite: a result of the trial, not a failure of the program
+    ├── DivergedError           -   a number that is not finite: a result of the trial, not a failure of the program
+    └── TimedOutError           -   a person's program that was ended at its time limit: likewise a result
 
 A message says what was found, what would be right, and what to do next. Library code raises; only ``cli/`` prints.
 """
@@ -151,6 +152,19 @@ class DivergedError(EailabError):
         self.epoch = epoch
         self.step = step
         self.value = value
+
+
+class TimedOutError(EailabError):
+    """A person's program ran until its time limit and was ended.
+
+    Args:
+        message: What was ended, with the end of its output.
+        seconds: The limit.
+    """
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 # --- what the system ran out of ---------------------------------------------------------------------------------------

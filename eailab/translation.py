@@ -72,6 +72,7 @@ LIST = tr("; ")
 COMMA = tr(", ")
 """Between names and numbers."""
 COLON = tr(": ")
+OR = tr(" or ")
 BETWEEN_SENTENCES = tr(" ")
 
 

@@ -37,7 +37,7 @@ def audit(
     from eailab.studies.audit_run import audited_first, checks_of
     from eailab.studies.design import one_at_a_time, repeated
     from eailab.studies.plan import parse_blocks
-    from eailab.studies.run import train_plans
+    from eailab.studies.run import raise_timed_out, train_plans
 
     if not program:
         raise UsageError("name a program of yours: --run 'python train.py --seed {seed}' --metric val_acc.")
@@ -76,3 +76,4 @@ def audit(
             echo(f"{check.name}: {check.said}", hang=4)
     if any(check.state == "failed" for check in checks):
         raise typer.Exit(UsageError.exit_code)
+    raise_timed_out([planned], console)

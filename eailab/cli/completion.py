@@ -14,7 +14,7 @@ from typing import Any
 from eailab.errors import EailabError
 from eailab.files import expanded
 
-STATES = ("finished", "diverged", "training", "stopped", "damaged")
+STATES = ("finished", "diverged", "timed-out", "training", "stopped", "damaged")
 """Named here, since the modules that have them are slow to import; a test compares the lists with theirs."""
 
 Offer = Callable[[Any, str], list[str]]

@@ -101,8 +101,8 @@ def gate(
             if not json:
                 console.print(plans, (findings,), page)
             (decision,) = arm_decisions(findings)
+            echo_json(asdict(decision), is_line=True)
             return decision
 
         decision = run_until_decided(study, console, console.judge, publish, console.say_look)
-    echo_json(asdict(decision), is_line=True)
     fail_if([decision.verdict], frozenset(EXIT_CODES))

@@ -20,6 +20,7 @@ STYLES: dict[State, str] = {
     "elsewhere": "yellow",
     "finished": "green",
     "diverged": "magenta",
+    "timed-out": "magenta",
     "failed": "red",
 }
 GAP = 2
@@ -165,8 +166,8 @@ class Picture:
         ended = tuple(cell.state if cell.state in ENDED else "" for row in rows for cell in row)
         if number not in self._interim or self._interim[number][0] != ended:
             values = [[cell.value for cell in row] for row in rows]
-            diverged = [[cell.state == "diverged" for cell in row] for row in rows]
-            self._interim[number] = ended, interim_table(self.trials.plans[number].record.study, values, diverged)
+            failed = [[[cell.state == how for cell in row] for row in rows] for how in ("diverged", "timed-out")]
+            self._interim[number] = ended, interim_table(self.trials.plans[number].record.study, values, *failed)
         table = self._interim[number][1]
         return [
             [column.narrow or column.heading, *(row[place] for row in table.rows)]
@@ -251,6 +252,7 @@ def _cell_text(cell: Cell, *, has_score: bool) -> Text:
         "waiting": "-",
         "training": f"{_position(cell)} {score if has_score else ''}".rstrip(),
         "finished": score or "done",
+        "timed-out": "timeout",  # no wider than other states
     }.get(cell.state, cell.state)
     return Text(text, style=STYLES[cell.state], no_wrap=True)
 

@@ -161,6 +161,9 @@ class Watch:
                 return f"{cell.label}: epoch {epoch.number}/{cell.epochs}  {cell.scores(epoch)}{event.seconds:.2f} s"
             case Ended(status="diverged"):
                 return self._ended(f"{cell.label}: diverged (recorded as a result; the study continues)")
+            case Ended(status="timed-out"):
+                said = self._ended(f"{cell.label}: timed out (recorded as a result; the study continues)")
+                return f"{said}\n{event.reason}" if event.reason else said
             case Ended() if self._live is None:
                 return self._ended(f"{cell.label}: {cell.score or 'finished'}")
             case _:

@@ -36,7 +36,7 @@ def list_(
         str | None,
         typer.Option(
             metavar="STATE",
-            help="Only finished, diverged, training, stopped or damaged ones.",
+            help="Only finished, diverged, timed-out, training, stopped or damaged ones.",
             autocompletion=completion.one_of(completion.STATES),
         ),
     ] = None,

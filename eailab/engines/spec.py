@@ -52,8 +52,9 @@ class Artifact:
 
     name: str
     kind: files.Kind
-    of_diverged: bool = False
-    """Whether a trial that diverged leaves it too; the engine then writes it itself, into the trial's folder."""
+    of_failed: bool = False
+    """Whether a trial that diverged or timed out leaves it too; the engine then writes it itself, into the trial's
+    folder."""
     is_reported: bool = True
     """Whether numbers of reports come from it; of others a report only asks whether they are there."""
     is_repeatable: bool = True

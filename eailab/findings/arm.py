@@ -76,12 +76,12 @@ class ArmFindings:
 
     @property
     def ended(self) -> int:
-        """Number of trials that were trained to their end, or to where they diverged."""
+        """Number of trials that were trained to their end, or to where they failed."""
         return sum(trial.has_outcome for trial in self.trials)
 
     @property
     def failed(self) -> int:
-        """Number of trials that diverged or collapsed."""
+        """Number of trials that diverged, collapsed or timed out."""
         return self.count(*FAILED)
 
 
@@ -164,18 +164,13 @@ def _gaps(trials: Sequence[TrialFindings]) -> list[Text]:
     notes = []
     count = Counter(trial.state for trial in trials)
     total = len(trials) - count["absent"]
-    if n := count["diverged"]:
-        notes.append(
-            tr("{n} of {total} diverged: numbers are of the others", n=n, total=total)
-            if n < total
-            else tr("{n} of {total} diverged", n=n, total=total)
-        )
-    if n := count["collapsed"]:
-        notes.append(
-            tr("{n} of {total} collapsed: numbers are of the others", n=n, total=total)
-            if n < total
-            else tr("{n} of {total} collapsed", n=n, total=total)
-        )
+    for state, said in FAILED.items():
+        if n := count[state]:
+            notes.append(
+                tr("{n} of {total} {failed}: numbers are of the others", n=n, total=total, failed=said)
+                if n < total
+                else tr("{n} of {total} {failed}", n=n, total=total, failed=said)
+            )
     if n := count["unfinished"] + count["missing"]:
         notes.append(tr("{n} of {total} not finished", n=n, total=total))
     if n := sum(trial.state == "finished" and trial.value is None for trial in trials):

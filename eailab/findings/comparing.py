@@ -8,8 +8,7 @@ import numpy as np
 
 from eailab.errors import StudyError
 from eailab.findings.collapse import unmarked
-from eailab.findings.trial import TrialFindings, TrialState, values_of, went_the_same
-from eailab.stats.blocked_model import Mask
+from eailab.findings.trial import FAILED, TrialFindings, in_state, values_of, went_the_same
 from eailab.stats.contrasts import Factorial, Trend, factorial, trend
 from eailab.stats.model import Comparison, compare
 from eailab.stats.unblocked import Sample, beating, compare_unblocked, compare_with_target
@@ -17,7 +16,7 @@ from eailab.stats.verdict import SINGLE_LOOK, Verdict
 from eailab.studies.design import Study
 from eailab.studies.preregistration import Standing
 from eailab.studies.storage import StudyRecord
-from eailab.translation import text_of, tr
+from eailab.translation import OR, joined, text_of, tr
 
 
 def compare_arms(
@@ -32,8 +31,9 @@ def compare_arms(
             study.baseline,
             margin,
             higher,
-            diverged=_in_state("diverged", trials),
-            collapsed=_in_state("collapsed", trials),
+            diverged=in_state("diverged", trials),
+            collapsed=in_state("collapsed", trials),
+            timed_out=in_state("timed-out", trials),
             level=level,
         )
     else:
@@ -48,10 +48,6 @@ def compare_arms(
         )
     found = found if imported is None else beating(found, imported.beat_by)
     return _with_collapsed(found, record, trials, margin) if any(arm.collapsed for arm in found.arms) else found
-
-
-def _in_state(state: TrialState, trials: Sequence[Sequence[TrialFindings]]) -> Mask:
-    return np.array([[trial.state == state for trial in row] for row in trials]).T
 
 
 def _with_collapsed(
@@ -70,10 +66,11 @@ def _with_collapsed(
 
 
 def _sample(row: Sequence[TrialFindings]) -> Sample:
-    """Return the runs of an arm; one that diverged or collapsed counts, and has no value."""
+    """Return the runs of an arm; one that failed counts, and has no value."""
     ended = [trial.value for trial in row if trial.state in ("finished", "diverged")]
     sample = Sample.of(np.array([math.nan if value is None else value for value in ended], dtype=np.float64))
-    return replace(sample, collapsed=sum(trial.state == "collapsed" for trial in row))
+    collapsed, timed_out = (sum(trial.state == state for trial in row) for state in ("collapsed", "timed-out"))
+    return replace(sample, collapsed=collapsed, timed_out=timed_out)
 
 
 def without_effect(comparison: Comparison, study: Study, trials: Sequence[Sequence[TrialFindings]]) -> Comparison:
@@ -113,10 +110,10 @@ def effects_of(study: Study, trials: Sequence[Sequence[TrialFindings]]) -> tuple
     """Return the effects of a factorial, and why it has none."""
     if not study.axes:
         return None, None
-    if any(trial.state == "collapsed" for row in trials for trial in row):
-        return None, tr("trials collapsed, and a mean over the others would flatter their arms")
-    if any(trial.state == "diverged" for row in trials for trial in row):
-        return None, tr("trials diverged, and a mean over those that did not would flatter their arms")
+    states = {trial.state for row in trials for trial in row}
+    if failed := [said for state, said in FAILED.items() if state in states]:
+        how = joined(failed, OR)
+        return None, tr("trials {failed}, and a mean over the others would flatter their arms", failed=how)
     values = values_of(trials).reshape(len(study.blocks), *(len(axis.levels) for axis in study.axes))
     factors = []
     for number, axis in enumerate(study.axes, start=1):

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from eailab.findings.trial import TrialFindings, not_needed, values_of
+from eailab.findings.trial import FAILED, TrialFindings, in_state, not_needed, values_of
 from eailab.metrics import Metric
 from eailab.stats.group_sequential import Decision, first_decisions, judgement_levels, look_levels, replay
 from eailab.stats.model import ArmResult, Comparison
@@ -51,7 +51,7 @@ def look(
     found = replay(
         values_of(trials),
         np.array([[trial.has_ended for trial in row] for row in trials]).T,
-        np.array([[trial.has_failed for trial in row] for row in trials]).T,
+        {state.replace("-", "_"): in_state(state, trials) for state in FAILED},
         study.looks,
         study.baseline,
         margin,

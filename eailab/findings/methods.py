@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from eailab.findings.costs import ArmCost, energy_sentence
 from eailab.findings.looks import looks_in_words
 from eailab.findings.noise import sd_in_words, spread_of
-from eailab.findings.statements import OR, imported_sentences
+from eailab.findings.statements import imported_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact
 from eailab.findings.tuning import tuning_sentences
@@ -23,7 +23,7 @@ from eailab.recipe.base import ImageRecipe
 from eailab.recipe.override import model_word
 from eailab.studies.factor import listed, word
 from eailab.studies.storage import StudyRecord
-from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, listed_and, tr, trn
+from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, joined, listed_and, tr, trn
 
 NAMED = (
     *("model.hidden", "model.activation", "model.stem", "optimizer.name", "optimizer.lr", "optimizer.weight_decay"),
@@ -232,14 +232,15 @@ def error_bars(findings: StudyFindings) -> list[Text]:
     if comparison is None or comparison.pooled_sd is None:
         return [tr("No error bars: a single block shows no spread, and nothing is concluded from it.")]
     sd = findings.measure.with_unit(number(comparison.pooled_sd, findings.decimals))
-    diverged = sum(arm.count("diverged") for arm in findings.arms)
-    collapsed = sum(arm.count("collapsed") for arm in findings.arms)
+    diverged, collapsed, late = (
+        sum(arm.count(state) for arm in findings.arms) for state in ("diverged", "collapsed", "timed-out")
+    )
     if not comparison.is_blocked:
         said = tr(
             "{confidence} intervals of differences from the baseline, simultaneous over the arms.",
             confidence=confidence(findings.levels),
         )
-        return [said, tr("A run's SD within its arm is {sd}.", sd=sd), *_collapse(collapsed)]
+        return [said, tr("A run's SD within its arm is {sd}.", sd=sd), *_collapse(collapsed), *_late(late)]
     return [
         tr(
             "{confidence} intervals of differences from the baseline over {n} complete blocks, simultaneous over the "
@@ -257,6 +258,7 @@ def error_bars(findings: StudyFindings) -> list[Text]:
         if diverged
         else tr("No trial diverged."),
         *_collapse(collapsed),
+        *_late(late),
     ]
 
 
@@ -271,6 +273,19 @@ def _collapse(collapsed: int) -> list[Text]:
             "{n} trials collapsed, that is ended near chance: they count as failed, and no interval contains them "
             "unless that is said.",
             collapsed,
+        )
+    ]
+
+
+def _late(timed_out: int) -> list[Text]:
+    """Say how many trials were ended at their time limit."""
+    if not timed_out:
+        return []
+    return [
+        trn(
+            "{n} trial timed out: it counts as failed, and no interval contains it.",
+            "{n} trials timed out: they count as failed, and no interval contains them.",
+            timed_out,
         )
     ]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from eailab.findings.study import study_findings
 from eailab.findings.tables import Column, Table
-from eailab.findings.trial import TrialState, environment_sentences
+from eailab.findings.trial import FAILED, TrialState, environment_sentences
 from eailab.findings.words import decimals_for, measured, number
 from eailab.metrics import SPLITS, TEST, VALIDATION, Metric, recorded
 from eailab.runs.store import Store
@@ -283,13 +283,12 @@ def sentences(found: Noise) -> tuple[Text, ...]:
                 "images."
             )
         )
-    diverged = found.states.count("diverged")
-    if diverged:
-        said.append(tr("{n} of {total} trials diverged: the numbers are of the others.", n=diverged, total=total))
-    collapsed = found.states.count("collapsed")
-    if collapsed:
-        said.append(tr("{n} of {total} trials collapsed: the numbers are of the others.", n=collapsed, total=total))
-    if lost := total - len(found.finished) - diverged - collapsed:
+    counts = {state: found.states.count(state) for state in FAILED}
+    for state, failed in FAILED.items():
+        if n := counts[state]:
+            text = tr("{n} of {total} trials {failed}: the numbers are of the others.", n=n, total=total, failed=failed)
+            said.append(text)
+    if lost := total - len(found.finished) - sum(counts.values()):
         said.append(tr("{n} of {total} trials have no result: the numbers are interim.", n=lost, total=total))
     return (*said, *environment_sentences(found.environments))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from eailab.findings.arm import ArmFindings
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.findings.tables import NOTE, Column, Table, with_unit
-from eailab.findings.trial import environment_sentences
+from eailab.findings.trial import FAILED, environment_sentences
 from eailab.findings.words import NOTHING, decimals_for, interval, measured, signed
 from eailab.metrics import Metric
 from eailab.runs.store import Store
@@ -162,16 +162,14 @@ def _mean(arm: ArmFindings) -> float | None:
 
 def _notes(arm: ArmFindings, study: StudyFindings) -> tuple[Text, ...]:
     notes, total = [], len(arm.trials)
-    if lost := arm.count("diverged"):
-        notes.append(tr("{n} of {total} diverged: the gain is of the others", n=lost, total=total))
-    if lost := arm.count("collapsed"):
-        notes.append(tr("{n} of {total} collapsed: the gain is of the others", n=lost, total=total))
+    for state, said in FAILED.items():
+        if lost := arm.count(state):
+            notes.append(tr("{n} of {total} {failed}: the gain is of the others", n=lost, total=total, failed=said))
     if gone := total - arm.ended:
         notes.append(tr("{n} of {total} trials have no result", n=gone, total=total))
-    if before := study.arms[0].count("diverged"):
-        notes.append(tr("{n} of {total} diverged before this step", n=before, total=total))
-    if before := study.arms[0].count("collapsed"):
-        notes.append(tr("{n} of {total} collapsed before this step", n=before, total=total))
+    for state, said in FAILED.items():
+        if before := study.arms[0].count(state):
+            notes.append(tr("{n} of {total} {failed} before this step", n=before, total=total, failed=said))
     change = arm.updates_change
     if change:
         notes.append(tr("updates {change:+.0%}", change=change))

@@ -7,16 +7,15 @@ from eailab.findings.arm import ArmFindings
 from eailab.findings.noise import noise_sentences, sd_in_words, spread_decimals, spread_of
 from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
-from eailab.findings.trial import TrialFindings
+from eailab.findings.trial import FAILED, TrialFindings
 from eailab.findings.tuning import tuning_alerts
 from eailab.findings.words import confidence, decimals_for, interval, number, signed, written
 from eailab.metrics import NO_SPLIT, TEST, VALIDATION, Metric, by_quantity
 from eailab.stats.contrasts import Trend
 from eailab.stats.model import Comparison
 from eailab.stats.verdict import Verdict
-from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, tr, trn
+from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, joined, tr, trn
 
-OR = tr(" or ")
 """Between texts of which any may hold."""
 
 HELD_FIXED = tr("Held fixed")
@@ -73,10 +72,9 @@ def _trial_headline(trial: TrialFindings, findings: StudyFindings) -> Text:
 def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
     result, measure, digits = arm.against_baseline, findings.measure, findings.decimals
     if result is None or result.difference is None:
-        if n := arm.count("diverged"):
-            return tr("{arm}: {n} of {total} diverged", arm=arm.label, n=n, total=len(arm.trials))
-        if n := arm.count("collapsed"):
-            return tr("{arm}: {n} of {total} collapsed", arm=arm.label, n=n, total=len(arm.trials))
+        for state, failed in FAILED.items():
+            if n := arm.count(state):
+                return tr("{arm}: {n} of {total} {failed}", arm=arm.label, n=n, total=len(arm.trials), failed=failed)
         return tr("{arm}: nothing to compare yet", arm=arm.label)
     size = measure.with_unit(signed(result.difference, digits))
     if result.interval is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from eailab.findings.arm import ArmFindings
 from eailab.findings.study import StudyFindings
-from eailab.findings.trial import TrialFindings, TrialState
+from eailab.findings.trial import FAILED, TrialFindings, TrialState
 from eailab.findings.words import NOTHING, confidence, interval, number, signed
 from eailab.metrics import NO_SPLIT, SPLITS, TEST, Metric, by_quantity
 from eailab.stats.model import compare
@@ -50,8 +50,7 @@ class Fact:
 
 STATES: dict[TrialState, Text] = {
     "finished": tr("finished"),
-    "collapsed": tr("collapsed"),
-    "diverged": tr("diverged"),
+    **FAILED,
     "unfinished": tr("not finished"),
     "missing": tr("not started"),
     "damaged": tr("damaged"),
@@ -147,18 +146,32 @@ def _test_column(findings: StudyFindings) -> list[Metric]:
     return [] if findings.test_metric is None or has_none else [findings.test_metric]
 
 
-def interim_table(study: Study, values: Sequence[Sequence[float]], diverged: Sequence[Sequence[bool]]) -> Table:
+def interim_table(
+    study: Study,
+    values: Sequence[Sequence[float]],
+    diverged: Sequence[Sequence[bool]],
+    timed_out: Sequence[Sequence[bool]],
+) -> Table:
     """Return what the trials show that have ended while others are trained: no verdict is given before all have.
 
     Args:
         study: With a factor.
         values: The metric in the unit shown, of each arm in each block; NaN where there is none yet.
         diverged: Whether that trial diverged.
+        timed_out: Whether it timed out.
     """
     measure, digits = study.measure, study.measure.decimals
     margin = study.margin * measure.margin_scale
-    higher, lost = measure.higher_is_better, np.array(diverged).T
-    found = compare(np.array(values).T, study.baseline, margin, higher, diverged=lost, outlooks=False)
+    lost, late = np.array(diverged).T, np.array(timed_out).T
+    found = compare(
+        np.array(values).T,
+        study.baseline,
+        margin,
+        measure.higher_is_better,
+        diverged=lost,
+        timed_out=late,
+        outlooks=False,
+    )
     return Table(
         columns=(_mean_column(measure), difference_column(measure), interval_column([SINGLE_LOOK])),
         rows=tuple(

@@ -15,17 +15,23 @@ from eailab.errors import StoreError
 from eailab.metrics import TRAIN, VALIDATION, Metric, recorded
 from eailab.runs.records import Epoch, Provenance, Result
 from eailab.runs.trial_folder import TrialFolder
-from eailab.stats.blocked_model import Values
+from eailab.stats.blocked_model import Mask, Values
 from eailab.translation import Text, joined, tr
 
-TrialState = Literal["finished", "collapsed", "diverged", "unfinished", "missing", "damaged", "spared", "absent"]
-"""`collapsed` was trained to its end and is at chance (`eailab.stats.collapse`); `unfinished` has epochs but no result
-yet; `missing` has neither; `damaged` has files that cannot be trusted, or read; `spared` is not asked for, since its
-arm was decided before; `absent` was never run, since arms without shared seeds may have unequal numbers of runs."""
+TrialState = Literal[
+    "finished", "collapsed", "diverged", "timed-out", "unfinished", "missing", "damaged", "spared", "absent"
+]
+"""`collapsed` was trained to its end and is at chance (`eailab.stats.collapse`); `timed-out` is of a person's program
+that was ended at its time limit; `unfinished` has epochs but no result yet; `missing` has neither; `damaged` has files
+that cannot be trusted, or read; `spared` is not asked for, since its arm was decided before; `absent` was never run,
+since arms without shared seeds may have unequal numbers of runs."""
 
-
-FAILED: tuple[TrialState, ...] = ("collapsed", "diverged")
-"""States of trials that have ended, and whose values no mean contains."""
+FAILED: dict[TrialState, Text] = {
+    "diverged": tr("diverged"),
+    "collapsed": tr("collapsed"),
+    "timed-out": tr("timed out"),
+}
+"""States of trials that have ended, and whose values no mean contains, and how sentences say them."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ class TrialFindings:
     """Empty of one that eailab did not run, which has no folder."""
     state: TrialState
     reason: str | None = None
-    """Why a damaged trial is not read, where a diverged one stopped, or at what a collapsed one ended."""
+    """Why a damaged trial is not read, where a diverged one stopped, at what a collapsed one ended, or the time limit
+    of one that timed out."""
     value: float | None = None
     """The study's metric in the unit shown; None unless finished."""
     collapsed_value: float | None = None
@@ -99,7 +106,7 @@ class TrialFindings:
 
     @property
     def has_outcome(self) -> bool:
-        """Whether it was trained to its end, or to where it diverged."""
+        """Whether it was trained to its end, or to where it failed."""
         return self.state in ("finished", *FAILED)
 
     @property
@@ -190,6 +197,8 @@ def _without_path(message: str, folder: TrialFolder) -> str:
 
 
 def _where(result: Result) -> str | None:
+    if result.limit_seconds is not None:
+        return tr("it was ended after its time limit, {seconds:g} s", seconds=result.limit_seconds)
     if result.diverged_at is None:
         return None
     epoch, step = result.diverged_at
@@ -241,6 +250,11 @@ def reported_curves(folder: TrialFolder, metrics: Sequence[Metric]) -> Curves:
         if not points.get(one.key, {}).keys().isdisjoint(steps)
     }
     return Curves(tuple(range(1, len(steps) + 1)), values)
+
+
+def in_state(state: TrialState, trials: Sequence[Sequence[TrialFindings]]) -> Mask:
+    """Return which trials are in a state, `[B, A]`."""
+    return np.array([[trial.state == state for trial in row] for row in trials]).T
 
 
 def values_of(trials: Sequence[Sequence[TrialFindings]]) -> Values:

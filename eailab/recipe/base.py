@@ -78,6 +78,11 @@ class Recipe(Settings):
         return ""
 
     @property
+    def limit_seconds(self) -> float | None:
+        """The time that a trial may take; None for any."""
+        return None
+
+    @property
     def shares_seeds(self) -> bool:
         """Whether the arms of a block share its seeds; else blocks only number the repeats."""
         return True

@@ -171,6 +171,11 @@ class ProgramRecipe(OwnRecipe):
         return self.run
 
     @property
+    def limit_seconds(self) -> float | None:
+        """The time after which the program is ended; None for none."""
+        return None if self.timeout is None else parse_seconds(self.timeout)
+
+    @property
     def template(self) -> Template:
         """The command."""
         return Template(self.run, self.shell)

@@ -180,12 +180,15 @@ def band_note(findings: StudyFindings) -> Text:
     note = tr("One block.")
     if blocks > 1:
         note = tr("Line: mean of {n} blocks; band: from the lowest block to the highest.", n=blocks)
-    if any(arm.count("collapsed") for arm in findings.arms):
-        said = tr("Thin lines: trials that diverged, collapsed or have not finished.")
-        return joined((note, said), BETWEEN_SENTENCES)
-    if any(arm.count("finished") < blocks for arm in findings.arms):
-        return joined((note, tr("Thin lines: trials that diverged or have not finished.")), BETWEEN_SENTENCES)
-    return note
+    if all(arm.count("finished") == blocks for arm in findings.arms):
+        return note
+    failed = [said for state, said in FAILED.items() if any(arm.count(state) for arm in findings.arms)]
+    said = (
+        tr("Thin lines: trials that have {failed} or not finished.", failed=joined(failed, COMMA))
+        if failed
+        else tr("Thin lines: trials that have not finished.")
+    )
+    return joined((note, said), BETWEEN_SENTENCES)
 
 
 def _entry(arm: ArmFindings) -> str:
@@ -297,7 +300,7 @@ def _dots(findings: StudyFindings, arm: ArmFindings) -> tuple[float, ...]:
 def _interval_row(findings: StudyFindings, arm: ArmFindings, look: Look, digits: int) -> IntervalRow:
     result = arm.against_baseline
     assert result is not None  # noqa: S101 - rows are made of compared arms
-    diverged, collapsed, total = arm.count("diverged"), arm.count("collapsed"), len(arm.trials)
+    lost = [(n, failed) for state, failed in FAILED.items() if (n := arm.count(state))]
     bounds = f" {interval(result.interval, digits)}" if result.interval is not None else ""
     has_value = result.difference is not None
     return IntervalRow(
@@ -308,12 +311,7 @@ def _interval_row(findings: StudyFindings, arm: ArmFindings, look: Look, digits:
         result.interval,
         (result.verdict or Verdict.SCREEN) if has_value else tr("no value"),
         f"{signed(result.difference, digits)}{bounds}" if has_value else "",
-        joined(
-            [
-                *([tr("{n} of {total} diverged", n=diverged, total=total)] if diverged else []),
-                *([tr("{n} of {total} collapsed", n=collapsed, total=total)] if collapsed else []),
-            ]
-        ),
+        joined(tr("{n} of {total} {failed}", n=n, total=len(arm.trials), failed=failed) for n, failed in lost),
     )
 
 

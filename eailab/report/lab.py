@@ -11,7 +11,7 @@ import yaml
 from eailab.findings.ablation import ablation_note, ablation_table, ablations
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table
-from eailab.findings.trial import TrialState
+from eailab.findings.trial import FAILED, TrialState
 from eailab.findings.words import data_in_words, number, setting_as_named, written
 from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import flatten
@@ -21,7 +21,7 @@ from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, Ta
 from eailab.report.study_report import StudyReport
 from eailab.studies.factor import listed
 from eailab.studies.storage import StudyRecord
-from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, members_of, tr
+from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, joined, members_of, tr
 
 # --- published figures -----------------------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ def _plan(study: StudyReport) -> list[Block]:
                 "{model} ({settings}), {parameters} trained parameters.",
                 model=name,
                 settings=_listed(model),
-                parameters=joined((f"{count:,}" for count in parameters), tr(" or ")),
+                parameters=joined((f"{count:,}" for count in parameters), OR),
             )
             if parameters
             else tr("{model} ({settings}).", model=name, settings=_listed(model))
@@ -334,8 +334,7 @@ def _problems(study: StudyReport) -> Iterator[Text]:
 
 
 STATES: dict[TrialState, Text] = {
-    "diverged": tr("diverged"),
-    "collapsed": tr("collapsed"),
+    **FAILED,
     "damaged": tr("are damaged"),
     "missing": tr("are missing"),
 }

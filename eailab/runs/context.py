@@ -89,6 +89,8 @@ class Ended:
     status: Status
     values: Mapping[str, float | None]
     """As in its result."""
+    reason: str = ""
+    """Of one that timed out just now: what was ended, with the end of its output."""
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def _unknown_engine(folder: "TrialFolder", engine: str) -> StoreError:
 
 def vouched(engine: str, status: str) -> dict[str, files.Kind]:
     """Return the files whose checksums a result holds, by name, and what may be read as each."""
-    left = (one for one in ENGINES[engine].artifacts if status == "finished" or one.of_diverged)
+    left = (one for one in ENGINES[engine].artifacts if status == "finished" or one.of_failed)
     return {"recipe.yaml": files.TRIAL_RECIPE, "epochs.jsonl": files.EPOCHS} | {one.name: one.kind for one in left}
 
 
@@ -196,7 +196,7 @@ def contradictions(
         record: `result.json`.
         result: The same, as an object.
         epochs: Those of `epochs.jsonl`.
-        predictions: None where the trial has none, since it diverged or its engine makes none.
+        predictions: None where the trial has none, since it failed or its engine makes none.
         weights: Arrays and facts of its file of weights, likewise.
     """
     if record["engine"] != recipe.engine:
@@ -209,6 +209,8 @@ def contradictions(
         yield from _last_scores(recipe, result, epochs)
     elif result.diverged_at is not None and not _can_diverge(result.diverged_at, result.epochs, recipe.epochs):
         yield f"it cannot have diverged in epoch {result.diverged_at[0]}, with {result.epochs} of {recipe.epochs} done"
+    elif result.limit_seconds is not None and result.epochs >= recipe.epochs:
+        yield f"it cannot have timed out with {result.epochs} of {recipe.epochs} epochs done"
     if recipe.images is not None and weights is not None:
         yield from _parameters(recipe.images, result, *weights)
     if recipe.images is not None and predictions is not None:

@@ -23,7 +23,7 @@ from eailab.metrics import LARGEST_NUMBER, TRAIN, VALIDATION, Metric, SplitName,
 from eailab.recipe.parts import MOST_EPOCHS
 from eailab.seeding import LARGEST_BLOCK
 
-Status = Literal["finished", "diverged"]
+Status = Literal["finished", "diverged", "timed-out"]
 
 LONGEST_SECONDS = 1e9
 """Of an epoch: thirty years."""
@@ -186,7 +186,7 @@ class Result:
     epochs: int
     """Epochs that were finished."""
     values: Mapping[str, float | None]
-    """Of the last epoch, and of the test split, which is read once after it; None for each when the trial diverged."""
+    """Of the last epoch, and of the test split, which is read once after it; None for each when the trial failed."""
     diverged_at: tuple[int, int] | None
     """Epoch and step (from 1) at which the loss was no longer finite."""
     parameters: int | None
@@ -194,6 +194,12 @@ class Result:
     provenance: Provenance
     largest_pixel: int | None = None
     """Of the training split, by which pictures can be told that are on another scale; older results lack it."""
+    limit_seconds: float | None = None
+    """After which its program was ended; None of a trial that did not time out."""
+
+    def has_more_time(self, seconds: float | None) -> bool:
+        """Return whether the trial timed out before a limit that it is given now; None for no limit."""
+        return self.limit_seconds is not None and (seconds is None or seconds > self.limit_seconds)
 
     def record(self) -> dict[str, Any]:
         """Return the record that `read` takes."""
@@ -204,6 +210,7 @@ class Result:
             "metrics": dict(self.values),
             "parameters": self.parameters,
             "largest_pixel": self.largest_pixel,
+            **({} if self.limit_seconds is None else {"limit_seconds": self.limit_seconds}),
             "provenance": dict(self.provenance),
         }
 
@@ -220,11 +227,18 @@ class Result:
             parameters=None if (count := record["parameters"]) is None else _whole(count),
             provenance=_provenance(record["provenance"]),
             largest_pixel=None if (largest := record.get("largest_pixel")) is None else _whole(largest, 255),
+            limit_seconds=None
+            if (limit := record.get("limit_seconds")) is None
+            else _number(limit, 0.0, LONGEST_SECONDS),
         )
         if has_values:
             _checked({key: value for key, value in values.items() if value is not None}, metrics)
-        expected = ("finished", True) if result.diverged_at is None else ("diverged", False)
-        if (result.status, has_values) != expected:
+        said = (result.status, has_values, result.diverged_at is not None, result.limit_seconds is not None)
+        if said not in (
+            ("finished", True, False, False),
+            ("diverged", False, True, False),
+            ("timed-out", False, False, True),
+        ):
             raise ValueError("its status does not fit its metrics")
         return result
 

@@ -71,7 +71,7 @@ class Store:
 # --- listing ----------------------------------------------------------------------------------------------------------
 
 
-State: TypeAlias = Literal["finished", "diverged", "training", "stopped", "damaged"]
+State: TypeAlias = Literal["finished", "diverged", "timed-out", "training", "stopped", "damaged"]
 """`training` is held by a process right now; `stopped` has no result, and no process holds it."""
 
 QUARANTINE = "quarantine"

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from threadpoolctl import threadpool_limits
@@ -15,7 +16,7 @@ from eailab.data.split import trial_data
 from eailab.engines.base import COMPILATION, Engine, Expected, Scores, Step
 from eailab.engines.registry import build, engine_of, metrics_of
 from eailab.engines.spec import PREDICTIONS, WEIGHTS
-from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, StoppedError
+from eailab.errors import DamagedError, DataError, DivergedError, LostLockError, StoppedError, TimedOutError
 from eailab.metrics import TEST, VALIDATION, recorded
 from eailab.recipe.base import Recipe
 from eailab.runs.checkpoint import CheckpointWriter, packed
@@ -46,7 +47,8 @@ def run_trial(trial: Trial, context: RunContext) -> None:
         try:
             with folder.lock() as ours:
                 if ours:
-                    if (result := result_of(folder)) is None:
+                    if (result := result_for(trial, folder)) is None:
+                        folder.reopen(trial)
                         train(trial, folder, context)
                     else:
                         context.on_event(Ended(trial.fingerprint, result.status, result.values))
@@ -88,6 +90,7 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
                 raise StoppedError(f"stopped in epoch {number}, step {step.step} of {step.steps}.")
             context.on_event(Stepped(name, number, step))
 
+        reason = ""
         try:
             # Train, validate and record each epoch that is left. The test split is not read here.
             for number in range(done.epochs + 1, recipe.epochs + 1):
@@ -101,17 +104,11 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
                 if number < recipe.epochs and checkpoints.is_due(number):
                     checkpoints.write(Position(number))
                 meter.restart()
-        except DivergedError as error:
-            # A divergence is a result too: of the recipe.
-            result = Result(
-                status="diverged",
-                epochs=len(epochs),
-                values=dict.fromkeys(metric.key for metric in recorded(metrics_of(recipe))),
-                diverged_at=(error.epoch, error.step),
-                parameters=engine.parameters,
-                provenance=provenance,
-            )
+        except (DivergedError, TimedOutError) as error:
+            # A divergence is a result too: of the recipe. So is a program that does not end in its time.
+            result = _result_of_failure(error, recipe, len(epochs), engine, provenance)
             folder.finish(trial, result, {})
+            reason = str(error) if isinstance(error, TimedOutError) else ""
         else:
             # Test once, and record the result.
             tested, artifacts = ({}, engine.artifacts()) if data is None else _test(engine, data, trial)
@@ -125,7 +122,30 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
                 largest_pixel=None if data is None else int(data.train.pixels.max()),
             )
             folder.finish(trial, result, artifacts)
-        context.on_event(Ended(name, result.status, result.values))
+        context.on_event(Ended(name, result.status, result.values, reason))
+
+
+def _result_of_failure(
+    error: DivergedError | TimedOutError, recipe: Recipe, epochs: int, engine: Engine, provenance: Provenance
+) -> Result:
+    """Return the result of a trial that has no values."""
+    result = Result(
+        status="diverged",
+        epochs=epochs,
+        values=dict.fromkeys(metric.key for metric in recorded(metrics_of(recipe))),
+        diverged_at=None,
+        parameters=engine.parameters,
+        provenance=provenance,
+    )
+    if isinstance(error, TimedOutError):
+        return replace(result, status="timed-out", limit_seconds=error.seconds)
+    return replace(result, diverged_at=(error.epoch, error.step))
+
+
+def result_for(trial: Trial, folder: TrialFolder) -> Result | None:
+    """Return the result of a trial, as `result_of`; None where it timed out and now has more time."""
+    result = result_of(folder)
+    return None if result is None or result.has_more_time(trial.recipe.limit_seconds) else result
 
 
 def result_of(folder: TrialFolder) -> Result | None:

@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -195,15 +195,32 @@ class TrialFolder:
         atomic.refuse_links(self.path.parent, self.path)
         if self.recipe_file.exists():
             try:
-                self.ordered()
-                return
+                is_as_asked = self.ordered().recipe.limit_seconds == trial.recipe.limit_seconds
             except DamagedError:
-                with self.lock() as ours:
-                    if not ours:
-                        return  # the process that trains it writes it
+                is_as_asked = None
+            if is_as_asked:
+                return
+            with self.lock() as ours:
+                if not ours:
+                    return  # the process that trains it writes it
+                if is_as_asked is None:
                     atomic.set_aside(self.identity_file if self._has_damaged_identity() else self.recipe_file)
-        atomic.write_together(self._identity_files(trial))
+                self.reopen(trial)
+                atomic.write_together(self._identity_files(trial))
+        else:
+            atomic.write_together(self._identity_files(trial))
         self._recipe = None
+
+    def reopen(self, trial: Trial) -> None:
+        """Set the result of a trial aside that timed out and is now given more time; any other stays.
+
+        Raises:
+            StoreError: It cannot be renamed.
+        """
+        with suppress(DamagedError):  # is found when the trial is trained
+            result = self.result()
+            if result is not None and result.has_more_time(trial.recipe.limit_seconds):
+                atomic.set_aside(self.result_file, "timed-out")
 
     def ordered(self) -> Trial:
         """Return the trial that the files here are of.

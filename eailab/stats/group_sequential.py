@@ -9,7 +9,7 @@ Shapes: `B` blocks, `A` arms, the baseline among them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -107,7 +107,13 @@ def looks_within(trials: int, arms: int) -> tuple[int, ...]:
 
 
 def replay(
-    values: Values, ended: Mask, diverged: Mask, looks: Sequence[int], baseline: int, margin: float, higher: bool
+    values: Values,
+    ended: Mask,
+    failed: Mapping[str, Mask],
+    looks: Sequence[int],
+    baseline: int,
+    margin: float,
+    higher: bool,
 ) -> Replay:
     """Repeat the looks that the trials so far allow, one after another, as they would have been made.
 
@@ -116,7 +122,7 @@ def replay(
     Args:
         values: `[B, A]`, NaN where a trial has no value; `B` may be fewer than the last look's blocks.
         ended: `[B, A]`, whether a trial has an outcome, be it divergence.
-        diverged: `[B, A]`, whether it diverged.
+        failed: `[B, A]`, whether it failed, by the names of these arguments of `compare`.
         looks: Numbers of blocks, as `looks_within` gives them.
         baseline: Column of the baseline.
         margin: As for `compare`.
@@ -145,7 +151,7 @@ def replay(
             baseline,
             margin,
             higher,
-            diverged=(diverged & counted)[:until],
+            **{how: (mask & counted)[:until] for how, mask in failed.items()},
             level=level,
             outlooks=False,
         )

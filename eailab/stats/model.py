@@ -14,7 +14,7 @@ from eailab.stats.estimates import Estimate, moderated_estimates, separate_estim
 from eailab.stats.outlook import Outlook, outlook
 from eailab.stats.power import noncentrality
 from eailab.stats.verdict import SINGLE_LOOK, Interval, Verdict, decide, next_level, within
-from eailab.translation import Text, tr
+from eailab.translation import OR, Text, joined, tr
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ArmResult:
     trials: int
     """Blocks in which the arm has a value."""
     missing: int
-    """Blocks without a value for another reason than divergence."""
+    """Blocks without a value, and without a trial that failed."""
     diverged: int
     """Blocks in which the arm's trial diverged."""
     collapsed: int
@@ -70,11 +70,19 @@ class ArmResult:
     """Where trials of either side collapsed: the difference as it is when these count like others."""
     interval95_with_collapsed: Interval | None = None
     """Of that difference."""
+    timed_out: int = 0
+    """Blocks in which the arm's trial timed out."""
 
     @property
     def failed(self) -> int:
-        """Blocks in which the arm's trial diverged or collapsed."""
-        return self.diverged + self.collapsed
+        """Blocks in which the arm's trial diverged, collapsed or timed out."""
+        return self.diverged + self.collapsed + self.timed_out
+
+    @property
+    def failures(self) -> Text:
+        """In which of these ways its trials failed."""
+        ways = ((self.diverged, tr("diverged")), (self.collapsed, tr("collapsed")), (self.timed_out, tr("timed out")))
+        return joined([said for count, said in ways if count], OR)
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,7 @@ def compare(
     *,
     diverged: Mask | None = None,
     collapsed: Mask | None = None,
+    timed_out: Mask | None = None,
     level: float = SINGLE_LOOK,
     outlooks: bool = True,
 ) -> Comparison:
@@ -136,9 +145,10 @@ def compare(
     thrown away, and the intervals use the smallest correlation that the gaps leave between two arms' differences,
     which is slightly wide for the other pairs.
 
-    Trials that failed, which diverged or collapsed, are an outcome, not a gap: the other trials alone would make their
-    arm look better than it is. Its numbers are of these, and a verdict in favour of a side that failed is withheld, as
-    UNDECIDED: an arm that failed is never BETTER or SAME, and where the baseline failed no arm is WORSE or SAME.
+    Trials that failed (diverged, collapsed or timed out) are an outcome, not a gap: the other trials alone would make
+    their arm look better than it is. Its numbers are of these, and a verdict in favour of a side that failed is
+    withheld, as UNDECIDED: an arm that failed is never BETTER or SAME, and where the baseline failed no arm is WORSE or
+    SAME.
 
     Args:
         values: `[B, A]`, one metric of each trial; NaN or infinite where there is none.
@@ -148,6 +158,7 @@ def compare(
         diverged: `[B, A]`, True where a trial diverged; its value is then not used. Left out, no trial diverged and
             every NaN is merely missing.
         collapsed: `[B, A]`, True where a trial collapsed; likewise.
+        timed_out: `[B, A]`, True where a trial timed out; likewise.
         level: Of the verdicts: of false alarms over all arms, and of each of the two tests of SAME.
         outlooks: Whether to find how many blocks would decide an open arm, which takes most of the time.
 
@@ -161,10 +172,10 @@ def compare(
 
     # Which arms share enough blocks with the baseline to be judged.
     none = np.zeros(values.shape, dtype=np.bool_)
-    lost, fallen = (none if mask is None else mask for mask in (diverged, collapsed))
-    values = np.where(np.isfinite(values) & ~lost & ~fallen, values, np.nan)
+    failed = [none if mask is None else mask for mask in (diverged, collapsed, timed_out)]
+    values = np.where(np.isfinite(values) & ~np.logical_or.reduce(failed), values, np.nan)
     seen = np.isfinite(values)
-    rows = [_describe(values[:, arm], lost[:, arm], fallen[:, arm]) for arm in range(values.shape[1])]
+    rows = [_describe(values[:, arm], *(mask[:, arm] for mask in failed)) for arm in range(values.shape[1])]
     shared = (seen & seen[:, [baseline]]).sum(axis=0)
     judged = [arm for arm in range(values.shape[1]) if arm != baseline and shared[arm] >= 2]
 
@@ -230,16 +241,17 @@ def correlation_between_arms(values: Values) -> float | None:
     return between / variance
 
 
-def _describe(column: Values, diverged: Mask, collapsed: Mask) -> ArmResult:
+def _describe(column: Values, diverged: Mask, collapsed: Mask, timed_out: Mask) -> ArmResult:
     """Count an arm's trials and describe those that have a value."""
     own = column[np.isfinite(column)]
     return ArmResult(
         trials=len(own),
-        missing=int((~np.isfinite(column) & ~diverged & ~collapsed).sum()),
+        missing=int((~np.isfinite(column) & ~diverged & ~collapsed & ~timed_out).sum()),
         diverged=int(diverged.sum()),
         collapsed=int(collapsed.sum()),
         mean=float(own.mean()) if len(own) else None,
         sd=float(own.std(ddof=1)) if len(own) >= 2 else None,
+        timed_out=int(timed_out.sum()),
     )
 
 
@@ -309,19 +321,14 @@ def _p_same(estimate: Estimate, margin: float) -> float:
 def reason_to_withhold(verdict: Verdict, arm: ArmResult, baseline: ArmResult) -> Text | None:
     """Return why a verdict is withheld, if it is: it would favour a side whose failed trials are left out."""
     if arm.failed and verdict in {Verdict.BETTER, Verdict.SAME}:
-        return (
-            tr("{verdict} holds only for the trials that neither diverged nor collapsed", verdict=verdict.value)
-            if arm.collapsed
-            else tr("{verdict} holds only for the trials that did not diverge", verdict=verdict.value)
+        return tr(
+            "{verdict} holds only for the trials that have not {failed}", verdict=verdict.value, failed=arm.failures
         )
     if baseline.failed and verdict in {Verdict.WORSE, Verdict.SAME}:
-        return (
-            tr(
-                "{verdict} holds only against the baseline's trials that neither diverged nor collapsed",
-                verdict=verdict.value,
-            )
-            if baseline.collapsed
-            else tr("{verdict} holds only against the baseline's trials that did not diverge", verdict=verdict.value)
+        return tr(
+            "{verdict} holds only against the baseline's trials that have not {failed}",
+            verdict=verdict.value,
+            failed=baseline.failures,
         )
     return None
 

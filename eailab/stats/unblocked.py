@@ -46,6 +46,8 @@ class Sample:
     """Runs whose value is not finite."""
     collapsed: int = 0
     """Runs that ended at chance; none of the others' numbers contains them."""
+    timed_out: int = 0
+    """Runs that were ended at their time limit."""
 
     @classmethod
     def of(cls, values: Values) -> "Sample":
@@ -261,8 +263,7 @@ def _comparison(
     level: float = SINGLE_LOOK,
 ) -> Comparison:
     rows = [
-        ArmResult(trials=one.n, missing=0, diverged=one.diverged, collapsed=one.collapsed, mean=one.mean, sd=one.sd)
-        for one in samples
+        ArmResult(one.n, 0, one.diverged, one.collapsed, one.mean, one.sd, timed_out=one.timed_out) for one in samples
     ]
     arms = []
     for index, one in enumerate(samples):

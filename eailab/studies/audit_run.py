@@ -13,6 +13,7 @@ from eailab.recipe.own import OwnRecipe
 from eailab.runs.context import Event, RunContext
 from eailab.runs.executors import executor_for
 from eailab.runs.store import Store
+from eailab.runs.training import result_for
 from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.audit import Check, audit
 from eailab.studies.design import Study
@@ -69,7 +70,7 @@ def _audited(plans: Iterable[Plan]) -> list[Plan]:
 def repeat(planned: Plan, context: RunContext) -> bool:
     """Run the first trial of the baseline again, in a store of its own; return whether that was done just now.
 
-    A trial that was repeated is left alone, and so are one without a result and those of a program without a seed.
+    A trial that was repeated is left alone, and so are one without values and those of a program without a seed.
 
     Raises:
         StoppedError: `context.should_stop` said so.
@@ -79,12 +80,14 @@ def repeat(planned: Plan, context: RunContext) -> bool:
     elsewhere = replace(context, runs_dir=context.runs_dir / AUDITS, on_event=_ignored)
     recipe = study.arms[study.baseline].recipe
     has_no_seed = isinstance(recipe, OwnRecipe) and recipe.unseeded
-    if has_no_seed or context.store.folder(name).result() is None or elsewhere.store.folder(name).result() is not None:
-        return False
     trial = next(one for one in planned.trials if one.fingerprint == name)
+    first = context.store.folder(name).result()
+    has_values = first is not None and first.status == "finished"
+    if has_no_seed or not has_values or result_for(trial, elsewhere.store.folder(name)) is not None:
+        return False
     for _ in range(ATTEMPTS):
         executor_for(elsewhere.on, 1).run([trial], elsewhere)
-        if elsewhere.store.folder(name).result() is not None:
+        if result_for(trial, elsewhere.store.folder(name)) is not None:
             break
     return True
 
@@ -113,7 +116,7 @@ def _ignored(event: Event) -> None:
 
 
 def _metrics(folder: TrialFolder) -> Mapping[str, float] | None:
-    """Return the values of a trial; None of one that has not finished, or has diverged."""
+    """Return the values of a trial; None of one that has not finished, or has failed."""
     found: Mapping[str, Any] | None = None
     with suppress(DamagedError):
         found = folder.record()

@@ -21,7 +21,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.machine import BYTES_A_TRIAL, side_by_side
 from eailab.runs.probe import Probe, probe
 from eailab.runs.store import Store
-from eailab.runs.training import result_of
+from eailab.runs.training import result_for
 from eailab.runs.trial import Trial
 from eailab.stats.model import compare
 from eailab.stats.power import blocks_to_detect, detectable_difference
@@ -151,7 +151,7 @@ def blocks_for(plans: Sequence[Plan], context: RunContext, jobs: int | None, bud
 
     def left(block: int) -> list[Trial]:
         of_block = (Trial(arm.recipe, block, arm.data) for arm in arms)
-        return [trial for trial in of_block if result_of(store.folder(trial.fingerprint)) is None]
+        return [trial for trial in of_block if result_for(trial, store.folder(trial.fingerprint)) is None]
 
     first_unfinished = next(filter(None, map(left, range(MOST_BLOCKS))), [])
     costs = costs_of(arms if first_unfinished else [], context)

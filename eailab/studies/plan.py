@@ -17,6 +17,7 @@ from eailab.recipe.base import Recipe
 from eailab.recipe.override import differences, vary
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
+from eailab.runs.training import result_of
 from eailab.runs.trial import Trial
 from eailab.seeding import TUNING_BLOCKS, is_for_tuning
 from eailab.stats.group_sequential import judgement_levels
@@ -83,6 +84,8 @@ def plan(study: Study, context: RunContext) -> Plan:
     if damaged:
         rest = "" if len(damaged) == 1 else f" ({len(damaged)} in all: `eailab runs verify` names them)"
         notes.append(f"{damaged[0]} A trial with such a file is trained again{rest}.")
+    if again := sum(result_of(store.folder(trial.fingerprint)) is not None for trial in todo.values()):
+        notes.append(f"{counted(again, 'trial')} timed out before and has more time now: run again.")
     judged = () if before is None else kept_judgements(before, record.trials, store, folder)
     if judged and not set(study.blocks) <= set(judged[-1]):
         with_blocks = " and ".join(str(len(blocks)) for blocks in judged)
@@ -139,7 +142,8 @@ def left(store: Store, trials: Mapping[tuple[int, int], Trial]) -> tuple[dict[tu
     todo, damaged = {}, []
     for key, trial in trials.items():
         try:
-            if store.folder(trial.fingerprint).result() is None:
+            result = store.folder(trial.fingerprint).result()
+            if result is None or result.has_more_time(trial.recipe.limit_seconds):
                 todo[key] = trial
         except DamagedError as error:
             todo[key] = trial

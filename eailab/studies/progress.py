@@ -21,10 +21,10 @@ from eailab.studies.plan import labels, left_to_train
 from eailab.studies.storage import Plan
 from eailab.units import duration, roughly
 
-State = Literal["waiting", "training", "elsewhere", "finished", "diverged", "failed"]
+State = Literal["waiting", "training", "elsewhere", "finished", "diverged", "timed-out", "failed"]
 ROUNDING = 1e-6
 """Added before rounding down: 0.29 of 100 are 28.999999999999996."""
-ENDED: tuple[State, ...] = ("finished", "diverged", "failed")
+ENDED: tuple[State, ...] = ("finished", "diverged", "timed-out", "failed")
 
 
 @dataclass

@@ -12,6 +12,7 @@ from eailab.runs.context import Event, Failed, RunContext
 from eailab.runs.executors import executor_for
 from eailab.runs.machine import check_disk_space, side_by_side
 from eailab.runs.store import Store
+from eailab.runs.training import result_of
 from eailab.stats.group_sequential import looks_within
 from eailab.studies.design import Study
 from eailab.studies.plan import left_to_train, plan
@@ -78,13 +79,14 @@ def run_studies(studies: Sequence[Study], runner: Runner, publish: Callable[[Seq
     Raises:
         StoppedError: `should_stop` of the context said so.
         UsageError: What was asked for is at fault in all trials that failed.
-        TrialFailedError: One or more trials failed for another reason; raised after publishing.
+        TrialFailedError: One or more trials failed for another reason, or timed out; raised after publishing.
         StoreError: The store cannot be written, or its disk is too small.
         DeviceError: This machine lacks the device, or the precision of a trial.
     """
     plans, published = runner.plan(studies), list[Published]()
     failed = train_plans(plans, runner, lambda: published.append(publish(plans)))
     raise_failures(failed, plans, runner)
+    raise_timed_out(plans, runner)
     return published[0]
 
 
@@ -174,6 +176,25 @@ def raise_failures(failed: Sequence[Failed], plans: Sequence[Plan], runner: Runn
     )
 
 
+def raise_timed_out(plans: Sequence[Plan], runner: Runner) -> None:
+    """Raise when trials of some plans have timed out, which counts in what was published.
+
+    Raises:
+        TrialFailedError: One or more have.
+    """
+    limits = dict[str, str]()
+    for trial in (trial for planned in plans for trial in planned.trials if trial.recipe.limit_seconds is not None):
+        result = result_of(runner.context.store.folder(trial.fingerprint))
+        if result is not None and result.limit_seconds is not None:
+            limits[trial.fingerprint] = f"{result.limit_seconds:g} s"
+    if limits:
+        longest = ", ".join(sorted(set(limits.values())))
+        raise TrialFailedError(
+            f"{counted(len(limits), 'trial')} timed out (after {longest}), which counts as a failure, as a "
+            "divergence does. The same command keeps that; with a longer --timeout it runs them again."
+        )
+
+
 # --- look by look ----------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +264,7 @@ def run_until_decided(
             break
     published = publish([planned])
     raise_failures(failed, [planned], runner)
+    raise_timed_out([planned], runner)
     return published
 
 

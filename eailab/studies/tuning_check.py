@@ -77,5 +77,5 @@ def _wrong(store: Store, study: Study, winner: Recipe, tuned: TunedArm, one: Tra
     ]
     if others or _value(recipe, tuned) != one.value:
         return "is of another recipe"
-    score = None if result.status == "diverged" else study.measure.value(result.values)
+    score = None if result.status != "finished" else study.measure.value(result.values)
     return None if score == one.score else f"has the score {score} in the store, not {one.score}"

@@ -205,7 +205,7 @@ def _plan(planned: Plan, arm: str, space: Space, wanted: Sequence[Training], sto
 def _score(study: Study, store: Store, trial: Trial) -> float | None:
     """Return what a trial came to; None where it diverged."""
     result = store.folder(trial.fingerprint).result()
-    return None if result is None or result.status == "diverged" else study.measure.value(result.values)
+    return None if result is None or result.status != "finished" else study.measure.value(result.values)
 
 
 def _winners(study: Study, searched: Mapping[str, Space], chosen: Mapping[str, Point]) -> Study:

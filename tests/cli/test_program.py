@@ -151,12 +151,63 @@ def test_a_program_that_does_not_report_its_metric_is_told_what_it_reports(eaila
     assert "val_acx" in done.err
 
 
-def test_a_program_that_never_ends_is_timed_out(eailab, program):
-    command = program("import time; time.sleep(100)", "{lr} {seed}")
-    options = ("--metric", "loss", "--seeds", "1", "--timeout", "0.1s")
-    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", command, *options)
+WAITS = """
+import pathlib, sys, time
+lr, seed = float(sys.argv[1]), int(sys.argv[2])
+with open("ran", "a") as file:
+    file.write(f"{lr:g}/{seed} ")
+print("begun", flush=True)
+while lr == 0.01 and seed == 1 and not pathlib.Path("go").exists():
+    time.sleep(0.01)
+print("loss", lr * (seed + 1))
+"""
+"""It waits for a file in one trial, and lists the trials that were run."""
+
+
+def test_a_program_that_runs_into_its_time_limit_counts_like_a_diverged_one(eailab, program, tmp_path):
+    """It is a result, with exit code 1, until there is more time; the limit is not part of the trial's name."""
+    arguments = ("ablate", "lr", "1e-3", "1e-2", "--run", program(WAITS, "{lr} {seed}"), "--metric", "loss")
+    arguments += ("--seeds", "3", "--no-audit", "--margin", "9")
+
+    def run(*limit):
+        (tmp_path / "ran").unlink(missing_ok=True)
+        done = eailab(*arguments, *limit)
+        (table,) = tmp_path.glob("runs/studies/*/table.json")
+        ran = (tmp_path / "ran").read_text().split() if (tmp_path / "ran").exists() else []
+        return done, json.loads(table.read_text())["arms"][1], ran
+
+    # It is ended, its output is shown, the other trials are run, and nothing speaks for its arm.
+    done, arm, ran = run("--timeout", "1s")
     assert done.code == 1
-    assert "timed out" in done.err
+    assert "timed out (recorded as a result; the study continues)" in done.err
+    assert "ran longer than 1s" in done.err
+    assert "begun" in done.err
+    assert "1 trial timed out (after 1 s)" in done.err
+    assert len(ran) == 6
+    assert [one["state"] for one in arm["by_block"]] == ["finished", "timed-out", "finished"]
+    assert arm["by_block"][1]["reason"] == "it was ended after its time limit, 1 s"
+    assert (arm["trials"], arm["timed_out"], arm["diverged"], arm["missing"]) == (2, 1, 0, 0)
+    assert arm["verdict"] == "UNDECIDED"
+    assert arm["withheld"] == "SAME holds only for the trials that have not timed out"
+    assert "1 of 3 timed out: numbers are of the others" in arm["notes"]
+
+    # Without more time it stays as it is, in every place that shows it.
+    done, again, ran = run("--timeout", "0.5s")
+    assert (done.code, again, ran) == (1, arm, [])
+    assert eailab("runs", "list", "--state", "timed-out").out.count("timed-out 0/1") == 1
+    assert eailab("runs", "verify").code == 0
+    eailab("report", "--lang", "zh-TW", "--format", "markdown")
+    assert "3 次中有 1 次逾時：數字只含其餘各次" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+
+    # With more time it is run again, under the same name.
+    names = {folder.name for folder in tmp_path.glob("runs/trials/*")}
+    (tmp_path / "go").touch()
+    done, arm, ran = run("--timeout", "1m")
+    assert done.code == 0, done.err
+    assert "1 trial timed out before and has more time now" in done.err
+    assert ran == ["0.01/1"]
+    assert (arm["trials"], arm["timed_out"]) == (3, 0)
+    assert {folder.name for folder in tmp_path.glob("runs/trials/*")} == names
 
 
 @pytest.mark.parametrize(

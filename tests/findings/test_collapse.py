@@ -58,7 +58,7 @@ def test_an_arm_that_collapsed_is_never_better(ten_classes):
     assert arm.against_baseline.verdict is Verdict.UNDECIDED
     assert arm.notes[0] == "1 of 4 collapsed: numbers are of the others"
     assert arm.notes[1] == "with those that collapsed, the difference is -17.00 pp [-85.96, +51.96]"
-    assert arm.notes[-1] == "BETTER holds only for the trials that neither diverged nor collapsed"
+    assert arm.notes[-1] == "BETTER holds only for the trials that have not collapsed"
 
 
 def test_against_a_baseline_that_collapsed_no_arm_is_worse(ten_classes):

@@ -78,7 +78,7 @@ def test_of_a_verdict_that_is_withheld_no_number_of_blocks_is_promised(shop):
     """More blocks decide nothing while trials drop out."""
     arm = arms(shop.findings(shop.study({10: SMALL, 20: ["diverged", 0.955, 0.950, 0.962]})))["20"]
     assert arm.against_baseline.verdict is Verdict.UNDECIDED
-    assert arm.notes[-1] == "BETTER holds only for the trials that did not diverge"
+    assert arm.notes[-1] == "BETTER holds only for the trials that have not diverged"
 
 
 def test_a_damaged_trial_is_a_named_gap_and_its_number_is_not_used(shop):

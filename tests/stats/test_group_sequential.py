@@ -20,7 +20,7 @@ def played(values, looks=LOOKS, margin=0.25, ended=None, diverged=None, baseline
     values = np.asarray(values, dtype=np.float64)
     ended = np.isfinite(values) if ended is None else ended
     diverged = np.zeros(values.shape, dtype=np.bool_) if diverged is None else diverged
-    return replay(values, ended, diverged, looks, baseline, margin, True)
+    return replay(values, ended, {"diverged": diverged}, looks, baseline, margin, True)
 
 
 def noise(blocks=13, arms=3, seed=0):

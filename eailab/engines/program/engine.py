@@ -22,11 +22,10 @@ from eailab.engines.program.trial_files import (
     own_folder,
     places_of,
 )
-from eailab.errors import DivergedError, ProgramFailedError, TrialFailedError
+from eailab.errors import DivergedError, ProgramFailedError, TimedOutError
 from eailab.metrics import Metric
 from eailab.recipe.own import OwnRecipe, ProgramRecipe
 from eailab.recipe.template import Command, fill_text
-from eailab.units import parse_seconds
 
 
 class ProgramEngine(Engine):
@@ -47,11 +46,12 @@ class ProgramEngine(Engine):
 
         Raises:
             DivergedError: A value is not finite.
-            TrialFailedError: The program failed, was ended after its time limit, or did not report a metric.
+            TimedOutError: The program was ended at its time limit.
+            TrialFailedError: The program failed, or did not report a metric.
         """
         stdout, stderr = self.folder / STDOUT, self.folder / STDERR
         command, environment = self._prepare()
-        limit = None if self.recipe.timeout is None else parse_seconds(self.recipe.timeout)
+        limit = self.recipe.limit_seconds
         live = Live(self._wanted(), sources_of(self.recipe, self.block, self.folder), self.known.way)
         ended = run_program(
             command,
@@ -63,8 +63,8 @@ class ProgramEngine(Engine):
             on_tick=lambda: on_step(Step.own(live.last())),
             on_output=live.take,
         )
-        if ended.has_timed_out:
-            raise TrialFailedError(self._failure(command, ended))
+        if ended.has_timed_out and limit is not None:
+            raise TimedOutError(self._failure(command, ended), limit)
         if ended.code:
             raise ProgramFailedError(self._failure(command, ended))
         self.known.check_code()
@@ -107,7 +107,7 @@ class ProgramEngine(Engine):
     def _failure(self, command: Command, ended: Ended) -> str:
         """Say how a program failed, with the end of its output."""
         if ended.has_timed_out:
-            said = f"{command.argv[0]} ran longer than {self.recipe.timeout} and was ended (timed out)"
+            said = f"{command.argv[0]} ran longer than {self.recipe.timeout} and was ended"
         elif ended.code < 0:
             said = f"{command.argv[0]} died of signal {-ended.code} ({signal.Signals(-ended.code).name})"
         else:

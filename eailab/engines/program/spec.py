@@ -101,7 +101,8 @@ def try_once(recipe: ProgramRecipe, block: int) -> tuple[str, "Reading"]:
     """Run a program once, in a folder that is then removed, and return its command and what it reported.
 
     Raises:
-        TrialFailedError: It failed, took too long, or did not report a metric.
+        TimedOutError: It took too long.
+        TrialFailedError: It failed, or did not report a metric.
     """
     with TemporaryDirectory(prefix="eailab-try-") as folder:
         _inputs(recipe, None, Path(folder))
@@ -128,8 +129,8 @@ PROGRAM = EngineSpec(
     command_line=_command_line,
     own_folder=OUT,
     artifacts=(
-        Artifact(STDOUT, files.KEPT_OUTPUT, of_diverged=True, is_reported=False, is_repeatable=False),
-        Artifact(STDERR, files.KEPT_OUTPUT, of_diverged=True, is_reported=False, is_repeatable=False),
+        Artifact(STDOUT, files.KEPT_OUTPUT, of_failed=True, is_reported=False, is_repeatable=False),
+        Artifact(STDERR, files.KEPT_OUTPUT, of_failed=True, is_reported=False, is_repeatable=False),
         Artifact(CURVES, files.CURVES),
     ),
 )

@@ -38,6 +38,7 @@ STATUS: dict[TrialState, str] = {
     "finished": "FINISHED",
     "collapsed": "FINISHED",
     "diverged": "FAILED",
+    "timed-out": "FAILED",
     "damaged": "FAILED",
     "unfinished": "RUNNING",
     "missing": "SCHEDULED",

@@ -20,6 +20,7 @@ STATUS: dict[TrialState, str] = {
     "finished": "STATUS_SUCCESS",
     "collapsed": "STATUS_SUCCESS",
     "diverged": "STATUS_FAILURE",
+    "timed-out": "STATUS_FAILURE",
     "damaged": "STATUS_FAILURE",
     "unfinished": "STATUS_RUNNING",
     "missing": "STATUS_UNKNOWN",

@@ -94,7 +94,7 @@ def _trial(trial: ExportTrial) -> _Run:
         for epoch, time in zip(trial.epochs, trial.clock, strict=True)
     )
     identifier = digest([trial.group, trial.labels["arm"], trial.labels["trial"]])
-    failed = trial.state in ("diverged", "damaged")
+    failed = trial.state in ("diverged", "timed-out", "damaged")
     return _Run(identifier, trial.content, settings, tuple(rows), {**trial.final, "state": trial.state}, failed)
 
 
