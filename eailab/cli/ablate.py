@@ -226,7 +226,7 @@ def ablate(
     brought = [sentence for one in studies for arm in one.arms for sentence in arm.brought]
     for sentence in dict.fromkeys([*brought, *filter(None, map(weak_design, studies))]):
         say_note(sentence)
-    try_instead(program, studies[0])
+    try_instead(program, studies[0], where.runs_dir)
 
     # Show the plan, freeze it, or train.
     console = (Console if program.no_audit else Auditing)(where, jobs, fail_fast, name=name, as_json=json)

@@ -50,7 +50,7 @@ def audit(
     factors = program.factors(factor, levels or [], [], None, joint=False) if factor or program.arm else []
     base = program.recipe(metric, factors, overrides_of({}, override))
     study = one_at_a_time(base, factors, blocks, "epochs")[0] if factors else repeated(base, blocks)
-    try_instead(program, study)
+    try_instead(program, study, runs)
     console = AuditAlone(
         run_context(
             *(runs, None, "auto"),

@@ -93,7 +93,7 @@ def gate(
         levels = FactorLevels(("checkout",), tuple((folders[arm],) for arm in ARMS), (folders["base"],), ARMS)
         base_recipe = recipe.model_copy(update={"checkout": folders["base"]})
         study = with_looks(one_at_a_time(base_recipe, [levels], (0,), "epochs"), max_trials)
-        try_instead(program, study)
+        try_instead(program, study, where.runs_dir)
         console = (Console if program.no_audit else Auditing)(where, jobs)
 
         def publish(plans: "Sequence[Plan]") -> Decision:

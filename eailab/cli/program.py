@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from eailab.cli.output import echo
 from eailab.errors import UsageError
 from eailab.plain import counted
+from eailab.units import duration
 
 if TYPE_CHECKING:
     from eailab.recipe.load import Override
@@ -95,7 +97,7 @@ class ProgramOptions:
         bool, typer.Option("--no-audit", help="Do not check first whether seed and factor reach the program.")
     ] = False
     try_: Annotated[
-        bool, typer.Option("--try", help="Run the baseline once, and show what is read from it; keep nothing.")
+        bool, typer.Option("--try", help="Run the baseline once, and show what is read from it; keep only its time.")
     ] = False
 
     @property
@@ -219,7 +221,7 @@ class ProgramOptions:
         return [first, *(factor_from_option(text, joint=joint) for text in also)]
 
 
-def try_instead(program: ProgramOptions, study: "Study") -> None:
+def try_instead(program: ProgramOptions, study: "Study", runs_dir: Path) -> None:
     """Run the first block of a study's baseline once with `--try`, print what was read, and end the command.
 
     Raises:
@@ -236,15 +238,17 @@ def try_instead(program: ProgramOptions, study: "Study") -> None:
     from eailab.engines.program.reading import IN_WORDS
     from eailab.engines.program.spec import try_once
 
-    command, reading = try_once(recipe, study.blocks[0])
-    echo(f"command: {command}", hang=9)
+    tried = try_once(recipe, study.blocks[0], runs_dir)
+    reading = tried.reading
+    echo(f"command: {tried.command}", hang=9)
     echo(f"read:    {IN_WORDS[reading.way]}", hang=9)
     for name, points in reading.curves.items():
         steps = f", the {recipe.at} of {counted(len(points), 'value')}" if len(points) > 1 else ""
         echo(f"{name}: {reading.values[name]:g}{steps}", hang=9)
     others = [name for name in reading.seen if name not in recipe.metrics]
     echo(f"not asked for: {', '.join(others) or 'nothing'}", hang=9)
-    echo("nothing was kept; the same command without --try runs the study", hang=9)
+    echo(f"took:    {tried.seconds:.2g} s" if tried.seconds < 10.0 else f"took:    {duration(tried.seconds)}", hang=9)
+    echo("only its time was kept, for -n and --budget; the same command without --try runs the study", hang=9)
     raise typer.Exit
 
 

@@ -224,7 +224,7 @@ def noise(
         base = load_recipe(recipe, {"study.metric": one_metric(metric)}, override).recipe
     gpus = program.gpus_for(jobs)
     where = run_context(runs, data_dir, device, retries=program.retries, keep_code=program.keep_code, gpus=gpus)
-    try_instead(program, repeated(base, blocks))
+    try_instead(program, repeated(base, blocks), where.runs_dir)
 
     # Train it in each block, then write and print what its runs show.
     def publish(plans: "Sequence[Plan]") -> None:

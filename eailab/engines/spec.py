@@ -86,10 +86,10 @@ class ImageClassification:
     """Settings of a recipe's model that may be written in several ways, in one form that equal trainings share."""
     network: Callable[[], Network]
     """How the weights of its trials are applied."""
-    try_network: Callable[[Any, tuple[int, int, int], int], None] = lambda recipe, image, classes: None  # noqa: ARG005 - a default
+    try_network: Callable[[Any, tuple[int, int, int], int], int | None] = lambda recipe, image, classes: None  # noqa: ARG005 - a default
     """Run a person's own network on a few images before anything is trained, and refuse it by a `UsageError`.
 
-    It gets what `parameters` gets.
+    It gets what `parameters` gets, and returns the trained parameters, or None where there is no such network.
     """
 
 
@@ -150,6 +150,8 @@ class EngineSpec:
 
     Raises `DamagedError` where its file is not what the engine writes.
     """
+    tried_seconds: Callable[[Any, Path], float | None] = lambda recipe, runs_dir: None  # noqa: ARG005 - a default
+    """Return what a run took that a person has asked for only to see it, whatever its settings; None without one."""
     counted: Callable[[Any], Text | None] = lambda recipe: None  # noqa: ARG005 - a default
     """Say which of the values of a trial counts, as in "val_acc, the last value reported"; None for that after the last
     epoch."""

@@ -245,5 +245,5 @@ def _trial_time(cost: Cost | None) -> str:
 def _seconds(seconds: float) -> str:
     """Write a time, that of quick trials with its fractions."""
     if isnan(seconds):
-        return "not known, since it has not run yet"
+        return "not known, since it has not run yet: --try runs it once, and keeps its time"
     return f"{seconds:.2g} s" if seconds < 10.0 else duration(seconds)

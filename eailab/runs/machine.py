@@ -149,7 +149,8 @@ def check_disk_space(runs_dir: Path, data_dir: Path | None, trials: Sequence[Tri
             continue
         image, classes, train, test = inputs[recipe.data.name]
         engine = images_of(recipe)
-        weights = ceil(OTHER_NUMBERS * BYTES_A_NUMBER * (engine.parameters(recipe, image, classes) or 0))
+        count = engine.parameters(recipe, image, classes) or engine.try_network(recipe, image, classes) or 0
+        weights = ceil(OTHER_NUMBERS * BYTES_A_NUMBER * count)
         needed += kept_bytes(weights, train + len(test), recipe.epochs)
         checkpoints.append(weights * engine.checkpoint_copies(recipe))
     needed += 2 * sum(sorted(checkpoints)[-jobs:])

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from heapq import nlargest
 from itertools import chain
 from math import isnan, nan
 from statistics import median
@@ -38,7 +39,7 @@ BLOCKS_LOOKED_AT = 64
 """Blocks of a recipe that the store is asked for; a trial is found by its name, so none has to be listed."""
 
 TRIALS_LOOKED_AT = 256
-"""Of a store, for those of one program with other settings; their recipes have to be read."""
+"""The newest of a store, for those of programs with other settings; their recipes have to be read."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,10 @@ class Cost:
     """What one trial of a recipe takes."""
 
     seconds: float
-    source: Literal["store", "store, other settings", "probe", "not known"]
+    source: Literal["store", "store, other settings", "--try", "probe", "not known"]
     """Whether the time is of finished epochs of the same recipe on the same device, of the same program with other
-    settings, or of the probe; a program that has not run yet is not run for it, and `seconds` is NaN."""
+    settings, of a run of it by `--try`, or of the probe; a program that has not run yet is not run for it, and
+    `seconds` is NaN."""
     probe: Probe
 
 
@@ -127,10 +129,9 @@ def costs_of(trials: Sequence[Trial], context: RunContext) -> dict[str, Cost]:
     ours = {key: trial for key, trial in by_recipe.items() if not engine_of(trial.recipe).is_foreign}
     probes = dict(zip(ours, probe(list(ours.values()), context) if ours else [], strict=True))
     costs = {key: _cost(context.store, trial, probes.get(key, UNKNOWN)) for key, trial in by_recipe.items()}
-    return {
-        key: _of_its_program(context.store, by_recipe[key].recipe) if isnan(cost.seconds) else cost
-        for key, cost in costs.items()
-    }
+    unknown = {key for key, cost in costs.items() if isnan(cost.seconds)}
+    others = _of_their_programs(context.store, [by_recipe[key].recipe for key in unknown])
+    return {key: others[by_recipe[key].recipe.started] if key in unknown else cost for key, cost in costs.items()}
 
 
 def blocks_for(plans: Sequence[Plan], context: RunContext, jobs: int | None, budget: float) -> tuple[int, float]:
@@ -164,8 +165,8 @@ def blocks_for(plans: Sequence[Plan], context: RunContext, jobs: int | None, bud
         needed = _together(seconds, side)
         if isnan(needed):
             raise StudyError(
-                "--budget needs to know what a trial takes, and none of this program has run yet: run a block of it "
-                "with --seeds 1, and then give the same command with --budget."
+                "--budget needs to know what a trial takes, and none of this program has run yet: run it once with "
+                "--try, and then give the same command with --budget."
             )
         if needed > budget:
             if block == 0:
@@ -192,15 +193,39 @@ def _cost(store: Store, trial: Trial, measured: Probe) -> Cost:
     return Cost(measured.epoch_seconds * recipe.epochs + measured.other_seconds, "probe", measured)
 
 
-def _of_its_program(store: Store, recipe: Recipe) -> Cost:
-    """Return what a trial of a person's own training took with other settings, in the trials of a store."""
-    seconds: list[float] = []
-    for name in store.trial_names()[:TRIALS_LOOKED_AT] if recipe.started else ():
+def _of_their_programs(store: Store, recipes: Sequence[Recipe]) -> dict[str, Cost]:
+    """Return what trials of a person's own training took with other settings, by what they start.
+
+    The newest trials of the store are looked at; without one that was timed, what `--try` has measured is taken.
+    """
+    found: dict[str, list[float]] = {recipe.started: [] for recipe in recipes}
+    for name in _newest(store) if any(found) else ():
         folder = store.folder(name)
         with suppress(StoreError):
-            if folder.recipe().started == recipe.started:
-                seconds += [timing.seconds for timing in folder.timings().values() if timing.device == UNKNOWN.device]
-    return Cost(median(seconds), "store, other settings", UNKNOWN) if seconds else Cost(nan, "not known", UNKNOWN)
+            if (started := folder.recipe().started) in found:
+                timings = folder.timings().values()
+                found[started] += [timing.seconds for timing in timings if timing.device == UNKNOWN.device]
+    tried = {recipe.started: engine_of(recipe).tried_seconds(recipe, store.root) for recipe in recipes}
+    return {
+        started: Cost(median(seconds), "store, other settings", UNKNOWN)
+        if seconds
+        else Cost(nan, "not known", UNKNOWN)
+        if (known := tried[started]) is None
+        else Cost(known, "--try", UNKNOWN)
+        for started, seconds in found.items()
+    }
+
+
+def _newest(store: Store) -> list[str]:
+    """Return the names of the trials whose folders have changed last, of a large store not of all."""
+
+    def changed(name: str) -> float:
+        try:
+            return store.folder(name).path.stat().st_mtime
+        except OSError:  # removed meanwhile
+            return 0.0
+
+    return nlargest(TRIALS_LOOKED_AT, store.trial_names(), key=changed)
 
 
 def _fitting(one: Probe) -> int:

@@ -85,7 +85,7 @@ def plan(study: Study, context: RunContext) -> Plan:
         rest = "" if len(damaged) == 1 else f" ({len(damaged)} in all: `eailab runs verify` names them)"
         notes.append(f"{damaged[0]} A trial with such a file is trained again{rest}.")
     if again := sum(result_of(store.folder(trial.fingerprint)) is not None for trial in todo.values()):
-        notes.append(f"{counted(again, 'trial')} timed out before and has more time now: run again.")
+        notes.append(f"{counted(again, 'trial')} timed out before and will be run again with more time.")
     judged = () if before is None else kept_judgements(before, record.trials, store, folder)
     if judged and not set(study.blocks) <= set(judged[-1]):
         with_blocks = " and ".join(str(len(blocks)) for blocks in judged)

@@ -204,7 +204,7 @@ def test_a_program_that_runs_into_its_time_limit_counts_like_a_diverged_one(eail
     (tmp_path / "go").touch()
     done, arm, ran = run("--timeout", "1m")
     assert done.code == 0, done.err
-    assert "1 trial timed out before and has more time now" in done.err
+    assert "1 trial timed out before and will be run again with more time" in done.err
     assert ran == ["0.01/1"]
     assert (arm["trials"], arm["timed_out"]) == (3, 0)
     assert {folder.name for folder in tmp_path.glob("runs/trials/*")} == names
@@ -254,13 +254,17 @@ def test_a_dry_run_prints_the_exact_commands_and_runs_nothing(eailab, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_trying_shows_what_is_read_and_keeps_nothing(eailab, program, tmp_path):
-    done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", program(), "--metric", "val_acc", "--try")
+def test_trying_shows_what_is_read_and_keeps_the_time_for_plans(eailab, program, tmp_path):
+    study = ("ablate", "lr", "1e-3", "1e-2", "--run", program(), "--metric", "val_acc")
+    done = eailab(*study, "--try")
     assert done.code == 0, done.err
     assert "train.py 0.001 0" in done.out
     assert "on standard output" in done.out
     assert "the last of 3 values" in done.out
-    assert not (tmp_path / "runs").exists()
+    (kept,) = (tmp_path / "runs").glob("*/*")
+    seconds = json.loads(kept.read_text())["seconds"]
+    arms = json.loads(eailab(*study, "-n", "--json").out)["studies"][0]["arms"]
+    assert [(arm["seconds_from"], arm["seconds"]) for arm in arms] == [("--try", round(seconds, 3))] * 2
 
 
 def test_a_program_that_fails_is_started_again_as_often_as_was_asked(eailab, program, tmp_path):
@@ -320,7 +324,7 @@ def test_a_recipe_of_a_program_is_run_as_any_other(eailab, program, tmp_path):
         f"name: mine\nengine: program\nrun: {program()}\nsettings: {{lr: 1e-3}}\nmetric: val_acc\nunit: share\n"
     )
     command = ("ablate", "lr", "1e-3", "1e-2", "--recipe", "mine.yaml", "--seeds", "2")
-    assert "nothing was kept" in eailab(*command, "--try").out
+    assert "only its time was kept" in eailab(*command, "--try").out
     done = eailab(*command, "--retries", "1")
     assert done.code == 0, done.err
     assert "mine-lr" in done.out

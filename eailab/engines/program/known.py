@@ -24,6 +24,8 @@ from eailab.recipe.own import ProgramRecipe
 
 FOLDER = "programs"
 """Beside `trials` and `studies`."""
+LONGEST_SECONDS = 1e9
+"""Of a run: thirty years."""
 WRITTEN = "written"
 """Name of the record of files that programs have written beside their code."""
 
@@ -111,6 +113,21 @@ class Known:
             known = {*_read(self.runs, WRITTEN).get("files", []), *written}
             _keep(self.runs, WRITTEN, {"files": sorted(known)}, again=True)
             _log.info("%s was written while the program ran, and is not taken for its code.", ", ".join(written))
+
+
+def keep_seconds(recipe: ProgramRecipe, runs: Path, seconds: float) -> None:
+    """Keep what a run took that was made to try a program, for plans of it."""
+    _keep(runs, _tried(recipe), {"seconds": seconds}, again=True)
+
+
+def tried_seconds(recipe: ProgramRecipe, runs: Path) -> float | None:
+    """Return what a program took when it was tried, with any settings; None where it was not."""
+    found = _read(runs, _tried(recipe)).get("seconds")
+    return found if isinstance(found, float) and 0.0 <= found < LONGEST_SECONDS else None
+
+
+def _tried(recipe: ProgramRecipe) -> str:
+    return f"tried-{digest([recipe.started])}"
 
 
 def _code(fingerprint: str) -> str:

@@ -2,16 +2,14 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from io import SEEK_END
 from pathlib import Path
 
 from eailab import files
 from eailab.engines.base import Reported
-from eailab.engines.program.parsing import Row, json_lines, lines_matching, lines_of_output, metrics_file
-from eailab.engines.program.reading import Sources, Wanted, Way, last_values
+from eailab.engines.program.reading import Sources, Wanted, Way, last_values, readers_of
 from eailab.errors import TrialFailedError
 
 SECONDS = 0.5
@@ -41,12 +39,18 @@ class Live:
         """
         self.wanted, self.sources, self.way, self.clock = wanted, sources, way, clock
         self._ends = {sources.stdout: b"", sources.stderr: b""}
+        self._readers = readers_of(wanted, sources, self._text)
+        self._taken = 0
+        """Bytes that the program has printed."""
+        self._seen: tuple[object, ...] = ()
+        """What `_state` was when it was looked last."""
         self._looked = -SECONDS
         self._last: Reported | None = None
 
     def take(self, output: Path, more: bytes) -> None:
         """Take what the program has printed."""
         self._ends[output] = (self._ends[output] + more)[-WINDOW:]
+        self._taken += len(more)
 
     def last(self) -> Reported | None:
         """Return what was reported last; None before there is anything."""
@@ -58,7 +62,10 @@ class Live:
         return self._last
 
     def _look(self) -> Reported | None:
-        for way, read in self._readers():
+        if (state := self._state()) == self._seen:
+            return None
+        self._seen = state
+        for way, read in self._readers.items():
             if self.way in (None, way) and (rows := read()) and (values := last_values(self.wanted, rows)):
                 steps = rows[-1].steps
                 axis = next((one for one in ("epoch", "step") if one in steps), "")
@@ -66,20 +73,15 @@ class Live:
                 return Reported(values, axis, number, self._total(axis, number))
         return None
 
-    def _readers(self) -> Iterator[tuple[Way, Callable[[], list[Row]]]]:
-        yield "log", lambda: json_lines(_end_of(self.sources.log))
-        if (file := self.sources.file) is not None:
-            yield "file", lambda: metrics_file(_whole(file))
-        outputs = {
-            "stdout": partial(self._printed, self.sources.stdout),
-            "stderr": partial(self._printed, self.sources.stderr),
-        }
-        if self.wanted.regex is not None:
-            pattern, judged = re.compile(self.wanted.regex), self.wanted.metrics[0].key
-            yield "regex", lambda: [row for one in outputs.values() for row in lines_matching(one(), pattern, judged)]
-        else:
-            yield "stdout", lambda: lines_of_output(outputs["stdout"]())
-            yield "stderr", lambda: lines_of_output(outputs["stderr"]())
+    def _state(self) -> tuple[object, ...]:
+        """Return what is different once there is more to read."""
+        return self._taken, *(_changed(file) for file in (self.sources.log, self.sources.file) if file is not None)
+
+    def _text(self, file: Path) -> str:
+        """Return what is looked at of a file, or of an output."""
+        if file in self._ends:
+            return self._printed(file)
+        return _end_of(file) if file == self.sources.log else _whole(file)
 
     def _printed(self, output: Path) -> str:
         """Return the end of an output, without a last line that may not be whole."""
@@ -93,6 +95,14 @@ class Live:
                 if word.lower().startswith(axis[:4] or "-") and number is not None and int(at) <= int(of) >= number:
                     return int(of)
         return None
+
+
+def _changed(file: Path) -> tuple[int, int] | None:
+    """Return when a file has changed, and its size; None where there is none."""
+    with suppress(OSError):
+        about = file.stat()
+        return about.st_mtime_ns, about.st_size
+    return None
 
 
 def _end_of(file: Path) -> str:

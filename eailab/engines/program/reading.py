@@ -172,7 +172,7 @@ def read(wanted: Wanted, sources: Sources, way: Way | None = None) -> Reading:
     Raises:
         TrialFailedError: A metric was not reported, or is not one number.
     """
-    readers = _readers(wanted, sources)
+    readers = readers_of(wanted, sources, _whole)
     failures: dict[Way, _AbsentError] = {}
     seen: dict[str, None] = {}
     for one in readers if way is None else [way]:
@@ -201,31 +201,35 @@ def last_values(wanted: Wanted, rows: Iterable[Row]) -> dict[str, float]:
     return values if wanted.metrics[0].key in values else {}
 
 
-def _readers(wanted: Wanted, sources: Sources) -> dict[Way, Callable[[], list[Row]]]:
-    """Return how each way is read, in the order in which they are tried."""
-    readers: dict[Way, Callable[[], list[Row]]] = {"log": lambda: _parsed(sources.log, json_lines)}
+def readers_of(wanted: Wanted, sources: Sources, text_of: Callable[[Path], str]) -> dict[Way, Callable[[], list[Row]]]:
+    """Return how each way is read, in the order in which they are tried.
+
+    Args:
+        wanted: The metrics.
+        sources: The files that a program may have left.
+        text_of: Returns what is read of one; nothing where it is missing.
+    """
+
+    def parsed(file: Path, parse: Callable[[str], list[Row]]) -> list[Row]:
+        try:
+            return parse(text_of(file))
+        except ValueError as error:
+            raise TrialFailedError(f"{file} cannot be read: {plain(str(error))}.") from error
+
+    readers: dict[Way, Callable[[], list[Row]]] = {"log": lambda: parsed(sources.log, json_lines)}
     if (file := sources.file) is not None:
-        readers["file"] = lambda: _parsed(file, metrics_file)
+        readers["file"] = lambda: parsed(file, metrics_file)
     if wanted.regex is not None:
         pattern, judged = re.compile(wanted.regex), wanted.metrics[0].key
-        readers["regex"] = lambda: (
-            lines_matching(_text(sources.stdout), pattern, judged)
-            + lines_matching(_text(sources.stderr), pattern, judged)
-        )
+        outputs = (sources.stdout, sources.stderr)
+        readers["regex"] = lambda: [row for one in outputs for row in lines_matching(text_of(one), pattern, judged)]
     else:
-        readers["stdout"] = lambda: lines_of_output(_text(sources.stdout))
-        readers["stderr"] = lambda: lines_of_output(_text(sources.stderr))
+        readers["stdout"] = lambda: lines_of_output(text_of(sources.stdout))
+        readers["stderr"] = lambda: lines_of_output(text_of(sources.stderr))
     return readers
 
 
-def _parsed(file: Path, parse: Callable[[str], list[Row]]) -> list[Row]:
-    try:
-        return parse(_text(file))
-    except ValueError as error:
-        raise TrialFailedError(f"{file} cannot be read: {plain(str(error))}.") from error
-
-
-def _text(file: Path) -> str:
+def _whole(file: Path) -> str:
     """Return what a program wrote, or nothing."""
     try:
         return files.read(file, files.OUTPUT).decode("utf-8", errors="replace")

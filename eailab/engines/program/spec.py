@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -87,6 +89,12 @@ def _what_changed(recipe: ProgramRecipe, runs_dir: Path, before: str) -> str:
     return ", ".join(changes_since(identity_of(recipe, runs_dir), runs_dir, before))
 
 
+def _tried_seconds(recipe: ProgramRecipe, runs_dir: Path) -> float | None:
+    from eailab.engines.program.known import tried_seconds
+
+    return tried_seconds(recipe, runs_dir)
+
+
 def _counted(recipe: ProgramRecipe) -> Text:
     from eailab.engines.program.reading import counted
 
@@ -97,21 +105,36 @@ def _command_line(recipe: ProgramRecipe, block: int, folder: Path) -> str:
     return str(recipe.template.fill(recipe.own_settings, places_of(block, folder)))
 
 
-def try_once(recipe: ProgramRecipe, block: int) -> tuple[str, "Reading"]:
-    """Run a program once, in a folder that is then removed, and return its command and what it reported.
+@dataclass(frozen=True)
+class Tried:
+    """A run that was made to try a program."""
+
+    command: str
+    reading: "Reading"
+    """What it reported."""
+    seconds: float
+
+
+def try_once(recipe: ProgramRecipe, block: int, runs_dir: Path) -> Tried:
+    """Run a program once, in a folder that is then removed; only the time that it took is kept in the runs folder.
 
     Raises:
         TimedOutError: It took too long.
         TrialFailedError: It failed, or did not report a metric.
     """
+    from eailab.engines.program.known import keep_seconds
+
     with TemporaryDirectory(prefix="eailab-try-") as folder:
         _inputs(recipe, None, Path(folder))
         setup = Setup(block, folder=Path(folder) / "trials" / "tried")
         setup.folder.mkdir(parents=True)
         engine = _build(recipe, setup)
+        began = time.monotonic()
         engine.train_epoch(1, lambda _: None)
+        seconds = time.monotonic() - began
+        keep_seconds(recipe, runs_dir, seconds)
         assert engine.reading is not None  # noqa: S101 - it has run
-        return _command_line(recipe, block, setup.folder), engine.reading
+        return Tried(_command_line(recipe, block, setup.folder), engine.reading, seconds)
 
 
 PROGRAM = EngineSpec(
@@ -124,6 +147,7 @@ PROGRAM = EngineSpec(
     gaps=_gaps,
     what_changed=_what_changed,
     reported=reported,
+    tried_seconds=_tried_seconds,
     counted=_counted,
     is_foreign=True,
     command_line=_command_line,

@@ -42,13 +42,14 @@ def _effective_model(recipe: ResNetRecipe) -> dict[str, object]:
     return {"width": geometry.scaled_channels(recipe.model.width)}
 
 
-def _try_network(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> None:
-    if isinstance(recipe.model, Module):
-        from eailab.engines.torch_resnet.own_network import counted
+def _try_network(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> int | None:
+    if not isinstance(recipe.model, Module):
+        return None
+    from eailab.engines.torch_resnet.own_network import counted
 
-        height, width, channels = image
-        seen = (*geometry.input_size(recipe, height, width), channels)
-        counted(recipe.model.model_dump_json(), classes, seen)
+    height, width, channels = image
+    seen = (*geometry.input_size(recipe, height, width), channels)
+    return counted(recipe.model.model_dump_json(), classes, seen)
 
 
 def _check_device(recipe: ResNetRecipe, device: DeviceName) -> None:

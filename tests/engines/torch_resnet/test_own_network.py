@@ -152,6 +152,8 @@ def test_it_gets_what_its_signature_has_and_its_own_arguments(own, make_data):
     assert engine._model.asked == (4, 1, 8)
     assert engine._model.body[0].out_channels == 6
     assert engine.parameters == sum(one.numel() for one in engine._model.parameters())
+    counted = TORCH_RESNET.images.try_network(own(args={"width": 6}), (8, 8, 1), 4)  # for the check of the disk
+    assert counted == engine.parameters
     losses = [scores["train_loss"] for scores in train(engine, range(1, 4))]
     assert losses[-1] < losses[0]
 
