@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -74,6 +74,19 @@ def slots(owner: Any, prefix: str = "", depth: int = 0, seen: set[int] | None = 
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size > 0
+
+
+def arrays_in(named: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+    """Return copies of the arrays among named values and in tuples, lists and mappings of these."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for name, value in named.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fb" and value.size > 1:
+            found[name] = np.array(value, np.float64)
+        elif isinstance(value, tuple | list):
+            found |= arrays_in({f"{name}[{place}]": one for place, one in enumerate(value)})
+        elif isinstance(value, dict):
+            found |= arrays_in({f"{name}[{key}]": one for key, one in value.items()})
+    return found
 
 
 def to_float64(found: list[Slot]) -> None:

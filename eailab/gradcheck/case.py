@@ -38,8 +38,15 @@ class Case:
     """Returns the differences of `name` for another value that is changed by a function of the same shape."""
     others: tuple[str, ...] = ()
     """Names of the other values."""
-    of_one_image: Callable[[int], Array] | None = None
-    """Returns the differences where the output of one image alone counts."""
+    cached: dict[str, Array] = field(default_factory=dict)
+    """What the forward pass left in attributes or returned beside its output."""
+    contributions: Callable[[int], Array] | None = None
+    """Returns what each number of the output adds to the gradient at one place (a flat index), by differences."""
+
+    @property
+    def first(self) -> str:
+        """The name of the first input."""
+        return next(iter(self.values), "x")
 
     def agrees(self, candidate: Array, wanted: Array | None = None) -> bool:
         """Return whether an array equals the differences, where these were taken; `wanted` stands in for them."""

@@ -131,7 +131,8 @@ class Comparison:
             differences=self._numeric,
             changed=self._changed(name),
             others=tuple(one for one in subject.values if one not in (name, *subject.inputs[:1])),
-            of_one_image=self._of_one_image(name),
+            cached=subject.cached,
+            contributions=self._contributions(name),
         )
         said = suspects(case)
         if not said and found.shape != case.value.shape:
@@ -154,16 +155,9 @@ class Comparison:
 
         return differences
 
-    def _of_one_image(self, name: str) -> Callable[[int], Array]:
-        """Return a function that gives some differences where the output of one image alone counts."""
-
-        def differences(image: int) -> Array:
-            dy = np.zeros_like(self._dy)
-            dy[image] = self._dy[image]
-            alone = Differences(self._subject, dy, is_coarse=self._is_coarse)
-            return self._few(name, lambda place: alone.of_entry(name, place, alone.steps[0]))
-
-        return differences
+    def _contributions(self, name: str) -> Callable[[int], Array]:
+        """Return a function that gives what each number of the output adds to the gradient at one place."""
+        return lambda place: self._dy * self._differences.of_output(name, place, self._differences.steps[0])
 
 
 def _finite(number: float) -> float | None:

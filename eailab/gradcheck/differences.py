@@ -63,6 +63,17 @@ class Differences:
         values: Mapping[str, Array] | None = None,
     ) -> float:
         """Return the derivative by one entry; `values` may replace those of the subject."""
+        return float(np.sum(self._dy * self.of_output(name, place, step, sides, values)))
+
+    def of_output(
+        self,
+        name: str,
+        place: int,
+        step: float,
+        sides: tuple[int, int] = (1, -1),
+        values: Mapping[str, Array] | None = None,
+    ) -> Array:
+        """Return the derivative of each number of the output by one entry."""
         array = (self._subject.values if values is None else values)[name]
         size = step * max(1.0, abs(float(array.flat[place])))
         outputs = []
@@ -72,7 +83,7 @@ class Differences:
             given = {**(self._subject.values if values is None else values), name: moved}
             outputs.append((moved.flat[place], np.asarray(self._subject.forward(given), np.float64)))
         (high, above), (low, below) = outputs
-        return float(np.sum(self._dy * (above - below)) / (high - low))
+        return np.asarray((above - below) / (high - low))
 
     def compare(self, name: str, gradient: NDArray[np.float64], places: NDArray[np.int64], scale: float) -> Compared:
         """Compare a gradient with differences at some entries, and along random directions where these are not all.

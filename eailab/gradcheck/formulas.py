@@ -4,15 +4,19 @@ Shape letters: `N` images of a batch, `I` inputs, `O` outputs.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 import numpy as np
 
 from eailab.gradcheck.case import AGREES, Case
-from eailab.gradcheck.elementwise import derivative
+from eailab.gradcheck.expressions import formulas
 from eailab.gradcheck.subject import Array
 
 MOST_AXES = 4
+MOST_SHIFT = 3
+"""Pixels."""
+FEW = 12
+"""Entries that are looked at one by one."""
 
 
 def suspects(case: Case) -> list[str]:
@@ -207,12 +211,46 @@ def _weight_turned(case: Case) -> Iterator[str]:
                 return
 
 
-def _one_image(case: Case) -> Iterator[str]:
-    if case.of_one_image is None or case.y.ndim == 0 or case.is_input or len(case.y) < 2:
+def _overwritten(case: Case) -> Iterator[str]:
+    """A sum over images, pixels or windows of which one alone counts: overwritten where it should be added up."""
+    if case.contributions is None or case.y.ndim == 0:
         return
-    for place, word in ((0, "first"), (len(case.y) - 1, "last")):
-        if case.agrees(case.found, case.of_one_image(place)):
+    size = float(np.nanmax(np.abs(case.numeric)))
+    wrong = np.flatnonzero(np.nan_to_num(np.abs(case.found - case.numeric)) > AGREES * size)
+    parts = [(case.found.flat[place], case.contributions(int(place))) for place in wrong[:FEW]]
+    for word, place in (("last", -1), ("first", 0)):
+        if parts and all(_is_near(found, part[place].sum(), size) for found, part in parts):
             yield f"it counts the {word} image alone: it is overwritten where it should be added up, or indexed"
+            return
+        several = [(found, part[np.abs(part) > 1e-9 * size]) for found, part in parts]
+        if parts and all(len(part) > 1 and _is_near(found, part[place], size) for found, part in several):
+            yield (
+                f"it counts only the {word} of the outputs that an entry goes into, where {len(wrong)} entries go into "
+                "several: it is overwritten (=) where it should be added up (+=)"
+            )
+            return
+
+
+def _is_near(one: float, other: float, size: float) -> bool:
+    return abs(one - other) <= AGREES * size
+
+
+def _shifted(case: Case) -> Iterator[str]:
+    """Images or signals that are some pixels beside their place, as where padding is cut off at the wrong side."""
+    if case.found.ndim < 3:
+        return
+    sizes = case.found.shape[2:]
+    reach = range(-MOST_SHIFT, MOST_SHIFT + 1)
+    for shift in sorted(product(reach, repeat=len(sizes)), key=lambda one: sum(map(abs, one))):
+        if not any(shift) or any(2 * abs(by) > size for by, size in zip(shift, sizes, strict=True)):
+            continue
+        ours, right = case.found, case.numeric
+        for axis, (by, size) in enumerate(zip(shift, sizes, strict=True), start=2):
+            ours = ours.take(range(max(by, 0), size + min(by, 0)), axis)
+            right = right.take(range(max(-by, 0), size + min(-by, 0)), axis)
+        if np.ptp(right) > 0 and case.agrees(ours, right):
+            places = ", ".join(f"{by:+d} along axis {axis}" for axis, by in enumerate(shift, start=2) if by)
+            yield f"it is right but shifted by {places}: padding is cut off, or a window begins, at the wrong place"
             return
 
 
@@ -246,6 +284,12 @@ def _labels(case: Case) -> Iterator[str]:
     size = float(np.nanmax(np.abs(case.numeric)))
     if (np.abs(rest[~at]) <= AGREES * size).all() and np.ptp(rest[at]) <= AGREES * size:
         yield f"it is off by {rest[at][0]:+.6g} at each image's label: its 1 is not subtracted, or too often"
+    others = ~at & np.isin(np.arange(rest.shape[1]), case.labels)
+    if others.any() and (np.abs(rest[~others]) <= AGREES * size).all() and np.ptp(rest[others]) <= AGREES * size:
+        yield (
+            "the labels of all images are taken off in every row: index the rows too, as in "
+            "[np.arange(len(labels)), labels]"
+        )
 
 
 def _decayed(case: Case) -> Iterator[str]:
@@ -267,9 +311,10 @@ _FORMULAS = (
     _decayed,
     _of_another_value,
     _masked,
-    derivative,
-    _one_image,
+    _overwritten,
+    _shifted,
     _weight_turned,
     _normalised,
+    formulas,
 )
 """In the order in which they are tried: the narrower first."""

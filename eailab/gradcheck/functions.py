@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from eailab.errors import UsageError
 from eailab.gradcheck.arguments import backward_arguments
+from eailab.gradcheck.attributes import arrays_in
 from eailab.gradcheck.layers import SEED, split_output
 from eailab.gradcheck.subject import Array, Gradients, say_in_place
 from eailab.own_code.load import reseed
@@ -35,6 +36,7 @@ class FunctionPair:
         self.values = dict(inputs)
         self.labels = None if labels is None else labels[1]
         self._labels = dict([labels]) if labels else {}
+        self.cached: dict[str, Array] = {}
         self.notes: list[str] = []
         self.faults: list[str] = []
         self.may_lack: frozenset[str] = frozenset()
@@ -54,6 +56,7 @@ class FunctionPair:
         """Return what the second function returns: one gradient, several in the inputs' order, or a mapping."""
         output, cache, given = self._call(values)
         say_in_place(self, values, given)
+        self.cached = arrays_in({"cache": cache})
         arguments, _ = backward_arguments(self._backward, given, dy.copy(), output, cache)
         returned = self._backward(*arguments)
         if isinstance(returned, dict):

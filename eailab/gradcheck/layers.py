@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from eailab.errors import UsageError
 from eailab.gradcheck.arguments import backward_arguments
-from eailab.gradcheck.attributes import WEIGHTS, Slot, State, gradient_of, is_gradient, slots, to_float64
+from eailab.gradcheck.attributes import WEIGHTS, Slot, State, arrays_in, gradient_of, is_gradient, slots, to_float64
 from eailab.gradcheck.subject import Array, Gradients, say_in_place
 from eailab.own_code.load import reseed
 from eailab.plain import plain
@@ -77,6 +77,7 @@ class Layer:
         self.labels = None if labels is None else labels[1]
         self._labels = dict([labels]) if labels else {}
         self._chosen = dict(chosen or {})
+        self.cached: dict[str, Array] = {}
         self.notes: list[str] = []
         self.faults: list[str] = []
         self.may_lack: frozenset[str] = frozenset()
@@ -128,6 +129,7 @@ class Layer:
         self._prepare(values)
         output, cache, given = self._call(values)
         say_in_place(self, values, given)
+        self.cached = arrays_in({**vars(self._layer), "cache": cache})
         backward = method(self._layer, BACKWARDS)
         assert backward is not None  # noqa: S101 - is_layer holds
         arguments, takes_rate = backward_arguments(backward, given, dy.copy(), output, cache)
@@ -142,7 +144,39 @@ class Layer:
                 found_as[slot.name] = "its step at a learning rate of 1"
                 found[slot.name] = before[slot.name] - now
         self._take_returned(returned, found, found_as)
-        return Gradients(found, found_as)
+        gradients = Gradients({name: np.array(one) for name, one in found.items()}, found_as)
+        if not takes_rate:
+            self._say_added_up(values, dy, gradients)
+        return gradients
+
+    def _say_added_up(self, values: Mapping[str, Array], dy: Array, first: Gradients) -> None:
+        """Say which gradients a second pass adds to those of the first."""
+        output, cache, given = self._call(values)
+        backward = method(self._layer, BACKWARDS)
+        assert backward is not None  # noqa: S101 - is_layer holds
+        backward(*backward_arguments(backward, given, dy.copy(), output, cache)[0])
+        kept = [slot for slot in self._slots if first.found_as.get(slot.name, "returned") != "returned"]
+        added = []
+        for slot in kept:
+            place, once = self._gradient(slot), first.by_name[slot.name]
+            if place is not None and once.any() and np.allclose(place[1], 2 * once, rtol=1e-9, atol=0):
+                added.append(slot.name)
+        names = ", ".join(added)
+        if added and len(added) < len(kept):
+            self._say_once(
+                self.faults,
+                f"a second backward pass adds to the first one's gradient of {names}, and replaces the others: "
+                f"probably += where = is right",
+            )
+        elif added:
+            self._say_once(
+                self.notes, f"each backward pass adds to the gradients of {names}: set them to 0 before each step"
+            )
+
+    @staticmethod
+    def _say_once(said: list[str], text: str) -> None:
+        if text not in said:
+            said.append(text)
 
     def _gradient(self, slot: Slot) -> tuple[str, NDArray[Any]] | None:
         if (name := self._chosen.get(slot.name)) is None:

@@ -31,6 +31,8 @@ class Subject(Protocol):
     """Names of its inputs among the values."""
     labels: NDArray[Any] | None
     """Second argument of a loss."""
+    cached: dict[str, Array]
+    """What the forward pass left in attributes or returned beside its output, as the backward pass found it."""
     notes: list[str]
     """What was chosen or found on the way."""
     faults: list[str]

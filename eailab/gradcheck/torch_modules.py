@@ -45,7 +45,7 @@ class TorchSubject:
         self.labels = None if labels is None else labels[1]
         self._is_module = isinstance(thing, nn.Module)
         self._thing = thing.double() if self._is_module else thing.apply
-        self._call = self._thing
+        self.cached: dict[str, Array] = {}
         self.notes: list[str] = []
         self.faults: list[str] = []
         self.may_lack: frozenset[str] = frozenset()
@@ -77,7 +77,7 @@ class TorchSubject:
         # A view lets forward change its input in place, which autograd refuses for a leaf.
         views = [one.view_as(one) for one in given.values()] if needs_grad else list(given.values())
         with torch.set_grad_enabled(needs_grad):
-            output = self._call(*views, *labels)
+            output = self._thing(*views, *labels)
         if not isinstance(output, torch.Tensor):
             raise UsageError(f"forward returned {type(output).__name__}: a tensor is wanted.")
         return output, given

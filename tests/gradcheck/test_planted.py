@@ -41,7 +41,7 @@ WRONG = {
     "MeanIsConstant": (ROWS, "x", "the mean over axis 0 counts as a constant"),
     "FlippedKernel": (IMAGES, "x", "it would be right for W with its window reversed"),
     "EveryPixelOfAWindow": (IMAGES, "x", "mask is missing"),
-    "DiagonalOnly": (ROWS, "x", "the diagonal of softmax's derivative"),
+    "DiagonalOnly": (ROWS, "x", "it is dy * (y * (1 - y)), and y * (dy - sum(dy * y)) is right"),
 }
 
 
