@@ -222,11 +222,12 @@ def _overwritten(case: Case) -> Iterator[str]:
         if parts and all(_is_near(found, part[place].sum(), size) for found, part in parts):
             yield f"it counts the {word} image alone: it is overwritten where it should be added up, or indexed"
             return
-        several = [(found, part[np.abs(part) > 1e-9 * size]) for found, part in parts]
+        windows = [(found, (part.sum(1) if part.ndim > 2 else part).ravel()) for found, part in parts]
+        several = [(found, part[np.abs(part) > 1e-9 * size]) for found, part in windows]
         if parts and all(len(part) > 1 and _is_near(found, part[place], size) for found, part in several):
             yield (
-                f"it counts only the {word} of the outputs that an entry goes into, where {len(wrong)} entries go into "
-                "several: it is overwritten (=) where it should be added up (+=)"
+                f"it counts only the {word} of the places in the output that an entry goes into: it is overwritten (=) "
+                "where it should be added up (+=)"
             )
             return
 
@@ -248,7 +249,8 @@ def _shifted(case: Case) -> Iterator[str]:
         for axis, (by, size) in enumerate(zip(shift, sizes, strict=True), start=2):
             ours = ours.take(range(max(by, 0), size + min(by, 0)), axis)
             right = right.take(range(max(-by, 0), size + min(-by, 0)), axis)
-        if np.ptp(right) > 0 and case.agrees(ours, right):
+        known = right[np.isfinite(right)]
+        if known.size > 1 and np.ptp(known) > 0 and case.agrees(ours, right):
             places = ", ".join(f"{by:+d} along axis {axis}" for axis, by in enumerate(shift, start=2) if by)
             yield f"it is right but shifted by {places}: padding is cut off, or a window begins, at the wrong place"
             return

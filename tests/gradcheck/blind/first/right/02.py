@@ -1,0 +1,14 @@
+import numpy as np
+
+class LeakyReLU:
+    def __init__(self, alpha=0.1):
+        self.alpha = alpha
+
+    def forward(self, x):
+        self.mask = x > 0
+        return np.where(self.mask, x, self.alpha * x)
+
+    def backward(self, dy):
+        dx = np.array(dy, copy=True)
+        dx[~self.mask] *= self.alpha
+        return dx

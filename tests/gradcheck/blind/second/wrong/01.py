@@ -1,0 +1,17 @@
+import numpy as np
+
+
+class ReLU:
+    """Rectified linear unit."""
+
+    def __init__(self):
+        self.x = None
+
+    def forward(self, x):
+        self.x = x
+        return np.maximum(0, x)
+
+    def backward(self, dy):
+        dx = dy.copy()
+        dx[dy <= 0] = 0
+        return dx
