@@ -66,7 +66,7 @@ def formulas(case: Case) -> Iterator[str]:
     if largest > LARGEST or case.found.shape != case.value.shape:
         return
     with np.errstate(all="ignore"):
-        candidates = _of_losses(case) if case.y.ndim == 0 else _gradients(case)
+        candidates = _with_labels(case) if case.y.ndim == 0 else _gradients(case)
         written = right = None
         for _, term in zip(range(MOST), candidates, strict=False):
             if term.array.shape != case.found.shape:
@@ -194,7 +194,7 @@ def _of_parameter(one: Term, arrays: list[Term], case: Case) -> Iterator[Term]:
                 yield Term(f"{text} / {len(error)}", array / len(error))
 
 
-def _of_losses(case: Case) -> Iterator[Term]:
+def _with_labels(case: Case) -> Iterator[Term]:
     """Yield gradients of the usual losses, with the usual factors."""
     x, labels = case.x, case.labels
     if labels is None or x.ndim != 2:
