@@ -38,7 +38,7 @@ def test_a_crash_of_the_torch_engine_costs_nothing(folder, long, tally):
 def test_crash_after_crash_costs_nothing(sound, folder, long, tally):
     """What an attempt finds of its dead predecessors must not make it go wrong in its turn."""
     generator = np.random.default_rng(2)
-    cases = generator.integers(len(sound.calls), size=(2000 if long else 60, 3)).tolist()
+    cases = generator.integers(len(sound.calls), size=(2000 if long else 25, 3)).tolist()
     wrong, crashes = checks.after_crashes(folder, sound.truth, cases)
     assert wrong == []
     assert crashes > 1.5 * len(cases)
@@ -94,7 +94,7 @@ def test_a_file_cut_anywhere_shows_a_gap_and_never_a_wrong_number(sound, long, t
         (file, whole[:length])
         for file in files_of(sound.root)
         for whole in [file.read_bytes()]
-        for length in range(0, len(whole), 1 if long else 3)
+        for length in range(0, len(whole), 1 if long else 9)
     ]
     wrong, silent = checks.after_damage(sound.root, damages)
     assert wrong == []
@@ -102,7 +102,7 @@ def test_a_file_cut_anywhere_shows_a_gap_and_never_a_wrong_number(sound, long, t
 
 
 def test_a_flipped_bit_shows_a_gap_and_never_a_wrong_number(sound, long, tally):
-    count = 20_000 if long else 2000
+    count = 20_000 if long else 700
     wrong, silent = checks.after_damage(sound.root, flips(files_of(sound.root), count, seed=1))
     assert wrong == []
     assert set(silent) <= {"timings.jsonl", "result.json"}, "only timings and white space may change unseen"

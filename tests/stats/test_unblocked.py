@@ -103,7 +103,7 @@ def test_one_run_gives_no_verdict():
 @pytest.mark.parametrize(("numbers", "spreads", "most"), [((3, 8), (1, 1), 0.05), ((3, 8), (2, 1), 0.08)])
 def test_false_alarms_stay_near_five_percent(numbers, spreads, most):
     """`benchmarks/unblocked.py` has more designs and draws."""
-    chance, draws = np.random.default_rng(3), 1000
+    chance, draws = np.random.default_rng(3), 300
     alarms = 0
     for _ in range(draws):
         groups = [Sample.of(chance.normal(0.0, sd, n)) for n, sd in zip(numbers, spreads, strict=True)]

@@ -78,7 +78,7 @@ def test_fifty_steps_equal_a_plain_loop_with_torchs_own_optimizer_and_scheduler(
 
     A weight decay or a moment's constant that is 1% off moves a loss by 1e-6 or more within these steps.
     """
-    data = make_data(count=160, side=8)
+    data = make_data(count=80, side=8)
     schedule = {"name": "steplr", "step_size": 4, "gamma": 0.5}
     recipe = make_recipe(
         augment="none",
@@ -86,7 +86,7 @@ def test_fifty_steps_equal_a_plain_loop_with_torchs_own_optimizer_and_scheduler(
         optimizer=SETTINGS[name],
         schedule=schedule,
         epochs=10,
-        batch_size=32,
+        batch_size=16,
     )
     expected, model = plain_losses(
         recipe, data, OPTIMIZERS[name], lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 4, 0.5)
