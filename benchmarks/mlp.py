@@ -31,7 +31,8 @@ from eailab.data.dataset import TrialData
 from eailab.data.registry import load
 from eailab.data.split import trial_data
 from eailab.engines.numpy_mlp.engine import MlpEngine
-from eailab.recipe.parts import Adam, Mlp, MlpData
+from eailab.recipe.optimization import Adam
+from eailab.recipe.parts import Mlp, MlpData
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.records import collect
 

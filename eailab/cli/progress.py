@@ -23,8 +23,9 @@ from eailab.runs.context import Compiling, Ended, EpochEnded, Event, Failed, Set
 from eailab.runs.records import Position
 from eailab.runs.trial import Trial
 from eailab.studies.design import single
-from eailab.studies.progress import Cell, Stage, Trials
+from eailab.studies.progress import Cell, Trials
 from eailab.studies.storage import Plan, StudyRecord
+from eailab.studies.time_left import Stage
 from eailab.units import roughly
 
 SILENCE_SECONDS = 30.0

@@ -9,7 +9,8 @@ from eailab.engines.registry import images_of
 from eailab.engines.schedules import Factors, learning_rates
 from eailab.recipe.base import ImageRecipe
 from eailab.recipe.canonical import canonical
-from eailab.recipe.parts import AdamW, Data, Deform
+from eailab.recipe.optimization import AdamW
+from eailab.recipe.parts import Data, Deform
 
 MOST_STEPS = 10_000_000
 """Steps of a trial up to which schedules are compared, each step for itself."""

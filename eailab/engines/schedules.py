@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eailab.engines.spec import entry
 from eailab.recipe.base import ImageRecipe
-from eailab.recipe.parts import AnySchedule, Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
+from eailab.recipe.optimization import AnySchedule, Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
 
 Factors = NDArray[np.float64]
 

@@ -9,21 +9,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from eailab.metrics import NAMES, USUAL
-from eailab.recipe.parts import (
-    MOST_EPOCHS,
-    PRINTABLE,
-    AnySchedule,
-    Constant,
-    Count,
-    Data,
-    Fraction,
-    Margin,
-    Mlp,
-    Module,
-    Optimizer,
-    ResNet,
-    Settings,
-)
+from eailab.recipe.optimization import AnySchedule, Constant, Optimizer
+from eailab.recipe.parts import MOST_EPOCHS, PRINTABLE, Count, Data, Fraction, Margin, Mlp, Module, ResNet, Settings
 
 
 class Study(Settings):

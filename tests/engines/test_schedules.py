@@ -10,7 +10,7 @@ from torch.optim import lr_scheduler
 
 from eailab.engines.schedules import MOST_STEPS, learning_rates, rates_by_epoch
 from eailab.recipe.load import load, parse_override
-from eailab.recipe.parts import Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
+from eailab.recipe.optimization import Constant, Cosine, Exponential, Lambda, MultiStep, OneCycle, StepLR
 
 EPOCHS, STEPS, LR = 30, 7, 0.03
 

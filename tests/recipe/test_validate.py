@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from eailab.errors import RecipeError
 from eailab.recipe.describe import advice, expected, found, list_meant, nearest
 from eailab.recipe.load import Override, load
+from eailab.recipe.optimization import Adam
 from eailab.recipe.override import vary
-from eailab.recipe.parts import Adam, Mlp, ResNet
+from eailab.recipe.parts import Mlp, ResNet
 from eailab.recipe.schema import RECIPES, MlpRecipe, variants
 from eailab.recipe.schema import settings as all_settings
 from eailab.recipe.validate import check, value_at

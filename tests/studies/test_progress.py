@@ -12,7 +12,8 @@ from eailab.runs.context import Compiling, Ended, EpochEnded, Started, Stepped, 
 from eailab.runs.records import Epoch
 from eailab.runs.trial import Trial
 from eailab.studies import progress as time_left
-from eailab.studies.progress import Cell, Stage, TimeLeft
+from eailab.studies.progress import Cell
+from eailab.studies.time_left import Stage, TimeLeft
 from eailab.units import roughly
 
 SCORES = scored((0.5, 0.9), (0.5, 0.9))

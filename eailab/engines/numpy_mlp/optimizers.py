@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.arrays import Call, Floats, Layout
 from eailab.engines.spec import entry
-from eailab.recipe.parts import Adam, AdamW, Optimizer, Sgd
+from eailab.recipe.optimization import Adam, AdamW, Optimizer, Sgd
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from eailab.engines.spec import entry
-from eailab.recipe import parts
+from eailab.recipe import optimization
 
 Moments: TypeAlias = dict[str, dict[str, Tensor]]
 """What an optimizer remembers: for each moment, by torch's name for it, a tensor for each parameter, by its name."""
@@ -57,7 +57,7 @@ class Sgd:
         lr: The learning rate, a scalar on the same device; the caller writes each step's rate into it.
     """
 
-    def __init__(self, settings: parts.Sgd, parameters: Mapping[str, nn.Parameter], lr: Tensor) -> None:
+    def __init__(self, settings: optimization.Sgd, parameters: Mapping[str, nn.Parameter], lr: Tensor) -> None:
         self._settings, self._parameters, self._lr = settings, parameters, lr
         # Zeros are torch's own first step: it starts at v = g.
         self.moments: Moments = {"momentum_buffer": zeros_like(parameters)} if settings.momentum > 0.0 else {}
@@ -92,7 +92,9 @@ class Adam:
     EPSILON = 1e-8
     """Added to the root of the second moment; torch's default."""
 
-    def __init__(self, settings: parts.Adam | parts.AdamW, parameters: Mapping[str, nn.Parameter], lr: Tensor) -> None:
+    def __init__(
+        self, settings: optimization.Adam | optimization.AdamW, parameters: Mapping[str, nn.Parameter], lr: Tensor
+    ) -> None:
         self._settings, self._parameters, self._lr = settings, parameters, lr
         self.moments: Moments = {
             "exp_avg": zeros_like(parameters),
@@ -102,7 +104,7 @@ class Adam:
 
     def step(self, stopped: Tensor) -> None:
         """See `Optimizer.step`."""
-        move = adamw if isinstance(self._settings, parts.AdamW) else adam
+        move = adamw if isinstance(self._settings, optimization.AdamW) else adam
         first, second = self._settings.betas
         move(
             list(self._parameters.values()),
@@ -124,14 +126,14 @@ class Adam:
 
 
 OPTIMIZERS: dict[type[Any], Callable[[Any, Mapping[str, nn.Parameter], Tensor], Optimizer]] = {
-    parts.Sgd: Sgd,
-    parts.Adam: Adam,
-    parts.AdamW: Adam,
+    optimization.Sgd: Sgd,
+    optimization.Adam: Adam,
+    optimization.AdamW: Adam,
 }
 """The class of each variant of `optimizer`."""
 
 
-def optimizer(settings: parts.Optimizer, parameters: Mapping[str, nn.Parameter], lr: Tensor) -> Optimizer:
+def optimizer(settings: optimization.Optimizer, parameters: Mapping[str, nn.Parameter], lr: Tensor) -> Optimizer:
     """Return a recipe's optimizer, at rest.
 
     Raises:

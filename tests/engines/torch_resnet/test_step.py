@@ -10,7 +10,8 @@ from eailab.engines.torch_resnet import models
 from eailab.engines.torch_resnet.batches import Batch, Mix
 from eailab.engines.torch_resnet.optimizers import OPTIMIZERS
 from eailab.engines.torch_resnet.step import Average, Running, TrainingStep, batch_loss, count_correct
-from eailab.recipe.parts import Adam, AdamW, ResNet, Sgd
+from eailab.recipe.optimization import Adam, AdamW, Sgd
+from eailab.recipe.parts import ResNet
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.5, 0.0], [0.0, 0.0, 3.0]])
 LABELS = torch.tensor([0, 2, 2])
