@@ -87,7 +87,7 @@ def assign(table: Table, options: Options) -> Observations:
     step = next((name for name in columns if name not in (metric, seed) and STEPS & set(tokens(name))), None)
     factor = _factor(table, options, {metric, seed, step})
     notes = list(_odd_runs(table))
-    if "best" in tokens(metric):
+    if "best" in tokens(metric) or metric.endswith((".max", ".min")):
         notes.append(
             tr(
                 "{metric} is called a best value, which is a selection and better than a new run would show",

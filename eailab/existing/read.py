@@ -14,6 +14,7 @@ def read_table(paths: Sequence[Path]) -> Table:
     Raises:
         UsageError: A file is missing, or not a table, or has other columns than the first.
     """
+    paths = [path.parent if path.suffix == ".wandb" and path.is_file() else path for path in paths]
     tables = [_read(path) for path in paths]
     if len(tables) == 1:
         return tables[0]

@@ -1,6 +1,7 @@
 """Turn what files say into the values of a table: numbers from text, columns from nested settings."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -39,6 +40,13 @@ def _number(text: str) -> float | None:
         return None
 
 
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # an integer of 400 digits
+        return math.inf if number > 0 else -math.inf
+
+
 def flat(content: Mapping[Any, Any], before: str = "", depth: int = 0) -> Iterator[tuple[str, Value]]:
     """Yield the members of nested settings as columns; a list is one text.
 
@@ -53,7 +61,7 @@ def flat(content: Mapping[Any, Any], before: str = "", depth: int = 0) -> Iterat
             case bool() | None:
                 yield name, one
             case int() | float():
-                yield name, float(one)
+                yield name, _float(one)
             case str():
                 yield name, value_of(one)
             case _:

@@ -1,15 +1,22 @@
 """Results of trackers and training libraries become one row a run, and are assigned to arms and seeds."""
 
 import json
+import math
 import shutil
 import sqlite3
+import struct
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eailab.errors import EailabError, UsageError
 from eailab.existing.assign import Options, assign
 from eailab.existing.read import read_table
+from eailab.existing.readers.wandb_log import read_log
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "existing"
 EXPECTED = {"adam": {"1": 0.75, "2": 0.5}, "sgd": {"1": 0.25, "2": 0.375}}
@@ -54,12 +61,17 @@ def hugging_face(root):
 
 
 def wandb(root):
-    """As wandb writes for runs that were online; 0.31 leaves its binary file alone offline (tried)."""
+    """As wandb writes for runs that were online."""
     for arm, seed, value in runs():
         folder = root / f"wandb/offline-run-20260101_10000{seed}-{arm}/files"
         config = f"_wandb:\n  value:\n    t: 1\noptimizer:\n  desc: null\n  value: {arm}\nseed:\n  value: {seed}\n"
         write(folder / "config.yaml", config)
         write(folder / "wandb-summary.json", {"val_acc": value, "_step": 20, "_runtime": 3.5})
+
+
+def wandb_offline(root):
+    """As wandb has written offline; see `make_runs.py` beside the fixtures."""
+    shutil.copytree(FIXTURES / "wandb", root, dirs_exist_ok=True)
 
 
 def mlruns(root):
@@ -96,6 +108,7 @@ def tensorboard(root):
         (hydra_itself, "Hydra", "optimizer.name"),
         (hugging_face, "Hugging Face", "method"),
         (wandb, "W&B", "optimizer"),
+        (wandb_offline, "W&B", "optimizer.name"),
         (mlruns, "MLflow", "optimizer"),
         (tensorboard, "TensorBoard", "method"),
     ],
@@ -103,7 +116,9 @@ def tensorboard(root):
 def test_a_folder_of_runs_gives_the_last_value_of_each(make, reader, factor, tmp_path):
     make(tmp_path)
     table = read_table([tmp_path])
-    metric = next(name for name, role in table.roles.items() if role == "metric" and "acc" in name)
+    metric = next(
+        name for name, role in table.roles.items() if role == "metric" and "acc" in name and "max" not in name
+    )
     found = assign(table, Options(metric=metric))
     assert (table.reader, found.factor, found.is_blocked) == (reader, (factor,), True)
     assert found.arms == EXPECTED
@@ -151,6 +166,12 @@ def test_json_gives_a_row_a_run(name, content, tmp_path):
     assert assign(read_table([tmp_path / name]), Options()).arms == EXPECTED
 
 
+def test_an_integer_beyond_all_floats_counts_as_diverged(tmp_path):
+    """Python reads 400 digits as an integer, and refuses to make a float of it."""
+    write(tmp_path / "r.json", [{"seed": seed, "loss": -(10**400) if seed else 1} for seed in range(2)])
+    assert assign(read_table([tmp_path / "r.json"]), Options()).arms == {"all": {"0": 1.0, "1": -math.inf}}
+
+
 def test_hyperfines_times_are_runs_of_its_commands(tmp_path):
     """As hyperfine has written, with a run that failed; its runs share no seeds."""
     content = json.loads((FIXTURES / "hyperfine.json").read_text())
@@ -163,6 +184,76 @@ def test_hyperfines_times_are_runs_of_its_commands(tmp_path):
     }
     assert not found.is_blocked
     assert table.notes == ("sleep 0.02: 1 of its runs ended with an error, and its time counts",)
+
+
+# --- W&B's logs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log(tmp_path):
+    """The log of a run with a text that is longer than a block of the file."""
+    wandb_offline(tmp_path)
+    return max(tmp_path.rglob("*.wandb"), key=lambda file: file.stat().st_size)
+
+
+def test_a_run_of_wandbs_has_its_last_values_and_its_summary(log):
+    """What `define_metric(…, summary="max")` keeps is a best value, and is said to be one."""
+    table = read_table([log])
+    assert {name: values[0] for name, values in table.columns.items() if name != "text"} == {
+        "optimizer.name": "sgd",
+        "optimizer.lr": 0.1,
+        "seed": 2.0,
+        "epoch": 2.0,
+        "val_acc": 0.375,
+        "val_acc.max": 0.9,
+        "val.loss": 0.625,
+    }
+    assert table.columns["text"] == ["x" * 40_000]
+    found = assign(read_table([*log.parents[1].iterdir()]), Options(metric="val_acc.max"))
+    assert "val_acc.max is called a best value" in found.notes[0]
+
+
+def test_a_wandb_log_that_was_cut_off_gives_what_stands_before(log):
+    """As that of a run that was killed; zeros are what some file systems leave after a power cut."""
+    whole = log.read_bytes()
+    second = whole.index(b"0.375")
+    for cut, seen in ((40_500, 0.375), (len(whole) - 3, 0.375), (second, 0.9), (7, None), (9, None)):
+        for end in (b"", bytes(40_000)):
+            log.write_bytes(whole[:cut] + end)
+            run = read_log(log)
+            assert (run.history.get("val_acc"), run.exit_code) == (seen, None)
+            assert run.is_torn == (cut != 7 or bool(end))
+    log.write_bytes(whole[:second])
+    ends, unfinished = read_table([log]).notes
+    assert ends.endswith(": its log ends within a record, and what stands before it counts")
+    assert unfinished.endswith(" has not finished, and its values count")
+
+
+def test_a_wandb_log_in_which_a_byte_was_changed_is_one_error_or_cut_short(log):
+    """Each chunk has a checksum; only a length that leads beyond the end is taken for an end."""
+    log = next(file for file in sorted(log.parents[1].rglob("*.wandb")) if file != log)
+    whole, said = log.read_bytes(), []
+    for at in range(0, len(whole), 7):
+        log.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        try:
+            assert read_log(log).is_torn
+        except UsageError as error:
+            said.append(str(error))
+    assert all("it is damaged, or another version wrote it. Copy it again" in one for one in said)
+    assert len(said) > 0.95 * len(whole) / 7
+
+
+@given(
+    record=st.binary(max_size=60)
+    | st.builds(lambda inner: b"\x12" + bytes([len(inner)]) + inner, st.binary(max_size=60))
+)
+def test_a_record_of_any_bytes_is_read_or_is_one_error(record, tmp_path_factory):
+    """Its checksum is right, so that another program or version may have written it."""
+    file = tmp_path_factory.mktemp("w") / "run-1.wandb"
+    head = struct.pack("<IHB", zlib.crc32(b"\1" + record), len(record), 1)
+    file.write_bytes(b":W&B\xe1\xbe\0" + head + record)
+    with suppress(UsageError):
+        read_log(file)
 
 
 # --- MLflow's database ------------------------------------------------------------------------------------------------
@@ -219,7 +310,7 @@ def test_a_database_of_another_version_is_named(database):
         ("r.jsonl", '{"a": 1}\n{"a"', r"r\.jsonl:2 is not JSON"),
         ("r.json", {"a": [1, 2], "b": [1]}, "unequal lengths, 1 to 2"),
         ("version_0/hparams.yaml", "lr: 1", "holds no runs that are known"),
-        ("run-1/run-1.wandb", "binary", r"binary files \(\.wandb\).*export the runs as CSV"),
+        ("run-1/run-1.wandb", "binary", r"starts with b'binary', and not as .*export the runs as CSV"),
         ("run-1/trainer_state.json", "{}", "has no log_history"),
     ],
 )

@@ -2,14 +2,16 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from eailab.errors import UsageError
 from eailab.existing.readers.common import Run, deleted_runs, json_of, mapping_of, table_of, text_of
 from eailab.existing.readers.csv_files import lines_of
 from eailab.existing.readers.tensorboard import hparams_and_scalars
+from eailab.existing.readers.wandb_log import read_log
 from eailab.existing.table import Table, Value
 from eailab.existing.values import flat, value_of
 from eailab.plain import plain
@@ -40,11 +42,6 @@ def read(path: Path) -> Table:
     """
     found = list(_runs(path))
     if not found:
-        if next(path.rglob("*.wandb"), None):
-            raise UsageError(
-                f"{path} holds W&B's binary files (.wandb) without files/wandb-summary.json, and these are not read: "
-                "send them to W&B with `wandb sync`, and export the runs as CSV."
-            )
         raise UsageError(
             f"{path} holds no runs that are known: expected folders of {', '.join(one.name for one in LAYOUTS)}, or "
             "name the file of results in it."
@@ -136,14 +133,43 @@ def _hugging_face(folder: Path, root: Path) -> Run:
 
 def _wandb(folder: Path, root: Path) -> Run:
     files = (folder / "files/config.yaml", folder / "files/wandb-summary.json")
+    if not files[1].is_file():
+        return _wandb_offline(folder, root)
     config = {
         name: one["value"] if isinstance(one, dict) and "value" in one else one
         for name, one in (mapping_of(files[0]) if files[0].is_file() else {}).items()
-        if name not in ("_wandb", "wandb_version")
+        if name != "wandb_version"
     }
-    summary = {name: one for name, one in mapping_of(files[1]).items() if not name.startswith("_")}
     found = tuple(file for file in files if file.is_file())
-    return Run(dict(flat(config)), dict(flat(summary)), _place(folder, root), found)
+    return Run(_of_wandb(config), _of_wandb(mapping_of(files[1])), _place(folder, root), found)
+
+
+def _wandb_offline(folder: Path, root: Path) -> Run:
+    """Read the log that is all that W&B leaves offline: last values, and beside them those of the summary."""
+    file, place = min(folder.glob("*.wandb")), _place(folder, root)
+    log = read_log(file)
+    notes = []
+    if log.is_torn:
+        notes.append(tr("{run}: its log ends within a record, and what stands before it counts", run=place))
+    if log.exit_code is None:
+        notes.append(tr("{run} has not finished, and its values count", run=place))
+    elif log.exit_code:
+        notes.append(tr("{run} is {state}, and its values count", run=place, state="failed"))
+    metrics = _of_wandb(log.history) | _of_wandb(log.summary)
+    return Run(_of_wandb(log.config), metrics, place, (file,), tuple(notes))
+
+
+def _of_wandb(content: Mapping[str, Any]) -> dict[str, Value]:
+    """Return what a run has set or logged by name, without W&B's own values, histograms and pictures."""
+    return dict(
+        flat(
+            {
+                name: content[name]
+                for name in sorted(content)
+                if not name.startswith("_") and not (isinstance(content[name], dict) and "_type" in content[name])
+            }
+        )
+    )
 
 
 def _mlruns(folder: Path, root: Path) -> Run | None:
@@ -202,7 +228,11 @@ def _place(folder: Path, root: Path) -> str:
 
 LAYOUTS = (
     Layout("Hydra", lambda folder: (folder / ".hydra/config.yaml").is_file(), _of_files(".hydra/config.yaml")),
-    Layout("W&B", lambda folder: (folder / "files/wandb-summary.json").is_file(), _wandb),
+    Layout(
+        "W&B",
+        lambda folder: (folder / "files/wandb-summary.json").is_file() or any(folder.glob("*.wandb")),
+        _wandb,
+    ),
     Layout(
         "MLflow",
         lambda folder: (folder / "meta.yaml").is_file() and (folder / "metrics").is_dir(),
