@@ -15,9 +15,11 @@ from eailab.api.study import ArmResult, Figure, StudyResult, Table, TrialResult,
 if TYPE_CHECKING:
     from eailab.api.running import Session
     from eailab.engines.base import DeviceName
+    from eailab.engines.function.lookup import TrainingFunction
     from eailab.findings.noise import Noise
     from eailab.recipe.base import Recipe
     from eailab.runs.context import Event
+    from eailab.studies.factor import FactorLevels
     from eailab.studies.storage import Plan
 
 __all__ = [
@@ -101,7 +103,6 @@ def ablate(
         TrialFailedError: A trial ended without a result; what has finished is kept.
         StoppedError: An interrupt; what has finished is kept, and the same call goes on.
     """
-    from eailab.api.function import recipe_of_function
     from eailab.errors import UsageError
     from eailab.studies.design import one_at_a_time
     from eailab.studies.factor import factor_from_text
@@ -115,55 +116,66 @@ def ablate(
         )
     asked = factor_from_text(words[0], list(words[1]), baseline, joint=joint)
     changed = {**(settings or {}), **({} if margin is None else {"study.margin": margin})}
-    if function is None:
-        given = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
-        _refuse(given, {"goal": None, "unit": "raw", "at": "last", "unseeded": False}, "a function of yours")
-        base = _loaded(recipe, {**changed, **({} if metric is None else {"study.metric": metric})})
-    else:
+    if function is not None:
         _refuse({"recipe": recipe, "hold": hold}, {"recipe": RECIPE, "hold": "epochs"}, "a recipe")
-        fields = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
-        base = recipe_of_function(function, asked, changed, metric, fields, jobs)
+    fields = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
+    base = _recipe_of(function or recipe, changed, metric, fields, jobs, asked)
     (study,) = one_at_a_time(base, [asked], _blocks(seeds), hold)
     return train_study(study, _session(runs, data_dir, device, on_event, jobs, audits=audit))
 
 
 def train(
-    recipe: str | Path = RECIPE,
+    recipe: "TrainingFunction | str | Path" = RECIPE,
     *,
     block: int = 0,
     settings: Mapping[str, Any] | None = None,
+    metric: str | Sequence[str] | None = None,
+    goal: Literal["max", "min"] | None = None,
+    unit: Literal["share", "percent", "raw"] = "raw",
+    at: str = "last",
+    unseeded: bool = False,
     runs: str | Path = "runs",
     data_dir: str | Path | None = None,
     device: "DeviceName" = "auto",
     on_event: "Callable[[Event], None] | None" = None,
 ) -> TrialResult:
-    """Train one recipe once, with the seeds of one block, in this process; see `ablate` for the arguments.
+    """Train a recipe once, or call a function of yours, with the seeds of one block, in this process.
+
+    `train("digits-mlp", block=3)` trains a recipe. `train(own, settings={"lr": 0.1}, metric="val_acc")` calls
+    `own(lr=0.1, seed=0)`, whose curves are shown where it yields. See `ablate` for the arguments.
 
     Raises:
-        UsageError: The recipe or a setting does not fit.
+        UsageError: The recipe, function or a setting does not fit.
         TrialFailedError: The trial ended without a result.
     """
     from eailab.studies.design import single
 
-    session = _session(runs, data_dir, device, on_event, 1)
-    findings = train_study(single(_loaded(recipe, settings), block), session).findings
+    fields = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
+    session = _session(runs, data_dir, device, on_event, 1, audits=False)
+    findings = train_study(single(_recipe_of(recipe, settings or {}, metric, fields, 1), block), session).findings
     folder = session.context.store.folder(findings.arms[0].trials[0].fingerprint)
     record = folder.record() or {"metrics": {}}
     return TrialResult(folder.path, findings, record["metrics"])
 
 
 def noise(
-    recipe: str | Path = RECIPE,
+    recipe: "TrainingFunction | str | Path" = RECIPE,
     *,
     seeds: int | Sequence[int] = 10,
     settings: Mapping[str, Any] | None = None,
+    metric: str | Sequence[str] | None = None,
+    goal: Literal["max", "min"] | None = None,
+    unit: Literal["share", "percent", "raw"] = "raw",
+    at: str = "last",
+    unseeded: bool = False,
+    audit: bool = True,
     runs: str | Path = "runs",
     data_dir: str | Path | None = None,
     device: "DeviceName" = "auto",
     jobs: int | None = 1,
     on_event: "Callable[[Event], None] | None" = None,
 ) -> "Noise":
-    """Train one recipe in two blocks or more, and measure how far single runs of it differ by chance.
+    """Train one recipe, or call a function of yours, in two blocks or more, and measure how far runs differ by chance.
 
     See `ablate` for the arguments.
 
@@ -171,7 +183,7 @@ def noise(
         Mean, standard deviation with its interval, and what differences they make detectable, in the metric's unit.
 
     Raises:
-        UsageError: The recipe or a setting does not fit, or there are fewer than two blocks.
+        UsageError: The recipe, function or a setting does not fit, or there are fewer than two blocks.
         TrialFailedError: A trial ended without a result; what has finished is kept.
     """
     from eailab.findings.noise import noise_findings
@@ -180,7 +192,9 @@ def noise(
     from eailab.studies.run import run_studies
     from eailab.studies.sharing import entered
 
-    runner = _session(runs, data_dir, device, on_event, jobs)
+    fields = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
+    base = _recipe_of(recipe, settings or {}, metric, fields, jobs)
+    runner = _session(runs, data_dir, device, on_event, jobs, audits=audit)
 
     def publish(plans: "Sequence[Plan]") -> "Noise":
         store = runner.context.store
@@ -189,7 +203,7 @@ def noise(
             write_noise(found, plans[0].folder)
         return found
 
-    return run_studies([repeated(_loaded(recipe, settings), _blocks(seeds))], runner, publish)
+    return run_studies([repeated(base, _blocks(seeds))], runner, publish)
 
 
 def judge(
@@ -283,11 +297,24 @@ def _refuse(given: Mapping[str, Any], usual: Mapping[str, Any], what: str) -> No
             raise UsageError(f"{name}={value!r} is for {what}: leave it out.")
 
 
-def _loaded(recipe: str | Path, settings: Mapping[str, Any] | None) -> "Recipe":
+def _recipe_of(
+    what: "TrainingFunction | str | Path",
+    settings: Mapping[str, Any],
+    metric: str | Sequence[str] | None,
+    fields: Mapping[str, Any],
+    jobs: int | None,
+    asked: "FactorLevels | None" = None,
+) -> "Recipe":
+    """Return the recipe of a training function, with the fields that only such recipes have, or one by its name."""
+    from eailab.api.function import recipe_of_function
     from eailab.recipe.load import Override, load
 
-    changes = [Override(path.replace("-", "_"), value, "settings") for path, value in (settings or {}).items()]
-    return load(str(recipe), changes).recipe
+    if callable(what):
+        return recipe_of_function(what, asked, settings, metric, fields, jobs)
+    _refuse(fields, {"goal": None, "unit": "raw", "at": "last", "unseeded": False}, "a function of yours")
+    given = {**settings, **({} if metric is None else {"study.metric": metric})}
+    changes = [Override(path.replace("-", "_"), value, "settings") for path, value in given.items()]
+    return load(str(what), changes).recipe
 
 
 def _blocks(seeds: int | Sequence[int]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from eailab.studies.factor import FactorLevels
 
 def recipe_of_function(
     function: TrainingFunction,
-    asked: FactorLevels,
+    asked: FactorLevels | None,
     settings: Mapping[str, Any],
     metric: str | Sequence[str] | None,
     fields: Mapping[str, Any],
@@ -23,7 +23,7 @@ def recipe_of_function(
 
     Args:
         function: What is called.
-        asked: The factor and its levels.
+        asked: The factor and its levels; None where nothing varies.
         settings: Other parameters; fields of the recipe that begin with `study.`, and `threads`.
         metric: Names of what it reports.
         fields: Other fields of the recipe.
@@ -35,7 +35,7 @@ def recipe_of_function(
     if not metric:
         raise UsageError("metric is missing: name what the function returns or yields, as in metric='val_acc'.")
     reference = announce(function)
-    for one in (value for level in asked.levels for value in level):
+    for one in (value for level in (asked.levels if asked else ()) for value in level):
         if not isinstance(one, str | bool | int | float):
             raise UsageError(
                 f"the level {one!r} is not text, a number, True or False: give a name for it, such as "
@@ -47,10 +47,11 @@ def recipe_of_function(
             "a notebook, a script or another function: put it into a module, or leave jobs out."
         )
     own = {name: value for name, value in settings.items() if not name.startswith("study.") and name != "threads"}
-    level = asked.baseline or asked.levels[0]
-    given = {**dict(zip(asked.words, level, strict=True)), **own}
-    defaults = settings_of(function, given, unseeded=fields["unseeded"])
-    if asked.baseline is None and len(asked.words) == 1:  # the function's own default, where it is among the levels
+    level = dict(zip(asked.words, asked.baseline or asked.levels[0], strict=True)) if asked else {}
+    defaults = settings_of(function, {**level, **own}, unseeded=fields["unseeded"])
+    if (
+        asked and asked.baseline is None and len(asked.words) == 1
+    ):  # the function's own default, where it is among the levels
         usual = settings_of(function, own, unseeded=True, is_whole=False).get(asked.words[0])
         if (usual,) in asked.levels:
             defaults[asked.words[0]] = usual

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import statistics
 import subprocess
 import sys
 from math import nan
@@ -44,6 +45,23 @@ def test_what_a_function_yields_makes_curves_and_the_step_counts_that_is_asked_f
     assert curves["val_loss"] == [[1, 1.0], [2, 0.5], [3, pytest.approx(1 / 3)]]
     assert last.findings.arms[0].curves.values["val_loss"] == (1.0, 0.5, pytest.approx(1 / 3))
     assert figure_names(last.findings) == ("intervals", "curves")
+
+
+def test_one_run_of_a_function_and_its_spread_are_as_by_hand():
+    """In the same runs folder, so that a run of one is there for the other."""
+    ended = []
+    options = {
+        "metric": ["val_acc", "val_loss"],
+        "on_event": lambda event: isinstance(event, Ended) and ended.append(1),
+    }
+    trial = public.train(yields, settings={"lr": 0.01}, block=3, **options)
+    assert trial.metrics == {"val_acc": [*yields(0.01, 3)][-1]["val_acc"], "val_loss": pytest.approx(1 / 3)}
+    assert trial.findings.arms[0].curves.values["val_loss"] == (1.0, 0.5, pytest.approx(1 / 3))
+    assert "<svg" in trial._repr_html_()
+    found = public.noise(yields, settings={"lr": 0.01}, seeds=[2, 3, 5, 7], **options)
+    by_hand = [[*yields(0.01, seed)][-1]["val_acc"] for seed in (2, 3, 5, 7)]
+    assert (found.mean, found.sd) == (pytest.approx(statistics.mean(by_hand)), pytest.approx(statistics.stdev(by_hand)))
+    assert len(ended) == 4
 
 
 def test_a_study_of_a_function_goes_on_and_is_read_without_the_function():
@@ -214,4 +232,20 @@ def test_a_function_that_fails_is_explained_at_once(function, said, capfd):
 def test_a_mistake_is_one_clear_error(arguments, options, said):
     with pytest.raises(public.EailabError, match=said) as caught:
         public.ablate(*arguments, **{"metric": "val_acc", **options})
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: public.noise(ignores, settings={"lr": 1.0}, seeds=2, metric="val_acc"), "ignores its seed"),
+        (lambda: public.train(train, metric="val_acc"), r"needs lr: add settings=\{'lr'"),
+        (lambda: public.train(train, settings={"lr": 1.0}), "metric is missing"),
+        (lambda: public.train("digits-mlp", at="best"), "at='best' is for a function of yours"),
+        (lambda: public.noise(train, settings={"lr": 1.0}, metric="val_acc", seeds=1), "two blocks or more"),
+    ],
+)
+def test_a_mistake_in_one_function_alone_is_one_clear_error(call, said):
+    with pytest.raises(public.EailabError, match=said) as caught:
+        call()
     assert caught.value.exit_code == 2
