@@ -80,13 +80,19 @@ def with_next(decision: "Decision", findings: "StudyFindings", store: "Store", *
 
 
 def _with_next_judgement(decision: "Decision", findings: "StudyFindings") -> "Decision":
-    """Add the command that judges results again once they have the runs that would decide it."""
+    """Add the command that judges results again once they have the runs that would decide it.
+
+    Of published means it has MEAN and SD to fill in: with those of today it would judge runs that nobody has made.
+    """
+    from eailab.studies.imported import parse_summary
+
     comparison, imported = findings.comparison, findings.imported
-    if comparison is None or imported is None or imported.asked.summary:
+    if comparison is None or imported is None or (decision.blocks_needed or 0) <= comparison.complete_blocks:
         return decision
-    if (decision.blocks_needed or 0) <= comparison.complete_blocks:
-        return decision
-    return replace(decision, next_command=str(command) if (command := corrected(Correction())) else None)
+    wanted = decision.blocks_likely or decision.blocks_needed
+    arms = [f"{parse_summary(text)[0]} MEAN±SD n={wanted}" for text in imported.asked.summary]
+    correction = Correction(options={"--summary": arms[0]}, arguments=tuple(arms[1:])) if arms else Correction()
+    return replace(decision, next_command=str(command) if (command := corrected(correction)) else None)
 
 
 def study_decision(studies: "Sequence[StudyFindings]", store: "Store") -> dict[str, Any] | None:

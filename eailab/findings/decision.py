@@ -62,7 +62,8 @@ class Decision:
     blocks_likely: int | None = None
     """Blocks in all that decide it with a chance of four in five; null likewise."""
     next_command: str | None = None
-    """What to run to decide it; of results that eailab did not run, once they have that many runs."""
+    """What to run to decide it; of results that eailab did not run, once they have that many runs, with MEAN and SD to
+    fill in where they are published means."""
     next_seconds: float | None = None
     """What that would take, as the trials so far took, one after another."""
     reason: str | None = None

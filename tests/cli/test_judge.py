@@ -1,6 +1,7 @@
 """`eailab judge` gives verdicts on results that exist already, and keeps them as a study that says whose they are."""
 
 import json
+import shlex
 
 import pytest
 
@@ -77,6 +78,15 @@ def test_a_decision_names_the_command_that_judges_again(eailab, source):
         decision = json.loads(eailab("judge", "results.csv", "--json").out)["decision"]
         assert (decision["verdict"], decision["blocks_needed"]) == ("UNDECIDED", needed)
         assert decision["next_command"] == "eailab judge results.csv --json"
+
+
+def test_a_decision_on_published_means_names_the_runs_that_would_decide_it(eailab, source):
+    """Without their numbers: pasted as it is, the command invents nothing."""
+    told = eailab("judge", "--summary", "A 93.5±0.2 n=5", "B 93.7±0.3 n=5", "--json")
+    decision = json.loads(told.out)["decision"]
+    command = "eailab judge 'B MEAN±SD n=180' --json --summary 'A MEAN±SD n=180'"
+    assert (decision["blocks_likely"], decision["next_command"]) == (180, command)
+    assert "expected an arm's name, its mean" in eailab(*shlex.split(command)[1:]).err
 
 
 def test_groups_without_seeds_are_compared_without_blocks(eailab, source):
