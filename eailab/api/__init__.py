@@ -15,7 +15,6 @@ from eailab.api.study import ArmResult, Figure, StudyResult, Table, TrialResult,
 if TYPE_CHECKING:
     from eailab.api.running import Session
     from eailab.engines.base import DeviceName
-    from eailab.engines.function.lookup import TrainingFunction
     from eailab.findings.noise import Noise
     from eailab.recipe.base import Recipe
     from eailab.runs.context import Event
@@ -125,7 +124,7 @@ def ablate(
 
 
 def train(
-    recipe: "TrainingFunction | str | Path" = RECIPE,
+    recipe: Callable[..., Any] | str | Path = RECIPE,
     *,
     block: int = 0,
     settings: Mapping[str, Any] | None = None,
@@ -159,7 +158,7 @@ def train(
 
 
 def noise(
-    recipe: "TrainingFunction | str | Path" = RECIPE,
+    recipe: Callable[..., Any] | str | Path = RECIPE,
     *,
     seeds: int | Sequence[int] = 10,
     settings: Mapping[str, Any] | None = None,
@@ -298,7 +297,7 @@ def _refuse(given: Mapping[str, Any], usual: Mapping[str, Any], what: str) -> No
 
 
 def _recipe_of(
-    what: "TrainingFunction | str | Path",
+    what: Callable[..., Any] | str | Path,
     settings: Mapping[str, Any],
     metric: str | Sequence[str] | None,
     fields: Mapping[str, Any],
