@@ -6,6 +6,7 @@ from pydantic_core import PydanticUndefined
 
 from eailab.recipe.canonical import write
 from eailab.recipe.describe import expected
+from eailab.recipe.descriptions import descriptions
 from eailab.recipe.own import OwnRecipe
 from eailab.recipe.schema import RECIPES, offered, parts, settings, variant_names, variants
 
@@ -41,16 +42,17 @@ def entries(engine):
             variant = variant_names(owner) if part in variants(engine) else ()
             if setting.leaf != "name" or len(variant) != 1:  # else the heading of the variant says it
                 field = owner.model_fields[setting.leaf]
-                yield OWN if issubclass(RECIPES[engine], OwnRecipe) else part, variant, setting.path, texts(field)
+                said = texts(field, descriptions(owner).get(setting.leaf, field.description))
+                yield OWN if issubclass(RECIPES[engine], OwnRecipe) else part, variant, setting.path, said
 
 
-def texts(field):
+def texts(field, meaning):
     """Return the meaning, the default and the values of a setting."""
-    if field.description is None:
+    if meaning is None:
         return "How it is trained; a recipe's engine stays.", "*required*", "that of the last column"
     default = "*required*" if field.default is PydanticUndefined else f"`{write(field.default)}`"
     values = expected(field) + (f", such as {', '.join(field.examples)}" if field.examples else "")
-    return " ".join(field.description.split()), default, values
+    return " ".join(meaning.split()), default, values
 
 
 def settings_page():

@@ -13,15 +13,18 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ValidationInfo,
     create_model,
     field_validator,
     model_validator,
 )
+from pydantic_core import CoreSchema
 
 from eailab.errors import EailabError, UsageError
 from eailab.own_code.identity import digest_of
 from eailab.own_code.reference import parse_reference
+from eailab.recipe.descriptions import descriptions
 
 Activation = Literal["relu", "sigmoid", "tanh", "gelu"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -41,7 +44,16 @@ PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]+$"
 class Settings(BaseModel):
     """A part of a recipe: unknown keys, wrong types and impossible values are refused, and nothing changes later."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Add to the class's JSON Schema what its fields mean."""
+        whole = handler(schema)
+        properties = handler.resolve_ref_schema(whole)["properties"]
+        for name in properties.keys() & descriptions(cls).keys():
+            properties[name]["description"] = descriptions(cls)[name]
+        return whole
 
 
 # --- augmentation ---------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from eailab.findings.tables import with_unit
 from eailab.metrics import behind
 from eailab.plain import plain
+from eailab.report.compiled_templates import CompiledTemplates
 from eailab.report.document import Block, Document, Section
 from eailab.report.figure_style import page_colours
 from eailab.report.figures import Axis, CurvesFigure, Line, Look, Panel, Point, PointsFigure
@@ -124,6 +125,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else plain(str(value)),
+        bytecode_cache=CompiledTemplates(),
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.globals |= {
