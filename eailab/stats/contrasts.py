@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
-import scipy  # its parts are loaded when they are first used
 
 from eailab.errors import StudyError
-from eailab.stats import p_values
+from eailab.stats import p_values, special
 from eailab.stats.blocked_model import Values, fit_additive, spread_of
 from eailab.stats.variance import unequal_spread
 from eailab.stats.verdict import Interval
@@ -81,17 +80,17 @@ def trend(values: Values, levels: Sequence[float], baseline: int) -> Trend | Non
     if spread == 0.0:
         return None
     standard_error, df = spread / math.sqrt(blocks), fit.df if pooled else blocks - 1
-    half = float(scipy.special.stdtrit(df, 0.975)) * standard_error
+    half = float(special.stdtrit(df, 0.975)) * standard_error
     lack_f, lack_p = None, None
     if pooled:
         means = complete.mean(axis=0)
         left = means - means.mean() - slope * doublings
         lack_f = blocks * float(left @ left) / (arms - 2) / fit.variance
-        lack_p = float(scipy.special.fdtrc(arms - 2, fit.df, lack_f))
+        lack_p = float(special.fdtrc(arms - 2, fit.df, lack_f))
     return Trend(
         slope=slope,
         interval95=(slope - half, slope + half),
-        p=2.0 * float(scipy.special.stdtr(df, -abs(slope) / standard_error)),
+        p=2.0 * float(special.stdtr(df, -abs(slope) / standard_error)),
         df=df,
         blocks=blocks,
         pooled=pooled,

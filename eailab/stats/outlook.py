@@ -21,9 +21,8 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-import scipy  # its parts are loaded when they are first used
 
-from eailab.stats import p_values
+from eailab.stats import p_values, special
 from eailab.stats.blocked_model import Values
 from eailab.stats.verdict import MOST_BLOCKS, fewest
 
@@ -100,7 +99,7 @@ def chance_of_verdict(now: Judged, later: Later, margin: float, level: float) ->
     shift, _, coming = _points()
     scale = _scales(now.df)
     more = later.df - now.df
-    new = shift**2 + (scipy.special.chdtri(more - 1.0, coming) if more > 1.0 else 0.0)
+    new = shift**2 + (special.chdtri(more - 1.0, coming) if more > 1.0 else 0.0)
     error = later.standard_error * np.sqrt((now.df + scale * new) / max(later.df, now.df + 1.0))
     gained = max(now.standard_error**2 - later.standard_error**2, 0.0)
     estimate = np.abs(now.difference + np.sqrt(gained * scale) * shift)
@@ -113,14 +112,14 @@ def _points() -> tuple[Values, Values, Values]:
     """Return normal deviates, and two columns of tail areas, of low discrepancy together."""
     number = np.arange(1, _POINTS + 1)
     first, second, third = ((0.5 + number * _PLASTIC**-power) % 1.0 for power in (1, 2, 3))
-    shift: Values = scipy.special.ndtri(first)
+    shift: Values = special.ndtri(first)
     return shift, np.asarray(second, dtype=np.float64), np.asarray(third, dtype=np.float64)
 
 
 @lru_cache(maxsize=64)
 def _scales(df: float) -> Values:
     """Return of what size the error variance may be, as multiples of what it seems to be."""
-    return np.asarray(df / scipy.special.chdtri(df, _points()[1]), dtype=np.float64)
+    return np.asarray(df / special.chdtri(df, _points()[1]), dtype=np.float64)
 
 
 def planned_critical_value(confidence: float, contrasts: int, df: float, now: float, later_df: float) -> float:

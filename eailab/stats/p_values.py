@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
+
+from eailab.stats import special
 
 CORRELATION = 0.5
 """Between the t-statistics of two arms against one baseline, when all arms are seen in the same blocks."""
@@ -36,7 +37,7 @@ def _scale_nodes(df: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if math.isinf(df):
         return np.ones(1), np.ones(1)
     half = df / 2.0
-    low, high = scipy.special.gammaincinv(half, _TAIL) / half, scipy.special.gammainccinv(half, _TAIL) / half
+    low, high = special.gammaincinv(half, _TAIL) / half, special.gammainccinv(half, _TAIL) / half
     log_scale = np.linspace(0.5 * np.log(low), 0.5 * np.log(high), _SCALE_NODES)
     scale = np.exp(log_scale)
     log_density = df * (log_scale - 0.5 * (scale**2 - 1.0))  # of log S, up to a constant
@@ -70,7 +71,7 @@ def adjusted_p(
     """
     size = np.abs(np.asarray(t, dtype=np.float64))
     if contrasts == 1:
-        return np.asarray(2.0 * (scipy.special.ndtr(-size) if math.isinf(df) else scipy.special.stdtr(df, -size)))
+        return np.asarray(2.0 * (special.ndtr(-size) if math.isinf(df) else special.stdtr(df, -size)))
     scale, scale_weights = _scale_nodes(df)
     factors = (
         Counter(correlation) if isinstance(correlation, tuple) else {math.sqrt(correlation): contrasts}
@@ -81,7 +82,7 @@ def adjusted_p(
     with np.errstate(divide="ignore"):  # outside is 1 where t is 0: log1p(-1), and expm1(-inf) is -1 as it should be
         for factor, count in factors.items():
             shift, spread = factor * normal, math.sqrt(1.0 - factor**2)
-            outside = scipy.special.ndtr((shift - limit) / spread) + scipy.special.ndtr((-shift - limit) / spread)
+            outside = special.ndtr((shift - limit) / spread) + special.ndtr((-shift - limit) / spread)
             log_inside = log_inside + count * np.log1p(-np.minimum(outside, 1.0))
         any_outside = -np.expm1(log_inside)
     area: NDArray[np.float64] = np.minimum((any_outside @ normal_weights) @ scale_weights, 1.0)
@@ -129,7 +130,7 @@ def critical_value(
 def bonferroni_critical_value(confidence: float, contrasts: int, df: float) -> float:
     """Return Student's t at the two-sided level `(1 - confidence) / contrasts`: wide enough at any correlations."""
     tail = (1.0 - confidence) / (2.0 * contrasts)
-    return float(-scipy.special.ndtri(tail)) if math.isinf(df) else float(-scipy.special.stdtrit(df, tail))
+    return float(-special.ndtri(tail)) if math.isinf(df) else float(-special.stdtrit(df, tail))
 
 
 # --- McNemar ----------------------------------------------------------------------------------------------------------
@@ -143,7 +144,7 @@ def failure_bound(failed: int, trials: int) -> float:
     >>> [round(failure_bound(failed, 5), 2) for failed in (0, 1, 5)]
     [0.45, 0.66, 1.0]
     """
-    return 1.0 if failed == trials else float(scipy.special.betaincinv(failed + 1, trials - failed, 0.95))
+    return 1.0 if failed == trials else float(special.betaincinv(failed + 1, trials - failed, 0.95))
 
 
 @dataclass(frozen=True)
@@ -168,5 +169,5 @@ def mcnemar(first_correct: ArrayLike, second_correct: ArrayLike) -> McNemar:
     first, second = np.asarray(first_correct, dtype=np.bool_), np.asarray(second_correct, dtype=np.bool_)
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     fewer, discordant = min(only_first, only_second), only_first + only_second
-    p = 2.0 * float(scipy.special.bdtr(fewer, discordant, 0.5)) if discordant else 1.0
+    p = 2.0 * float(special.bdtr(fewer, discordant, 0.5)) if discordant else 1.0
     return McNemar(only_first, only_second, min(p, 1.0))

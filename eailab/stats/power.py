@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy  # its parts are loaded when they are first used
 
 from eailab.errors import StudyError
-from eailab.stats import p_values, variance
+from eailab.stats import p_values, special, variance
 from eailab.stats.blocked_model import Mask, Values
 from eailab.stats.verdict import MOST_BLOCKS, fewest
 
@@ -32,7 +31,7 @@ _SIMULATED_VALUES = 400_000
 
 def noncentrality(critical_value: float, df: float, power: float = POWER) -> float:
     """Return the difference, in standard errors, that exceeds the critical value with this power."""
-    return float(scipy.special.nctdtrinc(df, 1.0 - power, critical_value))
+    return float(special.nctdtrinc(df, 1.0 - power, critical_value))
 
 
 def detectable_difference(blocks: int, arms: int, sd: float, power: float = POWER) -> float:
@@ -159,7 +158,7 @@ def _guarded(residuals: Values, squares: Values, own: Values) -> Mask:
     between = blocks * ((mean - mean.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) / (arms - 1)
     inside = ((distance - mean[:, None]) ** 2).sum(axis=(1, 2)) / (arms * (blocks - 1))
     unequal: Mask = (
-        scipy.special.fdtrc(arms - 1, arms * (blocks - 1), between / np.maximum(inside, np.finfo(np.float64).tiny))
+        special.fdtrc(arms - 1, arms * (blocks - 1), between / np.maximum(inside, np.finfo(np.float64).tiny))
         < variance.LEAST_P
     )
     share: Mask = own.max(axis=1) > variance.LARGEST_SHARE * above * 2.0 * squares

@@ -6,9 +6,9 @@ A common error gives power with few blocks, but needs equal spread.
 import math
 
 import numpy as np
-import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
 
+from eailab.stats import special
 from eailab.stats.blocked_model import Fit
 from eailab.stats.verdict import Interval
 from eailab.translation import Text, tr
@@ -70,7 +70,7 @@ def brown_forsythe(groups: list[NDArray[np.float64]]) -> float:
     inside = sum(float(((d - m) ** 2).sum()) for d, m in zip(distances, means, strict=True)) / within_df
     if inside == 0.0:
         return 1.0 if between == 0.0 else 0.0
-    return float(scipy.special.fdtrc(between_df, within_df, between / inside))
+    return float(special.fdtrc(between_df, within_df, between / inside))
 
 
 def sd_interval(sd: float, n: int, confidence: float = 0.95) -> Interval:
@@ -82,7 +82,7 @@ def sd_interval(sd: float, n: int, confidence: float = 0.95) -> Interval:
         confidence: Such as 0.95.
     """
     tail, df = (1.0 - confidence) / 2.0, n - 1
-    upper, lower = scipy.special.chdtri(df, tail), scipy.special.chdtri(df, 1.0 - tail)
+    upper, lower = special.chdtri(df, tail), special.chdtri(df, 1.0 - tail)
     return sd * float(np.sqrt(df / upper)), sd * float(np.sqrt(df / lower))
 
 
@@ -99,7 +99,7 @@ def upper_sd(sd: float, df: float, confidence: float = 0.80) -> float:
     """
     if math.isinf(df):
         return sd
-    return sd * math.sqrt(df / float(scipy.special.chdtri(df, confidence)))
+    return sd * math.sqrt(df / float(special.chdtri(df, confidence)))
 
 
 def sampling_error(share: float, examples: int) -> float:
@@ -119,7 +119,7 @@ def noise_floor(sd: float, n: int, confidence: float = 0.95) -> float:
 
     It is `t s sqrt(2)`, with Student's t at `n - 1` degrees of freedom, as the SD is itself estimated from `n` trials.
     """
-    return float(scipy.special.stdtrit(n - 1, 0.5 + confidence / 2.0)) * sd * float(np.sqrt(2.0))
+    return float(special.stdtrit(n - 1, 0.5 + confidence / 2.0)) * sd * float(np.sqrt(2.0))
 
 
 def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> Text | None:
@@ -185,4 +185,4 @@ def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> Text | N
 def largest_f(contrasts: int, wide_df: int, narrow_df: int) -> float:
     """Return the ratio of two arms' variances that chance alone seldom exceeds in any pair of the arms compared."""
     pairs = contrasts * (contrasts - 1) / 2
-    return float(scipy.special.fdtri(wide_df, narrow_df, 1.0 - LEAST_P_OF_PAIRS / pairs))
+    return float(special.fdtri(wide_df, narrow_df, 1.0 - LEAST_P_OF_PAIRS / pairs))

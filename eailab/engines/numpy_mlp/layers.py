@@ -208,7 +208,7 @@ class GELU:
     """`x P(x)`, with `P` the normal distribution function itself, not its tanh fit (Hendrycks & Gimpel, 2016)."""
 
     def __init__(self, inputs: Signal) -> None:
-        from scipy.special import erf
+        from eailab.stats.special import erf
 
         self.erf: Callable[..., Floats] = erf
         self.output = inputs
