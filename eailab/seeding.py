@@ -11,6 +11,7 @@ LARGEST_BLOCK = 2**31 - 1
 
 TUNING_BLOCKS = 1_000_000
 """The first block that settings are tuned on; no study is judged on one of the thousand from here on."""
+LARGEST_NUMBER_OF_TUNING_BLOCKS = 1000
 
 Purpose = Literal["split", "init", "order", "augment", "dropout", "mixup", "forward"]
 
@@ -36,7 +37,7 @@ def stream(block: int, purpose: Purpose, *index: int) -> np.random.Generator:
 
 def is_for_tuning(block: int) -> bool:
     """Return whether settings are tuned on a block, so that no study is judged on it."""
-    return TUNING_BLOCKS <= block < TUNING_BLOCKS + 1000
+    return TUNING_BLOCKS <= block < TUNING_BLOCKS + LARGEST_NUMBER_OF_TUNING_BLOCKS
 
 
 def skip(generator: np.random.Generator, count: int, dtype: DTypeLike) -> None:

@@ -145,6 +145,21 @@ def ablate(
     tune_unequal: Annotated[
         bool, typer.Option("--tune-unequal", help="With --tune: let arms differ in what is tuned, and say so.")
     ] = False,
+    carry: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --tune: train the best N values of each arm in the blocks of the comparison, 1 or 2, and "
+            "compare the best of them [default: 1]",
+        ),
+    ] = None,
+    tune_again: Annotated[
+        bool,
+        typer.Option(
+            "--tune-again",
+            help="With --tune: tune again for each block of the comparison, so that the intervals are of tuning too.",
+        ),
+    ] = False,
     dry_run: DryRun = False,
     until_decided: Annotated[
         bool, typer.Option("--until-decided", help="Add blocks for open arms only, at looks fixed in advance.")
@@ -214,7 +229,8 @@ def ablate(
     # In how many blocks: as many as were asked for, those of the looks, or what detects a difference or fits a time.
     _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
     _refuse_odd_sd(sd)
-    request = asked_for(tune or [], tune_blocks, everything=tune_all, unequal=tune_unequal, budget=budget)
+    how = {"everything": tune_all, "unequal": tune_unequal, "again": tune_again}
+    request = asked_for(tune or [], tune_blocks, carry, **how, budget=budget, until_decided=until_decided)
     if until_decided:
         studies = (with_looks(studies, max_trials),)
     elif max_trials is not None:
@@ -322,6 +338,7 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
     """Return the studies of a file, or one that the store has, and its name."""
     from dataclasses import replace
 
+    from eailab.cli.tuning import refuse_untuned
     from eailab.runs.store import Store
     from eailab.studies.plan import parse_blocks
     from eailab.studies.study_file import declared, stored
@@ -330,7 +347,9 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
     if (there := stored(Store(runs), study)) is not None:
         if changes:
             raise UsageError(f"{study} is a study of {runs}: {changes[0]} would make another. Leave that out.")
-        return there.name, (there if blocks is None else replace(there, blocks=blocks),)
+        continued = there if blocks is None else replace(there, blocks=blocks)
+        refuse_untuned(continued, Store(runs))
+        return there.name, (continued,)
     found = declared(study, changes, blocks)
     for note in found.loaded.notes:
         say_note(note)

@@ -9,29 +9,77 @@ from eailab.errors import UsageError
 if TYPE_CHECKING:
     from eailab.cli.running import Console
     from eailab.findings.dry_run import PlannedTuning
+    from eailab.runs.store import Store
     from eailab.studies.design import Study
     from eailab.studies.tuning_run import Request
 
 
 def asked_for(
-    tune: Sequence[str], blocks: int | None, *, everything: bool, unequal: bool, budget: str | None
+    tune: Sequence[str],
+    blocks: int | None,
+    carry: int | None,
+    *,
+    everything: bool,
+    unequal: bool,
+    again: bool,
+    budget: str | None,
+    until_decided: bool,
 ) -> "Request | None":
     """Return what is to be tuned; None where nothing is.
 
     Raises:
-        UsageError: Options of a tuning without one, or `--budget` beside one.
+        UsageError: Options of a tuning without one, or what does not go with it.
     """
-    given = {"--tune-blocks": blocks is not None, "--tune-all": everything, "--tune-unequal": unequal}
+    given = {
+        "--tune-blocks": blocks is not None,
+        "--carry": carry is not None,
+        "--tune-all": everything,
+        "--tune-unequal": unequal,
+        "--tune-again": again,
+    }
     if not tune:
         if alone := [name for name, is_given in given.items() if is_given]:
             raise UsageError(f"{alone[0]} needs --tune, such as --tune lr=1e-4..1e-1.")
         return None
     if budget is not None:
         raise UsageError("--budget does not count the trainings of --tune: give --seeds, and see the cost with -n.")
+    if until_decided and (again or (carry or 1) > 1):
+        name = "--tune-again" if again else "--carry"
+        raise UsageError(
+            f"{name} compares each arm by several of its values, and --until-decided adds blocks for one: leave one "
+            "out, and give --seeds."
+        )
     from eailab.studies.tuning import asked
     from eailab.studies.tuning_run import Request
 
-    return Request(tuple(map(asked, tune)), 3 if blocks is None else blocks, everything, unequal)
+    return Request(
+        tuple(map(asked, tune)),
+        3 if blocks is None else blocks,
+        everything,
+        unequal,
+        1 if carry is None else carry,
+        again,
+    )
+
+
+def refuse_untuned(study: "Study", store: "Store") -> None:
+    """Refuse blocks of a study of the store for which its arms, tuned again for each block, have not been tuned.
+
+    Raises:
+        UsageError: There are such blocks.
+    """
+    from eailab.errors import DamagedError
+    from eailab.studies.tuning_file import read_tuning
+
+    try:
+        tuning = read_tuning(store.root / "studies" / study.folder_name)
+    except DamagedError:
+        return  # its reports say so
+    if tuning is not None and tuning.again and (further := sorted(set(study.blocks) - set(tuning.again))):
+        raise UsageError(
+            f"the arms of {study.name} are tuned again for each block, and not yet for block {further[0]}: run its "
+            "ablate command with --tune, --tune-again and --seeds."
+        )
 
 
 def planned_tuning(
@@ -43,23 +91,26 @@ def planned_tuning(
     from eailab.findings.dry_run import PlannedSearch, PlannedTuning
     from eailab.studies.forecast import forecast
     from eailab.studies.tuning import MOST_EXTENSIONS, in_words
-    from eailab.studies.tuning_run import longest, trainings_of
+    from eailab.studies.tuning_run import longest, trainings_of, trials_after
 
-    searches, tunings, trials_after = [], [], 0
+    searches, tunings, fewest, most = [], [], 0, 0
     for own, planned in zip(request.of_each(studies), console.plan(studies), strict=True):
         if own is None:
             continue
         study = planned.record.study
         tunings += longest(own, planned, console.context.store)
-        trials_after += len(study.arms) * len(study.blocks)
+        after = trials_after(own, study)
+        fewest, most = fewest + after[0], most + after[1]
         for arm, space in own.searched(study).items():
             if space.paths:
-                number = trainings_of(own, space)
-                further = MOST_EXTENSIONS * own.blocks if space.has_ends else 0
+                number = trainings_of(own, space, study)
+                further = MOST_EXTENSIONS * own.blocks * len(own.first_blocks(study)) if space.has_ends else 0
                 values = tuple(map(in_words, space.points))
                 searches.append(PlannedSearch(arm, space.paths, values, number, number + further))
     cost = forecast(tunings, console.context, console.jobs)
-    return PlannedTuning(tuple(searches), request.blocks, cost, trials_after, is_alone=alone)
+    return PlannedTuning(
+        tuple(searches), request.blocks, cost, fewest, most, is_alone=alone, carry=request.carry, is_again=request.again
+    )
 
 
 def tuned_first(

@@ -8,7 +8,6 @@ from eailab.findings.study import StudyFindings
 from eailab.findings.trial import TrialFindings
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
-from eailab.studies.tuning_file import Tuning
 from eailab.translation import Text, tr
 
 
@@ -43,10 +42,22 @@ def costs(store: Store, findings: StudyFindings) -> tuple[ArmCost, ...]:
     return tuple(_arm(arm.label, [_timings(store, trial) for trial in arm.trials]) for arm in findings.arms)
 
 
-def tuning_costs(store: Store, tuning: Tuning | None) -> tuple[ArmCost, ...]:
-    """Return what the tuning of each arm of a study cost; nothing where they were not tuned."""
-    arms = () if tuning is None else tuning.arms
-    return tuple(_arm(arm.before, [_training(store, one.trial) for one in arm.trainings]) for arm in arms)
+def tuning_costs(store: Store, findings: StudyFindings) -> tuple[ArmCost, ...]:
+    """Return what the tuning of each arm of a study cost, with the trials of other values than those it is compared by.
+
+    Nothing where the arms were not tuned.
+    """
+    arms = () if findings.tuning is None else findings.tuning.arms
+    return tuple(
+        _arm(
+            arm.before,
+            [
+                _training(store, name)
+                for name in (*(one.trial for one in arm.trainings), *findings.left_out.get(arm.before, ()))
+            ],
+        )
+        for arm in arms
+    )
 
 
 def _training(store: Store, name: str) -> tuple[list[Timing], int]:

@@ -168,20 +168,31 @@ class PlannedTuning:
     cost: Forecast
     """Of the trainings that are left, without values that are added at an end."""
     trials_after: int
-    """In which the winners are compared, at most."""
+    """In which the winners are compared; with `is_alone` at most, with `is_again` at least."""
+    most_after: int
+    """At most; more where the arms are tuned again, since a value that wins in any block is trained in all."""
     is_alone: bool
     """Whether the arms as the recipe has them are not compared too."""
+    carry: int
+    """How many of an arm's best values are compared by the best of them."""
+    is_again: bool
+    """Whether the arms are tuned again for each block of the comparison."""
 
     def lines(self) -> list[str]:
         """Describe it, a line each."""
+        again = ", again for each block of the comparison" if self.is_again else ""
         said = [
             f"tuning {one.arm}: {', '.join(one.settings)} from {len(one.values)} values in "
-            f"{counted(self.blocks, 'block')} of its own, {counted(one.trainings, 'training')}; "
+            f"{counted(self.blocks, 'block')} of its own{again}, {counted(one.trainings, 'training')}; "
             f"at most {one.most} where the best is at an end"
             for one in self.arms
         ]
         costs = [f"tuning {line}" for line in cost_lines(self.cost)]
         trials = counted(self.trials_after, "trial")
+        if self.is_again:
+            trials += f", or up to {self.most_after} where other values win in other blocks"
+        if self.carry > 1:
+            trials += f", the best {self.carry} values of each arm"
         after = (
             f"then the winners alone are compared, in {trials} at most, in place of these arms:"
             if self.is_alone
@@ -196,6 +207,7 @@ class PlannedTuning:
             "blocks": self.blocks,
             "left": self.cost.mapping(),
             "trials_after": self.trials_after,
+            "most_after": self.most_after,
         }
 
 

@@ -57,7 +57,7 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
         ]
 
     if findings.tuning is not None:
-        said += tuning_sentences(findings.tuning)
+        said += tuning_sentences(findings, findings.tuning)
 
     # When it stopped.
     if findings.looks is not None and not findings.looks.planned:

@@ -4,8 +4,8 @@ Values of metrics and their differences are in the units shown, which the metric
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from eailab.findings.arm import ArmFindings, arm_findings
 from eailab.findings.collapse import marked
 from eailab.findings.comparing import compare_arms, effects_of, planned_verdicts_of, trend_of, without_effect
 from eailab.findings.looks import Looks, Trials, decided, judge_again, look
+from eailab.findings.merging import CarriedArm, Merging
 from eailab.findings.new_images import new_images
 from eailab.findings.trial import Environment, TrialFindings, imported_trial, read_trial
 from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, setting_as_named, takes_plural
@@ -105,6 +106,10 @@ class StudyFindings:
     """Of a program's study: whether its seed and its factor reach it."""
     tuning: Tuning | None = None
     """How each arm was tuned before the arms were compared; None where they were not."""
+    carried: tuple[CarriedArm, ...] = ()
+    """What became of each value of the arms that are compared by several; none of arms with one value."""
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the trials of other values than those that stand for an arm, by what the arm was called."""
     is_tuning_lost: bool = False
     """Whether they were tuned, and the file that says how is damaged."""
     apart: tuple[str, ...] = ()
@@ -175,7 +180,7 @@ class StudyFindings:
     @property
     def can_look(self) -> bool:
         """Whether the same comparison can be made with looks that are fixed in advance: of one factor, in blocks."""
-        is_open = self.looks is None or not self.looks.planned
+        is_open = (self.looks is None or not self.looks.planned) and not self.carried
         return is_open and self.imported is None and self.is_blocked and not self.baseline_levels
 
     @property
@@ -233,6 +238,16 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
         trials, looks = look(study, trials, margin, measure)
     environments = Counter(t.environment for row in trials for t in row if t.environment is not None)
 
+    # How the arms were tuned, and which of them are compared as one.
+    try:
+        tuning, is_tuning_lost = read_tuning(store.root / "studies" / study.folder_name), False
+    except DamagedError:
+        tuning, is_tuning_lost = None, True
+    merging = Merging(record, tuning) if tuning is not None and tuning.is_merged else None
+    stands, whole = standing(store, record) if study.factor is not None else None, trials
+    if merging is not None:
+        record, trials = merging.merged(trials)
+
     # The comparison of the arms.
     comparison = None
     if looks is not None:
@@ -240,20 +255,18 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
     elif study.factor is not None:
 
         def compared(some: Trials, level: float) -> Comparison:
-            return compare_arms(record, mark(some), margin, level)
+            counted = mark(some)
+            if merging is None:
+                return compare_arms(record, counted, margin, level)
+            return compare_arms(*merging.merged(counted), margin, level)
 
         comparison, looks = judge_again(record, read, compared)
     if comparison is not None and looks is not None:
         comparison = decided(comparison, looks)
     if comparison is not None and is_of_program(study):
-        comparison = without_effect(comparison, study, trials)
+        comparison = without_effect(comparison, record.study, trials)
     widened = new_images(store, record, trials, comparison, data_dir)
-    stands = standing(store, record) if study.factor is not None else None
     effects, effects_withheld = effects_of(study, trials)
-    try:
-        tuning, is_tuning_lost = read_tuning(store.root / "studies" / study.folder_name), False
-    except DamagedError:
-        tuning, is_tuning_lost = None, True
 
     return StudyFindings(
         name=study.name,
@@ -283,16 +296,16 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
             )
             for index in range(len(trials))
         ),
-        baseline=study.baseline,
+        baseline=record.study.baseline,
         comparison=comparison,
-        trend=trend_of(study, trials),
+        trend=trend_of(record.study, trials),
         effects=effects,
         effects_withheld=effects_withheld,
         baseline_levels={str(axis.factor): axis.levels[axis.baseline] for axis in study.axes},
         looks=looks,
         standing=stands,
         planned_verdicts=planned_verdicts_of(record, trials, stands, margin),
-        updates_held=tuple(held(study, record.updates)),
+        updates_held=tuple(held(record.study, record.updates)),
         held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),
         training_images=record.training_images,
@@ -301,6 +314,10 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
         counted=engine_of(study.arms[study.baseline].recipe).counted(study.arms[study.baseline].recipe),
         imported=record.imported,
         tuning=tuning,
+        carried=() if merging is None else merging.carried(whole),
+        left_out={}
+        if merging is None
+        else {arm: tuple(one.fingerprint for one in own) for arm, own in merging.left_out(whole).items()},
         is_tuning_lost=is_tuning_lost,
         audit=tuple(checks_of(store, record)) if study.factor and is_of_program(study) else (),
     )

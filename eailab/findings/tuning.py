@@ -1,10 +1,11 @@
 """What a report says of the tuning of a study's arms."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import comb, isfinite
 
+from eailab.findings.merging import CarriedArm
 from eailab.findings.study import StudyFindings
-from eailab.findings.tables import Column, Fact, Table
+from eailab.findings.tables import Column, Fact, Table, with_unit
 from eailab.findings.words import number, setting_as_named
 from eailab.studies.factor import BETWEEN_VALUES, word
 from eailab.studies.tuning_file import TunedArm, Tuning
@@ -25,19 +26,20 @@ def tuning_table(findings: StudyFindings, tuning: Tuning) -> Table:
             Column(tr("runner-up")),
             Column(gap, is_number=True),
         ),
-        rows=tuple(_row(arm, findings.decimals) for arm in tuning.arms),
+        rows=tuple(_row(tuning, arm, findings.decimals) for arm in tuning.arms),
     )
 
 
-def _row(arm: TunedArm, digits: int) -> tuple[str, ...]:
+def _row(tuning: Tuning, arm: TunedArm, digits: int) -> tuple[str, ...]:
     if not arm.settings:
         return (arm.before, tr("not tuned"), "0", "0", "-", "-", "-")
+    winner = _shares(tuning, arm) if tuning.again else arm.winner
     return (
         arm.before,
         joined(in_order(arm.values), COMMA),
         str(len(arm.trainings)),
         str(arm.failures),
-        tr("{value}, at the edge", value=arm.winner) if arm.at_edge else arm.winner,
+        tr("{value}, at the edge", value=winner) if arm.at_edge else winner,
         arm.runner_up or "-",
         "-" if arm.gap is None else number(arm.gap, digits),
     )
@@ -48,18 +50,65 @@ def tuning_facts(findings: StudyFindings) -> list[Fact]:
     tuning = findings.tuning
     if tuning is None:
         return []
-    said = [*tuning_sentences(tuning)]
+    said = [*tuning_sentences(findings, tuning)]
     if edges := [arm.before for arm in tuning.arms if arm.at_edge]:
         said.append(
             tr("At the edge of the values tried: {arms}; a better value may lie beyond.", arms=listed_and(edges))
         )
-    said.append(
-        tr(
-            "The intervals are of these recipes, on blocks that the tuning did not see; another tuning could choose "
-            "others. Scores of the tuning are in no other table."
-        )
-    )
+    said.append(_about(tuning))
     return [Fact(tr("Tuning"), joined(said, BETWEEN_SENTENCES))]
+
+
+def _about(tuning: Tuning) -> Text:
+    """Say what the intervals are about."""
+    if tuning.again:
+        return tr(
+            "The intervals are of arms that are tuned in this way with this budget, the chance of the tuning included; "
+            "their blocks are none that the tuning saw. Scores of the tuning are in no other table."
+        )
+    if tuning.carry > 1:
+        return tr(
+            "The intervals are of the best value of each arm against the best of the baseline. An arm with two values "
+            "that are as good has two chances, and looks slightly better than one with a single good value. The tuning "
+            "scores are in no interval."
+        )
+    return tr(
+        "The intervals are of these recipes, on blocks that the tuning did not see; another tuning could choose "
+        "others. Scores of the tuning are in no other table."
+    )
+
+
+def carried_table(findings: StudyFindings) -> Table:
+    """Return what became of each value of the arms that are compared by several."""
+    digits, tuning = findings.decimals, findings.tuning
+    is_again = tuning is not None and bool(tuning.again)
+    unit = findings.measure.unit
+    means = [with_unit(tr("mean of these blocks"), unit)]
+    means += [] if is_again else [with_unit(tr("mean with the tuning blocks"), unit)]
+    return Table(
+        columns=(
+            Column(tr("arm")),
+            Column(tr("value")),
+            *(Column(heading, is_number=True) for heading in means),
+            Column(tr("stands for the arm in blocks") if is_again else tr("stands for the arm")),
+        ),
+        rows=tuple(
+            (
+                one.arm,
+                one.value,
+                number(one.mean, digits),
+                *([] if is_again else [number(one.mean_of_all, digits)]),
+                _stands(one, is_again=is_again),
+            )
+            for one in findings.carried
+        ),
+    )
+
+
+def _stands(one: CarriedArm, *, is_again: bool) -> str:
+    if not one.stands_in:
+        return "-"
+    return joined(map(str, one.stands_in), COMMA) if is_again else tr("yes")
 
 
 def tuning_alerts(findings: StudyFindings) -> list[Text]:
@@ -85,16 +134,71 @@ def tuning_alerts(findings: StudyFindings) -> list[Text]:
     ]
 
 
-def tuning_sentences(tuning: Tuning) -> list[Text]:
+def tuning_sentences(findings: StudyFindings, tuning: Tuning) -> list[Text]:
     """Say how the arms were tuned, a sentence each."""
     settings = dict.fromkeys(path for arm in tuning.arms for path in arm.settings)
     counts = dict.fromkeys(len(arm.trainings) for arm in tuning.arms)
     values = {
         "settings": listed_and([setting_as_named(word(path)) for path in settings]),
-        "winners": joined((arm.label for arm in tuning.arms), COMMA),
+        "winners": joined(_winners(tuning), COMMA),
         "trainings": joined(map(str, counts), COMMA),
     }
-    said = trn(
+    said = _chosen_again(tuning, values) if tuning.again else _chosen(tuning, values)
+    found = [said]
+    if tuning.carry > 1:
+        best = joined((arm.label for arm in findings.arms), COMMA)
+        found.append(
+            tr(
+                "The best {n} values of each arm were trained in the blocks of the comparison, and the one with the "
+                "best mean over these and the tuning blocks stands for its arm: {best}.",
+                n=tuning.carry,
+                best=best,
+            )
+        )
+    if len(tuning.blocks) == max(len(tuning.again), 1):
+        return [*found, tr("Every value was trained in that block.")]
+    if tuning.everything:
+        return [*found, tr("Every value was trained in each of those blocks.")]
+    return [*found, tr("Successive halving dropped the worse half of the values after each block.")]
+
+
+def _winners(tuning: Tuning) -> list[Text]:
+    """Return what was chosen for each arm; of one that was tuned again for each block, how often."""
+    if not tuning.again:
+        return [Text(arm.label) for arm in tuning.arms]
+    return [
+        tr(
+            "{arm} {values}",
+            arm=arm.before,
+            values=_shares(tuning, arm),
+        )
+        if arm.carried
+        else tr("{arm} not tuned", arm=arm.before)
+        for arm in tuning.arms
+    ]
+
+
+def _shares(tuning: Tuning, arm: TunedArm) -> Text:
+    """Return the values that won, with the number of blocks that each won for."""
+    total = len(tuning.again)
+    return joined(
+        (tr("{value} ({n} of {total})", value=one.value, n=len(one.blocks), total=total) for one in arm.carried), COMMA
+    )
+
+
+def _chosen_again(tuning: Tuning, values: Mapping[str, object]) -> Text:
+    return trn(
+        "The {settings} of each arm was chosen again for each block of the comparison, in {n} block of its own "
+        "({trainings} trainings an arm), before the arms were compared: {winners}.",
+        "The {settings} of each arm was chosen again for each block of the comparison, in {n} blocks of its own "
+        "({trainings} trainings an arm), before the arms were compared: {winners}.",
+        len(tuning.blocks) // len(tuning.again),
+        **values,
+    )
+
+
+def _chosen(tuning: Tuning, values: Mapping[str, object]) -> Text:
+    return trn(
         "The {settings} of each arm was chosen in {n} block of its own ({trainings} trainings an arm), before the "
         "arms were compared: {winners}.",
         "The {settings} of each arm was chosen in {n} blocks of its own ({trainings} trainings an arm), before the "
@@ -102,9 +206,6 @@ def tuning_sentences(tuning: Tuning) -> list[Text]:
         len(tuning.blocks),
         **values,
     )
-    if tuning.everything:
-        return [said, tr("Every value was trained in each of those blocks.")]
-    return [said, tr("Successive halving dropped the worse half of the values after each block.")]
 
 
 # --- what figures show -----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from eailab.findings.design import design_facts, effects_table
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact, blocks_table, main_table
-from eailab.findings.tuning import tuning_table
+from eailab.findings.tuning import carried_table, tuning_table
 from eailab.report.captions import caption, path_caption
 from eailab.report.describe import path_bars, study_figure
 from eailab.report.document import (
@@ -87,6 +87,8 @@ def _tables(findings: StudyFindings) -> list[Block]:
         tables.append(TableBlock(effects, tr("Main effects and interactions")))
     if findings.tuning is not None:
         tables.append(TableBlock(tuning_table(findings, findings.tuning), tr("Tuning of each arm, on other blocks")))
+    if findings.carried:
+        tables.append(TableBlock(carried_table(findings), tr("Values of each arm in the blocks of the comparison")))
     return tables
 
 

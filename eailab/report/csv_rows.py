@@ -38,7 +38,8 @@ def trials_csv(studies: Sequence[tuple[str, StudyReport]], *, with_settings: boo
         studies: In order, each under the name of its folder; that of a path ablation has several.
         with_settings: Whether further columns have the settings of each recipe, by dotted path.
     """
-    recipes = {id(arm): flatten(arm.recipe) for _, study in studies for arm in study.record.study.arms if with_settings}
+    arms = [arm for _, study in studies for arm in study.record.study.arms] if with_settings else []
+    recipes = {id(arm.recipe): flatten(arm.recipe) for arm in arms}
     paths = list(dict.fromkeys(path for recipe in recipes.values() for path in recipe))
     keys = list(dict.fromkeys(metric.key for _, study in studies for metric in recorded(study.findings.metrics)))
     buffer = io.StringIO()
@@ -46,10 +47,10 @@ def trials_csv(studies: Sequence[tuple[str, StudyReport]], *, with_settings: boo
     writer.writerow((*NAMED, *keys, "seconds", *(f"recipe.{path}" for path in paths)))
     for folder, study in studies:
         findings = study.findings
-        for arm, found, cost in zip(study.record.study.arms, findings.arms, study.costs, strict=True):
-            recipe = recipes.get(id(arm), {})
-            set_to = [_setting(recipe[path]) if path in recipe else "" for path in paths]
+        for index, (found, cost) in enumerate(zip(findings.arms, study.costs, strict=True)):
             for trial, seconds in zip(found.trials, cost.seconds_by_block, strict=True):
+                recipe = recipes.get(id(study.recipe_of(index, trial)), {})
+                set_to = [_setting(recipe[path]) if path in recipe else "" for path in paths]
                 named = (cell(folder), cell(findings.factor or ""), cell(found.label), int(found.is_baseline))
                 ended = (trial.block, trial.fingerprint, trial.state, findings.metric, trial.value)
                 final = map(trial.final.get, keys)

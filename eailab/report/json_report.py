@@ -74,6 +74,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "post_hoc": [] if findings.standing is None else findings.standing.post_hoc,
         "planned_verdicts": dict(findings.planned_verdicts),
         **({} if findings.tuning is None else {"tuning": asdict(findings.tuning)}),
+        **({"carried": [asdict(one) for one in findings.carried]} if findings.carried else {}),
         **({"tuning": None} if findings.is_tuning_lost else {}),
         **({"audit": [asdict(check) for check in findings.audit]} if findings.audit else {}),
         "updates_held": findings.updates_held,

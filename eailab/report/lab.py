@@ -277,10 +277,10 @@ def _listed(settings: Mapping[str, object]) -> Text:
 def _published(studies: Sequence[StudyReport]) -> list[Block]:
     """Return the published figures beside the arms that they belong to."""
     rows = [
-        _beside_row(study.findings, arm.label, found.test, one)
+        _beside_row(study.findings, found.label, found.test, one)
         for study in studies
-        for arm, found in zip(study.record.study.arms, study.findings.arms, strict=True)
-        for one in beside(arm.recipe)
+        for index, found in enumerate(study.findings.arms)
+        for one in beside(study.recipe_of(index, found.trials[0]))
     ]
     heading = Heading(tr("Beside published figures"))
     if not rows:

@@ -14,6 +14,8 @@ from eailab.findings.methods import answers
 from eailab.findings.path import PathFindings, findings_along
 from eailab.findings.study import StudyFindings, study_findings, tell_apart
 from eailab.findings.tables import Fact
+from eailab.findings.trial import TrialFindings
+from eailab.recipe.base import Recipe
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
 from eailab.studies.judgements import note_on_later_blocks
@@ -48,6 +50,14 @@ class StudyReport:
     def store(self) -> Store:
         """Where its trials lie."""
         return Store(self.path.parent.parent)
+
+    def recipe_of(self, arm: int, trial: TrialFindings) -> Recipe:
+        """Return the recipe of a trial of an arm of the findings; several arms of the record may be compared as one."""
+        return self._recipes.get(trial.fingerprint) or self.record.study.arms[arm].recipe
+
+    @cached_property
+    def _recipes(self) -> dict[str, Recipe]:
+        return {name: self.record.study.arms[arm].recipe for (arm, _), name in self.record.trials.items()}
 
     @property
     def answers(self) -> tuple[Fact, ...]:
@@ -135,7 +145,7 @@ def load_study(
         no_classes = text_of(error)
     notes = tuple(note_on_later_blocks(whole, store))
     spent = costs(store, findings)
-    tuning = tuning_costs(store, findings.tuning)
+    tuning = tuning_costs(store, findings)
     return StudyReport(folder, record, findings, spent, classes, no_classes, left_out, later, notes, tuning)
 
 

@@ -171,7 +171,8 @@ class _Tally:
         self, folder: str, record: StudyRecord, tuning: Tuning, datasets: Mapping[str, Dataset | None]
     ) -> None:
         """Check the trials by which the arms of a study were tuned."""
-        recipes = {one.before: arm.recipe for one, arm in zip(tuning.arms, record.study.arms, strict=True)}
+        by_label = {arm.label: arm.recipe for arm in record.study.arms}
+        recipes = {one.before: by_label[one.label] for one in tuning.arms}
         for one in tuning.arms:
             dataset = datasets.get(recipes[one.before].data_name or "")
             for training in one.trainings:

@@ -238,6 +238,7 @@ def tune(
     blocks: int,
     train: Callable[[Mapping[str, Sequence[Training]]], Mapping[str, Scores]],
     *,
+    first: int = TUNING_BLOCKS,
     everything: bool = False,
     valid: Callable[[str, Point], bool] = lambda _arm, _point: True,
 ) -> dict[str, Choice]:
@@ -245,15 +246,16 @@ def tune(
 
     Args:
         searched: What is tried for each arm.
-        blocks: Number of tuning blocks; they are `TUNING_BLOCKS` and those after it.
+        blocks: Number of tuning blocks.
         train: Called with the trainings of each arm that come next; returns their scores.
+        first: The first tuning block, which the others follow.
         everything: Train every value in every block.
         valid: Whether an arm can have a point that is not in its list.
 
     Returns:
         The choice by arm. Equal values are ordered as their list is, so that the smaller wins.
     """
-    every = range(TUNING_BLOCKS, TUNING_BLOCKS + blocks)
+    every = range(first, first + blocks)
     points = {arm: list(space.points) for arm, space in searched.items()}
     scores: dict[str, dict[Training, float]] = {arm: {} for arm in searched}
 

@@ -1,6 +1,7 @@
 """Find what the record of a tuning cannot say of the trials that it names, and of the arms that it chose."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import inf
 
 from eailab.errors import StoreError
 from eailab.recipe.base import Recipe
@@ -27,32 +28,72 @@ def tuning_contradictions(store: Store, record: StudyRecord, tuning: Tuning | No
     if tuning is None:
         return
     study = record.study
-    if (tuning.metric, [arm.label for arm in tuning.arms]) != (study.metric, [arm.label for arm in study.arms]):
+    labels = [label for arm in tuning.arms for label in arm.labels]
+    if (tuning.metric, labels) != (study.metric, [arm.label for arm in study.arms]):
         yield "its tuning is of other arms, or by another metric"
         return
-    for arm, tuned in zip(study.arms, tuning.arms, strict=True):
-        best = _best(tuned, higher_is_better=study.measure.higher_is_better) if tuned.settings else {""}
-        if tuned.winner not in best or (tuned.settings and _value(arm.recipe, tuned) != tuned.winner):
-            yield f"{tuned.winner} is not what the tuning of {tuned.before} chose"
+    arms = iter(study.arms)
+    for tuned in tuning.arms:
+        own = [next(arms) for _ in tuned.labels]
+        yield from _not_chosen(study, tuning, tuned, [arm.recipe for arm in own])
         for one in tuned.trainings:
-            if (wrong := _wrong(store, study, arm.recipe, tuned, one)) is not None:
+            if (wrong := _wrong(store, study, own[0].recipe, tuned, one)) is not None:
                 yield f"{one.trial}, {one.value} of {tuned.before} in tuning block {one.block}, {wrong}"
+
+
+def _not_chosen(study: Study, tuning: Tuning, tuned: TunedArm, recipes: Sequence[Recipe]) -> Iterator[str]:
+    """Yield which values of an arm do not follow from its trainings.
+
+    Args:
+        study: That compares the winners.
+        tuning: Of all arms.
+        tuned: Of the arm.
+        recipes: Of the study's arms that are of this one.
+    """
+    values = [one.value for one in tuned.carried] or [tuned.winner]
+    if tuned.settings:
+        for recipe, value in zip(recipes, values, strict=True):
+            if _value(recipe, tuned) != value:
+                yield f"{value} is not what the tuning of {tuned.before} chose"
+    higher = study.measure.higher_is_better
+    if not tuning.again or not tuned.settings:
+        ranked = _ranked(tuned.trainings, higher_is_better=higher) if tuned.settings else [{""}]
+        rest = list(values)
+        for equal in ranked:
+            here = [value for value in rest[: len(equal)] if value in equal]
+            rest = rest[len(here) :]
+            if not here:
+                break
+        if rest or tuned.winner != values[0]:
+            yield f"{(rest or [tuned.winner])[0]} is not what the tuning of {tuned.before} chose"
+        return
+    size = len(tuning.blocks) // len(tuning.again)
+    for number, block in enumerate(tuning.again):
+        own = set(tuning.blocks[size * number : size * (number + 1)])
+        ranked = _ranked([one for one in tuned.trainings if one.block in own], higher_is_better=higher)
+        chosen = {one.value for one in tuned.carried if block in one.blocks}
+        if len(chosen) != 1 or not ranked or not chosen <= ranked[0]:
+            named = ", ".join(sorted(chosen)) or "none"
+            yield f"{named} is not what the tuning of {tuned.before} for block {block} chose"
 
 
 def _value(recipe: Recipe, tuned: TunedArm) -> str:
     return in_words(tuple(level_of(recipe, path) for path in tuned.settings))
 
 
-def _best(tuned: TunedArm, *, higher_is_better: bool) -> set[str]:
-    """Return the values whose mean is the best of those that were trained in most blocks; equal ones are all best."""
+def _ranked(trainings: Sequence[Trained], *, higher_is_better: bool) -> list[set[str]]:
+    """Return the values that were trained in most blocks by their means, best first; equal ones are one set."""
     scores: dict[str, list[float | None]] = {}
-    for one in tuned.trainings:
+    for one in trainings:
         scores.setdefault(one.value, []).append(one.score)
     most = max(map(len, scores.values()), default=0)
-    last = {value: [one for one in found if one is not None] for value, found in scores.items() if len(found) == most}
-    means = {value: sum(found) / most for value, found in last.items() if len(found) == most}
-    best = (max if higher_is_better else min)(means.values(), default=None)
-    return {value for value in last if means.get(value) == best}
+    by_mean: dict[float, set[str]] = {}
+    for value, found in scores.items():
+        if len(found) == most:
+            known = [one for one in found if one is not None]
+            mean = sum(known) / most if len(known) == most else (-inf if higher_is_better else inf)
+            by_mean.setdefault(mean, set()).add(value)
+    return [by_mean[mean] for mean in sorted(by_mean, reverse=higher_is_better)]
 
 
 def _wrong(store: Store, study: Study, winner: Recipe, tuned: TunedArm, one: Trained) -> str | None:

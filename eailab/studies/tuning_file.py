@@ -28,11 +28,22 @@ class Trained:
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(strict=True))
+class Carried:
+    """One of several values of an arm that are trained in the blocks of the comparison."""
+
+    label: str
+    """Of the study's arm that has it."""
+    value: str
+    blocks: tuple[int, ...] = ()
+    """In which it stands for the arm, where the arm was tuned again for each block; else none."""
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(strict=True))
 class TunedArm:
     """How one arm was tuned."""
 
     label: str
-    """Of the arm as it is compared, with the winner in it."""
+    """Of the arm as it is compared, with the winner in it; with several values of it, the first one's."""
     before: str
     """What it was called before."""
     settings: tuple[str, ...]
@@ -41,10 +52,18 @@ class TunedArm:
     """All that were tried."""
     trainings: tuple[Trained, ...]
     winner: str
+    """Where it was tuned again for each block, the value that won most often."""
     runner_up: str | None
     gap: float | None
     """From the winner's mean to that of the runner-up, in the metric's unit."""
     at_edge: bool
+    carried: tuple[Carried, ...] = ()
+    """The values that are compared with other arms by the best of them, or each in its blocks; none of one value."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the study's arms that are of this one."""
+        return tuple(one.label for one in self.carried) or (self.label,)
 
     @property
     def failures(self) -> int:
@@ -63,6 +82,15 @@ class Tuning:
     is_unequal: bool
     """Whether arms had other budgets than others."""
     arms: tuple[TunedArm, ...]
+    carry: int = 1
+    """How many of an arm's best values are trained in the blocks of the comparison."""
+    again: tuple[int, ...] = ()
+    """Blocks of the comparison for each of which the arms were tuned again; none where they were tuned once."""
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether several arms of the study's record are compared as one."""
+        return any(arm.carried for arm in self.arms)
 
     @property
     def tried(self) -> Iterator[Tried]:
@@ -76,15 +104,30 @@ _TUNING = TypeAdapter(Tuning)
 
 
 def write_tuning(folder: Path, tuning: Tuning, note: Callable[[str], None]) -> None:
-    """Write how a study's arms were tuned; another tuning that chose the same winners is set aside, and said."""
-    body = _TUNING.dump_python(tuning, mode="json")
+    """Write how a study's arms were tuned; another tuning that chose the same winners is set aside, and said.
+
+    A tuning for fewer blocks of the same comparison is replaced, since the new one contains it.
+    """
+    body = _TUNING.dump_python(tuning, mode="json", exclude_defaults=True)
     text = json.dumps({"schema_version": 1, "sha256": _digest(body), **body}, indent=1) + "\n"
     file = folder / TUNING
-    if file.exists() and read(file, PLAN) != text.encode():
+    if file.exists() and read(file, PLAN) != text.encode() and not _has_grown(folder, tuning):
         aside = set_aside(file)
         note(f"{folder.name} was tuned before in another way, which is kept as {aside.name}.")
     folder.mkdir(parents=True, exist_ok=True)
     write_changed(file, text.encode())
+
+
+def _has_grown(folder: Path, tuning: Tuning) -> bool:
+    """Return whether a tuning contains the one that is written already, and is for more blocks of the comparison."""
+    try:
+        before = read_tuning(folder)
+    except DamagedError:
+        return False
+    if before is None or not before.again or not set(before.again) < set(tuning.again):
+        return False
+    pairs = zip(before.arms, tuning.arms, strict=False)
+    return len(before.arms) == len(tuning.arms) and all(set(one.trainings) <= set(new.trainings) for one, new in pairs)
 
 
 def read_tuning(folder: Path) -> Tuning | None:

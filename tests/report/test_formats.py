@@ -265,8 +265,8 @@ def test_every_key_of_the_json_is_documented(found):
 
 def test_csv_has_a_row_for_each_trial_and_no_formula(hostile):
     costs = tuple(ArmCost("a", (1.5,) * 4, 6.0, 8, 8, 1.0, ()) for _ in hostile.arms)
-    record = SimpleNamespace(study=SimpleNamespace(arms=hostile.arms))
-    study = SimpleNamespace(record=record, findings=replace(hostile, factor="+x"), costs=costs)
+    findings = replace(hostile, factor="+x")
+    study = SimpleNamespace(recipe_of=lambda _arm, _trial: None, findings=findings, costs=costs)
     text = trials_csv([("=cmd", study)])
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 8

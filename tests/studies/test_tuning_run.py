@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from line_engine import LineRecipe
 from plans import one_factor, train_plan
 
+from eailab.cli.tuning import refuse_untuned
 from eailab.errors import StoppedError, UsageError
+from eailab.findings.merging import Merging
 from eailab.findings.statements import state_sentences
 from eailab.findings.study import study_findings
+from eailab.findings.trial import TrialFindings
 from eailab.findings.tuning import best_of, tuning_facts
 from eailab.recipe.load import load
 from eailab.recipe.validate import recipe_from
@@ -150,6 +153,148 @@ def test_each_round_goes_to_the_executor_that_was_asked_for(shelf, monkeypatch):
     context = replace(shelf.context, on="slurm")
     tuned(plan(shelf.study(), context), RANGE, Runner(context, jobs=1))
     assert sent == [8, 4]
+
+
+# --- several values of an arm in the comparison -----------------------------------------------------------------------
+
+CARRY = replace(RANGE, carry=2)
+AGAIN = replace(RANGE, blocks=1, again=True)
+
+
+def scores_of(shelf, folder):
+    """Return the mean of each value of each arm over its tuning trials and those of its study, by hand."""
+    found = {}
+    record, tuning = read_record(folder), read_tuning(folder)
+    for arm in tuning.arms:
+        for one in arm.carried:
+            index = [other.label for other in record.study.arms].index(one.label)
+            judged = [
+                record.study.measure.value(shelf.context.store.folder(record.trials[index, block]).result().values)
+                for block in record.study.blocks
+            ]
+            found[one.label] = [*(t.score for t in arm.trainings if t.value == one.value), *judged]
+    return found
+
+
+def test_the_best_two_values_of_each_arm_are_compared_by_the_better_over_all_blocks(shelf):
+    """Four arms are trained and two compared; the choice is the mean's over the tuning's blocks and the study's."""
+    folder = shelf.compare(CARRY)
+    record, tuning = read_record(folder), read_tuning(folder)
+    assert len(record.study.arms) == 4
+    assert [[one.value for one in arm.carried] for arm in tuning.arms] == [
+        [arm.winner, arm.runner_up] for arm in tuning.arms
+    ]
+    means = {label: sum(scores) / len(scores) for label, scores in scores_of(shelf, folder).items()}
+    best = [min(arm.labels, key=means.get) for arm in tuning.arms]
+    found = shelf.findings(folder)
+    assert [arm.label for arm in found.arms] == best
+    assert found.baseline_arm.label == best[[arm.before for arm in tuning.arms].index("6")]
+    assert [one.mean_of_all for one in found.carried] == pytest.approx(list(means.values()))
+    assert [one.value for one in found.carried if one.stands_in] == [label.partition("+")[2] for label in best]
+    (fact,) = tuning_facts(found)
+    assert "best value of each arm" in fact.sentence
+    written = json.loads(FORMATS["json"].text(Report("study", "en", (load_study(shelf.context.store, folder),))))
+    assert [arm["label"] for arm in written["arms"]] == best
+    assert len(written["carried"]) == 4
+
+
+def test_a_value_that_failed_in_a_block_never_stands_for_its_arm(shelf):
+    """However good its other trials are."""
+    folder = shelf.compare(CARRY)
+    record, store = read_record(folder), shelf.context.store
+    values = {name: record.study.measure.value(store.folder(name).result().values) for name in store.trial_names()}
+    rows = [
+        tuple(
+            TrialFindings(block, name := record.trials[index, block], "finished", value=values[name])
+            for block in record.study.blocks
+        )
+        for index in range(len(record.study.arms))
+    ]
+    merging = Merging(record, read_tuning(folder))
+    before = [arm.label for arm in merging.merged(rows)[0].study.arms]
+    lost = [arm.label for arm in record.study.arms].index(before[0])
+    rows[lost] = (replace(rows[lost][0], state="diverged", value=None), *rows[lost][1:])
+    after = [arm.label for arm in merging.merged(rows)[0].study.arms]
+    assert after[0] != before[0]
+    assert after[1:] == before[1:]
+
+
+def test_arms_that_are_tuned_again_for_each_block_have_the_winner_of_that_block(shelf):
+    """Each tuning has a block of its own, and no verdict rests on one of them."""
+    folder = shelf.compare(AGAIN)
+    record, tuning = read_record(folder), read_tuning(folder)
+    assert (tuning.again, tuning.blocks) == ((0, 1), (TUNING_BLOCKS, TUNING_BLOCKS + 1))
+    found = shelf.findings(folder)
+    assert [arm.label for arm in found.arms] == ["3", "6"]
+    labels = [arm.label for arm in record.study.arms]
+    for arm, tuned_arm in zip(found.arms, tuning.arms, strict=True):
+        for trial, first in zip(arm.trials, tuning.blocks, strict=True):
+            scores = {one.value: one.score for one in tuned_arm.trainings if one.block == first}
+            winner = min(scores, key=scores.get)
+            assert trial.fingerprint == record.trials[labels.index(f"{tuned_arm.before}+{winner}"), trial.block]
+    (fact,) = tuning_facts(found)
+    assert "chosen again for each block" in fact.sentence
+    assert "the chance of the tuning included" in fact.sentence
+
+
+@pytest.mark.parametrize("request_", [CARRY, AGAIN], ids=["carry", "again"])
+def test_a_comparison_of_several_values_goes_on_verifies_and_names_its_trials(shelf, tmp_path, request_):
+    """Nothing is trained again, every trial is the study's own, and another choice is found."""
+    folder = shelf.compare(request_)
+    before, trained = (folder / "tuning.json").read_bytes(), shelf.epochs
+    assert shelf.compare(request_) == folder
+    assert (folder / "tuning.json").read_bytes() == before
+    assert shelf.epochs == trained
+    store = shelf.context.store
+    head = one_study(heads(store.root), folder.name, store.root)
+    assert set(own_trials(store, head, heads(store.root))) == set(store.trial_names())
+    report = tmp_path / "table.md"
+    report.write_text(FORMATS["markdown"].text(Report("study", "en", (load_study(store, folder),))))
+    found = verify(report, store)
+    assert (found.holds, found.trials) == (True, len(store.trial_names()))
+    for name in ("html", "latex", "csv"):
+        assert FORMATS[name].text(Report("report", "zh-TW", (load_study(store, folder),)))
+
+    tuning = read_tuning(folder)
+    first, *others = tuning.arms
+    one, *rest = first.carried
+    changed = replace(first, carried=(replace(one, value="9.9"), *rest))
+    write_tuning(folder, replace(tuning, arms=(changed, *others)), lambda _: None)
+    assert any("is not what the tuning" in problem.reason for problem in problems(store))
+
+
+def test_further_blocks_of_arms_that_are_tuned_again_are_tuned_too(shelf):
+    """The tuning that is there is not set aside, since the new one contains it; nor is a block judged without one."""
+    folder = shelf.compare(AGAIN)
+    study = read_record(folder).study
+    with pytest.raises(UsageError, match="not yet for block 2"):
+        refuse_untuned(replace(study, blocks=(0, 1, 2)), shelf.context.store)
+    planned, notes = plan(shelf.study((0, 1, 2)), shelf.context), []
+    runner = Runner(shelf.context, jobs=1)
+    object.__setattr__(runner, "note", notes.append)
+    winners = tuned(planned, AGAIN, runner)
+    if winners.folder_name == study.folder_name:
+        assert read_tuning(folder).again == (0, 1, 2)
+    assert not any("set aside" in note or "another way" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"carry": 3}, "--carry 3: give 1 or 2"),
+        ({"carry": 0}, "--carry 0: give 1 or 2"),
+        ({"carry": 2, "again": True}, "leave one out"),
+        ({"blocks": 0}, "a number of blocks from 1 to 100"),
+    ],
+)
+def test_numbers_that_no_tuning_can_have_are_refused(change, said):
+    with pytest.raises(UsageError, match=said):
+        replace(RANGE, **change)
+
+
+def test_blocks_that_have_no_tuning_blocks_of_their_own_are_refused(shelf):
+    with pytest.raises(UsageError, match="block 600 has no 2 tuning blocks"):
+        replace(AGAIN, blocks=2).of_each([shelf.study((0, 600))])
 
 
 # --- of several studies, and of what arms are called ------------------------------------------------------------------

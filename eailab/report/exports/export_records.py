@@ -221,13 +221,13 @@ def arm_names(findings: StudyFindings) -> list[str]:
 def _trials(study: StudyReport, group: str) -> Iterator[ExportTrial]:
     """Yield the trials of a study, arm by arm, block by block."""
     store, names = study.store, epoch_names(study.findings)
-    arms = zip(study.record.study.arms, study.findings.arms, arm_names(study.findings), strict=True)
-    for arm, found, name in arms:
+    for index, (found, name) in enumerate(zip(study.findings.arms, arm_names(study.findings), strict=True)):
         for trial in found.trials:
             if trial.state == "absent":
                 continue
             labels = {"study": group, **_labels(study.findings, found, trial)}
-            yield _trial(store, arm.recipe, trial, labels, f"{name}/block-{trial.block}", names, found.learning_rates)
+            recipe = study.recipe_of(index, trial)
+            yield _trial(store, recipe, trial, labels, f"{name}/block-{trial.block}", names, found.learning_rates)
 
 
 def _labels(findings: StudyFindings, arm: ArmFindings, trial: TrialFindings) -> dict[str, str]:
