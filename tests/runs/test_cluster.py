@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plans import one_factor
 from scores import scored
 
 from eailab.data.registry import load as load_data
@@ -33,6 +34,10 @@ from eailab.runs.executors.remote_worker import Died, Resources, Task, TaskResul
 from eailab.runs.records import Epoch
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
+from eailab.studies.plan import plan
+from eailab.studies.run import Runner
+from eailab.studies.tuning import asked
+from eailab.studies.tuning_run import Request, tuned
 
 SMALL = load("digits-mlp", [Override("epochs", 2, "-o"), Override("model.hidden", [8], "-o")]).recipe
 
@@ -298,6 +303,33 @@ def test_a_persons_program_runs_on_other_machines_as_here(tmp_path, monkeypatch)
     (failed,) = of(Failed, events)
     assert (failed.trial, failed.exit_code) == (some[2].fingerprint, 1)
     assert "sh ended with code 1" in failed.reason
+
+
+@pytest.mark.parametrize("name", ["ray", "slurm"])
+def test_arms_are_tuned_on_other_machines_as_here(tmp_path, monkeypatch, name):
+    """Each round goes out as tasks, one of which is lost and sent again; winners and trials are the same."""
+    sent = []
+
+    class Elsewhere:
+        def run(self, some, context):
+            losses = {} if sent else {some[0].fingerprint: [KILLED]}
+            sent.append(len(some))
+            Dispatcher(FakeBackend(losses), context).run(some)
+
+    recipe = SMALL.model_copy(update={"epochs": 1})
+    study = one_factor(recipe, "optimizer", ["adam", "sgd"], [0])
+    request = Request((asked("lr=0.01,0.1"),), blocks=1, carry=2)
+    files = {}
+    for on in ("local", name):
+        with monkeypatch.context() as patched:
+            if on != "local":
+                patched.setattr("eailab.studies.run.executor_for", lambda on, _jobs: {name: Elsewhere()}[on])
+            context = RunContext(tmp_path / on, device="cpu", on=on)
+            winners = tuned(plan(study, context), request, Runner(context, jobs=1))
+            files[on] = (plan(winners, context).folder / "tuning.json").read_bytes()
+    assert sent[0] == 4
+    assert files[name] == files["local"]
+    assert Store(tmp_path / name).trial_names() == Store(tmp_path / "local").trial_names()
 
 
 def test_a_store_that_cannot_be_written_there_ends_the_study(tmp_path):
