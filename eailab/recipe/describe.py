@@ -87,7 +87,7 @@ def nearest(word: object, known: Iterable[str]) -> str:
 def expected(item: Any) -> str:
     """Return in words what may stand at a field, or at a place of the given type.
 
-    >>> from eailab.recipe.parts import Sgd
+    >>> from eailab.recipe.optimization import Sgd
     >>> expected(Sgd.model_fields["momentum"])
     'a number at least 0 and below 1'
     """
