@@ -81,6 +81,8 @@ CODE = Kind(16 * MB, refusal=DataError)
 RECIPE = Kind(64 * 1024, refusal=RecipeError)
 """Also a study file."""
 REPORT = Kind(64 * MB, refusal=UsageError)
+STUDENTS_REPORT = Kind(4 * MB, folders=0, refusal=UsageError)
+"""And other texts of a submission, which may come from a stranger."""
 SPLIT = Kind(GB, refusal=DataError)
 IMAGE = Kind(256 * MB, refusal=DataError)
 ARRAYS = Kind(256 * GB, refusal=DataError)

@@ -32,6 +32,7 @@ ORDER = [
     "findings",
     "inference",
     "report",
+    "labs",
     "api",
     "cli",
 ]

@@ -20,6 +20,7 @@ from eailab.cli.explain import explain
 from eailab.cli.gate import gate
 from eailab.cli.gradcheck import gradcheck
 from eailab.cli.judge import judge
+from eailab.cli.lab import lab
 from eailab.cli.networks import export, predict
 from eailab.cli.output import LOG, PRINTED, echo, echo_error
 from eailab.cli.own_network import model, sanity
@@ -76,6 +77,7 @@ app.command()(predict)
 app.command()(export)
 app.command()(schema)
 app.add_typer(data, name="data")
+app.add_typer(lab, name="lab")
 app.add_typer(model, name="model")
 app.add_typer(recipes, name="recipes")
 app.add_typer(runs, name="runs")

@@ -29,6 +29,7 @@ COMMANDS = (
     "gate",
     "gradcheck",
     "judge",
+    "lab",
     "model",
     "noise",
     "predict",

@@ -161,7 +161,8 @@ def lab_blocks(studies: Sequence[StudyReport], section: Callable[[StudyFindings]
     for task, own in tasks.items():
         blocks.append(Heading(TASKS[task], 2))
         if own:
-            blocks += [*_plan(own[0]), *_all_factors(own), *(section(one.findings) for one in own), *_published(own)]
+            blocks += [*setup_blocks(own[0]), Heading(tr("Results")), *all_factors(own)]
+            blocks += [*(section(one.findings) for one in own), *published_blocks(own)]
         else:
             command = f"eailab ablate --study lab-task{task}"
             blocks.append(
@@ -172,13 +173,13 @@ def lab_blocks(studies: Sequence[StudyReport], section: Callable[[StudyFindings]
     blocks.append(Heading(tr("Methods, error bars and compute"), 2))
     for task, own in tasks.items():
         blocks += [Heading(TASKS[task]), *_methods(own)] if own else []
-    met = [problem for study in studies for problem in _problems(study)]
+    met = [problem for study in studies for problem in problems_met(study)]
     blocks.append(Heading(tr("Problems met, and the lesson"), 2))
     blocks.append(Bullets(tuple(met)) if met else _text(tr("None that the studies show.")))
     return [*blocks, _text(LESSON)]
 
 
-def _all_factors(studies: Sequence[StudyReport]) -> list[Block]:
+def all_factors(studies: Sequence[StudyReport]) -> list[Block]:
     """Return all factors of one baseline in one table."""
     groups = ablations([study.findings for study in studies])
     return [
@@ -213,8 +214,8 @@ def _task(record: StudyRecord) -> int:
     return 1 if model_word(record.study.arms[0].recipe) == "mlp" else 2
 
 
-def _plan(study: StudyReport) -> list[Block]:
-    """Return split, hyper-parameters and architecture of a task's first baseline."""
+def setup_blocks(study: StudyReport) -> list[Block]:
+    """Return split, hyper-parameters and architecture of a study's baseline; nothing where it trains on no images."""
     recipe = study.record.study.arms[study.record.study.baseline].recipe.images
     if recipe is None:
         return []
@@ -260,7 +261,6 @@ def _plan(study: StudyReport) -> list[Block]:
             if parameters
             else tr("{model} ({settings}).", model=name, settings=_listed(model))
         ),
-        Heading(tr("Results")),
     ]
 
 
@@ -274,7 +274,7 @@ def _listed(settings: Mapping[str, object]) -> Text:
     )
 
 
-def _published(studies: Sequence[StudyReport]) -> list[Block]:
+def published_blocks(studies: Sequence[StudyReport]) -> list[Block]:
     """Return the published figures beside the arms that they belong to."""
     rows = [
         _beside_row(study.findings, found.label, found.test, one)
@@ -310,7 +310,7 @@ def _beside_row(findings: StudyFindings, arm: str, ours: float | None, one: Besi
     )
 
 
-def _problems(study: StudyReport) -> Iterator[Text]:
+def problems_met(study: StudyReport) -> Iterator[Text]:
     """Yield what went wrong or stayed open in a study."""
     findings = study.findings
     for state, said in STATES.items():

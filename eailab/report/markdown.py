@@ -1,7 +1,7 @@
 """Documents as GitHub's markdown, their figures as files beside it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from eailab.findings.tables import Table
 from eailab.plain import plain
@@ -40,10 +40,15 @@ def escaped(text: str) -> str:
 
 def render(document: Document) -> str:
     """Return the text of a markdown file."""
-    parts = [text for block in document.lines() if (text := _block(block, document.say))]
+    text = render_blocks(document.lines(), document.say)
     if document.manifest is not None:
-        parts.append(f"<!-- {MARK}: {document.manifest.text()} -->")
-    return "\n\n".join(parts) + "\n"
+        text += f"\n\n<!-- {MARK}: {document.manifest.text()} -->"
+    return f"{text}\n"
+
+
+def render_blocks(blocks: Iterable[Block], say: Say) -> str:
+    """Return blocks as parts of a markdown file."""
+    return "\n\n".join(text for block in blocks if (text := _block(block, say)))
 
 
 def _block(block: Block, say: Say) -> str:

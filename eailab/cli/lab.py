@@ -1,0 +1,102 @@
+"""`eailab lab`: folders for a course's students, reports filled from the store, and marks by a rubric."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eailab.cli import completion
+from eailab.cli.commands import Commands
+from eailab.cli.options import RUNS_DIR, AsJson, DataDir
+from eailab.cli.output import echo, echo_json, say_note
+
+NAMES = ("task1", "task2", "fair")
+"""Of the labs; named here, since their module is slow to import, and compared with it by a test."""
+
+lab = Commands(
+    help="Give out, fill and mark the labs of a course.\n\nExample: eailab lab new task1",
+)
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="The student's folder, with report.md and study.yaml.", file_okay=False)
+]
+LabRuns = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs", metavar="FOLDER", help="Folder of trials and studies [default: runs in FOLDER]", file_okay=False
+    ),
+]
+
+
+@lab.command()
+def new(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="LAB", help="task1, task2 or fair.", autocompletion=completion.one_of(NAMES)),
+    ],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="A new folder [default: LAB here]", show_default=False)
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe",
+            metavar="RECIPE",
+            autocompletion=completion.recipes,
+            help="What all arms share: mnist-mlp for task1 and fair, resnet18-cifar10-small or resnet18-cifar10 for "
+            "task2, or one of yours [default: the embedded digits]",
+        ),
+    ] = None,
+    lang: Annotated[
+        str,
+        typer.Option(metavar="CODE", help="Language of the report: en or zh-TW.", autocompletion=completion.languages),
+    ] = "en",
+) -> None:
+    """Write a student's folder: recipe, study file, and a report with questions and places to be filled.
+
+    task1 is an MLP from scratch, task2 a ResNet, fair Adam against SGD before and after tuning.
+
+    Example: eailab lab new task1
+    """
+    from eailab.labs.new import write_lab
+
+    target = folder or Path(name)
+    for file in write_lab(name, target, recipe, lang):
+        echo(file)
+    echo(f"next: cd {target}, and follow report.md", hang=2)
+
+
+@lab.command()
+def fill(
+    folder: Folder = Path(),
+    runs: LabRuns = None,
+    data_dir: DataDir = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace what somebody wrote inside a place, too: it is lost.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Fill the marked places of report.md from the store; what stands outside them is not touched.
+
+    Example: eailab lab fill task1
+    """
+    from eailab.labs.fill import fill as fill_report
+    from eailab.labs.folder import LabFolder
+    from eailab.runs.store import Store
+
+    filled = fill_report(LabFolder(folder, Store(runs or folder / RUNS_DIR), data_dir), replace=replace)
+    for note in filled.notes:
+        say_note(note)
+    if json:
+        echo_json({
+            "report": str(filled.report),
+            "places": filled.places,
+            "missing": {command: list(asked) for command, asked in filled.missing.items()},
+            "figures": [str(file) for file in filled.figures],
+        })  # fmt: skip
+        return
+    waiting = sum(map(len, filled.missing.values()))
+    echo(f"{filled.report}: {filled.places - waiting} of {filled.places} places are filled", hang=2)
+    for command, asked in filled.missing.items():
+        echo(f"missing: {command}", hang=2)
+        echo(f"  for: {', '.join(asked)}", hang=4)
