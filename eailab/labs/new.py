@@ -107,3 +107,21 @@ def recipe_of(name: str) -> Recipe:
 
 def _recipe_file(lab: Lab, source: Path) -> Path:
     return shipped_file(lab.recipe) if lab.recipe else source / RECIPE_FILE
+
+
+def copy_rubric(name: str, file: Path) -> Path:
+    """Write the rubric of a lab into a new file, and return its path.
+
+    Raises:
+        UsageError: There is no such lab, or the file is there already.
+        EailabError: It cannot be written.
+    """
+    text = lab_called(name)[1].joinpath(RUBRIC_FILE).read_text("utf-8")
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{file} is there already, and nothing was changed: give another name.") from error
+    except OSError as error:
+        raise EailabError(f"{file} cannot be written: {error.strerror}.") from error
+    return file

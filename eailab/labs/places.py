@@ -2,9 +2,10 @@
 
 <!-- eailab: table lr -->
 What stands here is eailab's.
-<!-- /eailab 3f2a91bc04d7 -->
+<!-- /eailab 3f2a91bc04d7 0.1.0 -->
 
-The closing mark has a checksum of what was filled in, so that a sentence that somebody wrote inside is not lost.
+The closing mark has a checksum of what was filled in, so that a sentence that somebody wrote inside is not lost, and
+the version of eailab that did it.
 """
 
 import re
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from eailab import __version__
 from eailab.errors import UsageError
 
 OPENS = re.compile(r"<!--\s*eailab:(.*?)-->\s*")
@@ -33,6 +35,8 @@ class Place:
     """Between the marks, with plain line ends."""
     seal: str
     """What the closing mark says of the content; empty before it was filled."""
+    filled_by: str
+    """Version of eailab that filled it."""
     start: int
     """Number of characters before the content."""
     end: int
@@ -76,7 +80,8 @@ def places_of(text: str, source: str) -> list[Place]:
             words, at, start = opened
             content = text[start:position].replace("\r\n", "\n")
             end = position + len(line.rstrip("\r\n"))
-            found.append(Place(words, at, content, closes[1].strip(), start, end))
+            seal, _, version = closes[1].strip().partition(" ")
+            found.append(Place(words, at, content, seal, version, start, end))
             opened = None
         position += len(line)
     if opened is not None:
@@ -97,7 +102,7 @@ def filled(text: str, contents: Sequence[tuple[Place, str]]) -> str:
     parts, position = [], 0
     for place, content in contents:
         body = content.strip("\n")
-        block = f"{body}\n<!-- /eailab {seal_of(body)} -->".replace("\n", newline)
+        block = f"{body}\n<!-- /eailab {seal_of(body)} {__version__} -->".replace("\n", newline)
         parts += [text[position : place.start], block]
         position = place.end
     return "".join([*parts, text[position:]])

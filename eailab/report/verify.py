@@ -118,22 +118,12 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
     problems, notes = _left_out(studies)
     if report.suffix.lower() in (".md", ".tex") and manifest.version != __version__:
         notes.append(f"the report was made by {_made_by(manifest)}: if it differs, make it again, and compare that.")
-    loose = unnamed(store)
-    tally = _Tally(store, data_dir)
-    for study in studies:
-        datasets = tally.check(study.folder, study.record)
-        if study.findings.tuning is not None:
-            tally.check_tuning(study.folder, study.record, study.findings.tuning, datasets)
-        problems += [f"{study.folder}: {sentence}" for sentence in check_study(store, study, datasets, loose)]
-    for one in paths:
-        problems += [f"{one.folder}: {sentence}" for sentence in path_contradictions(store, one.record.folder, loose)]
-        for record in one.record.records:
-            tally.check(one.folder, record)
+    tally = check_sources(store, studies, paths, data_dir)
     return Verification(
         outcome=outcome,
         trials=len(tally.checked),
         failing=len(tally.failing),
-        problems=(*problems, *tally.problems),
+        problems=(*problems, *tally.about_studies, *tally.problems),
         gaps=tuple(tally.gaps),
         notes=(*notes, *dict.fromkeys(tally.notes)),
         records=(*(study.record for study in studies), *(record for one in paths for record in one.record.records)),
@@ -142,12 +132,32 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
     )
 
 
-class _Tally:
+def check_sources(
+    store: Store, studies: Sequence[StudyReport], paths: Sequence[PathReport], data_dir: Path | None = None
+) -> "Tally":
+    """Hold the records of studies and path ablations, and every trial of theirs, to what must be true of them."""
+    loose = unnamed(store)
+    tally = Tally(store, data_dir)
+    for study in studies:
+        datasets = tally.check(study.folder, study.record)
+        if study.findings.tuning is not None:
+            tally.check_tuning(study.folder, study.record, study.findings.tuning, datasets)
+        tally.about_studies += [f"{study.folder}: {said}" for said in check_study(store, study, datasets, loose)]
+    for one in paths:
+        said = path_contradictions(store, one.record.folder, loose)
+        tally.about_studies += [f"{one.folder}: {sentence}" for sentence in said]
+        for record in one.record.records:
+            tally.check(one.folder, record)
+    return tally
+
+
+class Tally:
     """The trials of a report's studies, each held to its checksums, its name and the labels of its images."""
 
     def __init__(self, store: Store, data_dir: Path | None) -> None:
         self.store, self.data_dir = store, data_dir
         self.checked, self.failing = set[str](), set[str]()
+        self.about_studies = list[str]()
         self.problems, self.gaps, self.notes = list[str](), list[str](), list[str]()
 
     def check(self, folder: str, record: StudyRecord) -> dict[str, Dataset | None]:

@@ -51,6 +51,11 @@ def retrain(trial: Trial, context: RunContext) -> Again:
         run_trial(trial, elsewhere)
         after = elsewhere.store.folder(trial.fingerprint).record()
     assert after is not None  # noqa: S101 - a trial that has run has a result
+    return compared(before, after)
+
+
+def compared(before: dict[str, Any], after: dict[str, Any]) -> Again:
+    """Compare the record of a trial with that of its repetition."""
     then, now = _flat(before), _flat(after)
     return Again(
         compared=len(then.keys() | now.keys()),

@@ -59,8 +59,9 @@ OWN = (
         "recipe/of_command.py",
     ),
     "api/function.py",
+    "labs/limited.py",
 )
-"""What there is for one engine only: its command, and what makes its recipes and judges its runs."""
+"""What there is for one engine only: its command, what makes its recipes, judges its runs and starts programs."""
 
 
 def test_engines_are_known_by_name_and_class_in_their_room_only():

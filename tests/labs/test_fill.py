@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from stores import Shop
 
+from eailab import __version__
 from eailab.cli import lab as commands
 from eailab.errors import UsageError
 from eailab.labs.folder import LabFolder, Wanted
@@ -134,7 +135,9 @@ def test_line_ends_stay_as_they_are():
     (place,) = places_of(text, "")
     again = filled(text, [(place, "new\nlines")])
     seal = seal_of("new\nlines")
-    assert again == f"a\r\n<!-- eailab: plan -->\r\nnew\r\nlines\r\n<!-- /eailab {seal} -->\r\nmy\r\nwords"
+    assert (
+        again == f"a\r\n<!-- eailab: plan -->\r\nnew\r\nlines\r\n<!-- /eailab {seal} {__version__} -->\r\nmy\r\nwords"
+    )
     assert not places_of(again, "")[0].is_edited
     assert filled(again, [(places_of(again, "")[0], "new\nlines")]) == again
 

@@ -1,0 +1,67 @@
+"""Run submitted code in a process of its own, with limits on time, memory and files. It is not a sandbox.
+
+The code keeps the rights of whoever grades: it can read files and use the network. Walls around it are for the machine.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from eailab import files
+from eailab.engines.program.process import last_lines, run_program
+from eailab.engines.program.watchdog import MARK
+from eailab.errors import UsageError
+from eailab.labs import limiting
+from eailab.labs.rubric import Limits
+from eailab.recipe.template import Command
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How limited code ended."""
+
+    result: Mapping[str, Any] | None
+    """The JSON document that it printed last; None where there is none."""
+    code: int
+    why: str
+    """In words why there is no result; empty where there is one."""
+
+
+def run_limited(arguments: Sequence[str], folder: Path, limits: Limits) -> Outcome:
+    """Run a module of eailab on a copy of a submission, with limits.
+
+    Args:
+        arguments: Behind `python`.
+        folder: The submission, of which all but its store is copied.
+        limits: Of its time, with all that it has started; of the memory of each process; of the largest file.
+
+    Raises:
+        UsageError: The submission has something else than files, folders and links.
+    """
+    with TemporaryDirectory(prefix="eailab-submitted-") as name:
+        place = Path(name)
+        (place / "home").mkdir()
+        try:
+            shutil.copytree(folder, place / "copy", symlinks=True, ignore=shutil.ignore_patterns("runs", "figures"))
+        except (OSError, shutil.Error) as error:
+            raise UsageError(f"{folder} cannot be copied to run its code: {error}") from error
+        bounds = f"{limits.seconds},{limits.memory_mb},{limits.file_mb}"
+        argv = (sys.executable, "-I", "-S", limiting.__file__, MARK, bounds, *arguments)
+        command = Command(argv, {"HOME": str(place / "home")})
+        outputs = place / "stdout", place / "stderr"
+        ended = run_program(command, {}, *outputs, folder=str(place / "copy"), timeout=float(limits.seconds))
+        text = files.read(outputs[0], files.OUTPUT).decode(errors="replace").strip()
+        last = last_lines(outputs[1]).strip().splitlines()
+    if ended.has_timed_out:
+        return Outcome(None, ended.code, f"it was ended after {limits.seconds} s")
+    try:
+        result = json.loads(text.splitlines()[-1])
+    except (ValueError, IndexError):
+        said = f": {last[-1]}" if last else ""
+        return Outcome(None, ended.code, f"it ended with {ended.code} and without a result{said}")
+    return Outcome(result if isinstance(result, dict) else None, ended.code, "")
