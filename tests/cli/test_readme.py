@@ -16,7 +16,9 @@ def blocks(text):
 
 
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^eailab .*?(?=\s+#|$)", "\n".join(blocks(README) + blocks(GUIDE)), flags=re.MULTILINE)
+LABS = (ROOT / "docs" / "labs.md").read_text(encoding="utf-8")
+SHOWN = [block for text in (README, GUIDE, LABS) for block in blocks(text)]
+COMMANDS = re.findall(r"^eailab .*?(?=\s+#|$)", "\n".join(SHOWN), flags=re.MULTILINE)
 
 
 def test_the_translation_shows_the_same_commands_tables_and_figures():
