@@ -86,6 +86,9 @@ def ablate(
         list[str] | None,
         typer.Option("--and", metavar="FACTOR=LEVELS", help="A further factor, such as stem=7x7,3x3; repeatable."),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The network that all arms share: net.py:Net, resnet18.")
+    ] = None,
     cross: Annotated[
         bool, typer.Option("--cross", help="Train all combinations of the factors: main effects and interactions.")
     ] = False,
@@ -207,9 +210,9 @@ def ablate(
 
     # What is compared: a program, the studies of a file, or factors of a recipe.
     judged = {} if program else {"study.metric": one_metric(metric)}
-    changes = overrides_of({"study.margin": margin, **judged}, override)
+    changes = overrides_of({"study.margin": margin, "model": model, **judged}, override)
     if program:
-        _refuse_beside_program(recipe=recipe, study=study, hold=hold)
+        _refuse_beside_program(recipe=recipe, study=study, hold=hold, model=model)
         factors = program.factors(factor, levels or [], also or [], baseline, joint=joint)
         base = program.recipe(metric, factors, changes)
         name, studies = _designed(base, factors, seeds or DEFAULT_BLOCKS, "epochs", cross=cross)

@@ -73,7 +73,7 @@ def gradcheck(
 def _shape(text: str) -> Shape:
     """Read `8,784` or `x=8,784`."""
     name, equals, numbers = text.rpartition("=")
-    parts = numbers.replace("x", ",").split(",")
+    parts = numbers.split(",")
     if not all(part.strip().isascii() and part.strip().isdigit() and int(part) > 0 for part in parts):
         raise UsageError(f"--input {text}: give a shape of whole numbers above 0, as in --input 8,784.")
     shape = tuple(map(int, parts))

@@ -33,11 +33,12 @@ def sanity(code: Code, image: Image = CIFAR, classes: Classes = 10, json: AsJson
     Example: eailab sanity net.py:Net --image 1,28,28
     """
     shape, make = _network(code, image, classes)
+    from eailab.engines.torch_resnet.sanity import SanityReport
     from eailab.engines.torch_resnet.sanity import sanity as checked
 
     checks = checked(make, shape, classes)
     if json:
-        echo_json({"network": code, "checks": [asdict(one) for one in checks]})
+        echo_json(asdict(SanityReport(code, checks)))
     else:
         for one in checks:
             echo(f"{one.name}: {one.state}: {one.said}", hang=4)
@@ -77,6 +78,14 @@ def show(code: Code, image: Image = CIFAR, classes: Classes = 10, json: AsJson =
         "multiply-adds an image, in convolutions, matrix products and attention",
         hang=2,
     )
+
+
+def printed() -> tuple[type, type]:
+    """Return what `--json` of `model show` and of `sanity` prints."""
+    from eailab.engines.torch_resnet.layers import Summary
+    from eailab.engines.torch_resnet.sanity import SanityReport
+
+    return Summary, SanityReport
 
 
 def _network(code: str, image: str, classes: int) -> "tuple[tuple[int, int, int], Callable[[], OwnNetwork]]":

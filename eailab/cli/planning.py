@@ -56,7 +56,8 @@ def show(
             echo(line, hang=2)
         echo()
     for study in studies:
-        print_table(study.title, study.table(), [f"detects: {study.detectable()}"])
+        counts = [f"parameters: {said}"] if (said := study.parameters()) else []
+        print_table(study.title, study.table(), [*counts, f"detects: {study.detectable()}"])
         echo()
         for label, command in study.commands.items():
             echo(f"{label}: {command}", hang=2)

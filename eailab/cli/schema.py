@@ -9,7 +9,7 @@ from eailab.cli import completion
 from eailab.cli.output import JSON_VERSION, echo
 from eailab.errors import UsageError
 
-NAMES = ("decision", "error", "gradcheck", "recipe")
+NAMES = ("decision", "error", "gradcheck", "model", "recipe", "sanity")
 
 
 def schema(
@@ -17,16 +17,16 @@ def schema(
         str,
         typer.Argument(
             metavar="NAME",
-            help="decision, error, gradcheck or recipe.",
+            help="decision, error, gradcheck, model, recipe or sanity.",
             autocompletion=completion.one_of(NAMES),
             show_default=False,
         ),
     ],
 ) -> None:
-    """Print the JSON Schema of a decision, of an error, of a check of gradients, or of recipes.
+    """Print the JSON Schema of a decision, of an error, of checks of gradients and networks, or of recipes.
 
-    `--json` of ablate, gate, judge, noise and verify prints a `decision`, that of gradcheck a `gradcheck`; where a
-    command fails, an `error`.
+    `--json` of ablate, gate, judge, noise and verify prints a `decision`, that of gradcheck a `gradcheck`, of sanity a
+    `sanity`, of model show a `model`; where a command fails, an `error`.
 
     Example: eailab schema decision
     """
@@ -34,24 +34,45 @@ def schema(
 
     if name not in NAMES:
         raise UsageError(f"there is no schema {name!r}: there are {', '.join(NAMES)}{nearest(name, NAMES)}")
-    schemas = {"decision": _decision, "error": _error, "gradcheck": _gradcheck, "recipe": _recipe}
+    schemas = {
+        "decision": _decision,
+        "error": _error,
+        "gradcheck": _gradcheck,
+        "model": _model,
+        "recipe": _recipe,
+        "sanity": _sanity,
+    }
     echo(json.dumps(schemas[name](), indent=2, ensure_ascii=False))
 
 
-def _decision() -> dict[str, Any]:
+def _of(kind: Any) -> dict[str, Any]:
     from pydantic import TypeAdapter
 
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(kind).json_schema()}
+
+
+def _decision() -> dict[str, Any]:
     from eailab.findings.decision import Decision
 
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(Decision).json_schema()}
+    return _of(Decision)
 
 
 def _gradcheck() -> dict[str, Any]:
-    from pydantic import TypeAdapter
-
     from eailab.gradcheck.report import GradientReport
 
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(GradientReport).json_schema()}
+    return _of(GradientReport)
+
+
+def _model() -> dict[str, Any]:
+    from eailab.cli.own_network import printed
+
+    return _of(printed()[0])
+
+
+def _sanity() -> dict[str, Any]:
+    from eailab.cli.own_network import printed
+
+    return _of(printed()[1])
 
 
 def _error() -> dict[str, Any]:

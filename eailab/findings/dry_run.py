@@ -37,6 +37,11 @@ class PlannedArm:
     cost: Cost | None
     """Of a trial; None when nothing is left of the arm."""
 
+    @property
+    def parameters(self) -> int | None:
+        """Trained parameters of its network; None where they are not counted, or nothing is left of the arm."""
+        return None if self.cost is None else self.cost.probe.parameters
+
 
 @dataclass(frozen=True)
 class PlannedStudy:
@@ -96,6 +101,13 @@ class PlannedStudy:
             )
         return Table(tuple(map(Column, HEADINGS)), tuple(rows))
 
+    def parameters(self) -> str:
+        """Say how many parameters are trained, of all arms together where they are alike; empty where none is known."""
+        known = {arm.label: f"{arm.parameters:,}" for arm in self.arms if arm.parameters is not None}
+        if len(set(known.values())) < 2:
+            return next(iter(known.values()), "")
+        return "; ".join(f"{label} {count}" for label, count in known.items())
+
     def detectable(self) -> str:
         """Describe the smallest difference that the plan detects with 80% power."""
         one = detects(self.plan, 1.0)
@@ -133,6 +145,7 @@ class PlannedStudy:
                     "finished": list(arm.finished),
                     "to_train": list(arm.new),
                     "trials": list(arm.trials),
+                    "parameters": arm.parameters,
                     "seconds": None if arm.cost is None or isnan(arm.cost.seconds) else round(arm.cost.seconds, 3),
                     "seconds_from": None if arm.cost is None else arm.cost.source,
                 }

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def parsed(file: Path) -> ast.Module:
         UsageError: There is no such file, or it is not Python.
     """
     try:
-        return ast.parse(files.read(file, files.CODE))
+        return _tree(files.read(file, files.CODE))
     except FileNotFoundError as error:
         near = [one.name for one in file.parent.glob("*.py")] if file.parent.is_dir() else []
         raise UsageError(f"{plain(str(file))}: there is no such file{meant(file.name, near) or '.'}") from error
@@ -92,6 +93,12 @@ def parsed(file: Path) -> ast.Module:
         raise UsageError(f"{plain(str(file))}:{error.lineno or 1}: this is not Python: {plain(error.msg)}.") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{plain(str(file))}: this is not Python: {plain(str(error))}.") from error
+
+
+@lru_cache(maxsize=64)
+def _tree(code: bytes) -> ast.Module:
+    """Return the syntax tree of code, which nobody changes: a file is named, found and run by several hands."""
+    return ast.parse(code)
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -52,6 +52,8 @@ class Probe:
     """What that GPU has."""
     disk_bytes: int
     """What it leaves behind."""
+    parameters: int | None = None
+    """Trained parameters of its network; None of an engine without one."""
 
 
 def probe(trials: Sequence[Trial], context: RunContext) -> list[Probe]:
@@ -123,6 +125,7 @@ def _measure(trial: Trial, context: RunContext) -> Probe:
         gpu_bytes=held,
         gpu_total_bytes=gpu,
         disk_bytes=kept_bytes(weights, validated + tested, recipe.epochs),
+        parameters=engine.parameters,
     )
 
 

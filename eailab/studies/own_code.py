@@ -1,5 +1,8 @@
 """Say that the code of a person's own network has changed since a study of it was last planned."""
 
+from contextlib import suppress
+from pathlib import Path
+
 from eailab.errors import EailabError
 from eailab.files import safe_name
 from eailab.plain import plain
@@ -11,7 +14,7 @@ from eailab.studies.storage import read_record
 
 CODE = "model.code"
 MOST_STUDIES = 50
-"""Of the same name that are looked at."""
+"""Of the same name that are looked at, the newest ones."""
 
 
 def notes_on_code(store: Store, study: Study) -> list[str]:
@@ -19,8 +22,7 @@ def notes_on_code(store: Store, study: Study) -> list[str]:
     if not any(arm.recipe.images and arm.recipe.images.has_own_network for arm in study.arms):
         return []
     asked = _without_code(study)
-    folders = sorted((store.root / "studies").glob(f"{safe_name(study.name)}-*"))[:MOST_STUDIES]
-    for folder in folders:
+    for folder in _newest(store, study):
         try:
             before = read_record(folder).study
         except (EailabError, OSError):
@@ -38,6 +40,15 @@ def notes_on_code(store: Store, study: Study) -> list[str]:
             f"{folder.name}: this is another study, and the trials of that one stay in {store.root / 'trials'}."
         ]
     return []
+
+
+def _newest(store: Store, study: Study) -> list[Path]:
+    """Return the folders of studies of the same name, those that were planned last first."""
+    found = []
+    for file in (store.root / "studies").glob(f"{safe_name(study.name)}-*/study.yaml"):
+        with suppress(OSError):  # it was removed meanwhile
+            found.append((file.stat().st_mtime_ns, file.parent))
+    return [folder for _, folder in sorted(found, reverse=True)][:MOST_STUDIES]
 
 
 def _without_code(study: Study) -> tuple[object, ...]:

@@ -62,8 +62,8 @@ def test_its_arguments_are_factors_and_changed_code_is_said(eailab, folder):
         "2",
         "3",
         *SMALL[:-2],
-        "-o",
-        "model=net.py:Net",
+        "--model",
+        "net.py:Net",
         "--seeds",
         "1",
         "--jobs",
@@ -76,6 +76,7 @@ def test_its_arguments_are_factors_and_changed_code_is_said(eailab, folder):
     assert "has changed" not in again.err
     (folder / "net.py").write_text(NET.replace("nn.ReLU()", "nn.Tanh()"))
     changed = eailab(*asked, "-n")
+    assert "parameters: 2 18,066; 3 27,094" in changed.out
     assert "net.py, or a module beside it, has changed since the study" in changed.err
     Image.new("L", (32, 32)).save(folder / "black.png")
     (folder / "executed").unlink()
@@ -98,7 +99,12 @@ def test_its_layers_are_listed_and_mistakes_are_one_error(eailab, folder):
     done = eailab("model", "show", "net.py:Net(width=3)", "--image", "1,8,8")
     assert done.code == 0, done.err
     assert ["layers.0", "Conv2d", "3,6,6", "30", "972"] in [line.split() for line in done.out.splitlines()]
-    assert json.loads(eailab("model", "show", "net.py:Net", "--image", "1,8,8", "--json").out)["classes"] == 10
+    printed = json.loads(eailab("model", "show", "net.py:Net", "--image", "1,8,8", "--json").out)
+    assert printed["classes"] == 10
+    assert printed.keys() == json.loads(eailab("schema", "model").out)["properties"].keys()
+    schema = json.loads(eailab("schema", "sanity").out)
+    assert set(schema["properties"]) == {"schema_version", "network", "checks"}
+    assert all("description" in one for one in schema["properties"].values())
     for words, said in (
         (("sanity", "net.py:Nat"), "has no Nat"),
         (("sanity", "nat.py:Net"), "there is no such file"),

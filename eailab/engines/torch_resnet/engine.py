@@ -88,10 +88,10 @@ class ResNetEngine(Engine):
         if isinstance(recipe.model, Module):
             self._own = OwnNetwork(recipe.model, len(data.classes), (*seen, channels), block)
             model = self._own.module
-            self.parameters = trained_parameters(model)
         else:
             model = models.build(recipe.model, len(data.classes), block)
-            self.parameters = trained_parameters(model)
+        self.parameters = trained_parameters(model)
+        if self._own is None:
             self._cut = models.cut_dead_weights(model, *seen)
             channels = models.CHANNELS
         layout = torch.channels_last if self._bf16 else torch.contiguous_format

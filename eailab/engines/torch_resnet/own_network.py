@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from eailab import files
 from eailab.engines.program.trial_files import new_file, own_folder
+from eailab.engines.torch_resnet import CODE_FOLDER
 from eailab.errors import TrialFailedError, UsageError, shortage_of
 from eailab.own_code.identity import digest_of, files_of
 from eailab.own_code.load import OwnModule, construct, seeded
@@ -23,8 +24,6 @@ from eailab.plain import plain
 from eailab.recipe.parts import Module
 from eailab.seeding import stream
 
-FOLDER = "code"
-"""In a trial's folder: a record of what was run, which nothing reads."""
 OFFERED = ("num_classes", "in_channels", "image_size")
 """Arguments that a network gets where it takes them."""
 PROBED = 2
@@ -159,7 +158,7 @@ def _arguments(thing: type[nn.Module]) -> set[str]:
 
 def keep_code(settings: Module, folder: Path) -> None:
     """Copy the code of a network into a trial's folder, as a record that nothing reads."""
-    target = own_folder(folder / FOLDER)
+    target = own_folder(folder / CODE_FOLDER)
     for name, file in files_of(Path(settings.file)).items():
         copy = target / (name or file.name)
         own_folder(copy.parent)

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eailab.engines.torch_resnet.layers import SCHEMA
 from eailab.engines.torch_resnet.own_network import OwnNetwork
 from eailab.own_code.load import seeded
 
@@ -30,9 +31,28 @@ BY_MODE = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase, nn.Alp
 class SanityCheck:
     """One check, and what it showed."""
 
+    __pydantic_config__: ClassVar = SCHEMA
+
     name: str
+    """What is checked."""
     state: Literal["passed", "failed"]
+    """Whether it holds."""
     said: str
+    """What was seen, in a sentence."""
+
+
+@dataclass(frozen=True)
+class SanityReport:
+    """All checks of a network."""
+
+    __pydantic_config__: ClassVar = SCHEMA
+
+    network: str
+    """As it was named."""
+    checks: list[SanityCheck]
+    """In the order in which they were made."""
+    schema_version: Literal[1] = 1
+    """Raised when a field is renamed, removed or changes its meaning."""
 
 
 def sanity(make: Callable[[], OwnNetwork], image: tuple[int, int, int], classes: int) -> list[SanityCheck]:

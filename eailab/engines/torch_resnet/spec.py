@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from eailab.engines.base import DeviceName, Engine, Setup
 from eailab.engines.spec import PREDICTIONS, WEIGHTS, EngineSpec, ImageClassification, Network
-from eailab.engines.torch_resnet import geometry
+from eailab.engines.torch_resnet import CODE_FOLDER, geometry
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.parts import Module
 from eailab.recipe.schema import ResNetRecipe
@@ -97,7 +97,7 @@ TORCH_RESNET = EngineSpec(
     images=ImageClassification(
         geometry.check_fit, geometry.parameters, _checkpoint_copies, _effective_model, _network, _try_network
     ),
-    own_folder="code",
+    own_folder=CODE_FOLDER,
     artifacts=(WEIGHTS, PREDICTIONS),
     check_device=_check_device,
     use_threads=_use_threads,
