@@ -4,12 +4,13 @@ import math
 from itertools import groupby
 
 from eailab.findings.arm import ArmFindings
+from eailab.findings.limits import for_new_images, judged_too, not_primary, validated_on
 from eailab.findings.noise import noise_sentences, sd_in_words, spread_decimals, spread_of
 from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import FAILED, TrialFindings
 from eailab.findings.tuning import tuning_alerts
-from eailab.findings.words import confidence, decimals_for, interval, number, signed, written
+from eailab.findings.words import confidence, interval, number, signed, written
 from eailab.metrics import NO_SPLIT, TEST, VALIDATION, Metric, by_quantity
 from eailab.stats.contrasts import Trend
 from eailab.stats.model import Comparison
@@ -24,9 +25,6 @@ SETTINGS = (HELD_FIXED, tr("Settings"))
 
 MOST_NAMES = 3
 """Files of a source that are named."""
-
-FEW_IMAGES = 2000
-"""Below so many validation images a split of its own for each block is recommended."""
 
 LACK_OF_FIT = 0.05
 """A trend whose lack of fit has a smaller p-value is said not to be a line."""
@@ -106,7 +104,7 @@ def _arm_headline(arm: ArmFindings, findings: StudyFindings) -> Text:
 
 def state_sentences(findings: StudyFindings) -> tuple[Text, ...]:
     """Return what the reader must know first of a study that is unfinished, damaged, imported or tuned unequally."""
-    said, damaged = [*imported_sentences(findings), *tuning_alerts(findings)], findings.damaged
+    said, damaged = [*imported_sentences(findings), *tuning_alerts(findings), *not_primary(findings)], findings.damaged
     if damaged:
         said.append(
             trn(
@@ -172,6 +170,7 @@ def facts(findings: StudyFindings) -> tuple[Fact, ...]:
         *_imported_facts(findings),
         Fact(tr("Blocks"), _blocks(findings)),
         *(_comparison_facts(findings, findings.comparison) if findings.comparison else ()),
+        *([Fact(tr("The same trials"), related)] if (related := judged_too(findings)) else []),
         *_noise_facts(findings),
         *([Fact(tr("Failures"), failures)] if (failures := _failures(findings)) else []),
         *([Fact(tr("Collapsed"), _collapsed())] if any(arm.count("collapsed") for arm in findings.arms) else []),
@@ -229,7 +228,7 @@ def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[F
     measure = findings.measure
     margin = measure.with_unit(f"{findings.margin:g}")
     found = [
-        Fact(tr("Metric"), joined([_metric(measure, findings.counted), *_validated_on(findings)])),
+        Fact(tr("Metric"), joined([_metric(measure, findings.counted), *validated_on(findings)])),
         Fact(
             tr("Intervals"),
             tr("{confidence}, {method}", confidence=confidence(findings.levels), method=comparison.method),
@@ -244,7 +243,7 @@ def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[F
     if measure.split == TEST:
         caution = tr("verdicts rest on the test set, which then is not an independent check")
         found.append(Fact(tr("Caution"), caution))
-    if widened := _for_new_images(findings):
+    if widened := for_new_images(findings):
         found.append(Fact(tr("New images"), widened))
     if comparison.guard:
         found.append(Fact(tr("Errors not pooled"), comparison.guard))
@@ -255,39 +254,6 @@ def _comparison_facts(findings: StudyFindings, comparison: Comparison) -> list[F
     if findings.updates_held:
         found.append(Fact(tr("Updates held"), joined(findings.updates_held)))
     return found + [Fact(tr("Note"), note) for note in comparison.notes]
-
-
-def _validated_on(findings: StudyFindings) -> list[Text]:
-    """Say of which images the verdicts speak."""
-    if findings.validation_images is None or findings.measure.split != VALIDATION:
-        return []
-    if dict(findings.held_fixed).get("data.split") == "per-block":
-        return [tr("of {n:,} validation images, drawn again in each block", n=findings.validation_images)]
-    return [tr("of these {n:,} validation images", n=findings.validation_images)]
-
-
-def _for_new_images(findings: StudyFindings) -> Text | None:
-    """Give the intervals that hold for other images too, of the arms that have one; None where none has."""
-    measure = findings.measure
-    known = [(arm.label, arm.new_images) for arm in findings.arms if arm.new_images is not None]
-    if not known:
-        return None
-    digits = decimals_for([one.interval for _, one in known], measure.decimals)
-    listed = joined([f"{label} {measure.with_unit(interval(one.interval, digits))}" for label, one in known], COMMA)
-    said = tr(
-        "over seeds and images together the {confidence} intervals of the differences are {listed}; no verdict rests "
-        "on them",
-        confidence=confidence(findings.levels),
-        listed=listed,
-    )
-    if measure.split != VALIDATION or known[0][1].images >= FEW_IMAGES:
-        return said
-    advice = tr(
-        "with fewer than {few:,} validation images `-o data.split=per-block` is recommended, which draws them again in "
-        "each block",
-        few=FEW_IMAGES,
-    )
-    return joined([said, advice])
 
 
 def _precision(findings: StudyFindings, comparison: Comparison) -> list[Text]:

@@ -34,6 +34,7 @@ from eailab.studies.audit_run import checks_of, is_of_program
 from eailab.studies.design import Study
 from eailab.studies.factor import listed
 from eailab.studies.imported import Imported, runs_of
+from eailab.studies.judgements import Related
 from eailab.studies.plan import held
 from eailab.studies.preregistration import Standing, standing
 from eailab.studies.storage import StudyRecord
@@ -112,6 +113,8 @@ class StudyFindings:
     """Names of the trials of other values than those that stand for an arm, by what the arm was called."""
     is_tuning_lost: bool = False
     """Whether they were tuned, and the file that says how is damaged."""
+    related: tuple[Related, ...] = ()
+    """Other studies of the store that compare the same trials, where a report was asked to look for them."""
     apart: tuple[str, ...] = ()
     """What tells it from other studies of the same report with the same title; see `tell_apart`."""
 
@@ -182,6 +185,15 @@ class StudyFindings:
         """Whether the same comparison can be made with looks that are fixed in advance: of one factor, in blocks."""
         is_open = (self.looks is None or not self.looks.planned) and not self.carried
         return is_open and self.imported is None and self.is_blocked and not self.baseline_levels
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether its metric is the one that decides where the same trials are judged by several.
+
+        That is the metric of a frozen plan, else the one that studies of its engine rest on by default.
+        """
+        is_planned = self.standing is not None and self.standing.plan is not None
+        return is_planned or self.metric == self.headline.name or all(one.metric is None for one in self.related)
 
     @property
     def damaged(self) -> list[str]:

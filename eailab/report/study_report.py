@@ -18,7 +18,8 @@ from eailab.findings.trial import TrialFindings
 from eailab.recipe.base import Recipe
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
-from eailab.studies.judgements import note_on_later_blocks
+from eailab.studies.heads import STUDIES, Head, heads
+from eailab.studies.judgements import note_on_later_blocks, related_studies
 from eailab.studies.path_run import PathRecord, read_path_ablation
 from eailab.studies.storage import StudyRecord, read_record
 from eailab.translation import text_of
@@ -114,7 +115,11 @@ class Report:
 
 
 def load_study(
-    store: Store, folder: Path, data_dir: Path | None = None, blocks: Sequence[int] | None = None
+    store: Store,
+    folder: Path,
+    data_dir: Path | None = None,
+    blocks: Sequence[int] | None = None,
+    others: Sequence[Head] | None = None,
 ) -> StudyReport:
     """Read a study and all that reports say of it.
 
@@ -123,6 +128,7 @@ def load_study(
         folder: The study's, with `study.yaml`.
         data_dir: Folder of downloaded data sets; None for the usual one.
         blocks: Leave out the others; None for all that the study has.
+        others: Heads of all studies of the store, among which those of the same trials are named; None to read them.
 
     Raises:
         StoreError: `study.yaml` is missing or damaged, or the study lacks one of the blocks.
@@ -137,7 +143,8 @@ def load_study(
         asked = set(blocks)
         left_out = tuple(block for block in record.study.blocks if block not in asked)
         record = record.restricted(blocks)
-    findings = study_findings(store, record, data_dir)
+    related = related_studies(record, folder, heads(store.root, STUDIES) if others is None else others, store)
+    findings = replace(study_findings(store, record, data_dir), related=related)
     classes, no_classes = None, None
     try:
         classes = classes_of(store, record, findings, data_dir)

@@ -13,7 +13,7 @@ from eailab import __version__
 from eailab.data.dataset import Dataset, largest_class
 from eailab.data.registry import load
 from eailab.errors import DataError, StoreError, UsageError
-from eailab.files import REPORT, read
+from eailab.files import REPORT, name_and_fingerprint, read
 from eailab.plain import plain
 from eailab.recipe.base import Recipe
 from eailab.report.formats import FORMATS
@@ -26,7 +26,7 @@ from eailab.runs.store import verify as check_result
 from eailab.runs.trial import Trial
 from eailab.studies.admin import Unnamed, blocks_left_out, contradictions, path_contradictions, unnamed
 from eailab.studies.factor import BUNDLE
-from eailab.studies.heads import STEPS_FOLDER, TUNING, Tried, head_of
+from eailab.studies.heads import STEPS_FOLDER, STUDIES, TUNING, Head, Tried, head_of, heads
 from eailab.studies.lookup import find_fingerprint
 from eailab.studies.storage import StudyRecord
 from eailab.studies.tuning_check import tuning_contradictions
@@ -213,7 +213,11 @@ def _compared(
         manifest = _manifest(text, suffix, store)
         if suffix == ".html" and manifest.version != __version__:
             raise UsageError(f"it was made by {_made_by(manifest)}: make it again with `eailab report`.")
-        studies = tuple(_load(store, source.folder, source.blocks, data_dir) for source in manifest.sources)
+        known = heads(store.root, STUDIES)
+        studies = tuple(
+            _as_related(text, _load(store, source.folder, source.blocks, data_dir, known))
+            for source in manifest.sources
+        )
         paths = tuple(
             load_path(store, _folder(store, source.folder, STEPS_FOLDER), source.blocks) for source in manifest.paths
         )
@@ -315,9 +319,22 @@ def _folder(store: Store, name: str, holds: str) -> Path:
     return path
 
 
-def _load(store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | None) -> StudyReport:
+def _as_related(text: str, study: StudyReport) -> StudyReport:
+    """Return a study without the others of its trials that its report does not name, and with a note on these.
+
+    They may have been judged since the report was made, which takes nothing back that it says.
+    """
+    named = tuple(one for one in study.findings.related if name_and_fingerprint(one.called)[1] in text)
+    since = [one for one in study.findings.related if one not in named]
+    notes = [f"the report does not name {one.called}, which judges trials of {study.folder} too." for one in since]
+    return replace(study, findings=replace(study.findings, related=named), notes=(*study.notes, *notes))
+
+
+def _load(
+    store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | None, known: Sequence[Head]
+) -> StudyReport:
     path = _folder(store, folder, "study.yaml")
-    study = load_study(store, path, data_dir, blocks)
+    study = load_study(store, path, data_dir, blocks, known)
     if study.folder != folder:
         raise StoreError(
             f"{path} contains another study than its name says, {study.folder}: its study.yaml was changed."

@@ -217,13 +217,7 @@ def _write_fragments(report: Report, folder: Path, figure_lang: str, notes: list
 
 def _related(found: Sequence[StudyReport]) -> list[str]:
     """Return notes on other studies of the same trials."""
-    known = {root: heads(root, STUDIES) for root in {one.store.root for one in found}}
-    return [
-        note
-        for one in found
-        if one.findings.factor is not None and one.findings.imported is None
-        for note in note_on_related(one.record, one.path, known[one.store.root], one.store)
-    ]
+    return [note for one in found for note in note_on_related(one.folder, one.findings.related)]
 
 
 def _readable(
@@ -235,13 +229,14 @@ def _readable(
         StoreError: None can be read.
     """
     found, paths, errors = [], [], []
+    known = {root: heads(root, STUDIES) for root in {folder.parent.parent for folder in folders}}
     for folder in folders:
         store = Store(folder.parent.parent)
         try:
             if (folder / STEPS_FOLDER).is_dir():
                 paths.append(load_path(store, folder))
             else:
-                found.append(load_study(store, folder, data_dir))
+                found.append(load_study(store, folder, data_dir, others=known[store.root]))
         except StoreError as error:
             errors.append((folder, error))
     if not found and not paths:

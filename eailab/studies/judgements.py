@@ -6,7 +6,7 @@ A study that fixes its looks in advance (`Study.looks`) needs no account.
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eailab.errors import StoreError
@@ -87,8 +87,19 @@ def note_on_later_blocks(record: StudyRecord, store: Store) -> list[str]:
     ]
 
 
-def note_on_related(record: StudyRecord, folder: Path, known: Sequence[Head], store: Store) -> list[str]:
-    """Name the other studies that compare the same trials, since the best of several tables keeps no 5%.
+@dataclass(frozen=True)
+class Related:
+    """Another study that compares trials of this one."""
+
+    called: str
+    metric: str | None
+    """What it is judged by, where that is another metric; its arms and its baseline likewise."""
+    arms: tuple[str, ...] | None
+    baseline: str | None
+
+
+def related_studies(record: StudyRecord, folder: Path, known: Sequence[Head], store: Store) -> tuple[Related, ...]:
+    """Return the other studies that compare the same trials, since the best of several tables keeps no 5%.
 
     Args:
         record: Of the study.
@@ -96,29 +107,44 @@ def note_on_related(record: StudyRecord, folder: Path, known: Sequence[Head], st
         known: Heads of all studies of the store.
         store: Where the trials lie.
     """
+    study = record.study
+    if study.factor is None or record.imported is not None:
+        return ()
     own = {name: arm for (arm, _), name in record.trials.items()}
-    labels = [arm.label for arm in record.study.arms]
-    related = []
+    labels = tuple(arm.label for arm in study.arms)
+    found = []
     for head in known:
         shared = [name for name in head.trials.values() if name in own]
         if head.folder == folder or head.factor is None or len({own[name] for name in shared}) < 2:
             continue
         if not any(store.folder(name).result_file.is_file() for name in shared):
             continue
-        differs = [
-            *([f"by {head.metric.replace('_', ' ')}"] if head.metric != record.study.metric else []),
-            *([f"with the arms {', '.join(head.arms)}"] if list(head.arms) != labels else []),
-            *(
-                [f"against {head.arms[head.baseline]}"]
-                if head.arms[head.baseline] != labels[record.study.baseline]
-                else []
-            ),
-        ]
-        related.append(f"{head.called} ({', '.join(differs) or 'with another margin, or other looks'})")
+        baseline = head.arms[head.baseline]
+        found.append(
+            Related(
+                called=head.called,
+                metric=None if head.metric == study.metric else head.metric,
+                arms=None if head.arms == labels else head.arms,
+                baseline=None if baseline == labels[study.baseline] else baseline,
+            )
+        )
+    return tuple(sorted(found, key=lambda one: one.called))
+
+
+def note_on_related(folder: str, related: Sequence[Related]) -> list[str]:
+    """Name the other studies that compare the same trials as a study; nothing where there is none."""
     if not related:
         return []
+    named = []
+    for one in related:
+        differs = [
+            *([f"by {one.metric.replace('_', ' ')}"] if one.metric else []),
+            *([f"with the arms {', '.join(one.arms)}"] if one.arms else []),
+            *([f"against {one.baseline}"] if one.baseline else []),
+        ]
+        named.append(f"{one.called} ({', '.join(differs) or 'with another margin, or other looks'})")
     return [
-        f"{folder.name}: the same trials are judged in {'; '.join(related)} too. Each table keeps its 5%, the best of "
+        f"{folder}: the same trials are judged in {'; '.join(named)} too. Each table keeps its 5%, the best of "
         "them does not: let one decide, chosen before it is read."
     ]
 

@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from stores import recipe
 
 from eailab.findings.decision import arm_decisions
+from eailab.findings.statements import state_sentences
 from eailab.report.csv_rows import arms_csv
+from eailab.report.formats import FORMATS
+from eailab.report.json_report import as_mapping
+from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
 from eailab.report.write import write_plans, write_report, write_study
 from eailab.runs.context import RunContext
@@ -21,7 +25,13 @@ from eailab.stats.model import compare
 from eailab.stats.unblocked import Sample, compare_unblocked
 from eailab.studies.design import single
 from eailab.studies.heads import STUDIES, heads
-from eailab.studies.judgements import kept_judgements, note_on_later_blocks, note_on_related, record_judgement
+from eailab.studies.judgements import (
+    kept_judgements,
+    note_on_later_blocks,
+    note_on_related,
+    record_judgement,
+    related_studies,
+)
 from eailab.studies.sharing import at_work, beyond
 from eailab.studies.storage import Plan, StudyRecord, read_record, write_record
 
@@ -275,27 +285,56 @@ def test_runs_without_shared_seeds_are_judged_again_likewise():
 # --- other studies of the same trials
 
 
+def related(shop, folder):
+    return related_studies(read_record(folder), folder, heads(shop.root, STUDIES), shop.store)
+
+
 def test_other_studies_of_the_same_trials_are_named_with_what_they_differ_in(shop, tmp_path):
-    """The best of several tables keeps no 5%; pages do not name them, so that they read the same when verified."""
+    """The best of several tables keeps no 5%; a page made before there were others says nothing, and still holds."""
     folder = shop.study({10: SMALL, 20: LARGE, 30: CLEAR})
     write_study(shop.store, folder)
-    page = (folder / "report.html").read_bytes()
+    page = tmp_path / "before.html"
+    page.write_bytes((folder / "report.html").read_bytes())
+    assert "also judged in" not in page.read_text()
     fewer = shop.study({10: SMALL, 20: LARGE})
     swapped = shop.study({10: SMALL, 20: LARGE, 30: CLEAR}, baseline=20)
     loss = shop.study({10: SMALL, 20: LARGE, 30: CLEAR}, study={"metric": "validation-loss"})
     shop.study({10: SMALL, 20: LARGE}, epochs=2)
-    known = heads(shop.root, STUDIES)
-    (note,) = note_on_related(read_record(folder), folder, known, shop.store)
+    (note,) = note_on_related(folder.name, related(shop, folder))
     assert f"{fewer.name} (with the arms 10, 20)" in note
     assert f"{swapped.name} (against 20)" in note
     assert f"{loss.name} (by validation-loss)" in note
     assert note.count("(") == 3
-    assert note in write_report([folder], tmp_path / "out", formats=["json"]).notes
-    publish(shop, planned(folder))
-    assert (folder / "report.html").read_bytes() == page
+    written = write_report([folder], tmp_path / "out", formats=["json"])
+    assert note in written.notes
+    (one,) = json.loads(written.files["json"].read_text())["studies"]
+    assert {"called": loss.name, "metric": "validation-loss", "arms": None, "baseline": None} in one["related"]
+    report = Report("study", "en", (load_study(shop.store, folder),))
+    for kind in ("html", "markdown"):
+        file = tmp_path / f"after{FORMATS[kind].suffix}"
+        file.write_text(FORMATS[kind].text(report))
+        assert f"{fewer.name} (with the arms 10, 20)" in file.read_text()
+        assert verify(file, shop.store).holds
+    assert "also judged in" in FORMATS["latex"].text(report)
+    found = verify(page, shop.store)
+    assert found.holds
+    assert sum("the report does not name" in note for note in found.notes) == 3
+
+
+def test_of_several_metrics_one_is_primary_and_the_others_are_marked(shop):
+    """That of the engine's studies by default; a metric that nothing else was judged by needs no mark."""
+    by_loss = {"study": {"metric": "validation-loss"}}
+    loss = shop.study({10: SMALL, 20: LARGE}, **by_loss)
+    said = "Validation loss is not the primary metric of these trials, which are judged by validation accuracy too"
+    assert not any(said in one for one in state_sentences(load_study(shop.store, loss).findings))
+    accuracy = shop.study({10: SMALL, 20: LARGE})
+    assert state_sentences(load_study(shop.store, loss).findings) == (f"{said}: let that decide.",)
+    assert state_sentences(load_study(shop.store, accuracy).findings) == ()
+    assert as_mapping(load_study(shop.store, loss).findings)["primary_metric"] == "validation-accuracy"
 
 
 def test_studies_that_share_a_baseline_alone_ask_another_question(shop):
     folder = shop.study({10: SMALL, 20: LARGE})
     shop.study({10: SMALL, 30: CLEAR})
-    assert note_on_related(read_record(folder), folder, heads(shop.root, STUDIES), shop.store) == []
+    assert related(shop, folder) == ()
+    assert note_on_related(folder.name, ()) == []
