@@ -1,18 +1,26 @@
 """Draw training on a terminal: what is left, what trains now, arms by blocks with interim numbers, as far as fits."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from eailab.findings.collapse import chance_level
+from eailab.findings.study import images_evaluated
 from eailab.findings.tables import Table as Interim
 from eailab.findings.tables import interim_table
+from eailab.metrics import VALIDATION
 from eailab.plain import blocks_in_words, counted, plain
+from eailab.runs.store import Store
+from eailab.stats.collapse import collapsed
 from eailab.studies.progress import ENDED, ROUNDING, Cell, State, Trials
+from eailab.studies.storage import Plan
 
 STYLES: dict[State, str] = {
     "waiting": "dim",
@@ -45,8 +53,8 @@ class Picture:
 
     def __init__(self, trials: Trials) -> None:
         self.trials = trials
-        self._interim: dict[int, tuple[tuple[str, ...], Interim]] = {}
-        """By the study's place: the states of its trials, and what those that have ended show."""
+        self._interim: dict[int, tuple[tuple[str, ...], Interim, list[list[bool]]]] = {}
+        """By the study's place: the states of its trials, what those that have ended show, and which have collapsed."""
 
     def draw(self, width: int, height: int) -> RenderableType:
         """Return the picture.
@@ -122,7 +130,7 @@ class Picture:
         labels = [f"{plain(arm.label)}{' (base)' if arm is study.arms[study.baseline] else ''}" for arm in study.arms]
         heading = plain(study.factor.word if study.factor else "")
         label_width = min(max(map(cell_len, [heading, *labels])), LABEL_WIDTH, max(8, width // 3))
-        numbers = self._numbers(number)
+        numbers, fallen = self._numbers(number)
         widths = [max(map(cell_len, column)) for column in numbers]
         widths[-1] = max(widths[-1], INTERVAL_WIDTH)
         shown = _fitting(width - label_width, study.blocks, rows[0][0].epochs, widths, _first_open(rows))
@@ -145,7 +153,10 @@ class Picture:
         for arm in arms:
             table.add_row(
                 Text(labels[arm]),
-                *(_cell_text(rows[arm][place], has_score=shown.has_scores) for place in shown.blocks),
+                *(
+                    _cell_text(rows[arm][place], has_score=shown.has_scores, is_collapsed=fallen[arm][place])
+                    for place in shown.blocks
+                ),
                 *(Text(column[arm + 1]) for column in numbers[: shown.numbers]),
             )
         title = Text(_cut(f"{plain(study.name)} (interim: no verdict yet)", width), style="italic", no_wrap=True)
@@ -160,19 +171,52 @@ class Picture:
             for arm in range(len(record.study.arms))
         ]
 
-    def _numbers(self, number: int) -> list[list[str]]:
-        """Return the columns of interim numbers: heading, and a cell for each arm; computed again as trials end."""
+    def _numbers(self, number: int) -> tuple[list[list[str]], list[list[bool]]]:
+        """Return the columns of interim numbers, heading and a cell for each arm, and which trials have collapsed.
+
+        Both are computed again as trials end.
+        """
         rows = self._rows(number)
         ended = tuple(cell.state if cell.state in ENDED else "" for row in rows for cell in row)
         if number not in self._interim or self._interim[number][0] != ended:
             values = [[cell.value for cell in row] for row in rows]
             failed = [[[cell.state == how for cell in row] for row in rows] for how in ("diverged", "timed-out")]
-            self._interim[number] = ended, interim_table(self.trials.plans[number].record.study, values, *failed)
-        table = self._interim[number][1]
-        return [
+            fallen = _collapsed(self.trials.plans[number], rows)
+            table = interim_table(self.trials.plans[number].record.study, values, *failed, fallen)
+            self._interim[number] = ended, table, fallen
+        _, table, fallen = self._interim[number]
+        columns = [
             [column.narrow or column.heading, *(row[place] for row in table.rows)]
             for place, column in enumerate(table.columns)
         ]
+        return columns, fallen
+
+
+def _collapsed(planned: Plan, rows: list[list[Cell]]) -> list[list[bool]]:
+    """Return which trials have collapsed, by those that have finished so far, as the table of all will say it."""
+    record = planned.record
+    nothing = [[False] * len(row) for row in rows]
+    finished = [
+        record.trials[arm, record.study.blocks[place]]
+        for arm, row in enumerate(rows)
+        for place, cell in enumerate(row)
+        if cell.state == "finished"
+    ]
+    if not finished:
+        return nothing
+    images = images_evaluated(Store(planned.folder.parent.parent), record.study, finished[0]).get(VALIDATION)
+    known = chance_level(record, rows[0][0].metrics, images)
+    if known is None:
+        return nothing
+    metric, chance = known
+
+    def value(cell: Cell) -> float:
+        found = metric.value(cell.last.values) if cell.state == "finished" and cell.last is not None else None
+        return math.nan if found is None else found
+
+    values = np.array([[value(cell) for cell in row] for row in rows]).T
+    mask: list[list[bool]] = collapsed(values, chance, metric.higher_is_better).T.tolist()
+    return mask
 
 
 @dataclass(frozen=True)
@@ -245,8 +289,10 @@ def _trial_line(cell: Cell, width: int) -> Text:
     return Text(_cut(line, width), style=STYLES["training"], no_wrap=True)
 
 
-def _cell_text(cell: Cell, *, has_score: bool) -> Text:
+def _cell_text(cell: Cell, *, has_score: bool, is_collapsed: bool) -> Text:
     """Return what the table shows of a trial."""
+    if is_collapsed:
+        return Text("collapsed", style=STYLES["diverged"], no_wrap=True)
     score = cell.last_value(1)
     text = {
         "waiting": "-",

@@ -26,10 +26,16 @@ def marked(record: StudyRecord, trials: Trials, metrics: Sequence[Metric], image
         metrics: What they record.
         images: On how many each trial was validated; None without a data set, or where arms may differ in it.
     """
+    known = chance_level(record, metrics, images)
+    return trials if known is None else _marked_by(*known, trials)
+
+
+def chance_level(record: StudyRecord, metrics: Sequence[Metric], images: int | None) -> tuple[Metric, Chance] | None:
+    """Return by which metric a study's trials collapse, and its chance level; None where none is known."""
     for metric in metrics:
         if metric.split in (VALIDATION, NO_SPLIT) and (chance := _chance(metric, record, images)) is not None:
-            return _marked_by(metric, chance, trials)
-    return trials
+            return metric, chance
+    return None
 
 
 def _chance(metric: Metric, record: StudyRecord, images: int | None) -> Chance | None:

@@ -19,7 +19,7 @@ from eailab.findings.comparing import compare_arms, effects_of, planned_verdicts
 from eailab.findings.looks import Looks, Trials, decided, judge_again, look
 from eailab.findings.merging import CarriedArm, Merging
 from eailab.findings.new_images import new_images
-from eailab.findings.trial import Environment, TrialFindings, imported_trial, read_trial
+from eailab.findings.trial import Environment, imported_trial, read_trial
 from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, setting_as_named, takes_plural
 from eailab.metrics import TEST, VALIDATION, Metric, by_quantity
 from eailab.recipe.base import Recipe
@@ -243,7 +243,8 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
         )
         for index, arm in enumerate(study.arms)
     ]
-    images = _images_evaluated(store, study, read)
+    finished = next((trial.fingerprint for row in read for trial in row if trial.state == "finished"), None)
+    images = {} if finished is None else images_evaluated(store, study, finished)
     mark = partial(marked, record, metrics=metrics, images=images.get(VALIDATION))
     trials = list(mark(read))
     if study.looks:
@@ -335,11 +336,10 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
     )
 
 
-def _images_evaluated(store: Store, study: Study, trials: Sequence[Sequence[TrialFindings]]) -> dict[str, int]:
-    """Return on how many images each trial was validated and tested, from the predictions of the first finished one."""
+def images_evaluated(store: Store, study: Study, finished: str) -> dict[str, int]:
+    """Return on how many images each trial was validated and tested, from the predictions of a finished one."""
     data = [arm.recipe.images.data for arm in study.arms if arm.recipe.images is not None]
-    finished = next((trial.fingerprint for row in trials for trial in row if trial.state == "finished"), None)
-    if not data or len({(one.name, one.val_fraction, one.split) for one in data}) > 1 or not finished:
+    if not data or len({(one.name, one.val_fraction, one.split) for one in data}) > 1:
         return {}
     try:
         return {split: len(found) for split, found in store.folder(finished).predictions().items()}

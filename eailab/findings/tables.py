@@ -151,6 +151,7 @@ def interim_table(
     values: Sequence[Sequence[float]],
     diverged: Sequence[Sequence[bool]],
     timed_out: Sequence[Sequence[bool]],
+    collapsed: Sequence[Sequence[bool]],
 ) -> Table:
     """Return what the trials show that have ended while others are trained: no verdict is given before all have.
 
@@ -159,17 +160,18 @@ def interim_table(
         values: The metric in the unit shown, of each arm in each block; NaN where there is none yet.
         diverged: Whether that trial diverged.
         timed_out: Whether it timed out.
+        collapsed: Whether it has collapsed, by the trials so far.
     """
     measure, digits = study.measure, study.measure.decimals
     margin = study.margin * measure.margin_scale
-    lost, late = np.array(diverged).T, np.array(timed_out).T
     found = compare(
         np.array(values).T,
         study.baseline,
         margin,
         measure.higher_is_better,
-        diverged=lost,
-        timed_out=late,
+        diverged=np.array(diverged).T,
+        timed_out=np.array(timed_out).T,
+        collapsed=np.array(collapsed).T,
         outlooks=False,
     )
     return Table(

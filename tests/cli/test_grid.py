@@ -161,6 +161,23 @@ def test_interim_numbers_are_those_of_the_finished_trials_and_no_verdict_is_give
     assert "6 of 6 trials" in said
 
 
+def test_a_trial_at_chance_is_collapsed_and_in_no_interim_mean(tmp_path, monkeypatch):
+    """As the table of all trials will say it; which one has is known only beside others that have learnt."""
+    monkeypatch.setattr("eailab.cli.grid.images_evaluated", lambda *_: {"validation": 288})
+    study = planned(tmp_path)
+    trials = Trials([study])
+    finish(trials, trial(study, 1, 1), 0.11)
+    assert "collapsed" not in picture(trials)
+    for block in range(3):
+        finish(trials, trial(study, 0, block), 0.90)
+    for block in (0, 2):
+        finish(trials, trial(study, 1, block), 0.96)
+    said = picture(trials)
+    assert said.count("collapsed") == 1
+    assert "96.00" in said
+    assert "-6.00" in said
+
+
 def test_finished_trials_of_the_store_are_there_from_the_start(tmp_path):
     first = planned(tmp_path, (0,))
     train_plan(first, RunContext(tmp_path), 1)
