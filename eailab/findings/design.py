@@ -79,13 +79,13 @@ def _effects_facts(findings: StudyFindings) -> list[Fact]:
         tr("main effect: the mean over all levels of the other factors"),
         tr(
             "interaction: half of what the one factor's effect changes by when the other changes; intervals "
-            "simultaneous over all effects, {df} df",
+            "simultaneous over all effects, {df:.3g} df",
             df=effects.df,
         ),
     ]
-    if findings.comparison is not None and findings.comparison.guard is not None:
+    if effects.guard is not None:
         said.append(
-            tr("errors are pooled here although the arms' spreads may differ, so take these intervals as a guide")
+            tr("each by its own values in the complete blocks, since errors are not pooled: {why}", why=effects.guard)
         )
     misleading = [
         Fact(tr("One factor at a time would mislead"), _interaction(one)) for one in effects.effects if one.larger_than

@@ -4,7 +4,7 @@ Shapes: `B` blocks, `A` arms; in a factorial design one axis a factor, its first
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 
@@ -12,10 +12,10 @@ import numpy as np
 
 from eailab.errors import StudyError
 from eailab.stats import p_values, special
-from eailab.stats.blocked_model import Values, fit_additive, spread_of
-from eailab.stats.variance import unequal_spread
+from eailab.stats.blocked_model import Fit, Values, fit_additive, spread_of
+from eailab.stats.variance import LEAST_P, TOLERANCE, moderated_df, prior_weight, unequal_spread
 from eailab.stats.verdict import Interval
-from eailab.translation import tr
+from eailab.translation import Text, tr
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,10 @@ class Effect:
     estimate: float
     """Main effect: mean at the level minus mean at the baseline level. Interaction: half the change of the one
     factor's effect when the other changes, so that an interaction larger than a main effect turns its sign."""
-    interval95: Interval
-    """Simultaneous over the effects of the table: the studentised maximum modulus (Sidak, 1967)."""
-    p: float
+    interval95: Interval | None
+    """Simultaneous over the effects of the table: the studentised maximum modulus (Sidak, 1967), or Bonferroni's where
+    errors are kept apart; None where these do not vary."""
+    p: float | None
     """Two-sided, adjusted for all effects of the table."""
     larger_than: tuple[str, ...] = ()
     """For an interaction whose interval excludes zero: the factors whose main effect is smaller, so that what one
@@ -128,13 +129,20 @@ class Factorial:
 
     effects: tuple[Effect, ...]
     pooled_sd: float
-    df: int
+    df: float
+    """Of the intervals."""
     misleads: bool
     """Whether an interaction is larger than a main effect: one factor at a time would mislead."""
+    guard: Text | None = None
+    """Why each effect was judged by its own values in the complete blocks; None where they share part of an error."""
 
 
 def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> Factorial | None:
     """Estimate the effects by least squares in `y = cell + block + error`, from contrasts of the cells.
+
+    The error of an effect is moderated as that of an arm is (`variance.moderated_df`): its own over the complete blocks
+    with a share of the common one. Where one cell is far wider than the others, and with two blocks, its own values
+    alone are the sample, with `B - 1` degrees of freedom and Bonferroni's intervals.
 
     Args:
         values: `[B, levels of the first factor, of the second, ...]`, NaN where there is no value. Every cell must
@@ -145,7 +153,8 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
         The effects, or None when nothing varies within the blocks.
 
     Raises:
-        StudyError: Fewer than two factors, names that do not fit the array, or a cell with too few trials.
+        StudyError: Fewer than two factors, names that do not fit the array, a cell with too few trials, or
+            fewer than two complete blocks.
     """
     # Every combination of levels needs two blocks.
     shape = tuple(len(levels) for _, levels in factors)
@@ -169,19 +178,21 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
         return None
     sizes = [size - 1 for size in shape]
     number = sum(sizes) + sum(one * other for one, other in combinations(sizes, 2))
-    quantile = p_values.critical_value(0.95, number, fit.df, 0.0)
+    complete = cells[np.isfinite(cells).all(axis=1)]
+    if len(complete) < 2:
+        raise StudyError(tr("no effects without two blocks in which every combination has a value. Run more blocks."))
+    guard = _one_wide_cell(fit, len(complete))
+    df = moderated_df(len(complete), cells.shape[1] - 1, fit.df) if guard is None else float(len(complete) - 1)
+    judged = _apart(complete, number) if guard else _moderated(fit, complete, number, df)
 
     def effect(axes: tuple[int, ...], levels: tuple[int, ...]) -> Effect:
-        contrast = _contrast(shape, axes, levels).ravel()
-        estimate = float(contrast @ fit.difference)
-        standard_error = math.sqrt(fit.variance * float(contrast @ fit.covariance @ contrast))
-        half = quantile * standard_error
+        estimate, half, p = judged(_contrast(shape, axes, levels).ravel())
         return Effect(
             factors=tuple(factors[axis][0] for axis in axes),
             levels=tuple(factors[axis][1][level] for axis, level in zip(axes, levels, strict=True)),
             estimate=estimate,
-            interval95=(estimate - half, estimate + half),
-            p=p_values.adjusted_p(estimate / standard_error, number, fit.df, 0.0).item(),
+            interval95=None if half is None else (estimate - half, estimate + half),
+            p=p,
         )
 
     # Interactions are compared with the main effects of their factors.
@@ -195,9 +206,64 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
     return Factorial(
         effects=(*mains.values(), *interactions),
         pooled_sd=math.sqrt(fit.variance),
-        df=fit.df,
+        df=df,
         misleads=any(one.larger_than for one in interactions),
+        guard=guard,
     )
+
+
+Judge = Callable[[Values], tuple[float, float | None, float | None]]
+"""From the weights of the cells to an effect's estimate, the half-width of its interval, and its p-value."""
+
+
+def _moderated(fit: Fit, complete: Values, number: int, df: float) -> Judge:
+    """Judge each of so many effects by its own error with a share of the common one, as arms are judged."""
+    quantile, weight = p_values.critical_value(0.95, number, df, 0.0), float(prior_weight(len(complete)))
+
+    def judged(contrast: Values) -> tuple[float, float | None, float | None]:
+        estimate = float(contrast @ fit.difference)
+        own = float((complete @ contrast).var(ddof=1)) / float(contrast @ contrast)
+        variance = weight * fit.variance + (1.0 - weight) * own
+        error = math.sqrt(variance * float(contrast @ fit.covariance @ contrast))
+        return estimate, quantile * error, p_values.adjusted_p(estimate / error, number, df, 0.0).item()
+
+    return judged
+
+
+def _apart(complete: Values, number: int) -> Judge:
+    """Judge each of so many effects by its own values in the complete blocks alone."""
+    blocks = len(complete)
+    quantile = p_values.bonferroni_critical_value(0.95, number, blocks - 1)
+
+    def judged(contrast: Values) -> tuple[float, float | None, float | None]:
+        values = complete @ contrast
+        estimate = float(values.mean())
+        error = spread_of(values, float(np.abs(complete).max())) / math.sqrt(blocks)
+        if error == 0.0:
+            return estimate, None, None
+        p = number * p_values.adjusted_p(estimate / error, 1, blocks - 1).item()
+        return estimate, quantile * error, min(p, 1.0)
+
+    return judged
+
+
+def _one_wide_cell(fit: Fit, blocks: int) -> Text | None:
+    """Return the reason to keep the errors of effects apart: one cell is far wider than the others, or not to be known.
+
+    Cochran's test (1941, "The distribution of the largest of a set of estimated variances", Ann. Eugen. 11): the share
+    of the residual squares that the widest cell carries, by Bonferroni's bound on the F ratio to the others. The signs
+    by which arms are kept apart look at pairs of cells, of which a factorial has so many that they part equal ones.
+    """
+    if blocks == 2:
+        return tr("two blocks cannot show whether the arms share a spread")
+    squares = np.nansum(fit.residuals**2, axis=0)
+    cells, total = len(squares), float(squares.sum())
+    df = fit.df / cells
+    most = float(special.fdtri(df, (cells - 1) * df, 1.0 - LEAST_P / cells))
+    largest = float(squares.max())
+    if largest * (cells - 1) <= most * (total - largest) * (1.0 + TOLERANCE):
+        return None
+    return tr("one combination carries {share:.0%} of the residual squares, more than by chance", share=largest / total)
 
 
 def _contrast(shape: tuple[int, ...], axes: tuple[int, ...], levels: tuple[int, ...]) -> Values:
@@ -214,8 +280,7 @@ def _contrast(shape: tuple[int, ...], axes: tuple[int, ...], levels: tuple[int, 
 
 def _compared(interaction: Effect, mains: list[Effect]) -> Effect:
     """Name the factors whose main effect is smaller than an interaction that is shown."""
-    low, high = interaction.interval95
-    if low <= 0.0 <= high:
+    if interaction.interval95 is None or interaction.interval95[0] <= 0.0 <= interaction.interval95[1]:
         return interaction
     smaller = tuple(main.factors[0] for main in mains if abs(main.estimate) < abs(interaction.estimate))
     return replace(interaction, larger_than=smaller)

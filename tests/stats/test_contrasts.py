@@ -146,14 +146,40 @@ def effects(found):
     return {effect.factors: effect for effect in found.effects}
 
 
-def test_effects_are_least_squares_on_codes_of_plus_and_minus_one_half():
+CONTRASTS = {
+    ("optimizer",): [[-0.5, -0.5], [0.5, 0.5]],
+    ("sched",): [[-0.5, 0.5], [-0.5, 0.5]],
+    ("optimizer", "sched"): [[0.5, -0.5], [-0.5, 0.5]],
+}
+NAMES = {("optimizer",): "a", ("sched",): "b", ("optimizer", "sched"): "ab"}
+
+
+def moderated_df(blocks, df):
+    """Satterthwaite's, where the effect's own variance is one of the three parts that the error is the mean of."""
+    own = ((blocks - 1) / (blocks + 1)) ** 2
+    return 1.0 / (own / (blocks - 1) + (1.0 - own) / df)
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_effects_are_least_squares_with_the_errors_own_and_common_part(is_whole):
+    """The estimates are those of codes of plus and minus one half; the prior counts for two degrees of freedom."""
     values = factorial_study(interaction=0.15)
+    if not is_whole:
+        values[0, 1, 1] = np.nan
     found, reference = factorial(values, FACTORS), least_squares(values)
-    assert found.df == reference.df_resid
-    for name, key in (("a", ("optimizer",)), ("b", ("sched",)), ("ab", ("optimizer", "sched"))):
-        effect = effects(found)[key]
-        p = adjusted_p(reference.tvalues[name], 3, 12, 0.0).item()
-        half = critical_value(0.95, 3, 12, 0.0) * reference.bse[name]
+    complete = values[np.isfinite(values).all(axis=(1, 2))]
+    blocks = len(complete)
+    df = moderated_df(blocks, reference.df_resid)
+    assert found.guard is None
+    assert found.df == pytest.approx(df)
+    assert found.pooled_sd == pytest.approx(np.sqrt(reference.scale))
+    for key, name in NAMES.items():
+        effect, contrast = effects(found)[key], np.array(CONTRASTS[key])
+        own = np.var([(contrast * block).sum() for block in complete], ddof=1) / (contrast**2).sum()
+        share = (2.0 * reference.scale + (blocks - 1) * own) / (blocks + 1) / reference.scale
+        error = reference.bse[name] * np.sqrt(share)
+        p = adjusted_p(reference.params[name] / error, 3, df, 0.0).item()
+        half = critical_value(0.95, 3, df, 0.0) * error
         assert (effect.estimate, effect.p) == pytest.approx((reference.params[name], p))
         assert effect.interval95 == pytest.approx((effect.estimate - half, effect.estimate + half))
 
@@ -188,26 +214,7 @@ def test_three_factors_and_three_levels_are_averaged_over_the_others():
     assert by_key[("b",), ("2",)] == pytest.approx(mean[:, 2].mean() - mean[:, 0].mean())
     half = ((mean[1, 2] - mean[0, 2]) - (mean[1, 0] - mean[0, 0])).mean() / 2.0
     assert by_key[("a", "b"), ("1", "2")] == pytest.approx(half)
-    assert found.df == 2 * 11
-
-
-def test_a_missing_trial_is_fitted_around():
-    values = factorial_study()
-    values[0, 1, 1] = np.nan
-    found, reference = factorial(values, FACTORS), least_squares(values)
-    assert found.df == reference.df_resid == 11
-    assert effects(found)["sched",].estimate == pytest.approx(reference.params["b"])
-    half = critical_value(0.95, 3, 11, 0.0) * reference.bse["b"]
-    assert np.diff(effects(found)["sched",].interval95) == pytest.approx(2.0 * half)
-
-
-def test_intervals_cover():
-    covered = 0
-    for seed in range(400):
-        values = np.random.default_rng(seed).normal(size=(3, 2, 2))
-        intervals = [effect.interval95 for effect in factorial(values, FACTORS).effects]
-        covered += all(low <= 0.0 <= high for low, high in intervals)
-    assert stats.binomtest(covered, 400, 0.95).pvalue > 0.001
+    assert found.df == pytest.approx(1.0 / (0.25 / 2 + 0.75 / 22))
 
 
 def test_too_few_blocks_or_factors_are_refused():
@@ -215,17 +222,67 @@ def test_too_few_blocks_or_factors_are_refused():
     values[0, 0, 1] = np.nan
     with pytest.raises(StudyError, match=r"too few: adam steplr\. Run"):
         factorial(values, FACTORS)
+    values = factorial_study(blocks=3)
+    values[0, 0, 1] = values[1, 1, 1] = np.nan
+    with pytest.raises(StudyError, match="two blocks in which every combination has a value"):
+        factorial(values, FACTORS)
     with pytest.raises(StudyError, match="two or more factors"):
         factorial(factorial_study()[:, :, 0], FACTORS[:1])
     with pytest.raises(StudyError, match="two or more levels each"):
         factorial(factorial_study()[:, :, :1], [FACTORS[0], ("sched", ["constant"])])
 
 
-def test_two_blocks_of_every_combination_are_enough():
+def by_block(values, contrast, number):
+    """One effect in each block as a sample of its own, by scipy, with Bonferroni's interval over so many effects."""
+    sample = [float((contrast * block).sum()) for block in values]
+    t = stats.ttest_1samp(sample, 0.0)
+    return np.mean(sample), t.confidence_interval(1.0 - 0.05 / number), min(number * t.pvalue, 1.0)
+
+
+def test_where_cells_differ_in_spread_each_effect_is_judged_by_its_own_values():
+    values = factorial_study(blocks=8)
+    values[:, 0, 0] += np.random.default_rng(0).normal(0.0, 30.0, 8)
+    values[5, 1, 1] = np.nan
+    found = factorial(values, FACTORS)
+    assert found.guard is not None
+    assert found.df == 6
+    whole = np.delete(values, 5, axis=0)
+    for key, contrast in (
+        (("optimizer",), [[-0.5, -0.5], [0.5, 0.5]]),
+        (("optimizer", "sched"), [[0.5, -0.5], [-0.5, 0.5]]),
+    ):
+        estimate, interval, p = by_block(whole, np.array(contrast), 3)
+        effect = effects(found)[key]
+        assert (effect.estimate, effect.p) == pytest.approx((estimate, p))
+        assert effect.interval95 == pytest.approx(tuple(interval))
+
+
+def test_an_effect_that_is_the_same_in_every_block_has_no_interval_where_errors_are_apart():
     values = factorial_study(blocks=2)
-    found, reference = factorial(values, FACTORS), least_squares(values)
-    assert found.df == reference.df_resid
-    assert effects(found)["optimizer",].p == pytest.approx(adjusted_p(reference.tvalues["a"], 3, 3, 0.0).item())
+    values[1] = values[0]
+    values[1, 1, 1] += 0.5
+    values[1, 0, 1] += 0.5
+    found = factorial(values, FACTORS)
+    assert effects(found)["optimizer",].interval95 is None
+    assert effects(found)["sched",].interval95 is not None
+
+
+def test_two_blocks_of_every_combination_are_enough():
+    """They cannot show whether the cells share a spread, so nothing is pooled."""
+    found = factorial(factorial_study(blocks=2), FACTORS)
+    assert found.df == 1
+    assert "two blocks" in found.guard
+
+
+@pytest.mark.parametrize(("shape", "sd"), [((2, 2), [1, 1, 1, 1]), ((2, 3), [20, 1, 1, 1, 1, 1])])
+def test_a_table_without_an_effect_shows_none_in_95_percent_whatever_the_spread(shape, sd):
+    """Pooled errors show one in 13% of the second kind."""
+    rng, names = np.random.default_rng(2), [("a", "012"[: shape[0]]), ("b", "012"[: shape[1]])]
+    wrong = 0
+    for _ in range(400):
+        found = factorial((rng.normal(size=(3, len(sd))) * sd).reshape(3, *shape), names)
+        wrong += any(one.interval95 and not one.interval95[0] <= 0.0 <= one.interval95[1] for one in found.effects)
+    assert wrong / 400 < 0.085
 
 
 def test_without_spread_nothing_is_said():
