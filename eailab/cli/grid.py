@@ -180,9 +180,11 @@ class Picture:
         ended = tuple(cell.state if cell.state in ENDED else "" for row in rows for cell in row)
         if number not in self._interim or self._interim[number][0] != ended:
             values = [[cell.value for cell in row] for row in rows]
-            failed = [[[cell.state == how for cell in row] for row in rows] for how in ("diverged", "timed-out")]
+            diverged, late = (
+                [[cell.state == how for cell in row] for row in rows] for how in ("diverged", "timed-out")
+            )
             fallen = _collapsed(self.trials.plans[number], rows)
-            table = interim_table(self.trials.plans[number].record.study, values, *failed, fallen)
+            table = interim_table(self.trials.plans[number].record.study, values, diverged, late, fallen)
             self._interim[number] = ended, table, fallen
         _, table, fallen = self._interim[number]
         columns = [
