@@ -6,9 +6,13 @@ number of blocks is simulated again with a new seed, four times as often, and th
 of many rates is too high by its own choice. Studies of real trials, in which nothing but chance separates the arms,
 are those of `aa.py`.
 
-Run:    python benchmarks/calibration.py --quick
-        python benchmarks/calibration.py --studies 3000     (a quarter of an hour: all cells, fewer studies)
+Besides the verdicts on arms it measures null tables of factorials, and what `looks.py`, `planning.py` and
+`new_images.py` measure by themselves.
+
+Run:    python benchmarks/calibration.py --quick            (the verdicts on arms alone, half a minute)
+        python benchmarks/calibration.py --studies 3000     (a quarter of an hour: all cells, a quarter of the studies)
         python benchmarks/calibration.py --json benchmarks/results/calibration.json
+        python benchmarks/calibration.py --only factorials --json benchmarks/results/calibration.json
 
 Each simulated cell draws its studies as arrays; the first few are also given to `eailab.stats.model.compare`, which
 must return the same intervals, so that what is calibrated is what is shipped.
@@ -32,6 +36,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from eailab.stats import p_values
+from eailab.stats.contrasts import factorial
 from eailab.stats.model import compare
 from eailab.stats.power import Judged, judge
 
@@ -246,16 +251,94 @@ def error_of(cell: dict[str, Any]) -> float:
     return math.sqrt(rate * (1.0 - rate) / int(cell["studies"]))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a small grid of few studies: half a minute at most")
-    parser.add_argument("--studies", type=int, help="simulated studies a cell (default 12000; quick 4000)")
-    parser.add_argument("--json", type=Path, help="write all cells to this file")
-    given = parser.parse_args()
-    studies = given.studies or (4000 if given.quick else 12_000)
+# --- null tables of a factorial ---------------------------------------------------------------------------------------
 
-    started = time.perf_counter()
-    cells = [calibrate(design, studies, seed) for seed, design in enumerate(grid(given.quick))]
+
+SHAPES = ((2, 2), (2, 3), (3, 3), (2, 2, 2))
+WIDE_CELLS = ("none", "one combination", "one level")
+"""Which combinations are wide: none, that of the baseline levels, or all of the last factor's last level."""
+WIDE_BY = (3.0, 5.0, 20.0)
+FACTORIAL_TABLES = 2000
+
+
+def null_tables(
+    shape: tuple[int, ...], blocks: int, wide: str, ratio: float, studies: int, seed: int
+) -> dict[str, Any]:
+    """Return in which share of factorials without any effect an interval of an effect excludes zero."""
+    rng, sd = np.random.default_rng(seed), np.ones(shape)
+    if wide == "one combination":
+        sd[(0,) * len(shape)] = ratio
+    elif wide == "one level":
+        sd[..., -1] = ratio
+    names = [(name, "0123"[:size]) for name, size in zip("abc", shape, strict=False)]
+    wrong = misleading = apart = 0
+    for _ in range(studies):
+        found = factorial(sd * rng.standard_normal((blocks, *shape)), names)
+        if found is None:
+            raise AssertionError("normal errors vary")
+        bounds = [one.interval95 for one in found.effects if one.interval95 is not None]
+        wrong += any(low > 0.0 or high < 0.0 for low, high in bounds)
+        misleading += found.misleads
+        apart += found.guard is not None
+    return {
+        "shape": shape,
+        "blocks": blocks,
+        "wide": wide,
+        "ratio": ratio,
+        "studies": studies,
+        "false_effects": wrong / studies,
+        "error": math.sqrt(wrong / studies * (1.0 - wrong / studies) / studies),
+        "said_to_mislead": misleading / studies,
+        "apart": apart / studies,
+    }
+
+
+def factorials(studies: int) -> dict[str, Any]:
+    """Measure null tables of several factorials, at equal spread and where some combinations are wide."""
+    cells = []
+    for shape, blocks, wide in product(SHAPES, (2, 3, 5, 10), WIDE_CELLS):
+        for ratio in (1.0,) if wide == "none" else WIDE_BY:
+            cells.append(null_tables(shape, blocks, wide, ratio, studies, len(cells)))
+            print("  ".join(f"{name} {value}" for name, value in cells[-1].items()), flush=True)
+    equal = [cell for cell in cells if cell["wide"] == "none"]
+    claims = {
+        "equal spread: at most 5%": {
+            "found": max(cell["false_effects"] for cell in equal),
+            "holds": all(cell["false_effects"] - 2.0 * cell["error"] <= 0.05 for cell in equal),
+        },
+        "any spread, by blocks": {
+            str(blocks): max(cell["false_effects"] for cell in cells if cell["blocks"] == blocks)
+            for blocks in (2, 3, 5, 10)
+        },
+    }
+    return {"claims": claims, "cells": cells}
+
+
+# --- the program ------------------------------------------------------------------------------------------------------
+
+
+PARTS = ("factorials", "looks", "planning", "new_images")
+"""What is measured besides the verdicts on arms."""
+
+
+def part(name: str, share: float) -> dict[str, Any]:
+    """Measure one of `PARTS` with a share of its usual studies a cell."""
+    import looks
+    import new_images
+    import planning
+
+    measure, studies = {
+        "factorials": (factorials, FACTORIAL_TABLES),
+        "looks": (looks.measure, looks.STUDIES),
+        "planning": (planning.measure, planning.PILOTS_OF_A_CELL),
+        "new_images": (new_images.measure, new_images.STUDIES),
+    }[name]
+    return measure(max(int(studies * share), 60))
+
+
+def arms_table(quick: bool, studies: int) -> dict[str, Any]:
+    """Measure the verdicts on arms in every cell of the grid, and hold them to what is claimed."""
+    cells = [calibrate(design, studies, seed) for seed, design in enumerate(grid(quick))]
     print("blocks arms wide             ratio errors            alarms cover  same guard  power (Holm, unguarded)")
     for cell in cells:
         print(
@@ -265,19 +348,41 @@ def main() -> None:
             f"{cell['power_without_guard']:.2f})"
         )
     claims = criteria(cells, seed=10_000)
-    seconds = time.perf_counter() - started
     for name, claim in claims.items():
         print(f"{name}: {claim['claim']}; found {claim['found']} {claim.get('holds', '')}")
-    if given.json is not None:
-        record = {
-            "command": ["python", *sys.argv],
+    return {"claims": claims, "cells": cells}
+
+
+def written(record: dict[str, Any]) -> str:
+    """Return the record as JSON with a line for each cell of the arms."""
+    lines = ",\n".join("  " + json.dumps(cell) for cell in record["cells"])
+    text = json.dumps({name: value for name, value in record.items() if name != "cells"}, indent=1)
+    return text.removesuffix("\n}") + f',\n "cells": [\n{lines}\n ]\n}}\n'
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the arms' verdicts alone, a small grid of few studies")
+    parser.add_argument("--studies", type=int, help="simulated studies a cell of the arms (default 12000; quick 4000)")
+    parser.add_argument("--only", choices=["arms", *PARTS], help="measure this alone, and leave the rest of the file")
+    parser.add_argument("--json", type=Path, help="write all cells to this file")
+    given = parser.parse_args()
+    studies = given.studies or (4000 if given.quick else 12_000)
+    asked = [given.only] if given.only else ["arms"] if given.quick else ["arms", *PARTS]
+
+    before = json.loads(given.json.read_text()) if given.only and given.json and given.json.exists() else {}
+    record = {"cells": [], "claims": {}} | before
+    for name in asked:
+        started = time.perf_counter()
+        found = arms_table(given.quick, studies) if name == "arms" else part(name, studies / 12_000)
+        own = {
+            "command": " ".join(["python", *sys.argv]),
             "versions": {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__},
-            "seconds": round(seconds, 1),
-            "claims": claims,
+            "seconds": round(time.perf_counter() - started, 1),
         }
-        lines = ",\n".join("  " + json.dumps(cell) for cell in cells)
-        text = json.dumps(record, indent=1).removesuffix("\n}")
-        given.json.write_text(f'{text},\n "cells": [\n{lines}\n ]\n}}\n')
+        record |= own | found if name == "arms" else {name: own | found}
+    if given.json is not None:
+        given.json.write_text(written(record))
 
 
 if __name__ == "__main__":

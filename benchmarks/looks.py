@@ -42,6 +42,7 @@ BAR, BAR_UNEQUAL = 0.05, 0.065
 """Most false alarms of a study that looks until its arms are decided, with equal and with unequal spread."""
 WORST = 3
 """Cells that are simulated again."""
+STUDIES = 20_000
 CHUNK = 10_000
 """Studies that are drawn at once."""
 
@@ -110,22 +111,19 @@ def repeated(cells: list[dict[str, Any]], studies: int) -> list[dict[str, Any]]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=20_000)
-    parser.add_argument("--json", type=Path, default=None, help="write the results there as well")
-    options = parser.parse_args()
+def measure(studies: int) -> dict[str, Any]:
+    """Simulate all kinds of studies, so many of each."""
     again: list[dict[str, Any]] = []
     for looks in LOOKS:
         for arms in ARMS:
-            rates = false_alarms(arms, looks, options.studies)
+            rates = false_alarms(arms, looks, studies)
             print(f"{arms} arms, looks {looks}:", *(f"{name} {rate:.2%}" for name, rate in rates.items()), flush=True)
             again.append({"arms": arms, "looks": looks} | rates)
     decided: list[dict[str, Any]] = []
     for arms in ARMS_UNTIL_DECIDED:
         for most in MOST:
             for wide, ratio, sd in spreads(arms):
-                rate, _ = until_decided(most, sd, 0.0, options.studies)
+                rate, _ = until_decided(most, sd, 0.0, studies)
                 decided.append({"arms": arms, "most": most, "wide": wide, "ratio": ratio, "any": rate})
             own = [one for one in decided if (one["arms"], one["most"]) == (arms, most)]
             worst = max(own, key=lambda one: float(one["any"]))
@@ -135,16 +133,25 @@ def main() -> None:
     again_worst = [
         cell
         for equal in (True, False)
-        for cell in repeated([one for one, same in zip(decided, alike, strict=True) if same is equal], options.studies)
+        for cell in repeated([one for one, same in zip(decided, alike, strict=True) if same is equal], studies)
     ]
     for cell in again_worst:
         print(", ".join(f"{name} {value}" for name, value in cell.items()), flush=True)
     saved: list[dict[str, Any]] = []
     for arms in (2, 4):
         for effect in EFFECTS:
-            power, blocks = until_decided(13, np.ones(arms), effect, options.studies)
+            power, blocks = until_decided(13, np.ones(arms), effect, studies)
             print(f"{arms} arms, {effect:g} SD, to 13: found in {power:.1%}, {blocks:.1f} blocks", flush=True)
             saved.append({"arms": arms, "effect": effect, "power": power, "blocks": blocks})
+    return {"found": again, "until_decided": decided, "worst_again": again_worst, "saved": saved}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=STUDIES)
+    parser.add_argument("--json", type=Path, default=None, help="write the results there as well")
+    options = parser.parse_args()
+    found = measure(options.studies)
     if options.json:
         record = {
             "benchmark": "looks",
@@ -152,10 +159,7 @@ def main() -> None:
             "command": " ".join(["python", *sys.argv]),
             "studies": options.studies,
             "where": collect("cpu", 1, ("numpy", "scipy")),
-            "found": again,
-            "until_decided": decided,
-            "worst_again": again_worst,
-            "saved": saved,
+            **found,
         }
         write_text(options.json, json.dumps(record, indent=2) + "\n")
 

@@ -15,7 +15,6 @@ from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, SplitNam
 from eailab.report.describe_tuning import study_search
 from eailab.report.figures import (
     TITLES,
-    Axis,
     Bar,
     BarsFigure,
     CurvesFigure,
@@ -31,6 +30,7 @@ from eailab.report.figures import (
     compared_by_epoch,
     looks,
     spanning,
+    spanning_log,
 )
 from eailab.stats.verdict import Verdict
 from eailab.translation import BETWEEN_SENTENCES, COLON, COMMA, Text, capitalized, joined, listed_and, tr, trn
@@ -97,8 +97,7 @@ def _rate_panel(before: Sequence[Line], lines: Sequence[Line]) -> list[Panel]:
     if not every:
         return []
     peaks = [max(line.mean) for line in lines if line.mean and isfinite(max(line.mean))]
-    low, high = max(min(every), max(every) * LEAST_RATE), max(every)
-    log = Axis(low / 1.15, high * 1.15, is_log=True) if low > 0.0 else None
+    log = spanning_log([max(value, max(every) * LEAST_RATE) for value in every])
     far_apart = bool(peaks) and max(peaks) > LOG_FROM * min(peaks)
     return [Panel(RATE, "", (*before, *lines), spanning(every), log, log is not None and far_apart)]
 
@@ -216,7 +215,7 @@ def _panel(title: str, metric: Metric, lines: Sequence[Line], shared: Sequence[L
     """Return a panel whose axis holds all lines that share it: of a bounded metric that rises, the later values."""
     every = [value for line in shared for values in line.series for value in values if isfinite(value)]
     if not metric.higher_is_better:
-        log = Axis(min(every) / 1.15, max(every) * 1.15, is_log=True) if min(every) > 0.0 else None
+        log = spanning_log(every)
         prefers_log = bool(log) and max(every) > LOG_FROM * min(every)
         return Panel(title, metric.unit, tuple(lines), spanning(every), log, prefers_log)
     early = int(EARLY * max(len(values) for line in shared for values in line.series)) if metric.is_bounded else 0

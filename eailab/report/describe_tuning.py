@@ -3,7 +3,7 @@
 from eailab.findings.study import StudyFindings
 from eailab.findings.tuning import best_of, by_value, in_order, number_of
 from eailab.findings.words import factor_in_words
-from eailab.report.figures import Axis, SearchFigure, SearchLine, SearchPanel, looks, spanning
+from eailab.report.figures import Axis, SearchFigure, SearchLine, SearchPanel, looks, spanning, spanning_log
 from eailab.studies.tuning_file import TunedArm, Tuning
 from eailab.translation import BETWEEN_SENTENCES, Text, joined, tr
 
@@ -69,8 +69,5 @@ def _places(values: list[str]) -> tuple[Axis, dict[str, float], tuple[tuple[floa
 
 
 def _numeric(values: list[float]) -> Axis:
-    low, high = min(values), max(values)
-    if low > 0.0 and high >= LOG_FROM * low:
-        room = (high / low) ** 0.06
-        return Axis(low / room, high * room, is_log=True)
-    return spanning(values)
+    log = spanning_log(values)
+    return log if log is not None and max(values) >= LOG_FROM * min(values) else spanning(values)

@@ -115,6 +115,20 @@ def spanning(values: Sequence[float], room: float = 0.06) -> Axis:
     return Axis(low - room * spread, high + room * spread)
 
 
+LOG_ROOM = 1.15
+"""Factor by which a logarithmic axis goes beyond its values at both ends."""
+
+
+def spanning_log(values: Sequence[float]) -> Axis | None:
+    """Return a logarithmic axis that holds all values, with some room at both ends; None unless all are above 0.
+
+    >>> spanning_log([1.0, 10.0]), spanning_log([0.0, 1.0])
+    (Axis(low=0.8695652173913044, high=11.5, is_log=True), None)
+    """
+    low, high = min(values), max(values)
+    return Axis(low / LOG_ROOM, high * LOG_ROOM, is_log=True) if low > 0.0 else None
+
+
 def _round_step(raw: float) -> float:
     """Return the next round number: 1, 2 or 5 times a power of ten."""
     power: float = 10.0 ** math.floor(math.log10(raw))

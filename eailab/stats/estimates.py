@@ -54,7 +54,7 @@ def moderated_estimates(fit: Fit, differences: list[Values]) -> list[Estimate]:
 
         df = variance.moderated_df(blocks, contrasts, fit.df)
         standard_error = float(np.sqrt(moderated(blocks) * factor / 2.0)) if common > 0.0 else 0.0
-        t = ratios(np.array(difference), np.array(standard_error))
+        t = _t(difference, standard_error)
         return Estimate(
             difference=difference,
             standard_error=standard_error,
@@ -97,7 +97,7 @@ def separate_estimates(differences: list[Values], largest: float) -> list[Estima
             )
 
         mean, standard_error = float(paired.mean()), sd / float(np.sqrt(blocks))
-        t = ratios(np.array(mean), np.array(standard_error))
+        t = _t(mean, standard_error)
         return Estimate(
             difference=mean,
             standard_error=standard_error,
@@ -111,6 +111,6 @@ def separate_estimates(differences: list[Values], largest: float) -> list[Estima
     return [estimate(paired) for paired in differences]
 
 
-def ratios(difference: Values, standard_error: Values) -> Values:
-    """Return the t statistics; 0 without any spread, where there is nothing to measure a difference by."""
-    return np.divide(difference, standard_error, out=np.zeros_like(difference), where=standard_error > 0.0)
+def _t(difference: float, standard_error: float) -> float:
+    """Return the t statistic; 0 without any spread, where there is nothing to measure a difference by."""
+    return difference / standard_error if standard_error > 0.0 else 0.0

@@ -13,7 +13,7 @@ import pytest
 STORE = Path(__file__).with_name("store-0.1.zip")
 BY_THE_RULE = re.compile(
     r"/(interval\d+/\d|p|p_adjusted|p_same|verdict|withheld|detectable|blocks_needed|guard|critical_value)$"
-    r"|/comparison/df$|^/trend/|^/looks/levels/"
+    r"|/(comparison|effects)/df$|^/effects/misleads$|^/trend/|^/looks/levels/"
 )
 """What depends on the rule for unequal spread, on the effects that an interval holds for, and on the looks' levels."""
 JUDGED_BY_THE_RULE_NOW = {"digits-mlp-batch-size", "digits-mlp-lr", "digits-mlp-optimizer × schedule"}
