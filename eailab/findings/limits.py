@@ -35,7 +35,7 @@ def for_new_images(findings: StudyFindings) -> Text | None:
     if measure.split != VALIDATION or known[0][1].images >= FEW_IMAGES:
         return said
     advice = tr(
-        "with fewer than {few:,} validation images `-o data.split=per-block` is recommended, which draws them again in "
+        "with fewer than {few:,} validation images -o data.split=per-block is recommended, which draws them again in "
         "each block",
         few=FEW_IMAGES,
     )
