@@ -62,6 +62,11 @@ class Session(Runner):
         finally:
             line.end()
 
+    @property
+    def is_audited(self) -> bool:
+        """Whether a program that ignores its seed is found."""
+        return self.audits
+
     def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:
         """Return the names of the trials that an audit needs."""
         from eailab.studies.audit_run import audited_first

@@ -140,6 +140,11 @@ class Console(Runner):
 class Auditing(Console):
     """Audits the programs among the studies before their other trials run."""
 
+    @property
+    def is_audited(self) -> bool:
+        """Whether a program that ignores its seed is found."""
+        return True
+
     def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:
         """Return the names of the trials that an audit needs."""
         from eailab.studies.audit_run import audited_first

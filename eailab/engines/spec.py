@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Points: TypeAlias = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class OwnCurves:
+    """What a person's own training has reported step by step."""
+
+    points: Mapping[str, Points]
+    """Steps, rising, and values, by `Metric.key`; of the metrics that are counted as the first one is."""
+    axis: str = ""
+    """What the steps count: "epoch" or "step"; empty where the reports themselves are counted, and in older files."""
+
+
 """Steps, rising, and the value at each."""
 
 ReportCompilation: TypeAlias = Callable[[Callable[[], None], Callable[[float], None]], AbstractContextManager[None]]
@@ -144,9 +156,9 @@ class EngineSpec:
     """Whether trials of one thread each, side by side, take less time in all than fewer trials of several threads."""
     what_changed: Callable[[Any, Path, str], str] = lambda recipe, runs_dir, before: ""  # noqa: ARG005 - a default
     """Say what differs between an earlier return value of `inputs` and what there is now; nothing if not known."""
-    reported: Callable[[Path], Mapping[str, Points]] = lambda folder: {}  # noqa: ARG005 - a default
-    """Return what a finished trial has reported step by step, by `Metric.key`, from the trial's folder; nothing of an
-    engine whose epochs are eailab's.
+    reported: Callable[[Path], OwnCurves] = lambda folder: OwnCurves({})  # noqa: ARG005 - a default
+    """Return what a finished trial has reported step by step, from the trial's folder; nothing of an engine whose
+    epochs are eailab's.
 
     Raises `DamagedError` where its file is not what the engine writes.
     """

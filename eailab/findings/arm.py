@@ -300,15 +300,17 @@ def _post_hoc(stands: Standing | None) -> list[Text]:
 
 
 def _mean(curves: Sequence[Curves]) -> Curves | None:
-    """Average curves epoch by epoch, as far as all of them go."""
+    """Average curves at the epochs that all of them have, as far as all of them go."""
     if not curves:
         return None
     shortest = min(curves, key=lambda one: len(one.epochs))
-    count = len(shortest.epochs)
+    common = set(shortest.epochs).intersection(*(one.epochs for one in curves))
+    places = [[place for place, epoch in enumerate(one.epochs) if epoch in common] for one in curves]
 
     def average(key: str) -> tuple[float | None, ...]:
-        means = np.mean(np.array([one.values[key][:count] for one in curves], dtype=np.float64), axis=0).tolist()
+        rows = [[one.values[key][place] for place in own] for one, own in zip(curves, places, strict=True)]
+        means = np.mean(np.array(rows, dtype=np.float64), axis=0).tolist()
         return tuple(None if math.isnan(mean) else mean for mean in means)
 
     shared = [key for key in shortest.values if all(key in one.values for one in curves)]
-    return Curves(shortest.epochs, {key: average(key) for key in shared})
+    return Curves(tuple(sorted(common)), {key: average(key) for key in shared}, shortest.axis)

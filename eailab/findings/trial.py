@@ -34,13 +34,19 @@ FAILED: dict[TrialState, Text] = {
 """States of trials that have ended, and whose values no mean contains, and how sentences say them."""
 
 
+Axis = Literal["epoch", "step"]
+
+
 @dataclass(frozen=True)
 class Curves:
-    """What was recorded after each epoch, all sequences of one length."""
+    """What was recorded after each epoch, or at each step, all sequences of one length."""
 
     epochs: tuple[int, ...] = ()
+    """Their numbers, rising."""
     values: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     """By the metric's key, in the unit shown; None in an epoch that lacks it."""
+    axis: Axis = "epoch"
+    """What the numbers count."""
 
     @property
     def is_empty(self) -> bool:
@@ -224,32 +230,29 @@ def curves_of(epochs: Sequence[Epoch], metrics: Sequence[Metric]) -> Curves:
 
 
 MOST_REPORTED = 10_000
-"""Epochs that a program's curves are drawn of."""
+"""Epochs or steps that a program's curves are drawn of."""
 
 
 def reported_curves(folder: TrialFolder, metrics: Sequence[Metric]) -> Curves:
-    """Return what a person's own training has reported epoch by epoch; nothing where it counts in another way.
+    """Return what a person's own training has reported step by step, at the steps that it reported.
 
-    Its first metric says which epochs there are: consecutive ones, which it may count from 0.
+    Nothing where the judged metric, the first, was reported once, or too often to be drawn.
 
     Raises:
         DamagedError: The file that holds it is damaged.
     """
-    points = {key: dict(one) for key, one in engine_of(folder.recipe()).reported(folder.path).items()}
-    steps = list(points.get(metrics[0].key, ()))
-    if not 1 < len(steps) <= MOST_REPORTED or steps[0] not in (0, 1) or steps[-1] - steps[0] != len(steps) - 1:
+    own = engine_of(folder.recipe()).reported(folder.path)
+    points = {key: dict(one) for key, one in own.points.items()}
+    steps = sorted(set().union(*points.values()))
+    if len(points.get(metrics[0].key, ())) < 2 or len(steps) > MOST_REPORTED:
         return Curves()
 
     def value(metric: Metric, step: int) -> float | None:
         found = points[metric.key].get(step, math.nan)
         return metric.value({metric.key: found}) if math.isfinite(found) else None
 
-    values = {
-        one.key: tuple(value(one, step) for step in steps)
-        for one in metrics
-        if not points.get(one.key, {}).keys().isdisjoint(steps)
-    }
-    return Curves(tuple(range(1, len(steps) + 1)), values)
+    values = {one.key: tuple(value(one, step) for step in steps) for one in metrics if one.key in points}
+    return Curves(tuple(steps), values, "step" if own.axis == "step" else "epoch")
 
 
 def in_state(state: TrialState, trials: Sequence[Sequence[TrialFindings]]) -> Mask:

@@ -65,6 +65,11 @@ class Recipe(Settings):
         return ""
 
     @property
+    def shows_seed(self) -> bool:
+        """Whether the recipe tells that blocks differ; else two trials have to be run to see it."""
+        return True
+
+    @property
     def limit_seconds(self) -> float | None:
         """The time that a trial may take; None for any."""
         return None

@@ -137,12 +137,6 @@ class ProgramRecipe(OwnRecipe):
         template = Template(value, bool(info.data.get("shell")))
         if "settings" in info.data:
             template.check(list(flat(info.data["settings"])))
-        if not template.uses_seed and not info.data.get("seed_env") and not info.data.get("unseeded"):
-            raise ValueError(
-                "the command has no {seed}, so every block would be the same run: write {seed} where the program takes "
-                "its seed; or, if it reads EAILAB_SEED from its environment, say --seed-env (seed_env: true); or, if "
-                "its runs are independent without a seed, --unseeded (unseeded: true)"
-            )
         return value
 
     @field_validator("timeout")
@@ -169,6 +163,11 @@ class ProgramRecipe(OwnRecipe):
     def started(self) -> str:
         """The command, before it is filled in."""
         return self.run
+
+    @property
+    def shows_seed(self) -> bool:
+        """Whether its command has a seed, or its author says that it takes one, or needs none."""
+        return self.template.uses_seed or self.seed_env or self.unseeded
 
     @property
     def limit_seconds(self) -> float | None:

@@ -225,7 +225,7 @@ class _Reader:
     def _scalar(self, event: Any, path: KeyPath) -> object:
         if FORBIDDEN.search(event.value):
             self._note(path, "a control character or half a character, made by an escape: remove it")
-            return None
+            return FORBIDDEN.sub("", event.value)  # so that nothing else is found wrong with it
         if event.style is not None:
             return event.value
         try:

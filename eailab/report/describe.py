@@ -53,11 +53,11 @@ def trial_curves(
     curves: Curves, metrics: Sequence[Metric], headline: Metric, title: str, rates: Sequence[float] = ()
 ) -> CurvesFigure:
     """Describe what one trial records by epoch, training against validation, and its learning rate if that moves."""
-    quantities = _drawn(metrics, headline, [curves])
+    quantities, steps = _drawn(metrics, headline, [curves]), _steps([curves], rates)
     splits = [split for split in LOOKS if any(split in by_split for by_split in quantities.values())]
     panels = []
     for quantity, by_split in quantities.items():
-        lines = [Line(_values(curves, by_split.get(split))) for split in splits]
+        lines = [Line(_values(curves, by_split.get(split), steps)) for split in splits]
         panels.append(_panel(quantity, next(iter(by_split.values())), lines, lines))
     panels += _rate_panel([Line(())] * len(splits), [_rate_line(rates)]) if _moves(rates) else []
     if _moves(rates):
@@ -65,22 +65,35 @@ def trial_curves(
     last = {
         split: tr("{split} {value}", split=PLACES[split], value=metric.text(values[-1]))
         for split, metric in next(iter(quantities.values())).items()
-        if isfinite((values := _values(curves, metric))[-1])
+        if isfinite((values := _values(curves, metric, steps))[-1])
     }
     return CurvesFigure(
         title,
         "",
         tr(
-            "{quantities} by epoch; after epoch {epoch}: {values}",
+            "{quantities} by {axis}; after {axis} {number}: {values}",
             quantities=listed_and(list(quantities)),
-            epoch=curves.epochs[-1],
+            axis=AXES[curves.axis],
+            number=curves.epochs[-1],
             values=joined(last.values(), COMMA),
         ),
         (*(PLACES[split] for split in splits), *([RATE] if _moves(rates) else [])),
         (*(LOOKS[split] for split in splits), *([Look()] if _moves(rates) else [])),
         tuple(panels),
+        steps,
+        AXES[curves.axis],
         LINES,
     )
+
+
+def _steps(curves: Sequence[Curves], *rates: Sequence[float]) -> tuple[int, ...]:
+    """Return the epochs or steps that curves are drawn over; learning rates have one for each epoch from 1."""
+    longest = max(map(len, rates), default=0)
+    return tuple(sorted(set(range(1, longest + 1)).union(*(one.epochs for one in curves))))
+
+
+def _axis(curves: Sequence[Curves]) -> Text:
+    return AXES["step" if any(one.axis == "step" for one in curves) else "epoch"]
 
 
 def _moves(rates: Sequence[float]) -> bool:
@@ -105,6 +118,7 @@ def _rate_panel(before: Sequence[Line], lines: Sequence[Line]) -> list[Panel]:
 LEAST_RATE = 1e-4
 """Share of the highest learning rate that a logarithmic axis goes down to."""
 RATE = tr("learning rate")
+AXES = {"epoch": tr("epoch"), "step": tr("training step")}
 LINES = tr("Lines")
 LOOKS: dict[SplitName, Look] = {TRAIN: Look(1, 1, 1), VALIDATION: Look(2), NO_SPLIT: Look(2)}
 PLACES = SPLITS | {NO_SPLIT: tr("value")}
@@ -119,9 +133,10 @@ def study_curves(findings: StudyFindings) -> CurvesFigure:
         return trial_curves(only.drawn, findings.metrics, findings.headline, findings.title, rates)
     panels = []
     every = [trial.drawn for arm in findings.arms for trial in arm.trials]
+    steps = _steps(every, *(arm.learning_rates for arm in findings.arms if _moves(arm.learning_rates)))
     for by_split in _drawn(findings.metrics, findings.headline, every).values():
         drawn = [by_split[split] for split in (VALIDATION, NO_SPLIT, TRAIN) if split in by_split]
-        lines = {metric.key: [_line(arm, metric) for arm in findings.arms] for metric in drawn}
+        lines = {metric.key: [_line(arm, metric, steps) for arm in findings.arms] for metric in drawn}
         shared = [line for row in lines.values() for line in row]
         panels += [_panel(metric.title, metric, lines[metric.key], shared) for metric in drawn]
     if any(_moves(arm.learning_rates) for arm in findings.arms):
@@ -133,6 +148,8 @@ def study_curves(findings: StudyFindings) -> CurvesFigure:
         tuple(map(_entry, findings.arms)),
         looks(findings),
         tuple(panels),
+        steps,
+        _axis(every),
     )
 
 
@@ -141,7 +158,9 @@ def study_fit(findings: StudyFindings) -> CurvesFigure:
     pair = compared_by_epoch(findings)
     assert pair is not None  # noqa: S101 - see `figure_names`
     drawn = [arm for arm in findings.arms if arm.curves is not None]
-    lines = {arm.label: [_line(arm, metric) for metric in pair] for arm in drawn}
+    every = [trial.drawn for arm in drawn for trial in arm.trials]
+    steps = _steps(every)
+    lines = {arm.label: [_line(arm, metric, steps) for metric in pair] for arm in drawn}
     shared = [line for own in lines.values() for line in own]
     return CurvesFigure(
         TITLES["training-validation"],
@@ -153,6 +172,8 @@ def study_fit(findings: StudyFindings) -> CurvesFigure:
         tuple(PLACES[metric.split] for metric in pair),
         tuple(LOOKS[metric.split] for metric in pair),
         tuple(_panel(arm_name(arm), pair[1], lines[arm.label], shared) for arm in drawn),
+        steps,
+        _axis(every),
         LINES,
     )
 
@@ -167,10 +188,11 @@ def _drawn(metrics: Sequence[Metric], headline: Metric, curves: Sequence[Curves]
     return by_quantity(sorted(with_values, key=lambda metric: metric.quantity != headline.quantity))
 
 
-def _values(curves: Curves, metric: Metric | None) -> tuple[float, ...]:
-    """Return a metric's values as they are drawn: not a number where there is a gap."""
+def _values(curves: Curves, metric: Metric | None, steps: Sequence[int]) -> tuple[float, ...]:
+    """Return a metric's values as they are drawn, up to its last step: not a number where there is a gap."""
     values = () if metric is None else curves.values.get(metric.key, ())
-    return tuple(nan if value is None else value for value in values)
+    known = {step: nan if value is None else value for step, value in zip(curves.epochs, values, strict=False)}
+    return tuple(known.get(step, nan) for step in steps if step <= curves.epochs[-1]) if known else ()
 
 
 def band_note(findings: StudyFindings) -> Text:
@@ -196,15 +218,15 @@ def _entry(arm: ArmFindings) -> str:
     return joined((arm_name(arm), STATES[begun[0]]), COLON) if arm.curves is None and begun else arm_name(arm)
 
 
-def _line(arm: ArmFindings, metric: Metric) -> Line:
-    finished = [_values(trial.drawn, metric) for trial in arm.finished]
+def _line(arm: ArmFindings, metric: Metric, steps: Sequence[int]) -> Line:
+    finished = [_values(trial.drawn, metric, steps) for trial in arm.finished]
     by_epoch = list(zip(*finished, strict=False)) if len(finished) > 1 else []  # as far as all of them go
     return Line(
-        () if arm.curves is None else _values(arm.curves, metric),
+        () if arm.curves is None else _values(arm.curves, metric, steps),
         tuple(map(min, by_epoch)),
         tuple(map(max, by_epoch)),
         tuple(
-            Lone(_values(trial.drawn, metric), trial.state == "diverged")
+            Lone(_values(trial.drawn, metric, steps), trial.state == "diverged")
             for trial in arm.trials
             if trial.state in THIN and trial.drawn.epochs
         ),

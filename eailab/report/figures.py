@@ -189,13 +189,16 @@ class CurvesFigure:
     """Of the lines of every panel."""
     looks: tuple[Look, ...]
     panels: tuple[Panel, ...]
+    steps: tuple[int, ...]
+    """Numbers of the epochs or steps, rising; the values of a line are those of the first ones."""
+    x_title: str
+    """What they count."""
     names_are: str = tr("Arms")
     """Of what."""
 
-    @property
-    def epochs(self) -> int:
-        """Of the longest line."""
-        return max(len(values) for panel in self.panels for line in panel.lines for values in line.series)
+    def across(self, place: int) -> float:
+        """Return where a step stands, from 0 at the left to 1 at the right."""
+        return (self.steps[place] - self.steps[0]) / max(self.steps[-1] - self.steps[0], 1)
 
 
 # --- differences from the baseline ---

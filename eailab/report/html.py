@@ -35,7 +35,6 @@ WORDS = {
     "dark": tr("Dark"),
     "sort": tr("sort by this column"),
     "log": tr("logarithmic scale"),
-    "epoch": tr("epoch"),
 }
 """Of the page itself."""
 
@@ -183,24 +182,23 @@ def percent(share: float) -> str:
     return f"{100.0 * share:z.2f}%"
 
 
-def path(values: Sequence[float], axis: Axis, epochs: int) -> str:
-    """Return a line through values, one an epoch; epochs without one are passed over."""
-    points = _points(values, axis, epochs)
+def path(values: Sequence[float], axis: Axis, curves: CurvesFigure) -> str:
+    """Return a line through values, one a step; steps without one are passed over."""
+    points = _points(values, axis, curves)
     if len(points) == 1:  # a single epoch is a dot, which round line caps draw
         points.append(points[0])
     return f"M{'L'.join(points)}" if points else ""
 
 
-def band(line: Line, axis: Axis, epochs: int) -> str:
+def band(line: Line, axis: Axis, curves: CurvesFigure) -> str:
     """Return the outline of a band, from the lowest block to the highest."""
-    points = [*_points(line.low, axis, epochs), *reversed(_points(line.high, axis, epochs))]
+    points = [*_points(line.low, axis, curves), *reversed(_points(line.high, axis, curves))]
     return f"M{'L'.join(points)}Z" if points else ""
 
 
-def _points(values: Sequence[float], axis: Axis, epochs: int) -> list[str]:
-    step = BOX / max(epochs - 1, 1)
+def _points(values: Sequence[float], axis: Axis, curves: CurvesFigure) -> list[str]:
     known = [(place, value) for place, value in enumerate(values) if not math.isnan(value)]
-    return [f"{place * step:.0f} {BOX * (1.0 - axis.position(value)):.0f}" for place, value in known]
+    return [f"{BOX * curves.across(place):.0f} {BOX * (1.0 - axis.position(value)):.0f}" for place, value in known]
 
 
 def spoken(panel: Panel) -> str:
@@ -212,13 +210,14 @@ def spoken(panel: Panel) -> str:
     return tr("after the last epoch from {low} to {high}", low=low, high=high)
 
 
-def epoch_labels(epochs: int) -> Iterator[tuple[str, str]]:
-    """Yield where the labels of the epochs stand, and what they are."""
-    axis = Axis(1.0, max(float(epochs), 2.0))
-    ticks = sorted({1.0, *(tick for tick in axis.ticks(5) if tick >= 1.0 and tick == int(tick))})
-    if len(ticks) > 2 and ticks[1] - 1.0 < 0.6 * (ticks[2] - ticks[1]):
+def epoch_labels(steps: Sequence[int]) -> Iterator[tuple[str, str]]:
+    """Yield where the labels of the epochs or steps stand, and what they are."""
+    first, last = float(steps[0]), float(steps[-1])
+    axis = Axis(first, max(last, first + 1.0))
+    ticks = sorted({first, *(tick for tick in axis.ticks(5) if tick >= first and tick == int(tick))})
+    if len(ticks) > 2 and ticks[1] - first < 0.6 * (ticks[2] - ticks[1]):
         ticks.pop(1)
-    yield from ((percent(axis.position(tick)), f"{tick:g}") for tick in ticks if tick <= epochs)
+    yield from ((percent(axis.position(tick)), f"{tick:.10g}") for tick in ticks if tick <= last)
 
 
 def labelled_points(figure: PointsFigure) -> Iterator[tuple[Point, list[str], int, int, str]]:
@@ -255,7 +254,7 @@ def _numbers(curves: CurvesFigure, say: Say) -> dict[str, Any]:
         return [None if math.isnan(value) else float(f"{value:.{DIGITS}g}") for value in values]
 
     return {
-        "epochs": curves.epochs,
+        "steps": curves.steps,
         "arms": [plain(say(name)) for name in curves.names],
         "panels": [
             {

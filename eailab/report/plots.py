@@ -33,7 +33,7 @@ from eailab.report.figures import (
 from eailab.report.figures import Figure as FigureData
 from eailab.report.fonts import families, mpl, widest, wrapped
 from eailab.report.plot_parts import LINE, Head, add_heading, add_legend, grid_of_panels, head_of
-from eailab.translation import COLON, Say, english, joined, tr
+from eailab.translation import COLON, Say, english, joined
 
 from matplotlib.figure import Figure  # isort: skip - after `fonts`, which prepares its import
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter  # isort: skip
@@ -41,7 +41,6 @@ from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter  # is
 PNG_DOTS_PER_INCH = 150
 TICK = 0.42
 """Width of an axis that a labelled tick needs, on a screen."""
-EPOCH = tr("epoch")
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
@@ -95,7 +94,7 @@ def _curves(curves: CurvesFigure, say: Say, style: Style) -> Any:
     # Lines, axes and titles of each panel.
     for place, (panel, axes, axis, title) in enumerate(zip(curves.panels, grid, axes_of, titles, strict=True)):
         for line, look, entry in zip(panel.lines, curves.looks, entries, strict=True):
-            _line(axes, line, look, entry, scale)
+            _line(axes, line, curves.steps, look, entry, scale)
         above_axes = {"y": 1.0, "pad": 4}  # a given height saves matplotlib from measuring every tick for it
         axes.set_title(title, fontsize=10 * scale, **above_axes)
         axes.set_ylim(axis.low, axis.high)
@@ -104,12 +103,13 @@ def _curves(curves: CurvesFigure, say: Say, style: Style) -> Any:
             axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.yaxis.set_minor_locator(NullLocator())
         if place >= len(curves.panels) - 2:
-            axes.set_xlabel(say(EPOCH))
+            axes.set_xlabel(say(curves.x_title))
             axes.tick_params(labelbottom=True)
         ticks = max(4, min(8, int(across / TICK / scale)))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=ticks, min_n_ticks=1, steps=[1, 2, 5, 10]))
-        room = max(0.02 * (curves.epochs - 1), 0.1)
-        axes.set_xlim(1 - room, curves.epochs + room)
+        first, last = curves.steps[0], curves.steps[-1]
+        room = max(0.02 * (last - first), 0.1)
+        axes.set_xlim(first - room, last + room)
     add_legend(figure, grid[0], head, entries, style)
     return figure
 
@@ -145,12 +145,14 @@ def _search(search: SearchFigure, say: Say, style: Style) -> Any:
     return figure
 
 
-def _line(axes: Any, line: Line, look: Look, entry: str, scale: float) -> None:
+def _line(axes: Any, line: Line, steps: Sequence[int], look: Look, entry: str, scale: float) -> None:
     """Draw the mean and the band of the finished trials, and the others one by one, faintly."""
     colour, dash, marker = COLOURS[look.colour], DASHES[look.dash], MARKERS[look.marker]
-    epochs, mean = _known(line.mean)
+    epochs, mean = _known(line.mean, steps)
     if line.low:
-        axes.fill_between(range(1, 1 + len(line.low)), line.low, line.high, color=colour, alpha=0.16, linewidth=0)
+        known, low = _known(line.low, steps)
+        _, high = _known(line.high, steps)
+        axes.fill_between(known, low, high, color=colour, alpha=0.16, linewidth=0)
     if line.mean:
         every = max(1, math.ceil(len(epochs) / 8))
         shape = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 4.5 * scale, "markevery": every}
@@ -158,14 +160,14 @@ def _line(axes: Any, line: Line, look: Look, entry: str, scale: float) -> None:
     for place, lone in enumerate(line.lone):
         label = None if line.mean or place else entry
         faint = {"color": colour, "alpha": 0.6, "linestyle": dash, "linewidth": 0.9 * scale}
-        epochs, values = _known(lone.values)
+        epochs, values = _known(lone.values, steps)
         axes.plot(epochs, values, label=label, **faint)
         axes.plot(epochs[-1:], values[-1:], "x" if lone.has_diverged else ".", color=colour, markersize=6 * scale)
 
 
-def _known(values: Sequence[float]) -> tuple[list[int], list[float]]:
-    """Return the epochs that have a value, and their values; gaps are passed over."""
-    known = [(epoch, value) for epoch, value in enumerate(values, start=1) if not math.isnan(value)]
+def _known(values: Sequence[float], steps: Sequence[int]) -> tuple[list[int], list[float]]:
+    """Return the epochs or steps that have a value, and their values; gaps are passed over."""
+    known = [(step, value) for step, value in zip(steps, values, strict=False) if not math.isnan(value)]
     return [epoch for epoch, _ in known], [value for _, value in known]
 
 

@@ -48,6 +48,7 @@ def audit(
     factor: Mapping[str, Sequence[str]],
     baseline: str,
     values: Sequence[Sequence[float | None]],
+    unseen: Sequence[str] = (),
 ) -> list[Check]:
     """Return the checks of a study's runs.
 
@@ -58,11 +59,14 @@ def audit(
         factor: Each varied setting and its levels, as they are filled in; empty where arms are commands.
         baseline: The label of the baseline.
         values: Of the metric in all blocks, a row for each block, by arm; None where there is none.
+        unseen: Labels of arms whose command shows no seed: their seeds must differ too.
     """
     own = [run for run in runs if run.arm == baseline]
+    others = [[run for run in runs if run.arm == label] for label in unseen if label != baseline]
+    seeds = [_two_seeds(own, repeat, metric), *(_two_seeds(of_arm, None, metric) for of_arm in others)]
     return [
         _same_seed(own[0] if own else None, repeat, metric),
-        _two_seeds(own, repeat, metric),
+        next((check for check in seeds if check.state == "failed"), seeds[0]),
         _arms(runs, factor),
         _settings(runs, factor, baseline),
         _blocks(values),

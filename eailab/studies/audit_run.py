@@ -40,9 +40,15 @@ def audited_first(plans: Iterable[Plan]) -> set[str]:
     for record in (planned.record for planned in _audited(plans)):
         first, *more = record.study.blocks
         keys = [(arm, first) for arm in range(len(record.study.arms))]
-        keys += [(record.study.baseline, block) for block in more[:1]]
+        twice = {record.study.baseline, *unseen(record.study)}
+        keys += [(arm, block) for block in more[:1] for arm in sorted(twice)]
         names |= {record.trials[key] for key in keys}
     return names
+
+
+def unseen(study: Study) -> list[int]:
+    """Return the arms whose command shows no seed, so that only two runs tell whether they take one."""
+    return [index for index, arm in enumerate(study.arms) if not arm.recipe.shows_seed]
 
 
 def checked_first(plans: Iterable[Plan], context: RunContext, *, are_new: bool) -> list[Check]:
@@ -108,7 +114,8 @@ def checks_of(store: Store, record: StudyRecord) -> list[Check]:
     first = (study.baseline, study.blocks[0])
     again = Store(store.root / AUDITS).folder(record.trials[first])
     repeated = _evidence(study, *first, again, _metrics(again))
-    return audit(runs, repeated, study.measure, _factor(study), study.arms[study.baseline].label, values)
+    others = [study.arms[index].label for index in unseen(study)]
+    return audit(runs, repeated, study.measure, _factor(study), study.arms[study.baseline].label, values, others)
 
 
 def _ignored(event: Event) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from eailab.engines.registry import engine_of
-from eailab.errors import StoppedError, StoreError, TrialFailedError, UsageError
+from eailab.errors import StoppedError, StoreError, StudyError, TrialFailedError, UsageError
 from eailab.plain import counted
 from eailab.runs.context import Event, Failed, RunContext
 from eailab.runs.executors import executor_for
@@ -38,13 +38,24 @@ class Runner:
         """Report what concerns no single trial; by default to nobody."""
 
     def plan(self, studies: Sequence[Study]) -> list[Plan]:
-        """Plan some studies, and report the notes on them."""
+        """Plan some studies, and report the notes on them.
+
+        Raises:
+            StudyError: A program may ignore its seed, and nothing would find it.
+        """
+        if not self.is_audited:
+            _refuse_unseen_seeds(studies)
         plans = [plan(study, self.context) for study in studies]
         for note in (note for planned in plans for note in planned.notes):
             if note not in self.said:
                 self.said.add(note)
                 self.note(note)
         return plans
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether a program that ignores its seed is found by its first runs, before its other trials are trained."""
+        return False
 
     @contextmanager
     def followed(self, plans: Sequence[Plan]) -> Iterator[RunContext]:  # noqa: ARG002 - a subclass shows them
@@ -63,6 +74,17 @@ class Runner:
             context: Of the trials in training.
             are_new: Whether one of them was trained just now.
         """
+
+
+def _refuse_unseen_seeds(studies: Sequence[Study]) -> None:
+    for arm in (arm for study in studies for arm in study.arms):
+        if not arm.recipe.shows_seed:
+            raise StudyError(
+                f"the command {arm.recipe.started} has no {{seed}}, and without an audit nothing tells whether its "
+                "runs differ: write {seed} where the program takes its seed; or, if it reads EAILAB_SEED from its "
+                "environment, say --seed-env (seed_env: true); or, if its runs are independent without a seed, "
+                "--unseeded (unseeded: true)."
+            )
 
 
 def run_studies(studies: Sequence[Study], runner: Runner, publish: Callable[[Sequence[Plan]], Published]) -> Published:

@@ -78,10 +78,21 @@ def test_a_setting_that_changes_beside_the_factor_is_named(eailab):
 
 
 def test_a_factor_without_effect_is_named(eailab):
-    done = eailab(
-        "audit", "lr", "1e-3", "2e-3", *run("notebook_style.py", "{lr}"), "--seed-env", "--metric", "accuracy"
-    )
+    """Its command shows no seed: that two differ is seen."""
+    done = eailab("audit", "lr", "1e-3", "2e-3", *run("notebook_style.py", "{lr}"), "--metric", "accuracy")
+    assert "different seeds: passed" in done.out
     assert "different arms: warning: lr seems to have no effect: 0.001 and 0.002 gave the same" in done.out
+
+
+def test_an_arm_whose_command_shows_no_seed_is_run_with_two(eailab, tmp_path):
+    """It may read one from its environment; a second run tells, before the others are made."""
+    arms = ("--arm", "a=sh -c 'echo loss $EAILAB_SEED'", "--arm", "b=sh -c 'echo loss 7'")
+    done = eailab("ablate", *arms, "--metric", "loss", "--seeds", "4")
+    assert done.code == 2
+    assert "ignores its seed" in done.err
+    assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 4
+    other = ("--arm", "c=sh -c 'echo loss 0$EAILAB_SEED.5'")
+    assert eailab("ablate", *arms[:2], *other, "--metric", "loss", "--seeds", "2").code == 0
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,6 @@ def test_options_may_name_a_setting_by_its_path_and_no_other_part_of_a_recipe():
 @pytest.mark.parametrize(
     ("run", "fields", "said"),
     [
-        ("p {lr}", {}, "the command has no {seed}"),
         ("p {seed}", {}, "the setting lr is not in the command"),
         ("p {lr} {wd} {seed}", {}, "{wd} has no value"),
         ("p {lr} {seed}", {"timeout": "3 weeks"}, "3 weeks is not a time"),
@@ -133,8 +132,10 @@ def test_a_setting_with_a_placeholders_name_is_refused():
 
 
 def test_a_program_without_a_seed_may_be_asked_for():
-    assert recipe_of_command("p", {"metric": "loss", "seed_env": True}, {}).seed_env
-    assert recipe_of_command("p", {"metric": "loss", "unseeded": True}, {}).unseeded
+    assert not recipe_of_command("p", {"metric": "loss"}, {}).shows_seed
+    for given in ({"seed_env": True}, {"unseeded": True}):
+        assert recipe_of_command("p", {"metric": "loss", **given}, {}).shows_seed
+    assert recipe_of_command("p {seed}", {"metric": "loss"}, {}).shows_seed
 
 
 # --- groups of settings -----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from eailab.engines.function.lookup import function_of
 from eailab.engines.program.engine import sources_of
 from eailab.engines.program.known import keep_identity
 from eailab.engines.program.reading import Reading, Wanted, read
-from eailab.engines.program.trial_files import CURVES, REPORTED, new_file
+from eailab.engines.program.trial_files import CURVES, REPORTED, curves_text, new_file
 from eailab.errors import DivergedError, EailabError, ProgramFailedError, TrialFailedError, shortage_of
 from eailab.metrics import Metric
 from eailab.plain import plain
@@ -68,8 +68,7 @@ class FunctionEngine(Engine):
     def artifacts(self) -> Mapping[str, bytes]:
         """Return the values that the function reported step by step."""
         assert self.reading is not None  # noqa: S101 - asked for after the function was called
-        record = {"schema_version": 1, "way": self.reading.way, "curves": self.reading.curves}
-        return {CURVES: json.dumps(record).encode()}
+        return {CURVES: curves_text(self.reading)}
 
     def _reported(self, row: Mapping[str, float], count: int) -> Reported:
         """Return what a report says for people who look on; it is read as a result when all is there."""

@@ -18,6 +18,7 @@ from eailab.engines.program.trial_files import (
     REPORTED,
     STDERR,
     STDOUT,
+    curves_text,
     new_file,
     own_folder,
     places_of,
@@ -77,8 +78,7 @@ class ProgramEngine(Engine):
     def artifacts(self) -> Mapping[str, bytes]:
         """Return the values that the program reported step by step; it has left its output itself."""
         assert self.reading is not None  # noqa: S101 - asked for after the program has run
-        record = {"schema_version": 1, "way": self.reading.way, "curves": self.reading.curves}
-        return {CURVES: json.dumps(record).encode()}
+        return {CURVES: curves_text(self.reading)}
 
     def _prepare(self) -> tuple[Command, dict[str, str]]:
         """Make the trial's own files, and return the filled command and its environment."""

@@ -73,6 +73,8 @@ class Reading:
     """By `Metric.key`."""
     curves: Mapping[str, tuple[tuple[int, float], ...]]
     """By `Metric.key`: steps, rising, and values; steps are epochs, steps, or, where neither is reported, 1 to n."""
+    axes: Mapping[str, str]
+    """By `Metric.key`: what its steps count, "epoch" or "step"; empty where the reports themselves are counted."""
     seen: tuple[str, ...]
     """Names of all that was reported in this way."""
 
@@ -186,7 +188,8 @@ def read(wanted: Wanted, sources: Sources, way: Way | None = None) -> Reading:
             continue
         step = _chosen(wanted, curves[0])
         values = {curve.metric.key: curve.at(step) for curve in curves}
-        return Reading(one, values, {curve.metric.key: curve.points for curve in curves}, tuple(names))
+        points = {curve.metric.key: curve.points for curve in curves}
+        return Reading(one, values, points, {curve.metric.key: curve.axis for curve in curves}, tuple(names))
     raise TrialFailedError(_missing(wanted, way, failures, list(seen)))
 
 
@@ -243,6 +246,8 @@ class _Curve:
 
     metric: Metric
     points: tuple[tuple[int, float], ...]
+    axis: str
+    """What its steps count."""
     last: float
 
     def at(self, step: int | None) -> float:
@@ -262,12 +267,12 @@ def _curve(metric: Metric, rows: Iterable[Row]) -> _Curve:
     numbers = [(row, _number(metric, value)) for row, value in found]
     if not numbers:
         raise _AbsentError(metric.name)
-    axis = next((one for one in ("epoch", "step") if all(_is_whole(row.steps.get(one)) for row, _ in numbers)), None)
+    axis = next((one for one in ("epoch", "step") if all(_is_whole(row.steps.get(one)) for row, _ in numbers)), "")
     points: dict[int, float] = {}
     lines: dict[int, int] = {}
     for row, number in numbers:
         points[int(row.steps[axis]) if axis else lines.setdefault(row.line, len(lines) + 1)] = number
-    return _Curve(metric, tuple(sorted(points.items())), numbers[-1][1])
+    return _Curve(metric, tuple(sorted(points.items())), axis, numbers[-1][1])
 
 
 def _is_whole(step: float | None) -> bool:

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from eailab import files
-from eailab.engines.spec import Points
+from eailab.engines.spec import OwnCurves, Points
 from eailab.errors import DamagedError, StoreError
 from eailab.plain import plain
 from eailab.recipe.template import Places
+
+if TYPE_CHECKING:
+    from eailab.engines.program.reading import Reading
 
 OUT = "out"
 """The folder that `{out}` names: the program's own."""
@@ -22,16 +25,25 @@ CURVES = "curves.json"
 """The values that the program reported step by step, as they were read."""
 
 
-def reported(folder: Path) -> dict[str, Points]:
-    """Return what a finished trial has reported step by step, by `Metric.key`.
+def curves_text(reading: "Reading") -> bytes:
+    """Return what `reported` reads, of what a trial has reported."""
+    record = {"schema_version": 1, "way": reading.way, "curves": reading.curves, "axes": reading.axes}
+    return json.dumps(record).encode()
+
+
+def reported(folder: Path) -> OwnCurves:
+    """Return what a finished trial has reported step by step.
 
     Raises:
         DamagedError: Its file is missing, or is not one that eailab has written.
     """
     file = folder / CURVES
     try:
-        curves = json.loads(files.read(file, files.CURVES))["curves"]
-        found = {str(key): tuple((step, float(value)) for step, value in points) for key, points in curves.items()}
+        record = json.loads(files.read(file, files.CURVES))
+        curves, axes = record["curves"], {str(key): str(axis) for key, axis in record.get("axes", {}).items()}
+        found: dict[str, Points] = {
+            str(key): tuple((step, float(value)) for step, value in points) for key, points in curves.items()
+        }
         steps = {key: [step for step, _ in points] for key, points in found.items()}
         if any(type(step) is not int for one in steps.values() for step in one) or any(
             one != sorted(set(one)) for one in steps.values()
@@ -39,7 +51,8 @@ def reported(folder: Path) -> dict[str, Points]:
             raise ValueError("its steps do not rise")
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedError(f"{file} is not what a program has reported: {plain(str(error))}.") from error
-    return found
+    axis = axes.get(next(iter(found), ""), "")
+    return OwnCurves({key: one for key, one in found.items() if axes.get(key, "") == axis}, axis)
 
 
 def places_of(block: int, folder: Path) -> Places:

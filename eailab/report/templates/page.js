@@ -62,9 +62,12 @@ for (const curves of $$(".curves")) {
   const shown = data.arms.map(() => true);
   const charts = $$(".chart", curves);
 
+  const [first, last] = [data.steps[0], data.steps[data.steps.length - 1]];
+  const across = (index) => (data.steps[index] - first) / Math.max(last - first, 1);
+  const nearest = (share) => data.steps.reduce((best, _, index) => (Math.abs(across(index) - share) < Math.abs(across(best) - share) ? index : best), 0);
   const points = (values, panel, isLog) => values.flatMap((value, index) => {
     if (value === null) return []; // an epoch without a value
-    const x = (index * BOX) / Math.max(data.epochs - 1, 1);
+    const x = across(index) * BOX;
     const y = BOX * (1 - position(value, isLog ? panel.log : panel.linear, isLog));
     return [`${x.toFixed(0)} ${y.toFixed(0)}`];
   });
@@ -104,16 +107,16 @@ for (const curves of $$(".curves")) {
     const plot = chart.querySelector(".plot");
     const cursor = chart.querySelector(".cursor");
     const readout = chart.querySelector(".readout");
-    let epoch = data.epochs - 1;
+    let epoch = data.steps.length - 1;
 
     const say = (index) => {
-      epoch = Math.min(Math.max(index, 0), data.epochs - 1);
-      const x = (epoch * BOX) / Math.max(data.epochs - 1, 1);
+      epoch = Math.min(Math.max(index, 0), data.steps.length - 1);
+      const x = across(epoch) * BOX;
       cursor.setAttribute("x1", x);
       cursor.setAttribute("x2", x);
       cursor.setAttribute("visibility", "visible");
       const rows = [document.createElement("span")];
-      rows[0].textContent = `${chart.querySelector(".epochs text:last-child").textContent} ${epoch + 1}`;
+      rows[0].textContent = `${chart.querySelector(".epochs text:last-child").textContent} ${data.steps[epoch]}`;
       panel.arms.forEach((arm, arm_index) => {
         const value = arm.mean[epoch];
         if (!shown[arm_index] || value === undefined || value === null) return;
@@ -138,7 +141,7 @@ for (const curves of $$(".curves")) {
     readout.setAttribute("aria-live", "polite");
     plot.addEventListener("pointermove", (event) => {
       const box = plot.getBoundingClientRect();
-      say(Math.round(((event.clientX - box.left) / box.width) * (data.epochs - 1)));
+      say(nearest((event.clientX - box.left) / box.width));
     });
     plot.addEventListener("pointerleave", hide);
     plot.addEventListener("focus", () => { if (plot.matches(":focus-visible")) say(epoch); });
