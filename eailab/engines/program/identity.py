@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ def identify(
     else:
         paths = {**_sources(folder, outside, notes), **dict(_words_that_are_files(command, folder))}
     kept = {name: path for name, path in paths.items() if not _is_within(path, outside)}
-    digests, imports = _hashed(kept, folder, notes)
+    digests, imports = _hashed(kept, folder, notes, is_named=bool(code))
     environment = os.environ if environment is None else environment
     local = frozenset[str]().union(*map(_modules, kept))
     program, unknown = program_identity(command, folder, environment, imports - local)
@@ -263,8 +264,18 @@ def _modules(name: str) -> frozenset[str]:
 # --- their digests
 
 
-def _hashed(paths: Mapping[str, str], folder: Path, notes: list[str]) -> tuple[dict[str, str], set[str]]:
-    """Return the digests of files, and what they import."""
+_OF_EAILAB = (
+    (rb"(?m)^name: ", rb"(?m)^engine: *(?:program|function|numpy-mlp|torch-resnet) *$"),
+    (rb"(?m)^recipe: ", rb"(?m)^factors:"),
+    (rb"\A\{\s*\"schema_version\": *\d+,\s*\"studies\":",),
+)
+"""What recipes, study files and reports in JSON have in them: what of these a trial depends on is in its command."""
+
+
+def _hashed(
+    paths: Mapping[str, str], folder: Path, notes: list[str], *, is_named: bool
+) -> tuple[dict[str, str], set[str]]:
+    """Return the digests of files, and what they import; files of eailab's own count only where a person names code."""
     digests: dict[str, str] = {}
     imports: set[str] = set()
     total = 0
@@ -284,22 +295,25 @@ def _hashed(paths: Mapping[str, str], folder: Path, notes: list[str]) -> tuple[d
                 f"the code below {plain(str(folder))} has more than {MOST_FILES:,} files or {size(MOST_BYTES)}: "
                 "name the files or folders that matter with --code."
             )
-        digests[name], imported = _digest(paths[name], stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        digest, imported, is_ours = _digest(paths[name], stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if not is_ours or is_named:
+            digests[name] = digest
         imports |= imported
     return digests, imports
 
 
 @lru_cache(maxsize=2 * MOST_FILES)
-def _digest(path: str, *_state: int) -> tuple[str, frozenset[str]]:
-    """Return the digest of a file of code in its present state, and the packages that it imports."""
+def _digest(path: str, *_state: int) -> tuple[str, frozenset[str], bool]:
+    """Return the digest of a file of code in its present state, the packages that it imports, and if it is eailab's."""
     content = files.read(Path(path), files.CODE)
     if _suffix(path) in PYTHON:
         try:
             tree = ast.parse(content)
-            return hashlib.sha256(repr(skeleton(tree)).encode()).hexdigest(), frozenset(_packages(tree))
+            return hashlib.sha256(repr(skeleton(tree)).encode()).hexdigest(), frozenset(_packages(tree)), False
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             pass  # of another version of Python: by its bytes
-    return hashlib.sha256(content).hexdigest(), frozenset()
+    is_ours = _suffix(path) in SETTINGS and any(all(re.search(one, content) for one in kind) for kind in _OF_EAILAB)
+    return hashlib.sha256(content).hexdigest(), frozenset(), is_ours
 
 
 def _packages(tree: ast.AST) -> Iterator[str]:

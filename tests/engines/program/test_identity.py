@@ -135,6 +135,22 @@ def test_code_narrows_and_takes_files_of_any_suffix(folder):
         identify(COMMAND, folder, code=["empty"])
 
 
+def test_recipes_study_files_and_reports_of_eailab_are_not_code(folder):
+    """Writing one beside the program must not train everything again."""
+    write(
+        folder,
+        {
+            "train.yaml": "# mine\nname: train\nengine: program\nrun: python train.py\n",
+            "study.yaml": "recipe: train.yaml\nfactors:\n  - {factor: lr, levels: [1, 2]}\n",
+            "report/report.json": '{\n  "schema_version": 1,\n  "studies": []\n}\n',
+            "conf.yaml": "name: mine\nlr: 0.1\n",
+            "conf.json": '{"schema_version": 1, "lr": 0.1}',
+        },
+    )
+    assert codes(folder) == ["conf.json", "conf.yaml", "models/net.py", "train.py"]
+    assert codes(folder, code=["train.yaml"]) == ["train.yaml"]
+
+
 def test_a_source_that_the_command_names_elsewhere_is_code_too(folder, tmp_path):
     write(tmp_path, {"other/main.py": "import json"})
     command = [sys.executable, "../other/main.py", str(folder / "train.py")]
