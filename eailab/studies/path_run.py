@@ -11,7 +11,7 @@ from eailab.runs.context import Failed
 from eailab.studies.design import Study
 from eailab.studies.heads import ENDS, STEPS_FOLDER
 from eailab.studies.path_ablation import Move, PathAblation, single_changes
-from eailab.studies.run import Published, Runner, raise_failures, train_plans
+from eailab.studies.run import Published, Runner, raise_failures, raise_timed_out, train_plans
 from eailab.studies.sharing import beyond, holding
 from eailab.studies.storage import Plan, StudyRecord, read_record
 
@@ -190,7 +190,7 @@ def run_path(
     Raises:
         StoppedError: `should_stop` of the context said so.
         UsageError: What was asked for is at fault in all trials that failed.
-        TrialFailedError: One or more trials failed for another reason; raised after publishing.
+        TrialFailedError: One or more trials failed for another reason, or timed out; raised after publishing.
     """
     failed: list[Failed] = []
     folder = path.folder(runner.context.runs_dir / "studies")
@@ -221,6 +221,7 @@ def run_path(
                 published = publish(PathRecord(folder, path, ends, tuple(steps), tuple(taken)))
         raise_failures(failed, plans, runner)
         if wider is path:
+            raise_timed_out(plans, runner)
             return published
         path = wider
 
