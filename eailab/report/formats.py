@@ -12,7 +12,7 @@ from eailab.report.compose import Detail, report_document
 from eailab.report.document import Document
 from eailab.report.exports import mlflow, tensorboard, wandb
 from eailab.report.exports.export_records import ExportStudy
-from eailab.report.figures import IN_PRINT, ON_SCREEN, FileKind
+from eailab.report.figures import IN_PRINT, FileKind
 from eailab.report.study_report import Report
 
 
@@ -34,7 +34,7 @@ class Format:
 
 FORMATS = {
     "html": Format(".html", html.render, Detail.PAGE),
-    "markdown": Format(".md", markdown.render, figures=ON_SCREEN),
+    "markdown": Format(".md", markdown.render, figures=("png",)),
     "latex": Format(".tex", latex.render, figures=IN_PRINT),
     "csv": Format(".csv", csv_rows.render),
     "json": Format(".json", json_report.render),

@@ -174,13 +174,13 @@ def test_a_report_copies_no_file_that_a_link_leads_to(copy, folder):
     context, study, secret = RunContext(copy), study_of(copy), folder / "id_rsa"
     write_study(context.store, study)
     secret.write_text("PRIVATE KEY")
-    (study / "figures" / "curves.svg").unlink()
-    (study / "figures" / "curves.svg").symlink_to(secret)
+    (study / "figures" / "curves.png").unlink()
+    (study / "figures" / "curves.png").symlink_to(secret)
     report = write_report([study], folder / "out", formats=["markdown"])
-    assert "curves.svg is a link" in report.notes[0]
+    assert "curves.png is a link" in report.notes[0]
     assert b"PRIVATE KEY" not in b"".join(contents(folder / "out").values())
-    assert len(list((folder / "out").rglob("*.svg"))) == 1
-    with pytest.raises(DamagedError, match=r"curves\.svg is a link"):
+    assert len(list((folder / "out").rglob("*.png"))) == 1
+    with pytest.raises(DamagedError, match=r"curves\.png is a link"):
         write_study(context.store, study)
 
 

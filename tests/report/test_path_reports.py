@@ -63,7 +63,7 @@ def test_the_figure_of_a_path_ablation_lies_beside_its_report_and_is_drawn_in_it
     figure = f"figures/{folder.name}/waterfall"
     assert f"]({figure}.png)" in files["markdown"].read_text()
     assert f"{{{figure}.pdf}}" in files["latex"].read_text()
-    assert {path.suffix for path in (tmp_path / "out" / "figures" / folder.name).iterdir()} == {".png", ".svg", ".pdf"}
+    assert {path.suffix for path in (tmp_path / "out" / "figures" / folder.name).iterdir()} == {".png", ".pdf"}
     page = files["html"].read_text().partition("</style>")[2]
     assert page.count('<rect class="bar') == 3  # two steps, and the gap
     assert "95% intervals, simultaneous over the moves" in page
