@@ -59,7 +59,7 @@ CURVES = Kind(256 * MB, folders=2)
 """What it reported step by step."""
 PROGRAM = Kind(16 * MB, folders=1)
 STUDY = Kind(64 * MB, folders=2)
-IMPORT = Kind(GB)
+IMPORT = Kind(GB, refusal=UsageError)
 """Results of others that are judged."""
 IMPORT_VALUES = Kind(GB, folders=2)
 TABLE = Kind(256 * MB, folders=2)

@@ -36,7 +36,7 @@ def test_a_report_says_the_same_twice(eailab, study, tmp_path):
     assert first.code == 0
     eailab("report", "digits-mlp-lr", "--out", "b")
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*")]
-    assert len(files) == 8
+    assert len(files) == 5
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
 
 
