@@ -156,7 +156,6 @@ def another_hypothesis(submission):
 )
 def test_a_mutated_submission_is_marked_down_for_the_right_reason(submission, mutate, reasons):
     plan = frozen(submission)
-    assert failing(marked(submission)) == {}
     mutate(submission)
     found = failing(marked(submission, plan=plan))
     assert set(reasons) <= set(found)
