@@ -1,4 +1,4 @@
-"""`eailab data` and `eailab split`: the data sets, their files, and their division for training."""
+"""`eailab data` and `eailab split`: the data sets, their files and images, and their division for training."""
 
 from math import prod
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.advice import offering_small_data
 from eailab.cli.commands import Commands
 from eailab.cli.options import RUNS_DIR, AsJson, DataDir, Overrides, RunsDir, load_recipe
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from eailab.data.split import SplitFiles
 
 
-data = Commands(help="List the data sets, and check their files.\n\nExample: eailab data list")
+data = Commands(help="List data sets, check their files, show a recipe's images.\n\nExample: eailab data list")
 
 
 @data.command("list")
@@ -79,6 +80,64 @@ def check(
         raise CheckFailedError(
             f"{len(wrong)} of the {len(result.files)} files of {name} are missing or damaged, {wrong[0].path} first."
         )
+
+
+@data.command()
+def show(
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help="Name or path of a recipe.", autocompletion=completion.recipes),
+    ],
+    override: Overrides = None,
+    block: Annotated[int, typer.Option(min=0, metavar="N", help="Block whose images are shown.")] = 0,
+    images: Annotated[int, typer.Option(min=1, max=200, metavar="N", help="Number of images, at most.")] = 24,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .png file [default: in RUNS/sheets].", show_default=False)
+    ] = None,
+    runs: RunsDir = RUNS_DIR,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw training images of a recipe as they are and as they are trained on, and count its splits.
+
+    Example: eailab data show mnist-mlp-best
+    """
+    from eailab.data.registry import load
+    from eailab.data.split import class_counts, trial_data
+    from eailab.report.augmented_images import how, sheet, sheet_name
+    from eailab.report.image_sheet import draw_sheet
+    from eailab.report.terminal import print_list
+    from eailab.runs.atomic import write_changed
+
+    loaded = load_recipe(recipe, {}, override).recipe
+    settings = loaded.images
+    if settings is None:
+        raise UsageError(
+            f"{recipe} has no images to show, since its engine {loaded.engine} reads its own data: choose a recipe of "
+            "`eailab recipes list` that has a data set."
+        )
+    if out is not None and out.suffix.lower() != ".png":
+        raise UsageError(f"--out {out}: a sheet is a PNG file, so its name ends in .png.")
+    dataset = load(settings.data.name, data_dir)
+    counts = class_counts(trial_data(dataset, settings.data, block))
+    made = sheet([settings], dataset, block, images)
+    varied = how(settings) or "none; every epoch trains on the images as they are"
+    title = f"Training images of {loaded.name}, block {block}"
+    drawn = draw_sheet(made, title, f"{dataset.name}; augmentation: {varied}")
+    file = out or runs / "sheets" / sheet_name(settings, block, images)
+    write_changed(file, drawn)
+
+    sizes = {name: sum(part.values()) for name, part in counts.items()}
+    if as_json:
+        echo_json({
+            "recipe": loaded.name, "data": dataset.name, "block": block, "augmentation": how(settings) or None,
+            "sizes": sizes, "class_counts": counts, "file": str(file),
+        })  # fmt: skip
+        return
+    rows = [(name, *(str(part[name]) for part in counts.values())) for name in dataset.classes]
+    print_list(("class", *counts), [*rows, ("all", *map(str, sizes.values()))], numbers=tuple(counts))
+    echo(f"augmentation: {varied}", hang=2)
+    echo(file)
 
 
 def _about(source: "Source", folder: Path) -> dict[str, Any]:

@@ -281,5 +281,11 @@ def _digest(train: NDArray[np.int64], validation: NDArray[np.int64]) -> str:
     return digest.hexdigest()
 
 
+def class_counts(data: TrialData) -> dict[str, dict[str, int]]:
+    """Count the images of each class in each split of a trial, by the split's name and the class's."""
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {name: _counts(part.labels, data.classes) for name, part in parts.items()}
+
+
 def _counts(labels: Labels, classes: tuple[str, ...]) -> dict[str, int]:
     return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))

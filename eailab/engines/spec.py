@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eailab import files
-from eailab.data.dataset import Pixels
+from eailab.data.dataset import Pixels, TrialData
 from eailab.engines.base import Arrays, DeviceName, Engine, Expected, Setup
 from eailab.errors import DataError, RecipeError
 from eailab.metrics import Metric
@@ -79,6 +79,18 @@ PREDICTIONS = Artifact("predictions.npz", files.PREDICTIONS)
 
 
 @dataclass(frozen=True)
+class Augmented:
+    """Training images as the first epoch of a block has them, `M` of them in its order."""
+
+    numbers: NDArray[np.int64]
+    """`[M]`, of the training split."""
+    pixels: Pixels
+    """`[M, rows, columns, C]`, of the size that the network sees, rounded to whole pixel values."""
+    mixed_with: tuple[tuple[int, float], ...] = ()
+    """For each the number of the image that mixup adds, and that image's share; empty without mixup."""
+
+
+@dataclass(frozen=True)
 class ImageClassification:
     """What an engine declares that classifies the images of a data set; its recipes are `ImageRecipe`s."""
 
@@ -98,6 +110,11 @@ class ImageClassification:
     """Settings of a recipe's model that may be written in several ways, in one form that equal trainings share."""
     network: Callable[[], Network]
     """How the weights of its trials are applied."""
+    augmented: Callable[[Any, TrialData, int, int], Augmented]
+    """Return the first images that a block trains on, varied as its first epoch varies them.
+
+    It gets the recipe, the block's splits, the block's number, and how many images; no more than there are.
+    """
     try_network: Callable[[Any, tuple[int, int, int], int], int | None] = lambda recipe, image, classes: None  # noqa: ARG005 - a default
     """Run a person's own network on a few images before anything is trained, and refuse it by a `UsageError`.
 

@@ -134,6 +134,17 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class PictureTable:
+    """Small images in rows and columns."""
+
+    caption: str
+    corner: str
+    """What the rows differ in."""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Picture, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Group:
     """Blocks that are folded away under a summary."""
 
@@ -158,9 +169,20 @@ class Section:
 
 
 Block: TypeAlias = (
-    Heading | Name | Paragraph | Bullets | TableBlock | Facts | FigureBlock | Section | Matrix | Gallery | Group
+    Heading
+    | Name
+    | Paragraph
+    | Bullets
+    | TableBlock
+    | Facts
+    | FigureBlock
+    | Section
+    | Matrix
+    | Gallery
+    | PictureTable
+    | Group
 )
-"""The blocks of a document; matrices, galleries and groups are of pages only."""
+"""The blocks of a document; matrices, galleries, tables of pictures and groups are of pages only."""
 
 
 @dataclass(frozen=True)

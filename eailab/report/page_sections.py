@@ -1,18 +1,15 @@
 """The parts of a page that no other format has room for: classes with images, and costs."""
 
-import base64
-import io
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
-from eailab.data.dataset import Pixels
 from eailab.findings.classes import Classes, Confusion, Contrast, Example
 from eailab.findings.costs import ArmCost, energy_sentence, with_timed
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table, arm_name
 from eailab.findings.words import NOTHING, amount, number
+from eailab.report.augmented_images import ORIGINAL, KeptSheet
 from eailab.report.describe import study_costs
 from eailab.report.document import (
     Block,
@@ -23,9 +20,11 @@ from eailab.report.document import (
     Matrix,
     Paragraph,
     Picture,
+    PictureTable,
     TableBlock,
     Title,
 )
+from eailab.report.pictures import data_address
 from eailab.translation import tr
 
 # --- classes ---
@@ -144,25 +143,30 @@ def _picture(example: Example, arm: str, baseline: str, blocks: int, classes: Cl
     )
 
 
-LARGEST_SIDE = 48
-"""Pixels; larger images are scaled down."""
+# --- training images ---
 
 
-def data_address(pixels: Pixels, brightest: int = 255) -> str:
-    """Return an image as an address that holds all of it.
-
-    Args:
-        pixels: `[H, W, C]`, of one channel or three.
-        brightest: The value that is shown as white; 16 in the digits.
-    """
-    if brightest < 255:
-        pixels = (pixels.astype(np.uint16) * 255 // max(brightest, 1)).astype(np.uint8)
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    if max(image.size) > LARGEST_SIDE:
-        image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+def augmented_blocks(sheet: KeptSheet | None) -> list[Block]:
+    """Return what a page shows of how training images are varied; nothing where they are not, or it was not kept."""
+    if sheet is None:
+        return []
+    note = tr(
+        "The first images of block {block}, as they are and as its first epoch has them; "
+        "later epochs vary them in other ways.",
+        block=sheet.block,
+    )
+    rows = tuple(
+        (
+            label,
+            tuple(
+                Picture(address, tr("{name}, {how}", name=name, how=label), row.notes[place : place + 1])
+                for place, (address, name) in enumerate(zip(row.images, sheet.classes, strict=True))
+            ),
+        )
+        for label, row in zip((ORIGINAL, *(row.label for row in sheet.rows[1:])), sheet.rows, strict=True)
+    )
+    table = PictureTable(tr("Augmented training images"), tr("augmentation"), sheet.classes, rows)
+    return [Heading(tr("Augmented training images")), Paragraph((note,), "note"), table]
 
 
 # --- costs ---

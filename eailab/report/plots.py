@@ -57,8 +57,8 @@ def draw(figure: FigureData, say: Say = english, kinds: Sequence[FileKind] = ON_
     drawn: dict[FileKind, bytes] = {}
     for style, own in ((SCREEN, [kind for kind in kinds if kind != "pdf"]), (PRINT, [k for k in kinds if k == "pdf"])):
         if own:
-            with _rc(style):
-                drawn |= _rendered(_figure(figure, say, style), own)
+            with styled(style):
+                drawn |= rendered(_figure(figure, say, style), own)
     return {kind: drawn[kind] for kind in kinds}
 
 
@@ -276,7 +276,7 @@ def _finish(figure: Any, head: Head, key: str) -> None:
 
 
 @contextmanager
-def _rc(style: Style) -> Iterator[None]:
+def styled(style: Style) -> Iterator[None]:
     """Set what all figures of a style share, whatever the user's own matplotlib settings are."""
     settings: dict[Any, Any] = {
         "font.family": families(),
@@ -322,7 +322,7 @@ _METADATA: dict[FileKind, dict[str, None]] = {
 """Left out of the files, so that the same figure has the same bytes."""
 
 
-def _rendered(figure: Any, kinds: Sequence[FileKind]) -> Drawing:
+def rendered(figure: Any, kinds: Sequence[FileKind]) -> Drawing:
     """Write the figure in each kind, without date or version."""
 
     def saved(kind: FileKind) -> bytes:

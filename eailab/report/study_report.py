@@ -16,6 +16,7 @@ from eailab.findings.study import StudyFindings, study_findings, tell_apart
 from eailab.findings.tables import Fact
 from eailab.findings.trial import TrialFindings
 from eailab.recipe.base import Recipe
+from eailab.report.augmented_images import KeptSheet, kept_sheet
 from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
 from eailab.studies.heads import STUDIES, Head, heads
@@ -46,6 +47,8 @@ class StudyReport:
     """What the user should know of it besides."""
     tuning_costs: tuple[ArmCost, ...] = ()
     """Of the tuning of each arm; empty where they were not tuned."""
+    sheet: KeptSheet | None = None
+    """How training images are varied; None where they are not, or it was not kept where the study was trained."""
 
     @property
     def store(self) -> Store:
@@ -153,7 +156,8 @@ def load_study(
     notes = tuple(note_on_later_blocks(whole, store))
     spent = costs(store, findings)
     tuning = tuning_costs(store, findings)
-    return StudyReport(folder, record, findings, spent, classes, no_classes, left_out, later, notes, tuning)
+    sheet = kept_sheet(folder, whole)
+    return StudyReport(folder, record, findings, spent, classes, no_classes, left_out, later, notes, tuning, sheet)
 
 
 def load_path(store: Store, folder: Path, blocks: Sequence[int] | None = None) -> PathReport:

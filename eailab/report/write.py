@@ -14,6 +14,7 @@ from eailab.findings import noise, path
 from eailab.findings.study import StudyFindings
 from eailab.recipe.canonical import digest
 from eailab.report import json_report, latex_fragments, markdown
+from eailab.report.augmented_images import keep_sheet
 from eailab.report.compose import figure_path, noise_document, path_document
 from eailab.report.exports.export_records import check_names, export_path, export_study
 from eailab.report.figure_files import figures_of, keep, language_of_figures, path_figure, write_trial_curves
@@ -28,7 +29,7 @@ from eailab.studies.heads import ENDS, STEPS_FOLDER, STUDIES, Head, heads, path_
 from eailab.studies.judgements import note_on_related, record_judgement
 from eailab.studies.lookup import called
 from eailab.studies.sharing import entered
-from eailab.studies.storage import Plan
+from eailab.studies.storage import Plan, read_record
 from eailab.translation import ENGLISH, language
 
 
@@ -64,6 +65,7 @@ def write_study(store: Store, folder: Path, data_dir: Path | None = None) -> Stu
         StoreError: `study.yaml` is missing or damaged, a file cannot be written, or a folder is a link.
     """
     refuse_links(folder.parent, folder, folder / "figures")
+    keep_sheet(folder, read_record(folder), data_dir)
     study = load_study(store, folder, data_dir)
     findings = study.findings
     numbers = as_json(findings)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eailab.data.registry import SOURCES
 
@@ -88,3 +89,34 @@ def test_the_commands_modules_are_light(module):
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[2]
     )
     assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.draws
+def test_a_recipes_images_are_drawn_and_its_splits_counted(eailab):
+    deform = ("-o", "data.augment.name=deform")
+    done = eailab("data", "show", "digits-mlp", *deform, "--images", "8", "--out", "sheet.png")
+    assert done.code == 0
+    assert done.out.splitlines()[-1] == "sheet.png"
+    assert ["all", "1149", "288", "360"] in [line.split() for line in done.out.splitlines()]
+    assert "augmentation: deform (rotation 12.0" in done.out
+    with Image.open("sheet.png") as drawn:
+        first = np.asarray(drawn.convert("L"))
+    assert first.shape[1] == 1200
+    assert first.min() < 20
+
+    other = json.loads(eailab("data", "show", "digits-mlp", *deform, "--images", "8", "--block", "1", "--json").out)
+    assert other["sizes"] == {"train": 1149, "validation": 288, "test": 360}
+    assert sum(other["class_counts"]["train"].values()) == 1149
+    assert Path(other["file"]).read_bytes() != Path("sheet.png").read_bytes()
+
+
+def test_a_program_has_no_images_to_show(eailab, tmp_path):
+    recipe = "name: mine\nengine: program\nrun: python train.py --seed {seed}\nmetric: loss\n"
+    (tmp_path / "mine.yaml").write_text(recipe)
+    (tmp_path / "train.py").write_text("print('loss=1')\n")
+    done = eailab("data", "show", "mine.yaml")
+    assert (done.code, done.out) == (2, "")
+    assert "mine.yaml has no images to show" in done.err
+    done = eailab("data", "show", "digits-mlp", "--out", "sheet.pdf")
+    assert done.code == 2
+    assert "its name ends in .png" in done.err

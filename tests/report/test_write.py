@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eailab.data.registry import load
 from eailab.errors import StoreError, UsageError
 from eailab.findings.methods import compute
 from eailab.report import fonts
+from eailab.report.augmented_images import kept_sheet
 from eailab.report.figure_files import write_trial_curves
 from eailab.report.figures import CJK_FONTS
 from eailab.report.formats import FORMATS, Format
@@ -24,6 +26,7 @@ from eailab.report.plots import study_figures
 from eailab.report.study_report import Report, load_study
 from eailab.report.verify import verify
 from eailab.report.write import find_studies, write_report, write_study
+from eailab.studies.storage import read_record
 from eailab.translation import language
 
 SMALL = [0.90, 0.92, 0.91]
@@ -331,3 +334,26 @@ def test_a_new_format_is_one_function_and_one_entry(shop, folder, tmp_path, monk
     assert verify(file, shop.store).holds
     file.write_text(file.read_text().replace("Does", "Why does"))
     assert not verify(file, shop.store).holds
+
+
+def test_a_page_shows_how_each_arm_varies_images_from_what_the_study_kept(shop_at, tmp_path, monkeypatch):
+    """A report reads the images from the study: it loads neither the data set nor an engine for them."""
+    shop = shop_at(tmp_path / "runs", load("digits"))
+    folder = shop.study({"none": [0.9, 0.8], "deform": [0.7, 0.8]}, factor="augment")
+    write_study(shop.store, folder)
+    kept = json.loads((folder / "augmented.json").read_text())["sheet"]
+    assert [row["label"] for row in kept["rows"]] == ["original", PLAIN_DEFORM]
+    assert [len(row["images"]) for row in kept["rows"]] == [8, 8]
+    assert kept["rows"][0]["images"] != kept["rows"][1]["images"]
+    page = (folder / "report.html").read_text()
+    assert all(page.count(address) >= 1 for row in kept["rows"] for address in row["images"])
+
+    monkeypatch.setattr("eailab.report.augmented_images.sheet", lambda *_: pytest.fail("drawn again"))
+    report = write_report([folder], tmp_path / "out").files["html"]
+    assert "Augmented training images" in report.read_text()
+    assert verify(report, shop.store).outcome.holds
+    (folder / "augmented.json").write_text("{}")
+    assert kept_sheet(folder, read_record(folder)) is None
+
+
+PLAIN_DEFORM = "deform (rotation 12.0, scale 0.12, shear 0.12, shift 1.5, elastic 1.6, nodes 6)"

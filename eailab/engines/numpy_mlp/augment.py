@@ -11,7 +11,9 @@ import numpy as np
 
 from eailab.data.dataset import Pixels
 from eailab.engines.numpy_mlp.compiling import compiled
-from eailab.recipe.parts import Deform
+from eailab.engines.spec import Augmented
+from eailab.recipe.parts import Deform, MlpAugment
+from eailab.seeding import stream
 
 CHUNK = 4096
 """Images whose draws are held in memory at once; part of what the draws mean, since they are made chunk by chunk."""
@@ -36,6 +38,16 @@ def deform(pixels: Pixels, settings: Deform, chance: np.random.Generator, out: P
             _uniform(chance, settings.elastic, (count, nodes, nodes, 2)),
             out[start : start + count],
         )
+
+
+def augmented(settings: MlpAugment, pixels: Pixels, block: int, count: int) -> Augmented:
+    """Return the first images of a block as its first epoch has them; see `ImageClassification.augmented`."""
+    numbers = stream(block, "order", 1).permutation(len(pixels))[:count]
+    if not isinstance(settings, Deform):
+        return Augmented(numbers, pixels[numbers])
+    deformed = np.empty_like(pixels)
+    deform(pixels, settings, stream(block, "augment", 1), out=deformed)
+    return Augmented(numbers, deformed[numbers])
 
 
 def _uniform(

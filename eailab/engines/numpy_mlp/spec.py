@@ -5,8 +5,9 @@ from contextlib import AbstractContextManager
 from itertools import pairwise
 from math import prod
 
+from eailab.data.dataset import TrialData
 from eailab.engines.base import Engine, Setup
-from eailab.engines.spec import PREDICTIONS, WEIGHTS, EngineSpec, ImageClassification, Network, check_batches
+from eailab.engines.spec import PREDICTIONS, WEIGHTS, Augmented, EngineSpec, ImageClassification, Network, check_batches
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.schema import MlpRecipe
 
@@ -62,6 +63,12 @@ def _network() -> Network:
     return Network(inference.shapes, inference.logits, inference.module, inference.add_to_onnx)
 
 
+def _augmented(recipe: MlpRecipe, data: TrialData, block: int, count: int) -> Augmented:
+    from eailab.engines.numpy_mlp.augment import augmented
+
+    return augmented(recipe.data.augment, data.train.pixels, block, count)
+
+
 NUMPY_MLP = EngineSpec(
     name="numpy-mlp",
     version=3,
@@ -70,7 +77,7 @@ NUMPY_MLP = EngineSpec(
     packages=("numpy", "numba"),
     metrics=lambda recipe: CLASSIFICATION,  # noqa: ARG005 - one signature for all engines
     build=_build,
-    images=ImageClassification(check_fit, parameters, _checkpoint_copies, _effective_model, _network),
+    images=ImageClassification(check_fit, parameters, _checkpoint_copies, _effective_model, _network, _augmented),
     artifacts=(WEIGHTS, PREDICTIONS),
     reporting_compilation=_reporting_compilation,
 )

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eailab.data.dataset import Images
-from eailab.engines.torch_resnet.augment import Augmentation, Drawn, Normalisation, pixel_table
+from eailab.data.dataset import Images, TrialData
+from eailab.engines.spec import Augmented
+from eailab.engines.torch_resnet.augment import Augmentation, Drawn, Normalisation, build, pixel_table
+from eailab.recipe.schema import ResNetRecipe
 from eailab.seeding import stream
 
 
@@ -150,6 +152,37 @@ class TrainingBatches:
         chance = self.draw(number)
         for step in range(done, self.steps):
             yield self.make(chance.rows(step, self.batch_size))
+
+
+def augmented(recipe: ResNetRecipe, data: TrialData, block: int, count: int) -> Augmented:
+    """Return the first images of a block as its first epoch has them; see `ImageClassification.augmented`."""
+    cpu, pixels = torch.device("cpu"), data.train.pixels
+    normalise = Normalisation(data, cpu, torch.contiguous_format)
+    height, width = pixels.shape[1:3]
+    augmentation = build(recipe.data.augment, height, width, normalise.mean)
+    batches = TrainingBatches(
+        data.train,
+        augmentation,
+        normalise,
+        batch_size=recipe.batch_size,
+        mixup=recipe.mixup,
+        block=block,
+        device=cpu,
+    )
+    epoch, places = batches.draw(1), torch.arange(min(count, len(batches)))
+
+    def varied(places: Tensor) -> Tensor:
+        drawn = {name: values[places] for name, values in epoch.drawn.items()}
+        return augmentation.train(pixel_table(pixels, cpu), epoch.order[places], drawn).float()
+
+    images, mixed = varied(places), tuple[tuple[int, float], ...]()
+    if epoch.shares is not None and epoch.partners is not None:
+        steps = places // recipe.batch_size
+        partners, shares = steps * recipe.batch_size + epoch.partners[places], epoch.shares[steps].float()
+        images = torch.lerp(varied(partners), images, shares[:, None, None, None])  # as whole pixels: scaling is linear
+        mixed = tuple(zip(epoch.order[partners].tolist(), (1.0 - shares).tolist(), strict=True))
+    whole = images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return Augmented(epoch.order[places].numpy(), whole, mixed)
 
 
 class EvaluationBatches:

@@ -6,8 +6,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from eailab.data.dataset import TrialData
 from eailab.engines.base import DeviceName, Engine, Setup
-from eailab.engines.spec import PREDICTIONS, WEIGHTS, EngineSpec, ImageClassification, Network
+from eailab.engines.spec import PREDICTIONS, WEIGHTS, Augmented, EngineSpec, ImageClassification, Network
 from eailab.engines.torch_resnet import CODE_FOLDER, geometry
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.parts import Module
@@ -82,6 +83,12 @@ def _network() -> Network:
     return Network(inference.shapes, inference.logits, inference.Classifier, inference.add_to_onnx)
 
 
+def _augmented(recipe: ResNetRecipe, data: TrialData, block: int, count: int) -> Augmented:
+    from eailab.engines.torch_resnet.batches import augmented
+
+    return augmented(recipe, data, block, count)
+
+
 TORCH_RESNET = EngineSpec(
     name="torch-resnet",
     version=1,
@@ -95,7 +102,13 @@ TORCH_RESNET = EngineSpec(
     metrics=lambda recipe: CLASSIFICATION,  # noqa: ARG005 - one signature for all engines
     build=_build,
     images=ImageClassification(
-        geometry.check_fit, geometry.parameters, _checkpoint_copies, _effective_model, _network, _try_network
+        geometry.check_fit,
+        geometry.parameters,
+        _checkpoint_copies,
+        _effective_model,
+        _network,
+        _augmented,
+        _try_network,
     ),
     own_folder=CODE_FOLDER,
     artifacts=(WEIGHTS, PREDICTIONS),

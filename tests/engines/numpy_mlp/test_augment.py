@@ -5,9 +5,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
+from eailab.data.registry import load
+from eailab.data.split import trial_data
 from eailab.engines.numpy_mlp import augment
 from eailab.engines.numpy_mlp.augment import deform
+from eailab.engines.numpy_mlp.engine import MlpEngine
 from eailab.recipe.parts import Deform
+from eailab.recipe.validate import recipe_from
 
 STILL = {"rotation": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0, "elastic": 0.0}
 
@@ -88,3 +92,15 @@ def test_images_leave_the_frame_as_zeros():
     augment.resample(pixels, np.eye(2, dtype=np.float32)[None], shift, np.zeros((1, 2, 2, 2), np.float32), out)
     assert (out[0, :, :3, 0] == 200).all()
     assert (out[0, :, 3:, 0] == 0).all()
+
+
+def test_the_images_of_a_sheet_are_those_that_are_trained_on():
+    varied = {"name": "digits", "limit": 300, "augment": {"name": "deform"}}
+    settings = {"name": "t", "engine": "numpy-mlp", "batch_size": 100, "epochs": 1, "optimizer": {"name": "sgd"}}
+    recipe = recipe_from(settings | {"data": varied, "model": {"name": "mlp", "hidden": [4]}})
+    data = trial_data(load("digits"), recipe.data, 3)
+    found = augment.augmented(recipe.data.augment, data.train.pixels, 3, 20)
+    engine = MlpEngine(recipe, data, 3)
+    engine.train_epoch(1, lambda step: None)
+    assert_array_equal(found.pixels, engine.deformed[found.numbers])
+    assert (found.pixels != data.train.pixels[found.numbers]).any()

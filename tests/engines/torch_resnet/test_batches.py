@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from eailab.data.dataset import Images, TrialData
-from eailab.engines.torch_resnet.augment import Normalisation, Unvaried, pixel_table
-from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
+from eailab.data.split import channel_stats
+from eailab.engines.torch_resnet.augment import Normalisation, Unvaried, build, pixel_table
+from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches, augmented
+from eailab.recipe.validate import recipe_from
 
 CPU = torch.device("cpu")
 COUNT = 37
@@ -80,3 +82,28 @@ def test_trials_on_the_same_pixels_share_one_table_of_them():
     table = pixel_table(one, CPU)
     assert pixel_table(one, CPU) is table
     assert pixel_table(other, CPU) is not table
+
+
+@pytest.mark.parametrize("mixup", [None, 0.4])
+def test_the_images_of_a_sheet_are_those_that_are_trained_on(mixup):
+    """As the network has them, scaled back to pixel values."""
+    augment = {"name": "cutout", "padding": 2, "size": 2}
+    settings = {"name": "t", "engine": "torch-resnet", "epochs": 1, "batch_size": 8, "mixup": mixup}
+    recipe = recipe_from(settings | {"data": {"name": "digits", "augment": augment}, "optimizer": {"name": "sgd"}})
+    images = numbered()
+    data = TrialData(images, images, images, *channel_stats(images.pixels), tuple(map(str, range(COUNT))))
+    found = augmented(recipe, data, 3, 20)
+
+    normalise = Normalisation(data, CPU, torch.contiguous_format)
+    cutout = build(recipe.data.augment, 4, 4, normalise.mean)
+    trained = TrainingBatches(images, cutout, normalise, batch_size=8, mixup=mixup, block=3, device=CPU)
+    batches = list(trained.epoch(1))[:3]
+    seen = torch.cat([batch.images for batch in batches])[:20, :1] * normalise.std + normalise.mean
+    assert np.abs(found.pixels[..., 0] - seen[:, 0].numpy()).max() <= 0.501
+    assert images.labels[found.numbers].tolist() == torch.cat([batch.labels for batch in batches])[:20].tolist()
+    assert bool(found.mixed_with) == (mixup is not None)
+    if mixup is not None:
+        second = torch.cat([batch.mix.labels for batch in batches])[:20].tolist()
+        shares = np.repeat([1.0 - batch.mix.share.item() for batch in batches], 8)[:20]
+        assert [images.labels[number] for number, _ in found.mixed_with] == second
+        assert [share for _, share in found.mixed_with] == pytest.approx(shares.tolist())
