@@ -1,14 +1,15 @@
-"""`eailab sanity` and `eailab model show`: a network of one's own, checked and listed before it is trained."""
+"""`eailab sanity` and `eailab model show`: a network, checked and listed before it is trained."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eailab.cli import completion
 from eailab.cli.commands import Commands
-from eailab.cli.options import AsJson
+from eailab.cli.options import AsJson, DataDir, Overrides, load_recipe
 from eailab.cli.output import echo, echo_json
 from eailab.errors import CheckFailedError, UsageError
 
@@ -22,7 +23,7 @@ Image = Annotated[str, typer.Option("--image", metavar="C,H,W", help="Channels, 
 Classes = Annotated[int, typer.Option(min=2, max=100_000, metavar="K", help="Number of classes.")]
 CIFAR = "3,32,32"
 
-model = Commands(help="Look at a network of your own.\n\nExample: eailab model show net.py:Net")
+model = Commands(help="Look at a network.\n\nExample: eailab model show mnist-mlp")
 
 
 def sanity(code: Code, image: Image = CIFAR, classes: Classes = 10, json: AsJson = False) -> None:
@@ -47,13 +48,71 @@ def sanity(code: Code, image: Image = CIFAR, classes: Classes = 10, json: AsJson
 
 
 @model.command()
-def show(code: Code, image: Image = CIFAR, classes: Classes = 10, json: AsJson = False) -> None:
+def show(
+    network: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE|FILE.py:NAME",
+            help="A recipe, or a module of torch: net.py:Net or 'net.py:Net(depth=20)'.",
+            autocompletion=completion.recipes,
+        ),
+    ],
+    override: Overrides = None,
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar="C,H,W", help=f"Of FILE.py:NAME: channels, rows, columns [{CIFAR}]."),
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=2, max=100_000, metavar="K", help="Of FILE.py:NAME: number of classes [10].")
+    ] = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
     """List a network's layers with output shapes, parameters and multiply-adds for one image.
 
     It runs the code of FILE.py, with your rights.
 
-    Example: eailab model show 'net.py:Net(depth=20)' --image 1,28,28
+    Example: eailab model show mnist-mlp
     """
+    if ".py:" not in network:
+        if image is not None or classes is not None:
+            raise UsageError("--image and --classes are of FILE.py:NAME: a recipe's are those of its data set.")
+        _show_recipe(network, override, data_dir, json)
+    elif override:
+        raise UsageError("-o changes a recipe: write the arguments of your network as in 'net.py:Net(depth=20)'.")
+    else:
+        _show_code(network, image or CIFAR, classes or 10, json)
+
+
+def _show_recipe(name: str, override: list[str] | None, data_dir: Path | None, json: bool) -> None:
+    """List the layers that a recipe's network has; no code of a person's own is run."""
+    from eailab.data.registry import shape_of
+    from eailab.engines.registry import images_of
+
+    recipe = load_recipe(name, {}, override).recipe
+    settings = recipe.images
+    if settings is None:
+        raise UsageError(
+            f"{name} has no network that is known here, since its engine {recipe.engine} trains by itself."
+        )
+    shape, classes = shape_of(settings.data.name, data_dir)
+    layers = images_of(settings).layers(settings, shape, classes)
+    if layers is None:
+        raise UsageError(f"{name} has a network of your own: name its file, as in `eailab model show net.py:Net`.")
+    if json:
+        echo_json(
+            {"recipe": recipe.name, "image": shape, "classes": classes, "layers": [asdict(one) for one in layers]}
+        )
+        return
+    _print(
+        [(one.name, one.kind, ",".join(map(str, one.output)), one.parameters, one.multiply_adds) for one in layers],
+        f"{sum(one.parameters for one in layers):,} trained parameters; {sum(one.multiply_adds for one in layers):,} "
+        "multiply-adds an image, in convolutions and matrix products",
+    )
+
+
+def _show_code(code: str, image: str, classes: int, json: bool) -> None:
+    """List the layers of a person's own network, which is run on an image."""
     shape, make = _network(code, image, classes)
     from eailab.engines.torch_resnet.layers import summary
 
@@ -61,23 +120,28 @@ def show(code: Code, image: Image = CIFAR, classes: Classes = 10, json: AsJson =
     if json:
         echo_json(asdict(found))
         return
+    frozen = found.parameters - found.trained_parameters
+    outputs = ["-" if one.output is None else ",".join(map(str, one.output[1:])) for one in found.layers]
+    _print(
+        [
+            (one.name, one.kind, output, one.parameters, one.multiply_adds)
+            for one, output in zip(found.layers, outputs, strict=True)
+        ],
+        f"{found.parameters:,} parameters{f', {frozen:,} of them frozen' if frozen else ''}; {found.multiply_adds:,} "
+        "multiply-adds an image, in convolutions, matrix products and attention",
+    )
+
+
+def _print(layers: Sequence[tuple[str, str, str, int, int]], total: str) -> None:
+    """Print layers in columns, and their sum."""
     rows = [("layer", "kind", "output", "parameters", "multiply-adds")]
-    rows += [
-        (one.name, one.kind, "-" if one.output is None else ",".join(map(str, one.output[1:])), f"{one.parameters:,}",
-         f"{one.multiply_adds:,}")
-        for one in found.layers
-    ]  # fmt: skip
+    rows += [(name, kind, output, f"{own:,}", f"{adds:,}") for name, kind, output, own, adds in layers]
     widths = [max(len(row[place]) for row in rows) for place in range(5)]
     for row in rows:
         left = "  ".join(f"{text:<{width}}" for text, width in zip(row[:3], widths[:3], strict=True))
         right = "  ".join(f"{text:>{width}}" for text, width in zip(row[3:], widths[3:], strict=True))
         echo(f"{left}  {right}")
-    frozen = found.parameters - found.trained_parameters
-    echo(
-        f"{found.parameters:,} parameters{f', {frozen:,} of them frozen' if frozen else ''}; {found.multiply_adds:,} "
-        "multiply-adds an image, in convolutions, matrix products and attention",
-        hang=2,
-    )
+    echo(total, hang=2)
 
 
 def printed() -> tuple[type, type]:

@@ -54,6 +54,19 @@ def load(name: str, data_dir: Path | None = None, download: bool = True) -> Data
     raise _unknown(name, path, found)
 
 
+def shape_of(name: str, data_dir: Path | None = None) -> tuple[tuple[int, int, int], int]:
+    """Return rows, columns and channels of a data set's images, and its number of classes; nothing is downloaded.
+
+    Raises:
+        DataError: As for `load`, of a data set of a person's own.
+    """
+    if name in SOURCES:
+        return SOURCES[name].shape, SOURCES[name].classes
+    dataset = load(name, data_dir, download=False)
+    height, width, channels = dataset.train.pixels.shape[1:]
+    return (height, width, channels), len(dataset.classes)
+
+
 def own_data(datasets: Mapping[str, Dataset]) -> dict[str, str]:
     """Return the fingerprints of those data sets that are a person's own, by the path that names each."""
     return {name: dataset.fingerprint for name, dataset in datasets.items() if name not in SOURCES}

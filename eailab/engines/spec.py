@@ -16,7 +16,7 @@ from eailab.engines.base import Arrays, DeviceName, Engine, Expected, Setup
 from eailab.errors import DataError, RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.base import Recipe
-from eailab.translation import Text
+from eailab.translation import Text, tr
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,6 +78,25 @@ PREDICTIONS = Artifact("predictions.npz", files.PREDICTIONS)
 """The predicted class of each validation and test image."""
 
 
+LINEAR, BATCH_NORM = tr("linear"), tr("batch norm")
+"""Kinds of layers."""
+
+
+@dataclass(frozen=True)
+class LayerSize:
+    """A layer with weights, with the normalisation and activation behind it."""
+
+    name: str
+    """Of its weights, as `Engine.weights` has them."""
+    kind: Text
+    output: tuple[int, ...]
+    """Shape for one image: channels, rows and columns, or units."""
+    parameters: int
+    """Trained ones, those of the normalisation too."""
+    multiply_adds: int
+    """For one image, in the matrix product or convolution alone, its padding included."""
+
+
 @dataclass(frozen=True)
 class Augmented:
     """Training images as the first epoch of a block has them, `M` of them in its order."""
@@ -104,6 +123,8 @@ class ImageClassification:
 
     None where only a person's own code knows it, which is not run for this.
     """
+    layers: Callable[[Any, tuple[int, int, int], int], tuple[LayerSize, ...] | None]
+    """List the layers of a network, from what `parameters` gets; None likewise."""
     checkpoint_copies: Callable[[Any], int]
     """How many numbers a checkpoint holds for each parameter, at most: itself, moments, moving average."""
     effective_model: Callable[[Any], dict[str, object]]

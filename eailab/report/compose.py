@@ -32,7 +32,7 @@ from eailab.report.document import (
 from eailab.report.figures import PATH_FIGURE, TITLES, figure_names
 from eailab.report.json_report import as_mapping, noise_mapping, path_mapping, report_mapping
 from eailab.report.lab import lab_blocks
-from eailab.report.page_sections import augmented_blocks, class_blocks, cost_blocks
+from eailab.report.page_sections import augmented_blocks, class_blocks, cost_blocks, network_blocks
 from eailab.report.study_report import PathReport, Report, StudyReport
 from eailab.translation import COLON, english, joined, tr, trn
 
@@ -133,6 +133,7 @@ def page_section(study: StudyReport, label: str) -> Section:
         evidence += [Heading(tr("Learning curves")), figures["curves"]]
     if "training-validation" in figures:
         evidence += [Heading(tr("Training and validation of each arm")), figures["training-validation"]]
+    evidence += network_blocks(study.networks)
     evidence += augmented_blocks(study.sheet)
     evidence += class_blocks(findings, study.classes, study.no_classes)
     evidence += (

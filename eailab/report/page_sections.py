@@ -6,6 +6,7 @@ import numpy as np
 
 from eailab.findings.classes import Classes, Confusion, Contrast, Example
 from eailab.findings.costs import ArmCost, energy_sentence, with_timed
+from eailab.findings.networks import ABOUT_LAYERS, ArmNetwork, layers_table, network_sentence
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table, arm_name
 from eailab.findings.words import NOTHING, amount, number
@@ -13,6 +14,7 @@ from eailab.report.augmented_images import ORIGINAL, KeptSheet
 from eailab.report.describe import study_costs
 from eailab.report.document import (
     Block,
+    Bullets,
     FigureBlock,
     Gallery,
     Group,
@@ -25,7 +27,7 @@ from eailab.report.document import (
     Title,
 )
 from eailab.report.pictures import data_address
-from eailab.translation import tr
+from eailab.translation import COMMA, joined, tr
 
 # --- classes ---
 
@@ -141,6 +143,26 @@ def _picture(example: Example, arm: str, baseline: str, blocks: int, classes: Cl
             f"{baseline}: {names[example.baseline_said]} ({example.baseline_right}/{blocks})",
         ),
     )
+
+
+# --- networks ---
+
+
+def network_blocks(found: Sequence[ArmNetwork]) -> list[Block]:
+    """Return what a page says of the networks of a study's arms; nothing where they have none that is known."""
+    if not found:
+        return []
+    sentences = tuple(
+        network_sentence(one)
+        if len(found) == 1
+        else tr("{arms}: {network}", arms=joined(one.arms, COMMA), network=network_sentence(one))
+        for one in found
+    )
+    blocks: list[Block] = [Heading(tr("Network")), Bullets(sentences)]
+    tables = tuple(TableBlock(layers_table(one.layers), one.model) for one in found if one.layers is not None)
+    if tables:
+        blocks.append(Group(tr("Layers"), (Paragraph((ABOUT_LAYERS,), "note"), *tables)))
+    return blocks
 
 
 # --- training images ---

@@ -11,6 +11,7 @@ from eailab.errors import DataError, StoreError
 from eailab.findings.classes import Classes, classes_of
 from eailab.findings.costs import ArmCost, costs, tuning_costs
 from eailab.findings.methods import answers
+from eailab.findings.networks import ArmNetwork, networks
 from eailab.findings.path import PathFindings, findings_along
 from eailab.findings.study import StudyFindings, study_findings, tell_apart
 from eailab.findings.tables import Fact
@@ -67,6 +68,15 @@ class StudyReport:
     def answers(self) -> tuple[Fact, ...]:
         """What a paper says of it."""
         return answers(self.findings, self.record, self.costs)
+
+    @property
+    def networks(self) -> list[ArmNetwork]:
+        """The networks of its arms."""
+        data = None if self.classes is None else self.classes.dataset
+        if data is None:
+            return networks(self.record, self.findings, None, None)
+        height, width, channels = data.train.pixels.shape[1:]
+        return networks(self.record, self.findings, (height, width, channels), len(data.classes))
 
     @property
     def folder(self) -> str:

@@ -114,3 +114,20 @@ def test_its_layers_are_listed_and_mistakes_are_one_error(eailab, folder):
         done = eailab(*words)
         assert done.code == 2
         assert said in done.err
+
+
+def test_a_recipes_layers_are_listed_from_its_settings(eailab):
+    done = eailab("model", "show", "mnist-mlp", "-o", "model.norm=batch")
+    assert done.code == 0, done.err
+    rows = [line.split() for line in done.out.splitlines()]
+    assert ["layers.0", "linear,", "batch", "norm,", "relu", "128", f"{785 * 128 + 256:,}", f"{784 * 128:,}"] in rows
+    assert done.out.splitlines()[-1].startswith(f"{785 * 128 + 129 * 256 + 257 * 10 + 2 * 384:,} trained parameters")
+    listed = json.loads(eailab("model", "show", "mnist-mlp", "--json").out)["layers"]
+    assert [layer["multiply_adds"] for layer in listed] == [784 * 128, 128 * 256, 256 * 10]
+    for words, said in (
+        (("mnist-mlp", "--classes", "3"), "a recipe's are those of its data set"),
+        (("net.py:Net", "-o", "batch_size=3"), "-o changes a recipe"),
+    ):
+        done = eailab("model", "show", *words)
+        assert done.code == 2
+        assert said in done.err

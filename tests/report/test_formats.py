@@ -61,7 +61,14 @@ class Outline(HTMLParser):
 def told(findings):
     """A study as a page has it, with a cost for each arm and without its data set's files."""
     costs = tuple(ArmCost(arm.label, (1.5,), 1.5, 2, 2, 200.0, ("cpu",)) for arm in findings.arms)
-    missing = {"classes": None, "no_classes": "No pictures here.", "answers": (), "tuning_costs": ()}
+    missing = {
+        "classes": None,
+        "no_classes": "No pictures here.",
+        "answers": (),
+        "tuning_costs": (),
+        "sheet": None,
+        "networks": (),
+    }
     return SimpleNamespace(findings=findings, costs=costs, **missing)
 
 

@@ -57,12 +57,12 @@ def names_are_taken_out(text):
     """What a sentence has left once settings, options, versions, verdicts and labels are gone."""
     text = re.sub(r"--[a-z-]+", "", text)
     text = re.sub(
-        r"BETTER|WORSE|SAME|UNDECIDED|SCREEN|tiny[\w-]*|Adam|adam|sgd|SGD|UCI|MLP|ReLU|constant|batch_size|dropout|Dunnett|Bonferroni|McNemar|mlp|digits",
+        r"BETTER|WORSE|SAME|UNDECIDED|SCREEN|tiny[\w-]*|Adam|adam|sgd|SGD|UCI|MLP|ReLU|constant|batch_size|dropout|Dunnett|Bonferroni|McNemar|mlp|digits|relu|layers\.\d",
         "",
         text,
     )
     return re.sub(
-        r"Brown–Forsythe|Holm|Student|momentum|weight_decay|label_smoothing|nesterov|betas|false|none|optimizer|was",
+        r"Brown–Forsythe|Holm|Student|momentum|weight_decay|label_smoothing|nesterov|betas|false|none|\bhe\b|optimizer|was",
         "",
         text,
     )

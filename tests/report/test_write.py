@@ -357,3 +357,19 @@ def test_a_page_shows_how_each_arm_varies_images_from_what_the_study_kept(shop_a
 
 
 PLAIN_DEFORM = "deform (rotation 12.0, scale 0.12, shear 0.12, shift 1.5, elastic 1.6, nodes 6)"
+
+
+def test_a_page_lists_the_layers_of_each_arms_network(shop):
+    """784 inputs would be MNIST's: the digits have 64."""
+    same = load_study(shop.store, shop.study({10: SMALL, 20: LARGE}, model={"name": "mlp", "hidden": [5]}))
+    (network,) = same.networks
+    assert [(one.output, one.parameters, one.multiply_adds) for one in network.layers] == [
+        ((5,), 65 * 5, 64 * 5),
+        ((10,), 6 * 10, 5 * 10),
+    ]
+    page = FORMATS["html"].text(Report("study", "en", (same,)))
+    assert "2 layers with weights, 385 trained parameters, 370 multiply–adds an image" in page
+
+    varied = load_study(shop.store, shop.study({"none": SMALL, "batch": LARGE}, factor="norm"))
+    assert [one.arms for one in varied.networks] == [("none (baseline)",), ("batch",)]
+    assert varied.networks[1].parameters[0] - varied.networks[0].parameters[0] == 2 * (128 + 256)

@@ -7,9 +7,21 @@ from math import prod
 
 from eailab.data.dataset import TrialData
 from eailab.engines.base import Engine, Setup
-from eailab.engines.spec import PREDICTIONS, WEIGHTS, Augmented, EngineSpec, ImageClassification, Network, check_batches
+from eailab.engines.spec import (
+    BATCH_NORM,
+    LINEAR,
+    PREDICTIONS,
+    WEIGHTS,
+    Augmented,
+    EngineSpec,
+    ImageClassification,
+    LayerSize,
+    Network,
+    check_batches,
+)
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.schema import MlpRecipe
+from eailab.translation import COMMA, joined
 
 
 def _build(recipe: MlpRecipe, setup: Setup) -> Engine:
@@ -35,10 +47,21 @@ def parameters(recipe: MlpRecipe, image: tuple[int, int, int], classes: int) -> 
         >>> parameters(load("mnist-mlp").recipe, (28, 28, 1), 10)
         136074
     """
+    return sum(layer.parameters for layer in layers(recipe, image, classes))
+
+
+def layers(recipe: MlpRecipe, image: tuple[int, int, int], classes: int) -> tuple[LayerSize, ...]:
+    """List the linear layers; see `ImageClassification.layers`."""
     model = recipe.model
-    widths = [prod(image), *model.hidden, classes]
-    scales = 2 * sum(model.hidden) if model.norm == "batch" else 0
-    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths)) + scales
+    *hidden, last = pairwise([prod(image), *model.hidden, classes])
+    found = []
+    for number, ((inputs, outputs), activation) in enumerate(zip(hidden, model.activations, strict=True)):
+        scales = 2 * outputs if model.norm == "batch" else 0
+        kind = joined([LINEAR, *([BATCH_NORM] if scales else []), activation], COMMA)
+        found.append(LayerSize(f"layers.{number}", kind, (outputs,), (inputs + 1) * outputs + scales, inputs * outputs))
+    inputs, outputs = last
+    name = f"layers.{len(found)}"
+    return (*found, LayerSize(name, LINEAR, (outputs,), (inputs + 1) * outputs, inputs * outputs))
 
 
 def _checkpoint_copies(recipe: MlpRecipe) -> int:
@@ -77,7 +100,9 @@ NUMPY_MLP = EngineSpec(
     packages=("numpy", "numba"),
     metrics=lambda recipe: CLASSIFICATION,  # noqa: ARG005 - one signature for all engines
     build=_build,
-    images=ImageClassification(check_fit, parameters, _checkpoint_copies, _effective_model, _network, _augmented),
+    images=ImageClassification(
+        check_fit, parameters, layers, _checkpoint_copies, _effective_model, _network, _augmented
+    ),
     artifacts=(WEIGHTS, PREDICTIONS),
     reporting_compilation=_reporting_compilation,
 )

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eailab.engines.spec import check_batches
+from eailab.engines.spec import BATCH_NORM, LINEAR, LayerSize, check_batches
 from eailab.errors import DataError, RecipeError
 from eailab.recipe.parts import Module, Resize224, ResNet
 from eailab.recipe.schema import ResNetRecipe
+from eailab.translation import COMMA, joined, tr
 
 
 @dataclass(frozen=True)
@@ -96,31 +97,68 @@ def ends_in_one_pixel(recipe: ResNetRecipe, height: int, width: int) -> bool:
     return all(stage_sides(stem, side)[-1] == 1 for side in input_size(recipe, height, width))
 
 
-def parameters(recipe: ResNetRecipe, _image: tuple[int, int, int], classes: int) -> int | None:
+def parameters(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> int | None:
     """Count the trained parameters, which do not depend on the image; None of a person's own network."""
-    model = recipe.model
-    if isinstance(model, Module):
+    found = layers(recipe, image, classes)
+    return None if found is None else sum(layer.parameters for layer in found)
+
+
+def layers(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> tuple[LayerSize, ...] | None:
+    """List the convolutions and the linear layer by torchvision's names; None of a person's own network."""
+    if isinstance(recipe.model, Module):
         return None
-    convolutions = sum(kernel * inputs * outputs + 2 * outputs for kernel, inputs, outputs in _convolutions(model))
-    features = scaled_channels(model.width)[-1] * (4 if model.name == "resnet50" else 1)
-    return convolutions + (features + 1) * classes
+    height, width, _ = image
+    return tuple(_layers(recipe.model, input_size(recipe, height, width), classes))
 
 
-def _convolutions(model: ResNet) -> Iterator[tuple[int, int, int]]:
-    """Yield the taps, inputs and outputs of each convolution, which a normalisation follows."""
-    inputs, *_ = channels = scaled_channels(model.width)
-    yield STEMS[model.stem].kernel ** 2, 3, inputs
-    for stage, (width, blocks) in enumerate(zip(channels, BLOCKS[model.name], strict=True)):
+def _layers(model: ResNet, sides: tuple[int, int], classes: int) -> Iterator[LayerSize]:
+    stem, (inputs, *_) = STEMS[model.stem], (channels := scaled_channels(model.width))
+    first = _Convolution(stem.kernel, stem.stride, stem.padding, sides)
+    yield first.layer("conv1", 3, inputs)
+    sides = first.output
+    if stem.pooled:
+        sides = _Convolution(3, 2, 1, sides).output
+    for stage, (width, blocks) in enumerate(zip(channels, BLOCKS[model.name], strict=True), start=1):
         for block in range(blocks):
-            if model.name == "resnet50":
-                outputs = 4 * width
-                yield from ((1, inputs, width), (9, width, width), (1, width, outputs))
-            else:
-                outputs = width
-                yield from ((9, inputs, width), (9, width, width))
-            if inputs != outputs or (stage > 0 and block == 0):  # the projection beside the block
-                yield 1, inputs, outputs
-            inputs = outputs
+            stride = 2 if stage > 1 and block == 0 else 1
+            name, bottleneck = f"layer{stage}.{block}", model.name == "resnet50"
+            kernels = ((1, 1), (3, stride), (1, 1)) if bottleneck else ((3, stride), (3, 1))
+            widths = (width, width, 4 * width) if bottleneck else (width, width)
+            taken, seen = inputs, sides
+            for number, ((kernel, step), outputs) in enumerate(zip(kernels, widths, strict=True), start=1):
+                one = _Convolution(kernel, step, kernel // 2, seen)
+                yield one.layer(f"{name}.conv{number}", taken, outputs)
+                taken, seen = outputs, one.output
+            if inputs != taken or stride > 1:  # the projection beside the block
+                yield _Convolution(1, stride, 0, sides).layer(f"{name}.downsample", inputs, taken)
+            inputs, sides = taken, seen
+    yield LayerSize("fc", LINEAR, (classes,), (inputs + 1) * classes, inputs * classes)
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    """A convolution of square kernel, which a normalisation follows."""
+
+    kernel: int
+    stride: int
+    padding: int
+    sides: tuple[int, int]
+    """Rows and columns of its input."""
+
+    @property
+    def output(self) -> tuple[int, int]:
+        """Rows and columns of its output."""
+        rows, columns = (output_side(side, self.kernel, self.stride, self.padding) for side in self.sides)
+        return rows, columns
+
+    def layer(self, name: str, inputs: int, outputs: int) -> LayerSize:
+        """Return it with channels."""
+        (rows, columns), weights = self.output, self.kernel**2 * inputs * outputs
+        convolution = tr("{kernel}x{kernel} convolution", kernel=self.kernel)
+        stride = [tr("stride {stride}", stride=self.stride)] if self.stride > 1 else []
+        kind = joined([convolution, *stride, BATCH_NORM], COMMA)
+        shape = (outputs, rows, columns)
+        return LayerSize(name, kind, shape, weights + 2 * outputs, weights * rows * columns)
 
 
 def check_fit(recipe: ResNetRecipe, images: tuple[int, ...]) -> None:

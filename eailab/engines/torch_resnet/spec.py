@@ -104,6 +104,7 @@ TORCH_RESNET = EngineSpec(
     images=ImageClassification(
         geometry.check_fit,
         geometry.parameters,
+        geometry.layers,
         _checkpoint_copies,
         _effective_model,
         _network,

@@ -7,12 +7,14 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from eailab.engines.torch_resnet import geometry, models
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.errors import DataError, RecipeError
 from eailab.recipe.load import load
 from eailab.recipe.parts import ResNet
+from eailab.recipe.validate import recipe_from
 
 STEMS = list(geometry.STEMS)
 
@@ -207,3 +209,33 @@ def test_an_engine_returns_whole_weights_with_torchvisions_shapes(make_recipe, m
     assert engine.parameters == sum(
         value.numel() for name, value in began.items() if "running" not in name and "num_" not in name
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "width", "sides"),
+    [
+        ("resnet18", "7x7", 0.25, (32, 32)),
+        ("resnet34", "3x3", 0.125, (30, 40)),
+        ("resnet50", "3x3-nopool", 0.25, (9, 8)),
+    ],
+)
+def test_layers_are_counted_as_torch_counts_them(name, stem, width, sides):
+    """Shapes, parameters and multiply-adds of each layer, against a network that torch runs."""
+    model = {"name": name, "stem": stem, "width": width}
+    plain = {"name": "t", "engine": "torch-resnet", "epochs": 1, "batch_size": 4, "optimizer": {"name": "sgd"}}
+    recipe = recipe_from(plain | {"data": {"name": "cifar10"}, "model": model})
+    network = models.build(recipe.model, 7, block=0).eval()
+    shapes = {}
+    for place, module in network.named_modules():
+        module.register_forward_hook(lambda _, __, out, place=place: shapes.update({place: tuple(out.shape[1:])}))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, *sides))
+    by_place = {place: sum(kinds.values()) // 2 for place, kinds in counter.get_flop_counts().items()}
+
+    found = geometry.layers(recipe, (*sides, 3), 7)
+    for layer in found:
+        place = f"{layer.name}.0" if layer.name.endswith("downsample") else layer.name
+        assert layer.output == shapes[place]
+        assert layer.multiply_adds == by_place[f"ResNet.{place}"]
+    assert sum(layer.multiply_adds for layer in found) == counter.get_total_flops() // 2
+    assert sum(layer.parameters for layer in found) == sum(one.numel() for one in network.parameters())

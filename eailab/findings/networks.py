@@ -1,0 +1,122 @@
+"""List the networks of a study's arms, layer by layer, from their recipes: a person's own code is never run for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eailab.data.registry import SOURCES
+from eailab.engines.registry import images_of
+from eailab.engines.spec import LayerSize
+from eailab.findings.study import StudyFindings
+from eailab.findings.tables import Column, Table, arm_name
+from eailab.findings.words import setting_as_named
+from eailab.recipe.base import ImageRecipe
+from eailab.recipe.describe import in_words
+from eailab.studies.storage import StudyRecord
+from eailab.translation import COMMA, Text, joined, tr
+
+Shape = tuple[int, int, int]
+"""Rows, columns and channels of an image."""
+
+
+@dataclass(frozen=True)
+class ArmNetwork:
+    """The network that some arms of a study share."""
+
+    arms: tuple[str, ...]
+    """Their names in tables."""
+    model: Text
+    """In words, with its settings."""
+    layers: tuple[LayerSize, ...] | None
+    """None of a person's own."""
+    parameters: tuple[int, ...]
+    """Trained ones: counted from the layers, else as finished trials recorded them; empty where none has."""
+
+
+def networks(
+    record: StudyRecord, findings: StudyFindings, image: Shape | None, classes: int | None
+) -> list[ArmNetwork]:
+    """Return the networks of a study's arms, each once.
+
+    Args:
+        record: The study.
+        findings: What was found in it.
+        image: Shape of its images, and
+        classes: their number of classes, where the data set is here; those of published data sets are known.
+    """
+    found: dict[object, ArmNetwork] = {}
+    for arm, finding in zip(record.study.arms, findings.arms, strict=True):
+        recipe = arm.recipe.images
+        size = None if recipe is None else _size(recipe, image, classes)
+        if recipe is None or (size is None and not recipe.has_own_network):
+            continue
+        layers = None if size is None else images_of(recipe).layers(recipe, *size)
+        recorded = {trial.parameters for trial in finding.trials if trial.parameters is not None}
+        counted = tuple(sorted(recorded)) if layers is None else (sum(layer.parameters for layer in layers),)
+        model = _model_in_words(recipe)
+        key = (model, layers)
+        before = found.get(key)
+        arms = (*(before.arms if before else ()), arm_name(finding))
+        parameters = counted if before is None else tuple(sorted({*before.parameters, *counted}))
+        found[key] = ArmNetwork(arms, model, layers, parameters)
+    return list(found.values())
+
+
+def _model_in_words(recipe: ImageRecipe) -> Text:
+    settings = recipe.model.model_dump(mode="json", exclude={"code"})
+    name = settings.pop("name")
+    listed = (
+        tr("{setting} {value}", setting=setting_as_named(key), value=in_words(one)) for key, one in settings.items()
+    )
+    return tr("{model} ({settings})", model=name, settings=joined(listed, COMMA))
+
+
+def _size(recipe: ImageRecipe, image: Shape | None, classes: int | None) -> tuple[Shape, int] | None:
+    if (source := SOURCES.get(recipe.data.name)) is not None:
+        return source.shape, source.classes
+    return None if image is None or classes is None else (image, classes)
+
+
+def layers_table(layers: Sequence[LayerSize]) -> Table:
+    """Return layers as a table, with their sums."""
+    rows = [
+        (one.name, one.kind, "×".join(map(str, one.output)), f"{one.parameters:,}", f"{one.multiply_adds:,}")
+        for one in layers
+    ]
+    sums = (f"{sum(layer.parameters for layer in layers):,}", f"{sum(layer.multiply_adds for layer in layers):,}")
+    return Table(
+        columns=(
+            Column(tr("layer")),
+            Column(tr("kind")),
+            Column(tr("output")),
+            Column(tr("parameters"), is_number=True),
+            Column(tr("multiply–adds"), is_number=True),
+        ),
+        rows=(*rows, (tr("all"), "", "", *sums)),
+    )
+
+
+ABOUT_LAYERS = tr(
+    "Outputs are channels×rows×columns of one image, or units; multiply–adds are of one image, in "
+    "convolutions and matrix products, padding included."
+)
+
+
+def network_sentence(network: ArmNetwork) -> Text:
+    """Return what is said of a network in a line."""
+    if network.layers is not None:
+        layers = network.layers
+        return tr(
+            "{model}: {n} layers with weights, {parameters:,} trained parameters, {multiply_adds:,} multiply–adds an "
+            "image",
+            model=network.model,
+            n=len(layers),
+            parameters=sum(layer.parameters for layer in layers),
+            multiply_adds=sum(layer.multiply_adds for layer in layers),
+        )
+    if not network.parameters:
+        return tr("{model}: a network of one's own, whose code is not run for a report", model=network.model)
+    return tr(
+        "{model}: {parameters} trained parameters; a network of one's own, whose code is not run for a report",
+        model=network.model,
+        parameters=joined((f"{count:,}" for count in network.parameters), tr(" or ")),
+    )
