@@ -109,6 +109,10 @@ def ablate(
         str | None,
         typer.Option(metavar="LEVEL", help="The level that the others are compared with [default: the recipe's own]"),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="What tables and figures call the levels of FACTOR, one each in their order."),
+    ] = None,
     margin: Annotated[
         str | None,
         typer.Option(
@@ -213,16 +217,23 @@ def ablate(
     changes = overrides_of({"study.margin": margin, "model": model, **judged}, override)
     if program:
         _refuse_beside_program(recipe=recipe, study=study, hold=hold, model=model)
-        factors = program.factors(factor, levels or [], also or [], baseline, joint=joint)
+        factors = _called(program.factors(factor, levels or [], also or [], baseline, joint=joint), labels)
         base = program.recipe(metric, factors, changes)
         name, studies = _designed(base, factors, seeds or DEFAULT_BLOCKS, "epochs", cross=cross)
     elif study is not None:
         _refuse_beside_study(
-            factor=factor, recipe=recipe, baseline=baseline, also=also, cross=cross, joint=joint, hold=hold
+            factor=factor,
+            recipe=recipe,
+            baseline=baseline,
+            labels=labels,
+            also=also,
+            cross=cross,
+            joint=joint,
+            hold=hold,
         )
         name, studies = _declared(study, changes, seeds, runs)
     else:
-        factors = _factors(factor, levels or [], also or [], baseline, joint=joint)
+        factors = _called(_factors(factor, levels or [], also or [], baseline, joint=joint), labels)
         name, studies = _asked(factors, recipe, changes, seeds or DEFAULT_BLOCKS, hold or "epochs", cross=cross)
     failing, gpus = parse_fail_on(fail_on), program.gpus_for(jobs, on)
     where = run_context(
@@ -281,6 +292,13 @@ def _factors(
         joint=joint,
     )
     return [first, *(factor_from_option(text, joint=joint) for text in also)]
+
+
+def _called(factors: "list[FactorLevels]", labels: str | None) -> "list[FactorLevels]":
+    """Return factors, the levels of the first called as `--labels` says."""
+    from eailab.studies.factor import labelled
+
+    return factors if labels is None else [labelled(factors[0], labels), *factors[1:]]
 
 
 def _refuse_misplaced(word: str, levels: list[str]) -> None:

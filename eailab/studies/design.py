@@ -43,11 +43,11 @@ class Arm:
     brought: tuple[str, ...] = ()
     """Settings that the level brings with it, such as the momentum of sgd; one sentence each."""
     name: str = ""
-    """What a study file calls the level, if it does."""
+    """What a person calls the level: in a study file, or by `--labels`."""
 
     @property
     def label(self) -> str:
-        """What tables and figures call it: the name that a study file gives, else the level in words."""
+        """What tables and figures call it: the name that a person gives, else the level in words."""
         return self.name or label((self.level,))
 
 
@@ -303,7 +303,7 @@ def _resolved(recipe: Recipe, factor: FactorLevels, paths: tuple[str, ...]) -> R
         if (first := labels.index(labels[index])) != index:
             raise StudyError(
                 f"the levels {typed(factor.levels[first])} and {typed(factor.levels[index])} of {path} are both called "
-                f"{labels[index]}: give them labels in a study file, as in labels: [one, other]."
+                f"{labels[index]}: add --labels one,other; in a study file, labels: [one, other]."
             )
     if len(values) < 2:
         raise StudyError(

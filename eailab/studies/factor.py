@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eailab.errors import StudyError, UsageError
@@ -10,6 +10,7 @@ from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import write
 from eailab.recipe.describe import in_words
 from eailab.recipe.factors import resolve
+from eailab.recipe.parts import PRINTABLE
 from eailab.recipe.yaml12 import parse_value
 from eailab.translation import COMMA, LIST, joined
 
@@ -17,6 +18,9 @@ BUNDLE = "+"
 """Joins the settings of a bundle, and the values of one of its levels: `optimizer+lr`, `adam+0.001`."""
 CROSS = " × "
 """Joins the factors of a factorial, and the levels of one of its arms."""
+
+LONGEST_LABEL = 80
+"""Characters of what a person calls a level."""
 
 BETWEEN_VALUES = re.compile(r"(?<![0-9][eE])\+")  # but not within 1e+3
 
@@ -151,7 +155,7 @@ class FactorLevels:
     baseline: tuple[Any, ...] | None = None
     """The level that the others are compared with; None for the recipe's own, else the first."""
     names: tuple[str, ...] = ()
-    """What a study file calls the levels; empty for `label` of each."""
+    """What a person calls the levels; empty for `label` of each."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -205,6 +209,38 @@ def factor_from_text(
         tuple(_values(level, words) for level in levels),
         None if baseline is None else _values(baseline, words),
     )
+
+
+def labelled(factor: FactorLevels, text: str) -> FactorLevels:
+    """Return a factor whose levels are called by the texts of `--labels`, such as `small,large`.
+
+    Raises:
+        StudyError: There is not one for each level, or one is twice, empty, long or not printable.
+        RecipeError: They are not YAML.
+    """
+    values = parse_value(f"[{text}]")
+    labels = [one if isinstance(one, str) else in_words(one) for one in values] if isinstance(values, list) else []
+    try:
+        check_labels(labels, len(factor.levels))
+    except ValueError as error:
+        raise StudyError(f"--labels {text}: {error}, as in --labels small,large.") from error
+    odd = next((one for one in labels if len(one) > LONGEST_LABEL or not re.search(PRINTABLE, one)), None)
+    if odd is not None:
+        raise StudyError(f"--labels {text}: a label is a line of 1 to {LONGEST_LABEL} printable characters.")
+    return replace(factor, names=tuple(labels))
+
+
+def check_labels(labels: Sequence[str], levels: int) -> None:
+    """Refuse labels that are not one for each level.
+
+    Raises:
+        ValueError: With what would be right.
+    """
+    if len(labels) != levels:
+        given = f"{len(labels)} label{'s' * (len(labels) != 1)}"
+        raise ValueError(f"{given} for {levels} levels: give one for each, in their order")
+    if twice := [one for one in labels if labels.count(one) > 1]:
+        raise ValueError(f"the label {twice[0]!r} is there twice: give each level one of its own")
 
 
 def factor_from_option(text: str, *, joint: bool = False) -> FactorLevels:

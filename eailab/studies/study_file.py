@@ -30,7 +30,7 @@ from eailab.recipe.yaml12 import Document, parse
 from eailab.runs.store import Store
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.design import Hold, ResolvedFactor, Study, all_combinations, resolved, studies_of
-from eailab.studies.factor import FactorLevels
+from eailab.studies.factor import LONGEST_LABEL, FactorLevels, check_labels
 from eailab.studies.heads import STUDIES, heads
 from eailab.studies.lookup import one_study
 from eailab.studies.storage import read_record
@@ -42,15 +42,11 @@ def _one_each(labels: list[str] | None, info: ValidationInfo) -> list[str] | Non
     """Refuse labels that are not one for each level."""
     levels = info.data.get("levels")
     if labels is not None and levels is not None:
-        if len(labels) != len(levels):
-            given = f"{len(labels)} label{'s' * (len(labels) != 1)}"
-            raise ValueError(f"{given} for {len(levels)} levels: give one for each, in their order")
-        if twice := [one for one in labels if labels.count(one) > 1]:
-            raise ValueError(f"the label {twice[0]!r} is there twice: give each level one of its own")
+        check_labels(labels, len(levels))
     return labels
 
 
-Label = Annotated[str, Field(min_length=1, max_length=80, pattern=PRINTABLE)]
+Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL, pattern=PRINTABLE)]
 Labels = Annotated[Annotated[list[Label], Field(min_length=1)] | None, AfterValidator(_one_each)]
 
 

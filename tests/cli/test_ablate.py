@@ -289,3 +289,22 @@ def test_a_number_of_jobs_that_is_none_is_refused(eailab, jobs):
     done = eailab("ablate", "lr", "1e-3", "1e-2", "--recipe", "digits-mlp", "--jobs", jobs)
     assert done.code == 2
     assert "give auto, or 1 or more" in done.err
+
+
+def test_labels_of_ones_own_replace_the_levels(eailab):
+    asked = ("ablate", "batch-size", "64", "32", "--recipe", "digits-mlp", "-n")
+    done = eailab(*asked, "--labels", "large,'usual, as ever'")
+    assert done.code == 0, done.err
+    first = [line.split("  ")[0] for line in done.out.splitlines()]
+    assert {"large", "usual, as ever (baseline)"} <= set(first)
+    for labels, said in (
+        ("large", "1 label for 2 levels"),
+        ("one,one", "'one' is there twice"),
+        ("one," + 81 * "x", "1 to 80 printable characters"),
+    ):
+        done = eailab(*asked, "--labels", labels)
+        assert done.code == 2
+        assert said in done.err
+    done = eailab("ablate", "--study", "lab-task1", "--labels", "a,b")
+    assert done.code == 2
+    assert "--labels cannot be given with --study" in done.err
