@@ -103,3 +103,31 @@ def test_chinese_has_full_width_punctuation(file):
         text = "\n".join(catalogue("zh-TW").sentences.values())
     text = re.sub(r"^```.*?^```|`[^`]*`|\]\([^)]*\)", "x", text, flags=re.MULTILINE | re.DOTALL)
     assert [line for line in text.splitlines() if HALF_WIDTH.search(line)] == []
+
+
+ROOT = Path(__file__).parents[1]
+GUIDES = ("docs/guide.md", "docs/guide.zh-TW.md")
+HALF_WIDTH = re.compile(r"[\u4e00-\u9fff]\s*[,;:!?()]|[,;:!?()]\s*[\u4e00-\u9fff]")
+
+
+def code_of(file):
+    """The lines of a page's code, without comments, which are in the page's language."""
+    text = (ROOT / file).read_text()
+    lines = (line for block in text.split("```")[1::2] for line in block.splitlines()[1:])
+    return {re.sub(r"\s+# .*", "", line) for line in lines}
+
+
+def test_the_guide_in_chinese_shows_no_command_that_the_english_one_does_not():
+    english, chinese = map(code_of, GUIDES)
+    assert len(chinese) > 80
+    assert chinese - english == set()
+
+
+@pytest.mark.parametrize("file", ["README.zh-TW.md", GUIDES[1], "eailab/locales/zh-TW.yaml"])
+def test_chinese_sentences_have_full_width_punctuation(file):
+    text = (ROOT / file).read_text()
+    if file.endswith(".yaml"):
+        text = "\n".join(catalogue("zh-TW").sentences.values())
+    prose = "".join(text.split("```")[::2])
+    found = [line for line in prose.splitlines() if HALF_WIDTH.search(re.sub(r"`[^`]*`|\]\([^)]*\)", "", line))]
+    assert found == []

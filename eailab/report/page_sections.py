@@ -159,7 +159,11 @@ def network_blocks(found: Sequence[ArmNetwork]) -> list[Block]:
         for one in found
     )
     blocks: list[Block] = [Heading(tr("Network")), Bullets(sentences)]
-    tables = tuple(TableBlock(layers_table(one.layers), one.model) for one in found if one.layers is not None)
+    tables = tuple(
+        TableBlock(layers_table(one.layers), tr("Layers") if len(found) == 1 else joined(one.arms, COMMA))
+        for one in found
+        if one.layers is not None
+    )
     if tables:
         blocks.append(Group(tr("Layers"), (Paragraph((ABOUT_LAYERS,), "note"), *tables)))
     return blocks
