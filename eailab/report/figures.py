@@ -64,6 +64,8 @@ class Look:
 # --- axes ---
 
 STEPS = (1.0, 2.0, 5.0, 10.0)
+LARGE = 1e5
+"""Numbers from here on are written as powers of ten on an axis, as those of a loss that diverged."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,13 @@ class Axis:
         return [number * step for number in range(first, last + 1)]
 
     def labelled(self, about: int) -> list[tuple[float, str]]:
-        """Return the ticks with their labels, which have as many decimals as tell them apart."""
+        """Return the ticks with their labels, which have as many decimals as tell them apart.
+
+        >>> Axis(0.0, 3e8).labelled(3)
+        [(0.0, '0'), (100000000.0, '1e+08'), (200000000.0, '2e+08'), (300000000.0, '3e+08')]
+        """
         ticks = self.ticks(about)
-        if self.is_log or len(ticks) < 2:
+        if self.is_log or len(ticks) < 2 or max(map(abs, ticks)) >= LARGE:
             return [(tick, f"{tick:g}") for tick in ticks]
         decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
         return [(tick, f"{tick:z.{decimals}f}") for tick in ticks]

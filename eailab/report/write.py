@@ -6,6 +6,7 @@ a finished study again is quick and touches nothing.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from eailab.errors import StoreError, UsageError
@@ -18,7 +19,7 @@ from eailab.report.augmented_images import keep_sheet
 from eailab.report.compose import figure_path, noise_document, path_document
 from eailab.report.exports.export_records import check_names, export_path, export_study
 from eailab.report.figure_files import figures_of, keep, language_of_figures, path_figure, write_trial_curves
-from eailab.report.figures import IN_PRINT, FileKind
+from eailab.report.figures import IN_PRINT, Drawing, FileKind
 from eailab.report.formats import DEFAULT_FORMATS, EXPORTS, FORMATS
 from eailab.report.json_report import as_json, costs_json
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
@@ -173,14 +174,22 @@ def _write_report(
     figure_lang, notes = lang, list[str]()
     if lang != ENGLISH and (fragments or any(FORMATS[name].figures for name in formats)):
         figure_lang, notes = language_of_figures(lang)
+
+    @cache
+    def drawn(kinds: tuple[FileKind, ...]) -> Mapping[str, Mapping[str, Drawing]]:
+        """Draw the figures of every study and path ablation once, by the name of its folder."""
+        figures = {one.folder: figures_of(one.findings, one.path, notes, figure_lang, kinds) for one in found}
+        of_paths = () if lab else paths
+        return figures | {one.folder: path_figure(one.findings, figure_lang, kinds) for one in of_paths}
+
     for kinds in dict.fromkeys(FORMATS[name].figures for name in formats if FORMATS[name].figures):
-        _write_figures(found, () if lab else paths, out, kinds, figure_lang, notes)
+        _write_figures(drawn(kinds), out)
     report = Report("lab" if lab else "report", lang, tuple(found), unreadable, paths=paths)
     for name in formats:
         write_changed(files[name], FORMATS[name].text(report).encode())
     exported = _export(found, paths, exports, out) if exports else {}
     if fragments:
-        exported[latex_fragments.FOLDER] = _write_fragments(report, out / latex_fragments.FOLDER, figure_lang, notes)
+        exported[latex_fragments.FOLDER] = _write_fragments(report, out / latex_fragments.FOLDER, drawn(IN_PRINT))
     if lab:
         files = {"lab": files["markdown"]}
     studies = tuple(one.findings for one in report.distinguished)
@@ -188,29 +197,18 @@ def _write_report(
     return Written(studies, unreadable, files, tuple(dict.fromkeys(notes)), exported, paths)
 
 
-def _write_figures(
-    found: Sequence[StudyReport],
-    paths: Sequence[PathReport],
-    out: Path,
-    kinds: tuple[FileKind, ...],
-    lang: str,
-    notes: list[str],
-) -> None:
-    """Write the figures that lie beside a report; what is to be known of them is added to the notes."""
-    drawings = [(one.folder, figures_of(one.findings, one.path, notes, lang, kinds)) for one in found]
-    drawings += [(one.folder, path_figure(one.findings, lang, kinds)) for one in paths]
-    for folder, figures in drawings:
+def _write_figures(drawings: Mapping[str, Mapping[str, Drawing]], out: Path) -> None:
+    """Write the figures that lie beside a report."""
+    for folder, figures in drawings.items():
         for name, drawing in figures.items():
             for kind, data in drawing.items():
                 write_changed(out / f"{figure_path(folder, name)}.{kind}", data)
 
 
-def _write_fragments(report: Report, folder: Path, figure_lang: str, notes: list[str]) -> Path:
-    """Write parts of a paper with their figures, and return their folder; see `_write_figures`."""
+def _write_fragments(report: Report, folder: Path, drawings: Mapping[str, Mapping[str, Drawing]]) -> Path:
+    """Write parts of a paper with their figures, and return their folder."""
     for name, text in latex_fragments.fragments(report).items():
         write_changed(folder / name, text.encode())
-    drawings = {one.folder: figures_of(one.findings, one.path, notes, figure_lang, IN_PRINT) for one in report.studies}
-    drawings |= {one.folder: path_figure(one.findings, figure_lang, IN_PRINT) for one in report.paths}
     for of, name in latex_fragments.names(report).items():
         for figure, files in drawings[of].items():
             write_changed(folder / f"{name}-{figure}.pdf", files["pdf"])

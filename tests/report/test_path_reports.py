@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 from stores import recipe
@@ -65,5 +66,6 @@ def test_the_figure_of_a_path_ablation_lies_beside_its_report_and_is_drawn_in_it
     assert f"{{{figure}.pdf}}" in files["latex"].read_text()
     assert {path.suffix for path in (tmp_path / "out" / "figures" / folder.name).iterdir()} == {".png", ".pdf"}
     page = files["html"].read_text().partition("</style>")[2]
+    assert not re.search(r"<th[^>]*></th>", page)  # of the two ends, which are no steps
     assert page.count('<rect class="bar') == 3  # two steps, and the gap
     assert "95% intervals, simultaneous over the moves" in page
