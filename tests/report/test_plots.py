@@ -167,7 +167,7 @@ LONG = {
 @pytest.fixture
 def drawn(monkeypatch):
     """The texts of the figures that are drawn, without their spaces, and those that lie outside of their figure."""
-    said, outside, rendered = [], [], plots._rendered
+    said, outside, rendered = [], [], plots.rendered
 
     def measured(figure, kinds=("svg",)):
         drawing = dict.fromkeys(kinds, rendered(figure, ("svg",))["svg"])
@@ -180,7 +180,7 @@ def drawn(monkeypatch):
                     outside.append(text.get_text())
         return drawing
 
-    monkeypatch.setattr(plots, "_rendered", measured)
+    monkeypatch.setattr(plots, "rendered", measured)
     return said, outside
 
 
