@@ -21,7 +21,8 @@ from eailab.findings.words import (
 )
 from eailab.recipe.base import ImageRecipe
 from eailab.recipe.override import model_word
-from eailab.studies.factor import listed, word
+from eailab.studies.design import Arm
+from eailab.studies.factor import label, listed, word
 from eailab.studies.storage import StudyRecord
 from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, joined, listed_and, tr, trn
 
@@ -52,7 +53,7 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
         said += _imported(findings)
     else:
         said += [
-            *([] if findings.factor is None else [_factor(findings)]),
+            *([] if findings.factor is None else [_factor(findings, record)]),
             _seeds(findings, has_images=images is not None),
         ]
 
@@ -195,10 +196,10 @@ def _data(findings: StudyFindings, recipe: ImageRecipe) -> Text:
     )
 
 
-def _factor(findings: StudyFindings) -> Text:
+def _factor(findings: StudyFindings, record: StudyRecord) -> Text:
     values = {
         "factor": findings.spoken_factor,
-        "levels": listed([arm.label for arm in findings.arms]),
+        "levels": listed([_with_level(arm) for arm in record.study.arms]),
         "baseline": findings.baseline_arm.label,
     }
     if any(arm.brought for arm in findings.arms):
@@ -211,6 +212,12 @@ def _factor(findings: StudyFindings) -> Text:
         said = tr("We varied the {factor} ({levels}; baseline {baseline}) and held every other setting fixed", **values)
     fixed = _named_settings(findings)
     return tr("{said}: {fixed}.", said=said, fixed=joined(fixed)) if fixed else tr("{said}.", said=said)
+
+
+def _with_level(arm: Arm) -> str:
+    """Return what an arm is called, with its level where a person has called it otherwise."""
+    level = label((arm.level,))
+    return arm.label if arm.label == level or not arm.name else f"{arm.label} ({level})"
 
 
 def _named_settings(findings: StudyFindings) -> list[Text]:

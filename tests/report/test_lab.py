@@ -1,6 +1,9 @@
 """The lab report: its own structure, published figures beside ours, and a protocol check that says what differs."""
 
+from dataclasses import replace
+
 import pytest
+from plans import one_factor
 
 from eailab.recipe.load import load, parse_override
 from eailab.report.formats import FORMATS
@@ -155,3 +158,10 @@ def test_a_studys_own_table_says_nothing_of_time(shop):
     """The same trials give the same bytes, however long they took."""
     told = load_study(shop.store, shop.study({10: [0.9], 20: [0.8]}))
     assert "seconds" not in FORMATS["markdown"].text(Report("study", "en", (told,)))
+
+
+def test_the_methods_give_the_values_of_levels_that_a_person_has_called_otherwise(shop):
+    made = one_factor(recipe("digits-mlp"), "batch-size", [10, 20], range(3))
+    called = tuple(replace(arm, name=name) for arm, name in zip(made.arms, ("small", "large"), strict=True))
+    told = load_study(shop.store, shop.of(replace(made, arms=called), [[0.9, 0.92, 0.91], [0.8, 0.83, 0.81]]))
+    assert "We varied the batch size (small (10), large (20); baseline small)" in told.answers[0].sentence
