@@ -4,12 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-from base64 import b64decode
-from contextlib import ExitStack, chdir, contextmanager
+from contextlib import ExitStack, chdir
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from blank_figures import figures
 from filelock import FileLock
 from nursery import Program, open_nursery
 from typer.testing import CliRunner
@@ -68,13 +68,6 @@ def unflushed():
         yield
 
 
-BLANK = {
-    "png": b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="),
-    "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt" viewBox="0 0 1 1" version="1.1"></svg>\n',
-    "pdf": b"%PDF-1.4\n%%EOF\n",
-}
-
-
 def run_here(*arguments):
     """Run a command line in this process."""
     runner = CliRunner()
@@ -86,22 +79,6 @@ def run_here(*arguments):
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(bool(end.code))
         return Outcome(code, out.getvalue().decode(), err.getvalue().decode())
-
-
-@contextmanager
-def figures(drawn):
-    """Draw figures, or compose them and leave them blank, since drawing is most of a small study's time."""
-    from matplotlib.figure import Figure
-
-    draw = getattr(Figure.savefig, "drawn", Figure.savefig)
-
-    def leave_blank(self, file, **given):
-        file.write(BLANK[given["format"]])
-
-    leave_blank.drawn = draw
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", draw if drawn else leave_blank)
-        yield
 
 
 @pytest.fixture

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from blank_figures import blank_figures
 
 sys.path.insert(0, str(Path(__file__).parent))  # the harness is two modules beside this file
 
 from checks import SMALL_STUDY, count_calls, value_or_gap
 
 from eailab.runs.atomic import append_bytes
+
+__all__ = ["blank_figures"]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from eailab.report.figures import figure_names, looks
 from eailab.report.plots import draw, study_figures
 from eailab.translation import language
 
+pytestmark = pytest.mark.draws
+
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]
 SVG = "{http://www.w3.org/2000/svg}"
