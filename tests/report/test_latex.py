@@ -11,6 +11,8 @@ from eailab.report.fonts import writes_chinese
 from eailab.report.latex import escaped as latex
 from eailab.report.write import write_report
 
+pytestmark = pytest.mark.draws
+
 SAFELY = ("-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape")
 NAME = r"\input{/etc/passwd} <script> 50% of_$x$ & #1 ~^ ,,ż 數字"
 

@@ -71,6 +71,7 @@ def test_publishing_again_touches_nothing_and_draws_nothing(shop, folder, monkey
     assert files(folder) == before
 
 
+@pytest.mark.draws
 def test_a_study_that_went_on_is_published_anew(shop):
     folder = shop.study({10: SMALL, 20: [*LARGE[:2], "missing"]})
     write_study(shop.store, folder)
@@ -279,6 +280,7 @@ def test_reports_need_no_torch_and_a_published_one_no_matplotlib(shop, folder, t
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == ""
 
 
+@pytest.mark.draws
 def test_without_a_chinese_font_figures_are_labelled_in_english_and_it_is_said(shop, tmp_path, monkeypatch):
     """An empty box in place of a letter tells nobody anything."""
     monkeypatch.setattr(fonts, "families", lambda: ["DejaVu Sans"])
