@@ -3,9 +3,11 @@
     git worktree add ../before 88cdefa
     python benchmarks/house.py --before ../before [--rounds 7] [--json FILE]
 
-The commands: `--help`, the README's first study, `report` over 300 trials (its figures drawn, and there already) and
-`runs list` of 1,000. Each is a process of its own, with one interpreter and one set of packages for both versions. The
-stores are synthetic, written by the older version; each version has its own copy.
+The commands: `--help`, the README's first study, the same again, 300 small trials, `report` over 300 trials
+(its figures drawn, and there already) and `runs list` of 1,000. Each is a process of its own, with one
+interpreter and one set of packages for both versions. The stores are synthetic, written by the older version;
+each version has its own copy. Python is to keep its compiled files (no `PYTHONDONTWRITEBYTECODE`). `--before`
+at 30ca255 goes with `--only again small`.
 """
 
 import argparse
@@ -60,6 +62,16 @@ TASKS = {
     "first": Task(
         "the README's first study",
         "ablate batch-size 16 32 64 --recipe digits-mlp --seeds 5",
+        removed=("runs", "report"),
+    ),
+    "again": Task(
+        "the same study again, nothing to train",  # the run that does not count has trained it
+        "ablate batch-size 16 32 64 --recipe digits-mlp --seeds 5",
+        removed=("report",),
+    ),
+    "small": Task(
+        "300 small trials, to the table",
+        "ablate lr 0.001 0.002 0.003 --recipe digits-mlp --seeds 100",
         removed=("runs", "report"),
     ),
     "drawing": Task("report over 300 trials, figures drawn", "report", (300, 3), DRAWN),
