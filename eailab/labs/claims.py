@@ -93,7 +93,7 @@ def _claim(text: str, line: int) -> Claim:
     level, _, verdict = rest.rpartition(" ")
     known = [one.value for one in Verdict if one is not Verdict.SCREEN]
     if not level or verdict not in known:
-        raise UsageError(f"{text!r:.100} is no claim: write FACTOR LEVEL and {', '.join(known)} or reaches N%")
+        raise UsageError(f"{text!r:.100} is not a claim: write FACTOR LEVEL and {', '.join(known)} or reaches N%")
     return Claim(text, line, names, level, Verdict(verdict))
 
 

@@ -199,7 +199,7 @@ class Grading:
         ]
         if not known:
             return "fails", 0.0, ["there is no finished trial to train again"]
-        drawn = Random(self.draw).sample(known, min(wanted, len(known)))  # noqa: S311 - which trial is no secret later
+        drawn = Random(self.draw).sample(known, min(wanted, len(known)))  # noqa: S311 - which trial need not stay a secret
         if not self.run_code and any(runs_own_code(one.record.study.arms[at].recipe) for one, at, _, _ in drawn):
             return "not checked", 0.0, ["it would run the student's own network: add --run-code"]
         said, lost, look = [], 0, False

@@ -33,7 +33,7 @@ def report_problems(lab: LabFolder, name: str | None) -> tuple[list[str], list[s
         name: Of the lab whose places it must have; None for any.
 
     Raises:
-        EailabError: There is no report, or its marks are no marks.
+        EailabError: There is no report, or its marks are not well formed.
     """
     wrong = list(_missing_places(lab, name))
     contents, look = contents_of(lab), list[str]()

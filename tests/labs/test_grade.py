@@ -213,7 +213,7 @@ def test_claims_are_held_to_verdicts_and_intervals(submission):
     report.write_text("It reaches 99%.\n`<!-- claim: an example -->`\n<!-- claim: lr is nice -->\n")
     mark = marked(submission).mark("claims")
     assert mark.state == "fails"
-    assert "line 3: 'lr is nice' is no claim" in mark.said[0]
+    assert "line 3: 'lr is nice' is not a claim" in mark.said[0]
     assert "line 1: 'reaches 99%' has no tag" in mark.said[-1]
 
 
