@@ -134,6 +134,14 @@ def sha256(path: Path, kind: Kind) -> str:
             raise _unreadable(path, kind, error) from error
 
 
+def lines_of(file: Path, kind: Kind) -> list[bytes]:
+    """Return the lines of a file, as `read` reads it; none of one that is not there."""
+    try:
+        return read(file, kind).splitlines()
+    except FileNotFoundError:
+        return []
+
+
 @contextmanager
 def opened(path: Path, kind: Kind) -> Iterator[BufferedReader]:
     """Open a file, known to be a plain one of a sensible size, for a reader of its format.

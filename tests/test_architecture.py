@@ -30,3 +30,9 @@ def test_every_room_is_drawn():
 
 def test_the_map_is_one_page():
     assert len(MAP.splitlines()) <= 90
+
+
+def test_no_module_has_more_than_400_lines():
+    """A longer one has two subjects."""
+    lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in (ROOT / "eailab").rglob("*.py")}
+    assert {str(file): length for file, length in lengths.items() if length > 400} == {}

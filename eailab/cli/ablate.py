@@ -7,6 +7,7 @@ import typer
 
 from eailab.cli import completion
 from eailab.cli.deciding import FailOn, fail_if, parse_fail_on
+from eailab.cli.misplaced import refuse_beside_program, refuse_beside_study, refuse_misplaced, refuse_odd_sd, refuse_two
 from eailab.cli.options import (
     CHECKPOINT_EVERY,
     RUNS_DIR,
@@ -29,7 +30,7 @@ from eailab.cli.options import (
 )
 from eailab.cli.output import say_note
 from eailab.cli.program import NO_PROGRAM, ProgramOptions, takes_program, try_instead
-from eailab.errors import Correction, UsageError
+from eailab.errors import UsageError
 
 if TYPE_CHECKING:
     from eailab.recipe.base import Recipe
@@ -216,12 +217,12 @@ def ablate(
     judged = {} if program else {"study.metric": one_metric(metric)}
     changes = overrides_of({"study.margin": margin, "model": model, **judged}, override)
     if program:
-        _refuse_beside_program(recipe=recipe, study=study, hold=hold, model=model)
+        refuse_beside_program(recipe=recipe, study=study, hold=hold, model=model)
         factors = _called(program.factors(factor, levels or [], also or [], baseline, joint=joint), labels)
         base = program.recipe(metric, factors, changes)
         name, studies = _designed(base, factors, seeds or DEFAULT_BLOCKS, "epochs", cross=cross)
     elif study is not None:
-        _refuse_beside_study(
+        refuse_beside_study(
             factor=factor,
             recipe=recipe,
             baseline=baseline,
@@ -241,8 +242,8 @@ def ablate(
     )
 
     # In how many blocks: as many as were asked for, those of the looks, or what detects a difference or fits a time.
-    _refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
-    _refuse_odd_sd(sd)
+    refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
+    refuse_odd_sd(sd)
     how = {"everything": tune_all, "unequal": tune_unequal, "again": tune_again}
     request = asked_for(tune or [], tune_blocks, carry, **how, budget=budget, until_decided=until_decided)
     if until_decided:
@@ -283,7 +284,7 @@ def _factors(
 
     if factor is None:
         raise UsageError("name a FACTOR and its LEVELS, such as `eailab ablate batch-size 16 32 64`, or --study FILE.")
-    _refuse_misplaced(factor, levels)
+    refuse_misplaced(factor, levels)
     texts = levels[0].split(",") if len(levels) == 1 and "[" not in levels[0] else levels
     first = factor_from_text(
         factor,
@@ -299,28 +300,6 @@ def _called(factors: "list[FactorLevels]", labels: str | None) -> "list[FactorLe
     from eailab.studies.factor import labelled
 
     return factors if labels is None else [labelled(factors[0], labels), *factors[1:]]
-
-
-def _refuse_misplaced(word: str, levels: list[str]) -> None:
-    """Refuse a factor joined to its levels, and a recipe among the words."""
-    from eailab.recipe.catalogue import shipped
-
-    name, equals, joined = word.partition("=")
-    if equals:
-        levels = [*joined.split(","), *levels]
-        raise UsageError(
-            f"{word}: write the levels apart from the factor, separated by spaces:",
-            Correction(arguments=(name, *levels)),
-        )
-    words = [word, *levels]
-    recipe = next((text for text in words if text in shipped()), word if word.endswith((".yaml", ".yml")) else None)
-    if recipe is not None:
-        others = tuple(text for text in words if text != recipe)
-        raise UsageError(
-            f"{recipe} is a recipe: write --recipe {recipe}, and the factor and its levels before it"
-            + (":" if others else f", as in `eailab ablate batch-size 16 32 64 --recipe {recipe}`."),
-            Correction(arguments=others, options={"--recipe": recipe}) if others else None,
-        )
 
 
 def _asked(
@@ -375,31 +354,3 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
     for note in found.loaded.notes:
         say_note(note)
     return found.name, found.studies
-
-
-def _refuse_beside_study(**given: object) -> None:
-    """Refuse options for what a study file says itself."""
-    names = {"factor": "FACTOR", "also": "--and"}
-    if refused := [names.get(name, f"--{name}") for name, value in given.items() if value]:
-        raise UsageError(
-            f"{', '.join(refused)} cannot be given with --study: change the study's file, or leave --study out."
-        )
-
-
-def _refuse_beside_program(**given: object) -> None:
-    """Refuse options for what a program's command says itself."""
-    if refused := [f"--{name}" for name, value in given.items() if value]:
-        raise UsageError(f"{', '.join(refused)} cannot be given with a program's command: leave it out, or --run.")
-
-
-def _refuse_odd_sd(sd: float | None) -> None:
-    """Refuse a standard deviation that no trials have."""
-    if sd is not None and not 0.0 < sd < float("inf"):
-        raise UsageError(f"--sd {sd:g}: give a standard deviation above 0, in the margin's unit.")
-
-
-def _refuse_two(**given: object) -> None:
-    """Refuse more than one word on the number of blocks."""
-    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
-    if len(names) > 1:
-        raise UsageError(f"{' and '.join(names)} both set the number of blocks: give only one of them.")

@@ -3,9 +3,9 @@
 Values of metrics and their differences are in the units shown, which the metrics declare.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -20,11 +20,10 @@ from eailab.findings.looks import Looks, Trials, decided, judge_again, look
 from eailab.findings.merging import CarriedArm, Merging
 from eailab.findings.new_images import new_images
 from eailab.findings.trial import Environment, imported_trial, read_trial
-from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, setting_as_named, takes_plural
+from eailab.findings.words import decimals_for, factor_as_heading, factor_in_words, takes_plural
 from eailab.metrics import TEST, VALIDATION, Metric, by_quantity
 from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import NO_IDENTITY, flatten
-from eailab.recipe.describe import in_words
 from eailab.runs.store import Store
 from eailab.stats.contrasts import Factorial, Trend
 from eailab.stats.model import Comparison
@@ -32,7 +31,6 @@ from eailab.stats.verdict import SINGLE_LOOK, Verdict
 from eailab.studies.audit import Check
 from eailab.studies.audit_run import checks_of, is_of_program
 from eailab.studies.design import Study
-from eailab.studies.factor import listed
 from eailab.studies.imported import Imported, runs_of
 from eailab.studies.judgements import Related
 from eailab.studies.plan import held
@@ -359,54 +357,3 @@ def held_fixed(recipes: Sequence[Recipe]) -> Settings:
         and path.partition(".")[0] not in NO_IDENTITY
         and all(path in other and other[path] == value for other in others)
     )
-
-
-# --- what tells studies with the same question apart -----------------------------------------------------------------
-
-
-def tell_apart(studies: Sequence[StudyFindings]) -> list[StudyFindings]:
-    """Return studies, each with what tells it from the others of its title; one that is alone with it needs nothing."""
-    groups: dict[str, list[StudyFindings]] = defaultdict(list)
-    for findings in studies:
-        groups[findings.title].append(findings)
-    apart = {
-        findings.folder_name: words
-        for group in groups.values()
-        for findings, words in zip(group, _words([_traits(one) for one in group]), strict=True)
-    }
-    return [replace(findings, apart=apart[findings.folder_name]) for findings in studies]
-
-
-def _traits(findings: StudyFindings) -> dict[str, str]:
-    """Return what a study may differ in from others, in words, what says most of it first."""
-    settings: dict[str, Any] = dict(findings.held_fixed)
-    data = settings.pop("data.name", "")
-    return {
-        "model": settings.pop("model.name", ""),
-        "data": Path(data).stem or data,
-        **{path: _setting(path, value) for path, value in settings.items()},
-        "levels": tr("levels {levels}", levels=listed([arm.label for arm in findings.arms])) if findings.factor else "",
-        "baseline": tr("baseline {arm}", arm=findings.baseline_arm.label) if findings.factor else "",
-        "margin": tr("margin {margin:g}", margin=findings.margin),
-        "blocks": tr("block {block}", block=findings.blocks[0]) if findings.factor is None else "",
-        "looks": tr("with looks") if findings.looks and findings.looks.planned else "",
-        "fingerprint": findings.fingerprint,
-    }
-
-
-def _setting(path: str, value: Any) -> Text:
-    return tr("{setting} {value}", setting=setting_as_named(path.removesuffix(".name")), value=in_words(value))
-
-
-def _words(group: Sequence[dict[str, str]]) -> list[tuple[str, ...]]:
-    """Return for each study the traits that, with model and data, are enough to tell all of a group apart."""
-    chosen: list[str] = []
-
-    def words(traits: Sequence[str]) -> list[tuple[str, ...]]:
-        return [tuple(one.get(trait, "") for trait in traits) for one in group]
-
-    for trait in dict.fromkeys(trait for one in group for trait in one):
-        differs = len(set(words([trait]))) > 1
-        if differs and (trait in ("model", "data") or len(set(words([*chosen, trait]))) > len(set(words(chosen)))):
-            chosen.append(trait)
-    return [tuple(filter(None, words)) for words in words(chosen)]

@@ -2,7 +2,8 @@
 
 from eailab.findings.path import PathFindings
 from eailab.findings.study import StudyFindings
-from eailab.report.describe import axis_notes, band_note, compared, intervals_key, path_bars
+from eailab.report.describe import band_note, path_bars
+from eailab.report.describe_intervals import axis_notes, compared, intervals_key
 from eailab.report.describe_tuning import search_note
 from eailab.report.figures import compared_by_epoch
 from eailab.translation import Text, capitalized, tr

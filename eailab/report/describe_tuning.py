@@ -3,7 +3,8 @@
 from eailab.findings.study import StudyFindings
 from eailab.findings.tuning import best_of, by_value, in_order, number_of
 from eailab.findings.words import factor_in_words
-from eailab.report.figures import Axis, SearchFigure, SearchLine, SearchPanel, looks, spanning, spanning_log
+from eailab.report.axes import Axis, spanning, spanning_log
+from eailab.report.figures import SearchFigure, SearchLine, SearchPanel, looks
 from eailab.studies.tuning_file import TunedArm, Tuning
 from eailab.translation import BETWEEN_SENTENCES, Text, joined, tr
 

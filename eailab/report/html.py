@@ -20,10 +20,11 @@ from markupsafe import Markup
 from eailab.findings.tables import with_unit
 from eailab.metrics import behind
 from eailab.plain import plain
+from eailab.report.axes import Axis
 from eailab.report.compiled_templates import CompiledTemplates
 from eailab.report.document import Block, Document, Section
 from eailab.report.figure_style import page_colours
-from eailab.report.figures import Axis, CurvesFigure, Line, Look, Panel, Point, PointsFigure
+from eailab.report.figures import CurvesFigure, Line, Look, Panel, Point, PointsFigure
 from eailab.report.manifest import MARK
 from eailab.stats.verdict import Verdict
 from eailab.translation import BETWEEN_SENTENCES, Say, english, tr

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eailab.report.axes import Axis
 from eailab.report.figure_style import FAINT, Style
-from eailab.report.figures import Axis
 from eailab.report.fonts import widest, wrapped
 from eailab.translation import Say
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from eailab import __version__
 from eailab.errors import DataError, StoreError
+from eailab.findings.apart import tell_apart
 from eailab.findings.classes import Classes, classes_of
 from eailab.findings.costs import ArmCost, costs, tuning_costs
 from eailab.findings.methods import answers
 from eailab.findings.networks import ArmNetwork, networks
 from eailab.findings.path import PathFindings, findings_along
-from eailab.findings.study import StudyFindings, study_findings, tell_apart
+from eailab.findings.study import StudyFindings, study_findings
 from eailab.findings.tables import Fact
 from eailab.findings.trial import TrialFindings
 from eailab.recipe.base import Recipe

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from eailab.errors import StoreError
-from eailab.files import WRITTEN, read
+from eailab.files import WRITTEN, Kind, opened, read, unreadable
 
 TEMPORARY = ".*.tmp"
 """Pattern of the names of temporary files; one that is left over belongs to a process that died."""
@@ -207,3 +207,15 @@ def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def after_a_torn_line(file: Path, kind: Kind) -> bytes:
+    """Return the line break that keeps a new line apart from one that was cut short, or nothing."""
+    try:
+        with opened(file, kind) as written:
+            written.seek(max(0, written.seek(0, os.SEEK_END) - 1))
+            return b"" if written.read(1) in (b"", b"\n") else b"\n"
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise unreadable(file, error) from error

@@ -136,7 +136,7 @@ class TrialFolder:
             DamagedError: There is something else in its place, and `strict` asks for it to be named.
         """
         try:
-            return _lines(self.timings_file, files.TIMINGS)
+            return files.lines_of(self.timings_file, files.TIMINGS)
         except DamagedError:  # timings are not evidence: the trial holds without them
             if strict:
                 raise
@@ -266,7 +266,7 @@ class TrialFolder:
             "threads": provenance["threads"],
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         } | ({} if joules is None else {"joules": round(joules, 1)})
-        line = _after_a_torn_line(self.timings_file) + records.sealed_line(record)
+        line = atomic.after_a_torn_line(self.timings_file, files.TIMINGS) + records.sealed_line(record)
         atomic.append_bytes(self.timings_file, line, flush=False)
 
     def save_checkpoint(self, state: Arrays | None, trial: Trial, position: Position, environment: str = "") -> None:
@@ -309,7 +309,7 @@ class TrialFolder:
             )
         carried = state.pop(CARRIED, None)
         # older checkpoints carry none
-        lines = _lines(self.epochs_file, files.EPOCHS) if carried is None else carried.tobytes().splitlines()
+        lines = files.lines_of(self.epochs_file, files.EPOCHS) if carried is None else carried.tobytes().splitlines()
         recorded = [(records.unsealed(line) or {}).get("epoch") for line in lines[: position.epochs]]
         if recorded != list(range(1, position.epochs + 1)):
             missing = f"{self.epochs_file.name} lacks epochs before that"
@@ -386,7 +386,7 @@ class TrialFolder:
             raise DamagedError(f"{error.filename} is missing, which the engine declares that it leaves.") from error
 
     def _epoch_records(self) -> list[dict[str, Any]]:
-        lines = _lines(self.epochs_file, files.EPOCHS)
+        lines = files.lines_of(self.epochs_file, files.EPOCHS)
         found: list[dict[str, Any]] = []
         for number, line in enumerate(lines, start=1):
             record = records.unsealed(line)
@@ -397,22 +397,3 @@ class TrialFolder:
             else:
                 raise DamagedError(f"{self.epochs_file}:{number} is damaged: the line differs from its checksum.")
         return found
-
-
-def _lines(file: Path, kind: files.Kind) -> list[bytes]:
-    try:
-        return files.read(file, kind).splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _after_a_torn_line(file: Path) -> bytes:
-    """Return the line break that keeps a new line apart from one that was cut short, or nothing."""
-    try:
-        with files.opened(file, files.TIMINGS) as timings:
-            timings.seek(max(0, timings.seek(0, io.SEEK_END) - 1))
-            return b"" if timings.read(1) in (b"", b"\n") else b"\n"
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise files.unreadable(file, error) from error

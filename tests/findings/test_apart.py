@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from eailab.findings.study import tell_apart
+from eailab.findings.apart import tell_apart
 from eailab.report.formats import FORMATS
 from eailab.report.study_report import Report, load_study
 

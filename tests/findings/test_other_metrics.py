@@ -14,7 +14,8 @@ from eailab.findings.statements import facts, headlines
 from eailab.findings.tables import blocks_table, main_table
 from eailab.metrics import CLASSIFICATION, Metric
 from eailab.report.csv_rows import epochs_csv, trials_csv
-from eailab.report.describe import study_curves, study_intervals
+from eailab.report.describe import study_curves
+from eailab.report.describe_intervals import study_intervals
 from eailab.report.exports.export_records import export_study
 from eailab.report.json_report import as_mapping
 from eailab.report.plots import study_figures

@@ -12,8 +12,8 @@ from eailab.findings.arm import _mean
 from eailab.findings.trial import Curves, reported_curves
 from eailab.recipe.of_command import recipe_of_command
 from eailab.report import plots
+from eailab.report.axes import Axis
 from eailab.report.describe import trial_curves
-from eailab.report.figures import Axis
 from eailab.report.html import epoch_labels, path
 from eailab.translation import english
 
