@@ -44,20 +44,23 @@ def networks(
         classes: their number of classes, where the data set is here; those of published data sets are known.
     """
     found: dict[object, ArmNetwork] = {}
-    for arm, finding in zip(record.study.arms, findings.arms, strict=True):
-        recipe = arm.recipe.images
-        size = None if recipe is None else _size(recipe, image, classes)
-        if recipe is None or (size is None and not recipe.has_own_network):
-            continue
-        layers = None if size is None else images_of(recipe).layers(recipe, *size)
-        recorded = {trial.parameters for trial in finding.trials if trial.parameters is not None}
-        counted = tuple(sorted(recorded)) if layers is None else (sum(layer.parameters for layer in layers),)
-        model = _model_in_words(recipe)
-        key = (model, layers)
-        before = found.get(key)
-        arms = (*(before.arms if before else ()), arm_name(finding))
-        parameters = counted if before is None else tuple(sorted({*before.parameters, *counted}))
-        found[key] = ArmNetwork(arms, model, layers, parameters)
+    places = {name: at for (at, _), name in record.trials.items()}
+    for finding in findings.arms:
+        # Several arms of the record may be compared as one.
+        for at in sorted({places[trial.fingerprint] for trial in finding.trials if trial.fingerprint in places}):
+            recipe = record.study.arms[at].recipe.images
+            size = None if recipe is None else _size(recipe, image, classes)
+            if recipe is None or (size is None and not recipe.has_own_network):
+                continue
+            layers = None if size is None else images_of(recipe).layers(recipe, *size)
+            recorded = {trial.parameters for trial in finding.trials if trial.parameters is not None}
+            counted = tuple(sorted(recorded)) if layers is None else (sum(layer.parameters for layer in layers),)
+            model = _model_in_words(recipe)
+            key = (model, layers)
+            before = found.get(key)
+            arms = tuple(dict.fromkeys((*(before.arms if before else ()), arm_name(finding))))
+            parameters = counted if before is None else tuple(sorted({*before.parameters, *counted}))
+            found[key] = ArmNetwork(arms, model, layers, parameters)
     return list(found.values())
 
 

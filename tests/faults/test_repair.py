@@ -123,6 +123,6 @@ def test_a_damaged_figure_is_drawn_again_and_never_handed_on(small_store, eailab
 
 @pytest.mark.draws
 def test_a_report_says_which_figure_was_damaged(small_store, eailab):
-    (figure,) = small_store.glob("studies/*/figures/curves.svg")
+    (figure,) = small_store.glob("studies/*/figures/curves.png")
     checks.flip_half(figure)
-    assert "curves.svg has other bytes than were drawn. The figures were drawn again." in eailab("report").err
+    assert "curves.png has other bytes than were drawn. The figures were drawn again." in eailab("report").err

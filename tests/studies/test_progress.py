@@ -11,7 +11,7 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import Compiling, Ended, EpochEnded, Started, Stepped, TriedAgain
 from eailab.runs.records import Epoch
 from eailab.runs.trial import Trial
-from eailab.studies import progress as time_left
+from eailab.studies import time_left
 from eailab.studies.progress import Cell
 from eailab.studies.time_left import Stage, TimeLeft
 from eailab.units import roughly
