@@ -1,10 +1,12 @@
 """Handle Ctrl-C and termination signals: training stops between two steps, anything else at once."""
 
+import _thread
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
@@ -19,6 +21,8 @@ Handler: TypeAlias = Callable[[int, FrameType | None], None]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 MOST_NAMED = 8
 """Trials whose last state is printed one by one."""
+AGAIN_SECONDS = 0.01
+"""After which a signal is raised again that came where nothing can be raised."""
 
 
 @contextmanager
@@ -33,13 +37,25 @@ def raising() -> Iterator[None]:
             Thread(target=int).start()  # OpenBLAS sends this signal where none can be started: that is what is raised
         raise StoppedError("stopped.", code)
 
-    with _handled_by(stop):
-        try:
+    def raise_again(ignored: "sys.UnraisableHookArgs") -> None:
+        """Raise the signal a moment later: while an object is finalized, Python only prints what is raised."""
+        if isinstance(ignored.exc_value, StoppedError):
+            again = Timer(AGAIN_SECONDS, _thread.interrupt_main, (code - 128,))
+            again.daemon = True
+            again.start()
+        else:
+            before(ignored)
+
+    before, sys.unraisablehook = sys.unraisablehook, raise_again
+    try:
+        with _handled_by(stop):
             yield
-        except ImportError as error:
-            if not code:
-                raise
-            raise StoppedError("stopped.", code) from error  # a library's import has replaced ours by its own
+    except ImportError as error:
+        if not code:
+            raise
+        raise StoppedError("stopped.", code) from error  # a library's import has replaced ours by its own
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from types import ModuleType
 
 import pytest
@@ -25,6 +26,24 @@ def test_a_signal_that_an_import_swallows_still_stops_the_command(number, code):
     with pytest.raises(StoppedError) as stopped, raising():
         imported(number)
     assert stopped.value.exit_code == code
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_an_object_is_finalized_still_stops_the_command(number, code, capsys):
+    """As in a generator of matplotlib's, which was closed: Python printed a traceback, and the command went on."""
+
+    class Closing:
+        def __del__(self):
+            signal.raise_signal(number)
+
+    def go_on():
+        Closing()
+        for _ in range(500):
+            time.sleep(0.01)
+
+    with pytest.raises(StoppedError) as stopped, raising():
+        go_on()
+    assert (stopped.value.exit_code, capsys.readouterr().err) == (code, "")
 
 
 def test_a_module_that_is_missing_is_not_taken_for_a_signal():
