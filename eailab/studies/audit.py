@@ -49,6 +49,8 @@ def audit(
     baseline: str,
     values: Sequence[Sequence[float | None]],
     unseen: Sequence[str] = (),
+    *,
+    takes_seeds: bool = True,
 ) -> list[Check]:
     """Return the checks of a study's runs.
 
@@ -60,10 +62,14 @@ def audit(
         baseline: The label of the baseline.
         values: Of the metric in all blocks, a row for each block, by arm; None where there is none.
         unseen: Labels of arms whose command shows no seed: their seeds must differ too.
+        takes_seeds: Whether its author says that it takes seeds; else its runs are to differ by themselves.
     """
     own = [run for run in runs if run.arm == baseline]
     others = [[run for run in runs if run.arm == label] for label in unseen if label != baseline]
-    seeds = [_two_seeds(own, repeat, metric), *(_two_seeds(of_arm, None, metric) for of_arm in others)]
+    seeds = [
+        _two_seeds(own, repeat, metric, takes_seeds=takes_seeds),
+        *(_two_seeds(of_arm, None, metric, takes_seeds=takes_seeds) for of_arm in others),
+    ]
     return [
         _same_seed(own[0] if own else None, repeat, metric),
         next((check for check in seeds if check.state == "failed"), seeds[0]),
@@ -118,12 +124,23 @@ def _same_seed(first: Evidence | None, repeat: Evidence | None, metric: Metric) 
     return Check(name, "passed", tr("seed {seed} twice gave the same numbers to the last digit", seed=first.block))
 
 
-def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric) -> Check:
+def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric, *, takes_seeds: bool) -> Check:
     name = tr("different seeds")
     if len(own) < 2:
         return Check(name, "not checked", tr("the baseline has run with one seed only"))
 
     # All numbers are equal: the seed does not reach the program.
+    if not _differing(own) and not takes_seeds:
+        return Check(
+            name,
+            "failed",
+            tr(
+                "{count} runs of your program gave the same numbers to the last digit, so that they are not "
+                "independent runs without a seed, as --unseeded says. If it takes no chance, one run is enough: add "
+                "--no-audit; if it takes a seed, write {{seed}} in the command in place of --unseeded.",
+                count=len(own),
+            ),
+        )
     if not _differing(own):
         return Check(
             name,

@@ -115,7 +115,17 @@ def checks_of(store: Store, record: StudyRecord) -> list[Check]:
     again = Store(store.root / AUDITS).folder(record.trials[first])
     repeated = _evidence(study, *first, again, _metrics(again))
     others = [study.arms[index].label for index in unseen(study)]
-    return audit(runs, repeated, study.measure, _factor(study), study.arms[study.baseline].label, values, others)
+    baseline = study.arms[study.baseline]
+    return audit(
+        runs,
+        repeated,
+        study.measure,
+        _factor(study),
+        baseline.label,
+        values,
+        others,
+        takes_seeds=baseline.recipe.shares_seeds,
+    )
 
 
 def _ignored(event: Event) -> None:

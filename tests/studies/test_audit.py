@@ -44,6 +44,13 @@ def test_two_seeds_that_give_one_value_are_an_ignored_seed():
     assert error.value.exit_code == 2
 
 
+def test_runs_without_a_seed_that_are_equal_are_not_independent():
+    """To name `--unseeded` to someone who has given it helps nobody."""
+    found = audit([run(0.5), run(0.5, block=1)], run(0.5), METRIC, LR, "1e-3", [], takes_seeds=False)
+    with pytest.raises(StudyError, match=r"2 runs of your program .* not independent .*--no-audit"):
+        raise_ignored_seed(found)
+
+
 def test_two_seeds_that_differ_pass():
     found = checks([run(0.5), run(0.75, block=1)])
     assert found["different seeds"] == ("passed", "2 seeds gave different values, 0.25 apart")
