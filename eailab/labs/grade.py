@@ -244,11 +244,11 @@ class Grading:
             return "not checked", 0.0, ["it would run the student's own network: add --run-code"]
         data = [self._data_of(study, index) for index in range(len(recipes))]
         found = hidden(self._place, study.findings, recipes, data, block)
-        said = []
+        said, digits = [], max(2, study.findings.decimals)
         for one in found:
-            value = "no value" if one.value is None else f"{one.value:.2f}"
+            value = "no value" if one.value is None else f"{one.value:.{digits}f}"
             inside = "inside" if one.is_inside else "OUTSIDE"
-            bounds = f"[{one.low:.2f}, {one.high:.2f}]"
+            bounds = f"[{one.low:.{digits}f}, {one.high:.{digits}f}]"
             said.append(f"{study.record.study.name}, block {block}: {one.what}: {value}, {inside} {bounds}")
         return ("holds" if all(one.is_inside for one in found) else "to be looked at"), 1.0, said
 
@@ -291,7 +291,10 @@ class Grading:
         file = parse_reference(layer.code).file
         if not (self.lab.path / file).is_file():
             return False, [f"{layer.code}: there is no file {file}"]
-        files.read(self.lab.path / file, files.STUDENTS_REPORT)
+        try:
+            files.read(self.lab.path / file, files.STUDENTS_REPORT)  # refused if it is too large or not a plain file
+        except EailabError as error:
+            return False, [f"{layer.code}: {error}"]
         arguments = ("-m", "eailab", "gradcheck", layer.code, "--input", layer.input, "--json")
         outcome = run_limited(arguments, self.lab.path, self.asked.rubric.limits)
         result = outcome.result

@@ -37,17 +37,21 @@ def run_limited(arguments: Sequence[str], folder: Path, limits: Limits) -> Outco
 
     Args:
         arguments: Behind `python`.
-        folder: The submission, of which all but its store is copied.
+        folder: The submission, of which all but its `runs` and `figures` is copied.
         limits: Of its time, with all that it has started; of the memory of each process; of the largest file.
 
     Raises:
         UsageError: The submission has something else than files, folders and links.
     """
+
+    def ignored(at: str, names: list[str]) -> set[str]:
+        return {"runs", "figures"} & set(names) if Path(at) == folder else set()
+
     with TemporaryDirectory(prefix="eailab-submitted-") as name:
         place = Path(name)
         (place / "home").mkdir()
         try:
-            shutil.copytree(folder, place / "copy", symlinks=True, ignore=shutil.ignore_patterns("runs", "figures"))
+            shutil.copytree(folder, place / "copy", symlinks=True, ignore=ignored)
         except (OSError, shutil.Error) as error:
             raise UsageError(f"{folder} cannot be copied to run its code: {error}") from error
         bounds = f"{limits.seconds},{limits.memory_mb},{limits.file_mb}"
@@ -61,7 +65,9 @@ def run_limited(arguments: Sequence[str], folder: Path, limits: Limits) -> Outco
         return Outcome(None, ended.code, f"it was ended after {limits.seconds} s")
     try:
         result = json.loads(text.splitlines()[-1])
+        if not isinstance(result, dict):
+            raise ValueError(result)
     except (ValueError, IndexError):
         said = f": {last[-1]}" if last else ""
         return Outcome(None, ended.code, f"it ended with {ended.code} and without a result{said}")
-    return Outcome(result if isinstance(result, dict) else None, ended.code, "")
+    return Outcome(result, ended.code, "")
