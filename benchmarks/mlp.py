@@ -383,7 +383,7 @@ def measure(asked: Setting, rounds: int) -> dict[str, Timing]:
 
 
 def installed(name: str) -> bool:
-    """Whether a contestant can take part; some are no dependencies."""
+    """Whether a contestant can take part; some do not come with eailab."""
     return name not in PACKAGES or find_spec(PACKAGES[name]) is not None
 
 

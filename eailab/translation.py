@@ -73,6 +73,7 @@ COMMA = tr(", ")
 """Between names and numbers."""
 COLON = tr(": ")
 OR = tr(" or ")
+"""Between texts of which any may hold."""
 BETWEEN_SENTENCES = tr(" ")
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Points: TypeAlias = tuple[tuple[int, float], ...]
+"""Steps, rising, and the value at each."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,6 @@ class OwnCurves:
     axis: str = ""
     """What the steps count: "epoch" or "step"; empty where the reports themselves are counted, and in older files."""
 
-
-"""Steps, rising, and the value at each."""
 
 ReportCompilation: TypeAlias = Callable[[Callable[[], None], Callable[[float], None]], AbstractContextManager[None]]
 """Calls the first function when code is first compiled in the block, and the second with the seconds of each time."""

@@ -197,9 +197,11 @@ def _data(findings: StudyFindings, recipe: ImageRecipe) -> Text:
 
 
 def _factor(findings: StudyFindings, record: StudyRecord) -> Text:
+    # Several arms of the record may be compared as one.
+    labels = [arm.label for arm in findings.arms] if findings.carried else list(map(_with_level, record.study.arms))
     values = {
         "factor": findings.spoken_factor,
-        "levels": listed([_with_level(arm) for arm in record.study.arms]),
+        "levels": listed(labels),
         "baseline": findings.baseline_arm.label,
     }
     if any(arm.brought for arm in findings.arms):

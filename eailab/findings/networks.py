@@ -12,7 +12,7 @@ from eailab.findings.words import setting_as_named
 from eailab.recipe.base import ImageRecipe
 from eailab.recipe.describe import in_words
 from eailab.studies.storage import StudyRecord
-from eailab.translation import COMMA, Text, joined, tr
+from eailab.translation import COMMA, OR, Text, joined, tr
 
 Shape = tuple[int, int, int]
 """Rows, columns and channels of an image."""
@@ -53,10 +53,11 @@ def networks(
             if recipe is None or (size is None and not recipe.has_own_network):
                 continue
             layers = None if size is None else images_of(recipe).layers(recipe, *size)
-            recorded = {trial.parameters for trial in finding.trials if trial.parameters is not None}
+            own = [trial for trial in finding.trials if places.get(trial.fingerprint) == at]
+            recorded = {trial.parameters for trial in own if trial.parameters is not None}
             counted = tuple(sorted(recorded)) if layers is None else (sum(layer.parameters for layer in layers),)
             model = _model_in_words(recipe)
-            key = (model, layers)
+            key = (recipe.model.model_dump_json(), layers)
             before = found.get(key)
             arms = tuple(dict.fromkeys((*(before.arms if before else ()), arm_name(finding))))
             parameters = counted if before is None else tuple(sorted({*before.parameters, *counted}))
@@ -121,5 +122,5 @@ def network_sentence(network: ArmNetwork) -> Text:
     return tr(
         "{model}: {parameters} trained parameters; a network of one's own, whose code is not run for a report",
         model=network.model,
-        parameters=joined((f"{count:,}" for count in network.parameters), tr(" or ")),
+        parameters=joined((f"{count:,}" for count in network.parameters), OR),
     )

@@ -17,8 +17,6 @@ from eailab.stats.model import Comparison
 from eailab.stats.verdict import Verdict
 from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, joined, tr, trn
 
-"""Between texts of which any may hold."""
-
 HELD_FIXED = tr("Held fixed")
 SETTINGS = (HELD_FIXED, tr("Settings"))
 """Names of the fact that lists settings: of a study with a factor, and of one without."""

@@ -217,7 +217,7 @@ def _of_their_programs(store: Store, recipes: Sequence[Recipe]) -> dict[str, Cos
 
 
 def _newest(store: Store) -> list[str]:
-    """Return the names of the trials whose folders have changed last, of a large store not of all."""
+    """Return the names of the trials whose folders have changed last, at most `TRIALS_LOOKED_AT`."""
 
     def changed(name: str) -> float:
         try:

@@ -84,7 +84,8 @@ def plan(study: Study, context: RunContext) -> Plan:
     if damaged:
         rest = "" if len(damaged) == 1 else f" ({len(damaged)} in all: `eailab runs verify` names them)"
         notes.append(f"{damaged[0]} A trial with such a file is trained again{rest}.")
-    if again := sum(result_of(store.folder(trial.fingerprint)) is not None for trial in todo.values()):
+    before_it = [(result_of(store.folder(trial.fingerprint)), trial) for trial in todo.values()]
+    if again := sum(old is not None and old.has_more_time(one.recipe.limit_seconds) for old, one in before_it):
         notes.append(f"{counted(again, 'trial')} timed out before and will be run again with more time.")
     judged = () if before is None else kept_judgements(before, record.trials, store, folder)
     if judged and not set(study.blocks) <= set(judged[-1]):

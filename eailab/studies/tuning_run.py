@@ -57,7 +57,7 @@ class Request:
     """Whether the arms are tuned again for each block of the comparison."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers of blocks and values that are none."""
+        """Refuse numbers out of range, and options that exclude each other."""
         if not 1 <= self.blocks <= 100:
             raise UsageError(f"--tune-blocks {self.blocks}: give a number of blocks from 1 to 100.")
         if not 1 <= self.carry <= MOST_CARRIED:

@@ -168,7 +168,7 @@ def keep_code(settings: Module, folder: Path) -> None:
 
 @lru_cache(maxsize=64)
 def counted(text: str, classes: int, image: tuple[int, int, int]) -> int:
-    """Return the number of parameters of a network, which runs its code.
+    """Return the number of trained parameters of a network, which runs its code.
 
     Args:
         text: Its settings as JSON.
