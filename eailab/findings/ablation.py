@@ -116,7 +116,7 @@ def shared_facts(studies: Sequence[StudyFindings]) -> tuple[tuple[Fact, ...], li
         besides = [Fact(tr("Held fixed besides"), settings_in_words(left))] if left else []
         own_facts.append((*(fact for fact in own if fact not in shared and fact.name not in SETTINGS), *besides))
     if fixed:
-        said: str = settings_in_words(fixed)
+        said = settings_in_words(fixed)
         said = tr("{settings}; {others}", settings=said, others=AT_BASELINE) if of_one_baseline else said
         shared.append(Fact(HELD_FIXED, said))
     return tuple(shared), own_facts

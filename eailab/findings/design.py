@@ -10,6 +10,9 @@ from eailab.stats.group_sequential import judgement_levels
 from eailab.studies.factor import CROSS, Bundle, read_factor, word
 from eailab.translation import COMMA, Text, joined, listed_and, tr, trn
 
+TO_DECIDE = tr("To decide")
+"""Name of the fact that says how to go on with a study that left arms open."""
+
 
 def effects_table(findings: StudyFindings) -> Table | None:
     """Return main effects and interactions with their intervals; None for a study that is not a factorial."""
@@ -154,7 +157,7 @@ def _next_facts(findings: StudyFindings) -> list[Fact]:
         blocks=blocks,
         level=share(judgement_levels(1 + (1 if findings.looks is None else findings.looks.made))[-1]),
     )
-    return [Fact(tr("To decide"), said)]
+    return [Fact(TO_DECIDE, said)]
 
 
 def _plan_facts(findings: StudyFindings) -> list[Fact]:

@@ -11,10 +11,11 @@ from eailab.labs.folder import STUDY_FILE, LabFolder, Wanted
 from eailab.labs.places import Place
 from eailab.metrics import TRAIN, VALIDATION, by_quantity
 from eailab.recipe.describe import nearest
+from eailab.report.ablation_blocks import all_factors
 from eailab.report.compose import Detail, figure_blocks, study_section
 from eailab.report.document import Block, Bullets, Facts, FigureBlock, Heading, Paragraph, TableBlock
 from eailab.report.figures import TITLES
-from eailab.report.lab import all_factors, problems_met, published_blocks, setup_blocks
+from eailab.report.lab import problems_met, published_blocks, setup_blocks
 from eailab.report.markdown import render_blocks
 from eailab.report.study_report import StudyReport
 from eailab.studies.preregistration import FrozenPlan, read_plans
@@ -186,7 +187,7 @@ def _factors(lab: LabFolder) -> Content:
     found = [one for study in lab.declared if (one := lab.load(Wanted(study))) is not None]
     if len(found) < len(lab.declared):
         return _not_yet(command_for(lab))
-    return Content(tuple(all_factors(found) if len(found) > 1 else _tables(found[0])))
+    return Content(tuple(all_factors([one.findings for one in found]) if len(found) > 1 else _tables(found[0])))
 
 
 def _published(lab: LabFolder) -> Content:

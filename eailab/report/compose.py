@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import IntEnum
-from functools import partial
 from pathlib import PurePosixPath
 
 from eailab.findings import noise, path
-from eailab.findings.ablation import Ablation, ablation_note, ablation_table, ablations, shared_facts
-from eailab.findings.design import design_facts, effects_table
+from eailab.findings.ablation import ablations, shared_facts
+from eailab.findings.design import TO_DECIDE, design_facts, effects_table
 from eailab.findings.statements import facts, headlines, state_sentences
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Fact, blocks_table, main_table
 from eailab.findings.tuning import carried_table, tuning_table
+from eailab.report.ablation_blocks import ablation_blocks, all_factors
 from eailab.report.captions import caption, path_caption
 from eailab.report.describe import path_bars, study_figure
 from eailab.report.document import (
@@ -68,7 +68,7 @@ def study_section(
     return Section(
         Title(findings.title, findings.apart),
         level,
-        name=f"{findings.name}-{findings.fingerprint}" if detail > Detail.BRIEF else "",
+        name=findings.folder_name if detail > Detail.BRIEF else "",
         answer=_answer(findings, in_words=detail > Detail.BRIEF or findings.factor is None),
         evidence=(*_tables(findings), *figures, Facts(_stated(findings)), *_for_a_paper(answers, level + 1)),
     )
@@ -142,7 +142,7 @@ def page_section(study: StudyReport, label: str) -> Section:
     evidence += [Heading(tr("What this rests on")), Facts(_stated(findings)), *_for_a_paper(study.answers, 3)]
     return Section(
         Title(findings.title, findings.apart),
-        name=f"{findings.name}-{findings.fingerprint}",
+        name=findings.folder_name,
         label=label,
         answer=(*_answer(findings, in_words=True), *([figures["intervals"]] if "intervals" in figures else [])),
         evidence=tuple(evidence),
@@ -168,12 +168,6 @@ def _page_sections(studies: Sequence[StudyReport]) -> list[Section]:
 def figure_path(folder: str, name: str) -> str:
     """Return where a report's figure of a study lies, without its suffix, relative to the report."""
     return str(PurePosixPath("figures", folder, name))
-
-
-def ablation_blocks(ablation: Ablation) -> tuple[Block, ...]:
-    """Return all factors of one baseline in one table."""
-    caption = tr("Arms of all factors against the baseline")
-    return (TableBlock(ablation_table(ablation), caption, is_sortable=True), Paragraph((ablation_note(),), "note"))
 
 
 def _ablation_sections(studies: Sequence[StudyFindings]) -> list[Section]:
@@ -206,6 +200,27 @@ def studies_document(studies: Sequence[StudyFindings]) -> Document:
     return Document("", tuple(blocks), dict)
 
 
+def _lab_results(studies: Sequence[StudyReport]) -> list[Block]:
+    """Return what the studies of a task found: all factors in one table, each study, and what all rest on, once."""
+    every = [study.findings for study in studies]
+    in_one_table = {findings.folder_name for group in ablations(every) for findings in group.studies}
+    shared, own = shared_facts(every) if len(every) > 1 else ((), [facts(every[0])])
+    blocks = all_factors(every)
+    for findings, left in zip(every, own, strict=True):
+        stated = (*(fact for fact in design_facts(findings) if fact.name != TO_DECIDE), *left)
+        tables = _tables(findings)[1 if findings.folder_name in in_one_table else 0 :]
+        blocks.append(
+            Section(
+                Title(findings.title, findings.apart),
+                4,
+                name=findings.folder_name,
+                answer=_answer(findings, in_words=True),
+                evidence=(*tables, *figure_blocks(findings).values(), *([Facts(stated)] if stated else [])),
+            )
+        )
+    return [*blocks, Heading(tr("In all {n} studies", n=len(every)), 4), Facts(shared)] if shared else blocks
+
+
 def study_document(study: StudyReport) -> Document:
     """Return one study that is not verified by itself, as exports hold it."""
     section = study_section(study.findings, Detail.TABLE, level=1)
@@ -217,8 +232,7 @@ def report_document(report: Report, detail: Detail) -> Document:
     title: str
     blocks: list[Block]
     if report.kind == "lab":
-        section = partial(study_section, detail=Detail.REPORT, level=4)
-        title, blocks = tr("Lab report"), lab_blocks(report.distinguished, section)
+        title, blocks = tr("Lab report"), lab_blocks(report.distinguished, _lab_results)
     else:
         title = tr("Report") if report.kind == "report" else report.studies[0].findings.name
         if detail is Detail.PAGE:

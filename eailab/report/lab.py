@@ -1,6 +1,6 @@
 """Compose the lab report: both tasks, filled from studies, with published figures next to ours."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -8,20 +8,26 @@ from typing import Any
 
 import yaml
 
-from eailab.findings.ablation import ablation_note, ablation_table, ablations
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table
 from eailab.findings.trial import FAILED, TrialState
-from eailab.findings.words import data_in_words, number, setting_as_named, written
+from eailab.findings.words import (
+    data_in_words,
+    model_in_words,
+    number,
+    setting_as_named,
+    setting_in_words,
+    value_in_words,
+    written,
+)
 from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import flatten
-from eailab.recipe.describe import in_words
 from eailab.recipe.override import model_word
-from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock
+from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock, Title
 from eailab.report.study_report import StudyReport
 from eailab.studies.factor import listed
 from eailab.studies.storage import StudyRecord
-from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, joined, members_of, tr
+from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, capitalized, english, joined, members_of, tr
 
 # --- published figures -----------------------------------------------------------------------------------------------
 
@@ -52,6 +58,8 @@ class Context:
     """A well-known figure of another network, which is named and not compared."""
 
     source: str
+    task: int
+    """Of the lab report: 1 or 2."""
     what: str
     test_accuracy: float
 
@@ -103,7 +111,7 @@ def context() -> tuple[Context, ...]:
     """Return the well-known figures that are only named."""
     content = _content()
     return tuple(
-        Context(content["sources"][entry["source"]], entry["what"], entry["test_accuracy"])
+        Context(content["sources"][entry["source"]], entry["task"], entry["what"], entry["test_accuracy"])
         for entry in content["context"]
     )
 
@@ -149,48 +157,40 @@ LESSON = tr(
 )
 
 
-def lab_blocks(studies: Sequence[StudyReport], section: Callable[[StudyFindings], Block]) -> list[Block]:
-    """Return a lab report: both tasks, published figures, methods and compute, problems met and the lesson.
+def lab_blocks(
+    studies: Sequence[StudyReport], results: Callable[[Sequence[StudyReport]], Iterable[Block]]
+) -> list[Block]:
+    """Return a lab report: the tasks that have studies, published figures, methods, problems met and the lesson.
 
     Args:
         studies: Those of the report.
-        section: Composes what is said of one study.
+        results: Composes what the studies of a task found.
     """
     blocks: list[Block] = []
-    tasks = {task: [study for study in studies if _task(study.record) == task] for task in TASKS}
+    by_task = {task: [study for study in studies if _task(study.record) == task] for task in TASKS}
+    tasks = {task: own for task, own in by_task.items() if own}
     for task, own in tasks.items():
-        blocks.append(Heading(TASKS[task], 2))
-        if own:
-            blocks += [*setup_blocks(own[0]), Heading(tr("Results")), *all_factors(own)]
-            blocks += [*(section(one.findings) for one in own), *published_blocks(own)]
-        else:
-            command = f"eailab ablate --study lab-task{task}"
-            blocks.append(
-                _text(tr("There is no study of this task yet. This makes them all: {command}", command=command))
-            )
-    known = (f"{one.what}: {one.test_accuracy:.2f}% ({one.source})" for one in context())
-    blocks += [Heading(tr("Well-known figures, not compared")), Bullets(tuple(known))]
+        blocks += [Heading(TASKS[task], 2), *setup_blocks(own[0]), Heading(tr("Results")), *results(own)]
+        blocks += published_blocks(own)
+    known = tuple(f"{one.what}: {one.test_accuracy:.2f}% ({one.source})" for one in context() if one.task in tasks)
+    blocks += [Heading(tr("Well-known figures, not compared")), Bullets(known)] if known else []
     blocks.append(Heading(tr("Methods, error bars and compute"), 2))
     for task, own in tasks.items():
-        blocks += [Heading(TASKS[task]), *_methods(own)] if own else []
+        is_alone = len(tasks) == 1
+        blocks += [*([] if is_alone else [Heading(TASKS[task])]), *_methods(own, 3 if is_alone else 4)]
     met = [problem for study in studies for problem in problems_met(study)]
     blocks.append(Heading(tr("Problems met, and the lesson"), 2))
     blocks.append(Bullets(tuple(met)) if met else _text(tr("None that the studies show.")))
     return [*blocks, _text(LESSON)]
 
 
-def all_factors(studies: Sequence[StudyReport]) -> list[Block]:
-    """Return all factors of one baseline in one table."""
-    groups = ablations([study.findings for study in studies])
-    return [
-        block
-        for group in groups
-        for block in (TableBlock(ablation_table(group), group.title), Paragraph((ablation_note(),), "note"))
-    ]
+def _methods(studies: Sequence[StudyReport], level: int) -> list[Block]:
+    """Return how the studies of a task were made: what is true of all once, then what differs, study by study.
 
-
-def _methods(studies: Sequence[StudyReport]) -> list[Block]:
-    """Return how the studies of a task were made: what is true of all once, then what differs, study by study."""
+    Args:
+        studies: Of the task.
+        level: Of each study's heading.
+    """
     by_study = [{fact.name: members_of(fact.sentence) for fact in study.answers} for study in studies]
     first = by_study[0]
     shared = {name: [one for one in said if all(one in own[name] for own in by_study)] for name, said in first.items()}
@@ -198,8 +198,13 @@ def _methods(studies: Sequence[StudyReport]) -> list[Block]:
     for study, own in zip(studies, by_study, strict=True):
         left = {name: [one for one in said if one not in shared[name]] for name, said in own.items()}
         facts = tuple(Fact(name, _said(said)) for name, said in left.items() if said)
-        blocks += [Heading(study.folder, 4), Facts(facts)] if facts else []
+        blocks += [Heading(_called(study.findings.title, study), level), Facts(facts)] if facts else []
     return blocks
+
+
+def _called(name: str, study: StudyReport) -> str:
+    """Return a study's title or name, with what tells it from others of the report."""
+    return Title(name, study.findings.apart).translated(english)
 
 
 def _said(sentences: Sequence[str]) -> Text:
@@ -219,23 +224,22 @@ def setup_blocks(study: StudyReport) -> list[Block]:
     recipe = study.record.study.arms[study.record.study.baseline].recipe.images
     if recipe is None:
         return []
-    model = recipe.model.model_dump(mode="json")
-    name = model.pop("name")
+    model = recipe.model.model_dump(mode="json", exclude={"name", "code"})
     trials = [trial for arm in study.findings.arms for trial in arm.trials]
     parameters = sorted({trial.parameters for trial in trials if trial.parameters is not None})
-    settings = recipe.optimizer.model_dump(mode="json")
-    found, optimizer = study.findings, settings.pop("name")
+    found, optimizer = study.findings, recipe.optimizer.model_dump(mode="json", exclude={"name"})
+    network = {"model": capitalized(model_in_words(model_word(recipe))), "settings": _listed(model)}
+    data = {"data": capitalized(data_in_words(recipe.data.name)), "seed": recipe.data.split_seed}
     sizes = {"training": found.training_images, "validation": found.validation_images, "test": found.test_images}
     return [
         Heading(tr("Split")),
         _text(
-            tr("{data} (seed {seed}).", data=data_in_words(recipe.data.name), seed=recipe.data.split_seed)
+            tr("{data} (seed {seed}).", **data)
             if None in sizes.values()
             else tr(
                 "{data}: {training:,} images for training, {validation:,} for validation and {test:,} for testing "
                 "(seed {seed}).",
-                data=data_in_words(recipe.data.name),
-                seed=recipe.data.split_seed,
+                **data,
                 **sizes,
             )
         ),
@@ -243,9 +247,9 @@ def setup_blocks(study: StudyReport) -> list[Block]:
         _text(
             tr(
                 "{optimizer} ({settings}), schedule {schedule}, batch size {batch_size}, {epochs} epochs.",
-                optimizer=optimizer,
-                settings=_listed(settings),
-                schedule=recipe.schedule.name,
+                optimizer=value_in_words(recipe.optimizer.name),
+                settings=_listed(optimizer),
+                schedule=value_in_words(recipe.schedule.name),
                 batch_size=recipe.batch_size,
                 epochs=recipe.epochs,
             )
@@ -254,23 +258,19 @@ def setup_blocks(study: StudyReport) -> list[Block]:
         _text(
             tr(
                 "{model} ({settings}), {parameters} trained parameters.",
-                model=name,
-                settings=_listed(model),
                 parameters=joined((f"{count:,}" for count in parameters), OR),
+                **network,
             )
             if parameters
-            else tr("{model} ({settings}).", model=name, settings=_listed(model))
+            else tr("{model} ({settings}).", **network)
         ),
     ]
 
 
 def _listed(settings: Mapping[str, object]) -> Text:
     return joined(
-        (
-            tr("{setting} {value}", setting=setting_as_named(key), value=in_words(value))
-            for key, value in settings.items()
-        ),
-        COMMA,
+        tr("{setting} {value}", setting=setting_in_words(key), value=value_in_words(value))
+        for key, value in settings.items()
     )
 
 
@@ -312,12 +312,12 @@ def _beside_row(findings: StudyFindings, arm: str, ours: float | None, one: Besi
 
 def problems_met(study: StudyReport) -> Iterator[Text]:
     """Yield what went wrong or stayed open in a study."""
-    findings = study.findings
+    findings, called = study.findings, _called(study.findings.name, study)
     for state, said in STATES.items():
         if count := sum(arm.count(state) for arm in findings.arms):
             yield tr(
                 "{study}: {n} of {total} trials {state}.",
-                study=study.folder,
+                study=called,
                 n=count,
                 total=findings.planned,
                 state=said,
@@ -326,11 +326,11 @@ def problems_met(study: StudyReport) -> Iterator[Text]:
     if undecided := [label for label, result in compared if result.verdict in ("UNDECIDED", "SCREEN")]:
         yield tr(
             "{study}: {arms} could not be distinguished from the baseline with these blocks.",
-            study=study.folder,
+            study=called,
             arms=listed(undecided),
         )
     if len(findings.environments) > 1:
-        yield tr("{study}: its trials ran in {n} environments.", study=study.folder, n=len(findings.environments))
+        yield tr("{study}: its trials ran in {n} environments.", study=called, n=len(findings.environments))
 
 
 STATES: dict[TrialState, Text] = {

@@ -169,6 +169,11 @@ def _write_report(
 ) -> Written:
     """Write a report over studies and path ablations that were read already; see `write_report`."""
     files = {name: out / f"report{FORMATS[name].suffix}" for name in formats}
+    if lab and not found:
+        raise UsageError(
+            "--lab reports studies, and these are path ablations: leave it out, or make the studies of a task with "
+            "`eailab ablate --study lab-task1`."
+        )
     if lab:
         formats, files = ["markdown"], {"markdown": out / "lab-report.md"}
     figure_lang, notes = lang, list[str]()
