@@ -8,9 +8,11 @@ Templates are literals: a test reads them out of the source, and fails where a l
 sentence from marked pieces by `+`, `join` or an f-string, which make a plain string; use places, or `joined`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any, TypeAlias
 
 from eailab.errors import UsageError
@@ -122,11 +124,41 @@ class Catalogue:
     def say(self, text: str) -> str:
         """Return a text in this language; a plain string, such as a name, as it is."""
         if isinstance(text, Joined):
-            return self.say(text.template).join(map(self.say, text.values.values()))
+            between, (first, *others) = self.say(text.template), list(map(self.say, text.values.values())) or [""]
+            return _spaced([first, *(part for other in others for part in (between, other))])
         if not isinstance(text, Text) or text.template not in self.sentences:
             return str(text)
         values = {name: self.say(one) if isinstance(one, str) else one for name, one in text.values.items()}
-        return self.sentences[text.template].format(**values)
+        return _spaced(
+            part if name is None else format(values[name], part) for part, name in _parts(self.sentences[text.template])
+        )
+
+
+@cache
+def _parts(template: str) -> tuple[tuple[str, str | None], ...]:
+    """Return the words of a template without a name, and its places with their format and the name of their value."""
+    parts: list[tuple[str, str | None]] = []
+    for words, name, form, _ in Formatter().parse(template):
+        parts += [(words, None)] if words else []
+        parts += [] if name is None else [(form or "", name)]
+    return tuple(parts)
+
+
+_HAN = "\u4e00-\u9fff"
+_LATIN = "A-Za-z0-9"
+_TOUCHING = re.compile(f"[{_HAN}][{_LATIN}]|[{_LATIN}][{_HAN}]")
+
+
+def _spaced(parts: Iterable[str]) -> str:
+    """Return parts of a text one after the other, with a space between Chinese and Latin letters.
+
+    >>> _spaced(["改變", "lr", "嗎？"]), _spaced(["改變", "學習率"])
+    ('改變 lr 嗎？', '改變學習率')
+    """
+    text = ""
+    for part in parts:
+        text += f" {part}" if _TOUCHING.fullmatch(text[-1:] + part[:1]) else part
+    return text
 
 
 def english(text: str) -> str:
