@@ -18,7 +18,7 @@ from eailab.files import TABLE, folder_name, read
 from eailab.recipe.base import ImageRecipe
 from eailab.recipe.canonical import digest
 from eailab.recipe.describe import in_words
-from eailab.report.pictures import data_address
+from eailab.report.pictures import brightest, data_address
 from eailab.runs import records
 from eailab.runs.atomic import write_changed
 from eailab.studies.storage import StudyRecord
@@ -84,8 +84,8 @@ def sheet(recipes: Sequence[ImageRecipe], dataset: Dataset, block: int, count: i
     Raises:
         DataError: A split would be empty, or has fewer images than the recipe's limit.
     """
-    train = trial_data(dataset, recipes[0].data, block).train
-    first = images_of(recipes[0]).augmented(recipes[0], trial_data(dataset, recipes[0].data, block), block, count)
+    data = trial_data(dataset, recipes[0].data, block)
+    train, first = data.train, images_of(recipes[0]).augmented(recipes[0], data, block, count)
     originals = [train.pixels[number] for number in first.numbers]
     rows = [Row(ORIGINAL, tuple(originals))]
     for label, recipe in {how(one): one for one in recipes if varies(one)}.items():
@@ -93,8 +93,7 @@ def sheet(recipes: Sequence[ImageRecipe], dataset: Dataset, block: int, count: i
         named = [(dataset.classes[train.labels[number]], share) for number, share in made.mixed_with]
         rows.append(Row(label, tuple(made.pixels), tuple(f"+ {share:.0%} {name}" for name, share in named)))
     classes = tuple(dataset.classes[label] for label in train.labels[first.numbers])
-    largest = int(dataset.train.pixels.max())
-    return Sheet(block, classes, tuple(rows), largest if largest <= 16 else 255)  # the digits end at 16
+    return Sheet(block, classes, tuple(rows), brightest(dataset))
 
 
 def sheet_name(recipe: ImageRecipe, block: int, count: int) -> str:

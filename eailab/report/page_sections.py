@@ -26,7 +26,7 @@ from eailab.report.document import (
     TableBlock,
     Title,
 )
-from eailab.report.pictures import data_address
+from eailab.report.pictures import brightest, data_address
 from eailab.translation import COMMA, joined, tr
 
 # --- classes ---
@@ -60,7 +60,8 @@ def class_blocks(findings: StudyFindings, classes: Classes | None, missing: str 
     )
     blocks: list[Block] = [heading, Paragraph((note,), "note"), table]
     blocks.append(Group(tr("What is taken for what, by arm"), (reading, *matrices), is_grid=True))
-    contrasts = [block for contrast in classes.contrasts for block in _contrast(findings, contrast, classes)]
+    white = brightest(classes.dataset)
+    contrasts = [block for contrast in classes.contrasts for block in _contrast(findings, contrast, classes, white)]
     if contrasts:
         about = Paragraph((ABOUT_NETWORKS,), "note")
         blocks.append(Group(tr("Images on which an arm and the baseline disagree"), (about, *contrasts)))
@@ -121,21 +122,22 @@ def network_table(contrast: Contrast, arm: str, baseline: str) -> Table:
     )
 
 
-def _contrast(findings: StudyFindings, contrast: Contrast, classes: Classes) -> list[Block]:
+def _contrast(findings: StudyFindings, contrast: Contrast, classes: Classes, white: int) -> list[Block]:
+    """Return where an arm and the baseline disagree, with images whose pixels of the value `white` are white."""
     arm, baseline = findings.arms[contrast.arm].label, findings.baseline_arm.label
     caption = tr("{arm} and {other}, network by network", arm=arm, other=baseline)
     blocks: list[Block] = [TableBlock(network_table(contrast, arm, baseline), caption)]
     for first, second, examples in ((arm, baseline, contrast.only_arm), (baseline, arm, contrast.only_baseline)):
         blocks.append(Heading(tr("{arm} more often right than {other}", arm=first, other=second), 4))
-        pictures = tuple(_picture(example, arm, baseline, contrast.blocks, classes) for example in examples)
+        pictures = tuple(_picture(example, arm, baseline, contrast.blocks, classes, white) for example in examples)
         blocks.append(Gallery(pictures) if pictures else Paragraph((tr("No image."),), "note"))
     return blocks
 
 
-def _picture(example: Example, arm: str, baseline: str, blocks: int, classes: Classes) -> Picture:
-    names, pixels = classes.dataset.classes, classes.dataset.test.pixels
+def _picture(example: Example, arm: str, baseline: str, blocks: int, classes: Classes, white: int) -> Picture:
+    names = classes.dataset.classes
     return Picture(
-        data_address(pixels[example.image], int(pixels.max()) if pixels.max() <= 16 else 255),
+        data_address(classes.dataset.test.pixels[example.image], white),
         tr("test image {n}", n=example.image),
         (
             names[example.label],

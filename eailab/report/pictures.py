@@ -6,10 +6,19 @@ import io
 import numpy as np
 from PIL import Image
 
-from eailab.data.dataset import Pixels
+from eailab.data.dataset import Dataset, Pixels
 
 LARGEST_SIDE = 48
 """Pixels; larger images are scaled down."""
+
+FEW_SHADES = 16
+"""The largest pixel value of data sets with few shades, such as the digits, whose white it is."""
+
+
+def brightest(dataset: Dataset) -> int:
+    """Return the pixel value of a data set that is shown as white."""
+    largest = int(dataset.train.pixels.max())
+    return largest if largest <= FEW_SHADES else 255
 
 
 def data_address(pixels: Pixels, brightest: int = 255) -> str:
