@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eailab.findings.statements import SHOWN_DIGITS, source_in_words
 from eailab.findings.study import StudyFindings
 from eailab.findings.words import setting_as_named
 from eailab.recipe.describe import in_words
@@ -30,6 +31,10 @@ def _traits(findings: StudyFindings) -> dict[str, str]:
     """Return what a study may differ in from others, in words, what says most of it first."""
     settings: dict[str, Any] = dict(findings.held_fixed)
     data = settings.pop("data.name", "")
+    digest = ""
+    if findings.imported is not None:
+        settings.pop("source", None)  # the digest of all that is kept, where the file's own says more
+        digest = next(iter(findings.imported.files.values()), "")[:SHOWN_DIGITS]
     return {
         "model": settings.pop("model.name", ""),
         "data": Path(data).stem or data,
@@ -38,6 +43,8 @@ def _traits(findings: StudyFindings) -> dict[str, str]:
         "baseline": tr("baseline {arm}", arm=findings.baseline_arm.label) if findings.factor else "",
         "margin": tr("margin {margin:g}", margin=findings.margin),
         "blocks": tr("block {block}", block=findings.blocks[0]) if findings.factor is None else "",
+        "source": source_in_words(findings.imported) if findings.imported else "",
+        "digest": tr("SHA-256 {digest}…", digest=digest) if digest else "",
         "looks": tr("with looks") if findings.looks and findings.looks.planned else "",
         "fingerprint": findings.fingerprint,
     }

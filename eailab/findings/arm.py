@@ -137,7 +137,7 @@ def arm_findings(
             *only_here,
             *([] if study.hold == "updates" else _coupling(change, arm.recipe.epochs == baseline.recipe.epochs)),
             *brought,
-            *_same_training(study, index, by_arm),
+            *_same_training(record, index, by_arm),
             *([] if looks is None or index == study.baseline else looked(looks, index)),
             *(
                 []
@@ -225,13 +225,17 @@ def _coupling(change: float, epochs_held: bool) -> list[Text]:
     return [tr("updates {change:+.0%}", change=change)]
 
 
-def _same_training(study: Study, index: int, by_arm: Sequence[Sequence[TrialFindings]]) -> list[Text]:
+def _same_training(record: StudyRecord, index: int, by_arm: Sequence[Sequence[TrialFindings]]) -> list[Text]:
     """Name the arm whose trials went the same; of several, the baseline or the first."""
+    study = record.study
     others = () if index == study.baseline else (study.baseline, *range(index))
     alike = next((other for other in others if went_the_same(by_arm[index], by_arm[other])), None)
     if alike is None:
         return []
-    return [tr("the same training as {arm}: all its numbers are equal", arm=study.arms[alike].label)]
+    arm = study.arms[alike].label
+    if record.imported is not None:  # whose training is not known
+        return [tr("the same values as {arm} in every run", arm=arm)]
+    return [tr("the same training as {arm}: all its numbers are equal", arm=arm)]
 
 
 def _outlook(result: ArmResult | None, shares_seeds: bool, *, has_failed: bool) -> list[Text]:

@@ -15,6 +15,7 @@ from eailab.metrics import NO_SPLIT, TEST, VALIDATION, Metric, by_quantity
 from eailab.stats.contrasts import Trend
 from eailab.stats.model import Comparison
 from eailab.stats.verdict import Verdict
+from eailab.studies.imported import Imported
 from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, joined, tr, trn
 
 HELD_FIXED = tr("Held fixed")
@@ -23,6 +24,8 @@ SETTINGS = (HELD_FIXED, tr("Settings"))
 
 MOST_NAMES = 3
 """Files of a source that are named."""
+SHOWN_DIGITS = 12
+"""Of a SHA-256."""
 
 LACK_OF_FIT = 0.05
 """A trend whose lack of fit has a smaller p-value is said not to be a line."""
@@ -131,17 +134,21 @@ def imported_sentences(findings: StudyFindings) -> list[Text]:
     imported = findings.imported
     if imported is None:
         return []
-    named = [name for names in imported.asked.paths for name in names]
-    more = ["…"] if len(named) > MOST_NAMES else []
-    source = joined([*named[:MOST_NAMES], *more, Text(imported.reader)], COMMA)
     return [
         tr(
             "eailab did not run these trials: their values come from {source}. That the arms differ in {factor} alone "
             "is their author's word.",
-            source=source,
+            source=source_in_words(imported),
             factor=findings.spoken_factor,
         )
     ]
+
+
+def source_in_words(imported: Imported) -> Text:
+    """Return what trials that eailab did not run were read from, and as what."""
+    named = [name for names in imported.asked.paths for name in names]
+    more = ["…"] if len(named) > MOST_NAMES else []
+    return joined([*named[:MOST_NAMES], *more, Text(imported.reader)], COMMA)
 
 
 def _imported_facts(findings: StudyFindings) -> list[Fact]:
@@ -150,7 +157,7 @@ def _imported_facts(findings: StudyFindings) -> list[Fact]:
     if imported is None:
         return []
     files = [
-        tr("{file} (SHA-256 {digest}…)", file=name, digest=digest[:12])
+        tr("{file} (SHA-256 {digest}…)", file=name, digest=digest[:SHOWN_DIGITS])
         for name, digest in list(imported.files.items())[:MOST_NAMES]
     ]
     if more := len(imported.files) - len(files):

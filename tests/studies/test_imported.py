@@ -10,6 +10,7 @@ import yaml
 
 from eailab.errors import DamagedError, UsageError
 from eailab.existing.assign import Options
+from eailab.findings.apart import tell_apart
 from eailab.findings.study import study_findings
 from eailab.report.judging import Terms, against, judge, of_files
 from eailab.runs.lock import hold
@@ -22,11 +23,10 @@ from eailab.translation import language
 CSV = "optimizer,seed,loss\nadam,1,0.5\nadam,2,0.75\nsgd,1,0.25\nsgd,2,nan\n"
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """An imported study, without tables and pages."""
-    (tmp_path / "results.csv").write_text(CSV)
-    read = of_files([tmp_path / "results.csv"], Options())
+def imported_study(tmp_path, text, name="results"):
+    """Write an imported study into a store, without tables and pages, and return its folder."""
+    (tmp_path / f"{name}.csv").write_text(text)
+    read = of_files([tmp_path / f"{name}.csv"], Options())
     imported = Imported(
         arms=in_order(list(read.arms.values())),
         reader=read.reader,
@@ -35,11 +35,21 @@ def folder(tmp_path):
         files={name: digest_of(file) for name, file in read.sources.items()},
         notes=read.notes,
     )
-    study = study_of(Question(read.factor, tuple(read.arms), 0, read.metric, read.blocked, 0.0), imported, "results")
+    study = study_of(Question(read.factor, tuple(read.arms), 0, read.metric, read.blocked, 0.0), imported, name)
     folder = tmp_path / "runs" / "studies" / study.folder_name
     write_imported(folder, imported, read.sources)
     write_record(folder, StudyRecord(study, {}, (None, None), None, imported))
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An imported study, without tables and pages."""
+    return imported_study(tmp_path, CSV)
+
+
+def findings_of(folder):
+    return study_findings(Store(folder.parent.parent), read_record(folder))
 
 
 def seal(folder, values):
@@ -277,3 +287,16 @@ def test_a_study_that_another_command_writes_is_waited_for(tmp_path, monkeypatch
 
         with pytest.raises(InterruptedError):
             judge(read, store, Terms(), give_up)
+
+
+def test_imported_studies_of_one_question_are_told_apart_by_their_source(tmp_path):
+    """A heading of 64 digits would say no more."""
+    texts = {"results": CSV, "again": CSV.replace("0.75", "0.5")}
+    folders = [imported_study(tmp_path, text, name) for name, text in texts.items()]
+    words = [one.apart for one in tell_apart(list(map(findings_of, folders)))]
+    assert words == [("results.csv, CSV",), ("again.csv, CSV",)]
+
+
+def test_imported_arms_with_equal_values_are_not_said_to_be_trained_alike(tmp_path):
+    _, other = findings_of(imported_study(tmp_path, CSV.replace("sgd,1,0.25", "sgd,1,0.5").replace("nan", "0.75"))).arms
+    assert other.notes[0] == "the same values as adam in every run"
