@@ -1,9 +1,11 @@
 """Make text from recipes, data, files and the command line harmless to show: no terminal obeys it."""
 
+import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 CONTROLS = re.compile(
@@ -22,6 +24,8 @@ ALIKE |= dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb\u2033", '"') | dict.fromk
 ALIKE |= {"\u3001": ",", "\u3002": ".", "\u300c": "[", "\u300d": "]"}
 """Dashes, quotation marks and stops that programs and keyboards put in place of those of ASCII."""
 WITH_LATIN = re.compile("[A-Za-z]")
+MOST_COMPARED = 60
+"""Characters of a word that is compared with known ones."""
 
 
 def plain(text: str) -> str:
@@ -105,6 +109,38 @@ def find_lookalike(text: str) -> tuple[int, str, str | None] | None:
         if _is_foreign(character) and WITH_LATIN.search(text[max(0, place - 1) : place + 2]):
             return place, f"{described(character)} is not a Latin letter", None
     return None
+
+
+def closest(word: object, known: Iterable[str], usual: Mapping[str, str] = MappingProxyType({})) -> str | None:
+    """Return the known word that is most like one, whatever its case and joints, or that means the same.
+
+    Args:
+        word: What a person wrote.
+        known: What it may have been meant to be.
+        usual: Known words by what others call them.
+    """
+    by_form = {_form(one): one for one in known}
+    by_form = {_form(other): by_form[_form(ours)] for other, ours in usual.items() if _form(ours) in by_form} | by_form
+    meant = _form(str(word)[:MOST_COMPARED])
+    close = difflib.get_close_matches(meant, by_form, n=1)
+    longer = [one for one in by_form if len(meant) > 2 and one.startswith(f"{meant}-")]
+    return by_form[close[0]] if close else by_form[longer[0]] if len(longer) == 1 else None
+
+
+def nearest(word: object, known: Iterable[str], usual: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return "; did you mean 'x'?" for the closest known word, or nothing; see `closest`.
+
+    >>> nearest("batchsize", ["batch_size", "epochs"])
+    "; did you mean 'batch_size'?"
+    """
+    close, strange = closest(word, known, usual), lookalike(str(word))
+    meant = "" if close is None else f"; did you mean {close!r}?"
+    return f"{meant} ({strange})" if meant and strange else meant
+
+
+def _form(word: str) -> str:
+    """Return a word in the form in which case and joints do not tell it from another."""
+    return unicodedata.normalize("NFKC", word).lower().replace("_", "-")
 
 
 def alike(names: Iterable[str]) -> tuple[str, str] | None:

@@ -2,6 +2,8 @@
 
 import re
 
+LONGEST_SECONDS = 1e9
+"""Of any time: thirty years."""
 _SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _TIME = re.compile(r"(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9}) ?(s|m|min|h)")
 
@@ -72,4 +74,4 @@ def parse_seconds(text: str) -> float | None:
     """
     match = _TIME.fullmatch(text.strip())
     seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
-    return seconds if 0.0 < seconds < 1e9 else None
+    return seconds if 0.0 < seconds < LONGEST_SECONDS else None

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from eailab.data.dataset import Content, Dataset, fingerprint
 from eailab.data.published import PublishedFile, Source
 from eailab.errors import DataError
 from eailab.files import expanded
+from eailab.plain import closest
 
 SOURCES: dict[str, Source] = {
     source.name: source
@@ -112,8 +112,8 @@ def _unknown(name: str, path: Path, found: bool) -> DataError:
     if path.suffix == ".npz" or {"/", os.sep} & set(name):
         base = "" if expanded(name).is_absolute() else f" ({name}, from the folder that you are in)"
         return DataError(f"there is no data set at {path}{base}: correct the path, or give one of {known}.")
-    near = get_close_matches(name, SOURCES, n=1)
-    meant = f" Did you mean {near[0]}?" if near else ""
+    near = closest(name, SOURCES)
+    meant = f" Did you mean {near}?" if near else ""
     return DataError(f"there is no data set {name!r}.{meant} Known are {known}; or give a folder or an .npz file.")
 
 

@@ -57,7 +57,7 @@ class Merging:
             own = self._chosen(tuned, places, rows)
             if self.record.study.baseline in places:
                 baseline = len(arms)
-            first = self.record.study.arms[own[0] if own else places[0]]
+            first = self.record.study.arms[own[0]]  # a study has a block
             arms.append(replace(first, level=tuned.before, name=tuned.before) if self.tuning.again else first)
             chosen.append(own)
             merged.append(tuple(_stand_in(tuned, self.tuning, rows[at][number]) for number, at in enumerate(own)))
@@ -67,7 +67,7 @@ class Merging:
             for index, own in enumerate(chosen)
             for block, at in zip(blocks, own, strict=True)
         }
-        updates = tuple(self.record.updates[own[0] if own else 0] for own in chosen)
+        updates = tuple(self.record.updates[own[0]] for own in chosen)
         study = replace(self.record.study, arms=tuple(arms), baseline=baseline)
         return replace(self.record, study=study, trials=trials, updates=updates), merged
 
@@ -98,7 +98,8 @@ class Merging:
         """Return which arm of the record stands for a tuned one in each block."""
         blocks = [trial.block for trial in rows[0]]
         if self.tuning.again:
-            winners = {block: place for one, place in zip(tuned.carried, places, strict=False) for block in one.blocks}
+            pairs = zip(tuned.carried, places, strict=bool(tuned.carried))
+            winners = {block: place for one, place in pairs for block in one.blocks}
             return [winners.get(block, places[0]) for block in blocks]
         sign = 1.0 if self.record.study.measure.higher_is_better else -1.0
         means = [of_all for _, of_all in self._means(tuned, places, rows)]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.gradcheck.case import Case
-from eailab.gradcheck.differences import Differences
+from eailab.gradcheck.differences import Differences, Entry
 from eailab.gradcheck.formulas import suspects
 from eailab.gradcheck.report import GradientCheck, GradientReport
 from eailab.gradcheck.subject import Array, Subject
@@ -61,7 +61,7 @@ class Comparison:
         """Return the largest slope of a few entries."""
         places = self._places(self._subject.values[name].size, FEW)
         step = self._differences.steps[0]
-        return max((abs(self._differences.of_entry(name, int(place), step)) for place in places), default=0.0)
+        return max((abs(self._differences.of_entry(Entry(name, int(place), step))) for place in places), default=0.0)
 
     def _gradient(self, name: str) -> NDArray[np.float64] | None:
         """Return what the backward pass gave, in the value's shape where only axes of length 1 differ."""
@@ -151,13 +151,13 @@ class Comparison:
         def differences(other: str, change: Callable[[Array], Array]) -> Array:
             values = {**self._subject.values, other: np.ascontiguousarray(change(self._subject.values[other]))}
             step = self._differences.steps[0]
-            return self._few(name, lambda place: self._differences.of_entry(name, place, step, values=values))
+            return self._few(name, lambda place: self._differences.of_entry(Entry(name, place, step, values=values)))
 
         return differences
 
     def _contributions(self, name: str) -> Callable[[int], Array]:
         """Return a function that gives what each number of the output adds to the gradient at one place."""
-        return lambda place: self._dy * self._differences.of_output(name, place, self._differences.steps[0])
+        return lambda place: self._dy * self._differences.of_output(Entry(name, place, self._differences.steps[0]))
 
 
 def _finite(number: float) -> float | None:

@@ -20,6 +20,22 @@ FEW = 32
 """Entries that are left when a wrong one is looked for."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One number of an array, and the step by which it is moved."""
+
+    name: str
+    """Of the array."""
+    place: int
+    """Flat."""
+    step: float
+    """Relative to values above 1."""
+    sides: tuple[int, int] = (1, -1)
+    """Where the two outputs are computed, in steps."""
+    values: Mapping[str, Array] | None = None
+    """In place of the subject's."""
+
+
 @dataclass
 class Compared:
     """A gradient beside central differences."""
@@ -54,33 +70,20 @@ class Differences:
             outputs.append(np.asarray(self._subject.forward(given), np.float64))
         return float(np.sum(self._dy * (outputs[0] - outputs[1])))
 
-    def of_entry(
-        self,
-        name: str,
-        place: int,
-        step: float,
-        sides: tuple[int, int] = (1, -1),
-        values: Mapping[str, Array] | None = None,
-    ) -> float:
-        """Return the derivative by one entry; `values` may replace those of the subject."""
-        return float(np.sum(self._dy * self.of_output(name, place, step, sides, values)))
+    def of_entry(self, one: Entry) -> float:
+        """Return the derivative of the loss by one entry."""
+        return float(np.sum(self._dy * self.of_output(one)))
 
-    def of_output(
-        self,
-        name: str,
-        place: int,
-        step: float,
-        sides: tuple[int, int] = (1, -1),
-        values: Mapping[str, Array] | None = None,
-    ) -> Array:
+    def of_output(self, one: Entry) -> Array:
         """Return the derivative of each number of the output by one entry."""
-        array = (self._subject.values if values is None else values)[name]
-        size = step * max(1.0, abs(float(array.flat[place])))
+        values = self._subject.values if one.values is None else one.values
+        array, place = values[one.name], one.place
+        size = one.step * max(1.0, abs(float(array.flat[place])))
         outputs = []
-        for side in sides:
+        for side in one.sides:
             moved = array.copy()
             moved.flat[place] += side * size
-            given = {**(self._subject.values if values is None else values), name: moved}
+            given = {**values, one.name: moved}
             outputs.append((moved.flat[place], np.asarray(self._subject.forward(given), np.float64)))
         (high, above), (low, below) = outputs
         return np.asarray((above - below) / (high - low))
@@ -98,7 +101,7 @@ class Differences:
             places = np.union1d(places, wrong)
         numeric, error = np.full(gradient.shape, np.nan), np.full(gradient.shape, np.nan)
         for place in places:
-            numeric.flat[place] = self.of_entry(name, int(place), self.steps[0])
+            numeric.flat[place] = self.of_entry(Entry(name, int(place), self.steps[0]))
         floor = max(1e-3 * float(np.nanmax(np.abs(numeric), initial=0.0)), 1e-4 * scale, 1e-7)
         for place in places:
             error.flat[place] = relative(gradient.flat[place], numeric.flat[place], floor)
@@ -114,11 +117,11 @@ class Differences:
     def _again(self, name: str, place: int, gradient: float, floor: float) -> tuple[float | None, bool]:
         """Return the difference that agrees best with the gradient, of smaller and one-sided steps, and if it bends."""
         for step in self.steps[1:]:
-            found = self.of_entry(name, place, step)
+            found = self.of_entry(Entry(name, place, step))
             if relative(gradient, found, floor) <= self.tolerance:
                 return found, False
         step = self.steps[1]
-        left, right = (self.of_entry(name, place, step, sides) for sides in ((0, -1), (1, 0)))
+        left, right = (self.of_entry(Entry(name, place, step, sides)) for sides in ((0, -1), (1, 0)))
         if relative(left, right, floor) < 1e3 * self.tolerance:
             return None, False
         for side in (left, right):

@@ -82,6 +82,10 @@ class Layer:
         self.faults: list[str] = []
         self.may_lack: frozenset[str] = frozenset()
         self._slots: list[Slot] = []
+        forward, backward = method(layer, FORWARDS), method(layer, BACKWARDS)
+        assert forward is not None  # noqa: S101 - is_layer holds
+        assert backward is not None  # noqa: S101 - likewise
+        self._forward, self._backward = forward, backward
         self._find(inputs)
         self.values = {**inputs, **{slot.name: np.array(slot.array, np.float64) for slot in self._slots}}
 
@@ -109,9 +113,7 @@ class Layer:
         """Run the forward pass from the state that was found, and return output, cache and what it was called with."""
         reseed(SEED)
         given = {**{name: inputs[name].copy() for name in self.inputs}, **self._labels}
-        forward = method(self._layer, FORWARDS)
-        assert forward is not None  # noqa: S101 - is_layer holds
-        output, cache = split_output(forward(*given.values()), self._layer)
+        output, cache = split_output(self._forward(*given.values()), self._layer)
         return output, cache, given
 
     def _prepare(self, values: Mapping[str, Array]) -> None:
@@ -130,11 +132,9 @@ class Layer:
         output, cache, given = self._call(values)
         say_in_place(self, values, given)
         self.cached = arrays_in({**vars(self._layer), "cache": cache})
-        backward = method(self._layer, BACKWARDS)
-        assert backward is not None  # noqa: S101 - is_layer holds
-        arguments, takes_rate = backward_arguments(backward, given, dy.copy(), output, cache)
+        arguments, takes_rate = backward_arguments(self._backward, given, dy.copy(), output, cache)
         before = {slot.name: slot.array.copy() for slot in self._slots}
-        returned = backward(*arguments)
+        returned = self._backward(*arguments)
         found, found_as = self._of_inputs(returned)
         for slot in self._slots:
             place = self._gradient(slot)
@@ -152,9 +152,7 @@ class Layer:
     def _say_added_up(self, values: Mapping[str, Array], dy: Array, first: Gradients) -> None:
         """Say which gradients a second pass adds to those of the first."""
         output, cache, given = self._call(values)
-        backward = method(self._layer, BACKWARDS)
-        assert backward is not None  # noqa: S101 - is_layer holds
-        backward(*backward_arguments(backward, given, dy.copy(), output, cache)[0])
+        self._backward(*backward_arguments(self._backward, given, dy.copy(), output, cache)[0])
         kept = [slot for slot in self._slots if first.found_as.get(slot.name, "returned") != "returned"]
         added = []
         for slot in kept:

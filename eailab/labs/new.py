@@ -1,6 +1,5 @@
 """Write the folder of a lab for a student."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from eailab.errors import EailabError, UsageError
@@ -16,36 +15,19 @@ RECIPE_FILE, RUBRIC_FILE = "recipe.yaml", "rubric.yaml"
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-@dataclass(frozen=True)
-class Lab:
-    """A lab that comes with eailab."""
-
-    what: str
-    recipe: str
-    """Of the embedded digits: a shipped recipe, or empty for one that lies with the lab."""
-    real: tuple[str, ...]
-    """Shipped recipes of real data sets that it runs on too."""
+LABS = {"task1": "digits-mlp", "task2": None, "fair": "digits-mlp"}
+"""The labs that come with eailab, with the shipped recipe of the embedded digits; None where one lies with the lab."""
 
 
-LABS = {
-    "task1": Lab("a multi-layer perceptron from scratch: learning rate, activation", "digits-mlp", ("mnist-mlp",)),
-    "task2": Lab(
-        "a residual network, one factor at a time: six factors", "", ("resnet18-cifar10-small", "resnet18-cifar10")
-    ),
-    "fair": Lab("unfair, then fair: Adam against SGD, then each tuned", "digits-mlp", ("mnist-mlp",)),
-}
-"""By name."""
-
-
-def lab_called(name: str) -> tuple[Lab, Path]:
-    """Return a lab and the folder of its files.
+def folder_of(name: str) -> Path:
+    """Return the folder of a lab's files.
 
     Raises:
         UsageError: There is none of the name.
     """
     if name not in LABS:
         raise UsageError(f"there is no lab {name!r}: there are {', '.join(LABS)}{nearest(name, LABS) or '.'}")
-    return LABS[name], TEMPLATES / name
+    return TEMPLATES / name
 
 
 def write_lab(name: str, folder: Path, recipe: str | None, lang: str) -> list[Path]:
@@ -66,8 +48,8 @@ def write_lab(name: str, folder: Path, recipe: str | None, lang: str) -> list[Pa
         EailabError: The folder cannot be written.
     """
     language(lang)
-    lab, source = lab_called(name)
-    file, asked = _recipe_file(lab, source), None
+    source = folder_of(name)
+    file, asked = _recipe_file(name), None
     if recipe is not None:
         asked = load(recipe).recipe
     texts = {
@@ -102,11 +84,12 @@ def write_lab(name: str, folder: Path, recipe: str | None, lang: str) -> list[Pa
 
 def recipe_of(name: str) -> Recipe:
     """Return the recipe of a lab's embedded digits."""
-    return load(_recipe_file(*lab_called(name))).recipe
+    return load(_recipe_file(name)).recipe
 
 
-def _recipe_file(lab: Lab, source: Path) -> Path:
-    return shipped_file(lab.recipe) if lab.recipe else source / RECIPE_FILE
+def _recipe_file(name: str) -> Path:
+    source, shipped = folder_of(name), LABS[name]
+    return source / RECIPE_FILE if shipped is None else shipped_file(shipped)
 
 
 def copy_rubric(name: str, file: Path) -> Path:
@@ -116,7 +99,7 @@ def copy_rubric(name: str, file: Path) -> Path:
         UsageError: There is no such lab, or the file is there already.
         EailabError: It cannot be written.
     """
-    text = lab_called(name)[1].joinpath(RUBRIC_FILE).read_text("utf-8")
+    text = folder_of(name).joinpath(RUBRIC_FILE).read_text("utf-8")
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)

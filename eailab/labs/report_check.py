@@ -13,7 +13,7 @@ from eailab.errors import EailabError
 from eailab.labs.contents import Content
 from eailab.labs.fill import contents_of, figures_in
 from eailab.labs.folder import REPORT_FILE, LabFolder
-from eailab.labs.new import lab_called
+from eailab.labs.new import folder_of
 from eailab.labs.places import Place, places_of
 from eailab.plain import plain
 from eailab.report.compose import figure_path
@@ -52,7 +52,7 @@ def report_problems(lab: LabFolder, name: str | None) -> tuple[list[str], list[s
 def _missing_places(lab: LabFolder, name: str | None) -> Iterator[str]:
     if name is None:
         return
-    template = files.read(lab_called(name)[1] / f"report.{ENGLISH}.md", files.STUDENTS_REPORT).decode()
+    template = files.read(folder_of(name) / f"report.{ENGLISH}.md", files.STUDENTS_REPORT).decode()
     there = {place.asked for place in lab.places}
     for place in places_of(template, name):
         if place.asked not in there:

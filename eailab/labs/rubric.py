@@ -9,7 +9,8 @@ from pydantic import Field, ValidationError
 
 from eailab import files
 from eailab.errors import RecipeError, UsageError
-from eailab.labs.new import LABS, RUBRIC_FILE, lab_called, recipe_of
+from eailab.labs.folder import TUNED
+from eailab.labs.new import LABS, RUBRIC_FILE, folder_of, recipe_of
 from eailab.recipe.base import Recipe
 from eailab.recipe.describe import Problem, nearest, report
 from eailab.recipe.load import load
@@ -55,7 +56,7 @@ class AskedFactor(Settings):
     @property
     def words(self) -> tuple[str, ...]:
         """As a mark of a report names it."""
-        return (self.factor, "tuned") if self.tuned else (self.factor,)
+        return (self.factor, TUNED) if self.tuned else (self.factor,)
 
 
 class AskedLayer(Settings):
@@ -148,7 +149,7 @@ def read_rubric(name: str) -> Asked:
     """
     path = Path(name)
     if name in LABS and not path.is_file():
-        text, source = files.read(lab_called(name)[1] / RUBRIC_FILE, files.RECIPE), f"{name}/{RUBRIC_FILE}"
+        text, source = files.read(folder_of(name) / RUBRIC_FILE, files.RECIPE), f"{name}/{RUBRIC_FILE}"
     else:
         try:
             text, source = files.read(path, files.RECIPE), name

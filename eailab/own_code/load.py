@@ -17,8 +17,8 @@ import numpy as np
 
 from eailab import files
 from eailab.errors import EailabError, UsageError, shortage_of
-from eailab.own_code.reference import defined, meant, parsed
-from eailab.plain import plain
+from eailab.own_code.reference import defined, parsed
+from eailab.plain import nearest, plain
 
 MOST_PRINTED = 20
 """Lines that own code may print."""
@@ -91,7 +91,7 @@ class OwnModule:
             known = defined(self.file)
             raise UsageError(
                 f"{plain(str(self.file))} has no {plain(name)}: it has {', '.join(known) or 'no class or function'}"
-                f"{meant(name, known) or '.'}"
+                f"{nearest(name, known) or '.'}"
             )
         return getattr(self._module, name)
 

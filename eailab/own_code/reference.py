@@ -1,16 +1,15 @@
 """Read what names a person's own code: `net.py:Net`, `layers.py:Linear(784, 10)` or `layers.py:forward,backward`."""
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from eailab import files
 from eailab.errors import UsageError
-from eailab.plain import plain
+from eailab.plain import nearest, plain
 
 HOW = "write FILE.py:NAME, FILE.py:NAME(VALUE, NAME=VALUE) or FILE.py:FORWARD,BACKWARD"
 
@@ -40,30 +39,36 @@ def parse_reference(text: str) -> Reference:
         known = f"; it has {', '.join(defined(file)) or 'none'}" if text.endswith(".py") and file.is_file() else ""
         raise UsageError(f"{plain(text)} names no class or function of a file: {HOW}{known}.")
     try:
-        tree = ast.parse(rest.strip(), mode="eval").body
-        return _of_tree(Path(f"{name}.py"), tree)
-    except (SyntaxError, ValueError) as error:
+        return Reference(Path(f"{name}.py"), *parse_call(rest))
+    except ValueError as error:
         raise UsageError(
             f"{plain(rest)!r} is not a name in {plain(name)}.py, nor a call with plain values: {HOW}."
         ) from error
 
 
-def _of_tree(file: Path, tree: ast.expr) -> Reference:
-    """Return the reference that an expression is.
+def parse_call(text: str) -> tuple[tuple[str, ...], tuple[Any, ...], dict[str, Any]]:
+    """Return the names that an expression is, and the plain values that the one name is called with.
+
+    >>> parse_call("Net(depth=20)")
+    (('Net',), (), {'depth': 20})
 
     Raises:
         ValueError: It is another kind of expression, or has values that are not plain.
     """
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise ValueError(str(error)) from error
     match tree:
         case ast.Name(id=name):
-            return Reference(file, (name,))
+            return (name,), (), {}
         case ast.Tuple(elts=parts) if parts and all(isinstance(one, ast.Name) for one in parts):
-            return Reference(file, tuple(one.id for one in parts if isinstance(one, ast.Name)))
+            return tuple(one.id for one in parts if isinstance(one, ast.Name)), (), {}
         case ast.Call(func=ast.Name(id=name), args=positional, keywords=named):
             if any(one.arg is None for one in named):
                 raise ValueError("** is not a value")
             values = {str(one.arg): ast.literal_eval(one.value) for one in named}
-            return Reference(file, (name,), tuple(map(ast.literal_eval, positional)), values)
+            return (name,), tuple(map(ast.literal_eval, positional)), values
     raise ValueError("neither a name, nor names, nor a call")
 
 
@@ -88,7 +93,7 @@ def parsed(file: Path) -> ast.Module:
         return _tree(files.read(file, files.CODE))
     except FileNotFoundError as error:
         near = [one.name for one in file.parent.glob("*.py")] if file.parent.is_dir() else []
-        raise UsageError(f"{plain(str(file))}: there is no such file{meant(file.name, near) or '.'}") from error
+        raise UsageError(f"{plain(str(file))}: there is no such file{nearest(file.name, near) or '.'}") from error
     except SyntaxError as error:
         raise UsageError(f"{plain(str(file))}:{error.lineno or 1}: this is not Python: {plain(error.msg)}.") from error
     except (ValueError, RecursionError) as error:
@@ -99,13 +104,3 @@ def parsed(file: Path) -> ast.Module:
 def _tree(code: bytes) -> ast.Module:
     """Return the syntax tree of code, which nobody changes: a file is named, found and run by several hands."""
     return ast.parse(code)
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message that names what a slip was probably meant to be; nothing where nothing is near.
-
-    >>> meant("Rigth", ["Right", "Left"])
-    "; did you mean 'Right'?"
-    """
-    near = get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""

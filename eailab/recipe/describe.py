@@ -1,9 +1,7 @@
 """Say in plain words what is wrong with a recipe and where: values, types, names, and lists of problems."""
 
-import difflib
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
@@ -11,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 from annotated_types import MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
-from eailab.plain import lookalike
+from eailab import plain
 from eailab.recipe.canonical import write
 from eailab.recipe.schema import is_settings, members
 
@@ -63,25 +61,13 @@ def in_words(value: object, between: str = ", ") -> str:
 
 
 def closest(word: object, known: Iterable[str]) -> str | None:
-    """Return the known word that is most like one, whatever its case and joints, or that means the same."""
-    plain = {_plain(one): one for one in known}
-    usual = {_plain(usual): plain[_plain(ours)] for usual, ours in USUAL.items() if _plain(ours) in plain}
-    plain = usual | plain
-    meant = _plain(str(word)[:SHOWN])
-    close = difflib.get_close_matches(meant, plain, n=1)
-    longer = [one for one in plain if len(meant) > 2 and one.startswith(f"{meant}-")]
-    return plain[close[0]] if close else plain[longer[0]] if len(longer) == 1 else None
+    """Return the known word that is most like one, by what other programs call it too; see `eailab.plain.closest`."""
+    return plain.closest(word, known, USUAL)
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the closest known word, or nothing.
-
-    >>> nearest("batchsize", ["batch_size", "epochs"])
-    "; did you mean 'batch_size'?"
-    """
-    close, strange = closest(word, known), lookalike(str(word))
-    meant = "" if close is None else f"; did you mean {close!r}?"
-    return f"{meant} ({strange})" if meant and strange else meant
+    """Return "; did you mean 'x'?" for the closest known word, or nothing; see `closest`."""
+    return plain.nearest(word, known, USUAL)
 
 
 def expected(item: Any) -> str:
@@ -200,10 +186,6 @@ def _number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
-def _plain(word: str) -> str:
-    return unicodedata.normalize("NFKC", word).lower().replace("_", "-")
-
-
 def _limits(item: Any) -> list[Any]:
     """Return the limits of a field or type, those of the members of a union included."""
     if isinstance(item, FieldInfo):
@@ -313,5 +295,5 @@ def _entry(one: Located, source: str, text: str) -> str:
 
 def _lookalike(line: str, said: str) -> str:
     """Name the first character of a line that is not what it looks like, since a problem may come from it."""
-    name = lookalike(COMMENT.sub("", line))
+    name = plain.lookalike(COMMENT.sub("", line))
     return f"; {name}" if name and name not in said else ""

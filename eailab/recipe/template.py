@@ -1,6 +1,5 @@
 """Fill the command line of a training program: it is split as a shell splits words, then filled in."""
 
-import difflib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -8,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+from eailab.plain import nearest
 
 Value: TypeAlias = str | int | float | bool
 """Of a setting."""
@@ -173,7 +174,7 @@ class Template:
         named = {plain(name): name for name in self.placeholders}
         known = {plain(name): name for name in settings}
         if unknown := [name for key, name in named.items() if key not in known and name not in PLACES]:
-            one, close = unknown[0], _nearest(unknown[0], [*settings, *PLACES])
+            one, close = unknown[0], nearest(unknown[0], [*settings, *PLACES])
             raise ValueError(
                 f"{{{one}}} has no value{close or ':'} vary it as the factor, set it with -o {one}=VALUE, or write "
                 f"{{{{{one}}}}} where braces are meant"
@@ -182,7 +183,7 @@ class Template:
             free = [name for name in named.values() if name not in PLACES]
             for key, name in known.items():
                 if key not in named:
-                    close = _nearest(name, free)
+                    close = nearest(name, free)
                     raise ValueError(
                         f"the setting {name} is not in the command{close or ':'} write {{{name}}} where its "
                         "value belongs, or {args}, {overrides} or {params} for all settings"
@@ -283,12 +284,6 @@ def nested(settings: Mapping[str, Value]) -> dict[str, Any]:
 def plain(name: str) -> str:
     """Return a name in the form in which `batch-size` and `batch_size` are one."""
     return name.replace("-", "_")
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    """Name what may have been meant; nothing where no name is like the word."""
-    close = difflib.get_close_matches(plain(word), {plain(one): one for one in known}, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def value_text(value: Value) -> str:

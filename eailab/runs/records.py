@@ -22,11 +22,9 @@ from eailab.engines.base import Scores
 from eailab.metrics import LARGEST_NUMBER, TRAIN, VALIDATION, Metric, SplitName, recorded
 from eailab.recipe.parts import MOST_EPOCHS
 from eailab.seeding import LARGEST_BLOCK
+from eailab.units import LONGEST_SECONDS
 
 Status = Literal["finished", "diverged", "timed-out"]
-
-LONGEST_SECONDS = 1e9
-"""Of an epoch: thirty years."""
 
 
 # --- where a trial was trained ----------------------------------------------------------------------------------------

@@ -215,7 +215,7 @@ def test_a_program_that_runs_into_its_time_limit_counts_like_a_diverged_one(eail
     [
         (("lr", "1", "2", "--run", "true {lr} {seed}"), "--metric is missing"),
         (("lr", "1", "2", "--run", "true {lr}", "--metric", "loss", "--no-audit"), "no {seed}"),
-        (("lr", "1", "2", "--run", "true {lrr} {seed}", "--metric", "loss"), "{lrr} has no value; did you mean lr?"),
+        (("lr", "1", "2", "--run", "true {lrr} {seed}", "--metric", "loss"), "{lrr} has no value; did you mean 'lr'?"),
         (("lr", "1", "2", "--run", "true {seed}", "--metric", "loss"), "lr is not in the command"),
         (("lr", "1", "2", "--run", "true '{lr} {seed}", "--metric", "loss"), "open quote"),
         (("lr", "1", "2", "--run", "no-such-program {lr} {seed}", "--metric", "loss"), "no-such-program"),

@@ -21,11 +21,10 @@ from eailab.engines.program.trial_files import new_file, own_folder
 from eailab.errors import DataError, StoreError
 from eailab.recipe.canonical import digest
 from eailab.recipe.own import ProgramRecipe
+from eailab.units import LONGEST_SECONDS
 
 FOLDER = "programs"
 """Beside `trials` and `studies`."""
-LONGEST_SECONDS = 1e9
-"""Of a run: thirty years."""
 WRITTEN = "written"
 """Name of the record of files that programs have written beside their code."""
 
