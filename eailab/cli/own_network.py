@@ -1,9 +1,9 @@
 """`eailab sanity` and `eailab model show`: a network, checked and listed before it is trained."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,14 +14,21 @@ from eailab.cli.output import echo, echo_json
 from eailab.errors import CheckFailedError, UsageError
 
 if TYPE_CHECKING:
-    from eailab.engines.torch_resnet.own_network import OwnNetwork
+    from eailab.engines.summary import Summary
+    from eailab.engines.torch_resnet.foreign_network import ForeignNetwork
+    from eailab.recipe.schema import ResNetRecipe
 
 Code = Annotated[
-    str, typer.Argument(metavar="FILE.py:NAME", help="A module of torch: net.py:Net or 'net.py:Net(depth=20)'.")
+    str,
+    typer.Argument(
+        metavar="FILE.py:NAME", help="A module of torch: net.py:Net, 'net.py:Net(depth=20)' or timm:resnet18."
+    ),
 ]
 Image = Annotated[str, typer.Option("--image", metavar="C,H,W", help="Channels, rows and columns of an image.")]
 Classes = Annotated[int, typer.Option(min=2, max=100_000, metavar="K", help="Number of classes.")]
 CIFAR = "3,32,32"
+BUILT = "convolutions, matrix products and attention"
+"""Where the multiply-adds of a network are counted that is run."""
 
 model = Commands(help="Look at a network.\n\nExample: eailab model show mnist-mlp")
 
@@ -33,11 +40,11 @@ def sanity(code: Code, image: Image = CIFAR, classes: Classes = 10, json: AsJson
 
     Example: eailab sanity net.py:Net --image 1,28,28
     """
-    shape, make = _network(code, image, classes)
+    make = _network(code, image, classes)
     from eailab.engines.torch_resnet.sanity import SanityReport
     from eailab.engines.torch_resnet.sanity import sanity as checked
 
-    checks = checked(make, shape, classes)
+    checks = checked(make, classes)
     if json:
         echo_json(asdict(SanityReport(code, checks)))
     else:
@@ -53,7 +60,7 @@ def show(
         str,
         typer.Argument(
             metavar="RECIPE|FILE.py:NAME",
-            help="A recipe, or a module of torch: net.py:Net or 'net.py:Net(depth=20)'.",
+            help="A recipe, or a module of torch: net.py:Net, 'net.py:Net(depth=20)' or timm:resnet18.",
             autocompletion=completion.recipes,
         ),
     ],
@@ -74,7 +81,9 @@ def show(
 
     Example: eailab model show mnist-mlp
     """
-    if ".py:" not in network:
+    from eailab.recipe.networks import names_network
+
+    if not names_network(network):
         if image is not None or classes is not None:
             raise UsageError("--image and --classes are of FILE.py:NAME: a recipe's are those of its data set.")
         _show_recipe(network, override, data_dir, json)
@@ -88,6 +97,7 @@ def _show_recipe(name: str, override: list[str] | None, data_dir: Path | None, j
     """List the layers that a recipe's network has; no code of a person's own is run."""
     from eailab.data.registry import shape_of
     from eailab.engines.registry import images_of
+    from eailab.engines.summary import of_settings
 
     recipe = load_recipe(name, {}, override).recipe
     settings = recipe.images
@@ -95,80 +105,74 @@ def _show_recipe(name: str, override: list[str] | None, data_dir: Path | None, j
         raise UsageError(
             f"{name} has no network that is known here, since its engine {recipe.engine} trains by itself."
         )
+    if settings.has_own_network:
+        raise UsageError(f"{name} has a network of your own: name its file, as in `eailab model show net.py:Net`.")
     shape, classes = shape_of(settings.data.name, data_dir)
     layers = images_of(settings).layers(settings, shape, classes)
-    if layers is None:
-        raise UsageError(f"{name} has a network of your own: name its file, as in `eailab model show net.py:Net`.")
-    if json:
-        echo_json(
-            {"recipe": recipe.name, "image": shape, "classes": classes, "layers": [asdict(one) for one in layers]}
-        )
+    if layers is not None:
+        _print(of_settings(recipe.name, shape, classes, layers), json, "convolutions and matrix products")
         return
-    _print(
-        [(one.name, one.kind, ",".join(map(str, one.output)), one.parameters, one.multiply_adds) for one in layers],
-        f"{sum(one.parameters for one in layers):,} trained parameters; {sum(one.multiply_adds for one in layers):,} "
-        "multiply-adds an image, in convolutions and matrix products",
-    )
+    from eailab.engines.torch_resnet.layers import summary_of
+
+    _print(summary_of(cast("ResNetRecipe", settings), shape, classes), json, BUILT)  # no other engine has such networks
 
 
 def _show_code(code: str, image: str, classes: int, json: bool) -> None:
-    """List the layers of a person's own network, which is run on an image."""
-    shape, make = _network(code, image, classes)
+    """List the layers of a network that is named by its code, which is run on an image."""
+    make = _network(code, image, classes)
     from eailab.engines.torch_resnet.layers import summary
 
-    found = summary(make(), code, shape, classes)
+    _print(summary(make(), code, classes), json, BUILT)
+
+
+def _print(found: "Summary", json: bool, where: str) -> None:
+    """Print layers in columns, and their sum; `where` says in what multiply-adds were counted."""
     if json:
         echo_json(asdict(found))
         return
-    frozen = found.parameters - found.trained_parameters
-    outputs = ["-" if one.output is None else ",".join(map(str, one.output[1:])) for one in found.layers]
-    _print(
-        [
-            (one.name, one.kind, output, one.parameters, one.multiply_adds)
-            for one, output in zip(found.layers, outputs, strict=True)
-        ],
-        f"{found.parameters:,} parameters{f', {frozen:,} of them frozen' if frozen else ''}; {found.multiply_adds:,} "
-        "multiply-adds an image, in convolutions, matrix products and attention",
-    )
-
-
-def _print(layers: Sequence[tuple[str, str, str, int, int]], total: str) -> None:
-    """Print layers in columns, and their sum."""
     rows = [("layer", "kind", "output", "parameters", "multiply-adds")]
-    rows += [(name, kind, output, f"{own:,}", f"{adds:,}") for name, kind, output, own, adds in layers]
+    for one in found.layers:
+        output = "-" if one.output is None else ",".join(map(str, one.output))
+        rows.append((one.name, one.kind, output, f"{one.parameters:,}", f"{one.multiply_adds:,}"))
     widths = [max(len(row[place]) for row in rows) for place in range(5)]
     for row in rows:
         left = "  ".join(f"{text:<{width}}" for text, width in zip(row[:3], widths[:3], strict=True))
         right = "  ".join(f"{text:>{width}}" for text, width in zip(row[3:], widths[3:], strict=True))
         echo(f"{left}  {right}")
-    echo(total, hang=2)
+    frozen = found.parameters - found.trained_parameters
+    echo(
+        f"{found.parameters:,} parameters{f', {frozen:,} of them frozen' if frozen else ''}; {found.multiply_adds:,} "
+        f"multiply-adds an image, in {where}",
+        hang=2,
+    )
 
 
 def printed() -> tuple[type, type]:
     """Return what `--json` of `model show` and of `sanity` prints."""
-    from eailab.engines.torch_resnet.layers import Summary
+    from eailab.engines.summary import Summary
     from eailab.engines.torch_resnet.sanity import SanityReport
 
     return Summary, SanityReport
 
 
-def _network(code: str, image: str, classes: int) -> "tuple[tuple[int, int, int], Callable[[], OwnNetwork]]":
-    """Return the shape of an image, and a function that makes the network anew."""
+def _network(code: str, image: str, classes: int) -> "Callable[[], ForeignNetwork]":
+    """Return a function that makes a network anew that is named by its code."""
     from pydantic import ValidationError
 
-    from eailab.own_code.identity import digest_of
-    from eailab.recipe.parts import Module, module_of
+    from eailab.recipe.networks import EXAMPLE, network_from
 
     parts = [int(part) if part.strip().isascii() and part.strip().isdigit() else 0 for part in image.split(",")]
     if len(parts) != 3 or min(parts) < 1 or parts[0] * parts[1] * parts[2] > 10_000_000:
         raise UsageError(f"--image {image}: give channels, rows and columns, as in --image {CIFAR}.")
     channels, height, width = parts
-    given = module_of(code)
     try:
-        settings = Module.model_validate({**given, "code": digest_of(Path(given["file"]))})
+        settings = network_from(code)
     except ValidationError as error:
-        raise UsageError(f"{code}: the arguments may be numbers, texts, true or false, and lists of them.") from error
-    from eailab.engines.torch_resnet.own_network import OwnNetwork
+        said = [str(one["ctx"]["error"]) for one in error.errors() if one["type"] == "value_error"]
+        if any("id" in one["loc"] for one in error.errors()):
+            said = said or [f"write the name of a network behind the colon, as in {EXAMPLE}"]
+        why = "; ".join(said) or "the arguments may be numbers, texts, true or false, and lists of them"
+        raise UsageError(f"{code}: {why}.") from error
+    from eailab.engines.torch_resnet.foreign_network import ForeignNetwork
 
-    shape = (height, width, channels)
-    return shape, lambda: OwnNetwork(settings, classes, shape, block=0)
+    return lambda: ForeignNetwork(settings, classes, (height, width, channels), block=0)

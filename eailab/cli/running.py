@@ -116,7 +116,7 @@ class Console(Runner):
         if trial is not None:
             is_finished = findings[0].arms[0].trials[0].state == "finished"
             images = plans[0].trials[0].recipe.images
-            form = "torch-export" if images is not None and images.has_own_network else "onnx"
+            form = "torch-export" if images is not None and images.has_foreign_network else "onnx"
             _say_what_next(trial, self.context.runs_dir, is_finished=is_finished, form=form)
 
     def judge(self, record: StudyRecord) -> LooksMade:

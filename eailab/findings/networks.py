@@ -27,7 +27,7 @@ class ArmNetwork:
     model: Text
     """In words, with its settings."""
     layers: tuple[LayerSize, ...] | None
-    """None of a person's own."""
+    """None of one whose code is not eailab's."""
     parameters: tuple[int, ...]
     """Trained ones: counted from the layers, else as finished trials recorded them; empty where none has."""
 
@@ -50,7 +50,7 @@ def networks(
         for at in sorted({places[trial.fingerprint] for trial in finding.trials if trial.fingerprint in places}):
             recipe = record.study.arms[at].recipe.images
             size = None if recipe is None else _size(recipe, image, classes)
-            if recipe is None or (size is None and not recipe.has_own_network):
+            if recipe is None or (size is None and not recipe.has_foreign_network):
                 continue
             layers = None if size is None else images_of(recipe).layers(recipe, *size)
             own = [trial for trial in finding.trials if places.get(trial.fingerprint) == at]
@@ -68,6 +68,7 @@ def networks(
 def _model_in_words(recipe: ImageRecipe) -> Text:
     settings = recipe.model.model_dump(mode="json", exclude={"code"})
     name = settings.pop("name")
+    settings |= settings.pop("args", {})
     listed = (
         tr("{setting} {value}", setting=setting_as_named(key), value=in_words(one)) for key, one in settings.items()
     )
@@ -118,9 +119,9 @@ def network_sentence(network: ArmNetwork) -> Text:
             multiply_adds=sum(layer.multiply_adds for layer in layers),
         )
     if not network.parameters:
-        return tr("{model}: a network of one's own, whose code is not run for a report", model=network.model)
+        return tr("{model}: its code does not come with eailab, and is not run for a report", model=network.model)
     return tr(
-        "{model}: {parameters} trained parameters; a network of one's own, whose code is not run for a report",
+        "{model}: {parameters} trained parameters; its code does not come with eailab, and is not run for a report",
         model=network.model,
         parameters=joined((f"{count:,}" for count in network.parameters), OR),
     )

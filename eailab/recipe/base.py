@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from eailab.metrics import NAMES, USUAL
+from eailab.recipe.networks import Foreign, Module
 from eailab.recipe.optimization import AnySchedule, Constant, Optimizer
-from eailab.recipe.parts import MOST_EPOCHS, PRINTABLE, Count, Data, Fraction, Margin, Mlp, Module, ResNet, Settings
+from eailab.recipe.parts import MOST_EPOCHS, PRINTABLE, Count, Data, Fraction, Margin, Mlp, ResNet, Settings
 
 
 class Study(Settings):
@@ -104,12 +105,17 @@ class ImageRecipe(Recipe):
     """Share of the target's probability that is spread evenly over all classes (Szegedy et al., 2016)."""
     ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Decay a step of an exponential moving average of the weights, which is then what is evaluated; null for none."""
-    model: Mlp | ResNet | Module
+    model: Mlp | ResNet | Foreign
 
     @property
     def has_own_network(self) -> bool:
         """Whether its network is a person's own code."""
         return isinstance(self.model, Module)
+
+    @property
+    def has_foreign_network(self) -> bool:
+        """Whether the code of its network, a person's own or a library's, does not come with eailab."""
+        return isinstance(self.model, Foreign)
 
     @property
     def images(self) -> "ImageRecipe":

@@ -10,7 +10,7 @@ from eailab.errors import EailabError, RecipeError
 from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import flatten, write
 from eailab.recipe.describe import Located, Problem, report
-from eailab.recipe.parts import Module, module_of
+from eailab.recipe.networks import LibraryNetwork, Module, names_network, network_of
 from eailab.recipe.schema import variants
 from eailab.recipe.validate import check, value_at
 from eailab.translation import COMMA, Text, joined, tr
@@ -21,8 +21,8 @@ KEPT = frozenset({"lr", "betas", "warmup_epochs", "padding"})
 `weight_decay` is none of them: it is an L2 penalty in sgd and adam and decoupled in adamw, each with its own default.
 """
 
-OF_CODE = frozenset({"file", "class", "code"})
-"""Settings of a person's own network that its name says already."""
+OF_CODE = frozenset({"file", "class", "code", "id", "version"})
+"""Settings of a network that is not eailab's that its name says already."""
 
 _BETWEEN_SETTINGS = re.compile(r", (?=[a-z_]+ )")
 
@@ -105,10 +105,10 @@ def change(engine: str, plain: dict[str, Any], path: str, value: object) -> tupl
 
 
 def _of_a_name(part: str, value: object) -> dict[str, Any]:
-    """Return the settings of a variant that is given by its name, or of a network by its file and class."""
-    if part == "model" and isinstance(value, str) and ".py" in value:
+    """Return the settings of a variant that is given by its name, or of a network by its file or library."""
+    if part == "model" and isinstance(value, str) and names_network(value):
         try:
-            return module_of(value)
+            return network_of(value)
         except EailabError as error:
             raise RecipeError(str(error)) from error
     return {"name": value}
@@ -120,7 +120,7 @@ def sentence(switch: Switch, recipe: Recipe) -> str:
     brings = [
         f"{key} {write(one)}" + (f" (was {write(switch.dropped[key])})" if key in switch.dropped else "")
         for key, one in now.items()
-        if key not in {*switch.kept, *switch.given, *OF_CODE} and one != switch.dropped.get(key)
+        if key not in {*switch.kept, *switch.given, *OF_CODE} and one not in ({}, switch.dropped.get(key))
     ]
     drops = [f"{key} {write(one)}" for key, one in switch.dropped.items() if key not in {*now, *OF_CODE}]
     said = [f"{verb} {', '.join(those)}" for verb, those in (("brings", brings), ("drops", drops)) if those]
@@ -212,6 +212,8 @@ def model_word(recipe: Recipe) -> str:
     if recipe.images is None:
         return recipe.engine
     model = recipe.images.model
+    if isinstance(model, LibraryNetwork):
+        return model.id
     return model.class_name if isinstance(model, Module) else model.name
 
 

@@ -4,8 +4,6 @@ Parts that come in variants (model, optimizer, schedule, augmentation) are union
 variant has only its own settings.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -15,15 +13,10 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     ValidationInfo,
-    create_model,
     field_validator,
-    model_validator,
 )
 from pydantic_core import CoreSchema
 
-from eailab.errors import EailabError, UsageError
-from eailab.own_code.identity import digest_of
-from eailab.own_code.reference import parse_reference
 from eailab.recipe.descriptions import descriptions
 
 Activation = Literal["relu", "sigmoid", "tanh", "gelu"]
@@ -214,81 +207,3 @@ class ResNet(Settings):
     3x3/1 padding 1 and max pooling; 3x3/1 padding 1 without pooling (usual for CIFAR)."""
     width: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
     """Factor on the number of channels of every layer, for quick studies."""
-
-
-IDENTIFIER = r"^[^\W\d]\w*$"
-Plain = bool | int | float | str | None
-"""A value of a person's own settings."""
-
-_Named = create_model(
-    "_Named",
-    __base__=Settings,
-    **{
-        "class": (
-            Annotated[
-                str,
-                Field(
-                    pattern=IDENTIFIER,
-                    max_length=200,
-                    min_length=1,
-                    description="Name of the class in the file, an nn.Module.",
-                ),
-            ],
-            ...,
-        )
-    },
-)  # type: ignore[call-overload]  # `class` is a keyword of Python, and the word that people expect
-
-
-class Module(_Named):
-    """A network of a person's own: a module of torch in a file of Python, which runs when it is trained."""
-
-    name: Literal["module"] = "module"
-    file: Annotated[str, Field(min_length=1, max_length=4096, pattern=PRINTABLE)]
-    """Its path; a relative one begins where the command runs."""
-    args: dict[Annotated[str, Field(pattern=IDENTIFIER, max_length=100)], Plain | list[Plain]] = Field(default={})
-    """What it is constructed with, besides num_classes, in_channels and image_size where it takes these; each is a
-    factor."""
-    code: Annotated[str, Field(pattern=r"^[0-9a-f]{20}$", default="")]
-    """Digest of the file and of the modules beside it that it imports; found when the recipe is read, if it is not
-    given."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_identified(cls, value: Any) -> Any:
-        """Take the digest of the code as it is now, where none is given."""
-        if not isinstance(value, Mapping) or value.get("code") or not isinstance(value.get("file"), str):
-            return value
-        try:
-            return {**value, "code": digest_of(Path(value["file"]))}
-        except EailabError as error:
-            raise ValueError(str(error)) from error
-
-    @property
-    def class_name(self) -> str:
-        """The name of the class."""
-        return str(getattr(self, "class"))
-
-
-def module_of(text: str) -> dict[str, Any]:
-    """Return the settings of a network that is named as `net.py:Net` or `net.py:Net(depth=20)`.
-
-    Raises:
-        UsageError: It is not of that form.
-    """
-    reference = parse_reference(text)
-    if len(reference.names) > 1 or reference.positional:
-        raise UsageError(f"{text}: name one class, and its arguments by their names, as in net.py:Net(depth=20).")
-    return {"name": "module", "file": str(reference.file), "class": reference.names[0], "args": dict(reference.named)}
-
-
-def _resnet_by_default(value: Any) -> Any:
-    """Let a network without a name be the first of the residual ones."""
-    return {"name": "resnet18", **value} if isinstance(value, Mapping) and "name" not in value else value
-
-
-AnyNetwork: TypeAlias = Annotated[
-    Annotated[ResNet | Module, Field(discriminator="name")],
-    BeforeValidator(_resnet_by_default, json_schema_input_type=ResNet | Module),
-]
-"""What the torch engine trains."""

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import Field, TypeAdapter
 
 from eailab.recipe.base import ImageRecipe, Recipe
+from eailab.recipe.networks import AnyNetwork, Foreign
 from eailab.recipe.own import FunctionRecipe, ImportedRecipe, ProgramRecipe
-from eailab.recipe.parts import AnyNetwork, Mlp, MlpData, Module, ResNet, ResNetData, Settings
+from eailab.recipe.parts import Mlp, MlpData, ResNet, ResNetData, Settings
 
 
 class MlpRecipe(ImageRecipe):
@@ -27,7 +28,7 @@ class MlpRecipe(ImageRecipe):
 
 
 class ResNetRecipe(ImageRecipe):
-    """A recipe of the torch engine: a residual network, or one of a person's own, on CUDA or on the CPU."""
+    """A recipe of the torch engine: a residual network, a person's own or a library's, on CUDA or on the CPU."""
 
     example = "resnet18-cifar10"
     small_example = "resnet18-digits"
@@ -35,7 +36,7 @@ class ResNetRecipe(ImageRecipe):
     engine: Literal["torch-resnet"]
     data: ResNetData
     model: AnyNetwork = ResNet()
-    """What is trained: a residual network, or a module of torch in a person's own file."""
+    """What is trained: a residual network, a module of torch in a person's own file, or one of timm or torchvision."""
     mixup: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     """Parameter alpha of mixup's Beta(alpha, alpha) (Zhang et al., 2018); null for none."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
@@ -55,12 +56,12 @@ class ResNetRecipe(ImageRecipe):
     @property
     def own_place(self) -> str:
         """Where the settings of a person's own network are."""
-        return "model.args." if self.has_own_network else ""
+        return "model.args." if self.has_foreign_network else ""
 
     @property
     def own_settings(self) -> Mapping[str, Any]:
-        """What a person's own network is constructed with."""
-        return self.model.args if isinstance(self.model, Module) else {}
+        """What a network is constructed with whose code is not eailab's."""
+        return self.model.args if isinstance(self.model, Foreign) else {}
 
 
 def engine_name(kind: type[Recipe]) -> str:
@@ -110,7 +111,7 @@ class Setting:
     @property
     def is_factor(self) -> bool:
         """Whether it changes what is trained."""
-        return self.path.partition(".")[0] not in NO_FACTORS and self.path != "model.code"
+        return self.path.partition(".")[0] not in NO_FACTORS and self.path not in ("model.code", "model.version")
 
 
 def members(annotation: Any) -> tuple[Any, ...]:

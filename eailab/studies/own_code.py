@@ -1,5 +1,6 @@
-"""Say that the code of a person's own network has changed since a study of it was last planned."""
+"""Say that the code of a network has changed since a study of it was last planned: a person's, or a library's."""
 
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,14 +13,15 @@ from eailab.runs.store import Store
 from eailab.studies.design import Study
 from eailab.studies.storage import read_record
 
-CODE = "model.code"
+CODE = {"model.code": "{}, or a module beside it,", "model.version": "the version of {}"}
+"""Settings that identify code, and what is said of what they change with."""
 MOST_STUDIES = 50
 """Of the same name that are looked at, the newest ones."""
 
 
 def notes_on_code(store: Store, study: Study) -> list[str]:
     """Name the earlier study that differs in the code of its networks alone, in a sentence."""
-    if not any(arm.recipe.images and arm.recipe.images.has_own_network for arm in study.arms):
+    if not any(arm.recipe.images and arm.recipe.images.has_foreign_network for arm in study.arms):
         return []
     asked = _without_code(study)
     for folder in _newest(store, study):
@@ -30,16 +32,19 @@ def notes_on_code(store: Store, study: Study) -> list[str]:
         if before.fingerprint == study.fingerprint or _without_code(before) != asked:
             continue
         pairs = zip(before.arms, study.arms, strict=True)
-        changed = {
-            str(flatten(now.recipe)["model.file"])
-            for old, now in pairs
-            if flatten(old.recipe).get(CODE) != flatten(now.recipe).get(CODE)
-        }
+        changed = sorted({said for old, now in pairs for said in _changed(flatten(old.recipe), flatten(now.recipe))})
         return [
-            f"{', '.join(map(plain, sorted(changed)))}, or a module beside it, has changed since the study "
-            f"{folder.name}: this is another study, and the trials of that one stay in {store.root / 'trials'}."
+            f"{' and '.join(changed)} has changed since the study {folder.name}: this is another study, and the trials "
+            f"of that one stay in {store.root / 'trials'}."
         ]
     return []
+
+
+def _changed(old: Mapping[str, object], now: Mapping[str, object]) -> Iterator[str]:
+    """Yield what is other code in two recipes that agree in all else."""
+    for path, said in CODE.items():
+        if old.get(path) != now.get(path):
+            yield said.format(plain(str(now.get("model.file", now["model.name"]))))
 
 
 def _newest(store: Store, study: Study) -> list[Path]:
@@ -53,6 +58,6 @@ def _newest(store: Store, study: Study) -> list[Path]:
 
 def _without_code(study: Study) -> tuple[object, ...]:
     def settings(recipe: Recipe) -> dict[str, object]:
-        return {path: value for path, value in flatten(recipe).items() if path not in (CODE, "name", "threads")}
+        return {path: value for path, value in flatten(recipe).items() if path not in (*CODE, "name", "threads")}
 
     return str(study.factor), study.baseline, [settings(arm.recipe) for arm in study.arms]

@@ -121,8 +121,10 @@ def test_a_recipes_layers_are_listed_from_its_settings(eailab):
     assert done.code == 0, done.err
     rows = [line.split() for line in done.out.splitlines()]
     assert ["layers.0", "linear,", "batch", "norm,", "relu", "128", f"{785 * 128 + 256:,}", f"{784 * 128:,}"] in rows
-    assert done.out.splitlines()[-1].startswith(f"{785 * 128 + 129 * 256 + 257 * 10 + 2 * 384:,} trained parameters")
-    listed = json.loads(eailab("model", "show", "mnist-mlp", "--json").out)["layers"]
+    assert done.out.splitlines()[-1].startswith(f"{785 * 128 + 129 * 256 + 257 * 10 + 2 * 384:,} parameters")
+    printed = json.loads(eailab("model", "show", "mnist-mlp", "--json").out)
+    assert printed.keys() == json.loads(eailab("schema", "model").out)["properties"].keys()
+    listed = printed["layers"]
     assert [layer["multiply_adds"] for layer in listed] == [784 * 128, 128 * 256, 256 * 10]
     for words, said in (
         (("mnist-mlp", "--classes", "3"), "a recipe's are those of its data set"),

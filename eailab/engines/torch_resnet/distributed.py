@@ -101,6 +101,11 @@ def join(name: DeviceName) -> Team:
     return present()
 
 
+def is_of_others(error: RuntimeError) -> bool:
+    """Return whether an error says that another process has gone."""
+    return isinstance(error, dist.DistError) or any(name in str(error) for name in ("gloo", "NCCL"))
+
+
 # --- BatchNorm over the whole batch ----------------------------------------------------------------------------------
 
 

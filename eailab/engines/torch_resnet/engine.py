@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from eailab.data.dataset import TrialData
 from eailab.engines.base import Arrays, DeviceName, Engine, Evaluation, OnStep, Scores, Step
@@ -21,13 +21,13 @@ from eailab.engines.torch_resnet import augment, devices, models
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
 from eailab.engines.torch_resnet.distributed import ALONE, Team
+from eailab.engines.torch_resnet.foreign_network import ForeignNetwork, trained_parameters
 from eailab.engines.torch_resnet.geometry import STEMS, input_size, output_side, scaled_channels
 from eailab.engines.torch_resnet.optimizers import optimizer
-from eailab.engines.torch_resnet.own_network import OwnNetwork, trained_parameters
 from eailab.engines.torch_resnet.step import Average, TrainingStep, score
 from eailab.errors import DataError, DivergedError
 from eailab.metrics import SplitName
-from eailab.recipe.parts import Module
+from eailab.recipe.parts import ResNet
 from eailab.recipe.schema import ResNetRecipe
 
 REPORT_SECONDS = 0.05
@@ -38,12 +38,12 @@ EVALUATION_IMAGES = 1000
 """Most images of an evaluation batch."""
 EVALUATION_BYTES = 2**28
 """Most memory of an evaluation batch's first feature map."""
-OWN_CHANNELS = 64
-"""Channels that the first feature map of a person's own network is taken to have, at the images' size."""
+FOREIGN_CHANNELS = 64
+"""Channels that the first feature map of a network that is not eailab's is taken to have, at the images' size."""
 
 
 class ResNetEngine(Engine):
-    """One trial of a residual network, or of a person's own (see `eailab.engines.base.Engine`).
+    """One trial of a residual network, or of one whose code is not eailab's (see `eailab.engines.base.Engine`).
 
     A residual network is reduced to the weights that the images reach (`models.cut_dead_weights`): `parameters` counts
     and `weights` returns all of them, `state` holds those that are trained.
@@ -83,17 +83,17 @@ class ResNetEngine(Engine):
         # The network, without the weights that no image reaches.
         height, width, channels = data.train.pixels.shape[1:]
         seen = input_size(recipe, height, width)
-        self._own: OwnNetwork | None = None
+        self._foreign: ForeignNetwork | None = None
         self._cut: dict[str, models.Reduced] = {}
-        if isinstance(recipe.model, Module):
-            self._own = OwnNetwork(recipe.model, len(data.classes), (*seen, channels), block)
-            model = self._own.module
-        else:
-            model = models.build(recipe.model, len(data.classes), block)
-        self.parameters = trained_parameters(model)
-        if self._own is None:
+        if isinstance(recipe.model, ResNet):
+            model: nn.Module = models.build(recipe.model, len(data.classes), block)
+            self.parameters = trained_parameters(model)
             self._cut = models.cut_dead_weights(model, *seen)
             channels = models.CHANNELS
+        else:
+            self._foreign = ForeignNetwork(recipe.model, len(data.classes), (*seen, channels), block)
+            model, channels = self._foreign.module, self._foreign.image[2]
+            self.parameters = trained_parameters(model)
         layout = torch.channels_last if self._bf16 else torch.contiguous_format
         models.arrange(model, layout)
         team.synchronise(model)
@@ -140,7 +140,7 @@ class ResNetEngine(Engine):
         rates = self._epoch_rates(number).tolist()
         with devices.arithmetic(self._recipe, self._device):
             for step, batch in enumerate(self._training.epoch(number, self._done), start=self._done + 1):
-                with nullcontext() if self._own is None else self._own.step(number, step, self._team.rank):
+                with nullcontext() if self._foreign is None else self._foreign.step(number, step, self._team.rank):
                     self._step(batch, rates[step - 1])
                 if self._device.type == "cpu":
                     self._check(number)
@@ -198,7 +198,7 @@ class ResNetEngine(Engine):
         with self._entered():
             if split not in self._splits:  # on the device from its first evaluation on
                 self._splits[split] = self._evaluation(split)
-            with nullcontext() if self._own is None else self._own.evaluating(split):
+            with nullcontext() if self._foreign is None else self._foreign.evaluating(split):
                 loss, predicted = score(self._evaluated, self._splits[split], self._bf16)
             predictions = predicted.cpu().numpy().astype(np.uint16)
         accuracy = float(np.mean(predictions == self._data.part(split).labels))
@@ -274,8 +274,8 @@ def copied(tensor: Tensor) -> NDArray[np.generic]:
 def evaluation_batch(recipe: ResNetRecipe, height: int, width: int) -> int:
     """Return the images of an evaluation batch: many, but the first feature map of float32 fits `EVALUATION_BYTES`."""
     rows, columns = input_size(recipe, height, width)
-    if isinstance(recipe.model, Module):
-        return max(1, min(EVALUATION_IMAGES, EVALUATION_BYTES // (4 * OWN_CHANNELS * rows * columns)))
+    if not isinstance(recipe.model, ResNet):
+        return max(1, min(EVALUATION_IMAGES, EVALUATION_BYTES // (4 * FOREIGN_CHANNELS * rows * columns)))
     stem = STEMS[recipe.model.stem]
     rows, columns = (output_side(side, stem.kernel, stem.stride, stem.padding) for side in (rows, columns))
     image_bytes = 4 * scaled_channels(recipe.model.width)[0] * rows * columns

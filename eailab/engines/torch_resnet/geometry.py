@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eailab.engines.spec import BATCH_NORM, LINEAR, LayerSize, check_batches
 from eailab.errors import DataError, RecipeError
-from eailab.recipe.parts import Module, Resize224, ResNet
+from eailab.recipe.parts import Resize224, ResNet
 from eailab.recipe.schema import ResNetRecipe
 from eailab.translation import COMMA, joined, tr
 
@@ -91,21 +91,21 @@ def input_size(recipe: ResNetRecipe, height: int, width: int) -> tuple[int, int]
 
 def ends_in_one_pixel(recipe: ResNetRecipe, height: int, width: int) -> bool:
     """Check for last maps of one pixel, where BatchNorm has as many numbers of a channel as there are images."""
-    if isinstance(recipe.model, Module):
+    if not isinstance(recipe.model, ResNet):
         return False  # not known
     stem = STEMS[recipe.model.stem]
     return all(stage_sides(stem, side)[-1] == 1 for side in input_size(recipe, height, width))
 
 
 def parameters(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> int | None:
-    """Count the trained parameters, which do not depend on the image; None of a person's own network."""
+    """Count the trained parameters, which do not depend on the image; None of a network that is not eailab's."""
     found = layers(recipe, image, classes)
     return None if found is None else sum(layer.parameters for layer in found)
 
 
 def layers(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> tuple[LayerSize, ...] | None:
-    """List the convolutions and the linear layer by torchvision's names; None of a person's own network."""
-    if isinstance(recipe.model, Module):
+    """List the convolutions and the linear layer by torchvision's names; None of a network that is not eailab's."""
+    if not isinstance(recipe.model, ResNet):
         return None
     height, width, _ = image
     return tuple(_layers(recipe.model, input_size(recipe, height, width), classes))

@@ -11,10 +11,10 @@ from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, Expected
 from eailab.engines.spec import Graph
 from eailab.engines.torch_resnet import augment, models
+from eailab.engines.torch_resnet.foreign_network import ForeignNetwork
 from eailab.engines.torch_resnet.geometry import input_size
-from eailab.engines.torch_resnet.own_network import OwnNetwork
 from eailab.errors import UsageError
-from eailab.recipe.parts import Module
+from eailab.recipe.parts import ResNet
 from eailab.recipe.schema import ResNetRecipe
 
 AT_ONCE = 64
@@ -55,18 +55,19 @@ def _built(recipe: ResNetRecipe, expected: Expected) -> tuple[nn.Module, int]:
     """Return a network for the weights of a trial, and the channels of the images that it takes.
 
     Raises:
-        UsageError: It is a person's own, whose code is not that of the trial any more.
+        UsageError: Its code is not eailab's, and not that of the trial any more.
     """
-    if not isinstance(recipe.model, Module):
+    if isinstance(recipe.model, ResNet):
         return models.build(recipe.model, len(expected.classes), block=0), models.CHANNELS
     height, width, channels = expected.image
     seen = (*input_size(recipe, height, width), channels)
-    return OwnNetwork(recipe.model, len(expected.classes), seen, block=0).module, channels
+    network = ForeignNetwork(recipe.model, len(expected.classes), seen, block=0)
+    return network.module, network.image[2]
 
 
 def shapes(recipe: ResNetRecipe, expected: Expected) -> dict[str, tuple[int, ...]]:
     """Return the shape of each array of the network's weights, by name."""
-    if isinstance(recipe.model, Module):
+    if not isinstance(recipe.model, ResNet):
         return {name: tuple(values.shape) for name, values in _built(recipe, expected)[0].state_dict().items()}
     with torch.device("meta"):  # no memory is taken
         network = models.ResNet(recipe.model, len(expected.classes))
@@ -95,7 +96,7 @@ def add_to_onnx(graph: Graph, recipe: ResNetRecipe, weights: Arrays, expected: E
     classifier = Classifier(recipe, weights, expected)
     model = classifier.model
     if not isinstance(model, models.ResNet):
-        raise UsageError("a network of your own is not written as ONNX: take --to torch-export, or torch.onnx itself.")
+        raise UsageError("only networks of eailab are written as ONNX: take --to torch-export, or torch.onnx itself.")
     x = graph.floating(graph.add("Transpose", "images", perm=[0, 3, 1, 2]))
     if isinstance(classifier.way, augment.Resized224):
         rows, columns = (matrix[0].numpy() for matrix in classifier.way.centre)

@@ -1,61 +1,30 @@
-"""List the layers of a person's own network: shapes, parameters and multiply-adds."""
+"""List the layers of a network whose code is not eailab's: shapes, parameters and multiply-adds."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from eailab.engines.torch_resnet.own_network import OwnNetwork, trained_parameters
+from eailab.engines.summary import Layer, Summary
+from eailab.engines.torch_resnet.foreign_network import ForeignNetwork, trained_parameters
+from eailab.engines.torch_resnet.geometry import input_size
 from eailab.own_code.load import seeded
-
-SCHEMA = {"use_attribute_docstrings": True, "extra": "forbid"}
-"""Of pydantic, for `eailab schema`."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A module without modules in it, or the parameters that a larger one has itself."""
-
-    __pydantic_config__: ClassVar = SCHEMA
-
-    name: str
-    """Dotted, as torch names it; of the whole network its class."""
-    kind: str
-    """Its class."""
-    output: list[int] | None
-    """Shape of what it returned for one image; null where it did not run, or returned no tensor."""
-    parameters: int
-    """Of its own."""
-    multiply_adds: int
-    """For one image."""
+from eailab.recipe.networks import Foreign
+from eailab.recipe.schema import ResNetRecipe
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A network in numbers."""
+def summary_of(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> Summary:
+    """Construct the network of a recipe whose code is not eailab's, and return its layers for images of a data set.
 
-    __pydantic_config__: ClassVar = SCHEMA
-
-    network: str
-    """As it was named."""
-    image: list[int]
-    """Rows, columns and channels."""
-    classes: int
-    """Number of classes."""
-    parameters: int
-    """Of all layers."""
-    trained_parameters: int
-    """Those that are not frozen."""
-    multiply_adds: int
-    """Of one image, in convolutions, matrix products and attention; torch counts no others."""
-    layers: list[Layer]
-    """In the order of the code."""
-    schema_version: Literal[1] = 1
-    """Raised when a field is renamed, removed or changes its meaning."""
+    Raises:
+        UsageError: It is not a network for these images.
+    """
+    assert isinstance(recipe.model, Foreign)  # noqa: S101 - the caller has asked
+    seen = (*input_size(recipe, *image[:2]), image[2])
+    return summary(ForeignNetwork(recipe.model, classes, seen, block=0), recipe.name, classes)
 
 
-def summary(network: OwnNetwork, title: str, image: tuple[int, int, int], classes: int) -> Summary:
+def summary(network: ForeignNetwork, title: str, classes: int) -> Summary:
     """Run a network on one image, and return its layers."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -63,11 +32,12 @@ def summary(network: OwnNetwork, title: str, image: tuple[int, int, int], classe
 
     def note(layer: nn.Module, _: Any, output: Any) -> None:
         if isinstance(output, Tensor):
-            shapes.setdefault(layer, list(output.shape))
+            shapes.setdefault(layer, list(output.shape[1:]))
 
     hooks = [layer.register_forward_hook(note) for layer in module.modules()]
-    height, width, channels = image
-    with seeded(0), network.own.running("its forward pass"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    height, width, channels = network.image
+    counter = FlopCounterMode(display=False)
+    with seeded(0), network.code.running("its forward pass"), torch.no_grad(), counter:
         module(torch.randn(1, channels, height, width))
     for hook in hooks:
         hook.remove()
@@ -82,7 +52,7 @@ def summary(network: OwnNetwork, title: str, image: tuple[int, int, int], classe
     parameters = list(module.parameters())
     return Summary(
         network=title,
-        image=list(image),
+        image=list(network.image),
         classes=classes,
         parameters=sum(one.numel() for one in parameters),
         trained_parameters=trained_parameters(module),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from eailab.data.dataset import TrialData
 from eailab.engines.base import Arrays, DeviceName, Engine, Evaluation, OnStep, Scores, Step
 from eailab.engines.torch_resnet import devices
-from eailab.engines.torch_resnet.distributed import Team
+from eailab.engines.torch_resnet.distributed import Team, is_of_others
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.errors import DivergedError, TrialFailedError
 from eailab.metrics import SplitName
@@ -80,7 +80,7 @@ def others_needed() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, dist.DistError) and not any(name in str(error) for name in ("gloo", "NCCL")):
+        if not is_of_others(error):
             raise
         raise TrialFailedError(
             "another process of this run has ended, and the trial cannot continue without it: its message says why. "

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eailab.engines.torch_resnet.layers import SCHEMA
-from eailab.engines.torch_resnet.own_network import OwnNetwork
+from eailab.engines.summary import SCHEMA
+from eailab.engines.torch_resnet.foreign_network import ForeignNetwork
 from eailab.own_code.load import seeded
 
 IMAGES = 10
@@ -55,33 +55,33 @@ class SanityReport:
     """Raised when a field is renamed, removed or changes its meaning."""
 
 
-def sanity(make: Callable[[], OwnNetwork], image: tuple[int, int, int], classes: int) -> list[SanityCheck]:
+def sanity(make: Callable[[], ForeignNetwork], classes: int) -> list[SanityCheck]:
     """Make all checks; each starts with a network as its code initialises it.
 
     Args:
         make: Returns the network.
-        image: Rows, columns and channels.
         classes: Number of classes.
     """
-    height, width, channels = image
+    first = make()
+    height, width, channels = first.image
     draw = torch.Generator().manual_seed(0)
     images = torch.randn(2 * IMAGES, channels, height, width, generator=draw)
     labels = torch.randint(classes, (2 * IMAGES,), generator=draw)
-    checks = [_start(make(), images, classes), _modes(make(), images), _alone(make(), images)]
+    checks = [_start(first, images, classes), _modes(make(), images), _alone(make(), images)]
     return [*checks, *_by_heart(make, images, labels)]
 
 
-def _outputs(network: OwnNetwork, images: Tensor, *, training: bool = False) -> Tensor:
+def _outputs(network: ForeignNetwork, images: Tensor, *, training: bool = False) -> Tensor:
     """Return the logits; chance is the same each time, and running statistics are put back."""
     module = network.module
     state = {name: one.clone() for name, one in module.state_dict().items()}
-    with seeded(0), network.own.running("its forward pass"), torch.no_grad():
+    with seeded(0), network.code.running("its forward pass"), torch.no_grad():
         outputs: Tensor = module.train(training)(images)
     module.load_state_dict(state)
     return outputs
 
 
-def _start(network: OwnNetwork, images: Tensor, classes: int) -> SanityCheck:
+def _start(network: ForeignNetwork, images: Tensor, classes: int) -> SanityCheck:
     logits = _outputs(network, images, training=True).log_softmax(1)
     loss, expected = -float(logits.mean()), log(classes)
     said = f"{loss:.2f} nats at the start, and ln({classes}) is {expected:.2f}"
@@ -90,17 +90,17 @@ def _start(network: OwnNetwork, images: Tensor, classes: int) -> SanityCheck:
     return SanityCheck("loss at the start", "failed", f"{said}: scale the last layer's initial weights down")
 
 
-def _modes(network: OwnNetwork, images: Tensor) -> SanityCheck:
+def _modes(network: ForeignNetwork, images: Tensor) -> SanityCheck:
     name = "evaluation and training"
     evaluated = _outputs(network, images)
     module = network.module.eval()
-    with seeded(1), network.own.running("its forward pass"), torch.no_grad():
+    with seeded(1), network.code.running("its forward pass"), torch.no_grad():
         again = module(images)
     if _differ(evaluated, again):
         return SanityCheck(
             name, "failed", "in evaluation it gives other outputs each time: its chance is not off there"
         )
-    layers = sorted({type(one).__name__ for one in module.modules() if isinstance(one, BY_MODE)})
+    layers = sorted({type(one).__name__ for one in module.modules() if _by_mode(one)})
     trained = _outputs(network, images, training=True)
     if not _differ(evaluated, trained):
         return SanityCheck(name, "passed", "they give the same outputs")
@@ -109,7 +109,12 @@ def _modes(network: OwnNetwork, images: Tensor) -> SanityCheck:
     return SanityCheck(name, "failed", "they differ, and no layer (dropout, batch normalisation) says why")
 
 
-def _alone(network: OwnNetwork, images: Tensor) -> SanityCheck:
+def _by_mode(layer: nn.Module) -> bool:
+    """Return whether a layer computes otherwise in training, by its class or, of a library's, by its name."""
+    return isinstance(layer, BY_MODE) or type(layer).__name__.startswith(("Drop", "Stochastic"))
+
+
+def _alone(network: ForeignNetwork, images: Tensor) -> SanityCheck:
     """Hold the output of each image against that of a batch in another order, and of the image alone."""
     name, outputs = "images by themselves", _outputs(network, images)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(1))
@@ -122,7 +127,7 @@ def _alone(network: OwnNetwork, images: Tensor) -> SanityCheck:
     return SanityCheck(name, "passed", "in evaluation each image's output is its own")
 
 
-def _by_heart(make: Callable[[], OwnNetwork], images: Tensor, labels: Tensor) -> list[SanityCheck]:
+def _by_heart(make: Callable[[], ForeignNetwork], images: Tensor, labels: Tensor) -> list[SanityCheck]:
     """Learn ten images with random labels by heart, which must not help with ten others."""
     names = ("ten images by heart", "shuffled labels")
     reached = []
@@ -140,7 +145,7 @@ def _by_heart(make: Callable[[], OwnNetwork], images: Tensor, labels: Tensor) ->
     return [SanityCheck(names[0], "failed", failed)]
 
 
-def _fitted(network: OwnNetwork, images: Tensor, labels: Tensor, rate: float) -> float:
+def _fitted(network: ForeignNetwork, images: Tensor, labels: Tensor, rate: float) -> float:
     """Return the training loss after some steps, or as soon as it is low."""
     parameters = [one for one in network.module.parameters() if one.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=rate)

@@ -11,7 +11,8 @@ from eailab.engines.base import DeviceName, Engine, Setup
 from eailab.engines.spec import PREDICTIONS, WEIGHTS, Augmented, EngineSpec, ImageClassification, Network
 from eailab.engines.torch_resnet import CODE_FOLDER, geometry
 from eailab.metrics import CLASSIFICATION
-from eailab.recipe.parts import Module
+from eailab.recipe.networks import Module
+from eailab.recipe.parts import ResNet
 from eailab.recipe.schema import ResNetRecipe
 
 
@@ -28,8 +29,8 @@ def _build(recipe: ResNetRecipe, setup: Setup) -> Engine:
         keep_code(recipe.model, setup.folder)
     if (team := distributed.present()).size > 1:
         return LeadingEngine(*trial, team)
-    is_own = isinstance(recipe.model, Module)  # whose steps are never captured
-    queue = None if is_own else cuda_graphs.make_queue(devices.choose(setup.device))
+    is_ours = isinstance(recipe.model, ResNet)  # the steps of others are never captured
+    queue = cuda_graphs.make_queue(devices.choose(setup.device)) if is_ours else None
     return ResNetEngine(*trial) if queue is None else cuda_graphs.CapturedEngine(*trial, queue=queue)
 
 
@@ -38,15 +39,15 @@ def _checkpoint_copies(recipe: ResNetRecipe) -> int:
 
 
 def _effective_model(recipe: ResNetRecipe) -> dict[str, object]:
-    if isinstance(recipe.model, Module):
+    if not isinstance(recipe.model, ResNet):
         return {}
     return {"width": geometry.scaled_channels(recipe.model.width)}
 
 
 def _try_network(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> int | None:
-    if not isinstance(recipe.model, Module):
+    if isinstance(recipe.model, ResNet):
         return None
-    from eailab.engines.torch_resnet.own_network import counted
+    from eailab.engines.torch_resnet.foreign_network import counted
 
     height, width, channels = image
     seen = (*geometry.input_size(recipe, height, width), channels)

@@ -212,7 +212,7 @@ def test_what_is_not_a_network_is_refused_before_anything_is_trained(own, name, 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("Later", r"net\.py:\d+: step 1 of epoch 1 raised ValueError: too many"), ("Late", r"net\.py: .*inplace")],
+    [("Later", r"net\.py:\d+: step 1 of epoch 1 raised ValueError: too many"), ("Late", r"net\.py:Late: .*inplace")],
 )
 def test_what_fails_in_training_fails_its_trial_alone(own, make_data, name, said):
     with pytest.raises(TrialFailedError, match=said):

@@ -2,10 +2,10 @@
 
 import pytest
 
+from eailab.engines.torch_resnet.foreign_network import ForeignNetwork
 from eailab.engines.torch_resnet.layers import summary
-from eailab.engines.torch_resnet.own_network import OwnNetwork
 from eailab.engines.torch_resnet.sanity import sanity
-from eailab.recipe.parts import Module, module_of
+from eailab.recipe.networks import Module, network_of
 
 NET = """
 import torch
@@ -59,7 +59,7 @@ NAMES = ["loss at the start", "evaluation and training", "images by themselves",
 def made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text(NET)
-    return lambda name: OwnNetwork(Module.model_validate(module_of(f"net.py:{name}")), 4, IMAGE, block=0)
+    return lambda name: ForeignNetwork(Module.model_validate(network_of(f"net.py:{name}")), 4, IMAGE, block=0)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def made(tmp_path, monkeypatch):
 )
 def test_each_mistake_fails_its_check(made, monkeypatch, name, failed):
     monkeypatch.setattr("eailab.engines.torch_resnet.sanity.STEPS", 60)
-    checks = sanity(lambda: made(name), IMAGE, 4)
+    checks = sanity(lambda: made(name), 4)
     wanted = {one.name for one in checks if one.name in failed}
     assert wanted == set(failed)
     assert {one.name for one in checks if one.state == "failed"} >= wanted
@@ -85,10 +85,10 @@ def test_each_mistake_fails_its_check(made, monkeypatch, name, failed):
 
 def test_layers_are_counted(made):
     """A 3x3 convolution of 3 channels into 16 on 4x3 places, and a matrix product of 192 by 4."""
-    found = summary(made("Good"), "Good", IMAGE, 4)
+    found = summary(made("Good"), "Good", 4)
     by_name = {one.name: one for one in found.layers}
     assert (by_name["body.0"].parameters, by_name["body.0"].multiply_adds) == (432, 432 * 12)
-    assert by_name["body.0"].output == [1, 16, 4, 3]
+    assert by_name["body.0"].output == [16, 4, 3]
     assert (by_name["head"].parameters, by_name["head"].multiply_adds) == (192 * 4 + 4, 192 * 4)
     assert (found.parameters, found.trained_parameters) == (432 + 772 + 1, 432 + 772)
     assert found.multiply_adds == 432 * 12 + 192 * 4

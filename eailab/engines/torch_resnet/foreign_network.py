@@ -1,0 +1,190 @@
+"""Build a network whose code does not come with eailab, try it, and run that code: nothing else of eailab does.
+
+Shapes: `N` images, `C` channels, `H` rows, `W` columns, `K` classes.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
+from typing import Any, Literal, Protocol
+from zlib import crc32
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+
+from eailab.engines.torch_resnet.distributed import is_of_others
+from eailab.engines.torch_resnet.library_network import LibraryCode
+from eailab.engines.torch_resnet.own_network import OwnCode
+from eailab.errors import TrialFailedError, UsageError, shortage_of
+from eailab.own_code.load import seeded
+from eailab.plain import plain
+from eailab.recipe.networks import Foreign, Module
+from eailab.seeding import stream
+
+PROBED = 2
+"""Images of the forward pass that every network is tried with."""
+
+
+class Code(Protocol):
+    """Where a network comes from."""
+
+    place: str
+    """Its file, or its name in a library."""
+    forward: str
+    """What messages call its forward pass."""
+    hint: str
+    """What is said behind a refusal, in brackets, of what may mend it; empty for nothing."""
+
+    def channels(self, of_images: int) -> int:
+        """Return the channels that the network takes of images that have so many.
+
+        Raises:
+            UsageError: It takes no such images.
+        """
+        ...
+
+    def construct(self, classes: int, image: tuple[int, int, int]) -> nn.Module:
+        """Return the network for so many classes, and images of so many rows, columns and channels.
+
+        Raises:
+            UsageError: It cannot be constructed.
+        """
+        ...
+
+    def running(self, doing: str) -> AbstractContextManager[None]:
+        """Run its code in a context: what it raises becomes one error; `doing` says what is done.
+
+        Raises:
+            UsageError: The code raised an error.
+        """
+        ...
+
+
+class ForeignNetwork:
+    """A network whose code does not come with eailab, and how to run it.
+
+    Args:
+        settings: What names the code, and its arguments.
+        classes: Number of classes `K`.
+        image: Rows, columns and channels of the images of the data set, as augmented.
+        block: The seed bundle's number.
+
+    Raises:
+        UsageError: The code is not what the recipe was made with, or makes no network for these images.
+    """
+
+    def __init__(self, settings: Foreign, classes: int, image: tuple[int, int, int], block: int) -> None:
+        self._block = block
+        code: type[OwnCode | LibraryCode] = OwnCode if isinstance(settings, Module) else LibraryCode
+        with seeded(self._seed("init")):
+            self.code: Code = code(settings)  # type: ignore[arg-type]  # each gets its own settings
+            self.image = seen = (*image[:2], self.code.channels(image[2]))
+            """Rows, columns and channels of the images that it gets."""
+            made = self.code.construct(classes, seen)
+            self._check_parameters(made)
+            with self.code.running(f"its forward pass of images {list(_shape(seen))}"):
+                self._try(made, classes, seen)
+        self.module = made
+
+    def _check_parameters(self, made: nn.Module) -> None:
+        parameters = list(made.parameters())
+        if not parameters:
+            raise UsageError(f"{self.code.place} has no parameters: there is nothing to train.")
+        if wrong := next((str(one.device) for one in parameters if one.device.type != "cpu"), None):
+            raise UsageError(f"{self.code.place} puts weights on {wrong}: leave them where torch makes them.")
+
+    def _try(self, made: nn.Module, classes: int, seen: tuple[int, int, int]) -> None:
+        """Run a forward pass in either mode, and leave the network as it was."""
+        images = torch.randn(_shape(seen))
+        before = images.clone()
+        made.eval()
+        with torch.no_grad():
+            self._check(made(images), classes, images)  # which also makes the parameters of lazy layers
+            state = {name: values.clone() for name, values in made.state_dict().items()}
+            self._check(made.train()(images), classes, images)
+            made.load_state_dict(state)
+        if not torch.equal(before, images):
+            raise UsageError(
+                f"{self.code.forward} changes its input in place: work on a new tensor, or on a copy (images.clone())."
+            )
+        if wrong := next(
+            (name for name, one in made.named_parameters() if one.dtype != torch.get_default_dtype()), None
+        ):
+            raise UsageError(f"the parameter {plain(wrong)} is not float32: leave its type to the recipe's precision.")
+
+    def _check(self, logits: Any, classes: int, images: Tensor) -> None:
+        """Refuse what is not the logits `[N, K]` of some images, with the shape or the type that came."""
+        called = f"{self.code.forward} of images {list(images.shape)}"
+        wanted = f"logits of shape [{len(images)}, {classes}]{self.code.hint}"
+        if not isinstance(logits, Tensor):
+            raise UsageError(f"{called} returned a {type(logits).__name__}: return {wanted}.")
+        if logits.shape != (len(images), classes):
+            raise UsageError(f"{called} returned the shape {list(logits.shape)}: return {wanted}.")
+        if not logits.is_floating_point():
+            raise UsageError(f"{called} returned {logits.dtype}: return {wanted}, floats, before any argmax.")
+
+    def _seed(self, purpose: Literal["init", "forward"], *steps: int) -> int:
+        return int(stream(self._block, purpose, *steps).integers(2**63))
+
+    @contextmanager
+    def step(self, epoch: int, step: int, rank: int = 0) -> Iterator[None]:
+        """Run a training step's code, whose chance depends on block, epoch and step alone.
+
+        Raises:
+            TrialFailedError: It raised an error.
+        """
+        with (
+            self._explained(),
+            seeded(self._seed("forward", epoch, step, rank)),
+            self.code.running(f"step {step} of epoch {epoch}"),
+        ):
+            yield
+
+    @contextmanager
+    def evaluating(self, split: str) -> Iterator[None]:
+        """Run the code of an evaluation, whose chance, if it has any, is the same each time; see `step`."""
+        seed = self._seed("forward", 0, crc32(split.encode()))
+        with self._explained(), seeded(seed), self.code.running(f"evaluating the {split} split"):
+            yield
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except UsageError as error:
+            raise TrialFailedError(str(error)) from error
+        except RuntimeError as error:  # of autograd, whose traceback has none of the code's lines
+            if shortage_of(error) is not None or is_of_others(error):
+                raise
+            raise TrialFailedError(f"{plain(self.code.place)}: {plain(str(error))[:400]}") from error
+
+
+def _shape(seen: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    """Return the shape `[N, C, H, W]` of the images that a network is tried with."""
+    height, width, channels = seen
+    return PROBED, channels, height, width
+
+
+_SETTINGS: TypeAdapter[Foreign] = TypeAdapter(Foreign)
+
+
+@lru_cache(maxsize=64)
+def counted(text: str, classes: int, image: tuple[int, int, int]) -> int:
+    """Return the number of trained parameters of a network, which runs its code.
+
+    Args:
+        text: Its settings as JSON.
+        classes: Number of classes.
+        image: Rows, columns and channels of its images.
+
+    Raises:
+        UsageError: It is not a network for these images.
+    """
+    network = ForeignNetwork(_SETTINGS.validate_json(text), classes, image, block=0)
+    return trained_parameters(network.module)
+
+
+def trained_parameters(module: nn.Module) -> int:
+    """Return the number of parameters that are not frozen."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
