@@ -381,8 +381,8 @@ def main() -> None:
             "seconds": round(time.perf_counter() - started, 1),
         }
         record |= own | found if name == "arms" else {name: own | found}
-    if given.json is not None:
-        given.json.write_text(written(record))
+        if given.json is not None:  # after each part, so that one that is stopped has left the others
+            given.json.write_text(written(record))
 
 
 if __name__ == "__main__":
