@@ -90,15 +90,19 @@ def without_effect(comparison: Comparison, study: Study, trials: Sequence[Sequen
 
 
 def planned_verdicts_of(
-    record: StudyRecord, trials: Sequence[Sequence[TrialFindings]], stands: Standing | None, margin: float
+    record: StudyRecord,
+    trials: Sequence[Sequence[TrialFindings]],
+    stands: Standing | None,
+    margin: float,
+    level: float,
 ) -> tuple[tuple[str, Verdict], ...]:
-    """Return what the planned blocks say by themselves, where a study has others too."""
+    """Return what the planned blocks say by themselves, at a level, where a study has others too."""
     if stands is None or stands.plan is None or not stands.post_hoc:
         return ()
     planned = [[trial for trial in row if trial.block not in stands.post_hoc] for row in trials]
     if not planned[0]:
         return ()
-    found = compare_arms(record, planned, margin)
+    found = compare_arms(record, planned, margin, level)
     return tuple(
         (arm.label, result.verdict)
         for arm, result in zip(record.study.arms, found.arms, strict=True)

@@ -67,7 +67,7 @@ def look(
 
 
 def judge_again(
-    record: StudyRecord, trials: Trials, compare: Callable[[Trials, float], Comparison]
+    record: StudyRecord, trials: Trials, compare: Callable[[Trials, float], Comparison], level: float
 ) -> tuple[Comparison, Looks | None]:
     """Compare the arms of a study as often as it was judged, each time with the blocks and at the level of then.
 
@@ -75,13 +75,14 @@ def judge_again(
         record: The study as it was judged last.
         trials: Of each arm in each of its blocks.
         compare: Compares the arms by some of their trials, at a level.
+        level: Of the first judgement.
 
     Returns:
         The last comparison, and what all of them have decided; no looks of a study that was judged once, or not yet.
     """
     if len(record.judged) < 2:
-        return compare(trials, judgement_levels(1)[0]), None
-    levels = judgement_levels(len(record.judged))
+        return compare(trials, level), None
+    levels = judgement_levels(len(record.judged), level)
     found = [
         compare([tuple(trial for trial in row if trial.block in blocks) for row in trials], level)
         for blocks, level in zip(map(frozenset, record.judged), levels, strict=True)

@@ -110,7 +110,8 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     if findings.comparison is not None and findings.margin:
         said.append(
             tr(
-                "An arm is called the same when its simultaneous 90% interval lies within ±{margin}.",
+                "An arm is called the same when its simultaneous {confidence} interval lies within ±{margin}.",
+                confidence=confidence([2.0 * level for level in findings.levels]),
                 margin=findings.measure.with_unit(f"{findings.margin:g}"),
             )
         )

@@ -255,6 +255,7 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
     except DamagedError:
         tuning, is_tuning_lost = None, True
     merging = Merging(record, tuning) if tuning is not None and tuning.is_merged else None
+    first_level = SINGLE_LOOK if tuning is None else tuning.level
     stands, whole = standing(store, record) if study.factor is not None else None, trials
     if merging is not None:
         record, trials = merging.merged(trials)
@@ -271,7 +272,7 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
                 return compare_arms(record, counted, margin, level)
             return compare_arms(*merging.merged(counted), margin, level)
 
-        comparison, looks = judge_again(record, read, compared)
+        comparison, looks = judge_again(record, read, compared, first_level)
     if comparison is not None and looks is not None:
         comparison = decided(comparison, looks)
     if comparison is not None and is_of_program(study):
@@ -315,7 +316,7 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
         baseline_levels={str(axis.factor): axis.levels[axis.baseline] for axis in study.axes},
         looks=looks,
         standing=stands,
-        planned_verdicts=planned_verdicts_of(record, trials, stands, margin),
+        planned_verdicts=planned_verdicts_of(record, trials, stands, margin, first_level),
         updates_held=tuple(held(record.study, record.updates)),
         held_fixed=held_fixed([arm.recipe for arm in study.arms]),
         environments=tuple(sorted(environments.items(), key=lambda item: str(item[0]))),

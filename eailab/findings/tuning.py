@@ -6,7 +6,8 @@ from math import comb, isfinite
 from eailab.findings.merging import CarriedArm
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, with_unit
-from eailab.findings.words import number, setting_as_named
+from eailab.findings.words import number, setting_as_named, share
+from eailab.stats.verdict import SINGLE_LOOK
 from eailab.studies.factor import BETWEEN_VALUES, word
 from eailab.studies.tuning_file import TunedArm, Tuning
 from eailab.translation import BETWEEN_SENTENCES, COMMA, Text, joined, listed_and, tr, trn
@@ -153,6 +154,14 @@ def tuning_sentences(findings: StudyFindings, tuning: Tuning) -> list[Text]:
                 "best mean over these and the tuning blocks stands for its arm: {best}.",
                 n=tuning.carry,
                 best=best,
+            )
+        )
+        found.append(
+            tr(
+                "The first verdicts are held at {level} in place of {usual}, since the tuning may have dropped the "
+                "best value of an arm; that costs some power.",
+                level=share(tuning.level),
+                usual=share(SINGLE_LOOK),
             )
         )
     if len(tuning.blocks) == max(len(tuning.again), 1):

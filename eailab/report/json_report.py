@@ -16,6 +16,7 @@ from eailab.metrics import NO_SPLIT, SPLITS, TRAIN, VALIDATION, Metric, recorded
 from eailab.plain import layout
 from eailab.report.document import Document
 from eailab.stats.model import ArmResult
+from eailab.stats.verdict import SINGLE_LOOK
 
 SCHEMA_VERSION = 1
 """Of `table.json`: raised when a field is renamed, removed or changes its meaning; also when figures are to be drawn in
@@ -197,8 +198,8 @@ def _arm(arm: ArmFindings, findings: StudyFindings) -> dict[str, Any]:
 
 
 def _result(result: ArmResult, findings: StudyFindings) -> dict[str, Any]:
-    """Return an arm's result by name; level and interval of its look where there are several."""
-    single = () if findings.looks is not None else ("level", "interval")
+    """Return an arm's result by name; level and interval of its verdict where that is not of one look at 5%."""
+    single = ("level", "interval") if findings.looks is None and result.level == SINGLE_LOOK else ()
     return {name: value for name, value in asdict(result).items() if name not in single}
 
 

@@ -174,7 +174,7 @@ DECIDED = frozenset({Verdict.BETTER, Verdict.WORSE, Verdict.SAME})
 # --- a study that is judged again -------------------------------------------------------------------------------------
 
 
-def judgement_levels(number: int) -> tuple[float, ...]:
+def judgement_levels(number: int, first: float = SINGLE_LOOK) -> tuple[float, ...]:
     """Return the levels of the first judgements of a study: 5%, then 1% shared in halves, for any number of them.
 
     Whoever judges a study that was to be judged once may do so again and again, at numbers of blocks that what was seen
@@ -183,8 +183,12 @@ def judgement_levels(number: int) -> tuple[float, ...]:
 
     >>> judgement_levels(3)
     (0.05, 0.005, 0.0025)
+
+    Args:
+        number: Of judgements.
+        first: Level of the first; the later ones are in proportion to it.
     """
-    levels = [SINGLE_LOOK]
+    levels = [first]
     while len(levels) < number:
         levels.append(next_level(levels[-1]))
     return tuple(levels[:number])

@@ -21,12 +21,14 @@ from eailab.runs.training import result_of
 from eailab.runs.trial import Trial
 from eailab.seeding import TUNING_BLOCKS, is_for_tuning
 from eailab.stats.group_sequential import judgement_levels
+from eailab.stats.verdict import SINGLE_LOOK
 from eailab.studies.design import Arm, Study, steps_an_epoch, updates
 from eailab.studies.judgements import kept_judgements
 from eailab.studies.own_code import notes_on_code
 from eailab.studies.preregistration import planned_otherwise
 from eailab.studies.sharing import Beyond, beyond
 from eailab.studies.storage import Plan, StudyRecord, find_folder, read_record
+from eailab.studies.tuning_file import first_level
 from eailab.translation import Text, joined, listed_and, tr, trn
 
 
@@ -90,11 +92,12 @@ def plan(study: Study, context: RunContext) -> Plan:
     judged = () if before is None else kept_judgements(before, record.trials, store, folder)
     if judged and not set(study.blocks) <= set(judged[-1]):
         with_blocks = " and ".join(str(len(blocks)) for blocks in judged)
-        level = judgement_levels(len(judged) + 1)[-1]
+        first, *_, level = judgement_levels(len(judged) + 1, first_level(folder))
         notes.append(
             f"this study was judged with {with_blocks} blocks already. Judgement {len(judged) + 1} is held at "
-            f"{100.0 * level:.3g}%, since all that come after the first share 1%; an arm keeps the first verdict it "
-            "gets. --until-decided looks at levels that are fixed in advance."
+            f"{100.0 * level:.3g}%, since all that come after the first share {20.0 * first:.3g}%; an arm keeps the "
+            "first verdict it gets."
+            + (" --until-decided looks at levels that are fixed in advance." if first == SINGLE_LOOK else "")
         )
 
     # An arm that cannot be trained is refused before the others are.

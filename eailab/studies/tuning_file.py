@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from eailab.errors import DamagedError
 from eailab.files import PLAN, read
 from eailab.runs.atomic import set_aside, write_changed
+from eailab.stats.verdict import BETTER_OF_TWO, SINGLE_LOOK
 from eailab.studies.factor import BUNDLE
 from eailab.studies.heads import TUNING, Tried
 
@@ -93,6 +94,11 @@ class Tuning:
         return any(arm.carried for arm in self.arms)
 
     @property
+    def level(self) -> float:
+        """Of the first judgement of the arms."""
+        return BETTER_OF_TWO if self.carry > 1 else SINGLE_LOOK
+
+    @property
     def tried(self) -> Iterator[Tried]:
         """What was trained: a label, the block, and the trial's fingerprint."""
         for arm in self.arms:
@@ -149,6 +155,15 @@ def read_tuning(folder: Path) -> Tuning | None:
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = "it has other keys or types" if isinstance(error, ValidationError) else error
         raise DamagedError(f"{file} cannot be read as a tuning: {reason}. Run the study's command again.") from error
+
+
+def first_level(folder: Path) -> float:
+    """Return the level of the first judgement of a study; one whose tuning is damaged is reported as not tuned."""
+    try:
+        tuning = read_tuning(folder)
+    except DamagedError:
+        tuning = None
+    return SINGLE_LOOK if tuning is None else tuning.level
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from eailab.errors import StoppedError, UsageError
 from eailab.findings.merging import Merging
 from eailab.findings.statements import state_sentences
 from eailab.findings.study import study_findings
+from eailab.findings.tables import main_table
 from eailab.findings.trial import TrialFindings
 from eailab.findings.tuning import best_of, tuning_facts
 from eailab.recipe.load import load
@@ -37,7 +38,7 @@ from eailab.studies.heads import heads
 from eailab.studies.lookup import find_trial, one_study
 from eailab.studies.plan import plan
 from eailab.studies.run import Runner, with_looks
-from eailab.studies.storage import read_record
+from eailab.studies.storage import read_record, write_record
 from eailab.studies.tuning import asked
 from eailab.studies.tuning_file import Trained, TunedArm, read_tuning, write_tuning
 from eailab.studies.tuning_run import Request, tuned
@@ -193,9 +194,28 @@ def test_the_best_two_values_of_each_arm_are_compared_by_the_better_over_all_blo
     assert [one.value for one in found.carried if one.stands_in] == [label.partition("+")[2] for label in best]
     (fact,) = tuning_facts(found)
     assert "best value of each arm" in fact.sentence
+    assert "The first verdicts are held at 4% in place of 5%" in fact.sentence
+    assert main_table(found).columns[4].heading == "96% interval"
     written = json.loads(FORMATS["json"].text(Report("study", "en", (load_study(shelf.context.store, folder),))))
     assert [arm["label"] for arm in written["arms"]] == best
     assert len(written["carried"]) == 4
+    assert [arm["level"] for arm in written["arms"] if not arm["is_baseline"]] == [0.04]
+
+
+def test_the_better_of_two_values_is_judged_more_strictly_each_time(shelf):
+    """At 4%, and as the study grows at a tenth of that, since the tuning may have dropped the best value."""
+    folder = shelf.compare(CARRY)
+    record = read_record(folder)
+    first = replace(record, judged=((0, 1),))
+    write_record(folder, first)
+    further = plan(replace(record.study, blocks=(0, 1, 2)), shelf.context)
+    assert any(
+        "Judgement 2 is held at 0.4%, since all that come after the first share 0.8%" in x for x in further.notes
+    )
+    assert train_plan(further, shelf.context) == []
+    write_record(folder, replace(read_record(folder), judged=((0, 1), (0, 1, 2))))
+    found = shelf.findings(folder)
+    assert (found.levels, found.looks.levels) == ((0.004,), (0.04, 0.004))
 
 
 def test_a_value_that_failed_in_a_block_never_stands_for_its_arm(shelf):
