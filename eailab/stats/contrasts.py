@@ -141,8 +141,9 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
     """Estimate the effects by least squares in `y = cell + block + error`, from contrasts of the cells.
 
     The error of an effect is moderated as that of an arm is (`variance.moderated_df`): its own over the complete blocks
-    with a share of the common one. Where one cell is far wider than the others, and with two blocks, its own values
-    alone are the sample, with `B - 1` degrees of freedom and Bonferroni's intervals.
+    with a share of the common one, whose degrees of freedom are those that the spread of the cells leaves. Where one
+    cell is far wider than the others, and with two blocks, its own values alone are the sample, with `B - 1` degrees
+    of freedom and Bonferroni's intervals.
 
     Args:
         values: `[B, levels of the first factor, of the second, ...]`, NaN where there is no value. Every cell must
@@ -182,7 +183,9 @@ def factorial(values: Values, factors: Sequence[tuple[str, Sequence[str]]]) -> F
     if len(complete) < 2:
         raise StudyError(tr("no effects without two blocks in which every combination has a value. Run more blocks."))
     guard = _one_wide_cell(fit, len(complete))
-    df = moderated_df(len(complete), cells.shape[1] - 1, fit.df) if guard is None else float(len(complete) - 1)
+    df = float(len(complete) - 1)
+    if guard is None:
+        df = moderated_df(len(complete), cells.shape[1] - 1, _common_df(fit, len(complete)))
     judged = _apart(complete, number) if guard else _moderated(fit, complete, number, df)
 
     def effect(axes: tuple[int, ...], levels: tuple[int, ...]) -> Effect:
@@ -245,6 +248,18 @@ def _apart(complete: Values, number: int) -> Judge:
         return estimate, quantile * error, min(p, 1.0)
 
     return judged
+
+
+def _common_df(fit: Fit, blocks: int) -> float:
+    """Return the degrees of freedom of the common error, fewer where a few cells carry most of it.
+
+    Satterthwaite (1946, "An approximate distribution of estimates of variance components", Biometrics Bull. 2) of a sum
+    of independent squares: `df (sum q)^2 / (A sum q^2)` of `A` cells with the residual squares `q`, and never fewer
+    than the blocks of one cell leave.
+    """
+    squares = np.nansum(fit.residuals**2, axis=0)
+    share = float(squares.sum()) ** 2 / (len(squares) * float(squares @ squares))
+    return max(fit.df * share, float(blocks - 1))
 
 
 def _one_wide_cell(fit: Fit, blocks: int) -> Text | None:

@@ -32,7 +32,7 @@ def prior_weight(blocks: ArrayLike) -> NDArray[np.float64]:
     return PRIOR_DF / (PRIOR_DF + np.asarray(blocks, dtype=np.float64) - 1.0)
 
 
-def moderated_df(blocks: int, contrasts: int, pooled_df: int) -> float:
+def moderated_df(blocks: int, contrasts: int, pooled_df: float) -> float:
     """Return the degrees of freedom of the moderated error `w * 2 MSE + (1 - w) s^2` of one arm's differences.
 
     The halved variance `s^2 / 2` of an arm's differences is one of the `k` orthonormal parts that the MSE is the mean
