@@ -139,6 +139,13 @@ def test_an_importable_function_is_known_by_its_modules_syntax_tree(tmp_path, mo
     (tmp_path / "own_helper.py").write_text("RATE = 2\n")
     with pytest.raises(public.EailabError, match="edited since Python has loaded it"):
         identity_of(reference)
+    (tmp_path / "own_helper.py").unlink()
+    with pytest.raises(public.EailabError, match="edited since Python has loaded it"):
+        identity_of(reference)
+    monkeypatch.setattr("eailab.engines.function.identity._LOADED", {})
+    assert identity_of(reference).notes == ("the file of own_helper is gone: its changes are not seen.",)
+    for name in ("own_training", "own_helper"):
+        monkeypatch.delitem(sys.modules, name)
 
 
 def test_an_interrupt_keeps_what_has_finished():

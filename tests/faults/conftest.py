@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,16 +46,7 @@ def tally():
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory):
-    """A folder in memory where there is one: the suite flushes thousands of times, and no power is really lost."""
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made below it
-    if not os.access(memory, os.W_OK):
-        yield tmp_path_factory.mktemp("faults")
-        return
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(dir=memory, prefix="eailab-faults-"))
-    yield folder
-    shutil.rmtree(folder)
+    return tmp_path_factory.mktemp("faults")
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,11 @@ class _Followed:
         if file.suffix != ".py":
             self.notes.append(f"{plain(name)} is compiled code, which is not followed.")
             return
-        stat = file.stat()
+        try:
+            stat = file.stat()
+        except FileNotFoundError:
+            self.notes.append(f"the file of {plain(name)} is gone: its changes are not seen.")
+            return
         self.code[name], imported = _module_digest(file, stat.st_mtime_ns, stat.st_size)
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
         for one in imported:
