@@ -31,6 +31,8 @@ NAMED = (
     *("schedule.name", "batch_size", "data.augment.name"),
 )
 """Settings that a paper names, in its order."""
+COMPUTE = tr("Compute")
+"""Name of the fact that says what a study took."""
 NOT_NAMED = ("none", 0.0)
 """Values of what is not used."""
 
@@ -40,7 +42,7 @@ def answers(findings: StudyFindings, record: StudyRecord, costs: Sequence[ArmCos
     return (
         Fact(tr("Methods"), joined(methods(findings, record), BETWEEN_SENTENCES)),
         Fact(tr("Error bars"), joined(error_bars(findings), BETWEEN_SENTENCES)),
-        Fact(tr("Compute"), joined(compute(findings, costs), BETWEEN_SENTENCES)),
+        Fact(COMPUTE, joined(compute(findings, costs), BETWEEN_SENTENCES)),
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from eailab.findings.ablation import ablations
+from eailab.findings.methods import COMPUTE
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table
 from eailab.findings.trial import FAILED, TrialState
@@ -33,6 +35,11 @@ from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, capitalized, 
 
 NOT_STATED = "not stated"
 """Of a setting that a source does not give."""
+
+
+LAB = "lab"
+"""Key of the one source that is not a publication."""
+LAB_AUTHOR = tr("the lab report's author")
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ def figures() -> tuple[Figure, ...]:
     content = _content()
     return tuple(
         Figure(
-            source=content["sources"][entry["source"]],
+            source=LAB_AUTHOR if entry["source"] == LAB else content["sources"][entry["source"]],
             task=entry["task"],
             arm=entry["arm"],
             test_accuracy=entry["test_accuracy"],
@@ -194,6 +201,8 @@ def _methods(studies: Sequence[StudyReport], level: int) -> list[Block]:
     by_study = [{fact.name: members_of(fact.sentence) for fact in study.answers} for study in studies]
     first = by_study[0]
     shared = {name: [one for one in said if all(one in own[name] for own in by_study)] for name, said in first.items()}
+    if ablations([study.findings for study in studies]):
+        shared[COMPUTE] = [*shared[COMPUTE], tr("Each study counts the trials of the common baseline, which ran once.")]
     blocks: list[Block] = [Facts(tuple(Fact(name, _said(said)) for name, said in shared.items() if said))]
     for study, own in zip(studies, by_study, strict=True):
         left = {name: [one for one in said if one not in shared[name]] for name, said in own.items()}
@@ -276,12 +285,14 @@ def _listed(settings: Mapping[str, object]) -> Text:
 
 def published_blocks(studies: Sequence[StudyReport]) -> list[Block]:
     """Return the published figures beside the arms that they belong to."""
-    rows = [
-        _beside_row(study.findings, found.label, found.test, one)
-        for study in studies
-        for index, found in enumerate(study.findings.arms)
-        for one in beside(study.recipe_of(index, found.trials[0]))
-    ]
+    rows: dict[object, tuple[str, ...]] = {}
+    for study in studies:
+        for index, found in enumerate(study.findings.arms):
+            trials = tuple(trial.fingerprint for trial in found.trials)
+            for one in beside(study.recipe_of(index, found.trials[0])):
+                # The baseline of several studies has one row.
+                place = (trials, one.figure.source, one.figure.test_accuracy)
+                rows.setdefault(place, _beside_row(study.findings, found.label, found.test, one))
     heading = Heading(tr("Beside published figures"))
     if not rows:
         return [heading, _text(tr("No published figure belongs to an arm of these studies."))]
@@ -293,7 +304,7 @@ def published_blocks(studies: Sequence[StudyReport]) -> list[Block]:
         Column(tr("source")),
         Column(tr("protocol")),
     )
-    return [heading, TableBlock(Table(columns, tuple(dict.fromkeys(rows))))]
+    return [heading, TableBlock(Table(columns, tuple(rows.values())))]
 
 
 def _beside_row(findings: StudyFindings, arm: str, ours: float | None, one: Beside) -> tuple[str, ...]:

@@ -159,6 +159,18 @@ def test_several_blocks_of_one_recipe_have_the_error_bars_of_their_spread(shop):
     assert said == "SD 2.00 pp, 95% interval 1.04 to 12.57 (chi-square), over 3 blocks of the one recipe."
 
 
+def test_a_common_baseline_stands_beside_a_published_figure_once(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr("eailab.report.lab._belongs", lambda figure, ours: figure.test_accuracy == 97.89)
+    base = [0.9, 0.92, 0.91]
+    folders = [
+        shop.study({10: base, 20: [0.8, 0.83, 0.81]}),
+        shop.study({"adam": base, "sgd": [0.7, 0.75, 0.72]}, factor="optimizer"),
+    ]
+    text = write_report(folders, tmp_path / "out", lab=True).files["lab"].read_text()
+    assert [line.split(" | ")[1] for line in text.splitlines() if "| 97.89 |" in line] == ["10", "20", "sgd"]
+    assert "Each study counts the trials of the common baseline, which ran once." in text
+
+
 @pytest.mark.parametrize("kind", ["markdown", "latex", "html"])
 def test_a_report_says_for_a_paper_how_it_was_made(shop, kind):
     told = load_study(shop.store, shop.study({10: [0.9], 20: [0.8]}))
