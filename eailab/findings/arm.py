@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from eailab.engines.schedules import rates_by_epoch
+from eailab.findings.brought import translatable
 from eailab.findings.looks import Looks, looked
 from eailab.findings.trial import FAILED, Curves, TrialFindings, TrialState, went_the_same
 from eailab.findings.words import decimals_for, interval, signed
 from eailab.metrics import Metric
 from eailab.recipe.base import Recipe
-from eailab.recipe.override import marked
 from eailab.stats.model import ArmResult
 from eailab.stats.new_images import NewImages
 from eailab.stats.p_values import failure_bound
@@ -110,7 +110,7 @@ def arm_findings(
     # What its trials show.
     study = record.study
     arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]
-    brought = tuple(map(marked, arm.brought))
+    brought = tuple(map(translatable, arm.brought))
     damage = _damage(trials, by_arm[study.baseline] if index != study.baseline else ())
     change = record.updates_change(index)
     finished = [trial for trial in trials if trial.state == "finished"]

@@ -222,7 +222,7 @@ def _factor(findings: StudyFindings, record: StudyRecord) -> Text:
 def _with_level(arm: Arm) -> str:
     """Return what an arm is called, with its level where a person has called it otherwise."""
     level = label((arm.level,))
-    return arm.label if arm.label == level or not arm.name else f"{arm.label} ({level})"
+    return arm.label if arm.label == level or not arm.name else tr("{arm} ({level})", arm=arm.label, level=level)
 
 
 def _named_settings(findings: StudyFindings) -> list[Text]:

@@ -13,7 +13,6 @@ from eailab.recipe.describe import Located, Problem, report
 from eailab.recipe.networks import LibraryNetwork, Module, names_network, network_of
 from eailab.recipe.schema import variants
 from eailab.recipe.validate import check, value_at
-from eailab.translation import COMMA, Text, joined, tr
 
 KEPT = frozenset({"lr", "betas", "warmup_epochs", "padding"})
 """Settings that mean the same in every variant that has them, and so outlive a change of the variant's name.
@@ -23,8 +22,6 @@ KEPT = frozenset({"lr", "betas", "warmup_epochs", "padding"})
 
 OF_CODE = frozenset({"file", "class", "code", "id", "version"})
 """Settings of a network that is not eailab's that its name says already."""
-
-_BETWEEN_SETTINGS = re.compile(r", (?=[a-z_]+ )")
 
 
 @dataclass(frozen=True)
@@ -125,26 +122,6 @@ def sentence(switch: Switch, recipe: Recipe) -> str:
     drops = [f"{key} {write(one)}" for key, one in switch.dropped.items() if key not in {*now, *OF_CODE}]
     said = [f"{verb} {', '.join(those)}" for verb, those in (("brings", brings), ("drops", drops)) if those]
     return f"{switch.part.rpartition('.')[2]} {switch.name} {' and '.join(said) or 'brings nothing else'}"
-
-
-def marked(said: str) -> Text:
-    """Return what `sentence` said of a switch, as a study's file keeps it, so that it can be translated."""
-    variant, brings, rest = said.partition(" brings ")
-    if not brings:
-        variant, drops, rest = said.partition(" drops ")
-        return tr("{variant} drops {settings}", variant=variant, settings=rest) if drops else Text(said)
-    if rest == "nothing else":
-        return tr("{variant} brings nothing else", variant=variant)
-    settings, drops, dropped = rest.partition(" and drops ")
-    brought = joined((_marked_setting(one) for one in _BETWEEN_SETTINGS.split(settings)), COMMA)
-    if drops:
-        return tr("{variant} brings {settings} and drops {dropped}", variant=variant, settings=brought, dropped=dropped)
-    return tr("{variant} brings {settings}", variant=variant, settings=brought)
-
-
-def _marked_setting(said: str) -> str:
-    setting, was, before = said.removesuffix(")").partition(" (was ")
-    return tr("{setting} (was {value})", setting=setting, value=before) if was else said
 
 
 def names_variant(engine: str, path: str) -> bool:

@@ -4,8 +4,7 @@ import pytest
 
 from eailab.errors import RecipeError
 from eailab.recipe.load import load
-from eailab.recipe.override import differences, marked, vary
-from eailab.translation import language
+from eailab.recipe.override import differences, vary
 
 MLP = load("mnist-mlp").recipe
 RESNET = load("resnet18-cifar10").recipe
@@ -107,21 +106,3 @@ def test_differences_name_what_only_one_of_two_variants_has():
         "optimizer.betas": (None, [0.9, 0.999]),
     }
     assert differences(RESNET, RESNET) == {}
-
-
-@pytest.mark.parametrize(
-    ("said", "in_chinese"),
-    [
-        ("schedule steplr brings gamma 0.1, step_size 20", "schedule steplr 帶來 gamma 0.1、step_size 20"),
-        (
-            "optimizer adam brings betas [0.9, 0.999], weight_decay 0.0 (was 0.0005) and drops momentum 0.9",
-            "optimizer adam 帶來 betas [0.9, 0.999]、weight_decay 0.0（原為 0.0005），並去掉 momentum 0.9",
-        ),
-        ("optimizer adam drops momentum 0.9", "optimizer adam 去掉 momentum 0.9"),
-        ("schedule constant brings nothing else", "schedule constant 不帶來其他設定"),
-        ("a sentence of another version", "a sentence of another version"),
-    ],
-)
-def test_what_a_study_file_keeps_of_a_switch_can_be_translated(said, in_chinese):
-    assert marked(said) == said
-    assert language("zh-TW")(marked(said)) == in_chinese
