@@ -1,6 +1,7 @@
 """`eailab report` and `eailab verify`: write reports of studies, and check a report against the store."""
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,6 +72,15 @@ def report(
     lab: Annotated[
         bool, typer.Option("--lab", help="Write lab-report.md: the lab's two tasks, next to the published figures.")
     ] = False,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            metavar="LEVEL=NAME",
+            help="What tables and figures call a level: 16=small, or lr:0.001=usual where several factors have it; "
+            "repeatable.",
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Write the tables and figures of studies as report.md and report.html; works while they run.
@@ -96,6 +106,7 @@ def report(
         lab=lab,
         exports=tools,
         fragments=fragments,
+        labels=labels or [],
     )
     for message in written.unreadable:
         echo(f"left out: {plain(message)}", err=True)
@@ -194,11 +205,22 @@ def _made_by(found: "Verification", file: Path, store: "Store") -> str:
     is_all = set(folders) == {folder.name for folder in find_studies(store, [])}
     options = ["--out", str(file.parent)] if file.parent != OUT_DIR else []
     options += ["--lang", made.lang] if made.lang != "en" else []
+    options += [word for label in dict.fromkeys(_labels(found)) for word in ("--label", label)]
     if made.kind == "lab":
         options.append("--lab")
     else:
         options += ["--format", next(name for name, form in FORMATS.items() if form.suffix == file.suffix.lower())]
     return f"`{shlex.join(['eailab', 'report', *([] if is_all else folders), *options])}`"
+
+
+def _labels(found: "Verification") -> Iterator[str]:
+    """Yield what a report calls levels otherwise, as `--label` takes it."""
+    studies = {record.study.folder_name: record.study for record in found.records}
+    for source in found.manifest.sources:
+        study = studies[source.folder]
+        for own, name in source.names.items():
+            is_arm = own in [arm.label for arm in study.arms]
+            yield f"{study.factor.word}:{own}={name}" if is_arm and study.factor else f"{own}={name}"
 
 
 def _print(found: "Verification") -> None:

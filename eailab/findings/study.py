@@ -33,6 +33,7 @@ from eailab.studies.audit_run import checks_of, is_of_program
 from eailab.studies.design import Study
 from eailab.studies.imported import Imported, runs_of
 from eailab.studies.judgements import Related
+from eailab.studies.labels import Names, renamed, renamed_tuning
 from eailab.studies.plan import held
 from eailab.studies.preregistration import Standing, standing
 from eailab.studies.storage import StudyRecord
@@ -111,6 +112,8 @@ class StudyFindings:
     """Names of the trials of other values than those that stand for an arm, by what the arm was called."""
     is_tuning_lost: bool = False
     """Whether they were tuned, and the file that says how is damaged."""
+    names: Names = field(default_factory=dict)
+    """What arms are called otherwise than in the store, by their own labels."""
     related: tuple[Related, ...] = ()
     """Other studies of the store that compare the same trials, where a report was asked to look for them."""
     apart: tuple[str, ...] = ()
@@ -209,16 +212,20 @@ class StudyFindings:
         return sum(len(arm.trials) - arm.count("spared", "absent") for arm in self.arms)
 
 
-def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = None) -> StudyFindings:
+def study_findings(
+    store: Store, record: StudyRecord, data_dir: Path | None = None, names: Names | None = None
+) -> StudyFindings:
     """Read a study's trials and compute every number that is reported of it.
 
     Args:
         store: Where the trials lie; what is damaged or missing there becomes a marked gap.
         record: The study and the names of its trials; blocks that came after its last judgement are left out.
         data_dir: Folder of downloaded data sets, whose labels tell what holds for new images; None for the usual one.
+        names: What its arms are called otherwise; see `studies/labels.py`.
     """
     # What is measured.
-    record = record.as_judged
+    names = names or {}
+    record = renamed(record.as_judged, names)
     study = record.study
     measure = study.measure
     margin = study.margin * measure.margin_scale
@@ -252,6 +259,7 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
     # How the arms were tuned, and which of them are compared as one.
     try:
         tuning, is_tuning_lost = read_tuning(store.root / "studies" / study.folder_name), False
+        tuning = renamed_tuning(tuning, names)
     except DamagedError:
         tuning, is_tuning_lost = None, True
     merging = Merging(record, tuning) if tuning is not None and tuning.is_merged else None
@@ -331,6 +339,7 @@ def study_findings(store: Store, record: StudyRecord, data_dir: Path | None = No
         if merging is None
         else {arm: tuple(one.fingerprint for one in own) for arm, own in merging.left_out(whole).items()},
         is_tuning_lost=is_tuning_lost,
+        names=names,
         audit=tuple(checks_of(store, record)) if study.factor and is_of_program(study) else (),
     )
 

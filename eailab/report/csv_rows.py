@@ -41,20 +41,24 @@ def trials_csv(studies: Sequence[tuple[str, StudyReport]], *, with_settings: boo
     arms = [arm for _, study in studies for arm in study.record.study.arms] if with_settings else []
     recipes = {id(arm.recipe): flatten(arm.recipe) for arm in arms}
     paths = list(dict.fromkeys(path for recipe in recipes.values() for path in recipe))
+    are_named = any(study.findings.names for _, study in studies)
     keys = list(dict.fromkeys(metric.key for _, study in studies for metric in recorded(study.findings.metrics)))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow((*NAMED, *keys, "seconds", *(f"recipe.{path}" for path in paths)))
+    named = (*NAMED[:3], *(["arm_in_store"] if are_named else []), *NAMED[3:])
+    writer.writerow((*named, *keys, "seconds", *(f"recipe.{path}" for path in paths)))
     for folder, study in studies:
         findings = study.findings
+        own = {name: label for label, name in findings.names.items()}
         for index, (found, cost) in enumerate(zip(findings.arms, study.costs, strict=True)):
             for trial, seconds in zip(found.trials, cost.seconds_by_block, strict=True):
                 recipe = recipes.get(id(study.recipe_of(index, trial)), {})
                 set_to = [_setting(recipe[path]) if path in recipe else "" for path in paths]
-                named = (cell(folder), cell(findings.factor or ""), cell(found.label), int(found.is_baseline))
+                level = [cell(own.get(found.label, found.label))] if are_named else []
+                named = (cell(folder), cell(findings.factor or ""), cell(found.label), *level)
                 ended = (trial.block, trial.fingerprint, trial.state, findings.metric, trial.value)
                 final = map(trial.final.get, keys)
-                writer.writerow((*named, *ended, *final, seconds or "", *set_to))
+                writer.writerow((*named, int(found.is_baseline), *ended, *final, seconds or "", *set_to))
     return buffer.getvalue()
 
 

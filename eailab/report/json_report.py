@@ -78,6 +78,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         **({"carried": [asdict(one) for one in findings.carried]} if findings.carried else {}),
         **({"tuning": None} if findings.is_tuning_lost else {}),
         **({"audit": [asdict(check) for check in findings.audit]} if findings.audit else {}),
+        **({"labels": dict(findings.names)} if findings.names else {}),
         **({"related": [asdict(one) for one in findings.related]} if findings.related else {}),
         **({} if findings.is_primary else {"primary_metric": findings.headline.name}),
         "updates_held": findings.updates_held,

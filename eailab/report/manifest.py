@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
 from eailab import __version__
@@ -33,6 +33,8 @@ class Source:
     """Name of its folder: the study's name and fingerprint."""
     blocks: tuple[int, ...]
     """That it had when the report was made; a study may have grown since."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the report calls arms otherwise than the store, by their own labels."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,15 @@ class Manifest:
 
     def text(self) -> str:
         """Return it as one line of JSON that no format takes for anything but text."""
-        mapping = {
+        mapping: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "kind": self.kind,
             "lang": self.lang,
             "studies": {source.folder: list(source.blocks) for source in self.sources},
             "unreadable": list(self.unreadable),
         } | ({} if self.version is None else {"eailab": self.version})
+        if names := {source.folder: dict(source.names) for source in self.sources if source.names}:
+            mapping["labels"] = names
         if self.paths:
             mapping["paths"] = {source.folder: list(source.blocks) for source in self.paths}
         return json.dumps(mapping, ensure_ascii=True).replace("--", "-\\u002d").replace(">", "\\u003e")
@@ -76,7 +80,8 @@ def parse(text: str) -> Manifest:
         mapping = json.loads(html.unescape(found[1]) if "&" in found[1].partition(":")[0] else found[1])
         if mapping["schema_version"] > SCHEMA_VERSION:
             raise UsageError("it was made by a newer eailab: install that one.")
-        sources = tuple(_source(folder, blocks) for folder, blocks in mapping["studies"].items())
+        names = mapping.get("labels", {})
+        sources = tuple(_source(folder, blocks, names.get(folder, {})) for folder, blocks in mapping["studies"].items())
         unreadable = tuple(str(message) for message in mapping["unreadable"])
         version = None if (version := mapping.get("eailab")) is None else str(version)
         paths = tuple(_source(folder, blocks) for folder, blocks in mapping.get("paths", {}).items())
@@ -93,7 +98,10 @@ def of_json(record: Mapping[str, Any]) -> Manifest:
     """
     try:
         studies: Sequence[Mapping[str, Any]] = record.get("studies", [record])
-        sources = tuple(_source(folder_name(one["name"], one["fingerprint"]), one["blocks"]) for one in studies)
+        sources = tuple(
+            _source(folder_name(one["name"], one["fingerprint"]), one["blocks"], one.get("labels", {}))
+            for one in studies
+        )
         unreadable = tuple(str(message) for message in record.get("unreadable", ()))
         paths = tuple(
             _source(folder_name(path_name(one["names"]), one["fingerprint"]), one["blocks"])
@@ -115,15 +123,27 @@ def of_csv(text: str, is_path: Callable[[str], bool]) -> Manifest:
         UsageError: It is not such a file.
     """
     blocks: dict[str, dict[int, None]] = {}
+    names: dict[str, dict[str, str]] = {}
     try:
         for row in csv.DictReader(io.StringIO(text), strict=True):
             blocks.setdefault(row["study"], {})[int(row["block"])] = None
+            if row.get("arm_in_store", row["arm"]) != row["arm"]:
+                names.setdefault(row["study"], {})[text_of_cell(row["arm_in_store"])] = text_of_cell(row["arm"])
     except (csv.Error, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"it is not a table of trials that eailab wrote: {error!r}.") from error
-    sources = [_source(study, tuple(of)) for study, of in blocks.items()]
+    sources = [_source(study, tuple(of), names.get(study, {})) for study, of in blocks.items()]
     paths = tuple(source for source in sources if is_path(source.folder))
     studies = tuple(source for source in sources if source not in paths)
     return _checked(Manifest("report", ENGLISH, studies, version=None, paths=paths))
+
+
+def text_of_cell(cell: str) -> str:
+    """Return the text of a cell, which has an apostrophe where a spreadsheet would take it for a formula.
+
+    >>> text_of_cell("'=1+1")
+    '=1+1'
+    """
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@") else cell
 
 
 def _checked(read: Manifest) -> Manifest:
@@ -140,9 +160,12 @@ def _kind(written: str) -> Kind:
     return cast(Kind, written)
 
 
-def _source(folder: object, blocks: Any) -> Source:
+def _source(folder: object, blocks: Any, names: Any = None) -> Source:
     if not isinstance(folder, str) or not _SAFE.fullmatch(folder):
         raise UsageError(f"{folder!r:.60} is not the name of a study.")
     if not isinstance(blocks, list | tuple) or not blocks or not all(type(block) is int for block in blocks):
         raise UsageError(f"{blocks!r:.60} are not the blocks of {folder}.")
-    return Source(folder, tuple(blocks))
+    names = names or {}
+    if not isinstance(names, Mapping) or not all(isinstance(text, str) for pair in names.items() for text in pair):
+        raise UsageError(f"{names!r:.60} are not labels of {folder}.")
+    return Source(folder, tuple(blocks), names)

@@ -23,8 +23,10 @@ from eailab.report.manifest import Kind, Manifest, Source
 from eailab.runs.store import Store
 from eailab.studies.heads import STUDIES, Head, heads
 from eailab.studies.judgements import note_on_later_blocks, related_studies
+from eailab.studies.labels import Names, renamed
 from eailab.studies.path_run import PathRecord, read_path_ablation
 from eailab.studies.storage import StudyRecord, read_record
+from eailab.studies.tuning_file import Tuning, read_tuning
 from eailab.translation import text_of
 
 
@@ -57,6 +59,11 @@ class StudyReport:
         """Where its trials lie."""
         return Store(self.path.parent.parent)
 
+    @property
+    def tuning(self) -> Tuning | None:
+        """How its arms were tuned, as the store has it."""
+        return read_tuning(self.path) if self.findings.names and self.findings.tuning else self.findings.tuning
+
     def recipe_of(self, arm: int, trial: TrialFindings) -> Recipe:
         """Return the recipe of a trial of an arm of the findings; several arms of the record may be compared as one."""
         return self._recipes.get(trial.fingerprint) or self.record.study.arms[arm].recipe
@@ -68,7 +75,7 @@ class StudyReport:
     @property
     def answers(self) -> tuple[Fact, ...]:
         """What a paper says of it."""
-        return answers(self.findings, self.record, self.costs)
+        return answers(self.findings, renamed(self.record, self.findings.names), self.costs)
 
     @property
     def networks(self) -> list[ArmNetwork]:
@@ -117,7 +124,7 @@ class Report:
     @property
     def manifest(self) -> Manifest:
         """What the report is made of."""
-        sources = tuple(Source(study.folder, study.findings.blocks) for study in self.studies)
+        sources = tuple(Source(one.folder, one.findings.blocks, one.findings.names) for one in self.studies)
         paths = tuple(Source(one.folder, one.findings.blocks) for one in self.paths)
         return Manifest(self.kind, self.lang, sources, self.unreadable, self.version, paths)
 
@@ -134,6 +141,7 @@ def load_study(
     data_dir: Path | None = None,
     blocks: Sequence[int] | None = None,
     others: Sequence[Head] | None = None,
+    names: Names | None = None,
 ) -> StudyReport:
     """Read a study and all that reports say of it.
 
@@ -143,8 +151,10 @@ def load_study(
         data_dir: Folder of downloaded data sets; None for the usual one.
         blocks: Leave out the others; None for all that the study has.
         others: Heads of all studies of the store, among which those of the same trials are named; None to read them.
+        names: What its arms are called otherwise; see `studies/labels.py`.
 
     Raises:
+        UsageError: A name is another level's.
         StoreError: `study.yaml` is missing or damaged, or the study lacks one of the blocks.
     """
     whole = read_record(folder)
@@ -158,7 +168,7 @@ def load_study(
         left_out = tuple(block for block in record.study.blocks if block not in asked)
         record = record.restricted(blocks)
     related = related_studies(record, folder, heads(store.root, STUDIES) if others is None else others, store)
-    findings = replace(study_findings(store, record, data_dir), related=related)
+    findings = replace(study_findings(store, record, data_dir, names), related=related)
     classes, no_classes = None, None
     try:
         classes = classes_of(store, record, findings, data_dir)

@@ -17,7 +17,7 @@ from eailab.files import REPORT, name_and_fingerprint, read
 from eailab.plain import plain
 from eailab.recipe.base import Recipe
 from eailab.report.formats import FORMATS
-from eailab.report.manifest import Manifest, of_csv, of_json, parse
+from eailab.report.manifest import Manifest, Source, of_csv, of_json, parse
 from eailab.report.report_diff import ReportDiff, compare
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
 from eailab.runs.damage import mislabelled
@@ -27,6 +27,7 @@ from eailab.runs.trial import Trial
 from eailab.studies.admin import Unnamed, blocks_left_out, contradictions, path_contradictions, unnamed
 from eailab.studies.factor import BUNDLE
 from eailab.studies.heads import STEPS_FOLDER, STUDIES, TUNING, Head, Tried, head_of, heads
+from eailab.studies.labels import renamed
 from eailab.studies.lookup import find_fingerprint
 from eailab.studies.storage import StudyRecord
 from eailab.studies.tuning_check import tuning_contradictions
@@ -88,6 +89,12 @@ class Verification:
         trials = {name: (record, key) for record in self.records for key, name in record.trials.items()}
         of_tunings = {name: block for one in self.tunings.values() for _, block, name in one.tried}
         found = [head_of(record, self._tried(record)) for record in self.records]
+        names = {source.folder: source.names for source in self.manifest.sources if source.names}
+        found += [
+            head_of(renamed(record, names[record.study.folder_name]))
+            for record in self.records
+            if record.study.folder_name in names
+        ]
         fingerprint = find_fingerprint(found, {*trials, *of_tunings}, wanted, "the report")
         result = store.folder(fingerprint).record()
         if result is None:
@@ -118,6 +125,11 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
     problems, notes = _left_out(studies)
     if report.suffix.lower() in (".md", ".tex") and manifest.version != __version__:
         notes.append(f"the report was made by {_made_by(manifest)}: if it differs, make it again, and compare that.")
+    notes += [
+        f"the report calls {own} of {source.folder} {name}"
+        for source in manifest.sources
+        for own, name in source.names.items()
+    ]
     tally = check_sources(store, studies, paths, data_dir)
     return Verification(
         outcome=outcome,
@@ -127,7 +139,7 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
         gaps=tuple(tally.gaps),
         notes=(*notes, *dict.fromkeys(tally.notes)),
         records=(*(study.record for study in studies), *(record for one in paths for record in one.record.records)),
-        tunings={one.record.study.fingerprint: one.findings.tuning for one in studies if one.findings.tuning},
+        tunings={one.record.study.fingerprint: tuning for one in studies if (tuning := one.tuning) is not None},
         manifest=manifest,
     )
 
@@ -140,8 +152,8 @@ def check_sources(
     tally = Tally(store, data_dir)
     for study in studies:
         datasets = tally.check(study.folder, study.record)
-        if study.findings.tuning is not None:
-            tally.check_tuning(study.folder, study.record, study.findings.tuning, datasets)
+        if (tuning := study.tuning) is not None:
+            tally.check_tuning(study.folder, study.record, tuning, datasets)
         tally.about_studies += [f"{study.folder}: {said}" for said in check_study(store, study, datasets, loose)]
     for one in paths:
         said = path_contradictions(store, one.record.folder, loose)
@@ -214,10 +226,7 @@ def _compared(
         if suffix == ".html" and manifest.version != __version__:
             raise UsageError(f"it was made by {_made_by(manifest)}: make it again with `eailab report`.")
         known = heads(store.root, STUDIES)
-        studies = tuple(
-            _as_related(text, _load(store, source.folder, source.blocks, data_dir, known))
-            for source in manifest.sources
-        )
+        studies = tuple(_as_related(text, _load(store, source, data_dir, known)) for source in manifest.sources)
         paths = tuple(
             load_path(store, _folder(store, source.folder, STEPS_FOLDER), source.blocks) for source in manifest.paths
         )
@@ -276,7 +285,7 @@ def check_study(
     """Yield what a study's record says and what does not follow from its recipes and trials."""
     images = {name: len(found.train) for name, found in datasets.items() if found is not None}
     yield from contradictions(store, study.record, images)
-    yield from tuning_contradictions(store, study.record, study.findings.tuning)
+    yield from tuning_contradictions(store, study.record, study.tuning)
     if study.findings.is_tuning_lost:
         yield f"its {TUNING} is damaged, so how its arms were tuned was not checked"
     own = [datasets.get(arm.recipe.data_name or "") for arm in study.record.study.arms]
@@ -330,12 +339,10 @@ def _as_related(text: str, study: StudyReport) -> StudyReport:
     return replace(study, findings=replace(study.findings, related=named), notes=(*study.notes, *notes))
 
 
-def _load(
-    store: Store, folder: str, blocks: tuple[int, ...], data_dir: Path | None, known: Sequence[Head]
-) -> StudyReport:
-    path = _folder(store, folder, "study.yaml")
-    study = load_study(store, path, data_dir, blocks, known)
-    if study.folder != folder:
+def _load(store: Store, source: Source, data_dir: Path | None, known: Sequence[Head]) -> StudyReport:
+    path = _folder(store, source.folder, "study.yaml")
+    study = load_study(store, path, data_dir, source.blocks, known, source.names)
+    if study.folder != source.folder:
         raise StoreError(
             f"{path} contains another study than its name says, {study.folder}: its study.yaml was changed."
         )

@@ -5,6 +5,7 @@ a finished study again is quick and touches nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -28,9 +29,11 @@ from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.studies.heads import ENDS, STEPS_FOLDER, STUDIES, Head, heads, path_heads
 from eailab.studies.judgements import note_on_related, record_judgement
+from eailab.studies.labels import Named, Names, names_for
 from eailab.studies.lookup import called
 from eailab.studies.sharing import entered
 from eailab.studies.storage import Plan, read_record
+from eailab.studies.tuning_file import read_tuning
 from eailab.translation import ENGLISH, language
 
 
@@ -131,6 +134,7 @@ def write_report(
     lab: bool = False,
     exports: Sequence[str] = (),
     fragments: bool = False,
+    labels: Sequence[str] = (),
 ) -> Written:
     """Write a report over several studies, with its figures, or hand them on; their own folders are only read.
 
@@ -143,13 +147,15 @@ def write_report(
         lab: Whether to write the lab report, `lab-report.md`, in place of the formats.
         exports: Names of `EXPORTS`; see `chosen_exports`.
         fragments: Whether parts of a paper are written too; see `latex_fragments`.
+        labels: What levels are to be called, such as `16=small`; see `names_for`.
 
     Raises:
         StoreError: None of the studies can be read, or a file cannot be written.
-        UsageError: There is no catalogue of the language, or two studies to be exported have one name and fingerprint.
+        UsageError: There is no catalogue of the language, two studies to be exported have one name and fingerprint, or
+            the labels name no level.
     """
     language(lang)
-    found, paths, unreadable = _readable(folders, data_dir)
+    found, paths, unreadable = _readable(folders, data_dir, names_for(labels, _named(folders)) if labels else {})
     return _write_report(
         found, out, unreadable, paths, formats=formats, lang=lang, lab=lab, exports=exports, fragments=fragments
     )
@@ -226,7 +232,7 @@ def _related(found: Sequence[StudyReport]) -> list[str]:
 
 
 def _readable(
-    folders: Sequence[Path], data_dir: Path | None
+    folders: Sequence[Path], data_dir: Path | None, names: Mapping[str, Names]
 ) -> tuple[list[StudyReport], tuple[PathReport, ...], tuple[str, ...]]:
     """Return the studies and the path ablations that can be read, and messages about the others.
 
@@ -241,12 +247,24 @@ def _readable(
             if (folder / STEPS_FOLDER).is_dir():
                 paths.append(load_path(store, folder))
             else:
-                found.append(load_study(store, folder, data_dir, others=known[store.root]))
+                found.append(
+                    load_study(store, folder, data_dir, others=known[store.root], names=names.get(str(folder)))
+                )
         except StoreError as error:
             errors.append((folder, error))
     if not found and not paths:
         raise StoreError("\n".join(str(error) for _, error in errors))
     return found, tuple(paths), tuple(why_unreadable(folder, error) for folder, error in errors)
+
+
+def _named(folders: Sequence[Path]) -> list[Named]:
+    """Return the studies among folders whose levels can be called otherwise; others are said when they are read."""
+    found = []
+    for folder in folders:
+        if not (folder / STEPS_FOLDER).is_dir():
+            with suppress(StoreError):
+                found.append(Named(str(folder), read_record(folder), read_tuning(folder)))
+    return found
 
 
 def _export(
@@ -282,11 +300,11 @@ def find_studies(store: Store, wanted: Sequence[str]) -> list[Path]:
         )
     if not wanted:
         return present
-    found = [folder for text in wanted for folder in _named(text, known, store)]
+    found = [folder for text in wanted for folder in _called(text, known, store)]
     return list(dict.fromkeys(found))
 
 
-def _named(text: str, known: Sequence[Head], store: Store) -> list[Path]:
+def _called(text: str, known: Sequence[Head], store: Store) -> list[Path]:
     path = Path(text)
     if (path / "study.yaml").exists() or (path / STEPS_FOLDER / ENDS / "study.yaml").exists():
         return [path.resolve()]
