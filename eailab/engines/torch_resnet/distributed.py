@@ -18,12 +18,13 @@ from typing import Any, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from eailab.engines.base import DeviceName
 from eailab.engines.torch_resnet import devices
 from eailab.engines.torch_resnet.batches import Batch, Mix
-from eailab.errors import DeviceError
+from eailab.errors import DeviceError, UsageError
 
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others; one that has died is noticed by the launcher, which ends them all."""
@@ -45,14 +46,21 @@ class Team:
         mix = None if batch.mix is None else Mix(batch.mix.labels[mine], batch.mix.share)
         return replace(batch, images=batch.images[mine], labels=batch.labels[mine], mix=mix, whole=len(batch.labels))
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """Return a module that computes what `model` does, and whose gradients are the means over the processes."""
+    def wrap(self, model: nn.Module, *, may_leave_some: bool) -> nn.Module:
+        """Return a module that computes what `model` does, and whose gradients are the means over the processes.
+
+        Args:
+            model: On the device.
+            may_leave_some: Whether a step's loss may not depend on some parameters, which takes a search in each step.
+        """
         if self.size == 1:
             return model
         here = [torch.cuda.current_device()] if next(model.parameters()).is_cuda else None
         with warnings.catch_warnings():  # torch 2.15 renames the argument; 2.11 knows the old name only
             warnings.simplefilter("ignore", FutureWarning)
-            return DistributedDataParallel(model, device_ids=here, broadcast_buffers=False)
+            return DistributedDataParallel(
+                model, device_ids=here, broadcast_buffers=False, find_unused_parameters=may_leave_some
+            )
 
     def synchronise(self, model: nn.Module) -> None:
         """Let the model's BatchNorm take its statistics over the whole batch, in place."""
@@ -132,37 +140,63 @@ def total(values: Tensor) -> Tensor:
     return cast(Tensor, Total.apply(values))
 
 
-class SynchronisedBatchNorm(nn.BatchNorm2d):
+class SynchronisedBatchNorm(_BatchNorm):
     """Scale each channel by mean and variance over the images of all processes (Ioffe & Szegedy, 2015, algorithm 1)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map `[B, C, H, W]` to the same shape and type; sums are at least in float32, and `B` may be 0."""
+        """Map `[B, C, …]` to the same shape and type; sums are at least in float32, and `B` may be 0."""
         if not self.training:
             return super().forward(x)
+        over, places = [0, *range(2, x.dim())], (-1, *[1] * (x.dim() - 2))
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         here = wide.new_full((1,), x.numel() // x.shape[1])
-        sums = total(torch.cat([wide.sum((0, 2, 3)), here]))
+        sums = total(torch.cat([wide.sum(over), here]))
         count = sums[-1]
+        if count.device.type == "cpu" and count.item() < 2:  # a GPU is not waited for
+            raise ValueError("Expected more than 1 value per channel when training")
         mean = sums[:-1] / count
-        centred = wide - mean[:, None, None]
-        variance = total(centred.square().sum((0, 2, 3))) / count
-        self._run(mean, variance * (count / (count - 1.0)))
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
+        centred = wide - mean.view(places)
+        variance = total(centred.square().sum(over)) / count
+        if self.running_mean is not None:
+            self._run(mean, variance * (count / (count - 1.0)))
+        scale = (variance + self.eps).rsqrt()
+        if not self.affine:
+            return (centred * scale.view(places)).to(x.dtype)
+        return torch.addcmul(self.bias.view(places), centred, (self.weight * scale).view(places)).to(x.dtype)
 
     @torch.no_grad()
     def _run(self, mean: Tensor, variance: Tensor) -> None:
-        """Move the running statistics towards those of a batch."""
-        momentum = cast(float, self.momentum)
+        """Move the running statistics towards those of a batch; without a momentum they are means over the batches."""
+        counted = cast(Tensor, self.num_batches_tracked).add_(1)
+        momentum = 1.0 / counted.item() if self.momentum is None else self.momentum
         cast(Tensor, self.running_mean).lerp_(mean, momentum)
         cast(Tensor, self.running_var).lerp_(variance, momentum)
-        cast(Tensor, self.num_batches_tracked).add_(1)
+
+    def _check_input_dim(self, _: Tensor) -> None:
+        """Take any shape: the layer in whose place it is has taken the network's when it was tried."""
+
+
+PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def synchronise_batchnorm(model: nn.Module) -> None:
-    """Put a synchronised BatchNorm in each one's place, with the same parameters and running statistics."""
+    """Put a synchronised BatchNorm in each one's place, with the same parameters and running statistics.
+
+    Raises:
+        UsageError: A layer is a batch normalisation of another kind, whose code may do more.
+    """
     for name, module in list(model.named_modules()):
-        if isinstance(module, nn.BatchNorm2d):
-            synchronised = SynchronisedBatchNorm(module.num_features, module.eps, module.momentum)
-            synchronised.load_state_dict(module.state_dict())
-            model.set_submodule(name, synchronised.train(module.training))
+        if not isinstance(module, _BatchNorm):
+            continue
+        if type(module) not in PLAIN:
+            raise UsageError(
+                f"the layer {name} is a {type(module).__name__}, which would normalise each process's images by "
+                "themselves: train this network in one process, or build it of torch's BatchNorm1d, 2d or 3d."
+            )
+        synchronised = SynchronisedBatchNorm(
+            module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
+        )
+        synchronised.load_state_dict(module.state_dict())
+        for own, theirs in zip(synchronised.parameters(), module.parameters(), strict=True):
+            own.requires_grad_(theirs.requires_grad)
+        model.set_submodule(name, synchronised.train(module.training))

@@ -93,6 +93,8 @@ class ResNetEngine(Engine):
         else:
             self._foreign = ForeignNetwork(recipe.model, len(data.classes), (*seen, channels), block)
             model, channels = self._foreign.module, self._foreign.image[2]
+            if 0 < len(data.train) % recipe.batch_size < team.size or recipe.batch_size < team.size:
+                self._foreign.try_without_images(team.size)
             self.parameters = trained_parameters(model)
         layout = torch.channels_last if self._bf16 else torch.contiguous_format
         models.arrange(model, layout)
@@ -105,7 +107,7 @@ class ResNetEngine(Engine):
         self._optimizer = optimizer(recipe.optimizer, parameters, self._lr)
         self._evaluated = self._model if recipe.ema is None else copy.deepcopy(self._model)
         self._step = TrainingStep(
-            team.wrap(self._model),
+            team.wrap(self._model, may_leave_some=self._foreign is not None),
             self._optimizer,
             self._lr,
             average=None if recipe.ema is None else Average(self._evaluated, self._model, recipe.ema),

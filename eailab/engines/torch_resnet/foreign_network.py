@@ -124,6 +124,24 @@ class ForeignNetwork:
         if not logits.is_floating_point():
             raise UsageError(f"{called} returned {logits.dtype}: return {wanted}, floats, before any argmax.")
 
+    def try_without_images(self, processes: int) -> None:
+        """Refuse a network that cannot run in a process that has no image of a batch.
+
+        Raises:
+            UsageError: Its forward pass fails without images.
+        """
+        height, width, channels = self.image
+        try:
+            with self.code.running("its forward pass without images"), torch.no_grad():
+                self.module.eval()(torch.zeros(0, channels, height, width))
+        except (UsageError, RuntimeError) as error:
+            raise UsageError(
+                f"a batch has fewer images than there are processes ({processes}), and {self.code.forward} fails "
+                f"without any: {str(error).removesuffix('.')}. Take another batch_size, so that the last batch of an "
+                "epoch is larger, or fewer processes."
+            ) from error
+        self.module.train()
+
     def _seed(self, purpose: Literal["init", "forward"], *steps: int) -> int:
         return int(stream(self._block, purpose, *steps).integers(2**63))
 

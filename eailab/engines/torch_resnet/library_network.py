@@ -38,7 +38,8 @@ def _timm() -> Library:
     import timm
 
     def make(name: str, classes: int, channels: int, **args: Any) -> nn.Module:
-        return timm.create_model(name, pretrained=False, num_classes=classes, in_chans=channels, **args)  # type: ignore[no-any-return]
+        made: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, in_chans=channels, **args)
+        return made
 
     return Library(
         folder=Path(timm.__file__).parent,
@@ -55,7 +56,8 @@ def _torchvision() -> Library:
     from torchvision import models
 
     def make(name: str, classes: int, _: int, **args: Any) -> nn.Module:
-        return models.get_model_builder(name)(weights=None, num_classes=classes, **args)  # type: ignore[no-any-return]
+        made: nn.Module = models.get_model_builder(name)(weights=None, num_classes=classes, **args)
+        return made
 
     return Library(
         folder=Path(torchvision.__file__).parent,

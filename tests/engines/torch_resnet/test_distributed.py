@@ -7,9 +7,12 @@ from contextlib import ExitStack
 
 import pytest
 from nursery import Program
+from torch import nn
 
+from eailab.engines.torch_resnet.distributed import synchronise_batchnorm
 from eailab.engines.torch_resnet.engine import ResNetEngine
-from eailab.errors import DivergedError
+from eailab.errors import DivergedError, UsageError
+from eailab.recipe.override import vary
 
 TOGETHER = """
 import json, pickle, sys, torch
@@ -46,6 +49,26 @@ with joined("cpu") as leading:
         print(json.dumps(found))
 """
 
+NET = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, momentum=None), nn.ReLU(), nn.Flatten())
+        self.norms = nn.ModuleList([nn.BatchNorm1d(8), nn.BatchNorm1d(8, affine=False, track_running_stats=False)])
+        self.middle, self.head = nn.Linear(4 * 14 * 14, 8), nn.Linear(8, num_classes)
+        self.sometimes, self.never = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        x = self.middle(self.body(x))
+        for norm in self.norms:
+            x = norm(x)
+        self.step += self.training
+        return self.head(x + self.sometimes(x) if self.step % 2 else x)
+"""
 SGD = {"name": "sgd", "lr": 2**-8}
 VARIANTS = {
     "plain": {"optimizer": SGD},
@@ -77,20 +100,28 @@ def together(nursery, script, folder, *arguments):
     return said[0][0]
 
 
-def test_two_processes_follow_the_loss_curve_of_one(nursery, make_recipe, make_data, script, tmp_path, double):
+def test_two_processes_follow_the_loss_curve_of_one(
+    nursery, make_recipe, make_data, script, tmp_path, double, monkeypatch
+):
     """Epoch losses agree to 1e-9 (relative), with mixtures across the processes' shares too.
 
     An epoch's last batch has one image: one process then has none. A loss that is not finite is found by all in the
     step in which one process would find it. In float64, so that no rounding hides a share that is counted twice.
+
+    A person's own network does too, with layers that normalise vectors, and parameters that a step leaves out.
     """
-    data = make_data(count=33, side=16)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    data, longer = make_data(count=33, side=16), make_data(count=37, side=16)
     recipes = [make_recipe(model={"stem": "3x3-nopool"}, threads=1, **variant) for variant in VARIANTS.values()]
     beyond = recipes[-1].optimizer.model_copy(update={"lr": 1e300})  # no recipe may ask for it; 64 bits need it
     recipes[-1] = recipes[-1].model_copy(update={"optimizer": beyond})
     cases = tmp_path / "cases.pickle"
-    cases.write_bytes(pickle.dumps([(recipe, data) for recipe in recipes]))
+    own = vary(make_recipe(threads=1, ema=0.9), "model.name", "net.py:Net").recipe
+    tried = {**dict(zip(VARIANTS, zip(recipes, [data] * 3, strict=True), strict=True)), "own": (own, longer)}
+    cases.write_bytes(pickle.dumps(list(tried.values())))
     printed = json.loads(together(nursery, script, tmp_path, cases))
-    for (name, found), recipe in zip(zip(VARIANTS, printed, strict=True), recipes, strict=True):
+    for (name, (recipe, data)), found in zip(tried.items(), printed, strict=True):
         assert found["device"] == "2 processes on cpu"
         engine = ResNetEngine(recipe, data, 3, "cpu")
         if name == "diverging":
@@ -102,3 +133,11 @@ def test_two_processes_follow_the_loss_curve_of_one(nursery, make_recipe, make_d
         assert first != pytest.approx(second, rel=1e-2), "a curve that stands still would show nothing"
         assert found["losses"] == pytest.approx([first, second, second, second], rel=1e-9), name
         assert found["end"] == pytest.approx(engine.evaluate("validation").scores["validation_loss"], rel=1e-9), name
+
+
+def test_what_several_processes_cannot_share_is_refused():
+    class Activated(nn.BatchNorm2d):
+        """As libraries have it: with the activation in it."""
+
+    with pytest.raises(UsageError, match="the layer 1 is a Activated, which would normalise each process's images"):
+        synchronise_batchnorm(nn.Sequential(nn.Conv2d(3, 4, 3), Activated(4)))

@@ -8,6 +8,7 @@ import torch
 
 from eailab.engines.torch_resnet import models
 from eailab.engines.torch_resnet.engine import ResNetEngine
+from eailab.engines.torch_resnet.foreign_network import ForeignNetwork
 from eailab.engines.torch_resnet.spec import TORCH_RESNET
 from eailab.errors import RecipeError, StoppedError, TrialFailedError, UsageError
 from eailab.recipe.override import vary
@@ -91,6 +92,11 @@ class Late(Net):
             y.data.zero_()
             return y.exp_() * y
         return y
+
+
+class Views(Net):
+    def forward(self, x):
+        return super().forward(x.view(len(x), -1).view(x.shape))
 
 
 def function():
@@ -217,6 +223,15 @@ def test_what_is_not_a_network_is_refused_before_anything_is_trained(own, name, 
 def test_what_fails_in_training_fails_its_trial_alone(own, make_data, name, said):
     with pytest.raises(TrialFailedError, match=said):
         train(ResNetEngine(own(name), make_data(side=8), 0), [1])
+
+
+def test_one_that_fails_without_images_is_refused_where_a_process_would_have_none(own):
+    """One process of two has none of a batch of one."""
+    ForeignNetwork(own().model, 4, (8, 8, 3), 0).try_without_images(2)
+    with pytest.raises(
+        UsageError, match=r"fewer images than .* \(2\), and Views\.forward fails without any: net\.py:\d+"
+    ):
+        ForeignNetwork(own("Views").model, 4, (8, 8, 3), 0).try_without_images(2)
 
 
 def test_its_identity_is_its_code_and_that_of_the_modules_beside_it(own, folder):
