@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from eailab.errors import (
     DamagedError,
@@ -150,8 +150,10 @@ def opened(path: Path, kind: Kind) -> Iterator[BufferedReader]:
         FileNotFoundError: There is none.
         EailabError: As `read` says.
     """
-    for folder in islice(path.parents, kind.folders or 0):
-        if folder.is_symlink():
+    folder = os.fspath(path)
+    for _ in range(kind.folders or 0):
+        folder = os.path.dirname(folder)  # noqa: PTH120 - three times as quick as a Path's, which lists of trials notice
+        if os.path.islink(folder):  # noqa: PTH114
             raise StoreError(f"{folder} is a link, and none is followed in a runs folder: move it away.")
     try:
         descriptor = os.open(path, _FLAGS if kind.folders is None else _FLAGS | _NO_LINK)
@@ -171,6 +173,18 @@ def opened(path: Path, kind: Kind) -> Iterator[BufferedReader]:
             yield file
     finally:
         os.close(descriptor)
+
+
+class Within:
+    """A file in the folder that an object's `path` names; its own path is made when it is asked for."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, _: object = None) -> Path:
+        """Return its path."""
+        file: Path = owner.path / self.name
+        return file
 
 
 def unreadable(path: Path, error: OSError) -> EailabError:

@@ -127,7 +127,7 @@ class Shop:
 
     def findings(self, folder: Path) -> StudyFindings:
         """Return what is found in a study."""
-        return study_findings(self.store, read_record(folder))
+        return study_findings(self.store, read_record(folder), widen=True)
 
     def trial_folder(self, folder: Path, arm: int, block: int):
         """Return the folder of a study's trial."""

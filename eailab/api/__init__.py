@@ -281,7 +281,7 @@ def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:
         raise UsageError(
             f"{name} is a path ablation: open one of its steps, {', '.join(x.called for x in head.steps)}."
         )
-    return StudyResult(head.folder, study_findings(store, read_record(head.folder)), session)
+    return StudyResult(head.folder, study_findings(store, read_record(head.folder), widen=True), session)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------

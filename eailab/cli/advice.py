@@ -3,8 +3,9 @@
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
@@ -94,7 +95,7 @@ def typed() -> Typed | None:
 
 def _command(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Return the words that name a command, and those after it; no words where no command has the name."""
-    found: Any = command_tree()
+    found: Any = command_tree(*words[:1])
     for number, word in enumerate(words):
         below = getattr(found, "commands", None)
         if below is None:
@@ -106,7 +107,7 @@ def _command(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 def _options(command: Sequence[str]) -> dict[str, tuple[str, bool]]:
     """Return the options of a command by each of their names: the longest one, and whether it takes a value."""
-    found: Any = command_tree()
+    found: Any = command_tree(*command[:1])
     for word in command:
         found = found.commands[word]
     options = [one for one in found.params if one.param_type_name == "option"]
@@ -114,9 +115,21 @@ def _options(command: Sequence[str]) -> dict[str, tuple[str, bool]]:
 
 
 @cache
-def command_tree() -> Any:
-    """Return the program with all its commands and their options, built once."""
-    return typer.main.get_command(_PROGRAM[0])
+def command_tree(word: str = "") -> Any:
+    """Return the program with all its commands and their options, built once.
+
+    Where a word names a command, or what has commands of its own, the others are left out, which saves their time.
+    """
+    alone = copy(_PROGRAM[0])
+    alone.registered_commands = [one for one in alone.registered_commands if _is_called(one.name, one.callback, word)]
+    alone.registered_groups = [one for one in alone.registered_groups if one.name == word]
+    has_one = alone.registered_commands or alone.registered_groups
+    return typer.main.get_command(alone if has_one else _PROGRAM[0])
+
+
+def _is_called(name: str | None, function: Callable[..., Any] | None, word: str) -> bool:
+    """Return whether a word names a command: by its own name, or else by that of its function."""
+    return word == (name or typer.main.get_command_name(getattr(function, "__name__", "")))
 
 
 # --- advice ----------------------------------------------------------------------------------------------------------

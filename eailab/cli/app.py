@@ -96,7 +96,7 @@ def main() -> None:
     PRINTED.clear()
     try:
         with raising():
-            code = command_tree()(prog_name="eailab", standalone_mode=False)
+            code = command_tree(*sys.argv[1:2])(prog_name="eailab", standalone_mode=False)
     except typer.TyperException as error:
         echo_error(explained(error), error.exit_code)
         sys.exit(error.exit_code)

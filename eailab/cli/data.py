@@ -30,7 +30,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     Example: eailab data list
     """
     from eailab.data import registry
-    from eailab.report.terminal import print_list
+    from eailab.report.lists import print_list
 
     folder = registry.data_dir(data_dir)
     known = [_about(source, folder) for source in registry.SOURCES.values()]
@@ -106,7 +106,7 @@ def show(
     from eailab.data.split import class_counts, trial_data
     from eailab.report.augmented_images import how, sheet, sheet_name
     from eailab.report.image_sheet import draw_sheet
-    from eailab.report.terminal import print_list
+    from eailab.report.lists import print_list
     from eailab.runs.atomic import write_changed
 
     loaded = load_recipe(recipe, {}, override).recipe
@@ -229,7 +229,7 @@ def _check(files: "SplitFiles", folder: Path, as_json: bool) -> None:
 
 def _write(files: "SplitFiles", dataset: "Dataset", folder: Path, as_json: bool) -> None:
     from eailab.data.split import JSON_NAME, differences
-    from eailab.report.terminal import print_list
+    from eailab.report.lists import print_list
     from eailab.runs.atomic import write_bytes
 
     if (folder / JSON_NAME).exists() and differences(files, folder):

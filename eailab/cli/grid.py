@@ -15,10 +15,10 @@ from eailab.findings.collapse import chance_level
 from eailab.findings.study import images_evaluated
 from eailab.findings.tables import Table as Interim
 from eailab.findings.tables import interim_table
-from eailab.metrics import VALIDATION
+from eailab.metrics import VALIDATION, Metric
 from eailab.plain import blocks_in_words, counted, plain
 from eailab.runs.store import Store
-from eailab.stats.collapse import collapsed
+from eailab.stats.collapse import Chance, collapsed
 from eailab.studies.progress import ENDED, ROUNDING, Cell, State, Trials
 from eailab.studies.storage import Plan
 
@@ -55,6 +55,8 @@ class Picture:
         self.trials = trials
         self._interim: dict[int, tuple[tuple[str, ...], Interim, list[list[bool]]]] = {}
         """By the study's place: the states of its trials, what those that have ended show, and which have collapsed."""
+        self._chances: dict[int, tuple[Metric, Chance] | None] = {}
+        """By the study's place: by which metric its trials collapse, and its chance level, once that is known."""
 
     def draw(self, width: int, height: int) -> RenderableType:
         """Return the picture.
@@ -183,7 +185,7 @@ class Picture:
             diverged, late = (
                 [[cell.state == how for cell in row] for row in rows] for how in ("diverged", "timed-out")
             )
-            fallen = _collapsed(self.trials.plans[number], rows)
+            fallen = self._collapsed(number, rows)
             table = interim_table(self.trials.plans[number].record.study, values, diverged, late, fallen)
             self._interim[number] = ended, table, fallen
         _, table, fallen = self._interim[number]
@@ -193,32 +195,37 @@ class Picture:
         ]
         return columns, fallen
 
+    def _collapsed(self, number: int, rows: list[list[Cell]]) -> list[list[bool]]:
+        """Return which trials have collapsed, by those that have finished so far, as the table of all will say it."""
+        if self._chances.get(number) is None:
+            self._chances[number] = _chance(self.trials.plans[number], rows)
+        known = self._chances[number]
+        if known is None:
+            return [[False] * len(row) for row in rows]
+        metric, chance = known
 
-def _collapsed(planned: Plan, rows: list[list[Cell]]) -> list[list[bool]]:
-    """Return which trials have collapsed, by those that have finished so far, as the table of all will say it."""
+        def value(cell: Cell) -> float:
+            found = metric.value(cell.last.values) if cell.state == "finished" and cell.last is not None else None
+            return math.nan if found is None else found
+
+        values = np.array([[value(cell) for cell in row] for row in rows]).T
+        mask: list[list[bool]] = collapsed(values, chance, metric.higher_is_better).T.tolist()
+        return mask
+
+
+def _chance(planned: Plan, rows: list[list[Cell]]) -> tuple[Metric, Chance] | None:
+    """Return by which metric trials collapse, and its chance level; None before a trial has finished."""
     record = planned.record
-    nothing = [[False] * len(row) for row in rows]
-    finished = [
+    finished = (
         record.trials[arm, record.study.blocks[place]]
         for arm, row in enumerate(rows)
         for place, cell in enumerate(row)
         if cell.state == "finished"
-    ]
-    if not finished:
-        return nothing
-    images = images_evaluated(Store(planned.folder.parent.parent), record.study, finished[0]).get(VALIDATION)
-    known = chance_level(record, rows[0][0].metrics, images)
-    if known is None:
-        return nothing
-    metric, chance = known
-
-    def value(cell: Cell) -> float:
-        found = metric.value(cell.last.values) if cell.state == "finished" and cell.last is not None else None
-        return math.nan if found is None else found
-
-    values = np.array([[value(cell) for cell in row] for row in rows]).T
-    mask: list[list[bool]] = collapsed(values, chance, metric.higher_is_better).T.tolist()
-    return mask
+    )
+    if (first := next(finished, None)) is None:
+        return None
+    images = images_evaluated(Store(planned.folder.parent.parent), record.study, first).get(VALIDATION)
+    return chance_level(record, rows[0][0].metrics, images)
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ def rm(
 def print_trials(trials: "Sequence[Listed]", *, err: bool = False) -> None:
     """Print trials as a list; long names are shortened, since `eailab runs show` has them in full."""
     from eailab.report.listing import TRIAL_HEADINGS
-    from eailab.report.terminal import print_list
+    from eailab.report.lists import print_list
 
     rows = [one.cells for one in trials]
     print_list(TRIAL_HEADINGS, rows, numbers=("block", "score", "finished"), names=("study", "arm"), err=err)
@@ -256,7 +256,7 @@ def list_studies(runs: RunsDir = RUNS_DIR, as_json: AsJson = False) -> None:
     Example: eailab studies list
     """
     from eailab.report.listing import STUDY_HEADINGS, listed_studies
-    from eailab.report.terminal import print_list
+    from eailab.report.lists import print_list
     from eailab.studies.lookup import existing
 
     found = listed_studies(existing(runs))
@@ -292,7 +292,7 @@ def show_study(study: StudyName, runs: RunsDir = RUNS_DIR, as_json: AsJson = Fal
         _show_path(head, store, as_json=as_json)
         return
     record = read_record(head.folder)
-    findings = study_findings(store, record)
+    findings = study_findings(store, record, widen=True)
     for note in note_on_later_blocks(record, store):
         say_note(note)
     if as_json:

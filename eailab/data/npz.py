@@ -13,7 +13,7 @@ import lzma
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -70,13 +70,16 @@ def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     return array
 
 
-def read_arrays(file: BinaryIO, names: tuple[str, ...], largest: int) -> dict[str, NDArray[Any]]:
+def read_arrays(
+    file: BinaryIO, names: tuple[str, ...], largest: int, wanted: Collection[str] = ()
+) -> dict[str, NDArray[Any]]:
     """Return the arrays of an archive that holds these, and no others.
 
     Args:
         file: The archive.
         names: Of its arrays.
         largest: Bytes that they have at most, unpacked.
+        wanted: Names of those that are read; all where there are none.
 
     Raises:
         ValueError: It is not such an archive, or is damaged.
@@ -87,7 +90,7 @@ def read_arrays(file: BinaryIO, names: tuple[str, ...], largest: int) -> dict[st
                 raise ValueError(f"it holds {', '.join(found) or 'nothing'}, and should hold {', '.join(names)}")
             if sum(entry.file_size for entry in archive.infolist()) > largest:
                 raise ValueError("it would be too large once it is decompressed")
-            return {name: read_array(archive, name) for name in names}
+            return {name: read_array(archive, name) for name in names if not wanted or name in wanted}
     except READING as error:
         raise ValueError(str(error) or type(error).__name__) from error
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import platformdirs
 
-from eailab.data import image_files, npz, published
+from eailab.data import npz, published
 from eailab.data.dataset import Content, Dataset, fingerprint
 from eailab.data.published import PublishedFile, Source
 from eailab.errors import DataError
@@ -45,6 +45,8 @@ def load(name: str, data_dir: Path | None = None, download: bool = True) -> Data
     try:
         path = Path(name).expanduser().resolve()
         if path.is_dir():
+            from eailab.data import image_files  # Pillow takes a while to import, and few data sets need it
+
             return _read(path.name, image_files.read_folder, path, _stamp(image_files.image_files(path)))
         if path.suffix == ".npz" and path.is_file():
             return _read(path.stem, npz.read, path, _stamp([path]))

@@ -15,6 +15,7 @@ from eailab.data.dataset import Dataset
 from eailab.data.registry import load
 from eailab.errors import DataError, StoreError
 from eailab.findings.study import StudyFindings
+from eailab.metrics import TEST
 from eailab.runs.store import Store
 from eailab.stats.p_values import McNemar, mcnemar
 from eailab.studies.storage import StudyRecord
@@ -136,10 +137,9 @@ def _predictions(store: Store, fingerprint: str, dataset: Dataset) -> NDArray[np
         StoreError: They cannot be read.
     """
     folder = store.folder(fingerprint)
-    record = folder.record()
-    if record is None or record["data"] != dataset.fingerprint:
+    if folder.identity()[1] != dataset.fingerprint:
         raise DataError("the data set on this machine is not the one that was tested on.")
-    predicted = folder.predictions()["test"].astype(np.int64)
+    predicted = folder.predictions(TEST)[TEST].astype(np.int64)
     if predicted.shape != dataset.test.labels.shape or predicted.max(initial=0) >= len(dataset.classes):
         raise StoreError(f"the predictions of {fingerprint} do not fit the data set {dataset.name}.")
     return predicted

@@ -98,7 +98,7 @@ def _right(
         if trial.value is None:
             continue
         try:
-            predicted = store.folder(trial.fingerprint).predictions()[measure.split]
+            predicted = store.folder(trial.fingerprint).predictions(measure.split)[measure.split]
         except StoreError:  # `verify` reports a damaged file; no verdict rests on this one
             continue
         if predicted.shape == labels.shape:

@@ -213,7 +213,12 @@ class StudyFindings:
 
 
 def study_findings(
-    store: Store, record: StudyRecord, data_dir: Path | None = None, names: Names | None = None
+    store: Store,
+    record: StudyRecord,
+    data_dir: Path | None = None,
+    names: Names | None = None,
+    *,
+    widen: bool = False,
 ) -> StudyFindings:
     """Read a study's trials and compute every number that is reported of it.
 
@@ -222,6 +227,7 @@ def study_findings(
         record: The study and the names of its trials; blocks that came after its last judgement are left out.
         data_dir: Folder of downloaded data sets, whose labels tell what holds for new images; None for the usual one.
         names: What its arms are called otherwise; see `studies/labels.py`.
+        widen: Whether to find that, for which the data set and all predictions are read.
     """
     # What is measured.
     names = names or {}
@@ -285,7 +291,7 @@ def study_findings(
         comparison = decided(comparison, looks)
     if comparison is not None and is_of_program(study):
         comparison = without_effect(comparison, record.study, trials)
-    widened = new_images(store, record, trials, comparison, data_dir)
+    widened = new_images(store, record, trials, comparison, data_dir) if widen else (None,) * len(trials)
     effects, effects_withheld = effects_of(study, trials)
 
     return StudyFindings(

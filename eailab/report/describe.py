@@ -186,6 +186,8 @@ def _drawn(metrics: Sequence[Metric], headline: Metric, curves: Sequence[Curves]
 def _values(curves: Curves, metric: Metric | None, steps: Sequence[int]) -> tuple[float, ...]:
     """Return a metric's values as they are drawn, up to its last step: not a number where there is a gap."""
     values = () if metric is None else curves.values.get(metric.key, ())
+    if curves.epochs == tuple(steps[: len(values)]):  # nearly always
+        return tuple(nan if value is None else value for value in values)
     known = {step: nan if value is None else value for step, value in zip(curves.epochs, values, strict=False)}
     return tuple(known.get(step, nan) for step in steps if step <= curves.epochs[-1]) if known else ()
 

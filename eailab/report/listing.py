@@ -17,8 +17,6 @@ from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.factor import listed as labels_listed
 from eailab.studies.heads import STEPS, STUDIES, Head, PathHead, Use, heads, path_heads, trial_names, uses
 from eailab.studies.lookup import same_label, studies_called
-from eailab.studies.path_run import read_path_ablation
-from eailab.studies.storage import read_record
 
 TRIAL_HEADINGS = ("trial", "study", "arm", "block", "state", "score", "finished")
 
@@ -179,6 +177,8 @@ def _from_baseline(use: Use) -> str:
     if use.arm == head.baseline:
         return "this arm"
     try:
+        from eailab.studies.storage import read_record
+
         arms = read_record(head.folder).study.arms
     except StoreError as error:
         return f"cannot be compared with: {error}"
@@ -270,6 +270,8 @@ def _listed_study(store: Store, head: Head | PathHead, present: set[str]) -> Lis
 
 def _study_asks(head: Head) -> tuple[str, tuple[str, ...], list[Recipe], tuple[int, ...]]:
     """Return a study's factor, levels, recipes and blocks."""
+    from eailab.studies.storage import read_record
+
     study = read_record(head.folder).study
     recipes = [arm.recipe for arm in study.arms]
     return (study.factor.word, head.arms, recipes, study.blocks) if study.factor else ("", (), recipes, study.blocks)
@@ -277,6 +279,8 @@ def _study_asks(head: Head) -> tuple[str, tuple[str, ...], list[Recipe], tuple[i
 
 def _path_asks(head: PathHead) -> tuple[str, tuple[str, ...], list[Recipe], tuple[int, ...]]:
     """Return the same of a path ablation, whose levels are its two recipes."""
+    from eailab.studies.path_run import read_path_ablation
+
     found = read_path_ablation(head.folder)
     of = "" if found.is_finished else f"{len(found.taken)} of "
     factor = f"path of {of}{counted(len(found.path.moves), 'step')}"

@@ -194,9 +194,10 @@ def _intervals(intervals: IntervalsFigure, say: Say, style: Style) -> Any:
 def _interval_row(axes: Any, row: IntervalRow, place: int, scale: float) -> None:
     """Draw one arm: its interval, its difference, and under them its blocks, equal ones stacked."""
     colour = COLOURS[row.look.colour]
-    for difference, below in row.stacked:
-        dot = place + 0.2 + 0.085 * below
-        axes.plot(difference, dot, "o", color=colour, alpha=0.5, markersize=4.5 * scale, markeredgewidth=0)
+    dots: dict[str, Any] = {"color": colour, "alpha": 0.5, "markersize": 4.5 * scale, "markeredgewidth": 0}
+    stacked = list(row.stacked)
+    heights = [place + 0.2 + 0.085 * below for _, below in stacked]
+    axes.plot([difference for difference, _ in stacked], heights, "o", **dots)
     if row.interval is not None:
         axes.plot(row.interval, [place, place], color=colour, linewidth=2.6 * scale, solid_capstyle="butt")
         axes.plot(row.interval, [place, place], "|", color=colour, markersize=10 * scale, markeredgewidth=1.6 * scale)

@@ -168,7 +168,7 @@ def load_study(
         left_out = tuple(block for block in record.study.blocks if block not in asked)
         record = record.restricted(blocks)
     related = related_studies(record, folder, heads(store.root, STUDIES) if others is None else others, store)
-    findings = replace(study_findings(store, record, data_dir, names), related=related)
+    findings = replace(study_findings(store, record, data_dir, names, widen=True), related=related)
     classes, no_classes = None, None
     try:
         classes = classes_of(store, record, findings, data_dir)

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TextIO
 
 from rich import box
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -21,6 +20,7 @@ from eailab.findings.words import NOTHING
 from eailab.plain import plain
 from eailab.report.compose import Detail, studies_document, study_section
 from eailab.report.document import Block, Bullets, Document, Facts, Heading, Paragraph, TableBlock, notes
+from eailab.report.lists import GAP, UNLIMITED, needed, set_side_by_side, shortened, widths
 from eailab.translation import english
 
 STYLES = {
@@ -32,18 +32,6 @@ STYLES = {
     "alert": "yellow",
 }
 """Of the verdicts, whose word is always there too, and of what must be known first."""
-
-LEAST_NAME = 10
-"""Characters that are left of a name that is shortened."""
-
-LABEL_WIDTH = 18
-"""Characters that an arm's label may take before it is folded."""
-
-GAP = 2
-"""Cells between two columns."""
-
-UNLIMITED = 100_000
-"""Cells, which no line needs."""
 
 ASCII_HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 """`rich.box.SIMPLE_HEAD` for files and pipes."""
@@ -91,26 +79,18 @@ def print_table(title: str, content: Content, lines: Sequence[str], console: Con
     render(Document(title, (TableBlock(content), Bullets(tuple(lines))), dict), console)
 
 
-def print_list(
+def print_wrapped(
     headings: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
-    numbers: Collection[str] = (),
-    names: Collection[str] = (),
-    err: bool = False,
+    numbers: Collection[str],
+    names: Collection[str],
+    stream: TextIO,
 ) -> None:
-    """Print rows of text under their headings.
-
-    Args:
-        headings: Of the columns.
-        rows: A cell for each heading.
-        numbers: Headings of the columns that are set to the right, and never wrapped.
-        names: Headings of the columns whose cells may be shortened.
-        err: Whether it goes to standard error.
-    """
+    """Print a list whose columns do not fit side by side; see `eailab.report.lists.print_list`."""
     columns = tuple(Column(one, one in numbers, is_name=one in names) for one in headings)
     content = Content(columns, tuple(map(tuple, rows)))
-    render(Document("", (TableBlock(content),), dict), _console(sys.stderr if err else sys.stdout))
+    render(Document("", (TableBlock(content),), dict), _console(stream))
 
 
 def _console(stream: TextIO) -> Console:
@@ -139,14 +119,14 @@ def _parts(block: Block, width: int, ascii_only: bool) -> Iterator[RenderableTyp
 def _table(content: Content, width: int, *, ascii_only: bool) -> RenderableType:
     """Return a table as rich sets it, or its rows one below the other where the columns would lose letters."""
     kept = [(index, column) for index, column in enumerate(content.columns) if column.narrow is not None]
-    widths = _widths([_needs(content, index) for index, _ in kept], width)
-    if widths is None:
+    found = widths([_needs(content, index) for index, _ in kept], width)
+    if found is None:
         return _stacked(content)
     if width == UNLIMITED:
-        return _unwrapped(content, [(index, cells) for (index, _), cells in zip(kept, widths, strict=True)])
+        return _unwrapped(content, [(index, cells) for (index, _), cells in zip(kept, found, strict=True)])
     lines = ASCII_HEAD if ascii_only else box.SIMPLE_HEAD
     table = Table(box=lines, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for (_, column), cells in zip(kept, widths, strict=True):
+    for (_, column), cells in zip(kept, found, strict=True):
         table.add_column(
             Text(plain(column.narrow or column.heading)),
             justify="right" if column.is_number else "left",
@@ -156,8 +136,8 @@ def _table(content: Content, width: int, *, ascii_only: bool) -> RenderableType:
         )
     for row in content.rows:
         texts = [
-            _shortened(plain(row[index]), cells) if column.is_name else plain(row[index])
-            for (index, column), cells in zip(kept, widths, strict=True)
+            shortened(plain(row[index]), cells) if column.is_name else plain(row[index])
+            for (index, column), cells in zip(kept, found, strict=True)
         ]
         table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in texts))
     return table
@@ -170,66 +150,18 @@ def _unwrapped(content: Content, places: Sequence[tuple[int, int]]) -> Text:
         content: What it says.
         places: Index and width of each column that is shown.
     """
-
-    def line(cells: Sequence[str]) -> str:
-        blanks = [" " * (width - cell_len(cells[index])) for index, width in places]
-        numbers = [content.columns[index].is_number for index, _ in places]
-        return (" " * GAP).join(
-            blank + cells[index] if is_number else cells[index] + blank
-            for (index, _), blank, is_number in zip(places, blanks, numbers, strict=True)
-        )
-
-    headings = [plain(column.narrow or column.heading) for column in content.columns]
-    rule = "-" * (sum(width for _, width in places) + GAP * (len(places) - 1))
-    return Text("\n".join([line(headings), rule, *(line([plain(cell) for cell in row]) for row in content.rows)]))
+    across, to_right = [width for _, width in places], [content.columns[index].is_number for index, _ in places]
+    headings = [plain(content.columns[index].narrow or content.columns[index].heading) for index, _ in places]
+    rows = [[plain(row[index]) for index, _ in places] for row in content.rows]
+    first, *rest = (set_side_by_side(cells, across, to_right) for cells in (headings, *rows))
+    return Text("\n".join([first, "-" * (sum(across) + GAP * (len(places) - 1)), *rest]))
 
 
 def _needs(content: Content, index: int) -> tuple[int, int]:
-    """Return the cells that a column needs at least, and those with which it wraps nothing.
-
-    Numbers do not wrap. A label needs `LABEL_WIDTH` at most, other text its longest word, of which one beyond
-    `LABEL_WIDTH` may be folded, as the path of a setting.
-    """
+    """Return the cells that a column needs at least, and those with which it wraps nothing."""
     column = content.columns[index]
     texts = [plain(column.narrow or column.heading), *(plain(row[index]) for row in content.rows)]
-    most = max(map(cell_len, texts))
-    if column.is_number:
-        return most, most
-    if column.is_name:
-        return min(LEAST_NAME, most), most
-    pieces = texts[1:] if index == 0 else [word for text in texts for word in text.split()]
-    return min(LABEL_WIDTH, max(map(cell_len, pieces), default=0)), most
-
-
-def _shortened(text: str, width: int) -> str:
-    """Leave out the middle of a text that is too wide.
-
-    >>> _shortened("digits-mlp-batch-size", 16)
-    'digits-m…ch-size'
-    """
-    if cell_len(text) <= width:
-        return text
-    end = (width - 1) // 2
-    kept = text[len(text) - end :]
-    return f"{set_cell_size(text, width - 1 - cell_len(kept))}…{kept}" if cell_len(kept) < width else text
-
-
-def _widths(needs: Sequence[tuple[int, int]], width: int) -> list[int] | None:
-    """Return the width of each column, earlier ones wide first; None when the columns do not fit side by side.
-
-    >>> _widths([(5, 20), (6, 6), (4, 9)], 40)
-    [20, 6, 9]
-    >>> _widths([(5, 20), (6, 6), (4, 9)], 30)
-    [16, 6, 4]
-    """
-    spare = width - GAP * (len(needs) - 1) - sum(least for least, _ in needs)
-    if spare < 0:
-        return None
-    widths = []
-    for least, most in needs:
-        widths.append(least + min(spare, most - least))
-        spare -= widths[-1] - least
-    return widths
+    return needed(texts, is_number=column.is_number, is_name=column.is_name, is_first=index == 0)
 
 
 def _stacked(content: Content) -> Group:

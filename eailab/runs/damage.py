@@ -41,8 +41,8 @@ SET_ASIDE = re.compile(r"\.(damaged|replaced)-\d+$")
 TRAINED_AGAIN = "The trial is trained again."
 
 
-def read_result(folder: "TrialFolder") -> dict[str, Any] | None:
-    """Return what `result.json` says, checked by its own checksum only, or None while there is none.
+def read_result(folder: "TrialFolder") -> tuple[dict[str, Any], Result] | None:
+    """Return what `result.json` says, checked by its own checksum only, and the result in it; None while there is none.
 
     Raises:
         DamagedError: It is not a whole result of this trial.
@@ -69,8 +69,7 @@ def read_result(folder: "TrialFolder") -> dict[str, Any] | None:
     if isinstance(engine := record.get("engine"), str) and engine not in ENGINES:
         raise _unknown_engine(folder, engine)
     try:
-        records.check_result(record, folder.metrics())
-        trial = record["trial"]
+        result, trial = records.result_of(record, folder.metrics()), record["trial"]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DamagedError(f"{folder.result_file} is not a result of eailab: {error!r}.") from error
     if trial != folder.path.name:
@@ -78,7 +77,7 @@ def read_result(folder: "TrialFolder") -> dict[str, Any] | None:
     wanted = vouched(record["engine"], record["status"])
     if set(record["files"]) != set(wanted):
         raise DamagedError(f"{folder.result_file} has checksums of other files than {', '.join(sorted(wanted))}.")
-    return record
+    return record, result
 
 
 def broken_files(folder: "TrialFolder", record: dict[str, Any], *, thorough: bool = True) -> Iterator[tuple[Path, str]]:

@@ -110,8 +110,17 @@ class Epoch:
     @classmethod
     def read(cls, record: Mapping[str, Any], metrics: Sequence[Metric] | None = None) -> Self:
         """Return the epoch that a record tells of, whose values are those of the metrics where these are known."""
-        values = {key: value for key, value in record.items() if key != "epoch"}
-        return cls(_whole(record["epoch"], MOST_EPOCHS), _checked(values, metrics, TRAIN, VALIDATION))
+        return cls.read_all([record], metrics)[0]
+
+    @classmethod
+    def read_all(cls, found: Sequence[Mapping[str, Any]], metrics: Sequence[Metric] | None = None) -> list[Self]:
+        """Return the epochs that records tell of, as `read` does."""
+        declared = _declared(metrics, TRAIN, VALIDATION)
+        epochs = []
+        for record in found:
+            values = {key: value for key, value in record.items() if key != "epoch"}
+            epochs.append(cls(_whole(record["epoch"], MOST_EPOCHS), _checked(values, declared)))
+        return epochs
 
 
 @dataclass(frozen=True)
@@ -230,7 +239,7 @@ class Result:
             else _number(limit, 0.0, LONGEST_SECONDS),
         )
         if has_values:
-            _checked({key: value for key, value in values.items() if value is not None}, metrics)
+            _checked({key: value for key, value in values.items() if value is not None}, _declared(metrics))
         said = (result.status, has_values, result.diverged_at is not None, result.limit_seconds is not None)
         if said not in (
             ("finished", True, False, False),
@@ -241,18 +250,18 @@ class Result:
         return result
 
 
-def check_result(record: Mapping[str, Any], metrics: Sequence[Metric] | None) -> None:
-    """Refuse a record of `result.json` with a value that no trial with these metrics can have."""
+def result_of(record: Mapping[str, Any], metrics: Sequence[Metric] | None) -> Result:
+    """Return the result in a record of `result.json`, none of whose values is one that no such trial can have."""
     for text in (record["trial"], record["data"], record["engine"], *record["files"].keys()):
         _text(text)
     _whole(record["block"], LARGEST_BLOCK)
     _whole(record["engine_version"])
-    Result.read(record, metrics)
+    return Result.read(record, metrics)
 
 
 def parse(text: bytes) -> dict[str, Any]:
     """Return the record that a JSON text holds, whose numbers are all finite, and whose keys are there once."""
-    return dict(json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_once))
+    return dict(_FINITE.decode(text.decode()))
 
 
 def seal(record: Mapping[str, Any]) -> str:
@@ -267,12 +276,15 @@ def sealed_line(record: Mapping[str, Any]) -> bytes:
 
 
 def unsealed(line: bytes) -> dict[str, Any] | None:
-    """Return the record of a sealed line, or None where the line is damaged or cut short."""
+    """Return the record of a sealed line, or None where the line is damaged or cut short.
+
+    A number that is too large for a float is infinite in it, which no value, time or count may be.
+    """
     body, mark, crc = line.rpartition(b', "crc": "')
     if not mark or crc != f'{zlib.crc32(body):08x}"}}'.encode():
         return None
     try:
-        return parse(body + b"}")
+        return dict(_QUICK.decode(body.decode() + "}"))
     except (ValueError, TypeError, RecursionError):
         return None
 
@@ -286,24 +298,29 @@ def timing(line: bytes) -> tuple[int, Timing] | None:
         return None
 
 
-def _checked(values: Mapping[str, Any], metrics: Sequence[Metric] | None, *splits: SplitName) -> dict[str, float]:
-    """Return the values of a record, each in its range; with metrics, they are those of some of the splits."""
-    if metrics is None:
+def _declared(metrics: Sequence[Metric] | None, *splits: SplitName) -> dict[str, Metric] | None:
+    """Return the metrics that records have values of, by key; None where they are not known."""
+    return None if metrics is None else {metric.key: metric for metric in recorded(metrics, *splits)}
+
+
+def _checked(values: Mapping[str, Any], declared: Mapping[str, Metric] | None) -> dict[str, float]:
+    """Return the values of a record, each in its range; where metrics are known, they are those of these metrics."""
+    if declared is None:
         return {key: _number(value, -LARGEST_NUMBER, LARGEST_NUMBER) for key, value in values.items()}
-    declared = {metric.key: metric for metric in recorded(metrics, *splits)}
-    needed = {key for key, metric in declared.items() if not metric.is_optional}
-    if not needed <= values.keys() <= declared.keys():
-        raise ValueError(
-            f"the metrics {', '.join(map(str, values))!s:.200} are not those of the recipe's engine "
-            f"({', '.join(declared)})"
-        )
+    if values.keys() != declared.keys():
+        needed = {key for key, metric in declared.items() if not metric.is_optional}
+        if not needed <= values.keys() <= declared.keys():
+            raise ValueError(
+                f"the metrics {', '.join(map(str, values))!s:.200} are not those of the recipe's engine "
+                f"({', '.join(declared)})"
+            )
     return {key: _number(value, declared[key].least, declared[key].most) for key, value in values.items()}
 
 
 def _number(value: object, least: float, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+    if type(value) not in (int, float) or not least <= value <= most:  # type: ignore[operator]
         raise ValueError(f"{value!r:.40} is not a number from {least:g} to {most:g}")
-    return value
+    return value  # type: ignore[return-value]
 
 
 def _whole(value: object, most: int = 2**63 - 1) -> int:
@@ -351,3 +368,7 @@ def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(members):
         raise ValueError("a key is there twice")
     return found
+
+
+_FINITE = json.JSONDecoder(parse_constant=_finite, parse_float=_finite, object_pairs_hook=_once)
+_QUICK = json.JSONDecoder(parse_constant=_finite, object_pairs_hook=_once)

@@ -107,9 +107,9 @@ def summary(folder: TrialFolder) -> Summary:
     """Summarise one trial."""
     (recipe, planned), block = _name_and_epochs(folder), None
     try:
-        record = folder.record()
-        if record is not None:
-            block, device, result = record["block"], record["provenance"]["device"], Result.read(record)
+        if (found := folder.recorded()) is not None:
+            record, result = found
+            block, device = record["block"], record["provenance"]["device"]
             said = (folder.path.name, result.status, result.epochs, planned, recipe, block, device, None)
             return Summary(*said, result, record["engine"])
         with suppress(DamagedError):
@@ -247,7 +247,8 @@ def quarantine(store: Store, path: Path) -> Path:
     """
     folder, number = store.root / QUARANTINE, 1
     atomic.refuse_links(folder)
-    timings = TrialFolder(path.parent).whole_timings() if path.name == TIMINGS else None
+    lines = TrialFolder(path.parent).timing_lines() if path.name == TIMINGS else []
+    timings = b"".join(line + b"\n" for line in lines if records.timing(line) is not None)
     name = path.name if NAME.fullmatch(path.name) else f"{path.parent.name}-{path.name}"
     while (target := folder / f"{name}-{number}").exists():
         number += 1
@@ -256,7 +257,7 @@ def quarantine(store: Store, path: Path) -> Path:
     except OSError as error:
         raise atomic.unwritable(folder, error) from error
     _move(path, target)
-    if timings is not None:
+    if path.name == TIMINGS:
         atomic.write_bytes(path, timings)
     return target
 
@@ -301,7 +302,10 @@ def _move(path: Path, target: Path) -> None:
 
 
 def _name_and_epochs(folder: TrialFolder) -> tuple[str, int | None]:
-    """Return a recipe's name and epochs from two lines of its file, without checking the rest."""
+    """Return a recipe's name and epochs; of one that cannot be read, what two lines of its file say."""
+    with suppress(StoreError):
+        recipe = folder.recipe()
+        return recipe.name, recipe.epochs
     try:
         text = files.read(folder.recipe_file, files.TRIAL_RECIPE)
     except (FileNotFoundError, StoreError):

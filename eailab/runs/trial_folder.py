@@ -20,7 +20,7 @@ from eailab.data.npz import read_arrays
 from eailab.engines.base import Arrays
 from eailab.engines.registry import engine_of, metrics_of
 from eailab.errors import DamagedError, RecipeError
-from eailab.metrics import Metric
+from eailab.metrics import TEST, VALIDATION, Metric, SplitName
 from eailab.recipe.base import Recipe
 from eailab.runs import atomic, checkpoint, lock, records
 from eailab.runs.damage import SCHEMA_VERSION, SET_ASIDE, broken_files, read_result, vouched
@@ -39,16 +39,17 @@ TIMINGS = "timings.jsonl"
 class TrialFolder:
     """The files of one trial. What reads one raises `StoreError` where the system does not allow it."""
 
+    identity_file = files.Within("trial.json")
+    recipe_file = files.Within("recipe.yaml")
+    epochs_file = files.Within("epochs.jsonl")
+    timings_file = files.Within(TIMINGS)
+    predictions_file = files.Within("predictions.npz")
+    checkpoint_file = files.Within("checkpoint.safetensors")
+    weights_file = files.Within("model.safetensors")
+    result_file = files.Within("result.json")
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.identity_file = path / "trial.json"
-        self.recipe_file = path / "recipe.yaml"
-        self.epochs_file = path / "epochs.jsonl"
-        self.timings_file = path / TIMINGS
-        self.predictions_file = path / "predictions.npz"
-        self.checkpoint_file = path / "checkpoint.safetensors"
-        self.weights_file = path / "model.safetensors"
-        self.result_file = path / "result.json"
         self._fence: lock.Fence | None = None
         self._epoch_lines: list[bytes] = []
         """Of `epochs.jsonl`, as this process has written them or taken them from the checkpoint."""
@@ -68,16 +69,20 @@ class TrialFolder:
             DamagedError: The result is damaged, or disagrees with a file that it vouches for.
             StoreError: The result is of a newer version, or the system does not let us read it.
         """
-        record = self.record()
-        if record is None:
+        found = self.recorded()
+        if found is None:
             return None
+        record, result = found
         for _, damage in broken_files(self, record, thorough=thorough):
             raise DamagedError(damage)
-        return Result.read(record)
+        return result
 
     def record(self) -> dict[str, Any] | None:
         """Return what `result.json` says; see `damage.read_result`."""
-        return read_result(self)
+        found = self.recorded()
+        return None if found is None else found[0]
+
+    recorded = read_result
 
     def recipe(self) -> Recipe:
         """Return the recipe that the trial was trained by; its file is read once.
@@ -111,8 +116,7 @@ class TrialFolder:
             DamagedError: A line before the last is damaged.
         """
         try:
-            metrics = self.metrics()
-            return [Epoch.read(record, metrics) for record in self._epoch_records()]
+            return Epoch.read_all(self._epoch_records(), self.metrics())
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError(f"{self.epochs_file} has a line that is not an epoch: {error!r}.") from error
 
@@ -147,19 +151,15 @@ class TrialFolder:
         timed = [timing.seconds for number, timing in self.timings().items() if 1 <= number <= epochs]
         return sum(timed), len(timed)
 
-    def whole_timings(self) -> bytes:
-        """Return the lines of `timings.jsonl` that are whole."""
-        return b"".join(line + b"\n" for line in self.timing_lines() if records.timing(line) is not None)
-
-    def predictions(self) -> dict[str, NDArray[np.integer[Any]]]:
-        """Return the predicted classes of the `validation` and `test` images, each `[N]`.
+    def predictions(self, *splits: SplitName) -> dict[str, NDArray[np.integer[Any]]]:
+        """Return the predicted classes of the images of some splits, each `[N]`; where none is named, of both.
 
         Raises:
             DamagedError: The file is missing or damaged.
         """
         try:
             packed = io.BytesIO(files.read(self.predictions_file, files.PREDICTIONS))
-            found = read_arrays(packed, ("validation", "test"), files.PREDICTIONS.largest)
+            found = read_arrays(packed, (VALIDATION, TEST), files.PREDICTIONS.largest, splits)
             for name, array in found.items():
                 if array.ndim != 1 or array.dtype not in CLASSES:
                     raise ValueError(f"{name} holds {array.dtype} in the shape {array.shape}, and not classes")

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eailab.data.dataset import Dataset, largest_class
@@ -16,8 +16,8 @@ from eailab.plain import blocks_in_words, counted
 from eailab.recipe.base import Recipe
 from eailab.recipe.override import differences, vary
 from eailab.runs.context import RunContext
+from eailab.runs.records import Result
 from eailab.runs.store import Store
-from eailab.runs.training import result_of
 from eailab.runs.trial import Trial
 from eailab.seeding import TUNING_BLOCKS, is_for_tuning
 from eailab.stats.group_sequential import judgement_levels
@@ -82,13 +82,12 @@ def plan(study: Study, context: RunContext) -> Plan:
             f"trials that it had stay in {store.root / 'trials'}."
             + (" To continue them all the same, add --keep-code." if what else "")
         )
-    todo, damaged = left(store, trials)
-    if damaged:
+    found = look_up(store, trials)
+    if damaged := found.damaged:
         rest = "" if len(damaged) == 1 else f" ({len(damaged)} in all: `eailab runs verify` names them)"
         notes.append(f"{damaged[0]} A trial with such a file is trained again{rest}.")
-    before_it = [(result_of(store.folder(trial.fingerprint)), trial) for trial in todo.values()]
-    if again := sum(old is not None and old.has_more_time(one.recipe.limit_seconds) for old, one in before_it):
-        notes.append(f"{counted(again, 'trial')} timed out before and will be run again with more time.")
+    if found.again:
+        notes.append(f"{counted(found.again, 'trial')} timed out before and will be run again with more time.")
     judged = () if before is None else kept_judgements(before, record.trials, store, folder)
     if judged and not set(study.blocks) <= set(judged[-1]):
         with_blocks = " and ".join(str(len(blocks)) for blocks in judged)
@@ -101,12 +100,13 @@ def plan(study: Study, context: RunContext) -> Plan:
         )
 
     # An arm that cannot be trained is refused before the others are.
-    for number in sorted({number for number, _ in todo}):
+    for number in sorted({number for number, _ in found.todo}):
         if (images := study.arms[number].recipe.images) is not None:
             shape = (sizes[number] or 0, *datasets[images.data.name].train.pixels.shape[1:])
             images_of(images).check_fit(images, shape)
             images_of(images).try_network(images, shape[1:], len(datasets[images.data.name].classes))
-    return Plan(record, folder, tuple(trials.values()), tuple(todo.values()), tuple(notes))
+    todo = tuple(found.todo.values())
+    return Plan(record, folder, tuple(trials.values()), todo, tuple(notes), found=found.results)
 
 
 def _training_images(recipe: Recipe, datasets: Mapping[str, Dataset]) -> int | None:
@@ -141,18 +141,35 @@ def _data_of(before: StudyRecord, store: Store, data: Sequence[str]) -> list[str
     return kept
 
 
-def left(store: Store, trials: Mapping[tuple[int, int], Trial]) -> tuple[dict[tuple[int, int], Trial], tuple[str, ...]]:
-    """Return the trials without a result that holds, and what is damaged of those that had one."""
-    todo, damaged = {}, []
+@dataclass(frozen=True)
+class LookedUp:
+    """What a store has of some trials, each read once."""
+
+    todo: dict[tuple[int, int], Trial]
+    """Those without a result that holds, and those that timed out and now have more time."""
+    results: dict[str, Result]
+    """Of the others, by fingerprint."""
+    damaged: tuple[str, ...]
+    """What is damaged of those that had a result."""
+    again: int
+    """How many timed out and now have more time."""
+
+
+def look_up(store: Store, trials: Mapping[tuple[int, int], Trial]) -> LookedUp:
+    """Return what a store has of some trials."""
+    todo, results, damaged, again = dict[tuple[int, int], Trial](), dict[str, Result](), list[str](), 0
     for key, trial in trials.items():
         try:
             result = store.folder(trial.fingerprint).result()
-            if result is None or result.has_more_time(trial.recipe.limit_seconds):
-                todo[key] = trial
         except DamagedError as error:
-            todo[key] = trial
+            result = None
             damaged.append(str(error))
-    return todo, tuple(damaged)
+        if result is not None and not result.has_more_time(trial.recipe.limit_seconds):
+            results[trial.fingerprint] = result
+        else:
+            todo[key] = trial
+            again += result is not None
+    return LookedUp(todo, results, tuple(damaged), again)
 
 
 def _without(record: StudyRecord, blocks: Collection[int]) -> StudyRecord:

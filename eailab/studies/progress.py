@@ -7,11 +7,9 @@ from typing import Literal
 
 from eailab.engines.base import Reported
 from eailab.engines.registry import engine_of, headline_of, metrics_of
-from eailab.errors import StoreError
 from eailab.metrics import TRAIN, VALIDATION, Metric, behind, recorded
 from eailab.runs.context import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
-from eailab.runs.store import Store
 from eailab.studies.plan import labels, left_to_train
 from eailab.studies.storage import Plan
 from eailab.studies.time_left import Stage, TimeLeft
@@ -187,16 +185,9 @@ class Trials:
 
     def _take_up(self, planned: Plan) -> None:
         """Fill in the trials that were finished before."""
-        store = Store(planned.folder.parent.parent)
-        for name in planned.record.trials.values():
+        for name, result in planned.found.items():
             cell = self.cells[name]
             if name in self.todo or cell.state != "waiting":
-                continue
-            try:
-                result = store.folder(name).result(thorough=False)
-            except StoreError:
-                continue
-            if result is None:
                 continue
             cell.state = result.status
             if result.status == "finished":

@@ -2,8 +2,10 @@
 
 import math
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +19,7 @@ from eailab.recipe.override import may_have_been
 from eailab.recipe.validate import recipe_from
 from eailab.runs import atomic
 from eailab.runs.damage import SCHEMA_VERSION
+from eailab.runs.records import Result
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.studies.design import Arm, Axis, Hold, Study
@@ -27,6 +30,9 @@ from eailab.studies.imported_files import read_imported
 
 CHECKSUM = "# SHA-256 of the lines above: "
 """What the last line of `study.yaml` says before the digest."""
+
+IMPORTED = b"\nimported: "
+"""Begins the line of a record whose trials eailab did not run."""
 
 LARGEST_COUNT = 2**63 - 1
 LARGEST_COUNT_OF_RUNS = 10_000_000
@@ -83,6 +89,8 @@ class Plan:
     """Those without a result."""
     notes: tuple[str, ...]
     """What the user should know before it starts."""
+    found: Mapping[str, Result] = field(default_factory=dict)
+    """The results that the store has of the others, by fingerprint."""
     is_recorded: bool = True
     """Whether the store keeps a record of the study; trials of a tuning have none, and no audit looks at them."""
 
@@ -98,20 +106,18 @@ class Plan:
 
 
 def write_record(folder: Path, record: StudyRecord) -> None:
-    """Write `study.yaml`; what it says depends on nothing but the plan.
+    """Write `study.yaml`, unless the same record is there; what it says depends on nothing but the plan.
 
     Raises:
         StoreError: The folder cannot be written, or is a link.
     """
     atomic.refuse_links(folder.parent, folder)
+    file = folder / "study.yaml"
+    with suppress(DamagedError):
+        if file.exists() and read_record(folder) == record:
+            return
     body = yaml.safe_dump(_mapping(record), sort_keys=False, allow_unicode=True, width=120)
     text = f"{body}{CHECKSUM}{sha256(body.encode()).hexdigest()}\n"
-    file = folder / "study.yaml"
-    try:
-        if read(file, STUDY) == text.encode():
-            return
-    except (FileNotFoundError, DamagedError):
-        pass
     atomic.write_text(file, text)
 
 
@@ -173,66 +179,80 @@ def read_record(folder: Path) -> StudyRecord:
     """
     file = folder / "study.yaml"
     try:
-        text = read(file, STUDY).decode()
-        # The version, and the checksum over all but itself.
-        version = re.match(r"schema_version: (\d{1,9})$", text, re.MULTILINE)
-        if version and int(version[1]) > SCHEMA_VERSION:
-            raise StoreError(
-                f"{file} has schema version {version[1]}, this eailab knows {SCHEMA_VERSION}: install a newer eailab."
-            )
-        body, mark, checksum = text.rpartition(CHECKSUM)
-        if not mark or checksum.strip() != sha256(body.encode()).hexdigest():
-            raise ValueError("it differs from its own checksum")
-
-        # The study, once each value is known to be of its type.
-        mapping: Any = yaml.load(body, LOADER)  # noqa: S506 - both loaders are safe ones
-        arms, imported = mapping["arms"], None
-        if "imported" in mapping:
-            imported = read_imported(folder, str(mapping["imported"]))
-            mapping["blocks"] = _listed(mapping["blocks"])
-        judged = tuple(tuple(_listed(blocks)) for blocks in mapping.get("judged", ()))
-        _check(mapping)
-        study = Study(
-            name=mapping["name"],
-            factor=None if mapping["factor"] is None else read_factor(mapping["factor"]),
-            arms=tuple(
-                Arm(arm["level"], recipe_from(arm["recipe"]), tuple(arm["brought"]), str(arm.get("label", "")))
-                for arm in arms
-            ),
-            baseline=mapping["baseline"],
-            blocks=tuple(mapping["blocks"]),
-            metric=mapping["metric"],
-            margin=mapping["margin"],
-            hold=mapping.get("hold", "epochs"),
-            looks=tuple(mapping.get("looks", ())),
-            data=dict(mapping.get("data", {})),
-            axes=tuple(
-                Axis(factor_of(one["factor"].split(BUNDLE)), tuple(one["levels"]), one["baseline"])
-                for one in mapping.get("axes", ())
-            ),
-        )
-        if imported is not None:
-            check(imported, study, judged, str(mapping["imported"]))
-        trials = {
-            (index, block): arm["trials"][str(block)]
-            for index, arm in enumerate(arms)
-            for block in study.blocks
-            if imported is None
-        }
-        _check_judged(judged, study)
-        return StudyRecord(
-            study=study,
-            trials=trials,
-            updates=tuple(arm["updates"] for arm in arms),
-            training_images=mapping["training_images"],
-            imported=imported,
-            judged=judged,
-            largest_class=mapping.get("largest_class"),
-        )
+        text = read(file, STUDY)
+        # What belongs to imported trials stands in other files too, which may have changed.
+        return (_parsed.__wrapped__ if IMPORTED in text else _parsed)(text, folder)
     except FileNotFoundError as error:
         raise StoreError(f"{folder} is not a study: {file.name} is missing. Run the study's command again.") from error
     except (*UNREADABLE, StudyError, RecipeError) as error:
         raise DamagedError(f"{file} cannot be read as a study: {error}. Run the study's command again.") from error
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: bytes, folder: Path) -> StudyRecord:
+    """Return the record in a text; a command reads the same one at several places.
+
+    Raises:
+        StoreError: The text is of a newer version.
+        UNREADABLE, StudyError, RecipeError: It differs from its own checksum, or is not a study.
+    """
+    # The version, and the checksum over all but itself.
+    said = text.decode()
+    version = re.match(r"schema_version: (\d{1,9})$", said, re.MULTILINE)
+    if version and int(version[1]) > SCHEMA_VERSION:
+        raise StoreError(
+            f"{folder / 'study.yaml'} has schema version {version[1]}, this eailab knows {SCHEMA_VERSION}: install a "
+            "newer eailab."
+        )
+    body, mark, checksum = said.rpartition(CHECKSUM)
+    if not mark or checksum.strip() != sha256(body.encode()).hexdigest():
+        raise ValueError("it differs from its own checksum")
+
+    # The study, once each value is known to be of its type.
+    mapping: Any = yaml.load(body, LOADER)  # noqa: S506 - both loaders are safe ones
+    arms, imported = mapping["arms"], None
+    if "imported" in mapping:
+        imported = read_imported(folder, str(mapping["imported"]))
+        mapping["blocks"] = _listed(mapping["blocks"])
+    judged = tuple(tuple(_listed(blocks)) for blocks in mapping.get("judged", ()))
+    _check(mapping)
+    study = Study(
+        name=mapping["name"],
+        factor=None if mapping["factor"] is None else read_factor(mapping["factor"]),
+        arms=tuple(
+            Arm(arm["level"], recipe_from(arm["recipe"]), tuple(arm["brought"]), str(arm.get("label", "")))
+            for arm in arms
+        ),
+        baseline=mapping["baseline"],
+        blocks=tuple(mapping["blocks"]),
+        metric=mapping["metric"],
+        margin=mapping["margin"],
+        hold=mapping.get("hold", "epochs"),
+        looks=tuple(mapping.get("looks", ())),
+        data=dict(mapping.get("data", {})),
+        axes=tuple(
+            Axis(factor_of(one["factor"].split(BUNDLE)), tuple(one["levels"]), one["baseline"])
+            for one in mapping.get("axes", ())
+        ),
+    )
+    if imported is not None:
+        check(imported, study, judged, str(mapping["imported"]))
+    trials = {
+        (index, block): arm["trials"][str(block)]
+        for index, arm in enumerate(arms)
+        for block in study.blocks
+        if imported is None
+    }
+    _check_judged(judged, study)
+    return StudyRecord(
+        study=study,
+        trials=trials,
+        updates=tuple(arm["updates"] for arm in arms),
+        training_images=mapping["training_images"],
+        imported=imported,
+        judged=judged,
+        largest_class=mapping.get("largest_class"),
+    )
 
 
 def _check(mapping: Any) -> None:

@@ -17,7 +17,7 @@ from eailab.runs.trial import Trial
 from eailab.seeding import LARGEST_NUMBER_OF_TUNING_BLOCKS, TUNING_BLOCKS
 from eailab.studies.design import Arm, Study, one_at_a_time
 from eailab.studies.factor import BUNDLE, Bundle, Crossing, FactorLevels, factor_of
-from eailab.studies.plan import left
+from eailab.studies.plan import look_up
 from eailab.studies.run import Runner, raise_failures, train_plans
 from eailab.studies.storage import Plan, StudyRecord
 from eailab.studies.tuning import (
@@ -261,7 +261,7 @@ def _plan(planned: Plan, arm: str, space: Space, wanted: Sequence[Training], sto
     trials = {
         (points.index(at.point), at.block): Trial(recipes[points.index(at.point)], at.block, data) for at in wanted
     }
-    todo, _ = left(store, trials)
+    found = look_up(store, trials)
     arms = tuple(
         Arm(in_words(point), recipe, name=f"{in_words(point)} of {arm}")
         for point, recipe in zip(points, recipes, strict=True)
@@ -276,7 +276,8 @@ def _plan(planned: Plan, arm: str, space: Space, wanted: Sequence[Training], sto
     )
     names = {key: trial.fingerprint for key, trial in trials.items()}
     record = StudyRecord(of_arm, names, (None,) * len(arms), planned.record.training_images)
-    return Plan(record, planned.folder, tuple(trials.values()), tuple(todo.values()), (), is_recorded=False)
+    todo = tuple(found.todo.values())
+    return Plan(record, planned.folder, tuple(trials.values()), todo, (), found.results, is_recorded=False)
 
 
 def _score(study: Study, store: Store, trial: Trial) -> float | None:

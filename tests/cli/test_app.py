@@ -122,7 +122,7 @@ def test_what_the_system_has_no_more_of_is_one_sentence(monkeypatch, capsys, err
     def fail(**_):
         raise error
 
-    monkeypatch.setattr(program, "command_tree", lambda: fail)
+    monkeypatch.setattr(program, "command_tree", lambda *_: fail)
     with pytest.raises(SystemExit) as ended:
         program.main()
     assert ended.value.code == 1
@@ -136,7 +136,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     def fail(**_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(program, "command_tree", lambda: fail)
+    monkeypatch.setattr(program, "command_tree", lambda *_: fail)
     with pytest.raises(RuntimeError, match="a bug"):
         program.main()
 

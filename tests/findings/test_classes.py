@@ -72,7 +72,7 @@ def test_predictions_that_do_not_fit_the_data_are_a_reason_and_no_number(digits_
     count = len(digits_shop.digits.test.labels)
     made = np.array(predicted or [10] * count, np.uint8)
     monkeypatch.setattr(
-        type(digits_shop.trial_folder(folder, 0, 0)), "predictions", lambda _: {"validation": made, "test": made}
+        type(digits_shop.trial_folder(folder, 0, 0)), "predictions", lambda *_: {"validation": made, "test": made}
     )
     with pytest.raises(DataError, match="do not fit the data set"):
         classes(digits_shop, folder)

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from eailab.errors import UsageError
 from eailab.report.listing import TRIAL_HEADINGS, Wanted, described, listed
-from eailab.report.terminal import print_list
+from eailab.report.lists import print_list
 from eailab.runs.store import summary
 
 
