@@ -18,9 +18,9 @@ from eailab.findings.tables import Column
 from eailab.findings.tables import Table as Content
 from eailab.findings.words import NOTHING
 from eailab.plain import plain
+from eailab.report.columns import GAP, UNLIMITED, needed, set_side_by_side, shortened, widths
 from eailab.report.compose import Detail, studies_document, study_section
 from eailab.report.document import Block, Bullets, Document, Facts, Heading, Paragraph, TableBlock, notes
-from eailab.report.lists import GAP, UNLIMITED, needed, set_side_by_side, shortened, widths
 from eailab.translation import english
 
 STYLES = {
