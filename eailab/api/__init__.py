@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eailab.runs.context import Event
     from eailab.studies.factor import FactorLevels
     from eailab.studies.storage import Plan
+    from eailab.studies.tuning_run import Request
 
 __all__ = [
     "ArmResult",
@@ -52,6 +53,12 @@ def ablate(
     at: str = "last",
     margin: float | None = None,
     unseeded: bool = False,
+    tune: Mapping[str, Any] | None = None,
+    tune_blocks: int | None = None,
+    tune_all: bool = False,
+    tune_unequal: bool = False,
+    carry: int | None = None,
+    tune_again: bool = False,
     audit: bool = True,
     runs: str | Path = "runs",
     data_dir: str | Path | None = None,
@@ -64,6 +71,10 @@ def ablate(
     `ablate("lr", [1e-3, 1e-2], recipe="digits-mlp")` varies a recipe. `ablate(train, "lr", [1e-3, 1e-2],
     metric="val_acc")` varies a parameter of a function of yours, which is called as `train(lr=0.001, seed=0)` and
     returns a number or a mapping of metrics, or yields a mapping an epoch.
+
+    `ablate("optimizer", ["adam", "sgd"], tune={"lr": "1e-4..1e-1", "sgd:lr": "1e-3..1"})` first chooses the learning
+    rate of each arm from six values, on blocks of its own, and compares the winners; `study.untuned` compares the arms
+    as the recipe has them.
 
     A function's trials are known by its code: the syntax tree of its module and of the modules of yours that it
     imports; in a notebook, its source and the functions, classes and constants that it uses. Where that changes they
@@ -86,6 +97,14 @@ def ablate(
         at: Which of the values that a function yields counts: "last", "best", or an epoch.
         margin: Differences smaller than this do not matter; None for the recipe's own.
         unseeded: Whether a function takes no seed, and its runs are independent.
+        tune: Settings that are chosen for each arm before the arms are compared, each with a range of six values such
+            as "1e-4..1e-1", or a list; `"sgd:lr"` is of one arm. Several are tuned together.
+        tune_blocks: Blocks that the tuning trains in, which the comparison never uses; None for 3.
+        tune_all: Train every value in every tuning block, in place of dropping the worse half after each.
+        tune_unequal: Let arms differ in what is tuned, which the report then says first.
+        carry: With 2, the best two values of each arm are trained in the blocks of the comparison, and the better of
+            them stands for the arm; None for 1.
+        tune_again: Tune again for each block of the comparison, so that the intervals are of tuning too.
         audit: Whether to check first that seed and factor reach a function, by one more run.
         runs: Folder of trials and studies.
         data_dir: Folder of downloaded data sets; None for the usual one.
@@ -120,7 +139,10 @@ def ablate(
     fields = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
     base = _recipe_of(function or recipe, changed, metric, fields, jobs, asked)
     (study,) = one_at_a_time(base, [asked], _blocks(seeds), hold)
-    return train_study(study, _session(runs, data_dir, device, on_event, jobs, audits=audit))
+    session = _session(runs, data_dir, device, on_event, jobs, audits=audit)
+    how = {"tune_blocks": tune_blocks, "carry": carry}
+    how |= {"tune_all": tune_all, "tune_unequal": tune_unequal, "tune_again": tune_again}
+    return train_study(study, session, _request(tune, how))
 
 
 def train(
@@ -322,6 +344,34 @@ def _blocks(seeds: int | Sequence[int]) -> tuple[int, ...]:
     if isinstance(seeds, int):
         return parse_blocks(str(seeds))
     return tuple(seeds) if len(seeds) == 1 else parse_blocks(",".join(map(str, seeds)))
+
+
+def _request(tune: Any, how: Mapping[str, Any]) -> "Request | None":
+    """Return what is to be tuned; None where nothing is."""
+    from eailab.errors import UsageError
+    from eailab.recipe.canonical import write
+    from eailab.studies.tuning import asked
+    from eailab.studies.tuning_run import Request
+
+    given = {name: value for name, value in how.items() if value not in (None, False)}
+    if tune is None:
+        if given:
+            raise UsageError(f"{next(iter(given))} is for a tuning: name one, as in tune={{'lr': '1e-4..1e-1'}}.")
+        return None
+    if not isinstance(tune, Mapping) or not tune:
+        raise UsageError(
+            f"tune={tune!r}: give settings with their values, as in tune={{'lr': '1e-4..1e-1'}} or "
+            "tune={'lr': [0.001, 0.01], 'sgd:lr': [0.1, 0.3]}."
+        )
+    texts = []
+    for name, values in tune.items():
+        try:
+            texts.append(f"{name}={values if isinstance(values, str) else ','.join(map(write, values))}")
+        except TypeError as error:
+            said = f"tune={{{name!r}: {values!r}}}: give a list of plain values, or a range such as '1e-4..1e-1'."
+            raise UsageError(said) from error
+    fields = {"tune_blocks": "blocks", "tune_all": "everything", "tune_unequal": "unequal", "tune_again": "again"}
+    return Request(tuple(map(asked, texts)), **{fields.get(name, name): value for name, value in given.items()})
 
 
 def _session(

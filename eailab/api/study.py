@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from eailab.findings.study import StudyFindings
     from eailab.studies.design import Study
     from eailab.studies.storage import Plan
+    from eailab.studies.tuning_run import Request
 
 
 class Table(list[dict[str, Any]]):
@@ -146,6 +147,8 @@ class StudyResult(Shown):
 
     session: "Session"
     """Where its trials run."""
+    untuned: "StudyResult | None" = None
+    """Of a study whose arms were tuned by the same call: the arms as the recipe has them, in the same blocks."""
 
     def __getitem__(self, arm: Any) -> ArmResult:
         """Return an arm by its label, as in `study["16"]`, or by its level.
@@ -211,10 +214,12 @@ class StudyResult(Shown):
             blocks: How many, 1 or more.
 
         Raises:
-            UsageError: Not a whole number above 0, or the study has looks that were fixed in advance.
+            UsageError: Not a whole number above 0, the study has looks that were fixed in advance, or its arms were
+                tuned again for each block.
             TrialFailedError: A trial ended without a result; what has finished is kept.
         """
         from eailab.errors import UsageError
+        from eailab.studies.tuned_studies import refuse_untuned
 
         if type(blocks) is not int or blocks < 1:
             raise UsageError(f"more({blocks!r}): give a number of blocks, 1 or more.")
@@ -222,7 +227,9 @@ class StudyResult(Shown):
         if study.looks:
             raise UsageError("the looks of this study were fixed in advance: call until_decided with its limit.")
         first = max(study.blocks) + 1
-        return train_study(replace(study, blocks=(*study.blocks, *range(first, first + blocks))), self.session)
+        further = replace(study, blocks=(*study.blocks, *range(first, first + blocks)))
+        refuse_untuned(further, self.session.context.store)
+        return train_study(further, self.session)
 
     def until_decided(self, *, max_trials: int) -> "StudyResult":
         """Add blocks for arms that are open, at looks fixed in advance, and return that study.
@@ -234,17 +241,24 @@ class StudyResult(Shown):
 
         Raises:
             StudyError: A limit below two blocks.
+            UsageError: Each arm is compared by several values of a tuning.
             TrialFailedError: A trial ended without a result; what has finished is kept.
         """
+        from eailab.errors import UsageError
         from eailab.findings.study import study_findings
         from eailab.studies.run import run_until_decided, with_looks
+        from eailab.studies.tuning_file import write_tuning
 
         session = self.session
+        if self.findings.carried:
+            raise UsageError("its arms are compared by several of their values, and until_decided adds blocks for one.")
 
         def judge(record: Any) -> Any:
             return study_findings(session.context.store, record).looks
 
         study = with_looks([self._study()], max_trials)
+        if self.findings.tuning is not None:
+            write_tuning(session.plan([study])[0].folder, self.findings.tuning, session.note)
         return run_until_decided(study, session, judge, lambda plans: published(plans, session))
 
     def report(self) -> Path:
@@ -321,16 +335,19 @@ def _arm(arm: "ArmFindings") -> ArmResult:
     )
 
 
-def train_study(study: "Study", session: "Session") -> StudyResult:
-    """Train what is left of a study, write its files, and return it."""
+def train_study(study: "Study", session: "Session", request: "Request | None" = None) -> StudyResult:
+    """Train what is left of a study, with its arms tuned first if that is asked for; write its files, and return it."""
     from eailab.studies.run import run_studies
+    from eailab.studies.tuned_studies import tuned_first
 
-    return run_studies([study], session, lambda plans: published(plans, session))
+    studies = tuned_first([study], request, session)
+    return run_studies(studies, session, lambda plans: published(plans, session))
 
 
 def published(plans: "Sequence[Plan]", session: "Session") -> StudyResult:
-    """Write the files of a study, and return it."""
+    """Write the files of a study, and of that of its arms before they were tuned, and return it."""
     from eailab.report.write import write_plans
 
-    (report,), _ = write_plans(plans, session.context, session.note)
-    return StudyResult(plans[0].folder, report.findings, session)
+    reports, _ = write_plans(plans, session.context, session.note, name=plans[-1].record.study.name)
+    found = [StudyResult(one.folder, report.findings, session) for one, report in zip(plans, reports, strict=True)]
+    return found[0] if len(found) == 1 else replace(found[0], untuned=found[1])

@@ -28,7 +28,7 @@ from eailab.cli.options import (
     overrides_of,
     run_context,
 )
-from eailab.cli.output import say_note
+from eailab.cli.output import LOG, say_note
 from eailab.cli.program import NO_PROGRAM, ProgramOptions, takes_program, try_instead
 from eailab.errors import UsageError
 
@@ -209,9 +209,10 @@ def ablate(
     """
     from eailab.cli.planning import expectation, show, solve, with_blocks, write_frozen_plan
     from eailab.cli.running import Auditing, Console
-    from eailab.cli.tuning import asked_for, planned_tuning, tuned_first
+    from eailab.cli.tuning import asked_for, planned_tuning
     from eailab.studies.forecast import weak_design
     from eailab.studies.run import run_studies, run_until_decided, with_looks
+    from eailab.studies.tuned_studies import tuned_first
 
     # What is compared: a program, the studies of a file, or factors of a recipe.
     judged = {} if program else {"study.metric": one_metric(metric)}
@@ -245,7 +246,7 @@ def ablate(
     refuse_two(seeds=seeds, detect=detect, budget=budget, until_decided=until_decided or None)
     refuse_odd_sd(sd)
     how = {"everything": tune_all, "unequal": tune_unequal, "again": tune_again}
-    request = asked_for(tune or [], tune_blocks, carry, **how, budget=budget, until_decided=until_decided)
+    request = asked_for(studies, tune or [], tune_blocks, carry, **how, budget=budget, until_decided=until_decided)
     if until_decided:
         studies = (with_looks(studies, max_trials),)
     elif max_trials is not None:
@@ -266,13 +267,18 @@ def ablate(
         show(console.plan(studies), where, jobs, sd, as_json=json, tuning=tuning)
         return
     expected = expectation(studies, message, freeze=freeze)
-    studies = tuned_first(studies, request, console, alone=until_decided, freeze=freeze)
+    studies = tuned_first(studies, request, console, _tell, alone=until_decided, freeze=freeze)
     if expected is not None:
         write_frozen_plan(studies, console, expected)
     elif until_decided:
         fail_if(run_until_decided(studies[0], console, console.judge, console.publish, console.say_look), failing)
     else:
         fail_if(run_studies(studies, console, console.publish), failing)
+
+
+def _tell(winners: "Study") -> None:
+    """Name the winners of a tuning."""
+    LOG.info("tuned: %s", ", ".join(arm.label for arm in winners.arms))
 
 
 def _factors(
@@ -338,10 +344,10 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
     """Return the studies of a file, or one that the store has, and its name."""
     from dataclasses import replace
 
-    from eailab.cli.tuning import refuse_untuned
     from eailab.runs.store import Store
     from eailab.studies.plan import parse_blocks
     from eailab.studies.study_file import declared, stored
+    from eailab.studies.tuned_studies import refuse_untuned
 
     blocks = None if seeds is None else parse_blocks(seeds)
     if (there := stored(Store(runs), study)) is not None:

@@ -88,7 +88,7 @@ def path_of(word: str, engine: str, factors_only: bool = True, own: Collection[s
         )
     table = [one for one in settings(engine).values() if one.is_factor or not factors_only]
     known = {known.replace("_", "-") for one in table for known in (one.leaf, one.path)} | {*_parts(engine), *own}
-    raise RecipeError(f"there is no setting {word!r}{nearest(plain, known) or f'; choose {_some(engine)}.'}")
+    raise RecipeError(f"there is no setting {word!r}{nearest(plain, known) or f'; choose {_some(engine, own)}.'}")
 
 
 def known_words() -> set[str]:
@@ -155,6 +155,6 @@ def choices_of(word: str, engine: str) -> list[str]:
     return ["true", "false"] if field.annotation is bool else choices(field)
 
 
-def _some(engine: str) -> str:
-    """Return the shortest names of an engine's factors, as a list for people."""
-    return ", ".join(short_names(engine))
+def _some(engine: str, own: Collection[str]) -> str:
+    """Return a recipe's own settings and the shortest names of its engine's factors, as a list for people."""
+    return ", ".join([*own, *short_names(engine)])

@@ -1,6 +1,6 @@
 """From factors and their levels to the arms and trials of controlled studies, checked before anything is trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, product
 from math import ceil
@@ -15,7 +15,7 @@ from eailab.recipe.canonical import canonical, digest, write
 from eailab.recipe.factors import choices_of, level_of
 from eailab.recipe.override import differences, vary_together
 from eailab.runs.trial import OWN_DATA, Trial
-from eailab.seeding import LARGEST_BLOCK
+from eailab.seeding import LARGEST_BLOCK, LARGEST_NUMBER_OF_TUNING_BLOCKS, TUNING_BLOCKS, is_for_tuning
 from eailab.studies.factor import (
     Bundle,
     Crossing,
@@ -154,6 +154,7 @@ def repeated(recipe: Recipe, blocks: Sequence[int]) -> Study:
     Raises:
         StudyError: There are fewer than two blocks.
     """
+    refuse_tuning_blocks(blocks)
     if len(blocks) < 2:
         raise StudyError("one trial has no spread: give two blocks or more, such as --seeds 10.")
     return replace(single(recipe, blocks[0]), name=f"{recipe.name}-noise", blocks=tuple(blocks))
@@ -331,6 +332,7 @@ def _study(
 ) -> Study:
     if not blocks:
         raise StudyError("a study needs at least one block: give --seeds 1 or more (5 is the default).")
+    refuse_tuning_blocks(blocks)
     if hold == "updates" and recipe.images is None:
         raise StudyError(f"--hold updates needs batches of images, which {recipe.engine} does not have: leave it out.")
     if hold == "updates" and "epochs" in factor.settings:
@@ -347,6 +349,20 @@ def _study(
         hold=hold,
         axes=axes,
     )
+
+
+def refuse_tuning_blocks(blocks: Iterable[int]) -> None:
+    """Refuse blocks that tunings train in, so that no verdict rests on them.
+
+    Raises:
+        StudyError: There are such blocks.
+    """
+    if wrong := [block for block in blocks if is_for_tuning(block)]:
+        last = TUNING_BLOCKS + LARGEST_NUMBER_OF_TUNING_BLOCKS - 1
+        raise StudyError(
+            f"block {wrong[0]} is for --tune, as all from {TUNING_BLOCKS} to {last} are, so that no verdict rests on "
+            "them: name others."
+        )
 
 
 def _check_control(factor: Factor, arms: Sequence[Arm], baseline: int) -> None:

@@ -19,10 +19,9 @@ from eailab.runs.context import RunContext
 from eailab.runs.records import Result
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
-from eailab.seeding import TUNING_BLOCKS, is_for_tuning
 from eailab.stats.group_sequential import judgement_levels
 from eailab.stats.verdict import SINGLE_LOOK
-from eailab.studies.design import Arm, Study, steps_an_epoch, updates
+from eailab.studies.design import Arm, Study, refuse_tuning_blocks, steps_an_epoch, updates
 from eailab.studies.judgements import kept_judgements
 from eailab.studies.own_code import notes_on_code
 from eailab.studies.preregistration import planned_otherwise
@@ -232,11 +231,8 @@ def parse_blocks(text: str) -> tuple[int, ...]:
         numbers = []
     if len(numbers) == 1 and 1 <= numbers[0] <= 10_000:
         return tuple(range(numbers[0]))
-    if len(numbers) > 1 and any(map(is_for_tuning, numbers)):
-        raise StudyError(
-            f"--seeds {text}: blocks {TUNING_BLOCKS} to {TUNING_BLOCKS + 999} are for --tune, so that no verdict rests "
-            "on them: name others."
-        )
+    if len(numbers) > 1:
+        refuse_tuning_blocks(numbers)
     if len(numbers) > 1 and min(numbers) >= 0 and len(set(numbers)) == len(numbers):
         return tuple(sorted(numbers))
     raise StudyError(f"--seeds {text}: give the number of blocks, such as 5, or distinct blocks, such as 0,3,7.")

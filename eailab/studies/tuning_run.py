@@ -58,9 +58,9 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range, and options that exclude each other."""
-        if not 1 <= self.blocks <= 100:
+        if type(self.blocks) is not int or not 1 <= self.blocks <= 100:
             raise UsageError(f"--tune-blocks {self.blocks}: give a number of blocks from 1 to 100.")
-        if not 1 <= self.carry <= MOST_CARRIED:
+        if type(self.carry) is not int or not 1 <= self.carry <= MOST_CARRIED:
             raise UsageError(
                 f"--carry {self.carry}: give 1 or {MOST_CARRIED}, since the best {MOST_CARRIED} values of an arm are "
                 "trained in all tuning blocks."

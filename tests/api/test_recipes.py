@@ -64,6 +64,46 @@ def test_a_study_is_the_one_that_the_command_trains(eailab):
     assert again.folder.resolve() == study.folder.resolve()
 
 
+def test_arms_are_tuned_as_the_command_tunes_them(eailab):
+    """With the arms as the recipe has them beside the winners; the command finds every trial finished."""
+    tuned = public.ablate(
+        "optimizer",
+        ["adam", "sgd"],
+        seeds=2,
+        settings=SETTINGS,
+        tune={"lr": [1e-3, 1e-2], "sgd:lr": "0.1,1"},
+        tune_blocks=1,
+        carry=2,
+    )
+    assert tuned.to_dict()["tuning"]["arms"][1]["values"][:2] == ["0.1", "1"]
+    assert [arm.label for arm in tuned.untuned] == ["adam", "sgd"]
+    words = ("--tune", "lr=1e-3,1e-2", "--tune", "sgd:lr=0.1,1", "--tune-blocks", "1", "--carry", "2")
+    done = eailab("ablate", "optimizer", "adam", "sgd", "--seeds", "2", *words, *QUICK)
+    assert "finished already, 0 to train" in done.err
+    assert tuned.to_dict() == json.loads((tuned.folder / "table.json").read_text())
+    with pytest.raises(StudyError, match="several of their values"):
+        tuned.until_decided(max_trials=8)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"carry": 2}, "carry is for a tuning"),
+        ({"tune_all": True}, "tune_all is for a tuning"),
+        ({"tune": {}}, "give settings with their values"),
+        ({"tune": ["lr=1,2"]}, "give settings with their values"),
+        ({"tune": {"lr": 0.1}}, "a list of plain values"),
+        ({"tune": {"lr": [object(), 1]}}, "a list of plain values"),
+        ({"tune": {"lr": [0.1, 0.2]}, "carry": 2.0}, "give 1 or 2"),
+        ({"tune": {"lr": [0.1, 0.2]}, "seeds": [1_000_000, 1_000_001]}, "is for --tune"),
+    ],
+)
+def test_what_no_tuning_can_have_is_refused_before_anything_is_trained(how, said, tmp_path):
+    with pytest.raises(public.EailabError, match=said):
+        public.ablate("optimizer", ["adam", "sgd"], settings=SETTINGS, **how)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_training_is_the_one_that_the_command_trains(eailab):
     trial = public.train(block=3, settings=SETTINGS)
     assert 0.0 <= trial.metrics["test_accuracy"] <= 1.0

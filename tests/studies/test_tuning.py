@@ -3,10 +3,12 @@
 from math import inf
 
 import pytest
+from plans import one_factor
 
 from eailab.errors import UsageError
 from eailab.recipe.load import load
 from eailab.seeding import TUNING_BLOCKS
+from eailab.studies.design import repeated
 from eailab.studies.plan import parse_blocks
 from eailab.studies.tuning import Space, asked, budget, equal_budgets, spaces, tune
 
@@ -141,7 +143,16 @@ def test_what_cannot_be_tuned_is_refused_with_its_reason(option, message):
         spaces([asked(option)], {"adam": load("digits-mlp").recipe}, ("optimizer.name",))
 
 
-def test_no_study_is_judged_on_blocks_of_a_tuning():
-    """Asked for by --seeds, they are refused."""
-    with pytest.raises(UsageError, match="are for --tune"):
-        parse_blocks(f"0,{TUNING_BLOCKS}")
+@pytest.mark.parametrize(
+    "asked_for",
+    [
+        lambda blocks: parse_blocks(",".join(map(str, blocks))),
+        lambda blocks: one_factor(load("digits-mlp").recipe, "optimizer", ["adam", "sgd"], blocks),
+        lambda blocks: repeated(load("digits-mlp").recipe, blocks),
+    ],
+    ids=["--seeds", "a study file or Python", "noise"],
+)
+def test_no_study_is_judged_on_blocks_of_a_tuning(asked_for):
+    """However they are asked for."""
+    with pytest.raises(UsageError, match=r"block 1000000 is for --tune, as all from 1000000 to 1000999 are"):
+        asked_for([0, TUNING_BLOCKS])

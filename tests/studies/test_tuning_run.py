@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from line_engine import LineRecipe
 from plans import one_factor, train_plan
 
-from eailab.cli.tuning import refuse_untuned
 from eailab.errors import StoppedError, UsageError
 from eailab.findings.merging import Merging
 from eailab.findings.statements import state_sentences
@@ -39,6 +38,7 @@ from eailab.studies.lookup import find_trial, one_study
 from eailab.studies.plan import plan
 from eailab.studies.run import Runner, with_looks
 from eailab.studies.storage import read_record, write_record
+from eailab.studies.tuned_studies import refuse_untuned
 from eailab.studies.tuning import asked
 from eailab.studies.tuning_file import Trained, TunedArm, read_tuning, write_tuning
 from eailab.studies.tuning_run import Request, tuned
