@@ -86,11 +86,13 @@ def _constructed(module: OwnModule, asked: Asked) -> _Things:
         return _Things(things[0], title, "pair", tuple(things))
     (thing,) = things
     if torch_loaded := "torch" in sys.modules:
-        from eailab.gradcheck.torch_modules import is_function, is_module
+        from eailab.gradcheck.torch_modules import is_function, is_module, lacks_forward
 
         if is_function(thing):
             return _Things(_forward_of_function(thing), title, "torch", (thing,))
     is_torch = torch_loaded and (is_module(thing) or isinstance(thing, sys.modules["torch"].nn.Module))
+    if is_torch and lacks_forward(thing):
+        raise UsageError(f"{title} has no forward: there is nothing to check.")
     if not is_torch and not is_layer(thing):
         raise UsageError(_neither(title, thing))
     if isinstance(thing, type):

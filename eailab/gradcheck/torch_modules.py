@@ -19,6 +19,14 @@ def is_module(thing: Any) -> bool:
     return isinstance(thing, type) and issubclass(thing, nn.Module)
 
 
+def lacks_forward(thing: Any) -> bool:
+    """Return whether a module, or a class of modules, has no forward pass."""
+    from torch import nn
+
+    kind: Any = thing if isinstance(thing, type) else type(thing)
+    return bool(kind.forward is nn.Module.forward)
+
+
 def is_function(thing: Any) -> bool:
     """Return whether a class is a function of torch's autograd."""
     from torch import autograd
@@ -74,10 +82,10 @@ class TorchSubject:
             name: torch.tensor(values[name], dtype=torch.float64, requires_grad=needs_grad) for name in self.inputs
         }
         labels = () if self.labels is None else (torch.as_tensor(self.labels),)
-        # A view lets forward change its input in place, which autograd refuses for a leaf.
-        views = [one.view_as(one) for one in given.values()] if needs_grad else list(given.values())
         with torch.set_grad_enabled(needs_grad):
-            output = self._thing(*views, *labels)
+            # A copy lets forward change its input in place, which autograd refuses for a leaf.
+            copies = [one.clone() for one in given.values()] if needs_grad else list(given.values())
+            output = self._thing(*copies, *labels)
         if not isinstance(output, torch.Tensor):
             raise UsageError(f"forward returned {type(output).__name__}: a tensor is wanted.")
         return output, given

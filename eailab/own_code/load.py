@@ -44,9 +44,16 @@ class _FirstLines(TextIOBase):
     def __init__(self, most: int) -> None:
         super().__init__()
         self._left = most
+        self._is_within_line = False
+
+    def end_line(self) -> None:
+        """End a line that was begun, such as a question, so that what others print begins one."""
+        if self._is_within_line:
+            self.write("\n")
 
     def write(self, text: str) -> int:
         """Print text while lines are left."""
+        self._is_within_line = self._left > 0 and not text.endswith("\n")
         if self._left > 0:
             self._left -= text.count("\n")
             sys.stderr.write(text if self._left > 0 else f"{text}(what the code prints further is left out)\n")
@@ -132,6 +139,7 @@ class OwnModule:
                 yield
         finally:
             self._is_running = False
+            self._printed.end_line()
             sys.path[:], sys.stdin = path, stdin
             if fork is not None:
                 os.fork = fork

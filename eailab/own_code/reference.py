@@ -83,6 +83,19 @@ def defined(file: Path) -> list[str]:
     return [node.name for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")]
 
 
+def place_of(file: Path, name: str, method: str = "") -> str:
+    """Return where a file defines a name, or a method of a class, as `net.py:12`; the file alone where it imports it.
+
+    Raises:
+        UsageError: There is no such file, or it is not Python.
+    """
+    kinds = ast.ClassDef | ast.FunctionDef
+    found = next((one for one in parsed(file).body if isinstance(one, kinds) and one.name == name), None)
+    inside = () if found is None else found.body
+    own = next((one for one in inside if isinstance(one, ast.FunctionDef) and one.name == method), found)
+    return plain(str(file) if own is None else f"{file}:{own.lineno}")
+
+
 def parsed(file: Path) -> ast.Module:
     """Return the syntax tree of a file.
 

@@ -111,7 +111,9 @@ class ForeignNetwork:
         if wrong := next(
             (name for name, one in made.named_parameters() if one.dtype != torch.get_default_dtype()), None
         ):
-            raise UsageError(f"the parameter {plain(wrong)} is not float32: leave its type to the recipe's precision.")
+            raise UsageError(
+                f"{self.code.place}: its parameter {plain(wrong)} is not float32: leave its type to the recipe."
+            )
 
     def _check(self, logits: Any, classes: int, images: Tensor) -> None:
         """Refuse what is not the logits `[N, K]` of some images, with the shape or the type that came."""

@@ -12,6 +12,7 @@ from eailab.engines.torch_resnet import CODE_FOLDER
 from eailab.errors import UsageError
 from eailab.own_code.identity import digest_of, files_of
 from eailab.own_code.load import OwnModule, construct
+from eailab.own_code.reference import place_of
 from eailab.plain import plain
 from eailab.recipe.networks import Module
 
@@ -36,9 +37,9 @@ class OwnCode:
                 f"{plain(settings.file)}, or a module beside it, is not the code of this trial (it is {code}, and was "
                 f"{settings.code}): put it back as it was, or train with it as it is now, as a trial of its own."
             )
-        self._own = OwnModule(file)
-        self.place = f"{plain(settings.file)}:{settings.class_name}"
-        self.forward, self.hint = f"{settings.class_name}.forward", ""
+        self._own, name = OwnModule(file), settings.class_name
+        self.place = f"{place_of(file, name)}: {name}"
+        self.forward, self.hint = f"{place_of(file, name, 'forward')}: {name}.forward", ""
 
     def channels(self, of_images: int) -> int:
         """Return the channels of the images; see `Code.channels`."""
@@ -49,6 +50,8 @@ class OwnCode:
         settings, thing = self._settings, self._own.find(self._settings.class_name)
         if not (isinstance(thing, type) and issubclass(thing, nn.Module)):
             raise UsageError(f"{self.place} is not a class of networks: it has to be an nn.Module of torch.")
+        if thing.forward is nn.Module.forward:
+            raise UsageError(f"{self.place} has no forward(x), which returns the logits of images.")
         height, width, channels = image
         size = height if height == width else (height, width)
         values = dict(zip(OFFERED, (classes, channels, size), strict=True))

@@ -70,6 +70,13 @@ class Elsewhere(nn.Module):
         super().__init__()
         self.layer = nn.Linear(3, 3, device="meta")
 
+    def forward(self, x):
+        return self.layer(x)
+
+
+class Bare(nn.Module):
+    pass
+
 
 class Exits(Net):
     def forward(self, x):
@@ -198,13 +205,18 @@ def test_a_trial_with_dropout_goes_on_with_the_same_bits(own, make_data, monkeyp
 @pytest.mark.parametrize(
     ("name", "args", "said"),
     [
-        ("Tuple", {}, r"Tuple\.forward of images \[2, 3, 8, 8\] returned a tuple: return logits of shape \[2, 4\]"),
+        (
+            "Tuple",
+            {},
+            r"net\.py:19: Tuple\.forward of images \[2, 3, 8, 8\] returned a tuple: return logits of shape",
+        ),
         ("Maps", {}, r"returned the shape \[2, 4, 6, 6\]: return logits of shape \[2, 4\]"),
-        ("InPlace", {}, "changes its input in place"),
-        ("Double", {}, r"the parameter .* is not float32"),
-        ("Empty", {}, "has no parameters"),
+        ("InPlace", {}, r"net\.py:\d+: InPlace\.forward changes its input in place"),
+        ("Double", {}, r"net\.py:\d+: Double: its parameter .* is not float32"),
+        ("Empty", {}, r"net\.py:\d+: Empty has no parameters"),
+        ("Bare", {}, r"net\.py:\d+: Bare has no forward"),
         ("Wants", {}, r"net\.py:\d+: Wants\(rho\) cannot be called so"),
-        ("Elsewhere", {}, "puts weights on meta"),
+        ("Elsewhere", {}, r"net\.py:\d+: Elsewhere puts weights on meta"),
         ("Exits", {}, r"net\.py:\d+: .* ends the program"),
         ("Net", {"depth": 3}, r"net\.py:\d+: Net\(.*\) cannot be called so: .*'depth'"),
         ("Nat", {}, "has no Nat: .*did you mean 'Net'"),
@@ -218,7 +230,10 @@ def test_what_is_not_a_network_is_refused_before_anything_is_trained(own, name, 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("Later", r"net\.py:\d+: step 1 of epoch 1 raised ValueError: too many"), ("Late", r"net\.py:Late: .*inplace")],
+    [
+        ("Later", r"net\.py:\d+: step 1 of epoch 1 raised ValueError: too many"),
+        ("Late", r"net\.py:\d+: Late: .*inplace"),
+    ],
 )
 def test_what_fails_in_training_fails_its_trial_alone(own, make_data, name, said):
     with pytest.raises(TrialFailedError, match=said):
@@ -229,7 +244,7 @@ def test_one_that_fails_without_images_is_refused_where_a_process_would_have_non
     """One process of two has none of a batch of one."""
     ForeignNetwork(own().model, 4, (8, 8, 3), 0).try_without_images(2)
     with pytest.raises(
-        UsageError, match=r"fewer images than .* \(2\), and Views\.forward fails without any: net\.py:\d+"
+        UsageError, match=r"fewer images than .* \(2\), and net\.py:\d+: Views\.forward fails without any: net\.py:\d+"
     ):
         ForeignNetwork(own("Views").model, 4, (8, 8, 3), 0).try_without_images(2)
 
