@@ -81,7 +81,7 @@ def test_arms_are_tuned_as_the_command_tunes_them(eailab):
     done = eailab("ablate", "optimizer", "adam", "sgd", "--seeds", "2", *words, *QUICK)
     assert "finished already, 0 to train" in done.err
     assert tuned.to_dict() == json.loads((tuned.folder / "table.json").read_text())
-    with pytest.raises(StudyError, match="several of their values"):
+    with pytest.raises(public.EailabError, match="several of their values"):
         tuned.until_decided(max_trials=8)
 
 
