@@ -81,7 +81,7 @@ def main() -> None:
     for numbers, spreads in DESIGNS:
         design = f"{'-'.join(map(str, numbers)):10} SD {'-'.join(map(str, spreads)):10}"
         print(f"{design} {alarms(numbers, spreads, draws):.4f}")
-    for blocks, arms in ((3, 2), (5, 2), (5, 4), (10, 4)):
+    for blocks, arms in ((3, 2), (3, 4), (5, 2), (5, 4), (10, 4)):
         print(f"{blocks} blocks, {arms} arms {blocked_alarms(blocks, arms, draws):.4f}")
     value = np.random.default_rng(0).normal(90.0, 1.0, (4, 25, 1000))
     rows = [f"m{a},{s},{e},{value[a, s, e]:.4f}" for a in range(4) for s in range(25) for e in range(1000)]

@@ -101,6 +101,7 @@ _NOTEBOOK = """
   background: var(--sheet); color: var(--ink); padding: .6rem .8rem; max-width: 60rem; container-type: inline-size;
   font: 14px/1.5 system-ui, sans-serif;
   td, th { background: none; }
+  dl dt, dl dd { float: none; width: auto; }
 }
 body[data-jp-theme-light="true"] .eailab, .vscode-light .eailab, html[theme="light"] .eailab { color-scheme: light; }
 body[data-jp-theme-light="false"] .eailab, .vscode-dark .eailab, html[theme="dark"] .eailab { color-scheme: dark; }

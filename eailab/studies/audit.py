@@ -51,6 +51,7 @@ def audit(
     unseen: Sequence[str] = (),
     *,
     takes_seeds: bool = True,
+    leaves_files: bool = True,
 ) -> list[Check]:
     """Return the checks of a study's runs.
 
@@ -63,6 +64,7 @@ def audit(
         values: Of the metric in all blocks, a row for each block, by arm; None where there is none.
         unseen: Labels of arms whose command shows no seed: their seeds must differ too.
         takes_seeds: Whether its author says that it takes seeds; else its runs are to differ by themselves.
+        leaves_files: Whether a configuration can lie beside its runs; else there is nothing to compare.
     """
     own = [run for run in runs if run.arm == baseline]
     others = [[run for run in runs if run.arm == label] for label in unseen if label != baseline]
@@ -74,7 +76,7 @@ def audit(
         _same_seed(own[0] if own else None, repeat, metric),
         next((check for check in seeds if check.state == "failed"), seeds[0]),
         _arms(runs, factor),
-        _settings(runs, factor, baseline),
+        *([_settings(runs, factor, baseline)] if leaves_files else []),
         _blocks(values),
     ]
 

@@ -125,6 +125,7 @@ def checks_of(store: Store, record: StudyRecord) -> list[Check]:
         values,
         others,
         takes_seeds=baseline.recipe.shares_seeds,
+        leaves_files=isinstance(baseline.recipe, OwnRecipe) and baseline.recipe.leaves_files,
     )
 
 
