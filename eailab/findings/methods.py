@@ -50,7 +50,7 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
     """Say how a study was made: data, split, factor, blocks, stopping, statistics."""
     # Data, factor and blocks.
     images = record.study.arms[record.study.baseline].recipe.images
-    said = [] if images is None else [_data(findings, images)]
+    said = [] if images is None else [_data(findings, images, record)]
     if findings.imported is not None:
         said += _imported(findings)
     else:
@@ -170,9 +170,10 @@ def _imported(findings: StudyFindings) -> list[Text]:
     return said
 
 
-def _data(findings: StudyFindings, recipe: ImageRecipe) -> Text:
+def _data(findings: StudyFindings, recipe: ImageRecipe, record: StudyRecord) -> Text:
+    models = dict.fromkeys(model_in_words(model_word(arm.recipe)) for arm in record.study.arms)
     values: dict[str, object] = {
-        "model": model_in_words(model_word(recipe)),
+        "model": listed_and(models),
         "data": data_in_words(recipe.data.name),
         "seed": recipe.data.split_seed,
     }

@@ -10,7 +10,7 @@ from eailab.findings.arm import ArmFindings
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.findings.tables import NOTE, Column, Table, with_unit
 from eailab.findings.trial import FAILED, environment_sentences
-from eailab.findings.words import NOTHING, decimals_for, interval, measured, signed
+from eailab.findings.words import NOTHING, decimals_for, interval, measured, setting_as_named, signed
 from eailab.metrics import Metric
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
@@ -200,7 +200,7 @@ def path_table(found: PathFindings) -> Table:
             *(
                 (
                     str(place),
-                    ", ".join(step.changes),
+                    changes_in_words(step),
                     signed(step.gain, digits),
                     interval(step.interval95, digits),
                     signed(step.total, digits),
@@ -210,6 +210,14 @@ def path_table(found: PathFindings) -> Table:
             ),
             last,
         ),
+    )
+
+
+def changes_in_words(step: Step) -> Text:
+    """Return what a step changes: `optimizer.lr 0.001 -> 0.003`, its settings by their names in other languages."""
+    parts = (change.partition(" ") for change in step.changes)
+    return joined(
+        (tr("{setting} {value}", setting=setting_as_named(name), value=value) for name, _, value in parts), COMMA
     )
 
 

@@ -6,7 +6,7 @@ from math import isfinite, nan
 
 from eailab.findings.arm import ArmFindings
 from eailab.findings.costs import ArmCost
-from eailab.findings.path import PathFindings, path_decimals
+from eailab.findings.path import PathFindings, changes_in_words, path_decimals
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import STATES, arm_name, with_unit
 from eailab.findings.trial import FAILED, Curves, TrialState
@@ -255,7 +255,7 @@ def path_bars(found: PathFindings) -> BarsFigure:
         look = Look(1 if step.gain is None or step.gain >= 0.0 else 2)
         bars.append(
             Bar(
-                ", ".join(step.changes),
+                changes_in_words(step),
                 before or 0.0,
                 gain,
                 step.interval95,

@@ -188,3 +188,9 @@ def test_the_methods_give_the_values_of_levels_that_a_person_has_called_otherwis
     called = tuple(replace(arm, name=name) for arm, name in zip(made.arms, ("small", "large"), strict=True))
     told = load_study(shop.store, shop.of(replace(made, arms=called), [[0.9, 0.92, 0.91], [0.8, 0.83, 0.81]]))
     assert "We varied the batch size (small (10), large (20); baseline small)" in told.answers[0].sentence
+
+
+def test_the_methods_name_every_model_that_is_compared(shop):
+    made = one_factor(recipe("resnet18-digits"), "model", ["resnet18", "resnet34"], range(2))
+    (methods, *_) = load_study(shop.store, shop.of(made, [[0.9, 0.92], [0.8, 0.83]])).answers
+    assert methods.sentence.startswith("We trained a ResNet-18 and a ResNet-34 on the UCI handwritten digits")
