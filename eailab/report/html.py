@@ -10,9 +10,9 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
-from itertools import pairwise
+from itertools import pairwise, product
 from textwrap import wrap
-from typing import Any
+from typing import Any, TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -52,10 +52,18 @@ PLOT_PIXELS = 200
 """Height of a plot on a screen, as in `page.css`."""
 LINE_PIXELS = 14
 """Height of a point's label."""
-LABEL_SHARE = 0.35
-"""Of the plot's width, that such a label may take."""
+PLOT_WIDTH = 440
+"""Of the plot that has labels, in print, where it is narrow."""
+LETTER_PIXELS = 7.5
+"""Width of a letter of a label."""
+DOT = 6.0
+"""Half the size of a point."""
+LABEL_ROOM = 40
+"""Left of the plot, under the numbers of its axis."""
 LABEL_LETTERS = 18
 """Of such a label before it goes on below, so that none leaves a narrow page."""
+Rectangle: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels."""
 SHIFTS = (0, LINE_PIXELS, -LINE_PIXELS, 2 * LINE_PIXELS, -2 * LINE_PIXELS)
 
 
@@ -225,28 +233,49 @@ def epoch_labels(steps: Sequence[int]) -> Iterator[tuple[str, str]]:
 def labelled_points(figure: PointsFigure) -> Iterator[tuple[Point, list[str], int, int, str]]:
     """Yield each point with the lines of its label, how far the label is moved, and its class."""
     places = [(figure.x_axis.position(one.x), 1.0 - figure.y_axis.position(one.y)) for one in figure.points]
-    for point, (x, _), shift in zip(figure.points, places, label_shifts(places), strict=True):
-        lines = wrap(point.label, LABEL_LETTERS) or [point.label]
-        yield (point, lines, 9, 4 + shift, "start") if x < 0.7 else (point, lines, -9, 4 + shift, "end-anchor")
+    labels = [wrap(point.label, LABEL_LETTERS) or [point.label] for point in figure.points]
+    for point, lines, (side, shift) in zip(figure.points, labels, label_places(places, labels), strict=True):
+        yield point, lines, 9 * side, 4 + shift, "start" if side > 0 else "end-anchor"
 
 
-def label_shifts(places: Sequence[tuple[float, float]]) -> list[int]:
-    """Return how far each point's label is moved down so that none stands on an earlier one, in pixels.
+def label_places(places: Sequence[tuple[float, float]], labels: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
+    """Return on which side of its point each label stands, 1 for the right, and how far down, in pixels.
 
-    Where points crowd so much that no place is free the label stays; the table below the plot has every number.
+    No label stands on an earlier one, on another point, or beyond the plot's right edge. Where points crowd so much
+    that no place is free the label stays beside its point; the table below the plot has every number.
 
-    >>> label_shifts([(0.1, 0.5), (0.15, 0.52), (0.15, 0.52), (0.9, 0.5)])
-    [0, 14, 28, 0]
+    >>> label_places([(0.1, 0.5), (0.15, 0.52), (0.9, 0.5)], [["adam"], ["sgd"], ["rmsprop"]])
+    [(1, -14), (1, 0), (-1, 0)]
     """
-    placed: list[tuple[float, float]] = []
-    shifts = []
-    for x, y in places:
-        heights = {shift: y * PLOT_PIXELS + shift for shift in SHIFTS}
-        near = [height for other, height in placed if abs(other - x) < LABEL_SHARE]
-        free = (shift for shift in SHIFTS if all(abs(height - heights[shift]) >= LINE_PIXELS - 1 for height in near))
-        shifts.append(next(free, 0))
-        placed.append((x, heights[shifts[-1]]))
-    return shifts
+    points = [(x * PLOT_WIDTH, y * PLOT_PIXELS) for x, y in places]
+    taken: list[Rectangle] = []
+    found = []
+    for number, ((x, y), lines) in enumerate(zip(points, labels, strict=True)):
+        dots = [(at - DOT, top - DOT, at + DOT, top + DOT) for at, top in points[:number] + points[number + 1 :]]
+        sides = (1, -1) if x < 0.7 * PLOT_WIDTH else (-1, 1)
+        boxes = {place: _label_box(x, y, *place, lines) for place in product(sides, SHIFTS)}
+        free = {place: box for place, box in boxes.items() if not any(_touch(box, other) for other in taken)}
+        best = (place for place, box in free.items() if _is_inside(box) and not any(_touch(box, one) for one in dots))
+        chosen = next(best, next(iter(free), (sides[0], 0)))
+        taken.append(boxes[chosen])
+        found.append(chosen)
+    return found
+
+
+def _label_box(x: float, y: float, side: int, shift: int, lines: Sequence[str]) -> Rectangle:
+    """Return where a label stands in a plot: left, top, right, bottom."""
+    width = max(map(len, lines)) * LETTER_PIXELS
+    left = x + DOT if side > 0 else x - DOT - width
+    top = y + shift - LINE_PIXELS / 2.0
+    return left, top, left + width, top + len(lines) * LINE_PIXELS - 1.0
+
+
+def _is_inside(box: Rectangle) -> bool:
+    return box[0] >= -LABEL_ROOM and box[2] <= PLOT_WIDTH
+
+
+def _touch(one: Rectangle, other: Rectangle) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _numbers(curves: CurvesFigure, say: Say) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from eailab.report.augmented_images import kept_sheet
 from eailab.report.figure_files import write_trial_curves
 from eailab.report.figures import CJK_FONTS
 from eailab.report.formats import FORMATS, Format
-from eailab.report.html import LABEL_SHARE, LINE_PIXELS, PLOT_PIXELS, label_shifts
+from eailab.report.html import LETTER_PIXELS, LINE_PIXELS, PLOT_PIXELS, PLOT_WIDTH, label_places
 from eailab.report.page_sections import cost_table
 from eailab.report.plots import study_figures
 from eailab.report.study_report import Report, load_study
@@ -126,7 +126,7 @@ def test_a_cost_that_lacks_timings_is_never_given_as_whole(shop, folder):
     assert "3 (6 of 9 epochs timed)" in page
     assert said in page
     chinese = language("zh-TW")
-    assert chinese(said) == "18 個週期中有 15 個計時，共用 7.5 秒（cpu，含驗證）。"
+    assert chinese(said) == "18 個週期中有 15 個計時，共花費 7.5 秒（cpu，含驗證）。"
     assert chinese(cost_table(told.findings, told.costs).rows[1][2]) == "3（9 個週期中有 6 個計時）"
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"].text(Report("report", "en", (told,))))))
     assert [row["seconds"] for row in rows if row["arm"] == "20"] == ["", "1.5", "1.5"]
@@ -134,9 +134,16 @@ def test_a_cost_that_lacks_timings_is_never_given_as_whole(shop, folder):
 
 @given(st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 1.0)), max_size=3))
 def test_the_labels_of_three_arms_never_stand_on_each_other(places):
-    drawn = [(x, y * PLOT_PIXELS + shift) for (x, y), shift in zip(places, label_shifts(places), strict=True)]
+    drawn = []
+    for (x, y), (side, shift) in zip(places, label_places(places, [["a label"]] * len(places)), strict=True):
+        left = x * PLOT_WIDTH if side > 0 else x * PLOT_WIDTH - 7 * LETTER_PIXELS
+        drawn.append((left, y * PLOT_PIXELS + shift))
     for (x, height), (other, another) in combinations(drawn, 2):
-        assert abs(x - other) >= LABEL_SHARE or abs(height - another) >= LINE_PIXELS - 1
+        assert abs(x - other) >= 7 * LETTER_PIXELS or abs(height - another) >= LINE_PIXELS - 1
+
+
+def test_a_label_stands_on_no_other_point_where_another_side_is_free():
+    assert label_places([(0.9, 0.1), (0.7, 0.1)], [["adam × constant"], ["sgd"]])[0] == (-1, LINE_PIXELS)
 
 
 def test_energy_is_told_where_every_epoch_was_counted(shop):
