@@ -68,7 +68,7 @@ def study_section(
     return Section(
         Title(findings.title, findings.apart),
         level,
-        name=findings.folder_name if detail > Detail.BRIEF else "",
+        name=f"{findings.name}-{findings.fingerprint}" if detail > Detail.BRIEF else "",
         answer=_answer(findings, in_words=detail > Detail.BRIEF or findings.factor is None),
         evidence=(*_tables(findings), *figures, Facts(_stated(findings)), *_for_a_paper(answers, level + 1)),
     )
@@ -128,7 +128,7 @@ def page_section(study: StudyReport, label: str) -> Section:
         summary = tr("The {measure} of every trial", measure=findings.measure.title)
         evidence.append(Group(summary, (values,)))
     if "tuning" in figures:
-        evidence.append(figures["tuning"])
+        evidence += [Heading(tr("Tuning")), figures["tuning"]]
     if "curves" in figures:
         evidence += [Heading(tr("Learning curves")), figures["curves"]]
     if "training-validation" in figures:
@@ -142,7 +142,7 @@ def page_section(study: StudyReport, label: str) -> Section:
     evidence += [Heading(tr("What this rests on")), Facts(_stated(findings)), *_for_a_paper(study.answers, 3)]
     return Section(
         Title(findings.title, findings.apart),
-        name=findings.folder_name,
+        name=f"{findings.name}-{findings.fingerprint}",
         label=label,
         answer=(*_answer(findings, in_words=True), *([figures["intervals"]] if "intervals" in figures else [])),
         evidence=tuple(evidence),
@@ -213,7 +213,7 @@ def _lab_results(studies: Sequence[StudyReport]) -> list[Block]:
             Section(
                 Title(findings.title, findings.apart),
                 4,
-                name=findings.folder_name,
+                name=f"{findings.name}-{findings.fingerprint}",
                 answer=_answer(findings, in_words=True),
                 evidence=(*tables, *figure_blocks(findings).values(), *([Facts(stated)] if stated else [])),
             )

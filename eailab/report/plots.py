@@ -209,7 +209,7 @@ def _interval_row(axes: Any, row: IntervalRow, place: int, scale: float) -> None
 def _bars(bars: BarsFigure, say: Say, style: Style) -> Any:
     """Draw gains that add up, a bar each from where it starts, with their intervals."""
     head = head_of(bars.title, bars.note, say, style)
-    labels = [wrapped(bar.label, 1.5 * style.label, style.letters) for bar in bars.bars]
+    labels = [wrapped(say(bar.label), 1.5 * style.label, style.letters) for bar in bars.bars]
     figure, axes = _rows(labels, head, style, say(bars.axis_title), least=0.42, beside=0.88 * style.scale)
     for place, bar in enumerate(bars.bars):
         if bar.gain is not None:
