@@ -24,10 +24,11 @@ SECONDS = 0.2
 """Between two changes of it."""
 IGNORED_SEED = (
     "the training ignores its seed: two seeds gave the same numbers to the last digit, so that several blocks would "
-    "be one run several times. Make all its chance depend on `seed`, as in numpy.random.default_rng(seed); where it "
-    "has no chance, one block is enough: seeds=1, audit=False."
+    "be one run several times. Make all its chance depend on `seed`, as in numpy.random.default_rng(seed); "
 )
 """Said in place of what names options of the command line."""
+WITHOUT_CHANCE = "where it has no chance, one block is enough: seeds=1, audit=False."
+WITHOUT_NOISE = "where it has no chance, there is no noise to measure."
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Session(Runner):
         from eailab.studies.audit_run import checked_first
 
         checks = checked_first(plans, context, are_new=are_new)
-        raise_ignored_seed(checks, IGNORED_SEED)
+        compares = any(planned.record.study.factor is not None for planned in plans)
+        raise_ignored_seed(checks, IGNORED_SEED + (WITHOUT_CHANCE if compares else WITHOUT_NOISE))
         for check in checks:
             if check.state == "warning":
                 self.note(f"audit: {check.text}.")

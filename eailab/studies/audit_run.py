@@ -57,7 +57,8 @@ def checked_first(plans: Iterable[Plan], context: RunContext, *, are_new: bool) 
     Args:
         plans: Of which the first trials have been run.
         context: Of the trials in training.
-        are_new: Whether one of these was run just now; where not, and nothing is run again, there is nothing to report.
+        are_new: Whether one of these was run just now; where not, and nothing is run again, only failures are
+            returned: the same command a second time is refused as the first was.
 
     Raises:
         StoppedError: `context.should_stop` said so.
@@ -66,6 +67,12 @@ def checked_first(plans: Iterable[Plan], context: RunContext, *, are_new: bool) 
     for planned in _audited(plans):
         if repeat(planned, context) or are_new:
             checks += checks_of(context.store, planned.record)
+        else:
+            study = planned.record.study
+            seen = replace(study, blocks=study.blocks[:LOOKED_AT])
+            checks += [
+                one for one in checks_of(context.store, replace(planned.record, study=seen)) if one.state == "failed"
+            ]
     return checks
 
 
@@ -102,7 +109,7 @@ def checks_of(store: Store, record: StudyRecord) -> list[Check]:
     """Return the checks of a program's study, from its finished trials and the one that was run again."""
     study = record.study
     arms = range(len(study.arms))
-    folders = {key: store.folder(name) for key, name in record.trials.items()}
+    folders = {key: store.folder(name) for key, name in record.trials.items() if key[1] in study.blocks}
     metrics = {key: _metrics(folder) for key, folder in folders.items()}
     runs = [
         found

@@ -156,7 +156,7 @@ def repeated(recipe: Recipe, blocks: Sequence[int]) -> Study:
     """
     refuse_tuning_blocks(blocks)
     if len(blocks) < 2:
-        raise StudyError("one trial has no spread: give two blocks or more, such as --seeds 10.")
+        raise StudyError("one trial has no spread: give two blocks or more, such as 10 seeds.")
     return replace(single(recipe, blocks[0]), name=f"{recipe.name}-noise", blocks=tuple(blocks))
 
 

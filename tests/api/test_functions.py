@@ -245,7 +245,7 @@ def test_a_mistake_is_one_clear_error(arguments, options, said):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: public.noise(ignores, settings={"lr": 1.0}, seeds=2, metric="val_acc"), "ignores its seed"),
+        (lambda: public.noise(ignores, settings={"lr": 1.0}, seeds=2, metric="val_acc"), "no noise to measure"),
         (lambda: public.train(train, metric="val_acc"), r"needs lr: add settings=\{'lr'"),
         (lambda: public.train(train, settings={"lr": 1.0}), "metric is missing"),
         (lambda: public.train("digits-mlp", at="best"), "at='best' is for a function of yours"),
