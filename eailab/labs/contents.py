@@ -19,7 +19,7 @@ from eailab.report.lab import problems_met, published_blocks, setup_blocks
 from eailab.report.markdown import render_blocks
 from eailab.report.study_report import StudyReport
 from eailab.studies.preregistration import FrozenPlan, read_plans
-from eailab.translation import COMMA, capitalized, joined, language, listed_and, tr
+from eailab.translation import capitalized, language, listed_and, tr
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def gap_table(findings: StudyFindings) -> Table | None:
             (tr("validation"), measure.unit),
             (tr("gap"), measure.difference_unit),
         ):
-            of = joined([measure.quantity, said], COMMA)
+            of = tr("{metric}, {what}", metric=measure.quantity, what=said)
             heading = tr("{metric} ({unit})", metric=of, unit=unit) if unit else of
             columns.append(Column(capitalized(heading), is_number=True))
     return Table(tuple(columns), tuple(rows)) if pairs else None
