@@ -106,7 +106,7 @@ def judge_claim(lab: LabFolder, claim: Claim) -> Judged:
     if study is None:
         return Judged(claim, False, f"{' '.join(claim.factor)} was not trained")
     findings = study.findings
-    arm = _arm(findings, claim.level)
+    arm = arm_of(findings, claim.level)
     if arm is None:
         labels = ", ".join(one.label for one in findings.arms)
         return Judged(claim, False, f"{' '.join(claim.factor)} has no level {claim.level}: it has {labels}")
@@ -120,16 +120,14 @@ def judge_claim(lab: LabFolder, claim: Claim) -> Judged:
     return Judged(claim, holds, f"the verdict is {verdict.value}" + ("" if holds else ", and the claim goes beyond it"))
 
 
-def _arm(findings: StudyFindings, level: str) -> ArmFindings | None:
+def arm_of(findings: StudyFindings, level: str) -> ArmFindings | None:
+    """Return the arm that a level names: by its label, what it was before it was tuned, or its variant alone."""
     befores = [one.before for one in findings.tuning.arms] if findings.tuning else [""] * len(findings.arms)
-    return next(
-        (
-            arm
-            for arm, before in zip(findings.arms, befores, strict=True)
-            if same_label(arm.label, level) or (before and same_label(before, level))
-        ),
-        None,
-    )
+    for arm, before in zip(findings.arms, befores, strict=True):
+        if same_label(arm.label, level) or (before and same_label(before, level)):
+            return arm
+    short = [arm for arm in findings.arms if same_label(arm.label.partition(" (")[0], level)]
+    return short[0] if len(short) == 1 else None
 
 
 def _reached(claim: Claim, findings: StudyFindings, arm: ArmFindings) -> Judged:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eailab.plain import plain
+from eailab.plain import plain_lines
 from eailab.report.markdown import escaped
 
 State = Literal["holds", "fails", "to be looked at", "not shown", "not checked"]
@@ -96,7 +96,7 @@ def for_gradescope(marks: Marks) -> Mapping[str, Any]:
                 "score": one.points,
                 "max_score": one.of,
                 **({"status": "passed" if one.points >= one.of else "failed"} if one.of else {}),
-                "output": plain("\n".join([one.state, *_some(one.said)])),
+                "output": plain_lines("\n".join([one.state, *_some(one.said)])),
                 "output_format": "text",
             }
             for one in marks.marks

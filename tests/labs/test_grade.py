@@ -4,11 +4,12 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from eailab.errors import RecipeError, UsageError
-from eailab.labs.claims import claims_of, judge_claim, mean_half_width
+from eailab.labs.claims import arm_of, claims_of, judge_claim, mean_half_width
 from eailab.labs.folder import LabFolder
 from eailab.labs.grade import Grading
 from eailab.labs.limited import run_limited
@@ -106,6 +107,7 @@ def test_an_honest_submission_gets_all_points(submission):
     results = for_gradescope(marks)
     assert results["score"] == 16
     assert {one["status"] for one in results["tests"] if one["max_score"]} == {"passed"}
+    assert all(one["output"].split("\n")[0] in ("holds", "to be looked at") for one in results["tests"])
     assert as_markdown(marks).startswith("# A small lab: 16 of 16 points\n")
 
 
@@ -215,6 +217,14 @@ def test_claims_are_held_to_verdicts_and_intervals(submission):
     assert mark.state == "fails"
     assert "line 3: 'lr is nice' is not a claim" in mark.said[0]
     assert "line 1: 'reaches 99%' has no tag" in mark.said[-1]
+
+
+def test_a_claim_may_name_a_variant_without_its_settings_where_no_other_has_the_name():
+    labels = ("constant", "steplr (step_size 2)", "cosine (warmup_epochs 1)", "cosine (warmup_epochs 2)")
+    findings = SimpleNamespace(arms=[SimpleNamespace(label=one) for one in labels], tuning=None)
+    assert arm_of(findings, "steplr").label == "steplr (step_size 2)"
+    assert arm_of(findings, "cosine (warmup_epochs 2)").label == labels[3]
+    assert arm_of(findings, "cosine") is None
 
 
 @pytest.mark.usefixtures("blank")
