@@ -22,7 +22,7 @@ from eailab.findings.words import (
 from eailab.recipe.base import ImageRecipe
 from eailab.recipe.override import model_word
 from eailab.studies.design import Arm
-from eailab.studies.factor import label, listed, word
+from eailab.studies.factor import label, listed, read_factor, word
 from eailab.studies.storage import StudyRecord
 from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, joined, listed_and, tr, trn
 
@@ -129,6 +129,15 @@ def _seeds(findings: StudyFindings, *, has_images: bool) -> Text:
         return trn(
             "Each of the {arms} arms was trained in {n} block; within a block all arms share their seeds.",
             "Each of the {arms} arms was trained in {n} blocks; within a block all arms share their seeds.",
+            blocks,
+            arms=arms,
+        )
+    if arms > 1 and any(path.startswith("model.") for path in read_factor(findings.factor or "").settings):
+        return trn(
+            "Each of the {arms} arms was trained in {n} block; within a block all arms share split, order of the "
+            "data, augmentation and the seed of their initial weights.",
+            "Each of the {arms} arms was trained in {n} blocks; within a block all arms share split, order of the "
+            "data, augmentation and the seed of their initial weights.",
             blocks,
             arms=arms,
         )
