@@ -15,8 +15,8 @@ from eailab.errors import RecipeError, UsageError
 from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import write
 from eailab.recipe.factors import level_of, resolve
+from eailab.recipe.load import parse_given
 from eailab.recipe.override import vary_together
-from eailab.recipe.yaml12 import parse_value
 from eailab.seeding import TUNING_BLOCKS
 
 VALUES = 6
@@ -140,7 +140,7 @@ def _space(recipe: Recipe, paths: Mapping[str, Asked], label: str) -> Space:
     points = tuple((value,) for value in grids[0]) if len(grids) == 1 else _spread(grids)
     for point in points:
         try:
-            vary_together(recipe, dict(zip(paths, point, strict=True)))
+            with_values(recipe, tuple(paths), point)
         except RecipeError as error:
             said = ", ".join(one.text for one in paths.values())
             raise UsageError(
@@ -159,8 +159,8 @@ def _values(one: Asked, *, may_be_whole: bool) -> list[Any]:
     """
     low, is_range, high = one.values.partition(RANGE)
     if is_range:
-        ends: list[Any] = [parse_value(text) for text in (low, high)]
-        if not all(type(end) in (int, float) and abs(end) < inf for end in ends):
+        ends: list[Any] = [parse_given(text, f"--tune {one.text}") for text in (low, high)]
+        if high.startswith(".") or not all(type(end) in (int, float) and abs(end) < inf for end in ends):
             raise UsageError(f"--tune {one.text}: a range has two numbers, such as {one.word}=1e-4..1e-1.")
         if not 0 < ends[0] < ends[1]:
             raise UsageError(
@@ -172,12 +172,23 @@ def _values(one: Asked, *, may_be_whole: bool) -> list[Any]:
         if may_be_whole and all(type(end) is int for end in ends):
             values = [round(value) for value in values]
     else:
-        parsed = parse_value(f"[{one.values}]")
+        parsed = parse_given(f"[{one.values}]", f"--tune {one.text}")
         values = parsed if isinstance(parsed, list) else [parsed]
+    values = list(map(_fixed, values))
     values = [value for index, value in enumerate(values) if value not in values[:index]]
     if len(values) < 2:
         raise UsageError(f"--tune {one.text}: there is one value to choose from: give two or more.")
     return sorted(values) if all(type(value) in (int, float) for value in values) else values
+
+
+def _fixed(value: Any) -> Any:
+    """Return a value that cannot change, as those are that trainings are known by."""
+    return tuple(map(_fixed, value)) if isinstance(value, list) else value
+
+
+def _as_read(value: Any) -> Any:
+    """Return a value as a file has it; see `_fixed`."""
+    return list(map(_as_read, value)) if isinstance(value, tuple) else value
 
 
 def _spread(grids: Sequence[Sequence[Any]]) -> tuple[Point, ...]:
@@ -331,7 +342,16 @@ def equal_budgets(searched: Mapping[str, Space]) -> bool:
 
 def with_point(recipe: Recipe, space: Space, point: Point) -> Recipe:
     """Return a recipe with a point's values."""
-    return vary_together(recipe, dict(zip(space.paths, point, strict=True))).recipe
+    return with_values(recipe, space.paths, point)
+
+
+def with_values(recipe: Recipe, paths: Sequence[str], point: Point) -> Recipe:
+    """Return a recipe with a value for each of some settings.
+
+    Raises:
+        RecipeError: It cannot have them.
+    """
+    return vary_together(recipe, dict(zip(paths, map(_as_read, point), strict=True))).recipe
 
 
 def can_have(recipe: Recipe, space: Space, point: Point) -> bool:

@@ -10,7 +10,7 @@ from eailab.recipe.load import load
 from eailab.seeding import TUNING_BLOCKS
 from eailab.studies.design import repeated
 from eailab.studies.plan import parse_blocks
-from eailab.studies.tuning import Space, asked, budget, equal_budgets, spaces, tune
+from eailab.studies.tuning import Space, asked, budget, equal_budgets, spaces, tune, with_point
 
 
 def by_hand(table, log):
@@ -112,6 +112,14 @@ def test_a_range_has_six_values_of_equal_ratios_and_an_arm_may_have_its_own():
     assert equal_budgets(found)
 
 
+def test_a_setting_that_is_a_list_can_be_tuned():
+    """Trainings are known by their values, which a list could not be."""
+    recipe = load("digits-mlp").recipe
+    space = spaces([asked("hidden=[8],[8, 8],[8]")], {"adam": recipe}, ("optimizer.name",))["adam"]
+    assert len(set(space.points)) == len(space.points) == 2
+    assert [list(with_point(recipe, space, point).model.hidden) for point in space.points] == [[8], [8, 8]]
+
+
 def test_several_settings_are_tried_at_points_spread_over_all_of_them():
     """As many trainings as for one setting, each list's ends and middle among them, no point twice."""
     found = spaces([asked("lr=1e-4..1e-1"), asked("batch-size=16,32,64")], {"a": load("digits-mlp").recipe}, ())["a"]
@@ -127,6 +135,10 @@ def test_several_settings_are_tried_at_points_spread_over_all_of_them():
         ("lr=1e-3", "one value to choose from"),
         ("lr=0..1", "a number above 0"),
         ("lr=1..0.1", "rises"),
+        ("lr=1e-3...1e-1", "two numbers"),
+        ("lr=,", "--tune lr=,: a value is missing"),
+        ("lr={a: 1},2", "cannot have {a: 1}"),
+        ("hidden=[8],[8]", "one value to choose from"),
         ("lr", "write a setting"),
         (":lr=1,2", "write a setting"),
         ("optimizer=adam,sgd", "is what is compared"),
