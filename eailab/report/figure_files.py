@@ -21,7 +21,7 @@ from eailab.report.describe import path_bars, trial_curves
 from eailab.report.figures import ON_SCREEN, PATH_FIGURE, Drawing, FileKind, figure_names
 from eailab.report.json_report import as_json
 from eailab.runs import records
-from eailab.runs.atomic import refuse_links, write_changed
+from eailab.runs.atomic import refuse_links, write_changed, write_changed_together
 from eailab.runs.trial_folder import TrialFolder
 from eailab.translation import ENGLISH, language
 
@@ -81,8 +81,7 @@ def keep(folder: Path, numbers: str, figures: Mapping[str, Drawing]) -> None:
         StoreError: A file cannot be written.
     """
     files = {f"{name}.{kind}": data for name, drawing in figures.items() for kind, data in drawing.items()}
-    for name, data in files.items():
-        write_changed(folder / "figures" / name, data)
+    write_changed_together({folder / "figures" / name: data for name, data in files.items()})
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "numbers": _sha256(numbers.encode()),

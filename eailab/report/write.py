@@ -24,7 +24,7 @@ from eailab.report.figures import IN_PRINT, Drawing, FileKind
 from eailab.report.formats import DEFAULT_FORMATS, EXPORTS, FORMATS
 from eailab.report.json_report import as_json, costs_json
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
-from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_text
+from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_changed_together, write_text
 from eailab.runs.context import RunContext
 from eailab.runs.store import Store
 from eailab.studies.heads import ENDS, STEPS_FOLDER, STUDIES, Head, heads, path_heads
@@ -210,19 +210,23 @@ def _write_report(
 
 def _write_figures(drawings: Mapping[str, Mapping[str, Drawing]], out: Path) -> None:
     """Write the figures that lie beside a report."""
-    for folder, figures in drawings.items():
-        for name, drawing in figures.items():
-            for kind, data in drawing.items():
-                write_changed(out / f"{figure_path(folder, name)}.{kind}", data)
+    write_changed_together({
+        out / f"{figure_path(folder, name)}.{kind}": data
+        for folder, figures in drawings.items()
+        for name, drawing in figures.items()
+        for kind, data in drawing.items()
+    })  # fmt: skip
 
 
 def _write_fragments(report: Report, folder: Path, drawings: Mapping[str, Mapping[str, Drawing]]) -> Path:
     """Write parts of a paper with their figures, and return their folder."""
-    for name, text in latex_fragments.fragments(report).items():
-        write_changed(folder / name, text.encode())
-    for of, name in latex_fragments.names(report).items():
-        for figure, files in drawings[of].items():
-            write_changed(folder / f"{name}-{figure}.pdf", files["pdf"])
+    texts = {folder / name: text.encode() for name, text in latex_fragments.fragments(report).items()}
+    figures = {
+        folder / f"{name}-{figure}.pdf": files["pdf"]
+        for of, name in latex_fragments.names(report).items()
+        for figure, files in drawings[of].items()
+    }
+    write_changed_together(texts | figures)
     return folder
 
 

@@ -4,6 +4,7 @@ Every call that changes the disk goes through `os`, one function each, so that t
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,6 +16,9 @@ from eailab.files import WRITTEN, Kind, opened, read, unreadable
 
 TEMPORARY = ".*.tmp"
 """Pattern of the names of temporary files; one that is left over belongs to a process that died."""
+
+AT_ONCE = 16
+"""Files that are flushed side by side, at most."""
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file must not make us wait
@@ -51,7 +55,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
             if len(contents) == 1:
                 _write_new(temporaries[path], contents[path])
             else:
-                with ThreadPoolExecutor(len(contents)) as writers:
+                with ThreadPoolExecutor(min(len(contents), AT_ONCE)) as writers:
                     list(writers.map(_write_new, temporaries.values(), contents.values()))
             for path, temporary in temporaries.items():
                 temporary.replace(path)
@@ -76,10 +80,23 @@ def write_changed(path: Path, data: bytes) -> None:
     Raises:
         StoreError: Something else than a plain file is in its place, or it cannot be read or written.
     """
-    with suppress(FileNotFoundError):
-        if read(path, WRITTEN) == data:
-            return
-    write_bytes(path, data)
+    write_changed_together({path: data})
+
+
+def write_changed_together(contents: Mapping[Path, bytes]) -> None:
+    """Write those files that do not hold these bytes already, the files of each folder together.
+
+    Raises:
+        StoreError: As `write_changed`.
+    """
+    by_folder: dict[Path, dict[Path, bytes]] = defaultdict(dict)
+    for path, data in contents.items():
+        with suppress(FileNotFoundError):
+            if read(path, WRITTEN) == data:
+                continue
+        by_folder[path.parent][path] = data
+    for changed in by_folder.values():
+        write_together(changed)
 
 
 def append_bytes(path: Path, data: bytes, flush: bool = True) -> None:
