@@ -13,6 +13,7 @@ from eailab.errors import DamagedError
 from eailab.recipe.load import load as load_recipe
 from eailab.report import figure_files
 from eailab.runs import atomic, checkpoint, lock, training, trial_folder
+from eailab.runs.records import Result
 from eailab.studies import sharing
 
 
@@ -67,18 +68,19 @@ def test_without_a_rename_crashes_are_seen_to_leave_halves(sound, folder, monkey
     assert any("damaged" in one for one in wrong)
 
 
-def unchecked_record(self):
+def unchecked_result(self):
     """Read a result as it is, as a store without checksums would."""
     import json
 
     try:
-        return json.loads(self.result_file.read_text())
+        record = json.loads(self.result_file.read_text())
     except FileNotFoundError:
         return None
+    return record, Result.read(record)
 
 
 def test_without_checksums_flipped_bits_are_seen_to_give_wrong_numbers(sound, monkeypatch):
-    monkeypatch.setattr(trial_folder.TrialFolder, "record", unchecked_record)
+    monkeypatch.setattr(trial_folder.TrialFolder, "recorded", unchecked_result)
     recorded = lambda file, _: trial_folder.TrialFolder(file.parent).record()["files"].get(file.name)  # noqa: E731
     monkeypatch.setattr("eailab.files.sha256", recorded)
     wrong, _ = checks.after_damage(sound.root, flips(files_of(sound.root), 2000, seed=1), "a wrong number")
