@@ -70,7 +70,10 @@ def report(
         typer.Option(metavar="CODE", help="Language of the report: en or zh-TW.", autocompletion=completion.languages),
     ] = "en",
     lab: Annotated[
-        bool, typer.Option("--lab", help="Write lab-report.md: the lab's two tasks, next to the published figures.")
+        bool,
+        typer.Option(
+            "--lab", help="Write lab-report.md: the lab's tasks that the studies are of, next to the published figures."
+        ),
     ] = False,
     labels: Annotated[
         list[str] | None,

@@ -1,4 +1,4 @@
-"""Compose the lab report: both tasks, filled from studies, with published figures next to ours."""
+"""Compose the lab report: its tasks, filled from studies, with published figures next to ours."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
