@@ -80,21 +80,27 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
                 blocks=looks_in_words(findings.looks.blocks),
             )
         )
-    epochs = joined(map(str, sorted({arm.recipe.epochs for arm in record.study.arms})), OR)
+    lengths = sorted({arm.recipe.epochs for arm in record.study.arms})
+    epochs = joined(map(str, lengths), OR)
     if findings.imported is not None:
         pass  # how they were trained is not known
     elif findings.counted is not None:
         said.append(tr("What counts of each run is {counted}.", counted=findings.counted))
     else:
         said.append(
-            tr(
+            trn(
+                "Every trial ran for {epochs} epoch, a number fixed in advance.",
                 "Every trial ran for {epochs} epochs, a number fixed in advance, of which the last counts.",
+                lengths[-1],
                 epochs=epochs,
             )
             if images is None
-            else tr(
+            else trn(
+                "Every trial ran for {epochs} epoch, a number fixed in advance; the test images were read once, after "
+                "it.",
                 "Every trial ran for {epochs} epochs, a number fixed in advance, of which the last counts; the test "
                 "images were read once, after it.",
+                lengths[-1],
                 epochs=epochs,
             )
         )

@@ -6,7 +6,7 @@ from math import comb, isfinite
 from eailab.findings.merging import CarriedArm
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, with_unit
-from eailab.findings.words import number, setting_as_named, share
+from eailab.findings.words import number, setting_in_words, share
 from eailab.stats.verdict import SINGLE_LOOK
 from eailab.studies.factor import BETWEEN_VALUES, word
 from eailab.studies.tuning_file import TunedArm, Tuning
@@ -140,7 +140,7 @@ def tuning_sentences(findings: StudyFindings, tuning: Tuning) -> list[Text]:
     settings = dict.fromkeys(path for arm in tuning.arms for path in arm.settings)
     counts = dict.fromkeys(len(arm.trainings) for arm in tuning.arms)
     values = {
-        "settings": listed_and([setting_as_named(word(path)) for path in settings]),
+        "settings": listed_and([setting_in_words(word(path)) for path in settings]),
         "winners": joined(_winners(tuning), COMMA),
         "trainings": joined(map(str, counts), COMMA),
     }

@@ -147,6 +147,11 @@ def test_epochs_that_differ_between_arms_are_all_said(shop):
     assert error_bars.startswith("No error bars")
 
 
+def test_one_epoch_is_not_called_epochs(shop):
+    methods, *_ = load_study(shop.store, shop.study({10: [0.9, 0.92], 20: [0.8, 0.83]}, epochs=1)).answers
+    assert "Every trial ran for 1 epoch, a number fixed in advance; the test images were" in methods.sentence
+
+
 def test_a_single_block_has_no_error_bars(shop):
     told = load_study(shop.store, shop.study({10: [0.9], 20: [0.8]}))
     assert told.answers[1].sentence.startswith("No error bars")
