@@ -17,6 +17,7 @@ from eailab.labs.report_check import report_problems
 from eailab.labs.retraining import Place, Repeated, hidden, repeat, runs_own_code
 from eailab.labs.rubric import Asked, AskedFactor, AskedLayer
 from eailab.own_code.reference import parse_reference
+from eailab.plain import counted
 from eailab.recipe.canonical import NO_IDENTITY
 from eailab.recipe.factors import resolve
 from eailab.recipe.override import differences
@@ -310,7 +311,7 @@ class Grading:
         ] + [f"{layer.code}: {one}" for one in result["faults"]]
         if not result["passed"]:
             return False, said or [f"{layer.code}: it does not pass"]
-        return True, [f"{layer.code}: {len(result['checks'])} gradients are right"]
+        return True, [f"{layer.code}: {counted(len(result['checks']), 'gradient')} right"]
 
 
 def _listed(blocks: object) -> str:

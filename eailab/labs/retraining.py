@@ -28,6 +28,8 @@ from eailab.stats.p_values import bonferroni_critical_value
 
 CONFIDENCE = 0.999
 """Of the prediction intervals of a hidden block, all of its arms together."""
+WHOLE = 100.0
+"""Percent: no share, and no difference of two, lies beyond."""
 
 
 @dataclass(frozen=True)
@@ -140,20 +142,26 @@ def hidden(
         record = place.train(Trial(recipe, block, one))
         values.append(measure.value(_values(record)) if record["status"] == "finished" else None)
     base = findings.baseline_arm
-    known: list[tuple[str, list[float], float | None]] = []
+    known: list[tuple[str, list[float], float | None, float]] = []
     for arm, value in zip(findings.arms, values, strict=True):
         own = values[findings.baseline]
         if arm.is_baseline:
-            known.append((f"{arm.label}, {measure.title}", arm.values, value))
+            known.append((f"{arm.label}, {measure.title}", arm.values, value, 0.0))
         else:
             pairs = zip(arm.trials, base.trials, strict=True)
             differences = [a.value - b.value for a, b in pairs if a.value is not None and b.value is not None]
             known.append((f"{arm.label} minus {base.label}", differences,
-                          None if value is None or own is None else value - own))  # fmt: skip
+                          None if value is None or own is None else value - own, -WHOLE))  # fmt: skip
     known = [one for one in known if len(one[1]) > 1]
     images = findings.validation_images
     step = 100.0 / images if images and measure.is_share else 0.0
-    return [Predicted(what, value, *prediction_interval(before, len(known), step)) for what, before, value in known]
+    found = []
+    for what, before, value, least in known:
+        low, high = prediction_interval(before, len(known), step)
+        if measure.is_share:
+            low, high = max(low, least), min(high, WHOLE)
+        found.append(Predicted(what, value, low, high))
+    return found
 
 
 def prediction_interval(values: Sequence[float], intervals: int, step: float = 0.0) -> tuple[float, float]:

@@ -103,6 +103,9 @@ def test_an_honest_submission_gets_all_points(submission):
     assert marks.points == marks.of == 16
     assert marks.mark("trained_again").said[0].endswith("the same to the bit")
     assert "inside [" in marks.mark("hidden_block").said[0]
+    ends = re.findall(r"\[(\S+), (\S+)\]", " ".join(marks.mark("hidden_block").said))
+    assert ends
+    assert all(abs(float(end)) <= 100 for pair in ends for end in pair)
     assert marks.mark("hidden_block").of == 0
     results = for_gradescope(marks)
     assert results["score"] == 16
