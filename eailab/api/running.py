@@ -140,7 +140,11 @@ class _Line:
         self.trials.update(event)
         if isinstance(event, Failed | TriedAgain | SetAside):
             self._write("")
-            say(f"{self.trials.cells[event.trial].label}: {event.reason}")
+            say(
+                self.trials.failure(event)
+                if isinstance(event, Failed)
+                else f"{self.trials.cells[event.trial].label}: {event.reason}"
+            )
         now = time.monotonic()
         if isinstance(event, Ended) or now - self.changed >= SECONDS:
             self.changed = now

@@ -156,7 +156,7 @@ class Watch:
             case TriedAgain() | SetAside():
                 return f"{cell.label}: {event.reason}"
             case Failed():
-                return f"{cell.label}: failed: {event.reason}"
+                return self.trials.failure(event)
             case EpochEnded() if LOG.isEnabledFor(logging.DEBUG):
                 epoch = event.epoch
                 return f"{cell.label}: epoch {epoch.number}/{cell.epochs}  {cell.scores(epoch)}{event.seconds:.2f} s"

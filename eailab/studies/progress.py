@@ -140,6 +140,7 @@ class Trials:
         """What follows the training."""
         self.is_stopping = False
         self._left = TimeLeft(todo, clock)
+        self._failures: dict[str, str] = {}
         for planned in plans:
             self._take_up(planned)
 
@@ -152,6 +153,12 @@ class Trials:
             for planned in self.plans:
                 if event.trial in planned.record.trials.values():
                     cell.value = _value(planned, event.values)
+
+    def failure(self, event: Failed) -> str:
+        """Return what is said of a failure: its reason, or which trial failed for the same one before it."""
+        label = self.cells[event.trial].label
+        before = self._failures.setdefault(event.reason, label)
+        return f"{label}: failed: {event.reason if before == label else f'as {before} did'}"
 
     def training(self) -> list[Cell]:
         """Return the trials in training, in their order."""
