@@ -189,8 +189,10 @@ def verify(
             "decision": asdict(Decision(verdict="HOLDS" if holds else "DIFFERS")),
         })  # fmt: skip
     if not found.holds:
+        lacks = ", ".join(found.missing_data)
+        why = f", which may be for want of {lacks}: name its folder with --data-dir, or" if lacks else ":"
         raise CheckFailedError(
-            f"{report} does not say what {runs} says: make it again with {_made_by(found, report, store)}."
+            f"{report} does not say what {runs} says{why} make it again with {_made_by(found, report, store)}."
         )
     if again is not None and again.differences:
         raise CheckFailedError(f"{retrain}, trained again, did not give the same bits.")

@@ -55,6 +55,8 @@ class Verification:
     """How the arms of some of them were tuned, by the study's fingerprint."""
     manifest: Manifest
     """What the report says it was made of."""
+    missing_data: tuple[str, ...] = ()
+    """Data sets that are not here, without which a report says less."""
 
     @property
     def holds(self) -> bool:
@@ -141,6 +143,7 @@ def verify(report: Path, store: Store, data_dir: Path | None = None) -> Verifica
         records=(*(study.record for study in studies), *(record for one in paths for record in one.record.records)),
         tunings={one.record.study.fingerprint: tuning for one in studies if (tuning := one.tuning) is not None},
         manifest=manifest,
+        missing_data=tuple(tally.missing_data),
     )
 
 
@@ -170,11 +173,13 @@ class Tally:
         self.store, self.data_dir = store, data_dir
         self.checked, self.failing = set[str](), set[str]()
         self.about_studies = list[str]()
+        self.missing_data = dict[str, None]()
         self.problems, self.gaps, self.notes = list[str](), list[str](), list[str]()
 
     def check(self, folder: str, record: StudyRecord) -> dict[str, Dataset | None]:
         """Check the trials of a study, and return its data sets."""
         arms, datasets = record.study.arms, _datasets(record, self.data_dir)
+        self.missing_data |= {name: None for name, dataset in datasets.items() if dataset is None}
         self.notes += [
             f"{folder}: results were not held to the labels of {name}, which were not found here; a report's intervals "
             "for new images need them"

@@ -6,6 +6,7 @@ import re
 import pytest
 from plans import one_factor, train_plan
 
+from eailab.errors import MissingDataError
 from eailab.recipe.load import load, parse_override
 from eailab.runs.context import RunContext
 from eailab.studies.plan import plan
@@ -90,3 +91,26 @@ def test_a_trial_that_another_study_trained_first_has_the_same_bits_too(eailab, 
     assert eailab("report", "another-lr").code == 0
     told = eailab("verify", str(report), "--retrain", "0.01/1")
     assert told.code == 0, told.out + told.err
+
+
+def test_where_the_data_are_missing_that_is_said_before_the_report_is_blamed(eailab, report, monkeypatch):
+    def missing(*_, **__):
+        raise MissingDataError("the files are not here")
+
+    for place in ("report.verify", "findings.classes", "findings.new_images"):
+        monkeypatch.setattr(f"eailab.{place}.load", missing)
+    told = eailab("verify", str(report))
+    assert told.code == 1
+    assert "which may be for want of digits: name its folder with --data-dir, or make it again with" in told.err
+
+
+def test_the_advice_has_the_labels_of_the_report(eailab, report):
+    asked = ("--format", "markdown", "--label", "1e-3=usual", "--label", "0.01=large")
+    assert eailab("report", *asked).code == 0
+    file = report.with_suffix(".md")
+    assert eailab("verify", str(file), "--retrain", "usual/0").code == 0
+    file.write_text(file.read_text().replace("0.", "1.", 1))
+    told = eailab("verify", str(file))
+    assert "eailab report --label lr:0.001=usual --label lr:0.01=large --format markdown" in told.err.replace(
+        f"--out {report.parent} ", ""
+    )
