@@ -99,13 +99,12 @@ def write_changed_together(contents: Mapping[Path, bytes]) -> None:
         write_together(changed)
 
 
-def append_bytes(path: Path, data: bytes, flush: bool = True) -> None:
-    """Append to a file; what could not be written whole is cut off again.
+def append_bytes(path: Path, data: bytes) -> None:
+    """Append to a file; what could not be written whole is cut off again. See `flush` for a loss of power.
 
     Args:
         path: The file, which is made where it is missing.
         data: What to append.
-        flush: Flush it to the disk, so that it outlives a loss of power.
 
     Raises:
         StoreError: The disk is full, the file cannot be written, or the like; the file has its old length.
@@ -116,12 +115,26 @@ def append_bytes(path: Path, data: bytes, flush: bool = True) -> None:
             length = os.fstat(descriptor).st_size
             try:
                 _write_all(descriptor, data)
-                if flush:
-                    os.fsync(descriptor)
             except OSError:
                 with suppress(OSError):
                     os.ftruncate(descriptor, length)
                 raise
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def flush(path: Path) -> None:
+    """Flush what was appended to a file to the disk, so that it outlives a loss of power.
+
+    Raises:
+        StoreError: It cannot be opened, or flushed.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY)
+        try:
+            os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from typing import Any, Literal, Self, TypedDict, cast
@@ -74,6 +75,7 @@ def bits_depend_on(provenance: Provenance) -> str:
     return f"{provenance['device']}{processor}; {provenance['platform']}; {packages}"
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)
@@ -81,6 +83,7 @@ def _version(name: str) -> str:
         return "not installed"
 
 
+@cache
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - not a file on a disk

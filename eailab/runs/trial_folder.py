@@ -247,7 +247,7 @@ class TrialFolder:
         self._recipe = None
 
     def add_epoch(self, epoch: Epoch) -> None:
-        """Append a finished epoch."""
+        """Append a finished epoch; `finish` flushes it to the disk, and a checkpoint carries it."""
         self._check_lock()
         line = records.sealed_line(epoch.record())
         atomic.append_bytes(self.epochs_file, line)
@@ -267,7 +267,7 @@ class TrialFolder:
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         } | ({} if joules is None else {"joules": round(joules, 1)})
         line = atomic.after_a_torn_line(self.timings_file, files.TIMINGS) + records.sealed_line(record)
-        atomic.append_bytes(self.timings_file, line, flush=False)
+        atomic.append_bytes(self.timings_file, line)
 
     def save_checkpoint(self, state: Arrays | None, trial: Trial, position: Position, environment: str = "") -> None:
         """Write a state, and the epochs before it, in place of an older one.
@@ -338,6 +338,7 @@ class TrialFolder:
                 f"{error} Something else wrote into it meanwhile, and no result was recorded: run the same command to "
                 "train again."
             ) from error
+        atomic.flush(self.epochs_file)
         atomic.write_together({self.path / name: content for name, content in artifacts.items()})
         record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
