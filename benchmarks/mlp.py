@@ -5,8 +5,10 @@
 The net is 784-128-256-10 with rectified units, on the 54,000 training images of MNIST in a new order each epoch. The
 peers are what a person would otherwise use: scikit-learn's `MLPClassifier`, torch step by step with its fused Adam on
 tensors in memory, the same through `torch.compile`, JAX with the whole epoch as one jitted `lax.scan` (rows gathered
-step by step, and the epoch's images put into order first), and the numpy loop that a student writes. A peer that is not
-installed is named (`uv sync --group bench`, then `uv pip install jax`). All run on as many cores as `--threads` says.
+step by step, and the epoch's images put into order first), Keras on JAX, TensorFlow with the epoch in one
+`tf.function(jit_compile=True)`, tinygrad with `TinyJit`, and the numpy loop that a student writes. A peer that is not
+installed is named (`uv sync --group bench`, then `uv pip install jax keras tensorflow-cpu tinygrad`). All run on as
+many cores as `--threads` says; `--only` leaves other peers out.
 Each contestant trains one epoch untimed; then all take turns. At batch size 1, where an epoch of all takes five
 minutes, there is no untimed epoch, and there are three rounds at most: the median passes over what the first one pays
 for compiling.
@@ -22,13 +24,14 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,17 +151,27 @@ def jax_in_order(asked: Setting) -> Epoch:
     return _jax(asked, in_order=True)
 
 
-def _jax(asked: Setting, in_order: bool) -> Epoch:
-    if asked.threads == 1:  # read when JAX is first imported
+def _use_threads_of_xla(threads: int) -> None:
+    """Let XLA compute with one thread, if that is asked for; it is read when JAX is first imported."""
+    if threads == 1:
         os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+
+def drawn(chance: np.random.Generator) -> list[tuple[Floats, Floats]]:
+    """Return a weight, `[I, O]`, and a bias of each layer."""
+    return [
+        ((chance.normal(size=(i, o)) * np.sqrt(2 / i)).astype(np.float32), np.zeros(o, np.float32))
+        for i, o in pairwise(WIDTHS)
+    ]
+
+
+def _jax(asked: Setting, in_order: bool) -> Epoch:
+    _use_threads_of_xla(asked.threads)
     import jax
     import jax.numpy as jnp
 
     chance = np.random.default_rng(0)
-    pairs = [
-        ((chance.normal(size=(i, o)) * np.sqrt(2 / i)).astype(np.float32), np.zeros(o, np.float32))
-        for i, o in pairwise(WIDTHS)
-    ]
+    pairs = drawn(chance)
     parameters = jax.tree.map(jnp.asarray, pairs)
     state = (parameters, jax.tree.map(jnp.zeros_like, parameters), jax.tree.map(jnp.zeros_like, parameters), 0.0)
     images, labels = jnp.asarray(normalised(asked.data)), jnp.asarray(asked.data.train.labels.astype(np.int32))
@@ -196,6 +209,102 @@ def _jax(asked: Setting, in_order: bool) -> Epoch:
     def epoch() -> None:
         nonlocal state
         state = jax.block_until_ready(trained(state, images, labels, chance.permutation(len(labels))))
+
+    return epoch
+
+
+def keras_on_jax(asked: Setting) -> Epoch:
+    """Keras's `fit` on JAX, compiled, with many steps in each call."""
+    _use_threads_of_xla(asked.threads)
+    os.environ["KERAS_BACKEND"] = "jax"
+    import keras
+
+    layers = [keras.layers.Dense(width, activation="relu") for width in WIDTHS[1:-1]]
+    net = keras.Sequential([keras.Input((WIDTHS[0],)), *layers, keras.layers.Dense(WIDTHS[-1])])
+    images, labels = normalised(asked.data), asked.data.train.labels.astype(np.int32)
+    net.compile(
+        optimizer=keras.optimizers.Adam(LR, epsilon=1e-8),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=True,
+        steps_per_execution=min(64, len(labels) // asked.batch_size),
+    )
+    return lambda: net.fit(images, labels, batch_size=asked.batch_size, epochs=1, shuffle=True, verbose=0)
+
+
+def tensorflow_jit(asked: Setting) -> Epoch:
+    """TensorFlow: all steps of an epoch in one function that XLA has compiled."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    if not tf.config.list_logical_devices("GPU"):
+        tf.config.set_soft_device_placement(True)
+    chance = np.random.default_rng(0)
+    parameters = [tf.Variable(array) for pair in drawn(chance) for array in pair]
+    firsts, seconds = ([tf.Variable(tf.zeros_like(one)) for one in parameters] for _ in range(2))
+    images, labels = tf.constant(normalised(asked.data)), tf.constant(asked.data.train.labels.astype(np.int32))
+    count = tf.Variable(0.0)
+    size = len(asked.data.train.labels)
+    even = size - size % asked.batch_size
+
+    def step(rows):
+        inputs, targets = tf.gather(images, rows), tf.gather(labels, rows)
+        with tf.GradientTape() as tape:
+            values = inputs
+            for place in range(0, len(parameters), 2):
+                values = values @ parameters[place] + parameters[place + 1]
+                if place < len(parameters) - 2:
+                    values = tf.nn.relu(values)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=values)
+            loss = tf.reduce_mean(losses)
+        slopes = tape.gradient(loss, parameters)
+        count.assign_add(1.0)
+        rate, lift = LR / (1.0 - 0.9**count), tf.sqrt(1.0 - 0.999**count)
+        for p, g, m, v in zip(parameters, slopes, firsts, seconds, strict=True):
+            m.assign(0.9 * m + 0.1 * g)
+            v.assign(0.999 * v + 0.001 * g * g)
+            p.assign_sub(rate * m / (tf.sqrt(v) / lift + 1e-8))
+
+    @tf.function(jit_compile=True)
+    def trained(order):
+        rows = tf.reshape(order[:even], (-1, asked.batch_size))
+        for place in tf.range(even // asked.batch_size):
+            step(rows[place])
+        if even < size:
+            step(order[even:])
+        return count + 0.0
+
+    def epoch() -> None:
+        trained(tf.constant(chance.permutation(size).astype(np.int32))).numpy()
+
+    return epoch
+
+
+def tinygrad_jit(asked: Setting) -> Epoch:
+    """tinygrad: its own Adam, and a step that is captured once and then replayed."""
+    os.environ.setdefault("DEV", "CPU")
+    from tinygrad import Context, Tensor, TinyJit, nn
+
+    layers = [nn.Linear(inputs, outputs) for inputs, outputs in pairwise(WIDTHS)]
+    optimizer = nn.optim.Adam(nn.state.get_parameters(layers), lr=LR)
+    images, labels = Tensor(normalised(asked.data)), Tensor(asked.data.train.labels.astype(np.int32))
+    chance = np.random.default_rng(0)
+    size = len(asked.data.train.labels)
+
+    @TinyJit
+    @Context(TRAINING=1)
+    def step(rows):
+        values = images[rows]
+        for layer in layers[:-1]:
+            values = layer(values).relu()
+        optimizer.zero_grad()
+        loss = layers[-1](values).sparse_categorical_crossentropy(labels[rows]).backward()
+        return loss.realize(*optimizer.schedule_step())
+
+    def epoch() -> None:  # without a last batch of another size, which would be captured again
+        order = chance.permutation(size).astype(np.int32)
+        for start in range(0, size - asked.batch_size + 1, asked.batch_size):
+            loss = step(Tensor(order[start : start + asked.batch_size]).contiguous().realize())
+        loss.item()
 
     return epoch
 
@@ -246,10 +355,23 @@ CONTESTANTS: dict[str, Callable[[Setting], Epoch]] = {
     "torch.compile": torch_compile,
     "jax": jax_scan,
     "jax in order": jax_in_order,
+    "keras on jax": keras_on_jax,
+    "tensorflow": tensorflow_jit,
+    "tinygrad": tinygrad_jit,
     "student": student,
 }
-PACKAGES = {"scikit-learn": "sklearn", "jax": "jax", "jax in order": "jax"}
+PACKAGES = {
+    "scikit-learn": ("sklearn",),
+    "jax": ("jax",),
+    "jax in order": ("jax",),
+    "keras on jax": ("keras", "jax"),
+    "tensorflow": ("tensorflow",),
+    "tinygrad": ("tinygrad",),
+}
 """Of contestants that eailab does not need."""
+
+OTHERS = ("jax", "keras", "tensorflow-cpu", "tinygrad")
+"""Whose versions are recorded too."""
 
 # --- floors ---------------------------------------------------------------------------------------------------------
 
@@ -368,9 +490,10 @@ class Timing:
         return f"{self.median:.3g} ({min(self.rounds):.3g} to {max(self.rounds):.3g})"
 
 
-def measure(asked: Setting, rounds: int) -> dict[str, Timing]:
+def measure(asked: Setting, rounds: int, peers: Collection[str]) -> dict[str, Timing]:
     """Time an epoch of each contestant and floor, all taking turns."""
-    epochs = {name: make(asked) for name, make in (CONTESTANTS | FLOORS).items() if installed(name)}
+    taking_part = {name: make for name, make in CONTESTANTS.items() if name == "eailab" or name in peers}
+    epochs = {name: make(asked) for name, make in (taking_part | FLOORS).items() if installed(name)}
     for epoch in epochs.values() if asked.batch_size > 1 else ():
         epoch()
     seconds: dict[str, list[float]] = {name: [] for name in epochs}
@@ -384,7 +507,9 @@ def measure(asked: Setting, rounds: int) -> dict[str, Timing]:
 
 def installed(name: str) -> bool:
     """Whether a contestant can take part; some do not come with eailab."""
-    return name not in PACKAGES or find_spec(PACKAGES[name]) is not None
+    if name == "tinygrad" and which("clang") is None:  # which makes its code for processors
+        return False
+    return all(find_spec(package) is not None for package in PACKAGES.get(name, ()))
 
 
 def ratio(timings: dict[str, Timing]) -> float:
@@ -427,6 +552,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="5,400 images and 3 rounds: a look, not a record")
     parser.add_argument("--profile", action="store_true", help="time the parts of this engine's step, and nothing else")
     parser.add_argument("--batch-size", type=int, nargs="+", default=BATCH_SIZES)
+    parser.add_argument("--only", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS), help="these peers")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="of BLAS and of torch")
     parser.add_argument("--data-dir", type=Path, help="where MNIST lies; else as for every command")
@@ -446,14 +572,15 @@ def main() -> None:
             return
         for batch_size in options.batch_size:
             turns = rounds if batch_size > 1 else min(rounds, 3)
-            results.append((batch_size, measure(Setting(data, batch_size, options.threads), turns)))
+            found = measure(Setting(data, batch_size, options.threads), turns, options.only)
+            results.append((batch_size, found))
             print(f"batch size {batch_size} done", flush=True)
     print(f"\nseconds an epoch of {len(data.train):,} images: median over the rounds (least to most)\n")
     print("\n".join(table(results)))
     if missing := [name for name in CONTESTANTS if not installed(name)]:
         print(f"\nnot installed, and so not among the peers: {', '.join(missing)}")
     if options.json:
-        machine = collect("cpu", options.threads, ("numpy", "numba", "scikit-learn", "torch", "jax"))
+        machine = collect("cpu", options.threads, ("numpy", "numba", "scikit-learn", "torch", *OTHERS))
         where = {key: value for key, value in machine.items() if key != "host"}
         where |= {"images": len(data.train)}
         entries = [record(*result) | {"where": where} for result in results]
