@@ -46,6 +46,7 @@ from eailab.data.registry import load as load_data
 from eailab.findings.study import study_findings
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.base import Recipe, Study
+from eailab.recipe.load import Override
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.override import vary
 from eailab.runs.context import RunContext
@@ -217,11 +218,13 @@ def jackknife(alarms: NDArray[np.bool_], used: NDArray[np.bool_]) -> float:
 
 EQUAL_RATES = (0.001, 0.00099, 0.00101, 0.00102)
 """Learning rates that are as good as one, the first of them the baseline."""
+EPOCHS = 10
+"""Of a trial of a whole study, a third of the recipe's."""
 
 
 def whole_studies(runs: Path, number: int) -> list[dict[str, Any]]:
     """Run whole studies of equal arms, and return the size and the verdicts of each."""
-    recipe = load_recipe(RECIPE).recipe
+    recipe = load_recipe(RECIPE, [Override("epochs", EPOCHS, "-o")]).recipe
     found = []
     for study, (arms, blocks) in enumerate(islice(cycle(product((2, 3, 4), BLOCKS)), number)):
         levels = factor_from_text("lr", list(EQUAL_RATES[:arms]), EQUAL_RATES[0])
@@ -245,7 +248,8 @@ def whole_rate(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     alarms = sum(bool({*one["verdicts"]} & ALARM) for one in found)
     limit = 0.05 + 2.0 * math.sqrt(0.05 * 0.95 / len(found))
     return {
-        "command": f"eailab ablate lr {' '.join(map(str, EQUAL_RATES))} --recipe {RECIPE}: the first 2, 3 or 4 rates",
+        "command": f"eailab ablate lr {' '.join(map(str, EQUAL_RATES))} --recipe {RECIPE} -o epochs={EPOCHS}",
+        "arms": "the first 2, 3 or 4 of these learning rates",
         "studies": len(found),
         "with_an_alarm": alarms,
         "false_alarms": alarms / len(found),
@@ -282,7 +286,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="12 rows and 50 studies of each kind: half a minute")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of trials (default runs)")
     parser.add_argument("--pool", type=Path, metavar="FILE", help="take the trials of this record, and train none")
-    parser.add_argument("--whole", type=int, default=0, metavar="N", help="run N whole studies too (200: 15 minutes)")
+    parser.add_argument("--whole", type=int, default=0, metavar="N", help="run N whole studies too (200: two minutes)")
     parser.add_argument("--json", type=Path, help="write rates and pools to this file")
     given = parser.parse_args()
     before = {} if given.pool is None else json.loads(given.pool.read_text(encoding="utf-8"))

@@ -10,8 +10,8 @@ Besides the verdicts on arms it measures null tables of factorials, and what `lo
 `new_images.py` measure by themselves.
 
 Run:    python benchmarks/calibration.py --quick            (the verdicts on arms alone, half a minute)
-        python benchmarks/calibration.py --studies 3000     (a quarter of an hour: all cells, a quarter of the studies)
-        python benchmarks/calibration.py --json benchmarks/results/calibration.json
+        python benchmarks/calibration.py --studies 3000     (ten minutes: all cells, a quarter of the studies)
+        python benchmarks/calibration.py --json benchmarks/results/calibration.json     (half an hour of one core)
         python benchmarks/calibration.py --only factorials --json benchmarks/results/calibration.json
 
 Each simulated cell draws its studies as arrays; the first few are also given to `eailab.stats.model.compare`, which
@@ -59,6 +59,8 @@ EFFECT = 2.0
 """True difference of one arm where power is measured, in SDs of a trial."""
 MARGINS = (0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
 """At which SAME is put to the test, in half-widths of the 90% interval."""
+USUAL = 12_000
+"""Studies of a cell."""
 CHECKED = 2
 """Studies of a cell that are also given to `compare`."""
 
@@ -438,6 +440,15 @@ def written(record: dict[str, Any]) -> str:
     return text.removesuffix("\n}") + f',\n "cells": [\n{lines}\n ]\n}}\n'
 
 
+def left_out(asked: list[str], studies: int, *, quick: bool) -> str:
+    """Return what a run leaves out of the whole."""
+    parts = [name for name in ("arms", *PARTS) if name not in asked]
+    said = [f"the parts {', '.join(parts)}"] if parts else []
+    said += ["all cells of arms but those of 3 and 5 blocks, 3 and 4 arms, normal and skewed errors"] if quick else []
+    said += [f"{1.0 - studies / USUAL:.0%} of the studies of each cell"] if studies < USUAL else []
+    return "; ".join(said) or "nothing"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the arms' verdicts alone, a small grid of few studies")
@@ -445,18 +456,20 @@ def main() -> None:
     parser.add_argument("--only", choices=["arms", *PARTS], help="measure this alone, and leave the rest of the file")
     parser.add_argument("--json", type=Path, help="write all cells to this file")
     given = parser.parse_args()
-    studies = given.studies or (4000 if given.quick else 12_000)
+    studies = given.studies or (4000 if given.quick else USUAL)
     asked = [given.only] if given.only else ["arms"] if given.quick else ["arms", *PARTS]
 
+    print(f"left out: {left_out(asked, studies, quick=given.quick)}")
     before = json.loads(given.json.read_text()) if given.only and given.json and given.json.exists() else {}
     record = {"cells": [], "claims": {}} | before
     for name in asked:
         started = time.perf_counter()
-        found = arms_table(given.quick, studies) if name == "arms" else part(name, studies / 12_000)
+        found = arms_table(given.quick, studies) if name == "arms" else part(name, studies / USUAL)
         own = {
             "command": " ".join(["python", *sys.argv]),
             "versions": {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__},
             "seconds": round(time.perf_counter() - started, 1),
+            "left_out": left_out(asked, studies, quick=given.quick),
         }
         record |= own | found if name == "arms" else {name: own | found}
         if given.json is not None:  # after each part, so that one that is stopped has left the others
