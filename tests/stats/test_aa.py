@@ -75,3 +75,16 @@ def test_the_recorded_run_is_of_2000_studies_or_more_with_3_and_5_blocks_and_hol
     assert {rate["blocks"] for rate in kept} == {3, 5}
     assert all(rate["studies"] >= 2000 for rate in kept)
     assert all(rate["false_alarms"] <= 0.05 + 2 * (0.05 * 0.95 / rate["studies"]) ** 0.5 for rate in kept)
+
+
+def test_a_whole_study_has_an_alarm_where_any_arm_is_called_different(aa):
+    """Several arms of one study are one alarm; SAME and UNDECIDED are none."""
+    verdicts = [["BETTER", "WORSE"], ["UNDECIDED", "SAME"], ["UNDECIDED"], ["SAME", "WORSE", "UNDECIDED"]]
+    found = aa.whole_rate([{"arms": len(own) + 1, "blocks": 3, "verdicts": own} for own in verdicts])
+    assert (found["studies"], found["with_an_alarm"], found["false_alarms"]) == (4, 2, 0.5)
+
+
+def test_the_recorded_whole_studies_are_200_or_more_and_hold():
+    whole = json.loads((PATH.parent / "results" / "aa.json").read_text(encoding="utf-8"))["whole"]
+    assert whole["studies"] >= 200
+    assert whole["false_alarms"] <= 0.05 + 2 * (0.05 * 0.95 / whole["studies"]) ** 0.5
