@@ -83,6 +83,23 @@ def test_the_lab_report_has_its_task_the_problems_and_the_lesson(shop, tmp_path)
     assert verify(tmp_path / "out" / "lab-report.md", shop.store).holds
 
 
+def test_a_lab_report_of_both_tasks_has_a_part_for_each(shop, tmp_path):
+    second = one_factor(recipe("resnet18-cifar10"), "stem", ["7x7", "3x3"], range(2))
+    folders = [shop.study({10: [0.9, 0.92], 20: [0.8, 0.83]}), shop.of(second, [[0.8, 0.82], [0.9, 0.93]])]
+    text = write_report(folders, tmp_path / "out", lab=True).files["lab"].read_text()
+    found = [line for line in text.splitlines() if line.startswith(("## ", "### Task", "### Well"))]
+    first, other = "Task 1: a multi-layer perceptron", "Task 2: a residual network, one factor at a time"
+    assert found == [
+        f"## {first}",
+        f"## {other}",
+        "### Well-known figures, not compared",
+        "## Methods, error bars and compute",
+        f"### {first}",
+        f"### {other}",
+        "## Problems met, and the lesson",
+    ]
+
+
 def test_the_lab_report_is_in_chinese_too_and_verifies(shop, tmp_path):
     folder = shop.study({10: [0.9, 0.92, 0.91], 20: [0.8, 0.83, "diverged"]})
     text = write_report([folder], tmp_path / "out", lab=True, lang="zh-TW").files["lab"].read_text()

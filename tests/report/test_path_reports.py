@@ -7,6 +7,7 @@ import re
 import pytest
 from stores import recipe
 
+from eailab.errors import UsageError
 from eailab.report.formats import FORMATS
 from eailab.report.study_report import Report, load_path
 from eailab.report.verify import verify
@@ -69,3 +70,15 @@ def test_the_figure_of_a_path_ablation_lies_beside_its_report_and_is_drawn_in_it
     assert not re.search(r"<th[^>]*></th>", page)  # of the two ends, which are no steps
     assert page.count('<rect class="bar') == 3  # two steps, and the gap
     assert "95% intervals, simultaneous over the moves" in page
+
+
+def test_a_lab_report_of_path_ablations_alone_is_refused(folder, tmp_path):
+    with pytest.raises(UsageError, match="--lab reports studies, and these are path ablations: leave it out"):
+        write_report([folder], tmp_path / "out", lab=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_changes_of_a_path_are_in_the_language_of_the_report(shop, folder):
+    text = FORMATS["markdown"].text(Report("report", "zh-TW", (), paths=(load_path(shop.store, folder),)))
+    assert "| 週期數 3 -\\> 4 |" in text
+    assert "| 批次大小 10 -\\> 20 |" in text
