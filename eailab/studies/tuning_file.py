@@ -117,20 +117,22 @@ def write_tuning(folder: Path, tuning: Tuning, note: Callable[[str], None]) -> N
     body = _TUNING.dump_python(tuning, mode="json", exclude_defaults=True)
     text = json.dumps({"schema_version": 1, "sha256": _digest(body), **body}, indent=1) + "\n"
     file = folder / TUNING
-    if file.exists() and read(file, PLAN) != text.encode() and not _has_grown(folder, tuning):
-        aside = set_aside(file)
-        note(f"{folder.name} was tuned before in another way, which is kept as {aside.name}.")
+    if file.exists() and read(file, PLAN) != text.encode():
+        try:
+            before = read_tuning(folder)
+        except DamagedError:
+            note(f"tuning.json of {folder.name} was damaged, and is kept as {set_aside(file).name}.")
+        else:
+            if before is not None and not _has_grown(before, tuning):
+                aside = set_aside(file, "earlier")
+                note(f"{folder.name} was tuned before in another way, which is kept as {aside.name}.")
     folder.mkdir(parents=True, exist_ok=True)
     write_changed(file, text.encode())
 
 
-def _has_grown(folder: Path, tuning: Tuning) -> bool:
-    """Return whether a tuning contains the one that is written already, and is for more blocks of the comparison."""
-    try:
-        before = read_tuning(folder)
-    except DamagedError:
-        return False
-    if before is None or not before.again or not set(before.again) < set(tuning.again):
+def _has_grown(before: Tuning, tuning: Tuning) -> bool:
+    """Return whether a tuning contains an earlier one, and is for more blocks of the comparison."""
+    if not before.again or not set(before.again) < set(tuning.again):
         return False
     pairs = zip(before.arms, tuning.arms, strict=False)
     return len(before.arms) == len(tuning.arms) and all(set(one.trainings) <= set(new.trainings) for one, new in pairs)

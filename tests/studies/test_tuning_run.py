@@ -126,6 +126,25 @@ def test_a_damaged_file_of_a_tuning_costs_a_study_what_it_said_and_nothing_else(
     assert json.loads(file.read_text()) == json.loads(before)
 
 
+def test_what_another_tuning_replaces_is_kept_and_called_what_it_is(shelf):
+    """The same again replaces nothing; one that chose alike is earlier, one that cannot be read is damaged."""
+    folder, notes = plan(shelf.tune(RANGE), shelf.context).folder, []
+    tuning = read_tuning(folder)
+    write_tuning(folder, tuning, notes.append)
+    assert notes == []
+    write_tuning(folder, replace(tuning, everything=True), notes.append)
+    (folder / "tuning.json").write_text("{}")
+    write_tuning(folder, tuning, notes.append)
+    assert read_tuning(folder) == tuning
+    assert {file.name for file in folder.glob("tuning.json*")} == {
+        "tuning.json",
+        "tuning.json.earlier-1",
+        "tuning.json.damaged-1",
+    }
+    assert "tuned before in another way, which is kept as tuning.json.earlier-1" in notes[0]
+    assert "was damaged, and is kept as tuning.json.damaged-1" in notes[1]
+
+
 def test_a_tuning_that_was_stopped_at_any_trial_goes_on_to_the_same_bytes(shelf, tmp_path):
     """What has finished is found in the store; only the rest is trained."""
     whole = plan(shelf.tune(RANGE), shelf.context).folder / "tuning.json"
