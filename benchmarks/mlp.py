@@ -26,12 +26,12 @@ import statistics
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,12 +166,25 @@ def drawn(chance: np.random.Generator) -> list[tuple[Floats, Floats]]:
 
 
 def _jax(asked: Setting, in_order: bool) -> Epoch:
+    state, images, labels, trained = jax_epoch(asked, in_order)
+    import jax
+
+    chance, quick = np.random.default_rng(0), jax.jit(trained, donate_argnums=0)
+
+    def epoch() -> None:
+        nonlocal state
+        state = jax.block_until_ready(quick(state, images, labels, chance.permutation(len(labels))))
+
+    return epoch
+
+
+def jax_epoch(asked: Setting, in_order: bool) -> tuple[Any, Any, Any, Callable[..., Any]]:
+    """Return a state, the images and labels on the device, and the function that trains an epoch in a given order."""
     _use_threads_of_xla(asked.threads)
     import jax
     import jax.numpy as jnp
 
-    chance = np.random.default_rng(0)
-    pairs = drawn(chance)
+    pairs = drawn(np.random.default_rng(0))
     parameters = jax.tree.map(jnp.asarray, pairs)
     state = (parameters, jax.tree.map(jnp.zeros_like, parameters), jax.tree.map(jnp.zeros_like, parameters), 0.0)
     images, labels = jnp.asarray(normalised(asked.data)), jnp.asarray(asked.data.train.labels.astype(np.int32))
@@ -196,7 +209,6 @@ def _jax(asked: Setting, in_order: bool) -> Epoch:
         )
         return (parameters, firsts, seconds, count), None
 
-    @partial(jax.jit, donate_argnums=0)
     def trained(state, images, labels, order):
         rows = order[:even].reshape(-1, asked.batch_size)
         if in_order:
@@ -206,11 +218,7 @@ def _jax(asked: Setting, in_order: bool) -> Epoch:
         rest = order[even:]
         return step(state, (images[rest], labels[rest]))[0] if len(rest) else state
 
-    def epoch() -> None:
-        nonlocal state
-        state = jax.block_until_ready(trained(state, images, labels, chance.permutation(len(labels))))
-
-    return epoch
+    return state, images, labels, trained
 
 
 def keras_on_jax(asked: Setting) -> Epoch:
