@@ -11,10 +11,11 @@ from uuid import uuid4
 
 from eailab.data.registry import SOURCES
 from eailab.data.split import training_size
-from eailab.errors import DamagedError, RecipeError, StoreError, StudyError
+from eailab.errors import DamagedError, RecipeError, StoreError, UsageError
 from eailab.files import PLAN, STUDY, read
 from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import canonical, write
+from eailab.recipe.networks import Foreign, Module, names_network, network_of
 from eailab.recipe.override import names_variant, vary_together
 from eailab.recipe.validate import value_at
 from eailab.runs import atomic
@@ -187,11 +188,31 @@ def _labels(study: Study, values: Sequence[Values | None]) -> Iterator[str]:
         if not level:
             continue
         try:
-            is_its_own = canonical(vary_together(arm.recipe, level).recipe) == canonical(arm.recipe)
-        except (RecipeError, StudyError, KeyError, TypeError):
+            varied = vary_together(arm.recipe, _of_recorded_code(level, arm.recipe)).recipe
+            is_its_own = canonical(varied) == canonical(arm.recipe)
+        except (UsageError, KeyError, TypeError):
             is_its_own = not isinstance(study.factor, Setting)  # a name of its author's
         if not is_its_own:
             yield f"the arm {arm.label} has another level in its recipe"
+
+
+def _of_recorded_code(level: Values, recipe: Recipe) -> Values:
+    """Return a level with what identifies the code of its arm's network, so that neither file nor library is asked.
+
+    They may have changed since, or be gone: the record is right all the same.
+    """
+    model = None if recipe.images is None else recipe.images.model
+    if not isinstance(model, Foreign):
+        return level
+    identity = {"code": model.code} if isinstance(model, Module) else {"version": model.version}
+    found, named = dict(level), level.get("model.name")
+    if isinstance(named, str) and names_network(named):
+        named = network_of(named)
+    if isinstance(named, Mapping):
+        found["model.name"] = {**named, **identity}
+    if "model.file" in found:
+        found["model.code"] = identity.get("code")
+    return found
 
 
 def _axes_are_right(study: Study) -> bool:
@@ -215,7 +236,8 @@ def _brought_is_right(study: Study, values: Sequence[Values | None]) -> bool:
     if all(level is not None for level in values):
         for base in (study.arms[study.baseline], *study.arms):
             if all(
-                _brings(base.recipe, level or {}) == arm.brought for arm, level in zip(study.arms, values, strict=True)
+                _brings(base.recipe, _of_recorded_code(level or {}, arm.recipe)) == arm.brought
+                for arm, level in zip(study.arms, values, strict=True)
             ):
                 return True
     return all(_could_bring(arm, list(level or {})) for arm, level in zip(study.arms, values, strict=True))

@@ -83,6 +83,7 @@ def test_its_arguments_are_factors_and_changed_code_is_said(eailab, folder):
     refused = eailab("predict", "3/0", "black.png")
     assert refused.code == 2
     assert "is not the code of this trial" in refused.err
+    assert eailab("runs", "verify").code == 0  # its records are right all the same
     (folder / "net.py").write_text(f"# the same again\n{NET}")
     assert eailab("predict", "3/0", "black.png").code == 0
 
