@@ -1,6 +1,7 @@
 """A network of a person's own on the command line: as a level, its arguments as factors, and when its code runs."""
 
 import json
+import sys
 
 import pytest
 from PIL import Image
@@ -134,3 +135,16 @@ def test_a_recipes_layers_are_listed_from_its_settings(eailab):
         done = eailab("model", "show", *words)
         assert done.code == 2
         assert said in done.err
+
+
+def test_what_torchvision_brings_is_not_listed_at_the_end(monkeypatch):
+    """Its triton lists every object that is left, in fifty lines on standard error, unless they are collected."""
+    from eailab import __main__ as program
+
+    frozen = []
+    monkeypatch.setattr(program.gc, "freeze", lambda: frozen.append(True))
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    program._freeze()
+    monkeypatch.setitem(sys.modules, "triton", program)
+    program._freeze()
+    assert frozen == [True]
