@@ -10,8 +10,8 @@ Besides the verdicts on arms it measures null tables of factorials, and what `lo
 `new_images.py` measure by themselves.
 
 Run:    python benchmarks/calibration.py --quick            (the verdicts on arms alone, half a minute)
-        python benchmarks/calibration.py --studies 3000     (ten minutes: all cells, a quarter of the studies)
-        python benchmarks/calibration.py --json benchmarks/results/calibration.json     (half an hour of one core)
+        python benchmarks/calibration.py --studies 3000     (five minutes: all cells, a quarter of the studies)
+        python benchmarks/calibration.py --json benchmarks/results/calibration.json     (twenty minutes of one core)
         python benchmarks/calibration.py --only factorials --json benchmarks/results/calibration.json
 
 Each simulated cell draws its studies as arrays; the first few are also given to `eailab.stats.model.compare`, which
