@@ -8,6 +8,10 @@ does meets all alike; given are the medians over the rounds, and the ratios roun
 begins when its loader's workers have started, with the batches they had ready by then. Without CIFAR-10 in the data
 folder (EAILAB_DATA, or --data-dir) the pixels are made up, which changes no time; the output says so.
 
+Lightning's Trainer, on the student's loader, and a ResNet-18 of Flax under JAX's `jit`, on images in memory, from
+its own initial weights and in a process of its own, take part where they are installed (`uv pip install lightning
+jax flax optax`); what is missing is named.
+
 Beside the times stand the memory that a process holds at most, which trains one contestant for a turn, and how long
 `eailab train-resnet` takes from its start to the end of a first epoch of two steps.
 """
@@ -15,12 +19,15 @@ Beside the times stand the memory that a process holds at most, which trains one
 import argparse
 import json
 import math
+import multiprocessing
 import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -172,6 +179,136 @@ def tight(options: argparse.Namespace, data: TrialData, bf16: bool, channels_las
     return turn
 
 
+def lightning_trainer(options: argparse.Namespace, data: TrialData) -> Turn:
+    """Lightning's Trainer on the student's loader, without logs, checkpoints and progress."""
+    import lightning
+
+    class Module(lightning.LightningModule):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model, self.begun, self.seconds = network(options), 0.0, 0.0
+
+        def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+            return functional.cross_entropy(self.model(batch[0]), batch[1])
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.Adam(self.parameters(), lr=0.001)
+
+        def on_train_batch_start(self, _: object, number: int) -> None:
+            self.begun = time.perf_counter() if number == 0 else self.begun
+
+        def on_train_end(self) -> None:
+            self.seconds = time.perf_counter() - self.begun
+
+    loader = DataLoader(Pictures(data), batch_size=options.batch_size, shuffle=True, num_workers=options.workers)
+    module, off = Module(), ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+
+    def turn() -> float:
+        trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", **dict.fromkeys(off, False))
+        trainer.fit(module, loader)
+        return module.seconds
+
+    return turn
+
+
+def flax_resnet(options: argparse.Namespace, data: TrialData) -> Turn:
+    """A ResNet-18 of Flax, channels last, each step with crops and flips in one jitted function."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from flax import linen
+
+    class Block(linen.Module):
+        width: int
+        stride: int
+
+        @linen.compact
+        def __call__(self, x: Any) -> Any:
+            norm = partial(linen.BatchNorm, use_running_average=False, momentum=0.9)
+            y = linen.Conv(self.width, (3, 3), (self.stride, self.stride), padding=1, use_bias=False)(x)
+            y = linen.Conv(self.width, (3, 3), padding=1, use_bias=False)(linen.relu(norm()(y)))
+            y = norm()(y)
+            if x.shape != y.shape:
+                x = norm()(linen.Conv(self.width, (1, 1), (self.stride, self.stride), use_bias=False)(x))
+            return linen.relu(x + y)
+
+    class ResNet(linen.Module):
+        @linen.compact
+        def __call__(self, x: Any) -> Any:
+            stem = geometry.STEMS[options.stem]
+            kernel, stride = (stem.kernel, stem.kernel), (stem.stride, stem.stride)
+            x = linen.Conv(64, kernel, stride, padding=stem.padding, use_bias=False)(x)
+            x = linen.relu(linen.BatchNorm(use_running_average=False, momentum=0.9)(x))
+            x = linen.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1))) if stem.pooled else x
+            for stage, width in enumerate((64, 128, 256, 512)):
+                x = Block(width, 1 if stage == 0 else 2)(x)
+                x = Block(width, 1)(x)
+            return linen.Dense(10)(x.mean(axis=(1, 2)))
+
+    net, optimizer = ResNet(), optax.adam(0.001)
+    normal = (data.train.pixels.astype(np.float32) - data.mean) / data.std
+    black = ((0.0 - data.mean) / data.std).astype(np.float32)
+    around = np.broadcast_to(black, (len(normal), 40, 40, normal.shape[3])).copy()
+    around[:, 4:36, 4:36] = normal
+    images, labels = jnp.asarray(around), jnp.asarray(data.train.labels.astype(np.int32))
+    made = jax.jit(net.init)(jax.random.key(0), images[:2, :32, :32])
+    state = (made["params"], made["batch_stats"], optimizer.init(made["params"]))
+
+    def cropped(image: Any, at: Any, is_flipped: Any) -> Any:
+        part = jax.lax.dynamic_slice(image, (at[0], at[1], 0), (32, 32, image.shape[2]))
+        return jnp.where(is_flipped, part[:, ::-1], part)
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: Any, images: Any, labels: Any, rows: Any, corners: Any, flips: Any) -> Any:
+        weights, statistics_, moments = state
+
+        def loss_of(weights: Any) -> Any:
+            inputs = jax.vmap(cropped)(images[rows], corners, flips)
+            variables = {"params": weights, "batch_stats": statistics_}
+            outputs, changed = net.apply(variables, inputs, mutable=["batch_stats"])
+            losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels[rows])
+            return losses.mean(), changed["batch_stats"]
+
+        slopes, changed = jax.grad(loss_of, has_aux=True)(weights)
+        changes, moments = optimizer.update(slopes, moments)
+        return optax.apply_updates(weights, changes), changed, moments
+
+    random = np.random.default_rng(0)
+
+    def turn() -> float:
+        nonlocal state
+        begun = time.perf_counter()
+        for rows in np.split(random.permutation(len(labels)), len(labels) // options.batch_size):
+            state = step(
+                state, images, labels, rows, random.integers(0, 9, (len(rows), 2)), random.random(len(rows)) < 0.5
+            )
+        jax.block_until_ready(state)
+        return time.perf_counter() - begun
+
+    return turn
+
+
+def flax_elsewhere(options: argparse.Namespace) -> Turn:
+    """The same in a process of its own: loaders start theirs by a fork, which JAX's threads do not outlive."""
+    spawning = multiprocessing.get_context("spawn")
+    ours, theirs = spawning.Pipe()
+    spawning.Process(target=_serve_flax, args=(theirs, options), daemon=True).start()
+
+    def turn() -> float:
+        ours.send(None)
+        seconds: float = ours.recv()
+        return seconds
+
+    return turn
+
+
+def _serve_flax(pipe: Any, options: argparse.Namespace) -> None:
+    turn = flax_resnet(options, images(options)[0])
+    while True:
+        pipe.recv()
+        pipe.send(turn())
+
+
 def eailab(options: argparse.Namespace, data: TrialData, precision: str) -> Turn:
     """The engine, as `train-resnet` runs it: one epoch of the turn's images."""
     engine = build(recipe(options, precision), data, 0, "cpu")
@@ -186,16 +323,26 @@ def eailab(options: argparse.Namespace, data: TrialData, precision: str) -> Turn
 
 
 def contestants(options: argparse.Namespace, data: TrialData) -> dict[str, Callable[[], Turn]]:
-    """Return what makes each contestant."""
+    """Return what makes each contestant that is installed."""
+    others = {
+        "lightning": (lambda: lightning_trainer(options, data), ("lightning",)),
+        "flax": (lambda: flax_resnet(options, data) if options.alone else flax_elsewhere(options), FLAX),
+    }
     return {
         f"student ({options.workers} workers, PIL, fp32)": lambda: student(options, data),
         "tight fp32": lambda: tight(options, data, bf16=False, channels_last=False),
         "tight fp32 channels-last": lambda: tight(options, data, bf16=False, channels_last=True),
         "tight bf16": lambda: tight(options, data, bf16=True, channels_last=False),
         "tight bf16 channels-last": lambda: tight(options, data, bf16=True, channels_last=True),
+        **{name: make for name, (make, needs) in others.items() if all(map(find_spec, needs))},
         "eailab fp32": lambda: eailab(options, data, "fp32"),
         "eailab bf16": lambda: eailab(options, data, "bf16"),
     }
+
+
+FLAX = ("jax", "flax", "optax")
+OTHERS = ("lightning", "flax")
+"""Contestants whose packages do not come with eailab."""
 
 
 def megabytes(name: str) -> float:
@@ -247,7 +394,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     best_tight = max(
         (name for name in rates if name.startswith("tight")), key=lambda name: statistics.median(rates[name])
     )
-    pairs = [(mine, peer) for mine in rates if mine.startswith("eailab") for peer in (next(iter(rates)), best_tight)]
+    others = [name for name in OTHERS if name in rates]
+    peers = (next(iter(rates)), best_tight, *others)
+    pairs = [(mine, peer) for mine in rates if mine.startswith("eailab") for peer in peers]
     starts = [start(options) for _ in range(3)] if source == "cifar10" else []
     return {
         "benchmark": "resnet_cpu",
@@ -255,6 +404,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "machine": {"processor": processor(), "threads": options.threads, "system": platform.system()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
         "settings": {name: getattr(options, name) for name in ("stem", "batch_size", "workers", "rounds", "steps")},
+        "missing": [name for name in OTHERS if name not in rates],
         "images": source,
         "images_per_second": {
             name: {"median": statistics.median(found), "rounds": found} for name, found in rates.items()
@@ -299,6 +449,8 @@ def main() -> None:
     for name, rates in found["images_per_second"].items():
         held = found["megabytes"].get(name)
         print(f"{name:40} {rates['median']:7.0f} images/s{'' if held is None else f'{held:7.0f} MB'}")
+    if found["missing"]:
+        print(f"not installed, and so not among the peers: {', '.join(found['missing'])}")
     for name, ratio in found["ratios"].items():
         print(f"{name:70} {ratio['median']:.2f}x ({ratio['smallest']:.2f} to {ratio['largest']:.2f})")
     if (begun := found["seconds_to_a_first_epoch_of_two_steps"]) is not None:
