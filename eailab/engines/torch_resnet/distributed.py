@@ -180,23 +180,18 @@ PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def synchronise_batchnorm(model: nn.Module) -> None:
-    """Put a synchronised BatchNorm in each one's place, with the same parameters and running statistics.
+    """Make each BatchNorm a synchronised one: the same object, in all places that have it, with all that hangs on it.
 
     Raises:
         UsageError: A layer is a batch normalisation of another kind, whose code may do more.
     """
-    for name, module in list(model.named_modules()):
+    for name, module in model.named_modules():
         if not isinstance(module, _BatchNorm):
             continue
-        if type(module) not in PLAIN:
+        if type(module) not in PLAIN or "forward" in vars(module):
+            changed = " with a forward of its own" if type(module) in PLAIN else ""
             raise UsageError(
-                f"the layer {name} is a {type(module).__name__}, which would normalise each process's images by "
-                "themselves: train this network in one process, or build it of torch's BatchNorm1d, 2d or 3d."
+                f"the layer {name} is a {type(module).__name__}{changed}, which would normalise each process's images "
+                "by themselves: train this network in one process, or build it of torch's BatchNorm1d, 2d or 3d."
             )
-        synchronised = SynchronisedBatchNorm(
-            module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
-        )
-        synchronised.load_state_dict(module.state_dict())
-        for own, theirs in zip(synchronised.parameters(), module.parameters(), strict=True):
-            own.requires_grad_(theirs.requires_grad)
-        model.set_submodule(name, synchronised.train(module.training))
+        module.__class__ = SynchronisedBatchNorm  # as torch does with its lazy layers

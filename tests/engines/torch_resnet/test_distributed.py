@@ -6,10 +6,11 @@ import socket
 from contextlib import ExitStack
 
 import pytest
+import torch
 from nursery import Program
 from torch import nn
 
-from eailab.engines.torch_resnet.distributed import synchronise_batchnorm
+from eailab.engines.torch_resnet.distributed import SynchronisedBatchNorm, synchronise_batchnorm
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.errors import DivergedError, UsageError
 from eailab.recipe.override import vary
@@ -57,7 +58,8 @@ class Net(nn.Module):
     def __init__(self, num_classes):
         super().__init__()
         self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, momentum=None), nn.ReLU(), nn.Flatten())
-        self.norms = nn.ModuleList([nn.BatchNorm1d(8), nn.BatchNorm1d(8, affine=False, track_running_stats=False)])
+        norm, without = nn.BatchNorm1d(8), nn.BatchNorm1d(8, affine=False, track_running_stats=False)
+        self.norms = nn.ModuleList([norm, without, norm])
         self.middle, self.head = nn.Linear(4 * 14 * 14, 8), nn.Linear(8, num_classes)
         self.sometimes, self.never = nn.Linear(8, 8), nn.Linear(8, 8)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -108,7 +110,8 @@ def test_two_processes_follow_the_loss_curve_of_one(
     An epoch's last batch has one image: one process then has none. A loss that is not finite is found by all in the
     step in which one process would find it. In float64, so that no rounding hides a share that is counted twice.
 
-    A person's own network does too, with layers that normalise vectors, and parameters that a step leaves out.
+    A person's own network does too, with layers that normalise vectors, one of them in two places, and parameters that
+    a step leaves out.
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text(NET)
@@ -135,9 +138,27 @@ def test_two_processes_follow_the_loss_curve_of_one(
         assert found["end"] == pytest.approx(engine.evaluate("validation").scores["validation_loss"], rel=1e-9), name
 
 
+def test_one_layer_in_two_places_is_synchronised_in_both_and_keeps_its_hooks():
+    """A replacement in one place alone would have parameters of its own, which the other place no longer shares."""
+    norm, called = nn.BatchNorm2d(4), []
+    norm.register_forward_hook(lambda *_: called.append("hook"))
+    model = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3), norm), nn.Sequential(nn.Conv2d(4, 4, 3), norm))
+    before = list(model.parameters())
+    synchronise_batchnorm(model)
+    assert type(model[0][1]) is SynchronisedBatchNorm
+    assert model[0][1] is model[1][1]
+    assert all(one is was for one, was in zip(model.parameters(), before, strict=True))
+    model.eval()(torch.zeros(2, 3, 8, 8))
+    assert called == ["hook", "hook"]
+
+
 def test_what_several_processes_cannot_share_is_refused():
     class Activated(nn.BatchNorm2d):
         """As libraries have it: with the activation in it."""
 
     with pytest.raises(UsageError, match="the layer 1 is a Activated, which would normalise each process's images"):
         synchronise_batchnorm(nn.Sequential(nn.Conv2d(3, 4, 3), Activated(4)))
+    norm = nn.BatchNorm2d(4)
+    norm.forward = lambda x: x
+    with pytest.raises(UsageError, match="the layer 0 is a BatchNorm2d with a forward of its own, which would"):
+        synchronise_batchnorm(nn.Sequential(norm))
