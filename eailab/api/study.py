@@ -228,7 +228,7 @@ class StudyResult(Shown):
             raise UsageError("the looks of this study were fixed in advance: call until_decided with its limit.")
         first = max(study.blocks) + 1
         further = replace(study, blocks=(*study.blocks, *range(first, first + blocks)))
-        refuse_untuned(further, self.session.context.store)
+        refuse_untuned([further], self.session.context)
         return train_study(further, self.session)
 
     def until_decided(self, *, max_trials: int) -> "StudyResult":
@@ -242,23 +242,20 @@ class StudyResult(Shown):
         Raises:
             StudyError: A limit below two blocks.
             UsageError: Each arm is compared by several values of a tuning.
+            StoreError: How its arms were tuned cannot be read.
             TrialFailedError: A trial ended without a result; what has finished is kept.
         """
-        from eailab.errors import UsageError
         from eailab.findings.study import study_findings
-        from eailab.studies.run import run_until_decided, with_looks
-        from eailab.studies.tuning_file import write_tuning
+        from eailab.studies.run import run_until_decided
+        from eailab.studies.tuned_studies import look_by_look, tuned_first
 
         session = self.session
-        if self.findings.carried:
-            raise UsageError("its arms are compared by several of their values, and until_decided adds blocks for one.")
 
         def judge(record: Any) -> Any:
             return study_findings(session.context.store, record).looks
 
-        study = with_looks([self._study()], max_trials)
-        if self.findings.tuning is not None:
-            write_tuning(session.plan([study])[0].folder, self.findings.tuning, session.note)
+        looked, tuning = look_by_look([self._study()], max_trials, session.context)
+        (study,) = tuned_first([looked], None, session, kept=tuning)
         return run_until_decided(study, session, judge, lambda plans: published(plans, session))
 
     def report(self) -> Path:

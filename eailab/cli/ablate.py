@@ -211,8 +211,8 @@ def ablate(
     from eailab.cli.running import Auditing, Console
     from eailab.cli.tuning import asked_for, planned_tuning
     from eailab.studies.forecast import weak_design
-    from eailab.studies.run import run_studies, run_until_decided, with_looks
-    from eailab.studies.tuned_studies import tuned_first
+    from eailab.studies.run import run_studies, run_until_decided
+    from eailab.studies.tuned_studies import look_by_look, refuse_untuned, tuned_first
 
     # What is compared: a program, the studies of a file, or factors of a recipe.
     judged = {} if program else {"study.metric": one_metric(metric)}
@@ -247,12 +247,15 @@ def ablate(
     refuse_odd_sd(sd)
     how = {"everything": tune_all, "unequal": tune_unequal, "again": tune_again}
     request = asked_for(studies, tune or [], tune_blocks, carry, **how, budget=budget, until_decided=until_decided)
+    kept = None
     if until_decided:
-        studies = (with_looks(studies, max_trials),)
+        looked, kept = look_by_look(studies, max_trials, where)
+        studies = (looked,)
     elif max_trials is not None:
         raise UsageError("--max-trials needs --until-decided.")
     if (goal := budget if detect is None else detect) is not None:
         studies = with_blocks(studies, solve(studies, where, jobs, goal, sd))
+    refuse_untuned(() if study is None else studies, where)
 
     # What a person should know before anything is trained.
     brought = [sentence for one in studies for arm in one.arms for sentence in arm.brought]
@@ -267,7 +270,7 @@ def ablate(
         show(console.plan(studies), where, jobs, sd, as_json=json, tuning=tuning)
         return
     expected = expectation(studies, message, freeze=freeze)
-    studies = tuned_first(studies, request, console, _tell, alone=until_decided, freeze=freeze)
+    studies = tuned_first(studies, request, console, _tell, kept=kept, alone=until_decided, freeze=freeze)
     if expected is not None:
         write_frozen_plan(studies, console, expected)
     elif until_decided:
@@ -347,15 +350,12 @@ def _declared(study: str, changes: "list[Override]", seeds: str | None, runs: Pa
     from eailab.runs.store import Store
     from eailab.studies.plan import parse_blocks
     from eailab.studies.study_file import declared, stored
-    from eailab.studies.tuned_studies import refuse_untuned
 
     blocks = None if seeds is None else parse_blocks(seeds)
     if (there := stored(Store(runs), study)) is not None:
         if changes:
             raise UsageError(f"{study} is a study of {runs}: {changes[0]} would make another. Leave that out.")
-        continued = there if blocks is None else replace(there, blocks=blocks)
-        refuse_untuned(continued, Store(runs))
-        return there.name, (continued,)
+        return there.name, (there if blocks is None else replace(there, blocks=blocks),)
     found = declared(study, changes, blocks)
     for note in found.loaded.notes:
         say_note(note)

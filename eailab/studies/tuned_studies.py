@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from eailab.errors import DamagedError, UsageError
-from eailab.runs.store import Store
+from eailab.runs.context import RunContext
 from eailab.studies.design import Study
-from eailab.studies.run import Runner, train_first
-from eailab.studies.tuning_file import read_tuning
+from eailab.studies.plan import plan
+from eailab.studies.run import Runner, train_first, with_looks
+from eailab.studies.tuning_file import Tuning, read_tuning, write_tuning
 from eailab.studies.tuning_run import Request, tuned
 
 
@@ -16,6 +17,7 @@ def tuned_first(
     runner: Runner,
     tell: Callable[[Study], None] = lambda _: None,
     *,
+    kept: Tuning | None = None,
     alone: bool = False,
     freeze: bool = False,
 ) -> tuple[Study, ...]:
@@ -26,10 +28,14 @@ def tuned_first(
         request: What is tuned, and how; None for nothing, which returns the studies.
         runner: Where the trials run.
         tell: Called with each study of winners.
+        kept: How the arms of the one study were tuned before, which is written beside it; see `look_by_look`.
         alone: Leave out the studies of the arms as the recipe has them.
         freeze: Leave out those that have no trial left to train, which no plan can be written for.
     """
     if request is None:
+        if kept is not None:
+            (planned,) = runner.plan(studies)
+            write_tuning(planned.folder, kept, runner.note)
         return tuple(studies)
     requests = request.of_each(studies)
     plans = runner.plan(studies)
@@ -46,18 +52,42 @@ def tuned_first(
     return (*winners, *(one for one, planned in zip(studies, plans, strict=True) if planned.todo or not freeze))
 
 
-def refuse_untuned(study: Study, store: Store) -> None:
-    """Refuse blocks of a study of the store for which its arms, tuned again for each block, have not been tuned.
+def look_by_look(studies: Sequence[Study], max_trials: int | None, context: RunContext) -> tuple[Study, Tuning | None]:
+    """Return a study with its looks, and how its arms were tuned where it is a tuned study of the store.
+
+    Args:
+        studies: One.
+        max_trials: The most trials that it may use.
+        context: Of the store.
+
+    Raises:
+        UsageError: See `with_looks`; or each arm is compared by several values of a tuning.
+        StudyError: A limit below two blocks.
+        DamagedError: Its tuning cannot be read.
+    """
+    study = with_looks(studies, max_trials)
+    tuning = read_tuning(plan(studies[0], context).folder)
+    if tuning is not None and tuning.is_merged:
+        raise UsageError(
+            f"the arms of {studies[0].name} are each compared by several of their values, and --until-decided "
+            "(until_decided from Python) adds blocks for one: give --seeds (more from Python)."
+        )
+    return study, tuning
+
+
+def refuse_untuned(studies: Sequence[Study], context: RunContext) -> None:
+    """Refuse blocks of studies of the store for which their arms, tuned again for each block, have not been tuned.
 
     Raises:
         UsageError: There are such blocks.
     """
-    try:
-        tuning = read_tuning(store.root / "studies" / study.folder_name)
-    except DamagedError:
-        return  # its reports say so
-    if tuning is not None and tuning.again and (further := sorted(set(study.blocks) - set(tuning.again))):
-        raise UsageError(
-            f"the arms of {study.name} are tuned again for each block, and not yet for block {further[0]}: run what "
-            "tuned them again with --seeds (from Python seeds) that name it."
-        )
+    for study in studies:
+        try:
+            tuning = read_tuning(plan(study, context).folder)
+        except DamagedError:
+            continue  # its reports say so
+        if tuning is not None and tuning.again and (further := sorted(set(study.blocks) - set(tuning.again))):
+            raise UsageError(
+                f"the arms of {study.name} are tuned again for each block, and not yet for block {further[0]}: run "
+                "what tuned them again with --seeds (from Python seeds) that name it."
+            )

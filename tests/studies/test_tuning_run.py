@@ -307,7 +307,7 @@ def test_further_blocks_of_arms_that_are_tuned_again_are_tuned_too(shelf):
     folder = shelf.compare(AGAIN)
     study = read_record(folder).study
     with pytest.raises(UsageError, match="not yet for block 2"):
-        refuse_untuned(replace(study, blocks=(0, 1, 2)), shelf.context.store)
+        refuse_untuned([replace(study, blocks=(0, 1, 2))], shelf.context)
     planned, notes = plan(shelf.study((0, 1, 2)), shelf.context), []
     runner = Runner(shelf.context, jobs=1)
     object.__setattr__(runner, "note", notes.append)
@@ -315,6 +315,33 @@ def test_further_blocks_of_arms_that_are_tuned_again_are_tuned_too(shelf):
     if winners.folder_name == study.folder_name:
         assert read_tuning(folder).again == (0, 1, 2)
     assert not any("set aside" in note or "another way" in note for note in notes)
+
+
+def test_no_command_adds_a_block_that_arms_tuned_again_were_not_tuned_for(shelf, eailab):
+    """However blocks are added to their study: by looks, for a difference, or by their numbers; nothing is written."""
+    folder = shelf.compare(AGAIN)
+    grow = ("ablate", "--study", folder.name, "--jobs", "1", "-n")
+    files = {file: file.read_bytes() for file in shelf.context.runs_dir.rglob("*.*") if file.is_file()}
+    for how, said in (
+        (("--until-decided", "--max-trials", "9"), "several of their values"),
+        (("--detect", "0.01", "--sd", "0.02"), "not yet for block 2"),
+        (("--seeds", "3"), "not yet for block 2"),
+    ):
+        done = eailab(*grow, *how)
+        assert (done.code, said in done.err) == (2, True), done.err
+    assert {file: file.read_bytes() for file in shelf.context.runs_dir.rglob("*.*") if file.is_file()} == files
+
+
+def test_a_tuned_study_that_grows_until_it_is_decided_keeps_its_tuning(shelf, eailab):
+    """The study with looks has it beside its record, says it, and names all trials that it rests on."""
+    before = shelf.compare(RANGE)
+    grow = ("ablate", "--study", before.name, "--until-decided", "--max-trials", "4", "--jobs", "1", "-q")
+    done = eailab(*grow)
+    assert done.code == 0, done.err
+    (after,) = set(shelf.context.runs_dir.glob("studies/*")) - {before}
+    assert (after / "tuning.json").read_bytes() == (before / "tuning.json").read_bytes()
+    assert tuning_facts(shelf.findings(after))
+    assert list(problems(shelf.context.store)) == []
 
 
 @pytest.mark.parametrize(
