@@ -27,7 +27,7 @@ from eailab.studies.own_code import notes_on_code
 from eailab.studies.preregistration import planned_otherwise
 from eailab.studies.sharing import Beyond, beyond
 from eailab.studies.storage import Plan, StudyRecord, find_folder, read_record
-from eailab.studies.tuning_file import first_level
+from eailab.studies.tuning_file import sound_tuning
 from eailab.translation import Text, joined, listed_and, tr, trn
 
 
@@ -90,12 +90,14 @@ def plan(study: Study, context: RunContext) -> Plan:
     judged = () if before is None else kept_judgements(before, record.trials, store, folder)
     if judged and not set(study.blocks) <= set(judged[-1]):
         with_blocks = " and ".join(str(len(blocks)) for blocks in judged)
-        first, *_, level = judgement_levels(len(judged) + 1, first_level(folder))
+        tuning = sound_tuning(folder)
+        first, *_, level = judgement_levels(len(judged) + 1, SINGLE_LOOK if tuning is None else tuning.level)
+        may_have_looks = tuning is None or not tuning.is_merged
         notes.append(
             f"this study was judged with {with_blocks} blocks already. Judgement {len(judged) + 1} is held at "
             f"{100.0 * level:.3g}%, since all that come after the first share {20.0 * first:.3g}%; an arm keeps the "
             "first verdict it gets."
-            + (" --until-decided looks at levels that are fixed in advance." if first == SINGLE_LOOK else "")
+            + (" --until-decided looks at levels that are fixed in advance." if may_have_looks else "")
         )
 
     # An arm that cannot be trained is refused before the others are.

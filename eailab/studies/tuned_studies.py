@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from eailab.errors import DamagedError, UsageError
+from eailab.errors import UsageError
 from eailab.runs.context import RunContext
 from eailab.studies.design import Study
 from eailab.studies.plan import plan
 from eailab.studies.run import Runner, train_first, with_looks
-from eailab.studies.tuning_file import Tuning, read_tuning, write_tuning
+from eailab.studies.tuning_file import Tuning, read_tuning, sound_tuning, write_tuning
 from eailab.studies.tuning_run import Request, tuned
 
 
@@ -82,10 +82,7 @@ def refuse_untuned(studies: Sequence[Study], context: RunContext) -> None:
         UsageError: There are such blocks.
     """
     for study in studies:
-        try:
-            tuning = read_tuning(plan(study, context).folder)
-        except DamagedError:
-            continue  # its reports say so
+        tuning = sound_tuning(plan(study, context).folder)
         if tuning is not None and tuning.again and (further := sorted(set(study.blocks) - set(tuning.again))):
             raise UsageError(
                 f"the arms of {study.name} are tuned again for each block, and not yet for block {further[0]}: run "

@@ -159,13 +159,12 @@ def read_tuning(folder: Path) -> Tuning | None:
         raise DamagedError(f"{file} cannot be read as a tuning: {reason}. Run the study's command again.") from error
 
 
-def first_level(folder: Path) -> float:
-    """Return the level of the first judgement of a study; one whose tuning is damaged is reported as not tuned."""
+def sound_tuning(folder: Path) -> Tuning | None:
+    """Return how the arms of a study were tuned; None where this is damaged, as for its report."""
     try:
-        tuning = read_tuning(folder)
+        return read_tuning(folder)
     except DamagedError:
-        tuning = None
-    return SINGLE_LOOK if tuning is None else tuning.level
+        return None
 
 
 def _digest(body: Mapping[str, Any]) -> str:

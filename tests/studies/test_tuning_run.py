@@ -237,6 +237,16 @@ def test_the_better_of_two_values_is_judged_more_strictly_each_time(shelf):
     assert (found.levels, found.looks.levels) == ((0.004,), (0.04, 0.004))
 
 
+@pytest.mark.parametrize(("request_", "may"), [(RANGE, True), (CARRY, False), (AGAIN, False)])
+def test_looks_are_advised_where_a_study_can_have_them(shelf, request_, may):
+    """That is where each of its arms is one value of its tuning."""
+    folder = shelf.compare(request_)
+    record = read_record(folder)
+    write_record(folder, replace(record, judged=((0, 1),)))
+    (note,) = [x for x in plan(replace(record.study, blocks=(0, 1, 2)), shelf.context).notes if "Judgement 2" in x]
+    assert ("--until-decided" in note) is may
+
+
 def test_a_value_that_failed_in_a_block_never_stands_for_its_arm(shelf):
     """However good its other trials are."""
     folder = shelf.compare(CARRY)
