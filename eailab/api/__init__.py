@@ -353,7 +353,7 @@ def _request(tune: Any, how: Mapping[str, Any]) -> "Request | None":
     from eailab.studies.tuning import asked
     from eailab.studies.tuning_run import Request
 
-    given = {name: value for name, value in how.items() if value not in (None, False)}
+    given = {name: value for name, value in how.items() if value is not None and value is not False}
     if tune is None:
         if given:
             raise UsageError(f"{next(iter(given))} is for a tuning: name one, as in tune={{'lr': '1e-4..1e-1'}}.")
