@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from eailab.runs.context import Event
     from eailab.studies.factor import FactorLevels
     from eailab.studies.storage import Plan
-    from eailab.studies.tuning_run import Request
 
 __all__ = [
     "ArmResult",
@@ -121,7 +120,9 @@ def ablate(
         TrialFailedError: A trial ended without a result; what has finished is kept.
         StoppedError: An interrupt; what has finished is kept, and the same call goes on.
     """
+    from eailab.api.tuning import request_of
     from eailab.errors import UsageError
+    from eailab.recipe.canonical import built_in
     from eailab.studies.design import one_at_a_time
     from eailab.studies.factor import factor_from_text
 
@@ -132,7 +133,7 @@ def ablate(
             'name a factor and its levels, as in ablate("lr", [1e-3, 1e-4]), and a function of yours before them, as '
             'in ablate(train, "lr", [1e-3, 1e-4], metric="val_acc").'
         )
-    asked = factor_from_text(words[0], list(words[1]), baseline, joint=joint)
+    asked = factor_from_text(words[0], built_in(list(words[1])), built_in(baseline), joint=joint)
     changed = {**(settings or {}), **({} if margin is None else {"study.margin": margin})}
     if function is not None:
         _refuse({"recipe": recipe, "hold": hold}, {"recipe": RECIPE, "hold": "epochs"}, "a recipe")
@@ -142,7 +143,7 @@ def ablate(
     session = _session(runs, data_dir, device, on_event, jobs, audits=audit)
     how = {"tune_blocks": tune_blocks, "carry": carry}
     how |= {"tune_all": tune_all, "tune_unequal": tune_unequal, "tune_again": tune_again}
-    return train_study(study, session, _request(tune, how))
+    return train_study(study, session, request_of(tune, how))
 
 
 def train(
@@ -328,8 +329,10 @@ def _recipe_of(
 ) -> "Recipe":
     """Return the recipe of a training function, with the fields that only such recipes have, or one by its name."""
     from eailab.api.function import recipe_of_function
+    from eailab.recipe.canonical import built_in
     from eailab.recipe.load import Override, load
 
+    settings = built_in(settings)
     if callable(what):
         return recipe_of_function(what, asked, settings, metric, fields, jobs)
     _refuse(fields, {"goal": None, "unit": "raw", "at": "last", "unseeded": False}, "a function of yours")
@@ -339,39 +342,13 @@ def _recipe_of(
 
 
 def _blocks(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    from eailab.recipe.canonical import built_in
     from eailab.studies.plan import parse_blocks
 
+    seeds = built_in(seeds)
     if isinstance(seeds, int):
         return parse_blocks(str(seeds))
     return tuple(seeds) if len(seeds) == 1 else parse_blocks(",".join(map(str, seeds)))
-
-
-def _request(tune: Any, how: Mapping[str, Any]) -> "Request | None":
-    """Return what is to be tuned; None where nothing is."""
-    from eailab.errors import UsageError
-    from eailab.recipe.canonical import write
-    from eailab.studies.tuning import asked
-    from eailab.studies.tuning_run import Request
-
-    given = {name: value for name, value in how.items() if value is not None and value is not False}
-    if tune is None:
-        if given:
-            raise UsageError(f"{next(iter(given))} is for a tuning: name one, as in tune={{'lr': '1e-4..1e-1'}}.")
-        return None
-    if not isinstance(tune, Mapping) or not tune:
-        raise UsageError(
-            f"tune={tune!r}: give settings with their values, as in tune={{'lr': '1e-4..1e-1'}} or "
-            "tune={'lr': [0.001, 0.01], 'sgd:lr': [0.1, 0.3]}."
-        )
-    texts = []
-    for name, values in tune.items():
-        try:
-            texts.append(f"{name}={values if isinstance(values, str) else ','.join(map(write, values))}")
-        except TypeError as error:
-            said = f"tune={{{name!r}: {values!r}}}: give a list of plain values, or a range such as '1e-4..1e-1'."
-            raise UsageError(said) from error
-    fields = {"tune_blocks": "blocks", "tune_all": "everything", "tune_unequal": "unequal", "tune_again": "again"}
-    return Request(tuple(map(asked, texts)), **{fields.get(name, name): value for name, value in given.items()})
 
 
 def _session(

@@ -157,10 +157,11 @@ class StudyResult(Shown):
             UsageError: There is no such arm.
         """
         from eailab.errors import UsageError
+        from eailab.recipe.canonical import built_in
         from eailab.recipe.describe import in_words, nearest
 
         labels = [one.label for one in self.findings.arms]
-        asked = arm if isinstance(arm, str) else in_words(arm)
+        asked = arm if isinstance(arm, str) else in_words(built_in(arm))
         if asked not in labels:
             raise UsageError(f"there is no arm {asked!r}: there are {', '.join(labels)}{nearest(asked, labels) or '.'}")
         return _arm(self.findings.arms[labels.index(asked)])

@@ -4,8 +4,10 @@ import hashlib
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from eailab.recipe.base import Recipe
 
@@ -169,11 +171,23 @@ def write(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value)
     if not isinstance(value, str):
         raise TypeError(f"a recipe cannot hold {type(value).__name__}")
     return value if PLAIN.fullmatch(value) and _is_text(value) else json.dumps(value, ensure_ascii=False)
+
+
+def built_in(value: Any) -> Any:
+    """Return a value with Python's own numbers, texts and lists in place of NumPy's, within lists and mappings too."""
+    if isinstance(value, Mapping):
+        return {built_in(key): built_in(one) for key, one in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(built_in, value))
+    numpy = sys.modules.get("numpy")  # who has such a value has imported it
+    return value.tolist() if numpy is not None and isinstance(value, numpy.generic | numpy.ndarray) else value
 
 
 def _is_text(text: str) -> bool:

@@ -8,6 +8,7 @@ import sys
 from math import nan
 from random import Random
 
+import numpy as np
 import pytest
 from planted import train, yields
 
@@ -18,6 +19,7 @@ from eailab.report.figures import figure_names
 from eailab.runs.context import Ended
 
 SCALE = 2
+DECAY, OFFSET = np.float64(0.5), np.int64(2)
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +35,31 @@ def test_a_function_that_returns_a_number_is_compared_in_blocks():
     assert study["0.01"].difference == pytest.approx(0.09)
     assert study[0.01] == study["0.01"]
     assert study["0.01"].values == tuple(row[1] for row in by_hand)
+
+
+def test_numbers_of_numpy_reach_a_function_as_pythons_own():
+    """As levels, settings, tuned values, a baseline, seeds and the function's own defaults."""
+
+    def typed(lr, width, decay=DECAY, offset=OFFSET, seed=0):
+        if [type(one) for one in (lr, width, decay, offset, seed)] != [float, int, float, int, int]:
+            raise TypeError(repr((lr, width, decay, offset, seed)))
+        return lr * width + decay + offset
+
+    study = public.ablate(
+        typed,
+        "lr",
+        np.logspace(-3, -1, 2),
+        baseline=np.float64(0.1),
+        settings={"width": np.int64(3)},
+        seeds=np.arange(2),
+        tune={"decay": np.array([0.5, 0.25])},
+        tune_blocks=1,
+        metric="val_acc",
+        unit="raw",
+        audit=False,
+    )
+    assert study.untuned[np.float64(0.1)].is_baseline
+    assert study.untuned.values().tolist() == [[0.001 * 3 + 0.5 + 2, 0.1 * 3 + 0.5 + 2]] * 2
 
 
 def test_what_a_function_yields_makes_curves_and_the_step_counts_that_is_asked_for():

@@ -95,6 +95,7 @@ def test_arms_are_tuned_as_the_command_tunes_them(eailab):
         ({"tune": {"lr": [0.1, 0.2]}, "carry": 0}, "give 1 or 2"),
         ({"tune": {}}, "give settings with their values"),
         ({"tune": ["lr=1,2"]}, "give settings with their values"),
+        ({"tune": {"lr": {"a": 1}}}, "a list of plain values"),
         ({"tune": {"lr": 0.1}}, "a list of plain values"),
         ({"tune": {"lr": [object(), 1]}}, "a list of plain values"),
         ({"tune": {"lr": [0.1, 0.2]}, "carry": 2.0}, "give 1 or 2"),

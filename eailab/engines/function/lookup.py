@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from eailab.errors import RecipeError, UsageError
 from eailab.plain import plain
+from eailab.recipe.canonical import built_in
 from eailab.recipe.describe import nearest
 
 TrainingFunction: TypeAlias = Callable[..., Any]
@@ -90,5 +91,6 @@ def settings_of(
     needed = [name for name, one in named.items() if one.default is one.empty and name not in (*given, "seed")]
     if needed and is_whole:
         raise UsageError(f"{called}() needs {', '.join(needed)}: add settings={{{needed[0]!r}: ...}}, or a default.")
-    own = {name: one.default for name, one in named.items() if isinstance(one.default, str | bool | int | float)}
+    usual = {name: built_in(one.default) for name, one in named.items()}
+    own = {name: value for name, value in usual.items() if isinstance(value, str | bool | int | float)}
     return {name: value for name, value in {**own, **given}.items() if name != "seed"}
