@@ -91,7 +91,11 @@ def test_arms_are_tuned_as_the_command_tunes_them(eailab):
         ({"carry": 2}, "carry is for a tuning"),
         ({"tune_all": True}, "tune_all is for a tuning"),
         ({"carry": 0}, "carry is for a tuning"),
-        ({"tune": {"lr": [0.1, 0.2]}, "tune_blocks": 0}, "from 1 to 100"),
+        (
+            {"tune": {"lr": [0.1, 0.2]}, "tune_blocks": 0},
+            r"\(from Python tune_blocks\): give a number of blocks from 1",
+        ),
+        ({"tune": {"sgd:lr": [0.1, 0.2]}}, "from Python tune_unequal=True"),
         ({"tune": {"lr": [0.1, 0.2]}, "carry": 0}, "give 1 or 2"),
         ({"tune": {}}, "give settings with their values"),
         ({"tune": ["lr=1,2"]}, "give settings with their values"),
