@@ -15,7 +15,8 @@ SINGLE_LOOK = 0.05
 """The level of a study that is judged once."""
 BETTER_OF_TWO = 0.04
 """The same where each arm is the better of two values, which a tuning has left of many and the judged blocks choose
-from: at 5% the intervals of the truly best values hold in 93% of studies only (`benchmarks/tuning.py`)."""
+from: at 5% the intervals of the truly best values hold in 94.2, 93.9, 92.7 and 90.9% of simulated studies of 3, 5, 10
+and 20 blocks, at 4% in 94.7, 94.8, 94.0 and 92.1% (`benchmarks/tuning.py`)."""
 
 
 def next_level(level: float) -> float:
