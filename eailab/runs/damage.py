@@ -69,7 +69,7 @@ def read_result(folder: "TrialFolder") -> tuple[dict[str, Any], Result] | None:
     if isinstance(engine := record.get("engine"), str) and engine not in ENGINES:
         raise _unknown_engine(folder, engine)
     try:
-        result, trial = records.result_of(record, folder.metrics()), record["trial"]
+        result, trial = records.checked_result(record, folder.metrics()), record["trial"]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DamagedError(f"{folder.result_file} is not a result of eailab: {error!r}.") from error
     if trial != folder.path.name:

@@ -253,7 +253,7 @@ class Result:
         return result
 
 
-def result_of(record: Mapping[str, Any], metrics: Sequence[Metric] | None) -> Result:
+def checked_result(record: Mapping[str, Any], metrics: Sequence[Metric] | None) -> Result:
     """Return the result in a record of `result.json`, none of whose values is one that no such trial can have."""
     for text in (record["trial"], record["data"], record["engine"], *record["files"].keys()):
         _text(text)
