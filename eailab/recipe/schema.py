@@ -55,7 +55,7 @@ class ResNetRecipe(ImageRecipe):
 
     @property
     def own_place(self) -> str:
-        """Where the settings of a person's own network are."""
+        """Where the settings are of a network whose code is not eailab's."""
         return "model.args." if self.has_foreign_network else ""
 
     @property
