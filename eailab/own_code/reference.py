@@ -42,7 +42,7 @@ def parse_reference(text: str) -> Reference:
         return Reference(Path(f"{name}.py"), *parse_call(rest))
     except ValueError as error:
         raise UsageError(
-            f"{plain(rest)!r} is not a name in {plain(name)}.py, nor a call with plain values: {HOW}."
+            f"{plain(rest)!r} is not a name in {plain(name)}.py, nor a call with plain values, each given once: {HOW}."
         ) from error
 
 
@@ -53,12 +53,16 @@ def parse_call(text: str) -> tuple[tuple[str, ...], tuple[Any, ...], dict[str, A
     (('Net',), (), {'depth': 20})
 
     Raises:
-        ValueError: It is another kind of expression, or has values that are not plain.
+        ValueError: It is another kind of expression, or has values that are not plain, or an argument twice.
     """
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError as error:
+        return _read(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, TypeError, RecursionError, MemoryError) as error:  # a list as a key, brackets without end
         raise ValueError(str(error)) from error
+
+
+def _read(tree: ast.expr) -> tuple[tuple[str, ...], tuple[Any, ...], dict[str, Any]]:
+    """Return what `parse_call` does, of a syntax tree."""
     match tree:
         case ast.Name(id=name):
             return (name,), (), {}
@@ -67,6 +71,8 @@ def parse_call(text: str) -> tuple[tuple[str, ...], tuple[Any, ...], dict[str, A
         case ast.Call(func=ast.Name(id=name), args=positional, keywords=named):
             if any(one.arg is None for one in named):
                 raise ValueError("** is not a value")
+            if len({one.arg for one in named}) < len(named):
+                raise ValueError("an argument is given twice")
             values = {str(one.arg): ast.literal_eval(one.value) for one in named}
             return (name,), tuple(map(ast.literal_eval, positional)), values
     raise ValueError("neither a name, nor names, nor a call")

@@ -201,7 +201,9 @@ def _of_library(text: str) -> dict[str, Any]:
     try:
         _, positional, named = parse_call(f"network({arguments}")
     except ValueError as error:
-        raise UsageError(f"{text} is not a name, nor a call with plain values: write it as {EXAMPLE}.") from error
+        raise UsageError(
+            f"{text} is not a name, nor a call with plain values, each given once: write it as {EXAMPLE}."
+        ) from error
     if positional:
         raise UsageError(f"{text}: name the arguments, as in {EXAMPLE}.")
     return {"id": name, "args": named}

@@ -111,6 +111,7 @@ def test_its_layers_are_listed_and_mistakes_are_one_error(eailab, folder):
         (("sanity", "net.py:Nat"), "has no Nat"),
         (("sanity", "nat.py:Net"), "there is no such file"),
         (("sanity", "net.py:Net(3)"), "its arguments by their names"),
+        (("sanity", "net.py:Net(width={[1]: 2})"), "nor a call with plain values"),
         (("model", "show", "net.py:Net", "--image", "8,8"), "give channels, rows and columns"),
     ):
         done = eailab(*words)

@@ -111,6 +111,9 @@ def test_what_cannot_be_built_is_refused_with_what_would_be_right(timm, library,
         ("timm:resnet18(num_classes=3)", "num_classes is that of the data set"),
         ("timm:resnet18(3)", "name the arguments"),
         ("timm:resnet18(drop=", "is not a name, nor a call"),
+        ("timm:resnet18(a={[1]: 2})", "is not a name, nor a call"),
+        ("timm:resnet18(drop=1, drop=2)", "nor a call with plain values, each given once"),
+        (f"timm:resnet18(drop={'-' * 4000}1)", "is not a name, nor a call"),
     ],
 )
 def test_a_recipe_asks_for_no_weights_from_elsewhere(timm, library, text, said):
