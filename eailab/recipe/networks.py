@@ -111,6 +111,8 @@ class LibraryNetwork(Settings):
             )
         if given := sorted(OF_THE_DATA & value.keys()):
             raise ValueError(f"{given[0]} is that of the data set: leave it out")
+        if "model_name" in value:
+            raise ValueError("model_name is what stands in front of the arguments (model.id): leave it out")
         return value
 
     @model_validator(mode="before")

@@ -37,7 +37,7 @@ class Library:
 def _timm() -> Library:
     import timm
 
-    def make(name: str, classes: int, channels: int, **args: Any) -> nn.Module:
+    def make(name: str, classes: int, channels: int, /, **args: Any) -> nn.Module:
         made: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, in_chans=channels, **args)
         return made
 
@@ -55,7 +55,7 @@ def _torchvision() -> Library:
     import torchvision
     from torchvision import models
 
-    def make(name: str, classes: int, _: int, **args: Any) -> nn.Module:
+    def make(name: str, classes: int, _: int, /, **args: Any) -> nn.Module:
         made: nn.Module = models.get_model_builder(name)(weights=None, num_classes=classes, **args)
         return made
 

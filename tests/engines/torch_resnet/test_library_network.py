@@ -47,7 +47,7 @@ def timm(monkeypatch):
     module = ModuleType("timm")
     module.__file__ = __file__
     module.list_models = lambda: ["resnet18", "resnet20", "tiny"]
-    module.create_model = lambda name, **given: Tiny(**given)
+    module.create_model = lambda model_name, **given: Tiny(**given)
     monkeypatch.setitem(sys.modules, "timm", module)
     monkeypatch.setattr(networks, "version", {"timm": "1.2.3+cpu", "torchvision": "0.99"}.__getitem__)
 
@@ -94,6 +94,10 @@ def test_timms_network_gets_the_datas_classes_and_channels_and_no_foreign_weight
         ("timm:resnet19", r"timm 1\.2\.3 has no network resnet19; did you mean 'resnet1[8]'"),
         ("timm:qqq", r"has no network qqq: it has 3, which timm\.list_models\(\) lists"),
         ("timm:tiny(dorp=1)", r"timm's tiny: constructing it raised TypeError: .*'dorp'.*img_size"),
+        ("timm:tiny(name='a')", r"timm's tiny: constructing it raised TypeError: .*'name'"),
+        ("timm:tiny(channels=3)", r"timm's tiny: constructing it raised TypeError: .*'channels'"),
+        ("torchvision:resnet18(name=1)", r"torchvision's resnet18: constructing it raised TypeError: .*'name'"),
+        ("torchvision:resnet18(classes=3)", r"torchvision's resnet18: constructing it raised TypeError: .*'classes'"),
     ],
 )
 def test_what_cannot_be_built_is_refused_with_what_would_be_right(timm, library, text, said):
@@ -109,6 +113,7 @@ def test_what_cannot_be_built_is_refused_with_what_would_be_right(timm, library,
         ("timm:resnet18(pretrained=True)", "pretrained: weights that were trained elsewhere are not loaded"),
         ("torchvision:resnet18(weights='DEFAULT')", "weights: weights that were trained elsewhere are not loaded"),
         ("timm:resnet18(num_classes=3)", "num_classes is that of the data set"),
+        ("timm:resnet18(model_name='tiny')", "model_name is what stands in front of the arguments"),
         ("timm:resnet18(3)", "name the arguments"),
         ("timm:resnet18(drop=", "is not a name, nor a call"),
         ("timm:resnet18(a={[1]: 2})", "is not a name, nor a call"),
