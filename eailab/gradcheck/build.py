@@ -91,8 +91,6 @@ def _constructed(module: OwnModule, asked: Asked) -> _Things:
         if is_function(thing):
             return _Things(_forward_of_function(thing), title, "torch", (thing,))
     is_torch = torch_loaded and (is_module(thing) or isinstance(thing, sys.modules["torch"].nn.Module))
-    if is_torch and lacks_forward(thing):
-        raise UsageError(f"{title} has no forward: there is nothing to check.")
     if not is_torch and not is_layer(thing):
         raise UsageError(_neither(title, thing))
     if isinstance(thing, type):
@@ -102,6 +100,8 @@ def _constructed(module: OwnModule, asked: Asked) -> _Things:
         words = [*map(repr, reference.positional)]
         words += [f"{name}={value!r}" for name, value in {**reference.named, **chosen}.items()]
         title = f"{title}({', '.join(words)})" if words else title
+    if is_torch and lacks_forward(thing):
+        raise UsageError(f"{title} has no forward: there is nothing to check.")
     forward = thing.forward if is_torch else method(thing, FORWARDS)
     assert forward is not None  # noqa: S101 - is_layer holds
     return _Things(forward, title, "torch" if is_torch else "layer", (thing,))

@@ -20,11 +20,10 @@ def is_module(thing: Any) -> bool:
 
 
 def lacks_forward(thing: Any) -> bool:
-    """Return whether a module, or a class of modules, has no forward pass."""
+    """Return whether a module has no forward pass: of its class, or as its constructor chose one."""
     from torch import nn
 
-    kind: Any = thing if isinstance(thing, type) else type(thing)
-    return bool(kind.forward is nn.Module.forward)
+    return type(thing).forward is nn.Module.forward and "forward" not in vars(thing)
 
 
 def is_function(thing: Any) -> bool:

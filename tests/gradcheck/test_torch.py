@@ -28,6 +28,16 @@ class Detached(Net):
         return self.layers[5](self.layers[:5](x).detach())
 
 
+class Chosen(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+        self.forward = self.scaled
+
+    def scaled(self, x):
+        return 2 * self.layer(x)
+
+
 class Square(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -43,7 +53,7 @@ class Square(torch.autograd.Function):
 
 @pytest.mark.parametrize(
     ("name", "shape", "wrong"),
-    [("Net", (3, 2, 5, 5), 0), ("Detached", (3, 2, 5, 5), 4), ("Square", (3, 4), 1)],
+    [("Net", (3, 2, 5, 5), 0), ("Detached", (3, 2, 5, 5), 4), ("Chosen", (3, 4), 0), ("Square", (3, 4), 1)],
 )
 def test_modules_and_functions_are_checked(tmp_path, name, shape, wrong):
     """A network with dropout is right, and what is detached has no gradient.

@@ -50,14 +50,16 @@ class OwnCode:
         settings, thing = self._settings, self._own.find(self._settings.class_name)
         if not (isinstance(thing, type) and issubclass(thing, nn.Module)):
             raise UsageError(f"{self.place} is not a class of networks: it has to be an nn.Module of torch.")
-        if thing.forward is nn.Module.forward:
-            raise UsageError(f"{self.place} has no forward(x), which returns the logits of images.")
         height, width, channels = image
         size = height if height == width else (height, width)
         values = dict(zip(OFFERED, (classes, channels, size), strict=True))
         known = _arguments(thing)
         offered = {name: value for name, value in values.items() if name in known and name not in settings.args}
-        return construct(self._own, thing, (), {**offered, **settings.args})  # type: ignore[no-any-return]  # a module
+        made: nn.Module = construct(self._own, thing, (), {**offered, **settings.args})
+        # A method that the constructor chose is the copy's own in a copy, such as that of averaged weights.
+        if thing.forward is nn.Module.forward and not inspect.ismethod(vars(made).get("forward")):
+            raise UsageError(f"{self.place} has no method forward(x), which returns the logits of images.")
+        return made
 
     def running(self, doing: str) -> AbstractContextManager[None]:
         """Run its code; see `Code.running`."""

@@ -78,6 +78,22 @@ class Bare(nn.Module):
     pass
 
 
+class Chosen(nn.Module):
+    def __init__(self, num_classes, dropout=0.0):
+        super().__init__()
+        self.head = nn.Linear(3, num_classes)
+        self.forward = self.pooled
+
+    def pooled(self, x):
+        return self.head(x.mean((2, 3)))
+
+
+class Shared(Chosen):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.forward = lambda x: self.pooled(x)
+
+
 class Exits(Net):
     def forward(self, x):
         raise SystemExit(3)
@@ -184,6 +200,15 @@ def test_initial_weights_are_the_blocks_and_generators_are_as_they_were(own, mak
     assert state_of(ResNetEngine(own(), make_data(side=8), 0)) != state_of(other)
 
 
+def test_its_constructor_may_choose_a_method_as_its_forward_pass(own, make_data):
+    """The averaged weights are evaluated by the copy's method, not by the network's own."""
+    averaged, network = (ResNetEngine(own("Chosen", ema=ema), make_data(side=8), 0) for ema in (1.0 - 2**-20, None))
+    untrained = network.evaluate("validation").scores["validation_loss"]
+    train(averaged, [1, 2]), train(network, [1, 2])
+    assert network.evaluate("validation").scores["validation_loss"] != pytest.approx(untrained, rel=1e-3)
+    assert averaged.evaluate("validation").scores["validation_loss"] == pytest.approx(untrained, rel=1e-5)
+
+
 @pytest.mark.parametrize("stopped_at", [1, 2])
 def test_a_trial_with_dropout_goes_on_with_the_same_bits(own, make_data, monkeypatch, stopped_at):
     """Its masks depend on block, epoch and step alone."""
@@ -214,7 +239,8 @@ def test_a_trial_with_dropout_goes_on_with_the_same_bits(own, make_data, monkeyp
         ("InPlace", {}, r"net\.py:\d+: InPlace\.forward changes its input in place"),
         ("Double", {}, r"net\.py:\d+: Double: its parameter .* is not float32"),
         ("Empty", {}, r"net\.py:\d+: Empty has no parameters"),
-        ("Bare", {}, r"net\.py:\d+: Bare has no forward"),
+        ("Bare", {}, r"net\.py:\d+: Bare has no method forward"),
+        ("Shared", {}, r"net\.py:\d+: Shared has no method forward"),
         ("Wants", {}, r"net\.py:\d+: Wants\(rho\) cannot be called so"),
         ("Elsewhere", {}, r"net\.py:\d+: Elsewhere puts weights on meta"),
         ("Exits", {}, r"net\.py:\d+: .* ends the program"),
