@@ -179,16 +179,19 @@ def renamed(record: StudyRecord, names: Names) -> StudyRecord:
 
 
 def _axis(study: Study, number: int, shown: Sequence[str]) -> Axis:
-    """Return a factor of a factorial with its levels as all arms that have them are called."""
+    """Return a factor of a factorial with its levels as all arms are called that name them.
+
+    A combination that has a name of its own names no level.
+    """
     axis, levels = study.axes[number], []
     combinations = list(product(*(one.levels for one in study.axes)))
     for level in axis.levels:
-        parts = {
-            parts[number] if len(parts := said.split(CROSS)) == len(study.axes) else level
+        named = {
+            parts[number]
             for said, combination in zip(shown, combinations, strict=True)
-            if combination[number] == level
+            if combination[number] == level and len(parts := said.split(CROSS)) == len(study.axes)
         }
-        levels.append(parts.pop() if len(parts) == 1 else level)
+        levels.append(named.pop() if len(named) == 1 else level)
     return replace(axis, levels=tuple(levels))
 
 

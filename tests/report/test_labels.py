@@ -133,6 +133,11 @@ def test_a_level_of_a_factorial_is_called_so_in_every_arm_that_has_it(shop):
     found = load_study(shop.store, folder, names=names).findings
     assert [arm.label for arm in found.arms] == ["adam × 10", "adam × large", "SGD × 10", "SGD × large"]
     assert ("SGD", "large") in [effect.levels for effect in found.effects.effects]
+    (names,) = names_for(["sgd=SGD", "20=large", "sgd × 20=both"], [Named("it", read_record(folder), None)]).values()
+    assert [axis.levels for axis in renamed(read_record(folder), names).study.axes] == [
+        ("adam", "SGD"),
+        ("10", "large"),
+    ]
 
 
 def test_a_tuned_arm_is_called_so_before_and_after_its_tuning(shop):
