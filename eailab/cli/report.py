@@ -220,12 +220,13 @@ def _made_by(found: "Verification", file: Path, store: "Store") -> str:
 
 def _labels(found: "Verification") -> Iterator[str]:
     """Yield what a report calls levels otherwise, as `--label` takes it."""
-    studies = {record.study.folder_name: record.study for record in found.records}
+    from eailab.studies.labels import Named, asked_for
+
+    studies = {record.study.folder_name: record for record in found.records}
     for source in found.manifest.sources:
-        study = studies[source.folder]
-        for own, name in source.names.items():
-            is_arm = own in [arm.label for arm in study.arms]
-            yield f"{study.factor.word}:{own}={name}" if is_arm and study.factor else f"{own}={name}"
+        record = studies[source.folder]
+        named = Named(source.folder, record, found.tunings.get(record.study.fingerprint))
+        yield from asked_for(named, source.names)
 
 
 def _print(found: "Verification") -> None:

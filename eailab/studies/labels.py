@@ -154,6 +154,27 @@ def _names(one: Named, chosen: Mapping[tuple[str, str, int | None], str]) -> Ite
             yield was, name
 
 
+def asked_for(one: Named, names: Names) -> Iterator[str]:
+    """Yield the texts that `names_for` makes these names of, such as `lr:0.001=usual`."""
+    of_tuned = {label: names[arm.before] for arm in one.befores if arm.before in names for label in arm.labels}
+    count = len(one.study.axes)
+    for level in _levels(one):
+        if level.axis is not None:
+            parts = [(own.split(CROSS), name.split(CROSS)) for own, name in names.items()]
+            found = {
+                name[level.axis]
+                for own, name in parts
+                if len(own) == len(name) == count and own[level.axis] == level.label
+            } - {level.label}
+        else:
+            name = names.get(level.label)
+            is_whole = count == 0 or CROSS not in (name or "")
+            is_own = level.label not in of_tuned or not (name or "").startswith(f"{of_tuned[level.label]}{BUNDLE}")
+            found = {name} if name is not None and is_whole and is_own else set()
+        for name in sorted(found):
+            yield f"{level.factor}:{level.label}={name}"
+
+
 # --- the studies with these names ------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 from blank_figures import figures
@@ -13,7 +16,7 @@ from eailab.report.verify import verify
 from eailab.report.write import write_report
 from eailab.studies.design import all_combinations, one_at_a_time
 from eailab.studies.factor import factor_from_text
-from eailab.studies.labels import Named, names_for, renamed, renamed_tuning
+from eailab.studies.labels import Named, asked_for, names_for, renamed, renamed_tuning
 from eailab.studies.storage import read_record
 from eailab.studies.tuning_file import TunedArm, Tuning
 
@@ -140,6 +143,28 @@ def test_a_level_of_a_factorial_is_called_so_in_every_arm_that_has_it(shop):
     ]
 
 
+def test_what_a_report_of_a_factorial_was_asked_to_call_levels_is_found_in_its_names(shop):
+    factors = [factor_from_text("optimizer", ["adam", "sgd"]), factor_from_text("batch-size", [10, 20])]
+    folder = shop.of(all_combinations(recipe(), factors, range(3)), [BASE] * 4)
+    it = Named("it", read_record(folder), None)
+    for asked in (["optimizer:sgd=SGD", "batch_size:20=large"], ["optimizer × batch_size:sgd × 20=the last"]):
+        (names,) = names_for(asked, [it]).values()
+        assert list(asked_for(it, names)) == asked
+
+
+def test_the_advice_on_a_changed_report_of_a_factorial_makes_it_again(shop, eailab):
+    factors = [factor_from_text("batch-size", [10, 20]), factor_from_text("lr", [0.001, 0.003])]
+    shop.of(all_combinations(recipe(), factors, range(3)), [BASE, BASE, BASE, [0.7, 0.8, 0.9]])
+    labels = ("--label", "10=small", "--label", "lr:0.003=quick")
+    assert eailab("report", "--out", "out", "--format", "markdown", *labels).code == 0
+    file = Path("out/report.md")
+    made = file.read_text()
+    file.write_text(made.replace("0.", "1.", 1))
+    (advice,) = re.findall("`eailab (.*)`", " ".join(eailab("verify", "out/report.md").err.split()))
+    assert eailab(*shlex.split(advice)).code == 0
+    assert file.read_text() == made
+
+
 def test_a_tuned_arm_is_called_so_before_and_after_its_tuning(shop):
     bundle = factor_from_text("optimizer+lr", ["adam+0.001", "sgd+0.1"], joint=True)
     (study,) = one_at_a_time(recipe(), [bundle], range(3))
@@ -152,6 +177,7 @@ def test_a_tuned_arm_is_called_so_before_and_after_its_tuning(shop):
     (names,) = names_for(["optimizer:sgd=SGD"], [Named("it", record, tuning)]).values()
     assert [arm.label for arm in renamed(record, names).study.arms] == ["adam+0.001", "SGD+0.1"]
     assert [(arm.before, arm.label) for arm in renamed_tuning(tuning, names).arms][1] == ("SGD", "SGD+0.1")
+    assert list(asked_for(Named("it", record, tuning), names)) == ["optimizer:sgd=SGD"]
 
 
 def test_a_trial_of_a_labelled_report_is_found_by_both_names(made):
