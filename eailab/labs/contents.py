@@ -180,7 +180,7 @@ def studies_of(lab: LabFolder) -> list[StudyReport]:
 
 def _setup(lab: LabFolder) -> Content:
     found = lab.load(Wanted(lab.declared[0]))
-    return _not_yet(command_for(lab)) if found is None else Content(tuple(setup_blocks(found)))
+    return _not_yet(command_for(lab)) if found is None else Content(tuple(setup_blocks([found])))
 
 
 def _factors(lab: LabFolder) -> Content:

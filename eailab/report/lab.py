@@ -22,9 +22,10 @@ from eailab.findings.words import (
     value_in_words,
     written,
 )
-from eailab.recipe.base import Recipe
+from eailab.recipe.base import ImageRecipe, Recipe
 from eailab.recipe.canonical import flatten
 from eailab.recipe.override import model_word
+from eailab.recipe.parts import Mlp
 from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, TableBlock, Title
 from eailab.report.study_report import StudyReport
 from eailab.studies.factor import listed
@@ -170,14 +171,14 @@ def lab_blocks(
     """Return a lab report: the tasks that have studies, published figures, methods, problems met and the lesson.
 
     Args:
-        studies: Those of the report.
+        studies: Those of the report, each of a task.
         results: Composes what the studies of a task found.
     """
     blocks: list[Block] = []
-    by_task = {task: [study for study in studies if _task(study.record) == task] for task in TASKS}
+    by_task = {task: [study for study in studies if task_of(study.record) == task] for task in TASKS}
     tasks = {task: own for task, own in by_task.items() if own}
     for task, own in tasks.items():
-        blocks += [Heading(TASKS[task], 2), *setup_blocks(own[0]), Heading(tr("Results")), *results(own)]
+        blocks += [Heading(TASKS[task], 2), *setup_blocks(own), Heading(tr("Results")), *results(own)]
         blocks += published_blocks(own)
     known = tuple(f"{one.what}: {one.test_accuracy:.2f}% ({one.source})" for one in context() if one.task in tasks)
     blocks += [Heading(tr("Well-known figures, not compared")), Bullets(known)] if known else []
@@ -185,10 +186,18 @@ def lab_blocks(
     for task, own in tasks.items():
         is_alone = len(tasks) == 1
         blocks += [*([] if is_alone else [Heading(TASKS[task])]), *_methods(own, 3 if is_alone else 4)]
-    met = [problem for study in studies for problem in problems_met(study)]
+    met = [problem for own in tasks.values() for study in own for problem in problems_met(study)]
     blocks.append(Heading(tr("Problems met, and the lesson"), 2))
     blocks.append(Bullets(tuple(met)) if met else _text(tr("None that the studies show.")))
     return [*blocks, _text(LESSON)]
+
+
+def task_of(record: StudyRecord) -> int | None:
+    """Return which task of the lab report a study is of; None of a study of none."""
+    images = record.study.arms[0].recipe.images
+    if images is None:
+        return None
+    return 1 if isinstance(images.model, Mlp) else 2
 
 
 def _methods(studies: Sequence[StudyReport], level: int) -> list[Block]:
@@ -224,56 +233,73 @@ def _text(sentence: str) -> Paragraph:
     return Paragraph((sentence,))
 
 
-def _task(record: StudyRecord) -> int:
-    return 1 if model_word(record.study.arms[0].recipe) == "mlp" else 2
+def setup_blocks(studies: Sequence[StudyReport]) -> list[Block]:
+    """Return split, hyper-parameters and architecture of the studies' baselines, once where they are the same.
+
+    Args:
+        studies: At least one; those that train on no images are passed over.
+    """
+    blocks: list[Block] = []
+    for title, describe in SETUP.items():
+        said: dict[str, list[str]] = {}
+        for study in studies:
+            if recipe := study.record.study.arms[study.record.study.baseline].recipe.images:
+                said.setdefault(describe(study, recipe), []).append(_called(study.findings.name, study))
+        if said:
+            blocks.append(Heading(title))
+        if len(said) == 1:
+            blocks += map(_text, said)
+        elif said:
+            of_each = (tr("Baseline of {studies}: {setup}", studies=listed(of), setup=one) for one, of in said.items())
+            blocks.append(Bullets(tuple(of_each)))
+    return blocks
 
 
-def setup_blocks(study: StudyReport) -> list[Block]:
-    """Return split, hyper-parameters and architecture of a study's baseline; nothing where it trains on no images."""
-    recipe = study.record.study.arms[study.record.study.baseline].recipe.images
-    if recipe is None:
-        return []
-    model = recipe.model.model_dump(mode="json", exclude={"name", "code"})
-    trials = [trial for arm in study.findings.arms for trial in arm.trials]
-    parameters = sorted({trial.parameters for trial in trials if trial.parameters is not None})
-    found, optimizer = study.findings, recipe.optimizer.model_dump(mode="json", exclude={"name"})
-    network = {"model": capitalized(model_in_words(model_word(recipe))), "settings": _listed(model)}
+def _split(study: StudyReport, recipe: ImageRecipe) -> Text:
+    found = study.findings
     data = {"data": capitalized(data_in_words(recipe.data.name)), "seed": recipe.data.split_seed}
     sizes = {"training": found.training_images, "validation": found.validation_images, "test": found.test_images}
-    return [
-        Heading(tr("Split")),
-        _text(
-            tr("{data} (seed {seed}).", **data)
-            if None in sizes.values()
-            else tr(
-                "{data}: {training:,} images for training, {validation:,} for validation and {test:,} for testing "
-                "(seed {seed}).",
-                **data,
-                **sizes,
-            )
-        ),
-        Heading(tr("Hyper-parameters")),
-        _text(
-            tr(
-                "{optimizer} ({settings}), schedule {schedule}, batch size {batch_size}, {epochs} epochs.",
-                optimizer=value_in_words(recipe.optimizer.name),
-                settings=_listed(optimizer),
-                schedule=value_in_words(recipe.schedule.name),
-                batch_size=recipe.batch_size,
-                epochs=recipe.epochs,
-            )
-        ),
-        Heading(tr("Architecture")),
-        _text(
-            tr(
-                "{model} ({settings}), {parameters} trained parameters.",
-                parameters=joined((f"{count:,}" for count in parameters), OR),
-                **network,
-            )
-            if parameters
-            else tr("{model} ({settings}).", **network)
-        ),
-    ]
+    if None in sizes.values():
+        return tr("{data} (seed {seed}).", **data)
+    return tr(
+        "{data}: {training:,} images for training, {validation:,} for validation and {test:,} for testing "
+        "(seed {seed}).",
+        **data,
+        **sizes,
+    )
+
+
+def _hyper_parameters(_: StudyReport, recipe: ImageRecipe) -> Text:
+    return tr(
+        "{optimizer} ({settings}), schedule {schedule}, batch size {batch_size}, {epochs} epochs.",
+        optimizer=value_in_words(recipe.optimizer.name),
+        settings=_listed(recipe.optimizer.model_dump(mode="json", exclude={"name"})),
+        schedule=value_in_words(recipe.schedule.name),
+        batch_size=recipe.batch_size,
+        epochs=recipe.epochs,
+    )
+
+
+def _architecture(study: StudyReport, recipe: ImageRecipe) -> Text:
+    trials = study.findings.baseline_arm.trials
+    parameters = sorted({trial.parameters for trial in trials if trial.parameters is not None})
+    settings = recipe.model.model_dump(mode="json", exclude={"name", "code"})
+    network = {"model": capitalized(model_in_words(model_word(recipe))), "settings": _listed(settings)}
+    if not parameters:
+        return tr("{model} ({settings}).", **network)
+    return tr(
+        "{model} ({settings}), {parameters} trained parameters.",
+        parameters=joined((f"{count:,}" for count in parameters), OR),
+        **network,
+    )
+
+
+SETUP: Mapping[Text, Callable[[StudyReport, ImageRecipe], Text]] = {
+    tr("Split"): _split,
+    tr("Hyper-parameters"): _hyper_parameters,
+    tr("Architecture"): _architecture,
+}
+"""Parts of a task's set-up."""
 
 
 def _listed(settings: Mapping[str, object]) -> Text:

@@ -23,6 +23,7 @@ from eailab.report.figure_files import figures_of, keep, language_of_figures, pa
 from eailab.report.figures import IN_PRINT, Drawing, FileKind
 from eailab.report.formats import DEFAULT_FORMATS, EXPORTS, FORMATS
 from eailab.report.json_report import as_json, costs_json
+from eailab.report.lab import task_of
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
 from eailab.runs.atomic import refuse_links, write_bytes, write_changed, write_changed_together, write_text
 from eailab.runs.context import RunContext
@@ -175,11 +176,7 @@ def _write_report(
 ) -> Written:
     """Write a report over studies and path ablations that were read already; see `write_report`."""
     files = {name: out / f"report{FORMATS[name].suffix}" for name in formats}
-    if lab and not found:
-        raise UsageError(
-            "--lab reports studies, and these are path ablations: leave it out, or make the studies of a task with "
-            "`eailab ablate --study lab-task1`."
-        )
+    reported = _of_tasks(found) if lab else found
     if lab:
         formats, files = ["markdown"], {"markdown": out / "lab-report.md"}
     figure_lang, notes = lang, list[str]()
@@ -189,13 +186,13 @@ def _write_report(
     @cache
     def drawn(kinds: tuple[FileKind, ...]) -> Mapping[str, Mapping[str, Drawing]]:
         """Draw the figures of every study and path ablation once, by the name of its folder."""
-        figures = {one.folder: figures_of(one.findings, one.path, notes, figure_lang, kinds) for one in found}
+        figures = {one.folder: figures_of(one.findings, one.path, notes, figure_lang, kinds) for one in reported}
         of_paths = () if lab else paths
         return figures | {one.folder: path_figure(one.findings, figure_lang, kinds) for one in of_paths}
 
     for kinds in dict.fromkeys(FORMATS[name].figures for name in formats if FORMATS[name].figures):
         _write_figures(drawn(kinds), out)
-    report = Report("lab" if lab else "report", lang, tuple(found), unreadable, paths=paths)
+    report = Report("lab" if lab else "report", lang, tuple(reported), unreadable, paths=paths)
     for name in formats:
         write_changed(files[name], FORMATS[name].text(report).encode())
     exported = _export(found, paths, exports, out) if exports else {}
@@ -204,8 +201,25 @@ def _write_report(
     if lab:
         files = {"lab": files["markdown"]}
     studies = tuple(one.findings for one in report.distinguished)
-    notes += [note for one in found for note in one.notes] + _related(found)
+    notes += [note for one in reported for note in one.notes] + _related(reported)
+    in_report = {one.folder for one in reported}
+    notes += [f"{one.folder} is of no task of the lab: left out" for one in found if one.folder not in in_report]
     return Written(studies, unreadable, files, tuple(dict.fromkeys(notes)), exported, paths)
+
+
+def _of_tasks(found: Sequence[StudyReport]) -> list[StudyReport]:
+    """Return the studies that a lab report has.
+
+    Raises:
+        UsageError: There are none.
+    """
+    of_tasks = [one for one in found if task_of(one.record) is not None]
+    if not of_tasks:
+        raise UsageError(
+            "--lab reports studies of an MLP or a residual network that eailab trains on images, and none of these is "
+            "one: leave it out, or make the studies of a task with `eailab ablate --study lab-task1`."
+        )
+    return of_tasks
 
 
 def _write_figures(drawings: Mapping[str, Mapping[str, Drawing]], out: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from plans import one_factor
@@ -98,6 +99,37 @@ def test_a_lab_report_of_both_tasks_has_a_part_for_each(shop, tmp_path):
         f"### {other}",
         "## Problems met, and the lesson",
     ]
+
+
+def test_a_study_of_no_task_is_left_out_of_the_lab_report_and_alone_refused(eailab, shop):
+    Path("runs.csv").write_text("arm,seed,score\na,0,1.0\na,1,1.5\nb,0,2.0\nb,1,2.5\n")
+    judged = eailab("judge", "runs.csv", "--goal", "max")
+    assert judged.code == 0, judged.err
+    (other,) = (folder.name for folder in shop.store.study_folders())
+    refused = eailab("report", "--lab")
+    assert (refused.code, refused.err[:59]) == (2, "error: --lab reports studies of an MLP or a residual networ")
+    shop.study({10: [0.9, 0.92], 20: [0.8, 0.83]})
+    made = eailab("report", "--lab")
+    assert made.code == 0
+    assert f"note: {other} is of no task of the lab: left out" in made.err
+    text = Path("report/lab-report.md").read_text()
+    assert "## Task 1" in text
+    assert "Task 2" not in text
+    assert other not in text
+    assert eailab("verify", "report/lab-report.md").code == 0
+
+
+def test_a_set_up_that_differs_between_the_studies_of_a_task_is_said_of_each(shop, tmp_path):
+    """The first study's learning rate is not the task's."""
+    folders = [
+        shop.study({10: [0.9, 0.92], 20: [0.8, 0.83]}, name="one"),
+        shop.study({10: [0.9, 0.91], 20: [0.8, 0.84]}, name="two", optimizer={"name": "adam", "lr": 0.01}),
+    ]
+    text = write_report(folders, tmp_path / "out", lab=True).files["lab"].read_text()
+    assert "- Baseline of one-batch-size (optimizer.lr 0.001): Adam (learning rate 0.001; " in text
+    assert "- Baseline of two-batch-size (optimizer.lr 0.01): Adam (learning rate 0.01; " in text
+    assert text.count("100 images for training, 4 for validation") == 2  # once of the task, once in the methods
+    assert verify(tmp_path / "out" / "lab-report.md", shop.store).holds
 
 
 def test_the_lab_report_is_in_chinese_too_and_verifies(shop, tmp_path):

@@ -73,7 +73,7 @@ def test_the_figure_of_a_path_ablation_lies_beside_its_report_and_is_drawn_in_it
 
 
 def test_a_lab_report_of_path_ablations_alone_is_refused(folder, tmp_path):
-    with pytest.raises(UsageError, match="--lab reports studies, and these are path ablations: leave it out"):
+    with pytest.raises(UsageError, match="these is one: leave it out"):
         write_report([folder], tmp_path / "out", lab=True)
     assert not (tmp_path / "out").exists()
 
