@@ -320,10 +320,10 @@ def _late(timed_out: int) -> list[Text]:
 
 def _sources_of_spread(findings: StudyFindings) -> Text:
     if findings.training_images is None:
-        return tr("They show the spread from the seeds.")
+        return tr("The error bars show the spread from the seeds.")
     if dict(findings.held_fixed).get("data.split") == "per-block":
-        return tr("They show the spread from the split, initialisation, order of the data and augmentation.")
-    return tr("They show the spread from initialisation, order of the data and augmentation.")
+        return tr("The error bars show the spread from the split, initialisation, order of the data and augmentation.")
+    return tr("The error bars show the spread from initialisation, order of the data and augmentation.")
 
 
 def compute(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[Text]:
