@@ -25,6 +25,11 @@ VERDICTS = re.compile(rf"\b({'|'.join(Verdict)})\b")
 MOST_ALIGNED = 20_000
 """Pieces that `difflib` aligns; longer differing parts are compared in order."""
 
+EXCERPT = 90
+"""Letters of a text that a message quotes."""
+BEFORE = 30
+"""Letters of an excerpt that stand before the first difference."""
+
 OBEYED = {
     ".md": re.compile(r"[<`~$]|!\[|\][:(]"),
     ".tex": re.compile(r"[\\%{}$&~^#_]"),
@@ -116,7 +121,8 @@ def _differing(found: Sequence[str], expected: Sequence[str]) -> Iterator[tuple[
 def _changed(one: Piece, other: Piece) -> tuple[int, list[str]]:
     """Return how many numbers of a piece are not those of the store, and what differs."""
     in_report, in_store = one.numbers, other.numbers
-    whole = f"{one.where}: {_short(one.raw)} should be {_short(other.raw)}"
+    begin = _begin(one.raw, other.raw)
+    whole = f"{one.where}: {_short(one.raw, begin)} should be {_short(other.raw, begin)}"
     if len(in_report) != len(in_store):
         return len(in_store), [whole]
     changed = [(a, b) for a, b in zip(in_report, in_store, strict=True) if a != b]
@@ -194,5 +200,14 @@ def _cells(text: str) -> Iterator[Piece]:
             yield Piece(f"line {line}, {name or 'beyond the table'}", cell, cell)
 
 
-def _short(text: str) -> str:
-    return f"“{text}”" if len(text) <= 90 else f"“{text[:89]}…”"
+def _begin(one: str, other: str) -> int:
+    """Return where excerpts of two texts begin that show the first letter that differs."""
+    differs = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    is_cut = max(len(one), len(other)) > EXCERPT
+    return max(0, differs - BEFORE) if is_cut and differs > EXCERPT - BEFORE else 0
+
+
+def _short(text: str, begin: int = 0) -> str:
+    """Return an excerpt of a text in quotation marks."""
+    excerpt = text[begin : begin + EXCERPT]
+    return f"“{'…' * (begin > 0)}{excerpt}{'…' * (begin + EXCERPT < len(text))}”"

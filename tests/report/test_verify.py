@@ -87,6 +87,16 @@ def test_a_message_names_what_is_said_and_what_is_true(shop, files):
     assert re.fullmatch(r"line \d+: 99.00 in the report, 91.00 from the store", found.problems[0])
 
 
+@pytest.mark.parametrize("at", [0, 50, 85, 150, 298])
+def test_a_message_on_a_long_line_quotes_what_differs(at):
+    line = "word " * 60
+    (said,) = compare(f"{line[:at]}X{line[at + 1 :]}", line, ".md").problems
+    found, expected = re.findall("“(.*?)”", said)
+    assert "X" in found
+    assert found.replace("X", line[at]) == expected
+    assert len(found) < 100
+
+
 def test_a_changed_verdict_is_found_although_no_number_changed(shop, files):
     text = files["html"].read_text()
     changed = re.sub("UNDECIDED|SCREEN|WORSE", "BETTER", text.partition("</style>")[2])
