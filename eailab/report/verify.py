@@ -27,7 +27,7 @@ from eailab.runs.trial import Trial
 from eailab.studies.admin import Unnamed, blocks_left_out, contradictions, path_contradictions, unnamed
 from eailab.studies.factor import BUNDLE
 from eailab.studies.heads import STEPS_FOLDER, STUDIES, TUNING, Head, Tried, head_of, heads
-from eailab.studies.labels import renamed
+from eailab.studies.labels import Names, renamed, renamed_tuning
 from eailab.studies.lookup import find_fingerprint
 from eailab.studies.storage import StudyRecord
 from eailab.studies.tuning_check import tuning_contradictions
@@ -93,7 +93,9 @@ class Verification:
         found = [head_of(record, self._tried(record)) for record in self.records]
         names = {source.folder: source.names for source in self.manifest.sources if source.names}
         found += [
-            head_of(renamed(record, names[record.study.folder_name]))
+            head_of(
+                renamed(record, names[record.study.folder_name]), self._tried(record, names[record.study.folder_name])
+            )
             for record in self.records
             if record.study.folder_name in names
         ]
@@ -106,8 +108,8 @@ class Verification:
         record, (arm, block) = trials[fingerprint]
         return Trial(record.study.arms[arm].recipe, block, result["data"])
 
-    def _tried(self, record: StudyRecord) -> Iterator[Tried]:
-        tuning = self.tunings.get(record.study.fingerprint)
+    def _tried(self, record: StudyRecord, names: Names | None = None) -> Iterator[Tried]:
+        tuning = renamed_tuning(self.tunings.get(record.study.fingerprint), names or {})
         return iter(()) if tuning is None else tuning.tried
 
 

@@ -34,7 +34,7 @@ from eailab.studies.labels import Named, Names, names_for
 from eailab.studies.lookup import called
 from eailab.studies.sharing import entered
 from eailab.studies.storage import Plan, read_record
-from eailab.studies.tuning_file import read_tuning
+from eailab.studies.tuning_file import sound_tuning
 from eailab.translation import ENGLISH, language
 
 
@@ -281,7 +281,7 @@ def _named(folders: Sequence[Path]) -> list[Named]:
     for folder in folders:
         if not (folder / STEPS_FOLDER).is_dir():
             with suppress(StoreError):
-                found.append(Named(str(folder), read_record(folder), read_tuning(folder)))
+                found.append(Named(str(folder), read_record(folder), sound_tuning(folder)))
     return found
 
 

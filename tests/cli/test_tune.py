@@ -73,3 +73,19 @@ def test_a_program_is_audited_before_it_is_tuned(eailab, tmp_path):
     assert done.code == 2
     assert "seed" in done.err
     assert len(list(tmp_path.glob("runs/trials/*"))) < 6
+
+
+def test_a_tuned_study_is_reported_with_labels_and_its_trials_are_found_by_them(line_recipe, tmp_path):
+    """By what its tuning tried too; where the tuning is damaged, the report has the labels all the same."""
+    assert line_recipe(*TUNED).code == 0
+    asked = ("report", "--format", "markdown", "--label", "3=short")
+    assert line_recipe(*asked).code == 0
+    for trial in ("short+0.1/1000000", "3+0.1/1000000"):
+        done = line_recipe("verify", "report/report.md", "--retrain", trial)
+        assert done.code == 0, done.err
+    (file,) = tmp_path.glob("runs/studies/*/tuning.json")
+    arms = [arm["label"] for arm in json.loads(file.read_text())["arms"]]
+    file.write_text("{")
+    done = line_recipe("report", "--format", "markdown", "--label", f"{arms[0]}=short")
+    assert done.code == 0, done.err
+    assert "| short |" in (tmp_path / "report" / "report.md").read_text()
