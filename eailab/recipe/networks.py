@@ -197,7 +197,10 @@ def network_from(text: str) -> Foreign:
 
 
 def _of_library(text: str) -> dict[str, Any]:
-    name, bracket, arguments = text.partition(":")[2].partition("(")
+    library, _, call = text.partition(":")
+    name, bracket, arguments = call.partition("(")
+    if not name.strip():
+        raise UsageError(f"{text} names no network: write its name after the colon, as in {library}:resnet18.")
     if not bracket:
         return {"id": name}
     try:

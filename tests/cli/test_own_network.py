@@ -113,6 +113,11 @@ def test_its_layers_are_listed_and_mistakes_are_one_error(eailab, folder):
         (("sanity", "net.py:Net(3)"), "its arguments by their names"),
         (("sanity", "net.py:Net(width={[1]: 2})"), "nor a call with plain values"),
         (("model", "show", "net.py:Net", "--image", "8,8"), "give channels, rows and columns"),
+        (
+            ("model", "show", "timm:"),
+            "error: timm: names no network: write its name after the colon, as in timm:resnet18.",
+        ),
+        (("ablate", "model", "resnet18", "timm:(a=1)", *SMALL), "timm:(a=1) names no network: write its name after"),
     ):
         done = eailab(*words)
         assert done.code == 2
