@@ -110,10 +110,11 @@ def _meant(text: str, levels: Sequence[_Level]) -> tuple[list[_Level], str]:
             break
     else:
         said = text[: places[0]].strip()
-        known = list(dict.fromkeys(one.label for one in levels))
+        known = list(dict.fromkeys(said for one in levels for said in (one.label, one.typed)))
+        shown = dict.fromkeys(one.label if one.typed == one.label else f"{one.label} ({one.typed})" for one in levels)
         raise UsageError(
             f"{OPTION} {text:.200}: no study of the report has a level {said!r:.80}{nearest(said, known)}. Its levels "
-            f"are {listed(known) or 'none'}."
+            f"are {listed(list(shown)) or 'none'}."
         )
     if len(factors := list(dict.fromkeys(one.factor for one in found))) > 1:
         raise UsageError(

@@ -15,7 +15,7 @@ from eailab.report.study_report import load_study
 from eailab.report.verify import verify
 from eailab.report.write import write_report
 from eailab.studies.design import all_combinations, one_at_a_time
-from eailab.studies.factor import factor_from_text
+from eailab.studies.factor import factor_from_text, labelled
 from eailab.studies.labels import Named, asked_for, names_for, renamed, renamed_tuning
 from eailab.studies.storage import read_record
 from eailab.studies.tuning_file import TunedArm, Tuning
@@ -118,6 +118,14 @@ def test_labels_that_name_no_level_or_mislead_are_refused_and_nothing_is_written
     with pytest.raises(UsageError, match=said):
         write_report(folders, tmp_path / "out", labels=asked)
     assert not (tmp_path / "out").exists()
+
+
+def test_levels_that_have_labels_already_are_listed_with_their_values(shop):
+    (study,) = one_at_a_time(recipe(), [labelled(factor_from_text("batch-size", [10, 20]), "small,usual")], range(3))
+    it = Named("it", read_record(shop.of(study, [BASE, BASE])), None)
+    assert names_for(["20=large"], [it]) == {"it": {"usual": "large"}}
+    with pytest.raises(UsageError, match=r"'21'\. Its levels are small \(10\), usual \(20\)\."):
+        names_for(["21=large"], [it])
 
 
 def test_a_level_of_two_factors_is_named_with_its_factor(shop, tmp_path):
