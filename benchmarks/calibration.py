@@ -268,7 +268,7 @@ MAIN_EFFECT = 3.0
 
 @lru_cache(maxsize=16)
 def contrasts(shape: tuple[int, ...]) -> Array:
-    """`[E, A]`, the weights of the cells in each effect: main effects, then two-way interactions."""
+    """Return the weights of the cells in each effect, `[E, A]`: main effects, then two-way interactions."""
 
     def along(axis: int, level: int) -> Array:
         return np.eye(shape[axis])[level] - np.eye(shape[axis])[0]
@@ -287,7 +287,7 @@ def contrasts(shape: tuple[int, ...]) -> Array:
 
 @lru_cache(maxsize=64)
 def critical_values(effects: int, most: float) -> tuple[Array, Array]:
-    """Logarithms of degrees of freedom and of the critical values of 95%, to be read between."""
+    """Return logarithms of degrees of freedom and of the critical values of 95%, to be read between."""
     df = np.geomspace(1.0, most + 1.0, 250)
     return np.log(df), np.log([p_values.critical_value(0.95, effects, float(one), 0.0) for one in df])
 

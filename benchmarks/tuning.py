@@ -13,7 +13,8 @@ that of `eailab.stats.model.compare` for two arms, the paired t (a share of the 
     nothing   all settings of an arm are the same recipe, with other seeds: how often is it called BETTER?
 
 Run:    nice python benchmarks/tuning.py --quick
-        nice python benchmarks/tuning.py --json benchmarks/results/tuning.json     (ten minutes of one core, then four)
+        nice python benchmarks/tuning.py --json benchmarks/results/tuning.json
+        (ten minutes of one core for the pool, then two to four)
 
 Trials are kept in the folder `--runs`: a second run trains none. `--pool` takes those of a record.
 """

@@ -88,7 +88,8 @@ def ablate(
         typer.Option("--and", metavar="FACTOR=LEVELS", help="A further factor, such as stem=7x7,3x3; repeatable."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The network that all arms share: net.py:Net, resnet18.")
+        str | None,
+        typer.Option(metavar="NAME", help="The network that all arms share: resnet18, net.py:Net or timm:NAME."),
     ] = None,
     cross: Annotated[
         bool, typer.Option("--cross", help="Train all combinations of the factors: main effects and interactions.")

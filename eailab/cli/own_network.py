@@ -156,7 +156,7 @@ def printed() -> tuple[type, type]:
 
 
 def _network(code: str, image: str, classes: int) -> "Callable[[], ForeignNetwork]":
-    """Return a function that makes a network anew that is named by its code."""
+    """Return a function that makes the network of a code again at each call."""
     from pydantic import ValidationError
 
     from eailab.recipe.networks import EXAMPLE, network_from

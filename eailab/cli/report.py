@@ -189,8 +189,12 @@ def verify(
             "decision": asdict(Decision(verdict="HOLDS" if holds else "DIFFERS")),
         })  # fmt: skip
     if not found.holds:
-        lacks = ", ".join(found.missing_data)
-        why = f", which may be for want of {lacks}: name its folder with --data-dir, or" if lacks else ":"
+        lacks, is_or_are = ", ".join(found.missing_data), "is" if len(found.missing_data) == 1 else "are"
+        why = (
+            f", which may be because {lacks} {is_or_are} not here: name the folder with --data-dir, or"
+            if lacks
+            else ":"
+        )
         raise CheckFailedError(
             f"{report} does not say what {runs} says{why} make it again with {_made_by(found, report, store)}."
         )

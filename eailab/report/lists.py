@@ -1,4 +1,4 @@
-"""Lists on a terminal: rows of text in columns, quickly and without what only tables of findings need.
+"""Print lists on a terminal, in columns, quickly and without what only tables of findings need.
 
 Where the columns do not fit side by side, `eailab.report.terminal` wraps them.
 """

@@ -75,7 +75,7 @@ def test_a_trial_that_is_not_there_is_a_mistake_of_usage(eailab, trained):
     assert "runs list" in asked.err
 
 
-def test_verify_names_what_is_damaged_and_repair_moves_it_to_be_trained_anew(eailab, trained, tmp_path):
+def test_verify_names_what_is_damaged_and_repair_moves_it_to_be_trained_again(eailab, trained, tmp_path):
     file = tmp_path / "runs" / "trials" / trained / "epochs.jsonl"
     good = file.read_bytes()
     file.write_bytes(good.replace(b"0.", b"1.", 1))

@@ -101,7 +101,7 @@ def test_where_the_data_are_missing_that_is_said_before_the_report_is_blamed(eai
         monkeypatch.setattr(f"eailab.{place}.load", missing)
     told = eailab("verify", str(report))
     assert told.code == 1
-    assert "which may be for want of digits: name its folder with --data-dir, or make it again with" in told.err
+    assert "which may be because digits is not here: name the folder with --data-dir, or make it again with" in told.err
 
 
 def test_the_advice_has_the_labels_of_the_report(eailab, report):

@@ -95,7 +95,7 @@ def test_equal_values_show_no_noise_rather_than_a_floor_of_zero(shop):
     assert not [row for row in noise_table(noise).rows if "interval" in row[2] or "80% power" in row[2]]
 
 
-def test_a_split_drawn_anew_is_part_of_the_spread(shop):
+def test_a_split_drawn_again_is_part_of_the_spread(shop):
     fixed, drawn = (
         found(shop, VALUES),
         found(shop.beside("other"), VALUES, data={"name": "digits", "split": "per-block"}),

@@ -183,7 +183,7 @@ def test_the_pointer_and_the_arrow_keys_read_values_out(browser, report):
     assert "epoch 3" in browser.run("document.querySelector('#study-1 .readout').innerText")
 
 
-def test_the_logarithmic_scale_draws_the_losses_anew_and_leaves_accuracies(browser, report):
+def test_the_logarithmic_scale_draws_the_losses_again_and_leaves_accuracies(browser, report):
     browser.open(report)
     paths = "[...document.querySelectorAll('#study-1 .line[d]')].filter(p => p.closest('.plot')).map(p => p.outerHTML)"
     before = browser.run(paths)

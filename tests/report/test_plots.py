@@ -59,7 +59,7 @@ def found(shop):
 
 
 def test_a_home_that_cannot_be_written_is_not_spoken_of(tmp_path):
-    """Matplotlib advises at length on its configuration's folder, in each process anew."""
+    """Matplotlib advises at length on its configuration's folder, in each process again."""
     (tmp_path / "file").touch()
     run = subprocess.run(
         [sys.executable, "-c", "import eailab.report.plots"],

@@ -72,7 +72,7 @@ def test_publishing_again_touches_nothing_and_draws_nothing(shop, folder, monkey
 
 
 @pytest.mark.draws
-def test_a_study_that_went_on_is_published_anew(shop):
+def test_a_study_that_went_on_is_published_again(shop):
     folder = shop.study({10: SMALL, 20: [*LARGE[:2], "missing"]})
     write_study(shop.store, folder)
     before = files(folder)

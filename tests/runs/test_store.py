@@ -114,7 +114,7 @@ def test_block_and_data_change_the_name_and_labels_do_not(trial):
 
 
 def test_the_place_of_own_data_is_no_part_of_the_name(trial):
-    """Else a project that moves to another folder, or names its data otherwise, would train everything anew."""
+    """Else a project that moves to another folder, or names its data otherwise, would train everything again."""
     places = ["mine.npz", "./mine.npz", "/data/mine.npz", "mine/"]
     names = {Trial(vary(trial.recipe, "data.name", place).recipe, 3, "d" * 64).fingerprint for place in places}
     assert len(names) == 1

@@ -21,7 +21,7 @@ def sources(tmp_path):
 
 
 def live(sources, wanted=WANTED, way=None):
-    """Return what looks anew each time it is asked."""
+    """Return what looks again each time it is asked."""
     return Live(wanted, sources, way, clock=count().__next__)
 
 

@@ -84,7 +84,7 @@ def test_a_trial_that_has_come_further_takes_the_place_of_its_earlier_run(client
     assert client.get_run(gone).info.lifecycle_stage == "deleted"
 
 
-def test_a_run_that_was_cut_short_is_written_anew(client, export, folder):
+def test_a_run_that_was_cut_short_is_written_again(client, export, folder):
     """As if the program had been killed before the run's last tag."""
     cut = runs_of(client, folder)["batch_size=10/block-1"].info.run_id
     client.delete_tag(cut, "eailab.content")
