@@ -89,7 +89,9 @@ def ablate(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The network that all arms share: resnet18, net.py:Net or timm:NAME."),
+        typer.Option(
+            metavar="NAME", help="The network that all arms share: resnet18, net.py:Net, timm:NAME or torchvision:NAME."
+        ),
     ] = None,
     cross: Annotated[
         bool, typer.Option("--cross", help="Train all combinations of the factors: main effects and interactions.")

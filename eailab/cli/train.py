@@ -101,7 +101,7 @@ def train_resnet(
         str | None, typer.Option(metavar="NAME", help="First convolution: {torch-resnet/model.stem}.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A residual network, net.py:Net or timm:NAME.")
+        str | None, typer.Option(metavar="NAME", help="A residual network, net.py:Net, timm:NAME or torchvision:NAME.")
     ] = None,
     augment: Annotated[str | None, typer.Option(metavar="NAME", help="{torch-resnet/data.augment}.")] = None,
     label_smoothing: Annotated[
