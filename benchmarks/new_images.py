@@ -7,7 +7,7 @@ variance of the difference over the studies themselves, which no formula enters:
 formula says of each study.
 
 Run:    python benchmarks/new_images.py --quick
-        python benchmarks/new_images.py --json benchmarks/results/new_images.json      (two minutes)
+        python benchmarks/new_images.py     (two minutes)
 """
 
 import argparse

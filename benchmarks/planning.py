@@ -10,7 +10,7 @@ Three promises are held to what comes of them, over pilots of 3 to 10 blocks of 
 - "smallest difference detectable with 80% power": the power for the difference that the pilot's table names.
 
 Run:    python benchmarks/planning.py --quick
-        python benchmarks/planning.py --json benchmarks/results/planning.json      (some minutes)
+        python benchmarks/planning.py     (some minutes)
 """
 
 import argparse
