@@ -79,8 +79,8 @@ def ablate(
             "--study",
             metavar="FILE",
             autocompletion=completion.study_files,
-            help="Recipe, blocks and factors in a file: its path, or lab-task1, lab-task2 or lab-task2-small; "
-            "or the name of a study in the runs folder, to continue it.",
+            help="Recipe, blocks and factors in a file: its path, or one that ships: lab-task1, lab-task2, "
+            "lab-task2-small or lab-task2-medium; or the name of a study in the runs folder, to continue it.",
         ),
     ] = None,
     also: Annotated[

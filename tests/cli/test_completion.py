@@ -52,7 +52,7 @@ def test_commands_recipes_factors_and_levels_are_offered(offered, tmp_path):
     assert offered("ablate", "optimizer", "adam", "") == ["sgd", "adamw"]
     assert offered("ablate", "deterministic", "") == ["true", "false"]
     assert offered("ablate", "nothing", "") == []
-    assert offered("ablate", "--study", "lab-task2") == ["lab-task2-small", "lab-task2"]
+    assert offered("ablate", "--study", "lab-task2") == ["lab-task2-medium", "lab-task2-small", "lab-task2"]
     assert offered("report", "--lang", "") == ["en", "zh-TW"]
     assert offered("report", "--format", "m") == ["markdown"]
     assert offered("runs", "list", "--state", "d") == ["diverged", "damaged"]
