@@ -43,10 +43,7 @@ def plan(study: Study, context: RunContext) -> Plan:
         StudyError: Two arms are the same trials.
     """
     # What its data make of the study.
-    names = {arm.recipe.data_name for arm in study.arms}
-    datasets = {name: load(name, context.data_dir) for name in names if name is not None}
-    sizes = [_training_images(arm.recipe, datasets) for arm in study.arms]
-    study = replace(hold_updates(study, sizes), data=own_data(datasets))
+    study, datasets, sizes = _with_data(study, context)
     made = tuple(updates(arm.recipe, size) for arm, size in zip(study.arms, sizes, strict=True))
     data = [_depends_on(arm.recipe, datasets, context) for arm in study.arms]
 
@@ -108,6 +105,24 @@ def plan(study: Study, context: RunContext) -> Plan:
             images_of(images).try_network(images, shape[1:], len(datasets[images.data.name].classes))
     todo = tuple(found.todo.values())
     return Plan(record, folder, tuple(trials.values()), todo, tuple(notes), found=found.results)
+
+
+def folder_of(study: Study, context: RunContext) -> Path:
+    """Return the folder that `plan` gives a study, without asking for its trials.
+
+    Raises:
+        DataError: The data are missing, or an arm does not fit them.
+    """
+    study, datasets, _ = _with_data(study, context)
+    return find_folder(context.store, study, [_depends_on(arm.recipe, datasets, context) for arm in study.arms]).folder
+
+
+def _with_data(study: Study, context: RunContext) -> tuple[Study, dict[str, Dataset], list[int | None]]:
+    """Return a study as its data make it, these data by name, and how many images each arm trains on."""
+    names = {arm.recipe.data_name for arm in study.arms}
+    datasets = {name: load(name, context.data_dir) for name in names if name is not None}
+    sizes = [_training_images(arm.recipe, datasets) for arm in study.arms]
+    return replace(hold_updates(study, sizes), data=own_data(datasets)), datasets, sizes
 
 
 def _training_images(recipe: Recipe, datasets: Mapping[str, Dataset]) -> int | None:

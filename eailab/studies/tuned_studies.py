@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from eailab.errors import UsageError
 from eailab.runs.context import RunContext
 from eailab.studies.design import Study
-from eailab.studies.plan import plan
+from eailab.studies.plan import folder_of
 from eailab.studies.run import Runner, train_first, with_looks
 from eailab.studies.tuning_file import Tuning, read_tuning, sound_tuning, write_tuning
 from eailab.studies.tuning_run import Request, tuned
@@ -66,7 +66,7 @@ def look_by_look(studies: Sequence[Study], max_trials: int | None, context: RunC
         DamagedError: Its tuning cannot be read.
     """
     study = with_looks(studies, max_trials)
-    tuning = read_tuning(plan(studies[0], context).folder)
+    tuning = read_tuning(folder_of(studies[0], context))
     if tuning is not None and tuning.is_merged:
         raise UsageError(
             f"the arms of {studies[0].name} are each compared by several of their values, and --until-decided "
@@ -82,7 +82,7 @@ def refuse_untuned(studies: Sequence[Study], context: RunContext) -> None:
         UsageError: There are such blocks.
     """
     for study in studies:
-        tuning = sound_tuning(plan(study, context).folder)
+        tuning = sound_tuning(folder_of(study, context))
         if tuning is not None and tuning.again and (further := sorted(set(study.blocks) - set(tuning.again))):
             raise UsageError(
                 f"the arms of {study.name} are tuned again for each block, and not yet for block {further[0]}: run "
