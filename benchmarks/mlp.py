@@ -514,7 +514,7 @@ def measure(asked: Setting, rounds: int, peers: Collection[str]) -> dict[str, Ti
 
 
 def installed(name: str) -> bool:
-    """Whether a contestant can take part; some do not come with eailab."""
+    """Return whether a contestant can take part; some do not come with eailab."""
     if name == "tinygrad" and which("clang") is None:  # which makes its code for processors
         return False
     return all(find_spec(package) is not None for package in PACKAGES.get(name, ()))
