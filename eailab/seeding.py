@@ -1,10 +1,13 @@
 """Make named streams of random numbers: nothing in eailab draws from a global generator."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 from zlib import crc32
 
-import numpy as np
-from numpy.typing import DTypeLike
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import DTypeLike
 
 LARGEST_BLOCK = 2**31 - 1
 """Of a block's number, which is also the largest seed that other programs' generators take."""
@@ -31,6 +34,8 @@ def stream(block: int, purpose: Purpose, *index: int) -> np.random.Generator:
     Returns:
         A fresh PCG64 generator, seeded through ``numpy.random.SeedSequence`` (its ``spawn_key`` holds the coordinates).
     """
+    import numpy as np  # here, since a list of trials asks for blocks' numbers only
+
     key = (crc32(purpose.encode()), *index)
     return np.random.default_rng(np.random.SeedSequence(block, spawn_key=key))
 
@@ -43,12 +48,15 @@ def is_for_tuning(block: int) -> bool:
 def skip(generator: np.random.Generator, count: int, dtype: DTypeLike) -> None:
     """Move a fresh generator past `count` numbers of `Generator.random(dtype=…)`, without drawing them.
 
+    >>> import numpy as np
     >>> drawn, skipped = stream(0, "dropout"), stream(0, "dropout")
     >>> _ = drawn.random(7, np.float32)
     >>> skip(skipped, 7, np.float32)
     >>> bool(drawn.random(dtype=np.float32) == skipped.random(dtype=np.float32))
     True
     """
+    import numpy as np
+
     bits = generator.bit_generator
     assert isinstance(bits, np.random.PCG64)  # noqa: S101 - `stream` returns no other
     numbers_a_draw = 8 // np.dtype(dtype).itemsize  # a draw has 64 bits: two numbers of 32

@@ -1,22 +1,24 @@
 """Define the protocol that every engine follows."""
 
+from __future__ import annotations
+
 import json
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from eailab.data.dataset import TrialData
 from eailab.metrics import SplitName
 
-Arrays: TypeAlias = dict[str, NDArray[np.generic]]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
+    from eailab.data.dataset import TrialData
 
+Arrays: TypeAlias = "dict[str, NDArray[np.generic]]"
 Scores: TypeAlias = Mapping[str, float]
 """Values of the metrics that the engine declares, by `Metric.key`."""
 
@@ -65,6 +67,8 @@ class Expected:
             KeyError: One is missing.
             ValueError: One is not what it should be.
         """
+        import numpy as np  # only here and below: lists of trials do without it
+
         image, mean, std, classes = (json.loads(facts[name]) for name in ("image", "mean", "std", "classes"))
         if not isinstance(image, list) or len(image) != 3 or any(type(size) is not int or size < 1 for size in image):
             raise ValueError(f"{image!r:.60} is not the size of an image")
@@ -88,6 +92,8 @@ def check_weights(weights: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> Non
     Raises:
         ValueError: An array is missing, foreign or of another shape, or holds a number that is not finite.
     """
+    import numpy as np
+
     if other := sorted(weights.keys() ^ shapes.keys()):
         raise ValueError(f"{other[0]} is {'missing' if other[0] in shapes else 'not a part of its network'}")
     for name, array in weights.items():

@@ -1,8 +1,10 @@
 """List the engines: one line for each, and the only place that knows which there are."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from eailab.data.dataset import TrialData
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from eailab.engines.base import DeviceName, Engine, Setup
 from eailab.engines.function.spec import FUNCTION
 from eailab.engines.imported import IMPORTED
@@ -15,6 +17,9 @@ from eailab.metrics import Metric
 from eailab.recipe.base import ImageRecipe, Recipe
 from eailab.recipe.describe import found, nearest
 from eailab.recipe.schema import RECIPES
+
+if TYPE_CHECKING:
+    from eailab.data.dataset import TrialData
 
 ENGINES: dict[str, EngineSpec] = {spec.name: spec for spec in (NUMPY_MLP, TORCH_RESNET, PROGRAM, FUNCTION, IMPORTED)}
 """Those that come with eailab, and those that `register` has added."""

@@ -1,5 +1,7 @@
 """Describe an engine: all that the rest of eailab needs to know of one, declared in the engine's own folder."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -7,11 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from eailab import files
-from eailab.data.dataset import Pixels, TrialData
 from eailab.engines.base import Arrays, DeviceName, Engine, Expected, Setup
 from eailab.errors import DataError, RecipeError
 from eailab.metrics import Metric
@@ -19,7 +17,11 @@ from eailab.recipe.base import Recipe
 from eailab.translation import Text, tr
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
     from torch import nn
+
+    from eailab.data.dataset import Pixels, TrialData
 
 T = TypeVar("T")
 Points: TypeAlias = tuple[tuple[int, float], ...]
@@ -51,9 +53,9 @@ class Network:
     """The shape of each array of the weights, by name."""
     logits: Callable[[Any, Arrays, Expected, Pixels], NDArray[np.floating]]
     """The scores of each class before the softmax, `[N, K]`, of images `[N, H, W, C]`."""
-    module: Callable[[Any, Arrays, Expected], "nn.Module"]
+    module: Callable[[Any, Arrays, Expected], nn.Module]
     """A module of torch from images, uint8 `[N, H, W, C]`, to logits `[N, K]`."""
-    add_to_onnx: "Callable[[Graph, Any, Arrays, Expected], None]"
+    add_to_onnx: Callable[[Graph, Any, Arrays, Expected], None]
     """Add the nodes from `images` to `logits`."""
 
 
@@ -282,6 +284,8 @@ class Graph:
 
     def constant(self, name: str, values: ArrayLike) -> str:
         """Add an array that the file holds."""
+        import numpy as np
+
         self.constants.append(self._onnx.numpy_helper.from_array(np.array(values, order="C"), name))
         return name
 

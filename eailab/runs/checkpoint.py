@@ -3,6 +3,8 @@
 A file of state or weights is safetensors with a checksum, so that damage is found. Nothing is ever unpickled.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import re
@@ -11,13 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import SEEK_END
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as parse
-from safetensors.numpy import save as serialise
+from typing import TYPE_CHECKING, Any
 
 from eailab.engines.base import Arrays
 from eailab.errors import DamagedError, UsageError
@@ -25,6 +21,10 @@ from eailab.files import WEIGHTS, opened
 from eailab.runs.atomic import write_bytes
 from eailab.runs.records import Position
 from eailab.units import parse_seconds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LARGEST_HEADER = 100_000_000
 """Bytes; safetensors takes no more."""
@@ -43,6 +43,9 @@ def save(path: Path, arrays: Mapping[str, NDArray[np.generic]], **facts: str) ->
 
 def packed(arrays: Mapping[str, NDArray[np.generic]], **facts: str) -> bytes:
     """Return the content of a file of arrays, with facts about them in its metadata, as `load` reads it."""
+    import numpy as np  # in the functions that need it: lists of trials do without it
+    from safetensors.numpy import save as serialise
+
     contiguous = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
     # One entry, since safetensors writes several in an order that changes from process to process.
     facts_text = json.dumps({**facts, "sha256": _sha256(contiguous, facts)}, sort_keys=True)
@@ -56,6 +59,9 @@ def load(path: Path) -> tuple[Arrays, dict[str, str]]:
         DamagedError: The file is missing, no safetensors file, cut short, or differs from its checksum in any bit.
         StoreError: The system does not let us read it.
     """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as parse
+
     try:
         data, facts = _read(path)
         arrays: Arrays = parse(data)

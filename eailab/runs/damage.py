@@ -3,6 +3,8 @@
 Damaged files are set aside before the trial is trained again.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Iterator
@@ -10,15 +12,9 @@ from contextlib import suppress
 from functools import lru_cache
 from math import isclose
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from eailab import files
-from eailab.data.dataset import Dataset
-from eailab.data.registry import SOURCES
-from eailab.data.split import Split, split_of
 from eailab.engines.base import Arrays, Expected
 from eailab.engines.registry import ENGINES, engine_of, images_of, metrics_of
 from eailab.errors import DamagedError, StoreError
@@ -30,6 +26,11 @@ from eailab.runs.records import Epoch, Result
 from eailab.runs.trial import Trial
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from eailab.data.dataset import Dataset
+    from eailab.data.split import Split
     from eailab.runs.trial_folder import TrialFolder
 
 SCHEMA_VERSION = 1
@@ -41,7 +42,7 @@ SET_ASIDE = re.compile(r"\.(damaged|replaced)-\d+$")
 TRAINED_AGAIN = "The trial is trained again."
 
 
-def read_result(folder: "TrialFolder") -> tuple[dict[str, Any], Result] | None:
+def read_result(folder: TrialFolder) -> tuple[dict[str, Any], Result] | None:
     """Return what `result.json` says, checked by its own checksum only, and the result in it; None while there is none.
 
     Raises:
@@ -80,7 +81,7 @@ def read_result(folder: "TrialFolder") -> tuple[dict[str, Any], Result] | None:
     return record, result
 
 
-def broken_files(folder: "TrialFolder", record: dict[str, Any], *, thorough: bool = True) -> Iterator[tuple[Path, str]]:
+def broken_files(folder: TrialFolder, record: dict[str, Any], *, thorough: bool = True) -> Iterator[tuple[Path, str]]:
     """Yield the files that a result vouches for and that are not as it says, and what is wrong with each."""
     whole, kinds = thorough, vouched(record["engine"], record["status"])
     unread = {artifact.name for artifact in ENGINES[record["engine"]].artifacts if not artifact.is_reported}
@@ -113,7 +114,7 @@ def broken_files(folder: "TrialFolder", record: dict[str, Any], *, thorough: boo
             yield folder.epochs_file, str(error)
 
 
-def _unknown_engine(folder: "TrialFolder", engine: str) -> StoreError:
+def _unknown_engine(folder: TrialFolder, engine: str) -> StoreError:
     """Return what to say of a result of an engine that is not here: its recipe must be of the same."""
     with suppress(FileNotFoundError):
         if f"\nengine: {engine}\n".encode() in files.read(folder.recipe_file, files.TRIAL_RECIPE):
@@ -127,7 +128,7 @@ def vouched(engine: str, status: str) -> dict[str, files.Kind]:
     return {"recipe.yaml": files.TRIAL_RECIPE, "epochs.jsonl": files.EPOCHS} | {one.name: one.kind for one in left}
 
 
-def set_damage_aside(folder: "TrialFolder") -> list[str]:
+def set_damage_aside(folder: TrialFolder) -> list[str]:
     """Rename what is damaged in a trial that is not finished, before it is trained, and say what of each file.
 
     A whole result that vouches for a damaged file is kept under another name too: it holds no longer.
@@ -163,7 +164,7 @@ def _set_aside(file: Path, damage: str) -> str:
 # --- what follows from recipe, epochs, predictions and weights --------------------------------------------------------
 
 
-Predictions = dict[str, NDArray[np.integer[Any]]]
+Predictions: TypeAlias = "dict[str, NDArray[np.integer[Any]]]"
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """Ends of the names of numbers in a file of weights that are not trained."""
@@ -220,6 +221,10 @@ def mislabelled(
     recipe: ImageRecipe, block: int, result: Result, predictions: Predictions, dataset: Dataset
 ) -> Iterator[str]:
     """Yield the shares of right predictions that are not those of the trial's predictions and its images' labels."""
+    import numpy as np
+
+    from eailab.data.split import split_of
+
     where = split_of(len(dataset.train), recipe.data, block)
     labels = {"validation": dataset.train.labels[where.validation], "test": dataset.test.labels}
     for metric, value in _shares(recipe, result):
@@ -278,6 +283,8 @@ def _parameters(recipe: ImageRecipe, result: Result, arrays: Arrays, facts: dict
 
 def _predicted(recipe: ImageRecipe, result: Result, predictions: Predictions) -> Iterator[str]:
     """Yield predictions that cannot be of these splits, and shares that are not a whole number of their images."""
+    from eailab.data.registry import SOURCES
+
     sizes: dict[str, int] = {}
     classes = None
     if (source := SOURCES.get(recipe.data.name)) is not None:
@@ -305,4 +312,6 @@ def _is_share(value: float, right: int, count: int) -> bool:
 
 @lru_cache(maxsize=64)
 def _split(images: int, settings: Data) -> Split:
+    from eailab.data.split import split_of
+
     return split_of(images, settings, 0)  # only its size, which every block has

@@ -4,6 +4,8 @@ A trial's folder is named by its fingerprint, so that asking for the same trial 
 read from here.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re

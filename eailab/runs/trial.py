@@ -8,7 +8,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from eailab import files
-from eailab.data.registry import SOURCES
 from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError, RecipeError
 from eailab.recipe.base import Recipe
@@ -43,6 +42,8 @@ class Trial:
 
         Where a person's own data lie is not part of it: images are the same in another folder, or by another path.
         """
+        from eailab.data.registry import SOURCES  # with numpy, which lists of trials do without
+
         name = self.recipe.data_name
         own = {} if name is None or name in SOURCES else {name: OWN_DATA}
         return digest(

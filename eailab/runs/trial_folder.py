@@ -3,6 +3,8 @@
 `result.json` is written last; while it is there and agrees with its checksums, the trial is finished.
 """
 
+from __future__ import annotations
+
 import io
 import json
 import os
@@ -12,23 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eailab import files
-from eailab.data.npz import read_arrays
 from eailab.engines.base import Arrays
 from eailab.engines.registry import engine_of, metrics_of
 from eailab.errors import DamagedError, RecipeError
 from eailab.metrics import TEST, VALIDATION, Metric, SplitName
 from eailab.recipe.base import Recipe
 from eailab.runs import atomic, checkpoint, lock, records
-from eailab.runs.damage import SCHEMA_VERSION, SET_ASIDE, broken_files, read_result, vouched
+from eailab.runs.damage import SCHEMA_VERSION, SET_ASIDE, Predictions, broken_files, read_result, vouched
 from eailab.runs.records import Epoch, Position, Provenance, Result, Timing
 from eailab.runs.trial import Trial, identity_text, parse_trial_recipe, read_identity, recipe_text
-
-CLASSES = (np.uint8, np.uint16)
-"""Types of predicted classes."""
 
 CARRIED = "epochs.jsonl"
 """Name in a checkpoint of the lines of the epochs before it, so that damage to that file costs no training."""
@@ -151,17 +146,19 @@ class TrialFolder:
         timed = [timing.seconds for number, timing in self.timings().items() if 1 <= number <= epochs]
         return sum(timed), len(timed)
 
-    def predictions(self, *splits: SplitName) -> dict[str, NDArray[np.integer[Any]]]:
+    def predictions(self, *splits: SplitName) -> Predictions:
         """Return the predicted classes of the images of some splits, each `[N]`; where none is named, of both.
 
         Raises:
             DamagedError: The file is missing or damaged.
         """
+        from eailab.data.npz import read_arrays  # with numpy, which lists of trials do without
+
         try:
             packed = io.BytesIO(files.read(self.predictions_file, files.PREDICTIONS))
             found = read_arrays(packed, (VALIDATION, TEST), files.PREDICTIONS.largest, splits)
             for name, array in found.items():
-                if array.ndim != 1 or array.dtype not in CLASSES:
+                if array.ndim != 1 or array.dtype not in ("uint8", "uint16"):
                     raise ValueError(f"{name} holds {array.dtype} in the shape {array.shape}, and not classes")
         except (FileNotFoundError, ValueError) as error:
             raise DamagedError(f"{self.predictions_file} cannot be read: {error}. Run the trial again.") from error
@@ -281,6 +278,8 @@ class TrialFolder:
         self._check_lock()
         if state is None:
             return
+        import numpy as np
+
         carried = np.frombuffer(bytearray().join(self._epoch_lines[: position.epochs]), np.uint8)
         facts = {"trial": trial.fingerprint, "environment": environment, **position.facts()}
         checkpoint.save(self.checkpoint_file, state | {CARRIED: carried}, **facts)

@@ -1,11 +1,13 @@
 """Describe the numpy engine: MLPs on the CPU, with hand-written gradients."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import pairwise
 from math import prod
+from typing import TYPE_CHECKING
 
-from eailab.data.dataset import TrialData
 from eailab.engines.base import Engine, Setup
 from eailab.engines.spec import (
     BATCH_NORM,
@@ -22,6 +24,9 @@ from eailab.engines.spec import (
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.schema import MlpRecipe
 from eailab.translation import COMMA, joined
+
+if TYPE_CHECKING:
+    from eailab.data.dataset import TrialData
 
 
 def _build(recipe: MlpRecipe, setup: Setup) -> Engine:

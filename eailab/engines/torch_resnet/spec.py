@@ -1,12 +1,14 @@
 """Describe the torch engine: networks on CUDA or on the CPU. torch is imported only when it is used."""
 
+from __future__ import annotations
+
 import gc
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from eailab.data.dataset import TrialData
 from eailab.engines.base import DeviceName, Engine, Setup
 from eailab.engines.spec import PREDICTIONS, WEIGHTS, Augmented, EngineSpec, ImageClassification, Network
 from eailab.engines.torch_resnet import CODE_FOLDER, geometry
@@ -14,6 +16,9 @@ from eailab.metrics import CLASSIFICATION
 from eailab.recipe.networks import Module
 from eailab.recipe.parts import ResNet
 from eailab.recipe.schema import ResNetRecipe
+
+if TYPE_CHECKING:
+    from eailab.data.dataset import TrialData
 
 
 def _build(recipe: ResNetRecipe, setup: Setup) -> Engine:
