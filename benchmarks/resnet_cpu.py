@@ -372,7 +372,7 @@ def start(options: argparse.Namespace) -> float:
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None  # noqa: S101 - it was asked for
             for line in process.stderr:
-                if "epoch 1/1" in line:
+                if "validation " in line:  # the first score, of the only epoch
                     return time.perf_counter() - begun
     raise SystemExit(f"no epoch was told by {' '.join(command)}")
 
