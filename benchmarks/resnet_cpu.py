@@ -26,6 +26,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -304,9 +305,10 @@ def flax_elsewhere(options: argparse.Namespace) -> Turn:
 
 def _serve_flax(pipe: Any, options: argparse.Namespace) -> None:
     turn = flax_resnet(options, images(options)[0])
-    while True:
-        pipe.recv()
-        pipe.send(turn())
+    with suppress(EOFError):  # the other end is closed when all turns are over
+        while True:
+            pipe.recv()
+            pipe.send(turn())
 
 
 def eailab(options: argparse.Namespace, data: TrialData, precision: str) -> Turn:
