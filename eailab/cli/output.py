@@ -182,7 +182,7 @@ def program() -> str:
     """Return how this program was called: `eailab`, `python -m eailab`, `uv run eailab`, or by its path."""
     script = Path(sys.argv[0])
     if script.name == "__main__.py":
-        return shlex.join([sys.orig_argv[0], "-m", "eailab"])
+        return _launcher() or shlex.join([sys.orig_argv[0], "-m", "eailab"])
     if script.name == str(script):
         return script.name
     on_path = shutil.which(script.name) == str(script)
@@ -194,9 +194,24 @@ def _launcher() -> str:
     if "UV_RUN_RECURSION_DEPTH" not in os.environ:
         return ""
     try:
-        words = Path(f"/proc/{os.getppid()}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+        words, settings = (_of_parent(file) for file in ("cmdline", "environ"))
     except OSError:  # another system than Linux
         return "uv run eailab"
     if Path(words[0]).name != "uv" or "eailab" not in words:
         return ""
-    return shlex.join(words[: words.index("eailab") + 1])
+    path = next((one.removeprefix("PATH=") for one in settings if one.startswith("PATH=")), "")
+    on_path = shutil.which("uv", path=path)  # a launcher, such as pyenv's, calls uv by its whole path
+    called = "uv" if on_path is not None and _are_one_file(on_path, words[0]) else words[0]
+    return shlex.join([called, *words[1 : words.index("eailab") + 1]])
+
+
+def _of_parent(file: str) -> list[str]:
+    """Return the parts of a file that Linux keeps of the process that started this one."""
+    return Path(f"/proc/{os.getppid()}/{file}").read_text(encoding="utf-8", errors="replace").split("\0")
+
+
+def _are_one_file(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return False

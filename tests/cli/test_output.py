@@ -46,7 +46,8 @@ def called(monkeypatch, tmp_path):
         monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
         if parent is not None:
             monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
-            monkeypatch.setattr(Path, "read_text", lambda self, **_: "\0".join(parent))
+            of_parent = {"cmdline": "\0".join(parent), "environ": f"HOME=/\0PATH={path}\0"}
+            monkeypatch.setattr(Path, "read_text", lambda self, **_: of_parent[self.name])
         return output.as_called("`eailab runs list` names them; eailab scales them.\n  eailab ablate lr 1 2")
 
     return call
@@ -66,6 +67,27 @@ def test_advice_names_the_program_as_it_was_called(called, tmp_path):
     uv = ["/usr/bin/uv", "run", "--no-sync", "eailab", "ablate", ""]
     assert called(script, path=script.parent, parent=uv) == said.format("/usr/bin/uv run --no-sync eailab")
     assert called(script, path=script.parent, parent=["bash", ""]) == said.format("eailab")
+
+
+def test_uv_on_the_path_is_named_alone(called, tmp_path):
+    """A launcher such as pyenv's starts uv by a path of its own, which a person never typed."""
+    script, uv = tmp_path / "bin" / "eailab", tmp_path / "bin" / "uv"
+    script.parent.mkdir()
+    for file in (script, uv):
+        file.write_text("")
+        file.chmod(0o755)
+    other = tmp_path / "other" / "uv"
+    other.parent.mkdir()
+    other.symlink_to(uv)
+    for path, word, named in (
+        (uv.parent, str(uv), "uv"),
+        (other.parent, str(uv), "uv"),
+        (tmp_path, str(uv), str(uv)),
+        (uv.parent, "uv", "uv"),
+        (uv.parent, "./gone/uv", "./gone/uv"),
+    ):
+        said = called(script, path=path, parent=[word, "run", "-q", "eailab", "ablate", ""])
+        assert said.splitlines()[-1] == f"  {named} run -q eailab ablate lr 1 2"
 
 
 # --- layout ----------------------------------------------------------------------------------------------------------
