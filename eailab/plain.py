@@ -24,6 +24,8 @@ ALIKE |= dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb\u2033", '"') | dict.fromk
 ALIKE |= {"\u3001": ",", "\u3002": ".", "\u300c": "[", "\u300d": "]"}
 """Dashes, quotation marks and stops that programs and keyboards put in place of those of ASCII."""
 WITH_LATIN = re.compile("[A-Za-z]")
+ALIKE_ENOUGH = 0.6
+"""Share of letters that a word and one that it may have been meant to be have in common."""
 MOST_COMPARED = 60
 """Characters of a word that is compared with known ones."""
 
@@ -111,29 +113,34 @@ def find_lookalike(text: str) -> tuple[int, str, str | None] | None:
     return None
 
 
-def closest(word: object, known: Iterable[str], usual: Mapping[str, str] = MappingProxyType({})) -> str | None:
+def closest(
+    word: object, known: Iterable[str], usual: Mapping[str, str] = MappingProxyType({}), alike: float = ALIKE_ENOUGH
+) -> str | None:
     """Return the known word that is most like one, whatever its case and joints, or that means the same.
 
     Args:
         word: What a person wrote.
         known: What it may have been meant to be.
         usual: Known words by what others call them.
+        alike: The share of letters, from 0 to 1, that the two must have in common at least.
     """
     by_form = {_form(one): one for one in known}
     by_form = {_form(other): by_form[_form(ours)] for other, ours in usual.items() if _form(ours) in by_form} | by_form
     meant = _form(str(word)[:MOST_COMPARED])
-    close = difflib.get_close_matches(meant, by_form, n=1)
+    close = difflib.get_close_matches(meant, by_form, n=1, cutoff=alike)
     longer = [one for one in by_form if len(meant) > 2 and one.startswith(f"{meant}-")]
     return by_form[close[0]] if close else by_form[longer[0]] if len(longer) == 1 else None
 
 
-def nearest(word: object, known: Iterable[str], usual: Mapping[str, str] = MappingProxyType({})) -> str:
+def nearest(
+    word: object, known: Iterable[str], usual: Mapping[str, str] = MappingProxyType({}), alike: float = ALIKE_ENOUGH
+) -> str:
     """Return "; did you mean 'x'?" for the closest known word, or nothing; see `closest`.
 
     >>> nearest("batchsize", ["batch_size", "epochs"])
     "; did you mean 'batch_size'?"
     """
-    close, strange = closest(word, known, usual), lookalike(str(word))
+    close, strange = closest(word, known, usual, alike), lookalike(str(word))
     meant = "" if close is None else f"; did you mean {close!r}?"
     return f"{meant} ({strange})" if meant and strange else meant
 

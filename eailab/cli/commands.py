@@ -167,6 +167,12 @@ MEANT = {
     "copy": "recipes copy",
 }
 """What other programs call commands, and ours."""
+MEANT_OPTIONS = dict.fromkeys(("block", "blocks", "repeats", "replicates", "n-seeds"), ("seeds", "seed"))
+"""What other programs, or a reader of ours, call options, and ours: the first of them that the command has."""
+MOST_NAMED = 2
+"""Other commands, of those that have an option which this one lacks."""
+MUCH_ALIKE = 0.8
+"""Share of letters: a word with fewer in common with options and settings is looked for in other commands first."""
 WANTED = {
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
@@ -213,16 +219,35 @@ def _unknown_option(name: str, context: Any) -> str:
     settings = known_words() if "override" in options else set()
     if typed.lstrip("-") in {param.name for param in context.command.params if param.param_type_name == "argument"}:
         return f"{beginning}: write {value or 'its value'} alone"
-    near = closest(typed.lstrip("-"), {*settings, *options})
-    if near in options:
-        return f"{beginning}; did you mean {options[near]}?"
-    if near is not None:
+    meant = next((one for one in MEANT_OPTIONS.get(typed.lstrip("-"), ()) if one in options), None)
+    near = meant or closest(typed.lstrip("-"), {*settings, *options}, MUCH_ALIKE)
+    if near is not None and near not in options:
         return f"{beginning}; to change the recipe's {near}, write -o {near}={value or 'VALUE'}"
     below = getattr(context.command, "commands", {})
-    having = [one for one, command in below.items() if any(typed in param.opts for param in command.params)]
-    if having:
+    if near is None and (having := [one for one, command in below.items() if _has(command, typed)]):
         return f"{typed} belongs after a command, as in `eailab {having[0]} … {typed} …`"
-    return beginning
+    if near is None and (having := _having(typed)):
+        others = " and ".join(f"`eailab {one} {typed}`" for one in having[:MOST_NAMED])
+        return f"{beginning} here; there is {others}"
+    near = near or closest(typed.lstrip("-"), options)
+    return beginning if near is None else f"{beginning}; did you mean {options[near]}?"
+
+
+def _has(command: Any, option: str) -> bool:
+    return any(option in param.opts for param in command.params)
+
+
+def _having(option: str) -> list[str]:
+    """Return all commands that have an option, those of fewer words first."""
+    from eailab.cli.advice import command_tree
+
+    found, left = [], [("", command_tree())]
+    while left:
+        name, command = left.pop(0)
+        below = getattr(command, "commands", {})
+        left += [(f"{name} {word}".strip(), one) for word, one in below.items()]
+        found += [name] if not below and _has(command, option) else []
+    return found
 
 
 def _as_typed(name: str) -> tuple[str, str | None]:

@@ -60,9 +60,9 @@ def in_words(value: object, between: str = ", ") -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def closest(word: object, known: Iterable[str]) -> str | None:
+def closest(word: object, known: Iterable[str], alike: float = plain.ALIKE_ENOUGH) -> str | None:
     """Return the known word that is most like one, by what other programs call it too; see `eailab.plain.closest`."""
-    return plain.closest(word, known, USUAL)
+    return plain.closest(word, known, USUAL, alike)
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
