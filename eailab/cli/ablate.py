@@ -210,10 +210,9 @@ def ablate(
 
     A program of your own: eailab ablate lr 1e-3 1e-4 --run 'python train.py --lr {lr} --seed {seed}' --metric val_acc
     """
-    from eailab.cli.planning import expectation, show, solve, with_blocks, write_frozen_plan
+    from eailab.cli.planning import expectation, say_beforehand, show, solve, with_blocks, write_frozen_plan
     from eailab.cli.running import Auditing, Console
     from eailab.cli.tuning import asked_for, planned_tuning
-    from eailab.studies.forecast import weak_design
     from eailab.studies.run import run_studies, run_until_decided
     from eailab.studies.tuned_studies import look_by_look, refuse_untuned, tuned_first
 
@@ -261,9 +260,7 @@ def ablate(
     refuse_untuned(() if study is None else studies, where)
 
     # What a person should know before anything is trained.
-    brought = [sentence for one in studies for arm in one.arms for sentence in arm.brought]
-    for sentence in dict.fromkeys([*brought, *filter(None, map(weak_design, studies))]):
-        say_note(sentence)
+    say_beforehand(studies, changes)
     try_instead(program, studies[0], where.runs_dir)
 
     # Show the plan, freeze it, or train.

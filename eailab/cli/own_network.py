@@ -43,8 +43,10 @@ def sanity(code: Code, image: Image = CIFAR, classes: Classes = 10, json: AsJson
     make = _network(code, image, classes)
     from eailab.engines.torch_resnet.sanity import SanityReport
     from eailab.engines.torch_resnet.sanity import sanity as checked
+    from eailab.own_code.load import printing_together
 
-    checks = checked(make, classes)
+    with printing_together():
+        checks = checked(make, classes)
     if json:
         echo_json(asdict(SanityReport(code, checks)))
     else:

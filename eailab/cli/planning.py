@@ -1,6 +1,6 @@
 """Plan studies without training: `--dry-run`, `--detect`, `--budget` and `--freeze`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,41 @@ from eailab.units import duration, parse_seconds
 if TYPE_CHECKING:
     from eailab.cli.running import Console
     from eailab.findings.dry_run import PlannedTuning
+    from eailab.recipe.load import Override
     from eailab.runs.context import RunContext
     from eailab.studies.design import Study
     from eailab.studies.storage import Plan
+
+
+def say_beforehand(studies: Sequence["Study"], changes: Sequence["Override"]) -> None:
+    """Print what a person should know of some studies before anything is trained.
+
+    Args:
+        studies: Those that are to be trained.
+        changes: What the command line changes in their recipe.
+    """
+    from eailab.recipe.override import tells_something
+    from eailab.studies.forecast import weak_design
+
+    arms = [arm for one in studies for arm in one.arms]
+    brought = [sentence for arm in arms for sentence in arm.brought if tells_something(sentence)]
+    weak = [said for one in studies if (said := weak_design(one))]
+    for sentence in dict.fromkeys([*brought, *_without_effect(studies, changes), *weak]):
+        say_note(sentence)
+
+
+def _without_effect(studies: Sequence["Study"], changes: Sequence["Override"]) -> Iterator[str]:
+    """Yield which changes of the model are none to an arm, since its network does not have the setting."""
+    from eailab.recipe.factors import own_setting, path_of
+    from eailab.recipe.override import lacking
+
+    arms = {arm.label: arm.recipe for one in studies for arm in one.arms}
+    base = studies[0].arms[0].recipe
+    for change in changes:
+        path = own_setting(change.path, base) or path_of(change.path, base.engine, False, base.own_settings)
+        if networks := lacking(path, arms):
+            has = "it does not have" if len(networks) == 1 else "they do not have"
+            yield f"{change} has no effect on {', '.join(networks)}: {has} the setting {path}"
 
 
 def show(

@@ -14,6 +14,7 @@ from eailab.findings.trial import FAILED, Curves, TrialFindings, TrialState, wen
 from eailab.findings.words import decimals_for, interval, signed
 from eailab.metrics import Metric
 from eailab.recipe.base import Recipe
+from eailab.recipe.override import tells_something
 from eailab.stats.model import ArmResult
 from eailab.stats.new_images import NewImages
 from eailab.stats.p_values import failure_bound
@@ -110,7 +111,7 @@ def arm_findings(
     # What its trials show.
     study = record.study
     arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]
-    brought = tuple(map(translatable, arm.brought))
+    brought = tuple(map(translatable, filter(tells_something, arm.brought)))
     damage = _damage(trials, by_arm[study.baseline] if index != study.baseline else ())
     change = record.updates_change(index)
     finished = [trial for trial in trials if trial.state == "finished"]

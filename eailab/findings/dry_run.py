@@ -16,7 +16,7 @@ from eailab.studies.forecast import Cost, Forecast, Noise, detects, recipe_key
 from eailab.studies.storage import Plan
 from eailab.units import duration, size
 
-HEADINGS = ("arm", "differs from the baseline", "finished", "to train", "a trial")
+HEADINGS = ("arm", "differs from the baseline", "blocks finished", "blocks to train", "a trial")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class PlannedStudy:
         varied = _variants(self.plan.record.study)
         rows = []
         for arm in self.arms:
-            said = [text for path, text in arm.differs.items() if not _comes_with_a_variant(path, varied)]
+            said = [text for path, text in arm.differs.items() if not _comes_with_a_variant(path, varied, arm.differs)]
             said += [f"updates {arm.updates:+.0%}"] if arm.updates else []
             rows.append(
                 (
@@ -245,10 +245,10 @@ def _variants(study: Study) -> set[str]:
     return {setting.removesuffix(".name") for setting in (study.factor.settings if study.factor else ())}
 
 
-def _comes_with_a_variant(path: str, varied: set[str]) -> bool:
+def _comes_with_a_variant(path: str, varied: set[str], differs: Mapping[str, str]) -> bool:
     """Return whether a setting is brought or dropped by a factor that names a variant, which has been said."""
     part, _, leaf = path.rpartition(".")
-    return part in varied and leaf != "name" and path not in varied
+    return part in varied and leaf != "name" and path not in varied and f"{part}.name" in differs
 
 
 def _commands(planned: Plan, store: Store) -> dict[str, str]:

@@ -27,9 +27,16 @@ def required(function: Callable[..., Any]) -> list[str]:
 
 
 def constructed_with(
-    make: Callable[..., Any], positional: Sequence[Any], named: Mapping[str, Any], shape: Sequence[int]
+    make: Callable[..., Any], title: str, positional: Sequence[Any], named: Mapping[str, Any], shape: Sequence[int]
 ) -> dict[str, Any]:
     """Return what a constructor wants beside what is given, guessed by its names from the shape of the input.
+
+    Args:
+        make: The class.
+        title: Its file and name, as they were given.
+        positional: What it is given by place.
+        named: What it is given by name.
+        shape: Of the input.
 
     Raises:
         UsageError: Something that it wants cannot be guessed.
@@ -37,10 +44,12 @@ def constructed_with(
     wanted = [name for name in required(make)[len(positional) :] if name not in named]
     chosen = {name: guessed(name, shape) for name in wanted}
     if unknown := [name for name, value in chosen.items() if value is None]:
-        name = getattr(make, "__name__", "it")
+        given = [*map(repr, positional), *(f"{one}={value!r}" for one, value in named.items())]
+        given += [f"{one}=…" for one in map(plain, unknown)]
+        name = plain(getattr(make, "__name__", "it"))
         raise UsageError(
-            f"{plain(name)} wants {', '.join(map(plain, unknown))}, and nothing says what: give the values, as in "
-            f"'FILE.py:{plain(name)}({', '.join(f'{one}=…' for one in map(plain, unknown))})'."
+            f"{name} wants {', '.join(map(plain, unknown))}, and nothing says what: give the values, as in "
+            f"'{title}({', '.join(given)})'."
         )
     return chosen
 

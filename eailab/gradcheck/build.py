@@ -95,7 +95,7 @@ def _constructed(module: OwnModule, asked: Asked) -> _Things:
         raise UsageError(_neither(title, thing))
     if isinstance(thing, type):
         shape = asked.shapes[0][1]
-        chosen = constructed_with(thing, reference.positional, reference.named, shape)
+        chosen = constructed_with(thing, title, reference.positional, reference.named, shape)
         thing = construct(module, thing, reference.positional, {**reference.named, **chosen})
         words = [*map(repr, reference.positional)]
         words += [f"{name}={value!r}" for name, value in {**reference.named, **chosen}.items()]

@@ -68,6 +68,7 @@ OUT_NAMES = frozenset(
     "hidden_dim hidden_size n_hidden classes num_classes n_classes outputs output_channels filters n_filters "
     "num_filters dim_out size_out c_out m".split()
 )
+IMAGE_NAMES = frozenset("image_size img_size".split())
 KERNEL_NAMES = frozenset("kernel kernel_size ksize k filter_size pool pool_size window size_kernel".split())
 """Names that sizes usually have in constructors."""
 
@@ -77,6 +78,8 @@ def guessed(name: str, shape: Sequence[int]) -> int | None:
 
     >>> guessed("in_features", (8, 784)), guessed("n_out", (8, 784)), guessed("beta", (8, 784))
     (784, 5, None)
+    >>> guessed("image_size", (2, 3, 8, 8)), guessed("image_size", (2, 3, 8, 6))
+    (8, None)
     """
     lower = name.lower()
     if lower in IN_NAMES:
@@ -85,6 +88,8 @@ def guessed(name: str, shape: Sequence[int]) -> int | None:
         return 5
     if lower in KERNEL_NAMES:
         return 2
+    if lower in IMAGE_NAMES and len(shape) == 4 and shape[2] == shape[3]:
+        return shape[3]
     return None
 
 

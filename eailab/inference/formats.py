@@ -71,13 +71,13 @@ class Safetensors(Format):
         return len(text).to_bytes(8, "little") + text + data[8 + len(_header(data)) :]
 
     def load(self, data: bytes, trained: Trained) -> Runner:
-        """Load the arrays, and what the metadata say that they expect, into eailab's own network."""
+        """Load the arrays, and what the metadata say that they expect, into the trial's network."""
         from safetensors import __version__ as version
         from safetensors.numpy import load
 
         facts = json.loads(_header(data))["__metadata__"]
         again = replace(trained, weights=load(data), expected=Expected.read(facts))
-        return Runner(f"eailab's own network with the file's weights (safetensors {version})", again.logits)
+        return Runner(f"the trial's network with the file's weights (safetensors {version})", again.logits)
 
     def contents(self, trained: Trained) -> str:
         """Describe what a file holds."""

@@ -6,8 +6,9 @@ import random
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextvars import ContextVar
 from io import TextIOBase
 from pathlib import Path
 from types import ModuleType
@@ -61,6 +62,20 @@ class _FirstLines(TextIOBase):
         return len(text)
 
 
+_TOGETHER: ContextVar[_FirstLines | None] = ContextVar("together", default=None)
+"""What several modules print to."""
+
+
+@contextmanager
+def printing_together() -> Iterator[None]:
+    """Count the lines that own code prints over all modules that are loaded in this context."""
+    token = _TOGETHER.set(_FirstLines(MOST_PRINTED))
+    try:
+        yield
+    finally:
+        _TOGETHER.reset(token)
+
+
 class OwnModule:
     """A file of Python that was run, with the modules beside it that it imports.
 
@@ -80,7 +95,7 @@ class OwnModule:
         self.folder = file.absolute().parent
         self._beside: dict[str, ModuleType] = {}
         self._is_running = False
-        self._printed = _FirstLines(MOST_PRINTED)
+        self._printed = _TOGETHER.get() or _FirstLines(MOST_PRINTED)
         self._module = ModuleType(f"own_{file.stem}")
         self._module.__file__ = str(file.absolute())
         self._beside[self._module.__name__] = self._module
@@ -240,13 +255,22 @@ def construct(module: OwnModule, make: Callable[..., Any], positional: tuple[Any
     except TypeError as error:
         line = _line_of(make)
         where = plain(f"{_short(module.file)}{f':{line}' if line else ''}")
+        lacks = ", ".join(f"{name}=…" for name in _lacking(make, len(positional), named))
+        advice = f": give what it wants, as in '{make.__name__}({lacks})'." if lacks else "."
         raise UsageError(
-            f"{where}: {make.__name__}{inspect.signature(make)} cannot be called so: {plain(str(error))}."
+            f"{where}: {make.__name__}{inspect.signature(make)} cannot be called so: {plain(str(error))}{advice}"
         ) from error
     except ValueError:  # it has no signature that Python knows
         pass
     with module.running(f"constructing {make.__name__}"):
         return make(*positional, **named)
+
+
+def _lacking(make: Callable[..., Any], given: int, named: Mapping[str, Any]) -> list[str]:
+    """Return the names of the arguments that a class needs, and that are not given."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    wanted = [one for one in inspect.signature(make).parameters.values() if one.kind in kinds]
+    return [one.name for one in wanted[given:] if one.default is inspect.Parameter.empty and one.name not in named]
 
 
 def _line_of(thing: Any) -> int | None:

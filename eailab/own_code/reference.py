@@ -11,6 +11,8 @@ from eailab import files
 from eailab.errors import UsageError
 from eailab.plain import nearest, plain
 
+FILES_ALIKE = 0.75
+"""Share of letters, the ending among them, that the name of a file and one that there is have in common."""
 HOW = "write FILE.py:NAME, FILE.py:NAME(VALUE, NAME=VALUE) or FILE.py:FORWARD,BACKWARD"
 
 
@@ -112,7 +114,8 @@ def parsed(file: Path) -> ast.Module:
         return _tree(files.read(file, files.CODE))
     except FileNotFoundError as error:
         near = [one.name for one in file.parent.glob("*.py")] if file.parent.is_dir() else []
-        raise UsageError(f"{plain(str(file))}: there is no such file{nearest(file.name, near) or '.'}") from error
+        said = nearest(file.name, near, alike=FILES_ALIKE) or "."
+        raise UsageError(f"{plain(str(file))}: there is no such file{said}") from error
     except SyntaxError as error:
         raise UsageError(f"{plain(str(file))}:{error.lineno or 1}: this is not Python: {plain(error.msg)}.") from error
     except (ValueError, RecursionError) as error:

@@ -13,7 +13,7 @@ from eailab.recipe.canonical import flatten, write
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import KeyPath, Located, Problem, closest, nearest, report
 from eailab.recipe.factors import own_setting, path_of
-from eailab.recipe.override import Switch, change, name_after, names_variant, sentence
+from eailab.recipe.override import Switch, change, name_after, names_variant, sentence, tells_something
 from eailab.recipe.validate import check, value_at
 from eailab.recipe.yaml12 import Document, parse_value, read
 
@@ -216,7 +216,7 @@ def _overridden(document: Document, base: Recipe, origins: dict[str, str], overr
         recipe,
         document.source,
         {path: origins.get(path, DEFAULT) for path in flatten(recipe)},
-        tuple(sentence(switch, recipe) for switch in switches),
+        tuple(filter(tells_something, (sentence(switch, recipe) for switch in switches))),
     )
 
 

@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from eailab.errors import EailabError, RecipeError
 from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import flatten, write
 from eailab.recipe.describe import Located, Problem, report
-from eailab.recipe.networks import LibraryNetwork, Module, names_network, network_of
+from eailab.recipe.networks import Foreign, LibraryNetwork, Module, names_network, network_of
 from eailab.recipe.schema import variants
 from eailab.recipe.validate import check, value_at
 
@@ -20,6 +20,8 @@ KEPT = frozenset({"lr", "betas", "warmup_epochs", "padding"})
 `weight_decay` is none of them: it is an L2 penalty in sgd and adam and decoupled in adamw, each with its own default.
 """
 
+_FOREIGN = "|".join(kind.model_fields["name"].default for kind in get_args(Foreign))
+_OF_ANOTHER_NETWORK = re.compile(rf"model (?:{_FOREIGN}) (?:drops .*|brings nothing else)")
 OF_CODE = frozenset({"file", "class", "code", "id", "version"})
 """Settings of a network that is not eailab's that its name says already."""
 
@@ -124,6 +126,27 @@ def sentence(switch: Switch, recipe: Recipe) -> str:
     return f"{switch.part.rpartition('.')[2]} {switch.name} {' and '.join(said) or 'brings nothing else'}"
 
 
+def tells_something(said: str) -> bool:
+    """Return whether a sentence on what a change brings tells a person something.
+
+    That a network from elsewhere lacks the settings of a ResNet goes without saying.
+
+    >>> [tells_something(f"model {one}") for one in ("module drops stem 7x7, width 0.25", "resnet18 brings stem 7x7")]
+    [False, True]
+    """
+    return _OF_ANOTHER_NETWORK.fullmatch(said) is None
+
+
+def lacking(path: str, recipes: Mapping[str, Recipe]) -> list[str]:
+    """Return the keys of the recipes whose network comes from elsewhere, and lacks a setting of the model."""
+    return [
+        key
+        for key, recipe in recipes.items()
+        if path.startswith("model.") and isinstance(getattr(recipe.images, "model", None), Foreign)
+        if path not in flatten(recipe)
+    ]
+
+
 def names_variant(engine: str, path: str) -> bool:
     """Return whether a path, as `factors.resolve` gives it, says which variant a part is."""
     return path.removesuffix(".name") in variants(engine)
@@ -143,10 +166,19 @@ def differences(a: Recipe, b: Recipe) -> dict[str, tuple[object, object]]:
 def changes_in_words(a: Recipe, b: Recipe) -> dict[str, str]:
     """Say each setting in which two recipes differ, such as "batch_size 32 -> 16", by dotted path."""
     return {
-        path: f"{path.removesuffix('.name')} {'-' if one is None else write(one)} -> "
-        f"{'-' if other is None else write(other)}"
+        path: f"{path.removesuffix('.name')} {_in_words(a, path, one)} -> {_in_words(b, path, other)}"
         for path, (one, other) in differences(a, b).items()
     }
+
+
+def _in_words(recipe: Recipe, path: str, value: object) -> str:
+    """Write a setting's value; a network that is not eailab's is called as a person names it."""
+    model = recipe.images.model if path == "model.name" and recipe.images is not None else None
+    if isinstance(model, Module):
+        return f"{model.file}:{model.class_name}"
+    if isinstance(model, LibraryNetwork):
+        return f"{model.library}:{model.id}"
+    return "-" if value is None else write(value)
 
 
 def _blame(problem: Problem, values: Mapping[str, object]) -> Located:

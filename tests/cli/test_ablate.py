@@ -89,6 +89,7 @@ def test_a_dry_run_shows_the_plan_and_leaves_nothing(eailab, tmp_path):
     assert done.code == 0, done.err
     assert "2 arms in 3 blocks, 6 trials" in done.out
     assert "0 to 2" in done.out
+    assert "blocks finished  blocks to train  a trial" in done.out
     assert "to train: 6 trials" in done.out
     assert {"time:", "memory:", "disk:", "detects:"} <= set(done.out.split())
     assert "as assumed by --sd" in done.out

@@ -94,7 +94,41 @@ def test_one_that_cannot_be_trained_is_refused_before_its_neighbour_is(eailab, f
     done = eailab("ablate", "model", "resnet18", "net.py:Net(depth=3)", *SMALL, "--seeds", "1", "--jobs", "1")
     assert done.code == 2
     assert "cannot be called so" in done.err
+    (folder / "net.py").write_text(NET.replace("width=2", "width"))
+    wanting = eailab("model", "show", "net.py:Net", "--image", "1,8,8")
+    assert "missing a required argument: 'width': give what it wants, as in 'Net(width=…)'." in wanting.err
     assert not list(folder.glob("runs/trials/*/result.json"))
+
+
+def test_what_it_lacks_is_said_only_of_settings_that_the_command_line_gives(eailab, folder):
+    """A note named every setting of the recipe's ResNet, which no one had asked for."""
+    asked = ("ablate", "model", "resnet18", "net.py:Net", "net.py:Net(width=3)", "--recipe", "resnet18-digits")
+    asked += ("-o", "data.limit=64", "--seeds", "3", "-n")
+    done = eailab(*asked)
+    assert done.code == 0, done.err
+    assert "note:" not in done.err
+    assert "model resnet18 -> net.py:Net; model.args.width - -> 3" in " ".join(done.out.split())
+    given = eailab(*asked, "-o", "stem=3x3", "-o", "model.width=0.05", "-o", "lr=0.01").err
+    lack = "has no effect on net.py:Net, net.py:Net(width=3): they do not have the setting"
+    assert [line for line in given.splitlines() if line.startswith("note:")] == [
+        f"note: -o stem=3x3 {lack} model.stem",
+        f"note: -o model.width=0.05 {lack} model.width",
+    ]
+
+
+def test_two_networks_of_one_file_differ_in_a_dry_run(eailab, folder):
+    (folder / "net.py").write_text(f"{NET}\n\nclass Other(Net):\n    pass\n")
+    done = eailab("ablate", "model", "net.py:Net", "net.py:Other", *SMALL[:-2], "--seeds", "3", "-n")
+    assert "model.class Net -> Other" in done.out, done.err
+
+
+def test_all_checks_together_print_what_one_piece_of_code_may(eailab, folder):
+    talking = NET.replace("return self.head", "print('a line of its own')\n        return self.head")
+    (folder / "net.py").write_text(talking)
+    done = eailab("sanity", "net.py:Net", "--image", "1,8,8")
+    assert done.err.count("a line of its own") == 20
+    assert done.err.count("is left out") == 1
+    assert "a line" not in done.out
 
 
 def test_its_layers_are_listed_and_mistakes_are_one_error(eailab, folder):
@@ -109,7 +143,8 @@ def test_its_layers_are_listed_and_mistakes_are_one_error(eailab, folder):
     assert all("description" in one for one in schema["properties"].values())
     for words, said in (
         (("sanity", "net.py:Nat"), "has no Nat"),
-        (("sanity", "nat.py:Net"), "there is no such file"),
+        (("sanity", "nat.py:Net"), "there is no such file; did you mean 'net.py'?"),
+        (("sanity", "missing.py:Net"), "missing.py: there is no such file.\n"),
         (("sanity", "net.py:Net(3)"), "its arguments by their names"),
         (("sanity", "net.py:Net(width={[1]: 2})"), "nor a call with plain values"),
         (("model", "show", "net.py:Net", "--image", "8,8"), "give channels, rows and columns"),
