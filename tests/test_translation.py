@@ -3,6 +3,7 @@
 import ast
 import copy
 import re
+from collections import Counter
 from pathlib import Path
 from string import Formatter
 
@@ -46,6 +47,14 @@ def test_every_marked_text_has_its_translation(code):
 def test_translations_have_the_places_of_their_templates(code):
     for english, said in catalogue(code).sentences.items():
         assert places(said) == places(english), english
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_text_is_translated_once(code):
+    """YAML keeps the last of two, and the other is dead."""
+    lines = (PACKAGE / "locales" / f"{code}.yaml").read_text(encoding="utf-8").splitlines()
+    keys = [line.partition('": "')[0] for line in lines if line.startswith('"')]
+    assert [key for key, times in Counter(keys).items() if times > 1] == []
 
 
 def test_a_text_is_its_english():

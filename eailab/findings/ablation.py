@@ -8,7 +8,7 @@ from pathlib import Path
 from eailab.findings.statements import HELD_FIXED, SETTINGS, facts, settings_in_words
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, main_table, paper_table
-from eailab.translation import Text, capitalized, joined, tr
+from eailab.translation import Text, capitalized, joined, tr, trn
 
 AT_BASELINE = tr("in each study the other factors too, as the baseline has them")
 
@@ -84,10 +84,11 @@ def _together(ablation: Ablation, tables: Sequence[Table], settings: Sequence[st
 def ablation_caption(ablation: Ablation) -> Text:
     """Return what stands above the table in a paper."""
     first = ablation.studies[0]
-    return tr(
+    return trn(
+        "{metric} when one setting of the baseline is changed, over {n} block of shared seeds.",
         "{metric} when one setting of the baseline is changed, over {n} blocks of shared seeds.",
+        len(first.blocks),
         metric=capitalized(first.measure.title),
-        n=len(first.blocks),
     )
 
 

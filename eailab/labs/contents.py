@@ -18,6 +18,7 @@ from eailab.report.figures import TITLES
 from eailab.report.lab import problems_met, published_blocks, setup_blocks
 from eailab.report.markdown import render_blocks
 from eailab.report.study_report import StudyReport
+from eailab.studies.design import Study
 from eailab.studies.preregistration import FrozenPlan, read_plans
 from eailab.translation import capitalized, language, listed_and, tr
 
@@ -215,8 +216,21 @@ def _is_part(name: str, names: set[str]) -> bool:
     return name in names or any(name.startswith(f"{one}-") for one in names)
 
 
+def _is_over(lab: LabFolder, study: Study) -> bool:
+    """Return whether all results of a declared study are known, so that no plan of it can be frozen any more."""
+    try:
+        found = lab.load(Wanted(study))
+    except EailabError:
+        return False  # the place of its own factor says why
+    if found is None or not set(study.blocks) <= set(found.findings.blocks):
+        return False
+    return all(trial.has_outcome for arm in found.findings.arms for trial in arm.trials)
+
+
 def _plan(lab: LabFolder) -> Content:
     plans = plans_of(lab)
+    if not plans and any(_is_over(lab, study) for study in lab.declared):
+        return Content((Paragraph((tr("No plan was frozen before these trials, and none can be written now."),)),))
     if not plans:
         return _not_yet(f'eailab ablate --study {STUDY_FILE} --freeze -m "…"')
     facts = [

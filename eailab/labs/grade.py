@@ -156,7 +156,7 @@ class Grading:
 
     def _plan(self) -> Found:
         if self.plan is None:
-            said = "no plan was handed in beforehand, and a folder cannot prove when it was written"
+            said = "no name of a plan is known (--plan, or the rubric's plan), and a folder cannot prove its age"
             return "not shown" if self.asked.rubric.plan else "not checked", 0.0, [f"not shown: {said}"]
         plans, broken = read_plans(self.lab.store)
         names = [plan.fingerprint for plan in plans]

@@ -73,15 +73,17 @@ def _differences(lab: LabFolder, place: Place, content: Content) -> list[str]:
     said = []
     for kind, i, j, k, m in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if kind != "equal":
-            here, there = (" ".join(words[:SHOWN_WORDS]) or "nothing" for words in (before[i:j], after[k:m]))
-            said.append(f"it says {here!r} where its store gives {there!r}")
+            here, there = (
+                repr(" ".join(words[:SHOWN_WORDS])) if words else "nothing" for words in (before[i:j], after[k:m])
+            )
+            said.append(f"it says {here} where its store gives {there}")
     more = f", and {len(said) - 1} more" if len(said) > 1 else ""
     return [f"{where}: {said[0] if said else 'it has other spaces'}{more}"]
 
 
 def _figures(lab: LabFolder, contents: list[Content], notes: list[str]) -> tuple[list[str], list[str]]:
     """Hold figures to those of the store, and these to what this machine draws of the numbers."""
-    wrong, look = [], []
+    wrong, look, other = [], [], set[str]()
     for name, kept in figures_in(lab, contents, notes).items():
         try:
             theirs = files.read(lab.path / name, files.FIGURE)
@@ -90,17 +92,22 @@ def _figures(lab: LabFolder, contents: list[Content], notes: list[str]) -> tuple
                 wrong.append(f"{name} is missing")
             continue
         if theirs != kept:
+            other.add(name)
             said = f"{name} is not the figure of these numbers"
             if lab.lang == ENGLISH:
-                wrong.append(f"{said}: it was changed, or filled before the store was")
+                wrong.append(f"{said}: it was changed, or the store has changed since it was drawn")
             else:
                 look.append(f"{said} as this machine draws it; other versions of its fonts draw otherwise")
     if lab.lang == ENGLISH:
-        look += _drawn_again(lab, contents)
+        look += [
+            f"{name} is not what this machine draws of the numbers: another matplotlib, or a change"
+            for name in _drawn_otherwise(lab, contents)
+            if name not in other
+        ]
     return wrong, look
 
 
-def _drawn_again(lab: LabFolder, contents: list[Content]) -> Iterator[str]:
+def _drawn_otherwise(lab: LabFolder, contents: list[Content]) -> Iterator[str]:
     """Yield figures whose picture is another than this machine draws, as after a change of the store's own."""
     from eailab.report.plots import study_figures
     from eailab.translation import english
@@ -111,7 +118,7 @@ def _drawn_again(lab: LabFolder, contents: list[Content]) -> Iterator[str]:
         for name, drawing in study_figures(study.findings, english, ("png",)).items():
             file = Path(f"{figure_path(study.folder, name)}.png")
             if (path, name) in asked and not _look_alike(lab.path / file, drawing["png"]):
-                yield f"{file} is not what this machine draws of the numbers: another matplotlib, or a change"
+                yield str(file)
 
 
 def _look_alike(file: Path, drawn: bytes) -> bool:

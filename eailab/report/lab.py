@@ -30,7 +30,7 @@ from eailab.report.document import Block, Bullets, Facts, Heading, Paragraph, Ta
 from eailab.report.study_report import StudyReport
 from eailab.studies.factor import listed
 from eailab.studies.storage import StudyRecord
-from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, capitalized, english, joined, members_of, tr
+from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, capitalized, english, joined, members_of, tr, trn
 
 # --- published figures -----------------------------------------------------------------------------------------------
 
@@ -270,8 +270,10 @@ def _split(study: StudyReport, recipe: ImageRecipe) -> Text:
 
 
 def _hyper_parameters(_: StudyReport, recipe: ImageRecipe) -> Text:
-    return tr(
+    return trn(
+        "{optimizer} ({settings}), schedule {schedule}, batch size {batch_size}, {epochs} epoch.",
         "{optimizer} ({settings}), schedule {schedule}, batch size {batch_size}, {epochs} epochs.",
+        recipe.epochs,
         optimizer=value_in_words(recipe.optimizer.name),
         settings=_listed(recipe.optimizer.model_dump(mode="json", exclude={"name"})),
         schedule=value_in_words(recipe.schedule.name),

@@ -17,7 +17,7 @@ from eailab.report.document import FigureBlock, notes
 from eailab.report.figures import PATH_FIGURE
 from eailab.report.latex import caption_text, escaped, foreign_letters, preamble, tabular
 from eailab.report.study_report import Report
-from eailab.translation import BETWEEN_SENTENCES, COLON, ENGLISH, Say, Text, capitalized, joined, language, tr
+from eailab.translation import BETWEEN_SENTENCES, COLON, ENGLISH, Say, Text, capitalized, joined, language, tr, trn
 
 FOLDER = "fragments"
 """Where they lie, beside a report."""
@@ -117,9 +117,14 @@ def table_caption(findings: StudyFindings) -> tuple[Text, ...]:
     apart = [tr("{said}.", said=joined(findings.apart))] if findings.apart else []
     if findings.factor is None:
         return (tr("Scores of {name} after the last epoch.", name=findings.name), *apart)
-    values = {"metric": capitalized(measure.title), "factor": findings.spoken_factor, "n": len(findings.blocks)}
+    values = {"metric": capitalized(measure.title), "factor": findings.spoken_factor}
     return (
-        tr("{metric} by {factor}, over {n} blocks of shared seeds.", **values)
+        trn(
+            "{metric} by {factor}, over {n} block of shared seeds.",
+            "{metric} by {factor}, over {n} blocks of shared seeds.",
+            len(findings.blocks),
+            **values,
+        )
         if findings.is_blocked
         else tr("{metric} by {factor}.", **values),
         tr("Intervals of differences from the baseline hold for all rows at once."),

@@ -167,6 +167,9 @@ def test_a_mutated_submission_is_marked_down_for_the_right_reason(submission, mu
     assert set(found) - set(reasons) <= {"claims", "blocks"}
     for name, reason in reasons.items():
         assert re.search(reason, found[name]), found[name]
+    files = re.findall(r"^\S+\.(?:png|svg)", found.get("report", ""), re.MULTILINE)
+    assert len(files) == len(set(files))
+    assert "'nothing'" not in found.get("report", "")
 
 
 @pytest.mark.usefixtures("blank")
@@ -189,7 +192,9 @@ def test_without_a_plan_handed_in_it_is_not_shown_when_the_folder_was_written(su
     asked = read_rubric("rubric.yaml")
     mark = Grading(lab, asked, asked.plan_of(submission, None), "cpu", 1, train=False).marks().mark("plan")
     assert (mark.state, mark.of) == ("not checked", 0)
-    assert mark.said == ("not shown: no plan was handed in beforehand, and a folder cannot prove when it was written",)
+    assert mark.said == (
+        "not shown: no name of a plan is known (--plan, or the rubric's plan), and a folder cannot prove its age",
+    )
     Path("rubric.yaml").write_text(RUBRIC + "plan: {bob: '0123456789'}\n")
     asked = read_rubric("rubric.yaml")
     mark = Grading(lab, asked, asked.plan_of(submission, None), "cpu", 1, train=False).marks().mark("plan")

@@ -84,6 +84,16 @@ def test_the_lab_report_has_its_task_the_problems_and_the_lesson(shop, tmp_path)
     assert verify(tmp_path / "out" / "lab-report.md", shop.store).holds
 
 
+def test_one_epoch_and_one_block_are_not_plurals(shop, tmp_path):
+    folder = shop.of(one_factor(recipe("digits-mlp", "epochs=1"), "lr", [1e-3, 1e-2], range(1)), [[0.9], [0.8]])
+    written = write_report([folder], tmp_path / "out", lab=True, fragments=True)
+    assert "batch size 32, 1 epoch." in written.files["lab"].read_text()
+    fragments = "".join(file.read_text() for file in (tmp_path / "out").rglob("*.tex"))
+    assert "over 1 block of shared seeds." in fragments
+    assert " 1 epochs" not in fragments
+    assert " 1 blocks" not in fragments
+
+
 def test_a_lab_report_of_both_tasks_has_a_part_for_each(shop, tmp_path):
     second = one_factor(recipe("resnet18-cifar10"), "stem", ["7x7", "3x3"], range(2))
     folders = [shop.study({10: [0.9, 0.92], 20: [0.8, 0.83]}), shop.of(second, [[0.8, 0.82], [0.9, 0.93]])]
