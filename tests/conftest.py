@@ -1,9 +1,12 @@
 """What tests of several rooms share."""
 
+import atexit
+import gc
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Generator
 from contextlib import ExitStack, chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +37,19 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if in_memory():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Take what the tests' modules import out of garbage collection: torch's million objects stay to the end anyway."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+        for last in (gc.unfreeze, gc.disable):  # one pass at the very end, after which libraries name what is left
+            atexit.register(last)
 
 
 def in_memory() -> bool:

@@ -20,6 +20,7 @@ TESTS = Path(__file__).parent
 IMPORTED = (
     *("nursery", "study_process", "eailab.engines.numpy_mlp.engine", "eailab.engines.torch_resnet.engine"),
     *("matplotlib.figure", "rich.progress", "rich.table", "scipy.stats", "typer"),
+    "frozen",  # after all others
 )
 
 
