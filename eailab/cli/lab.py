@@ -111,14 +111,23 @@ def rubric(
     destination: Annotated[
         Path | None, typer.Argument(help="A new file [default: LAB-rubric.yaml here]", metavar="DEST")
     ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe",
+            metavar="RECIPE",
+            autocompletion=completion.recipes,
+            help="With which `lab new` gave it out [default: the embedded digits]",
+        ),
+    ] = None,
 ) -> None:
     """Copy the rubric of a lab to a file of your own, to be changed; nothing is overwritten.
 
-    Example: eailab lab rubric task1 lab1.yaml
+    Example: eailab lab rubric task1 lab1.yaml --recipe mnist-mlp
     """
     from eailab.labs.new import copy_rubric
 
-    echo(copy_rubric(name, destination or Path(f"{name}-rubric.yaml")))
+    echo(copy_rubric(name, destination or Path(f"{name}-rubric.yaml"), recipe))
 
 
 @lab.command()

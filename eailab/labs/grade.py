@@ -18,8 +18,11 @@ from eailab.labs.retraining import Place, Repeated, hidden, repeat, runs_own_cod
 from eailab.labs.rubric import Asked, AskedFactor, AskedLayer
 from eailab.own_code.reference import parse_reference
 from eailab.plain import counted
+from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import NO_IDENTITY
+from eailab.recipe.catalogue import shipped
 from eailab.recipe.factors import resolve
+from eailab.recipe.load import load
 from eailab.recipe.override import differences
 from eailab.report.study_report import StudyReport
 from eailab.report.verify import check_sources
@@ -123,24 +126,36 @@ class Grading:
             said = label(tuple(level)) if BUNDLE in asked.factor and isinstance(level, list) else label((level,))
             if not any(same_label(one, said) for one in labels):
                 yield f"{' '.join(asked.words)} lacks the level {said}"
-        recipe, own = self.asked.recipe, arms[study.record.study.baseline].recipe
+        recipe, own, what = self.asked.recipe, arms[study.record.study.baseline].recipe, " ".join(asked.words)
         if recipe is None:
             return
-        if recipe.engine != own.engine:
-            yield f"{' '.join(asked.words)}: the engine is {own.engine}, not {recipe.engine}"
+        tuned = {path.removesuffix(".name") for one in (tuning.arms if tuning else ()) for path in one.settings}
+        wrong = [f"{what}: {said}" for said in self._otherwise(recipe, own, tuned)]
+        if len(wrong) > 1 and (name := self._shipped_like(own, tuned)):
+            yield (
+                f"{what}: the settings are those of {name}, and the rubric's are {recipe.name}'s: if the lab was given "
+                f"out with --recipe {name}, copy the rubric with the same option (eailab lab rubric)"
+            )
             return
-        free = {resolve(word, recipe).removesuffix(".name") for one in self.asked.rubric.factors
-                for word in one.factor.split(BUNDLE)}  # fmt: skip
-        free |= {path.removesuffix(".name") for one in (tuning.arms if tuning else ()) for path in one.settings}
-        for path, (wanted, there) in differences(recipe, own).items():
-            part = path.partition(".")[0]
-            if (
-                part in NO_IDENTITY
-                or path == "threads"
-                or any(path == one or path.startswith(f"{one}.") for one in free)
-            ):
-                continue
-            yield f"{' '.join(asked.words)}: {path} is {there}, not {wanted}"
+        yield from wrong
+
+    def _otherwise(self, recipe: Recipe, own: Recipe, tuned: set[str]) -> list[str]:
+        """Say what a baseline has otherwise than a recipe, beside what is varied or tuned."""
+        if recipe.engine != own.engine:
+            return [f"the engine is {own.engine}, not {recipe.engine}"]
+        words = (word for one in self.asked.rubric.factors for word in one.factor.split(BUNDLE))
+        free = tuned | {resolve(word, recipe).removesuffix(".name") for word in words}
+        return [
+            f"{path} is {there}, not {wanted}"
+            for path, (wanted, there) in differences(recipe, own).items()
+            if path.partition(".")[0] not in NO_IDENTITY
+            and path != "threads"
+            and not any(path == one or path.startswith(f"{one}.") for one in free)
+        ]
+
+    def _shipped_like(self, own: Recipe, tuned: set[str]) -> str | None:
+        """Return the shipped recipe that a baseline is of; None where there is none."""
+        return next((name for name in shipped() if not self._otherwise(load(name).recipe, own, tuned)), None)
 
     def _blocks(self) -> Found:
         least, wrong = self.asked.rubric.blocks, []

@@ -1,5 +1,7 @@
 """Write the folder of a lab for a student."""
 
+import json
+import os
 from pathlib import Path
 
 from eailab.errors import EailabError, UsageError
@@ -92,14 +94,23 @@ def _recipe_file(name: str) -> Path:
     return source / RECIPE_FILE if shipped is None else shipped_file(shipped)
 
 
-def copy_rubric(name: str, file: Path) -> Path:
+def copy_rubric(name: str, file: Path, recipe: str | None = None) -> Path:
     """Write the rubric of a lab into a new file, and return its path.
 
+    Args:
+        name: Of `LABS`.
+        file: A new one.
+        recipe: With which the lab was given out in place of the one of the embedded digits, by name or path.
+
     Raises:
-        UsageError: There is no such lab, or the file is there already.
+        UsageError: There is no such lab or recipe, or the file is there already.
         EailabError: It cannot be written.
     """
     text = folder_of(name).joinpath(RUBRIC_FILE).read_text("utf-8")
+    if recipe is not None:
+        load(recipe)
+        beside = Path(os.path.relpath(recipe, file.parent)) if Path(recipe).is_file() else recipe
+        text = text.replace(f"\nlab: {name}\n", f"\nlab: {name}\nrecipe: {json.dumps(str(beside))}\n", 1)
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)

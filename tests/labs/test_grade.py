@@ -17,6 +17,7 @@ from eailab.labs.marks import as_markdown, for_gradescope
 from eailab.labs.new import LABS
 from eailab.labs.retraining import prediction_interval
 from eailab.labs.rubric import Limits, read_rubric
+from eailab.recipe.load import load
 from eailab.runs.store import Store
 
 RECIPE = """name: small
@@ -278,6 +279,27 @@ def test_the_rubrics_that_come_with_the_labs_can_be_read_and_copied(name, eailab
     assert eailab("lab", "rubric", name, "mine.yaml").code == 0
     assert read_rubric("mine.yaml").rubric == read_rubric(name).rubric
     assert eailab("lab", "rubric", name, "mine.yaml").code == 2
+
+
+def test_a_rubric_of_a_lab_that_was_given_out_with_another_recipe(eailab, submission):
+    """It can be copied with that recipe; one of other digits names the recipe that the submission has."""
+    assert eailab("lab", "rubric", "task1", "mnist.yaml", "--recipe", "mnist-mlp").code == 0
+    assert read_rubric("mnist.yaml").recipe == load("mnist-mlp").recipe
+    Path("of").mkdir()
+    assert eailab("lab", "rubric", "task1", "of/own.yaml", "--recipe", "recipe.yaml").code == 0
+    assert read_rubric("of/own.yaml").recipe.name == "small"
+    missing = eailab("lab", "rubric", "task1", "none.yaml", "--recipe", "mnist-mpl")
+    assert missing.code == 2
+    assert "did you mean 'mnist-mlp'?" in missing.err
+    assert not Path("none.yaml").exists()
+
+
+def test_another_shipped_recipe_is_named_in_place_of_its_settings(submission, monkeypatch):
+    monkeypatch.setattr("eailab.labs.grade.shipped", lambda: {"recipe.yaml": None})
+    assert failing(marked(submission, rubric=RUBRIC.replace("recipe.yaml", "digits-mlp"))) == {
+        "design": "lr: the settings are those of recipe.yaml, and the rubric's are digits-mlp's: if the lab was given "
+        "out with --recipe recipe.yaml, copy the rubric with the same option (eailab lab rubric)"
+    }
 
 
 def test_a_rubrics_mistakes_are_reported_together_with_their_places(tmp_path):
