@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from eailab.api.arguments import blocks_of, one_of, refuse_given
 from eailab.api.study import ArmResult, Figure, StudyResult, Table, TrialResult, train_study
+from eailab.api.wording import in_python
 
 if TYPE_CHECKING:
     from eailab.api.running import Session
@@ -38,6 +40,7 @@ RECIPE = "digits-mlp"
 """Small, and its data come with eailab."""
 
 
+@in_python
 def ablate(
     *what: Any,
     recipe: str | Path = RECIPE,
@@ -133,19 +136,21 @@ def ablate(
             'name a factor and its levels, as in ablate("lr", [1e-3, 1e-4]), and a function of yours before them, as '
             'in ablate(train, "lr", [1e-3, 1e-4], metric="val_acc").'
         )
+    one_of("hold", hold, Literal["epochs", "updates"])
     asked = factor_from_text(words[0], built_in(list(words[1])), built_in(baseline), joint=joint)
     changed = {**(settings or {}), **({} if margin is None else {"study.margin": margin})}
     if function is not None:
-        _refuse({"recipe": recipe, "hold": hold}, {"recipe": RECIPE, "hold": "epochs"}, "a recipe")
+        refuse_given({"recipe": recipe, "hold": hold}, {"recipe": RECIPE, "hold": "epochs"}, "a recipe")
     fields = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
     base = _recipe_of(function or recipe, changed, metric, fields, jobs, asked)
-    (study,) = one_at_a_time(base, [asked], _blocks(seeds), hold)
+    (study,) = one_at_a_time(base, [asked], blocks_of(seeds), hold)
     session = _session(runs, data_dir, device, on_event, jobs, audits=audit)
     how = {"tune_blocks": tune_blocks, "carry": carry}
     how |= {"tune_all": tune_all, "tune_unequal": tune_unequal, "tune_again": tune_again}
     return train_study(study, session, request_of(tune, how))
 
 
+@in_python
 def train(
     recipe: Callable[..., Any] | str | Path = RECIPE,
     *,
@@ -180,6 +185,7 @@ def train(
     return TrialResult(folder.path, findings, record["metrics"])
 
 
+@in_python
 def noise(
     recipe: Callable[..., Any] | str | Path = RECIPE,
     *,
@@ -225,9 +231,10 @@ def noise(
             write_noise(found, plans[0].folder)
         return found
 
-    return run_studies([repeated(base, _blocks(seeds))], runner, publish)
+    return run_studies([repeated(base, blocks_of(seeds))], runner, publish)
 
 
+@in_python
 def judge(
     data: Any,
     *,
@@ -280,6 +287,7 @@ def judge(
     return StudyResult(found.path, found.findings, session)
 
 
+@in_python
 def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:
     """Return a study of a runs folder with what its trials show now; nothing is trained or written.
 
@@ -310,15 +318,6 @@ def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _refuse(given: Mapping[str, Any], usual: Mapping[str, Any], what: str) -> None:
-    """Refuse arguments that only a function, or only a recipe, has."""
-    from eailab.errors import UsageError
-
-    for name, value in given.items():
-        if value != usual[name]:
-            raise UsageError(f"{name}={value!r} is for {what}: leave it out.")
-
-
 def _recipe_of(
     what: Callable[..., Any] | str | Path,
     settings: Mapping[str, Any],
@@ -330,25 +329,16 @@ def _recipe_of(
     """Return the recipe of a training function, with the fields that only such recipes have, or one by its name."""
     from eailab.api.function import recipe_of_function
     from eailab.recipe.canonical import built_in
-    from eailab.recipe.load import Override, load
+    from eailab.recipe.load import SETTINGS, Override, load
 
     settings = built_in(settings)
     if callable(what):
         return recipe_of_function(what, asked, settings, metric, fields, jobs)
-    _refuse(fields, {"goal": None, "unit": "raw", "at": "last", "unseeded": False}, "a function of yours")
+    refuse_given(fields, {"goal": None, "unit": "raw", "at": "last", "unseeded": False}, "a function of yours")
     given = {**settings, **({} if metric is None else {"study.metric": metric})}
-    changes = [Override(path.replace("-", "_"), value, "settings") for path, value in given.items()]
+    own = {"study.margin": "margin", "study.metric": "metric"}
+    changes = [Override(path.replace("-", "_"), value, own.get(path, SETTINGS)) for path, value in given.items()]
     return load(str(what), changes).recipe
-
-
-def _blocks(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    from eailab.recipe.canonical import built_in
-    from eailab.studies.plan import parse_blocks
-
-    seeds = built_in(seeds)
-    if isinstance(seeds, int):
-        return parse_blocks(str(seeds))
-    return tuple(seeds) if len(seeds) == 1 else parse_blocks(",".join(map(str, seeds)))
 
 
 def _session(
@@ -361,8 +351,13 @@ def _session(
     audits: bool = True,
 ) -> "Session":
     from eailab.api.running import Session
+    from eailab.engines.base import DeviceName
+    from eailab.errors import UsageError
     from eailab.runs.context import RunContext, ignore
 
+    one_of("device", device, DeviceName)
+    if jobs is not None and (type(jobs) is not int or jobs < 1):
+        raise UsageError(f"jobs={jobs!r}: give a number of trials side by side, 1 or more, or None for as many as fit.")
     data = None if data_dir is None else _folder(data_dir)
     return Session(RunContext(_folder(runs), data, device, on_event=on_event or ignore), jobs, audits=audits)
 

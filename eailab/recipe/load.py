@@ -19,6 +19,8 @@ from eailab.recipe.yaml12 import Document, parse_value, read
 
 OPTION = "-o"
 """Origin of overrides that give way to flags."""
+SETTINGS = "settings"
+"""Origin of overrides that Python's `settings` give."""
 DEFAULT = "default"
 """Origin of a value that nobody wrote."""
 
@@ -32,10 +34,14 @@ class Override:
     value: object
     """As read from YAML; see `parse_value`."""
     origin: str
-    """The option it came with: "-o", or a flag such as "--lr"."""
+    """The option it came with: "-o", a flag such as "--lr", or an argument of Python such as "settings"."""
 
     def __str__(self) -> str:
-        """Return the option as it was typed."""
+        """Return the option, or the argument of Python, as it was typed."""
+        if self.origin == SETTINGS:
+            return f"settings={ {self.path: self.value}!r}"
+        if self.origin.isidentifier():  # another argument of Python
+            return f"{self.origin}={self.value!r}"
         value = write(self.value)
         return f"{OPTION} {self.path}={value}" if self.origin == OPTION else f"{self.origin} {value}"
 

@@ -93,9 +93,9 @@ def test_arms_are_tuned_as_the_command_tunes_them(eailab):
         ({"carry": 0}, "carry is for a tuning"),
         (
             {"tune": {"lr": [0.1, 0.2]}, "tune_blocks": 0},
-            r"\(from Python tune_blocks\): give a number of blocks from 1",
+            "^tune_blocks=0: give a number of blocks from 1",
         ),
-        ({"tune": {"sgd:lr": [0.1, 0.2]}}, "from Python tune_unequal=True"),
+        ({"tune": {"sgd:lr": [0.1, 0.2]}}, "or add tune_unequal=True"),
         ({"tune": {"lr": [0.1, 0.2]}, "carry": 0}, "give 1 or 2"),
         ({"tune": {}}, "give settings with their values"),
         ({"tune": ["lr=1,2"]}, "give settings with their values"),
@@ -103,12 +103,37 @@ def test_arms_are_tuned_as_the_command_tunes_them(eailab):
         ({"tune": {"lr": 0.1}}, "a list of plain values"),
         ({"tune": {"lr": [object(), 1]}}, "a list of plain values"),
         ({"tune": {"lr": [0.1, 0.2]}, "carry": 2.0}, "give 1 or 2"),
-        ({"tune": {"lr": [0.1, 0.2]}, "seeds": [1_000_000, 1_000_001]}, "is for --tune"),
+        ({"tune": {"lr": [0.1, 0.2]}, "seeds": [1_000_000, 1_000_001]}, "is for tune=…"),
     ],
 )
 def test_what_no_tuning_can_have_is_refused_before_anything_is_trained(how, said, tmp_path):
     with pytest.raises(public.EailabError, match=said):
         public.ablate("optimizer", ["adam", "sgd"], settings=SETTINGS, **how)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "how", "said"),
+    [
+        (("lr", [1e-3, 1e-2]), {"hold": "nope"}, "^hold='nope': give one of 'epochs', 'updates'"),
+        (("lr", [1e-3, 1e-2]), {"device": "gpu"}, "^device='gpu': give one of 'auto', 'cpu', 'cuda'"),
+        (("lr", [1e-3, 1e-2]), {"jobs": 0}, "^jobs=0: give a number of trials side by side, 1 or more"),
+        (("lr", [1e-3, 1e-2]), {"seeds": "abc"}, "^seeds='abc': give the number of blocks, such as 5, or distinct"),
+        (("lr", [1e-3, 1e-2]), {"seeds": [1, 1]}, r"^seeds=\[1, 1\]: .* such as \[0, 3, 7\]"),
+        (("lr", [1e-3, 1e-2]), {"seeds": [0.5]}, r"^seeds=\[0.5\]: give"),
+        (("lr", [1e-3, 1e-2]), {"settings": {"nope": 1}}, r"^settings=\{'nope': 1\}: there is no setting 'nope'"),
+        (("lr", [1e-3, 1e-2]), {"margin": -1}, r"^margin=-1: study\.margin: expected a number from 0"),
+        (("lr", [1e-3, 1e-2]), {"joint": True}, "^joint=True bundles settings, and lr is one"),
+        (("optimizer+lr", [["adam", 1e-3], ["sgd", 0.1]]), {}, "add joint=True to compare the bundle"),
+        (("epochs", [1, 2]), {"hold": "updates"}, "^hold='updates' sets the epochs"),
+        (("optimizer", ["adam", "sgd"]), {"tune": {"lr": "0..1"}}, r"^tune=\{'lr': '0..1'\}: a range rises from"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named_as_python_has_them(words, how, said, tmp_path):
+    """A message began with an option of the command; what `hold` was not made a study that nothing could read."""
+    with pytest.raises(public.EailabError, match=said) as refused:
+        public.ablate(*words, **{"settings": SETTINGS, **how})
+    assert "--" not in str(refused.value)
     assert not (tmp_path / "runs").exists()
 
 
