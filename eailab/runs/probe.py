@@ -116,6 +116,9 @@ def _measure(trial: Trial, context: RunContext) -> Probe:
             weights = sum(array.nbytes for array in engine.weights().values())
             an_image = _evaluation_seconds(engine) / len(few.validation)
         steps, seconds = _timed_steps(engine, recipe.epochs)
+    if recipe.images is not None and few is not None and seconds > 0.0:
+        # training evaluates an image too, and does more: what took longer had to wait for the machine
+        an_image = min(an_image, seconds / min(recipe.images.batch_size, len(few.train)))
     held, gpu = engine_of(recipe).gpu_memory() or (None, None)
     return Probe(
         device=engine.device,

@@ -74,6 +74,14 @@ def test_compiling_is_no_part_of_what_an_epoch_takes(tmp_path, monkeypatch):
     assert measured.epoch_seconds + measured.other_seconds < 50.0
 
 
+def test_an_evaluation_that_had_to_wait_for_the_machine_is_not_believed(tmp_path, monkeypatch):
+    """A first arm was said to take 3 minutes, where the others took 0.4 s: its one evaluation had waited for 6 s."""
+    monkeypatch.setattr(probe_module, "_evaluation_seconds", lambda engine: 1000.0)
+    (planned,) = plans(tmp_path, blocks=(0,))
+    measured = probe_module._measure(planned.trials[0], RunContext(tmp_path))
+    assert measured.epoch_seconds + measured.other_seconds < 500.0
+
+
 def test_a_trial_that_diverges_before_its_first_report_takes_no_time(tmp_path, monkeypatch):
     """It ended `-n` with a traceback: a learning rate at the upper end of a range to tune may be far too large."""
 
