@@ -1,4 +1,4 @@
-"""Estimate the time that trials, and the work after them, will take yet."""
+"""Estimate the time that trials, or a stage of the work after them, will take yet."""
 
 import time
 from collections import deque
@@ -17,8 +17,6 @@ LEAST_INTERVALS = 5
 """Before a time left is named."""
 REMEMBERED = 600
 """Intervals, and epochs, of which a median is taken: the last ones, so that a machine that became slower is noticed."""
-DRAWING_SECONDS = 0.2
-"""Of the curves of one trial, until they are drawn and timed."""
 
 
 @dataclass
@@ -116,7 +114,7 @@ class TimeLeft:
                 pass
 
     def seconds(self) -> float | None:
-        """Return the seconds until all trials have ended and are drawn; None while too little is known."""
+        """Return the seconds until all trials have ended; None while too little is known."""
         known = {kind: seconds for kind, pace in self._paces.items() if (seconds := pace.seconds()) is not None}
         if not known:
             return None
@@ -132,7 +130,7 @@ class TimeLeft:
             if name not in self._runs:
                 takes = pause + known.get(self._kinds[name], guess) * self._epochs[name] + extra
                 heapreplace(places, places[0] + takes)
-        return max(places) + DRAWING_SECONDS * len(self._kinds)
+        return max(places)
 
     def _free(self, trial: str, now: float) -> None:
         if self._runs.pop(trial, None) is not None:

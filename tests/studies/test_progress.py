@@ -11,17 +11,11 @@ from eailab.recipe.load import Override, load
 from eailab.runs.context import Compiling, Ended, EpochEnded, Started, Stepped, TriedAgain
 from eailab.runs.records import Epoch
 from eailab.runs.trial import Trial
-from eailab.studies import time_left
 from eailab.studies.progress import Cell
 from eailab.studies.time_left import Stage, TimeLeft
 from eailab.units import roughly
 
 SCORES = scored((0.5, 0.9), (0.5, 0.9))
-
-
-@pytest.fixture(autouse=True)
-def nothing_to_draw(monkeypatch):
-    monkeypatch.setattr(time_left, "DRAWING_SECONDS", 0.0)
 
 
 class Machine:
