@@ -77,7 +77,7 @@ class Grading:
         except EailabError as error:
             state, share, said = "fails", 0.0, str(error).splitlines()
         of = 0.0 if state == "not checked" else worth
-        return Mark(name, title, state, round(share * of, 2), of, tuple(said))
+        return Mark(name, title, state, round(share * of, 2), of, tuple(dict.fromkeys(said)))
 
     @cached_property
     def _studies(self) -> list[tuple[AskedFactor, StudyReport | None, str]]:
@@ -104,9 +104,11 @@ class Grading:
         return ("to be looked at" if look else "holds"), 1.0, look
 
     def _store(self) -> Found:
-        studies = studies_of(self.lab)
+        studies, runs = studies_of(self.lab), self.lab.store.root
+        if not runs.is_dir():
+            return "fails", 0.0, [f"there is no folder {runs}: it is to be handed in too, or named with --runs"]
         if not studies:
-            return "fails", 0.0, [f"{self.lab.store.root.name} has no study of this folder"]
+            return "fails", 0.0, [f"{runs.name} has no study of this folder"]
         checked = check_sources(self.lab.store, studies, (), self.lab.data_dir)
         wrong = [*checked.about_studies, *checked.problems, *checked.gaps]
         return ("fails", 0.0, wrong) if wrong else ("holds", 1.0, list(dict.fromkeys(checked.notes)))

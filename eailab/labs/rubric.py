@@ -12,7 +12,7 @@ from eailab.errors import RecipeError, UsageError
 from eailab.labs.folder import TUNED
 from eailab.labs.new import LABS, RUBRIC_FILE, folder_of, recipe_of
 from eailab.recipe.base import Recipe
-from eailab.recipe.describe import Problem, nearest, report
+from eailab.recipe.describe import Problem, expected, found, nearest, report
 from eailab.recipe.load import load
 from eailab.recipe.parts import PRINTABLE, Settings
 from eailab.recipe.yaml12 import Document, parse
@@ -204,5 +204,10 @@ def _said(detail: Mapping[str, Any], path: tuple[int | str, ...]) -> str:
             return f"unknown key{nearest(path[-1], keys) or '; the keys here are ' + ', '.join(keys)}"
         case "missing":
             return f"missing: give {names[-1]}"
+        case _ if names and names[-1] in owner.model_fields and not isinstance(path[-1], int):
+            return f"expected {expected(owner.model_fields[names[-1]])}, found {found(detail['input'])}"
+        case _ if path and isinstance(path[-1], int) and names[-1] in PARTS:
+            keys = PARTS[names[-1]].model_fields
+            return f"expected a mapping with the keys {', '.join(keys)}, found {found(detail['input'])}"
         case _:
             return f"{detail['msg'][:1].lower()}{detail['msg'][1:]}"

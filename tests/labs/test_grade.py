@@ -304,13 +304,26 @@ def test_another_shipped_recipe_is_named_in_place_of_its_settings(submission, mo
 
 def test_a_rubrics_mistakes_are_reported_together_with_their_places(tmp_path):
     file = tmp_path / "r.yaml"
-    file.write_text("title: x\nfactors:\n  - {factor: lr, level: [1]}\npoints: {reports: 1}\nblocks: no\nlab: task9\n")
+    file.write_text(
+        "title: x\nfactors:\n  - {factor: lr, level: [1]}\n  - sched\npoints: {reports: 1}\nblocks: no\nlab: task9\n"
+    )
     with pytest.raises(RecipeError) as found:
         read_rubric(str(file))
-    for said in ("r.yaml:3:18: ", "did you mean 'levels'", "did you mean 'report'", "r.yaml:5:9: blocks"):
+    for said in ("r.yaml:3:18: ", "did you mean 'levels'", "did you mean 'report'", "r.yaml:6:9: blocks"):
         assert said in str(found.value)
+    assert "factors[1]: expected a mapping with the keys factor, levels, tuned, found 'sched'" in str(found.value)
+    assert "blocks: expected a whole number from 1 to 10000, found 'no'" in str(found.value)
     with pytest.raises(UsageError, match="there is no rubric"):
         read_rubric(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.usefixtures("blank")
+def test_a_submission_without_its_trials_says_so_once(submission):
+    shutil.rmtree(submission / "runs")
+    found = failing(marked(submission, plan="0123456789"))
+    said = f"there is no folder {submission / 'runs'}: it is to be handed in too, or named with --runs"
+    assert found["store"] == said
+    assert found["design"] == "lr was not trained"
 
 
 @pytest.mark.usefixtures("blank")
