@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -167,8 +168,14 @@ def nursery():
 
 
 @pytest.fixture
+def forked(nursery, monkeypatch):
+    """Workers and probes that need not import everything; others start as they do in a study."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: nursery)
+
+
+@pytest.fixture
 def spawn(nursery, tmp_path):
-    """Start a command line in an empty folder, as a process."""
+    """Start a command line in an empty folder, as a process; its figures are blank."""
     with ExitStack() as programs:
 
         def start(*arguments):

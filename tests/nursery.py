@@ -15,6 +15,7 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 
 import pytest
+from blank_figures import figures
 
 TESTS = Path(__file__).parent
 IMPORTED = (
@@ -111,7 +112,7 @@ def _received(duplicate):
 
 
 def _become(words, folder, environment, descriptors):
-    """Be the program in this process, to the end."""
+    """Be the program in this process, to the end, with blank figures."""
     for number, descriptor in enumerate(descriptors, start=1):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -125,11 +126,16 @@ def _become(words, folder, environment, descriptors):
     os.environ.update(environment)
     sys.argv = words
     try:
-        if words[0].endswith(".py"):
-            runpy.run_path(words[0], run_name="__main__")
-        else:
-            runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        with figures(drawn=False):
+            _run(words[0])
     except KeyboardInterrupt:  # Python ends by the signal itself
         traceback.print_exc()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.raise_signal(signal.SIGINT)
+
+
+def _run(name):
+    if name.endswith(".py"):
+        runpy.run_path(name, run_name="__main__")
+    else:
+        runpy.run_module(name, run_name="__main__", alter_sys=True)

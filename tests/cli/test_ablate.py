@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("forked")
 QUICK = ("--recipe", "digits-mlp", "-o", "epochs=2", "--jobs", "1")
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.usefixtures("forked")
 NET = """
 from pathlib import Path
 

@@ -113,7 +113,7 @@ def test_a_gpu_that_is_not_here_is_an_answer_not_a_traceback(eailab):
 @pytest.mark.parametrize("command", [DIGITS, ("ablate", "lr", "1e-3", "1e-2", "--recipe", "digits-mlp", "--jobs", "2")])
 def test_a_signal_stops_with_the_command_that_goes_on(spawn, command, number, code):
     """Nothing finished is lost, and a person is told what to type."""
-    process = spawn(*command, "-o", "epochs=100000", "-v")
+    process = spawn(*command, "-o", "epochs=10000", "-v")
     for line in process.stderr:
         if "epoch 2/" in line:
             break

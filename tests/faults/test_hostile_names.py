@@ -33,7 +33,7 @@ def place(tmp_path_factory):
     return here
 
 
-def test_no_command_lets_a_terminal_obey_a_name(eailab, place, tmp_path):
+def test_no_command_lets_a_terminal_obey_a_name(eailab, place, tmp_path, forked):
     """Also the messages about what is wrong with such a name."""
     recipe = place / "r.yaml"
 

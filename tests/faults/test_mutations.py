@@ -14,7 +14,7 @@ CHANGES = 300 if LONG else len(KINDS)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_command_reads_a_store_with_one_value_changed(part, tally, monkeypatch):
+def test_every_command_reads_a_store_with_one_value_changed(part, tally, monkeypatch, forked):
     """`benchmarks/soak.py --mutations 3000` tries many."""
     monkeypatch.setattr(sys, "argv", ["eailab"])
     count = CHANGES // PARTS

@@ -9,6 +9,7 @@ import checks
 import pytest
 from checks import SMALL, SMALL_STUDY
 
+pytestmark = pytest.mark.usefixtures("forked")
 VOUCHED = ("result.json", "epochs.jsonl", "recipe.yaml", "predictions.npz", "model.safetensors")
 
 

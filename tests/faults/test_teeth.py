@@ -186,7 +186,7 @@ def test_without_a_seat_a_running_commands_blocks_are_seen_to_leave(folder, monk
     assert checks.two_merges_at_once(folder) in {(0, 1, 2), (0, 3)}
 
 
-def test_a_plan_that_sets_damage_aside_is_seen_to_write(small_store, eailab, monkeypatch):
+def test_a_plan_that_sets_damage_aside_is_seen_to_write(small_store, eailab, monkeypatch, forked):
     result = trial_folder.TrialFolder.result
 
     def result_or_aside(self, *, thorough=True):

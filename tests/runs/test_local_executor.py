@@ -31,12 +31,6 @@ def run(jobs, some, root, stop=lambda: False, watch=None):
 
 
 @pytest.fixture
-def forked(nursery, monkeypatch):
-    """Workers that need not import everything; others start as they do in a study."""
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: nursery)
-
-
-@pytest.fixture
 def no_semaphores(monkeypatch):
     """A /dev/shm that is full or cannot be written."""
 
@@ -55,7 +49,7 @@ def test_neither_workers_nor_a_probe_need_shared_memory(tmp_path, no_semaphores)
 def test_workers_stop_when_they_are_told(tmp_path, forked):
     events = []
     with pytest.raises(StoppedError):
-        run(2, trials(2, epochs=10**6), tmp_path, lambda: any(isinstance(e, EpochEnded) for e in events), events.append)
+        run(2, trials(2, epochs=10**4), tmp_path, lambda: any(isinstance(e, EpochEnded) for e in events), events.append)
     assert not any(isinstance(event, Ended | Failed) for event in events)
 
 

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
 import torch
+from nursery import Program
 from torch.nn import functional
 
 from eailab.data.registry import load
@@ -276,7 +278,7 @@ def test_evaluation_batches_shrink_with_the_size_of_the_maps(make_recipe):
     assert 50 <= evaluation_batch(make_recipe(augment="resize-224", **wide), 32, 32) <= 100
 
 
-def test_a_trial_starts_without_torchs_compiler():
+def test_a_trial_starts_without_torchs_compiler(nursery, tmp_path):
     """`torch._dynamo` and sympy take seconds to import, and every worker would wait for them before its first step."""
     code = """
 import sys
@@ -291,8 +293,10 @@ data = TrialData(images, images, images, np.zeros(3, np.float32), np.ones(3, np.
 build(recipe_from(recipe), data, 0, "cpu").train_epoch(1, lambda step: None)
 print(sorted({"torch._dynamo", "sympy", "torchvision"} & set(sys.modules)))
 """
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert found.stdout.strip() == "[]", found.stderr
+    (tmp_path / "trial.py").write_text(code)
+    with closing(Program(nursery, "trial.py", folder=tmp_path)) as trial:  # a process with torch, and no trial yet
+        out, err = trial.communicate(timeout=120)
+    assert out.strip() == "[]", err
 
 
 def test_the_protocol_is_known_without_torch():
