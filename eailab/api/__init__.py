@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from eailab.api.arguments import blocks_of, one_of, refuse_given
+from eailab.api.arguments import block_of, blocks_of, one_of, refuse_given
 from eailab.api.study import ArmResult, Figure, StudyResult, Table, TrialResult, train_study
-from eailab.api.wording import in_python
 
 if TYPE_CHECKING:
     from eailab.api.running import Session
@@ -40,7 +39,6 @@ RECIPE = "digits-mlp"
 """Small, and its data come with eailab."""
 
 
-@in_python
 def ablate(
     *what: Any,
     recipe: str | Path = RECIPE,
@@ -138,11 +136,10 @@ def ablate(
         )
     one_of("hold", hold, Literal["epochs", "updates"])
     asked = factor_from_text(words[0], built_in(list(words[1])), built_in(baseline), joint=joint)
-    changed = {**(settings or {}), **({} if margin is None else {"study.margin": margin})}
     if function is not None:
         refuse_given({"recipe": recipe, "hold": hold}, {"recipe": RECIPE, "hold": "epochs"}, "a recipe")
     fields = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
-    base = _recipe_of(function or recipe, changed, metric, fields, jobs, asked)
+    base = _recipe_of(function or recipe, settings or {}, metric, fields, jobs, asked, margin)
     (study,) = one_at_a_time(base, [asked], blocks_of(seeds), hold)
     session = _session(runs, data_dir, device, on_event, jobs, audits=audit)
     how = {"tune_blocks": tune_blocks, "carry": carry}
@@ -150,7 +147,6 @@ def ablate(
     return train_study(study, session, request_of(tune, how))
 
 
-@in_python
 def train(
     recipe: Callable[..., Any] | str | Path = RECIPE,
     *,
@@ -179,13 +175,13 @@ def train(
 
     fields = {"goal": goal, "unit": unit, "at": at, "unseeded": unseeded}
     session = _session(runs, data_dir, device, on_event, 1, audits=False)
-    findings = train_study(single(_recipe_of(recipe, settings or {}, metric, fields, 1), block), session).findings
+    study = single(_recipe_of(recipe, settings or {}, metric, fields, 1), block_of(block))
+    findings = train_study(study, session).findings
     folder = session.context.store.folder(findings.arms[0].trials[0].fingerprint)
     record = folder.record() or {"metrics": {}}
     return TrialResult(folder.path, findings, record["metrics"])
 
 
-@in_python
 def noise(
     recipe: Callable[..., Any] | str | Path = RECIPE,
     *,
@@ -234,7 +230,6 @@ def noise(
     return run_studies([repeated(base, blocks_of(seeds))], runner, publish)
 
 
-@in_python
 def judge(
     data: Any,
     *,
@@ -287,7 +282,6 @@ def judge(
     return StudyResult(found.path, found.findings, session)
 
 
-@in_python
 def open_study(name: str, *, runs: str | Path = "runs") -> StudyResult:
     """Return a study of a runs folder with what its trials show now; nothing is trained or written.
 
@@ -325,19 +319,21 @@ def _recipe_of(
     fields: Mapping[str, Any],
     jobs: int | None,
     asked: "FactorLevels | None" = None,
+    margin: float | None = None,
 ) -> "Recipe":
     """Return the recipe of a training function, with the fields that only such recipes have, or one by its name."""
     from eailab.api.function import recipe_of_function
     from eailab.recipe.canonical import built_in
     from eailab.recipe.load import SETTINGS, Override, load
 
-    settings = built_in(settings)
+    settings, given = built_in(settings), {"margin": built_in(margin), "metric": metric}
+    arguments = {f"study.{name}": value for name, value in given.items() if value is not None}
     if callable(what):
-        return recipe_of_function(what, asked, settings, metric, fields, jobs)
+        margins = {path: value for path, value in arguments.items() if path == "study.margin"}
+        return recipe_of_function(what, asked, {**settings, **margins}, metric, fields, jobs)
     refuse_given(fields, {"goal": None, "unit": "raw", "at": "last", "unseeded": False}, "a function of yours")
-    given = {**settings, **({} if metric is None else {"study.metric": metric})}
-    own = {"study.margin": "margin", "study.metric": "metric"}
-    changes = [Override(path.replace("-", "_"), value, own.get(path, SETTINGS)) for path, value in given.items()]
+    changes = [Override(path.replace("-", "_"), value, SETTINGS) for path, value in settings.items()]
+    changes += [Override(path, value, path.removeprefix("study.")) for path, value in arguments.items()]
     return load(str(what), changes).recipe
 
 

@@ -1,9 +1,10 @@
-"""Check what Python's functions are called with, and read their blocks."""
+"""Check what Python's functions are called with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from eailab.errors import StudyError, UsageError
+from eailab.errors import UsageError
+from eailab.seeding import LARGEST_BLOCK
 
 
 def one_of(name: str, value: Any, kind: Any) -> None:
@@ -32,20 +33,32 @@ def blocks_of(seeds: int | Sequence[int]) -> tuple[int, ...]:
     """Return the blocks that a number of them, or a list, stands for.
 
     Raises:
-        UsageError: It is neither, or the blocks are not distinct whole numbers from 0.
+        UsageError: It is neither.
+        StudyError: A block is one that tunings train in.
     """
     from eailab.recipe.canonical import built_in
-    from eailab.studies.plan import parse_blocks
+    from eailab.studies.design import refuse_tuning_blocks
+    from eailab.studies.plan import MOST_BLOCKS, are_blocks
 
     plain = built_in(seeds)
-    listed = list(plain) if isinstance(plain, Sequence) and not isinstance(plain, str) else []
-    if len(listed) == 1 and type(listed[0]) is int:
-        return (listed[0],)
-    try:
-        return parse_blocks(str(plain) if type(plain) is int else ",".join(map(str, listed)))
-    except StudyError as error:
-        if not str(error).startswith("--seeds"):
-            raise
-        raise UsageError(
-            f"seeds={seeds!r}: give the number of blocks, such as 5, or distinct blocks, such as [0, 3, 7]."
-        ) from error
+    if type(plain) is int and 1 <= plain <= MOST_BLOCKS:
+        return tuple(range(plain))
+    if isinstance(plain, Sequence) and not isinstance(plain, str) and are_blocks(plain):
+        refuse_tuning_blocks(plain)
+        return tuple(sorted(plain))
+    raise UsageError(f"seeds={seeds!r}: give the number of blocks, such as 5, or distinct blocks, such as [0, 3, 7].")
+
+
+def block_of(block: int) -> int:
+    """Return the number of one block.
+
+    Raises:
+        UsageError: It is none.
+    """
+    from eailab.recipe.canonical import built_in
+    from eailab.studies.plan import are_blocks
+
+    plain = built_in(block)
+    if not are_blocks([plain]):
+        raise UsageError(f"block={block!r}: give a whole number from 0 to {LARGEST_BLOCK}.")
+    return int(plain)

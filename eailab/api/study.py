@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eailab.api.wording import in_python
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -207,7 +205,6 @@ class StudyResult(Shown):
 
         return as_mapping(self.findings)
 
-    @in_python
     def more(self, blocks: int) -> "StudyResult":
         """Train further blocks, and return the study with them.
 
@@ -235,7 +232,6 @@ class StudyResult(Shown):
         refuse_untuned([further], self.session.context)
         return train_study(further, self.session)
 
-    @in_python
     def until_decided(self, *, max_trials: int) -> "StudyResult":
         """Add blocks for arms that are open, at looks fixed in advance, and return that study.
 

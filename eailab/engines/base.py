@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from eailab.data.dataset import TrialData
 
-Arrays: TypeAlias = "dict[str, NDArray[np.generic]]"
+Arrays: TypeAlias = dict[str, "NDArray[np.generic]"]
 Scores: TypeAlias = Mapping[str, float]
 """Values of the metrics that the engine declares, by `Metric.key`."""
 

@@ -59,7 +59,8 @@ def declare(name: str, goal: Literal["max", "min"] | None = None, unit: Unit = "
         raise UsageError(f"{name!r} cannot be the name of a metric: it has neither letters nor digits.")
     if higher is None:
         raise UsageError(
-            f"whether more or less {name} is better is not known from its name: add --goal max or --goal min."
+            f"whether more or less {name} is better is not known from its name: add --goal max or --goal min "
+            '(from Python, goal="max" or goal="min").'
         )
     if unit == "raw":
         return Metric(name, Text(name), higher, NO_SPLIT, name)

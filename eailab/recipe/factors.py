@@ -73,7 +73,8 @@ def path_of(word: str, engine: str, factors_only: bool = True, own: Collection[s
         raise RecipeError(
             f"{word!r} is not a setting: every level is trained in several blocks of seeds, the same for all, so that "
             "the factor is distinguished from chance. --seeds 5 says how many blocks (--seed 3, in train-mlp and "
-            "train-resnet, which); `eailab noise` measures what seeds alone change."
+            "train-resnet, which; from Python seeds=5, and block=3 in train); `eailab noise` measures what seeds alone "
+            "change."
         )
     if factors_only and matches(plain, engine, factors_only=False):
         raise RecipeError(f"{word!r} is not a factor: it does not change what is trained, and can only be set with -o.")

@@ -37,7 +37,7 @@ class Override:
     """The option it came with: "-o", a flag such as "--lr", or an argument of Python such as "settings"."""
 
     def __str__(self) -> str:
-        """Return the option, or the argument of Python, as it was typed."""
+        """Return the option, or the argument of Python, as it may be typed."""
         if self.origin == SETTINGS:
             return f"settings={ {self.path: self.value}!r}"
         if self.origin.isidentifier():  # another argument of Python

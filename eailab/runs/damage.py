@@ -164,7 +164,7 @@ def _set_aside(file: Path, damage: str) -> str:
 # --- what follows from recipe, epochs, predictions and weights --------------------------------------------------------
 
 
-Predictions: TypeAlias = "dict[str, NDArray[np.integer[Any]]]"
+Predictions: TypeAlias = dict[str, "NDArray[np.integer[Any]]"]
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """Ends of the names of numbers in a file of weights that are not trained."""

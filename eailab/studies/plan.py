@@ -19,6 +19,7 @@ from eailab.runs.context import RunContext
 from eailab.runs.records import Result
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
+from eailab.seeding import LARGEST_BLOCK
 from eailab.stats.group_sequential import judgement_levels
 from eailab.stats.verdict import SINGLE_LOOK
 from eailab.studies.design import Arm, Study, refuse_tuning_blocks, steps_an_epoch, updates
@@ -29,6 +30,9 @@ from eailab.studies.sharing import Beyond, beyond
 from eailab.studies.storage import Plan, StudyRecord, find_folder, read_record
 from eailab.studies.tuning_file import sound_tuning
 from eailab.translation import Text, joined, listed_and, tr, trn
+
+MOST_BLOCKS = 10_000
+"""That a count stands for."""
 
 
 def plan(study: Study, context: RunContext) -> Plan:
@@ -246,13 +250,19 @@ def parse_blocks(text: str) -> tuple[int, ...]:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) == 1 and 1 <= numbers[0] <= 10_000:
+    if len(numbers) == 1 and 1 <= numbers[0] <= MOST_BLOCKS:
         return tuple(range(numbers[0]))
     if len(numbers) > 1:
         refuse_tuning_blocks(numbers)
-    if len(numbers) > 1 and min(numbers) >= 0 and len(set(numbers)) == len(numbers):
-        return tuple(sorted(numbers))
+        if are_blocks(numbers):
+            return tuple(sorted(numbers))
     raise StudyError(f"--seeds {text}: give the number of blocks, such as 5, or distinct blocks, such as 0,3,7.")
+
+
+def are_blocks(numbers: Sequence[object]) -> bool:
+    """Return whether these are blocks, one or more, each named once."""
+    whole = [number for number in numbers if type(number) is int and 0 <= number <= LARGEST_BLOCK]
+    return 0 < len(numbers) == len(set(whole))
 
 
 # --- arms that train the same ----------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def look_by_look(studies: Sequence[Study], max_trials: int | None, context: RunC
     if tuning is not None and tuning.is_merged:
         raise UsageError(
             f"the arms of {studies[0].name} are each compared by several of their values, and --until-decided "
-            "adds blocks for one: give more --seeds."
+            "(until_decided from Python) adds blocks for one: give --seeds (more from Python)."
         )
     return study, tuning
 
@@ -86,5 +86,5 @@ def refuse_untuned(studies: Sequence[Study], context: RunContext) -> None:
         if tuning is not None and tuning.again and (further := sorted(set(study.blocks) - set(tuning.again))):
             raise UsageError(
                 f"the arms of {study.name} are tuned again for each block, and not yet for block {further[0]}: run "
-                "what tuned them again with --seeds that name it."
+                "what tuned them again with --seeds (from Python seeds) that name it."
             )

@@ -59,15 +59,18 @@ class Request:
     def __post_init__(self) -> None:
         """Refuse numbers out of range, and options that exclude each other."""
         if type(self.blocks) is not int or not 1 <= self.blocks <= 100:
-            raise UsageError(f"--tune-blocks {self.blocks}: give a number of blocks from 1 to 100.")
+            raise UsageError(
+                f"--tune-blocks {self.blocks} (from Python tune_blocks): give a number of blocks from 1 to 100."
+            )
         if type(self.carry) is not int or not 1 <= self.carry <= MOST_CARRIED:
             raise UsageError(
-                f"--carry {self.carry}: give 1 or {MOST_CARRIED}, since the best {MOST_CARRIED} "
+                f"--carry {self.carry} (from Python carry): give 1 or {MOST_CARRIED}, since the best {MOST_CARRIED} "
                 "values of an arm are trained in all tuning blocks."
             )
         if self.carry > 1 and self.again:
             raise UsageError(
-                "--carry takes the best values of one tuning, and --tune-again tunes for each block: leave one out."
+                "--carry takes the best values of one tuning, and --tune-again (from Python tune_again) tunes for each "
+                "block: leave one out."
             )
 
     def first_blocks(self, study: Study) -> dict[int | None, int]:
@@ -81,8 +84,8 @@ class Request:
         most = LARGEST_NUMBER_OF_TUNING_BLOCKS // self.blocks - 1
         if (largest := max(study.blocks)) > most:
             raise UsageError(
-                f"--tune-again: block {largest} has no {self.blocks} tuning blocks of its "
-                f"own: name blocks up to {most} with --seeds, or give fewer --tune-blocks."
+                f"--tune-again (from Python tune_again): block {largest} has no {self.blocks} tuning blocks of its "
+                f"own: name blocks up to {most} with --seeds (seeds), or give fewer --tune-blocks (tune_blocks)."
             )
         return {block: TUNING_BLOCKS + self.blocks * block for block in study.blocks}
 
@@ -121,13 +124,16 @@ class Request:
             raise UsageError("--tune is for one factor at a time: leave out --cross, or tune by hand with --joint.")
         found = spaces(self.options, {arm.label: arm.recipe for arm in study.arms}, study.factor.settings)
         if study.hold == "updates" and any("batch_size" in space.paths for space in found.values()):
-            raise UsageError("--hold updates sets the epochs by the batch size, so it cannot be tuned: leave one out.")
+            raise UsageError(
+                "--hold updates (from Python hold) sets the epochs by the batch size, so it cannot be tuned: leave one "
+                "out."
+            )
         if self.unequal or equal_budgets(found):
             return found
         said = "; ".join(f"{arm} {len(space.points) if space.paths else 'no'} values" for arm, space in found.items())
         raise UsageError(
             f"the arms are not tuned alike ({said}), and the one that is tuned more looks better than it is: give each "
-            "the same settings and as many values, or add --tune-unequal, which the "
+            "the same settings and as many values, or add --tune-unequal (from Python tune_unequal=True), which the "
             "report then says first."
         )
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import eailab as public
+from eailab.api.arguments import block_of, blocks_of
 from eailab.errors import StudyError
 from eailab.runs.context import Ended
 
@@ -93,9 +94,9 @@ def test_arms_are_tuned_as_the_command_tunes_them(eailab):
         ({"carry": 0}, "carry is for a tuning"),
         (
             {"tune": {"lr": [0.1, 0.2]}, "tune_blocks": 0},
-            "^tune_blocks=0: give a number of blocks from 1",
+            r"\(from Python tune_blocks\): give a number of blocks from 1",
         ),
-        ({"tune": {"sgd:lr": [0.1, 0.2]}}, "or add tune_unequal=True"),
+        ({"tune": {"sgd:lr": [0.1, 0.2]}}, "from Python tune_unequal=True"),
         ({"tune": {"lr": [0.1, 0.2]}, "carry": 0}, "give 1 or 2"),
         ({"tune": {}}, "give settings with their values"),
         ({"tune": ["lr=1,2"]}, "give settings with their values"),
@@ -103,7 +104,7 @@ def test_arms_are_tuned_as_the_command_tunes_them(eailab):
         ({"tune": {"lr": 0.1}}, "a list of plain values"),
         ({"tune": {"lr": [object(), 1]}}, "a list of plain values"),
         ({"tune": {"lr": [0.1, 0.2]}, "carry": 2.0}, "give 1 or 2"),
-        ({"tune": {"lr": [0.1, 0.2]}, "seeds": [1_000_000, 1_000_001]}, "is for tune=…"),
+        ({"tune": {"lr": [0.1, 0.2]}, "seeds": [1_000_000, 1_000_001]}, "is for --tune"),
     ],
 )
 def test_what_no_tuning_can_have_is_refused_before_anything_is_trained(how, said, tmp_path):
@@ -123,18 +124,30 @@ def test_what_no_tuning_can_have_is_refused_before_anything_is_trained(how, said
         (("lr", [1e-3, 1e-2]), {"seeds": [0.5]}, r"^seeds=\[0.5\]: give"),
         (("lr", [1e-3, 1e-2]), {"settings": {"nope": 1}}, r"^settings=\{'nope': 1\}: there is no setting 'nope'"),
         (("lr", [1e-3, 1e-2]), {"margin": -1}, r"^margin=-1: study\.margin: expected a number from 0"),
-        (("lr", [1e-3, 1e-2]), {"joint": True}, "^joint=True bundles settings, and lr is one"),
-        (("optimizer+lr", [["adam", 1e-3], ["sgd", 0.1]]), {}, "add joint=True to compare the bundle"),
-        (("epochs", [1, 2]), {"hold": "updates"}, "^hold='updates' sets the epochs"),
-        (("optimizer", ["adam", "sgd"]), {"tune": {"lr": "0..1"}}, r"^tune=\{'lr': '0..1'\}: a range rises from"),
+        (("lr", [1e-3, 1e-2]), {"seeds": [-1]}, r"^seeds=\[-1\]: give"),
+        (("lr", [1e-3, 1e-2]), {"seeds": True}, "^seeds=True: give"),
+        (("lr", [1e-3, 1e-2]), {"settings": {"study.margin": -1}}, r"^settings=\{'study.margin': -1\}: study\.margin"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named_as_python_has_them(words, how, said, tmp_path):
-    """A message began with an option of the command; what `hold` was not made a study that nothing could read."""
+    """What `hold` was not made a study that nothing could read."""
     with pytest.raises(public.EailabError, match=said) as refused:
         public.ablate(*words, **{"settings": SETTINGS, **how})
     assert "--" not in str(refused.value)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("block", [1.5, "0", -1, True, 2**31])
+def test_a_block_that_is_none_is_refused(block, tmp_path):
+    with pytest.raises(public.EailabError, match=r"block=.*: give a whole number from 0"):
+        public.train(block=block, settings=SETTINGS)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_numbers_of_numpy_are_blocks():
+    assert blocks_of(np.array([7, 3])) == (3, 7)
+    assert blocks_of(np.int64(2)) == (0, 1)
+    assert block_of(np.int64(3)) == 3
 
 
 def test_a_training_is_the_one_that_the_command_trains(eailab):

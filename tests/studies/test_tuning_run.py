@@ -357,8 +357,8 @@ def test_a_tuned_study_that_grows_until_it_is_decided_keeps_its_tuning(shelf, ea
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"carry": 3}, "--carry 3: give 1 or 2"),
-        ({"carry": 0}, "--carry 0: give 1 or 2"),
+        ({"carry": 3}, r"--carry 3 \(from Python carry\): give 1 or 2"),
+        ({"carry": 0}, r"--carry 0 \(from Python carry\): give 1 or 2"),
         ({"carry": 2, "again": True}, "leave one out"),
         ({"blocks": 0}, "a number of blocks from 1 to 100"),
     ],
