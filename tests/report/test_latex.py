@@ -105,7 +105,7 @@ def test_a_report_in_chinese_compiles_and_has_its_letters(folder, tmp_path):
     said = printed(tex, installed("xelatex", "tectonic")).replace(" ", "")
     for words in ("批次大小會改變驗證準確率", "數字", "差值（pp）", "−9.50", "[−15.85,−3.15]", "3次中有1次發散"):
         assert words in said
-    assert "依批次大小的學習曲線" in said  # of a figure
+    assert "各批次大小的學習曲線" in said  # of a figure
     log = tex.with_suffix(".log")
     assert not log.exists() or "Missing character" not in log.read_text(errors="replace")
 
