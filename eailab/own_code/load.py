@@ -256,7 +256,7 @@ def construct(module: OwnModule, make: Callable[..., Any], positional: tuple[Any
         line = _line_of(make)
         where = plain(f"{_short(module.file)}{f':{line}' if line else ''}")
         lacks = ", ".join(f"{name}=…" for name in _lacking(make, len(positional), named))
-        advice = f": give what it wants, as in '{make.__name__}({lacks})'." if lacks else "."
+        advice = f": give what it wants, as in '{make.__name__}({lacks})'." if lacks else _meant(make, named) or "."
         raise UsageError(
             f"{where}: {make.__name__}{inspect.signature(make)} cannot be called so: {plain(str(error))}{advice}"
         ) from error
@@ -271,6 +271,12 @@ def _lacking(make: Callable[..., Any], given: int, named: Mapping[str, Any]) -> 
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     wanted = [one for one in inspect.signature(make).parameters.values() if one.kind in kinds]
     return [one.name for one in wanted[given:] if one.default is inspect.Parameter.empty and one.name not in named]
+
+
+def _meant(make: Callable[..., Any], named: Mapping[str, Any]) -> str:
+    """Say which argument of a class may have been meant by the first one that it does not take; nothing else."""
+    known = inspect.signature(make).parameters
+    return next((nearest(name, known) for name in named if name not in known), "")
 
 
 def _line_of(thing: Any) -> int | None:

@@ -13,6 +13,7 @@ from eailab.recipe.canonical import flatten, write
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import KeyPath, Located, Problem, closest, nearest, report
 from eailab.recipe.factors import own_setting, path_of
+from eailab.recipe.networks import names_network
 from eailab.recipe.override import Switch, change, name_after, names_variant, sentence, tells_something
 from eailab.recipe.validate import check, value_at
 from eailab.recipe.yaml12 import Document, parse_value, read
@@ -232,13 +233,21 @@ def _chosen(overrides: Sequence[Override], base: Recipe) -> dict[str, Override]:
     unknown = []
     for one in sorted(overrides, key=lambda one: one.origin != OPTION):
         try:
-            path = own_setting(one.path, base) or path_of(one.path, base.engine, False, base.own_settings)
-            chosen[path] = one
+            own = own_setting(one.path, base) or (one.path if _is_of_a_network(one.path, overrides) else None)
+            chosen[own or path_of(one.path, base.engine, False, base.own_settings)] = one
         except RecipeError as error:
             unknown.append(f"{one}: {error}")
     if unknown:
         raise RecipeError("\n".join(unknown))
     return dict(sorted(chosen.items(), key=lambda item: not names_variant(base.engine, item[0])))
+
+
+def _is_of_a_network(path: str, overrides: Sequence[Override]) -> bool:
+    """Return whether a path is an argument of a network that other overrides name, as `net.py:Net`."""
+    return path.startswith("model.args.") and any(
+        one.path in ("model", "model.name") and isinstance(one.value, str) and names_network(one.value)
+        for one in overrides
+    )
 
 
 def _origins_after(origins: dict[str, str], path: str, override: Override, switch: Switch | None) -> dict[str, str]:
@@ -260,7 +269,7 @@ def _blame(problem: Problem, chosen: dict[str, Override], document: Document) ->
         steps = (
             tuple(path.removesuffix(".name").split(".")) if isinstance(override.value, dict) else tuple(path.split("."))
         )
-        if problem.path[: len(steps)] == steps:
+        if problem.path[: len(steps)] == steps or (*problem.path, "name") == steps:
             return Located(problem, option=str(override))
     near = [one for path, one in chosen.items() if path.partition(".")[0] == problem.path[0]]
     return replace(document.locate(problem), option=" and ".join(str(one) for one in near or chosen.values()))

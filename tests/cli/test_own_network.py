@@ -117,6 +117,23 @@ def test_what_it_lacks_is_said_only_of_settings_that_the_command_line_gives(eail
     ]
 
 
+def test_an_argument_is_set_beside_its_network(eailab, folder):
+    """Which was refused, since the recipe's own network has no arguments."""
+    asked = ("ablate", "lr", "0.1", "0.2", "--recipe", "resnet18-digits", "-o", "data.limit=64", "--seeds", "3", "-n")
+    done = eailab(*asked, "-o", "model.args.width=3", "-o", "model=net.py:Net")
+    assert done.code == 0, done.err
+    assert "27,094" in done.out
+    assert "note:" not in done.err
+    for words, said in (
+        (("-o", "model.args.wdth=3", "-o", "model=net.py:Net"), "argument 'wdth'; did you mean 'width'?"),
+        (("-o", "model=nat.py:Net"), 'error: -o model="nat.py:Net": model: nat.py: there is no such file;'),
+        (("-o", "model.args.width=3"), "there is no setting 'model.args.width'"),
+    ):
+        wrong = eailab(*asked, *words)
+        assert wrong.code == 2
+        assert said in wrong.err
+
+
 def test_two_networks_of_one_file_differ_in_a_dry_run(eailab, folder):
     (folder / "net.py").write_text(f"{NET}\n\nclass Other(Net):\n    pass\n")
     done = eailab("ablate", "model", "net.py:Net", "net.py:Other", *SMALL[:-2], "--seeds", "3", "-n")
