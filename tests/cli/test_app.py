@@ -47,9 +47,10 @@ def test_a_mistyped_command_is_answered_with_the_nearest(eailab):
     assert "train-mlp" in done.err
 
 
-def test_a_terminal_without_the_signs_shows_question_marks(tmp_path):
+def test_a_terminal_without_the_signs_shows_question_marks(eailab, tmp_path):
     """An encoding that lacks ± must not end the program after an hour of training."""
     study = "ablate lr 1e-3 1e-2 --recipe digits-mlp --seeds 2 --jobs 1 -o epochs=1"
+    assert eailab(*shlex.split(study)).code == 0
     run = subprocess.run(
         [sys.executable, "-m", "eailab", *shlex.split(study)],
         cwd=tmp_path,

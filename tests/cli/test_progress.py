@@ -315,7 +315,7 @@ def test_nothing_kept_is_said_too(watch, study, tmp_path):
 
 def test_a_second_ctrl_c_says_so_too(spawn):
     """The first is taken up between two steps; a trial that is evaluated for long need not be waited for."""
-    process = spawn("train-mlp", "--recipe", "digits-mlp", "-o", "epochs=100000", "-v")
+    process = spawn("train-mlp", "--recipe", "digits-mlp", "-o", "epochs=10000", "-v")
     for line in process.stderr:
         if "epoch 2/" in line:
             break

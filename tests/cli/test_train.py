@@ -125,7 +125,7 @@ def test_a_signal_stops_with_the_command_that_goes_on(spawn, command, number, co
 
 
 def test_a_second_ctrl_c_stops_at_once(spawn):
-    process = spawn("train-mlp", "--recipe", "digits-mlp", "-o", "epochs=100000", "-v")
+    process = spawn("train-mlp", "--recipe", "digits-mlp", "-o", "epochs=10000", "-v")
     for line in process.stderr:
         if "epoch 2/" in line:
             break
