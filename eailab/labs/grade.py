@@ -33,6 +33,10 @@ from eailab.studies.preregistration import read_plans
 
 OWN_BLOCKS = 10_000
 """Students' blocks are below; a hidden block is drawn from here to ten times as much."""
+NO_PLAN = (
+    "say which plan was handed in, by --plan or by the rubric's plan; the folder alone cannot show when a plan was "
+    "written"
+)
 
 Found = tuple[State, float, list[str]]
 """How a part stands, the share of its points, and what was found."""
@@ -133,7 +137,8 @@ class Grading:
             return
         tuned = {path.removesuffix(".name") for one in (tuning.arms if tuning else ()) for path in one.settings}
         wrong = [f"{what}: {said}" for said in self._otherwise(recipe, own, tuned)]
-        if len(wrong) > 1 and (name := self._shipped_like(own, tuned)):
+        is_of_another = len(wrong) > 1 or recipe.engine != own.engine
+        if is_of_another and (name := self._shipped_like(own, tuned)):
             yield (
                 f"{what}: the settings are those of {name}, and the rubric's are {recipe.name}'s: if the lab was given "
                 f"out with --recipe {name}, copy the rubric with the same option (eailab lab rubric)"
@@ -173,8 +178,8 @@ class Grading:
 
     def _plan(self) -> Found:
         if self.plan is None:
-            said = "no name of a plan is known (--plan, or the rubric's plan), and a folder cannot prove its age"
-            return "not shown" if self.asked.rubric.plan else "not checked", 0.0, [f"not shown: {said}"]
+            state: State = "not shown" if self.asked.rubric.plan else "not checked"
+            return state, 0.0, [f"{state}: {NO_PLAN}"]
         plans, broken = read_plans(self.lab.store)
         names = [plan.fingerprint for plan in plans]
         if self.plan not in names:

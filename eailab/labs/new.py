@@ -10,7 +10,7 @@ from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import to_yaml
 from eailab.recipe.describe import nearest
 from eailab.recipe.load import load, shipped_file
-from eailab.studies.study_file import declared
+from eailab.studies.study_file import check_recipe
 from eailab.translation import language
 
 RECIPE_FILE, RUBRIC_FILE = "recipe.yaml", "rubric.yaml"
@@ -51,37 +51,44 @@ def write_lab(name: str, folder: Path, recipe: str | None, lang: str) -> list[Pa
     """
     language(lang)
     source = folder_of(name)
-    file, asked = _recipe_file(name), None
-    if recipe is not None:
-        asked = load(recipe).recipe
+    file, study = _recipe_file(name), _study_with(name, recipe)
     texts = {
         one.name.removesuffix(".txt"): one.read_text("utf-8")
         for one in (*source.iterdir(), file)
         if one.is_file() and one.name != RUBRIC_FILE and not one.name.startswith("report.")
     }
     texts[RECIPE_FILE] = texts.pop(file.name)
-    if asked is not None:
-        texts[RECIPE_FILE] = f"# Run:     eailab ablate --study {STUDY_FILE}\n" + to_yaml(asked)
+    texts[STUDY_FILE] = study
+    if recipe is not None:
+        texts[RECIPE_FILE] = f"# Run:     eailab ablate --study {STUDY_FILE}\n" + to_yaml(load(recipe).recipe)
     texts[REPORT_FILE] = source.joinpath(f"report.{lang}.md").read_text("utf-8")
-    half = max(1, (asked or load(file).recipe).epochs // 2)
-    texts[STUDY_FILE] = texts[STUDY_FILE].replace("HALF_THE_EPOCHS", str(half))
     written = []
     try:
         folder.mkdir(parents=True)
         for called, text in texts.items():
             (folder / called).write_text(text, encoding="utf-8")
             written.append(folder / called)
-        declared(folder / STUDY_FILE)
     except FileExistsError as error:
         raise UsageError(f"{folder} is there already, and nothing was changed: give another folder.") from error
     except OSError as error:
         raise EailabError(f"{folder} cannot be written: {error.strerror}.") from error
-    except UsageError as error:
-        for one in written:
-            one.unlink()
-        folder.rmdir()
-        raise UsageError(f"the lab {name} does not fit this recipe. {error}") from error
     return written
+
+
+def _study_with(name: str, recipe: str | None) -> str:
+    """Return the study file of a lab that is given out with a recipe, or with the one of the embedded digits.
+
+    Raises:
+        UsageError: There is no such recipe, or it does not fit the lab's factors.
+    """
+    given = _recipe_file(name) if recipe is None else recipe
+    half = max(1, load(given).recipe.epochs // 2)
+    text = folder_of(name).joinpath(STUDY_FILE).read_text("utf-8").replace("HALF_THE_EPOCHS", str(half))
+    try:
+        check_recipe(text, f"{name}/{STUDY_FILE}", given)
+    except UsageError as error:
+        raise UsageError(f"the lab {name} does not fit the recipe {load(given).recipe.name}. {error}") from error
+    return text
 
 
 def recipe_of(name: str) -> Recipe:
@@ -103,12 +110,12 @@ def copy_rubric(name: str, file: Path, recipe: str | None = None) -> Path:
         recipe: With which the lab was given out in place of the one of the embedded digits, by name or path.
 
     Raises:
-        UsageError: There is no such lab or recipe, or the file is there already.
+        UsageError: There is no such lab or recipe, the recipe lacks a factor of the lab, or the file is there already.
         EailabError: It cannot be written.
     """
     text = folder_of(name).joinpath(RUBRIC_FILE).read_text("utf-8")
     if recipe is not None:
-        load(recipe)
+        _study_with(name, recipe)
         beside = Path(os.path.relpath(recipe, file.parent)) if Path(recipe).is_file() else recipe
         text = text.replace(f"\nlab: {name}\n", f"\nlab: {name}\nrecipe: {json.dumps(str(beside))}\n", 1)
     try:

@@ -88,6 +88,7 @@ def _figures(lab: LabFolder, contents: list[Content], notes: list[str]) -> tuple
         try:
             theirs = files.read(lab.path / name, files.FIGURE)
         except FileNotFoundError:
+            other.add(name)
             if name.endswith(".png"):
                 wrong.append(f"{name} is missing")
             continue

@@ -158,6 +158,22 @@ def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Seque
     return Declared(name, loaded, tuple(named))
 
 
+def check_recipe(text: str, source: str, recipe: str | Path) -> None:
+    """Check that another recipe than its own has the factors and levels of a study file.
+
+    Args:
+        text: The study file.
+        source: What messages call it.
+        recipe: By name or path.
+
+    Raises:
+        RecipeError: The recipe cannot be read, or a factor or level does not fit it: all of them, each with its place.
+    """
+    document = parse(text.encode(), source)
+    asked = _checked(document)
+    _comparisons(document, load(recipe, _changes(asked)), asked)
+
+
 def stored(store: Store, text: str) -> Study | None:
     """Return the comparison of a store that a name means, so that it is continued; None where no study is called so.
 
@@ -196,13 +212,17 @@ def _find(file: str | Path) -> tuple[Path, str, bytes]:
 
 def _load_recipe(file: Path, document: Document, asked: StudyFile, overrides: Sequence[Override]) -> Loaded:
     """Load the baseline; a mistake in its name is reported at its place in the study file."""
-    own = {"study.margin": asked.margin, "study.metric": asked.metric}
-    changes = [Override(path, value, "-o") for path, value in own.items() if value is not None]
     relative = file.parent / asked.recipe
     recipe: str | Path = asked.recipe if asked.recipe in shipped() else relative
     if isinstance(recipe, Path) and not recipe.is_file():
         _refuse(document, ("recipe",), f"there is no recipe {asked.recipe!r}{nearest(asked.recipe, shipped())}")
-    return load(recipe, [*changes, *overrides])
+    return load(recipe, [*_changes(asked), *overrides])
+
+
+def _changes(asked: StudyFile) -> list[Override]:
+    """Return what a study file changes in its recipe."""
+    own = {"study.margin": asked.margin, "study.metric": asked.metric}
+    return [Override(path, value, "-o") for path, value in own.items() if value is not None]
 
 
 def _alone(one: Comparison | CrossedFactor) -> FactorLevels:

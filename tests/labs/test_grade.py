@@ -174,6 +174,16 @@ def test_a_mutated_submission_is_marked_down_for_the_right_reason(submission, mu
 
 
 @pytest.mark.usefixtures("blank")
+def test_a_missing_figure_is_named_once(submission):
+    plan = frozen(submission)
+    (figure,) = (submission / "figures").rglob("intervals.png")
+    figure.unlink()
+    mark = marked(submission, plan=plan).mark("report")
+    assert mark.state == "fails"
+    assert mark.said == (f"{figure.relative_to(submission)} is missing",)
+
+
+@pytest.mark.usefixtures("blank")
 def test_a_block_too_few_another_plan_and_another_recipe_are_marked_down(submission):
     """By the rubric's own terms, which the submission does not meet."""
     found = failing(marked(submission, rubric=RUBRIC.replace("blocks: 3", "blocks: 4")))
@@ -193,13 +203,13 @@ def test_without_a_plan_handed_in_it_is_not_shown_when_the_folder_was_written(su
     asked = read_rubric("rubric.yaml")
     mark = Grading(lab, asked, asked.plan_of(submission, None), "cpu", 1, train=False).marks().mark("plan")
     assert (mark.state, mark.of) == ("not checked", 0)
-    assert mark.said == (
-        "not shown: no name of a plan is known (--plan, or the rubric's plan), and a folder cannot prove its age",
-    )
+    said = "say which plan was handed in, by --plan or by the rubric's plan; the folder alone cannot show when a plan "
+    assert mark.said == (f"not checked: {said}was written",)
     Path("rubric.yaml").write_text(RUBRIC + "plan: {bob: '0123456789'}\n")
     asked = read_rubric("rubric.yaml")
     mark = Grading(lab, asked, asked.plan_of(submission, None), "cpu", 1, train=False).marks().mark("plan")
     assert (mark.state, mark.points, mark.of) == ("not shown", 0, 1)
+    assert mark.said == (f"not shown: {said}was written",)
 
 
 @pytest.mark.usefixtures("blank")
@@ -286,18 +296,24 @@ def test_a_rubric_of_a_lab_that_was_given_out_with_another_recipe(eailab, submis
     assert eailab("lab", "rubric", "task1", "mnist.yaml", "--recipe", "mnist-mlp").code == 0
     assert read_rubric("mnist.yaml").recipe == load("mnist-mlp").recipe
     Path("of").mkdir()
-    assert eailab("lab", "rubric", "task1", "of/own.yaml", "--recipe", "recipe.yaml").code == 0
+    assert eailab("lab", "rubric", "fair", "of/own.yaml", "--recipe", "recipe.yaml").code == 0
     assert read_rubric("of/own.yaml").recipe.name == "small"
     missing = eailab("lab", "rubric", "task1", "none.yaml", "--recipe", "mnist-mpl")
     assert missing.code == 2
     assert "did you mean 'mnist-mlp'?" in missing.err
+    unfit = eailab("lab", "rubric", "task2", "none.yaml", "--recipe", "mnist-mlp")
+    assert unfit.code == 2
+    assert "the lab task2 does not fit the recipe mnist-mlp. " in unfit.err
+    assert "'stem' is a factor of the engine torch-resnet" in unfit.err
     assert not Path("none.yaml").exists()
 
 
-def test_another_shipped_recipe_is_named_in_place_of_its_settings(submission, monkeypatch):
+@pytest.mark.parametrize("name", ["digits-mlp", "resnet18-digits"])
+def test_another_shipped_recipe_is_named_in_place_of_its_settings(submission, monkeypatch, name):
+    """Of the same engine, or of another."""
     monkeypatch.setattr("eailab.labs.grade.shipped", lambda: {"recipe.yaml": None})
-    assert failing(marked(submission, rubric=RUBRIC.replace("recipe.yaml", "digits-mlp"))) == {
-        "design": "lr: the settings are those of recipe.yaml, and the rubric's are digits-mlp's: if the lab was given "
+    assert failing(marked(submission, rubric=RUBRIC.replace("recipe.yaml", name))) == {
+        "design": f"lr: the settings are those of recipe.yaml, and the rubric's are {name}'s: if the lab was given "
         "out with --recipe recipe.yaml, copy the rubric with the same option (eailab lab rubric)"
     }
 
