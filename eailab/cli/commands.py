@@ -225,7 +225,7 @@ def _unknown_option(name: str, context: Any) -> str:
         return f"{beginning}; to change the recipe's {near}, write -o {near}={value or 'VALUE'}"
     below = getattr(context.command, "commands", {})
     if near is None and (having := [one for one, command in below.items() if _has(command, typed)]):
-        return f"{typed} belongs after a command, as in `eailab {having[0]} … {typed} …`"
+        return f"{typed} belongs after a command, as in `{context.command_path} {having[0]} … {typed} …`"
     if near is None and (having := _having(typed)):
         others = " and ".join(f"`eailab {one} {typed}`" for one in having[:MOST_NAMED])
         return f"{beginning} here; there is {others}"

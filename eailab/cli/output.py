@@ -197,12 +197,13 @@ def _launcher() -> str:
         words, settings = (_of_parent(file) for file in ("cmdline", "environ"))
     except OSError:  # another system than Linux
         return "uv run eailab"
-    if Path(words[0]).name != "uv" or "eailab" not in words:
+    words = words[: -len(sys.argv)]  # without the arguments, and the empty word after the last one
+    if not words or Path(words[0]).name != "uv" or words[-1] != "eailab":
         return ""
     path = next((one.removeprefix("PATH=") for one in settings if one.startswith("PATH=")), "")
     on_path = shutil.which("uv", path=path)  # a launcher, such as pyenv's, calls uv by its whole path
     called = "uv" if on_path is not None and _are_one_file(on_path, words[0]) else words[0]
-    return shlex.join([called, *words[1 : words.index("eailab") + 1]])
+    return shlex.join([called, *words[1:]])
 
 
 def _of_parent(file: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Match what a function wants with what there is: inputs, labels, the output's gradient, a cache."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,22 +12,18 @@ from eailab.gradcheck.subject import (
     RATE_NAMES,
     guessed,
 )
+from eailab.own_code.arguments import BY_PLACE, completed, lacking, required
 from eailab.plain import plain
 
 
-def required(function: Callable[..., Any]) -> list[str]:
-    """Return the names of the arguments that a function needs, `self` aside; empty where Python cannot tell."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [one.name for one in parameters if one.kind in kinds and one.default is inspect.Parameter.empty]
+def wanted_by_place(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments that a forward or backward pass needs, which are given by place."""
+    return [one.name for one in required(function) if one.kind in BY_PLACE]
 
 
 def constructed_with(
     make: Callable[..., Any], title: str, positional: Sequence[Any], named: Mapping[str, Any], shape: Sequence[int]
-) -> dict[str, Any]:
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return what a constructor wants beside what is given, guessed by its names from the shape of the input.
 
     Args:
@@ -38,20 +33,23 @@ def constructed_with(
         named: What it is given by name.
         shape: Of the input.
 
+    Returns:
+        What is given by place after `positional`, and by name.
+
     Raises:
         UsageError: Something that it wants cannot be guessed.
     """
-    wanted = [name for name in required(make)[len(positional) :] if name not in named]
-    chosen = {name: guessed(name, shape) for name in wanted}
+    by_place, by_name = lacking(make, positional, named)
+    chosen = {name: guessed(name, shape) for name in (*by_place, *by_name)}
     if unknown := [name for name, value in chosen.items() if value is None]:
-        given = [*map(repr, positional), *(f"{one}={value!r}" for one, value in named.items())]
-        given += [f"{one}=…" for one in map(plain, unknown)]
-        name = plain(getattr(make, "__name__", "it"))
+        called = plain(getattr(make, "__name__", "it"))
+        names = [one for one in by_name if one in unknown]
+        places = by_place if set(unknown) & set(by_place) else ()
         raise UsageError(
-            f"{name} wants {', '.join(map(plain, unknown))}, and nothing says what: give the values, as in "
-            f"'{title}({', '.join(given)})'."
+            f"{called} wants {', '.join(map(plain, unknown))}, and nothing says what: give the values, as in "
+            f"'{completed(title, positional, named, places, names)}'."
         )
-    return chosen
+    return tuple(chosen[name] for name in by_place), {name: chosen[name] for name in by_name}
 
 
 def is_label(name: str) -> bool:
@@ -75,7 +73,7 @@ def backward_arguments(
     Raises:
         UsageError: It wants something that is not known.
     """
-    wanted = required(function)
+    wanted = wanted_by_place(function)
     given: list[Any] = []
     left = {"dy": dy, **({} if cache is None else {"cache": cache})}
     for place, name in enumerate(wanted):

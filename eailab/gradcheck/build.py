@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eailab.errors import UsageError
-from eailab.gradcheck.arguments import constructed_with, is_label, required
+from eailab.gradcheck.arguments import constructed_with, is_label, wanted_by_place
 from eailab.gradcheck.functions import FunctionPair
 from eailab.gradcheck.layers import FORWARDS, Layer, is_layer, method
 from eailab.gradcheck.subject import Array, Subject
+from eailab.own_code.arguments import completed
 from eailab.own_code.load import OwnModule, construct
 from eailab.own_code.reference import Reference
 from eailab.plain import plain
@@ -53,7 +54,7 @@ def build(module: OwnModule, asked: Asked, values: Values, labels: Labels) -> Su
         UsageError: The reference names something else, or it cannot be constructed or called so.
     """
     found = _constructed(module, asked)
-    wanted = required(found.forward)
+    wanted = wanted_by_place(found.forward)
     label = wanted[1] if len(wanted) == 2 and is_label(wanted[1]) and len(asked.shapes) == 1 else None
     names = _input_names(found, wanted if label is None else wanted[:1], asked)
     chance = np.random.default_rng(0)
@@ -95,11 +96,10 @@ def _constructed(module: OwnModule, asked: Asked) -> _Things:
         raise UsageError(_neither(title, thing))
     if isinstance(thing, type):
         shape = asked.shapes[0][1]
-        chosen = constructed_with(thing, title, reference.positional, reference.named, shape)
-        thing = construct(module, thing, reference.positional, {**reference.named, **chosen})
-        words = [*map(repr, reference.positional)]
-        words += [f"{name}={value!r}" for name, value in {**reference.named, **chosen}.items()]
-        title = f"{title}({', '.join(words)})" if words else title
+        more, chosen = constructed_with(thing, title, reference.positional, reference.named, shape)
+        positional, named = (*reference.positional, *more), {**reference.named, **chosen}
+        thing = construct(module, thing, title, positional, named, {})
+        title = completed(title, positional, named) if positional or named else title
     if is_torch and lacks_forward(thing):
         raise UsageError(f"{title} has no forward: there is nothing to check.")
     forward = thing.forward if is_torch else method(thing, FORWARDS)

@@ -6,7 +6,7 @@ import random
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from contextvars import ContextVar
 from io import TextIOBase
@@ -18,6 +18,7 @@ import numpy as np
 
 from eailab import files
 from eailab.errors import EailabError, UsageError, shortage_of
+from eailab.own_code.arguments import completed, lacking
 from eailab.own_code.reference import defined, parsed
 from eailab.plain import nearest, plain
 
@@ -244,33 +245,43 @@ def reseed(seed: int) -> None:
             torch.cuda.manual_seed(seed)
 
 
-def construct(module: OwnModule, make: Callable[..., Any], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
+def construct(
+    module: OwnModule,
+    make: Callable[..., Any],
+    title: str,
+    positional: Sequence[Any],
+    named: Mapping[str, Any],
+    offered: Mapping[str, Any],
+) -> Any:
     """Call a class of a file.
+
+    Args:
+        module: The file.
+        make: The class.
+        title: The file and the class, as a person gave them.
+        positional: What it is given by place.
+        named: What it is given by name.
+        offered: What is added by name.
 
     Raises:
         UsageError: It wants something that is not given, or takes something else, or its code fails.
     """
+    together = {**offered, **named}
     try:
-        inspect.signature(make).bind(*positional, **named)
+        inspect.signature(make).bind(*positional, **together)
     except TypeError as error:
         line = _line_of(make)
         where = plain(f"{_short(module.file)}{f':{line}' if line else ''}")
-        lacks = ", ".join(f"{name}=…" for name in _lacking(make, len(positional), named))
-        advice = f": give what it wants, as in '{make.__name__}({lacks})'." if lacks else _meant(make, named) or "."
+        lacks, advice = lacking(make, positional, together), _meant(make, named) or "."
+        if any(lacks):
+            advice = f": give what it wants, as in '{completed(title, positional, named, *lacks)}'."
         raise UsageError(
             f"{where}: {make.__name__}{inspect.signature(make)} cannot be called so: {plain(str(error))}{advice}"
         ) from error
     except ValueError:  # it has no signature that Python knows
         pass
     with module.running(f"constructing {make.__name__}"):
-        return make(*positional, **named)
-
-
-def _lacking(make: Callable[..., Any], given: int, named: Mapping[str, Any]) -> list[str]:
-    """Return the names of the arguments that a class needs, and that are not given."""
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    wanted = [one for one in inspect.signature(make).parameters.values() if one.kind in kinds]
-    return [one.name for one in wanted[given:] if one.default is inspect.Parameter.empty and one.name not in named]
+        return make(*positional, **together)
 
 
 def _meant(make: Callable[..., Any], named: Mapping[str, Any]) -> str:

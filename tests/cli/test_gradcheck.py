@@ -89,6 +89,19 @@ class Wants(Identity):
         pass
 
 
+class Mixed(Identity):
+    def __init__(self, rho, /, beta, *, n_in):
+        pass
+
+
+class Keyword(Identity):
+    def __init__(self, n_out, /, *, n_in):
+        pass
+
+    def passed(self, x):
+        return x
+
+
 class Half:
     def forward(self, x):
         return x
@@ -162,6 +175,8 @@ def test_a_wrong_gradient_ends_with_1_and_is_json_of_its_schema(layers):
         ("layers.py:Text", "forward returned str: an array is wanted"),
         ("layers.py:Random", "gives other numbers when it is called again"),
         ("layers.py:Wants", r"Wants wants rho.*'layers\.py:Wants\(rho=…\)'"),
+        ("layers.py:Mixed", r"Mixed wants rho, beta, .*'layers\.py:Mixed\(…, beta=…\)'"),
+        ("layers.py:Mixed(1)", r"Mixed wants beta, .*'layers\.py:Mixed\(1, beta=…\)'"),
         ("layers.py:Half", "has no backward"),
         ("layers.py:alone", "name the one for gradients too"),
         ("layers.py:Rigth", "has no Rigth: .*did you mean 'Right'"),
@@ -193,6 +208,12 @@ def test_an_input_that_is_changed_in_place_is_wrong(layers):
     done = run_here("gradcheck", "layers.py:InPlace", "--input", "4,6")
     assert done.code == 1
     assert "changes its input x in place" in done.err
+
+
+def test_sizes_are_guessed_for_arguments_of_every_kind(layers):
+    done = run_here("gradcheck", "layers.py:Keyword", "--input", "4,6")
+    assert done.code == 0, done.err
+    assert done.out.startswith("layers.py:Keyword(5, n_in=6) on x [4, 6]")
 
 
 def test_inputs_are_positive_where_forward_needs_that(layers):

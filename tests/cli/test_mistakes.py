@@ -33,6 +33,7 @@ MISTAKES = {
     "ablate lr 1 2 --patience 3": "there is no option --patience. `eailab ablate -h`",
     "train-mlp --batch_size 3": "did you mean --batch-size?",
     "--recipe digits-mlp ablate lr 1 2": "--recipe belongs after a command",
+    "runs --study x": "as in `eailab runs list … --study …`",
     "ablate lr 1 2 --recipe": "--recipe needs a value after it",
     "runs list --json=yes": "--json is a switch",
     # values of options

@@ -66,6 +66,9 @@ def test_advice_names_the_program_as_it_was_called(called, tmp_path):
     assert called("x/eailab/__main__.py", python="/opt/py/bin/python") == said.format("/opt/py/bin/python -m eailab")
     uv = ["/usr/bin/uv", "run", "--no-sync", "eailab", "ablate", ""]
     assert called(script, path=script.parent, parent=uv) == said.format("/usr/bin/uv run --no-sync eailab")
+    uv[3:3] = ["--with", "eailab"]
+    named = "/usr/bin/uv run --no-sync --with eailab eailab"
+    assert called(script, path=script.parent, parent=uv) == said.format(named)
     assert called(script, path=script.parent, parent=["bash", ""]) == said.format("eailab")
 
 

@@ -95,9 +95,10 @@ def test_one_that_cannot_be_trained_is_refused_before_its_neighbour_is(eailab, f
     done = eailab("ablate", "model", "resnet18", "net.py:Net(depth=3)", *SMALL, "--seeds", "1", "--jobs", "1")
     assert done.code == 2
     assert "cannot be called so" in done.err
-    (folder / "net.py").write_text(NET.replace("width=2", "width"))
-    wanting = eailab("model", "show", "net.py:Net", "--image", "1,8,8")
-    assert "missing a required argument: 'width': give what it wants, as in 'Net(width=…)'." in wanting.err
+    (folder / "net.py").write_text(NET.replace("width=2", "depth, *, width"))
+    wanting = eailab("model", "show", "net.py:Net(depth=3)", "--image", "1,8,8")
+    wants = "missing a required argument: 'width': give what it wants, as in 'net.py:Net(depth=3, width=…)'."
+    assert wants in wanting.err
     assert not list(folder.glob("runs/trials/*/result.json"))
 
 
