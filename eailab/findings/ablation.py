@@ -27,7 +27,7 @@ class Ablation:
         return tr(
             "What changes the {metric}? {n} factors against one baseline",
             metric=self.studies[0].measure.title,
-            n=len(self.studies),
+            n=len({findings.factor for findings in self.studies}),
         )
 
 
@@ -67,10 +67,11 @@ def paper_ablation_table(ablation: Ablation) -> Table:
 
 def _together(ablation: Ablation, tables: Sequence[Table], settings: Sequence[str]) -> Table:
     first = ablation.studies[0]
-    levels = joined(
+    spoken = [
         tr("{setting} {value}", setting=setting, value=findings.baseline_arm.label)
         for setting, findings in zip(settings, ablation.studies, strict=True)
-    )
+    ]
+    levels = joined(dict.fromkeys(spoken))  # two studies may vary one factor
     rows = [(tr("baseline"), *tables[0].rows[first.baseline][1:-1], levels)]
     for findings, table, setting in zip(ablation.studies, tables, settings, strict=True):
         rows += [

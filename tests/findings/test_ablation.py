@@ -42,6 +42,14 @@ def test_studies_of_one_baseline_make_one_table_with_the_baseline_once(found):
     assert table.rows[0][1:-1] == main_table(found[0]).rows[0][1:-1]
 
 
+def test_two_studies_of_one_factor_count_as_one_and_name_its_level_once(shop, found):
+    (group,) = ablations([*found, shop.findings(shop.study({10: BASE, 30: WORSE}))])
+    assert group.title == ablations(found)[0].title
+    first, *others = ablation_table(group).rows
+    assert first[-1] == "batch_size 10; optimizer adam"
+    assert [row[0] for row in others] == ["batch_size 20", "optimizer sgd", "batch_size 30"]
+
+
 def test_studies_of_other_baselines_blocks_or_metrics_are_not_put_together(shop, found):
     other = shop.findings(shop.study({10: BASE, 20: WORSE}, label_smoothing=0.1))
     again = shop.findings(shop.study({10: BASE, 30: WORSE}))
