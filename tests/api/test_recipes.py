@@ -172,7 +172,7 @@ def test_noise_is_what_the_command_says(eailab):
         (lambda: public.ablate("batchsize", [1, 2]), "did you mean 'batch-size'"),
         (lambda: public.ablate("lr", [1e-3]), "has 1 level"),
         (lambda: public.ablate("lr", [1e-3, 1e-2], seeds=[3, 3]), "distinct blocks"),
-        (lambda: public.ablate("lr", [1e-3, 1e-2], seeds=[-3]), "-3 is not a block"),
+        (lambda: public.ablate("lr", [1e-3, 1e-2], seeds=[-3]), r"seeds=\[-3\]: give the number of blocks"),
         (lambda: public.train("digits-mpl"), "did you mean 'digits-mlp'"),
         (lambda: public.train(settings={"epoch": 3}), "did you mean 'epochs'"),
         (lambda: public.noise(seeds=1), "two blocks or more"),
