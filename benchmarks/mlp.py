@@ -21,6 +21,7 @@ step of this engine spends its time.
 
 import argparse
 import json
+import math
 import os
 import statistics
 import time
@@ -523,7 +524,7 @@ def installed(name: str) -> bool:
 def ratio(timings: dict[str, Timing]) -> float:
     """How many times as long as this engine the fastest peer takes."""
     peers = [timing.median for name, timing in timings.items() if name in CONTESTANTS and name != "eailab"]
-    return min(peers) / timings["eailab"].median
+    return min(peers, default=math.nan) / timings["eailab"].median
 
 
 def record(batch_size: int, timings: dict[str, Timing]) -> dict[str, object]:
