@@ -326,14 +326,14 @@ def _recipe_of(
     from eailab.recipe.canonical import built_in
     from eailab.recipe.load import SETTINGS, Override, load
 
-    settings, given = built_in(settings), {"margin": built_in(margin), "metric": metric}
-    arguments = {f"study.{name}": value for name, value in given.items() if value is not None}
+    settings, margin = built_in(settings), built_in(margin)
     if callable(what):
-        margins = {path: value for path, value in arguments.items() if path == "study.margin"}
-        return recipe_of_function(what, asked, {**settings, **margins}, metric, fields, jobs)
+        own = {} if margin is None else {"study.margin": margin}
+        return recipe_of_function(what, asked, {**settings, **own}, metric, fields, jobs)
     refuse_given(fields, {"goal": None, "unit": "raw", "at": "last", "unseeded": False}, "a function of yours")
     changes = [Override(path.replace("-", "_"), value, SETTINGS) for path, value in settings.items()]
-    changes += [Override(path, value, path.removeprefix("study.")) for path, value in arguments.items()]
+    arguments = {"margin": margin, "metric": metric}
+    changes += [Override(f"study.{name}", value, name) for name, value in arguments.items() if value is not None]
     return load(str(what), changes).recipe
 
 
