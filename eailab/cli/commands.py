@@ -168,7 +168,7 @@ MEANT = {
 }
 """What other programs call commands, and ours."""
 MEANT_OPTIONS = dict.fromkeys(("block", "blocks", "repeats", "replicates", "n-seeds"), ("seeds", "seed"))
-"""What other programs, or a reader of ours, call options, and ours: the first of them that the command has."""
+"""Options by the names that people give them, and what they are called here: the first that the command has counts."""
 MOST_NAMED = 2
 """Other commands, of those that have an option which this one lacks."""
 MUCH_ALIKE = 0.8

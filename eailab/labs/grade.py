@@ -110,7 +110,7 @@ class Grading:
     def _store(self) -> Found:
         studies, runs = studies_of(self.lab), self.lab.store.root
         if not runs.is_dir():
-            return "fails", 0.0, [f"there is no folder {runs}: it is to be handed in too, or named with --runs"]
+            return "fails", 0.0, [f"there is no folder {runs}: hand it in too, or name it with --runs"]
         if not studies:
             return "fails", 0.0, [f"{runs.name} has no study of this folder"]
         checked = check_sources(self.lab.store, studies, (), self.lab.data_dir)
@@ -147,7 +147,7 @@ class Grading:
         yield from wrong
 
     def _otherwise(self, recipe: Recipe, own: Recipe, tuned: set[str]) -> list[str]:
-        """Say what a baseline has otherwise than a recipe, beside what is varied or tuned."""
+        """Say in which settings a baseline differs from a recipe, apart from those that are varied or tuned."""
         if recipe.engine != own.engine:
             return [f"the engine is {own.engine}, not {recipe.engine}"]
         words = (word for one in self.asked.rubric.factors for word in one.factor.split(BUNDLE))

@@ -32,7 +32,7 @@ from eailab.studies.tuning_file import sound_tuning
 from eailab.translation import Text, joined, listed_and, tr, trn
 
 MOST_BLOCKS = 10_000
-"""That a count stands for."""
+"""The largest number of blocks that a count may ask for."""
 
 
 def plan(study: Study, context: RunContext) -> Plan:

@@ -337,7 +337,7 @@ def test_a_rubrics_mistakes_are_reported_together_with_their_places(tmp_path):
 def test_a_submission_without_its_trials_says_so_once(submission):
     shutil.rmtree(submission / "runs")
     found = failing(marked(submission, plan="0123456789"))
-    said = f"there is no folder {submission / 'runs'}: it is to be handed in too, or named with --runs"
+    said = f"there is no folder {submission / 'runs'}: hand it in too, or name it with --runs"
     assert found["store"] == said
     assert found["design"] == "lr was not trained"
 
