@@ -23,6 +23,8 @@ STATES: dict[State, Text] = {
     "failed": tr("failed"),
     "not checked": tr("not checked"),
 }
+Found = tuple[State, Text]
+"""What a check has found."""
 SHOWN = 6
 """Settings that are listed of those that differ."""
 
@@ -72,13 +74,14 @@ def audit(
         _two_seeds(own, repeat, metric, takes_seeds=takes_seeds),
         *(_two_seeds(of_arm, None, metric, takes_seeds=takes_seeds) for of_arm in others),
     ]
-    return [
-        _same_seed(own[0] if own else None, repeat, metric),
-        next((check for check in seeds if check.state == "failed"), seeds[0]),
-        _arms(runs, factor),
-        *([_settings(runs, factor, baseline)] if leaves_files else []),
-        _blocks(values),
-    ]
+    found = {
+        tr("the same seed twice"): _same_seed(own[0] if own else None, repeat, metric),
+        tr("different seeds"): next((one for one in seeds if one[0] == "failed"), seeds[0]),
+        tr("different arms"): _arms(runs, factor),
+        **({tr("other settings"): _settings(runs, factor, baseline)} if leaves_files else {}),
+        tr("correlation of blocks"): _blocks(values),
+    }
+    return [Check(name, *one) for name, one in found.items()]
 
 
 def raise_ignored_seed(checks: Sequence[Check], said: str | None = None) -> None:
@@ -96,153 +99,116 @@ def raise_ignored_seed(checks: Sequence[Check], said: str | None = None) -> None
             raise StudyError(said or check.text)
 
 
-def _same_seed(first: Evidence | None, repeat: Evidence | None, metric: Metric) -> Check:
-    name = tr("the same seed twice")
+def _same_seed(first: Evidence | None, repeat: Evidence | None, metric: Metric) -> Found:
     if first is None or repeat is None:
-        return Check(name, "not checked", tr("the baseline was not run twice with one seed"))
+        return "not checked", tr("the baseline was not run twice with one seed")
     before, after = (metric.value(run.values) for run in (first, repeat))
     assert before is not None  # noqa: S101 - a finished run has its metrics
     assert after is not None  # noqa: S101
     if before != after:
-        return Check(
-            name,
-            "passed",
-            tr(
-                "seed {seed} twice gave {before} and {after}: runs of one seed differ by {difference}",
-                seed=first.block,
-                before=metric.text(before),
-                after=metric.text(after),
-                difference=metric.with_unit(f"{abs(after - before):.3g}"),
-            ),
+        return "passed", tr(
+            "seed {seed} twice gave {before} and {after}: runs of one seed differ by {difference}",
+            seed=first.block,
+            before=metric.text(before),
+            after=metric.text(after),
+            difference=metric.with_unit(f"{abs(after - before):.3g}"),
         )
     if differ := _differing([first, repeat]):
-        text = tr(
+        return "passed", tr(
             "seed {seed} twice gave the same {metric}, but not the same {others}",
             seed=first.block,
             metric=metric.title,
             others=_listed(differ),
         )
-        return Check(name, "passed", text)
-    return Check(name, "passed", tr("seed {seed} twice gave the same numbers to the last digit", seed=first.block))
+    return "passed", tr("seed {seed} twice gave the same numbers to the last digit", seed=first.block)
 
 
-def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric, *, takes_seeds: bool) -> Check:
-    name = tr("different seeds")
-    if len(own) < 2:
-        return Check(name, "not checked", tr("the baseline has run with one seed only"))
+def _two_seeds(own: Sequence[Evidence], repeat: Evidence | None, metric: Metric, *, takes_seeds: bool) -> Found:
+    count = len(own)
+    if count < 2:
+        return "not checked", tr("the baseline has run with one seed only")
 
     # All numbers are equal: the seed does not reach the program.
-    if not _differing(own) and not takes_seeds:
-        return Check(
-            name,
-            "failed",
-            tr(
-                "{count} runs of your program gave the same numbers to the last digit, so that they are not "
-                "independent runs without a seed, as --unseeded says. If it takes no chance, one run is enough: add "
-                "--no-audit; if it takes a seed, write {{seed}} in the command in place of --unseeded.",
-                count=len(own),
-            ),
+    differing = _differing(own)
+    if not differing and not takes_seeds:
+        return "failed", tr(
+            "{count} runs of your program gave the same numbers to the last digit, so that they are not "
+            "independent runs without a seed, as --unseeded says. If it takes no chance, one run is enough: add "
+            "--no-audit; if it takes a seed, write {{seed}} in the command in place of --unseeded.",
+            count=count,
         )
-    if not _differing(own):
-        return Check(
-            name,
-            "failed",
-            tr(
-                "your program ignores its seed: {count} seeds gave the same numbers to the last digit, so that several "
-                "blocks would be one run several times. Write {{seed}} in the command where the program takes its "
-                "seed, or let it read EAILAB_SEED from its environment; for a program without chance of which one run "
-                "is enough, add --no-audit; for independent runs without a seed, --unseeded.",
-                count=len(own),
-            ),
+    if not differing:
+        return "failed", tr(
+            "your program ignores its seed: {count} seeds gave the same numbers to the last digit, so that several "
+            "blocks would be one run several times. Write {{seed}} in the command where the program takes its "
+            "seed, or let it read EAILAB_SEED from its environment; for a program without chance of which one run "
+            "is enough, add --no-audit; for independent runs without a seed, --unseeded.",
+            count=count,
         )
 
     # One seed differs as much as several do: nothing can be told.
     values = [value for run in own if (value := metric.value(run.values)) is not None]
-    if repeat is not None:
-        again, before = (metric.value(run.values) for run in (repeat, own[0]))
-        if (
-            again is not None
-            and before is not None
-            and again != before
-            and abs(again - before) / sqrt(2) >= stdev(values)
-        ):
-            return Check(
-                name,
-                "warning",
-                tr(
-                    "runs of one seed differ as much as runs of {count} seeds: whether the program ignores its seed "
-                    "cannot be known",
-                    count=len(own),
-                ),
-            )
+    again, before = (None if run is None else metric.value(run.values) for run in (repeat, own[0]))
+    if again is not None and before is not None and again != before and abs(again - before) / sqrt(2) >= stdev(values):
+        return "warning", tr(
+            "runs of one seed differ as much as runs of {count} seeds: whether the program ignores its seed "
+            "cannot be known",
+            count=count,
+        )
 
     # The seeds differ: in the metric, or in other numbers only.
     if len(set(values)) == 1:
-        text = tr(
+        return "passed", tr(
             "{count} seeds gave the same {metric}, but not the same {others}",
-            count=len(own),
+            count=count,
             metric=metric.title,
-            others=_listed(_differing(own)),
+            others=_listed(differing),
         )
-        return Check(name, "passed", text)
     spread = metric.with_unit(f"{max(values) - min(values):.3g}")
-    return Check(
-        name, "passed", tr("{count} seeds gave different values, {spread} apart", count=len(own), spread=spread)
-    )
+    return "passed", tr("{count} seeds gave different values, {spread} apart", count=count, spread=spread)
 
 
-def _arms(runs: Sequence[Evidence], factor: Collection[str]) -> Check:
-    name = tr("different arms")
+def _arms(runs: Sequence[Evidence], factor: Collection[str]) -> Found:
     by_arm = _by_arm(runs)
     if len(by_arm) < 2:
-        return Check(name, "not checked", tr("one arm has run"))
-    same = [
-        (one, other)
-        for one, other in combinations(by_arm, 2)
-        if (shared := by_arm[one].keys() & by_arm[other].keys())
-        and not any(_differing([by_arm[one][block], by_arm[other][block]], factor) for block in shared)
-    ]
-    if same:
-        text = tr(
-            "{factor} seems to have no effect: {one} and {other} gave the same numbers to the last digit",
-            factor=" × ".join(factor) or tr("the command"),
-            one=same[0][0],
-            other=same[0][1],
-        )
-        return Check(name, "warning", text)
-    return Check(name, "passed", tr("every arm gave numbers of its own"))
+        return "not checked", tr("one arm has run")
+    for one, other in combinations(by_arm, 2):
+        shared = by_arm[one].keys() & by_arm[other].keys()
+        if shared and not any(_differing([by_arm[one][block], by_arm[other][block]], factor) for block in shared):
+            return "warning", tr(
+                "{factor} seems to have no effect: {one} and {other} gave the same numbers to the last digit",
+                factor=" × ".join(factor) or tr("the command"),
+                one=one,
+                other=other,
+            )
+    return "passed", tr("every arm gave numbers of its own")
 
 
-def _settings(runs: Sequence[Evidence], factor: Mapping[str, Sequence[str]], baseline: str) -> Check:
-    name = tr("other settings")
+def _settings(runs: Sequence[Evidence], factor: Mapping[str, Sequence[str]], baseline: str) -> Found:
     by_arm = _by_arm(runs)
     if not any(run.settings for run in runs):
-        return Check(name, "not checked", tr("the program leaves no configuration file in {{out}}"))
+        return "not checked", tr("the program leaves no configuration file in {{out}}")
     found: dict[str, Text] = {}
     for arm in by_arm:
         for block in by_arm[arm].keys() & by_arm.get(baseline, {}).keys():
             theirs, ours = by_arm[arm][block].settings, by_arm[baseline][block].settings
             for key in sorted(theirs.keys() | ours.keys()):
                 if theirs.get(key) != ours.get(key) and not _is_factor(key, ours.get(key), theirs.get(key), factor):
-                    found.setdefault(
-                        key,
-                        tr(
-                            "{key} ({ours} in {baseline}, {theirs} in {arm})",
-                            key=key,
-                            ours=ours.get(key, tr("none")),
-                            theirs=theirs.get(key, tr("none")),
-                            baseline=baseline,
-                            arm=arm,
-                        ),
+                    said = tr(
+                        "{key} ({ours} in {baseline}, {theirs} in {arm})",
+                        key=key,
+                        ours=ours.get(key, tr("none")),
+                        theirs=theirs.get(key, tr("none")),
+                        baseline=baseline,
+                        arm=arm,
                     )
+                    found.setdefault(key, said)
     if not found:
-        return Check(name, "passed", tr("configuration files differ in the factor alone"))
+        return "passed", tr("configuration files differ in the factor alone")
     shown = joined(list(found.values())[:SHOWN])
     if not factor:
-        return Check(name, "passed", tr("the commands differ in: {shown}", shown=shown))
-    return Check(
-        name, "warning", tr("{factor} is not all that differs: {shown}", factor=" × ".join(factor), shown=shown)
-    )
+        return "passed", tr("the commands differ in: {shown}", shown=shown)
+    return "warning", tr("{factor} is not all that differs: {shown}", factor=" × ".join(factor), shown=shown)
 
 
 def _is_factor(key: str, ours: str | None, theirs: str | None, factor: Mapping[str, Sequence[str]]) -> bool:
@@ -255,16 +221,13 @@ def _is_factor(key: str, ours: str | None, theirs: str | None, factor: Mapping[s
     return False
 
 
-def _blocks(values: Sequence[Sequence[float | None]]) -> Check:
-    name = tr("correlation of blocks")
+def _blocks(values: Sequence[Sequence[float | None]]) -> Found:
     table = np.array(values, dtype=float)  # None becomes nan
     correlation = correlation_between_arms(table) if len(table) else None
     if correlation is None:
-        return Check(name, "not checked", tr("too few blocks are complete"))
-    return Check(
-        name,
-        "passed",
-        tr("{value} between arms: what seeds have in common is taken out of differences", value=f"{correlation:.2f}"),
+        return "not checked", tr("too few blocks are complete")
+    return "passed", tr(
+        "{value} between arms: what seeds have in common is taken out of differences", value=f"{correlation:.2f}"
     )
 
 
