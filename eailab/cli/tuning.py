@@ -70,8 +70,9 @@ def planned_tuning(
     if request is None:
         return None
     from eailab.findings.dry_run import PlannedSearch, PlannedTuning
+    from eailab.studies.factor import typed
     from eailab.studies.forecast import forecast
-    from eailab.studies.tuning import MOST_EXTENSIONS, in_words
+    from eailab.studies.tuning import MOST_EXTENSIONS
     from eailab.studies.tuning_run import longest, trainings_of, trials_after
 
     searches, tunings, fewest, most = [], [], 0, 0
@@ -86,7 +87,7 @@ def planned_tuning(
             if space.paths:
                 number = trainings_of(own, space, study)
                 further = MOST_EXTENSIONS * own.blocks * len(own.first_blocks(study)) if space.has_ends else 0
-                values = tuple(map(in_words, space.points))
+                values = tuple(map(typed, space.points))
                 searches.append(PlannedSearch(arm, space.paths, values, number, number + further))
     cost = forecast(tunings, console.context, console.jobs)
     return PlannedTuning(

@@ -13,11 +13,11 @@ from typing import Any
 
 from eailab.errors import RecipeError, UsageError
 from eailab.recipe.base import Recipe
-from eailab.recipe.canonical import write
 from eailab.recipe.factors import level_of, resolve
 from eailab.recipe.load import parse_given
 from eailab.recipe.override import vary_together
 from eailab.seeding import TUNING_BLOCKS
+from eailab.studies.factor import typed
 
 VALUES = 6
 """How many values a range stands for."""
@@ -138,16 +138,17 @@ def _space(recipe: Recipe, paths: Mapping[str, Asked], label: str) -> Space:
 
     grids = [_values(one, may_be_whole=type(level_of(recipe, path)) is int) for path, one in paths.items()]
     points = tuple((value,) for value in grids[0]) if len(grids) == 1 else _spread(grids)
+    is_whole = len(paths) == 1 and all(type(value) is int for value in (level_of(recipe, *paths), *grids[0]))
+    space = Space(tuple(paths), points, is_whole)
     for point in points:
         try:
-            with_values(recipe, tuple(paths), point)
+            with_point(recipe, space, point)
         except RecipeError as error:
             said = ", ".join(one.text for one in paths.values())
             raise UsageError(
-                f"--tune {said}: the arm {label} cannot have {in_words(point)}, and all arms are tuned alike: {error}"
+                f"--tune {said}: the arm {label} cannot have {typed(point)}, and all arms are tuned alike: {error}"
             ) from error
-    is_whole = len(paths) == 1 and all(type(value) is int for value in (level_of(recipe, *paths), *grids[0]))
-    return Space(tuple(paths), points, is_whole)
+    return space
 
 
 def _values(one: Asked, *, may_be_whole: bool) -> list[Any]:
@@ -221,11 +222,6 @@ def _radical_inverse(index: int, base: int) -> float:
         share /= base
         result += digit * share
     return result
-
-
-def in_words(point: Point) -> str:
-    """Return a point as a level is written: `0.01`, or `0.01+0.9`."""
-    return "+".join(value if isinstance(value, str) else write(value) for value in point)
 
 
 # --- the procedure ---------------------------------------------------------------------------------------------------
@@ -341,17 +337,12 @@ def equal_budgets(searched: Mapping[str, Space]) -> bool:
 
 
 def with_point(recipe: Recipe, space: Space, point: Point) -> Recipe:
-    """Return a recipe with a point's values."""
-    return with_values(recipe, space.paths, point)
-
-
-def with_values(recipe: Recipe, paths: Sequence[str], point: Point) -> Recipe:
-    """Return a recipe with a value for each of some settings.
+    """Return a recipe with a point's values.
 
     Raises:
         RecipeError: It cannot have them.
     """
-    return vary_together(recipe, dict(zip(paths, map(_as_read, point), strict=True))).recipe
+    return vary_together(recipe, dict(zip(space.paths, map(_as_read, point), strict=True))).recipe
 
 
 def can_have(recipe: Recipe, space: Space, point: Point) -> bool:

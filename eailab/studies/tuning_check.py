@@ -12,8 +12,8 @@ from eailab.runs.damage import name_is_right
 from eailab.runs.store import Store
 from eailab.seeding import is_for_tuning
 from eailab.studies.design import Study
+from eailab.studies.factor import typed
 from eailab.studies.storage import StudyRecord
-from eailab.studies.tuning import in_words
 from eailab.studies.tuning_file import Trained, TunedArm, Tuning
 
 
@@ -78,7 +78,7 @@ def _not_chosen(study: Study, tuning: Tuning, tuned: TunedArm, recipes: Sequence
 
 
 def _value(recipe: Recipe, tuned: TunedArm) -> str:
-    return in_words(tuple(level_of(recipe, path) for path in tuned.settings))
+    return typed(tuple(level_of(recipe, path) for path in tuned.settings))
 
 
 def _ranked(trainings: Sequence[Trained], *, higher_is_better: bool) -> list[set[str]]:

@@ -16,7 +16,7 @@ from eailab.runs.store import Store
 from eailab.runs.trial import Trial
 from eailab.seeding import LARGEST_NUMBER_OF_TUNING_BLOCKS, TUNING_BLOCKS
 from eailab.studies.design import Arm, Study, one_at_a_time
-from eailab.studies.factor import BUNDLE, Bundle, Crossing, FactorLevels, factor_of
+from eailab.studies.factor import BUNDLE, Bundle, Crossing, FactorLevels, factor_of, typed
 from eailab.studies.plan import look_up
 from eailab.studies.run import Runner, raise_failures, train_plans
 from eailab.studies.storage import Plan, StudyRecord
@@ -31,7 +31,6 @@ from eailab.studies.tuning import (
     budget,
     can_have,
     equal_budgets,
-    in_words,
     kept,
     spaces,
     tune,
@@ -233,7 +232,7 @@ def _search(planned: Plan, request: Request, every: Mapping[str, Space], first: 
         for arm, one in plans.items():
             found = dict(zip(wanted[arm], (_score(study, store, trial) for trial in one.trials), strict=True))
             done[arm] += [
-                Trained(in_words(at.point), at.block, trial.fingerprint, found[at])
+                Trained(typed(at.point), at.block, trial.fingerprint, found[at])
                 for at, trial in zip(wanted[arm], one.trials, strict=True)
             ]
             sign = 1.0 if study.measure.higher_is_better else -1.0
@@ -270,7 +269,7 @@ def _plan(planned: Plan, arm: str, space: Space, wanted: Sequence[Training], sto
     }
     found = look_up(store, trials)
     arms = tuple(
-        Arm(in_words(point), recipe, name=f"{in_words(point)} of {arm}")
+        Arm(typed(point), recipe, name=f"{typed(point)} of {arm}")
         for point, recipe in zip(points, recipes, strict=True)
     )
     of_arm = replace(
@@ -314,7 +313,7 @@ def _winners(study: Study, searched: Mapping[str, Space], chosen: Mapping[str, S
                 )
             levels.append((*(values.get(path, level_of(recipe, path)) for path in own), *tuned_values))
             recipes.append(recipe)
-            names.append(f"{arm.label}{BUNDLE}{in_words(tuned_values)}")
+            names.append(f"{arm.label}{BUNDLE}{typed(tuned_values)}")
     base = study.arms[study.baseline].recipe
     labels = tuple(names) if any(arm.name for arm in study.arms) else ()
     factor = FactorLevels((*own, *paths), tuple(levels), levels[baseline], labels)
@@ -345,18 +344,18 @@ def _tuned_arm(before: str, labels: Sequence[str], space: Space, searches: Mappi
     trained = tuple(one for search in searches.values() for one in search.trained[before])
     values = tuple(dict.fromkeys(one.value for one in trained))
     at_edge = any(choice.at_edge for choice in choices.values())
-    wins = Counter(in_words(choice.winner) for choice in choices.values())
+    wins = Counter(typed(choice.winner) for choice in choices.values())
     (winner, _), *_ = wins.most_common(1)
     runner_up = gap = None
     if None in choices:
-        runner_up = None if (point := choices[None].runner_up) is None else in_words(point)
+        runner_up = None if (point := choices[None].runner_up) is None else typed(point)
         gap = choices[None].gap
     own = [*wins, *([runner_up] if runner_up is not None and len(labels) > len(wins) else [])]
     carried = tuple(
         Carried(
             label,
             value,
-            tuple(block for block, one in choices.items() if block is not None and in_words(one.winner) == value),
+            tuple(block for block, one in choices.items() if block is not None and typed(one.winner) == value),
         )
         for label, value in zip(labels, own, strict=True)
     )
