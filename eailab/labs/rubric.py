@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from eailab import files
-from eailab.errors import RecipeError, UsageError
+from eailab.errors import UsageError
 from eailab.labs.folder import TUNED
 from eailab.labs.new import LABS, RUBRIC_FILE, folder_of, recipe_of
 from eailab.recipe.base import Recipe
-from eailab.recipe.describe import Problem, expected, found, nearest, report
+from eailab.recipe.describe import Problem, expected, found, nearest
 from eailab.recipe.load import load
 from eailab.recipe.parts import PRINTABLE, Settings
 from eailab.recipe.yaml12 import Document, parse
@@ -173,7 +173,7 @@ def read_rubric(name: str) -> Asked:
     except UsageError as error:
         wrong.append(Problem(("recipe",), str(error)))
     if wrong:
-        raise RecipeError(report([document.locate(one) for one in wrong], document.source, document.text))
+        raise document.error(wrong)
     return Asked(rubric, recipe)
 
 
@@ -186,8 +186,7 @@ def _checked(document: Document) -> Rubric:
             steps = [step for step in detail["loc"] if not _is_of_union(step)]
             path = tuple(steps)
             problems[path] = Problem(path, _said(detail, path), at_key=detail["type"] == "extra_forbidden")
-        found = [document.locate(one) for one in problems.values()]
-        raise RecipeError(report(found, document.source, document.text)) from error
+        raise document.error(problems.values()) from error
 
 
 def _is_of_union(step: int | str) -> bool:

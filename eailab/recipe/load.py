@@ -189,7 +189,7 @@ def _checked(document: Document) -> Recipe:
     problems = [one for one in problems if not any(one.path[: len(path)] == path for path in spoilt)]
     problems = [*document.problems, *problems]
     if recipe is None or problems:
-        raise RecipeError(report([document.locate(one) for one in problems], document.source, document.text))
+        raise document.error(problems)
     return recipe
 
 

@@ -7,7 +7,7 @@ are not finite, control characters, and texts of any length.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -96,6 +96,10 @@ class Document:
         """Return a problem with its place in this text."""
         return Located(problem, self.mark(problem.path, problem.at_key))
 
+    def error(self, problems: Iterable[Problem]) -> RecipeError:
+        """Return the error that says what is wrong with this text, each problem with its place."""
+        return RecipeError(report([self.locate(one) for one in problems], self.source, self.text))
+
 
 def parse(text: str | bytes, source: str) -> Document:
     """Read a text whose top level is a mapping.
@@ -149,8 +153,7 @@ def parse_value(text: str) -> object:
 
 def _refuse_problems(document: Document) -> None:
     if document.problems:
-        located = [document.locate(one) for one in document.problems]
-        raise RecipeError(report(located, document.source, document.text))
+        raise document.error(document.problems)
 
 
 @dataclass

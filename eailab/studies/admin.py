@@ -25,7 +25,7 @@ from eailab.runs.store import Problem, Store, delete, remove
 from eailab.runs.trial import Trial
 from eailab.seeding import is_for_tuning
 from eailab.studies.design import Arm, Study, updates
-from eailab.studies.factor import Crossing, Setting, crossed
+from eailab.studies.factor import CROSS, Crossing, Setting
 from eailab.studies.heads import ENDS, STEPS, TUNING, Head, PathHead, uses
 from eailab.studies.imported_files import problems as source_problems
 from eailab.studies.path_ablation import Order
@@ -222,7 +222,7 @@ def _axes_are_right(study: Study) -> bool:
     baseline = 0
     for axis in study.axes:
         baseline = baseline * len(axis.levels) + axis.baseline
-    made = [crossed(levels) for levels in product(*(axis.levels for axis in study.axes))]
+    made = [CROSS.join(levels) for levels in product(*(axis.levels for axis in study.axes))]
     factors = tuple(axis.factor for axis in study.axes)
     return (factors, made, baseline) == (study.factor.factors, [arm.level for arm in study.arms], study.baseline)
 

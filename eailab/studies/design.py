@@ -17,12 +17,12 @@ from eailab.recipe.override import differences, vary_together
 from eailab.runs.trial import OWN_DATA, Trial
 from eailab.seeding import LARGEST_BLOCK, LARGEST_NUMBER_OF_TUNING_BLOCKS, TUNING_BLOCKS, is_for_tuning
 from eailab.studies.factor import (
+    CROSS,
     Bundle,
     Crossing,
     Factor,
     FactorLevels,
     Setting,
-    crossed,
     factor_of,
     label,
     listed,
@@ -207,7 +207,7 @@ def all_combinations(
     for combination in product(*(range(len(one.arms)) for one in every)):
         chosen = list(zip(every, combination, strict=True))
         varied = vary_together(recipe, dict(chain.from_iterable(one.values[at].items() for one, at in chosen)))
-        arms.append(Arm(crossed(one.labels[at] for one, at in chosen), varied.recipe, varied.brought))
+        arms.append(Arm(CROSS.join(one.labels[at] for one, at in chosen), varied.recipe, varied.brought))
     baseline = 0
     for one in every:
         baseline = baseline * len(one.arms) + one.baseline

@@ -1,7 +1,7 @@
 """Factors: one setting, a declared bundle of settings that change together, or a crossing of both, and their levels."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,7 +122,7 @@ class Crossing:
 
     def __str__(self) -> str:
         """Return the factor as records have it."""
-        return crossed(map(str, self.factors))
+        return CROSS.join(map(str, self.factors))
 
 
 Factor = Setting | Bundle | Crossing
@@ -283,11 +283,6 @@ def listed(labels: Sequence[str]) -> str:
     'relu; relu, sigmoid'
     """
     return joined(labels, LIST if any("," in one for one in labels) else COMMA)
-
-
-def crossed(parts: Iterable[str]) -> str:
-    """Return the label of a combination of levels, or the path of a crossing."""
-    return CROSS.join(parts)
 
 
 def word(factor: str | None) -> str:

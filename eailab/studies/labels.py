@@ -9,7 +9,7 @@ from eailab.errors import UsageError
 from eailab.recipe.describe import nearest
 from eailab.recipe.parts import PRINTABLE
 from eailab.studies.design import Axis, Study
-from eailab.studies.factor import BUNDLE, CROSS, LONGEST_LABEL, crossed, factor_of, label, listed
+from eailab.studies.factor import BUNDLE, CROSS, LONGEST_LABEL, factor_of, label, listed
 from eailab.studies.lookup import same_label
 from eailab.studies.storage import StudyRecord
 from eailab.studies.tuning_file import TunedArm, Tuning
@@ -149,7 +149,7 @@ def _names(one: Named, chosen: Mapping[tuple[str, str, int | None], str]) -> Ite
         elif (name := chosen.get((folder, was, None))) is not None and own.startswith(f"{was}{BUNDLE}"):
             yield own, f"{name}{own.removeprefix(was)}"
         elif any((folder, level, number) in chosen for number, level in enumerate(levels)):
-            yield own, crossed(chosen.get((folder, level, number), level) for number, level in enumerate(levels))
+            yield own, CROSS.join(chosen.get((folder, level, number), level) for number, level in enumerate(levels))
     for was in before.values():
         if (name := chosen.get((folder, was, None))) is not None:
             yield was, name

@@ -13,16 +13,16 @@ factors:
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
 
 from eailab import files
-from eailab.errors import EailabError, RecipeError, StudyError
+from eailab.errors import EailabError, StudyError
 from eailab.files import expanded
 from eailab.recipe.catalogue import shipped, shipped_studies
-from eailab.recipe.describe import KeyPath, Located, Problem, expected, found, nearest, report
+from eailab.recipe.describe import KeyPath, Problem, expected, found, nearest
 from eailab.recipe.load import Loaded, Override, load
 from eailab.recipe.parts import PRINTABLE, Margin, Settings
 from eailab.recipe.validate import value_at
@@ -215,7 +215,8 @@ def _load_recipe(file: Path, document: Document, asked: StudyFile, overrides: Se
     relative = file.parent / asked.recipe
     recipe: str | Path = asked.recipe if asked.recipe in shipped() else relative
     if isinstance(recipe, Path) and not recipe.is_file():
-        _refuse(document, ("recipe",), f"there is no recipe {asked.recipe!r}{nearest(asked.recipe, shipped())}")
+        message = f"there is no recipe {asked.recipe!r}{nearest(asked.recipe, shipped())}"
+        raise document.error([Problem(("recipe",), message)])
     return load(recipe, [*_changes(asked), *overrides])
 
 
@@ -267,7 +268,7 @@ def _comparisons(document: Document, loaded: Loaded, asked: StudyFile) -> list[R
         except EailabError as error:
             wrong.append(Problem(place, str(error)))
     if wrong:
-        raise RecipeError(report([document.locate(one) for one in wrong], document.source, document.text))
+        raise document.error(wrong)
     return found
 
 
@@ -279,9 +280,7 @@ def _checked(document: Document) -> StudyFile:
         return StudyFile.model_validate(document.value)
     except ValidationError as error:
         problems = {one.path: one for one in (_explain(detail, document) for detail in error.errors(include_url=False))}
-        raise RecipeError(
-            report([document.locate(one) for one in problems.values()], document.source, document.text)
-        ) from error
+        raise document.error(problems.values()) from error
 
 
 def _explain(detail: ErrorDetails, document: Document) -> Problem:
@@ -312,8 +311,3 @@ def _explain(detail: ErrorDetails, document: Document) -> Problem:
             )
         case _:
             return Problem(tuple(path), f"expected {expected(owner.model_fields[key])}, found {found(given)}")
-
-
-def _refuse(document: Document, path: KeyPath, message: str) -> NoReturn:
-    located: Located = document.locate(Problem(path, message))
-    raise RecipeError(report([located], document.source, document.text))
