@@ -318,12 +318,7 @@ def _names(store: Store, record: StudyRecord) -> Iterator[str]:
 
 
 def own_trials(store: Store, study: Head | PathHead, found: Sequence[Head]) -> list[str]:
-    """Return the trials in the store that this study alone has.
-
-    Args:
-        store: Where they lie.
-        study: The study, or path ablation.
-        found: All studies of the store and all steps of path ablations.
+    """Return the trials in the store that this study, or path ablation, has alone among all studies and all steps.
 
     Raises:
         StoreError: A study cannot be read, so that it is not known which trials it has.
@@ -339,12 +334,7 @@ def own_trials(store: Store, study: Head | PathHead, found: Sequence[Head]) -> l
 
 
 def remove_study(store: Store, study: Head | PathHead, trials: Sequence[str]) -> None:
-    """Delete a study's folder and then some of its trials for good.
-
-    Args:
-        store: Where they lie.
-        study: The study, or path ablation.
-        trials: As `own_trials` returns them.
+    """Delete a study's folder, and then those of its trials that `own_trials` returns, for good.
 
     Raises:
         StoreError: A process is training one of the trials, or something cannot be removed.

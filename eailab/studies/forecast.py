@@ -97,10 +97,7 @@ def recipe_key(recipe: Recipe) -> str:
 def forecast(plans: Sequence[Plan], context: RunContext, jobs: int | None) -> Forecast:
     """Say what training the rest of some plans takes; nothing is written and no trial is begun.
 
-    Args:
-        plans: What is to be trained.
-        context: Where.
-        jobs: Trials side by side; None for as many as will be chosen.
+    `jobs` is None for as many trials side by side as will be chosen.
 
     Raises:
         DataError: The data do not fit a recipe.

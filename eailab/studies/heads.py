@@ -173,9 +173,7 @@ class PathHead:
 def heads(runs: Path, *patterns: str) -> list[Head]:
     """Return the heads of the studies of a runs folder, by folder; one that cannot be read has its folder's name.
 
-    Args:
-        runs: The folder.
-        patterns: `STUDIES`, `STEPS`; both where none is given.
+    Patterns are `STUDIES` and `STEPS`; both where none is given.
     """
     return [_head(file) for pattern in patterns or (STUDIES, STEPS) for file in sorted(runs.glob(pattern))]
 

@@ -20,11 +20,7 @@ VALUES, SOURCE = "imported.json", "source"
 
 
 def kept(paths: Sequence[Path], read: Sequence[Path]) -> tuple[dict[str, Path], list[str]]:
-    """Return which files a study keeps, by their paths below `source/`, and what stands there for the given paths.
-
-    Args:
-        paths: Files and folders, as a person named them.
-        read: All files that were read of these.
+    """Return which of the files read a study keeps, by path below `source/`, and what stands there for the paths named.
 
     Raises:
         UsageError: A name cannot be recorded.

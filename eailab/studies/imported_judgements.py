@@ -25,13 +25,9 @@ class Account:
 
 
 def account_of(record: StudyRecord, store: Store) -> Account:
-    """Return the judgements of an imported study, with those of the study that it has grown from.
+    """Return the judgements of an imported study that is judged now, with those of the study that it has grown from.
 
     It has grown from another of the same arms, metric and baseline whose runs it has with the same values, and more.
-
-    Args:
-        record: Of the study that is judged now.
-        store: Where the others lie.
     """
     study = record.study
     found = [head for head in heads(store.root, STUDIES) if head.is_imported]

@@ -25,16 +25,10 @@ def is_accounted(study: Study, folder: Path) -> bool:
 
 
 def kept_judgements(before: StudyRecord, trials: Mapping[tuple[int, int], str], store: Store, folder: Path) -> Judged:
-    """Return the judgements of a record that still count for a study with these trials.
+    """Return the judgements of a record that still count for a study that is to have these trials.
 
     A finished study of an earlier version, which kept no account, was judged once, which matters where it grows. A
     judgement of trials that others have replaced, since the program or the engine has changed, says nothing of these.
-
-    Args:
-        before: The record that the study has.
-        trials: Names of the trials that it is to have, by arm index and block.
-        store: Where they lie.
-        folder: The study's.
     """
     judged, grows = before.judged, {block for _, block in trials} > set(before.study.blocks)
     if (
@@ -49,14 +43,9 @@ def kept_judgements(before: StudyRecord, trials: Mapping[tuple[int, int], str], 
 
 
 def record_judgement(planned: Plan, record: StudyRecord, store: Store) -> StudyRecord:
-    """Record that a command judges a study now; its folder is to be held meanwhile.
+    """Record in an up-to-date record that a command judges its study now; the folder is to be held meanwhile.
 
     The same blocks again are no further judgement; nor are fewer, which another command has judged with more.
-
-    Args:
-        planned: What the command has planned.
-        record: The study's, brought up to date.
-        store: Where the trials lie.
 
     Returns:
         The record with this judgement; as it was while trials have not ended, or where the folder is read-only.
@@ -99,14 +88,7 @@ class Related:
 
 
 def related_studies(record: StudyRecord, folder: Path, known: Sequence[Head], store: Store) -> tuple[Related, ...]:
-    """Return the other studies that compare the same trials, since the best of several tables keeps no 5%.
-
-    Args:
-        record: Of the study.
-        folder: The study's.
-        known: Heads of all studies of the store.
-        store: Where the trials lie.
-    """
+    """Return the other studies that compare the same trials, since the best of several tables keeps no 5%."""
     study = record.study
     if study.factor is None or record.imported is not None:
         return ()

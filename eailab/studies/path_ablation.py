@@ -280,17 +280,7 @@ def path_between(
     bundles: Sequence[str] = (),
     data: Mapping[str, str] = MappingProxyType({}),
 ) -> PathAblation:
-    """Return the path ablation between two recipes; the first one's `study` says how it is measured.
-
-    Args:
-        start: The first recipe.
-        end: The second.
-        names: What to call them.
-        blocks: Numbers of the blocks.
-        order: By measured gain, or as the settings stand in a recipe.
-        fits: Whether the data can be trained on by a recipe.
-        bundles: Settings that are to move together.
-        data: Fingerprints of a person's own data, as `on_the_same_images` returns them.
+    """Return the path ablation between two recipes, by `moves`; the first one's `study` says how it is measured.
 
     Raises:
         StudyError: See `moves`.

@@ -271,10 +271,6 @@ def are_blocks(numbers: Sequence[object]) -> bool:
 def notes_on_equal_arms(study: Study, datasets: Mapping[str, Dataset]) -> list[str]:
     """Name each arm that trains the same as an earlier one, a sentence each.
 
-    Args:
-        study: Of any number of arms.
-        datasets: By their names in the recipes.
-
     Raises:
         StudyError: Two arms differ in nothing but the path to the same data, so that their trials would be one.
     """
@@ -327,9 +323,7 @@ IN_EPOCHS = ("warmup_epochs", "step_size", "milestones")
 def hold_updates(study: Study, training_images: Sequence[int | None]) -> Study:
     """Return the study with each arm's epochs set so that its updates equal the baseline's, to the nearest epoch.
 
-    Args:
-        study: With `hold` "updates"; another is returned as it is.
-        training_images: Of each arm; None for one without.
+    A study whose `hold` is not "updates" is returned as it is; an arm without training images has None of them.
     """
     target = updates(study.arms[study.baseline].recipe, training_images[study.baseline])
     if study.hold != "updates" or target is None:
@@ -342,12 +336,7 @@ def hold_updates(study: Study, training_images: Sequence[int | None]) -> Study:
 
 
 def held(study: Study, made: Sequence[int | None]) -> list[Text]:
-    """Say what holding the updates did to each arm, a sentence each.
-
-    Args:
-        study: As `hold_updates` returned it.
-        made: Updates of a trial of each arm.
-    """
+    """Say what `hold_updates` did to each arm of a study, by the updates of a trial, a sentence each."""
     baseline, target = study.arms[study.baseline].recipe, made[study.baseline]
     sentences: list[Text] = []
     for arm, number in zip(study.arms, made, strict=True):

@@ -138,12 +138,7 @@ def known_already(planned: Plan) -> dict[str, tuple[int, ...]]:
 
 
 def unplanned(store: Store, plans: Sequence[Plan]) -> list[str]:
-    """Return the studies that reports call post hoc as soon as some plans are frozen as the first of a store.
-
-    Args:
-        store: Where they lie.
-        plans: Whose studies are not meant.
-    """
+    """Return the studies that reports call post hoc once some plans of others are frozen as the first of a store."""
     if any(read_plans(store)):
         return []
     named = {name for planned in plans for name in _names(planned.record.study)}
@@ -157,9 +152,7 @@ def unplanned(store: Store, plans: Sequence[Plan]) -> list[str]:
 def planned_otherwise(store: Store, study: Study) -> list[str]:
     """Say which frozen plans name the comparison of a study after other numbers of blocks, which makes it another.
 
-    Args:
-        store: Where the plans lie.
-        study: Which none of them names; of one that is named nothing is said.
+    Of a study that one of them names nothing is said.
     """
     named = [(plan, one) for plan in read_plans(store)[0] for one in plan.studies]
     if study.factor is None or any(one.fingerprint in _names(study) for _, one in named):

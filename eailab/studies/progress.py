@@ -116,12 +116,7 @@ class Trials:
     """The state of every trial, and how much is left."""
 
     def __init__(self, plans: Sequence[Plan], clock: Callable[[], float] = time.monotonic) -> None:
-        """Start from what the store has.
-
-        Args:
-            plans: What is trained.
-            clock: Gives seconds, and never goes back.
-        """
+        """Start from what the store has; the clock gives seconds, and never goes back."""
         self.plans, self.clock, self.began = plans, clock, clock()
         todo, names = left_to_train(plans), labels(plans)
         self.cells = {

@@ -69,8 +69,7 @@ class Repository:
 
         The index and the branches stay as they are.
 
-        Args:
-            without: The runs folder, which is not code; others that lie in the repository are not either.
+        Runs folders are not code: neither the one that is given, nor others that lie in the repository.
         """
         head, notes = self.commit_of("HEAD"), list[str]()
         untracked = self._untracked()
@@ -106,13 +105,9 @@ class Repository:
 
     @contextmanager
     def checked_out(self, commits: Mapping[str, str], note: Callable[[str], None]) -> Iterator[dict[str, Revision]]:
-        """Check commits out, each in a worktree of its own, for as long as the context lasts.
+        """Check commits out, each in a worktree of its own under its name, for as long as the context lasts.
 
         What an earlier command was killed over is removed first.
-
-        Args:
-            commits: By the worktree's name.
-            note: Called with what a person should know.
 
         Raises:
             StudyError: Another command has worktrees of this repository.
@@ -171,12 +166,7 @@ class Repository:
 
 
 def named_by_code(revision: Revision, code: str) -> Path:
-    """Return a path of a revision's folder that is the same whenever its code is.
-
-    Args:
-        revision: Checked out.
-        code: The fingerprint of its code.
-    """
+    """Return a path of a checked-out revision's folder that is the same whenever the fingerprint of its code is."""
     link = _own_folder() / code[:20]
     with suppress(FileNotFoundError):
         link.unlink()

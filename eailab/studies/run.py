@@ -69,10 +69,7 @@ class Runner:
     def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:
         """Check these trials before the others are trained; what it raises ends the training.
 
-        Args:
-            plans: What is trained.
-            context: Of the trials in training.
-            are_new: Whether one of them was trained just now.
+        `are_new` says whether one of them was trained just now.
         """
 
 
@@ -168,12 +165,7 @@ def train_first(plans: Sequence[Plan], runner: Runner) -> None:
 
 
 def raise_failures(failed: Sequence[Failed], plans: Sequence[Plan], runner: Runner) -> None:
-    """Raise when trials have failed.
-
-    Args:
-        failed: Those that have.
-        plans: Of their studies.
-        runner: Where they ran.
+    """Raise when trials of some plans have failed.
 
     Raises:
         UsageError: What was asked for is at fault in all of them.

@@ -55,14 +55,7 @@ class Beyond:
 
 
 def beyond(store: Store, folder: Path, before: StudyRecord, asked: Collection[int]) -> Beyond:
-    """Sort the blocks of a study's record that were not asked for; nothing is written.
-
-    Args:
-        store: Where the trials and plans lie.
-        folder: The study's.
-        before: Its record.
-        asked: Blocks that stay in any case.
-    """
+    """Sort the blocks of a study's record that were not asked for; nothing is written."""
     others = sorted(set(before.study.blocks) - set(asked))
     if not others:
         return Beyond((), (), (), ())
@@ -84,12 +77,7 @@ def beyond(store: Store, folder: Path, before: StudyRecord, asked: Collection[in
 def holding(
     folder: Path, say: Callable[[str], None], should_stop: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
-    """Hold the folder of a study or path ablation; while another command holds it, this one waits.
-
-    Args:
-        folder: Which.
-        say: Told of a wait that is long enough to be noticed.
-        should_stop: Asked while waiting.
+    """Hold the folder of a study or path ablation; while another command holds it, this one waits, and says so.
 
     Raises:
         StoppedError: `should_stop` said so.
@@ -121,12 +109,6 @@ def entered(
 ) -> Iterator[StudyRecord]:
     """Hold a study's folder, and bring its record up to date: the plan's blocks, and those beyond them that stay.
 
-    Args:
-        planned: What this command has planned.
-        store: Where the trials lie.
-        say: Told what the user should know.
-        should_stop: Asked while another command holds the folder.
-
     Raises:
         StoppedError: `should_stop` said so.
         StoreError: The folder cannot be written, or its record is of a newer version.
@@ -142,12 +124,6 @@ def at_work(
     plans: Sequence[Plan], store: Store, say: Callable[[str], None], should_stop: Callable[[], bool]
 ) -> Iterator[None]:
     """Bring the records of some plans up to date, and keep their blocks there until this command is done.
-
-    Args:
-        plans: One a study.
-        store: Where the trials lie.
-        say: Told what the user should know.
-        should_stop: Asked while another command holds a study's folder.
 
     Raises:
         StoppedError: `should_stop` said so.

@@ -307,12 +307,9 @@ class Place:
 
 
 def find_folder(store: Store, study: Study, data: Sequence[str]) -> Place:
-    """Return the place of a study, whose folder need not exist yet.
+    """Return the place of a study, which has the fingerprints of its own data; its folder need not exist yet.
 
-    Args:
-        store: Where to look.
-        study: With the fingerprints of its own data.
-        data: What the trials of each arm depend on.
+    `data` is what the trials of each arm depend on.
     """
     folder = store.root / "studies" / study.folder_name
     if (folder / "study.yaml").exists():

@@ -126,12 +126,9 @@ class Declared:
 
 
 def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Sequence[int] | None = None) -> Declared:
-    """Read and check a study file.
+    """Read and check a study file: one that is shipped, by its name, or another by its path.
 
-    Args:
-        file: The name of one that is shipped, or a path.
-        overrides: Of the command line; they change the recipe.
-        blocks: In place of the file's.
+    Overrides of the command line change its recipe; blocks stand in place of its own.
 
     Raises:
         RecipeError: The file or its recipe cannot be read, or has problems: all of them, each with its place.

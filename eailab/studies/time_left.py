@@ -62,12 +62,7 @@ class TimeLeft:
     """
 
     def __init__(self, trials: Sequence[Trial], clock: Callable[[], float] = time.monotonic) -> None:
-        """Start with nothing known.
-
-        Args:
-            trials: What is to be trained, in its order.
-            clock: Gives seconds, and never goes back.
-        """
+        """Start with nothing known of some trials, in their order; the clock gives seconds, and never goes back."""
         self._clock = clock
         self._kinds = {trial.fingerprint: recipe_key(trial.recipe) for trial in trials}
         self._epochs = {trial.fingerprint: trial.recipe.epochs for trial in trials}

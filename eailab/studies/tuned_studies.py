@@ -53,12 +53,7 @@ def tuned_first(
 
 
 def look_by_look(studies: Sequence[Study], max_trials: int | None, context: RunContext) -> tuple[Study, Tuning | None]:
-    """Return a study with its looks, and how its arms were tuned where it is a tuned study of the store.
-
-    Args:
-        studies: One.
-        max_trials: The most trials that it may use.
-        context: Of the store.
+    """Return the one study with its looks, and how its arms were tuned where it is a tuned study of the store.
 
     Raises:
         UsageError: See `with_looks`; or each arm is compared by several values of a tuning.

@@ -152,12 +152,7 @@ def _space(recipe: Recipe, paths: Mapping[str, Asked], label: str) -> Space:
 
 
 def _values(one: Asked, *, may_be_whole: bool) -> list[Any]:
-    """Return the values of a setting, rising where they are numbers.
-
-    Args:
-        one: The setting and its values as typed.
-        may_be_whole: Whether a range between whole numbers has whole numbers alone.
-    """
+    """Return a setting's values, rising where they are numbers; a range between whole ones is whole if it may be."""
     low, is_range, high = one.values.partition(RANGE)
     if is_range:
         ends: list[Any] = [parse_given(text, f"--tune {one.text}") for text in (low, high)]

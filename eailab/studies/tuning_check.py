@@ -20,10 +20,7 @@ from eailab.studies.tuning_file import Trained, TunedArm, Tuning
 def tuning_contradictions(store: Store, record: StudyRecord, tuning: Tuning | None) -> Iterator[str]:
     """Yield what the tuning of a study's arms cannot say of its trials and winners, a sentence each.
 
-    Args:
-        store: Where the trials lie; of those that are not there any more nothing is said.
-        record: Of the study that compares the winners.
-        tuning: None where they were not tuned, or it is not known how.
+    Nothing is said of trials that are not in the store any more, nor where it is not known how arms were tuned.
     """
     if tuning is None:
         return
@@ -42,14 +39,7 @@ def tuning_contradictions(store: Store, record: StudyRecord, tuning: Tuning | No
 
 
 def _not_chosen(study: Study, tuning: Tuning, tuned: TunedArm, recipes: Sequence[Recipe]) -> Iterator[str]:
-    """Yield which values of an arm do not follow from its trainings.
-
-    Args:
-        study: That compares the winners.
-        tuning: Of all arms.
-        tuned: Of the arm.
-        recipes: Of the study's arms that are of this one.
-    """
+    """Yield which values of an arm do not follow from its trainings, by the recipes of the study's arms of it."""
     values = [one.value for one in tuned.carried] or [tuned.winner]
     if tuned.settings:
         for recipe, value in zip(recipes, values, strict=True):

@@ -179,12 +179,7 @@ class _Search:
 
 
 def tuned(planned: Plan, request: Request, runner: Runner) -> Study:
-    """Tune the arms of a study, and return the study that compares the winners; its tuning is written beside it.
-
-    Args:
-        planned: The study with the arms as the recipe has them.
-        request: What is tuned, and how.
-        runner: Where the trials run, and who follows them.
+    """Tune a study's arms as the recipe has them, and return the study of the winners; the tuning is written beside it.
 
     Raises:
         UsageError: What `request.searched` refuses.
