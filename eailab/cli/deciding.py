@@ -53,11 +53,7 @@ def fail_if(verdicts: Iterable[str], failing: frozenset[str]) -> None:
 def with_next(decision: "Decision", findings: "StudyFindings", store: "Store", *, alone: bool = True) -> "Decision":
     """Add the command that would decide an open study to its decision, and the seconds that it would take.
 
-    Args:
-        decision: Of one of its arms.
-        findings: Of the study.
-        store: Where its trials lie.
-        alone: Whether the command has this study alone: looks are for one.
+    Looks are for one study: `alone` says whether the command has this one alone.
     """
     from eailab.findings.costs import costs
 

@@ -166,10 +166,7 @@ def run_context(
 def load_recipe(recipe: str, flags: dict[str, str | None], overrides: Sequence[str] | None) -> "Loaded":
     """Load a recipe with `-o` overrides and then the command's own flags, and say what they changed.
 
-    Args:
-        recipe: Name or path.
-        flags: Text that each flag was given, by the factor's name or path; None for a flag that was not.
-        overrides: Texts of `-o`.
+    Flags are texts by the factor's name or path; None for a flag that was not given.
     """
     return load_changed(recipe, overrides_of(flags, overrides))
 

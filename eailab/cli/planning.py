@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 
 def say_beforehand(studies: Sequence["Study"], changes: Sequence["Override"]) -> None:
-    """Print what a person should know of some studies before anything is trained.
-
-    Args:
-        studies: Those that are to be trained.
-        changes: What the command line changes in their recipe.
-    """
+    """Print what a person should know of some studies, and of what changed their recipe, before anything is trained."""
     from eailab.recipe.override import tells_something
     from eailab.studies.forecast import weak_design
 
@@ -62,13 +57,8 @@ def show(
 ) -> None:
     """Print what some plans would train; nothing is trained or written.
 
-    Args:
-        plans: Of one study each.
-        context: Folders and device.
-        jobs: Trials side by side; None to choose.
-        sd: Of a trial within its block, as the user assumes it; None to take the store's.
-        as_json: Print JSON instead.
-        tuning: What is trained before the winners are compared, beside these plans.
+    The SD is of a trial within its block, as the user assumes it; None to take the store's. What `tuning` says is
+    trained before the winners are compared, beside these plans.
     """
     from eailab.engines.registry import engine_of
     from eailab.findings.dry_run import PlannedStudy, cost_lines

@@ -170,10 +170,7 @@ class ProgramOptions:
     ) -> "ProgramRecipe":
         """Return the recipe that all arms share.
 
-        Args:
-            metrics: Names of `--metric`.
-            varied: The factors; their baselines, or first levels, are the recipe's own.
-            changes: Of `-o` and the command's flags.
+        The factors' baselines, or first levels, are the recipe's own.
         """
         from eailab.recipe.of_command import recipe_of_command
 

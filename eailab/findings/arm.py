@@ -96,18 +96,7 @@ def arm_findings(
     test_metric: Metric | None,
     widened: NewImages | None,
 ) -> ArmFindings:
-    """Return what is found in one arm of a study.
-
-    Args:
-        record: The study.
-        index: Of the arm.
-        by_arm: The trials of all arms, block by block.
-        against_baseline: The arm's part of the comparison; None for a single trial.
-        stands: What was planned.
-        looks: How a study that looks several times has gone so far.
-        test_metric: Whose mean the arm's row has.
-        widened: Its difference for new images.
-    """
+    """Return what is found in one arm of a study."""
     # What its trials show.
     study = record.study
     arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]

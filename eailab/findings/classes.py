@@ -83,11 +83,7 @@ def classes_of(
 ) -> Classes | None:
     """Return what the arms of a study confuse; None of an engine that predicts no classes.
 
-    Args:
-        store: Where the trials lie.
-        record: The study.
-        findings: What was found in it.
-        data_dir: Folder of downloaded data sets; None for the usual one. Nothing is downloaded.
+    Nothing is downloaded.
 
     Raises:
         DataError: It is not known; the message is a sentence for the report.

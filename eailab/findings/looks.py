@@ -71,11 +71,7 @@ def judge_again(
 ) -> tuple[Comparison, Looks | None]:
     """Compare the arms of a study as often as it was judged, each time with the blocks and at the level of then.
 
-    Args:
-        record: The study as it was judged last.
-        trials: Of each arm in each of its blocks.
-        compare: Compares the arms by some of their trials, at a level.
-        level: Of the first judgement.
+    `level` is that of the first judgement.
 
     Returns:
         The last comparison, and what all of them have decided; no looks of a study that was judged once, or not yet.

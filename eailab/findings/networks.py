@@ -37,11 +37,8 @@ def networks(
 ) -> list[ArmNetwork]:
     """Return the networks of a study's arms, each once.
 
-    Args:
-        record: The study.
-        findings: What was found in it.
-        image: Shape of its images, and
-        classes: their number of classes, where the data set is here; those of published data sets are known.
+    The shape of its images and their number of classes are those of its data set, where that is here; those of
+    published data sets are known without.
     """
     found: dict[object, ArmNetwork] = {}
     places = {name: at for (at, _), name in record.trials.items()}

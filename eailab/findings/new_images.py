@@ -36,12 +36,7 @@ def new_images(
     It is known where the verdict rests on a share of right answers, all trials were scored on the same images, and
     these trials' predictions and the files of the data set can be read.
 
-    Args:
-        store: Where the trials lie.
-        record: The study.
-        trials: Of each arm, block by block; those without a value have no part in it.
-        comparison: Of the arms; None of a single trial.
-        data_dir: Folder of downloaded data sets; None for the usual one. Nothing is downloaded.
+    Trials without a value have no part in it. Nothing is downloaded.
     """
     nothing = (None,) * len(trials)
     judged = [] if comparison is None else [index for index, arm in enumerate(comparison.arms) if arm.interval]

@@ -89,14 +89,7 @@ def sd_in_words(spread: Spread, measure: Metric) -> Text:
 
 
 def noise_sentences(spread: Spread, measure: Metric, n: int, total: int) -> list[Text]:
-    """Say which differences between two single runs are noise, or why that is not known.
-
-    Args:
-        spread: Of the trials.
-        measure: What they were judged by.
-        n: Trials with a value.
-        total: Trials in all.
-    """
+    """Say which differences between two single runs are noise, or why that is not known; `n` trials have a value."""
     digits = spread_decimals(spread, measure)
     if spread.sd is None or spread.noise_below is None or spread.noise_below_if_sd_known is None:
         few = tr("{n} of {total} trials have a value: a spread needs two or more. Run more blocks.", n=n, total=total)

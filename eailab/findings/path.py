@@ -97,13 +97,7 @@ def path_findings(store: Store, record: PathRecord) -> PathFindings:
 def findings_along(
     path: PathAblation, ends: StudyFindings, taken: Sequence[tuple[StudyFindings, Move, int]]
 ) -> PathFindings:
-    """Put the steps of a path ablation together.
-
-    Args:
-        path: What was measured.
-        ends: Of the study of the two recipes.
-        taken: Of each step its study, the move that was taken, and which candidate that was.
-    """
+    """Put the steps of a path ablation together: of each its study, the move taken, and which candidate that was."""
     # The steps, one after the other.
     steps: list[Step] = []
     total: float | None = 0.0

@@ -155,12 +155,7 @@ def interim_table(
 ) -> Table:
     """Return what the trials show that have ended while others are trained: no verdict is given before all have.
 
-    Args:
-        study: With a factor.
-        values: The metric in the unit shown, of each arm in each block; NaN where there is none yet.
-        diverged: Whether that trial diverged.
-        timed_out: Whether it timed out.
-        collapsed: Whether it has collapsed, by the trials so far.
+    Values are in the unit shown, of each arm in each block; NaN where there is none yet.
     """
     measure, digits = study.measure, study.measure.decimals
     margin = study.margin * measure.margin_scale

@@ -126,12 +126,7 @@ def read_trial(
 ) -> TrialFindings:
     """Read a trial; damage becomes a state with its reason, never an error and never a number.
 
-    Args:
-        folder: Its folder.
-        block: Its block.
-        measure: What its study judges by.
-        planned: Epochs that its recipe asks for; a finished trial has each of them once.
-        metrics: What it records.
+    `planned` are the epochs that its recipe asks for; a finished trial has each of them once.
     """
     name = folder.path.name
     try:
@@ -162,10 +157,7 @@ def read_trial(
 def imported_trial(block: int, value: float | None, measure: Metric) -> TrialFindings:
     """Return a trial that eailab did not run.
 
-    Args:
-        block: Its block.
-        value: As recorded, infinite where it was not finite; None where there is no such run.
-        measure: What it is the value of.
+    Its value is as recorded, infinite where it was not finite; None where there is no such run.
     """
     if value is None:
         return TrialFindings(block, "", "absent")

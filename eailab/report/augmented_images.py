@@ -75,11 +75,7 @@ def how(recipe: ImageRecipe) -> str:
 def sheet(recipes: Sequence[ImageRecipe], dataset: Dataset, block: int, count: int) -> Sheet:
     """Return the first images that a block trains on, as they are and as each recipe that varies them has them.
 
-    Args:
-        recipes: They divide the data alike; of those that vary images alike, one is shown.
-        dataset: Theirs.
-        block: Number of the block.
-        count: Of the images, at most.
+    The recipes divide the data alike; of those that vary images alike, one is shown.
 
     Raises:
         DataError: A split would be empty, or has fewer images than the recipe's limit.

@@ -58,11 +58,7 @@ def study_section(
 ) -> Section:
     """Return one study: its answer, its tables and figures, and what they rest on.
 
-    Args:
-        findings: Of the study.
-        detail: How much to say; for a page, see `page_section`.
-        level: Of the heading, 1 for the title of a document.
-        answers: What a paper says of it.
+    A heading of level 1 is the title of a document; for a page, see `page_section`.
     """
     figures = figure_blocks(findings).values() if detail >= Detail.REPORT else ()
     return Section(
@@ -116,9 +112,7 @@ def _for_a_paper(answers: tuple[Fact, ...], level: int) -> list[Block]:
 def page_section(study: StudyReport, label: str) -> Section:
     """Return one study with all that a page has room for: every block's value, classes, images and costs too.
 
-    Args:
-        study: What to say.
-        label: What its card is called.
+    `label` is what its card is called.
     """
     findings = study.findings
     figures = figure_blocks(findings, described=True)

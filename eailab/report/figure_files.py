@@ -70,12 +70,7 @@ NAME = "figures.json"
 
 
 def keep(folder: Path, numbers: str, figures: Mapping[str, Drawing]) -> None:
-    """Write a study's figures into its folder, and then what they are.
-
-    Args:
-        folder: The study's.
-        numbers: The text of the numbers that they show.
-        figures: By their names.
+    """Write a study's figures into its folder, and then what they are and the digest of the numbers that they show.
 
     Raises:
         StoreError: A file cannot be written.

@@ -18,13 +18,7 @@ SMALL = 7.5
 
 
 def draw_sheet(sheet: Sheet, title: str, note: str) -> bytes:
-    """Return a sheet as PNG.
-
-    Args:
-        sheet: What it shows, `COLUMNS` images side by side.
-        title: Above it.
-        note: In small type under the title.
-    """
+    """Return a sheet as PNG: `COLUMNS` images side by side, above them a title, and under that a note in small type."""
     from matplotlib.figure import Figure
 
     with styled(SCREEN):

@@ -122,13 +122,7 @@ def report_mapping(
 
 
 def costs_json(name: str, arms: tuple[ArmCost, ...], tuning: tuple[ArmCost, ...]) -> str:
-    """Return the text of `costs.json`: for each arm its trials' seconds, images a second, and devices.
-
-    Args:
-        name: Of the study.
-        arms: What its trials cost.
-        tuning: What the tuning of each arm cost; empty where they were not tuned.
-    """
+    """Return the text of `costs.json`: for each arm its trials' seconds, images a second, devices; so of its tuning."""
     mapping = {"schema_version": COSTS_VERSION, "name": name, "arms": [asdict(arm) for arm in arms]}
     mapping |= {"tuning": [asdict(arm) for arm in tuning]} if tuning else {}
     return layout(as_plain(mapping)) + "\n"

@@ -77,12 +77,6 @@ class Read:
 def judge(read: Read, store: Store, terms: Terms, say: Callable[[str], None]) -> StudyReport:
     """Compare the arms that were read, and keep them as a study of the store.
 
-    Args:
-        read: What is judged.
-        store: Where the study is kept.
-        terms: What the arms are held to.
-        say: Called with what the user should know besides.
-
     Raises:
         UsageError: There are too few arms for what is asked.
         StoreError: Something cannot be written.

@@ -170,9 +170,7 @@ def lab_blocks(
 ) -> list[Block]:
     """Return a lab report: the tasks that have studies, published figures, methods, problems met and the lesson.
 
-    Args:
-        studies: Those of the report, each of a task.
-        results: Composes what the studies of a task found.
+    `results` composes what the studies of a task found.
     """
     blocks: list[Block] = []
     by_task = {task: [study for study in studies if task_of(study.record) == task] for task in TASKS}
@@ -201,12 +199,7 @@ def task_of(record: StudyRecord) -> int | None:
 
 
 def _methods(studies: Sequence[StudyReport], level: int) -> list[Block]:
-    """Return how the studies of a task were made: what is true of all once, then what differs, study by study.
-
-    Args:
-        studies: Of the task.
-        level: Of each study's heading.
-    """
+    """Return how the studies of a task were made: what is true of all once, then what differs, study by study."""
     by_study = [{fact.name: members_of(fact.sentence) for fact in study.answers} for study in studies]
     first = by_study[0]
     shared = {name: [one for one in said if all(one in own[name] for own in by_study)] for name, said in first.items()}

@@ -182,12 +182,7 @@ def load_study(
 
 
 def load_path(store: Store, folder: Path, blocks: Sequence[int] | None = None) -> PathReport:
-    """Read a path ablation and all that reports say of it.
-
-    Args:
-        store: Where the trials lie.
-        folder: The path ablation's, with `steps/`.
-        blocks: Leave out the others; None for all that it has.
+    """Read a path ablation, or some of its blocks alone, and all that reports say of it.
 
     Raises:
         StoreError: A record is missing or damaged, or it lacks one of the blocks.

@@ -144,12 +144,7 @@ def _table(content: Content, width: int, *, ascii_only: bool) -> RenderableType:
 
 
 def _unwrapped(content: Content, places: Sequence[tuple[int, int]]) -> Text:
-    """Set a table for a file or pipe, where nothing wraps; rich takes long for each cell.
-
-    Args:
-        content: What it says.
-        places: Index and width of each column that is shown.
-    """
+    """Set columns, by index and width, for a file or pipe, where nothing wraps; rich takes long for each cell."""
     across, to_right = [width for _, width in places], [content.columns[index].is_number for index, _ in places]
     headings = [plain(content.columns[index].narrow or content.columns[index].heading) for index, _ in places]
     rows = [[plain(row[index]) for index, _ in places] for row in content.rows]

@@ -58,11 +58,6 @@ class Written:
 def write_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyReport:
     """Write a study's tables, costs, figures and page into its folder, which is to be held meanwhile.
 
-    Args:
-        store: Where the trials lie.
-        folder: The study's, with `study.yaml`.
-        data_dir: Folder of downloaded data sets, for the page's examples; None for the usual one.
-
     Returns:
         What the files say.
 
@@ -298,11 +293,7 @@ def _export(
 
 
 def find_studies(store: Store, wanted: Sequence[str]) -> list[Path]:
-    """Return the folders of studies.
-
-    Args:
-        store: Where to look.
-        wanted: Names as `studies_called` takes them, or paths of study folders; none for all.
+    """Return the folders of studies, by names as `studies_called` takes them, or by path; of all where none is wanted.
 
     Raises:
         UsageError: The store has no studies, or none of a name; the message has the nearest names.
