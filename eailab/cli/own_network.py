@@ -149,14 +149,6 @@ def _print(found: "Summary", json: bool, where: str) -> None:
     )
 
 
-def printed() -> tuple[type, type]:
-    """Return what `--json` of `model show` and of `sanity` prints."""
-    from eailab.engines.summary import Summary
-    from eailab.engines.torch_resnet.sanity import SanityReport
-
-    return Summary, SanityReport
-
-
 def _network(code: str, image: str, classes: int) -> "Callable[[], ForeignNetwork]":
     """Return a function that makes the network of a code again at each call."""
     from pydantic import ValidationError

@@ -1,6 +1,7 @@
 """`eailab schema`: the JSON Schema of what commands print for programs."""
 
 import json
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,14 @@ from eailab.cli.output import JSON_VERSION, echo
 from eailab.errors import UsageError
 
 NAMES = ("decision", "error", "gradcheck", "model", "recipe", "sanity")
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+PRINTED = {
+    "decision": "eailab.findings.decision:Decision",
+    "gradcheck": "eailab.gradcheck.report:GradientReport",
+    "model": "eailab.engines.summary:Summary",
+    "sanity": "eailab.engines.torch_resnet.sanity:SanityReport",
+}
+"""The classes of what is printed, each imported where its schema is asked for."""
 
 
 def schema(
@@ -34,45 +43,19 @@ def schema(
 
     if name not in NAMES:
         raise UsageError(f"there is no schema {name!r}: there are {', '.join(NAMES)}{nearest(name, NAMES)}")
-    schemas = {
-        "decision": _decision,
-        "error": _error,
-        "gradcheck": _gradcheck,
-        "model": _model,
-        "recipe": _recipe,
-        "sanity": _sanity,
-    }
-    echo(json.dumps(schemas[name](), indent=2, ensure_ascii=False))
+    echo(json.dumps(_schema(name), indent=2, ensure_ascii=False))
 
 
-def _of(kind: Any) -> dict[str, Any]:
+def _schema(name: str) -> dict[str, Any]:
+    if name == "error":
+        return _error()
+    if name == "recipe":
+        from eailab.recipe.schema import json_schema
+
+        return json_schema()
     from pydantic import TypeAdapter
 
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(kind).json_schema()}
-
-
-def _decision() -> dict[str, Any]:
-    from eailab.findings.decision import Decision
-
-    return _of(Decision)
-
-
-def _gradcheck() -> dict[str, Any]:
-    from eailab.gradcheck.report import GradientReport
-
-    return _of(GradientReport)
-
-
-def _model() -> dict[str, Any]:
-    from eailab.cli.own_network import printed
-
-    return _of(printed()[0])
-
-
-def _sanity() -> dict[str, Any]:
-    from eailab.cli.own_network import printed
-
-    return _of(printed()[1])
+    return {"$schema": DIALECT, **TypeAdapter(resolve_name(PRINTED[name])).json_schema()}
 
 
 def _error() -> dict[str, Any]:
@@ -85,15 +68,9 @@ def _error() -> dict[str, Any]:
     }
     error = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DIALECT,
         "title": "eailab error",
         "type": "object",
         "properties": {"schema_version": {"const": JSON_VERSION}, "error": error},
         "required": ["schema_version", "error"],
     }
-
-
-def _recipe() -> dict[str, Any]:
-    from eailab.recipe.schema import json_schema
-
-    return json_schema()
