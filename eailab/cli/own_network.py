@@ -29,6 +29,8 @@ Classes = Annotated[int, typer.Option(min=2, max=100_000, metavar="K", help="Num
 CIFAR = "3,32,32"
 BUILT = "convolutions, matrix products and attention"
 """Where the multiply-adds of a network are counted that is run."""
+SANITY_REPORT = "eailab.engines.torch_resnet.sanity:SanityReport"
+"""The class of what `sanity --json` prints."""
 
 model = Commands(help="Look at a network.\n\nExample: eailab model show mnist-mlp")
 

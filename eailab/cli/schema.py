@@ -8,6 +8,7 @@ import typer
 
 from eailab.cli import completion
 from eailab.cli.output import JSON_VERSION, echo
+from eailab.cli.own_network import SANITY_REPORT
 from eailab.errors import UsageError
 
 NAMES = ("decision", "error", "gradcheck", "model", "recipe", "sanity")
@@ -16,7 +17,7 @@ PRINTED = {
     "decision": "eailab.findings.decision:Decision",
     "gradcheck": "eailab.gradcheck.report:GradientReport",
     "model": "eailab.engines.summary:Summary",
-    "sanity": "eailab.engines.torch_resnet.sanity:SanityReport",
+    "sanity": SANITY_REPORT,
 }
 """The classes of what is printed, each imported where its schema is asked for."""
 
