@@ -1,19 +1,16 @@
 """Describe trials that eailab did not run, so that their studies are read and reported like all others."""
 
-from pathlib import Path
 from typing import NoReturn
 
-from eailab.engines.base import Setup
+from eailab.engines.named_metrics import declare
 from eailab.engines.spec import EngineSpec
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.own import ImportedRecipe
-from eailab.translation import Text, tr
+from eailab.translation import tr
 
 
 def _metrics(recipe: ImportedRecipe) -> tuple[Metric, ...]:
-    from eailab.engines.named_metrics import declare
-
     return (declare(recipe.metric, recipe.goal, recipe.unit),)
 
 
@@ -24,18 +21,12 @@ def _refuse(*_: object) -> NoReturn:
     )
 
 
-def _inputs(recipe: ImportedRecipe, data_dir: Path | None, runs_dir: Path) -> str:
-    _refuse(recipe, data_dir, runs_dir)
-
-
-def _build(recipe: ImportedRecipe, setup: Setup) -> NoReturn:
-    _refuse(recipe, setup)
-
-
-def _counted(_: ImportedRecipe) -> Text:
-    return tr("the value in the source")
-
-
 IMPORTED = EngineSpec(
-    "imported", version=1, recipe=ImportedRecipe, metrics=_metrics, build=_build, inputs=_inputs, counted=_counted
+    "imported",
+    version=1,
+    recipe=ImportedRecipe,
+    metrics=_metrics,
+    build=_refuse,
+    inputs=_refuse,
+    counted=lambda _: tr("the value in the source"),
 )

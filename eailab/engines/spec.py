@@ -137,16 +137,11 @@ class ImageClassification:
 
     It gets the recipe, the block's splits, the block's number, and how many images; no more than there are.
     """
-    try_network: Callable[[Any, tuple[int, int, int], int], int | None] = lambda recipe, image, classes: None  # noqa: ARG005 - a default
+    try_network: Callable[[Any, tuple[int, int, int], int], int | None] = lambda *_: None
     """Run a person's own network on a few images before anything is trained, and refuse it by a `UsageError`.
 
     It gets what `parameters` gets, and returns the trained parameters, or None where there is no such network.
     """
-
-
-def _no_inputs(recipe: Any, data_dir: Path | None, runs_dir: Path) -> str:  # noqa: ARG001 - one signature for all engines
-    """Depend on nothing but the recipe."""
-    return ""
 
 
 @dataclass(frozen=True)
@@ -170,14 +165,14 @@ class EngineSpec:
     """Packages whose versions can change the bits of a trial; recorded with each result."""
     images: ImageClassification | None = None
     """Of an engine with a data set: it is validated and tested on it. None for one that measures all by itself."""
-    inputs: Callable[[Any, Path | None, Path], str] = _no_inputs
+    inputs: Callable[[Any, Path | None, Path], str] = lambda *_: ""
     """Return the fingerprint of what a trial depends on outside its recipe, such as its code: a part of its identity.
 
     Asked when a study is planned and again before a trial is trained, with the folder of data sets and the runs folder;
     it may refuse a recipe by a `UsageError`. Of an engine with `images` the data set's own fingerprint is taken in its
     place.
     """
-    gaps: Callable[[Any, Path], tuple[str, ...]] = lambda recipe, runs_dir: ()  # noqa: ARG005 - a default
+    gaps: Callable[[Any, Path], tuple[str, ...]] = lambda *_: ()
     """Say what a trial may depend on that `inputs` leaves out."""
     artifacts: tuple[Artifact, ...] = ()
     """Files that its trials leave."""
@@ -193,32 +188,32 @@ class EngineSpec:
     """Return the most bytes that this process held on the GPU at once, and what the GPU has, if it held any."""
     prefers_one_thread: bool = False
     """Whether trials of one thread each, side by side, take less time in all than fewer trials of several threads."""
-    what_changed: Callable[[Any, Path, str], str] = lambda recipe, runs_dir, before: ""  # noqa: ARG005 - a default
+    what_changed: Callable[[Any, Path, str], str] = lambda *_: ""
     """Say what differs between an earlier return value of `inputs` and what there is now; nothing if not known."""
-    reported: Callable[[Path], OwnCurves] = lambda folder: OwnCurves({})  # noqa: ARG005 - a default
+    reported: Callable[[Path], OwnCurves] = lambda *_: OwnCurves({})
     """Return what a finished trial has reported step by step, from the trial's folder; nothing of an engine whose
     epochs are eailab's.
 
     Raises `DamagedError` where its file is not what the engine writes.
     """
-    tried_seconds: Callable[[Any, Path], float | None] = lambda recipe, runs_dir: None  # noqa: ARG005 - a default
+    tried_seconds: Callable[[Any, Path], float | None] = lambda *_: None
     """Return what a run took that a person has asked for only to see it, whatever its settings; None without one."""
-    counted: Callable[[Any], Text | None] = lambda recipe: None  # noqa: ARG005 - a default
+    counted: Callable[[Any], Text | None] = lambda *_: None
     """Say which of the values of a trial counts, as in "val_acc, the last value reported"; None for that after the last
     epoch."""
     is_foreign: bool = False
     """Whether its trials run code that is not eailab's: one at a time unless `--jobs` says otherwise, and none of them
     only to see what a trial takes."""
-    command_line: Callable[[Any, int, Path], str | None] = lambda recipe, block, folder: None  # noqa: ARG005 - a default
+    command_line: Callable[[Any, int, Path], str | None] = lambda *_: None
     """Return what a trial of a block starts, as a person would type it; None where it starts nothing.
 
     The last argument is the trial's folder.
     """
-    check_device: Callable[[Any, DeviceName], None] = lambda recipe, device: None  # noqa: ARG005 - a default
+    check_device: Callable[[Any, DeviceName], None] = lambda *_: None
     """Refuse, before training, what `build` would refuse of this machine's device; raises `DeviceError`."""
-    use_threads: Callable[[int], None] = lambda count: None  # noqa: ARG005 - a default
+    use_threads: Callable[[int], None] = lambda *_: None
     """Set the CPU threads of a library that `threadpoolctl` does not reach."""
-    reporting_compilation: ReportCompilation = lambda on_first, on_seconds: nullcontext()  # noqa: ARG005 - a default
+    reporting_compilation: ReportCompilation = lambda *_: nullcontext()
 
 
 def entry(table: Mapping[type[Any], T], settings: Any, part: str, owner: str) -> T:

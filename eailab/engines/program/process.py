@@ -48,7 +48,7 @@ def run_program(
     folder: str | None = None,
     timeout: float | None = None,
     on_tick: Callable[[], None] = lambda: None,
-    on_output: Callable[[Path, bytes], None] = lambda output, more: None,  # noqa: ARG005 - a default
+    on_output: Callable[[Path, bytes], None] = lambda *_: None,
 ) -> Ended:
     """Run a program until it, and every process of its group, has ended.
 
