@@ -119,13 +119,11 @@ class ImageClassification:
 
     Raises `DataError` or `RecipeError`.
     """
-    parameters: Callable[[Any, tuple[int, int, int], int], int | None]
-    """Count the trained parameters from a recipe, an image's rows, columns and channels, and the number of classes.
-
-    None where only a person's own code knows it, which is not run for this.
-    """
     layers: Callable[[Any, tuple[int, int, int], int], tuple[LayerSize, ...] | None]
-    """List the layers of a network, from what `parameters` gets; None likewise."""
+    """List the layers of a network from a recipe, an image's rows, columns and channels, and the number of classes.
+
+    None where only a person's own code knows them, which is not run for this.
+    """
     checkpoint_copies: Callable[[Any], int]
     """How many numbers a checkpoint holds for each parameter, at most: itself, moments, moving average."""
     effective_model: Callable[[Any], dict[str, object]]
@@ -140,8 +138,13 @@ class ImageClassification:
     try_network: Callable[[Any, tuple[int, int, int], int], int | None] = lambda *_: None
     """Run a person's own network on a few images before anything is trained, and refuse it by a `UsageError`.
 
-    It gets what `parameters` gets, and returns the trained parameters, or None where there is no such network.
+    It gets what `layers` gets, and returns the trained parameters, or None where there is no such network.
     """
+
+    def parameters(self, recipe: Recipe, image: tuple[int, int, int], classes: int) -> int | None:
+        """Count the trained parameters of a network, from what `layers` gets; None likewise."""
+        found = self.layers(recipe, image, classes)
+        return None if found is None else sum(layer.parameters for layer in found)
 
 
 @dataclass(frozen=True)

@@ -44,19 +44,13 @@ def check_fit(recipe: MlpRecipe, images: tuple[int, ...]) -> None:
     check_batches(recipe.batch_size, images[0], is_one_alone, "model.norm none")
 
 
-def parameters(recipe: MlpRecipe, image: tuple[int, int, int], classes: int) -> int:
-    """Count the trained parameters.
-
-    Examples:
-        >>> from eailab.recipe.load import load
-        >>> parameters(load("mnist-mlp").recipe, (28, 28, 1), 10)
-        136074
-    """
-    return sum(layer.parameters for layer in layers(recipe, image, classes))
-
-
 def layers(recipe: MlpRecipe, image: tuple[int, int, int], classes: int) -> tuple[LayerSize, ...]:
-    """List the linear layers; see `ImageClassification.layers`."""
+    """List the linear layers; see `ImageClassification.layers`.
+
+    >>> from eailab.recipe.load import load
+    >>> sum(layer.parameters for layer in layers(load("mnist-mlp").recipe, (28, 28, 1), 10))
+    136074
+    """
     model = recipe.model
     *hidden, last = pairwise([prod(image), *model.hidden, classes])
     found = []
@@ -67,14 +61,6 @@ def layers(recipe: MlpRecipe, image: tuple[int, int, int], classes: int) -> tupl
     inputs, outputs = last
     name = f"layers.{len(found)}"
     return (*found, LayerSize(name, LINEAR, (outputs,), (inputs + 1) * outputs, inputs * outputs))
-
-
-def _checkpoint_copies(recipe: MlpRecipe) -> int:
-    return 1 + recipe.optimizer.moments + (recipe.ema is not None)
-
-
-def _effective_model(recipe: MlpRecipe) -> dict[str, object]:
-    return {"activation": recipe.model.activations}
 
 
 def _reporting_compilation(
@@ -103,10 +89,15 @@ NUMPY_MLP = EngineSpec(
     recipe=MlpRecipe,
     command="train-mlp",
     packages=("numpy", "numba"),
-    metrics=lambda recipe: CLASSIFICATION,  # noqa: ARG005 - one signature for all engines
+    metrics=lambda _: CLASSIFICATION,
     build=_build,
     images=ImageClassification(
-        check_fit, parameters, layers, _checkpoint_copies, _effective_model, _network, _augmented
+        check_fit=check_fit,
+        layers=layers,
+        checkpoint_copies=lambda recipe: 1 + recipe.optimizer.moments + (recipe.ema is not None),
+        effective_model=lambda recipe: {"activation": recipe.model.activations},
+        network=_network,
+        augmented=_augmented,
     ),
     artifacts=(WEIGHTS, PREDICTIONS),
     reporting_compilation=_reporting_compilation,

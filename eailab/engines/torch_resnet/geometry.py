@@ -97,12 +97,6 @@ def ends_in_one_pixel(recipe: ResNetRecipe, height: int, width: int) -> bool:
     return all(stage_sides(stem, side)[-1] == 1 for side in input_size(recipe, height, width))
 
 
-def parameters(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> int | None:
-    """Count the trained parameters, which do not depend on the image; None of a network that is not eailab's."""
-    found = layers(recipe, image, classes)
-    return None if found is None else sum(layer.parameters for layer in found)
-
-
 def layers(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> tuple[LayerSize, ...] | None:
     """List the convolutions and the linear layer by torchvision's names; None of a network that is not eailab's."""
     if not isinstance(recipe.model, ResNet):

@@ -39,10 +39,6 @@ def _build(recipe: ResNetRecipe, setup: Setup) -> Engine:
     return ResNetEngine(*trial) if queue is None else cuda_graphs.CapturedEngine(*trial, queue=queue)
 
 
-def _checkpoint_copies(recipe: ResNetRecipe) -> int:
-    return 2 + recipe.optimizer.moments + (recipe.ema is not None)
-
-
 def _effective_model(recipe: ResNetRecipe) -> dict[str, object]:
     if not isinstance(recipe.model, ResNet):
         return {}
@@ -105,17 +101,16 @@ TORCH_RESNET = EngineSpec(
     gpu_is_here=_gpu_is_here,
     gpu_memory=_gpu_memory,
     prefers_one_thread=True,
-    metrics=lambda recipe: CLASSIFICATION,  # noqa: ARG005 - one signature for all engines
+    metrics=lambda _: CLASSIFICATION,
     build=_build,
     images=ImageClassification(
-        geometry.check_fit,
-        geometry.parameters,
-        geometry.layers,
-        _checkpoint_copies,
-        _effective_model,
-        _network,
-        _augmented,
-        _try_network,
+        check_fit=geometry.check_fit,
+        layers=geometry.layers,
+        checkpoint_copies=lambda recipe: 2 + recipe.optimizer.moments + (recipe.ema is not None),
+        effective_model=_effective_model,
+        network=_network,
+        augmented=_augmented,
+        try_network=_try_network,
     ),
     own_folder=CODE_FOLDER,
     artifacts=(WEIGHTS, PREDICTIONS),
