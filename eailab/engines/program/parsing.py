@@ -58,14 +58,6 @@ class Value:
         """The name as lists show it."""
         return " ".join(self.words[-2:])
 
-    def number(self) -> float:
-        """Return the number, without regard to a percent sign.
-
-        Raises:
-            ValueError: The text is not a number, or its comma may stand for thousands or for decimals.
-        """
-        return number(self.text)
-
 
 @dataclass(frozen=True)
 class Row:

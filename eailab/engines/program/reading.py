@@ -19,6 +19,7 @@ from eailab.engines.program.parsing import (
     lines_matching,
     lines_of_output,
     metrics_file,
+    number,
 )
 from eailab.errors import TrialFailedError, UsageError
 from eailab.metrics import LARGEST_NUMBER, Metric
@@ -270,8 +271,8 @@ def _curve(metric: Metric, rows: Iterable[Row]) -> _Curve:
     axis = next((one for one in ("epoch", "step") if all(_is_whole(row.steps.get(one)) for row, _ in numbers)), "")
     points: dict[int, float] = {}
     lines: dict[int, int] = {}
-    for row, number in numbers:
-        points[int(row.steps[axis]) if axis else lines.setdefault(row.line, len(lines) + 1)] = number
+    for row, reported in numbers:
+        points[int(row.steps[axis]) if axis else lines.setdefault(row.line, len(lines) + 1)] = reported
     return _Curve(metric, tuple(sorted(points.items())), axis, numbers[-1][1])
 
 
@@ -306,17 +307,17 @@ def _found(name: str, rows: Iterable[Row]) -> list[tuple[Row, Value]]:
 
 def _number(metric: Metric, value: Value) -> float:
     try:
-        number = value.number()
+        found = number(value.text)
     except ValueError as error:
         raise TrialFailedError(f"{metric.name}: {plain(str(error))}.") from error
     if metric.scale == SHARE:
-        number = number / 100 if value.percent else number
-        if isfinite(number) and not metric.least <= number <= metric.most:
+        found = found / 100 if value.percent else found
+        if isfinite(found) and not metric.least <= found <= metric.most:
             raise TrialFailedError(
                 f"{metric.name} is {plain(value.text)}, and --unit share is for values from 0 to 1: "
                 "where a program reports percent, say --unit percent."
             )
-    return number
+    return found
 
 
 def _chosen(wanted: Wanted, judged: _Curve) -> int | None:
