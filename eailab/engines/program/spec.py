@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING
 
 from eailab import files
 from eailab.engines.base import Setup
+from eailab.engines.program.reading import Reading, check_regex, counted, declared
 from eailab.engines.program.trial_files import CURVES, OUT, STDERR, STDOUT, places_of, reported
 from eailab.engines.spec import Artifact, EngineSpec
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.describe import nearest
 from eailab.recipe.own import ProgramRecipe
-from eailab.translation import Text
 
 if TYPE_CHECKING:
     from eailab.engines.program.engine import ProgramEngine
-    from eailab.engines.program.reading import Reading
 
 _LAUNCHER = re.compile(r"(?:python|pypy)[0-9.]*|uv|torchrun|accelerate|deepspeed")
 """Programs whose first word that ends in `.py` is the script that they start."""
@@ -30,8 +29,6 @@ _LAUNCHER = re.compile(r"(?:python|pypy)[0-9.]*|uv|torchrun|accelerate|deepspeed
 
 def _metrics(recipe: ProgramRecipe) -> tuple[Metric, ...]:
     """Return what a program is to report, once it is known that it can be read."""
-    from eailab.engines.program.reading import check_regex, declared
-
     metrics = declared(recipe)
     if recipe.metric_regex is not None:
         check_regex(recipe.metric_regex, metrics)
@@ -95,12 +92,6 @@ def _tried_seconds(recipe: ProgramRecipe, runs_dir: Path) -> float | None:
     return tried_seconds(recipe, runs_dir)
 
 
-def _counted(recipe: ProgramRecipe) -> Text:
-    from eailab.engines.program.reading import counted
-
-    return counted(recipe)
-
-
 def _command_line(recipe: ProgramRecipe, block: int, folder: Path) -> str:
     return str(recipe.template.fill(recipe.own_settings, places_of(block, folder)))
 
@@ -110,7 +101,7 @@ class Tried:
     """A run that was made to try a program."""
 
     command: str
-    reading: "Reading"
+    reading: Reading
     """What it reported."""
     seconds: float
 
@@ -148,7 +139,7 @@ PROGRAM = EngineSpec(
     what_changed=_what_changed,
     reported=reported,
     tried_seconds=_tried_seconds,
-    counted=_counted,
+    counted=counted,
     is_foreign=True,
     command_line=_command_line,
     own_folder=OUT,

@@ -2,16 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from eailab import files
+from eailab.engines.program.reading import Reading
 from eailab.engines.spec import OwnCurves, Points
 from eailab.errors import DamagedError, StoreError
 from eailab.plain import plain
 from eailab.recipe.template import Places
-
-if TYPE_CHECKING:
-    from eailab.engines.program.reading import Reading
 
 OUT = "out"
 """The folder that `{out}` names: the program's own."""
@@ -25,7 +23,7 @@ CURVES = "curves.json"
 """The values that the program reported step by step, as they were read."""
 
 
-def curves_text(reading: "Reading") -> bytes:
+def curves_text(reading: Reading) -> bytes:
     """Return what `reported` reads, of what a trial has reported."""
     record = {"schema_version": 1, "way": reading.way, "curves": reading.curves, "axes": reading.axes}
     return json.dumps(record).encode()
