@@ -21,9 +21,7 @@ def digest_of(file: Path) -> str:
     Raises:
         UsageError: A file is missing, or is not Python.
     """
-    digests = {
-        name: hashlib.sha256(repr(skeleton(parsed(path))).encode()).hexdigest() for name, path in files_of(file).items()
-    }
+    digests = {name: tree_digest(parsed(path)) for name, path in files_of(file).items()}
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:DIGITS]
 
 
@@ -60,16 +58,21 @@ def _beside(folder: Path, module: str, package: tuple[str, ...]) -> Iterator[Pat
                 yield path
 
 
-def skeleton(node: Any) -> Any:
+def tree_digest(tree: ast.AST) -> str:
+    """Return the SHA-256 of what a syntax tree says, see `_skeleton`."""
+    return hashlib.sha256(repr(_skeleton(tree)).encode()).hexdigest()
+
+
+def _skeleton(node: Any) -> Any:
     """Return what a syntax tree says, in a form that is the same in every version of Python.
 
     `ast.dump` is not: later versions have fields that earlier ones lack, and leave out those that are empty.
     """
     if isinstance(node, ast.AST):
-        fields = ((name, skeleton(value)) for name, value in ast.iter_fields(node))
+        fields = ((name, _skeleton(value)) for name, value in ast.iter_fields(node))
         return (type(node).__name__, *(one for one in fields if one[1] not in ((), None) and one[0] != "ctx"))
     if isinstance(node, list):
-        return tuple(skeleton(one) for one in node)
+        return tuple(_skeleton(one) for one in node)
     return None if node is None else (type(node).__name__, repr(node))
 
 

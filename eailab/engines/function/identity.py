@@ -21,7 +21,7 @@ from eailab import files
 from eailab.engines.function.lookup import TrainingFunction, function_of, is_importable
 from eailab.engines.program.identity import Identity
 from eailab.errors import DataError
-from eailab.own_code.identity import imported_modules, skeleton
+from eailab.own_code.identity import imported_modules, tree_digest
 from eailab.plain import plain
 
 _LOADED: dict[str, tuple[CodeType, str]] = {}
@@ -45,7 +45,8 @@ def identity_of(reference: str) -> Identity:
         _refuse_edited(reference, function, followed.code)
     else:
         followed.source(function.__qualname__, function)
-    return Identity(followed.code, {}, {"python": _python(), **followed.versions}, tuple(dict.fromkeys(followed.notes)))
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return Identity(followed.code, {}, {"python": python, **followed.versions}, tuple(dict.fromkeys(followed.notes)))
 
 
 def _refuse_edited(reference: str, function: TrainingFunction, code: dict[str, str]) -> None:
@@ -57,10 +58,6 @@ def _refuse_edited(reference: str, function: TrainingFunction, code: dict[str, s
             "reload the module (importlib.reload) or restart Python."
         )
     _LOADED[reference] = (function.__code__, digest)
-
-
-def _python() -> str:
-    return f"{platform.python_implementation()} {platform.python_version()}"
 
 
 class _Followed:
@@ -112,7 +109,7 @@ class _Followed:
         except (OSError, TypeError, SyntaxError):
             self.notes.append(f"the source of {plain(name)} is not known: its changes are not seen.")
             return
-        self.code[name] = hashlib.sha256(repr(skeleton(tree)).encode()).hexdigest()
+        self.code[name] = tree_digest(tree)
         for module in imported_modules(tree):
             self.module(module)
         if isinstance(thing, type):
@@ -188,12 +185,7 @@ def _content(value: Any) -> object:
         case dict():
             return kind, [(_content(key), _content(one)) for key, one in value.items()]
         case np.ndarray() if value.dtype.kind != "O":
-            return (
-                kind,
-                str(value.dtype),
-                value.shape,
-                hashlib.sha256(value.tobytes()).hexdigest(),
-            )
+            return kind, str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest()
     raise TypeError(kind)
 
 
@@ -215,7 +207,7 @@ def _module_digest(file: Path, *_state: int) -> tuple[str, tuple[str, ...]]:
         tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:
         raise DataError(f"{plain(str(file))} is not Python: {plain(str(error))}.") from error
-    return hashlib.sha256(repr(skeleton(tree)).encode()).hexdigest(), tuple(dict.fromkeys(imported_modules(tree)))
+    return tree_digest(tree), tuple(dict.fromkeys(imported_modules(tree)))
 
 
 def _version(top: str) -> tuple[str, str] | None:

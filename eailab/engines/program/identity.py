@@ -15,7 +15,7 @@ from typing import Any, Self
 from eailab import files
 from eailab.engines.program.launched import content_digest, program_identity
 from eailab.errors import UsageError
-from eailab.own_code.identity import imported_modules, skeleton
+from eailab.own_code.identity import imported_modules, tree_digest
 from eailab.plain import plain
 from eailab.recipe.describe import nearest
 from eailab.units import size
@@ -309,15 +309,12 @@ def _digest(path: str, *_state: int) -> tuple[str, frozenset[str], bool]:
     if _suffix(path) in PYTHON:
         try:
             tree = ast.parse(content)
-            return hashlib.sha256(repr(skeleton(tree)).encode()).hexdigest(), frozenset(_packages(tree)), False
+            packages = (name.partition(".")[0] for name in imported_modules(tree) if not name.startswith("."))
+            return tree_digest(tree), frozenset(packages), False
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             pass  # of another version of Python: by its bytes
     is_ours = _suffix(path) in SETTINGS and any(all(re.search(one, content) for one in kind) for kind in _OF_EAILAB)
     return hashlib.sha256(content).hexdigest(), frozenset(), is_ours
-
-
-def _packages(tree: ast.AST) -> Iterator[str]:
-    yield from (name.partition(".")[0] for name in imported_modules(tree) if not name.startswith("."))
 
 
 def _data(paths: Iterable[str], folder: Path) -> dict[str, str]:
