@@ -28,14 +28,7 @@ def shapes(recipe: MlpRecipe, expected: Expected) -> dict[str, tuple[int, ...]]:
 
 
 def logits(recipe: MlpRecipe, weights: Arrays, expected: Expected, pixels: Pixels) -> Floats:
-    """Return the scores of each class, `[N, K]`, before the softmax.
-
-    Args:
-        recipe: Of the trial that left the weights.
-        weights: As `MlpEngine.weights` names them.
-        expected: What the trial was trained on.
-        pixels: Such images, `[N, H, W, C]`.
-    """
+    """Return the scores of each class, `[N, K]`, before the softmax, of images `[N, H, W, C]`; see `spec.Network`."""
     source = Source(pixels, expected.mean, expected.std, np.float32)
     design = Design(recipe.model, source.pixels.shape[1], len(expected.classes))
     trained, running = _filled(design.trained, weights), _filled(design.running, weights)

@@ -186,15 +186,7 @@ def augmented(recipe: ResNetRecipe, data: TrialData, block: int, count: int) -> 
 
 
 class EvaluationBatches:
-    """One split as evaluation sees it, in order.
-
-    Args:
-        images: The split.
-        augmentation: The recipe's, for its evaluation view.
-        normalise: How pixel values are scaled.
-        batch_size: Images a batch.
-        device: Where the batches are made.
-    """
+    """One split as evaluation sees it, in order; its arguments are as those of `TrainingBatches`."""
 
     def __init__(
         self,

@@ -75,14 +75,7 @@ def shapes(recipe: ResNetRecipe, expected: Expected) -> dict[str, tuple[int, ...
 
 
 def logits(recipe: ResNetRecipe, weights: Arrays, expected: Expected, pixels: Pixels) -> NDArray[np.float32]:
-    """Return the scores of each class, `[N, K]`, before the softmax, computed on the CPU.
-
-    Args:
-        recipe: As for `Classifier`.
-        weights: Likewise.
-        expected: Likewise.
-        pixels: Images `[N, H, W, C]`.
-    """
+    """Return the scores of each class, `[N, K]`, before the softmax, of images `[N, H, W, C]`, computed on the CPU."""
     classifier = Classifier(recipe, weights, expected)
     with torch.inference_mode():
         scores: NDArray[np.float32] = torch.cat(

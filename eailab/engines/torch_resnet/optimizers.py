@@ -49,13 +49,7 @@ def gradients(parameters: Mapping[str, nn.Parameter]) -> list[Tensor]:
 
 
 class Sgd:
-    """Momentum as torch defines it: `v = m v + g; w = w - lr v`, the penalty in `g` (Sutskever et al., 2013).
-
-    Args:
-        settings: The recipe's constants.
-        parameters: What it moves, by name; float32, on one device.
-        lr: The learning rate, a scalar on the same device; the caller writes each step's rate into it.
-    """
+    """Momentum as torch defines it: `v = m v + g; w = w - lr v`, the penalty in `g` (Sutskever et al., 2013)."""
 
     def __init__(self, settings: optimization.Sgd, parameters: Mapping[str, nn.Parameter], lr: Tensor) -> None:
         self._settings, self._parameters, self._lr = settings, parameters, lr
@@ -81,13 +75,7 @@ class Sgd:
 
 
 class Adam:
-    """Adam (Kingma & Ba, 2015), or AdamW, its variant with decoupled weight decay (Loshchilov & Hutter, 2019).
-
-    Args:
-        settings: The recipe's constants.
-        parameters: What it moves, by name; float32, on one device.
-        lr: The learning rate, a scalar on the same device; the caller writes each step's rate into it.
-    """
+    """Adam (Kingma & Ba, 2015), or AdamW, its variant with decoupled weight decay (Loshchilov & Hutter, 2019)."""
 
     EPSILON = 1e-8
     """Added to the root of the second moment; torch's default."""
@@ -135,6 +123,11 @@ OPTIMIZERS: dict[type[Any], Callable[[Any, Mapping[str, nn.Parameter], Tensor], 
 
 def optimizer(settings: optimization.Optimizer, parameters: Mapping[str, nn.Parameter], lr: Tensor) -> Optimizer:
     """Return a recipe's optimizer, at rest.
+
+    Args:
+        settings: The recipe's constants.
+        parameters: What it moves, by name; float32, on one device.
+        lr: The learning rate, a scalar on the same device; the caller writes each step's rate into it.
 
     Raises:
         RecipeError: The engine does not have it.

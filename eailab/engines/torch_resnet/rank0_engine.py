@@ -14,7 +14,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from eailab.data.dataset import TrialData
-from eailab.engines.base import Arrays, DeviceName, Engine, Evaluation, OnStep, Scores, Step
+from eailab.engines.base import Arrays, DeviceName, Engine, Evaluation, OnStep, Scores
 from eailab.engines.torch_resnet import devices
 from eailab.engines.torch_resnet.distributed import Team, is_of_others
 from eailab.engines.torch_resnet.engine import ResNetEngine
@@ -91,17 +91,9 @@ def others_needed() -> Iterator[None]:
 class LeadingEngine(Engine):
     """The engine of the first process (see `eailab.engines.base.Engine`): what it trains, the others train with it.
 
-    Evaluation is its own work, for which the others wait.
+    Evaluation is its own work, for which the others wait. It counts no joules, since it sees its own GPU only.
 
-    Args:
-        recipe: What to train.
-        data: The block's splits.
-        block: The seed bundle's number.
-        device: Where each process runs.
-        team: All processes.
-
-    Raises:
-        DeviceError: The device is not here, or has not the recipe's precision.
+    Its arguments, and what it raises, are those of `ResNetEngine`; the team is all processes.
     """
 
     def __init__(self, recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName, team: Team) -> None:
@@ -125,10 +117,6 @@ class LeadingEngine(Engine):
     def evaluate(self, split: SplitName) -> Evaluation:
         """See `Engine.evaluate`."""
         return self._engine.evaluate(split)
-
-    def joules(self) -> float | None:
-        """Return None: the first process sees its own GPU only."""
-        return None
 
     def state(self) -> Arrays:
         """See `Engine.state`; it is the same in all processes."""
@@ -156,8 +144,4 @@ def follow(device: DeviceName, team: Team) -> None:
                     engine.load_state(message.state)
                 case TrainEpoch() if engine is not None:
                     with suppress(DivergedError):  # the first process finds it in the same step, and records it
-                        engine.train_epoch(message.number, _nothing)
-
-
-def _nothing(_: Step) -> None:
-    """Report no progress: the first process does."""
+                        engine.train_epoch(message.number, lambda _: None)
