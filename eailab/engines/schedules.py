@@ -1,7 +1,7 @@
 """Compute learning rates for both engines: every rate of a trial is known before its first step.
 
 A schedule is a pure function from the step's number to a factor on the recipe's learning rate; a new one is its
-settings class in `recipe/parts.py`, one function here, and one line of `SCHEDULES`.
+settings class in `recipe/optimization.py`, one function here, and one line of `SCHEDULES`.
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 A rule owns its moments, each a flat array like the parameters. Its work on a gradient is planned once, as calls of the
 compiled loops of `kernels`; `aim` sets the numbers that change from step to step. A new optimizer is its settings class
-in `recipe/parts.py`, one class here with two kernels, and one line of `RULES`.
+in `recipe/optimization.py`, one class here with two kernels, and one line of `RULES`.
 
 Shapes: `P` parameters, `I` inputs and `O` outputs of a linear layer.
 """

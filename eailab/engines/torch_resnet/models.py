@@ -148,13 +148,23 @@ def arrange(model: nn.Module, memory_format: torch.memory_format) -> None:
             module.to(memory_format=memory_format)
 
 
-def initial_values(model: nn.Module, block: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield each convolution's and linear layer's parameter with its initial values.
+@torch.no_grad()
+def build(settings: Settings, classes: int, block: int) -> ResNet:
+    """Return a network on the CPU, initialised for one block; torch's global generator is not touched.
 
     The distributions are torchvision's: convolutions N(0, 2 / fan-out) (He et al., 2015), the linear layer
     U(-1/sqrt(inputs), 1/sqrt(inputs)). Each parameter draws from a stream of its own name, so that two arms with
     different stems start with the same weights in all other layers.
+
+    Args:
+        settings: Depth, stem and width.
+        classes: Number of classes `K`.
+        block: The seed bundle's number.
+
+    Raises:
+        RecipeError: The width leaves a stage without channels.
     """
+    model = ResNet(settings, classes)
     for module_name, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
             draw = stream(block, "init", crc32(f"{module_name}.{name}".encode()))
@@ -166,24 +176,7 @@ def initial_values(model: nn.Module, block: int) -> Iterator[tuple[Tensor, Tenso
                 values = draw.uniform(-bound, bound, parameter.shape).astype(np.float32)
             else:
                 continue
-            yield parameter, torch.from_numpy(values)
-
-
-def build(settings: Settings, classes: int, block: int) -> ResNet:
-    """Return a network on the CPU, initialised for one block; torch's global generator is not touched.
-
-    Args:
-        settings: Depth, stem and width.
-        classes: Number of classes `K`.
-        block: The seed bundle's number.
-
-    Raises:
-        RecipeError: The width leaves a stage without channels.
-    """
-    model = ResNet(settings, classes)
-    with torch.no_grad():
-        for parameter, values in initial_values(model, block):
-            parameter.copy_(values)
+            parameter.copy_(torch.from_numpy(values))
     return model
 
 
