@@ -133,13 +133,15 @@ def _arrays(path: Path) -> dict[str, Array]:
     try:
         with opened(path, ARRAYS) as stream:
             if stream.peek(len(npy.MAGIC_PREFIX)).startswith(npy.MAGIC_PREFIX):
-                raise DataError(f"{path} contains one array, not several: write it with numpy.savez, {_listed(KEYS)}.")
+                raise DataError(
+                    f"{path} contains one array, not several: write it with numpy.savez, {', '.join(KEYS)}."
+                )
             with zipfile.ZipFile(stream) as archive:
                 found = members(archive)
                 if absent := [key for key in KEYS if key not in found]:
                     raise DataError(
-                        f"{path} has no {_listed(absent)}; it holds {_listed(found) or 'nothing'}. "
-                        f"Write it with numpy.savez, {_listed(KEYS)}."
+                        f"{path} has no {', '.join(absent)}; it holds {', '.join(found) or 'nothing'}. "
+                        f"Write it with numpy.savez, {', '.join(KEYS)}."
                     )
                 return {key: _array(archive, key, path) for key in (*KEYS, *({"classes"} & set(found)))}
     except (ValueError, *READING) as error:
@@ -245,10 +247,6 @@ def _classes(arrays: dict[str, Array], train_labels: Labels, test_labels: Labels
     if NOT_UTF8.search("".join(names.tolist())):
         raise DataError(f"{path}: classes has half a character in a name: give each a name of whole letters.")
     return tuple(str(name) for name in names)
-
-
-def _listed(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(names)
 
 
 def pack_counts(arrays: Mapping[str, NDArray[np.unsignedinteger]]) -> bytes:

@@ -86,21 +86,13 @@ def _published(source: Source, option: Path | None, download: bool) -> Dataset:
     return _read(source.name, source.read, where, _stamp(paths))
 
 
-@dataclass(frozen=True)
-class _Stamp:
-    """What changes when a file is written again."""
-
-    path: Path
-    nanoseconds: int
-    size: int
-
-
-def _stamp(paths: list[Path]) -> tuple[_Stamp, ...]:
-    return tuple(_Stamp(path, status.st_mtime_ns, status.st_size) for path in paths for status in [path.stat()])
+def _stamp(paths: list[Path]) -> tuple[tuple[Path, int, int], ...]:
+    """Return what changes when a file is written again."""
+    return tuple((path, status.st_mtime_ns, status.st_size) for path in paths for status in [path.stat()])
 
 
 @lru_cache(maxsize=1)
-def _read(name: str, read: Callable[[Path], Content], where: Path, _: tuple[_Stamp, ...]) -> Dataset:
+def _read(name: str, read: Callable[[Path], Content], where: Path, _: tuple[tuple[Path, int, int], ...]) -> Dataset:
     train, test, classes = read(where)
     return Dataset(name, train, test, classes, fingerprint(train, test, classes))
 

@@ -121,9 +121,7 @@ def split_of(n: int, settings: Data, block: int) -> Split:
     return block_split(n, settings.val_fraction, block)
 
 
-@lru_cache(maxsize=2)
-def _fixed(n: int, val_fraction: float, seed: int) -> Split:
-    return lab_split(n, val_fraction, seed)
+_fixed = lru_cache(maxsize=2)(lab_split)
 
 
 def _divided(dataset: Dataset, settings: Data, block: int) -> TrialData:
