@@ -119,7 +119,7 @@ class MlpEngine(Engine):
     def _work(self, rows: int) -> tuple[Work, SoftmaxCrossEntropy, list[Call]]:
         """Return network, loss and optimizer at work on batches of so many rows; there are two sizes at most."""
         if rows not in self._works:
-            work = self.network.work(self.source, rows, training=True)
+            work = Work(self.network, self.source, rows, training=True)
             update = moves(self.rule, self.design.trained, self.trained, self.gradient, work.outer)
             self._works[rows] = (work, SoftmaxCrossEntropy(work.logits, self.recipe.label_smoothing), update)
         return self._works[rows]
@@ -151,7 +151,7 @@ class MlpEngine(Engine):
         for start in range(0, len(images), EVALUATION_ROWS):
             rows = np.arange(start, min(start + EVALUATION_ROWS, len(images)))
             if work is None or len(work.logits.value) != len(rows):
-                work = self.evaluated.work(source, len(rows), training=False)
+                work = Work(self.evaluated, source, len(rows), training=False)
                 objective = SoftmaxCrossEntropy(work.logits)
             work.take(rows)
             work.forward()

@@ -12,7 +12,7 @@ from eailab.engines.base import Arrays, Expected
 from eailab.engines.numpy_mlp.arrays import Floats, Layout
 from eailab.engines.numpy_mlp.input_layer import Source
 from eailab.engines.numpy_mlp.layers import BatchNorm1d
-from eailab.engines.numpy_mlp.network import Design, Network
+from eailab.engines.numpy_mlp.network import Design, Network, Work
 from eailab.engines.spec import Graph
 from eailab.recipe.schema import MlpRecipe
 
@@ -33,7 +33,7 @@ def logits(recipe: MlpRecipe, weights: Arrays, expected: Expected, pixels: Pixel
     design = Design(recipe.model, source.pixels.shape[1], len(expected.classes))
     trained, running = _filled(design.trained, weights), _filled(design.running, weights)
     network = Network(design, trained, running, design.trained.zeros(np.float32))
-    work = network.work(source, len(source), training=False)
+    work = Work(network, source, len(source), training=False)
     work.take(np.arange(len(source)))
     work.forward()
     return work.logits.value.copy()

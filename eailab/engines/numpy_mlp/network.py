@@ -127,13 +127,9 @@ class Network:
             if isinstance(layer, Dropout):
                 layer.generator = generator
 
-    def work(self, source: Source, rows: int, training: bool) -> "Work":
-        """Return the network at work on batches of `rows` images."""
-        return Work(self, source, rows, training)
-
 
 class Work:
-    """A network at work on batches of one size.
+    """A network at work on batches of `rows` images.
 
     Call `take` with the images' numbers, then `forward`, and read `logits.value`; then write `logits.gradient` and call
     `backward`.
