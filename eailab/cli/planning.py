@@ -34,13 +34,14 @@ def say_beforehand(studies: Sequence["Study"], changes: Sequence["Override"]) ->
 def _without_effect(studies: Sequence["Study"], changes: Sequence["Override"]) -> Iterator[str]:
     """Yield which changes of the model are none to an arm, since its network does not have the setting."""
     from eailab.recipe.factors import own_setting, path_of
+    from eailab.recipe.networks import ARGS
     from eailab.recipe.override import lacking
 
     arms = {arm.label: arm.recipe for one in studies for arm in one.arms}
     base = studies[0].arms[0].recipe
     for change in changes:
-        path = change.path if change.path.startswith("model.args.") else None  # of a network that another change names
-        path = path or own_setting(change.path, base) or path_of(change.path, base.engine, False, base.own_settings)
+        path = change.path if change.path.startswith(ARGS) else None  # of a network that another change names
+        path = path or own_setting(change.path, base) or path_of(change.path, base.engine, False, base)
         if networks := lacking(path, arms):
             has = "it does not have" if len(networks) == 1 else "they do not have"
             yield f"{change} has no effect on {', '.join(networks)}: {has} the setting {path}"

@@ -6,6 +6,7 @@ from eailab.errors import Correction, RecipeError
 from eailab.recipe.base import Recipe
 from eailab.recipe.catalogue import names
 from eailab.recipe.describe import choices, nearest
+from eailab.recipe.networks import ARGS
 from eailab.recipe.schema import RECIPES, settings, variants
 from eailab.recipe.validate import value_at
 
@@ -28,7 +29,7 @@ def resolve(factor: str, recipe: Recipe) -> str:
     Raises:
         RecipeError: No factor has the name, or several have.
     """
-    return own_setting(factor, recipe) or path_of(factor, recipe.engine, own=recipe.own_settings)
+    return own_setting(factor, recipe) or path_of(factor, recipe.engine, recipe=recipe)
 
 
 def own_setting(word: str, recipe: Recipe) -> str | None:
@@ -49,14 +50,14 @@ def level_of(recipe: Recipe, path: str) -> object:
     return value["name"] if isinstance(value, dict) else value
 
 
-def path_of(word: str, engine: str, factors_only: bool = True, own: Collection[str] = ()) -> str:
+def path_of(word: str, engine: str, factors_only: bool = True, recipe: Recipe | None = None) -> str:
     """Return the dotted path of a setting of an engine; like `resolve`, but labels and `study` too if asked.
 
     Args:
         word: What a person calls it.
         engine: Of the recipe.
         factors_only: Leave out what is not a factor.
-        own: Settings that the recipe's author has named, which may have been meant.
+        recipe: Its author may have named settings that were meant.
 
     Raises:
         RecipeError: No setting has the name, or several have.
@@ -87,9 +88,13 @@ def path_of(word: str, engine: str, factors_only: bool = True, own: Collection[s
             f"as {' or '.join(examples[:2])}.",
             Correction(options={"--recipe": examples[0]}) if factors_only else None,
         )
+    own = {} if recipe is None else recipe.own_settings
     table = [one for one in settings(engine).values() if one.is_factor or not factors_only]
     known = {known.replace("_", "-") for one in table for known in (one.leaf, one.path)} | {*_parts(engine), *own}
-    raise RecipeError(f"there is no setting {word!r}{nearest(plain, known) or f'; choose {_some(engine, own)}.'}")
+    said = nearest(plain, known) or f"; choose {_some(engine, own)}."
+    if recipe is not None and recipe.own_place == ARGS and plain.isidentifier():
+        said += f" An argument of the network is written {ARGS}{plain}."
+    raise RecipeError(f"there is no setting {word!r}{said}")
 
 
 def known_words() -> set[str]:

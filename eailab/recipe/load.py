@@ -13,7 +13,7 @@ from eailab.recipe.canonical import flatten, write
 from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import KeyPath, Located, Problem, closest, nearest, report
 from eailab.recipe.factors import own_setting, path_of
-from eailab.recipe.networks import names_network
+from eailab.recipe.networks import ARGS, names_network
 from eailab.recipe.override import Switch, change, name_after, names_variant, sentence, tells_something
 from eailab.recipe.validate import check, value_at
 from eailab.recipe.yaml12 import Document, parse_value, read
@@ -234,7 +234,7 @@ def _chosen(overrides: Sequence[Override], base: Recipe) -> dict[str, Override]:
     for one in sorted(overrides, key=lambda one: one.origin != OPTION):
         try:
             own = own_setting(one.path, base) or (one.path if _is_of_a_network(one.path, overrides) else None)
-            chosen[own or path_of(one.path, base.engine, False, base.own_settings)] = one
+            chosen[own or path_of(one.path, base.engine, False, base)] = one
         except RecipeError as error:
             unknown.append(f"{one}: {error}")
     if unknown:
@@ -244,7 +244,7 @@ def _chosen(overrides: Sequence[Override], base: Recipe) -> dict[str, Override]:
 
 def _is_of_a_network(path: str, overrides: Sequence[Override]) -> bool:
     """Return whether a path is an argument of a network that other overrides name, as `net.py:Net`."""
-    return path.startswith("model.args.") and any(
+    return path.startswith(ARGS) and any(
         one.path in ("model", "model.name") and isinstance(one.value, str) and names_network(one.value)
         for one in overrides
     )

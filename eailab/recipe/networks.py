@@ -18,6 +18,8 @@ Plain = bool | int | float | str | None
 """A value of a person's own settings."""
 Arguments = dict[Annotated[str, Field(pattern=IDENTIFIER, max_length=100)], Plain | list[Plain]]
 """What a network that is not eailab's is constructed with, by name."""
+ARGS = "model.args."
+"""Where these stand in a recipe."""
 
 _Named = create_model(
     "_Named",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import Field, TypeAdapter
 
 from eailab.recipe.base import ImageRecipe, Recipe
-from eailab.recipe.networks import AnyNetwork, Foreign
+from eailab.recipe.networks import ARGS, AnyNetwork, Foreign
 from eailab.recipe.own import FunctionRecipe, ImportedRecipe, ProgramRecipe
 from eailab.recipe.parts import Mlp, MlpData, ResNet, ResNetData, Settings
 
@@ -56,7 +56,7 @@ class ResNetRecipe(ImageRecipe):
     @property
     def own_place(self) -> str:
         """Where the settings are of a network whose code is not eailab's."""
-        return "model.args." if self.has_foreign_network else ""
+        return ARGS if self.has_foreign_network else ""
 
     @property
     def own_settings(self) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from eailab.recipe.describe import (
     nearest,
     type_of,
 )
+from eailab.recipe.networks import ARGS, Foreign
 from eailab.recipe.parts import Settings
 from eailab.recipe.schema import RECIPES, members, offered, parts, settings, variant_names, variants
 
@@ -201,11 +202,13 @@ def _unknown_key(engine: str, path: KeyPath, owner: type[Settings]) -> str:
     """Say that a key does not exist here, and where it does."""
     key, dotted = str(path[-1]), _join(path)
     keys = ", ".join(owner.model_fields)
+    to_args = f"write {ARGS}{key} if the network takes it" if issubclass(owner, get_args(Foreign)) else ""
     if dotted in settings(engine):
         having = [name for one in settings(engine)[dotted].owners for name in variant_names(one)]
         mine, have = " and ".join(variant_names(owner)), "has" if len(having) == 1 else "have"
         return (
-            f"{mine} has no {key} ({', '.join(having)} {have}): remove it, or change the name; the keys here are {keys}"
+            f"{mine} has no {key} ({', '.join(having)} {have}): {to_args and f'{to_args}, '}remove it, "
+            f"or change the name; the keys here are {keys}"
         )
     for other in RECIPES:
         if other != engine and dotted in {*settings(other), *variants(other)}:
@@ -214,7 +217,7 @@ def _unknown_key(engine: str, path: KeyPath, owner: type[Settings]) -> str:
     elsewhere = [one.path.rpartition(".")[0] for one in settings(engine).values() if one.leaf == key]
     if elsewhere and not close:
         return f"this key belongs to {' or '.join(one or 'the top level' for one in elsewhere)}: move it there"
-    return f"unknown key{close}" if close else f"unknown key; the keys here are {keys}"
+    return f"unknown key{close}" if close else f"unknown key; {to_args and f'{to_args}; '}the keys here are {keys}"
 
 
 def _or_start_from(engine: str) -> str:

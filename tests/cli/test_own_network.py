@@ -129,10 +129,25 @@ def test_an_argument_is_set_beside_its_network(eailab, folder):
         (("-o", "model.args.wdth=3", "-o", "model=net.py:Net"), "argument 'wdth'; did you mean 'width'?"),
         (("-o", "model=nat.py:Net"), 'error: -o model="nat.py:Net": model: nat.py: there is no such file;'),
         (("-o", "model.args.width=3"), "there is no setting 'model.args.width'"),
+        (("-o", "width=3", "-o", "model=net.py:Net"), "write model.args.width if the network takes it, remove it"),
     ):
         wrong = eailab(*asked, *words)
         assert wrong.code == 2
         assert said in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [
+        ("width", "module has no width (resnet18, resnet34, resnet50 have): write model.args.width if the network"),
+        ("depth", "did you mean 'width'? An argument of the network is written model.args.depth."),
+        ("zzz", "An argument of the network is written model.args.zzz."),
+    ],
+)
+def test_the_place_of_an_argument_is_said_of_a_factor_that_the_network_lacks(eailab, folder, factor, said):
+    refused = eailab("ablate", factor, "2", "3", "--recipe", "resnet18-digits", "-o", "model=net.py:Net(width=2)")
+    assert refused.code == 2
+    assert said in refused.err
 
 
 def test_two_networks_of_one_file_differ_in_a_dry_run(eailab, folder):
