@@ -63,7 +63,11 @@ class Move:
 
 
 def moves(
-    start: Recipe, end: Recipe, fits: Callable[[Recipe], bool] = lambda _: True, bundles: Sequence[str] = ()
+    start: Recipe,
+    end: Recipe,
+    fits: Callable[[Recipe], bool] = lambda _: True,
+    bundles: Sequence[str] = (),
+    names: tuple[str, str] | None = None,
 ) -> tuple[Move, ...]:
     """Return what leads from one recipe to another, in the order in which the settings stand in a recipe.
 
@@ -76,30 +80,32 @@ def moves(
         end: The second.
         fits: Whether the data can be trained on by a recipe.
         bundles: Settings that are to move together, each such as `optimizer+lr`.
+        names: What messages call the two; their own names where it is None.
 
     Raises:
         StudyError: The recipes are of different engines, train the same, or train on different data; or a bundle names
             fewer than two of their differences.
         RecipeError: A bundle names no setting.
     """
-    asked = single_changes(start, end)
+    asked = single_changes(start, end, names)
     for bundle in bundles:
         asked = _bundled(start, asked, bundle)
     return _joined_where_needed(start, asked, fits)
 
 
-def single_changes(start: Recipe, end: Recipe) -> list[Move]:
-    """Return the moves from one recipe to another, none joined with another."""
+def single_changes(start: Recipe, end: Recipe, names: tuple[str, str] | None = None) -> list[Move]:
+    """Return the moves from one recipe to another, none joined with another; see `moves`."""
+    one, other = names or (start.name, end.name)
     if start.engine != end.engine:
         raise StudyError(
-            f"the recipes {start.name} and {end.name} are of different engines ({start.engine} and {end.engine}), "
+            f"the recipes {one} and {other} are of different engines ({start.engine} and {end.engine}), "
             "which have different settings: choose two recipes of one engine."
         )
     if canonical(start) == canonical(end):
-        raise StudyError(f"the recipes {start.name} and {end.name} train the same: there is no difference to explain.")
+        raise StudyError(f"the recipes {one} and {other} train the same: there is no difference to explain.")
     if start.data_name != end.data_name:
         raise StudyError(
-            f"the recipes train on different data ({start.data_name} and {end.data_name}), "
+            f"the recipes {one} and {other} train on different data ({start.data_name} and {end.data_name}), "
             "whose scores do not compare: choose two recipes for one data set."
         )
     plain_start, plain_end = start.model_dump(), end.model_dump()
@@ -290,7 +296,7 @@ def path_between(
         start=start,
         end=end,
         names=names,
-        moves=moves(start, end, fits, bundles),
+        moves=moves(start, end, fits, bundles, names),
         order=order,
         blocks=tuple(blocks),
         metric=start.study.metric,

@@ -149,8 +149,9 @@ def test_the_paths_folder_depends_on_the_ends_and_the_moves_and_not_on_blocks():
     ],
 )
 def test_recipes_without_a_way_between_them_are_refused(end, message):
-    with pytest.raises(StudyError, match=message):
-        moves(START, end)
+    """They are called as the command line calls them, since two files may have one name inside."""
+    with pytest.raises(StudyError, match=f"^the recipes a/mine.yaml and b/mine.yaml .*{message}"):
+        path_between(START, end, ("a/mine.yaml", "b/mine.yaml"), (0,), "gain")
 
 
 def test_two_paths_to_the_same_images_are_no_difference(tmp_path, monkeypatch):
