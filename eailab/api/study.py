@@ -161,7 +161,7 @@ class StudyResult(Shown):
         from eailab.recipe.describe import in_words, nearest
 
         labels = [one.label for one in self.findings.arms]
-        asked = arm if isinstance(arm, str) else in_words(built_in(arm))
+        asked = in_words(built_in(arm))
         if asked not in labels:
             raise UsageError(f"there is no arm {asked!r}: there are {', '.join(labels)}{nearest(asked, labels) or '.'}")
         return _arm(self.findings.arms[labels.index(asked)])

@@ -186,9 +186,9 @@ def value_in_words(value: Any) -> str:
     >>> value_in_words("adam"), value_in_words(["relu", "tanh"]), value_in_words(0.001)
     ('Adam', 'ReLU, tanh', '0.001')
     """
-    if isinstance(value, list):
+    if isinstance(value, list) and value:
         return joined(map(value_in_words, value), COMMA)
-    return NAMES.get(value, value) if isinstance(value, str) else in_words(value)
+    return NAMES.get(value) or in_words(value) if isinstance(value, str) else in_words(value)
 
 
 def data_in_words(name: str) -> str:

@@ -45,19 +45,23 @@ def found(value: object) -> str:
 def in_words(value: object, between: str = ", ") -> str:
     """Return a value as tables and sentences say it: a list without brackets, a variant by its name.
 
+    A text of nothing but spaces, or an empty list, is written as in a recipe, so that it is seen.
+
     >>> in_words(["relu", "sigmoid"])
     'relu, sigmoid'
     >>> in_words({"name": "multistep", "gamma": 0.5, "milestones": [30, 60]})
     'multistep (gamma 0.5, milestones 30 and 60)'
+    >>> in_words(["", []])
+    '"", []'
     """
     if value is None:
         return "none"
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and value:
         return between.join(map(in_words, value))
     if isinstance(value, Mapping):
         inside = ", ".join(f"{key} {in_words(one, ' and ')}" for key, one in value.items() if key != "name")
         return " ".join(part for part in (value.get("name", ""), inside and f"({inside})") if part)
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) and value.strip() else json.dumps(value)
 
 
 def closest(word: object, known: Iterable[str], alike: float = plain.ALIKE_ENOUGH) -> str | None:
