@@ -1,10 +1,11 @@
-"""What tests of several rooms share."""
+"""What tests of several packages share."""
 
 import atexit
 import gc
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
@@ -29,7 +30,12 @@ def pytest_configure(config: pytest.Config) -> None:
     Each module is compiled once, not once more in each of the hundreds of processes that tests start: where Python is
     told to leave no bytecode beside the sources, it is kept in pytest's own folder. And what says nothing of threads
     has one, since the workers fill the cores; trials have their recipe's (`tests/runs/test_training.py` sees to it).
+
+    Tests interrupt themselves and the programs that they start. A shell starts what runs in its background (`pytest &`)
+    with interrupts ignored, which such programs would inherit.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.dont_write_bytecode and config.pluginmanager.hasplugin("cacheprovider"):
         sys.pycache_prefix = str(config.cache.mkdir("bytecode"))
         sys.dont_write_bytecode = False
