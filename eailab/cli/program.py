@@ -224,19 +224,18 @@ def try_instead(program: ProgramOptions, study: "Study", runs_dir: Path) -> None
     Raises:
         UsageError: An option is given that only a program has, and the study has none.
     """
-    from eailab.recipe.own import ProgramRecipe
+    from eailab.engines.registry import engine_of
 
-    recipe = study.arms[study.baseline].recipe
-    if not isinstance(recipe, ProgramRecipe):
+    try_once = engine_of(study.arms[study.baseline].recipe).try_once
+    if try_once is None:
         program.refuse(HOW)
         return
     if not program.try_:
         return
     from eailab.engines.program.reading import IN_WORDS
-    from eailab.engines.program.spec import try_once
 
-    tried = try_once(recipe, study.blocks[0], runs_dir)
-    reading = tried.reading
+    tried = try_once(study.arms[study.baseline].recipe, study.blocks[0], runs_dir)
+    recipe, reading = tried.recipe, tried.reading
     echo(f"command: {tried.command}", hang=9)
     echo(f"read:    {IN_WORDS[reading.way]}", hang=9)
     for name, points in reading.curves.items():

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from eailab.data.dataset import Pixels, TrialData
+    from eailab.engines.program.evidence import Evidence
+    from eailab.engines.program.spec import Tried
 
 T = TypeVar("T")
 Points: TypeAlias = tuple[tuple[int, float], ...]
@@ -201,6 +203,16 @@ class EngineSpec:
     """
     tried_seconds: Callable[[Any, Path], float | None] = lambda *_: None
     """Return what a run took that a person has asked for only to see it, whatever its settings; None without one."""
+    try_once: Callable[[Any, int, Path], Tried] | None = None
+    """Run a trial of a block once, in a folder that is then removed, so that a person sees what is read of it.
+
+    The last argument is the runs folder. None of an engine whose trials show that by themselves.
+    """
+    evidence: Callable[[Any, str, int, Mapping[str, float], Path], Evidence] | None = None
+    """Return what a finished run of a person's own training has left, for an audit; None of an engine without audits.
+
+    It gets the recipe, the arm's label, the block, the values of its metrics and the trial's folder.
+    """
     counted: Callable[[Any], Text | None] = lambda *_: None
     """Say which of the values of a trial counts, as in "val_acc, the last value reported"; None for that after the last
     epoch."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eailab import __version__
 from eailab.data.dataset import Pixels
-from eailab.errors import CheckFailedError, DamagedError, UsageError
+from eailab.errors import CheckFailedError, DamagedError, DataError, UsageError
 from eailab.files import safe_name
 from eailab.inference.formats import FORMATS, Runner
 from eailab.inference.predict import WHITE, Trained, data_of, find_finished, largest_pixel, read_network
@@ -130,19 +130,19 @@ def facts(trained: Trained) -> dict[str, str]:
 
 def compare(trained: Trained, runner: Runner, images: int, data_dir: Path | None) -> Check:
     """Run an exported file and the trial's own network on the same images."""
-    found = data_of(trained, data_dir)
-    which = f"test images of {trained.recipe.data.name}"
-    if isinstance(found, str):
+    try:
+        tested = data_of(trained, data_dir).test
+    except DataError as error:
         shape = (images, *trained.expected.image)
         pixels: Pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        which, recorded = f"images of random pixels ({found})", None
+        which, recorded = f"images of random pixels ({error})", None
     else:
-        pixels = found.test.pixels[:images]
+        pixels, which = tested.pixels[:images], f"test images of {trained.recipe.data.name}"
         recorded = trained.folder.predictions()["test"]
-        if len(recorded) != len(found.test):
+        if len(recorded) != len(tested):
             raise DamagedError(
                 f"{trained.folder.predictions_file} is of {len(recorded)} test images, and {trained.recipe.data.name} "
-                f"has {len(found.test)}: the trial is damaged. `eailab runs verify --repair` moves it aside."
+                f"has {len(tested)}: the trial is damaged. `eailab runs verify --repair` moves it aside."
             )
         recorded = recorded[: len(pixels)]
     ours = trained.logits(pixels)

@@ -86,15 +86,19 @@ def read_network(folder: TrialFolder) -> Trained:
     )
 
 
-def data_of(trained: Trained, data_dir: Path | None) -> Dataset | str:
-    """Return the data set that a trial was trained on, or why it cannot be had; nothing is downloaded."""
+def data_of(trained: Trained, data_dir: Path | None) -> Dataset:
+    """Return the data set that a trial was trained on; nothing is downloaded.
+
+    Raises:
+        DataError: It is not here, or is another one by now.
+    """
     name = trained.recipe.data.name
     try:
         dataset = load_data(name, data_dir, download=False)
-    except DataError:
-        return f"the files of {name} are not on this machine"
+    except DataError as error:
+        raise DataError(f"the files of {name} are not on this machine") from error
     if dataset.fingerprint != trained.data:
-        return f"the files of {name} are not those that the trial was trained and tested on"
+        raise DataError(f"the files of {name} are not those that the trial was trained and tested on")
     return dataset
 
 
@@ -102,8 +106,10 @@ def largest_pixel(trained: Trained, data_dir: Path | None = None) -> int | None:
     """Return the largest value of a pixel that a network has met in training; None where nothing tells it."""
     if trained.largest_pixel is not None:
         return trained.largest_pixel
-    dataset = data_of(trained, data_dir)
-    return None if isinstance(dataset, str) else int(dataset.train.pixels.max())
+    try:
+        return int(data_of(trained, data_dir).train.pixels.max())
+    except DataError:
+        return None
 
 
 @dataclass(frozen=True)

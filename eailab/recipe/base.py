@@ -37,6 +37,9 @@ class Recipe(Settings):
     quiet: ClassVar[frozenset[str]] = frozenset()
     """Settings that reports name only where they are not at their defaults."""
 
+    leaves_files: ClassVar[bool] = False
+    """Whether a person's own training has a folder for each run, in which a configuration may lie."""
+
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
     """What tables and folders call this recipe; no part of its identity."""
     engine: str

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 from eailab.errors import RecipeError
 from eailab.recipe.describe import Located, Problem, report
@@ -69,9 +69,9 @@ def recipe_of_command(
     except ValueError as error:
         raise RecipeError(f"--run: {error}.") from error
     recipe, problems = check(value)
-    if not isinstance(recipe, ProgramRecipe):
+    if recipe is None:
         raise RecipeError(report([_located(one, origins) for one in problems], "", ""))
-    return recipe
+    return cast("ProgramRecipe", recipe)
 
 
 def name_of_command(template: Template) -> str:

@@ -142,7 +142,7 @@ def lacking(path: str, recipes: Mapping[str, Recipe]) -> list[str]:
     return [
         key
         for key, recipe in recipes.items()
-        if path.startswith("model.") and isinstance(getattr(recipe.images, "model", None), Foreign)
+        if path.startswith("model.") and recipe.images is not None and recipe.images.has_foreign_network
         if path not in flatten(recipe)
     ]
 

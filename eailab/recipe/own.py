@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -34,8 +34,6 @@ class OwnRecipe(Recipe):
     """What recipes of a person's own training have: its settings, and the metrics that it reports."""
 
     quiet = frozenset({"epochs", "threads", "settings", "unseeded", "goal", "at"})
-    leaves_files: ClassVar[bool] = False
-    """Whether its runs have a folder of their own, in which a configuration may lie."""
 
     epochs: Literal[1] = 1
     """It runs once, from its beginning to its end; epochs of its own are a setting."""

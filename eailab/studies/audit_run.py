@@ -5,11 +5,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from eailab.engines.program.engine import sources_of
-from eailab.engines.program.evidence import Evidence, evidence
-from eailab.engines.program.trial_files import OUT
+from eailab.engines.program.evidence import Evidence
+from eailab.engines.registry import engine_of
 from eailab.errors import DamagedError
-from eailab.recipe.own import OwnRecipe
 from eailab.runs.context import Event, RunContext
 from eailab.runs.executors import executor_for
 from eailab.runs.store import Store
@@ -31,7 +29,7 @@ SETTING = "settings."
 
 def is_of_program(study: Study) -> bool:
     """Return whether the trials of a study run a program of a person's own."""
-    return isinstance(study.arms[study.baseline].recipe, OwnRecipe)
+    return engine_of(study.arms[study.baseline].recipe).evidence is not None
 
 
 def audited_first(plans: Iterable[Plan]) -> set[str]:
@@ -91,8 +89,7 @@ def repeat(planned: Plan, context: RunContext) -> bool:
     study = planned.record.study
     name = planned.record.trials[study.baseline, study.blocks[0]]
     elsewhere = replace(context, runs_dir=context.runs_dir / AUDITS, on_event=_ignored)
-    recipe = study.arms[study.baseline].recipe
-    has_no_seed = isinstance(recipe, OwnRecipe) and recipe.unseeded
+    has_no_seed = not study.arms[study.baseline].recipe.shares_seeds
     trial = next(one for one in planned.trials if one.fingerprint == name)
     first = context.store.folder(name).result()
     has_values = first is not None and first.status == "finished"
@@ -132,7 +129,7 @@ def checks_of(store: Store, record: StudyRecord) -> list[Check]:
         values,
         others,
         takes_seeds=baseline.recipe.shares_seeds,
-        leaves_files=isinstance(baseline.recipe, OwnRecipe) and baseline.recipe.leaves_files,
+        leaves_files=baseline.recipe.leaves_files,
     )
 
 
@@ -153,10 +150,10 @@ def _evidence(
 ) -> Evidence | None:
     """Return what a run with these metrics has left; None where it has none."""
     arm = study.arms[index]
-    if metrics is None or not isinstance(arm.recipe, OwnRecipe):
+    evidence = engine_of(arm.recipe).evidence
+    if metrics is None or evidence is None:
         return None
-    sources = sources_of(arm.recipe, block, folder.path)
-    return evidence(arm.label, block, metrics, sources, folder.path.absolute() / OUT)
+    return evidence(arm.recipe, arm.label, block, metrics, folder.path)
 
 
 def _factor(study: Study) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from eailab.engines.program import evidence
 from eailab.runs.store import Store
 from eailab.studies import audit_run
 from eailab.studies.storage import read_record
@@ -121,8 +122,8 @@ def test_a_program_that_fails_cannot_be_audited(eailab):
 def test_an_audit_of_a_long_study_reads_its_first_outputs_and_all_its_values(eailab, tmp_path, monkeypatch):
     """A report of a thousand trials would otherwise read a thousand outputs, of megabytes each."""
     looked_at = []
-    read = audit_run.evidence
-    monkeypatch.setattr(audit_run, "evidence", lambda *words: looked_at.append(words[:2]) or read(*words))
+    read = evidence.evidence
+    monkeypatch.setattr(evidence, "evidence", lambda *words: looked_at.append(words[:2]) or read(*words))
     study = ("ablate", "lr", "1", "2", "--run", "echo loss {lr}.{seed}", "--metric", "loss", "--seeds", "7")
     done = eailab(*study, "--no-audit")
     assert done.code == 0, done.err

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from eailab import files
 from eailab.engines.base import Setup
 from eailab.engines.program.reading import counted, declared
+from eailab.engines.program.spec import evidence_of
 from eailab.engines.program.trial_files import CURVES, reported
 from eailab.engines.spec import Artifact, EngineSpec
 from eailab.recipe.own import FunctionRecipe
@@ -49,6 +50,7 @@ FUNCTION = EngineSpec(
     gaps=_gaps,
     what_changed=_what_changed,
     reported=reported,
+    evidence=evidence_of,
     counted=counted,
     is_foreign=True,
     artifacts=(Artifact(CURVES, files.CURVES),),

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,10 +18,11 @@ from eailab.engines.spec import Artifact, EngineSpec
 from eailab.errors import RecipeError
 from eailab.metrics import Metric
 from eailab.recipe.describe import nearest
-from eailab.recipe.own import ProgramRecipe
+from eailab.recipe.own import OwnRecipe, ProgramRecipe
 
 if TYPE_CHECKING:
     from eailab.engines.program.engine import ProgramEngine
+    from eailab.engines.program.evidence import Evidence
 
 _LAUNCHER = re.compile(r"(?:python|pypy)[0-9.]*|uv|torchrun|accelerate|deepspeed")
 """Programs whose first word that ends in `.py` is the script that they start."""
@@ -96,10 +97,19 @@ def _command_line(recipe: ProgramRecipe, block: int, folder: Path) -> str:
     return str(recipe.template.fill(recipe.own_settings, places_of(block, folder)))
 
 
+def evidence_of(recipe: OwnRecipe, arm: str, block: int, values: Mapping[str, float], folder: Path) -> "Evidence":
+    """Return what a finished run of a program or function has left; see `EngineSpec.evidence`."""
+    from eailab.engines.program.engine import sources_of
+    from eailab.engines.program.evidence import evidence
+
+    return evidence(arm, block, values, sources_of(recipe, block, folder), folder.absolute() / OUT)
+
+
 @dataclass(frozen=True)
 class Tried:
     """A run that was made to try a program."""
 
+    recipe: ProgramRecipe
     command: str
     reading: Reading
     """What it reported."""
@@ -125,7 +135,7 @@ def try_once(recipe: ProgramRecipe, block: int, runs_dir: Path) -> Tried:
         seconds = time.monotonic() - began
         keep_seconds(recipe, runs_dir, seconds)
         assert engine.reading is not None  # noqa: S101 - it has run
-        return Tried(_command_line(recipe, block, setup.folder), engine.reading, seconds)
+        return Tried(recipe, _command_line(recipe, block, setup.folder), engine.reading, seconds)
 
 
 PROGRAM = EngineSpec(
@@ -139,6 +149,8 @@ PROGRAM = EngineSpec(
     what_changed=_what_changed,
     reported=reported,
     tried_seconds=_tried_seconds,
+    try_once=try_once,
+    evidence=evidence_of,
     counted=counted,
     is_foreign=True,
     command_line=_command_line,
