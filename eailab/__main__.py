@@ -1,4 +1,4 @@
-"""`python -m eailab` is `eailab`."""
+"""Start the command line: `python -m eailab` is `eailab`."""
 
 import atexit
 import gc

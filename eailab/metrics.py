@@ -72,27 +72,27 @@ class Metric:
 
     @cached_property
     def key(self) -> str:
-        """Its name in the records of a store, and in tables for programs."""
+        """Return its name in the records of a store, and in tables for programs."""
         return self.name.replace("-", "_")
 
     @property
     def is_bounded(self) -> bool:
-        """Whether recorded values lie between two bounds, near one of which they may crowd."""
+        """Return whether recorded values lie between two bounds, near one of which they may crowd."""
         return self.least > -LARGEST_NUMBER and self.most < LARGEST_NUMBER
 
     @property
     def short(self) -> str:
-        """What a line of progress calls it: its split, or its name where it has none or no other metric is like it."""
+        """Return what a line of progress calls it: its split, or its name where that is not needed or not there."""
         return self.quantity if self.quantity == self.name else self.split or self.quantity
 
     @property
     def unit_name(self) -> str:
-        """The unit of a value for programs."""
+        """Return the unit of a value for programs."""
         return self.unit or self.unit_words
 
     @property
     def difference_unit_name(self) -> str:
-        """The unit of a difference for programs."""
+        """Return the unit of a difference for programs."""
         return self.difference_unit or self.difference_words
 
     def value(self, values: Mapping[str, float | None]) -> float | None:

@@ -1,4 +1,4 @@
-"""Text that can be set in another language: marked where it is written, translated where it is set.
+"""Mark text for translation where it is written, and translate it where it is set.
 
 `tr("{n} blocks", n=5)` is the string `5 blocks`, and remembers its template and values. So findings, tables and JSON
 are in English, and a page hands each text to `language(code)` as it sets it, which looks the template up in

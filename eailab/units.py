@@ -1,4 +1,4 @@
-"""Sizes and times in words, and times from words."""
+"""Write sizes and times in words, and read times from words."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The public API: train recipes and compare their settings from Python, as the commands do.
+"""Train recipes and compare their settings from Python, as the commands do: the public API.
 
 Everything raises `eailab.EailabError`, whose message says what was found, what would be right and what to do next:
 `UsageError` for arguments that do not fit, `StoreError` for a folder that cannot be read or written, `TrialFailedError`

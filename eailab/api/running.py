@@ -65,7 +65,7 @@ class Session(Runner):
 
     @property
     def is_audited(self) -> bool:
-        """Whether a program that ignores its seed is found."""
+        """Return whether a program that ignores its seed is found."""
         return self.audits
 
     def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:

@@ -1,4 +1,4 @@
-"""What a study has shown, as Python and notebooks ask for it."""
+"""Show what a study has found, as Python and notebooks ask for it."""
 
 import csv
 import io
@@ -172,7 +172,7 @@ class StudyResult(Shown):
 
     @property
     def table(self) -> Table:
-        """A mapping for each arm, in the table's order; `.to_pandas()` where pandas is installed.
+        """Return a mapping for each arm, in the table's order; `.to_pandas()` where pandas is installed.
 
         Keys: `arm`; `is_baseline`; `trials`, those with a value; `mean`, in the metric's unit (percent for accuracies,
         nats for losses); `difference` from the baseline and its simultaneous 95% `interval` (low, high), in percentage

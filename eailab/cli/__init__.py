@@ -1,1 +1,1 @@
-"""The command line: one module a command; each parses, calls one library function, and prints."""
+"""Run the command line: one module a command; each parses, calls one library function, and prints."""

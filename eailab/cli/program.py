@@ -102,7 +102,7 @@ class ProgramOptions:
 
     @property
     def commands(self) -> dict[str, str]:
-        """The commands by the arms' names; `--run` has no name.
+        """Return the commands by the arms' names; `--run` has no name.
 
         Raises:
             UsageError: An arm without a name, or a name twice.

@@ -142,7 +142,7 @@ class Auditing(Console):
 
     @property
     def is_audited(self) -> bool:
-        """Whether a program that ignores its seed is found."""
+        """Return whether a program that ignores its seed is found."""
         return True
 
     def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:

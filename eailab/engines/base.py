@@ -219,7 +219,7 @@ class Setup:
 
     @property
     def images(self) -> TrialData:
-        """The splits, of an engine that has a data set."""
+        """Return the splits, of an engine that has a data set."""
         assert self.data is not None  # noqa: S101 - `EngineSpec.images` says so
         return self.data
 

@@ -1,1 +1,1 @@
-"""Results that exist already: files of others, read into one table and assigned to arms and seeds."""
+"""Read results that exist already: files of others, as one table, assigned to arms and seeds."""

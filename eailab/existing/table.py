@@ -1,4 +1,4 @@
-"""The one table that readers of existing results give: its columns, with where each row was found."""
+"""Define the one table that readers of existing results give: its columns, with where each row was found."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Every number and statement of a study, computed once; no formats."""
+"""Compute every number and statement of a study, once; no formats."""

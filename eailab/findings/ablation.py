@@ -1,4 +1,4 @@
-"""Several factors against one baseline: the studies of a study file in one table, and what all of them rest on."""
+"""Compare several factors with one baseline: the studies of a study file in one table, and what all rest on."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Ablation:
 
     @property
     def title(self) -> Text:
-        """The question that they ask together."""
+        """Return the question that they ask together."""
         return tr(
             "What changes the {metric}? {n} factors against one baseline",
             metric=self.studies[0].measure.title,

@@ -1,4 +1,4 @@
-"""One level of a study's factor: its trials, its result against the baseline, and what a reader must know of it."""
+"""Describe one level of a study's factor: its trials, its result against the baseline, and what limits it."""
 
 import math
 from collections import Counter
@@ -58,12 +58,12 @@ class ArmFindings:
 
     @property
     def finished(self) -> list[TrialFindings]:
-        """The trials that were trained to their end."""
+        """Return the trials that were trained to their end."""
         return [trial for trial in self.trials if trial.state == "finished"]
 
     @property
     def values(self) -> list[float]:
-        """Values of the trials that have one, in the order of their blocks."""
+        """Return the values of the trials that have one, in the order of their blocks."""
         return [trial.value for trial in self.trials if trial.value is not None]
 
     def count(self, *states: TrialState) -> int:
@@ -72,17 +72,17 @@ class ArmFindings:
 
     @property
     def failure_bound(self) -> float | None:
-        """Share of its trials that may fail, at 95% confidence, by those that have ended; None before any has."""
+        """Return the share of its trials that may fail, at 95% confidence; None before any has ended."""
         return failure_bound(self.failed, self.ended) if self.ended else None
 
     @property
     def ended(self) -> int:
-        """Number of trials that were trained to their end, or to where they failed."""
+        """Return the number of trials that were trained to their end, or to where they failed."""
         return sum(trial.has_outcome for trial in self.trials)
 
     @property
     def failed(self) -> int:
-        """Number of trials that diverged, collapsed or timed out."""
+        """Return the number of trials that diverged, collapsed or timed out."""
         return self.count(*FAILED)
 
 

@@ -1,4 +1,4 @@
-"""What the arms confuse: test predictions against labels, class by class and image by image.
+"""Count what the arms confuse: test predictions against labels, class by class and image by image.
 
 The predictions are the store's; the labels and pictures are the data set's, so this part of a report needs its files.
 Shapes: `N` test images, `K` classes.

@@ -1,4 +1,4 @@
-"""What a study cost in time: kept apart from its table, since the same trials take another time on another day."""
+"""Add up what a study cost in time: apart from its table, since the same trials take another time another day."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class ArmCost:
 
     @property
     def seconds_a_trial(self) -> float | None:
-        """Mean over the trials of which every epoch was timed; None where there is none."""
+        """Return the mean over the trials of which every epoch was timed; None where there is none."""
         timed = [seconds for seconds in self.seconds_by_block if seconds]
         return sum(timed) / len(timed) if timed else None
 

@@ -1,4 +1,4 @@
-"""What a study's design says apart from its arms: the effects of a factorial, bundles, looks and frozen plans."""
+"""Describe a study's design apart from its arms: the effects of a factorial, bundles, looks and frozen plans."""
 
 from eailab.findings.looks import looks_in_words
 from eailab.findings.study import StudyFindings

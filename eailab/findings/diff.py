@@ -1,4 +1,4 @@
-"""Two trials side by side: what was asked, what they ran on, what came out."""
+"""Compare two trials side by side: what was asked, what they ran on, what came out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Line:
 
     @property
     def differs(self) -> bool:
-        """Whether the two say different things."""
+        """Return whether the two say different things."""
         return self.first != self.second
 
 

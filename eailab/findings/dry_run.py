@@ -1,4 +1,4 @@
-"""What some plans would train, and what they can show: for `--dry-run`."""
+"""Describe what some plans would train, and what they can show: for `--dry-run`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -39,7 +39,7 @@ class PlannedArm:
 
     @property
     def parameters(self) -> int | None:
-        """Trained parameters of its network; None where they are not counted, or nothing is left of the arm."""
+        """Return the trained parameters of its network; None where not counted, or nothing is left of the arm."""
         return None if self.cost is None else self.cost.probe.parameters
 
 
@@ -78,7 +78,7 @@ class PlannedStudy:
 
     @property
     def title(self) -> str:
-        """What the study is called, and how large it is."""
+        """Return what the study is called, and how large it is."""
         study = self.plan.record.study
         extent = f"{counted(len(study.arms), 'arm')} in {counted(len(study.blocks), 'block')}"
         return f"{study.name}: {extent}, {counted(len(self.plan.trials), 'trial')}"

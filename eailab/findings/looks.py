@@ -1,4 +1,4 @@
-"""The looks at a study: which trials they still ask for, what they have decided, and what that says of the arms.
+"""Judge a study look by look: which trials it still asks for, what is decided, and what that says of the arms.
 
 A study has looks that were fixed in advance, or is judged again as it grows; one that is judged once has none.
 """

@@ -38,7 +38,7 @@ class Merging:
 
     @property
     def groups(self) -> list[tuple[TunedArm, range]]:
-        """Each tuned arm with the places of its arms in the record."""
+        """Return each tuned arm with the places of its arms in the record."""
         found, start = [], 0
         for arm in self.tuning.arms:
             found.append((arm, range(start, start + len(arm.labels))))

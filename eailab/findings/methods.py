@@ -1,4 +1,4 @@
-"""A methods paragraph from a study's plan, and answers to what conferences ask about error bars and compute."""
+"""Compose a methods paragraph from a study's plan, and answers to what conferences ask about error bars and compute."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the differences between the arms of a study are worth for other images: from its predictions and their labels.
+"""Estimate what the differences between arms are worth for other images, from predictions and their labels.
 
 No verdict rests on it. The labels are the data set's, so that nothing is found where its files are not at hand.
 """

@@ -1,4 +1,4 @@
-"""How much a recipe's trials differ for no reason, and what may be concluded from single runs."""
+"""Estimate how much a recipe's trials differ by chance alone, and what may be concluded from single runs."""
 
 import math
 from collections.abc import Sequence
@@ -158,12 +158,12 @@ class Noise(Spread):
 
     @property
     def metric(self) -> str:
-        """The name of what it is judged by."""
+        """Return the name of what it is judged by."""
         return self.measure.name
 
     @property
     def finished(self) -> list[float]:
-        """The values that there are."""
+        """Return the values that there are."""
         return [value for value in self.values if value is not None]
 
 

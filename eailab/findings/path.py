@@ -1,4 +1,4 @@
-"""What a path ablation from one recipe to another has found, step by step.
+"""Describe what a path ablation from one recipe to another has found, step by step.
 
 Gains are in the metric's unit with the sign that makes better positive.
 """
@@ -39,7 +39,7 @@ class Step:
 
     @property
     def may_be_noise(self) -> bool:
-        """Whether the interval includes zero."""
+        """Return whether the interval includes zero."""
         return self.interval95 is not None and self.interval95[0] <= 0.0 <= self.interval95[1]
 
 
@@ -66,7 +66,7 @@ class PathFindings:
 
     @property
     def metric(self) -> str:
-        """The name of what it is judged by."""
+        """Return the name of what it is judged by."""
         return self.measure.name
 
 

@@ -1,4 +1,4 @@
-"""What a study says in sentences: its answer, its state, and what its table rests on."""
+"""Say in sentences what a study has found: its answer, its state, and what its table rests on."""
 
 import math
 from itertools import groupby

@@ -1,4 +1,4 @@
-"""Every number of a report, computed once; the formats only set them.
+"""Compute every number of a report once; the formats only set them.
 
 Values of metrics and their differences are in the units shown, which the metrics declare.
 """
@@ -121,27 +121,27 @@ class StudyFindings:
 
     @property
     def folder_name(self) -> str:
-        """What its folder is called below `studies/`."""
+        """Return what its folder is called below `studies/`."""
         return folder_name(self.name, self.fingerprint)
 
     @property
     def metric(self) -> str:
-        """The name of what it is judged by."""
+        """Return the name of what it is judged by."""
         return self.measure.name
 
     @property
     def heading(self) -> str:
-        """The factor as a column is headed; empty for a single trial."""
+        """Return the factor as a column is headed; empty for a single trial."""
         return factor_as_heading(self.factor)
 
     @property
     def spoken_factor(self) -> str:
-        """The factor as a sentence says it; empty for a single trial."""
+        """Return the factor as a sentence says it; empty for a single trial."""
         return factor_in_words(self.factor)
 
     @property
     def title(self) -> str:
-        """The question that the study asks, or the name of the single trial."""
+        """Return the question that the study asks, or the name of the single trial."""
         if self.factor is None:
             return self.name
         values = {"factor": self.spoken_factor, "metric": self.measure.title}
@@ -151,29 +151,29 @@ class StudyFindings:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the arms of a block share its seeds; else blocks only number the runs."""
+        """Return whether the arms of a block share its seeds; else blocks only number the runs."""
         return self.comparison is None or self.comparison.is_blocked
 
     @property
     def baseline_arm(self) -> ArmFindings:
-        """The arm that the others are compared with."""
+        """Return the arm that the others are compared with."""
         return self.arms[self.baseline]
 
     @property
     def decimals(self) -> int:
-        """How many decimals its values are shown with."""
+        """Return how many decimals its values are shown with."""
         results = [arm.against_baseline for arm in self.arms if arm.against_baseline is not None]
         return decimals_for([result.interval for result in results if result.interval], self.measure.decimals)
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """At which its arms are judged: that of a single look, else those of the looks that their rows are of."""
+        """Return the level at which its arms are judged: of a single look, else of the looks that their rows are of."""
         compared = [arm.against_baseline for arm in self.arms if not arm.is_baseline and arm.against_baseline]
         return tuple(sorted({result.level for result in compared if result.interval})) or (SINGLE_LOOK,)
 
     @property
     def blocks_to_decide(self) -> int | None:
-        """Blocks in all that are likely to decide the open arms of which a number is known; None where there is none.
+        """Return the blocks in all that are likely to decide the open arms; None where no number is known.
 
         Four in five, or an even chance where no number has that.
         """
@@ -183,13 +183,13 @@ class StudyFindings:
 
     @property
     def can_look(self) -> bool:
-        """Whether the same comparison can be made with looks that are fixed in advance: of one factor, in blocks."""
+        """Return whether the same comparison can be made with looks fixed in advance: of one factor, in blocks."""
         is_open = (self.looks is None or not self.looks.planned) and not self.carried
         return is_open and self.imported is None and self.is_blocked and not self.baseline_levels
 
     @property
     def is_primary(self) -> bool:
-        """Whether its metric is the one that decides where the same trials are judged by several.
+        """Return whether its metric is the one that decides where the same trials are judged by several.
 
         That is the metric of a frozen plan, else the one that studies of its engine rest on by default.
         """
@@ -198,17 +198,17 @@ class StudyFindings:
 
     @property
     def damaged(self) -> list[str]:
-        """The trials that cannot be read, as ARM/BLOCK."""
+        """Return the trials that cannot be read, as ARM/BLOCK."""
         return [f"{arm.label}/{one.block}" for arm in self.arms for one in arm.trials if one.state == "damaged"]
 
     @property
     def ended(self) -> int:
-        """Number of trials with nothing left to train."""
+        """Return the number of trials with nothing left to train."""
         return sum(arm.ended for arm in self.arms)
 
     @property
     def planned(self) -> int:
-        """Number of trials of the study."""
+        """Return the number of trials of the study."""
         return sum(len(arm.trials) - arm.count("spared", "absent") for arm in self.arms)
 
 

@@ -1,4 +1,4 @@
-"""Findings as tables of text; nothing here is escaped."""
+"""Lay findings out as tables of text; nothing here is escaped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

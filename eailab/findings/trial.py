@@ -50,7 +50,7 @@ class Curves:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no value to draw."""
+        """Return whether there is no value to draw."""
         return all(value is None for values in self.values.values() for value in values)
 
 
@@ -102,22 +102,22 @@ class TrialFindings:
 
     @property
     def drawn(self) -> Curves:
-        """What is drawn by epoch."""
+        """Return what is drawn by epoch."""
         return self.curves if self.reported.is_empty else self.reported
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is nothing left to train."""
+        """Return whether there is nothing left to train."""
         return self.has_outcome or self.state in ("spared", "absent")
 
     @property
     def has_outcome(self) -> bool:
-        """Whether it was trained to its end, or to where it failed."""
+        """Return whether it was trained to its end, or to where it failed."""
         return self.state in ("finished", *FAILED)
 
     @property
     def has_failed(self) -> bool:
-        """Whether it has an outcome that no mean may hide."""
+        """Return whether it has an outcome that no mean may hide."""
         return self.state in FAILED
 
 

@@ -1,4 +1,4 @@
-"""What a report says of the tuning of a study's arms."""
+"""Describe how a study's arms were tuned."""
 
 from collections.abc import Iterable, Mapping
 from math import comb, isfinite

@@ -38,12 +38,12 @@ class Slot:
 
     @property
     def array(self) -> NDArray[Any]:
-        """The array that is there now."""
+        """Return the array that is there now."""
         return self.holder[self.key]  # type: ignore[no-any-return]  # arrays are found there
 
     @property
     def leaf(self) -> str:
-        """Its own name."""
+        """Return its own name."""
         return self.key if isinstance(self.key, str) else str(self.group)
 
 

@@ -45,7 +45,7 @@ class Case:
 
     @property
     def first(self) -> str:
-        """The name of the first input."""
+        """Return the name of the first input."""
         return next(iter(self.values), "x")
 
     def agrees(self, candidate: Array, wanted: Array | None = None) -> bool:

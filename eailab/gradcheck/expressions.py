@@ -28,7 +28,7 @@ class Term(NamedTuple):
 
     @property
     def bracketed(self) -> str:
-        """How it is written in a product."""
+        """Return how it is written in a product."""
         text = self.text
         whole = text.startswith("(") and text.endswith(")") and text.count("(") == 1
         return f"({text})" if " " in text and not whole else text

@@ -34,7 +34,7 @@ def suspects(case: Case) -> list[str]:
 
 
 def _transposed_shape(case: Case) -> Iterator[str]:
-    """A product whose factors are in the wrong order."""
+    """Find a product whose factors are in the wrong order."""
     found, shape = case.found, case.value.shape
     for axes in permutations(range(found.ndim)):
         if found.transpose(axes).shape == shape and case.agrees(found.transpose(axes)):
@@ -43,7 +43,7 @@ def _transposed_shape(case: Case) -> Iterator[str]:
 
 
 def _not_summed(case: Case) -> Iterator[str]:
-    """A sum over images or other axes that lacks."""
+    """Find a sum over images or other axes that is missing."""
     found, shape = case.found, case.value.shape
     if case.is_found(case.dy):
         yield f"it is the output's gradient as it came: a bias adds up the gradients of all images ({_over(case)})"
@@ -57,7 +57,7 @@ def _not_summed(case: Case) -> Iterator[str]:
 
 
 def _otherwise_summed(case: Case) -> Iterator[str]:
-    """A bias that is summed over other axes, or averaged."""
+    """Find a bias that is summed over other axes, or averaged."""
     for axes in _axes(case.dy):
         for kind, reduced in (("summed", case.dy.sum(axes)), ("averaged", case.dy.mean(axes))):
             if case.is_found(reduced):
@@ -95,7 +95,7 @@ def _nothing(case: Case) -> Iterator[str]:
 
 
 def _constant(case: Case) -> Iterator[str]:
-    """A number times the right gradient."""
+    """Find a number times the right gradient."""
     there = np.isfinite(case.numeric)
     numeric, found = case.numeric[there], case.found[there]
     factor = float(np.sum(found * numeric) / max(float(np.sum(numeric**2)), 1e-300))
@@ -132,7 +132,7 @@ def factor_in_words(factor: float, case: Case) -> str:
 
 
 def _rearranged(case: Case) -> Iterator[str]:
-    """Axes in another order, or reversed."""
+    """Find axes in another order, or reversed."""
     found = case.found
     identity = tuple(range(found.ndim))
     for axes in permutations(identity):
@@ -150,7 +150,7 @@ def _rearranged(case: Case) -> Iterator[str]:
 
 
 def _masked(case: Case) -> Iterator[str]:
-    """A mask that lacks, is too much, or is the other way round."""
+    """Find a mask that is missing, is too much, or is the other way round."""
     there = np.isfinite(case.numeric)
     size = float(np.max(np.abs(case.numeric[there]), initial=0.0))
     zero, found_zero = np.abs(case.numeric) <= AGREES * size, np.abs(case.found) <= AGREES * size
@@ -175,7 +175,7 @@ def _of_another_value(case: Case) -> Iterator[str]:
 
 
 def _reduced(case: Case) -> Iterator[str]:
-    """A bias that is summed over the wrong axes, where these have equal sizes."""
+    """Find a bias that is summed over the wrong axes, where these have equal sizes."""
     for axes in _axes(case.dy):
         for kind, reduced in (("summed", case.dy.sum(axes)), ("averaged", case.dy.mean(axes))):
             if reduced.size == case.found.size and case.is_found(reduced.reshape(case.found.shape)):
@@ -189,7 +189,7 @@ def _reduced(case: Case) -> Iterator[str]:
 
 
 def _weight_turned(case: Case) -> Iterator[str]:
-    """Right for a layer whose weight is transposed or reversed."""
+    """Find a gradient that is right for a layer whose weight is transposed or reversed."""
     if case.changed is None:
         return
     for name in case.others:
@@ -212,7 +212,7 @@ def _weight_turned(case: Case) -> Iterator[str]:
 
 
 def _overwritten(case: Case) -> Iterator[str]:
-    """A sum over images, pixels or windows of which one alone counts: overwritten where it should be added up."""
+    """Find a sum over images, pixels or windows of which one alone counts: overwritten where it should be added up."""
     if case.contributions is None or case.y.ndim == 0:
         return
     size = float(np.nanmax(np.abs(case.numeric)))
@@ -237,7 +237,7 @@ def _is_near(one: float, other: float, size: float) -> bool:
 
 
 def _shifted(case: Case) -> Iterator[str]:
-    """Images or signals that are some pixels beside their place, as where padding is cut off at the wrong side."""
+    """Find images or signals that are some pixels off their place, as where padding is cut off at the wrong side."""
     if case.found.ndim < 3:
         return
     sizes = case.found.shape[2:]
@@ -257,7 +257,7 @@ def _shifted(case: Case) -> Iterator[str]:
 
 
 def _normalised(case: Case) -> Iterator[str]:
-    """A normalisation whose mean or spread counts as constant."""
+    """Find a normalisation whose mean or spread counts as constant."""
     if not case.is_input or case.found.shape != case.x.shape or case.x.ndim < 2 or not np.isfinite(case.numeric).all():
         return
     axes_tried = [(0,), (case.x.ndim - 1,)] + ([(0, 2, 3), (2, 3), (1, 2, 3)] if case.x.ndim == 4 else [])
@@ -277,7 +277,7 @@ def _normalised(case: Case) -> Iterator[str]:
 
 
 def _labels(case: Case) -> Iterator[str]:
-    """A loss whose labels are left out."""
+    """Find a loss whose labels are left out."""
     if case.labels is None or case.labels.ndim != 1 or case.found.ndim != 2 or case.labels.dtype.kind not in "iu":
         return
     rest = case.found - case.numeric
@@ -295,7 +295,7 @@ def _labels(case: Case) -> Iterator[str]:
 
 
 def _decayed(case: Case) -> Iterator[str]:
-    """A term that forward does not have: a multiple of the value itself."""
+    """Find a term that forward does not have: a multiple of the value itself."""
     rest = case.found - case.numeric
     there = np.isfinite(rest)
     factor = float(np.sum(rest[there] * case.value[there]) / max(float(np.sum(case.value[there] ** 2)), 1e-300))

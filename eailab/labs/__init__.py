@@ -1,1 +1,1 @@
-"""A course's lab: folders for students, reports that are filled from the store, and marks by a rubric."""
+"""Give out a course's labs, fill their reports from the store, and mark them by a rubric."""

@@ -38,7 +38,7 @@ class Wanted:
 
     @property
     def called(self) -> str:
-        """What messages call it."""
+        """Return what messages call it."""
         word = "" if self.study.factor is None else self.study.factor.word
         return f"{word} {TUNED}" if self.is_tuned else word
 
@@ -53,12 +53,12 @@ class LabFolder:
 
     @property
     def report_file(self) -> Path:
-        """Where the report lies."""
+        """Return where the report lies."""
         return self.path / REPORT_FILE
 
     @cached_property
     def text(self) -> str:
-        """The report, with the line ends that it has.
+        """Return the report, with the line ends that it has.
 
         Raises:
             UsageError: There is no report, or it is not text in UTF-8.
@@ -76,17 +76,17 @@ class LabFolder:
 
     @cached_property
     def places(self) -> list[Place]:
-        """Its marked places."""
+        """Return its marked places."""
         return places_of(self.text, str(self.report_file))
 
     @property
     def lang(self) -> str:
-        """The language of what is filled in."""
+        """Return the language of what is filled in."""
         return header_of(self.text).get("lang", ENGLISH)
 
     @cached_property
     def declared(self) -> tuple[Study, ...]:
-        """The studies of its study file, in order.
+        """Return the studies of its study file, in order.
 
         Raises:
             RecipeError: The file, or its recipe, has problems.

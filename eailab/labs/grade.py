@@ -85,7 +85,7 @@ class Grading:
 
     @cached_property
     def _studies(self) -> list[tuple[AskedFactor, StudyReport | None, str]]:
-        """The studies that the rubric asks for, and why one is missing."""
+        """Return the studies that the rubric asks for, and why one is missing."""
         found: list[tuple[AskedFactor, StudyReport | None, str]] = []
         for one in self.asked.rubric.factors:
             try:

@@ -1,4 +1,4 @@
-"""What a grading came to, as Markdown and as Gradescope's `results.json`."""
+"""Write what a grading came to, as Markdown and as Gradescope's `results.json`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,12 +39,12 @@ class Marks:
 
     @property
     def points(self) -> float:
-        """Points in all."""
+        """Return the points in all."""
         return sum(one.points for one in self.marks)
 
     @property
     def of(self) -> float:
-        """Points that could be had."""
+        """Return the points that could be had."""
         return sum(one.of for one in self.marks)
 
     def mark(self, name: str) -> Mark:

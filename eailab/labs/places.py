@@ -44,12 +44,12 @@ class Place:
 
     @property
     def asked(self) -> str:
-        """The words of the mark as one text."""
+        """Return the words of the mark as one text."""
         return " ".join(self.words)
 
     @property
     def is_edited(self) -> bool:
-        """Whether it holds something else than what was filled in."""
+        """Return whether it holds something else than what was filled in."""
         return seal_of(self.content) != self.seal if self.seal else bool(self.content.strip())
 
 

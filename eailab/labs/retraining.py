@@ -90,12 +90,12 @@ class Repeated:
 
     @property
     def is_same(self) -> bool:
-        """Whether every value and file is the same to the bit."""
+        """Return whether every value and file is the same to the bit."""
         return not self.again.differences
 
     @property
     def is_near(self) -> bool:
-        """Whether the value lies within the stated spread."""
+        """Return whether the value lies within the stated spread."""
         then, now = self.values
         return then == now if then is None or now is None else abs(then - now) <= self.within
 
@@ -125,7 +125,7 @@ class Predicted:
 
     @property
     def is_inside(self) -> bool:
-        """Whether it lies there."""
+        """Return whether it lies there."""
         return self.value is not None and self.low <= self.value <= self.high
 
 

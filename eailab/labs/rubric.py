@@ -55,7 +55,7 @@ class AskedFactor(Settings):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """As a mark of a report names it."""
+        """Return it as a mark of a report names it."""
         return (self.factor, TUNED) if self.tuned else (self.factor,)
 
 

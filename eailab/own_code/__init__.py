@@ -1,1 +1,1 @@
-"""A person's own code in a file that they name: how it is named, loaded and run."""
+"""Name, load and run a person's own code in a file that they name."""

@@ -1,4 +1,4 @@
-"""What a function or class of a person's own has to be given, and the call that is given it."""
+"""Find what a function or class of a person's own has to be given, and name the call that is given it."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence

@@ -55,42 +55,42 @@ class Recipe(Settings):
 
     @property
     def own_settings(self) -> Mapping[str, Any]:
-        """Settings that the recipe's author has named, by name; each is a factor."""
+        """Return the settings that the recipe's author has named, by name; each is a factor."""
         return {}
 
     @property
     def own_place(self) -> str:
-        """The beginning of the dotted paths of `own_settings`; empty where there cannot be any."""
+        """Return the beginning of the dotted paths of `own_settings`; empty where there cannot be any."""
         return "settings."
 
     @property
     def started(self) -> str:
-        """What trials start that is a person's own, whatever their settings; empty where nothing is."""
+        """Return what trials start that is a person's own, whatever their settings; empty where nothing is."""
         return ""
 
     @property
     def shows_seed(self) -> bool:
-        """Whether the recipe tells that blocks differ; else two trials have to be run to see it."""
+        """Return whether the recipe tells that blocks differ; else two trials have to be run to see it."""
         return True
 
     @property
     def limit_seconds(self) -> float | None:
-        """The time that a trial may take; None for any."""
+        """Return the time that a trial may take; None for any."""
         return None
 
     @property
     def shares_seeds(self) -> bool:
-        """Whether the arms of a block share its seeds; else blocks only number the repeats."""
+        """Return whether the arms of a block share its seeds; else blocks only number the repeats."""
         return True
 
     @property
     def images(self) -> "ImageRecipe | None":
-        """The recipe itself where it classifies images; None for other engines."""
+        """Return the recipe itself where it classifies images; None for other engines."""
         return None
 
     @property
     def data_name(self) -> str | None:
-        """The name of its data set; None where it has none."""
+        """Return the name of its data set; None where it has none."""
         return self.images.data.name if self.images else None
 
 
@@ -112,15 +112,15 @@ class ImageRecipe(Recipe):
 
     @property
     def has_own_network(self) -> bool:
-        """Whether its network is a person's own code."""
+        """Return whether its network is a person's own code."""
         return isinstance(self.model, Module)
 
     @property
     def has_foreign_network(self) -> bool:
-        """Whether the code of its network, a person's own or a library's, does not come with eailab."""
+        """Return whether the code of its network, a person's own or a library's, does not come with eailab."""
         return isinstance(self.model, Foreign)
 
     @property
     def images(self) -> "ImageRecipe":
-        """The recipe itself."""
+        """Return the recipe itself."""
         return self

@@ -67,7 +67,7 @@ class Module(_Named):
 
     @property
     def class_name(self) -> str:
-        """The name of the class."""
+        """Return the name of the class."""
         return str(getattr(self, "class"))
 
 
@@ -89,7 +89,7 @@ class LibraryNetwork(Settings):
 
     @property
     def library(self) -> str:
-        """The library's name."""
+        """Return the library's name."""
         return str(type(self).model_fields["name"].default)
 
     @field_validator("id", mode="before")

@@ -88,17 +88,17 @@ class OwnRecipe(Recipe):
 
     @property
     def shares_seeds(self) -> bool:
-        """Whether its runs take a seed."""
+        """Return whether its runs take a seed."""
         return not self.unseeded
 
     @property
     def own_settings(self) -> Mapping[str, Value]:
-        """The settings, by their dotted names."""
+        """Return the settings, by their dotted names."""
         return flat(self.settings)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names of what is reported."""
+        """Return the names of what is reported."""
         return tuple(self.metric) if isinstance(self.metric, list) else (self.metric,)
 
 
@@ -162,22 +162,22 @@ class ProgramRecipe(OwnRecipe):
 
     @property
     def started(self) -> str:
-        """The command, before it is filled in."""
+        """Return the command, before it is filled in."""
         return self.run
 
     @property
     def shows_seed(self) -> bool:
-        """Whether its command has a seed, or its author says that it takes one, or needs none."""
+        """Return whether its command has a seed, or its author says that it takes one, or needs none."""
         return self.template.uses_seed or self.seed_env or self.unseeded
 
     @property
     def limit_seconds(self) -> float | None:
-        """The time after which the program is ended; None for none."""
+        """Return the time after which the program is ended; None for none."""
         return None if self.timeout is None else parse_seconds(self.timeout)
 
     @property
     def template(self) -> Template:
-        """The command."""
+        """Return the command."""
         return Template(self.run, self.shell)
 
 
@@ -190,7 +190,7 @@ class FunctionRecipe(OwnRecipe):
 
     @property
     def started(self) -> str:
-        """Its module and name."""
+        """Return its module and name."""
         return self.function
 
     def identity(self) -> dict[str, Any]:
@@ -227,10 +227,10 @@ class ImportedRecipe(Recipe):
 
     @property
     def own_settings(self) -> Mapping[str, Value]:
-        """The level of the arm."""
+        """Return the level of the arm."""
         return self.settings
 
     @property
     def shares_seeds(self) -> bool:
-        """Whether all arms have the same seeds."""
+        """Return whether all arms have the same seeds."""
         return self.blocked

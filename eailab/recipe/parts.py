@@ -193,7 +193,7 @@ class Mlp(Settings):
 
     @property
     def activations(self) -> list[Activation]:
-        """The activation of each hidden layer."""
+        """Return the activation of each hidden layer."""
         return self.activation if isinstance(self.activation, list) else [self.activation] * len(self.hidden)
 
 

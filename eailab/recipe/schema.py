@@ -55,12 +55,12 @@ class ResNetRecipe(ImageRecipe):
 
     @property
     def own_place(self) -> str:
-        """Where the settings are of a network whose code is not eailab's."""
+        """Return where the settings are of a network whose code is not eailab's."""
         return ARGS if self.has_foreign_network else ""
 
     @property
     def own_settings(self) -> Mapping[str, Any]:
-        """What a network is constructed with whose code is not eailab's."""
+        """Return what a network is constructed with whose code is not eailab's."""
         return self.model.args if isinstance(self.model, Foreign) else {}
 
 
@@ -105,12 +105,12 @@ class Setting:
 
     @property
     def leaf(self) -> str:
-        """The last word of the path."""
+        """Return the last word of the path."""
         return self.path.rpartition(".")[2]
 
     @property
     def is_factor(self) -> bool:
-        """Whether it changes what is trained."""
+        """Return whether it changes what is trained."""
         return self.path.partition(".")[0] not in NO_FACTORS and self.path not in ("model.code", "model.version")
 
 

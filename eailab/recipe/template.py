@@ -54,7 +54,7 @@ class Places:
 
     @property
     def values(self) -> dict[str, str]:
-        """What each stands for."""
+        """Return what each stands for."""
         return {
             "seed": str(self.seed),
             "block": str(self.seed),
@@ -98,7 +98,7 @@ class _Word:
 
     @property
     def alone(self) -> str | None:
-        """The placeholder that the whole word is, without quotes; None for any other word."""
+        """Return the placeholder that the whole word is, without quotes; None for any other word."""
         (first, *others) = self.pieces
         return first.text if first.is_placeholder and not others else None
 
@@ -143,23 +143,23 @@ class Template:
 
     @cached_property
     def placeholders(self) -> tuple[str, ...]:
-        """Names in braces, each once, in their order."""
+        """Return the names in braces, each once, in their order."""
         pieces = (piece for word in _words(self.text) for piece in word.pieces)
         return tuple(dict.fromkeys(piece.text for piece in pieces if piece.is_placeholder))
 
     @property
     def uses_seed(self) -> bool:
-        """Whether the block's number stands in the command."""
+        """Return whether the block's number stands in the command."""
         return not {"seed", "block"}.isdisjoint(self.placeholders)
 
     @property
     def program(self) -> str:
-        """The first word after the environment, as it stands in the template."""
+        """Return the first word after the environment, as it stands in the template."""
         return "".join(piece.text for piece in self._split[1][0].pieces)
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The command's words after the environment, placeholders in braces."""
+        """Return the command's words after the environment, placeholders in braces."""
         return tuple(
             "".join(f"{{{piece.text}}}" if piece.is_placeholder else piece.text for piece in word.pieces)
             for word in self._split[1]
@@ -231,7 +231,7 @@ class Template:
 
     @cached_property
     def _split(self) -> tuple[tuple[_Word, ...], tuple[_Word, ...]]:
-        """The words that set environment variables, and the command's own."""
+        """Return the words that set environment variables, and the command's own."""
         words = _words(self.text)
         first = 0
         while first < len(words) and _ENVIRONMENT.match(words[first].pieces[0].raw):
@@ -246,7 +246,7 @@ def fill_text(text: str, settings: Mapping[str, Value], places: Places) -> str:
 
 
 def flat(settings: Mapping[str, Any]) -> dict[str, Value]:
-    """Return settings by their dotted names.
+    """Return the settings by their dotted names.
 
     >>> flat({"lr": 0.1, "model": {"depth": 3}})
     {'lr': 0.1, 'model.depth': 3}
@@ -261,7 +261,7 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def nested(settings: Mapping[str, Value]) -> dict[str, Any]:
-    """Return settings in their groups, as `flat` takes them.
+    """Return the settings in their groups, as `flat` takes them.
 
     Raises:
         ValueError: A name is that of a setting and of a group.

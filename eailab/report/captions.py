@@ -1,4 +1,4 @@
-"""What captions in print say of figures, whose files have no title, note and key there."""
+"""Write captions for print, of figures whose files have no title, note and key there."""
 
 from eailab.findings.path import PathFindings
 from eailab.findings.study import StudyFindings

@@ -1,4 +1,4 @@
-"""A report without a format: a document of blocks, which each renderer sets in its own way.
+"""Define a report without a format: a document of blocks, which each renderer sets in its own way.
 
 `compose` makes documents; a renderer sets every block that a document holds, and adds no content of its own.
 """
@@ -202,7 +202,7 @@ class Document:
 
     @property
     def say(self) -> Say:
-        """Into its language."""
+        """Return the function that translates texts into its language."""
         return language(self.lang)
 
     def lines(self) -> Iterator[Block]:

@@ -1,4 +1,4 @@
-"""The files of figures: a trial's curves, and a study's figures with what they were drawn from, in `figures.json`.
+"""Write the files of figures: a trial's curves, and a study's with what they were drawn from, in `figures.json`.
 
 A figure is drawn only when a number has changed. One that was damaged since is drawn again, and never handed on as if
 it were whole.

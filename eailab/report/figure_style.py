@@ -1,4 +1,4 @@
-"""How figures look, in one place: colours, dashes, markers and sizes, for screens and for print.
+"""Define how figures look, in one place: colours, dashes, markers and sizes, for screens and for print.
 
 Colours are Okabe & Ito's (2008), told apart by all common kinds of colour vision; dashes and markers differ as well, so
 that a figure can be read in grey.
@@ -42,7 +42,7 @@ class Style:
 
     @property
     def scale(self) -> float:
-        """How large letters, lines and gaps are, beside those on a screen."""
+        """Return how large letters, lines and gaps are, beside those on a screen."""
         return self.letters / 9.5
 
 

@@ -1,4 +1,4 @@
-"""What a figure shows: described once, drawn for print by `plots` with matplotlib, and for a page by `html` as SVG.
+"""Describe each figure once: drawn for print by `plots` with matplotlib, and for a page by `html` as SVG.
 
 A description has numbers, labels, axes and looks, and no length, font or colour; texts are translated as they are set.
 """
@@ -85,7 +85,7 @@ class Line:
 
     @property
     def series(self) -> tuple[tuple[float, ...], ...]:
-        """All that is drawn, each by epoch."""
+        """Return all that is drawn, each by epoch."""
         return self.mean, self.low, self.high, *(one.values for one in self.lone)
 
 
@@ -147,7 +147,7 @@ class IntervalRow:
 
     @property
     def stacked(self) -> Iterator[tuple[float, int]]:
-        """The difference in each block, with how many equal ones lie below it."""
+        """Return the difference in each block, with how many equal ones lie below it."""
         seen: Counter[float] = Counter()
         for difference in self.blocks:
             yield difference, seen[round(difference, 9)]
@@ -188,13 +188,13 @@ class Bar:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Its lower end and its upper; the start twice where there is no gain."""
+        """Return its lower end and its upper; the start twice where there is no gain."""
         end = self.start + (self.gain or 0.0)
         return min(self.start, end), max(self.start, end)
 
     @property
     def bounds(self) -> Interval | None:
-        """The interval, from where the bar starts; None without a bar."""
+        """Return the interval, from where the bar starts; None without a bar."""
         if self.interval is None or self.gain is None:
             return None
         return self.start + self.interval[0], self.start + self.interval[1]
@@ -212,7 +212,7 @@ class BarsFigure:
 
     @property
     def axis(self) -> Axis:
-        """Which holds every bar and every interval."""
+        """Return the range that holds every bar and every interval."""
         return spanning([0.0, *(end for bar in self.bars for end in (bar.start, *bar.ends, *(bar.bounds or ())))])
 
 

@@ -1,4 +1,4 @@
-"""Fonts of figures: which there are, and how wide they set a text. Matplotlib is imported here first."""
+"""Measure the fonts of figures: which there are, and how wide they set a text. Imports matplotlib first."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""The formats of a report, and the tools that studies are exported to: a new one is a module, and an entry here."""
+"""List the formats of a report, and the tools that studies are exported to: a new one is a module, and a line here."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Documents as one self-contained page: a card for each study, then all that its claim rests on.
+"""Render documents as one self-contained page: a card for each study, then all that its claim rests on.
 
 The page is made of `templates`, in which every value is escaped. Everything is readable without the script: it sorts
 tables, switches arms, scales and themes, and reads curves out. The page's policy allows that one script and style sheet

@@ -1,4 +1,4 @@
-"""Findings as JSON for programs: every number, unrounded, in bytes that depend on the trials alone."""
+"""Render findings as JSON for programs: every number, unrounded, in bytes that depend on the trials alone."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -84,7 +84,7 @@ class Beside:
 
     @property
     def check(self) -> Text:
-        """The protocol check in words."""
+        """Return the protocol check in words."""
         silent = tr("not stated: {settings}", settings=joined(self.not_stated, COMMA)) if self.not_stated else None
         if self.differing:
             said = tr("not comparable: {differences}", differences=joined(self.differing, COMMA))

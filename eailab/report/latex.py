@@ -1,4 +1,4 @@
-"""Studies as a LaTeX document: booktabs tables, and figures, a column wide, from the files beside it.
+"""Render studies as a LaTeX document: booktabs tables, and figures, a column wide, from the files next to it.
 
 A report in English compiles with pdfLaTeX, XeLaTeX, LuaLaTeX and tectonic; letters that their usual fonts lack, of a
 recipe's name for one, are set from a CJK font where compiler and machine have one, else by their codes. A report in

@@ -1,4 +1,4 @@
-r"""Parts of a paper for LaTeX's `\input`: tables and figures with caption and label, and paragraphs of prose.
+r"""Write parts of a paper for LaTeX's `\input`: tables and figures with caption and label, and paragraphs.
 
 They need the packages booktabs and graphicx, and leave fonts, sizes and numbers of captions to the paper. Figures are
 looked for in `fragments/`, or where the paper defines `\eailabpath` to be.

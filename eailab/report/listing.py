@@ -1,4 +1,4 @@
-"""Lists of what a store has: its trials, each with study, arm and block, one of them in full; and its studies."""
+"""List what a store has: its trials, each with study, arm and block, one of them in full; and its studies."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -46,7 +46,7 @@ class Listed:
 
     @property
     def finished(self) -> str:
-        """When it ended, in the time of this machine; nothing while it has not."""
+        """Return when it ended, in the time of this machine; nothing while it has not."""
         if self.summary.result is None:
             return ""
         try:
@@ -57,7 +57,7 @@ class Listed:
 
     @property
     def title(self) -> str:
-        """Of its curves: the first study that has it, or its recipe, and its arm and block."""
+        """Return what its curves are called: the first study that has it, or its recipe, and its arm and block."""
         if not self.uses:
             return f"{self.summary.recipe}, block {self.summary.block}"
         first = self.uses[0]
@@ -66,7 +66,7 @@ class Listed:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What a line says of it, as `TRIAL_HEADINGS` has it."""
+        """Return what a line says of it, as `TRIAL_HEADINGS` has it."""
         about = self.summary
         study, arm, block = about.recipe, "", "?" if about.block is None else str(about.block)
         if self.uses:
@@ -224,7 +224,7 @@ class ListedStudy:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What a line says of it, as `STUDY_HEADINGS` has it."""
+        """Return what a line says of it, as `STUDY_HEADINGS` has it."""
         if self.problem is not None:
             return self.name, *["?"] * 6, self.folder
         done = f"{self.finished}/{self.trials}" if self.trials else "-"

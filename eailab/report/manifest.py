@@ -1,4 +1,4 @@
-"""What a report was made of, carried inside it, so that it can be made again and compared."""
+"""Record what a report was made of inside it, so that it can be made again and compared."""
 
 import csv
 import html

@@ -1,4 +1,4 @@
-"""Documents as GitHub's markdown, their figures as files beside it."""
+"""Render documents as GitHub's markdown, their figures as files next to it."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The parts of a page that no other format has room for: classes with images, and costs."""
+"""Describe the parts of a page that no other format has room for: classes with images, and costs."""
 
 from collections.abc import Sequence
 

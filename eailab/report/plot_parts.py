@@ -1,4 +1,4 @@
-"""Parts of figures that matplotlib draws: heading, legend, and the grid of panels, with room for all of them."""
+"""Lay out parts of figures that matplotlib draws: heading, legend, and the grid of panels."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Head:
 
     @property
     def height(self) -> float:
-        """Of both, in inches."""
+        """Return the height of both, in inches."""
         lines = 0.2 * self.title.count("\n") + 0.17 * self.note.count("\n")
         return 0.5 + lines if self.title or self.note else 0.0
 

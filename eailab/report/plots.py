@@ -1,4 +1,4 @@
-"""Figures as PNG, SVG or PDF: learning curves, and differences from the baseline with their intervals.
+"""Draw figures as PNG, SVG or PDF: learning curves, and differences from the baseline with their intervals.
 
 The only user of matplotlib with `fonts`, through its objects and never through pyplot, which would look for a display.
 The same findings give the same bytes.

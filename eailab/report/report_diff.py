@@ -51,7 +51,7 @@ class Piece:
 
     @property
     def numbers(self) -> list[str]:
-        """The numbers that a reader sees."""
+        """Return the numbers that a reader sees."""
         return NUMBER.findall(self.shown)
 
 
@@ -69,7 +69,7 @@ class ReportDiff:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing differs."""
+        """Return whether nothing differs."""
         return not self.problems and self.matching == self.numbers
 
 

@@ -1,4 +1,4 @@
-"""The studies of a report, read from the store with all that any format needs of them."""
+"""Read the studies of a report from the store with all that any format needs of them."""
 
 import os
 from collections.abc import Sequence
@@ -56,12 +56,12 @@ class StudyReport:
 
     @property
     def store(self) -> Store:
-        """Where its trials lie."""
+        """Return where its trials lie."""
         return Store(self.path.parent.parent)
 
     @property
     def tuning(self) -> Tuning | None:
-        """How its arms were tuned, as the store has it."""
+        """Return how its arms were tuned, as the store has it."""
         return read_tuning(self.path) if self.findings.names and self.findings.tuning else self.findings.tuning
 
     def recipe_of(self, arm: int, trial: TrialFindings) -> Recipe:
@@ -74,12 +74,12 @@ class StudyReport:
 
     @property
     def answers(self) -> tuple[Fact, ...]:
-        """What a paper says of it."""
+        """Return what a paper says of it."""
         return answers(self.findings, renamed(self.record, self.findings.names), self.costs)
 
     @property
     def networks(self) -> list[ArmNetwork]:
-        """The networks of its arms."""
+        """Return the networks of its arms."""
         data = None if self.classes is None else self.classes.dataset
         if data is None:
             return networks(self.record, self.findings, None, None)
@@ -123,14 +123,14 @@ class Report:
 
     @property
     def manifest(self) -> Manifest:
-        """What the report is made of."""
+        """Return what the report is made of."""
         sources = tuple(Source(one.folder, one.findings.blocks, one.findings.names) for one in self.studies)
         paths = tuple(Source(one.folder, one.findings.blocks) for one in self.paths)
         return Manifest(self.kind, self.lang, sources, self.unreadable, self.version, paths)
 
     @cached_property
     def distinguished(self) -> tuple[StudyReport, ...]:
-        """The studies, those with the same title each with what sets it apart."""
+        """Return the studies, those with the same title each with what sets it apart."""
         apart = tell_apart([study.findings for study in self.studies])
         return tuple(replace(study, findings=findings) for study, findings in zip(self.studies, apart, strict=True))
 

@@ -1,4 +1,4 @@
-"""Documents on a terminal: tables that are legible at 80 columns, what qualifies their rows, and what they rest on.
+"""Render documents for a terminal: tables legible at 80 columns, what qualifies their rows, what they rest on.
 
 Where a table's columns do not fit side by side, its cells stand below each other, row by row: no word is cut off.
 """

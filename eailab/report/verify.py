@@ -60,7 +60,7 @@ class Verification:
 
     @property
     def holds(self) -> bool:
-        """Whether every number matches and every file of every trial holds."""
+        """Return whether every number matches and every file of every trial holds."""
         return self.outcome.holds and not self.problems
 
     def mapping(self) -> dict[str, Any]:

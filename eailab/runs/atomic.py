@@ -1,4 +1,4 @@
-"""The one way in which files of the store are written: whole, or not at all, and never through a link.
+"""Write files of the store, in one way: whole, or not at all, and never through a link.
 
 Every call that changes the disk goes through `os`, one function each, so that the fault suite can stop at any of them.
 """

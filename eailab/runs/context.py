@@ -156,7 +156,7 @@ class RunContext:
 
     @property
     def store(self) -> Store:
-        """The store that trials are recorded in."""
+        """Return the store that trials are recorded in."""
         return Store(self.runs_dir)
 
     def followed(self, on_event: Callable[[Event], None], should_stop: Callable[[], bool] = never) -> Self:

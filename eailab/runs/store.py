@@ -1,4 +1,4 @@
-"""The store: a folder of trials and studies that is the only truth about what has been trained.
+"""Find trials and studies in the store, the folder that is the only truth about what has been trained.
 
 A trial's folder is named by its fingerprint, so that asking for the same trial twice finds it. Everything in a table is
 read from here.

@@ -1,4 +1,4 @@
-"""A trial, and the file that says which block and data its folder is of."""
+"""Name a trial, and write the file that says which block and data its folder is of."""
 
 import json
 import re
@@ -38,7 +38,7 @@ class Trial:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The trial's name: 20 hexadecimal digits over recipe, block, data and engine version.
+        """Return the trial's name: 20 hexadecimal digits over recipe, block, data and engine version.
 
         Where a person's own data lie is not part of it: images are the same in another folder, or by another path.
         """

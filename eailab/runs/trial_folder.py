@@ -1,4 +1,4 @@
-"""The files of one trial.
+"""Read and write the files of one trial.
 
 `result.json` is written last; while it is there and agrees with its checksums, the trial is finished.
 """

@@ -75,12 +75,12 @@ class ArmResult:
 
     @property
     def failed(self) -> int:
-        """Blocks in which the arm's trial diverged, collapsed or timed out."""
+        """Return the blocks in which the arm's trial diverged, collapsed or timed out."""
         return self.diverged + self.collapsed + self.timed_out
 
     @property
     def failures(self) -> Text:
-        """In which of these ways its trials failed."""
+        """Return in which of these ways its trials failed."""
         ways = ((self.diverged, tr("diverged")), (self.collapsed, tr("collapsed")), (self.timed_out, tr("timed out")))
         return joined([said for count, said in ways if count], OR)
 

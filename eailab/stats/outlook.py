@@ -49,19 +49,19 @@ class Judged(Protocol):
 
     @property
     def difference(self) -> float:
-        """Arm minus baseline."""
+        """Return the arm minus baseline."""
 
     @property
     def standard_error(self) -> float:
-        """Of the difference, above 0."""
+        """Return the standard error of the difference, above 0."""
 
     @property
     def df(self) -> float:
-        """Degrees of freedom of the standard error."""
+        """Return the degrees of freedom of the standard error."""
 
     @property
     def later(self) -> Callable[[int], Later]:
-        """How it will be judged after a number of blocks, if the spread stays."""
+        """Return how it will be judged after a number of blocks, if the spread stays."""
 
 
 @dataclass(frozen=True)

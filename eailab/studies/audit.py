@@ -39,7 +39,7 @@ class Check:
 
     @property
     def said(self) -> Text:
-        """Its state and its text."""
+        """Return its state and its text."""
         return tr("{state}: {text}", state=STATES[self.state], text=self.text)
 
 

@@ -1,4 +1,4 @@
-"""From factors and their levels to the arms and trials of controlled studies, checked before anything is trained."""
+"""Make arms and trials of controlled studies from factors and levels, checked before anything is trained."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,7 +47,7 @@ class Arm:
 
     @property
     def label(self) -> str:
-        """What tables and figures call it: the name that a person gives, else the level in words."""
+        """Return what tables and figures call it: the name that a person gives, else the level in words."""
         return self.name or label((self.level,))
 
 
@@ -92,7 +92,7 @@ class Study:
 
     @property
     def fingerprint(self) -> str:
-        """Ten hexadecimal digits over all but the blocks and the name, so that adding blocks continues a study."""
+        """Return ten hexadecimal digits over all but blocks and name, so that adding blocks continues a study."""
         return digest(
             {
                 "factor": None if self.factor is None else str(self.factor),
@@ -109,12 +109,12 @@ class Study:
 
     @property
     def measure(self) -> Metric:
-        """What its arms are judged by, as the engine declares it."""
+        """Return what its arms are judged by, as the engine declares it."""
         return metric_of(self.arms[0].recipe, self.metric)
 
     @property
     def folder_name(self) -> str:
-        """The name, made safe for any file system, and the fingerprint."""
+        """Return the name, made safe for any file system, and the fingerprint."""
         return folder_name(self.name, self.fingerprint)
 
     def trials(self, data: Sequence[str]) -> dict[tuple[int, int], Trial]:
@@ -240,12 +240,12 @@ class ResolvedFactor:
 
     @property
     def at_baseline(self) -> dict[str, Any]:
-        """The settings of the baseline's level."""
+        """Return the settings of the baseline's level."""
         return self.values[self.baseline]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The levels in words, or as a study file names them."""
+        """Return the levels in words, or as a study file names them."""
         return tuple(arm.label for arm in self.arms)
 
     def arms_from(self, base: Recipe) -> tuple[Arm, ...]:

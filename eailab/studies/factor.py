@@ -1,4 +1,4 @@
-"""Factors: one setting, a declared bundle of settings that change together, or a crossing of both, and their levels."""
+"""Define factors: a setting, a declared bundle of settings that change together, or a crossing; and their levels."""
 
 import re
 from collections.abc import Sequence
@@ -34,17 +34,17 @@ class Setting:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """Dotted paths of all settings that the factor changes."""
+        """Return the dotted paths of all settings that the factor changes."""
         return (self.path,)
 
     @property
     def factors(self) -> tuple["Setting", ...]:
-        """What it crosses: itself alone."""
+        """Return what it crosses: itself alone."""
         return (self,)
 
     @property
     def word(self) -> str:
-        """The factor as a column is headed."""
+        """Return the factor as a column is headed."""
         return self.path.removesuffix(".name").rpartition(".")[2]
 
     def values_of(self, level: Any) -> dict[str, Any] | None:
@@ -65,12 +65,12 @@ class Bundle:
 
     @property
     def factors(self) -> tuple["Bundle", ...]:
-        """What it crosses: itself alone."""
+        """Return what it crosses: itself alone."""
         return (self,)
 
     @property
     def word(self) -> str:
-        """The factor as a column is headed."""
+        """Return the factor as a column is headed."""
         return BUNDLE.join(Setting(path).word for path in self.settings)
 
     def values_of(self, level: Any) -> dict[str, Any] | None:
@@ -96,12 +96,12 @@ class Crossing:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """Dotted paths of all settings that the factor changes."""
+        """Return the dotted paths of all settings that the factor changes."""
         return tuple(path for one in self.factors for path in one.settings)
 
     @property
     def word(self) -> str:
-        """The factor as a column is headed."""
+        """Return the factor as a column is headed."""
         return CROSS.join(one.word for one in self.factors)
 
     def values_of(self, level: Any) -> dict[str, Any] | None:
@@ -159,12 +159,12 @@ class FactorLevels:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What each level is called in tables and figures."""
+        """Return what each level is called in tables and figures."""
         return self.names or tuple(map(label, self.levels))
 
     @property
     def text(self) -> str:
-        """The factor as it was typed."""
+        """Return the factor as it was typed."""
         return BUNDLE.join(self.words)
 
     def paths(self, recipe: Recipe) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class Forecast:
 
     @property
     def devices(self) -> list[str]:
-        """What the trials would run on, in words."""
+        """Return what the trials would run on, in words."""
         return sorted({cost.probe.device for cost in self.costs.values()})
 
 
@@ -251,7 +251,7 @@ class Noise:
 
     @property
     def planned_sd(self) -> float:
-        """The SD that studies are planned with: the upper 80% bound of what few trials show."""
+        """Return the SD that studies are planned with: the upper 80% bound of what few trials show."""
         return upper_sd(self.sd, self.df)
 
     def bound(self, measure: Metric) -> str:

@@ -74,23 +74,23 @@ class Head:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of the arms, and of what was tried in their tuning."""
+        """Return the labels of the arms, and of what was tried in their tuning."""
         return self.arms + self.searched
 
     @property
     def fingerprints(self) -> set[str]:
-        """Of its trials, and of those by which its arms were tuned."""
+        """Return the blocks of its trials, and of those by which its arms were tuned."""
         return {*self.trials.values(), *self.tuning.values()}
 
     @property
     def called(self) -> str:
-        """The name that no other study of the store has: its folder's, with the path's before a step's."""
+        """Return the name that no other study of the store has: its folder's, with the path's before a step's."""
         folder = self.folder
         return "/".join(folder.parts[-3:]) if folder.parent.name == STEPS_FOLDER else folder.name
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that the study is called."""
+        """Return all that the study is called."""
         own = (self.called,) if "/" in self.called else (name_and_fingerprint(self.called)[0], self.called)
         return self.name, *own
 
@@ -106,17 +106,17 @@ class Use:
 
     @property
     def label(self) -> str:
-        """Of its arm, or of what it tried in the tuning of one."""
+        """Return the label of its arm, or of what it tried in the tuning of one."""
         return self.head.labels[self.arm]
 
     @property
     def is_of_tuning(self) -> bool:
-        """Whether it was trained to tune an arm, and is not compared."""
+        """Return whether it was trained to tune an arm, and is not compared."""
         return (self.arm, self.block) in self.head.tuning
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that the trial is called: `ARM/BLOCK`, `STUDY/ARM/BLOCK`, and where there is one arm `STUDY/BLOCK`."""
+        """Return all names of the trial: `ARM/BLOCK`, `STUDY/ARM/BLOCK`, and where there is one arm `STUDY/BLOCK`."""
         place = f"{self.label}/{self.block}"
         studies = [f"{name}/" for name in self.head.names]
         alone = [f"{study}{self.block}" for study in studies] if len(self.head.arms) == 1 else []
@@ -124,7 +124,7 @@ class Use:
 
     @property
     def shown(self) -> tuple[str, str, str]:
-        """What tables call the trial, from the shortest name to the one that no other trial has; "" for none."""
+        """Return what tables call the trial, from the shortest name to the one that no other trial has; "" for none."""
         head, place = self.head, f"{self.label}/{self.block}"
         if len(head.arms) == 1:
             return f"{head.name}/{self.block}", f"{head.name}/{place}", f"{head.called}/{self.block}"
@@ -132,7 +132,7 @@ class Use:
 
     @property
     def lasting(self) -> str:
-        """The name that no trial trained later can share."""
+        """Return the name that no trial trained later can share."""
         return self.shown[-1]
 
 
@@ -146,27 +146,27 @@ class PathHead:
 
     @property
     def called(self) -> str:
-        """The name that no other study of the store has."""
+        """Return the name that no other study of the store has."""
         return self.folder.name
 
     @property
     def name(self) -> str:
-        """Its own, which several may have."""
+        """Return its own, which several may have."""
         return name_and_fingerprint(self.called)[0]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that it is called."""
+        """Return all that it is called."""
         return self.name, self.called
 
     @property
     def trials(self) -> Mapping[tuple[int, int, int], str]:
-        """Fingerprint of each trial by study, arm index and block."""
+        """Return the fingerprint of each trial by study, arm index and block."""
         return {(at, *key): trial for at, head in enumerate(self.steps) for key, trial in head.trials.items()}
 
     @property
     def fingerprints(self) -> set[str]:
-        """Of its trials."""
+        """Return the fingerprints of its trials."""
         return set(self.trials.values())
 
 

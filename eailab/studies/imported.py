@@ -82,7 +82,7 @@ class Note:
 
     @property
     def text(self) -> Text:
-        """The sentence, to be translated."""
+        """Return the sentence, to be translated."""
         return Text(self.english, self.template, self.values)
 
 
@@ -141,13 +141,13 @@ class Imported:
 
     @cached_property
     def text(self) -> str:
-        """The content of `imported.json`."""
+        """Return the content of `imported.json`."""
         record = {one.name: getattr(self, one.name) for one in fields(self)}
         return json.dumps(record, allow_nan=False, ensure_ascii=False, default=asdict) + "\n"
 
     @property
     def runs(self) -> int:
-        """The most runs of an arm."""
+        """Return the most runs of an arm."""
         return max(len(one) if about is None else about.n for one, about in zip(self.arms, self.summaries, strict=True))
 
 
@@ -227,7 +227,7 @@ def _is_block(seed: str) -> bool:
 
 
 def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Return values with None for those that are not finite."""
+    """Return the values with None for those that are not finite."""
     return {seed: value if math.isfinite(value) else None for seed, value in values.items()}
 
 

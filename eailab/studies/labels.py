@@ -31,12 +31,12 @@ class Named:
 
     @property
     def study(self) -> Study:
-        """The study as the store has it."""
+        """Return the study as the store has it."""
         return self.record.study
 
     @property
     def befores(self) -> tuple[TunedArm, ...]:
-        """Its tuned arms; none where it is not tuned."""
+        """Return its tuned arms; none where it is not tuned."""
         return () if self.tuning is None else self.tuning.arms
 
 

@@ -1,4 +1,4 @@
-"""The way from one recipe to another, setting by setting, and the studies that measure its steps.
+"""Plan the way from one recipe to another, setting by setting, and the studies that measure its steps.
 
 Path ablation (Fawcett & Hoos, 2016, "Analysing differences between algorithm configurations through ablation", Journal
 of Heuristics 22): from the first recipe on, the one remaining setting with the largest measured gain is changed, until
@@ -54,7 +54,7 @@ class Move:
 
     @property
     def label(self) -> str:
-        """The move in words."""
+        """Return the move in words."""
         return ", ".join(map(str, self.changes))
 
     def __add__(self, other: "Move") -> "Move":
@@ -196,12 +196,12 @@ class PathAblation:
 
     @property
     def measure(self) -> Metric:
-        """What its recipes are compared by, as the engine declares it."""
+        """Return what its recipes are compared by, as the engine declares it."""
         return metric_of(self.end, self.metric)
 
     @property
     def fingerprint(self) -> str:
-        """Ten hexadecimal digits over all but the names and the blocks, so that adding blocks keeps the path."""
+        """Return ten hexadecimal digits over all but the names and the blocks, so that adding blocks keeps the path."""
         return digest(
             {
                 "ends": [canonical(end, by_content(self.data)) for end in (self.start, self.end)],
@@ -213,12 +213,12 @@ class PathAblation:
 
     @property
     def folder_name(self) -> str:
-        """The names, made safe for any file system, and the fingerprint."""
+        """Return the names, made safe for any file system, and the fingerprint."""
         return folder_name(path_name(self.names), self.fingerprint)
 
     @property
     def most_arms(self) -> int:
-        """The arms that the whole path trains, both ends among them; by gain, each step tries all that is left."""
+        """Return the arms that the whole path trains, both ends too; by gain, each step tries all that is left."""
         steps = len(self.moves)
         return steps + 1 if self.order == "listed" else steps * (steps + 1) // 2 + 1
 

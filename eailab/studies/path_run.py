@@ -29,12 +29,12 @@ class PathRecord:
 
     @property
     def records(self) -> tuple[StudyRecord, ...]:
-        """Those of the ends and of the steps."""
+        """Return the records of the ends and of the steps."""
         return self.ends, *self.steps
 
     @property
     def is_finished(self) -> bool:
-        """Whether the second recipe was reached."""
+        """Return whether the second recipe was reached."""
         return len(self.taken) == len(self.path.moves)
 
     def restricted(self, blocks: Collection[int]) -> "PathRecord":
@@ -45,7 +45,7 @@ class PathRecord:
 
     @property
     def indices(self) -> tuple[int, ...]:
-        """Which candidate of its step each move was."""
+        """Return which candidate of its step each move was."""
         reached = [self.path.candidates(self.taken[:at]) for at in range(len(self.taken))]
         return tuple(candidates.index(move) for candidates, move in zip(reached, self.taken, strict=True))
 

@@ -1,4 +1,4 @@
-"""Plans frozen before the trials they name are trained, so that a report can tell what was planned from what was not.
+"""Freeze plans before the trials they name are trained, so that a report tells what was planned from the rest.
 
 A plan is a file of the store, `plans/<fingerprint>.yaml`. Its fingerprint is over everything that it says but the time,
 so that the same plan is one file, and a plan that was changed afterwards no longer fits its name.
@@ -56,7 +56,7 @@ class FrozenPlan:
 
     @property
     def fingerprint(self) -> str:
-        """Ten hexadecimal digits over all of it."""
+        """Return ten hexadecimal digits over all of it."""
         return digest(self.mapping())[:10]
 
     def mapping(self) -> dict[str, Any]:

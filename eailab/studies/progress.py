@@ -71,7 +71,7 @@ class Cell:
 
     @property
     def score(self) -> str:
-        """Where and how good it last was, by its headline; empty before there is one."""
+        """Return where and how good it last was, by its headline; empty before there is one."""
         return f"{self.headline.short} {value}" if self.headline and (value := self.last_value()) else ""
 
     def last_value(self, fewer: int = 0) -> str:
@@ -93,14 +93,14 @@ class Cell:
 
     @property
     def reached(self) -> str:
-        """The epoch or step that a person's own training has reported last, and of how many; empty where not known."""
+        """Return the epoch or step that a person's own training reported last, and of how many; empty if unknown."""
         if self.reported is None or self.reported.number is None:
             return ""
         return f"{self.reported.number}/{self.reported.total}" if self.reported.total else str(self.reported.number)
 
     @property
     def progress(self) -> str:
-        """How far a trial in training has come."""
+        """Return how far a trial in training has come."""
         if self.is_compiling:
             return "compiling"
         if self.is_own:

@@ -54,7 +54,7 @@ class Runner:
 
     @property
     def is_audited(self) -> bool:
-        """Whether a program that ignores its seed is found by its first runs, before its other trials are trained."""
+        """Return whether a program that ignores its seed is found by its first runs, before the others are trained."""
         return False
 
     @contextmanager
@@ -217,11 +217,11 @@ class LooksMade(Protocol):
 
     @property
     def needed(self) -> Sequence[tuple[int, int]]:
-        """Arm index and block of the trials that the next look waits for."""
+        """Return the arm index and block of the trials that the next look waits for."""
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to do."""
+        """Return whether nothing is left to do."""
 
 
 def with_looks(studies: Sequence[Study], max_trials: int | None) -> Study:

@@ -1,4 +1,4 @@
-"""Several commands on one study: who writes its record, and which blocks it keeps.
+"""Share a study among several commands: who writes its record, and which blocks it keeps.
 
 A study's folder is held while its record is read, merged and written, and while its tables are published. A command
 that trains also takes a seat, a folder `.running/N` of the study that lists the blocks it has planned, and holds that
@@ -50,7 +50,7 @@ class Beyond:
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """The blocks that stay."""
+        """Return the blocks that stay."""
         return (*self.begun, *self.frozen, *self.running)
 
 

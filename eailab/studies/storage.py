@@ -71,7 +71,7 @@ class StudyRecord:
 
     @property
     def as_judged(self) -> "StudyRecord":
-        """The study as it was judged last, without later blocks; the whole study before it is judged."""
+        """Return the study as it was judged last, without later blocks; the whole study before it is judged."""
         if not self.judged or set(self.judged[-1]) == set(self.study.blocks):
             return self
         return self.restricted(self.judged[-1])
@@ -96,7 +96,7 @@ class Plan:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What to call each trial, by its fingerprint."""
+        """Return what to call each trial, by its fingerprint."""
         study = self.record.study
         head = study.factor.word if study.factor else study.name
         return {
@@ -166,7 +166,7 @@ def _brief(record: StudyRecord, blocks: Sequence[int]) -> list[int] | int:
 
 
 def _listed(blocks: Any) -> list[Any]:
-    """Return blocks as `_brief` wrote them."""
+    """Return the blocks as `_brief` wrote them."""
     return list(range(min(blocks, LARGEST_COUNT_OF_RUNS))) if type(blocks) is int else list(blocks)
 
 

@@ -1,4 +1,4 @@
-"""Study files: a recipe, blocks, and a list of factors, so that several comparisons are declared before any is made.
+"""Read study files: a recipe, blocks, and a list of factors, declared before any comparison is made.
 
 recipe: resnet18-cifar10
 blocks: 5

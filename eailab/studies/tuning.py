@@ -53,7 +53,7 @@ class Space:
 
     @property
     def has_ends(self) -> bool:
-        """Whether values can lie beyond those tried: of a single setting whose values are all numbers above 0."""
+        """Return whether values can lie beyond those tried: of one setting whose values are all numbers above 0."""
         return len(self.paths) == 1 and all(type(value) in (int, float) and value > 0 for (value,) in self.points)
 
 

@@ -63,12 +63,12 @@ class TunedArm:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of the study's arms that are of this one."""
+        """Return the labels of the study's arms that are of this one."""
         return tuple(one.label for one in self.carried) or (self.label,)
 
     @property
     def failures(self) -> int:
-        """Number of trainings that diverged."""
+        """Return the number of trainings that diverged."""
         return sum(one.score is None for one in self.trainings)
 
 
@@ -90,17 +90,17 @@ class Tuning:
 
     @property
     def is_merged(self) -> bool:
-        """Whether several arms of the study's record are compared as one."""
+        """Return whether several arms of the study's record are compared as one."""
         return any(arm.carried for arm in self.arms)
 
     @property
     def level(self) -> float:
-        """Of the first judgement of the arms."""
+        """Return the level of the first judgement of the arms."""
         return BETTER_OF_TWO if self.carry > 1 else SINGLE_LOOK
 
     @property
     def tried(self) -> Iterator[Tried]:
-        """What was trained: a label, the block, and the trial's fingerprint."""
+        """Return what was trained: a label, the block, and the trial's fingerprint."""
         for arm in self.arms:
             for one in arm.trainings:
                 yield f"{arm.before}{BUNDLE}{one.value}", one.block, one.trial

@@ -1,1 +1,1 @@
-"""The numpy engine: a multilayer perceptron with hand-written gradients."""
+"""Train multilayer perceptrons with hand-written gradients: the numpy engine."""

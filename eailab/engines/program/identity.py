@@ -53,7 +53,7 @@ class Identity:
 
     @cached_property
     def fingerprint(self) -> str:
-        """64 hexadecimal digits."""
+        """Return 64 hexadecimal digits."""
         return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()
 
     def record(self) -> dict[str, dict[str, str]]:

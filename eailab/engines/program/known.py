@@ -87,7 +87,7 @@ class Known:
 
     @property
     def way(self) -> Way | None:
-        """How earlier trials reported their metrics; None where there are none."""
+        """Return how earlier trials reported their metrics; None where there are none."""
         found = _read(self.runs, self._way).get("way")
         return cast(Way, found) if found in IN_WORDS else None
 

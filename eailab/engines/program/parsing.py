@@ -55,7 +55,7 @@ class Value:
 
     @property
     def name(self) -> str:
-        """The name as lists show it."""
+        """Return the name as lists show it."""
         return " ".join(self.words[-2:])
 
 

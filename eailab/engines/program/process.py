@@ -244,7 +244,7 @@ class _Supervisor:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it belongs to this process and runs."""
+        """Return whether it belongs to this process and runs."""
         return self.owner == os.getpid() and self._process.poll() is None
 
     def close(self) -> None:

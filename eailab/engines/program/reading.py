@@ -81,7 +81,7 @@ class Reading:
 
     @property
     def is_finite(self) -> bool:
-        """Whether every value is a number that can be recorded; else the trial has diverged."""
+        """Return whether every value is a number that can be recorded; else the trial has diverged."""
         return all(isfinite(value) and abs(value) <= LARGEST_NUMBER for value in self.values.values())
 
 

@@ -1,4 +1,4 @@
-"""The torch engine: residual networks on CUDA or on the CPU."""
+"""Train residual networks on CUDA or on the CPU: the torch engine."""
 
 import os
 

@@ -76,7 +76,7 @@ class Augmentation(Protocol):
         ...
 
     def evaluate(self, pixels: Tensor) -> Tensor:
-        """Return images `[B, C, H, W]` as evaluation sees them, of the same size as in training."""
+        """Return the images `[B, C, H, W]` as evaluation sees them, of the same size as in training."""
         ...
 
 
@@ -226,7 +226,7 @@ class Resized224:
 
     @property
     def centre(self) -> tuple[Tensor, Tensor]:
-        """What makes the centres of resized images: `[1, 224, H]` for the rows and `[1, 224, W]` for the columns."""
+        """Return what makes the centres of resized images: `[1, 224, H]` for rows and `[1, 224, W]` for columns."""
         top, left = (round((size - self.SIDE) / 2) for size in self._size)
         return self._to_rows[:, top : top + self.SIDE], self._to_columns[:, left : left + self.SIDE]
 

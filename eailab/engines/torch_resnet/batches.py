@@ -113,12 +113,12 @@ class TrainingBatches:
         self.batch_size, self._mixup, self._block, self._device = batch_size, mixup, block, device
 
     def __len__(self) -> int:
-        """Images of an epoch."""
+        """Return the images of an epoch."""
         return len(self._labels)
 
     @property
     def steps(self) -> int:
-        """Batches of an epoch."""
+        """Return the batches of an epoch."""
         return -(-len(self._labels) // self.batch_size)
 
     def draw(self, number: int) -> Epoch:

@@ -141,7 +141,7 @@ class _Convolution:
 
     @property
     def output(self) -> tuple[int, int]:
-        """Rows and columns of its output."""
+        """Return the rows and columns of its output."""
         rows, columns = (output_side(side, self.kernel, self.stride, self.padding) for side in self.sides)
         return rows, columns
 

@@ -1,1 +1,1 @@
-"""Readers of what trackers and training libraries write, a module for each kind of file or folder."""
+"""Read what trackers and training libraries write, a module for each kind of file or folder."""

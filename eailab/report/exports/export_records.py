@@ -62,7 +62,7 @@ class ExportTrial:
 
     @property
     def settings(self) -> dict[str, str | bool | int | float]:
-        """The recipe's settings by dotted path, defaults included; what is not a number or truth value, in words."""
+        """Return the recipe's settings by dotted path, defaults too; what is not a number or truth value, in words."""
         return {
             path: value if isinstance(value, bool | int | float) else written(value)
             for path, value in flatten(self.recipe).items()
@@ -70,7 +70,7 @@ class ExportTrial:
 
     @property
     def clock(self) -> tuple[float, ...]:
-        """When each epoch ended, for a tool that needs one: where it is not known, counted on, the first from 0."""
+        """Return when each epoch ended, for a tool that needs it: where not known, counted on, the first from 0."""
         times: list[float] = []
         for epoch in self.epochs:
             counted = (times[-1] if times else 0.0) + (epoch.seconds or 0.0)
@@ -79,21 +79,21 @@ class ExportTrial:
 
     @property
     def began(self) -> float:
-        """When the first epoch began, by the same clock."""
+        """Return when the first epoch began, by the same clock."""
         if not self.epochs:
             return self.finished or 0.0
         return self.clock[0] - (self.epochs[0].seconds or 0.0)
 
     @property
     def ended(self) -> float:
-        """When it ended, or its last epoch so far, by the same clock."""
+        """Return when it ended, or its last epoch so far, by the same clock."""
         if self.finished is not None:
             return self.finished
         return self.clock[-1] if self.epochs else 0.0
 
     @property
     def tags(self) -> dict[str, str]:
-        """The labels, for a tool that keeps tags of its own or the user's too."""
+        """Return the labels, for a tool that keeps tags of its own or the user's too."""
         return {f"{PREFIX}{name}": value for name, value in self.labels.items()}
 
     @property
@@ -103,17 +103,17 @@ class ExportTrial:
 
     @property
     def last_epoch(self) -> int:
-        """Number of its last epoch; 0 for none."""
+        """Return the number of its last epoch; 0 for none."""
         return self.epochs[-1].number if self.epochs else 0
 
     @property
     def outcome(self) -> str:
-        """How it ended, and why, as markdown."""
+        """Return how it ended, and why, as markdown."""
         return markdown.escaped(": ".join(self.labels[name] for name in ("state", "reason") if name in self.labels))
 
     @property
     def content(self) -> str:
-        """Tells whether anything has changed since an earlier export."""
+        """Return a digest, which tells whether anything has changed since an earlier export."""
         epochs = [asdict(epoch) for epoch in self.epochs]
         return digest([self.name, self.settings, dict(self.labels), epochs, dict(self.final), self.finished])
 
@@ -138,27 +138,27 @@ class ExportStudy:
 
     @cached_property
     def markdown(self) -> str:
-        """Its table as text."""
+        """Return its table as text."""
         return markdown.render(self.document)
 
     @cached_property
     def json(self) -> str:
-        """The same, with every number unrounded."""
+        """Return the same, with every number unrounded."""
         return json_report.render(self.document)
 
     @property
     def content(self) -> str:
-        """Tells whether its table has changed since an earlier export."""
+        """Return a digest, which tells whether its table has changed since an earlier export."""
         return digest([self.markdown, self.json])
 
     @property
     def began(self) -> float:
-        """When the first of its epochs began; see `ExportTrial.clock`."""
+        """Return when the first of its epochs began; see `ExportTrial.clock`."""
         return min((trial.began for trial in self.trials if trial.epochs), default=0.0)
 
     @property
     def ended(self) -> float:
-        """When the last of its trials ended, so far."""
+        """Return when the last of its trials ended, so far."""
         return max((trial.ended for trial in self.trials), default=0.0)
 
 

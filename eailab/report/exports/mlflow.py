@@ -1,4 +1,4 @@
-"""A store of MLflow's in one SQLite file: an experiment for each study, with a run for its table and for each trial.
+"""Export to a store of MLflow's in one SQLite file: an experiment a study, with runs for its table and each trial.
 
 MLflow no longer writes plain folders (`mlruns`). A run carries what it was made of as a tag: exporting again leaves it
 as it is while that is the same, and else puts a new one in its place; MLflow keeps the old one among its deleted runs.

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard: a folder for each trial, with its scalars and its settings for the HParams page.
+"""Write event files for TensorBoard: a folder for each trial, with its scalars and its settings for HParams.
 
 Written by TensorBoard's own protocol buffers, so that no torch is needed. A file's bytes depend on the trial alone:
 exporting again rewrites only what has changed, and makes no second run.

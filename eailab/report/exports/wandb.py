@@ -1,4 +1,4 @@
-"""Offline runs of Weights & Biases: a folder for each trial, and one for each study's table, for `wandb sync`.
+"""Write offline runs of Weights & Biases: a folder for each trial, and for each study's table, for `wandb sync`.
 
 Nothing is sent and nobody is asked to log in. A run's identifier depends on study and trial alone, so that syncing
 twice makes no second run there; exporting again leaves a folder as it is while its trial is the same.

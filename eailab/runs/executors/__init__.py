@@ -1,4 +1,4 @@
-"""Executors, which train the trials of a study: on this machine or on others. A new one is a module and a line here."""
+"""Choose the executor that trains the trials of a study, here or elsewhere: a new one is a module and a line."""
 
 from collections.abc import Sequence
 from typing import Protocol

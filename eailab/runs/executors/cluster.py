@@ -52,7 +52,7 @@ class ClusterBackend(Protocol):
 
     @property
     def measures(self) -> bool:
-        """Whether it matters what a trial takes."""
+        """Return whether it matters what a trial takes."""
         ...
 
     def machines(self) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster, or on this machine by Ray: `--on ray` and `--on ray://ADDRESS`.
+"""Train trials on a Ray cluster, or on this machine by Ray: `--on ray` and `--on ray://ADDRESS`.
 
 Ray listens on all interfaces of a machine, and anyone who reaches its ports can run code as the user who started it. So
 token authentication is asked for before Ray is imported, and its usage statistics are switched off.

@@ -1,4 +1,4 @@
-"""Trials as jobs of a Slurm cluster: `--on slurm`, by submitit.
+"""Train trials as jobs of a Slurm cluster: `--on slurm`, by submitit.
 
 A job is a task, and the tasks of a study are job arrays. What became of one is read from the file that it leaves;
 one that Slurm no longer knows and that left none is lost, and its trials are sent again: Slurm does not
