@@ -32,6 +32,7 @@ def recipe_of_function(
     Raises:
         UsageError: All that is wrong with them.
     """
+    # Refuse what no recipe can be made of.
     if not metric:
         raise UsageError("metric is missing: name what the function returns or yields, as in metric='val_acc'.")
     reference = announce(function)
@@ -46,6 +47,7 @@ def recipe_of_function(
             f"jobs={jobs} trains in other processes, which cannot import {function.__name__} from "
             "a notebook, a script or another function: put it into a module, or leave jobs out."
         )
+    # Take the settings from the levels, the caller, and the function's own defaults.
     own = {name: value for name, value in settings.items() if not name.startswith("study.") and name != "threads"}
     level = dict(zip(asked.words, asked.baseline or asked.levels[0], strict=True)) if asked else {}
     defaults = settings_of(function, {**level, **own}, unseeded=fields["unseeded"])
@@ -55,6 +57,7 @@ def recipe_of_function(
         usual = settings_of(function, own, unseeded=True, is_whole=False).get(asked.words[0])
         if (usual,) in asked.levels:
             defaults[asked.words[0]] = usual
+    # Check the recipe as one from a file is checked.
     value: dict[str, Any] = {
         "name": function.__name__,
         "engine": "function",

@@ -118,6 +118,7 @@ def show(
         )
     if out is not None and out.suffix.lower() != ".png":
         raise UsageError(f"--out {out}: a sheet is a PNG file, so its name ends in .png.")
+    # Draw the sheet.
     dataset = load(settings.data.name, data_dir)
     counts = class_counts(trial_data(dataset, settings.data, block))
     made = sheet([settings], dataset, block, images)
@@ -127,6 +128,7 @@ def show(
     file = out or runs / "sheets" / sheet_name(settings, block, images)
     write_changed(file, drawn)
 
+    # Print what the splits have.
     sizes = {name: sum(part.values()) for name, part in counts.items()}
     if as_json:
         echo_json({

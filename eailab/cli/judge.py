@@ -66,6 +66,7 @@ def judge(
     from eailab.report.terminal import print_study
     from eailab.runs.store import Store
 
+    # Refuse options that do not go together.
     failing = parse_fail_on(fail_on)
     texts = [*summary, *map(str, paths or [])] if summary else []
     if summary and len(texts) < 2 and target is None:
@@ -76,6 +77,7 @@ def judge(
         raise UsageError("--summary and --against: give the record's arm as a summary too.")
     if not paths and not texts:
         raise UsageError("there is nothing to judge: name files or folders with results, or give --summary.")
+    # Read, judge, and print.
     terms = Terms(margin, target, beat_by)
     options = Options(tuple(by or ()), seed, metric, baseline, joint, goal, unit)
     read = of_summaries(texts, options) if summary else _read(paths or [], against, options)

@@ -96,6 +96,7 @@ def report(
 
     if lab and (formats or fragments):
         raise UsageError("--lab writes lab-report.md and no other format: leave --format and --fragments out.")
+    # Choose what is written.
     tools = chosen_exports(exports or [])
     wanted = chosen_formats(formats or []) if formats or lab or not (tools or fragments) else ()
     if lang != "en" and not (wanted or fragments):
@@ -111,6 +112,7 @@ def report(
         fragments=fragments,
         labels=labels or [],
     )
+    # Say what was left out, and where the files are.
     for message in written.unreadable:
         echo(f"left out: {plain(message)}", err=True)
     for note in written.notes:
@@ -170,6 +172,7 @@ def verify(
     from eailab.report.verify import verify as check
     from eailab.runs.store import Store
 
+    # Check the report, and train a trial again if that is asked for.
     store = Store(runs)
     found = check(report, store, data_dir)
     again = None
@@ -188,6 +191,7 @@ def verify(
             "retrained": None if again is None else asdict(again),
             "decision": asdict(Decision(verdict="HOLDS" if holds else "DIFFERS")),
         })  # fmt: skip
+    # End with an error if anything does not hold.
     if not found.holds:
         lacks, is_or_are = ", ".join(found.missing_data), "is" if len(found.missing_data) == 1 else "are"
         why = (

@@ -84,6 +84,7 @@ def show(
     from eailab.runs.store import Store
     from eailab.studies.lookup import find_trial
 
+    # Find the trial.
     folder = find_trial(Store(runs), trial)
     store = Store(folder.path.resolve().parents[1])
     (about,) = listed(store, among=[folder.path.resolve().name])
@@ -94,6 +95,7 @@ def show(
     if as_json:
         echo_json({**about.mapping(), "result": record, "files": files})
         return
+    # Print it, and what came of it, a line each.
     lines = [("folder", str(folder.path)), *described(about)]
     if record is not None:
         metrics = {metric.key: metric for metric in folder.metrics() or ()}
@@ -131,6 +133,7 @@ def verify(
 
     store = existing(runs)
     found = [*problems(store), *study_problems(store), *plan_problems(store)]
+    # Move what is damaged aside, if that is asked for.
     moved, left = {}, []
     for problem in found:
         try:
@@ -138,6 +141,7 @@ def verify(
                 moved[problem.path] = quarantine(store, problem.path)
         except EailabError as error:
             left.append(str(error))
+    # Print what was found.
     if as_json:
         mappings = [
             {"path": str(one.path), "reason": one.reason, "moved_to": _text(moved.get(one.path))} for one in found
@@ -148,6 +152,7 @@ def verify(
             echo(plain(one.reason) + (f" Moved to {moved[one.path]}." if one.path in moved else ""), hang=2)
         outcome = counted(len(found), "problem") if found else "no problems"
         echo(f"{counted(len(store.trial_names()), 'trial')} in {runs}: {outcome}")
+    # End with an error if anything is left.
     if left:
         raise CheckFailedError("\n".join(map(plain, left)))
     if any(problem.path not in moved for problem in found):

@@ -36,6 +36,7 @@ def asked_for(
         "--tune-unequal": unequal,
         "--tune-again": again,
     }
+    # Refuse options that do not go together.
     if not tune:
         if alone := [name for name, is_given in given.items() if is_given]:
             raise UsageError(f"{alone[0]} needs --tune, such as --tune lr=1e-4..1e-1.")
@@ -51,6 +52,7 @@ def asked_for(
     from eailab.studies.tuning import asked
     from eailab.studies.tuning_run import Request
 
+    # Ask for the tuning of all studies.
     request = Request(
         tuple(map(asked, tune)),
         3 if blocks is None else blocks,

@@ -32,7 +32,7 @@ class Images:
 
 
 class Content(NamedTuple):
-    """What the files of a data set say, once decoded: all that its fingerprint covers."""
+    """Hold what the files of a data set say, once decoded: all that its fingerprint covers."""
 
     train: Images
     test: Images
@@ -54,7 +54,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class TrialData:
-    """What one trial learns from: three splits and the scale of the training split."""
+    """Hold what one trial learns from: three splits and the scale of the training split."""
 
     train: Images
     validation: Images

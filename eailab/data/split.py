@@ -30,7 +30,7 @@ _IN_USE: WeakValueDictionary[tuple[str, str, int | None], TrialData] = WeakValue
 
 @dataclass(frozen=True)
 class Split:
-    """Which of the official training images train, and which validate; each image is in one of the two."""
+    """Choose which of the official training images train, and which validate; each image is in one of the two."""
 
     train: NDArray[np.int64]
     """Indices into the official training images, in the order in which the training split has them."""
@@ -179,7 +179,7 @@ NPZ_NAME = "split.npz"
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """What is written for one split."""
+    """Hold what is written for one split."""
 
     summary: dict[str, Any]
     """The content of `split.json`."""

@@ -105,7 +105,7 @@ def check_weights(weights: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> Non
 
 @dataclass(frozen=True)
 class Reported:
-    """What a person's own training has reported last, for people to look at while it runs."""
+    """Hold what a person's own training has reported last, for people to look at while it runs."""
 
     values: Scores
     axis: str = ""
@@ -118,7 +118,7 @@ class Reported:
 
 @dataclass(frozen=True)
 class Step:
-    """How far an epoch has come; sent now and then while it runs."""
+    """Describe how far an epoch has come; sent now and then while it runs."""
 
     step: int
     """Steps done in this epoch."""
@@ -206,7 +206,7 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True)
 class Setup:
-    """What an engine is built from besides its recipe."""
+    """Hold what an engine is built from besides its recipe."""
 
     block: int
     """The seed bundle's number, 0 or more."""
@@ -226,7 +226,7 @@ class Setup:
 
 @dataclass
 class Compilation:
-    """What this process has compiled within `EngineSpec.reporting_compilation`."""
+    """Hold what this process has compiled within `EngineSpec.reporting_compilation`."""
 
     seconds: float = 0.0
 

@@ -23,7 +23,7 @@ MOST_STEPS = 5_000_000
 
 @dataclass(frozen=True)
 class Clock:
-    """When each step of a trial happens."""
+    """Hold when each step of a trial happens."""
 
     epochs: int
     steps_per_epoch: int

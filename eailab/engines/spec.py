@@ -32,7 +32,7 @@ Points: TypeAlias = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True)
 class OwnCurves:
-    """What a person's own training has reported step by step."""
+    """Hold what a person's own training has reported step by step."""
 
     points: Mapping[str, Points]
     """Steps, rising, and values, by `Metric.key`; of the metrics that are counted as the first one is."""
@@ -46,7 +46,7 @@ ReportCompilation: TypeAlias = Callable[[Callable[[], None], Callable[[float], N
 
 @dataclass(frozen=True)
 class Network:
-    """How the trained weights of an engine are applied to images, here and in other software.
+    """Describe how the trained weights of an engine are applied to images, here and in other software.
 
     Each function takes the trial's recipe, and the weights as `Engine.weights` names them.
     """
@@ -114,7 +114,7 @@ class Augmented:
 
 @dataclass(frozen=True)
 class ImageClassification:
-    """What an engine declares that classifies the images of a data set; its recipes are `ImageRecipe`s."""
+    """Hold what an engine declares that classifies the images of a data set; its recipes are `ImageRecipe`s."""
 
     check_fit: Callable[[Any, tuple[int, ...]], None]
     """Refuse, before training, a recipe that cannot be trained on a training split of shape `[N, H, W, C]`.

@@ -37,7 +37,7 @@ MOST_SHOWN = 8
 
 @dataclass(frozen=True)
 class Options:
-    """What a person says of a table's columns; what is not said is found where there is no doubt."""
+    """Hold what a person says of a table's columns; what is not said is found where there is no doubt."""
 
     by: tuple[str, ...] = ()
     """The columns that tell arms apart; none to find the one that varies."""
@@ -163,12 +163,14 @@ def _observations(
 ) -> Observations:
     if baseline is not None and baseline not in arms:
         raise UsageError(f"--baseline {baseline}: the arms are {_listed(list(arms))}.")
+    # Compare within blocks where all arms have the same seeds.
     numbers = next(iter(arms.values())).keys()
     blocked = seed is not None and len(arms) > 1 and all(own.keys() == numbers for own in arms.values())
     if seed is not None and len(arms) > 1 and not blocked:
         notes.append(
             tr("the values of {seed} are not the same in all arms, so they are compared without blocks", seed=seed)
         )
+    # Refuse or note values that cannot be right.
     for arm, own in arms.items():
         for number, value in own.items():
             if math.isfinite(value) and not metric.least <= value <= metric.most:

@@ -173,7 +173,7 @@ class PlannedSearch:
 
 @dataclass(frozen=True)
 class PlannedTuning:
-    """What `--tune` trains before any arms are compared, and the comparison of the winners after it."""
+    """Hold what `--tune` trains before any arms are compared, and the comparison of the winners after it."""
 
     arms: tuple[PlannedSearch, ...]
     blocks: int

@@ -24,7 +24,7 @@ Trials = Sequence[tuple[TrialFindings, ...]]
 
 @dataclass(frozen=True)
 class Looks:
-    """How a study that is looked at several times has gone so far."""
+    """Describe how a study that is looked at several times has gone so far."""
 
     blocks: tuple[int, ...]
     """Numbers of blocks at each look."""

@@ -31,7 +31,7 @@ class CarriedArm:
 
 @dataclass(frozen=True)
 class Merging:
-    """How the arms of a record become the tuned arms that are compared."""
+    """Describe how the arms of a record become the tuned arms that are compared."""
 
     record: StudyRecord
     tuning: Tuning

@@ -336,6 +336,7 @@ def compute(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[Text]:
     if not epochs:
         return [tr("Nothing has been trained yet.")]
     values = {"time": _length(sum(cost.seconds for cost in costs)), "devices": devices}
+    # Say what is known where some epochs were not timed.
     if timed < epochs:
         counts = {"timed": timed, "epochs": epochs}
         if not timed:
@@ -349,6 +350,7 @@ def compute(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[Text]:
         else:
             some = tr("{timed:,} of {epochs:,} epochs are timed: these took {time} on {devices}.", **counts, **values)
         return [some, tr("What the whole study took is not known.")]
+    # Say what all trials took.
     return [
         trn(
             "{n} trial took {time} in all on {devices}; restarts and trials outside this report are not counted.",

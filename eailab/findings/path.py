@@ -45,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True)
 class PathFindings:
-    """What a path ablation has found."""
+    """Hold what a path ablation has found."""
 
     names: tuple[str, str]
     fingerprint: str

@@ -24,7 +24,7 @@ _PLAIN = (str, bytes, int, float, complex, type, ModuleType, FunctionType, Metho
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a layer keeps an array."""
+    """Hold where a layer keeps an array."""
 
     name: str
     """As it is printed: `W`, `params[W]`, `layers[0].W`."""
@@ -153,7 +153,7 @@ def _simple(name: str) -> str:
 
 
 class State:
-    """What a layer and the objects in it have, to be put back before each call.
+    """Hold what a layer and the objects in it have, to be put back before each call.
 
     Args:
         root: The layer.

@@ -26,7 +26,7 @@ Labels = Literal["classes", "one-hot", "values"]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user wants to have checked."""
+    """Hold what a user wants to have checked."""
 
     reference: Reference
     shapes: tuple[tuple[str | None, tuple[int, ...]], ...]
@@ -39,7 +39,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Things:
-    """What a reference names, constructed."""
+    """Hold what a reference names, constructed."""
 
     forward: Callable[..., Any]
     title: str

@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 
 @dataclass
 class Gradients:
-    """What a backward pass gave."""
+    """Hold what a backward pass gave."""
 
     by_name: dict[str, NDArray[Any]]
     """Gradients by what they are of; what has none is not there."""

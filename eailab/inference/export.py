@@ -29,7 +29,7 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Check:
-    """How an exported file compared with the trial's own network on the same images."""
+    """Describe how an exported file compared with the trial's own network on the same images."""
 
     by: str
     """The software that ran the file."""

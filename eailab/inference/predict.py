@@ -114,7 +114,7 @@ def largest_pixel(trained: Trained, data_dir: Path | None = None) -> int | None:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network sees in one image."""
+    """Hold what the network sees in one image."""
 
     image: Path
     classes: tuple[tuple[str, float], ...]
@@ -123,7 +123,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the network sees in some images, and what was done to them."""
+    """Hold what the network sees in some images, and what was done to them."""
 
     images: tuple[Prediction, ...]
     notes: tuple[str, ...]

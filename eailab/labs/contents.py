@@ -25,7 +25,7 @@ from eailab.translation import capitalized, language, listed_and, tr
 
 @dataclass(frozen=True)
 class Content:
-    """What a place holds."""
+    """Keep what a place of a report is filled with."""
 
     blocks: tuple[Block, ...]
     missing: str = ""

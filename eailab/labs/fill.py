@@ -17,7 +17,7 @@ from eailab.translation import ENGLISH, language
 
 @dataclass(frozen=True)
 class Filled:
-    """What filling a report came to."""
+    """Hold what filling a report came to."""
 
     report: Path
     places: int

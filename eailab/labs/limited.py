@@ -23,7 +23,7 @@ from eailab.recipe.template import Command
 
 @dataclass(frozen=True)
 class Outcome:
-    """How limited code ended."""
+    """Describe how limited code ended."""
 
     result: Mapping[str, Any] | None
     """The JSON document that it printed last; None where there is none."""

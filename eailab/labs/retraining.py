@@ -34,7 +34,7 @@ WHOLE = 100.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where submitted trials are trained again."""
+    """Hold where submitted trials are trained again."""
 
     submission: Path
     data_dir: Path | None

@@ -23,7 +23,7 @@ Text = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
 
 
 class Points(Settings):
-    """What each part is worth; 0 leaves its points out and says what was found all the same."""
+    """Hold what each part is worth; 0 leaves its points out and says what was found all the same."""
 
     report: Worth = 3
     """The report's tables, facts and figures are those of its store."""
@@ -79,7 +79,7 @@ class Again(Settings):
 
 
 class Limits(Settings):
-    """Of submitted code."""
+    """Limit what submitted code may take."""
 
     seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     memory_mb: Annotated[int, Field(ge=256)] = 4096
@@ -88,7 +88,7 @@ class Limits(Settings):
 
 
 class Rubric(Settings):
-    """What a rubric says."""
+    """Hold what a rubric says."""
 
     title: Text
     """Heads the marks."""

@@ -15,7 +15,7 @@ from eailab.recipe.parts import MOST_EPOCHS, PRINTABLE, Count, Data, Fraction, M
 
 
 class Study(Settings):
-    """How arms of this recipe are compared; no part of what is trained."""
+    """Describe how arms of this recipe are compared; no part of what is trained."""
 
     margin: Margin = 0.25
     """Differences smaller than this do not matter: percentage points of an accuracy, hundredths of a loss."""
@@ -24,7 +24,7 @@ class Study(Settings):
 
 
 class Recipe(Settings):
-    """What recipes of all engines have."""
+    """Hold what recipes of all engines have."""
 
     example: ClassVar[str | None] = None
     """A shipped recipe of the engine, for hints."""
@@ -95,7 +95,7 @@ class Recipe(Settings):
 
 
 class ImageRecipe(Recipe):
-    """What recipes add that train a network to classify the images of a data set."""
+    """Hold what recipes add that train a network to classify the images of a data set."""
 
     data: Data
     optimizer: Optimizer

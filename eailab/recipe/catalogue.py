@@ -15,7 +15,7 @@ _HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Header:
-    """What the comments at the top of a recipe say."""
+    """Hold what the comments at the top of a recipe say."""
 
     run: str
     """A command that uses it."""

@@ -68,6 +68,7 @@ def path_of(word: str, engine: str, factors_only: bool = True, recipe: Recipe | 
         return paths[0]
     if paths:
         raise RecipeError(f"{word!r} may be {' or '.join(paths)}: write the whole path.")
+    # Say of a word that has a meaning, though not as a factor here, what to do instead.
     if plain == "engine":
         raise RecipeError("the engine of a recipe stays: choose a recipe of another engine, with --recipe.")
     if plain in SEEDS:
@@ -88,6 +89,7 @@ def path_of(word: str, engine: str, factors_only: bool = True, recipe: Recipe | 
             f"as {' or '.join(examples[:2])}.",
             Correction(options={"--recipe": examples[0]}) if factors_only else None,
         )
+    # Say of any other word which it may have been meant for.
     own = {} if recipe is None else recipe.own_settings
     table = [one for one in settings(engine).values() if one.is_factor or not factors_only]
     known = {known.replace("_", "-") for one in table for known in (one.leaf, one.path)} | {*_parts(engine), *own}

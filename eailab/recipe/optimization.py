@@ -70,7 +70,7 @@ Optimizer: TypeAlias = Annotated[Sgd | Adam | AdamW, Field(discriminator="name")
 
 
 class Schedule(Settings):
-    """What all schedules share: a linear rise at the start multiplies the schedule's own factor."""
+    """Hold what all schedules share: a linear rise at the start multiplies the schedule's own factor."""
 
     warmup_epochs: NotNegative = 0.0
     """Length of the linear rise of the learning rate from 0, in epochs; fractions are allowed."""

@@ -16,7 +16,7 @@ Value = Annotated[str, Field(max_length=10_000, pattern=f"(?:{PRINTABLE})|^$")] 
 
 
 class OwnStudy(Study):
-    """How arms of a person's own training are compared."""
+    """Describe how arms of a person's own training are compared."""
 
     margin: Margin = 0.0
     """Differences smaller than this do not matter, in the metric's unit; percentage points for a share or percent."""
@@ -31,7 +31,7 @@ DEEPEST = 4
 
 
 class OwnRecipe(Recipe):
-    """What recipes of a person's own training have: its settings, and the metrics that it reports."""
+    """Hold what recipes of a person's own training have: its settings, and the metrics that it reports."""
 
     quiet = frozenset({"epochs", "threads", "settings", "unseeded", "goal", "at"})
 
@@ -202,7 +202,7 @@ class FunctionRecipe(OwnRecipe):
 
 
 class ImportedRecipe(Recipe):
-    """What is known of trials that eailab did not run: the level of their arm, and what was measured."""
+    """Hold what is known of trials that eailab did not run: the level of their arm, and what was measured."""
 
     is_offered = False
 

@@ -131,7 +131,7 @@ ResNetAugment: TypeAlias = Annotated[
 
 
 class Data(Settings):
-    """Which images, how they are divided, and how the training images vary."""
+    """Choose images, how they are divided, and how the training images vary."""
 
     name: Annotated[str, Field(min_length=1, max_length=4096, pattern=PRINTABLE)]
     """A data set of `eailab data list`, or the path of an `.npz` file or of a folder of images by class; a relative

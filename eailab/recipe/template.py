@@ -44,7 +44,7 @@ _FOR_A_SHELL = {
 
 @dataclass(frozen=True)
 class Places:
-    """What the placeholders that are not settings stand for in one trial."""
+    """Hold what the placeholders that are not settings stand for in one trial."""
 
     seed: int | str
     out: Path

@@ -65,7 +65,7 @@ SYNTAX = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where a key and its value begin; list items and the top have no key."""
+    """Hold where a key and its value begin; list items and the top have no key."""
 
     key: Mark | None
     value: Mark

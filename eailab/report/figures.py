@@ -54,7 +54,7 @@ COLOURS = 6
 
 @dataclass(frozen=True)
 class Look:
-    """How an arm looks in every figure: the number of its colour, 0 for ink, of its dash and of its marker."""
+    """Describe how an arm looks in every figure: the number of its colour, 0 for ink, of its dash and of its marker."""
 
     colour: int = 0
     dash: int = 0
@@ -270,7 +270,7 @@ class SearchPanel:
 
 @dataclass(frozen=True)
 class SearchFigure:
-    """What a tuning tried: the metric over each tuned setting, and the best of k values, an arm a line."""
+    """Hold what a tuning tried: the metric over each tuned setting, and the best of k values, an arm a line."""
 
     title: str
     subject: str

@@ -22,6 +22,7 @@ def draw_sheet(sheet: Sheet, title: str, note: str) -> bytes:
     from matplotlib.figure import Figure
 
     with styled(SCREEN):
+        # Measure the texts, and place rows and columns around them.
         head = head_of(title, note, lambda text: text, SCREEN)
         labels = [wrapped(row.label, SCREEN.label / 1.5, SCREEN.letters) for row in sheet.rows]
         left = widest(labels, SCREEN.letters) + 0.2
@@ -32,6 +33,7 @@ def draw_sheet(sheet: Sheet, title: str, note: str) -> bytes:
         tops = [0.1 + LINE * max(1 + name.count("\n") for name in names[at : at + COLUMNS]) for at in starts]
         height = head.height + sum(tops) + len(tops) * sum(heights) + 0.1
 
+        # Draw the images with their texts.
         figure = Figure(figsize=(SCREEN.width, height))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()

@@ -49,6 +49,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
     """Return all of a study's findings as plain values, in a fixed order."""
     comparison = findings.comparison
     mapping = {
+        # What the study is.
         "schema_version": SCHEMA_VERSION,
         "name": findings.name,
         "fingerprint": findings.fingerprint,
@@ -60,6 +61,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "unit": findings.measure.unit_name,
         "difference_unit": findings.measure.difference_unit_name,
         "margin": findings.margin,
+        # What it has found.
         "arms": [_arm(arm, findings) for arm in findings.arms],
         "comparison": None
         if comparison is None
@@ -68,6 +70,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         "effects": None if findings.effects is None else asdict(findings.effects),
         "effects_withheld": findings.effects_withheld,
         "looks": _looks(findings),
+        # How it was planned and tuned, and by what else it is judged.
         "plan": None
         if findings.standing is None or findings.standing.plan is None
         else findings.standing.plan.fingerprint,
@@ -81,6 +84,7 @@ def as_mapping(findings: StudyFindings) -> dict[str, Any]:
         **({"labels": dict(findings.names)} if findings.names else {}),
         **({"related": [asdict(one) for one in findings.related]} if findings.related else {}),
         **({} if findings.is_primary else {"primary_metric": findings.headline.name}),
+        # What it rests on.
         "updates_held": findings.updates_held,
         "training_images": findings.training_images,
         "environments": [{**asdict(environment), "trials": count} for environment, count in findings.environments],

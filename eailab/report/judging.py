@@ -35,7 +35,7 @@ from eailab.translation import tr
 
 @dataclass(frozen=True)
 class Terms:
-    """What the arms are held to."""
+    """Hold what the arms are held to."""
 
     margin: float = 0.0
     """Largest difference that counts as none, in the unit shown."""
@@ -55,7 +55,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Read:
-    """What was read of trials, and from where."""
+    """Hold what was read of trials, and from where."""
 
     name: str
     """Of the study."""

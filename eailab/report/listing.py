@@ -23,7 +23,7 @@ TRIAL_HEADINGS = ("trial", "study", "arm", "block", "state", "score", "finished"
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which trials to list; None for all."""
+    """Choose which trials to list; None for all."""
 
     study: str | None = None
     arm: str | None = None

@@ -39,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a report is about, and how it was made."""
+    """Hold what a report is about, and how it was made."""
 
     kind: Kind
     lang: str

@@ -57,7 +57,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class ReportDiff:
-    """How a report agrees with the store."""
+    """Describe how a report agrees with the store."""
 
     numbers: int
     """That the store has for this report."""

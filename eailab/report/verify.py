@@ -36,7 +36,7 @@ from eailab.studies.tuning_file import Tuning
 
 @dataclass(frozen=True)
 class Verification:
-    """What a check of a report found."""
+    """Hold what a check of a report found."""
 
     outcome: ReportDiff
     trials: int

@@ -160,7 +160,7 @@ def parse_cadence(text: str) -> Cadence:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a trial's training goes on: at its beginning unless there is a usable state."""
+    """Hold where a trial's training goes on: at its beginning unless there is a usable state."""
 
     state: Arrays | None = None
     """The engine's."""

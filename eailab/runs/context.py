@@ -132,7 +132,7 @@ def never() -> bool:
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where trials are trained and recorded, and who follows them; nothing here can change a result."""
+    """Hold where trials are trained and recorded, and who follows them; nothing here can change a result."""
 
     runs_dir: Path
     data_dir: Path | None = None

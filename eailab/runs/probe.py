@@ -36,7 +36,7 @@ RECORD_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Probe:
-    """What one trial takes."""
+    """Hold what one trial takes."""
 
     device: str
     """In words, as the engine gives it."""

@@ -32,7 +32,7 @@ Status = Literal["finished", "diverged", "timed-out"]
 
 
 class Provenance(TypedDict):
-    """Where and with what a trial was trained; never part of its identity."""
+    """Hold where and with what a trial was trained; never part of its identity."""
 
     eailab: str
     python: str
@@ -128,7 +128,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a trial in training has come, and what the epoch in progress has taken up to there."""
+    """Describe how far a trial in training has come, and what the epoch in progress has taken up to there."""
 
     epochs: int = 0
     """Finished."""
@@ -165,7 +165,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long an epoch took, validation included."""
+    """Describe how long an epoch took, validation included."""
 
     seconds: float
     images_per_second: float | None
@@ -190,7 +190,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Result:
-    """How a trial ended."""
+    """Describe how a trial ended."""
 
     status: Status
     epochs: int

@@ -18,7 +18,7 @@ SHARE_OF_GAIN = 0.1
 
 @dataclass(frozen=True)
 class Chance:
-    """What a metric shows of a model that has learnt nothing."""
+    """Hold what a metric shows of a model that has learnt nothing."""
 
     level: float
     error: float

@@ -20,7 +20,7 @@ from eailab.translation import Text, tr
 
 @dataclass(frozen=True)
 class Trend:
-    """How the metric moves when the level doubles, within blocks."""
+    """Describe how the metric moves when the level doubles, within blocks."""
 
     slope: float
     """Change per doubling of the level, in the metric's unit."""
@@ -68,11 +68,13 @@ def trend(values: Values, levels: Sequence[float], baseline: int) -> Trend | Non
     blocks, arms = complete.shape
     if blocks < 2:
         return None
+    # Fit a slope in each block.
     doublings = np.log2(np.asarray(levels, dtype=np.float64))
     doublings -= doublings.mean()
     length = float(doublings @ doublings)
     slopes = complete @ doublings / length
     slope = float(slopes.mean())
+    # Take the error from the model where arms share a spread, else from the slopes.
     fit = fit_additive(complete, baseline)
     differences = np.delete(complete, baseline, axis=1) - complete[:, [baseline]]
     pooled = unequal_spread(fit, list(differences.T)) is None
@@ -81,6 +83,7 @@ def trend(values: Values, levels: Sequence[float], baseline: int) -> Trend | Non
         return None
     standard_error, df = spread / math.sqrt(blocks), fit.df if pooled else blocks - 1
     half = float(special.stdtrit(df, 0.975)) * standard_error
+    # Test what the line leaves.
     lack_f, lack_p = None, None
     if pooled:
         means = complete.mean(axis=0)
@@ -104,7 +107,7 @@ def trend(values: Values, levels: Sequence[float], baseline: int) -> Trend | Non
 
 @dataclass(frozen=True)
 class Effect:
-    """What one factor, or two together, do to the metric, averaged over all other factors."""
+    """Hold what one factor, or two together, do to the metric, averaged over all other factors."""
 
     factors: tuple[str, ...]
     """One name for a main effect, two for an interaction."""

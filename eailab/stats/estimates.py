@@ -12,7 +12,7 @@ from eailab.stats.outlook import Later, planned_critical_value
 
 @dataclass(frozen=True)
 class Estimate:
-    """How one difference is judged now, and how it will be after more blocks."""
+    """Describe how one difference is judged now, and how it will be after more blocks."""
 
     difference: float
     standard_error: float
@@ -32,6 +32,7 @@ def moderated_estimates(fit: Fit, differences: list[Values]) -> list[Estimate]:
     correlation = _smallest_correlation(fit)
 
     def estimate(difference: float, factor: float, paired: Values) -> Estimate:
+        # The error of this arm, by its own blocks and the common one.
         blocks = len(paired)
         own = float(paired.var(ddof=1)) if contrasts > 1 else common
 
@@ -52,6 +53,7 @@ def moderated_estimates(fit: Fit, differences: list[Values]) -> list[Estimate]:
                 ),
             )
 
+        # The difference by this error.
         df = variance.moderated_df(blocks, contrasts, fit.df)
         standard_error = float(np.sqrt(moderated(blocks) * factor / 2.0)) if common > 0.0 else 0.0
         t = _t(difference, standard_error)

@@ -58,7 +58,7 @@ def look_levels(blocks: Sequence[int], arms: int) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Decision:
-    """When an arm was decided, and how."""
+    """Hold when an arm was decided, and how."""
 
     verdict: Verdict
     look: int
@@ -71,7 +71,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Replay:
-    """How far a study has come."""
+    """Describe how far a study has come."""
 
     decisions: tuple[Decision | None, ...]
     """One an arm; None for the baseline and for an arm that is not decided."""
@@ -138,6 +138,7 @@ def replay(
     def reached(made: int, *, over: bool) -> Replay:
         return Replay(tuple(decisions), tuple(seen), made, counted, needed, over)
 
+    # Make each look, as long as its trials are there and an arm is open.
     for number, (until, level) in enumerate(zip(looks, levels, strict=True), start=1):
         open_arms = [arm for arm in range(arms) if decisions[arm] is None]
         if open_arms == [baseline]:
@@ -146,6 +147,7 @@ def replay(
         needed = counted & ~ended
         if until > blocks or needed.any():
             return reached(number - 1, over=False)
+        # Judge the open arms by the trials that count.
         found = compare(
             np.where(counted, values, np.nan)[:until],
             baseline,

@@ -287,6 +287,7 @@ def judge_arm(
         half = estimate.critical(confidence) * estimate.standard_error
         return estimate.difference - half, estimate.difference + half
 
+    # Decide, unless failed trials forbid it, and look ahead where nothing is decided.
     apart, alike = interval(1.0 - level), interval(1.0 - 2.0 * level)
     verdict = decide(apart, alike, margin, higher_is_better=higher_is_better)
     withheld = reason_to_withhold(verdict, row, baseline)

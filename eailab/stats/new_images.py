@@ -17,7 +17,7 @@ from eailab.stats.verdict import Interval
 
 @dataclass(frozen=True)
 class NewImages:
-    """What is known of an arm's difference for new images of the same kind."""
+    """Hold what is known of an arm's difference for new images of the same kind."""
 
     images: int
     """On which the arms were compared."""

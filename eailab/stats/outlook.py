@@ -36,7 +36,7 @@ _PLASTIC = 1.2207440846057596
 
 @dataclass(frozen=True)
 class Later:
-    """How a difference will be judged after more blocks, if the spread stays."""
+    """Describe how a difference will be judged after more blocks, if the spread stays."""
 
     standard_error: float
     df: float
@@ -45,7 +45,7 @@ class Later:
 
 
 class Judged(Protocol):
-    """How a difference is judged now."""
+    """Describe how a difference is judged now."""
 
     @property
     def difference(self) -> float:
@@ -66,7 +66,7 @@ class Judged(Protocol):
 
 @dataclass(frozen=True)
 class Outlook:
-    """How many blocks would decide an arm."""
+    """Describe how many blocks would decide an arm."""
 
     even: int | None
     """Blocks in all with an even chance of a verdict; None for more than `MOST_BLOCKS`."""

@@ -265,6 +265,7 @@ def _comparison(
     rows = [
         ArmResult(one.n, 0, one.diverged, one.collapsed, one.mean, one.sd, timed_out=one.timed_out) for one in samples
     ]
+    # Judge the arms that have an estimate, and give the others their difference alone.
     arms = []
     for index, one in enumerate(samples):
         row = rows[index]
@@ -275,6 +276,7 @@ def _comparison(
             known = None if one.mean is None or base is None else one.mean - base
             row = replace(row, difference=known, verdict=Verdict.SCREEN, level=level)
         arms.append(row)
+    # Pool the spread of the arms that are judged.
     judged = [samples[baseline], *(samples[index] for index in estimates)] if estimates else []
     spread = [(one.n - 1, one.sd) for one in judged if one.sd is not None]
     total = sum(n for n, _ in spread)

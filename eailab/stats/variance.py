@@ -145,6 +145,7 @@ def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> Text | N
     residuals = [column[np.isfinite(column)] for column in fit.residuals.T]
     if min(len(column) for column in residuals) < 3:
         return tr("two blocks cannot show whether the arms share a spread")
+    # Compare the arms' residuals: the widest with the narrowest, and all of them.
     spread = [math.sqrt(float(column @ column) / (len(column) - 1)) for column in residuals]
     largest, smallest = max(spread), min(spread)
     if largest > LARGEST_RATIO * smallest * (1.0 + TOLERANCE):
@@ -160,6 +161,7 @@ def unequal_spread(fit: Fit, differences: list[NDArray[np.float64]]) -> Text | N
         )
     if (p := brown_forsythe(residuals)) < LEAST_P * (1.0 - TOLERANCE):
         return tr("the arms' spreads differ (Brown–Forsythe p = {p:.2g}, below {least:g})", p=p, least=LEAST_P)
+    # Compare the arms' differences from the baseline.
     squares = [float(((difference - difference.mean()) ** 2).sum()) for difference in differences]
     share = max(squares) / (2.0 * fit.variance * fit.df)
     if share > LARGEST_SHARE * (1.0 + TOLERANCE):

@@ -31,7 +31,7 @@ def next_level(level: float) -> float:
 
 
 class Verdict(StrEnum):
-    """What is said of an arm against the baseline."""
+    """Name what is said of an arm against the baseline."""
 
     BETTER = "BETTER"
     """The simultaneous 95% interval lies wholly on the better side of zero."""

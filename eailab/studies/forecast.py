@@ -44,7 +44,7 @@ TRIALS_LOOKED_AT = 256
 
 @dataclass(frozen=True)
 class Cost:
-    """What one trial of a recipe takes."""
+    """Hold what one trial of a recipe takes."""
 
     seconds: float
     source: Literal["store", "store, other settings", "--try", "probe", "not known"]
@@ -56,7 +56,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is left of some plans, before it is trained."""
+    """Hold what is left of some plans, before it is trained."""
 
     costs: dict[str, Cost]
     """By `recipe_key`; only of recipes with something left to train."""
@@ -151,10 +151,12 @@ def blocks_for(plans: Sequence[Plan], context: RunContext, jobs: int | None, bud
         of_block = (Trial(arm.recipe, block, arm.data) for arm in arms)
         return [trial for trial in of_block if result_for(trial, store.folder(trial.fingerprint)) is None]
 
+    # Measure what a trial of each arm takes.
     first_unfinished = next(filter(None, map(left, range(MOST_BLOCKS))), [])
     costs = costs_of(arms if first_unfinished else [], context)
     most = jobs or side_by_side(list(chain(first_unfinished, first_unfinished)), context)
     side = min([most, *(_fitting(cost.probe) for cost in costs.values())])
+    # Add blocks while the time lasts.
     seconds: list[float] = []
     spent = 0.0
     for block in range(MOST_BLOCKS):
@@ -240,7 +242,7 @@ def _together(seconds: Sequence[float], side: int) -> float:
 
 @dataclass(frozen=True)
 class Noise:
-    """How far trials differ by chance alone."""
+    """Describe how far trials differ by chance alone."""
 
     sd: float
     """Of a trial within its block, in the metric's unit."""

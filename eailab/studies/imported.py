@@ -53,7 +53,7 @@ Size = Annotated[float, Field(ge=0.0, le=LARGEST_NUMBER, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Summary:
-    """What was published of an arm."""
+    """Hold what was published of an arm."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -93,7 +93,7 @@ def note_of(text: Text) -> Note:
 
 @dataclass(frozen=True)
 class Asked:
-    """How an imported study is read: from files by some options, or from what was published of its arms."""
+    """Describe how an imported study is read: from files by some options, or from what was published of its arms."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -153,7 +153,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of imported trials."""
+    """Hold what is asked of imported trials."""
 
     factor: tuple[str, ...]
     """The columns that tell arms apart."""
@@ -178,12 +178,14 @@ def study_of(question: Question, imported: Imported, name: str) -> Study:
             f"there is one arm, {question.levels[0]}: compare it with a number by --target, with a record by "
             "--against, or name the column that tells arms apart with --by."
         )
+    # Name the metric and the factor as recipes have them.
     metric, source = question.metric, sha256(imported.text.encode()).hexdigest()
     unit: Literal["share", "percent", "raw"] = "raw"
     if metric.unit == "%":
         unit = "share" if metric.scale != 1.0 else "percent"
     paths = [f"settings.{re.sub(r'[+×.]', '_', column)}" for column in question.factor]
     factor, arms = factor_of(paths), []
+    # Make an arm of each level.
     for level in question.levels:
         values = factor.values_of(level) or dict.fromkeys(paths, level)
         own = {path.partition(".")[2]: one for path, one in values.items()}

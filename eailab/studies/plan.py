@@ -163,7 +163,7 @@ def _data_of(before: StudyRecord, store: Store, data: Sequence[str]) -> list[str
 
 @dataclass(frozen=True)
 class LookedUp:
-    """What a store has of some trials, each read once."""
+    """Hold what a store has of some trials, each read once."""
 
     todo: dict[tuple[int, int], Trial]
     """Those without a result that holds, and those that timed out and now have more time."""

@@ -49,7 +49,7 @@ class FrozenStudy:
 
 @checked_dataclass(frozen=True, config=ConfigDict(strict=True))
 class FrozenPlan:
-    """What was expected, and the studies that are to show it."""
+    """Hold what was expected, and the studies that are to show it."""
 
     hypothesis: str
     studies: tuple[FrozenStudy, ...]
@@ -79,7 +79,7 @@ class BrokenPlan:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the frozen plans of a store have to say of one of its studies."""
+    """Hold what the frozen plans of a store have to say of one of its studies."""
 
     plan: FrozenPlan | None
     """The plan that names it; None when all of it is post hoc."""

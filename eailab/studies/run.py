@@ -24,7 +24,7 @@ Published = TypeVar("Published")
 
 @dataclass(frozen=True)
 class Runner:
-    """Where studies run; a subclass shows what happens by overriding `note`, `plan` and `followed`."""
+    """Hold where studies run; a subclass shows what happens by overriding `note`, `plan` and `followed`."""
 
     context: RunContext
     jobs: int | None = None
@@ -213,7 +213,7 @@ def raise_timed_out(plans: Sequence[Plan], runner: Runner) -> None:
 
 
 class LooksMade(Protocol):
-    """How far a study's trials have brought it."""
+    """Describe how far a study's trials have brought it."""
 
     @property
     def needed(self) -> Sequence[tuple[int, int]]:

@@ -297,7 +297,7 @@ def _check_judged(judged: Sequence[tuple[Any, ...]], study: Study) -> None:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a study lies, or is to lie."""
+    """Hold where a study lies, or is to lie."""
 
     folder: Path
     study: Study

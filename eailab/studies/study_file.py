@@ -92,7 +92,7 @@ class Comparison(Settings):
 
 
 class StudyFile(Settings):
-    """What a study file says."""
+    """Hold what a study file says."""
 
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)] | None = None
     """What tables and folders call it; left out, the file's own name."""

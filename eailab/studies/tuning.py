@@ -42,7 +42,7 @@ Scores = Mapping[Training, float]
 
 @dataclass(frozen=True)
 class Space:
-    """What is tried for one arm."""
+    """Hold what is tried for one arm."""
 
     paths: tuple[str, ...]
     """Dotted paths of the tuned settings."""
@@ -59,7 +59,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the tuning of one arm came to."""
+    """Hold what the tuning of one arm came to."""
 
     winner: Point
     runner_up: Point | None

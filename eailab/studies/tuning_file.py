@@ -41,7 +41,7 @@ class Carried:
 
 @checked_dataclass(frozen=True, config=ConfigDict(strict=True))
 class TunedArm:
-    """How one arm was tuned."""
+    """Describe how one arm was tuned."""
 
     label: str
     """Of the arm as it is compared, with the winner in it; with several values of it, the first one's."""
@@ -74,7 +74,7 @@ class TunedArm:
 
 @checked_dataclass(frozen=True, config=ConfigDict(strict=True))
 class Tuning:
-    """How the arms of a study were tuned, as it was written before the study's first trial."""
+    """Describe how the arms of a study were tuned, as it was written before the study's first trial."""
 
     metric: str
     blocks: tuple[int, ...]

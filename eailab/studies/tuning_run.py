@@ -44,7 +44,7 @@ MOST_CARRIED = 2
 
 @dataclass(frozen=True)
 class Request:
-    """What `--tune` and its options ask for."""
+    """Hold what `--tune` and its options ask for."""
 
     options: tuple[Asked, ...]
     blocks: int = 3
@@ -335,6 +335,7 @@ def _tuned_arm(before: str, labels: Sequence[str], space: Space, searches: Mappi
     """
     if not space.paths:
         return TunedArm(labels[0], before, (), (), (), "", None, None, False)
+    # Gather what was tried and chosen in all searches.
     choices = {block: search.choices[before] for block, search in searches.items()}
     trained = tuple(one for search in searches.values() for one in search.trained[before])
     values = tuple(dict.fromkeys(one.value for one in trained))
@@ -345,6 +346,7 @@ def _tuned_arm(before: str, labels: Sequence[str], space: Space, searches: Mappi
     if None in choices:
         runner_up = None if (point := choices[None].runner_up) is None else typed(point)
         gap = choices[None].gap
+    # Name the blocks in which each carried value had won.
     own = [*wins, *([runner_up] if runner_up is not None and len(labels) > len(wins) else [])]
     carried = tuple(
         Carried(

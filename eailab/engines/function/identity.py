@@ -61,7 +61,7 @@ def _refuse_edited(reference: str, function: TrainingFunction, code: dict[str, s
 
 
 class _Followed:
-    """What a function uses, as far as it can be followed."""
+    """Hold what a function uses, as far as it can be followed."""
 
     def __init__(self, home: str) -> None:
         self.home = home

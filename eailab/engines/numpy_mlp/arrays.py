@@ -47,7 +47,7 @@ def _whole_lines(size: int) -> int:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each named part lies within one flat array."""
+    """Hold where each named part lies within one flat array."""
 
     parts: Mapping[str, tuple[int, tuple[int, ...]]]
     """Start and shape of each part."""

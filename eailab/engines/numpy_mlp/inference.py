@@ -99,7 +99,7 @@ def add_to_onnx(graph: Graph, recipe: MlpRecipe, weights: Arrays, expected: Expe
 
 @dataclass(frozen=True)
 class Counterpart:
-    """What other software calls an activation."""
+    """Hold what other software calls an activation."""
 
     torch: str
     """Its module in `torch.nn`."""

@@ -27,7 +27,7 @@ from eailab.engines.numpy_mlp.arrays import Call, Floats, Plan, buffer, whole
 
 @dataclass(frozen=True)
 class Signal:
-    """What travels between two stages."""
+    """Hold what travels between two stages."""
 
     value: Floats
     """`[B, F]`"""

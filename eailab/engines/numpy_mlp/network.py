@@ -30,7 +30,7 @@ from eailab.seeding import skip
 
 @dataclass(frozen=True)
 class Design:
-    """What a network is made of, before it has numbers."""
+    """Hold what a network is made of, before it has numbers."""
 
     model: Mlp
     inputs: int

@@ -34,7 +34,7 @@ class Outer:
 
 
 class Rule(Protocol):
-    """How parameters move along their gradient."""
+    """Move parameters along their gradient."""
 
     moments: dict[str, Floats]
     """What the rule remembers between steps, by name."""

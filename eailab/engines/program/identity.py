@@ -40,7 +40,7 @@ _SKIPPED = {"__pycache__", "node_modules", "site-packages"}
 
 @dataclass(frozen=True)
 class Identity:
-    """What a program's result can depend on, besides its command and seed."""
+    """Hold what a program's result can depend on, besides its command and seed."""
 
     code: Mapping[str, str]
     """Digests of files by path, below the working folder or as the command names them."""

@@ -74,7 +74,7 @@ def keep_identity(identity: Identity, runs: Path) -> None:
 
 
 class Known:
-    """What trials of a program, with the same code and data, have shown; made before one runs."""
+    """Hold what trials of a program, with the same code and data, have shown; made before one runs."""
 
     def __init__(self, recipe: ProgramRecipe, runs: Path, wanted: Wanted) -> None:
         self.recipe, self.runs = recipe, runs

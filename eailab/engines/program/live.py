@@ -24,7 +24,7 @@ _OF = re.compile(r"(?i)(?<![a-z\d])(epoch|step|iteration|iter)s?\b\W{0,4}(\d{1,1
 
 
 class Live:
-    """What one running program has reported. It is for people to look at: no result comes from it."""
+    """Hold what one running program has reported. It is for people to look at: no result comes from it."""
 
     def __init__(
         self, wanted: Wanted, sources: Sources, way: Way | None, clock: Callable[[], float] = time.monotonic

@@ -61,7 +61,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Row:
-    """What a program reported at once: a JSON object, a row of a table or a line."""
+    """Hold what a program reported at once: a JSON object, a row of a table or a line."""
 
     values: tuple[Value, ...]
     steps: Mapping[str, float]

@@ -32,7 +32,7 @@ SHOWN_LINES = 20
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended."""
+    """Describe how a program ended."""
 
     code: int
     """Exit status; that of a signal below 0."""

@@ -43,7 +43,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a study asks of a program's report."""
+    """Hold what a study asks of a program's report."""
 
     metrics: tuple[Metric, ...]
     """The first is the one that the study is judged by."""
@@ -55,7 +55,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a program may have left its metrics; each file may be missing."""
+    """Hold where a program may have left its metrics; each file may be missing."""
 
     log: Path
     """What `$EAILAB_METRICS` named."""

@@ -31,7 +31,7 @@ class Mix:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step learns from."""
+    """Hold what one step learns from."""
 
     images: Tensor
     """`[B, 3, H, W]`, float32, normalised."""

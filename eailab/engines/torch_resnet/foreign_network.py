@@ -27,7 +27,7 @@ PROBED = 2
 
 
 class Code(Protocol):
-    """Where a network comes from."""
+    """Hold where a network comes from."""
 
     place: str
     """Its file, or its name in a library."""

@@ -18,7 +18,7 @@ from eailab.recipe.networks import LibraryNetwork, Timm, Torchvision, version_he
 
 @dataclass(frozen=True)
 class Library:
-    """What a library has."""
+    """Hold what a library has."""
 
     folder: Path
     """Of its code."""

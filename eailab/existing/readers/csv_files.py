@@ -23,6 +23,7 @@ def read(path: Path) -> Table:
     text = text_of(path)
     if text.lstrip()[:9].lower().startswith(("<!doctype", "<html", "<?xml")):
         raise UsageError(f"{path} is a web page, not a table: a download may have failed. Fetch it again.")
+    # Read the names of the columns.
     delimiter = max("\t;,", key=text.lstrip().partition("\n")[0].count)
     lines = lines_of(text, path, delimiter)
     names = [plain(name.strip()) for name in next(lines, (0, ()))[1]]
@@ -30,6 +31,7 @@ def read(path: Path) -> Table:
         raise UsageError(f"{path} is empty: expected a table with a line of column names.")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UsageError(f"{path} has the column {twice[0]!r} twice: name each column once.")
+    # Read the rows.
     values, numbers, texts = _Values(decimal_comma=delimiter != ","), [], list[str]()
     for number, cells in lines:  # all in one list: Python looks through 100,000 lists again and again
         if len(cells) != len(names):
@@ -74,7 +76,7 @@ def lines_of(text: str, path: Path, delimiter: str = ",") -> Iterator[tuple[int,
 
 
 class _Values(dict[str, Value]):
-    """What cells say, each text that occurs read once."""
+    """Hold what cells say, each text that occurs read once."""
 
     def __init__(self, *, decimal_comma: bool) -> None:
         super().__init__()

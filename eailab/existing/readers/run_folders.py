@@ -26,7 +26,7 @@ _STEPS = ("metrics.csv", "metrics.jsonl", "metrics.json", "results.csv", "result
 
 @dataclass(frozen=True)
 class Layout:
-    """How one library lays out a run's folder."""
+    """Describe how one library lays out a run's folder."""
 
     name: str
     recognises: Callable[[Path], bool]

@@ -38,7 +38,7 @@ _NAMES = (bytes([_KEY << 3 | _BYTES]), bytes([_NESTED_KEY << 3 | _BYTES]))
 
 @dataclass
 class Log:
-    """What a log says of its run."""
+    """Hold what a log says of its run."""
 
     config: dict[str, Any] = field(default_factory=dict)
     history: dict[str, Any] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from eailab.runs.trial import Trial
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one attempt at a trial ended; small and picklable."""
+    """Describe how one attempt at a trial ended; small and picklable."""
 
     problem: Literal["none", "trial", "program", "memory", "store"] = "none"
     """`program`: a person's has failed, and may be started again. `memory`: worth another attempt alone. `store`:

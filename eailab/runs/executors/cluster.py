@@ -153,6 +153,7 @@ class Dispatcher:
         Raises:
             StoreError: A machine does not share the folder, or none has answered.
         """
+        # Ask each machine to look at a file in the folder, and one to try some steps.
         where, folder = remote_worker.where(self.context), self.context.runs_dir.absolute()
         names = {f".probe-{uuid4().hex[:8]}": machine for machine in self.backend.machines()}
         tasks = [Task("look", (name,), where, machine=machine) for name, machine in names.items()]
@@ -169,6 +170,7 @@ class Dispatcher:
                 threads = max(trial.recipe.threads for trial in samples.values())
                 tasks.append(Task("measure", tuple(kinds), where, threads))
             self.backend.send(tasks)
+            # Wait for the answers.
             waiting, seen = {*names, *kinds}, False
             while waiting:
                 for back in self._collect():

@@ -39,7 +39,7 @@ TaskKind: TypeAlias = Literal["look", "measure", "train"]
 
 @dataclass(frozen=True)
 class Resources:
-    """What a trial takes, as far as that decides how many go together."""
+    """Hold what a trial takes, as far as that decides how many go together."""
 
     seconds: float
     gpu_bytes: int | None = None
@@ -49,7 +49,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Task:
-    """What is sent out; only names and folders, no data."""
+    """Hold what is sent out; only names and folders, no data."""
 
     kind: TaskKind
     names: tuple[str, ...]
@@ -79,7 +79,7 @@ class Died:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What comes back for a name; it may be late, come twice, or never."""
+    """Hold what comes back for a name; it may be late, come twice, or never."""
 
     name: str
     end: Outcome | Died | None

@@ -101,7 +101,7 @@ def _check_private(folder: Path) -> None:
 
 
 class Job:
-    """What a job runs: a task that Slurm may interrupt, to go on when the job's turn comes again."""
+    """Hold what a job runs: a task that Slurm may interrupt, to go on when the job's turn comes again."""
 
     def __init__(self) -> None:
         self.number: int | None = None
