@@ -9,7 +9,7 @@ from eailab.runs.executors.attempts import Outcome, Retries, describe, out_of_me
     ("code", "before", "now", "said"),
     [
         (-9, 3, 4, "because the machine ran out of memory"),
-        (-9, 3, 3, "counts no lack of memory"),
+        (-9, 3, 3, "not for lack of memory: probably by a person or a limit"),
         (-9, None, None, "most likely"),
         (-11, 0, 0, "signal 11"),
         (1, 0, 0, "code 1"),

@@ -109,7 +109,7 @@ def describe(exit_code: int | None, kills_before: int | None, kills_now: int | N
             return "its process was killed (signal 9), most likely because the machine ran out of memory"
         if kills_now > kills_before:
             return "its process was killed by the system because the machine ran out of memory"
-        return "its process was killed (signal 9), by someone or by a limit; the system counts no lack of memory"
+        return "its process was killed (signal 9), and not for lack of memory: probably by a person or a limit"
     if exit_code is not None and exit_code < 0:
         return f"its process died of signal {-exit_code}"
     return f"its process ended with code {exit_code} before the trial did"
