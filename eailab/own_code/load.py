@@ -141,12 +141,13 @@ class OwnModule:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Have the modules beside the file among Python's, and keep the code from the terminal and from forking."""
+        """Have the modules beside the file among Python's; keep the code from the terminal, from forks and exits."""
         sys.modules.update(self._beside)
-        before, path, fork, stdin = len(sys.modules), list(sys.path), getattr(os, "fork", None), sys.stdin
+        before, path, stdin = len(sys.modules), list(sys.path), sys.stdin
+        refused = {name: getattr(os, name) for name in _REFUSED if hasattr(os, name)}  # Windows has no fork
         sys.path.insert(0, str(self.folder))
-        if fork is not None:
-            os.fork = _refuse_fork
+        for name in refused:
+            setattr(os, name, _REFUSED[name])
         self._is_running = True
         sys.stdin = _NoInput()
         try:
@@ -157,8 +158,8 @@ class OwnModule:
             self._is_running = False
             self._printed.end_line()
             sys.path[:], sys.stdin = path, stdin
-            if fork is not None:
-                os.fork = fork
+            for name, own in refused.items():
+                setattr(os, name, own)
             self._take_modules(before)
 
     def _take_modules(self, before: int) -> None:
@@ -186,7 +187,7 @@ class OwnModule:
         lines = [
             (Path(frame.filename), frame.lineno)
             for frame in traceback.extract_tb(error.__traceback__)
-            if self._is_beside(frame.filename)
+            if frame.filename != __file__ and self._is_beside(frame.filename)
         ]
         if not lines and not isinstance(error, SystemExit | SyntaxError):
             raise error
@@ -207,13 +208,23 @@ def _said(error: BaseException, doing: str) -> str:
         case _NothingToReadError():
             return f"{doing} reads standard input, and nothing can be typed there: give it as an argument or a file."
         case SystemExit():
-            return f"{doing} ends the program (sys.exit): remove that, or put it below `if __name__ == '__main__':`."
+            how = "sys.exit or os._exit"
+            return f"{doing} ends the program ({how}): remove that, or put it below `if __name__ == '__main__':`."
     kind, text = type(error).__name__, plain(str(error))
     return f"{doing} raised {kind}{': ' if text else ''}{text[:400]}{'' if text.endswith('.') else '.'}"
 
 
 def _refuse_fork() -> NoReturn:
     raise RuntimeError("a copy of this process is not started here (os.fork, multiprocessing): remove that")
+
+
+def _refuse_exit(status: int) -> NoReturn:
+    raise SystemExit(status)
+
+
+_REFUSED = {"fork": _refuse_fork, "_exit": _refuse_exit}
+"""Functions of `os` that own code does not get. It starts no copy of this process, which would have to end by `_exit`;
+and here that would end the command without a word."""
 
 
 @contextmanager
