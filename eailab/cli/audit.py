@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from eailab.cli.options import RUNS_DIR, AsJson, Jobs, MetricName, On, Overrides, Quiet, RunsDir, Verbose
+from eailab.cli.options import RUNS_DIR, AsJson, Jobs, On, Overrides, ProgramMetric, Quiet, RunsDir, Verbose
 from eailab.cli.output import echo, echo_json
 from eailab.cli.program import NO_PROGRAM, ProgramOptions, takes_program, try_instead
 from eailab.errors import CheckFailedError, UsageError
@@ -18,7 +18,7 @@ def audit(
     ] = None,
     levels: Annotated[list[str] | None, typer.Argument(metavar="LEVELS...", help="Its values.")] = None,
     seeds: Annotated[str, typer.Option(metavar="N", help="Number of blocks, or a list of them: 2 or 11,12.")] = "2",
-    metric: MetricName = None,
+    metric: ProgramMetric = None,
     jobs: Jobs = None,
     override: Overrides = None,
     runs: RunsDir = RUNS_DIR,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eailab.cli.deciding import EXIT_CODES, fail_if
-from eailab.cli.options import RUNS_DIR, AsJson, Jobs, MetricName, Overrides, Quiet, RunsDir, Verbose
+from eailab.cli.options import RUNS_DIR, AsJson, Jobs, Overrides, ProgramMetric, Quiet, RunsDir, Verbose
 from eailab.cli.output import echo_json, say_note
 from eailab.cli.program import NO_PROGRAM, ProgramOptions, takes_program, try_instead
 from eailab.errors import UsageError
@@ -28,7 +28,7 @@ def gate(
     candidate: Annotated[
         str, typer.Option("--candidate", metavar="REV", help="The changed revision; . for the files as they are now.")
     ] = ".",
-    metric: MetricName = None,
+    metric: ProgramMetric = None,
     max_trials: Annotated[
         int, typer.Option(min=1, metavar="N", help="The most trials to use, of both revisions together.")
     ] = MOST_TRIALS,

@@ -63,6 +63,10 @@ MetricName: TypeAlias = Annotated[
         autocompletion=completion.one_of(NAMES),
     ),
 ]
+ProgramMetric: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--metric", metavar="METRIC", help="What the program reports, such as val_loss; repeatable."),
+]
 Seeds: TypeAlias = Annotated[
     str, typer.Option("--seeds", metavar="N", help="Number of blocks, or a list of them: 5 or 0,3,7.")
 ]

@@ -112,3 +112,10 @@ def test_worktrees_of_a_killed_gate_are_removed_by_the_next(repository):
         assert (one["base"].folder / "train.sh").is_file()
     assert "left behind" in said[0]
     assert not left(repository)
+
+
+@pytest.mark.parametrize("command", ["gate", "audit"])
+def test_help_of_a_command_for_programs_names_no_metric_of_images(command):
+    said = run_here(command, "-h").out
+    assert "What the program reports" in said
+    assert "validation-accuracy" not in said
