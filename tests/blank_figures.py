@@ -30,6 +30,6 @@ def figures(drawn):
 
 @pytest.fixture(autouse=True)
 def blank_figures(request):
-    """Leave the figures of a room's tests blank without `@pytest.mark.draws`."""
+    """Leave the figures of a package's tests blank without `@pytest.mark.draws`."""
     with figures(drawn=bool(request.node.get_closest_marker("draws"))):
         yield

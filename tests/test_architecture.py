@@ -1,4 +1,4 @@
-"""The map names files and types that exist, and draws every room."""
+"""The map names files and types that exist, and draws every package."""
 
 import ast
 import re
@@ -26,10 +26,10 @@ def test_every_type_on_the_map_is_where_it_says():
         assert re.search(rf"^(?:class {name}\b|{name}: TypeAlias)", source, flags=re.MULTILINE), name
 
 
-def test_every_room_is_drawn():
+def test_every_package_is_drawn():
     drawing = MAP.split("```text")[1].split("```")[0]
-    rooms = {path.name + "/" * path.is_dir() for path in (ROOT / "eailab").iterdir() if path.suffix in ("", ".py")}
-    missing = {room for room in rooms - {"__pycache__/", "locales/"} if room not in drawing}
+    inside = {path.name + "/" * path.is_dir() for path in (ROOT / "eailab").iterdir() if path.suffix in ("", ".py")}
+    missing = {name for name in inside - {"__pycache__/", "locales/"} if name not in drawing}
     assert missing == set()
 
 

@@ -1,4 +1,4 @@
-"""The rooms of eailab import one way only, and quick commands stay quick by construction."""
+"""The packages of eailab import one way only, and quick commands stay quick by construction."""
 
 import ast
 import subprocess
@@ -84,7 +84,7 @@ def package() -> dict[str, list[Import]]:
     return found
 
 
-def room(module: str) -> str:
+def part(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
@@ -103,22 +103,22 @@ def circles(graph: dict[str, set[str]]) -> list[set[str]]:
     return found
 
 
-def test_a_room_imports_only_rooms_before_it():
+def test_a_package_imports_only_packages_before_it():
     """One way, as `ORDER` has it."""
     place = {name: number for number, name in enumerate(ORDER)}
     wrong = [
         f"{module} imports {used.path}"
         for module, found in package().items()
         for used in found
-        if room(module) in place
+        if part(module) in place
         and used.module.startswith("eailab")
-        and place.get(room(used.path), 0) > place[room(module)]
+        and place.get(part(used.path), 0) > place[part(module)]
     ]
     assert not wrong
 
 
-def test_every_room_has_its_place():
-    assert {room(module) for module in package()} - {"", "__main__"} == set(ORDER)
+def test_every_package_has_its_place():
+    assert {part(module) for module in package()} - {"", "__main__"} == set(ORDER)
 
 
 def test_files_import_each_other_one_way():
