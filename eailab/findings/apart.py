@@ -8,10 +8,10 @@ from typing import Any
 
 from eailab.findings.statements import SHOWN_DIGITS, source_in_words
 from eailab.findings.study import StudyFindings
-from eailab.findings.words import setting_as_named
+from eailab.findings.words import setting_with_value
 from eailab.recipe.describe import in_words
 from eailab.studies.factor import listed
-from eailab.translation import Text, tr
+from eailab.translation import tr
 
 
 def tell_apart(studies: Sequence[StudyFindings]) -> list[StudyFindings]:
@@ -38,7 +38,7 @@ def _traits(findings: StudyFindings) -> dict[str, str]:
     return {
         "model": settings.pop("model.name", ""),
         "data": Path(data).stem or data,
-        **{path: _setting(path, value) for path, value in settings.items()},
+        **{path: setting_with_value(path.removesuffix(".name"), in_words(value)) for path, value in settings.items()},
         "levels": tr("levels {levels}", levels=listed([arm.label for arm in findings.arms])) if findings.factor else "",
         "baseline": tr("baseline {arm}", arm=findings.baseline_arm.label) if findings.factor else "",
         "margin": tr("margin {margin:g}", margin=findings.margin),
@@ -48,10 +48,6 @@ def _traits(findings: StudyFindings) -> dict[str, str]:
         "looks": tr("with looks") if findings.looks and findings.looks.planned else "",
         "fingerprint": findings.fingerprint,
     }
-
-
-def _setting(path: str, value: Any) -> Text:
-    return tr("{setting} {value}", setting=setting_as_named(path.removesuffix(".name")), value=in_words(value))
 
 
 def _words(group: Sequence[dict[str, str]]) -> list[tuple[str, ...]]:

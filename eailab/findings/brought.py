@@ -2,7 +2,7 @@
 
 import re
 
-from eailab.findings.words import setting_as_named
+from eailab.findings.words import setting_with_value
 from eailab.translation import COMMA, Text, joined, tr
 
 _BETWEEN_SETTINGS = re.compile(r", (?=[a-z_]+ )")
@@ -41,4 +41,4 @@ def _setting(said: str) -> Text:
     if was:
         return tr("{setting} (was {value})", setting=_setting(setting), value=before)
     name, _, value = said.partition(" ")
-    return tr("{setting} {value}", setting=setting_as_named(name), value=value)
+    return setting_with_value(name, value)

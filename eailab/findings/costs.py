@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from eailab.errors import StoreError
 from eailab.findings.study import StudyFindings
-from eailab.findings.trial import TrialFindings
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
 from eailab.translation import Text, tr
@@ -39,7 +38,16 @@ class ArmCost:
 
 def costs(store: Store, findings: StudyFindings) -> tuple[ArmCost, ...]:
     """Return what each arm of a study cost."""
-    return tuple(_arm(arm.label, [_timings(store, trial) for trial in arm.trials]) for arm in findings.arms)
+    return tuple(
+        _arm(
+            arm.label,
+            [
+                _timings(store, trial.fingerprint, trial.curves.epochs) if trial.fingerprint else ([], 0)
+                for trial in arm.trials
+            ],
+        )
+        for arm in findings.arms
+    )
 
 
 def tuning_costs(store: Store, findings: StudyFindings) -> tuple[ArmCost, ...]:
@@ -52,7 +60,7 @@ def tuning_costs(store: Store, findings: StudyFindings) -> tuple[ArmCost, ...]:
         _arm(
             arm.before,
             [
-                _training(store, name)
+                _timings(store, name, _epochs(store, name))
                 for name in (*(one.trial for one in arm.trainings), *findings.left_out.get(arm.before, ()))
             ],
         )
@@ -60,15 +68,18 @@ def tuning_costs(store: Store, findings: StudyFindings) -> tuple[ArmCost, ...]:
     )
 
 
-def _training(store: Store, name: str) -> tuple[list[Timing], int]:
-    """Return the timings of a trial's epochs, and how many epochs it has; of one that cannot be read, those timed."""
-    folder = store.folder(name)
-    timings = folder.timings()
+def _epochs(store: Store, name: str) -> list[int]:
+    """Return the numbers of a trial's epochs; none of one that cannot be read."""
     try:
-        numbers = [epoch.number for epoch in folder.epochs()]
+        return [epoch.number for epoch in store.folder(name).epochs()]
     except StoreError:
-        numbers = []
-    return [timings[number] for number in numbers or timings if number in timings], len(numbers) or len(timings)
+        return []
+
+
+def _timings(store: Store, name: str, epochs: Sequence[int]) -> tuple[list[Timing], int]:
+    """Return the timings of a trial's epochs, and how many epochs it has; of one that cannot be read, those timed."""
+    timings = store.folder(name).timings()
+    return [timings[number] for number in epochs or timings if number in timings], len(epochs) or len(timings)
 
 
 def with_timed(time: str, timed: int, epochs: int) -> str:
@@ -92,16 +103,6 @@ def energy_sentence(arms: Sequence[ArmCost]) -> Text:
 def _energy(timings: list[Timing]) -> float | None:
     counted = [timing.joules for timing in timings if timing.joules is not None]
     return round(sum(counted), 1) if timings and len(counted) == len(timings) else None
-
-
-def _timings(store: Store, trial: TrialFindings) -> tuple[list[Timing], int]:
-    """Return the timings of a trial's epochs, and how many epochs it has; of one that cannot be read, those timed."""
-    if not trial.fingerprint:
-        return [], 0
-    timings = store.folder(trial.fingerprint).timings()
-    if trial.curves.epochs:
-        timings = {number: timings[number] for number in trial.curves.epochs if number in timings}
-    return list(timings.values()), len(trial.curves.epochs) or len(timings)
 
 
 def _arm(label: str, trials: list[tuple[list[Timing], int]]) -> ArmCost:

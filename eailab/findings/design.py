@@ -4,7 +4,7 @@ from eailab.findings.looks import looks_in_words
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, difference_column
 from eailab.findings.tuning import tuning_facts
-from eailab.findings.words import interval, setting_as_named, share, signed
+from eailab.findings.words import interval, setting_as_named, setting_with_value, share, signed
 from eailab.stats.contrasts import Effect
 from eailab.stats.group_sequential import judgement_levels
 from eailab.studies.factor import CROSS, Bundle, read_factor, word
@@ -29,13 +29,7 @@ def effects_table(findings: StudyFindings) -> Table | None:
         ),
         rows=tuple(
             (
-                joined(
-                    (
-                        tr("{setting} {value}", setting=setting_as_named(word(factor)), value=level)
-                        for factor, level in zip(one.factors, one.levels, strict=True)
-                    ),
-                    CROSS,
-                ),
+                joined(_levels(one), CROSS),
                 CROSS.join(findings.baseline_levels[factor] for factor in one.factors),
                 signed(one.estimate, digits),
                 interval(one.interval95, digits),
@@ -43,6 +37,12 @@ def effects_table(findings: StudyFindings) -> Table | None:
             for one in effects.effects
         ),
     )
+
+
+def _levels(effect: Effect) -> list[Text]:
+    return [
+        setting_with_value(word(factor), level) for factor, level in zip(effect.factors, effect.levels, strict=True)
+    ]
 
 
 def design_facts(findings: StudyFindings) -> list[Fact]:
@@ -98,15 +98,11 @@ def _effects_facts(findings: StudyFindings) -> list[Fact]:
 
 def _interaction(interaction: Effect) -> Text:
     factors = {factor: setting_as_named(word(factor)) for factor in interaction.factors}
-    levels = [
-        tr("{setting} {value}", setting=factors[factor], value=level)
-        for factor, level in zip(interaction.factors, interaction.levels, strict=True)
-    ]
     first = interaction.larger_than[0]
     return tr(
         "the interaction of {levels} is larger than the main effect of {smaller}: what a change of {factor} alone "
         "shows depends on the {other}",
-        levels=listed_and(levels),
+        levels=listed_and(_levels(interaction)),
         smaller=joined((factors[factor] for factor in interaction.larger_than), tr(" and of ")),
         factor=factors[first],
         other=next(named for factor, named in factors.items() if factor != first),
@@ -182,7 +178,7 @@ def _plan_facts(findings: StudyFindings) -> list[Fact]:
             tr("Plan"),
             tr(
                 'frozen as {plan}; some trials of blocks {blocks} were known then; expected: "{hypothesis}"',
-                blocks=_listed(stands.seen),
+                blocks=joined(map(str, stands.seen), COMMA),
                 **frozen,
             )
             if stands.seen
@@ -194,13 +190,9 @@ def _plan_facts(findings: StudyFindings) -> list[Fact]:
             "block {blocks} is not in the plan",
             "blocks {blocks} are not in the plan",
             len(stands.post_hoc),
-            blocks=_listed(stands.post_hoc),
+            blocks=joined(map(str, stands.post_hoc), COMMA),
         )
         alone = joined(f"{label} {verdict}" for label, verdict in findings.planned_verdicts)
         said = joined([late, tr("the planned blocks alone say: {verdicts}", verdicts=alone)]) if alone else late
         found.append(Fact(tr("Post hoc"), said))
     return found
-
-
-def _listed(blocks: tuple[int, ...]) -> str:
-    return joined(map(str, blocks), COMMA)

@@ -8,7 +8,7 @@ from eailab.engines.registry import images_of
 from eailab.engines.spec import LayerSize
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table, arm_name
-from eailab.findings.words import setting_as_named
+from eailab.findings.words import setting_with_value
 from eailab.recipe.base import ImageRecipe
 from eailab.recipe.describe import in_words
 from eailab.studies.storage import StudyRecord
@@ -66,10 +66,8 @@ def _model_in_words(recipe: ImageRecipe) -> Text:
     settings = recipe.model.model_dump(mode="json", exclude={"code"})
     name = settings.pop("name")
     settings |= settings.pop("args", {})
-    listed = (
-        tr("{setting} {value}", setting=setting_as_named(key), value=in_words(one)) for key, one in settings.items()
-    )
-    return tr("{model} ({settings})", model=name, settings=joined(listed, COMMA))
+    listed = joined((setting_with_value(key, in_words(one)) for key, one in settings.items()), COMMA)
+    return tr("{model} ({settings})", model=name, settings=listed)
 
 
 def _size(recipe: ImageRecipe, image: Shape | None, classes: int | None) -> tuple[Shape, int] | None:

@@ -10,7 +10,7 @@ from eailab.findings.arm import ArmFindings
 from eailab.findings.study import StudyFindings, study_findings
 from eailab.findings.tables import NOTE, Column, Table, with_unit
 from eailab.findings.trial import FAILED, environment_sentences
-from eailab.findings.words import NOTHING, decimals_for, interval, measured, setting_as_named, signed
+from eailab.findings.words import NOTHING, decimals_for, interval, measured, setting_with_value, signed
 from eailab.metrics import Metric
 from eailab.runs.store import Store
 from eailab.stats.verdict import Interval
@@ -210,9 +210,7 @@ def path_table(found: PathFindings) -> Table:
 def changes_in_words(step: Step) -> Text:
     """Return what a step changes: `optimizer.lr 0.001 -> 0.003`, its settings by their names in other languages."""
     parts = (change.partition(" ") for change in step.changes)
-    return joined(
-        (tr("{setting} {value}", setting=setting_as_named(name), value=value) for name, _, value in parts), COMMA
-    )
+    return joined((setting_with_value(name, value) for name, _, value in parts), COMMA)
 
 
 def title(found: PathFindings) -> Text:

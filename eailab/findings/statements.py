@@ -10,7 +10,7 @@ from eailab.findings.study import Settings, StudyFindings
 from eailab.findings.tables import STATES, Fact
 from eailab.findings.trial import FAILED, TrialFindings
 from eailab.findings.tuning import tuning_alerts
-from eailab.findings.words import confidence, interval, number, setting_as_named, signed, written
+from eailab.findings.words import confidence, interval, number, setting_as_named, setting_with_value, signed, written
 from eailab.metrics import NO_SPLIT, TEST, VALIDATION, Metric, by_quantity
 from eailab.stats.contrasts import Trend
 from eailab.stats.model import Comparison
@@ -381,11 +381,7 @@ def settings_in_words(settings: Settings) -> Text:
     for part, members in groupby(settings, key=lambda item: item[0].partition(".")[0]):
         inside = {path.removeprefix(part).removeprefix("."): written(value) for path, value in members}
         name = inside.pop("name", None) or inside.pop("", None)
-        rest = joined((_setting(path.removesuffix(".name"), value) for path, value in inside.items()), COMMA)
-        said = setting_as_named(part) if name is None else _setting(part, name)
+        rest = joined((setting_with_value(path.removesuffix(".name"), value) for path, value in inside.items()), COMMA)
+        said = setting_as_named(part) if name is None else setting_with_value(part, name)
         parts.append(tr("{part} ({settings})", part=said, settings=rest) if inside else said)
     return joined(parts)
-
-
-def _setting(path: str, value: str) -> Text:
-    return tr("{setting} {value}", setting=setting_as_named(path), value=value)

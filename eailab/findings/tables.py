@@ -85,13 +85,7 @@ def blocks_table(findings: StudyFindings) -> Table:
                 for n in findings.blocks
             ),
         ),
-        rows=tuple(
-            (
-                arm_name(arm),
-                *(_cell(one, digits) for one in arm.trials),
-            )
-            for arm in findings.arms
-        ),
+        rows=tuple((arm_name(arm), *(_cell(one, digits) for one in arm.trials)) for arm in findings.arms),
     )
 
 

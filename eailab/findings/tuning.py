@@ -176,11 +176,7 @@ def _winners(tuning: Tuning) -> list[Text]:
     if not tuning.again:
         return [Text(arm.label) for arm in tuning.arms]
     return [
-        tr(
-            "{arm} {values}",
-            arm=arm.before,
-            values=_shares(tuning, arm),
-        )
+        tr("{arm} {values}", arm=arm.before, values=_shares(tuning, arm))
         if arm.carried
         else tr("{arm} not tuned", arm=arm.before)
         for arm in tuning.arms

@@ -146,6 +146,15 @@ def setting_as_named(name: str) -> str:
     return name if known is None else Text(name, known.template)
 
 
+def setting_with_value(name: str, value: object) -> Text:
+    """Return a setting by its own name, and its value.
+
+    >>> setting_with_value("batch_size", 128)
+    'batch_size 128'
+    """
+    return tr("{setting} {value}", setting=setting_as_named(name), value=value)
+
+
 def factor_in_words(factor: str | None) -> str:
     """Return the factor as a sentence says it; empty for a single trial.
 
