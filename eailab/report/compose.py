@@ -130,9 +130,8 @@ def page_section(study: StudyReport, label: str) -> Section:
     evidence += network_blocks(study.networks)
     evidence += augmented_blocks(study.sheet)
     evidence += class_blocks(findings, study.classes, study.no_classes)
-    evidence += (
-        cost_blocks(findings, study.costs, study.tuning_costs) if any(cost.epochs for cost in study.costs) else []
-    )
+    if any(cost.epochs for cost in study.costs):
+        evidence += cost_blocks(findings, study.costs, study.tuning_costs)
     evidence += [Heading(tr("What this rests on")), Facts(_stated(findings)), *_for_a_paper(study.answers, 3)]
     return Section(
         Title(findings.title, findings.apart),
@@ -162,10 +161,6 @@ def _page_sections(studies: Sequence[StudyReport]) -> list[Section]:
 def figure_path(folder: str, name: str) -> str:
     """Return where a report's figure of a study lies, without its suffix, relative to the report."""
     return str(PurePosixPath("figures", folder, name))
-
-
-def _ablation_sections(studies: Sequence[StudyFindings]) -> list[Section]:
-    return [Section(Title(one.title, one.apart), answer=ablation_blocks(one)) for one in ablations(studies)]
 
 
 def studies_document(studies: Sequence[StudyFindings]) -> Document:
@@ -236,7 +231,8 @@ def report_document(report: Report, detail: Detail) -> Document:
         else:
             blocks = [study_section(one.findings, detail, answers=one.answers) for one in report.distinguished]
         if report.kind == "report":
-            blocks = [*_ablation_sections([one.findings for one in report.distinguished]), *blocks]
+            groups = ablations([one.findings for one in report.distinguished])
+            blocks = [*(Section(Title(one.title, one.apart), answer=ablation_blocks(one)) for one in groups), *blocks]
     blocks += [] if report.kind == "lab" else [_path_section(one, detail) for one in report.paths]
     if report.unreadable:
         messages = Bullets(tuple(report.unreadable))

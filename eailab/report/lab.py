@@ -36,11 +36,8 @@ from eailab.translation import BETWEEN_SENTENCES, COMMA, OR, Text, capitalized, 
 
 NOT_STATED = "not stated"
 """Of a setting that a source does not give."""
-
-
-LAB = "lab"
-"""Key of the one source that is not a publication."""
-LAB_AUTHOR = tr("the lab report's author")
+OWN_SOURCES = {"lab": tr("the lab report's author")}
+"""Those that are not publications, by their keys."""
 
 
 @dataclass(frozen=True)
@@ -101,33 +98,22 @@ def beside(recipe: Recipe) -> list[Beside]:
 @cache
 def figures() -> tuple[Figure, ...]:
     """Return what `published.yaml` lists."""
-    content = _content()
-    return tuple(
-        Figure(
-            source=LAB_AUTHOR if entry["source"] == LAB else content["sources"][entry["source"]],
-            task=entry["task"],
-            arm=entry["arm"],
-            test_accuracy=entry["test_accuracy"],
-            runs=entry.get("runs", 1),
-            protocol=entry["protocol"],
-        )
-        for entry in content["figures"]
-    )
+    return tuple(Figure(**{"runs": 1} | entry) for entry in _content()["figures"])
 
 
 def context() -> tuple[Context, ...]:
     """Return the well-known figures that are only named."""
-    content = _content()
-    return tuple(
-        Context(content["sources"][entry["source"]], entry["task"], entry["what"], entry["test_accuracy"])
-        for entry in content["context"]
-    )
+    return tuple(Context(**entry) for entry in _content()["context"])
 
 
 @cache
 def _content() -> dict[str, Any]:
-    text = files("eailab.report").joinpath("published.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    """Return what `published.yaml` holds, with the citation of each entry's source."""
+    content = dict(yaml.safe_load(files("eailab.report").joinpath("published.yaml").read_text(encoding="utf-8")))
+    sources = OWN_SOURCES | content["sources"]
+    for entry in (*content["figures"], *content["context"]):
+        entry["source"] = sources[entry["source"]]
+    return content
 
 
 def _belongs(figure: Figure, ours: Mapping[str, Any]) -> bool:

@@ -66,12 +66,12 @@ def print_study(findings: StudyFindings, console: Console | None = None) -> None
     render(Document(findings.name, (section,), dict), console)
 
 
-def print_studies(studies: Sequence[StudyFindings], console: Console | None = None) -> None:
-    """Print studies, the answers of all first; to standard output unless another console is given."""
+def print_studies(studies: Sequence[StudyFindings]) -> None:
+    """Print studies to standard output, the answers of all first."""
     if len(studies) == 1:
-        print_study(studies[0], console)
+        print_study(studies[0])
     elif studies:
-        render(studies_document(studies), console)
+        render(studies_document(studies))
 
 
 def print_table(title: str, content: Content, lines: Sequence[str], console: Console | None = None) -> None:
