@@ -53,12 +53,7 @@ class Watch:
     """
 
     def __init__(self, plans: Sequence[Plan], clock: Callable[[], float] = time.monotonic) -> None:
-        """Start with nothing shown.
-
-        Args:
-            plans: What will be trained; none where only files are written.
-            clock: Gives seconds, and never goes back.
-        """
+        """Start with nothing shown; there are no plans where only files are written."""
         self.trials = Trials(plans, clock)
         self.is_quiet = not LOG.isEnabledFor(logging.INFO)
         self._quicker = on_small_data(plans[0].record.study.arms[0].recipe) if plans else None

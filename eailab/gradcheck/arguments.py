@@ -26,13 +26,6 @@ def constructed_with(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return what a constructor wants beside what is given, guessed by its names from the shape of the input.
 
-    Args:
-        make: The class.
-        title: Its file and name, as they were given.
-        positional: What it is given by place.
-        named: What it is given by name.
-        shape: Of the input.
-
     Returns:
         What is given by place after `positional`, and by name.
 
@@ -61,14 +54,9 @@ def is_label(name: str) -> bool:
 def backward_arguments(
     function: Callable[..., Any], inputs: Mapping[str, Any], dy: Any, output: Any, cache: Any
 ) -> tuple[list[Any], bool]:
-    """Return what to call a backward pass with, by the names of its arguments, and whether it takes a learning rate.
+    """Return what to call a backward pass with, by its arguments' names, and whether it takes a learning rate.
 
-    Args:
-        function: The backward pass.
-        inputs: Arguments of the forward pass, labels included, by name.
-        dy: Gradient of the output.
-        output: Of the forward pass.
-        cache: What the forward pass returned beside its output, or None.
+    `inputs` are forward's, labels included; `cache` is what forward returned beside its output, or None.
 
     Raises:
         UsageError: It wants something that is not known.

@@ -118,16 +118,11 @@ def gradient_of(slot: Slot) -> tuple[str, NDArray[Any]] | None:
                 places.append((f"{name}[{slot.key}]", value[slot.key]))
         elif _simple(name) in names and name != slot.leaf:
             places.insert(0, (name, value))
-    places.sort(key=lambda place: _is_other_case(place[0], slot.leaf))
+    places.sort(key=lambda place: slot.leaf not in place[0])  # a name in another case, such as dw of W, comes last
     for name, value in places:
         if isinstance(value, np.ndarray | np.floating | float):
             return name, np.asarray(value)
     return None
-
-
-def _is_other_case(name: str, leaf: str) -> bool:
-    """Return whether a gradient is that of a parameter whose name differs in case, such as dw of W."""
-    return leaf not in name
 
 
 def is_gradient(slot: Slot, others: list[Slot]) -> bool:

@@ -91,11 +91,7 @@ class Differences:
     def compare(self, name: str, gradient: NDArray[np.float64], places: NDArray[np.int64], scale: float) -> Compared:
         """Compare a gradient with differences at some entries, and along random directions where these are not all.
 
-        Args:
-            name: Of the array.
-            gradient: Of the array's shape.
-            places: Flat indices of entries.
-            scale: Size of gradients below which errors do not count in full.
+        The flat indices of the entries are `places`; below gradients of the size `scale`, errors do not count in full.
         """
         if len(places) < gradient.size and (wrong := self._located(name, gradient, scale)) is not None:
             places = np.union1d(places, wrong)

@@ -10,19 +10,12 @@ from eailab.errors import UsageError
 from eailab.gradcheck.arguments import backward_arguments
 from eailab.gradcheck.attributes import arrays_in
 from eailab.gradcheck.layers import SEED, split_output
-from eailab.gradcheck.subject import Array, Gradients, say_in_place
+from eailab.gradcheck.subject import Array, Gradients, Subject
 from eailab.own_code.load import reseed
 
 
-class FunctionPair:
-    """`forward(x, …)`, which returns an output and perhaps a cache, and `backward`, which returns gradients.
-
-    Args:
-        title: As the user named it.
-        functions: The two.
-        inputs: What forward is called with, by the names of its arguments.
-        labels: Second argument of a loss, if it is one, with its name.
-    """
+class FunctionPair(Subject):
+    """`forward(x, …)`, which returns an output and perhaps a cache, and `backward`, which returns gradients."""
 
     def __init__(
         self,
@@ -31,15 +24,9 @@ class FunctionPair:
         inputs: Mapping[str, Array],
         labels: tuple[str, NDArray[Any]] | None,
     ) -> None:
-        self.title, self.inputs = title, tuple(inputs)
+        super().__init__(title, inputs, labels)
         self._forward, self._backward = functions
         self.values = dict(inputs)
-        self.labels = None if labels is None else labels[1]
-        self._labels = dict([labels]) if labels else {}
-        self.cached: dict[str, Array] = {}
-        self.notes: list[str] = []
-        self.faults: list[str] = []
-        self.may_lack: frozenset[str] = frozenset()
         self.forward(self.values)
 
     def _call(self, values: Mapping[str, Array]) -> tuple[NDArray[Any], Any, dict[str, Any]]:
@@ -55,7 +42,7 @@ class FunctionPair:
     def backward(self, values: Mapping[str, Array], dy: Array) -> Gradients:
         """Return what the second function returns: one gradient, several in the inputs' order, or a mapping."""
         output, cache, given = self._call(values)
-        say_in_place(self, values, given)
+        self._say_in_place(values, given)
         self.cached = arrays_in({"cache": cache})
         arguments, _ = backward_arguments(self._backward, given, dy.copy(), output, cache)
         returned = self._backward(*arguments)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from eailab.errors import UsageError
 from eailab.gradcheck.arguments import backward_arguments
 from eailab.gradcheck.attributes import WEIGHTS, Slot, State, arrays_in, gradient_of, is_gradient, slots, to_float64
-from eailab.gradcheck.subject import Array, Gradients, say_in_place
+from eailab.gradcheck.subject import Array, Gradients, Subject, say_once
 from eailab.own_code.load import reseed
 from eailab.plain import plain
 
@@ -51,15 +51,10 @@ def split_output(found: Any, layer: Any = None) -> tuple[NDArray[Any], Any]:
     return np.asarray(found), cache
 
 
-class Layer:
+class Layer(Subject):
     """An object with forward and backward.
 
-    Args:
-        title: As the user named it.
-        layer: The object.
-        inputs: What forward is called with, by name.
-        labels: Second argument of a loss, if it is one, with its name.
-        chosen: Which attributes are the parameters and which their gradients; by default they are found.
+    `chosen` says which attributes are the parameters and which their gradients; by default they are found.
 
     Raises:
         UsageError: What `chosen` names is not there.
@@ -73,14 +68,9 @@ class Layer:
         labels: tuple[str, NDArray[Any]] | None,
         chosen: Mapping[str, str] | None,
     ) -> None:
-        self.title, self._layer, self.inputs = title, layer, tuple(inputs)
-        self.labels = None if labels is None else labels[1]
-        self._labels = dict([labels]) if labels else {}
+        super().__init__(title, inputs, labels)
+        self._layer = layer
         self._chosen = dict(chosen or {})
-        self.cached: dict[str, Array] = {}
-        self.notes: list[str] = []
-        self.faults: list[str] = []
-        self.may_lack: frozenset[str] = frozenset()
         self._slots: list[Slot] = []
         forward, backward = method(layer, FORWARDS), method(layer, BACKWARDS)
         assert forward is not None  # noqa: S101 - is_layer holds
@@ -130,7 +120,7 @@ class Layer:
         """Return what the backward pass gives: returned, in attributes, or as the step that it takes itself."""
         self._prepare(values)
         output, cache, given = self._call(values)
-        say_in_place(self, values, given)
+        self._say_in_place(values, given)
         self.cached = arrays_in({**vars(self._layer), "cache": cache})
         arguments, takes_rate = backward_arguments(self._backward, given, dy.copy(), output, cache)
         before = {slot.name: slot.array.copy() for slot in self._slots}
@@ -161,20 +151,13 @@ class Layer:
                 added.append(slot.name)
         names = ", ".join(added)
         if added and len(added) < len(kept):
-            self._say_once(
+            say_once(
                 self.faults,
                 f"a second backward pass adds to the first one's gradient of {names}, and replaces the others: "
                 f"probably += where = is right",
             )
         elif added:
-            self._say_once(
-                self.notes, f"each backward pass adds to the gradients of {names}: set them to 0 before each step"
-            )
-
-    @staticmethod
-    def _say_once(said: list[str], text: str) -> None:
-        if text not in said:
-            said.append(text)
+            say_once(self.notes, f"each backward pass adds to the gradients of {names}: set them to 0 before each step")
 
     def _gradient(self, slot: Slot) -> tuple[str, NDArray[Any]] | None:
         if (name := self._chosen.get(slot.name)) is None:

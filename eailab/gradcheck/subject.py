@@ -1,8 +1,9 @@
 """Define what is checked: something that computes outputs and gradients from named arrays."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,31 +21,56 @@ class Gradients:
     """Where each was found, such as `dW` or `returned`."""
 
 
-class Subject(Protocol):
-    """A layer, loss or pair of functions whose backward pass is checked."""
+class Subject(ABC):
+    """A layer, loss or pair of functions whose backward pass is checked.
 
-    title: str
-    """As the user named it, with the arguments that were chosen."""
+    Args:
+        title: As the user named it, with the arguments that were chosen.
+        inputs: What forward is called with, by name.
+        labels: Second argument of a loss, if it is one, with its name.
+    """
+
     values: dict[str, Array]
     """What it is differentiated by: inputs first, then parameters."""
-    inputs: tuple[str, ...]
-    """Names of its inputs among the values."""
-    labels: NDArray[Any] | None
-    """Second argument of a loss."""
-    cached: dict[str, Array]
-    """What the forward pass left in attributes or returned beside its output, as the backward pass found it."""
-    notes: list[str]
-    """What was chosen or found on the way."""
-    faults: list[str]
-    """What is wrong beside the gradients."""
-    may_lack: frozenset[str]
-    """Values that need no gradient: arrays that may not be parameters."""
 
+    def __init__(self, title: str, inputs: Mapping[str, Array], labels: tuple[str, NDArray[Any]] | None) -> None:
+        self.title = title
+        self.inputs = tuple(inputs)
+        """Their names among the values."""
+        self.labels = None if labels is None else labels[1]
+        self._labels = dict([labels]) if labels else {}
+        self.cached: dict[str, Array] = {}
+        """What the forward pass left in attributes or returned beside its output, as the backward pass found it."""
+        self.notes: list[str] = []
+        """What was chosen or found on the way."""
+        self.faults: list[str] = []
+        """What is wrong beside the gradients."""
+        self.may_lack = frozenset[str]()
+        """Values that need no gradient: arrays that may not be parameters."""
+
+    @abstractmethod
     def forward(self, values: Mapping[str, Array]) -> NDArray[Any]:
         """Return the output for other values."""
 
+    @abstractmethod
     def backward(self, values: Mapping[str, Array], dy: Array) -> Gradients:
         """Return the gradients of sum(dy * output)."""
+
+    def _say_in_place(self, values: Mapping[str, Array], given: Mapping[str, Any]) -> None:
+        """Note which inputs forward has changed in place."""
+        for name in self.inputs:
+            if not np.array_equal(values[name], given[name], equal_nan=True):
+                say_once(
+                    self.faults,
+                    f"forward changes its input {name} in place: what else keeps that array then computes with other "
+                    "numbers",
+                )
+
+
+def say_once(said: list[str], text: str) -> None:
+    """Add a text that is not there yet."""
+    if text not in said:
+        said.append(text)
 
 
 LABEL_NAMES = frozenset("y t label labels target targets y_true ytrue truth onehot one_hot gold".split())
@@ -91,15 +117,3 @@ def guessed(name: str, shape: Sequence[int]) -> int | None:
     if lower in IMAGE_NAMES and len(shape) == 4 and shape[2] == shape[3]:
         return shape[3]
     return None
-
-
-def say_in_place(subject: Subject, values: Mapping[str, Array], given: Mapping[str, Any]) -> None:
-    """Note which inputs forward has changed in place."""
-    for name in subject.inputs:
-        if np.array_equal(values[name], given[name], equal_nan=True):
-            continue
-        fault = (
-            f"forward changes its input {name} in place: what else keeps that array then computes with other numbers"
-        )
-        if fault not in subject.faults:
-            subject.faults.append(fault)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from eailab.errors import UsageError
 from eailab.gradcheck.layers import SEED
-from eailab.gradcheck.subject import Array, Gradients, say_in_place
+from eailab.gradcheck.subject import Array, Gradients, Subject
 from eailab.own_code.load import reseed
 
 
@@ -33,29 +33,17 @@ def is_function(thing: Any) -> bool:
     return isinstance(thing, type) and issubclass(thing, autograd.Function)
 
 
-class TorchSubject:
-    """A module, or a function of autograd.
-
-    Args:
-        title: As the user named it.
-        thing: The module, or the class of the function.
-        inputs: What forward is called with, by name.
-        labels: Second argument of a loss, if it is one, with its name.
-    """
+class TorchSubject(Subject):
+    """A module, or a function of autograd, which is given by its class."""
 
     def __init__(
         self, title: str, thing: Any, inputs: Mapping[str, Array], labels: tuple[str, NDArray[Any]] | None
     ) -> None:
         from torch import nn
 
-        self.title, self.inputs = title, tuple(inputs)
-        self.labels = None if labels is None else labels[1]
+        super().__init__(title, inputs, labels)
         self._is_module = isinstance(thing, nn.Module)
         self._thing = thing.double() if self._is_module else thing.apply
-        self.cached: dict[str, Array] = {}
-        self.notes: list[str] = []
-        self.faults: list[str] = []
-        self.may_lack: frozenset[str] = frozenset()
         self._state: dict[str, Any] = {}
         self._run(inputs)  # modules that make their parameters when called
         if self._is_module:
@@ -92,7 +80,7 @@ class TorchSubject:
     def forward(self, values: Mapping[str, Array]) -> NDArray[Any]:
         """Return the output for other values."""
         output, given = self._run(values)
-        say_in_place(self, values, {name: one.numpy() for name, one in given.items()})
+        self._say_in_place(values, {name: one.numpy() for name, one in given.items()})
         return output.detach().numpy().copy()  # type: ignore[no-any-return]  # torch's stubs give Any
 
     def backward(self, values: Mapping[str, Array], dy: Array) -> Gradients:

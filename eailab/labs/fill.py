@@ -28,11 +28,7 @@ class Filled:
 
 
 def fill(lab: LabFolder, *, replace: bool = False) -> Filled:
-    """Fill the places of a report, and draw its figures.
-
-    Args:
-        lab: The student's folder.
-        replace: Whether what somebody wrote inside a place is replaced too.
+    """Fill the places of a student's report, and draw its figures; with `replace`, what somebody wrote inside is lost.
 
     Raises:
         UsageError: A mark asks for something that there is not, or somebody wrote inside a place; nothing is written.

@@ -1,6 +1,6 @@
 """Mark a submission by a rubric: its report against its store, its plan, its blocks, its claims, its trials again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
@@ -336,5 +336,5 @@ class Grading:
         return True, [f"{layer.code}: {counted(len(result['checks']), 'gradient')} right"]
 
 
-def _listed(blocks: object) -> str:
-    return ", ".join(map(str, blocks)) if isinstance(blocks, list | tuple) else str(blocks)
+def _listed(blocks: Iterable[int]) -> str:
+    return ", ".join(map(str, blocks))

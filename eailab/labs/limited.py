@@ -33,12 +33,7 @@ class Outcome:
 
 
 def run_limited(arguments: Sequence[str], folder: Path, limits: Limits) -> Outcome:
-    """Run a module of eailab on a copy of a submission, with limits.
-
-    Args:
-        arguments: Behind `python`.
-        folder: The submission, of which all but its `runs` and `figures` is copied.
-        limits: Of its time, with all that it has started; of the memory of each process; of the largest file.
+    """Run a module of eailab on a copy of a submission, all but its `runs` and `figures`, with limits.
 
     Raises:
         UsageError: The submission has something else than files, folders and links.

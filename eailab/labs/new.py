@@ -33,13 +33,9 @@ def folder_of(name: str) -> Path:
 
 
 def write_lab(name: str, folder: Path, recipe: str | None, lang: str) -> list[Path]:
-    """Write a lab's folder: its recipe, study file, report and what else it comes with; nothing is overwritten.
+    """Write a lab's new folder: its recipe, study file, report and what else it comes with; nothing is overwritten.
 
-    Args:
-        name: Of `LABS`.
-        folder: A new one.
-        recipe: A recipe in place of the one of the embedded digits, by name or path.
-        lang: Code of the report's language.
+    `recipe` is one in place of that of the embedded digits, by name or path.
 
     Returns:
         What was written.
@@ -104,10 +100,7 @@ def _recipe_file(name: str) -> Path:
 def copy_rubric(name: str, file: Path, recipe: str | None = None) -> Path:
     """Write the rubric of a lab into a new file, and return its path.
 
-    Args:
-        name: Of `LABS`.
-        file: A new one.
-        recipe: With which the lab was given out in place of the one of the embedded digits, by name or path.
+    `recipe` is that with which the lab was given out, in place of the one of the embedded digits.
 
     Raises:
         UsageError: There is no such lab or recipe, the recipe lacks a factor of the lab, or the file is there already.

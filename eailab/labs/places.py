@@ -92,12 +92,7 @@ def places_of(text: str, source: str) -> list[Place]:
 
 
 def filled(text: str, contents: Sequence[tuple[Place, str]]) -> str:
-    """Return a report with new content in its places, in the line ends that it has.
-
-    Args:
-        text: The report.
-        contents: Each place, in order, with its content.
-    """
+    """Return a report with new content in its places, given in their order, in the line ends that it has."""
     newline = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
     parts, position = [], 0
     for place, content in contents:

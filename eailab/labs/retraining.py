@@ -165,12 +165,9 @@ def hidden(
 
 
 def prediction_interval(values: Sequence[float], intervals: int, step: float = 0.0) -> tuple[float, float]:
-    """Return where one more value lies with 99.9% confidence, over so many intervals at once.
+    """Return where one more value than these two or more lies with 99.9% confidence.
 
-    Args:
-        values: Two or more.
-        intervals: How many hold together, by Bonferroni.
-        step: The smallest step of a value, to which the interval is widened on each side.
+    So many `intervals` hold together, by Bonferroni; each is widened by the smallest `step` of a value on each side.
     """
     n, mean = len(values), fmean(values)
     half = bonferroni_critical_value(CONFIDENCE, intervals, n - 1) * stdev(values) * sqrt(1.0 + 1.0 / n)

@@ -82,7 +82,9 @@ class Limits(Settings):
     """Limit what submitted code may take."""
 
     seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
+    """With all that it has started."""
     memory_mb: Annotated[int, Field(ge=256)] = 4096
+    """Of each process."""
     file_mb: Annotated[int, Field(ge=1)] = 256
     """Of the largest file that it may write."""
 
