@@ -5,9 +5,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 from eailab.engines.registry import engine_of
@@ -31,12 +30,8 @@ WITHOUT_CHANCE = "where it has no chance, one block is enough: seeds=1, audit=Fa
 WITHOUT_NOISE = "where it has no chance, there is no noise to measure."
 
 
-@dataclass(frozen=True)
 class Session(Runner):
     """Runs studies from Python."""
-
-    audits: bool = True
-    """Whether a person's own training is audited by its first runs."""
 
     def note(self, text: str) -> None:
         """Print a note to standard error."""
@@ -63,32 +58,10 @@ class Session(Runner):
         finally:
             line.end()
 
-    @property
-    def is_audited(self) -> bool:
-        """Return whether a program that ignores its seed is found."""
-        return self.audits
-
-    def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:
-        """Return the names of the trials that an audit needs."""
-        from eailab.studies.audit_run import audited_first
-
-        return audited_first(plans) if self.audits else ()
-
-    def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:
-        """Run the baseline's first trial again, and report what the first trials show.
-
-        Raises:
-            StudyError: A function ignores its seed.
-        """
-        from eailab.studies.audit import raise_ignored_seed
-        from eailab.studies.audit_run import checked_first
-
-        checks = checked_first(plans, context, are_new=are_new)
+    def said_of_ignored_seed(self, plans: Sequence[Plan]) -> str:
+        """Return what is said of a function that ignores its seed."""
         compares = any(planned.record.study.factor is not None for planned in plans)
-        raise_ignored_seed(checks, IGNORED_SEED + (WITHOUT_CHANCE if compares else WITHOUT_NOISE))
-        for check in checks:
-            if check.state == "warning":
-                self.note(f"audit: {check.text}.")
+        return IGNORED_SEED + (WITHOUT_CHANCE if compares else WITHOUT_NOISE)
 
 
 def say(text: str) -> None:

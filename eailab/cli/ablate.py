@@ -211,7 +211,7 @@ def ablate(
     A program of your own: eailab ablate lr 1e-3 1e-4 --run 'python train.py --lr {lr} --seed {seed}' --metric val_acc
     """
     from eailab.cli.planning import expectation, say_beforehand, show, solve, with_blocks, write_frozen_plan
-    from eailab.cli.running import Auditing, Console
+    from eailab.cli.running import Console
     from eailab.cli.tuning import asked_for, planned_tuning
     from eailab.studies.run import run_studies, run_until_decided
     from eailab.studies.tuned_studies import look_by_look, refuse_untuned, tuned_first
@@ -264,7 +264,7 @@ def ablate(
     try_instead(program, studies[0], where.runs_dir)
 
     # Show the plan, freeze it, or train.
-    console = (Console if program.no_audit else Auditing)(where, jobs, fail_fast, name=name, as_json=json)
+    console = Console(where, jobs, fail_fast, audits=not program.no_audit, name=name, as_json=json)
     if dry_run:
         tuning = planned_tuning(studies, request, console, alone=until_decided)
         show(console.plan(studies), where, jobs, sd, as_json=json, tuning=tuning)

@@ -60,6 +60,7 @@ def audit(
             gpus=program.gpus_for(jobs, on),
         ),
         jobs,
+        audits=True,
     )
 
     # Run what the audit needs of it, and print what that shows.

@@ -51,7 +51,7 @@ def gate(
     Example: eailab gate --base HEAD --run 'python train.py --seed {seed}' --metric val_bpb
     """
     from eailab.cli.options import overrides_of, run_context
-    from eailab.cli.running import Auditing, Console
+    from eailab.cli.running import Console
     from eailab.engines.program.known import identity_of
     from eailab.findings.decision import Decision, arm_decisions
     from eailab.studies.design import one_at_a_time
@@ -94,7 +94,7 @@ def gate(
         base_recipe = recipe.model_copy(update={"checkout": folders["base"]})
         study = with_looks(one_at_a_time(base_recipe, [levels], (0,), "epochs"), max_trials)
         try_instead(program, study, where.runs_dir)
-        console = (Console if program.no_audit else Auditing)(where, jobs)
+        console = Console(where, jobs, audits=not program.no_audit)
 
         def publish(plans: "Sequence[Plan]") -> Decision:
             (findings,), page = console.write(plans)

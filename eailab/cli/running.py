@@ -1,7 +1,7 @@
 """Run studies from the command line: show progress, let signals stop the training, write files, print answers."""
 
 import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,8 @@ from eailab.errors import StoppedError
 from eailab.report import write
 from eailab.runs.context import RunContext
 from eailab.runs.machine import advice_on_threads
+from eailab.studies.audit import Check
+from eailab.studies.audit_run import repeat
 from eailab.studies.design import Study
 from eailab.studies.plan import left_to_train
 from eailab.studies.run import LooksMade, Runner
@@ -131,51 +133,22 @@ class Console(Runner):
         """Return whether a study with looks needs no further trial."""
         return bool(planned.record.study.looks) and self.judge(planned.record).over
 
+    def report(self, check: Check) -> None:
+        """Print what a check of an audit found."""
+        super().report(check)
+        if check.state == "passed":
+            LOG.info("audit: %s", check.text)
+
     def say_look(self, number: int, looks: int, blocks: int, to_train: int) -> None:
         """Print which look is trained for."""
         LOG.info("look %d of %d: %d blocks, %d to train", number, looks, blocks, to_train)
 
 
-@dataclass(frozen=True)
-class Auditing(Console):
-    """Audits the programs among the studies before their other trials run."""
-
-    @property
-    def is_audited(self) -> bool:
-        """Return whether a program that ignores its seed is found."""
-        return True
-
-    def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:
-        """Return the names of the trials that an audit needs."""
-        from eailab.studies.audit_run import audited_first
-
-        return audited_first(plans)
-
-    def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:
-        """Run the baseline's first trial again, and report what the first trials show.
-
-        Raises:
-            StudyError: A program ignores its seed.
-        """
-        from eailab.studies.audit import raise_ignored_seed
-        from eailab.studies.audit_run import checked_first
-
-        checks = checked_first(plans, context, are_new=are_new)
-        raise_ignored_seed(checks)
-        for check in checks:
-            if check.state == "warning":
-                say_note(f"audit: {check.text}.")
-            elif check.state == "passed":
-                LOG.info("audit: %s", check.text)
-
-
-class AuditAlone(Auditing):
+class AuditAlone(Console):
     """Runs what an audit needs, which is then printed as the command's result."""
 
     def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:  # noqa: ARG002 - inherited
         """Run the baseline's first trial again."""
-        from eailab.studies.audit_run import repeat
-
         for planned in plans:
             repeat(planned, context)
 

@@ -205,7 +205,7 @@ def noise(
 
     A program of your own: eailab noise --run 'python train.py --seed {seed}' --metric val_loss
     """
-    from eailab.cli.running import Auditing, Console, writing
+    from eailab.cli.running import Console, writing
     from eailab.findings.decision import noise_decision
     from eailab.findings.noise import noise_findings
     from eailab.report.compose import noise_document
@@ -240,5 +240,5 @@ def noise(
         render(document)
         echo(f"noise:   {planned.folder / 'noise.md'}")
 
-    console = (Console if program.no_audit else Auditing)(where, jobs)
+    console = Console(where, jobs, audits=not program.no_audit)
     run_studies([repeated(base, blocks)], console, publish)

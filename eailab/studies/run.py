@@ -14,6 +14,8 @@ from eailab.runs.machine import check_disk_space, side_by_side
 from eailab.runs.store import Store
 from eailab.runs.training import result_of
 from eailab.stats.group_sequential import looks_within
+from eailab.studies.audit import Check, raise_ignored_seed
+from eailab.studies.audit_run import audited_first, checked_first
 from eailab.studies.design import Study
 from eailab.studies.plan import left_to_train, plan
 from eailab.studies.sharing import at_work
@@ -24,13 +26,15 @@ Published = TypeVar("Published")
 
 @dataclass(frozen=True)
 class Runner:
-    """Hold where studies run; a subclass shows what happens by overriding `note`, `plan` and `followed`."""
+    """Hold where studies run; a subclass shows what happens by overriding `note`, `plan`, `followed` and `report`."""
 
     context: RunContext
     jobs: int | None = None
     """Trials side by side; None for what `side_by_side` says."""
     fail_fast: bool = False
     """Start no trial, and end those in training, once one has failed."""
+    audits: bool = False
+    """Whether a person's own training is audited by its first runs, which find that it ignores its seed."""
     said: set[str] = field(default_factory=set)
     """Notes on plans, each of which is reported once."""
 
@@ -43,7 +47,7 @@ class Runner:
         Raises:
             StudyError: A program may ignore its seed, and nothing would find it.
         """
-        if not self.is_audited:
+        if not self.audits:
             _refuse_unseen_seeds(studies)
         plans = [plan(study, self.context) for study in studies]
         for note in (note for planned in plans for note in planned.notes):
@@ -52,25 +56,34 @@ class Runner:
                 self.note(note)
         return plans
 
-    @property
-    def is_audited(self) -> bool:
-        """Return whether a program that ignores its seed is found by its first runs, before the others are trained."""
-        return False
-
     @contextmanager
     def followed(self, plans: Sequence[Plan]) -> Iterator[RunContext]:  # noqa: ARG002 - a subclass shows them
         """Yield the context in which some plans are trained, for as long as they are."""
         yield self.context
 
-    def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:  # noqa: ARG002 - a subclass looks at them
-        """Return the names of trials that are trained before the others, to be checked; by default there are none."""
-        return ()
+    def trained_first(self, plans: Sequence[Plan]) -> Collection[str]:
+        """Return the names of the trials that an audit needs before the others are trained."""
+        return audited_first(plans) if self.audits else ()
 
     def check_first(self, plans: Sequence[Plan], context: RunContext, *, are_new: bool) -> None:
-        """Check these trials before the others are trained; what it raises ends the training.
+        """Run the baseline's first trial again, and report what the first trials show; see `checked_first`.
 
-        `are_new` says whether one of them was trained just now.
+        Raises:
+            StudyError: A person's own training ignores its seed.
         """
+        checks = checked_first(plans, context, are_new=are_new)
+        raise_ignored_seed(checks, self.said_of_ignored_seed(plans))
+        for check in checks:
+            self.report(check)
+
+    def said_of_ignored_seed(self, plans: Sequence[Plan]) -> str | None:  # noqa: ARG002 - for a subclass
+        """Return what is said in place of a check's text, which names options of the command line."""
+        return None
+
+    def report(self, check: Check) -> None:
+        """Report what a check of an audit found; by default a warning only."""
+        if check.state == "warning":
+            self.note(f"audit: {check.text}.")
 
 
 def _refuse_unseen_seeds(studies: Sequence[Study]) -> None:
