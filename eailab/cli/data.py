@@ -85,8 +85,7 @@ def check(
 @data.command()
 def show(
     recipe: Annotated[
-        str,
-        typer.Argument(metavar="RECIPE", help="Name or path of a recipe.", autocompletion=completion.recipes),
+        str, typer.Argument(metavar="RECIPE", help="Name or path of a recipe.", autocompletion=completion.recipes)
     ],
     override: Overrides = None,
     block: Annotated[int, typer.Option(min=0, metavar="N", help="Block whose images are shown.")] = 0,

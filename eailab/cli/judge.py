@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 def judge(
     paths: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="PATH", help="Files and folders with results.", show_default=False),
+        list[Path] | None, typer.Argument(metavar="PATH", help="Files and folders with results.", show_default=False)
     ] = None,
     by: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="What tells arms apart; repeatable with --joint.")

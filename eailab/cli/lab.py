@@ -14,9 +14,7 @@ from eailab.errors import UsageError
 NAMES = ("task1", "task2", "fair")
 """Of the labs; named here, since their module is slow to import, and compared with it by a test."""
 
-lab = Commands(
-    help="Give out, fill and mark the labs of a course.\n\nExample: eailab lab new task1",
-)
+lab = Commands(help="Give out, fill and mark the labs of a course.\n\nExample: eailab lab new task1")
 
 Folder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="The student's folder, with report.md and study.yaml.", file_okay=False)
@@ -32,8 +30,7 @@ LabRuns = Annotated[
 @lab.command()
 def new(
     name: Annotated[
-        str,
-        typer.Argument(metavar="LAB", help="task1, task2 or fair.", autocompletion=completion.one_of(NAMES)),
+        str, typer.Argument(metavar="LAB", help="task1, task2 or fair.", autocompletion=completion.one_of(NAMES))
     ],
     folder: Annotated[
         Path | None, typer.Argument(metavar="FOLDER", help="A new folder [default: LAB here]", show_default=False)
@@ -136,22 +133,19 @@ def grade(
         Path, typer.Argument(metavar="SUBMISSION", help="A student's folder, with its runs.", file_okay=False)
     ],
     by: Annotated[
-        str,
-        typer.Option("--rubric", metavar="FILE", help="What it is held to: a path, or task1, task2 or fair."),
+        str, typer.Option("--rubric", metavar="FILE", help="What it is held to: a path, or task1, task2 or fair.")
     ],
     plan: Annotated[
         str | None, typer.Option(metavar="NAME", help="The plan that was handed in beforehand [default: the rubric's]")
     ] = None,
     run_code: Annotated[
-        bool,
-        typer.Option("--run-code", help="Run submitted code: in a process with limits, which is not a sandbox."),
+        bool, typer.Option("--run-code", help="Run submitted code: in a process with limits, which is not a sandbox.")
     ] = False,
     no_train: Annotated[
         bool, typer.Option("--no-train", help="Train nothing: neither a trial again nor a hidden block.")
     ] = False,
     draw: Annotated[
-        int | None,
-        typer.Option(min=0, metavar="N", help="Draws the trials and the hidden block, to repeat a grading."),
+        int | None, typer.Option(min=0, metavar="N", help="Draws the trials and the hidden block, to repeat a grading.")
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the marks as Markdown [default: standard output]")

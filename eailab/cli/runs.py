@@ -167,9 +167,7 @@ def rm(
     trials: Annotated[
         list[str],
         typer.Argument(
-            metavar="TRIAL",
-            help="[STUDY/]ARM/BLOCK, or beginnings of fingerprints.",
-            autocompletion=completion.trials,
+            metavar="TRIAL", help="[STUDY/]ARM/BLOCK, or beginnings of fingerprints.", autocompletion=completion.trials
         ),
     ],
     yes: Yes = False,
@@ -336,11 +334,7 @@ def _say_trials(study: "Head | PathHead", store: "Store") -> None:
 
 
 @studies.command("rm")
-def rm_study(
-    study: StudyName,
-    yes: Yes = False,
-    runs: RunsDir = RUNS_DIR,
-) -> None:
+def rm_study(study: StudyName, yes: Yes = False, runs: RunsDir = RUNS_DIR) -> None:
     """Remove a study and the trials that no other study has, for good; asks first.
 
     Example: eailab studies rm digits-mlp-batch-size

@@ -149,10 +149,7 @@ def _confusion(predictions: Sequence[NDArray[np.int64]], labels: NDArray[np.int6
 
 
 def _contrast(
-    index: int,
-    arm: dict[int, NDArray[np.int64]],
-    baseline: dict[int, NDArray[np.int64]],
-    labels: NDArray[np.int64],
+    index: int, arm: dict[int, NDArray[np.int64]], baseline: dict[int, NDArray[np.int64]], labels: NDArray[np.int64]
 ) -> Contrast:
     shared = sorted(set(arm) & set(baseline))
     ours = np.stack([arm[block] for block in shared])

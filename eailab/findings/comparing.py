@@ -90,11 +90,7 @@ def without_effect(comparison: Comparison, study: Study, trials: Sequence[Sequen
 
 
 def planned_verdicts_of(
-    record: StudyRecord,
-    trials: Sequence[Sequence[TrialFindings]],
-    stands: Standing | None,
-    margin: float,
-    level: float,
+    record: StudyRecord, trials: Sequence[Sequence[TrialFindings]], stands: Standing | None, margin: float, level: float
 ) -> tuple[tuple[str, Verdict], ...]:
     """Return what the planned blocks say by themselves, at a level, where a study has others too."""
     if stands is None or stands.plan is None or not stands.post_hoc:

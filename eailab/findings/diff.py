@@ -46,12 +46,7 @@ class Difference:
         """Return the lines that differ, and all results; or every line."""
         shown = [line for line in self.lines if everything or line.differs or line.part == "result"]
         return Table(
-            columns=(
-                Column("part"),
-                Column("what"),
-                *(Column(name) for name in self.called),
-                Column(""),
-            ),
+            columns=(Column("part"), Column("what"), *(Column(name) for name in self.called), Column("")),
             rows=tuple(
                 (line.part, line.name, line.first, line.second, "differs" if line.differs else "") for line in shown
             ),

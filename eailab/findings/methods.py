@@ -218,11 +218,7 @@ def _data(findings: StudyFindings, recipe: ImageRecipe, record: StudyRecord) -> 
 def _factor(findings: StudyFindings, record: StudyRecord) -> Text:
     # Several arms of the record may be compared as one.
     labels = [arm.label for arm in findings.arms] if findings.carried else list(map(_with_level, record.study.arms))
-    values = {
-        "factor": findings.spoken_factor,
-        "levels": listed(labels),
-        "baseline": findings.baseline_arm.label,
-    }
+    values = {"factor": findings.spoken_factor, "levels": listed(labels), "baseline": findings.baseline_arm.label}
     if any(arm.brought for arm in findings.arms):
         said = tr(
             "We varied the {factor} ({levels}; baseline {baseline}) and held every other setting fixed, except for "

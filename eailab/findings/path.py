@@ -217,10 +217,7 @@ def title(found: PathFindings) -> Text:
     """Return the question that the path ablation asks."""
     first, second = found.names
     return tr(
-        "What makes {second} differ from {first} in {metric}?",
-        first=first,
-        second=second,
-        metric=found.measure.title,
+        "What makes {second} differ from {first} in {metric}?", first=first, second=second, metric=found.measure.title
     )
 
 

@@ -213,12 +213,7 @@ class StudyFindings:
 
 
 def study_findings(
-    store: Store,
-    record: StudyRecord,
-    data_dir: Path | None = None,
-    names: Names | None = None,
-    *,
-    widen: bool = False,
+    store: Store, record: StudyRecord, data_dir: Path | None = None, names: Names | None = None, *, widen: bool = False
 ) -> StudyFindings:
     """Read a study's trials and compute every number that is reported of it.
 

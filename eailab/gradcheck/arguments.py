@@ -4,14 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eailab.errors import UsageError
-from eailab.gradcheck.subject import (
-    CACHE_NAMES,
-    GRADIENT_NAMES,
-    LABEL_NAMES,
-    OUTPUT_NAMES,
-    RATE_NAMES,
-    guessed,
-)
+from eailab.gradcheck.subject import CACHE_NAMES, GRADIENT_NAMES, LABEL_NAMES, OUTPUT_NAMES, RATE_NAMES, guessed
 from eailab.own_code.arguments import BY_PLACE, completed, lacking, required
 from eailab.plain import plain
 

@@ -264,10 +264,7 @@ def _path_section(one: PathReport, detail: Detail) -> Section:
         name=one.folder,
         label=one.folder,
         answer=(Bullets(path.sentences(found)),),
-        evidence=(
-            TableBlock(path.path_table(found), path.TITLE),
-            replace(path_figure_block(one), figure=figure),
-        ),
+        evidence=(TableBlock(path.path_table(found), path.TITLE), replace(path_figure_block(one), figure=figure)),
     )
 
 

@@ -123,11 +123,7 @@ def _sha256(data: bytes) -> str:
 
 
 def figures_of(
-    findings: StudyFindings,
-    folder: Path,
-    notes: list[str],
-    lang: str = ENGLISH,
-    kinds: Sequence[FileKind] = ON_SCREEN,
+    findings: StudyFindings, folder: Path, notes: list[str], lang: str = ENGLISH, kinds: Sequence[FileKind] = ON_SCREEN
 ) -> Mapping[str, Drawing]:
     """Return a study's figures: those in its folder while they show the present numbers, else drawn again.
 

@@ -334,11 +334,7 @@ def problems_met(study: StudyReport) -> Iterator[Text]:
     for state, said in STATES.items():
         if count := sum(arm.count(state) for arm in findings.arms):
             yield tr(
-                "{study}: {n} of {total} trials {state}.",
-                study=called,
-                n=count,
-                total=findings.planned,
-                state=said,
+                "{study}: {n} of {total} trials {state}.", study=called, n=count, total=findings.planned, state=said
             )
     compared = [(arm.label, arm.against_baseline) for arm in findings.arms if arm.against_baseline]
     if undecided := [label for label, result in compared if result.verdict in ("UNDECIDED", "SCREEN")]:

@@ -205,9 +205,7 @@ def factor_from_text(
             raise StudyError(f"--joint bundles settings, and {text} is one: join several by +, such as optimizer+lr.")
         return FactorLevels(words, tuple((level,) for level in levels), None if baseline is None else (baseline,))
     return FactorLevels(
-        words,
-        tuple(_values(level, words) for level in levels),
-        None if baseline is None else _values(baseline, words),
+        words, tuple(_values(level, words) for level in levels), None if baseline is None else _values(baseline, words)
     )
 
 

@@ -201,10 +201,7 @@ def _without(record: StudyRecord, blocks: Collection[int]) -> StudyRecord:
 def _notes_on(others: Beyond) -> list[str]:
     """Say which blocks that were not asked for stay or leave, and why."""
     said = (
-        (
-            others.begun,
-            "were trained, wholly or in part: they stay, since leaving them out would choose among results",
-        ),
+        (others.begun, "were trained, wholly or in part: they stay, since leaving them out would choose among results"),
         (others.frozen, "are named by a frozen plan: they stay"),
         (others.running, "are planned by another command that is running: they stay"),
         (others.idle, "were planned and never trained: they leave this study"),

@@ -102,10 +102,7 @@ def holding(
 
 @contextmanager
 def entered(
-    planned: Plan,
-    store: Store,
-    say: Callable[[str], None],
-    should_stop: Callable[[], bool] = lambda: False,
+    planned: Plan, store: Store, say: Callable[[str], None], should_stop: Callable[[], bool] = lambda: False
 ) -> Iterator[StudyRecord]:
     """Hold a study's folder, and bring its record up to date: the plan's blocks, and those beyond them that stay.
 

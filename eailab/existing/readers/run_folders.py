@@ -229,15 +229,9 @@ def _place(folder: Path, root: Path) -> str:
 LAYOUTS = (
     Layout("Hydra", lambda folder: (folder / ".hydra/config.yaml").is_file(), _of_files(".hydra/config.yaml")),
     Layout(
-        "W&B",
-        lambda folder: (folder / "files/wandb-summary.json").is_file() or any(folder.glob("*.wandb")),
-        _wandb,
+        "W&B", lambda folder: (folder / "files/wandb-summary.json").is_file() or any(folder.glob("*.wandb")), _wandb
     ),
-    Layout(
-        "MLflow",
-        lambda folder: (folder / "meta.yaml").is_file() and (folder / "metrics").is_dir(),
-        _mlruns,
-    ),
+    Layout("MLflow", lambda folder: (folder / "meta.yaml").is_file() and (folder / "metrics").is_dir(), _mlruns),
     Layout(
         "Lightning",
         lambda folder: (folder / "hparams.yaml").is_file() and (folder / "metrics.csv").is_file(),
