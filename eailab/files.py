@@ -225,6 +225,22 @@ def _advice(kind: Kind) -> str:
     return "name another file." if kind.folders is None else "move it away, and run the same command."
 
 
+def write_new(file: Path, text: str) -> None:
+    """Write a file of the user's own that is not there yet.
+
+    Raises:
+        UsageError: It is there.
+        EailabError: It cannot be written.
+    """
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{file} is there already, and nothing was changed: give another name.") from error
+    except OSError as error:
+        raise EailabError(f"{file} cannot be written: {error.strerror}.") from error
+
+
 def expanded(path: str | Path) -> Path:
     """Return a path whose `~` or `~user` at the beginning is the home folder.
 

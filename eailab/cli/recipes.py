@@ -11,7 +11,8 @@ from eailab.cli.commands import Commands
 from eailab.cli.options import AsJson, MetricName, Overrides
 from eailab.cli.output import echo, echo_json, say_note
 from eailab.cli.program import HOW, NO_PROGRAM, ProgramOptions, takes_program
-from eailab.errors import EailabError, RecipeError, UsageError
+from eailab.errors import UsageError
+from eailab.files import write_new
 
 recipes = Commands(
     help="List, show, check, copy and write recipes.\n\nExample: eailab recipes copy digits-mlp mine.yaml"
@@ -129,21 +130,10 @@ def new(
 
 
 def _write_new(text: str, destination: Path | None, name: str) -> None:
-    """Write a new file, here or in a folder under its own name, and print its path.
-
-    Raises:
-        RecipeError: It exists.
-        EailabError: It cannot be written.
-    """
+    """Write a new file, here or in a folder under its own name, and print its path."""
     target = destination or Path(name)
     target = target / name if target.is_dir() else target
-    try:
-        with target.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError as error:
-        raise RecipeError(f"{target} exists already and was not changed: give another name.") from error
-    except OSError as error:
-        raise EailabError(f"{target} cannot be written: {error.strerror}.") from error
+    write_new(target, text)
     echo(target)
 
 

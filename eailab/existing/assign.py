@@ -239,7 +239,7 @@ def _odd_runs(table: Table) -> Iterator[Text]:
         if VERSIONS & set(tokens(name)) and len(set(values)) > 1:
             yield tr("{column} differs among the runs, so their code may differ too", column=name)
         if STATES & set(tokens(name)):
-            cut = [row for row, value in enumerate(values) if isinstance(value, str) and not _is_done(value)]
+            cut = [row for row, value in enumerate(values) if isinstance(value, str) and value.lower() not in DONE]
             if cut:
                 yield trn(
                     "{n} row has a {column} that is not finished, and its value counts: {places}",
@@ -261,10 +261,6 @@ def _is_label(name: str) -> bool:
     """Tell whether a column is about the run and not about how it was trained: a path, a time, a host, a name."""
     words = tokens(name)
     return bool(IGNORED & set(words) or (LABELS & set(words[-1:]) and (len(words) == 1 or OF_A_RUN & set(words[:-1]))))
-
-
-def _is_done(state: Value) -> bool:
-    return str(state).lower() in DONE
 
 
 def _metric(table: Table) -> str:

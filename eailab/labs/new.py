@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from eailab.errors import EailabError, UsageError
+from eailab.files import write_new
 from eailab.labs.folder import REPORT_FILE, STUDY_FILE
 from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import to_yaml
@@ -111,11 +112,5 @@ def copy_rubric(name: str, file: Path, recipe: str | None = None) -> Path:
         _study_with(name, recipe)
         beside = Path(os.path.relpath(recipe, file.parent)) if Path(recipe).is_file() else recipe
         text = text.replace(f"\nlab: {name}\n", f"\nlab: {name}\nrecipe: {json.dumps(str(beside))}\n", 1)
-    try:
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError as error:
-        raise UsageError(f"{file} is there already, and nothing was changed: give another name.") from error
-    except OSError as error:
-        raise EailabError(f"{file} cannot be written: {error.strerror}.") from error
+    write_new(file, text)
     return file

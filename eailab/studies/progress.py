@@ -66,8 +66,6 @@ class Cell:
                 self.state = "failed"
             case TriedAgain():
                 self.state, self.position, self.last, self.reported = "waiting", 0.0, None, None
-            case _:
-                pass
 
     @property
     def score(self) -> str:
