@@ -38,6 +38,8 @@ class _NoInput(TextIOBase):
         raise _NothingToReadError
 
     readline = readlines = __next__ = read  # type: ignore[assignment]  # input() and loops call these
+    buffer = property(read)
+    """Bytes, which are not read either."""
 
 
 class _FirstLines(TextIOBase):

@@ -120,7 +120,8 @@ class ForeignNetwork:
         called = f"{self.code.forward} of images {list(images.shape)}"
         wanted = f"logits of shape [{len(images)}, {classes}]{self.code.hint}"
         if not isinstance(logits, Tensor):
-            raise UsageError(f"{called} returned a {type(logits).__name__}: return {wanted}.")
+            came = "None" if logits is None else f"a {type(logits).__name__}"
+            raise UsageError(f"{called} returned {came}: return {wanted}.")
         if logits.shape != (len(images), classes):
             raise UsageError(f"{called} returned the shape {list(logits.shape)}: return {wanted}.")
         if not logits.is_floating_point():

@@ -99,6 +99,18 @@ class Exits(Net):
         raise SystemExit(3)
 
 
+class Reads(Net):
+    def forward(self, x):
+        import sys
+
+        return sys.stdin.buffer.read()
+
+
+class Nothing(Net):
+    def forward(self, x):
+        pass
+
+
 class Later(Net):
     def forward(self, x):
         if self.training and len(x) > 2:
@@ -244,6 +256,8 @@ def test_a_trial_with_dropout_goes_on_with_the_same_bits(own, make_data, monkeyp
         ("Wants", {}, r"net\.py:\d+: Wants\(rho\) cannot be called so"),
         ("Elsewhere", {}, r"net\.py:\d+: Elsewhere puts weights on meta"),
         ("Exits", {}, r"net\.py:\d+: .* ends the program"),
+        ("Reads", {}, r"net\.py:\d+: .* reads standard input, and nothing can be typed there"),
+        ("Nothing", {}, r"net\.py:\d+: Nothing\.forward of images \[2, 3, 8, 8\] returned None: return logits"),
         ("Net", {"depth": 3}, r"net\.py:\d+: Net\(.*\) cannot be called so: .*'depth'"),
         ("Nat", {}, "has no Nat: .*did you mean 'Net'"),
         ("function", {}, "is not a class of networks"),
