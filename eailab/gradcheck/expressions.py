@@ -18,6 +18,8 @@ MOST = 20_000
 """Formulas that are tried."""
 LARGEST = 200_000
 """Numbers of the largest array that is searched with."""
+ENOUGH = 4
+"""Entries other than 0 that show of an array, whatever number it is times, that it is what a gradient lacks."""
 
 
 class Term(NamedTuple):
@@ -66,24 +68,46 @@ def formulas(case: Case) -> Iterator[str]:
     if largest > LARGEST or case.found.shape != case.value.shape:
         return
     with np.errstate(all="ignore"):
-        candidates = _with_labels(case) if case.y.ndim == 0 else _gradients(case)
-        written = right = None
-        for _, term in zip(range(MOST), candidates, strict=False):
-            if term.array.shape != case.found.shape:
-                continue
-            if written is None and case.is_found(term.array):
-                written = term.text
-            if right is None and case.agrees(term.array):
-                right = term.text
-            if written and right:
-                break
-    about = " (y: the output)" if "y" in f"{written} {right}".replace("dy", "") else ""
+        written, right, lacking = _search(case, _with_labels(case) if case.y.ndim == 0 else _gradients(case))
+    about = " (y: the output)" if "y" in f"{written} {right} {lacking}".replace("dy", "") else ""
     if written and right:
         yield f"it is {written}, and {right} is right{about}"
     elif right:
         yield f"{right} is right{about}"
+    elif lacking:
+        yield f"{lacking}: a term is missing, or one is too many{about}"
     elif case.is_input and case.found.shape == case.y.shape:
         yield from _factor(case)
+
+
+def _search(case: Case, candidates: Iterable[Term]) -> tuple[str, str, str]:
+    """Return which formula a gradient has, which is right, and what it lacks in words; empty for what is not found."""
+    written = right = lacking = ""
+    rest = case.numeric - case.found
+    for _, term in zip(range(MOST), candidates, strict=False):
+        if term.array.shape != case.found.shape:
+            continue
+        if not written and case.is_found(term.array):
+            written = term.text
+        if not right and case.agrees(term.array):
+            right = term.text
+        if not lacking and (times := _times_in(rest, term.array, case)):
+            amount = "" if abs(abs(times) - 1) < 1e-4 else f"{abs(times):.4g} * "
+            lacking = (
+                f"it {'lacks' if times > 0 else 'has too much of'} {amount}{term.bracketed if amount else term.text}"
+            )
+        if written and right:
+            break
+    return written, right, lacking
+
+
+def _times_in(rest: Array, array: Array, case: Case) -> float:
+    """Return by which number an array gives what a gradient lacks; 0 where none does."""
+    there = np.isfinite(rest)
+    if np.count_nonzero(array[there]) < ENOUGH:
+        return 0.0
+    times = float(np.sum(rest[there] * array[there]) / np.sum(array[there] ** 2))
+    return times if case.agrees(times * array, rest) else 0.0
 
 
 def _factor(case: Case) -> Iterator[str]:
@@ -101,6 +125,8 @@ def _gradients(case: Case) -> Iterator[Term]:
     arrays = _arrays(case)
     factors = [*_functions(arrays), *_normalised(case)]
     matrices = [Term(name, one) for name, one in case.values.items() if one.ndim == 2 and name != case.first]
+    if case.is_input:
+        yield from _log_softmax(case)
     level = [Term("dy", case.dy), *_softmax(case)]
     for depth in range(3):
         level = list(_distinct([*level, *_times(level, factors)]))
@@ -151,6 +177,19 @@ def _normalised(case: Case) -> list[Term]:
 def _softmax(case: Case) -> list[Term]:
     y, dy = case.y, case.dy
     return [Term("y * (dy - sum(dy * y))", y * (dy - (dy * y).sum(-1, keepdims=True)))] if y.ndim else []
+
+
+def _log_softmax(case: Case) -> list[Term]:
+    x, dy = case.x, case.dy
+    if dy.shape != x.shape or not x.ndim:
+        return []
+    raised = np.exp(x - x.max(-1, keepdims=True))
+    softmax = raised / raised.sum(-1, keepdims=True)
+    return [
+        Term("dy - softmax(x) * sum(dy)", dy - softmax * dy.sum(-1, keepdims=True)),
+        Term("dy - softmax(x) * dy", dy - softmax * dy),
+        Term("dy - softmax(x)", dy - softmax),
+    ]
 
 
 def _times(level: Iterable[Term], factors: Iterable[Term]) -> Iterator[Term]:

@@ -106,22 +106,23 @@ def factor_in_words(factor: float, case: Case) -> str:
     sign = " with the wrong sign" if factor < 0 else ""
     if abs(size - 1) < 1e-3:
         return "its sign is wrong"
-    names = {"the batch size": case.x.shape[0] if case.x.ndim else 1}
-    names |= {f"the size of the output's axis {axis}": length for axis, length in enumerate(case.y.shape) if axis}
-    names |= {f"the size of the input's axis {axis}": length for axis, length in enumerate(case.x.shape) if axis}
-    names |= {"the number of the output's entries": case.y.size, "the number of the input's entries": case.x.size}
-    names |= {"the number of pixels of the output": int(np.prod(case.y.shape[2:]))}
-    for name, number in names.items():
-        if number > 1 and abs(size / number - 1) < 1e-3:
-            return (
-                f"it is {number} times too large{sign}, which is {name}: a sum where a mean is right, or a division by "
-                f"{number} is missing"
-            )
-        if number > 1 and abs(size * number - 1) < 1e-3:
-            return (
-                f"it is {number} times too small{sign}, which is {name}: a mean where a sum is right, or it is divided "
-                f"by {number} once too often"
-            )
+    numbers: dict[str, float] = {"the batch size": case.x.shape[0] if case.x.ndim else 1}
+    numbers |= {f"the size of the output's axis {axis}": length for axis, length in enumerate(case.y.shape) if axis}
+    numbers |= {f"the size of the input's axis {axis}": length for axis, length in enumerate(case.x.shape) if axis}
+    numbers |= {"the number of the output's entries": case.y.size, "the number of the input's entries": case.x.size}
+    numbers |= {"the number of pixels of the output": int(np.prod(case.y.shape[2:]))}
+    for times, way, where_summed, otherwise in (
+        (size, "large", "a sum where a mean is right", "a division by {} is missing"),
+        (1 / size, "small", "a mean where a sum is right", "it is divided by {} once too often"),
+    ):
+        named = [name for name, number in numbers.items() if number > 1 and abs(times / number - 1) < 1e-3]
+        last = case.x.shape[-1] if case.x.ndim > 1 else 1
+        is_root = last > 1 and abs(times**2 / last - 1) < 1e-3 and (bool(named) or last**0.5 % 1 > 0)
+        if named or is_root:
+            root = f"the square root of the size of the input's last axis, {last}"
+            which = " or ".join([*named[:1], *([root] if is_root else [])])
+            cause = ", or ".join([*([where_summed] if named else []), otherwise.format(f"{times:.6g}")])
+            return f"it is {times:.6g} times too {way}{sign}, which is {which}: {cause}"
     if abs(size - 2) < 1e-3:
         return f"it is twice too large{sign}: added up twice, or a factor of ½ is missing"
     return f"it is {factor:.6g} times what is right, everywhere: a constant factor is missing or too many"
@@ -162,6 +163,27 @@ def _masked(case: Case) -> Iterator[str]:
         yield f"its mask takes too much: {int((found_zero & ~zero & there).sum())} entries are 0 that should not be"
     elif zero[there].any() and (zero == ~found_zero)[there].all():
         yield "its mask is the wrong way round: it is 0 exactly where the right one is not"
+
+
+def _by_sign(case: Case) -> Iterator[str]:
+    """Find wrong slopes on either side of 0, as of a leaky ReLU."""
+    if not case.is_input or case.found.shape != case.x.shape or not np.isfinite(case.numeric).all():
+        return
+    factors = []
+    for side in (case.x > 0, case.x < 0):
+        right, found = case.numeric[side], case.found[side]
+        if np.count_nonzero(right) < 2 or not found.any():
+            return
+        factors.append(float(np.sum(found * right) / np.sum(right**2)))
+    above, below = factors
+    if not case.agrees(case.found / np.where(case.x > 0, above, below)):
+        return
+    slopes = ": the slopes of the two sides are exchanged" if abs(above * below - 1) < 1e-3 else ""
+    parts = [
+        f"{'right' if abs(times - 1) < 1e-3 else f'{times:.6g} times what is right'} where {case.first} {side} 0"
+        for times, side in ((above, ">"), (below, "<"))
+    ]
+    yield f"it is {', and '.join(parts)}{slopes}"
 
 
 def _of_another_value(case: Case) -> Iterator[str]:
@@ -228,6 +250,21 @@ def _overwritten(case: Case) -> Iterator[str]:
             return
 
 
+def _own_place(case: Case) -> Iterator[str]:
+    """Find a sequence of which only the output at an entry's own step counts: `x [N, T, I]` to `y [N, T, O]`."""
+    x, y = case.x.shape, case.y.shape
+    if case.contributions is None or not case.is_input or len(x) != 3 or len(y) != 3 or x[:2] != y[:2]:
+        return
+    size = float(np.nanmax(np.abs(case.numeric)))
+    wrong = np.flatnonzero(np.nan_to_num(np.abs(case.found - case.numeric)) > AGREES * size)[:FEW]
+    own = ((place, np.unravel_index(place, x)[:2]) for place in map(int, wrong))
+    if all(_is_near(case.found.flat[place], case.contributions(place)[at].sum(), size) for place, at in own):
+        yield (
+            "it counts only the output at its own place along axis 1: what an entry does to the other ones is missing, "
+            "such as the gradient that comes back from the next step"
+        )
+
+
 def _is_near(one: float, other: float, size: float) -> bool:
     return abs(one - other) <= AGREES * size
 
@@ -264,9 +301,16 @@ def _normalised(case: Case) -> Iterator[str]:
         unit = (case.x - mean) / sd
         less_mean = case.found - case.found.mean(axes, keepdims=True)
         less_sd = case.found - unit * (case.found * unit).mean(axes, keepdims=True)
+        size = (case.x**2).sum(axes, keepdims=True)
+        less_size = case.found - case.x * (case.found * case.x).sum(axes, keepdims=True) / size
         less_both = less_mean - unit * (case.found * unit).mean(axes, keepdims=True)
         over = f"over {_named_axes(axes)}"
-        for candidate, what in ((less_mean, "mean"), (less_sd, "variance"), (less_both, "mean and the variance")):
+        for candidate, what in (
+            (less_mean, "mean"),
+            (less_sd, "variance"),
+            (less_both, "mean and the variance"),
+            (less_size, "mean square, or the norm,"),
+        ):
             if case.agrees(candidate):
                 yield f"the {what} {over} counts as a constant: it depends on the input too, and its term is missing"
                 return
@@ -309,7 +353,9 @@ _FORMULAS = (
     _decayed,
     _of_another_value,
     _masked,
+    _by_sign,
     _overwritten,
+    _own_place,
     _shifted,
     _weight_turned,
     _normalised,
