@@ -4,12 +4,14 @@ import inspect
 import os
 import random
 import sys
+import sysconfig
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from contextvars import ContextVar
 from io import TextIOBase
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -19,6 +21,7 @@ import numpy as np
 from eailab import files
 from eailab.errors import EailabError, UsageError, shortage_of
 from eailab.own_code.arguments import completed, lacking
+from eailab.own_code.identity import files_of
 from eailab.own_code.reference import defined, parsed
 from eailab.plain import nearest, plain
 
@@ -97,6 +100,7 @@ class OwnModule:
         self.file = file
         self.folder = file.absolute().parent
         self._beside: dict[str, ModuleType] = {}
+        self._names = {Path(name).parts[0].removesuffix(".py") for name in files_of(file) if name}
         self._is_running = False
         self._printed = _TOGETHER.get() or _FirstLines(MOST_PRINTED)
         self._module = ModuleType(f"own_{file.stem}")
@@ -144,7 +148,7 @@ class OwnModule:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Have the modules beside the file among Python's; keep the code from the terminal, from forks and exits."""
-        sys.modules.update(self._beside)
+        others = self._put_modules()
         before, path, stdin = len(sys.modules), list(sys.path), sys.stdin
         refused = {name: getattr(os, name) for name in _REFUSED if hasattr(os, name)}  # Windows has no fork
         sys.path.insert(0, str(self.folder))
@@ -163,16 +167,29 @@ class OwnModule:
             for name, own in refused.items():
                 setattr(os, name, own)
             self._take_modules(before)
+            sys.modules.update(others)
+
+    def _put_modules(self) -> dict[str, ModuleType]:
+        """Put the modules beside the file among Python's; return those of a person's program that have their names."""
+        names = set(self._beside)
+        if self._names and len(names) < 2:  # nothing is imported yet
+            known = list(sys.modules.items())
+            names |= {name for name, one in known if name.partition(".")[0] in self._names and _is_own(one)}
+        others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+        sys.modules.update(self._beside)
+        return others
 
     def _take_modules(self, before: int) -> None:
-        """Take the modules beside the file out of Python's, to be put back when the code runs again."""
-        if len(sys.modules) != before:
-            beside = {
-                name: module
-                for name, module in sys.modules.items()
-                if name.partition(".")[0] != "eailab" and self._is_beside(getattr(module, "__file__", None))
-            }
-            self._beside |= beside
+        """Take the modules beside the file out of Python's, to be put back when the code runs again.
+
+        Args:
+            before: Modules that there were: those that the code has imported come after them.
+        """
+        self._beside |= {
+            name: module
+            for name, module in islice(list(sys.modules.items()), before, None)
+            if name.partition(".")[0] != "eailab" and self._is_beside(getattr(module, "__file__", None))
+        }
         for name in self._beside:
             sys.modules.pop(name, None)
 
@@ -199,6 +216,12 @@ class OwnModule:
         name = self.file if file == self.file.absolute() else file
         where = plain(f"{_short(name)}:{line}" if line else str(_short(name)))
         return UsageError(f"{where}: {_said(error, doing)}")
+
+
+def _is_own(module: ModuleType) -> bool:
+    """Return whether a module is a person's, and neither Python's nor an installed one."""
+    path = Path(getattr(module, "__file__", None) or sysconfig.get_path("stdlib"))
+    return not path.is_relative_to(sysconfig.get_path("stdlib")) and "site-packages" not in path.parts
 
 
 def _short(file: Path) -> Path:

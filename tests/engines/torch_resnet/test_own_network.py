@@ -1,6 +1,8 @@
 """A network of a person's own in the torch engine: what it is given, its chance, its code, and its mistakes."""
 
 import random
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.engines.torch_resnet.foreign_network import ForeignNetwork
 from eailab.engines.torch_resnet.spec import TORCH_RESNET
 from eailab.errors import RecipeError, StoppedError, TrialFailedError, UsageError
+from eailab.own_code.load import OwnModule
 from eailab.recipe.override import vary
 from eailab.recipe.parts import ResNet
 
@@ -317,6 +320,21 @@ def test_two_files_may_have_modules_of_one_name_beside_them(own, folder, make_da
     engines = [ResNetEngine(recipe, make_data(side=8), 0) for recipe in (own(), other)]
     losses = [train(engine, [1])[0]["train_loss"] for engine in engines]
     assert losses[0] != losses[1]
+
+
+def test_modules_of_a_program_that_calls_eailab_stay(folder, monkeypatch):
+    """Python lost the program itself where it lay beside the file, so that no other process could be started."""
+    ours = {"beside": ModuleType("beside"), "program": ModuleType("program")}
+    for name, module in ours.items():
+        module.__file__ = str(folder / f"{name}.py")
+        monkeypatch.setitem(sys.modules, name, module)
+    (folder / "layers.py").write_text("from beside import pooled\n\n\ndef late():\n    import later\n")
+    (folder / "later.py").write_text("")
+    code = OwnModule(folder / "layers.py")
+    with code.running("the test"):
+        assert code.find("late")() is None
+        assert sys.modules["beside"] is not ours["beside"]
+    assert {name: sys.modules.get(name) for name in (*ours, "later")} == {**ours, "later": None}
 
 
 def test_a_recipe_names_a_file_that_is_there(make_recipe):
