@@ -5,9 +5,9 @@ Every call that changes the disk goes through `os`, one function each, so that t
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -48,25 +48,24 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     if not contents:
         return
     temporaries = {path: path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp") for path in contents}
-    path = next(iter(contents))
-    try:
-        make_folder(path.parent)
+    first, *_ = contents
+    with writing(first):
+        make_folder(first.parent)
         try:
             if len(contents) == 1:
-                _write_new(temporaries[path], contents[path])
+                _write_new(temporaries[first], contents[first])
             else:
                 with ThreadPoolExecutor(min(len(contents), AT_ONCE)) as writers:
                     list(writers.map(_write_new, temporaries.values(), contents.values()))
             for path, temporary in temporaries.items():
-                temporary.replace(path)
+                with writing(path):
+                    temporary.replace(path)
         except BaseException:
             for temporary in temporaries.values():
                 with suppress(OSError):
                     temporary.unlink(missing_ok=True)
             raise
-        flush_folder(path.parent)
-    except OSError as error:
-        raise unwritable(path, error) from error
+        flush_folder(first.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -109,20 +108,15 @@ def append_bytes(path: Path, data: bytes) -> None:
     Raises:
         StoreError: The disk is full, the file cannot be written, or the like; the file has its old length.
     """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY, 0o666)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY
+    with writing(path), _opened(path, flags) as descriptor:
+        length = os.fstat(descriptor).st_size
         try:
-            length = os.fstat(descriptor).st_size
-            try:
-                _write_all(descriptor, data)
-            except OSError:
-                with suppress(OSError):
-                    os.ftruncate(descriptor, length)
-                raise
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise unwritable(path, error) from error
+            _write_all(descriptor, data)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(descriptor, length)
+            raise
 
 
 def flush(path: Path) -> None:
@@ -131,14 +125,9 @@ def flush(path: Path) -> None:
     Raises:
         StoreError: It cannot be opened, or flushed.
     """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise unwritable(path, error) from error
+    flags = os.O_WRONLY | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY
+    with writing(path), _opened(path, flags) as descriptor:
+        os.fsync(descriptor)
 
 
 def make_folder(folder: Path) -> None:
@@ -169,11 +158,8 @@ def flush_folder(folder: Path) -> None:
     """Flush a folder's list of names to the disk, where the system lets folders be opened."""
     if os.name == "nt":  # Windows has no handle for this, and renames are journalled
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
+    with _opened(folder, os.O_RDONLY) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def rename(path: Path, target: Path) -> None:
@@ -182,11 +168,9 @@ def rename(path: Path, target: Path) -> None:
     Raises:
         StoreError: It cannot be renamed.
     """
-    try:
+    with writing(path):
         path.replace(target)
         flush_folder(target.parent)
-    except OSError as error:
-        raise unwritable(path, error) from error
 
 
 def set_aside(path: Path, why: str = "damaged") -> Path:
@@ -208,29 +192,42 @@ def remove(path: Path) -> None:
     Raises:
         StoreError: It cannot be removed.
     """
-    try:
+    with writing(path):
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of the system's errors in the block that it does not let us write a path.
+
+    Raises:
+        StoreError: In place of an `OSError`.
+    """
+    try:
+        yield
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise StoreError(
+            f"{path} could not be written: {error.strerror or error}. Earlier results are untouched. "
+            "Make room or give the folder write permission, or choose another with --runs or --out, "
+            "then run the same command."
+        ) from error
 
 
-def unwritable(path: Path, error: OSError) -> StoreError:
-    """Return what to say of a file that the system does not let us write."""
-    return StoreError(
-        f"{path} could not be written: {error.strerror or error}. Earlier results are untouched. "
-        "Make room or give the folder write permission, or choose another with --runs or --out, "
-        "then run the same command."
-    )
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """Open a file or folder by its descriptor."""
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _write_new(path: Path, data: bytes) -> None:
     """Write a file that is not there yet, and flush it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY, 0o666)
-    try:
+    with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY) as descriptor:
         _write_all(descriptor, data)
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

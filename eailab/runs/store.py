@@ -254,10 +254,8 @@ def quarantine(store: Store, path: Path) -> Path:
     name = path.name if NAME.fullmatch(path.name) else f"{path.parent.name}-{path.name}"
     while (target := folder / f"{name}-{number}").exists():
         number += 1
-    try:
+    with atomic.writing(folder):
         atomic.make_folder(folder)
-    except OSError as error:
-        raise atomic.unwritable(folder, error) from error
     _move(path, target)
     if path.name == TIMINGS:
         atomic.write_bytes(path, timings)

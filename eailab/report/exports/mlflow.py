@@ -19,7 +19,7 @@ from eailab.findings.trial import TrialState
 from eailab.findings.words import written
 from eailab.plain import plain
 from eailab.report.exports.export_records import PREFIX, ExportStudy, ExportTrial
-from eailab.runs.atomic import make_folder, unwritable
+from eailab.runs.atomic import make_folder, writing
 
 FILE = "mlflow.db"
 MAGIC = b"SQLite format 3\0"
@@ -71,14 +71,12 @@ def _check(file: Path) -> None:
         StoreError: It cannot be written, or there is something else.
     """
     begins = b""
-    try:
+    with writing(file):
         make_folder(file.parent)
         with tempfile.TemporaryFile(dir=file.parent), suppress(FileNotFoundError), opened(file, DATABASE) as database:
             begins = database.read(len(MAGIC))
         with file.open("ab"):
             pass
-    except OSError as error:
-        raise unwritable(file, error) from error
     if begins not in (b"", MAGIC):
         raise StoreError(f"{file} is not an SQLite database: move it away, or choose another --out.")
 

@@ -20,7 +20,7 @@ from eailab.files import WRITTEN, read
 from eailab.plain import plain
 from eailab.recipe.canonical import digest
 from eailab.report.exports.export_records import ExportStudy, ExportTrial
-from eailab.runs.atomic import make_folder, unwritable, write_text
+from eailab.runs.atomic import make_folder, write_text, writing
 
 PROJECT = "eailab"
 
@@ -49,10 +49,8 @@ def write(studies: Sequence[ExportStudy], folder: Path) -> None:
     Raises:
         StoreError: The folder cannot be written, or wandb cannot.
     """
-    try:
+    with writing(folder):
         make_folder(folder)
-    except OSError as error:
-        raise unwritable(folder, error) from error
     runs = [run for study in studies for run in (_table(study), *map(_trial, study.trials))]
     if not (due := [run for run in runs if not _is_written(run, folder)]):
         return

@@ -19,7 +19,7 @@ from typing import Any
 
 from eailab.errors import DeviceError, UsageError
 from eailab.extras import install_command
-from eailab.runs.atomic import make_folder, unwritable
+from eailab.runs.atomic import make_folder, writing
 from eailab.runs.context import RunContext
 from eailab.runs.executors import remote_worker
 from eailab.runs.executors.cluster import Dispatcher, gpu_is_wanted
@@ -86,13 +86,11 @@ def _check_private(folder: Path) -> None:
         UsageError: Others can write there.
         StoreError: The folder cannot be made.
     """
-    try:
+    with writing(folder):
         make_folder(folder.parent)
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         status = folder.lstat()
-    except OSError as error:
-        raise unwritable(folder, error) from error
     if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022 or not stat.S_ISDIR(status.st_mode):
         raise UsageError(
             f"others can write in {folder}, and what is there is run as you: remove it, or name a folder of your "
