@@ -14,7 +14,7 @@ from eailab.recipe.catalogue import shipped, shipped_studies
 from eailab.recipe.describe import KeyPath, Located, Problem, closest, nearest, report
 from eailab.recipe.factors import own_setting, path_of
 from eailab.recipe.networks import ARGS, names_network
-from eailab.recipe.override import Switch, change, name_after, names_variant, sentence, tells_something
+from eailab.recipe.override import Switch, change_all, name_after, names_variant, sentence, tells_something
 from eailab.recipe.validate import check, value_at
 from eailab.recipe.yaml12 import Document, parse_value, read
 
@@ -204,14 +204,9 @@ def _origin(document: Document, path: str) -> str:
 def _overridden(document: Document, base: Recipe, origins: dict[str, str], overrides: Sequence[Override]) -> Loaded:
     """Return a checked recipe changed by overrides."""
     chosen = _chosen(overrides, base)
-    plain = base.model_dump()
-    switches: list[Switch] = []
-    for path, override in chosen.items():
-        plain, switch = change(base.engine, plain, path, override.value)
-        origins = _origins_after(origins, path, override, switch)
-        if switch is not None:
-            own = {one.rpartition(".")[2] for one in chosen if one.rpartition(".")[0] == switch.part}
-            switches.append(replace(switch, given=switch.given | own))
+    plain, switches = change_all(base, {path: override.value for path, override in chosen.items()})
+    for path, switch in switches.items():
+        origins = _origins_after(origins, path, chosen[path], switch)
     recipe, problems = check(plain)
     if recipe is None:
         blamed = [_blame(one, chosen, document) for one in problems]
@@ -223,7 +218,7 @@ def _overridden(document: Document, base: Recipe, origins: dict[str, str], overr
         recipe,
         document.source,
         {path: origins.get(path, DEFAULT) for path in flatten(recipe)},
-        tuple(filter(tells_something, (sentence(switch, recipe) for switch in switches))),
+        tuple(filter(tells_something, (sentence(one, recipe) for one in switches.values() if one is not None))),
     )
 
 

@@ -68,20 +68,27 @@ def vary_together(recipe: Recipe, values: Mapping[str, object]) -> Varied:
     Raises:
         RecipeError: The values do not fit; the message lists every problem.
     """
-    plain: dict[str, Any] = recipe.model_dump()
-    switches: list[Switch] = []
-    for path in sorted(values, key=lambda path: not names_variant(recipe.engine, path)):
-        plain, switch = change(recipe.engine, plain, path, values[path])
-        if switch is not None:
-            own = {other.rpartition(".")[2] for other in values if other.rpartition(".")[0] == switch.part}
-            switches.append(replace(switch, given=switch.given | own))
+    plain, switches = change_all(recipe, values)
     varied, problems = check(plain)
     if varied is None:
         raise RecipeError(report([_blame(one, values) for one in problems], "", ""))
-    return Varied(varied, tuple(sentence(switch, varied) for switch in switches))
+    return Varied(varied, tuple(sentence(switch, varied) for switch in switches.values() if switch is not None))
 
 
-def change(engine: str, plain: dict[str, Any], path: str, value: object) -> tuple[dict[str, Any], Switch | None]:
+def change_all(recipe: Recipe, values: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Switch | None]]:
+    """Return a recipe's mapping with some settings changed, not checked, and what each path has switched, in turn."""
+    plain: dict[str, Any] = recipe.model_dump()
+    switches: dict[str, Switch | None] = {}
+    for path in sorted(values, key=lambda path: not names_variant(recipe.engine, path)):
+        plain, switch = _change(recipe.engine, plain, path, values[path])
+        if switch is not None:
+            own = {other.rpartition(".")[2] for other in values if other.rpartition(".")[0] == switch.part}
+            switch = replace(switch, given=switch.given | own)
+        switches[path] = switch
+    return plain, switches
+
+
+def _change(engine: str, plain: dict[str, Any], path: str, value: object) -> tuple[dict[str, Any], Switch | None]:
     """Return a copy of a resolved recipe's mapping with one setting changed, not checked, and what switched."""
     part = path.removesuffix(".name")
     choices = variants(engine).get(part)
