@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from eailab.recipe.base import Recipe
+from eailab.recipe.template import flat
 
 NO_IDENTITY = frozenset({"name", "study"})
 """Keys that cannot change what is trained."""
@@ -59,15 +60,7 @@ def digest(value: object) -> str:
 
 def flatten(recipe: Recipe) -> dict[str, object]:
     """Return every setting by its dotted path, defaults included; lists are values."""
-
-    def walk(part: dict[str, object], prefix: str) -> Iterator[tuple[str, object]]:
-        for key, value in part.items():
-            if isinstance(value, dict):
-                yield from walk(value, f"{prefix}{key}.")
-            else:
-                yield f"{prefix}{key}", value
-
-    return dict(walk(_ordered(recipe), ""))
+    return {**flat(_ordered(recipe))}
 
 
 def to_yaml(recipe: Recipe) -> str:

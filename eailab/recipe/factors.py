@@ -93,7 +93,7 @@ def path_of(word: str, engine: str, factors_only: bool = True, recipe: Recipe | 
     own = {} if recipe is None else recipe.own_settings
     table = [one for one in settings(engine).values() if one.is_factor or not factors_only]
     known = {known.replace("_", "-") for one in table for known in (one.leaf, one.path)} | {*_parts(engine), *own}
-    said = nearest(plain, known) or f"; choose {_some(engine, own)}."
+    said = nearest(plain, known) or f"; choose {', '.join([*own, *short_names(engine)])}."
     if recipe is not None and recipe.own_place == ARGS and plain.isidentifier():
         said += f" An argument of the network is written {ARGS}{plain}."
     raise RecipeError(f"there is no setting {word!r}{said}")
@@ -161,8 +161,3 @@ def choices_of(word: str, engine: str) -> list[str]:
     setting = settings(engine)[paths[0]]
     field = setting.owners[0].model_fields[setting.leaf]
     return ["true", "false"] if field.annotation is bool else choices(field)
-
-
-def _some(engine: str, own: Collection[str]) -> str:
-    """Return a recipe's own settings and the shortest names of its engine's factors, as a list for people."""
-    return ", ".join([*own, *short_names(engine)])

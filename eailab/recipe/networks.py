@@ -21,24 +21,11 @@ Arguments = dict[Annotated[str, Field(pattern=IDENTIFIER, max_length=100)], Plai
 ARGS = "model.args."
 """Where these stand in a recipe."""
 
-_Named = create_model(
-    "_Named",
-    __base__=Settings,
-    **{
-        "class": (
-            Annotated[
-                str,
-                Field(
-                    pattern=IDENTIFIER,
-                    max_length=200,
-                    min_length=1,
-                    description="Name of the class in the file, an nn.Module.",
-                ),
-            ],
-            ...,
-        )
-    },
-)  # type: ignore[call-overload]  # `class` is a keyword of Python, and the word that people expect
+_CLASS = Field(
+    pattern=IDENTIFIER, max_length=200, min_length=1, description="Name of the class in the file, an nn.Module."
+)
+# `class` is a keyword of Python, and the word that people expect.
+_Named = create_model("_Named", __base__=Settings, **{"class": (Annotated[str, _CLASS], ...)})  # type: ignore[call-overload]
 
 
 class Module(_Named):
