@@ -71,7 +71,7 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
         # Build the engine, and go on from the last checkpoint if there is one.
         data = _load_data(trial, context)
         engine = build(recipe, data, trial.block, context.device, folder.path)
-        provenance = _provenance(engine, trial)
+        provenance = collect(engine.device, recipe.threads, engine_of(recipe).packages)
         environment = bits_depend_on(provenance)
         done, unused = _resume(engine, trial, folder, environment, context)
         folder.begin(trial, done.epochs + 1)
@@ -231,10 +231,6 @@ class Meter:
         now = self.engine.joules()
         joules = None if now is None or self.joules_at_start is None else now - self.joules_at_start
         return COMPILATION.clock() - self.began, joules
-
-
-def _provenance(engine: Engine, trial: Trial) -> Provenance:
-    return collect(engine.device, trial.recipe.threads, engine_of(trial.recipe).packages)
 
 
 @contextmanager
