@@ -55,12 +55,7 @@ class Places:
     @property
     def values(self) -> dict[str, str]:
         """Return what each stands for."""
-        return {
-            "seed": str(self.seed),
-            "block": str(self.seed),
-            "out": str(self.out),
-            "params": str(self.params),
-        }
+        return {"seed": str(self.seed), "block": str(self.seed), "out": str(self.out), "params": str(self.params)}
 
 
 IN_BRACES = Places("{seed}", Path("{out}"), Path("{params}"))

@@ -13,16 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.arrays import Floats, Layout, Plan, buffer, whole
 from eailab.engines.numpy_mlp.input_layer import Source
-from eailab.engines.numpy_mlp.layers import (
-    ACTIVATIONS,
-    BatchNorm1d,
-    Dropout,
-    Layer,
-    Linear,
-    LinearStage,
-    Signal,
-    Stage,
-)
+from eailab.engines.numpy_mlp.layers import ACTIVATIONS, BatchNorm1d, Dropout, Layer, Linear, LinearStage, Signal, Stage
 from eailab.engines.numpy_mlp.optimizers import Outer
 from eailab.recipe.parts import Mlp
 from eailab.seeding import skip

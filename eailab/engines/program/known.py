@@ -9,13 +9,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from eailab import files
-from eailab.engines.program.identity import (
-    Identity,
-    changed_while_running,
-    changes,
-    identify,
-    written_while_running,
-)
+from eailab.engines.program.identity import Identity, changed_while_running, changes, identify, written_while_running
 from eailab.engines.program.reading import IN_WORDS, Wanted, Way
 from eailab.engines.program.trial_files import new_file, own_folder
 from eailab.errors import DataError, StoreError

@@ -161,13 +161,7 @@ def augmented(recipe: ResNetRecipe, data: TrialData, block: int, count: int) -> 
     height, width = pixels.shape[1:3]
     augmentation = build(recipe.data.augment, height, width, normalise.mean)
     batches = TrainingBatches(
-        data.train,
-        augmentation,
-        normalise,
-        batch_size=recipe.batch_size,
-        mixup=recipe.mixup,
-        block=block,
-        device=cpu,
+        data.train, augmentation, normalise, batch_size=recipe.batch_size, mixup=recipe.mixup, block=block, device=cpu
     )
     epoch, places = batches.draw(1), torch.arange(min(count, len(batches)))
 

@@ -66,13 +66,7 @@ class ResNetEngine(Engine):
     """
 
     def __init__(
-        self,
-        recipe: ResNetRecipe,
-        data: TrialData,
-        block: int,
-        device: DeviceName = "auto",
-        *,
-        team: Team = ALONE,
+        self, recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName = "auto", *, team: Team = ALONE
     ) -> None:
         self._device = devices.choose(device)
         devices.check_precision(recipe, self._device)
