@@ -6,8 +6,8 @@ and crops. Sums differ in their last bits between devices, and between numbers o
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -163,11 +163,9 @@ class ResNetEngine(Engine):
         self._done = 0
         self._step.running.clear()
 
-    @contextmanager
-    def _entered(self) -> Iterator[None]:
+    def _entered(self) -> AbstractContextManager[None]:
         """Compute within the block with the recipe's arithmetic."""
-        with devices.arithmetic(self._recipe, self._device):
-            yield
+        return devices.arithmetic(self._recipe, self._device)
 
     def _epoch_rates(self, number: int) -> NDArray[np.float64]:
         steps = self._training.steps
@@ -192,23 +190,17 @@ class ResNetEngine(Engine):
     def evaluate(self, split: SplitName) -> Evaluation:
         """Score the current weights, or their moving average, over one split; see `Engine.evaluate`."""
         with self._entered():
+            images = self._data.part(split)
             if split not in self._splits:  # on the device from its first evaluation on
-                self._splits[split] = self._evaluation(split)
+                size = evaluation_batch(self._recipe, *images.pixels.shape[1:3])
+                self._splits[split] = EvaluationBatches(
+                    images, self._augmentation, self._normalise, batch_size=size, device=self._device
+                )
             with nullcontext() if self._foreign is None else self._foreign.evaluating(split):
                 loss, predicted = score(self._evaluated, self._splits[split], self._bf16)
             predictions = predicted.cpu().numpy().astype(np.uint16)
-        accuracy = float(np.mean(predictions == self._data.part(split).labels))
+        accuracy = float(np.mean(predictions == images.labels))
         return Evaluation({f"{split}_loss": loss.item(), f"{split}_accuracy": accuracy}, predictions)
-
-    def _evaluation(self, split: SplitName) -> EvaluationBatches:
-        images = self._data.part(split)
-        return EvaluationBatches(
-            images,
-            self._augmentation,
-            self._normalise,
-            batch_size=evaluation_batch(self._recipe, *images.pixels.shape[1:3]),
-            device=self._device,
-        )
 
     def _tensors(self, done: int = 0) -> dict[str, Tensor]:
         """Return the engine's own tensors that training on needs after so many steps of an epoch, by name."""

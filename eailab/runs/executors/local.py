@@ -115,7 +115,8 @@ class _Pool:
             target=_work, args=(theirs, self.stop.seen_by_workers, self.context.unfollowed()), daemon=True
         )
         free = [one for one in self.context.gpus if one not in self.gpus.values()]
-        with _one_blas_thread(), _interrupts_blocked(), _seeing_one_gpu(free):
+        one_thread = _environment(dict.fromkeys(BLAS_VARIABLES, "1"))  # a recipe's own number comes later
+        with one_thread, _interrupts_blocked(), _seeing_one_gpu(free):
             process.start()
         theirs.close()
         self.processes[ours] = process
@@ -235,11 +236,6 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _one_blas_thread() -> AbstractContextManager[None]:
-    """Let processes that are started here begin with one BLAS thread each; a recipe's own number comes later."""
-    return _environment(dict.fromkeys(BLAS_VARIABLES, "1"))
 
 
 def _seeing_one_gpu(free: Sequence[str]) -> AbstractContextManager[None]:
