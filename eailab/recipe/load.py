@@ -73,7 +73,11 @@ def load(recipe: str | Path, overrides: Sequence[Override] = ()) -> Loaded:
         RecipeError: No such recipe, or one with problems: all of them, each with its place.
     """
     file, source = _find(recipe)
-    document = read(_content(file, source), source)
+    try:
+        text = files.read(file, files.RECIPE)
+    except FileNotFoundError as error:
+        raise RecipeError(f"{source}: no such file{_nearest_file(file)}") from error
+    document = read(text, source)
     if isinstance(document.value, dict) and "factors" in document.value:
         raise _not_a_recipe(source)
     base = _checked(document)
@@ -162,13 +166,6 @@ def _find(recipe: str | Path) -> tuple[Path, str]:
     if is_path or file.is_file():
         return file, text
     return shipped_file(text), text
-
-
-def _content(file: Path, source: str) -> bytes:
-    try:
-        return files.read(file, files.RECIPE)
-    except FileNotFoundError as error:
-        raise RecipeError(f"{source}: no such file{_nearest_file(file)}") from error
 
 
 def _nearest_file(file: Path) -> str:
