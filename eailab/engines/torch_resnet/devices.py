@@ -42,11 +42,6 @@ def choose(name: DeviceName) -> torch.device:
     return torch.device("cuda" if present and name != "cpu" else "cpu")
 
 
-def use_threads(count: int) -> None:
-    """Let this process compute with so many CPU threads."""
-    torch.set_num_threads(count)
-
-
 def describe(device: torch.device) -> str:
     """Return "cpu", or the GPU's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -62,11 +62,6 @@ class Team:
                 model, device_ids=here, broadcast_buffers=False, find_unused_parameters=may_leave_some
             )
 
-    def synchronise(self, model: nn.Module) -> None:
-        """Let the model's BatchNorm take its statistics over the whole batch, in place."""
-        if self.size > 1:
-            synchronise_batchnorm(model)
-
     def backward(self, loss: Tensor) -> None:
         """Compute the gradients of the whole batch's loss, of which `loss` is this process's addend."""
         whole = loss if self.size == 1 else loss * self.size  # `wrap` takes means, and this is a sum

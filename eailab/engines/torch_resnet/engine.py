@@ -20,7 +20,7 @@ from eailab.engines.schedules import learning_rates
 from eailab.engines.torch_resnet import augment, devices, models
 from eailab.engines.torch_resnet.augment import Normalisation
 from eailab.engines.torch_resnet.batches import EvaluationBatches, TrainingBatches
-from eailab.engines.torch_resnet.distributed import ALONE, Team
+from eailab.engines.torch_resnet.distributed import ALONE, Team, synchronise_batchnorm
 from eailab.engines.torch_resnet.foreign_network import ForeignNetwork, trained_parameters
 from eailab.engines.torch_resnet.geometry import STEMS, input_size, output_side, scaled_channels
 from eailab.engines.torch_resnet.optimizers import optimizer
@@ -92,7 +92,8 @@ class ResNetEngine(Engine):
             self.parameters = trained_parameters(model)
         layout = torch.channels_last if self._bf16 else torch.contiguous_format
         models.arrange(model, layout)
-        team.synchronise(model)
+        if team.size > 1:
+            synchronise_batchnorm(model)
         self._model = model.to(self._device).train()
 
         # The step: optimizer, and the moving average that is evaluated in the network's place.

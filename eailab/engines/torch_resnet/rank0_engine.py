@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from eailab.data.dataset import TrialData
 from eailab.engines.base import Arrays, DeviceName, Engine, Evaluation, OnStep, Scores
-from eailab.engines.torch_resnet import devices
 from eailab.engines.torch_resnet.distributed import Team, is_of_others
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.errors import DivergedError, TrialFailedError
@@ -138,7 +137,7 @@ def follow(device: DeviceName, team: Team) -> None:
         with others_needed():
             match message:
                 case Begin():
-                    devices.use_threads(message.recipe.threads)
+                    torch.set_num_threads(message.recipe.threads)
                     engine = ResNetEngine(message.recipe, message.data, message.block, device, team=team)
                 case TakeUp() if engine is not None:
                     engine.load_state(message.state)

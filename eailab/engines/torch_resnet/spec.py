@@ -74,9 +74,9 @@ def _gpu_memory() -> tuple[int, int] | None:
 
 
 def _use_threads(count: int) -> None:
-    from eailab.engines.torch_resnet import devices
+    import torch
 
-    devices.use_threads(count)
+    torch.set_num_threads(count)
 
 
 def _network() -> Network:
