@@ -36,24 +36,15 @@ def register(spec: EngineSpec) -> None:
     RECIPES[spec.name] = spec.recipe
 
 
-def engine_named(name: str) -> EngineSpec:
-    """Return the engine of a name.
-
-    Raises:
-        RecipeError: There is none.
-    """
-    if name not in ENGINES:
-        raise RecipeError(f"there is no engine {name}: choose one of {', '.join(ENGINES)}.")
-    return ENGINES[name]
-
-
 def engine_of(recipe: Recipe) -> EngineSpec:
     """Return the engine of a recipe.
 
     Raises:
         RecipeError: There is no such engine.
     """
-    return engine_named(recipe.engine)
+    if recipe.engine not in ENGINES:
+        raise RecipeError(f"there is no engine {recipe.engine}: choose one of {', '.join(ENGINES)}.")
+    return ENGINES[recipe.engine]
 
 
 def images_of(recipe: ImageRecipe) -> ImageClassification:
