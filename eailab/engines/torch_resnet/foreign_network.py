@@ -4,9 +4,9 @@ Shapes: `N` images, `C` channels, `H` rows, `W` columns, `K` classes.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from zlib import crc32
 
 import torch
@@ -26,41 +26,6 @@ PROBED = 2
 """Images of the forward pass that every network is tried with."""
 
 
-class Code(Protocol):
-    """Hold where a network comes from."""
-
-    place: str
-    """Its file, or its name in a library."""
-    forward: str
-    """What messages call its forward pass."""
-    hint: str
-    """What is said behind a refusal, in brackets, of what may mend it; empty for nothing."""
-
-    def channels(self, of_images: int) -> int:
-        """Return the channels that the network takes of images that have so many.
-
-        Raises:
-            UsageError: It takes no such images.
-        """
-        ...
-
-    def construct(self, classes: int, image: tuple[int, int, int]) -> nn.Module:
-        """Return the network for so many classes, and images of so many rows, columns and channels.
-
-        Raises:
-            UsageError: It cannot be constructed.
-        """
-        ...
-
-    def running(self, doing: str) -> AbstractContextManager[None]:
-        """Run its code in a context: what it raises becomes one error; `doing` says what is done.
-
-        Raises:
-            UsageError: The code raised an error.
-        """
-        ...
-
-
 class ForeignNetwork:
     """A network whose code does not come with eailab, and how to run it.
 
@@ -76,9 +41,9 @@ class ForeignNetwork:
 
     def __init__(self, settings: Foreign, classes: int, image: tuple[int, int, int], block: int) -> None:
         self._block = block
-        code: type[OwnCode | LibraryCode] = OwnCode if isinstance(settings, Module) else LibraryCode
         with seeded(self._seed("init")):
-            self.code: Code = code(settings)  # type: ignore[arg-type]  # each gets its own settings
+            self.code: OwnCode | LibraryCode
+            self.code = OwnCode(settings) if isinstance(settings, Module) else LibraryCode(settings)
             self.image = seen = (*image[:2], self.code.channels(image[2]))
             """Rows, columns and channels of the images that it gets."""
             made = self.code.construct(classes, seen)

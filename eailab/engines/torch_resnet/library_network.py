@@ -73,7 +73,7 @@ LIBRARIES: dict[type[LibraryNetwork], Callable[[], Library]] = {Timm: _timm, Tor
 
 
 class LibraryCode:
-    """A library's constructor of a network; see `foreign_network.Code`.
+    """A library's constructor of a network; what it has, `own_network.OwnCode` has too.
 
     Args:
         settings: Library, name, arguments and version.
@@ -104,7 +104,11 @@ class LibraryCode:
         self.hint = self._library.hint
 
     def channels(self, of_images: int) -> int:
-        """Return the channels of the images, or three of grey ones where it takes no others; see `Code.channels`."""
+        """Return the channels of the images, or three of grey ones where it takes no others.
+
+        Raises:
+            UsageError: It takes no such images.
+        """
         wanted = self._library.channels
         if wanted is not None and of_images not in (1, wanted):
             raise UsageError(
@@ -113,13 +117,13 @@ class LibraryCode:
         return of_images if wanted is None else wanted
 
     def construct(self, classes: int, image: tuple[int, int, int]) -> nn.Module:
-        """Call its constructor; see `Code.construct`."""
+        """Call its constructor; see `OwnCode.construct`."""
         with self.running("constructing it"):
             return self._library.make(self._settings.id, classes, image[2], **self._settings.args)
 
     @contextmanager
     def running(self, doing: str) -> Iterator[None]:
-        """Run its code; see `Code.running`. What was raised elsewhere is not the library's, and stays as it is."""
+        """Run its code; see `OwnCode.running`. What was raised elsewhere is not the library's, and stays as it is."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

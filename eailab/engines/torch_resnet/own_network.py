@@ -21,7 +21,7 @@ OFFERED = ("num_classes", "in_channels", "image_size")
 
 
 class OwnCode:
-    """A file of Python with the class of a network; see `foreign_network.Code`.
+    """A file of Python with the class of a network.
 
     Args:
         settings: File, class and arguments.
@@ -39,14 +39,22 @@ class OwnCode:
             )
         self._own, name = OwnModule(file), settings.class_name
         self.place = f"{place_of(file, name)}: {name}"
-        self.forward, self.hint = f"{place_of(file, name, 'forward')}: {name}.forward", ""
+        """What messages call the place that it comes from."""
+        self.forward = f"{place_of(file, name, 'forward')}: {name}.forward"
+        """What messages call its forward pass."""
+        self.hint = ""
+        """What is said behind a refusal, in brackets, of what may mend it; empty for nothing."""
 
     def channels(self, of_images: int) -> int:
-        """Return the channels of the images; see `Code.channels`."""
+        """Return the channels that the network takes of images that have so many."""
         return of_images
 
     def construct(self, classes: int, image: tuple[int, int, int]) -> nn.Module:
-        """Call the class with what its constructor takes; see `Code.construct`."""
+        """Call the class with what its constructor takes, for images of so many rows, columns and channels.
+
+        Raises:
+            UsageError: It cannot be constructed.
+        """
         settings, thing = self._settings, self._own.find(self._settings.class_name)
         if not (isinstance(thing, type) and issubclass(thing, nn.Module)):
             raise UsageError(f"{self.place} is not a class of networks: it has to be an nn.Module of torch.")
@@ -63,7 +71,7 @@ class OwnCode:
         return made
 
     def running(self, doing: str) -> AbstractContextManager[None]:
-        """Run its code; see `Code.running`."""
+        """Run its code in a context: what it raises becomes one `UsageError`; `doing` says what is done."""
         return self._own.running(doing)
 
 
