@@ -85,10 +85,6 @@ class Expected:
 def check_weights(weights: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse weights that are not those of a network, before one of another shape is stretched to fit.
 
-    Args:
-        weights: As they were read.
-        shapes: Of the network's arrays, by name.
-
     Raises:
         ValueError: An array is missing, foreign or of another shape, or holds a number that is not finite.
     """

@@ -19,10 +19,7 @@ MOST_STEPS = 10_000_000
 def train_the_same(first: ImageRecipe, second: ImageRecipe, images: int) -> bool:
     """Check whether two recipes give the same bits in every block, and differ in nothing but how that is written.
 
-    Args:
-        first: One.
-        second: Another, for the same data set.
-        images: Of the official training split, before it is divided.
+    Both are for one data set, whose official training split has so many images, before it is divided.
     """
     return _in_effect(first, images) == _in_effect(second, images) and _rates_agree(first, second, images)
 

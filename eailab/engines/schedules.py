@@ -113,13 +113,7 @@ SCHEDULES: dict[type[Any], Callable[[Any, Clock], Factors]] = {
 
 
 def learning_rates(settings: AnySchedule, lr: float, epochs: int, steps_per_epoch: int) -> Factors:
-    """Return the learning rate of every step of a trial.
-
-    Args:
-        settings: The recipe's schedule.
-        lr: The recipe's learning rate.
-        epochs: Epochs of the trial.
-        steps_per_epoch: Steps of an epoch, the last partial batch counted.
+    """Return the learning rate of every step of a trial; a last partial batch of an epoch is a step too.
 
     Returns:
         `[epochs * steps_per_epoch]`, in the order of the steps. Step `t` (from 0) of a warm-up of `w` steps has the
@@ -136,9 +130,7 @@ def learning_rates(settings: AnySchedule, lr: float, epochs: int, steps_per_epoc
 def rates_by_epoch(recipe: ImageRecipe, updates: int) -> tuple[float, ...]:
     """Return the learning rate of the last step of each epoch of a trial; none where no such steps are known.
 
-    Args:
-        recipe: Of the trial.
-        updates: Its steps in all; none are returned of more than `MOST_STEPS`, or of fewer than its epochs.
+    `updates` are its steps in all; none are returned of more than `MOST_STEPS`, or of fewer than its epochs.
     """
     if not recipe.epochs <= updates <= MOST_STEPS:
         return ()

@@ -1,6 +1,5 @@
 """Find the dotted paths that people mean by their names for the settings of a study."""
 
-
 from eailab.errors import Correction, RecipeError
 from eailab.recipe.base import Recipe
 from eailab.recipe.catalogue import names

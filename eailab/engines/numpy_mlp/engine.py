@@ -40,14 +40,7 @@ class MlpEngine(Engine):
     """
 
     def __init__(self, recipe: MlpRecipe, data: TrialData, block: int, dtype: DTypeLike = np.float32) -> None:
-        """Initialise the network of one block.
-
-        Args:
-            recipe: What to train.
-            data: The block's splits.
-            block: The seed bundle's number, 0 or more.
-            dtype: Of the arithmetic: 32 bits, or 64 where the engine is compared with a reference.
-        """
+        """Initialise the network of one block, for arithmetic in 32 bits, or in 64 where a reference is compared."""
         self.recipe, self.data, self.block = recipe, data, block
         self.dtype = np.dtype(dtype)
         self.steps_per_epoch = ceil(len(data.train) / recipe.batch_size)

@@ -52,12 +52,7 @@ class Evidence:
 def evidence(arm: str, block: int, values: Mapping[str, float], sources: Sources, out: Path) -> Evidence:
     """Return what a finished run has left in its own folder; links out of it are not followed, since it may be foreign.
 
-    Args:
-        arm: Its arm's label.
-        block: Its block.
-        values: Of its metrics.
-        sources: Its files.
-        out: The folder that `{out}` names, in the trial's own.
+    `out` is the folder that `{out}` names, in the trial's own.
     """
     return Evidence(arm, block, values, _numbers(sources, out.parent), dict(_settings(out)))
 

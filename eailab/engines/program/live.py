@@ -31,11 +31,7 @@ class Live:
     ) -> None:
         """Start with nothing reported.
 
-        Args:
-            wanted: The metrics.
-            sources: The program's files.
-            way: How earlier trials reported them; None for the first.
-            clock: Gives seconds, and never goes back.
+        `way` is how earlier trials reported the metrics, None for the first; `clock` gives seconds that never go back.
         """
         self.wanted, self.sources, self.way, self.clock = wanted, sources, way, clock
         self._ends = {sources.stdout: b"", sources.stderr: b""}

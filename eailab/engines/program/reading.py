@@ -167,10 +167,7 @@ def check_regex(regex: str, metrics: Iterable[Metric]) -> None:
 def read(wanted: Wanted, sources: Sources, way: Way | None = None) -> Reading:
     """Return the metrics that a trial's program reported.
 
-    Args:
-        wanted: The metrics.
-        sources: The files that its program may have left.
-        way: How earlier trials of the study reported them; None for the first, which finds the way.
+    `way` is how earlier trials of the study reported them; None for the first, which finds the way.
 
     Raises:
         TrialFailedError: A metric was not reported, or is not one number.
@@ -208,10 +205,7 @@ def last_values(wanted: Wanted, rows: Iterable[Row]) -> dict[str, float]:
 def readers_of(wanted: Wanted, sources: Sources, text_of: Callable[[Path], str]) -> dict[Way, Callable[[], list[Row]]]:
     """Return how each way is read, in the order in which they are tried.
 
-    Args:
-        wanted: The metrics.
-        sources: The files that a program may have left.
-        text_of: Returns what is read of one; nothing where it is missing.
+    `text_of` returns what is read of a file; nothing where it is missing.
     """
 
     def parsed(file: Path, parse: Callable[[str], list[Row]]) -> list[Row]:

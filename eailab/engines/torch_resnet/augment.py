@@ -238,11 +238,7 @@ class Resized224:
 class Normalisation:
     """Scale pixel values by the training split's mean and deviation, and give grey images the channels that are wanted.
 
-    Args:
-        data: The block's splits.
-        device: Where the images are.
-        memory_format: How the network wants its images to lie.
-        channels: Of the images that it takes.
+    The memory format is how the network wants its images to lie, and the channels are those of images that it takes.
     """
 
     def __init__(
@@ -261,11 +257,7 @@ class Normalisation:
 def build(settings: ResNetAugment, height: int, width: int, mean: Tensor) -> Augmentation:
     """Return the way to vary images that a recipe asks for.
 
-    Args:
-        settings: The recipe's variant, with its settings.
-        height: Rows of the images.
-        width: Columns of the images.
-        mean: `[C, 1, 1]`, of the training split's pixel values, on the images' device.
+    The mean is `[C, 1, 1]`, of the training split's pixel values, on the images' device.
     """
     match settings:
         case NoAugment():

@@ -138,13 +138,7 @@ STEPS_A_PROGRAM = 8
 
 
 class EpochTables:
-    """One epoch's chance and learning rates, in tables that are rewritten each epoch.
-
-    Args:
-        chance: Any epoch's, for its shapes.
-        steps: Batches of an epoch.
-        batch_size: Images of a full batch.
-    """
+    """One epoch's chance and learning rates, in tables that are rewritten each epoch; made of any epoch's chance."""
 
     def __init__(self, chance: Epoch, steps: int, batch_size: int) -> None:
         def images(values: Tensor) -> Tensor:
@@ -191,11 +185,7 @@ class EpochTables:
 class CapturedSteps:
     """The epochs of one trial, launched on a queue in programs of several steps.
 
-    Args:
-        batches: Where the images come from.
-        step: What is done with each batch.
-        queue: Where it is launched.
-        altered: All that a step changes except its running sums: weights, statistics, moments, the average.
+    `altered` is all that a step changes except its running sums: weights, statistics, moments, the average.
     """
 
     def __init__(

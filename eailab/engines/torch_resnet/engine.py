@@ -54,12 +54,7 @@ class ResNetEngine(Engine):
     A trial on CUDA never waits for the device within an epoch: `on_step` then gets no loss, and a loss that is not
     finite, which stops the optimizer on the device at once, is raised when the epoch ends.
 
-    Args:
-        recipe: What to train.
-        data: The block's splits.
-        block: The seed bundle's number, 0 or more.
-        device: Where it runs; `auto` is CUDA where there is one.
-        team: The processes that train this trial together.
+    The team is the processes that train this trial together.
 
     Raises:
         DeviceError: The device is not here, or has not the recipe's precision.

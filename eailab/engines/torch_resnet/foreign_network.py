@@ -27,13 +27,7 @@ PROBED = 2
 
 
 class ForeignNetwork:
-    """A network whose code does not come with eailab, and how to run it.
-
-    Args:
-        settings: What names the code, and its arguments.
-        classes: Number of classes `K`.
-        image: Rows, columns and channels of the images of the data set, as augmented.
-        block: The seed bundle's number.
+    """A network whose code does not come with eailab, for images of rows, columns and channels as augmented.
 
     Raises:
         UsageError: The code is not what the recipe was made with, or makes no network for these images.
@@ -157,12 +151,7 @@ _SETTINGS: TypeAdapter[Foreign] = TypeAdapter(Foreign)
 
 @lru_cache(maxsize=64)
 def counted(text: str, classes: int, image: tuple[int, int, int]) -> int:
-    """Return the number of trained parameters of a network, which runs its code.
-
-    Args:
-        text: Its settings as JSON.
-        classes: Number of classes.
-        image: Rows, columns and channels of its images.
+    """Return the number of trained parameters of a network, whose settings are JSON; this runs its code.
 
     Raises:
         UsageError: It is not a network for these images.

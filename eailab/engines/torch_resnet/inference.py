@@ -24,10 +24,7 @@ AT_ONCE = 64
 class Classifier(nn.Module):
     """A trained network with all that evaluation does to an image before: whole pixel values in, logits out.
 
-    Args:
-        recipe: Of the trial that left the weights.
-        weights: By torchvision's names, as `ResNetEngine.weights` gives them.
-        expected: What the trial was trained on.
+    The weights have torchvision's names, as `ResNetEngine.weights` gives them.
     """
 
     mean: Tensor

@@ -75,9 +75,6 @@ LIBRARIES: dict[type[LibraryNetwork], Callable[[], Library]] = {Timm: _timm, Tor
 class LibraryCode:
     """A library's constructor of a network; what it has, `own_network.OwnCode` has too.
 
-    Args:
-        settings: Library, name, arguments and version.
-
     Raises:
         UsageError: The library is not here, is another version than the recipe's, or has no such network.
     """

@@ -156,11 +156,6 @@ def build(settings: Settings, classes: int, block: int) -> ResNet:
     U(-1/sqrt(inputs), 1/sqrt(inputs)). Each parameter draws from a stream of its own name, so that two arms with
     different stems start with the same weights in all other layers.
 
-    Args:
-        settings: Depth, stem and width.
-        classes: Number of classes `K`.
-        block: The seed bundle's number.
-
     Raises:
         RecipeError: The width leaves a stage without channels.
     """
@@ -276,12 +271,7 @@ def smaller(convolution: nn.Conv2d, live: Tensor, size: tuple[int, int], padding
 
 
 def cut_dead_weights(model: nn.Module, height: int, width: int) -> dict[str, Reduced]:
-    """Cut a model's convolutions down, in place, to the taps that images of this size reach.
-
-    Args:
-        model: A `ResNet` on the CPU.
-        height: Rows of the images.
-        width: Columns of the images.
+    """Cut the convolutions of a `ResNet` on the CPU down, in place, to the taps that images of this size reach.
 
     Returns:
         What was cut, by the weight's name; empty where all taps are live.

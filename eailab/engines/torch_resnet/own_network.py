@@ -23,9 +23,6 @@ OFFERED = ("num_classes", "in_channels", "image_size")
 class OwnCode:
     """A file of Python with the class of a network.
 
-    Args:
-        settings: File, class and arguments.
-
     Raises:
         UsageError: The file is not what the recipe was made with, or fails while it is run.
     """

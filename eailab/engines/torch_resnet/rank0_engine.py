@@ -92,7 +92,8 @@ class LeadingEngine(Engine):
 
     Evaluation is its own work, for which the others wait. It counts no joules, since it sees its own GPU only.
 
-    Its arguments, and what it raises, are those of `ResNetEngine`; the team is all processes.
+    Raises:
+        DeviceError: See `ResNetEngine`.
     """
 
     def __init__(self, recipe: ResNetRecipe, data: TrialData, block: int, device: DeviceName, team: Team) -> None:

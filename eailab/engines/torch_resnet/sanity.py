@@ -56,12 +56,7 @@ class SanityReport:
 
 
 def sanity(make: Callable[[], ForeignNetwork], classes: int) -> list[SanityCheck]:
-    """Make all checks; each starts with a network as its code initialises it.
-
-    Args:
-        make: Returns the network.
-        classes: Number of classes.
-    """
+    """Make all checks; each starts with a network as its code initialises it."""
     first = make()
     height, width, channels = first.image
     draw = torch.Generator().manual_seed(0)

@@ -38,13 +38,7 @@ class Running:
             value.zero_()
 
     def add(self, loss: Tensor, correct: Tensor, images: int) -> None:
-        """Count one step.
-
-        Args:
-            loss: Mean over the step's images, a scalar.
-            correct: Images predicted as labelled, a scalar.
-            images: Images of the step.
-        """
+        """Count one step: the mean loss of its images, and those predicted as labelled, a scalar each."""
         self.last_loss.copy_(torch.where(self.stopped > 0.0, self.last_loss, loss))
         torch.maximum(self.stopped, (~torch.isfinite(loss)).float(), out=self.stopped)
         self.steps.add_((self.stopped == 0.0).long())

@@ -66,16 +66,7 @@ def draw(random: np.random.Generator, count: int) -> dict[str, NDArray[np.generi
 
 
 def apply(images: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
-    """Return the images, each changed by its operation.
-
-    Args:
-        images: `[B, C, H, W]`, uint8.
-        operation: `[B]`, int64.
-        strength: `[B]`, float32.
-
-    Returns:
-        `[B, C, H, W]`, uint8.
-    """
+    """Return the images `[B, C, H, W]`, uint8, each changed by its operation `[B]`, int64, by a strength `[B]`."""
     moved = move(images, motions(operation, strength, images.shape[-2], images.shape[-1]))
     blended = blend(moved, operation, strength)
     return look_up(blended, curves(blended, operation, strength))
