@@ -300,8 +300,8 @@ def check_study(
     if None not in (said, *own) and said != derived:
         yield f"it says that the largest class has the share {said:.6g} of its data, and that is {derived:.6g}"
     whole = replace(study.record.study, blocks=(*study.record.study.blocks, *study.left_out, *study.later))
-    if blocks := blocks_left_out(replace(study.record, study=whole), loose):
-        yield f"it leaves out blocks that were trained: {', '.join(map(str, blocks))}"
+    if left_out := blocks_left_out(replace(study.record, study=whole), loose):
+        yield f"it {left_out}"
 
 
 def _datasets(record: StudyRecord, data_dir: Path | None) -> dict[str, Dataset | None]:

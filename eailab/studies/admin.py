@@ -89,7 +89,7 @@ def problems(store: Store) -> Iterator[Problem]:
         except DamagedError as error:
             yield Problem(folder / TUNING, str(error))
         if left_out := blocks_left_out(record, loose):
-            yield Problem(folder, f"{folder} leaves out blocks that were trained: {', '.join(map(str, left_out))}.")
+            yield Problem(folder, f"{folder} {left_out}.")
     for folder in sorted({file.parents[2] for file in store.root.glob(STEPS)}):
         yield from (Problem(folder, f"{folder}: {found}.") for found in path_contradictions(store, folder, loose))
 
@@ -121,7 +121,7 @@ def path_contradictions(store: Store, folder: Path, loose: "Unnamed") -> Iterato
         updates_and_names = (*_updates(record, _sizes({})), *_names(store, record))
         yield from (f"{wrong} (in {name})" for wrong in updates_and_names)
         if left_out := blocks_left_out(record, loose):
-            yield f"{name} leaves out blocks that were trained: {', '.join(map(str, left_out))}"
+            yield f"{name} {left_out}"
 
 
 def _sizes(images: Mapping[str, int]) -> dict[str, int]:
@@ -150,15 +150,15 @@ def unnamed(store: Store) -> Unnamed:
     return Unnamed(present, {name: at for name in present - named if (at := _identity(store, name)) is not None})
 
 
-def blocks_left_out(record: StudyRecord, loose: Unnamed) -> list[int]:
-    """Return blocks that the study does not have although their trials are in the store, and no other study's.
+def blocks_left_out(record: StudyRecord, loose: Unnamed) -> str:
+    """Say which blocks a study leaves out whose trials are in the store, and no other study's; empty for none.
 
     Leaving out blocks that were trained would choose among results. A block counts where two arms have a trial of it;
     of a study with one arm in several blocks, where that arm has.
     """
     study = record.study
     if len(study.arms) == 1 and len(study.blocks) == 1:
-        return []
+        return ""
     found = set[int]()
     for name, (block, data) in loose.where.items():
         of_arms = {Trial(arm.recipe, block, data).fingerprint for arm in study.arms}
@@ -166,7 +166,7 @@ def blocks_left_out(record: StudyRecord, loose: Unnamed) -> list[int]:
             continue
         if block not in study.blocks and name in of_arms and len(of_arms & loose.present) >= min(2, len(study.arms)):
             found.add(block)
-    return sorted(found)
+    return f"leaves out blocks that were trained: {', '.join(map(str, sorted(found)))}" if found else ""
 
 
 def _identity(store: Store, name: str) -> tuple[int, str] | None:

@@ -87,9 +87,7 @@ def audit(
 def raise_ignored_seed(checks: Sequence[Check], said: str | None = None) -> None:
     """Refuse a program whose runs are all the same run.
 
-    Args:
-        checks: Of its first runs.
-        said: The message; None for the text of the check, which names options of the command line.
+    The message is the text of the check, which names options of the command line, or what is `said` in its place.
 
     Raises:
         StudyError: Two seeds gave the same numbers.

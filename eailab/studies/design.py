@@ -120,8 +120,7 @@ class Study:
     def trials(self, data: Sequence[str]) -> dict[tuple[int, int], Trial]:
         """Return the trials by arm index and block, block by block, so that an interrupted study has whole blocks.
 
-        Args:
-            data: What the trials of each arm depend on; see `Trial.data`.
+        `data` is what the trials of each arm depend on; see `Trial.data`.
         """
         return {
             (index, block): Trial(arm.recipe, block, data[index])

@@ -134,11 +134,8 @@ def costs_of(trials: Sequence[Trial], context: RunContext) -> dict[str, Cost]:
 def blocks_for(plans: Sequence[Plan], context: RunContext, jobs: int | None, budget: float) -> tuple[int, float]:
     """Return how many blocks, from block 0 on, a time allows, and the time that they take; finished trials cost none.
 
-    Args:
-        plans: Of one block or more; their own numbers of blocks have no effect.
-        context: Where.
-        jobs: Trials side by side; None for as many as will be chosen.
-        budget: In seconds.
+    The plans' own numbers of blocks have no effect. `jobs` are trials side by side, None for as many as will be chosen;
+    `budget` is in seconds.
 
     Raises:
         StudyError: The time is too short for one block.

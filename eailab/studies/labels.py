@@ -55,11 +55,9 @@ class _Level:
 
 
 def names_for(asked: Sequence[str], studies: Sequence[Named]) -> dict[str, dict[str, str]]:
-    """Return what each study's arms are to be called, by its folder.
+    """Return what each study's arms are to be called, by its folder, as texts such as `16=small` ask for.
 
-    Args:
-        asked: Texts such as `16=small`, or `lr:0.001=usual` where several factors have the level.
-        studies: Of the report.
+    Where several factors have the level, a text is such as `lr:0.001=usual`.
 
     Raises:
         UsageError: A text without a name, a level that no study has or several factors have, or a name that is another

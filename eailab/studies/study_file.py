@@ -156,12 +156,9 @@ def declared(file: str | Path, overrides: Sequence[Override] = (), blocks: Seque
 
 
 def check_recipe(text: str, source: str, recipe: str | Path) -> None:
-    """Check that another recipe than its own has the factors and levels of a study file.
+    """Check that a recipe, by name or path, has the factors and levels of a study file that has another one.
 
-    Args:
-        text: The study file.
-        source: What messages call it.
-        recipe: By name or path.
+    `source` is what messages call the study file.
 
     Raises:
         RecipeError: The recipe cannot be read, or a factor or level does not fit it: all of them, each with its place.
