@@ -236,7 +236,7 @@ def write_new(file: Path, text: str) -> None:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError as error:
-        raise UsageError(f"{file} is there already, and nothing was changed: give another name.") from error
+        raise UsageError(f"{file} exists already and was not changed: give another name.") from error
     except OSError as error:
         raise EailabError(f"{file} cannot be written: {error.strerror}.") from error
 

@@ -66,7 +66,7 @@ def write_lab(name: str, folder: Path, recipe: str | None, lang: str) -> list[Pa
             (folder / called).write_text(text, encoding="utf-8")
             written.append(folder / called)
     except FileExistsError as error:
-        raise UsageError(f"{folder} is there already, and nothing was changed: give another folder.") from error
+        raise UsageError(f"{folder} exists already and was not changed: give another folder.") from error
     except OSError as error:
         raise EailabError(f"{folder} cannot be written: {error.strerror}.") from error
     return written
