@@ -158,7 +158,7 @@ def test_a_changed_recipe_is_another_study(task1):
 def test_bad_folders_are_refused_in_one_message(eailab, task1):
     assert "exists" not in (done := eailab("lab", "new", "task1")).out
     assert done.code == 2
-    assert "task1 is there already" in done.err
+    assert "task1 exists already" in done.err
     assert "did you mean 'task2'" in eailab("lab", "new", "taks2").err
     done = eailab("lab", "new", "task2", "other", "--recipe", "digits-mlp")
     assert done.code == 2
