@@ -21,6 +21,7 @@ TESTS = Path(__file__).parent
 IMPORTED = (
     *("nursery", "study_process", "eailab.engines.numpy_mlp.engine", "eailab.engines.torch_resnet.engine"),
     *("matplotlib.figure", "rich.progress", "rich.table", "scipy.stats", "typer"),
+    "warm",
     "frozen",  # after all others
 )
 
@@ -124,6 +125,9 @@ def _become(words, folder, environment, descriptors):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    context = multiprocessing.get_context
+    # its workers need not import everything either
+    multiprocessing.get_context = lambda kind=None: context("forkserver" if kind == "spawn" else kind)
     sys.argv = words
     try:
         with figures(drawn=False):
