@@ -216,7 +216,7 @@ def test_in_a_pool_a_trial_without_memory_has_its_second_attempt_alone_at_the_en
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_store_that_cannot_be_written_ends_the_study_with_one_error(tmp_path, jobs):
+def test_a_store_that_cannot_be_written_ends_the_study_with_one_error(tmp_path, forked, jobs):
     """A thousand trials must not each be trained only to find the disk full."""
     some = trials(4)
     (tmp_path / "trials").mkdir()
