@@ -13,7 +13,7 @@ Shapes: `M` rows and `N` columns of a product, `K` terms of each sum.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import Any, Self, TypeAlias
 
@@ -136,8 +136,13 @@ def _copied(left: Floats, right: Floats, out: Floats) -> Call:
 
 def plan_for(threads: int) -> Plan:
     """Return how products are planned on this machine, for so many BLAS threads (small parts never use a second)."""
-    small = any(
+    return in_parts if threads == 1 and _has_small_kernels() else whole
+
+
+@cache
+def _has_small_kernels() -> bool:
+    """Ask numpy's BLAS once, since each question reads through all libraries of the process (3 ms beside torch)."""
+    return any(
         library["internal_api"] == "openblas" and library.get("architecture") in SMALL_KERNELS
         for library in threadpool_info()
     )
-    return in_parts if threads == 1 and small else whole
