@@ -152,14 +152,12 @@ class MlpData(Data):
     """Data of the numpy engine, which augments without a change of size."""
 
     augment: MlpAugment = NoAugment()
-    """How training images are varied, differently in each epoch: a name, or a mapping with its settings."""
 
 
 class ResNetData(Data):
     """Data of the torch engine."""
 
     augment: ResNetAugment = NoAugment()
-    """How training images are varied, differently in each epoch: a name, or a mapping with its settings."""
 
 
 # --- models ---------------------------------------------------------------------------------------------------------

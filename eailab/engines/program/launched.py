@@ -33,7 +33,7 @@ _PROBE = """
 import importlib.util, json, platform, site, sys
 from importlib import metadata
 packages, elsewhere = {}, {}
-sites = [p for p in [*site.getsitepackages(), site.getusersitepackages()]]
+sites = [*site.getsitepackages(), site.getusersitepackages()]
 by_module = None
 for name in sys.argv[1:]:
     try:
