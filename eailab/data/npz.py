@@ -73,13 +73,9 @@ def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
 def read_arrays(
     file: BinaryIO, names: tuple[str, ...], largest: int, wanted: Collection[str] = ()
 ) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an archive that holds these, and no others.
+    """Return the arrays of an archive that holds those of these names, and no others.
 
-    Args:
-        file: The archive.
-        names: Of its arrays.
-        largest: Bytes that they have at most, unpacked.
-        wanted: Names of those that are read; all where there are none.
+    Unpacked, they have at most `largest` bytes; only those that are wanted are read, or all where none is named.
 
     Raises:
         ValueError: It is not such an archive, or is damaged.

@@ -280,12 +280,7 @@ def decode_idx(blob: bytes, dimensions: int, where: str) -> Pixels:
     """Return the array of an IDX file: a magic number, the sizes as big-endian 32-bit integers, then the bytes.
 
     Described at the end of LeCun, Cortes & Burges, "The MNIST database of handwritten digits". Only unsigned bytes
-    (type 0x08) are read; the MNIST family has no other.
-
-    Args:
-        blob: The whole file, not compressed.
-        dimensions: How many dimensions the array should have.
-        where: The file's name, for messages.
+    (type 0x08) are read; the MNIST family has no other. The file is not compressed, and messages call it `where`.
 
     Raises:
         DataError: This is not an IDX file of unsigned bytes of this many dimensions, or its length is wrong.

@@ -131,11 +131,7 @@ class DataCheck:
 
 
 def check(name: str, option: Path | None = None) -> DataCheck:
-    """Check a data set's files against their published checksums and read it; nothing is downloaded.
-
-    Args:
-        name: As for `load`.
-        option: The data folder, as for `data_dir`.
+    """Check a data set's files against their published checksums and read it, as `load`; nothing is downloaded.
 
     Raises:
         DataError: There is no such data set, or a user's own has impossible content.

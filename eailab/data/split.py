@@ -225,10 +225,6 @@ def split_files(dataset: Dataset, settings: Data) -> SplitFiles:
 def differences(expected: SplitFiles, folder: Path) -> list[str]:
     """Return in what a written split differs from what the data and settings give today, one sentence each.
 
-    Args:
-        expected: What `split_files` gives.
-        folder: Where `split.json` and `split.npz` lie.
-
     Raises:
         DataError: One of the files is missing, or cannot be read at all.
     """

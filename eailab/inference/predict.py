@@ -169,11 +169,8 @@ def predict(folder: TrialFolder, images: Sequence[Path], top: int = 3, data_dir:
 def scaled(pixels: Pixels, largest: int | None) -> tuple[Pixels, list[str]]:
     """Return pictures' pixels on the scale of the training pixels, and what there is to say of that.
 
-    Pictures of more than twice the largest training pixel are taken for pictures on the whole scale, 0 to 255.
-
-    Args:
-        pixels: `[N, H, W, C]`.
-        largest: Of the training images; None where that is not known.
+    Pictures `[N, H, W, C]` of more than twice the largest training pixel, where known, are taken for pictures on
+    the whole scale, 0 to 255.
     """
     most = int(pixels.max())
     if largest is None:

@@ -88,11 +88,7 @@ def load(recipe: str | Path, overrides: Sequence[Override] = ()) -> Loaded:
 
 
 def parse_recipe(text: bytes, source: str) -> Recipe:
-    """Return the recipe that a text is.
-
-    Args:
-        text: The content of a recipe's file.
-        source: What messages call it.
+    """Return the recipe that the content of a file is; messages call it `source`.
 
     Raises:
         RecipeError: It is not a recipe: all that is wrong with it, each with its place.
@@ -115,11 +111,7 @@ def parse_override(text: str) -> Override:
 
 
 def parse_given(text: str, source: str) -> object:
-    """Read a value of the command line; see `parse_value`.
-
-    Args:
-        text: YAML.
-        source: What a message calls it, such as `--lr 1e-3`.
+    """Read a value of the command line, see `parse_value`; messages call it `source`, such as `--lr 1e-3`.
 
     Raises:
         RecipeError: It is not YAML.

@@ -237,11 +237,6 @@ def name_after(name: str, before: Recipe, after: Recipe) -> str:
     """Return a recipe's name with the words for its data and its model replaced by those of another recipe.
 
     A name that has no such word gets the new one at its end.
-
-    Args:
-        name: Of the recipe before.
-        before: The recipe that the name is of.
-        after: The recipe as it was changed.
     """
     for old, new in ((data_word(before), data_word(after)), (model_word(before), model_word(after))):
         if old != new:

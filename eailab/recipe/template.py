@@ -185,12 +185,7 @@ class Template:
                     )
 
     def fill(self, settings: Mapping[str, Value], places: Places) -> Command:
-        """Return the command of one trial.
-
-        Args:
-            settings: By name; see `check`.
-            places: Of the trial.
-        """
+        """Return the command of one trial, for settings by name; see `check`."""
         values = {plain(name): value_text(value) for name, value in settings.items()} | places.values
         listed = {
             "args": [word for name, value in settings.items() for word in (f"--{name}", value_text(value))],

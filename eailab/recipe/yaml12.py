@@ -102,11 +102,7 @@ class Document:
 
 
 def parse(text: str | bytes, source: str) -> Document:
-    """Read a text whose top level is a mapping.
-
-    Args:
-        text: The text, or its bytes in UTF-8.
-        source: What errors call it, such as its path.
+    """Read a text, or its bytes in UTF-8, whose top level is a mapping; errors call it `source`, such as its path.
 
     Raises:
         RecipeError: With file, line and column of everything that is wrong.

@@ -99,11 +99,9 @@ def write_changed_together(contents: Mapping[Path, bytes]) -> None:
 
 
 def append_bytes(path: Path, data: bytes) -> None:
-    """Append to a file; what could not be written whole is cut off again. See `flush` for a loss of power.
+    """Append to a file, which is made where it is missing; what could not be written whole is cut off again.
 
-    Args:
-        path: The file, which is made where it is missing.
-        data: What to append.
+    See `flush` for a loss of power.
 
     Raises:
         StoreError: The disk is full, the file cannot be written, or the like; the file has its old length.

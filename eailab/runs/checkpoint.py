@@ -172,10 +172,7 @@ class Checkpoint:
 class CheckpointWriter:
     """Writes checkpoints at the configured interval, and when training is stopped.
 
-    Args:
-        cadence: The interval.
-        save: Writes the state that training has at a position.
-        done: The position of the checkpoint that there is.
+    `save` writes the state that training has at a position, and `done` is that of the checkpoint that there is.
     """
 
     def __init__(self, cadence: Cadence, save: Callable[[Position], None], done: Position) -> None:

@@ -191,13 +191,9 @@ def contradictions(
 ) -> Iterator[str]:
     """Yield what a trial's files cannot all say, a sentence each.
 
-    Args:
-        recipe: That the trial is named after.
-        record: `result.json`.
-        result: The same, as an object.
-        epochs: Those of `epochs.jsonl`.
-        predictions: None where the trial has none, since it failed or its engine makes none.
-        weights: Arrays and facts of its file of weights, likewise.
+    The recipe is that which the trial is named after; the record is `result.json`, and the result the same, as an
+    object. Predictions, and the arrays and facts of its weights, are None where the trial failed or its engine makes
+    none.
     """
     if record["engine"] != recipe.engine:
         yield f"the engine is {record['engine']!s:.40}, and the recipe's is {recipe.engine}"

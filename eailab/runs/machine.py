@@ -41,10 +41,7 @@ def advice_on_threads(todo: Sequence[Trial], context: RunContext, jobs: int | No
     Two trials of one thread each take less time than one after the other of two threads, and threads that share a core
     wait for each other (`benchmarks/threads.py`). The number of threads is a recipe's, so nothing is changed here.
 
-    Args:
-        todo: What is to be trained.
-        context: Where.
-        jobs: Trials side by side; None for what `side_by_side` says.
+    `jobs` are trials side by side; None for what `side_by_side` says.
     """
     if not all(engine_of(trial.recipe).prefers_one_thread for trial in todo):
         return None
@@ -165,10 +162,7 @@ def check_disk_space(runs_dir: Path, data_dir: Path | None, trials: Sequence[Tri
 def kept_bytes(weights: int, predictions: int, epochs: int) -> int:
     """Return the bytes that a finished trial leaves on the disk, at most.
 
-    Args:
-        weights: Bytes of its weights.
-        predictions: Images that it was validated and tested on.
-        epochs: Of its recipe.
+    It leaves so many bytes of weights, and the predictions of so many images that it was validated and tested on.
     """
     return weights + 2 * predictions + BYTES_AN_EPOCH * epochs + BYTES_A_TRIAL
 

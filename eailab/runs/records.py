@@ -47,13 +47,7 @@ class Provenance(TypedDict):
 
 
 def collect(device: str, threads: int, uses: tuple[str, ...]) -> Provenance:
-    """Describe this process.
-
-    Args:
-        device: What the engine ran on, in words.
-        threads: CPU threads that the trial was given.
-        uses: Names of the packages whose versions can change the trial's bits.
-    """
+    """Describe this process, with the versions of the packages that can change the trial's bits."""
     return Provenance(
         eailab=__version__,  # a checkout on the path counts too, and is not an installed package
         python=platform.python_version(),

@@ -31,10 +31,6 @@ class Again:
 def retrain(trial: Trial, context: RunContext) -> Again:
     """Train a finished trial again in a store of its own, which is then thrown away, and compare the bits.
 
-    Args:
-        trial: One that has a result.
-        context: Where it was trained.
-
     Raises:
         StoreError: The trial has no result to compare with.
         StoppedError: `context.should_stop` said so.

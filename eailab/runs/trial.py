@@ -88,11 +88,7 @@ def identity_text(trial: Trial) -> str:
 
 
 def read_identity(file: Path, recipe_file: Path) -> tuple[int, str]:
-    """Return the block and the data of a trial.
-
-    Args:
-        file: The trial's `trial.json`.
-        recipe_file: Its recipe, which says it in stores of earlier versions.
+    """Return the block and the data of a trial by its `trial.json`, or in stores of earlier versions its recipe.
 
     Raises:
         DamagedError: The file is damaged, or neither file says it.

@@ -267,13 +267,9 @@ class TrialFolder:
         atomic.append_bytes(self.timings_file, line)
 
     def save_checkpoint(self, state: Arrays | None, trial: Trial, position: Position, environment: str = "") -> None:
-        """Write a state, and the epochs before it, in place of an older one.
+        """Write a state, and the epochs before it, in place of an older one; nothing where the engine has none.
 
-        Args:
-            state: The engine's; None where it has none, and nothing is written.
-            trial: Whose it is.
-            position: How far the trial has come.
-            environment: What the trial's bits depend on besides its recipe.
+        The environment is what the trial's bits depend on besides its recipe.
         """
         self._check_lock()
         if state is None:
@@ -319,10 +315,7 @@ class TrialFolder:
     def finish(self, trial: Trial, result: Result, artifacts: Mapping[str, bytes]) -> None:
         """Write what the trial leaves behind, `result.json` last, and remove the checkpoint.
 
-        Args:
-            trial: Whose folder this is.
-            result: How it ended.
-            artifacts: Content of the files that the engine declares, by name, but for those that it wrote itself.
+        The artifacts are the files that the engine declares, by name, but for those that it wrote itself.
 
         Raises:
             DamagedError: The recorded epochs are not the first to the last, each once, or a declared file is missing.

@@ -80,10 +80,7 @@ def gpu_is_wanted(trial: Trial, device: DeviceName, present: bool) -> bool:
 def packed(trials: Sequence[Trial], seconds: Callable[[Trial], float], worth: float) -> Iterator[list[Trial]]:
     """Part trials into tasks: neighbours with the same threads, until they are worth the start of a process.
 
-    Args:
-        trials: In their order, which is kept.
-        seconds: What each takes.
-        worth: Seconds after which a task is closed.
+    Their order is kept; a task is closed once its trials take so many seconds as it is to be worth.
     """
     pack: list[Trial] = []
     spent = 0.0
