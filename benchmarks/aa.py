@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 from eailab.data.registry import load as load_data
 from eailab.findings.study import study_findings
 from eailab.metrics import CLASSIFICATION
-from eailab.recipe.base import Recipe, Study
+from eailab.recipe.base import Recipe, StudySettings
 from eailab.recipe.load import Override
 from eailab.recipe.load import load as load_recipe
 from eailab.recipe.override import vary
@@ -293,7 +293,7 @@ def main() -> None:
     rows, studies = (12, 50) if given.quick else (ROWS, STUDIES)
 
     store, recipe = Store(given.runs), load_recipe(RECIPE).recipe
-    margins = (recipe.study.margin, Study().margin)
+    margins = (recipe.study.margin, StudySettings().margin)
     rates: list[Rate] = []
     pools: dict[str, dict[str, Values]] = {}
     print("split      metric               blocks arms  alarms (limit; jackknife SE)  guard  SAME by margin")

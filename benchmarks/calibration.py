@@ -39,7 +39,7 @@ from scipy import special
 from eailab.stats import p_values
 from eailab.stats.contrasts import factorial
 from eailab.stats.model import compare
-from eailab.stats.power import Judged, judge
+from eailab.stats.power import JudgedStudies, judge
 
 Array = NDArray[np.float64]
 Wide = Literal["none", "arm", "baseline", "half of the arms"]
@@ -125,7 +125,7 @@ def without_guard(y: Array) -> NDArray[np.bool_]:
     return called
 
 
-def check(y: Array, judged: Judged) -> None:
+def check(y: Array, judged: JudgedStudies) -> None:
     """Hold the first studies to what the library says of them."""
     for study in range(CHECKED):
         found = compare(y[study], 0, 0.0)
@@ -166,7 +166,7 @@ def calibrate(design: Design, studies: int, seed: int) -> dict[str, Any]:
     }
 
 
-def wrong_same(null: Judged, margin: float) -> float:
+def wrong_same(null: JudgedStudies, margin: float) -> float:
     """Return the share of studies that call an arm SAME when every arm is off by just the margin.
 
     Args:

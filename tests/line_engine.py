@@ -10,7 +10,7 @@ from eailab.engines.base import Engine, Setup, Step
 from eailab.engines.registry import register
 from eailab.engines.spec import EngineSpec
 from eailab.metrics import NO_SPLIT, Metric
-from eailab.recipe.base import Recipe, Study
+from eailab.recipe.base import Recipe, StudySettings
 from eailab.seeding import stream
 from eailab.translation import tr
 
@@ -34,7 +34,7 @@ class LineRecipe(Recipe):
     engine: Literal["line"]
     lr: Annotated[float, Field(gt=0.0)] = 0.1
     """Learning rate."""
-    study: Study = Study(metric="mean-squared-error", margin=0.01)
+    study: StudySettings = StudySettings(metric="mean-squared-error", margin=0.01)
 
 
 class LineEngine(Engine):

@@ -1,7 +1,8 @@
-"""The map names files and types that exist, and draws every package."""
+"""The map names files and types that exist, and draws every room."""
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,10 +27,10 @@ def test_every_type_on_the_map_is_where_it_says():
         assert re.search(rf"^(?:class {name}\b|{name}: TypeAlias)", source, flags=re.MULTILINE), name
 
 
-def test_every_package_is_drawn():
+def test_every_room_is_drawn():
     drawing = MAP.split("```text")[1].split("```")[0]
-    inside = {path.name + "/" * path.is_dir() for path in (ROOT / "eailab").iterdir() if path.suffix in ("", ".py")}
-    missing = {name for name in inside - {"__pycache__/", "locales/"} if name not in drawing}
+    rooms = {path.name + "/" * path.is_dir() for path in (ROOT / "eailab").iterdir() if path.suffix in ("", ".py")}
+    missing = {room for room in rooms - {"__pycache__/", "locales/"} if room not in drawing}
     assert missing == set()
 
 
@@ -101,3 +102,21 @@ def test_what_is_not_as_it_should_be_is_seen():
         ("Module", "What"),
         ("ClassDef", "How"),
     ]
+
+
+TWO_OF_A_NAME = {
+    *("Adam", "ResNet", "Sgd"),  # settings, and what trains by them
+    *("ArmResult", "Table"),  # of Python's interface, made of those of statistics and findings
+    *("Figure", "Linear", "Mark", "Picture", "Setting", "Stage"),
+}
+"""Classes in two rooms that share a name which is each room's own; no further name may mean two things."""
+
+
+def test_a_name_is_of_one_class():
+    names = Counter(
+        node.name
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, times in names.items() if times > 1} <= TWO_OF_A_NAME

@@ -50,11 +50,11 @@ def gradcheck(
 
     Example: eailab gradcheck layers.py:Linear --input 8,784
     """
-    from eailab.gradcheck.build import Asked
+    from eailab.gradcheck.build import CheckRequest
     from eailab.gradcheck.check import gradcheck as check
     from eailab.own_code.reference import parse_reference
 
-    asked = Asked(parse_reference(code), tuple(map(_shape, shapes)), _pairs(parameters), entries)
+    asked = CheckRequest(parse_reference(code), tuple(map(_shape, shapes)), _pairs(parameters), entries)
     found = check(asked, values, labels, say_note)
     if json:
         echo_json(asdict(found))

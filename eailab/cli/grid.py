@@ -48,7 +48,7 @@ MOST_IN_TRAINING = 4
 """Trials that are named one by one."""
 
 
-class Picture:
+class GridPicture:
     """Draws some studies as they stand, no larger than a terminal is."""
 
     def __init__(self, trials: Trials) -> None:

@@ -11,7 +11,7 @@ from eailab.cli.output import echo, echo_json, say_note
 from eailab.plain import plain
 
 if TYPE_CHECKING:
-    from eailab.inference.export import Check
+    from eailab.inference.export import ExportCheck
 
 
 def predict(
@@ -80,7 +80,7 @@ def export(
     echo(f"  check: {_told(exported.check)}", hang=2)
 
 
-def _told(check: "Check") -> str:
+def _told(check: "ExportCheck") -> str:
     logits = f"logits differ from ours by at most {check.largest_difference:.1e}, where the largest is "
     logits = f"{logits}{check.largest_logit:.3g}" if check.largest_difference else "logits equal ours to the bit"
     recorded = "" if check.as_recorded is None else f", {check.as_recorded} as the trial recorded"

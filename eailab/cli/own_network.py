@@ -14,7 +14,7 @@ from eailab.cli.output import echo, echo_json
 from eailab.errors import CheckFailedError, UsageError
 
 if TYPE_CHECKING:
-    from eailab.engines.summary import Summary
+    from eailab.engines.summary import NetworkSummary
     from eailab.engines.torch_resnet.foreign_network import ForeignNetwork
     from eailab.recipe.schema import ResNetRecipe
 
@@ -129,7 +129,7 @@ def _show_code(code: str, image: str, classes: int, json: bool) -> None:
     _print(summary(make(), code, classes), json, BUILT)
 
 
-def _print(found: "Summary", json: bool, where: str) -> None:
+def _print(found: "NetworkSummary", json: bool, where: str) -> None:
     """Print layers in columns, and their sum; `where` says in what multiply-adds were counted."""
     if json:
         echo_json(asdict(found))

@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from eailab.cli.advice import on_small_data, with_command
-from eailab.cli.grid import Picture
+from eailab.cli.grid import GridPicture
 from eailab.cli.output import LOG, as_called, echo, narrowed, wrapped
 from eailab.plain import counted, plain_lines
 from eailab.runs.context import Compiling, Ended, EpochEnded, Event, Failed, SetAside, Started, TriedAgain, Waiting
@@ -219,7 +219,7 @@ class Watch:
 
     def _draw(self, width: int, height: int) -> RenderableType:
         with self._lock:
-            return Picture(self.trials).draw(width, height)
+            return GridPicture(self.trials).draw(width, height)
 
 
 def _screen(draw: Callable[[int, int], RenderableType]) -> Live:

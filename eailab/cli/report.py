@@ -17,7 +17,7 @@ from eailab.plain import counted, plain
 if TYPE_CHECKING:
     from eailab.report.verify import Verification
     from eailab.report.write import Written
-    from eailab.runs.retrain import Again
+    from eailab.runs.retrain import RetrainedTrial
     from eailab.runs.store import Store
     from eailab.runs.trial import Trial
 
@@ -256,7 +256,7 @@ def _print(found: "Verification") -> None:
     echo(f"{outcome.matching}/{outcome.numbers} numbers match{also}", hang=2)
 
 
-def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> "Again":
+def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, device: Device) -> "RetrainedTrial":
     """Train a trial again, and compare the two."""
     from eailab.cli.progress import Watch
     from eailab.runs.context import RunContext
@@ -267,7 +267,7 @@ def _retrain(store: "Store", trial: "Trial", name: str, data_dir: Path | None, d
         return retrain(trial, RunContext(store.root, data_dir, device, on_event=watch))
 
 
-def _print_again(again: "Again", name: str) -> None:
+def _print_again(again: "RetrainedTrial", name: str) -> None:
     """Print how a trial compares with its repetition."""
     for line in again.differences[:MOST_LINES]:
         echo(f"differs: {line}", hang=2)

@@ -50,11 +50,11 @@ def list_(
 
     Example: eailab runs list --study digits-mlp-batch-size --state finished
     """
-    from eailab.report.listing import Wanted, listed
+    from eailab.report.listing import TrialFilter, listed
     from eailab.studies.lookup import existing
 
     store = existing(runs)
-    found = listed(store, Wanted(study, arm, block, state, recipe))
+    found = listed(store, TrialFilter(study, arm, block, state, recipe))
     if as_json:
         echo_json({"runs": str(runs), "trials": [one.mapping() for one in found]})
         return
@@ -327,9 +327,9 @@ def _show_path(path: "PathHead", store: "Store", *, as_json: bool) -> None:
 
 
 def _say_trials(study: "Head | PathHead", store: "Store") -> None:
-    from eailab.report.listing import Wanted, listed
+    from eailab.report.listing import TrialFilter, listed
 
-    print_trials(listed(store, Wanted(study=study.called)))
+    print_trials(listed(store, TrialFilter(study=study.called)))
     echo(f"folder:  {study.folder}")
 
 

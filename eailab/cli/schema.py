@@ -16,7 +16,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PRINTED = {
     "decision": "eailab.findings.decision:Decision",
     "gradcheck": "eailab.gradcheck.report:GradientReport",
-    "model": "eailab.engines.summary:Summary",
+    "model": "eailab.engines.summary:NetworkSummary",
     "sanity": SANITY_REPORT,
 }
 """The classes of what is printed, each imported where its schema is asked for."""

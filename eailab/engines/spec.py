@@ -45,7 +45,7 @@ ReportCompilation: TypeAlias = Callable[[Callable[[], None], Callable[[float], N
 
 
 @dataclass(frozen=True)
-class Network:
+class InferenceSpec:
     """Describe how the trained weights of an engine are applied to images, here and in other software.
 
     Each function takes the trial's recipe, and the weights as `Engine.weights` names them.
@@ -130,7 +130,7 @@ class ImageClassification:
     """How many numbers a checkpoint holds for each parameter, at most: itself, moments, moving average."""
     effective_model: Callable[[Any], dict[str, object]]
     """Settings of a recipe's model that may be written in several ways, in one form that equal trainings share."""
-    network: Callable[[], Network]
+    network: Callable[[], InferenceSpec]
     """How the weights of its trials are applied."""
     augmented: Callable[[Any, TrialData, int, int], Augmented]
     """Return the first images that a block trains on, varied as its first epoch varies them.

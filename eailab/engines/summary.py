@@ -11,7 +11,7 @@ SCHEMA = {"use_attribute_docstrings": True, "extra": "forbid"}
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSummary:
     """A layer of a recipe's network; of others a module without modules in it, or what a larger one has itself."""
 
     __pydantic_config__: ClassVar = SCHEMA
@@ -29,7 +29,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Summary:
+class NetworkSummary:
     """A network in numbers."""
 
     __pydantic_config__: ClassVar = SCHEMA
@@ -46,20 +46,22 @@ class Summary:
     """Those that are not frozen."""
     multiply_adds: int
     """Of one image, in convolutions, matrix products and attention; no others are counted."""
-    layers: list[Layer]
+    layers: list[LayerSummary]
     """In the order of the code."""
     schema_version: Literal[1] = 1
     """Raised when a field is renamed, removed or changes its meaning."""
 
 
-def of_settings(title: str, image: tuple[int, int, int], classes: int, layers: Sequence[LayerSize]) -> Summary:
+def of_settings(title: str, image: tuple[int, int, int], classes: int, layers: Sequence[LayerSize]) -> NetworkSummary:
     """Return what is known of a network from a recipe's settings."""
-    return Summary(
+    return NetworkSummary(
         network=title,
         image=list(image),
         classes=classes,
         parameters=sum(one.parameters for one in layers),
         trained_parameters=sum(one.parameters for one in layers),
         multiply_adds=sum(one.multiply_adds for one in layers),
-        layers=[Layer(one.name, str(one.kind), list(one.output), one.parameters, one.multiply_adds) for one in layers],
+        layers=[
+            LayerSummary(one.name, str(one.kind), list(one.output), one.parameters, one.multiply_adds) for one in layers
+        ],
     )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from eailab.engines.named_metrics import Unit, declare, is_higher_better, tokens
 from eailab.errors import UsageError
-from eailab.existing.table import Role, Table, Value
+from eailab.existing.table import ResultsTable, Role, Value
 from eailab.metrics import LARGEST_NUMBER, Metric
 from eailab.translation import Text, tr, trn
 
@@ -69,10 +69,10 @@ class Observations:
     """Whether all arms have the same seeds."""
     notes: tuple[Text, ...]
     """What was found odd, a sentence each."""
-    table: Table
+    table: ResultsTable
 
 
-def assign(table: Table, options: Options) -> Observations:
+def assign(table: ResultsTable, options: Options) -> Observations:
     """Gather the runs of each arm.
 
     Raises:
@@ -136,7 +136,7 @@ def assign(table: Table, options: Options) -> Observations:
     return _observations(table, arms, options.baseline, measure, tuple(factor) or ("arm",), notes, seed)
 
 
-def _checked(table: Table, named: Sequence[str], metric: str | None) -> str:
+def _checked(table: ResultsTable, named: Sequence[str], metric: str | None) -> str:
     """Return the column of the metric, once all columns that were named are there and it has numbers."""
     columns = list(table.roles)
     for name in named:
@@ -153,7 +153,7 @@ def _checked(table: Table, named: Sequence[str], metric: str | None) -> str:
 
 
 def _observations(
-    table: Table,
+    table: ResultsTable,
     arms: Mapping[str, Mapping[str, float]],
     baseline: str | None,
     metric: Metric,
@@ -200,7 +200,7 @@ def _observations(
     return Observations(factor, metric, arms, baseline or next(iter(arms)), blocked, tuple(notes), table)
 
 
-def _from_wide(table: Table, seed: str | None) -> tuple[Table, str | None]:
+def _from_wide(table: ResultsTable, seed: str | None) -> tuple[ResultsTable, str | None]:
     """Return a table with a column of values for each method as one with a row a run; any other table as it is.
 
     It is such a table where all columns but the seed's hold numbers, and none is called as a metric or a setting is.
@@ -233,7 +233,7 @@ def _from_wide(table: Table, seed: str | None) -> tuple[Table, str | None]:
     return replace(table, columns=columns, places=places, roles=roles, notes=(*table.notes, note)), "value"
 
 
-def _odd_runs(table: Table) -> Iterator[Text]:
+def _odd_runs(table: ResultsTable) -> Iterator[Text]:
     """Yield what columns say of code versions that differ, and of runs that did not come to their end."""
     for name, values in table.columns.items():
         if VERSIONS & set(tokens(name)) and len(set(values)) > 1:
@@ -250,7 +250,7 @@ def _odd_runs(table: Table) -> Iterator[Text]:
                 )
 
 
-def _seed(table: Table, metric: str | None) -> str | None:
+def _seed(table: ResultsTable, metric: str | None) -> str | None:
     """Return the column that numbers the runs: one called a seed, or else one whose last word is of `SEEDS`."""
     names = [name for name in table.roles if name != metric and not _is_label(name)]
     exact = (name for name in names if {"seed", "seeds", "randomseed"} & set(tokens(name)))
@@ -263,7 +263,7 @@ def _is_label(name: str) -> bool:
     return bool(IGNORED & set(words) or (LABELS & set(words[-1:]) and (len(words) == 1 or OF_A_RUN & set(words[:-1]))))
 
 
-def _metric(table: Table) -> str:
+def _metric(table: ResultsTable) -> str:
     numbers = [
         name
         for name in table.roles
@@ -279,7 +279,7 @@ def _metric(table: Table) -> str:
     raise UsageError(f"which column is judged is in doubt: name one with --metric, of {_listed(known or numbers)}.")
 
 
-def _factor(table: Table, options: Options, taken: set[str | None]) -> list[str]:
+def _factor(table: ResultsTable, options: Options, taken: set[str | None]) -> list[str]:
     """Return the columns that tell arms apart; none where nothing varies."""
     if by := options.by:
         if len(by) > 1 and not options.joint:
@@ -304,7 +304,7 @@ def _factor(table: Table, options: Options, taken: set[str | None]) -> list[str]
 
 
 def _last(
-    table: Table, arm: str, seed: str, rows: Sequence[int], metric: str, step: str | None, notes: list[Text]
+    table: ResultsTable, arm: str, seed: str, rows: Sequence[int], metric: str, step: str | None, notes: list[Text]
 ) -> float:
     """Return the value of a run: of its last step, or of the one row that it has."""
     values = table.columns[metric]
@@ -336,7 +336,7 @@ def _number(value: Value) -> float:
     return float(value) if not abs(value) > LARGEST_NUMBER else math.copysign(math.inf, value)
 
 
-def _words(table: Table, name: str) -> list[str]:
+def _words(table: ResultsTable, name: str) -> list[str]:
     """Return the level or the seed that a column has in each row."""
     values = table.columns[name]
     if bool in set(map(type, values)):  # True is equal to 1.0, and another level
@@ -359,7 +359,7 @@ def _rank(item: tuple[str, object]) -> tuple[bool, float]:
         return True, 0.0  # the sort is stable: in order of appearance
 
 
-def _places(table: Table, rows: Sequence[int]) -> str:
+def _places(table: ResultsTable, rows: Sequence[int]) -> str:
     return ", ".join(table.places[row] for row in rows[:3]) + (", …" if len(rows) > 3 else "")
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from eailab.errors import UsageError
 from eailab.existing.readers import csv_files, json_files, mlflow, run_folders
-from eailab.existing.table import Table, joined
+from eailab.existing.table import ResultsTable, joined
 
 
-def read_table(paths: Sequence[Path]) -> Table:
+def read_table(paths: Sequence[Path]) -> ResultsTable:
     """Read one table from some files, which have the same columns, or from folders of runs of one library.
 
     Raises:
@@ -28,7 +28,7 @@ def read_table(paths: Sequence[Path]) -> Table:
     return joined(tables)
 
 
-def _read(path: Path) -> Table:
+def _read(path: Path) -> ResultsTable:
     if path.is_dir():
         return run_folders.read(path)
     if json_files.recognises(path):

@@ -12,7 +12,7 @@ Role = Literal["setting", "metric", "seed", "ignored", "unknown"]
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultsTable:
     """Hold what was read."""
 
     columns: Mapping[str, Sequence[Value]]
@@ -29,10 +29,10 @@ class Table:
     """What was left out, or found odd, a sentence each."""
 
 
-def joined(tables: Sequence[Table]) -> Table:
+def joined(tables: Sequence[ResultsTable]) -> ResultsTable:
     """Return several tables as one, with None where one lacks a column."""
     roles = {name: role for table in tables for name, role in table.roles.items()}
-    return Table(
+    return ResultsTable(
         columns={
             name: [value for table in tables for value in table.columns.get(name, [None] * len(table.places))]
             for name in roles

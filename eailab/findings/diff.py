@@ -17,7 +17,7 @@ from eailab.studies.heads import heads, trial_names, uses
 
 
 @dataclass(frozen=True)
-class Line:
+class DiffLine:
     """One thing of two trials."""
 
     part: str
@@ -38,7 +38,7 @@ class Difference:
 
     names: tuple[str, str]
     """Fingerprints."""
-    lines: tuple[Line, ...]
+    lines: tuple[DiffLine, ...]
     called: tuple[str, str]
     """By study, arm and block where they have such names."""
 
@@ -64,7 +64,7 @@ def diff(first: TrialFolder, second: TrialFolder) -> Difference:
     for part in parts[0]:
         ours, theirs = parts[0][part], parts[1][part]
         names = dict.fromkeys((*ours, *theirs))
-        lines += [Line(part, name, ours.get(name, NOTHING), theirs.get(name, NOTHING)) for name in names]
+        lines += [DiffLine(part, name, ours.get(name, NOTHING), theirs.get(name, NOTHING)) for name in names]
     return Difference((first.path.name, second.path.name), tuple(lines), (_called(first), _called(second)))
 
 

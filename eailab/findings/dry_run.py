@@ -12,7 +12,7 @@ from eailab.plain import blocks_in_words, counted
 from eailab.recipe.override import changes_in_words
 from eailab.runs.store import Store
 from eailab.studies.design import Study
-from eailab.studies.forecast import Cost, Forecast, Noise, detects, recipe_key
+from eailab.studies.forecast import Cost, Forecast, SpreadEstimate, detects, recipe_key
 from eailab.studies.storage import Plan
 from eailab.units import duration, size
 
@@ -49,12 +49,12 @@ class PlannedStudy:
 
     plan: Plan
     arms: tuple[PlannedArm, ...]
-    noise: Noise | None
+    noise: SpreadEstimate | None
     commands: Mapping[str, str]
     """What each trial that is left starts, by what it is called; empty where trials start nothing."""
 
     @classmethod
-    def of(cls, planned: Plan, cost: Forecast, noise: Noise | None, store: Store) -> "PlannedStudy":
+    def of(cls, planned: Plan, cost: Forecast, noise: SpreadEstimate | None, store: Store) -> "PlannedStudy":
         """Put together what is known of a plan."""
         study, record = planned.record.study, planned.record
         todo = {trial.fingerprint for trial in planned.todo}

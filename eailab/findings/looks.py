@@ -11,7 +11,7 @@ import numpy as np
 
 from eailab.findings.trial import FAILED, TrialFindings, in_state, not_needed, values_of
 from eailab.metrics import Metric
-from eailab.stats.group_sequential import Decision, first_decisions, judgement_levels, look_levels, replay
+from eailab.stats.group_sequential import LookDecision, first_decisions, judgement_levels, look_levels, replay
 from eailab.stats.model import ArmResult, Comparison
 from eailab.stats.verdict import Verdict
 from eailab.studies.design import Study
@@ -32,7 +32,7 @@ class Looks:
     """Of each look."""
     made: int
     """Looks made so far."""
-    decisions: tuple[Decision | None, ...]
+    decisions: tuple[LookDecision | None, ...]
     """One an arm; None for the baseline, and for an arm that is open."""
     over: bool
     """Whether nothing is left to do."""
@@ -91,7 +91,7 @@ def judge_again(
 def decided(comparison: Comparison, looks: Looks) -> Comparison:
     """Put what the looks have found of each arm in place of what all its trials show at a single look."""
 
-    def found(result: ArmResult, seen: ArmResult | None, decision: Decision | None) -> ArmResult:
+    def found(result: ArmResult, seen: ArmResult | None, decision: LookDecision | None) -> ArmResult:
         if result.verdict is None:
             return result
         shown = result if seen is None else replace(result, **{name: getattr(seen, name) for name in OF_A_LOOK})

@@ -22,7 +22,7 @@ TITLE = tr("Gain of each step on the way")
 
 
 @dataclass(frozen=True)
-class Step:
+class PathStep:
     """One move of a path ablation."""
 
     changes: tuple[str, ...]
@@ -54,7 +54,7 @@ class PathFindings:
     measure: Metric
     means: tuple[float | None, float | None]
     """Metric of the two recipes, averaged over their blocks."""
-    steps: tuple[Step, ...]
+    steps: tuple[PathStep, ...]
     gap: float | None
     """Gain of the second recipe over the first, from their trials alone."""
     gap_interval95: Interval | None
@@ -99,7 +99,7 @@ def findings_along(
 ) -> PathFindings:
     """Put the steps of a path ablation together: of each its study, the move taken, and which candidate that was."""
     # The steps, one after the other.
-    steps: list[Step] = []
+    steps: list[PathStep] = []
     total: float | None = 0.0
     for study, move, index in taken:
         arm = study.arms[1 + index]
@@ -107,7 +107,7 @@ def findings_along(
         total = None if gain is None or total is None else total + gain
         bounds = None if arm.against_baseline is None else arm.against_baseline.interval95
         steps.append(
-            Step(
+            PathStep(
                 changes=tuple(map(str, move.changes)),
                 gain=gain,
                 interval95=_improvement(bounds, study.measure),
@@ -207,7 +207,7 @@ def path_table(found: PathFindings) -> Table:
     )
 
 
-def changes_in_words(step: Step) -> Text:
+def changes_in_words(step: PathStep) -> Text:
     """Return what a step changes: `optimizer.lr 0.001 -> 0.003`, its settings by their names in other languages."""
     parts = (change.partition(" ") for change in step.changes)
     return joined((setting_with_value(name, value) for name, _, value in parts), COMMA)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eailab.errors import UsageError
 from eailab.gradcheck.arguments import constructed_with, is_label, wanted_by_place
 from eailab.gradcheck.functions import FunctionPair
-from eailab.gradcheck.layers import FORWARDS, Layer, is_layer, method
+from eailab.gradcheck.layers import FORWARDS, CheckedLayer, is_layer, method
 from eailab.gradcheck.subject import Array, Subject
 from eailab.own_code.arguments import completed
 from eailab.own_code.load import OwnModule, construct
@@ -25,7 +25,7 @@ Labels = Literal["classes", "one-hot", "values"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class CheckRequest:
     """Hold what a user wants to have checked."""
 
     reference: Reference
@@ -47,7 +47,7 @@ class _Things:
     things: tuple[Any, ...]
 
 
-def build(module: OwnModule, asked: Asked, values: Values, labels: Labels) -> Subject:
+def build(module: OwnModule, asked: CheckRequest, values: Values, labels: Labels) -> Subject:
     """Return the subject of a check. It is called while the module is running.
 
     Raises:
@@ -62,7 +62,7 @@ def build(module: OwnModule, asked: Asked, values: Values, labels: Labels) -> Su
     compared = None if label is None else (label, _labels(chance, next(iter(inputs.values())).shape, labels))
     match found.kind:
         case "layer":
-            subject: Subject = Layer(found.title, found.things[0], inputs, compared, asked.parameters)
+            subject: Subject = CheckedLayer(found.title, found.things[0], inputs, compared, asked.parameters)
         case "pair":
             subject = FunctionPair(found.title, (found.things[0], found.things[1]), inputs, compared)
         case "torch":
@@ -75,7 +75,7 @@ def build(module: OwnModule, asked: Asked, values: Values, labels: Labels) -> Su
     return subject
 
 
-def _constructed(module: OwnModule, asked: Asked) -> _Things:
+def _constructed(module: OwnModule, asked: CheckRequest) -> _Things:
     """Find what is named, construct it if it is a class, and say of which kind it is."""
     reference, things = asked.reference, [module.find(name) for name in asked.reference.names]
     title = f"{plain(str(reference.file))}:{','.join(reference.names)}"
@@ -129,7 +129,7 @@ def _neither(title: str, thing: Any) -> str:
     )
 
 
-def _input_names(found: _Things, wanted: Sequence[str], asked: Asked) -> dict[str, tuple[int, ...]]:
+def _input_names(found: _Things, wanted: Sequence[str], asked: CheckRequest) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the inputs by the names of forward's arguments.
 
     Raises:

@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 
 from eailab.errors import UsageError
-from eailab.gradcheck.build import Asked, Labels, Values, build
-from eailab.gradcheck.comparison import Comparison
+from eailab.gradcheck.build import CheckRequest, Labels, Values, build
+from eailab.gradcheck.comparison import GradientComparison
 from eailab.gradcheck.report import GradientReport
 from eailab.gradcheck.subject import Subject
 from eailab.own_code.load import OwnModule, seeded
@@ -25,7 +25,10 @@ SAID = {
 
 
 def gradcheck(
-    asked: Asked, values: Values | None = None, labels: Labels | None = None, say: Callable[[str], None] | None = None
+    asked: CheckRequest,
+    values: Values | None = None,
+    labels: Labels | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> GradientReport:
     """Compare every gradient with central differences.
 
@@ -56,7 +59,7 @@ def gradcheck(
 
 
 def _subjects(
-    module: OwnModule, asked: Asked, values: Values | None, labels: Labels | None
+    module: OwnModule, asked: CheckRequest, values: Values | None, labels: Labels | None
 ) -> Iterator[tuple[tuple[Values, Labels], Subject]]:
     """Yield subjects whose output is finite, for kinds of inputs and of labels in turn.
 
@@ -105,12 +108,12 @@ def _checked(subject: Subject, entries: int, say: Callable[[str], None] | None) 
     if seconds > LONG and say is not None:
         say(f"this takes {roughly(seconds)}: a smaller --input, or --entries 100, is quicker.")
     if output.ndim == 0 or output.size == 1:
-        return Comparison(subject, np.ones(output.shape), output, entries).report()
+        return GradientComparison(subject, np.ones(output.shape), output, entries).report()
     if subject.labels is None:
         dy = np.random.default_rng(2).standard_normal(output.shape)
-        return Comparison(subject, dy, output, entries).report()
+        return GradientComparison(subject, dy, output, entries).report()
     reports = [
-        Comparison(subject, np.full(output.shape, weight), output, entries).report()
+        GradientComparison(subject, np.full(output.shape, weight), output, entries).report()
         for weight in (1 / output.size, 1.0)
     ]
     return next((one for one in reports if one.passed), reports[0])

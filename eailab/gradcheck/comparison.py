@@ -16,7 +16,7 @@ FEW = 24
 """Entries of which differences are taken where a few are enough."""
 
 
-class Comparison:
+class GradientComparison:
     """The gradients of sum(dy * output), beside differences.
 
     Args:

@@ -51,7 +51,7 @@ def split_output(found: Any, layer: Any = None) -> tuple[NDArray[Any], Any]:
     return np.asarray(found), cache
 
 
-class Layer(Subject):
+class CheckedLayer(Subject):
     """An object with forward and backward.
 
     `chosen` says which attributes are the parameters and which their gradients; by default they are found.

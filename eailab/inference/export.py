@@ -15,8 +15,8 @@ from eailab import __version__
 from eailab.data.dataset import Pixels
 from eailab.errors import CheckFailedError, DamagedError, DataError, UsageError
 from eailab.files import safe_name
-from eailab.inference.formats import FORMATS, Runner
-from eailab.inference.predict import WHITE, Trained, data_of, find_finished, largest_pixel, read_network
+from eailab.inference.formats import FORMATS, ExportRunner
+from eailab.inference.predict import WHITE, TrainedNetwork, data_of, find_finished, largest_pixel, read_network
 from eailab.recipe.canonical import to_yaml
 from eailab.runs import atomic
 from eailab.runs.store import Store
@@ -28,7 +28,7 @@ TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Check:
+class ExportCheck:
     """Describe how an exported file compared with the trial's own network on the same images."""
 
     by: str
@@ -56,7 +56,7 @@ class Exported:
     """What is in it, in words."""
     pixels: str
     """Which values it expects of pixels, in words."""
-    check: Check
+    check: ExportCheck
 
 
 def export(
@@ -104,7 +104,7 @@ def export(
     return Exported(out, folder.path.name, kind.contents(trained), pixels_in_words(trained, data_dir), check)
 
 
-def pixels_in_words(trained: Trained, data_dir: Path | None) -> str:
+def pixels_in_words(trained: TrainedNetwork, data_dir: Path | None) -> str:
     """Say which values a network expects of pixels; a picture's go to 255, those of other data may end before."""
     largest = largest_pixel(trained, data_dir)
     if largest is None:
@@ -114,7 +114,7 @@ def pixels_in_words(trained: Trained, data_dir: Path | None) -> str:
     return f"0 to {largest}, as in training: multiply those of a picture, 0 to {WHITE}, by {largest}/{WHITE} first"
 
 
-def facts(trained: Trained) -> dict[str, str]:
+def facts(trained: TrainedNetwork) -> dict[str, str]:
     """Return what a file's metadata tell of the network: where it comes from, and what it expects of images."""
     return {
         "eailab": __version__,
@@ -128,7 +128,7 @@ def facts(trained: Trained) -> dict[str, str]:
     }
 
 
-def compare(trained: Trained, runner: Runner, images: int, data_dir: Path | None) -> Check:
+def compare(trained: TrainedNetwork, runner: ExportRunner, images: int, data_dir: Path | None) -> ExportCheck:
     """Run an exported file and the trial's own network on the same images."""
     try:
         tested = data_of(trained, data_dir).test
@@ -149,7 +149,7 @@ def compare(trained: Trained, runner: Runner, images: int, data_dir: Path | None
     theirs = np.concatenate(
         [runner.logits(pixels[start : start + AT_ONCE]) for start in range(0, len(pixels), AT_ONCE)]
     )
-    return Check(
+    return ExportCheck(
         by=runner.by,
         images=len(pixels),
         which=which,

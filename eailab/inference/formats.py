@@ -20,11 +20,11 @@ from eailab.engines.registry import images_of
 from eailab.engines.spec import Graph
 from eailab.errors import UsageError
 from eailab.extras import install_command
-from eailab.inference.predict import Trained
+from eailab.inference.predict import TrainedNetwork
 
 
 @dataclass(frozen=True)
-class Runner:
+class ExportRunner:
     """An exported file, loaded by the software that it is for."""
 
     by: str
@@ -33,32 +33,32 @@ class Runner:
     """From images `[N, H, W, C]` to the scores of each class, `[N, K]`."""
 
 
-class Format(ABC):
+class ExportFormat(ABC):
     """One kind of file that a network can be exported to."""
 
     suffix: str
     """How its files' names end."""
 
     @abstractmethod
-    def write(self, trained: Trained, facts: Mapping[str, str]) -> bytes:
+    def write(self, trained: TrainedNetwork, facts: Mapping[str, str]) -> bytes:
         """Return the content of a file of the network, with the facts as its metadata."""
 
     @abstractmethod
-    def load(self, data: bytes, trained: Trained) -> Runner:
+    def load(self, data: bytes, trained: TrainedNetwork) -> ExportRunner:
         """Load the content of a file of the network, for images on the CPU."""
 
-    def contents(self, trained: Trained) -> str:
+    def contents(self, trained: TrainedNetwork) -> str:
         """Describe what a file of the network holds: by default all that evaluation does, from pixels to logits."""
         shape = ", ".join(map(str, trained.expected.image))
         return f"from images, uint8 [N, {shape}], to logits, float32 [N, {len(trained.expected.classes)}]"
 
 
-class Safetensors(Format):
+class Safetensors(ExportFormat):
     """Weights for other programs: arrays by the names that torch gives them."""
 
     suffix = ".safetensors"
 
-    def write(self, trained: Trained, facts: Mapping[str, str]) -> bytes:
+    def write(self, trained: TrainedNetwork, facts: Mapping[str, str]) -> bytes:
         """Return the file with its metadata sorted: the library's own order changes between processes."""
         from safetensors.numpy import save
 
@@ -70,16 +70,16 @@ class Safetensors(Format):
         text += b" " * (-len(text) % 8)  # the arrays start at a multiple of eight bytes
         return len(text).to_bytes(8, "little") + text + data[8 + len(_header(data)) :]
 
-    def load(self, data: bytes, trained: Trained) -> Runner:
+    def load(self, data: bytes, trained: TrainedNetwork) -> ExportRunner:
         """Load the arrays, and what the metadata say that they expect, into the trial's network."""
         from safetensors import __version__ as version
         from safetensors.numpy import load
 
         facts = json.loads(_header(data))["__metadata__"]
         again = replace(trained, weights=load(data), expected=Expected.read(facts))
-        return Runner(f"the trial's network with the file's weights (safetensors {version})", again.logits)
+        return ExportRunner(f"the trial's network with the file's weights (safetensors {version})", again.logits)
 
-    def contents(self, trained: Trained) -> str:
+    def contents(self, trained: TrainedNetwork) -> str:
         """Describe what a file holds."""
         return f"{len(trained.weights)} arrays; the metadata give image, mean, std, classes and recipe"
 
@@ -89,7 +89,7 @@ def _header(data: bytes) -> bytes:
     return data[8 : 8 + int.from_bytes(data[:8], "little")]
 
 
-class Onnx(Format):
+class Onnx(ExportFormat):
     """A graph from whole pixel values to logits, for runtimes of ONNX."""
 
     suffix = ".onnx"
@@ -102,7 +102,7 @@ class Onnx(Format):
     ERRORS = 3
     """Least severe of onnxruntime's messages that are shown."""
 
-    def write(self, trained: Trained, facts: Mapping[str, str]) -> bytes:
+    def write(self, trained: TrainedNetwork, facts: Mapping[str, str]) -> bytes:
         """Return the content of a checked ONNX file.
 
         Raises:
@@ -129,7 +129,7 @@ class Onnx(Format):
         onnx.checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString(deterministic=True))
 
-    def load(self, data: bytes, trained: Trained) -> Runner:  # noqa: ARG002 - one signature for all formats
+    def load(self, data: bytes, trained: TrainedNetwork) -> ExportRunner:  # noqa: ARG002 - one signature for all formats
         """Load the file into onnxruntime."""
         _, onnxruntime = self._libraries()
         onnxruntime.disable_telemetry_events()  # its Windows builds have some
@@ -137,7 +137,7 @@ class Onnx(Format):
         options.log_severity_level = self.ERRORS
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         by = f"onnxruntime {onnxruntime.__version__}"
-        return Runner(by, lambda pixels: session.run(["logits"], {"images": pixels})[0])
+        return ExportRunner(by, lambda pixels: session.run(["logits"], {"images": pixels})[0])
 
     @staticmethod
     def _libraries() -> tuple[Any, Any]:
@@ -150,14 +150,14 @@ class Onnx(Format):
         return onnx, onnxruntime
 
 
-class TorchExport(Format):
+class TorchExport(ExportFormat):
     """A program of torch from whole pixel values to logits: `torch.export`'s archive, without our code."""
 
     suffix = ".pt2"
     FACTS = "eailab.json"
     """The archive's further file that holds the facts."""
 
-    def write(self, trained: Trained, facts: Mapping[str, str]) -> bytes:
+    def write(self, trained: TrainedNetwork, facts: Mapping[str, str]) -> bytes:
         """Return the content of a `.pt2` archive."""
         import torch
 
@@ -169,7 +169,7 @@ class TorchExport(Format):
         torch.export.save(program, archive, extra_files={self.FACTS: json.dumps(dict(facts))})
         return archive.getvalue()
 
-    def load(self, data: bytes, trained: Trained) -> Runner:  # noqa: ARG002 - one signature for all formats
+    def load(self, data: bytes, trained: TrainedNetwork) -> ExportRunner:  # noqa: ARG002 - one signature for all formats
         """Load the archive into torch."""
         import torch
 
@@ -180,7 +180,7 @@ class TorchExport(Format):
                 scores: NDArray[np.float32] = network(torch.tensor(pixels)).numpy()
             return scores
 
-        return Runner(f"torch {torch.__version__}", logits)
+        return ExportRunner(f"torch {torch.__version__}", logits)
 
 
-FORMATS: dict[str, Format] = {"safetensors": Safetensors(), "onnx": Onnx(), "torch-export": TorchExport()}
+FORMATS: dict[str, ExportFormat] = {"safetensors": Safetensors(), "onnx": Onnx(), "torch-export": TorchExport()}

@@ -25,7 +25,7 @@ WHITE = 255
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """The network that a trial has left: its recipe, its weights, and the images that it expects."""
 
     folder: TrialFolder
@@ -59,7 +59,7 @@ def find_finished(store: Store, name: str) -> TrialFolder:
     return folder
 
 
-def read_network(folder: TrialFolder) -> Trained:
+def read_network(folder: TrialFolder) -> TrainedNetwork:
     """Return the network of a finished trial, as `find_finished` returns it.
 
     Raises:
@@ -81,12 +81,12 @@ def read_network(folder: TrialFolder) -> Trained:
         ) from error
     except (ValueError, RecursionError) as error:
         raise DamagedError(f"{folder.weights_file} does not fit its recipe: {error}. Train the trial again.") from error
-    return Trained(
+    return TrainedNetwork(
         folder, recipe, record["block"], record["data"], weights, expected, Result.read(record).largest_pixel
     )
 
 
-def data_of(trained: Trained, data_dir: Path | None) -> Dataset:
+def data_of(trained: TrainedNetwork, data_dir: Path | None) -> Dataset:
     """Return the data set that a trial was trained on; nothing is downloaded.
 
     Raises:
@@ -102,7 +102,7 @@ def data_of(trained: Trained, data_dir: Path | None) -> Dataset:
     return dataset
 
 
-def largest_pixel(trained: Trained, data_dir: Path | None = None) -> int | None:
+def largest_pixel(trained: TrainedNetwork, data_dir: Path | None = None) -> int | None:
     """Return the largest value of a pixel that a network has met in training; None where nothing tells it."""
     if trained.largest_pixel is not None:
         return trained.largest_pixel

@@ -44,7 +44,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedClaim:
     """A claim, held to the studies."""
 
     claim: Claim
@@ -97,27 +97,29 @@ def _claim(text: str, line: int) -> Claim:
     return Claim(text, line, names, level, Verdict(verdict))
 
 
-def judge_claim(lab: LabFolder, claim: Claim) -> Judged:
+def judge_claim(lab: LabFolder, claim: Claim) -> JudgedClaim:
     """Hold a claim to the study of its factor."""
     try:
         study = lab.load(lab.wanted(claim.factor))
     except EailabError as error:
-        return Judged(claim, False, str(error))
+        return JudgedClaim(claim, False, str(error))
     if study is None:
-        return Judged(claim, False, f"{' '.join(claim.factor)} was not trained")
+        return JudgedClaim(claim, False, f"{' '.join(claim.factor)} was not trained")
     findings = study.findings
     arm = arm_of(findings, claim.level)
     if arm is None:
         labels = ", ".join(one.label for one in findings.arms)
-        return Judged(claim, False, f"{' '.join(claim.factor)} has no level {claim.level}: it has {labels}")
+        return JudgedClaim(claim, False, f"{' '.join(claim.factor)} has no level {claim.level}: it has {labels}")
     if claim.verdict is None:
         return _reached(claim, findings, arm)
     result = arm.against_baseline
     verdict = None if result is None or arm.is_baseline else result.verdict
     if verdict is None:
-        return Judged(claim, False, f"{arm.label} has no verdict: it is the baseline, or has too few blocks")
+        return JudgedClaim(claim, False, f"{arm.label} has no verdict: it is the baseline, or has too few blocks")
     holds = claim.verdict in (verdict, Verdict.UNDECIDED)
-    return Judged(claim, holds, f"the verdict is {verdict.value}" + ("" if holds else ", and the claim goes beyond it"))
+    return JudgedClaim(
+        claim, holds, f"the verdict is {verdict.value}" + ("" if holds else ", and the claim goes beyond it")
+    )
 
 
 def arm_of(findings: StudyFindings, level: str) -> ArmFindings | None:
@@ -130,19 +132,19 @@ def arm_of(findings: StudyFindings, level: str) -> ArmFindings | None:
     return short[0] if len(short) == 1 else None
 
 
-def _reached(claim: Claim, findings: StudyFindings, arm: ArmFindings) -> Judged:
+def _reached(claim: Claim, findings: StudyFindings, arm: ArmFindings) -> JudgedClaim:
     """Hold "reaches" to the end of the interval of the arm's mean that is nearer to chance."""
     assert claim.value is not None  # noqa: S101 - a claim without a verdict has one
     measure, values = findings.measure, arm.values
     if len(values) < 2:
-        return Judged(claim, False, f"{arm.label} has {len(values)} finished blocks: an interval takes two")
+        return JudgedClaim(claim, False, f"{arm.label} has {len(values)} finished blocks: an interval takes two")
     mean, half = fmean(values), mean_half_width(values)
     low, high = mean - half, mean + half
     holds = low >= claim.value if measure.higher_is_better else high <= claim.value
     digits = max(2, findings.decimals)
     said = f"the mean is {mean:.{digits}f}, its 95% interval [{low:.{digits}f}, {high:.{digits}f}]"
     end = "lower" if measure.higher_is_better else "upper"
-    return Judged(claim, holds, said if holds else f"{said}: the {end} end does not reach {claim.value:g}")
+    return JudgedClaim(claim, holds, said if holds else f"{said}: the {end} end does not reach {claim.value:g}")
 
 
 def mean_half_width(values: list[float]) -> float:

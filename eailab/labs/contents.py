@@ -7,7 +7,7 @@ from eailab.errors import EailabError, UsageError
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Fact, Table, arm_name
 from eailab.findings.words import number
-from eailab.labs.folder import STUDY_FILE, LabFolder, Wanted
+from eailab.labs.folder import STUDY_FILE, ExpectedStudy, LabFolder
 from eailab.labs.places import Place
 from eailab.metrics import TRAIN, VALIDATION, by_quantity
 from eailab.recipe.describe import nearest
@@ -24,7 +24,7 @@ from eailab.translation import capitalized, language, listed_and, tr
 
 
 @dataclass(frozen=True)
-class Content:
+class PlaceContent:
     """Keep what a place of a report is filled with."""
 
     blocks: tuple[Block, ...]
@@ -38,7 +38,7 @@ class Content:
         return render_blocks(self.blocks, language(lang))
 
 
-def content_of(lab: LabFolder, place: Place) -> Content:
+def content_of(lab: LabFolder, place: Place) -> PlaceContent:
     """Return what a place holds now.
 
     Raises:
@@ -66,10 +66,10 @@ def content_of(lab: LabFolder, place: Place) -> Content:
         return _not_yet(command_for(lab, wanted))
     if kind == "figure":
         return _figure(study, figure)
-    return Content(tuple(OF_A_FACTOR[kind](study)))
+    return PlaceContent(tuple(OF_A_FACTOR[kind](study)))
 
 
-def command_for(lab: LabFolder, wanted: Wanted | None = None) -> str:
+def command_for(lab: LabFolder, wanted: ExpectedStudy | None = None) -> str:
     """Return the command that trains a comparison: of a tuned one, as the report gives it."""
     if wanted is None or not wanted.is_tuned:
         return f"eailab ablate --study {STUDY_FILE}"
@@ -80,9 +80,9 @@ def command_for(lab: LabFolder, wanted: Wanted | None = None) -> str:
     )
 
 
-def _not_yet(command: str) -> Content:
+def _not_yet(command: str) -> PlaceContent:
     said = tr("Not filled yet. What is missing: {command}, and then {fill}.", command=command, fill="eailab lab fill")
-    return Content((Paragraph((said,)),), missing=command)
+    return PlaceContent((Paragraph((said,)),), missing=command)
 
 
 # --- of one factor ---------------------------------------------------------------------------------------------------
@@ -144,13 +144,13 @@ def gap_table(findings: StudyFindings) -> Table | None:
     return Table(tuple(columns), tuple(rows)) if pairs else None
 
 
-def _figure(study: StudyReport, name: str) -> Content:
+def _figure(study: StudyReport, name: str) -> PlaceContent:
     blocks = figure_blocks(study.findings)
     if name not in blocks:
         said = tr("There are no numbers for this figure: {title}.", title=TITLES[name])
-        return Content((Paragraph((said,)),))
+        return PlaceContent((Paragraph((said,)),))
     figure: FigureBlock = blocks[name]
-    return Content((figure, Paragraph(figure.legend, "note")), figures={name: (study,)})
+    return PlaceContent((figure, Paragraph(figure.legend, "note")), figures={name: (study,)})
 
 
 OF_A_FACTOR: Mapping[str, Callable[[StudyReport], Sequence[Block]]] = {
@@ -172,38 +172,38 @@ def studies_of(lab: LabFolder) -> list[StudyReport]:
     for study in lab.declared:
         for is_tuned in (False, True):
             try:
-                one = lab.load(Wanted(study, is_tuned))
+                one = lab.load(ExpectedStudy(study, is_tuned))
             except EailabError:
                 continue  # the place of its own factor says why
             found += [one] if one is not None else []
     return found
 
 
-def _setup(lab: LabFolder) -> Content:
-    found = lab.load(Wanted(lab.declared[0]))
-    return _not_yet(command_for(lab)) if found is None else Content(tuple(setup_blocks([found])))
+def _setup(lab: LabFolder) -> PlaceContent:
+    found = lab.load(ExpectedStudy(lab.declared[0]))
+    return _not_yet(command_for(lab)) if found is None else PlaceContent(tuple(setup_blocks([found])))
 
 
-def _factors(lab: LabFolder) -> Content:
-    found = [one for study in lab.declared if (one := lab.load(Wanted(study))) is not None]
+def _factors(lab: LabFolder) -> PlaceContent:
+    found = [one for study in lab.declared if (one := lab.load(ExpectedStudy(study))) is not None]
     if len(found) < len(lab.declared):
         return _not_yet(command_for(lab))
-    return Content(tuple(all_factors([one.findings for one in found]) if len(found) > 1 else _tables(found[0])))
+    return PlaceContent(tuple(all_factors([one.findings for one in found]) if len(found) > 1 else _tables(found[0])))
 
 
-def _published(lab: LabFolder) -> Content:
+def _published(lab: LabFolder) -> PlaceContent:
     found = studies_of(lab)
     if not found:
         return _not_yet(command_for(lab))
-    return Content(tuple(one for one in published_blocks(found) if not isinstance(one, Heading)))
+    return PlaceContent(tuple(one for one in published_blocks(found) if not isinstance(one, Heading)))
 
 
-def _problems(lab: LabFolder) -> Content:
+def _problems(lab: LabFolder) -> PlaceContent:
     found = studies_of(lab)
     if not found:
         return _not_yet(command_for(lab))
     met = tuple(problem for study in found for problem in problems_met(study))
-    return Content((Bullets(met) if met else Paragraph((tr("None that the studies show."),)),))
+    return PlaceContent((Bullets(met) if met else Paragraph((tr("None that the studies show."),)),))
 
 
 def plans_of(lab: LabFolder) -> list[FrozenPlan]:
@@ -219,7 +219,7 @@ def _is_part(name: str, names: set[str]) -> bool:
 def _is_over(lab: LabFolder, study: Study) -> bool:
     """Return whether all results of a declared study are known, so that no plan of it can be frozen any more."""
     try:
-        found = lab.load(Wanted(study))
+        found = lab.load(ExpectedStudy(study))
     except EailabError:
         return False  # the place of its own factor says why
     if found is None or not set(study.blocks) <= set(found.findings.blocks):
@@ -227,10 +227,10 @@ def _is_over(lab: LabFolder, study: Study) -> bool:
     return all(trial.has_outcome for arm in found.findings.arms for trial in arm.trials)
 
 
-def _plan(lab: LabFolder) -> Content:
+def _plan(lab: LabFolder) -> PlaceContent:
     plans = plans_of(lab)
     if not plans and any(_is_over(lab, study) for study in lab.declared):
-        return Content((Paragraph((tr("No plan was frozen before these trials, and none can be written now."),)),))
+        return PlaceContent((Paragraph((tr("No plan was frozen before these trials, and none can be written now."),)),))
     if not plans:
         return _not_yet(f'eailab ablate --study {STUDY_FILE} --freeze -m "…"')
     facts = [
@@ -244,10 +244,10 @@ def _plan(lab: LabFolder) -> Content:
         )
         for plan in plans
     ]
-    return Content((Facts(tuple(facts)),))
+    return PlaceContent((Facts(tuple(facts)),))
 
 
-WHOLE: Mapping[str, Callable[[LabFolder], Content]] = {
+WHOLE: Mapping[str, Callable[[LabFolder], PlaceContent]] = {
     "plan": _plan,
     "setup": _setup,
     "factors": _factors,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eailab.errors import RecipeError, StudyError, UsageError
-from eailab.labs.contents import Content, content_of
+from eailab.labs.contents import PlaceContent, content_of
 from eailab.labs.folder import LabFolder
 from eailab.labs.places import Place, filled
 from eailab.report.compose import figure_path
@@ -55,7 +55,7 @@ def fill(lab: LabFolder, *, replace: bool = False) -> Filled:
     return Filled(lab.report_file, len(contents), waiting, tuple(figures), tuple(dict.fromkeys(notes)))
 
 
-def contents_of(lab: LabFolder) -> list[tuple[Place, Content]]:
+def contents_of(lab: LabFolder) -> list[tuple[Place, PlaceContent]]:
     """Return what each place of a report holds now.
 
     Raises:
@@ -75,7 +75,7 @@ def contents_of(lab: LabFolder) -> list[tuple[Place, Content]]:
     return found
 
 
-def figures_in(lab: LabFolder, contents: list[Content], notes: list[str]) -> dict[str, bytes]:
+def figures_in(lab: LabFolder, contents: list[PlaceContent], notes: list[str]) -> dict[str, bytes]:
     """Return the files of all figures that some contents show, by their paths below the folder."""
     asked: dict[Path, set[str]] = {}
     studies: dict[Path, StudyReport] = {}

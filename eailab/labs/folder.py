@@ -27,7 +27,7 @@ TUNED = "tuned"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExpectedStudy:
     """A comparison that a mark asks for."""
 
     study: Study
@@ -94,7 +94,7 @@ class LabFolder:
         """
         return declared(self.path / STUDY_FILE).studies
 
-    def wanted(self, words: Sequence[str]) -> Wanted:
+    def wanted(self, words: Sequence[str]) -> ExpectedStudy:
         """Return the comparison that words name: a factor, then `tuned`, or the folder of one in the store.
 
         Raises:
@@ -110,9 +110,9 @@ class LabFolder:
                 f"{' '.join(more)!r} is neither {TUNED!r} nor the folder of a study in {self.store.root / 'studies'}"
             )
         is_tuned = more == [TUNED] or bool(more and (self.store.root / "studies" / more[0] / TUNING).exists())
-        return Wanted(study, is_tuned, more[0] if more and more != [TUNED] else "")
+        return ExpectedStudy(study, is_tuned, more[0] if more and more != [TUNED] else "")
 
-    def find(self, wanted: Wanted) -> Path | None:
+    def find(self, wanted: ExpectedStudy) -> Path | None:
         """Return the folder of the study in the store that answers a comparison; None before it is trained.
 
         Raises:
@@ -139,7 +139,7 @@ class LabFolder:
             raise unreadable[0]
         return found[0] if found else None
 
-    def load(self, wanted: Wanted) -> StudyReport | None:
+    def load(self, wanted: ExpectedStudy) -> StudyReport | None:
         """Return the study that answers a comparison, with all that reports say of it; None before it is trained."""
         folder = self.find(wanted)
         if folder is None:
@@ -163,7 +163,7 @@ def _is_factor(text: str, study: Study) -> bool:
     return CROSS.join(crossed) == str(study.factor)
 
 
-def _answers(record: StudyRecord, folder: Path, wanted: Wanted) -> bool:
+def _answers(record: StudyRecord, folder: Path, wanted: ExpectedStudy) -> bool:
     """Return whether a study of the store makes a declared comparison: the same arms but for what was tuned.
 
     Blocks and looks do not matter. With updates held, neither do epochs, which are only set when the data are known.

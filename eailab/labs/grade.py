@@ -14,8 +14,8 @@ from eailab.labs.folder import LabFolder
 from eailab.labs.limited import run_limited
 from eailab.labs.marks import Mark, Marks, State
 from eailab.labs.report_check import report_problems
-from eailab.labs.retraining import Place, Repeated, hidden, repeat, runs_own_code
-from eailab.labs.rubric import Asked, AskedFactor, AskedLayer
+from eailab.labs.retraining import Repeated, RetrainPlace, hidden, repeat, runs_own_code
+from eailab.labs.rubric import AskedFactor, AskedLayer, CheckedRubric
 from eailab.own_code.reference import parse_reference
 from eailab.plain import counted
 from eailab.recipe.base import Recipe
@@ -47,7 +47,7 @@ class Grading:
     """One submission and what it is held to."""
 
     lab: LabFolder
-    asked: Asked
+    asked: CheckedRubric
     plan: str | None
     """Name of the plan that was handed in beforehand."""
     device: DeviceName
@@ -207,8 +207,8 @@ class Grading:
     # --- what is trained ---
 
     @property
-    def _place(self) -> Place:
-        return Place(self.lab.path, self.lab.data_dir, self.device, self.run_code, self.asked.rubric.limits)
+    def _place(self) -> RetrainPlace:
+        return RetrainPlace(self.lab.path, self.lab.data_dir, self.device, self.run_code, self.asked.rubric.limits)
 
     def _trained_again(self) -> Found:
         wanted = self.asked.rubric.again.trials

@@ -18,11 +18,11 @@ from eailab.engines.program.watchdog import MARK
 from eailab.errors import UsageError
 from eailab.labs import limiting
 from eailab.labs.rubric import Limits
-from eailab.recipe.template import Command
+from eailab.recipe.template import FilledCommand
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LimitedRun:
     """Describe how limited code ended."""
 
     result: Mapping[str, Any] | None
@@ -32,7 +32,7 @@ class Outcome:
     """In words why there is no result; empty where there is one."""
 
 
-def run_limited(arguments: Sequence[str], folder: Path, limits: Limits) -> Outcome:
+def run_limited(arguments: Sequence[str], folder: Path, limits: Limits) -> LimitedRun:
     """Run a module of eailab on a copy of a submission, all but its `runs` and `figures`, with limits.
 
     Raises:
@@ -51,18 +51,18 @@ def run_limited(arguments: Sequence[str], folder: Path, limits: Limits) -> Outco
             raise UsageError(f"{folder} cannot be copied to run its code: {error}") from error
         bounds = f"{limits.seconds},{limits.memory_mb},{limits.file_mb}"
         argv = (sys.executable, "-I", "-S", limiting.__file__, MARK, bounds, *arguments)
-        command = Command(argv, {"HOME": str(place / "home")})
+        command = FilledCommand(argv, {"HOME": str(place / "home")})
         outputs = place / "stdout", place / "stderr"
         ended = run_program(command, {}, *outputs, folder=str(place / "copy"), timeout=float(limits.seconds))
         text = files.read(outputs[0], files.OUTPUT).decode(errors="replace").strip()
         last = last_lines(outputs[1]).strip().splitlines()
     if ended.has_timed_out:
-        return Outcome(None, ended.code, f"it was ended after {limits.seconds} s")
+        return LimitedRun(None, ended.code, f"it was ended after {limits.seconds} s")
     try:
         result = json.loads(text.splitlines()[-1])
         if not isinstance(result, dict):
             raise ValueError(result)
     except (ValueError, IndexError):
         said = f": {last[-1]}" if last else ""
-        return Outcome(None, ended.code, f"it ended with {ended.code} and without a result{said}")
-    return Outcome(result, ended.code, "")
+        return LimitedRun(None, ended.code, f"it ended with {ended.code} and without a result{said}")
+    return LimitedRun(result, ended.code, "")

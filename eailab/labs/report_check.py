@@ -10,7 +10,7 @@ from PIL import Image
 
 from eailab import __version__, files
 from eailab.errors import EailabError
-from eailab.labs.contents import Content
+from eailab.labs.contents import PlaceContent
 from eailab.labs.fill import contents_of, figures_in
 from eailab.labs.folder import REPORT_FILE, LabFolder
 from eailab.labs.new import folder_of
@@ -55,7 +55,7 @@ def _missing_places(lab: LabFolder, name: str | None) -> Iterator[str]:
             yield f"the report lacks the place {place.asked}"
 
 
-def _differences(lab: LabFolder, place: Place, content: Content) -> list[str]:
+def _differences(lab: LabFolder, place: Place, content: PlaceContent) -> list[str]:
     """Say where a place holds something else than its store gives."""
     where = f"{REPORT_FILE}:{place.line}: {place.asked}"
     if content.missing and place.words != (PLAN,):
@@ -77,7 +77,7 @@ def _differences(lab: LabFolder, place: Place, content: Content) -> list[str]:
     return [f"{where}: {said[0] if said else 'it has other spaces'}{more}"]
 
 
-def _figures(lab: LabFolder, contents: list[Content], notes: list[str]) -> tuple[list[str], list[str]]:
+def _figures(lab: LabFolder, contents: list[PlaceContent], notes: list[str]) -> tuple[list[str], list[str]]:
     """Hold figures to those of the store, and these to what this machine draws of the numbers."""
     wrong, look, other = [], [], set[str]()
     for name, kept in figures_in(lab, contents, notes).items():
@@ -104,7 +104,7 @@ def _figures(lab: LabFolder, contents: list[Content], notes: list[str]) -> tuple
     return wrong, look
 
 
-def _drawn_otherwise(lab: LabFolder, contents: list[Content]) -> Iterator[str]:
+def _drawn_otherwise(lab: LabFolder, contents: list[PlaceContent]) -> Iterator[str]:
     """Yield figures whose picture is another than this machine draws, as after a change of the store's own."""
     from eailab.report.plots import study_figures
     from eailab.translation import english

@@ -21,7 +21,7 @@ from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import to_yaml
 from eailab.recipe.load import parse_recipe
 from eailab.runs.context import RunContext
-from eailab.runs.retrain import Again, compared
+from eailab.runs.retrain import RetrainedTrial, compared
 from eailab.runs.training import run_trial
 from eailab.runs.trial import Trial
 from eailab.stats.p_values import bonferroni_critical_value
@@ -33,7 +33,7 @@ WHOLE = 100.0
 
 
 @dataclass(frozen=True)
-class Place:
+class RetrainPlace:
     """Hold where submitted trials are trained again."""
 
     submission: Path
@@ -82,7 +82,7 @@ def _record_of(trial: Trial, data_dir: Path | None, device: DeviceName) -> dict[
 class Repeated:
     """A trial of the student's, and its repetition."""
 
-    again: Again
+    again: RetrainedTrial
     values: tuple[float | None, float | None]
     """Of the study's metric, then and now."""
     within: float
@@ -100,7 +100,7 @@ class Repeated:
         return then == now if then is None or now is None else abs(then - now) <= self.within
 
 
-def repeat(place: Place, trial: Trial, before: Mapping[str, Any], measure: Metric, within: float) -> Repeated:
+def repeat(place: RetrainPlace, trial: Trial, before: Mapping[str, Any], measure: Metric, within: float) -> Repeated:
     """Train a trial again, and compare it with its record."""
     after = place.train(trial)
     values = (measure.value(_values(before)), measure.value(_values(after)))
@@ -130,7 +130,7 @@ class Predicted:
 
 
 def hidden(
-    place: Place, findings: StudyFindings, recipes: Sequence[Recipe], data: Sequence[str], block: int
+    place: RetrainPlace, findings: StudyFindings, recipes: Sequence[Recipe], data: Sequence[str], block: int
 ) -> list[Predicted]:
     """Train all arms of a study in a block that the student has not seen, and compare with 99.9% prediction intervals.
 

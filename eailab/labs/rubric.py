@@ -15,7 +15,7 @@ from eailab.recipe.base import Recipe
 from eailab.recipe.describe import Problem, expected, found, nearest
 from eailab.recipe.load import load
 from eailab.recipe.parts import PRINTABLE, Settings
-from eailab.recipe.yaml12 import Document, parse
+from eailab.recipe.yaml12 import YamlDocument, parse
 from eailab.seeding import LARGEST_BLOCK, is_for_tuning
 
 Worth = Annotated[float, Field(ge=0, le=1000)]
@@ -68,7 +68,7 @@ class AskedLayer(Settings):
     """Shape of the input: "8,64"."""
 
 
-class Again(Settings):
+class RetrainRule(Settings):
     """Trials that are trained once more."""
 
     trials: Annotated[int, Field(ge=0, le=20)] = 1
@@ -106,7 +106,7 @@ class Rubric(Settings):
     """Name of the plan that was handed in beforehand, for one submission, or for each by its folder's name."""
     claims: list[Text] = Field(default_factory=list)
     """Factors of which the text must have a tagged claim."""
-    again: Again = Again()
+    again: RetrainRule = RetrainRule()
     """Trials to train again."""
     hidden_block: Annotated[int, Field(ge=0, le=LARGEST_BLOCK)] | None = None
     """A block that no student knows; left out, one that is drawn."""
@@ -121,7 +121,7 @@ class Rubric(Settings):
 PARTS: Mapping[str, type[Settings]] = {
     "points": Points,
     "factors": AskedFactor,
-    "again": Again,
+    "again": RetrainRule,
     "limits": Limits,
     "gradients": AskedLayer,
 }
@@ -129,7 +129,7 @@ PARTS: Mapping[str, type[Settings]] = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class CheckedRubric:
     """A rubric, checked, with the recipe that it names."""
 
     rubric: Rubric
@@ -143,7 +143,7 @@ class Asked:
         return plan if isinstance(plan, str) else plan.get(submission.resolve().name)
 
 
-def read_rubric(name: str) -> Asked:
+def read_rubric(name: str) -> CheckedRubric:
     """Read a rubric, by its path or as the name of a lab that comes with one.
 
     Raises:
@@ -176,10 +176,10 @@ def read_rubric(name: str) -> Asked:
         wrong.append(Problem(("recipe",), str(error)))
     if wrong:
         raise document.error(wrong)
-    return Asked(rubric, recipe)
+    return CheckedRubric(rubric, recipe)
 
 
-def _checked(document: Document) -> Rubric:
+def _checked(document: YamlDocument) -> Rubric:
     try:
         return Rubric.model_validate(document.value)
     except ValidationError as error:

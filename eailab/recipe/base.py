@@ -14,7 +14,7 @@ from eailab.recipe.optimization import AnySchedule, Constant, Optimizer
 from eailab.recipe.parts import MOST_EPOCHS, PRINTABLE, Count, Data, Fraction, Margin, Mlp, ResNet, Settings
 
 
-class Study(Settings):
+class StudySettings(Settings):
     """Describe how arms of this recipe are compared; no part of what is trained."""
 
     margin: Margin = 0.25
@@ -47,7 +47,7 @@ class Recipe(Settings):
     """Passes over the training split, or what the engine takes for one."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads of a trial; fixed, since sums in another order have other last bits."""
-    study: Study = Study()
+    study: StudySettings = StudySettings()
 
     def identity(self) -> dict[str, Any]:
         """Return all that can change a trial's result, ready for JSON."""

@@ -16,7 +16,7 @@ from eailab.recipe.factors import own_setting, path_of
 from eailab.recipe.networks import ARGS, names_network
 from eailab.recipe.override import Switch, change_all, name_after, names_variant, sentence, tells_something
 from eailab.recipe.validate import check, value_at
-from eailab.recipe.yaml12 import Document, parse_value, read
+from eailab.recipe.yaml12 import YamlDocument, parse_value, read
 
 OPTION = "-o"
 """Origin of overrides that give way to flags."""
@@ -171,7 +171,7 @@ def _nearest_file(file: Path) -> str:
     return ": `eailab recipes copy digits-mlp` makes one to start from."
 
 
-def _checked(document: Document) -> Recipe:
+def _checked(document: YamlDocument) -> Recipe:
     """Return a document's recipe, or raise with the problems of the YAML and of the settings together."""
     recipe, problems = check(document.value)
     spoilt = [one.path for one in document.problems]
@@ -182,7 +182,7 @@ def _checked(document: Document) -> Recipe:
     return recipe
 
 
-def _origin(document: Document, path: str) -> str:
+def _origin(document: YamlDocument, path: str) -> str:
     """Return the line that writes a setting, or "default"."""
     steps: KeyPath = tuple(path.split("."))
     name_alone = steps[-1] == "name" and isinstance(value_at(document.value, steps[:-1]), str)  # augment: cutout
@@ -190,7 +190,7 @@ def _origin(document: Document, path: str) -> str:
     return f"{document.source}:{document.mark(steps).line}" if written else DEFAULT
 
 
-def _overridden(document: Document, base: Recipe, origins: dict[str, str], overrides: Sequence[Override]) -> Loaded:
+def _overridden(document: YamlDocument, base: Recipe, origins: dict[str, str], overrides: Sequence[Override]) -> Loaded:
     """Return a checked recipe changed by overrides."""
     chosen = _chosen(overrides, base)
     plain, switches = change_all(base, {path: override.value for path, override in chosen.items()})
@@ -247,7 +247,7 @@ def _origins_after(origins: dict[str, str], path: str, override: Override, switc
     return {**stay, **{f"{inside}{key}": override.origin for key in {"name", *switch.given}}}
 
 
-def _blame(problem: Problem, chosen: dict[str, Override], document: Document) -> Located:
+def _blame(problem: Problem, chosen: dict[str, Override], document: YamlDocument) -> Located:
     """Return a problem with the override that brought it; the file alone had none."""
     for path, override in chosen.items():
         steps = (

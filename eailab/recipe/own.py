@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from eailab.recipe.base import Recipe, Study
+from eailab.recipe.base import Recipe, StudySettings
 from eailab.recipe.parts import PRINTABLE, Margin
 from eailab.recipe.template import IN_BRACES, NAME, PLACES, Template, flat, plain
 from eailab.units import parse_seconds
@@ -15,7 +15,7 @@ Line = Annotated[str, Field(min_length=1, max_length=10_000, pattern=PRINTABLE)]
 Value = Annotated[str, Field(max_length=10_000, pattern=f"(?:{PRINTABLE})|^$")] | bool | int | float
 
 
-class OwnStudy(Study):
+class OwnStudy(StudySettings):
     """Describe how arms of a person's own training are compared."""
 
     margin: Margin = 0.0

@@ -63,7 +63,7 @@ IN_BRACES = Places("{seed}", Path("{out}"), Path("{params}"))
 
 
 @dataclass(frozen=True)
-class Command:
+class FilledCommand:
     """A command line that is ready to start."""
 
     argv: tuple[str, ...]
@@ -184,7 +184,7 @@ class Template:
                         "value belongs, or {args}, {overrides} or {params} for all settings"
                     )
 
-    def fill(self, settings: Mapping[str, Value], places: Places) -> Command:
+    def fill(self, settings: Mapping[str, Value], places: Places) -> FilledCommand:
         """Return the command of one trial, for settings by name; see `check`."""
         values = {plain(name): value_text(value) for name, value in settings.items()} | places.values
         listed = {
@@ -207,7 +207,7 @@ class Template:
         if not self.shell:
             variables = ("".join(map(text, word.pieces)).partition("=") for word in environment)
             argv = [argument for word in words for argument in arguments(word)]
-            return Command(tuple(argv), {name: value for name, _, value in variables})
+            return FilledCommand(tuple(argv), {name: value for name, _, value in variables})
         script = [
             (
                 shlex.join(arguments(word))
@@ -217,7 +217,7 @@ class Template:
             + word.space
             for word in (*environment, *words)
         ]
-        return Command(("/bin/sh", "-c", "".join(script)), {})
+        return FilledCommand(("/bin/sh", "-c", "".join(script)), {})
 
     @cached_property
     def _split(self) -> tuple[tuple[_Word, ...], tuple[_Word, ...]]:

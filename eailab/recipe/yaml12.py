@@ -64,7 +64,7 @@ SYNTAX = (
 
 
 @dataclass(frozen=True)
-class Place:
+class SourcePosition:
     """Hold where a key and its value begin; list items and the top have no key."""
 
     key: Mark | None
@@ -72,14 +72,14 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     """A text that was read: its value, the place of every key and value, and what is wrong with it."""
 
     source: str
     text: str
     value: Any
     """Mappings, lists and scalars; what `read` and `parse` give is a mapping."""
-    marks: dict[KeyPath, Place]
+    marks: dict[KeyPath, SourcePosition]
     problems: tuple[Problem, ...] = ()
     """What YAML allows and a recipe does not; the value at such a path is None."""
 
@@ -101,7 +101,7 @@ class Document:
         return RecipeError(report([self.locate(one) for one in problems], self.source, self.text))
 
 
-def parse(text: str | bytes, source: str) -> Document:
+def parse(text: str | bytes, source: str) -> YamlDocument:
     """Read a text, or its bytes in UTF-8, whose top level is a mapping; errors call it `source`, such as its path.
 
     Raises:
@@ -112,8 +112,8 @@ def parse(text: str | bytes, source: str) -> Document:
     return document
 
 
-def read(text: str | bytes, source: str) -> Document:
-    """Read like `parse`, but leave what does not hinder reading in `Document.problems`.
+def read(text: str | bytes, source: str) -> YamlDocument:
+    """Read like `parse`, but leave what does not hinder reading in `YamlDocument.problems`.
 
     Raises:
         RecipeError: When the text cannot be read to its end, or holds no mapping.
@@ -147,7 +147,7 @@ def parse_value(text: str) -> object:
     return document.value
 
 
-def _refuse_problems(document: Document) -> None:
+def _refuse_problems(document: YamlDocument) -> None:
     if document.problems:
         raise document.error(document.problems)
 
@@ -158,11 +158,11 @@ class _Reader:
 
     text: str
     source: str
-    marks: dict[KeyPath, Place] = field(default_factory=dict)
+    marks: dict[KeyPath, SourcePosition] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     nodes: int = 0
 
-    def document(self) -> Document:
+    def document(self) -> YamlDocument:
         """Read the whole text."""
         events = self._events()
         value: object = None
@@ -178,7 +178,7 @@ class _Reader:
                     )
             elif isinstance(event, yaml.NodeEvent):
                 value = self._node(event, events, (), None, 1)
-        return Document(self.source, self.text, value, self.marks, tuple(self.problems))
+        return YamlDocument(self.source, self.text, value, self.marks, tuple(self.problems))
 
     def _events(self) -> Iterator[Any]:
         """Yield PyYAML's events; its errors, and those that it lets through, become ours."""
@@ -205,7 +205,7 @@ class _Reader:
 
     def _node(self, event: Any, events: Iterator[Any], path: KeyPath, key: Mark | None, depth: int) -> object:
         """Read the value that an event begins."""
-        self.marks[path] = Place(key, _mark(event))
+        self.marks[path] = SourcePosition(key, _mark(event))
         self._count(event, depth)
         if isinstance(event, yaml.AliasEvent):
             self._note(path, f"an alias, *{str(event.anchor)[:40]}: write the value out")

@@ -32,7 +32,7 @@ COLUMNS = 8
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """The same images, varied in one way."""
 
     label: str
@@ -49,7 +49,7 @@ class Sheet:
     block: int
     classes: tuple[str, ...]
     """Of each image."""
-    rows: tuple[Row, ...]
+    rows: tuple[SheetRow, ...]
     """The first as they are."""
     brightest: int
     """Pixel value that is shown as white."""
@@ -83,11 +83,11 @@ def sheet(recipes: Sequence[ImageRecipe], dataset: Dataset, block: int, count: i
     data = trial_data(dataset, recipes[0].data, block)
     train, first = data.train, images_of(recipes[0]).augmented(recipes[0], data, block, count)
     originals = [train.pixels[number] for number in first.numbers]
-    rows = [Row(ORIGINAL, tuple(originals))]
+    rows = [SheetRow(ORIGINAL, tuple(originals))]
     for label, recipe in {how(one): one for one in recipes if varies(one)}.items():
         made = images_of(recipe).augmented(recipe, trial_data(dataset, recipe.data, block), block, count)
         named = [(dataset.classes[train.labels[number]], share) for number, share in made.mixed_with]
-        rows.append(Row(label, tuple(made.pixels), tuple(f"+ {share:.0%} {name}" for name, share in named)))
+        rows.append(SheetRow(label, tuple(made.pixels), tuple(f"+ {share:.0%} {name}" for name, share in named)))
     classes = tuple(dataset.classes[label] for label in train.labels[first.numbers])
     return Sheet(block, classes, tuple(rows), brightest(dataset))
 

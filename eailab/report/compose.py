@@ -18,11 +18,11 @@ from eailab.report.captions import caption, path_caption
 from eailab.report.describe import path_bars, study_figure
 from eailab.report.document import (
     Block,
+    BlockGroup,
     Bullets,
     Document,
     Facts,
     FigureBlock,
-    Group,
     Heading,
     Paragraph,
     Section,
@@ -120,7 +120,7 @@ def page_section(study: StudyReport, label: str) -> Section:
     if findings.factor and len(findings.blocks) <= MOST_COLUMNS:
         values = TableBlock(blocks_table(findings), tr("Values by arm and block"))
         summary = tr("The {measure} of every trial", measure=findings.measure.title)
-        evidence.append(Group(summary, (values,)))
+        evidence.append(BlockGroup(summary, (values,)))
     if "tuning" in figures:
         evidence += [Heading(tr("Tuning")), figures["tuning"]]
     if "curves" in figures:

@@ -145,7 +145,7 @@ class PictureTable:
 
 
 @dataclass(frozen=True)
-class Group:
+class BlockGroup:
     """Blocks that are folded away under a summary."""
 
     summary: str
@@ -180,7 +180,7 @@ Block: TypeAlias = (
     | Matrix
     | Gallery
     | PictureTable
-    | Group
+    | BlockGroup
 )
 """The blocks of a document; matrices, galleries, tables of pictures and groups are of pages only."""
 

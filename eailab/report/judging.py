@@ -15,11 +15,11 @@ from eailab.runs.store import Store
 from eailab.stats.group_sequential import judgement_levels
 from eailab.studies.design import Study
 from eailab.studies.imported import (
-    Asked,
     Imported,
+    ImportRequest,
     Note,
+    PublishedArm,
     Question,
-    Summary,
     finite_or_none,
     in_order,
     note_of,
@@ -66,12 +66,12 @@ class Read:
     baseline: str
     blocked: bool
     reader: str
-    asked: Asked
+    asked: ImportRequest
     """How they are read again."""
     sources: Mapping[str, Path] = field(default_factory=dict)
     """Files by their paths below the kept copy."""
     notes: tuple[Note, ...] = ()
-    summaries: Mapping[str, Summary] = field(default_factory=dict)
+    summaries: Mapping[str, PublishedArm] = field(default_factory=dict)
 
 
 def judge(read: Read, store: Store, terms: Terms, say: Callable[[str], None]) -> StudyReport:
@@ -148,7 +148,7 @@ def of_files(paths: Sequence[Path], options: Options) -> Read:
         blocked=observed.is_blocked,
         reader=observed.table.reader,
         sources=sources,
-        asked=Asked(options, (tuple(named),)),
+        asked=ImportRequest(options, (tuple(named),)),
         notes=tuple(map(note_of, (*observed.table.notes, *observed.notes))),
     )
 
@@ -184,7 +184,7 @@ def against(new: Read, record: Read, paths: tuple[Path, Path]) -> Read:
         blocked=len(ours) > 1 and set(ours) == set(theirs),
         reader=" and ".join(dict.fromkeys((new.reader, record.reader))),
         sources=root,
-        asked=Asked(new.asked.options, tuple((name,) for name in names)),
+        asked=ImportRequest(new.asked.options, tuple((name,) for name in names)),
         notes=(*new.notes, *(note for note in record.notes if note not in new.notes)),
     )
 
@@ -211,7 +211,7 @@ def of_summaries(texts: Sequence[str], options: Options) -> Read:
         baseline=options.baseline or next(iter(arms)),
         blocked=False,
         reader=tr("means and SDs"),
-        asked=Asked(options, summary=tuple(texts)),
+        asked=ImportRequest(options, summary=tuple(texts)),
         notes=(
             note_of(
                 tr("what stands behind ± was taken for the SD over runs: an SE would make the intervals too narrow")

@@ -41,7 +41,7 @@ OWN_SOURCES = {"lab": tr("the lab report's author")}
 
 
 @dataclass(frozen=True)
-class Figure:
+class PublishedFigure:
     """A published test accuracy."""
 
     source: str
@@ -73,7 +73,7 @@ class Context:
 class Beside:
     """A published figure beside one of our arms."""
 
-    figure: Figure
+    figure: PublishedFigure
     differing: tuple[str, ...]
     """Settings of the protocol that differ, a clause each."""
     not_stated: tuple[str, ...]
@@ -96,9 +96,9 @@ def beside(recipe: Recipe) -> list[Beside]:
 
 
 @cache
-def figures() -> tuple[Figure, ...]:
+def figures() -> tuple[PublishedFigure, ...]:
     """Return what `published.yaml` lists."""
-    return tuple(Figure(**{"runs": 1} | entry) for entry in _content()["figures"])
+    return tuple(PublishedFigure(**{"runs": 1} | entry) for entry in _content()["figures"])
 
 
 def context() -> tuple[Context, ...]:
@@ -116,12 +116,12 @@ def _content() -> dict[str, Any]:
     return content
 
 
-def _belongs(figure: Figure, ours: Mapping[str, Any]) -> bool:
+def _belongs(figure: PublishedFigure, ours: Mapping[str, Any]) -> bool:
     """Return whether an arm has what the figure is about; the rest of its settings is the protocol's affair."""
     return all(path in ours and ours[path] == value for path, value in figure.arm.items())
 
 
-def _checked(figure: Figure, ours: Mapping[str, Any]) -> Beside:
+def _checked(figure: PublishedFigure, ours: Mapping[str, Any]) -> Beside:
     differing, silent = list[str](), list[str]()
     for path, theirs in figure.protocol.items():
         if path in figure.arm:

@@ -12,7 +12,7 @@ from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import NO_IDENTITY, to_yaml
 from eailab.recipe.load import load
 from eailab.recipe.override import changes_in_words, data_word, model_word
-from eailab.runs.store import SHORT_NAME, State, Store, Summary, summary
+from eailab.runs.store import SHORT_NAME, State, Store, TrialSummary, summary
 from eailab.runs.trial_folder import TrialFolder
 from eailab.studies.factor import listed as labels_listed
 from eailab.studies.heads import STEPS, STUDIES, Head, PathHead, Use, heads, path_heads, trial_names, uses
@@ -22,7 +22,7 @@ TRIAL_HEADINGS = ("trial", "study", "arm", "block", "state", "score", "finished"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TrialFilter:
     """Choose which trials to list; None for all."""
 
     study: str | None = None
@@ -38,7 +38,7 @@ class Listed:
 
     called: str
     """The shortest name that no other trial has."""
-    summary: Summary
+    summary: TrialSummary
     uses: tuple[Use, ...]
     """Where it stands in studies; first where it was looked for."""
     score: str
@@ -88,7 +88,7 @@ class Listed:
         return {**about, "called": self.called, "uses": places, "score": self.score or None, "finished": finished}
 
 
-def listed(store: Store, wanted: Wanted = Wanted(), among: Collection[str] | None = None) -> list[Listed]:
+def listed(store: Store, wanted: TrialFilter = TrialFilter(), among: Collection[str] | None = None) -> list[Listed]:
     """Return the trials of a store that are wanted, by study, arm and block; those of no study come last.
 
     Args:
@@ -123,7 +123,7 @@ def listed(store: Store, wanted: Wanted = Wanted(), among: Collection[str] | Non
     return sorted(lines, key=_place)
 
 
-def _score(folder: TrialFolder, about: Summary, uses: Sequence[Use]) -> str:
+def _score(folder: TrialFolder, about: TrialSummary, uses: Sequence[Use]) -> str:
     """Write the last value of the metric of a trial's first study, or of its headline."""
     if about.result is None:
         return ""
@@ -137,7 +137,7 @@ def _score(folder: TrialFolder, about: Summary, uses: Sequence[Use]) -> str:
     return "" if value is None else metric.text(value)
 
 
-def _is_wanted(use: Use, wanted: Wanted) -> bool:
+def _is_wanted(use: Use, wanted: TrialFilter) -> bool:
     return wanted.arm is None or same_label(use.label, wanted.arm)
 
 

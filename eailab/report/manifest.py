@@ -26,7 +26,7 @@ Kind = Literal["study", "report", "lab"]
 
 
 @dataclass(frozen=True)
-class Source:
+class ReportedStudy:
     """A study of a report."""
 
     folder: str
@@ -43,12 +43,12 @@ class Manifest:
 
     kind: Kind
     lang: str
-    sources: tuple[Source, ...]
+    sources: tuple[ReportedStudy, ...]
     unreadable: tuple[str, ...] = ()
     """Messages about studies that could not be read."""
     version: str | None = __version__
     """Of the eailab that made it; None for one that did not write it down, or had no place for it."""
-    paths: tuple[Source, ...] = ()
+    paths: tuple[ReportedStudy, ...] = ()
     """Path ablations."""
 
     def text(self) -> str:
@@ -160,7 +160,7 @@ def _kind(written: str) -> Kind:
     return cast(Kind, written)
 
 
-def _source(folder: object, blocks: Any, names: Any = None) -> Source:
+def _source(folder: object, blocks: Any, names: Any = None) -> ReportedStudy:
     if not isinstance(folder, str) or not _SAFE.fullmatch(folder):
         raise UsageError(f"{folder!r:.60} is not the name of a study.")
     if not isinstance(blocks, list | tuple) or not blocks or not all(type(block) is int for block in blocks):
@@ -168,4 +168,4 @@ def _source(folder: object, blocks: Any, names: Any = None) -> Source:
     names = names or {}
     if not isinstance(names, Mapping) or not all(isinstance(text, str) for pair in names.items() for text in pair):
         raise UsageError(f"{names!r:.60} are not labels of {folder}.")
-    return Source(folder, tuple(blocks), names)
+    return ReportedStudy(folder, tuple(blocks), names)

@@ -14,10 +14,10 @@ from eailab.report.augmented_images import ORIGINAL, KeptSheet
 from eailab.report.describe import study_costs
 from eailab.report.document import (
     Block,
+    BlockGroup,
     Bullets,
     FigureBlock,
     Gallery,
-    Group,
     Heading,
     Matrix,
     Paragraph,
@@ -59,12 +59,12 @@ def class_blocks(findings: StudyFindings, classes: Classes | None, missing: str 
         if confusion is not None
     )
     blocks: list[Block] = [heading, Paragraph((note,), "note"), table]
-    blocks.append(Group(tr("What is taken for what, by arm"), (reading, *matrices), is_grid=True))
+    blocks.append(BlockGroup(tr("What is taken for what, by arm"), (reading, *matrices), is_grid=True))
     white = brightest(classes.dataset)
     contrasts = [block for contrast in classes.contrasts for block in _contrast(findings, contrast, classes, white)]
     if contrasts:
         about = Paragraph((ABOUT_NETWORKS,), "note")
-        blocks.append(Group(tr("Images on which an arm and the baseline disagree"), (about, *contrasts)))
+        blocks.append(BlockGroup(tr("Images on which an arm and the baseline disagree"), (about, *contrasts)))
     return blocks
 
 
@@ -167,7 +167,7 @@ def network_blocks(found: Sequence[ArmNetwork]) -> list[Block]:
         if one.layers is not None
     )
     if tables:
-        blocks.append(Group(tr("Layers"), (Paragraph((ABOUT_LAYERS,), "note"), *tables)))
+        blocks.append(BlockGroup(tr("Layers"), (Paragraph((ABOUT_LAYERS,), "note"), *tables)))
     return blocks
 
 

@@ -17,7 +17,7 @@ LEGEND_COLUMNS, LEGEND_LINE = 4, 0.72
 
 
 @dataclass(frozen=True)
-class Head:
+class FigureHead:
     """A figure's title and the note under it, broken into lines; both empty where a caption says them."""
 
     title: str
@@ -30,15 +30,15 @@ class Head:
         return 0.5 + lines if self.title or self.note else 0.0
 
 
-def head_of(title: str, note: str, say: Say, style: Style) -> Head:
+def head_of(title: str, note: str, say: Say, style: Style) -> FigureHead:
     """Return what stands above a figure, in a language."""
     if not style.has_heading:
-        return Head("", "")
+        return FigureHead("", "")
     room = style.width - 0.2
-    return Head(wrapped(say(title), room, 12.0, bold=True), wrapped(say(note), room, 8.8))
+    return FigureHead(wrapped(say(title), room, 12.0, bold=True), wrapped(say(note), room, 8.8))
 
 
-def add_heading(figure: Any, head: Head) -> None:
+def add_heading(figure: Any, head: FigureHead) -> None:
     """Set the title at the top left, and the note in small type under it."""
     inches = figure.get_figheight()
     under = 0.37 + 0.2 * head.title.count("\n")
@@ -47,7 +47,7 @@ def add_heading(figure: Any, head: Head) -> None:
 
 
 def grid_of_panels(
-    head: Head,
+    head: FigureHead,
     entries: Sequence[str],
     titles: Sequence[str],
     axes_of: Sequence[Axis],
@@ -97,7 +97,7 @@ def grid_of_panels(
     return figure, list(grid.flat[: len(titles)]), broken, across
 
 
-def add_legend(figure: Any, axes: Any, head: Head, entries: Sequence[str], style: Style) -> None:
+def add_legend(figure: Any, axes: Any, head: FigureHead, entries: Sequence[str], style: Style) -> None:
     """Set the legend of a figure's panels, and its heading."""
     columns, _ = legend_size(entries, style)
     handles, labels = axes.get_legend_handles_labels()

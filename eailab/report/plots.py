@@ -32,7 +32,7 @@ from eailab.report.figures import (
 )
 from eailab.report.figures import Figure as FigureData
 from eailab.report.fonts import families, mpl, widest, wrapped
-from eailab.report.plot_parts import LINE, Head, add_heading, add_legend, grid_of_panels, head_of
+from eailab.report.plot_parts import LINE, FigureHead, add_heading, add_legend, grid_of_panels, head_of
 from eailab.translation import COLON, Say, english, joined
 
 from matplotlib.figure import Figure  # isort: skip - after `fonts`, which prepares its import
@@ -236,7 +236,7 @@ def _bar(axes: Any, place: int, bar: Bar, gain: float) -> None:
 
 
 def _rows(
-    labels: Sequence[str], head: Head, style: Style, axis_title: str, *, least: float, beside: float
+    labels: Sequence[str], head: FigureHead, style: Style, axis_title: str, *, least: float, beside: float
 ) -> tuple[Any, Any]:
     """Return a figure with a row for each label, high enough for all of it, and its axes with a line at 0."""
     scale = style.scale
@@ -265,7 +265,7 @@ def _rows(
     return figure, axes
 
 
-def _finish(figure: Any, head: Head, key: str) -> None:
+def _finish(figure: Any, head: FigureHead, key: str) -> None:
     """Set what stands above and below a figure of rows, where it has a heading."""
     add_heading(figure, head)
     if head.height:

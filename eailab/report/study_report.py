@@ -19,7 +19,7 @@ from eailab.findings.tables import Fact
 from eailab.findings.trial import TrialFindings
 from eailab.recipe.base import Recipe
 from eailab.report.augmented_images import KeptSheet, kept_sheet
-from eailab.report.manifest import Kind, Manifest, Source
+from eailab.report.manifest import Kind, Manifest, ReportedStudy
 from eailab.runs.store import Store
 from eailab.studies.heads import STUDIES, Head, heads
 from eailab.studies.judgements import note_on_later_blocks, related_studies
@@ -124,8 +124,8 @@ class Report:
     @property
     def manifest(self) -> Manifest:
         """Return what the report is made of."""
-        sources = tuple(Source(one.folder, one.findings.blocks, one.findings.names) for one in self.studies)
-        paths = tuple(Source(one.folder, one.findings.blocks) for one in self.paths)
+        sources = tuple(ReportedStudy(one.folder, one.findings.blocks, one.findings.names) for one in self.studies)
+        paths = tuple(ReportedStudy(one.folder, one.findings.blocks) for one in self.paths)
         return Manifest(self.kind, self.lang, sources, self.unreadable, self.version, paths)
 
     @cached_property

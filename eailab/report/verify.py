@@ -17,7 +17,7 @@ from eailab.files import REPORT, name_and_fingerprint, read
 from eailab.plain import plain
 from eailab.recipe.base import Recipe
 from eailab.report.formats import FORMATS
-from eailab.report.manifest import Manifest, Source, of_csv, of_json, parse
+from eailab.report.manifest import Manifest, ReportedStudy, of_csv, of_json, parse
 from eailab.report.report_diff import ReportDiff, compare
 from eailab.report.study_report import PathReport, Report, StudyReport, load_path, load_study, why_unreadable
 from eailab.runs.damage import mislabelled
@@ -346,7 +346,7 @@ def _as_related(text: str, study: StudyReport) -> StudyReport:
     return replace(study, findings=replace(study.findings, related=named), notes=(*study.notes, *notes))
 
 
-def _load(store: Store, source: Source, data_dir: Path | None, known: Sequence[Head]) -> StudyReport:
+def _load(store: Store, source: ReportedStudy, data_dir: Path | None, known: Sequence[Head]) -> StudyReport:
     path = _folder(store, source.folder, "study.yaml")
     study = load_study(store, path, data_dir, source.blocks, known, source.names)
     if study.folder != source.folder:

@@ -17,7 +17,7 @@ PARTS = ("status", "epochs", "diverged_at", "metrics", "parameters", "files")
 
 
 @dataclass(frozen=True)
-class Again:
+class RetrainedTrial:
     """A trial compared with its repetition."""
 
     compared: int
@@ -28,7 +28,7 @@ class Again:
     """What the trial ran on, then and now."""
 
 
-def retrain(trial: Trial, context: RunContext) -> Again:
+def retrain(trial: Trial, context: RunContext) -> RetrainedTrial:
     """Train a finished trial again in a store of its own, which is then thrown away, and compare the bits.
 
     Raises:
@@ -50,10 +50,10 @@ def retrain(trial: Trial, context: RunContext) -> Again:
     return compared(before, after)
 
 
-def compared(before: dict[str, Any], after: dict[str, Any]) -> Again:
+def compared(before: dict[str, Any], after: dict[str, Any]) -> RetrainedTrial:
     """Compare the record of a trial with that of its repetition."""
     then, now = _flat(before), _flat(after)
-    return Again(
+    return RetrainedTrial(
         compared=len(then.keys() | now.keys()),
         differences=tuple(
             f"{name}: {then.get(name)} then, {now.get(name)} now"

@@ -84,7 +84,7 @@ _EPOCHS = re.compile(rb"^epochs: (\d{1,7})$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Summary:
+class TrialSummary:
     """One trial in a line of a list."""
 
     name: str
@@ -105,7 +105,7 @@ class Summary:
     """That trained it; None without a result."""
 
 
-def summary(folder: TrialFolder) -> Summary:
+def summary(folder: TrialFolder) -> TrialSummary:
     """Summarise one trial."""
     (recipe, planned), block = _name_and_epochs(folder), None
     try:
@@ -113,27 +113,27 @@ def summary(folder: TrialFolder) -> Summary:
             record, result = found
             block, device = record["block"], record["provenance"]["device"]
             said = (folder.path.name, result.status, result.epochs, planned, recipe, block, device, None)
-            return Summary(*said, result, record["engine"])
+            return TrialSummary(*said, result, record["engine"])
         with suppress(DamagedError):
             block, _ = folder.identity()
         state: State = "training" if is_held(folder.path) else "stopped"
-        return Summary(folder.path.name, state, len(folder.epochs()), planned, recipe, block, None, None)
+        return TrialSummary(folder.path.name, state, len(folder.epochs()), planned, recipe, block, None, None)
     except StoreError as error:
-        return Summary(folder.path.name, "damaged", 0, planned, recipe, block, None, str(error))
+        return TrialSummary(folder.path.name, "damaged", 0, planned, recipe, block, None, str(error))
 
 
 # --- verifying -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Problem:
+class StoreProblem:
     """Something in the store that is not as it was written."""
 
     path: Path
     reason: str
 
 
-def problems(store: Store) -> Iterator[Problem]:
+def problems(store: Store) -> Iterator[StoreProblem]:
     """Read every file of every trial, compute every checksum again, and yield what does not hold.
 
     Raises:
@@ -143,30 +143,30 @@ def problems(store: Store) -> Iterator[Problem]:
     known = set(store.trial_names())
     for path in sorted(trials.iterdir()) if trials.is_dir() else []:
         if path.name not in known and not is_foreign(path.name):
-            yield Problem(path, f"{path} is not a trial's folder: eailab did not put it there.")
+            yield StoreProblem(path, f"{path} is not a trial's folder: eailab did not put it there.")
     for name in sorted(known):
         folder = store.folder(name)
         try:
             if folder.identity_file.exists():
                 folder.identity()
         except DamagedError as error:
-            yield Problem(folder.identity_file, str(error))
+            yield StoreProblem(folder.identity_file, str(error))
             continue
         try:
             verify(folder)
         except DamagedError as error:
-            yield Problem(folder.path, str(error))
+            yield StoreProblem(folder.path, str(error))
             continue
         try:
             damaged = damaged_timings(folder)
         except DamagedError as error:
-            yield Problem(folder.timings_file, str(error))
+            yield StoreProblem(folder.timings_file, str(error))
             continue
         if damaged:
             lines = ", ".join(map(str, damaged))
             epochs = len(folder.epochs())
             _, timed = folder.seconds(epochs)
-            yield Problem(
+            yield StoreProblem(
                 folder.timings_file,
                 f"{folder.timings_file} is damaged in lines {lines}: {timed} of {epochs} epochs are timed. No result "
                 "needs it.",

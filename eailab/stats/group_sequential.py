@@ -57,7 +57,7 @@ def look_levels(blocks: Sequence[int], arms: int) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class Decision:
+class LookDecision:
     """Hold when an arm was decided, and how."""
 
     verdict: Verdict
@@ -73,7 +73,7 @@ class Decision:
 class Replay:
     """Describe how far a study has come."""
 
-    decisions: tuple[Decision | None, ...]
+    decisions: tuple[LookDecision | None, ...]
     """One an arm; None for the baseline and for an arm that is not decided."""
     seen: tuple[ArmResult | None, ...]
     """Each arm as the look found it that decided it, else the last one; None before there is one."""
@@ -130,7 +130,7 @@ def replay(
     """
     blocks, arms = values.shape
     levels = look_levels(looks, arms)
-    decisions: list[Decision | None] = [None] * arms
+    decisions: list[LookDecision | None] = [None] * arms
     seen: list[ArmResult | None] = [None] * arms
     counted = np.zeros((blocks, arms), dtype=np.bool_)
     needed = np.zeros((blocks, arms), dtype=np.bool_)
@@ -164,9 +164,9 @@ def replay(
     return reached(len(looks), over=True)
 
 
-def _decision(arm: ArmResult, look: int, blocks: int) -> Decision | None:
+def _decision(arm: ArmResult, look: int, blocks: int) -> LookDecision | None:
     """Return what a look has decided of an arm; None where that is nothing."""
-    return Decision(arm.verdict, look, blocks, arm.level) if arm.verdict in DECIDED else None
+    return LookDecision(arm.verdict, look, blocks, arm.level) if arm.verdict in DECIDED else None
 
 
 DECIDED = frozenset({Verdict.BETTER, Verdict.WORSE, Verdict.SAME})
@@ -196,7 +196,7 @@ def judgement_levels(number: int, first: float = SINGLE_LOOK) -> tuple[float, ..
     return tuple(levels[:number])
 
 
-def first_decisions(found: Sequence[Comparison], blocks: Sequence[int]) -> tuple[Decision | None, ...]:
+def first_decisions(found: Sequence[Comparison], blocks: Sequence[int]) -> tuple[LookDecision | None, ...]:
     """Return the first verdict that each arm got in the judgements of a study, which it keeps.
 
     A later judgement takes a verdict back where trials have failed since: it would favour the side that left them out.
@@ -206,7 +206,7 @@ def first_decisions(found: Sequence[Comparison], blocks: Sequence[int]) -> tuple
         blocks: How many each rested on.
     """
     last = found[-1]
-    decisions: list[Decision | None] = []
+    decisions: list[LookDecision | None] = []
     for index, arm in enumerate(last.arms):
         own = [
             _decision(one.arms[index], look, number)

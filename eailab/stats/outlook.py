@@ -44,7 +44,7 @@ class Later:
     """Half-width in standard errors of the simultaneous intervals of some confidence, such as 0.95."""
 
 
-class Judged(Protocol):
+class JudgedDifference(Protocol):
     """Describe how a difference is judged now."""
 
     @property
@@ -74,7 +74,7 @@ class Outlook:
     """Blocks in all with a chance of four in five; None likewise."""
 
 
-def outlook(now: Judged, margin: float, blocks: int, level: float) -> Outlook:
+def outlook(now: JudgedDifference, margin: float, blocks: int, level: float) -> Outlook:
     """Return how many blocks in all would decide a difference.
 
     Args:
@@ -94,7 +94,7 @@ def outlook(now: Judged, margin: float, blocks: int, level: float) -> Outlook:
     return Outlook(even, None if even is None else needed(LIKELY, even))
 
 
-def chance_of_verdict(now: Judged, later: Later, margin: float, level: float) -> float:
+def chance_of_verdict(now: JudgedDifference, later: Later, margin: float, level: float) -> float:
     """Return the predictive chance that a difference is decided later; arguments as of `outlook`."""
     shift, _, coming = _points()
     scale = _scales(now.df)

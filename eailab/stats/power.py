@@ -99,7 +99,7 @@ def blocks_to_detect(difference: float, sd: float, arms: int, power: float = POW
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedStudies:
     """The differences and standard errors of many complete studies."""
 
     difference: Values
@@ -124,7 +124,7 @@ class Judged:
         return excluded
 
 
-def judge(y: Values) -> Judged:
+def judge(y: Values) -> JudgedStudies:
     """Compare the arms with the first one in every study.
 
     Args:
@@ -141,7 +141,7 @@ def judge(y: Values) -> Judged:
     common = 2.0 * (squares / ((arms - 1) * (blocks - 1)))[:, None]
     moderated = weight * common + (1.0 - weight) * own_variance
     error = np.sqrt(np.where(guarded[:, None], own_variance, moderated) / blocks)
-    return Judged(difference, np.where(own > 0.0, error, np.inf), guarded, blocks)
+    return JudgedStudies(difference, np.where(own > 0.0, error, np.inf), guarded, blocks)
 
 
 def _guarded(residuals: Values, squares: Values, own: Values) -> Mask:

@@ -21,7 +21,7 @@ from eailab.recipe.validate import value_at
 from eailab.runs import atomic
 from eailab.runs.damage import name_is_right
 from eailab.runs.lock import in_training_error, is_held
-from eailab.runs.store import Problem, Store, delete, remove
+from eailab.runs.store import Store, StoreProblem, delete, remove
 from eailab.runs.trial import Trial
 from eailab.seeding import is_for_tuning
 from eailab.studies.design import Arm, Study, updates
@@ -66,7 +66,7 @@ def contradictions(store: Store, record: StudyRecord, images: Mapping[str, int])
     yield from _names(store, record)
 
 
-def problems(store: Store) -> Iterator[Problem]:
+def problems(store: Store) -> Iterator[StoreProblem]:
     """Yield records of studies that are damaged, or say what does not follow from their recipes and from the store.
 
     Raises:
@@ -77,21 +77,23 @@ def problems(store: Store) -> Iterator[Problem]:
         try:
             record = read_record(folder)
         except DamagedError as error:
-            yield Problem(folder, str(error))
+            yield StoreProblem(folder, str(error))
             continue
         if record.study.folder_name != folder.name and not record.study.data:
-            yield Problem(folder, f"{folder} contains another study than its name says, {record.study.folder_name}.")
-        yield from (Problem(folder, f"{folder}: {found}.") for found in contradictions(store, record, {}))
+            yield StoreProblem(
+                folder, f"{folder} contains another study than its name says, {record.study.folder_name}."
+            )
+        yield from (StoreProblem(folder, f"{folder}: {found}.") for found in contradictions(store, record, {}))
         try:
             tuning = read_tuning(folder)
             wrong = tuning_contradictions(store, record, tuning)
-            yield from (Problem(folder / TUNING, f"{folder / TUNING}: {found}.") for found in wrong)
+            yield from (StoreProblem(folder / TUNING, f"{folder / TUNING}: {found}.") for found in wrong)
         except DamagedError as error:
-            yield Problem(folder / TUNING, str(error))
+            yield StoreProblem(folder / TUNING, str(error))
         if left_out := blocks_left_out(record, loose):
-            yield Problem(folder, f"{folder} {left_out}.")
+            yield StoreProblem(folder, f"{folder} {left_out}.")
     for folder in sorted({file.parents[2] for file in store.root.glob(STEPS)}):
-        yield from (Problem(folder, f"{folder}: {found}.") for found in path_contradictions(store, folder, loose))
+        yield from (StoreProblem(folder, f"{folder}: {found}.") for found in path_contradictions(store, folder, loose))
 
 
 def path_contradictions(store: Store, folder: Path, loose: "Unnamed") -> Iterator[str]:

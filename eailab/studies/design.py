@@ -52,7 +52,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Axis:
+class FactorialAxis:
     """One factor of a factorial."""
 
     factor: Setting | Bundle
@@ -76,7 +76,7 @@ class Study:
     metric: str
     margin: float
     hold: Hold = "epochs"
-    axes: tuple[Axis, ...] = ()
+    axes: tuple[FactorialAxis, ...] = ()
     """Of a factorial, whose arms are all combinations, the last axis running fastest; else empty."""
     looks: tuple[int, ...] = ()
     """Numbers of blocks after which arms may be decided and then need no more; empty for one look at the end."""
@@ -210,7 +210,7 @@ def all_combinations(
     baseline = 0
     for one in every:
         baseline = baseline * len(one.arms) + one.baseline
-    axes = tuple(Axis(one.factor, one.labels, one.baseline) for one in every)
+    axes = tuple(FactorialAxis(one.factor, one.labels, one.baseline) for one in every)
     return _study(recipe, Crossing(tuple(one.factor for one in every)), tuple(arms), baseline, blocks, hold, axes)
 
 
@@ -327,7 +327,7 @@ def _study(
     baseline: int,
     blocks: Sequence[int],
     hold: Hold,
-    axes: tuple[Axis, ...] = (),
+    axes: tuple[FactorialAxis, ...] = (),
 ) -> Study:
     if not blocks:
         raise StudyError("a study needs at least one block: give --seeds 1 or more (5 is the default).")

@@ -238,7 +238,7 @@ def _together(seconds: Sequence[float], side: int) -> float:
 
 
 @dataclass(frozen=True)
-class Noise:
+class SpreadEstimate:
     """Describe how far trials differ by chance alone."""
 
     sd: float
@@ -260,14 +260,14 @@ class Noise:
         return f", planned with its upper 80% bound, {measure.with_unit(f'{self.planned_sd:.2g}')}"
 
 
-def noise_of(planned: Plan, store: Store, sd: float | None) -> Noise | None:
+def noise_of(planned: Plan, store: Store, sd: float | None) -> SpreadEstimate | None:
     """Return the noise that a plan is judged by: an assumed SD in the margin's unit, else what the store shows."""
     if sd is not None:
-        return Noise(sd * planned.record.study.measure.margin_scale, "as assumed by --sd")
+        return SpreadEstimate(sd * planned.record.study.measure.margin_scale, "as assumed by --sd")
     return known_noise(planned, store)
 
 
-def known_noise(planned: Plan, store: Store) -> Noise | None:
+def known_noise(planned: Plan, store: Store) -> SpreadEstimate | None:
     """Return the noise of a plan's arms from the trials that the store has of them, or None where they show none.
 
     With two blocks of two arms it is the SD of the blocked model's error; else the SD of one arm over its blocks, which
@@ -290,7 +290,7 @@ def known_noise(planned: Plan, store: Store) -> Noise | None:
     comparison = compare(values, study.baseline, 0.0, outlooks=False)
     number = int(np.isfinite(values).sum())
     if comparison.pooled_sd:
-        return Noise(
+        return SpreadEstimate(
             comparison.pooled_sd,
             f"within blocks, from {number} finished trials of these arms",
             comparison.pooled_df or math.inf,
@@ -298,7 +298,9 @@ def known_noise(planned: Plan, store: Store) -> Noise | None:
     known = [(arm.sd, arm.trials - 1) for arm in comparison.arms if arm.sd is not None]
     degrees = sum(df for _, df in known)
     pooled = float(np.sqrt(sum(sd**2 * df for sd, df in known) / degrees)) if degrees else 0.0
-    return Noise(pooled, f"over blocks, from {number} finished trials of these arms", degrees) if pooled else None
+    return (
+        SpreadEstimate(pooled, f"over blocks, from {number} finished trials of these arms", degrees) if pooled else None
+    )
 
 
 def detects(planned: Plan, sd: float) -> float | None:
@@ -321,7 +323,7 @@ def weak_design(study: Study) -> str | None:
     )
 
 
-def blocks_that_detect(planned: Plan, store: Store, difference: float, sd: float | None) -> tuple[int, Noise]:
+def blocks_that_detect(planned: Plan, store: Store, difference: float, sd: float | None) -> tuple[int, SpreadEstimate]:
     """Return the fewest blocks that detect a difference at 80% power, and the noise that they are computed with.
 
     Args:

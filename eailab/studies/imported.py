@@ -52,7 +52,7 @@ Size = Annotated[float, Field(ge=0.0, le=LARGEST_NUMBER, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
-class Summary:
+class PublishedArm:
     """Hold what was published of an arm."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -92,7 +92,7 @@ def note_of(text: Text) -> Note:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ImportRequest:
     """Describe how an imported study is read: from files by some options, or from what was published of its arms."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -119,9 +119,9 @@ class Imported:
     """The value of each run by its seed, in the metric's recorded unit; None where it is not finite."""
     reader: str
     """What they were read as, such as "CSV"."""
-    summaries: tuple[Summary | None, ...]
+    summaries: tuple[PublishedArm | None, ...]
     """Of each arm; None where its runs are known."""
-    asked: Asked
+    asked: ImportRequest
     files: Mapping[Kept, str] = field(default_factory=dict)
     """SHA-256 of each file that they were read from, by its path below `source/`; none of published arms."""
     target: Number | None = None
@@ -246,7 +246,7 @@ def runs_of(imported: Imported, study: Study, arm: int) -> list[float | None]:
     return [own[at] if (at := places[block]) < len(own) else None for block in study.blocks]
 
 
-def parse_summary(text: str) -> tuple[str, Summary]:
+def parse_summary(text: str) -> tuple[str, PublishedArm]:
     """Read what was published of an arm, such as `A 93.5±0.2 n=5`; ± is the SD over runs.
 
     Raises:
@@ -266,7 +266,7 @@ def parse_summary(text: str) -> tuple[str, Summary]:
         raise UsageError(f"--summary {text!r:.80}: an SD is that of two runs or more, of {MOST_RUNS:,} at most.")
     if max(abs(mean), sd) > LARGEST_NUMBER:
         raise UsageError(f"--summary {text!r:.80}: expected numbers up to {LARGEST_NUMBER:g}.")
-    return found["arm"], Summary(n, mean, sd)
+    return found["arm"], PublishedArm(n, mean, sd)
 
 
 def check(imported: Imported, study: Study, judged: Sequence[Sequence[int]], digest: str) -> None:

@@ -13,7 +13,7 @@ from eailab.errors import DamagedError, EailabError, UsageError
 from eailab.plain import NOT_UTF8, plain
 from eailab.runs import atomic
 from eailab.studies.design import Study
-from eailab.studies.imported import Imported, Summary, finite_or_none, parse_summary
+from eailab.studies.imported import Imported, PublishedArm, finite_or_none, parse_summary
 
 VALUES, SOURCE = "imported.json", "source"
 """In the folder of an imported study: the values, and the folder of the files that they were read from."""
@@ -117,7 +117,7 @@ def problems(folder: Path, imported: Imported, study: Study) -> Iterator[str]:
 
 def _read_again(
     root: Path, imported: Imported
-) -> tuple[list[str], list[dict[str, float | None]], list[Summary | None]]:
+) -> tuple[list[str], list[dict[str, float | None]], list[PublishedArm | None]]:
     """Return the level, the values by seed and the summary of each arm, read from files or published texts again."""
     from eailab.existing.assign import assign
     from eailab.existing.read import read_table

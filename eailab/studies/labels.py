@@ -8,7 +8,7 @@ from itertools import product
 from eailab.errors import UsageError
 from eailab.recipe.describe import nearest
 from eailab.recipe.parts import PRINTABLE
-from eailab.studies.design import Axis, Study
+from eailab.studies.design import FactorialAxis, Study
 from eailab.studies.factor import BUNDLE, CROSS, LONGEST_LABEL, factor_of, label, listed
 from eailab.studies.lookup import same_label
 from eailab.studies.storage import StudyRecord
@@ -198,7 +198,7 @@ def renamed(record: StudyRecord, names: Names) -> StudyRecord:
     return replace(record, study=replace(study, arms=arms, axes=axes))
 
 
-def _axis(study: Study, number: int, shown: Sequence[str]) -> Axis:
+def _axis(study: Study, number: int, shown: Sequence[str]) -> FactorialAxis:
     """Return a factor of a factorial with its levels as all arms are called that name them.
 
     A combination that has a name of its own names no level.

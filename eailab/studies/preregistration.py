@@ -20,7 +20,7 @@ from eailab.errors import DamagedError, StoreError, StudyError
 from eailab.files import PLAN, name_and_fingerprint, read
 from eailab.recipe.canonical import digest
 from eailab.runs.atomic import refuse_links, set_aside, write_text
-from eailab.runs.store import Problem, Store, is_foreign
+from eailab.runs.store import Store, StoreProblem, is_foreign
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.design import Study
 from eailab.studies.heads import STUDIES, heads
@@ -189,9 +189,9 @@ def read_plans(store: Store) -> tuple[list[FrozenPlan], list[BrokenPlan]]:
     return plans, broken
 
 
-def plan_problems(store: Store) -> Iterator[Problem]:
+def plan_problems(store: Store) -> Iterator[StoreProblem]:
     """Yield the files of frozen plans that cannot be read, or are not what was frozen."""
-    return (Problem(broken.file, broken.reason) for broken in read_plans(store)[1])
+    return (StoreProblem(broken.file, broken.reason) for broken in read_plans(store)[1])
 
 
 def standing(store: Store, record: StudyRecord) -> Standing | None:

@@ -22,7 +22,7 @@ from eailab.runs.damage import SCHEMA_VERSION
 from eailab.runs.records import Result
 from eailab.runs.store import Store
 from eailab.runs.trial import Trial
-from eailab.studies.design import Arm, Axis, Hold, Study
+from eailab.studies.design import Arm, FactorialAxis, Hold, Study
 from eailab.studies.factor import BUNDLE, factor_of, read_factor
 from eailab.studies.heads import LOADER, UNREADABLE, check_baseline
 from eailab.studies.imported import Imported, check
@@ -231,7 +231,7 @@ def _parsed(text: bytes, folder: Path) -> StudyRecord:
         looks=tuple(mapping.get("looks", ())),
         data=dict(mapping.get("data", {})),
         axes=tuple(
-            Axis(factor_of(one["factor"].split(BUNDLE)), tuple(one["levels"]), one["baseline"])
+            FactorialAxis(factor_of(one["factor"].split(BUNDLE)), tuple(one["levels"]), one["baseline"])
             for one in mapping.get("axes", ())
         ),
     )
@@ -296,7 +296,7 @@ def _check_judged(judged: Sequence[tuple[Any, ...]], study: Study) -> None:
 
 
 @dataclass(frozen=True)
-class Place:
+class StudyPlace:
     """Hold where a study lies, or is to lie."""
 
     folder: Path
@@ -306,14 +306,14 @@ class Place:
     """What the user should know."""
 
 
-def find_folder(store: Store, study: Study, data: Sequence[str]) -> Place:
+def find_folder(store: Store, study: Study, data: Sequence[str]) -> StudyPlace:
     """Return the place of a study, which has the fingerprints of its own data; its folder need not exist yet.
 
     `data` is what the trials of each arm depend on.
     """
     folder = store.root / "studies" / study.folder_name
     if (folder / "study.yaml").exists():
-        return Place(folder, study)
+        return StudyPlace(folder, study)
     notes = []
     for other in store.study_folders():
         if not study.data and name_and_fingerprint(other.name)[1] != study.fingerprint:
@@ -325,17 +325,17 @@ def find_folder(store: Store, study: Study, data: Sequence[str]) -> Place:
         before = record.study
         recipe = study.arms[study.baseline].recipe
         if before.fingerprint == study.fingerprint and may_have_been(before.name, study.name, recipe):
-            return Place(other, replace(study, name=before.name))
+            return StudyPlace(other, replace(study, name=before.name))
         if not study.data or len(before.arms) != len(study.arms):
             continue
         if not before.data and _is_the_same(record, study, data):
-            return Place(other, replace(before, blocks=study.blocks))
+            return StudyPlace(other, replace(before, blocks=study.blocks))
         if replace(before, data={}).fingerprint == replace(study, data={}).fingerprint:
             notes.append(
                 f"the data at {', '.join(study.data)} have changed since {other.name} was last run: it is kept, "
                 "and this is another one. Put the old data back to continue it."
             )
-    return Place(folder, study, tuple(notes))
+    return StudyPlace(folder, study, tuple(notes))
 
 
 def _is_the_same(record: StudyRecord, study: Study, data: Sequence[str]) -> bool:

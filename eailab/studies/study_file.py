@@ -26,7 +26,7 @@ from eailab.recipe.describe import KeyPath, Problem, expected, found, nearest
 from eailab.recipe.load import Loaded, Override, load
 from eailab.recipe.parts import PRINTABLE, Margin, Settings
 from eailab.recipe.validate import value_at
-from eailab.recipe.yaml12 import Document, parse
+from eailab.recipe.yaml12 import YamlDocument, parse
 from eailab.runs.store import Store
 from eailab.seeding import LARGEST_BLOCK
 from eailab.studies.design import Hold, ResolvedFactor, Study, all_combinations, resolved, studies_of
@@ -63,7 +63,7 @@ class CrossedFactor(Settings):
     """The level that the others are compared with; left out, the recipe's own, else the first."""
 
 
-class Comparison(Settings):
+class DeclaredComparison(Settings):
     """One comparison: a factor, a declared bundle of settings, or a factorial."""
 
     factor: str | None = None
@@ -106,11 +106,11 @@ class StudyFile(Settings):
     """In place of the recipe's."""
     metric: str | None = None
     """In place of the recipe's."""
-    factors: Annotated[list[Comparison], Field(min_length=1)]
+    factors: Annotated[list[DeclaredComparison], Field(min_length=1)]
     """The comparisons, one table each."""
 
 
-BELOW: dict[int | str, type[Settings]] = {"factors": Comparison, "cross": CrossedFactor}
+BELOW: dict[int | str, type[Settings]] = {"factors": DeclaredComparison, "cross": CrossedFactor}
 """What the lists of a study file hold."""
 
 
@@ -204,7 +204,7 @@ def _find(file: str | Path) -> tuple[Path, str, bytes]:
         raise StudyError(f"there is no study file {file}{hint}") from error
 
 
-def _load_recipe(file: Path, document: Document, asked: StudyFile, overrides: Sequence[Override]) -> Loaded:
+def _load_recipe(file: Path, document: YamlDocument, asked: StudyFile, overrides: Sequence[Override]) -> Loaded:
     """Load the baseline; a mistake in its name is reported at its place in the study file."""
     relative = file.parent / asked.recipe
     recipe: str | Path = asked.recipe if asked.recipe in shipped() else relative
@@ -220,7 +220,7 @@ def _changes(asked: StudyFile) -> list[Override]:
     return [Override(path, value, "-o") for path, value in own.items() if value is not None]
 
 
-def _alone(one: Comparison | CrossedFactor) -> FactorLevels:
+def _alone(one: DeclaredComparison | CrossedFactor) -> FactorLevels:
     names = tuple(one.labels or ())
     if isinstance(one, CrossedFactor) or one.joint is None:
         levels = tuple((level,) for level in one.levels or ())
@@ -232,7 +232,7 @@ def _alone(one: Comparison | CrossedFactor) -> FactorLevels:
     return FactorLevels(words, tuple(map(tuple, bundles)), None if one.baseline is None else tuple(one.baseline), names)
 
 
-def _comparisons(document: Document, loaded: Loaded, asked: StudyFile) -> list[ResolvedFactor | Study]:
+def _comparisons(document: YamlDocument, loaded: Loaded, asked: StudyFile) -> list[ResolvedFactor | Study]:
     """Build each comparison by itself, so that what is wrong with it is reported with its place.
 
     Returns:
@@ -269,7 +269,7 @@ def _comparisons(document: Document, loaded: Loaded, asked: StudyFile) -> list[R
 # --- problems of the file itself -------------------------------------------------------------------------------------
 
 
-def _checked(document: Document) -> StudyFile:
+def _checked(document: YamlDocument) -> StudyFile:
     try:
         return StudyFile.model_validate(document.value)
     except ValidationError as error:
@@ -277,7 +277,7 @@ def _checked(document: Document) -> StudyFile:
         raise document.error(problems.values()) from error
 
 
-def _explain(detail: ErrorDetails, document: Document) -> Problem:
+def _explain(detail: ErrorDetails, document: YamlDocument) -> Problem:
     """Say one of pydantic's errors in plain words."""
     owner: type[Settings] = StudyFile
     path: list[str | int] = []
@@ -288,7 +288,7 @@ def _explain(detail: ErrorDetails, document: Document) -> Problem:
         owner = BELOW.get(step, owner)
     key = next((step for step in reversed(path) if isinstance(step, str)), "")
     if path and path[-1] in ("factors", "cross"):  # the list itself is wrong, not what is in it
-        owner = StudyFile if path[-1] == "factors" else Comparison
+        owner = StudyFile if path[-1] == "factors" else DeclaredComparison
     given = value_at(document.value, tuple(path))
     match detail["type"]:
         case "extra_forbidden":

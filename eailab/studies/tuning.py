@@ -73,7 +73,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Asked:
+class TuneOption:
     """One `--tune`: a setting, its values as typed, and the arm that they are for."""
 
     text: str
@@ -82,7 +82,7 @@ class Asked:
     values: str
 
 
-def asked(text: str) -> Asked:
+def asked(text: str) -> TuneOption:
     """Read `--tune`: `lr=1e-4..1e-1`, `lr=1e-4,1e-3`, or for one arm `sgd:lr=1e-3..1`.
 
     Raises:
@@ -95,10 +95,10 @@ def asked(text: str) -> Asked:
             f"--tune {text}: write a setting, =, and a range or values, such as --tune lr=1e-4..1e-1 or "
             "--tune sgd:lr=1e-3,1e-2,1e-1."
         )
-    return Asked(text, arm.strip() or None, word.strip(), values.strip())
+    return TuneOption(text, arm.strip() or None, word.strip(), values.strip())
 
 
-def spaces(options: Sequence[Asked], arms: Mapping[str, Recipe], factor: Sequence[str]) -> dict[str, Space]:
+def spaces(options: Sequence[TuneOption], arms: Mapping[str, Recipe], factor: Sequence[str]) -> dict[str, Space]:
     """Return what is tried for each arm; an arm's own `--tune` of a setting stands in place of the common one.
 
     Args:
@@ -131,7 +131,7 @@ def budget(space: Space, blocks: int, *, everything: bool = False) -> int:
     return sum(kept(len(space.points), number, blocks, everything=everything) for number in range(blocks))
 
 
-def _space(recipe: Recipe, paths: Mapping[str, Asked], label: str) -> Space:
+def _space(recipe: Recipe, paths: Mapping[str, TuneOption], label: str) -> Space:
     """Return the points of an arm, each checked against its recipe; none where nothing is tuned."""
     if not paths:
         return Space((), ())
@@ -151,7 +151,7 @@ def _space(recipe: Recipe, paths: Mapping[str, Asked], label: str) -> Space:
     return space
 
 
-def _values(one: Asked, *, may_be_whole: bool) -> list[Any]:
+def _values(one: TuneOption, *, may_be_whole: bool) -> list[Any]:
     """Return a setting's values, rising where they are numbers; a range between whole ones is whole if it may be."""
     low, is_range, high = one.values.partition(RANGE)
     if is_range:

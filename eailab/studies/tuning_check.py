@@ -14,7 +14,7 @@ from eailab.seeding import is_for_tuning
 from eailab.studies.design import Study
 from eailab.studies.factor import typed
 from eailab.studies.storage import StudyRecord
-from eailab.studies.tuning_file import Trained, TunedArm, Tuning
+from eailab.studies.tuning_file import TunedArm, Tuning, TuningTrial
 
 
 def tuning_contradictions(store: Store, record: StudyRecord, tuning: Tuning | None) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _value(recipe: Recipe, tuned: TunedArm) -> str:
     return typed(tuple(level_of(recipe, path) for path in tuned.settings))
 
 
-def _ranked(trainings: Sequence[Trained], *, higher_is_better: bool) -> list[set[str]]:
+def _ranked(trainings: Sequence[TuningTrial], *, higher_is_better: bool) -> list[set[str]]:
     """Return the values that were trained in most blocks by their means, best first; equal ones are one set."""
     scores: dict[str, list[float | None]] = {}
     for one in trainings:
@@ -86,7 +86,7 @@ def _ranked(trainings: Sequence[Trained], *, higher_is_better: bool) -> list[set
     return [by_mean[mean] for mean in sorted(by_mean, reverse=higher_is_better)]
 
 
-def _wrong(store: Store, study: Study, winner: Recipe, tuned: TunedArm, one: Trained) -> str | None:
+def _wrong(store: Store, study: Study, winner: Recipe, tuned: TunedArm, one: TuningTrial) -> str | None:
     """Return what does not fit of a training; None where all does, or its trial cannot be read, which is said of it."""
     try:
         folder = store.folder(one.trial)

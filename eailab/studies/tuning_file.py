@@ -18,7 +18,7 @@ from eailab.studies.heads import TUNING, Tried
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(strict=True))
-class Trained:
+class TuningTrial:
     """One training of a tuning."""
 
     value: str
@@ -51,7 +51,7 @@ class TunedArm:
     """Dotted paths; none of an arm that was not tuned."""
     values: tuple[str, ...]
     """All that were tried."""
-    trainings: tuple[Trained, ...]
+    trainings: tuple[TuningTrial, ...]
     winner: str
     """Where it was tuned again for each block, the value that won most often."""
     runner_up: str | None

@@ -22,12 +22,12 @@ from eailab.studies.run import Runner, raise_failures, train_plans
 from eailab.studies.storage import Plan, StudyRecord
 from eailab.studies.tuning import (
     MOST_EXTENSIONS,
-    Asked,
     Choice,
     Point,
     Scores,
     Space,
     Training,
+    TuneOption,
     budget,
     can_have,
     equal_budgets,
@@ -36,7 +36,7 @@ from eailab.studies.tuning import (
     tune,
     with_point,
 )
-from eailab.studies.tuning_file import Carried, Trained, TunedArm, Tuning, write_tuning
+from eailab.studies.tuning_file import Carried, TunedArm, Tuning, TuningTrial, write_tuning
 
 MOST_CARRIED = 2
 """As many values of an arm go through all tuning blocks."""
@@ -46,7 +46,7 @@ MOST_CARRIED = 2
 class Request:
     """Hold what `--tune` and its options ask for."""
 
-    options: tuple[Asked, ...]
+    options: tuple[TuneOption, ...]
     blocks: int = 3
     everything: bool = False
     unequal: bool = False
@@ -175,7 +175,7 @@ class _Search:
     """One tuning of all arms."""
 
     choices: Mapping[str, Choice]
-    trained: Mapping[str, Sequence[Trained]]
+    trained: Mapping[str, Sequence[TuningTrial]]
 
 
 def tuned(planned: Plan, request: Request, runner: Runner) -> Study:
@@ -216,7 +216,7 @@ def _search(planned: Plan, request: Request, every: Mapping[str, Space], first: 
     study, store = planned.record.study, runner.context.store
     searched = {arm: space for arm, space in every.items() if space.paths}
     recipes = {arm.label: arm.recipe for arm in study.arms}
-    done: dict[str, list[Trained]] = {arm: [] for arm in searched}
+    done: dict[str, list[TuningTrial]] = {arm: [] for arm in searched}
 
     def train(wanted: Mapping[str, Sequence[Training]]) -> dict[str, Scores]:
         plans = {arm: _plan(planned, arm, searched[arm], trainings, store) for arm, trainings in wanted.items()}
@@ -227,7 +227,7 @@ def _search(planned: Plan, request: Request, every: Mapping[str, Space], first: 
         for arm, one in plans.items():
             found = dict(zip(wanted[arm], (_score(study, store, trial) for trial in one.trials), strict=True))
             done[arm] += [
-                Trained(typed(at.point), at.block, trial.fingerprint, found[at])
+                TuningTrial(typed(at.point), at.block, trial.fingerprint, found[at])
                 for at, trial in zip(wanted[arm], one.trials, strict=True)
             ]
             sign = 1.0 if study.measure.higher_is_better else -1.0

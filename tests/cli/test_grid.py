@@ -7,7 +7,7 @@ from plans import one_factor, train_plan
 from rich.console import Console
 from scores import scored
 
-from eailab.cli.grid import Picture
+from eailab.cli.grid import GridPicture
 from eailab.engines.base import Step
 from eailab.recipe.load import Override, load
 from eailab.runs.context import Compiling, Ended, EpochEnded, Failed, RunContext, Started, Stepped, TriedAgain, Waiting
@@ -25,7 +25,7 @@ def planned(root, blocks=(0, 1, 2), factor="batch-size", levels=(16, 32), recipe
 
 def lines(trials, width=140, height=24):
     stream = StringIO()
-    Console(file=stream, width=width).print(Picture(trials).draw(width, height), end="")
+    Console(file=stream, width=width).print(GridPicture(trials).draw(width, height), end="")
     return stream.getvalue().splitlines()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eailab.gradcheck.build import Asked
+from eailab.gradcheck.build import CheckRequest
 from eailab.gradcheck.check import gradcheck
 from eailab.own_code.reference import parse_reference
 
@@ -59,7 +59,7 @@ NAMED = {
 def checked(folder, one, batch=None):
     shape = tuple(map(int, one["input"].split(",")))
     reference = parse_reference(f"{BLIND / folder / one['file']}:{one['class']}")
-    return gradcheck(Asked(reference, ((None, shape if batch is None else (batch, *shape[1:])),), entries=60))
+    return gradcheck(CheckRequest(reference, ((None, shape if batch is None else (batch, *shape[1:])),), entries=60))
 
 
 def layers(folder, kind):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eailab.gradcheck.build import Asked
+from eailab.gradcheck.build import CheckRequest
 from eailab.gradcheck.check import gradcheck
 from eailab.own_code.reference import parse_reference
 
@@ -46,7 +46,7 @@ WRONG = {
 
 
 def checked(file, name, shapes, **options):
-    return gradcheck(Asked(parse_reference(f"{HERE / file}:{name}"), shapes), **options)
+    return gradcheck(CheckRequest(parse_reference(f"{HERE / file}:{name}"), shapes), **options)
 
 
 @pytest.mark.parametrize("name", RIGHT)

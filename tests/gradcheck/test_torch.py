@@ -2,7 +2,7 @@
 
 import pytest
 
-from eailab.gradcheck.build import Asked
+from eailab.gradcheck.build import CheckRequest
 from eailab.gradcheck.check import gradcheck
 from eailab.own_code.reference import parse_reference
 
@@ -61,7 +61,7 @@ def test_modules_and_functions_are_checked(tmp_path, name, shape, wrong):
     Of a bias before a normalisation it is rightly 0; in the function a factor of 2 is missing.
     """
     (tmp_path / "net.py").write_text(CODE)
-    report = gradcheck(Asked(parse_reference(f"{tmp_path}/net.py:{name}"), ((None, shape),), entries=30))
+    report = gradcheck(CheckRequest(parse_reference(f"{tmp_path}/net.py:{name}"), ((None, shape),), entries=30))
     assert len([check for check in report.checks if check.state != "right"]) == wrong
     if name == "Square":
         assert report.checks[0].suspects == [

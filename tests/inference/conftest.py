@@ -7,7 +7,7 @@ import pytest
 
 from eailab.engines.base import Expected
 from eailab.engines.numpy_mlp.network import Design
-from eailab.inference.predict import Trained
+from eailab.inference.predict import TrainedNetwork
 from eailab.recipe.load import Override, load
 from eailab.recipe.schema import MlpRecipe
 from eailab.runs.trial_folder import TrialFolder
@@ -43,7 +43,7 @@ def network(tmp_path):
                 weights[part] = random.uniform(0.5, 1.5, shape).astype(np.float32)
         scale = random.uniform(50.0, 150.0, (2, image[2])).astype(np.float32)
         expected = Expected(image, scale[0], scale[1], tuple(f"class {number}" for number in range(classes)))
-        return Trained(TrialFolder(Path(tmp_path / ("0" * 20))), recipe, 3, "d" * 64, weights, expected)
+        return TrainedNetwork(TrialFolder(Path(tmp_path / ("0" * 20))), recipe, 3, "d" * 64, weights, expected)
 
     return make
 

@@ -10,7 +10,7 @@ from stores import Shop
 from eailab import __version__
 from eailab.cli import lab as commands
 from eailab.errors import UsageError
-from eailab.labs.folder import LabFolder, Wanted
+from eailab.labs.folder import ExpectedStudy, LabFolder
 from eailab.labs.new import LABS, write_lab
 from eailab.labs.places import filled, places_of, seal_of, without_places
 from eailab.studies.study_file import declared
@@ -152,7 +152,7 @@ def test_a_changed_recipe_is_another_study(task1):
     recipe.write_text(recipe.read_text().replace("epochs: 3", "epochs: 4"))
     lab = LabFolder(task1, shop.store)
     assert lab.find(lab.wanted(["lr"])) is None
-    assert lab.find(Wanted(lab.declared[0], is_tuned=True)) is None
+    assert lab.find(ExpectedStudy(lab.declared[0], is_tuned=True)) is None
 
 
 def test_bad_folders_are_refused_in_one_message(eailab, task1):

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eailab.recipe.template import Command, Places, Template, Value, fill_text
+from eailab.recipe.template import FilledCommand, Places, Template, Value, fill_text
 
 PLACES = Places(seed=3, out=Path("/runs/a b/out"), params=Path("/runs/params.json"))
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 
 
-def filled(text: str, *, by_shell: bool = False, **settings: Value) -> Command:
+def filled(text: str, *, by_shell: bool = False, **settings: Value) -> FilledCommand:
     template = Template(text, by_shell)
     template.check(list(settings))
     return template.fill(settings, PLACES)

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from eailab.errors import UsageError
-from eailab.report.listing import TRIAL_HEADINGS, Wanted, described, listed
+from eailab.report.listing import TRIAL_HEADINGS, TrialFilter, described, listed
 from eailab.report.lists import print_list
 from eailab.runs.store import summary
 
@@ -29,7 +29,7 @@ def test_a_line_says_study_arm_block_and_score(shop, folder):
 
 
 def test_the_score_is_that_of_the_studys_metric(shop, folder):
-    (one,) = listed(shop.store, Wanted(arm="30", block=0))
+    (one,) = listed(shop.store, TrialFilter(arm="30", block=0))
     assert one.score == "0.1250"
 
 
@@ -38,7 +38,7 @@ def test_a_trial_of_several_studies_is_listed_once_and_with_the_study_that_is_as
     shared = [one for one in listed(shop.store) if len(one.uses) > 1]
     assert [one.summary.block for one in shared] == [0, 1]
     assert shared[0].cells[1].endswith(" +2")
-    asked = listed(shop.store, Wanted(study="tiny-batch-size"))
+    asked = listed(shop.store, TrialFilter(study="tiny-batch-size"))
     assert [one.uses[0].head.folder for one in asked] == [folder] * 4
     assert [one.cells[2] for one in asked] == ["10", "10", "20", "20"]
 
@@ -46,21 +46,23 @@ def test_a_trial_of_several_studies_is_listed_once_and_with_the_study_that_is_as
 @pytest.mark.parametrize(
     ("wanted", "number"),
     [
-        (Wanted(), 8),
-        (Wanted(arm="sgd"), 2),
-        (Wanted(arm="10.0"), 2),
-        (Wanted(block=1), 4),
-        (Wanted(state="diverged"), 1),
-        (Wanted(study="我的 研究-optimizer", state="finished"), 2),
-        (Wanted(recipe="tiny"), 2),
-        (Wanted(recipe="nothing"), 0),
+        (TrialFilter(), 8),
+        (TrialFilter(arm="sgd"), 2),
+        (TrialFilter(arm="10.0"), 2),
+        (TrialFilter(block=1), 4),
+        (TrialFilter(state="diverged"), 1),
+        (TrialFilter(study="我的 研究-optimizer", state="finished"), 2),
+        (TrialFilter(recipe="tiny"), 2),
+        (TrialFilter(recipe="nothing"), 0),
     ],
 )
 def test_a_list_is_narrowed_down(shop, folder, wanted, number):
     assert len(listed(shop.store, wanted)) == number
 
 
-@pytest.mark.parametrize(("wanted", "said"), [(Wanted(study="x"), "no study x"), (Wanted(state="ended"), "finished")])
+@pytest.mark.parametrize(
+    ("wanted", "said"), [(TrialFilter(study="x"), "no study x"), (TrialFilter(state="ended"), "finished")]
+)
 def test_a_study_or_a_state_that_there_is_not_is_a_mistake(shop, folder, wanted, said):
     with pytest.raises(UsageError, match=said):
         listed(shop.store, wanted)
@@ -79,12 +81,12 @@ def test_one_trial_says_what_differs_from_the_baseline(shop, folder):
     lines = dict(described(next(one for one in listed(shop.store) if one.called == "20/0")))
     assert lines["study"] == f"{folder.name}, arm 20, block 0"
     assert lines["baseline"] == "10; from it to this arm: batch_size 10 -> 20"
-    lines = dict(described(listed(shop.store, Wanted(study="tiny-batch-size"))[0]))
+    lines = dict(described(listed(shop.store, TrialFilter(study="tiny-batch-size"))[0]))
     assert "this arm" in lines.values()
 
 
 def test_a_result_without_a_date_is_listed(shop, folder):
-    one = listed(shop.store, Wanted(arm="20", block=0))[0]
+    one = listed(shop.store, TrialFilter(arm="20", block=0))[0]
     assert summary(shop.store.folder(one.summary.name)).result is not None
     one.summary.result.provenance["finished"] = "yesterday"
     assert one.finished == "?"

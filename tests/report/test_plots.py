@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
-from eailab.findings.path import PathFindings, Step
+from eailab.findings.path import PathFindings, PathStep
 from eailab.findings.trial import Curves
 from eailab.metrics import CLASSIFICATION
 from eailab.report import plots
@@ -208,7 +208,7 @@ def test_no_letter_lies_outside_of_a_figure_or_is_left_out(shop, drawn, name, la
 
 @pytest.mark.parametrize("label", LONG.values(), ids=LONG)
 def test_a_path_ablations_figure_leaves_no_letter_out(drawn, label):
-    steps = tuple(Step((f"{number} {label}", label), 1.0, (0.5, 1.5), number, 1, ()) for number in (1.0, 2.0, 3.0))
+    steps = tuple(PathStep((f"{number} {label}", label), 1.0, (0.5, 1.5), number, 1, ()) for number in (1.0, 2.0, 3.0))
     bars = PathFindings((label, "b"), "0" * 10, "gain", (0, 1), METRIC, (1.0, 4.0), steps, 3.0, (2.0, 4.0), 4, ("cpu",))
     draw(path_bars(bars), kinds=("svg", "pdf"))
     said, outside = drawn

@@ -15,7 +15,7 @@ from eailab.findings.study import study_findings
 from eailab.report.judging import Terms, against, judge, of_files
 from eailab.runs.lock import hold
 from eailab.runs.store import Store
-from eailab.studies.imported import MOST_RUNS, Asked, Imported, Question, in_order, parse_summary, study_of
+from eailab.studies.imported import MOST_RUNS, Imported, ImportRequest, Question, in_order, parse_summary, study_of
 from eailab.studies.imported_files import digest_of, kept, problems, write_imported
 from eailab.studies.storage import CHECKSUM, StudyRecord, read_record, write_record
 from eailab.translation import language
@@ -72,7 +72,7 @@ def said(folder):
 def test_the_values_are_read_as_they_were_written(folder):
     imported = read_record(folder).imported
     assert imported.arms == ({"1": 0.5, "2": 0.75}, {"1": 0.25, "2": None})
-    assert imported.asked == Asked(Options(), (("results.csv",),))
+    assert imported.asked == ImportRequest(Options(), (("results.csv",),))
     assert (folder / "imported.json").read_text() == imported.text
     assert said(folder) == ""
 
@@ -210,7 +210,7 @@ def test_two_sources_are_read_by_the_same_options(tmp_path):
     paths = tmp_path / "a.csv", tmp_path / "b.csv"
     options = Options(metric="loss")
     read = against(of_files(paths[:1], options), of_files(paths[1:], options), paths)
-    assert read.asked == Asked(options, (("a.csv",), ("b.csv",)))
+    assert read.asked == ImportRequest(options, (("a.csv",), ("b.csv",)))
     assert read.blocked
 
 

@@ -40,7 +40,7 @@ from eailab.studies.run import Runner, with_looks
 from eailab.studies.storage import read_record, write_record
 from eailab.studies.tuned_studies import refuse_untuned
 from eailab.studies.tuning import asked
-from eailab.studies.tuning_file import Trained, TunedArm, read_tuning, write_tuning
+from eailab.studies.tuning_file import TunedArm, TuningTrial, read_tuning, write_tuning
 from eailab.studies.tuning_run import Request, tuned
 
 pytestmark = pytest.mark.usefixtures("line")
@@ -504,7 +504,7 @@ def test_the_seconds_of_each_arms_tuning_are_beside_those_of_its_trials(shelf):
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=6))
 def test_the_best_of_k_values_is_the_mean_over_all_choices(scores):
     """Held to the enumeration of all of them."""
-    trainings = tuple(Trained(str(place), TUNING_BLOCKS, "", score) for place, score in enumerate(scores))
+    trainings = tuple(TuningTrial(str(place), TUNING_BLOCKS, "", score) for place, score in enumerate(scores))
     arm = TunedArm("", "", ("lr",), (), trainings, "", None, None, False)
     for higher, best in ((True, max), (False, min)):
         expected = [sum(map(best, combinations(scores, k))) / comb(len(scores), k) for k in range(1, len(scores) + 1)]

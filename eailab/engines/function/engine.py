@@ -12,7 +12,7 @@ from eailab.engines.function.identity import identity_of
 from eailab.engines.function.lookup import function_of
 from eailab.engines.program.engine import sources_of
 from eailab.engines.program.known import keep_identity
-from eailab.engines.program.reading import Reading, Wanted, read
+from eailab.engines.program.reading import Reading, ReportingRules, read
 from eailab.engines.program.trial_files import CURVES, REPORTED, curves_text, new_file
 from eailab.errors import DivergedError, EailabError, ProgramFailedError, TrialFailedError, shortage_of
 from eailab.metrics import Metric
@@ -59,7 +59,7 @@ class FunctionEngine(Engine):
                     f"{self._called} did not return {metric.name}, but {names}{meant} "
                     f"Return or yield a mapping such as {{{metric.name!r}: 0.5}}."
                 )
-        wanted = Wanted(self.metrics, self.recipe.at)
+        wanted = ReportingRules(self.metrics, self.recipe.at)
         self.reading = read(wanted, sources_of(self.recipe, self.block, self.folder), "log")
         if not self.reading.is_finite:
             raise DivergedError(number, 0, next(iter(self.reading.values.values())))

@@ -12,7 +12,7 @@ from eailab.engines.base import Arrays, Engine, Evaluation, OnStep, Scores, Step
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.arrays import Call, Floats, plan_for
 from eailab.engines.numpy_mlp.augment import deform
-from eailab.engines.numpy_mlp.input_layer import Source
+from eailab.engines.numpy_mlp.input_layer import SplitImages
 from eailab.engines.numpy_mlp.network import Design, Network, SoftmaxCrossEntropy, Work
 from eailab.engines.numpy_mlp.optimizers import moves, rule
 from eailab.engines.schedules import learning_rates
@@ -59,7 +59,7 @@ class MlpEngine(Engine):
 
         self.deformed = data.train.pixels.copy() if isinstance(recipe.data.augment, Deform) else None
         self.source = self._source(data.train.pixels if self.deformed is None else self.deformed)
-        self._sources: dict[SplitName, Source] = {}
+        self._sources: dict[SplitName, SplitImages] = {}
 
         plan = plan_for(recipe.threads)
         self.network = Network(self.design, self.trained, self.running, self.gradient, plan)
@@ -106,8 +106,8 @@ class MlpEngine(Engine):
             deform(self.data.train.pixels, augment, stream(self.block, "augment", number), out=self.deformed)
             self.source.changed()
 
-    def _source(self, pixels: Pixels) -> Source:
-        return Source(pixels, self.data.mean, self.data.std, self.dtype)
+    def _source(self, pixels: Pixels) -> SplitImages:
+        return SplitImages(pixels, self.data.mean, self.data.std, self.dtype)
 
     def _work(self, rows: int) -> tuple[Work, SoftmaxCrossEntropy, list[Call]]:
         """Return network, loss and optimizer at work on batches of so many rows; there are two sizes at most."""

@@ -10,7 +10,7 @@ import numpy as np
 from eailab.data.dataset import Pixels
 from eailab.engines.base import Arrays, Expected
 from eailab.engines.numpy_mlp.arrays import Floats, Layout
-from eailab.engines.numpy_mlp.input_layer import Source
+from eailab.engines.numpy_mlp.input_layer import SplitImages
 from eailab.engines.numpy_mlp.layers import BatchNorm1d
 from eailab.engines.numpy_mlp.network import Design, Network, Work
 from eailab.engines.spec import Graph
@@ -29,7 +29,7 @@ def shapes(recipe: MlpRecipe, expected: Expected) -> dict[str, tuple[int, ...]]:
 
 def logits(recipe: MlpRecipe, weights: Arrays, expected: Expected, pixels: Pixels) -> Floats:
     """Return the scores of each class, `[N, K]`, before the softmax, of images `[N, H, W, C]`; see `spec.Network`."""
-    source = Source(pixels, expected.mean, expected.std, np.float32)
+    source = SplitImages(pixels, expected.mean, expected.std, np.float32)
     design = Design(recipe.model, source.pixels.shape[1], len(expected.classes))
     trained, running = _filled(design.trained, weights), _filled(design.running, weights)
     network = Network(design, trained, running, design.trained.zeros(np.float32))

@@ -30,7 +30,7 @@ FEWEST_ROWS = 16
 """Rows from which on a batch is multiplied by its nonzeros: they share what is read of the weight."""
 
 
-class Source:
+class SplitImages:
     """The images of one split."""
 
     def __init__(self, pixels: Pixels, mean: Floats, std: Floats, dtype: DTypeLike) -> None:
@@ -66,7 +66,7 @@ class Source:
 class Nonzeros:
     """The pixels of a source that are not 0, image by image, in blocks of columns."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: SplitImages) -> None:
         """List them."""
         inputs = source.pixels.shape[1]
         self.edges = np.zeros((len(source), -(-inputs // BLOCK) + 1), np.int32)
@@ -77,7 +77,7 @@ class Nonzeros:
         """`[256]`, each pixel times its scale."""
         self.read(source)
 
-    def read(self, source: Source) -> None:
+    def read(self, source: SplitImages) -> None:
         """List the pixels as they are now."""
         room = int(np.count_nonzero(source.pixels)) + 1
         if room > len(self.terms):
@@ -88,7 +88,7 @@ class Nonzeros:
 class GatheredStage(LinearStage):
     """The first layer on a batch that is written out."""
 
-    def __init__(self, layer: Linear, source: Source, rows: int) -> None:
+    def __init__(self, layer: Linear, source: SplitImages, rows: int) -> None:
         super().__init__(layer, Signal.data(rows, source.pixels.shape[1], source.scale.dtype))
         self.source = source
 

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from eailab.engines.numpy_mlp import kernels
 from eailab.engines.numpy_mlp.arrays import Floats, Layout, Plan, buffer, whole
-from eailab.engines.numpy_mlp.input_layer import Source
+from eailab.engines.numpy_mlp.input_layer import SplitImages
 from eailab.engines.numpy_mlp.layers import ACTIVATIONS, BatchNorm1d, Dropout, Layer, Linear, LinearStage, Signal, Stage
 from eailab.engines.numpy_mlp.optimizers import Outer
 from eailab.recipe.parts import Mlp
@@ -126,7 +126,7 @@ class Work:
     `backward`.
     """
 
-    def __init__(self, network: Network, source: Source, rows: int, training: bool) -> None:
+    def __init__(self, network: Network, source: SplitImages, rows: int, training: bool) -> None:
         entrance = source.stage(network.first, rows)
         self.take = entrance.take
         stages: list[Stage] = [entrance]

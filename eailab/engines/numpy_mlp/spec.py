@@ -17,8 +17,8 @@ from eailab.engines.spec import (
     Augmented,
     EngineSpec,
     ImageClassification,
+    InferenceSpec,
     LayerSize,
-    Network,
     check_batches,
 )
 from eailab.metrics import CLASSIFICATION
@@ -71,10 +71,10 @@ def _reporting_compilation(
     return reporting_compilation(on_first, on_seconds)
 
 
-def _network() -> Network:
+def _network() -> InferenceSpec:
     from eailab.engines.numpy_mlp import inference
 
-    return Network(inference.shapes, inference.logits, inference.module, inference.add_to_onnx)
+    return InferenceSpec(inference.shapes, inference.logits, inference.module, inference.add_to_onnx)
 
 
 def _augmented(recipe: MlpRecipe, data: TrialData, block: int, count: int) -> Augmented:

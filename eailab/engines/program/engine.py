@@ -9,8 +9,8 @@ from pathlib import Path
 from eailab.engines.base import Engine, OnStep, Scores, Setup, Step
 from eailab.engines.program.known import Known
 from eailab.engines.program.live import Live
-from eailab.engines.program.process import Ended, last_lines, run_program
-from eailab.engines.program.reading import Reading, Sources, Wanted, read
+from eailab.engines.program.process import ProcessEnd, last_lines, run_program
+from eailab.engines.program.reading import Reading, ReportingRules, Sources, read
 from eailab.engines.program.trial_files import (
     CURVES,
     OUT,
@@ -26,7 +26,7 @@ from eailab.engines.program.trial_files import (
 from eailab.errors import DivergedError, ProgramFailedError, TimedOutError
 from eailab.metrics import Metric
 from eailab.recipe.own import OwnRecipe, ProgramRecipe
-from eailab.recipe.template import Command, fill_text
+from eailab.recipe.template import FilledCommand, fill_text
 
 
 class ProgramEngine(Engine):
@@ -80,7 +80,7 @@ class ProgramEngine(Engine):
         assert self.reading is not None  # noqa: S101 - asked for after the program has run
         return {CURVES: curves_text(self.reading)}
 
-    def _prepare(self) -> tuple[Command, dict[str, str]]:
+    def _prepare(self) -> tuple[FilledCommand, dict[str, str]]:
         """Make the trial's own files, and return the filled command and its environment."""
         out, params, reported = own_folder(self.folder / OUT), self.folder / PARAMS, self.folder / REPORTED
         goes_on = any(out.iterdir())
@@ -101,10 +101,10 @@ class ProgramEngine(Engine):
         }
         return self.recipe.template.fill(self.recipe.own_settings, places_of(self.block, self.folder)), environment
 
-    def _wanted(self) -> Wanted:
-        return Wanted(self.metrics, self.recipe.at, self.recipe.metric_regex)
+    def _wanted(self) -> ReportingRules:
+        return ReportingRules(self.metrics, self.recipe.at, self.recipe.metric_regex)
 
-    def _failure(self, command: Command, ended: Ended) -> str:
+    def _failure(self, command: FilledCommand, ended: ProcessEnd) -> str:
         """Say how a program failed, with the end of its output."""
         if ended.has_timed_out:
             said = f"{command.argv[0]} ran longer than {self.recipe.timeout} and was ended"

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from eailab import files
 from eailab.engines.program.identity import Identity, changed_while_running, changes, identify, written_while_running
-from eailab.engines.program.reading import IN_WORDS, Wanted, Way
+from eailab.engines.program.reading import IN_WORDS, ReportingRules, Way
 from eailab.engines.program.trial_files import new_file, own_folder
 from eailab.errors import DataError, StoreError
 from eailab.recipe.canonical import digest
@@ -70,7 +70,7 @@ def keep_identity(identity: Identity, runs: Path) -> None:
 class Known:
     """Hold what trials of a program, with the same code and data, have shown; made before one runs."""
 
-    def __init__(self, recipe: ProgramRecipe, runs: Path, wanted: Wanted) -> None:
+    def __init__(self, recipe: ProgramRecipe, runs: Path, wanted: ReportingRules) -> None:
         self.recipe, self.runs = recipe, runs
         taken, when = _TAKEN.pop(_asked(recipe, runs), (None, 0.0))
         is_fresh = taken is not None and time.monotonic() - when < FRESH_SECONDS

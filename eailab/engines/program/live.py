@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eailab import files
 from eailab.engines.base import Reported
-from eailab.engines.program.reading import Sources, Wanted, Way, last_values, readers_of
+from eailab.engines.program.reading import ReportingRules, Sources, Way, last_values, readers_of
 from eailab.errors import TrialFailedError
 
 SECONDS = 0.5
@@ -27,7 +27,7 @@ class Live:
     """Hold what one running program has reported. It is for people to look at: no result comes from it."""
 
     def __init__(
-        self, wanted: Wanted, sources: Sources, way: Way | None, clock: Callable[[], float] = time.monotonic
+        self, wanted: ReportingRules, sources: Sources, way: Way | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Start with nothing reported.
 

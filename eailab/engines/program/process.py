@@ -18,7 +18,7 @@ from eailab import files
 from eailab.engines.program import watchdog
 from eailab.engines.program.trial_files import new_file
 from eailab.errors import RecipeError, StoreError
-from eailab.recipe.template import Command
+from eailab.recipe.template import FilledCommand
 
 TICK_SECONDS = 0.1
 """Between two calls of `on_tick`."""
@@ -31,7 +31,7 @@ SHOWN_LINES = 20
 
 
 @dataclass(frozen=True)
-class Ended:
+class ProcessEnd:
     """Describe how a program ended."""
 
     code: int
@@ -40,7 +40,7 @@ class Ended:
 
 
 def run_program(
-    command: Command,
+    command: FilledCommand,
     environment: Mapping[str, str],
     stdout: Path,
     stderr: Path,
@@ -49,7 +49,7 @@ def run_program(
     timeout: float | None = None,
     on_tick: Callable[[], None] = lambda: None,
     on_output: Callable[[Path, bytes], None] = lambda *_: None,
-) -> Ended:
+) -> ProcessEnd:
     """Run a program until it, and every process of its group, has ended.
 
     Args:
@@ -91,7 +91,7 @@ def last_lines(*outputs: Path) -> str:
     return ""
 
 
-def _start(command: Command, environment: Mapping[str, str], folder: str | None) -> subprocess.Popen[bytes]:
+def _start(command: FilledCommand, environment: Mapping[str, str], folder: str | None) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - the user's own command
             command.argv,
@@ -109,7 +109,7 @@ def _start(command: Command, environment: Mapping[str, str], folder: str | None)
         raise RecipeError(f"{command.argv[0]} cannot be started: {error.strerror}.") from error
 
 
-def _follow(process: subprocess.Popen[bytes], outputs: "list[_Capped]", ending: "_Ending") -> Ended:
+def _follow(process: subprocess.Popen[bytes], outputs: "list[_Capped]", ending: "_Ending") -> ProcessEnd:
     """Keep a program's output until it has ended; end it when its time is up, or when it is to stop."""
     with selectors.DefaultSelector() as selector, ExitStack() as handles:
         for pipe, output in zip((process.stdout, process.stderr), outputs, strict=True):
@@ -131,7 +131,7 @@ def _follow(process: subprocess.Popen[bytes], outputs: "list[_Capped]", ending: 
                 pass
     if ending.stop is not None:
         raise ending.stop
-    return Ended(process.returncode, ending.has_timed_out)
+    return ProcessEnd(process.returncode, ending.has_timed_out)
 
 
 @dataclass

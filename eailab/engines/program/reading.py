@@ -42,7 +42,7 @@ SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReportingRules:
     """Hold what a study asks of a program's report."""
 
     metrics: tuple[Metric, ...]
@@ -164,7 +164,7 @@ def check_regex(regex: str, metrics: Iterable[Metric]) -> None:
         )
 
 
-def read(wanted: Wanted, sources: Sources, way: Way | None = None) -> Reading:
+def read(wanted: ReportingRules, sources: Sources, way: Way | None = None) -> Reading:
     """Return the metrics that a trial's program reported.
 
     `way` is how earlier trials of the study reported them; None for the first, which finds the way.
@@ -191,7 +191,7 @@ def read(wanted: Wanted, sources: Sources, way: Way | None = None) -> Reading:
     raise TrialFailedError(_missing(wanted, way, failures, list(seen)))
 
 
-def last_values(wanted: Wanted, rows: Iterable[Row]) -> dict[str, float]:
+def last_values(wanted: ReportingRules, rows: Iterable[Row]) -> dict[str, float]:
     """Return the last values in some rows by `Metric.key`; none where the judged metric is not among them."""
     rows, values = list(rows), dict[str, float]()
     for metric in wanted.metrics:
@@ -202,7 +202,9 @@ def last_values(wanted: Wanted, rows: Iterable[Row]) -> dict[str, float]:
     return values if wanted.metrics[0].key in values else {}
 
 
-def readers_of(wanted: Wanted, sources: Sources, text_of: Callable[[Path], str]) -> dict[Way, Callable[[], list[Row]]]:
+def readers_of(
+    wanted: ReportingRules, sources: Sources, text_of: Callable[[Path], str]
+) -> dict[Way, Callable[[], list[Row]]]:
     """Return how each way is read, in the order in which they are tried.
 
     `text_of` returns what is read of a file; nothing where it is missing.
@@ -314,7 +316,7 @@ def _number(metric: Metric, value: Value) -> float:
     return found
 
 
-def _chosen(wanted: Wanted, judged: _Curve) -> int | None:
+def _chosen(wanted: ReportingRules, judged: _Curve) -> int | None:
     """Return the step whose values count; None for the last."""
     if wanted.at == "last":
         return None
@@ -331,7 +333,7 @@ def _chosen(wanted: Wanted, judged: _Curve) -> int | None:
     return step
 
 
-def _missing(wanted: Wanted, way: Way | None, failures: Mapping[Way, _AbsentError], seen: list[str]) -> str:
+def _missing(wanted: ReportingRules, way: Way | None, failures: Mapping[Way, _AbsentError], seen: list[str]) -> str:
     """Return why no way gave the metrics."""
     names = [metric.name for metric in wanted.metrics]
     absent = min((str(error) for error in failures.values()), key=names.index, default=names[0])

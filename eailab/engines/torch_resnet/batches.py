@@ -61,7 +61,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochDraws:
     """One epoch's chance: the order of the images and what varies them, all in that order."""
 
     order: Tensor
@@ -121,7 +121,7 @@ class TrainingBatches:
         """Return the batches of an epoch."""
         return -(-len(self._labels) // self.batch_size)
 
-    def draw(self, number: int) -> Epoch:
+    def draw(self, number: int) -> EpochDraws:
         """Draw all chance of one epoch (its number from 1) and send it to the device."""
         count = len(self._labels)
         order = stream(self._block, "order", number).permutation(count)
@@ -133,7 +133,7 @@ class TrainingBatches:
             shares = self._sent(drawn_shares).to(torch.get_default_dtype())
             sizes = [min(self.batch_size, count - start) for start in range(0, count, self.batch_size)]
             partners = self._sent(np.concatenate([random.permutation(size) for size in sizes]))
-        return Epoch(self._sent(order), {name: self._sent(rows) for name, rows in drawn.items()}, shares, partners)
+        return EpochDraws(self._sent(order), {name: self._sent(rows) for name, rows in drawn.items()}, shares, partners)
 
     def _sent(self, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
         return torch.from_numpy(array).to(self._device)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from eailab.data.dataset import TrialData
 from eailab.engines.base import DeviceName, OnStep, Scores, Step
-from eailab.engines.torch_resnet.batches import Epoch, Rows, TrainingBatches
+from eailab.engines.torch_resnet.batches import EpochDraws, Rows, TrainingBatches
 from eailab.engines.torch_resnet.engine import ResNetEngine
 from eailab.engines.torch_resnet.step import TrainingStep
 from eailab.errors import UsageError
@@ -140,7 +140,7 @@ STEPS_A_PROGRAM = 8
 class EpochTables:
     """One epoch's chance and learning rates, in tables that are rewritten each epoch; made of any epoch's chance."""
 
-    def __init__(self, chance: Epoch, steps: int, batch_size: int) -> None:
+    def __init__(self, chance: EpochDraws, steps: int, batch_size: int) -> None:
         def images(values: Tensor) -> Tensor:
             return values.new_zeros(steps, batch_size)
 
@@ -152,7 +152,7 @@ class EpochTables:
         self.position = torch.zeros(1, dtype=torch.int64, device=chance.order.device)
         """Of the next step, from 0."""
 
-    def write(self, chance: Epoch, rates: NDArray[np.float64], position: int) -> None:
+    def write(self, chance: EpochDraws, rates: NDArray[np.float64], position: int) -> None:
         """Write an epoch's chance, its learning rates `[S]`, and the position of its next step."""
         pairs = [(self._order, chance.order), *((table, chance.drawn[name]) for name, table in self._drawn.items())]
         if self._partners is not None and chance.partners is not None:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eailab.engines.summary import Layer, Summary
+from eailab.engines.summary import LayerSummary, NetworkSummary
 from eailab.engines.torch_resnet.foreign_network import ForeignNetwork, trained_parameters
 from eailab.engines.torch_resnet.geometry import input_size
 from eailab.own_code.load import seeded
@@ -13,7 +13,7 @@ from eailab.recipe.networks import Foreign
 from eailab.recipe.schema import ResNetRecipe
 
 
-def summary_of(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> Summary:
+def summary_of(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> NetworkSummary:
     """Construct the network of a recipe whose code is not eailab's, and return its layers for images of a data set.
 
     Raises:
@@ -24,7 +24,7 @@ def summary_of(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) 
     return summary(ForeignNetwork(recipe.model, classes, seen, block=0), recipe.name, classes)
 
 
-def summary(network: ForeignNetwork, title: str, classes: int) -> Summary:
+def summary(network: ForeignNetwork, title: str, classes: int) -> NetworkSummary:
     """Run a network on one image, and return its layers."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -48,9 +48,9 @@ def summary(network: ForeignNetwork, title: str, classes: int) -> Summary:
         own = sum(one.numel() for one in layer.parameters(recurse=False))
         if own or not any(layer.children()):
             counted = flops.get(f"{root}.{name}" if name else root, 0) if not any(layer.children()) else 0
-            layers.append(Layer(name or root, type(layer).__name__, shapes.get(layer), own, counted))
+            layers.append(LayerSummary(name or root, type(layer).__name__, shapes.get(layer), own, counted))
     parameters = list(module.parameters())
-    return Summary(
+    return NetworkSummary(
         network=title,
         image=list(network.image),
         classes=classes,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eailab.engines.base import DeviceName, Engine, Setup
-from eailab.engines.spec import PREDICTIONS, WEIGHTS, Augmented, EngineSpec, ImageClassification, Network
+from eailab.engines.spec import PREDICTIONS, WEIGHTS, Augmented, EngineSpec, ImageClassification, InferenceSpec
 from eailab.engines.torch_resnet import CODE_FOLDER, geometry
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.networks import Module
@@ -79,10 +79,10 @@ def _use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def _network() -> Network:
+def _network() -> InferenceSpec:
     from eailab.engines.torch_resnet import inference
 
-    return Network(inference.shapes, inference.logits, inference.Classifier, inference.add_to_onnx)
+    return InferenceSpec(inference.shapes, inference.logits, inference.Classifier, inference.add_to_onnx)
 
 
 def _augmented(recipe: ResNetRecipe, data: TrialData, block: int, count: int) -> Augmented:

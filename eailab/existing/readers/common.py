@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from eailab import files
 from eailab.errors import UsageError
-from eailab.existing.table import Table, Value
+from eailab.existing.table import ResultsTable, Value
 from eailab.recipe import yaml12
 from eailab.translation import Text, trn
 
@@ -96,7 +96,7 @@ def table_of(
     notes: Iterable[Text] = (),
     *,
     role: Literal["setting", "unknown"] = "setting",
-) -> Table:
+) -> ResultsTable:
     """Return runs as one table, with None where a run lacks a column.
 
     A metric that is called as a setting stands behind `metric.`.
@@ -111,7 +111,7 @@ def table_of(
     runs = tuple(runs)
     settings = dict.fromkeys(name for run in runs for name in run.settings)
     metrics = {name: f"metric.{name}" if name in settings else name for run in runs for name in run.metrics}
-    return Table(
+    return ResultsTable(
         columns={
             **{name: [run.settings.get(name) for run in runs] for name in settings},
             **{column: [run.metrics.get(name) for run in runs] for name, column in metrics.items()},

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from eailab.errors import UsageError
 from eailab.existing.readers.common import text_of
-from eailab.existing.table import Table, Value
+from eailab.existing.table import ResultsTable, Value
 from eailab.existing.values import value_of
 from eailab.plain import plain
 from eailab.translation import trn
 
 
-def read(path: Path) -> Table:
+def read(path: Path) -> ResultsTable:
     """Read a table whose first line names its columns.
 
     Raises:
@@ -50,7 +50,7 @@ def read(path: Path) -> Table:
         spreads,
         file=path.name,
     )
-    return Table(
+    return ResultsTable(
         columns={name: found[at :: len(names)] for at, name in enumerate(names)},
         places=[f"{path.name}:{number}" for number in numbers],
         roles=dict.fromkeys(names, "unknown"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from eailab.errors import UsageError
 from eailab.existing.readers.common import Run, json_of, table_of, text_of
-from eailab.existing.table import Table
+from eailab.existing.table import ResultsTable
 from eailab.existing.values import flat
 from eailab.plain import plain
 from eailab.translation import trn
@@ -17,7 +17,7 @@ def recognises(path: Path) -> bool:
     return path.suffix.lower() in (".json", ".jsonl", ".ndjson")
 
 
-def read(path: Path) -> Table:
+def read(path: Path) -> ResultsTable:
     """Read a list of runs, lists by column, a run a line, or hyperfine's times.
 
     Raises:
@@ -46,7 +46,7 @@ def read(path: Path) -> Table:
     return _table(content, path, [f"{path.name}[{number}]" for number in range(len(content))], "JSON")
 
 
-def _table(found: list[Any], path: Path, places: list[str], reader: str) -> Table:
+def _table(found: list[Any], path: Path, places: list[str], reader: str) -> ResultsTable:
     runs = []
     for one, place in zip(found, places, strict=True):
         if not isinstance(one, dict):
@@ -55,7 +55,7 @@ def _table(found: list[Any], path: Path, places: list[str], reader: str) -> Tabl
     return table_of(runs, reader, [path], role="unknown")
 
 
-def _hyperfine(results: list[Mapping[str, Any]], path: Path) -> Table:
+def _hyperfine(results: list[Mapping[str, Any]], path: Path) -> ResultsTable:
     runs, notes = [], []
     for one in results:
         if failed := sum(code != 0 for code in one.get("exit_codes", [])):

@@ -10,7 +10,7 @@ from pathlib import Path
 from eailab import files
 from eailab.errors import UsageError
 from eailab.existing.readers.common import Run, deleted_runs, table_of
-from eailab.existing.table import Table, Value
+from eailab.existing.table import ResultsTable, Value
 from eailab.existing.values import value_of
 from eailab.translation import tr
 
@@ -26,7 +26,7 @@ def recognises(path: Path) -> bool:
         return False
 
 
-def read(path: Path) -> Table:
+def read(path: Path) -> ResultsTable:
     """Read the runs of all experiments that were not deleted, with the latest value of each metric.
 
     Raises:

@@ -12,7 +12,7 @@ from eailab.existing.readers.common import Run, deleted_runs, json_of, mapping_o
 from eailab.existing.readers.csv_files import lines_of
 from eailab.existing.readers.tensorboard import hparams_and_scalars
 from eailab.existing.readers.wandb_log import read_log
-from eailab.existing.table import Table, Value
+from eailab.existing.table import ResultsTable, Value
 from eailab.existing.values import flat, value_of
 from eailab.plain import plain
 from eailab.translation import tr
@@ -25,7 +25,7 @@ _STEPS = ("metrics.csv", "metrics.jsonl", "metrics.json", "results.csv", "result
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """Describe how one library lays out a run's folder."""
 
     name: str
@@ -34,7 +34,7 @@ class Layout:
     """From the run's folder, and the folder that was named; None for a run that its library counts as deleted."""
 
 
-def read(path: Path) -> Table:
+def read(path: Path) -> ResultsTable:
     """Read every run below a folder, one row each with the last value of each metric.
 
     Raises:
@@ -57,7 +57,7 @@ def read(path: Path) -> Table:
     return table_of(runs, next(iter(kinds)), notes=notes)
 
 
-def _runs(path: Path) -> Iterator[tuple[Layout, Path]]:
+def _runs(path: Path) -> Iterator[tuple[FolderLayout, Path]]:
     for count, (name, folders, _) in enumerate(os.walk(path)):
         if count > MOST_FOLDERS:
             raise UsageError(f"{path} has more than {MOST_FOLDERS:,} folders: name the folder of the runs.")
@@ -227,21 +227,21 @@ def _place(folder: Path, root: Path) -> str:
 
 
 LAYOUTS = (
-    Layout("Hydra", lambda folder: (folder / ".hydra/config.yaml").is_file(), _of_files(".hydra/config.yaml")),
-    Layout(
+    FolderLayout("Hydra", lambda folder: (folder / ".hydra/config.yaml").is_file(), _of_files(".hydra/config.yaml")),
+    FolderLayout(
         "W&B", lambda folder: (folder / "files/wandb-summary.json").is_file() or any(folder.glob("*.wandb")), _wandb
     ),
-    Layout("MLflow", lambda folder: (folder / "meta.yaml").is_file() and (folder / "metrics").is_dir(), _mlruns),
-    Layout(
+    FolderLayout("MLflow", lambda folder: (folder / "meta.yaml").is_file() and (folder / "metrics").is_dir(), _mlruns),
+    FolderLayout(
         "Lightning",
         lambda folder: (folder / "hparams.yaml").is_file() and (folder / "metrics.csv").is_file(),
         _of_files("hparams.yaml"),
     ),
-    Layout(
+    FolderLayout(
         "Hugging Face",
         lambda folder: (folder / "all_results.json").is_file() or _state(folder) is not None,
         _hugging_face,
     ),
-    Layout("TensorBoard", lambda folder: any("tfevents" in one.name for one in folder.iterdir()), _tensorboard),
+    FolderLayout("TensorBoard", lambda folder: any("tfevents" in one.name for one in folder.iterdir()), _tensorboard),
 )
 """Tried in this order in each folder; nothing below a run's folder is another run."""

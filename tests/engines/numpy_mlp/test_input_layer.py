@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from eailab.engines.numpy_mlp.engine import MlpEngine
-from eailab.engines.numpy_mlp.input_layer import FEWEST_ROWS, GatheredStage, NonzeroStage, Source
+from eailab.engines.numpy_mlp.input_layer import FEWEST_ROWS, GatheredStage, NonzeroStage, SplitImages
 from eailab.engines.numpy_mlp.layers import Linear
 
 
@@ -23,11 +23,11 @@ def linear(inputs: int, outputs: int, chance: np.random.Generator) -> Linear:
     return Linear(weight, bias, np.full_like(weight, np.nan), np.full_like(bias, np.nan))
 
 
-def source_of(pixels: np.ndarray) -> Source:
-    return Source(pixels, np.array([33.0], np.float32), np.array([78.0], np.float32), np.float64)
+def source_of(pixels: np.ndarray) -> SplitImages:
+    return SplitImages(pixels, np.array([33.0], np.float32), np.array([78.0], np.float32), np.float64)
 
 
-def unlisted(source: Source) -> Source:
+def unlisted(source: SplitImages) -> SplitImages:
     source.is_sparse = False
     return source
 
@@ -97,7 +97,7 @@ def test_pixels_that_have_changed_are_read_again():
 def test_where_nothing_is_gained_the_batch_is_written_out():
     chance = np.random.default_rng(0)
     few, many = sparse((40, 6, 6, 1), chance), sparse((40, 6, 6, 1), chance, 0.9)
-    coloured = Source(sparse((40, 6, 6, 3), chance), np.ones(3, np.float32), np.ones(3, np.float32), np.float64)
+    coloured = SplitImages(sparse((40, 6, 6, 3), chance), np.ones(3, np.float32), np.ones(3, np.float32), np.float64)
     assert isinstance(source_of(few).stage(linear(36, 4, chance), FEWEST_ROWS - 1), GatheredStage)
     assert isinstance(source_of(many).stage(linear(36, 4, chance), FEWEST_ROWS), GatheredStage)
     assert isinstance(coloured.stage(linear(108, 4, chance), FEWEST_ROWS), GatheredStage)

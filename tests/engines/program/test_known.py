@@ -6,11 +6,11 @@ from eailab.engines.named_metrics import declare
 from eailab.engines.program import known
 from eailab.engines.program.identity import identify
 from eailab.engines.program.known import Known, changes_since, identity_of, inputs_of
-from eailab.engines.program.reading import Wanted
+from eailab.engines.program.reading import ReportingRules
 from eailab.errors import DataError
 from eailab.recipe.of_command import recipe_of_command
 
-WANTED = Wanted((declare("loss"),))
+WANTED = ReportingRules((declare("loss"),))
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_the_way_of_the_first_trial_is_that_of_later_ones(recipe, tmp_path):
     trial.keep("stderr")
     Known(recipe, tmp_path / "runs", WANTED).keep("log")
     assert Known(recipe, tmp_path / "runs", WANTED).way == "stderr"
-    assert Known(recipe, tmp_path / "runs", Wanted((declare("acc"),))).way is None
+    assert Known(recipe, tmp_path / "runs", ReportingRules((declare("acc"),))).way is None
 
 
 def test_other_code_may_report_in_another_way(recipe, tmp_path):

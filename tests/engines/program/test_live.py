@@ -8,9 +8,9 @@ import pytest
 from eailab.engines.base import Reported, Step
 from eailab.engines.named_metrics import declare
 from eailab.engines.program.live import WINDOW, Live
-from eailab.engines.program.reading import Sources, Wanted
+from eailab.engines.program.reading import ReportingRules, Sources
 
-WANTED = Wanted((declare("val_acc"), declare("loss")))
+WANTED = ReportingRules((declare("val_acc"), declare("loss")))
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_lines_of_json_and_a_growing_table_are_followed(sources):
 
 
 def test_an_expression_says_what_counts(sources):
-    now = live(sources, Wanted(WANTED.metrics[:1], regex=r"score=(?P<value>\S+)"))
+    now = live(sources, ReportingRules(WANTED.metrics[:1], regex=r"score=(?P<value>\S+)"))
     now.take(sources.stdout, b"val_acc 0.1 score=0.7\n")
     assert now.last() == Reported({"val_acc": 0.7})
 

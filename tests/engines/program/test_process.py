@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from eailab.engines.program import process, watchdog
-from eailab.engines.program.process import Ended, last_lines, run_program
+from eailab.engines.program.process import ProcessEnd, last_lines, run_program
 from eailab.errors import RecipeError, StoppedError
-from eailab.recipe.template import Command
+from eailab.recipe.template import FilledCommand
 
 LONGEST = 20.0
 """Seconds that a test waits for what should happen at once."""
@@ -24,8 +24,8 @@ def _short_grace(monkeypatch):
     monkeypatch.setattr(process, "GRACE_SECONDS", 0.2)
 
 
-def run(folder: Path, *argv: str, **options) -> Ended:
-    return run_program(Command(argv, {"OWN": "1"}), {"GIVEN": "2"}, folder / "out", folder / "err", **options)
+def run(folder: Path, *argv: str, **options) -> ProcessEnd:
+    return run_program(FilledCommand(argv, {"OWN": "1"}), {"GIVEN": "2"}, folder / "out", folder / "err", **options)
 
 
 def is_running(pid: int) -> bool:
@@ -136,8 +136,8 @@ def test_nothing_is_left_when_eailab_is_killed(tmp_path):
     script = f"setsid sleep 1000 & echo $$ $! > {tmp_path}/pids; sleep 1000"
     program = (
         "from pathlib import Path; from eailab.engines.program.process import run_program; "
-        "from eailab.recipe.template import Command; "
-        f"run_program(Command(('sh', '-c', {script!r}), {{}}), {{}}, Path({os.devnull!r}), Path({os.devnull!r}))"
+        "from eailab.recipe.template import FilledCommand; "
+        f"run_program(FilledCommand(('sh', '-c', {script!r}), {{}}), {{}}, Path({os.devnull!r}), Path({os.devnull!r}))"
     )
     with subprocess.Popen([sys.executable, "-c", program]) as ours:
         found = pids(tmp_path / "pids", 2)

@@ -7,7 +7,7 @@ import pytest
 
 from eailab.engines.named_metrics import declare, is_higher_better
 from eailab.engines.program.parsing import lines_of_output, metrics_file, number
-from eailab.engines.program.reading import Reading, Sources, Wanted, check_at, check_names, check_regex, read
+from eailab.engines.program.reading import Reading, ReportingRules, Sources, check_at, check_names, check_regex, read
 from eailab.errors import TrialFailedError, UsageError
 
 
@@ -21,7 +21,9 @@ def program(tmp_path):
                 (tmp_path / name).write_text(text, newline="")
         sources = Sources(*(tmp_path / name for name in ("log", "stdout", "stderr", "file")))
         unit = wanted.pop("unit", "raw")
-        return read(Wanted(tuple(declare(name, goal, unit) for name in names or ("val_acc",)), **wanted), sources, way)
+        return read(
+            ReportingRules(tuple(declare(name, goal, unit) for name in names or ("val_acc",)), **wanted), sources, way
+        )
 
     return reading
 
