@@ -230,6 +230,16 @@ def test_nothing_is_wider_than_the_window_and_no_text_is_tiny(browser, report, w
     assert browser.run(smallest) >= 11
 
 
+def test_a_window_of_a_thousand_pixels_shows_the_notes_of_all_factors(browser, report):
+    """They were cut, and reached by scrolling the table."""
+    browser.open(report, width=1000)
+    assert browser.run("document.querySelectorAll('td.text:last-child').length") > 0
+    wide = (
+        "[...document.querySelectorAll('.scroll:has(td.text:last-child)')].filter(e => e.scrollWidth > e.clientWidth)"
+    )
+    assert browser.run(f"{wide}.map(e => e.ariaLabel)") == []
+
+
 def test_a_narrow_window_cuts_no_verdict_and_breaks_no_word_of_a_heading(browser, report):
     """What does not fit beside these columns is reached by scrolling the table."""
     browser.open(report, width=500)
