@@ -84,6 +84,8 @@ class ResNetEngine(Engine):
             model, channels = self._foreign.module, self._foreign.image[2]
             if 0 < len(data.train) % recipe.batch_size < team.size or recipe.batch_size < team.size:
                 self._foreign.try_without_images(team.size)
+            if recipe.ema is not None:
+                self._foreign.try_copy()
             self.parameters = trained_parameters(model)
         layout = torch.channels_last if self._bf16 else torch.contiguous_format
         models.arrange(model, layout)

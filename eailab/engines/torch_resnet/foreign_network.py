@@ -5,6 +5,7 @@ Shapes: `N` images, `C` channels, `H` rows, `W` columns, `K` classes.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import lru_cache
 from typing import Any, Literal
 from zlib import crc32
@@ -103,6 +104,25 @@ class ForeignNetwork:
                 "epoch is larger, or fewer processes."
             ) from error
         self.module.train()
+
+    def try_copy(self) -> None:
+        """Refuse a network whose copy, such as that of averaged weights, computes with the weights of the original.
+
+        Raises:
+            UsageError: A function that its constructor made holds on to the network itself.
+        """
+        copied, images = deepcopy(self.module).eval(), torch.randn(_shape(self.image))
+        with seeded(self._seed("init")), self.code.running("the forward pass of a copy"):
+            logits = copied(images)
+        trained = [one for one in self.module.parameters() if one.requires_grad]
+        if logits.requires_grad and any(
+            one is not None for one in torch.autograd.grad(logits.sum(), trained, allow_unused=True)
+        ):
+            raise UsageError(
+                f"{self.code.forward} of a copy computes with weights of the original, and ema evaluates a copy: a "
+                "function that the constructor makes, such as a lambda, uses self there. Make it a method, or leave "
+                "ema out."
+            )
 
     def _seed(self, purpose: Literal["init", "forward"], *steps: int) -> int:
         return int(stream(self._block, purpose, *steps).integers(2**63))

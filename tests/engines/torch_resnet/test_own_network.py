@@ -91,6 +91,16 @@ class Chosen(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Holds(Chosen):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.act = lambda x: self.pooled(x)
+        del self.forward
+
+    def forward(self, x):
+        return self.act(x)
+
+
 class Shared(Chosen):
     def __init__(self, num_classes):
         super().__init__(num_classes)
@@ -222,6 +232,13 @@ def test_its_constructor_may_choose_a_method_as_its_forward_pass(own, make_data)
     train(averaged, [1, 2]), train(network, [1, 2])
     assert network.evaluate("validation").scores["validation_loss"] != pytest.approx(untrained, rel=1e-3)
     assert averaged.evaluate("validation").scores["validation_loss"] == pytest.approx(untrained, rel=1e-5)
+
+
+def test_averaged_weights_are_refused_where_a_copy_computes_with_those_of_the_original(own, make_data):
+    """The average was not what was evaluated, and nothing said so."""
+    with pytest.raises(UsageError, match=r"net\.py:\d+: Holds.forward of a copy .* or leave ema out"):
+        ResNetEngine(own("Holds", ema=0.9), make_data(side=8), 0)
+    assert ResNetEngine(own("Holds"), make_data(side=8), 0).evaluate("validation").scores
 
 
 @pytest.mark.parametrize("stopped_at", [1, 2])
