@@ -105,7 +105,7 @@ class LostLockError(StoreError):
 
 
 class MemoryShortageError(EailabError):
-    """A trial that does not fit the memory of its device, beside what else is there."""
+    """A trial that does not fit the memory of its device, next to what else is there."""
 
 
 class TrialFailedError(EailabError):

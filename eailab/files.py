@@ -52,7 +52,7 @@ TIMINGS = Kind(GB, folders=2)
 PREDICTIONS = Kind(GB, folders=2)
 """Half a thousand million images, packed or not."""
 WEIGHTS = Kind(32 * GB, folders=2)
-"""Also a checkpoint, which has their moving average and the optimizer's moments beside them."""
+"""Also a checkpoint, which has their moving average and the optimizer's moments next to them."""
 KEPT_OUTPUT = Kind(16 * MB, folders=2)
 """What a person's program printed in a trial, without its middle where it is long."""
 CURVES = Kind(256 * MB, folders=2)

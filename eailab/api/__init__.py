@@ -91,7 +91,7 @@ def ablate(
         settings: Fields of the recipe to set, as `-o` does: `{"epochs": 3, "study.margin": 1.0}`; other parameters of
             the function, whose defaults that are plain values are settings too.
         metric: What verdicts rest on: of a recipe, one that its engine has; of a function, the name in its mappings,
-            and further ones that are shown beside it.
+            and further ones that are shown next to it.
         goal: Which values of a function's metric are better; None where its name says it, as `loss` and `acc` do.
         unit: What a function's metric is: a share from 0 to 1, percent, or a number in a unit of its own.
         at: Which of the values that a function yields counts: "last", "best", or an epoch.

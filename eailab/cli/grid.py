@@ -59,7 +59,7 @@ class GridPicture:
         """By the study's place: by which metric its trials collapse, and its chance level, once that is known."""
 
     def draw(self, width: int, height: int) -> RenderableType:
-        """Return the picture for a terminal of so many cells and lines."""
+        """Return the picture for a terminal of this many cells and lines."""
         trials = self.trials
         lines: list[RenderableType] = [self._head(width), *self._now(width, 1 if height < 10 else MOST_IN_TRAINING)]
         if trials.stage is None:

@@ -1,4 +1,4 @@
-"""Refuse words and options of `eailab ablate` that stand in the wrong place, or beside what they contradict."""
+"""Refuse words and options of `eailab ablate` that stand in the wrong place, or next to what they contradict."""
 
 from eailab.errors import Correction, UsageError
 

@@ -59,7 +59,7 @@ def show(
     """Print what some plans would train; nothing is trained or written.
 
     The SD is of a trial within its block, as the user assumes it; None to take the store's. What `tuning` says is
-    trained before the winners are compared, beside these plans.
+    trained before the winners are compared, next to these plans.
     """
     from eailab.engines.registry import engine_of
     from eailab.findings.dry_run import PlannedStudy, cost_lines

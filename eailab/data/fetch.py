@@ -93,7 +93,7 @@ def _get(url: str, digest: str | None) -> bytes:
     waiting.start()
     try:
         request = Request(url, headers={"User-Agent": "eailab"})  # noqa: S310 - ours, of the table of sources
-        with urlopen(request, timeout=SILENCE_SECONDS) as answer:  # noqa: S310 - likewise
+        with urlopen(request, timeout=SILENCE_SECONDS) as answer:  # noqa: S310 - as above
             waiting.cancel()
             size = f" of {answer.length / 1e6:.0f}" if answer.length else ""
             blob, said = bytearray(), time.monotonic()

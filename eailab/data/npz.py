@@ -104,7 +104,7 @@ MOST_CLASSES = 65536
 
 LARGE_BYTES = 2**30
 MOST_EXPANSION = 100
-"""An array beyond so many bytes that is so many times its size in the file is taken for a decompression bomb."""
+"""An array beyond this many bytes that is this many times its size in the file is taken for a decompression bomb."""
 
 
 def read(path: Path) -> Content:

@@ -41,7 +41,7 @@ class Expected:
     mean: NDArray[np.float32]
     """`[C]`, of the training split, as in `TrialData`."""
     std: NDArray[np.float32]
-    """`[C]`, likewise."""
+    """`[C]`, as above."""
     classes: tuple[str, ...]
 
     @classmethod

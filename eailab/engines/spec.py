@@ -144,7 +144,7 @@ class ImageClassification:
     """
 
     def parameters(self, recipe: Recipe, image: tuple[int, int, int], classes: int) -> int | None:
-        """Count the trained parameters of a network, from what `layers` gets; None likewise."""
+        """Count the trained parameters of a network, from what `layers` gets; None as above."""
         found = self.layers(recipe, image, classes)
         return None if found is None else sum(layer.parameters for layer in found)
 

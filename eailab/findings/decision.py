@@ -48,7 +48,7 @@ class Decision:
     low: float | None = None
     """Low end of the difference's interval; where there are looks, of the one that decided it, else of the last."""
     high: float | None = None
-    """High end of the difference's interval, likewise."""
+    """High end of the difference's interval, as above."""
     level: float | None = None
     """Confidence of the interval, over all arms together."""
     blocks: int | None = None
@@ -60,7 +60,7 @@ class Decision:
     blocks_needed: int | None = None
     """Blocks in all that have an even chance to decide it; null where more than 1000 would have, and with looks."""
     blocks_likely: int | None = None
-    """Blocks in all that decide it with a chance of four in five; null likewise."""
+    """Blocks in all that decide it with a chance of four in five; null as above."""
     next_command: str | None = None
     """What to run to decide it; of results that eailab did not run, once they have that many runs, with MEAN and SD to
     fill in where they are published means."""

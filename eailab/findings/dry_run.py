@@ -209,7 +209,7 @@ class PlannedTuning:
         after = (
             f"then the winners alone are compared, in {trials} at most, in place of these arms:"
             if self.is_alone
-            else f"then the winners are compared in {trials}, and the arms as the recipe has them beside them:"
+            else f"then the winners are compared in {trials}, and the arms as the recipe has them next to them:"
         )
         return [*said, *costs, after]
 

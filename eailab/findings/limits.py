@@ -1,4 +1,4 @@
-"""Say how far the verdicts of a study reach: to which images, and beside which other judgements of the same trials."""
+"""Say how far the verdicts of a study reach: to which images, and next to which other judgements of the same trials."""
 
 from eailab.findings.study import StudyFindings
 from eailab.findings.words import confidence, decimals_for, interval
@@ -6,7 +6,7 @@ from eailab.metrics import VALIDATION
 from eailab.translation import COMMA, Text, capitalized, joined, tr
 
 FEW_IMAGES = 2000
-"""Below so many validation images a split of its own for each block is recommended."""
+"""Below this many validation images a split of its own for each block is recommended."""
 
 
 def validated_on(findings: StudyFindings) -> list[Text]:

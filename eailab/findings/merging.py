@@ -24,7 +24,7 @@ class CarriedArm:
     mean: float | None
     """Over the blocks of the comparison that all values of the arm have; None before there is one."""
     mean_of_all: float | None
-    """Over these and the tuning blocks; None likewise, or where one of its trainings failed."""
+    """Over these and the tuning blocks; None as above, or where one of its trainings failed."""
     stands_in: tuple[int, ...]
     """Blocks in which it stands for the arm."""
 

@@ -99,7 +99,7 @@ class StudyFindings:
     counted: Text | None
     """Which of the values of a trial counts; None for that after the last epoch."""
     test_images: int | None = None
-    """As many as each trial was tested on; None likewise."""
+    """As many as each trial was tested on; None as above."""
     imported: Imported | None = None
     """The source of trials that eailab did not run."""
     audit: tuple[Check, ...] = ()

@@ -17,7 +17,7 @@ def wanted_by_place(function: Callable[..., Any]) -> list[str]:
 def constructed_with(
     make: Callable[..., Any], title: str, positional: Sequence[Any], named: Mapping[str, Any], shape: Sequence[int]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return what a constructor wants beside what is given, guessed by its names from the shape of the input.
+    """Return what a constructor wants besides what is given, guessed by its names from the shape of the input.
 
     Returns:
         What is given by place after `positional`, and by name.
@@ -49,7 +49,7 @@ def backward_arguments(
 ) -> tuple[list[Any], bool]:
     """Return what to call a backward pass with, by its arguments' names, and whether it takes a learning rate.
 
-    `inputs` are forward's, labels included; `cache` is what forward returned beside its output, or None.
+    `inputs` are forward's, labels included; `cache` is what forward returned besides its output, or None.
 
     Raises:
         UsageError: It wants something that is not known.

@@ -39,7 +39,7 @@ class Case:
     others: tuple[str, ...] = ()
     """Names of the other values."""
     cached: dict[str, Array] = field(default_factory=dict)
-    """What the forward pass left in attributes or returned beside its output."""
+    """What the forward pass left in attributes or returned besides its output."""
     contributions: Callable[[int], Array] | None = None
     """Returns what each number of the output adds to the gradient at one place (a flat index), by differences."""
 

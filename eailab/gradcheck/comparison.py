@@ -17,7 +17,7 @@ FEW = 24
 
 
 class GradientComparison:
-    """The gradients of sum(dy * output), beside differences.
+    """The gradients of sum(dy * output), next to differences.
 
     Args:
         subject: What is checked.

@@ -38,7 +38,7 @@ class Entry:
 
 @dataclass
 class Compared:
-    """A gradient beside central differences."""
+    """A gradient next to central differences."""
 
     numeric: Array
     """NaN where no difference was taken."""

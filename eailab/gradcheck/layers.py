@@ -33,7 +33,7 @@ def is_layer(thing: Any) -> bool:
 
 
 def split_output(found: Any, layer: Any = None) -> tuple[NDArray[Any], Any]:
-    """Return the output of a forward pass, and what it returned beside that.
+    """Return the output of a forward pass, and what it returned besides that.
 
     Raises:
         UsageError: There is no output, or it is not an array.
@@ -74,7 +74,7 @@ class CheckedLayer(Subject):
         self._slots: list[Slot] = []
         forward, backward = method(layer, FORWARDS), method(layer, BACKWARDS)
         assert forward is not None  # noqa: S101 - is_layer holds
-        assert backward is not None  # noqa: S101 - likewise
+        assert backward is not None  # noqa: S101 - as above
         self._forward, self._backward = forward, backward
         self._find(inputs)
         self.values = {**inputs, **{slot.name: np.array(slot.array, np.float64) for slot in self._slots}}

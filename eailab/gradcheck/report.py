@@ -63,6 +63,6 @@ class GradientReport:
     checks: list[GradientCheck]
     """One a gradient, inputs first."""
     faults: list[str]
-    """What is wrong beside the gradients."""
+    """What is wrong besides the gradients."""
     notes: list[str]
     """What was chosen, and what cannot be told."""

@@ -40,11 +40,11 @@ class Subject(ABC):
         self.labels = None if labels is None else labels[1]
         self._labels = dict([labels]) if labels else {}
         self.cached: dict[str, Array] = {}
-        """What the forward pass left in attributes or returned beside its output, as the backward pass found it."""
+        """What the forward pass left in attributes or returned besides its output, as the backward pass found it."""
         self.notes: list[str] = []
         """What was chosen or found on the way."""
         self.faults: list[str] = []
-        """What is wrong beside the gradients."""
+        """What is wrong besides the gradients."""
         self.may_lack = frozenset[str]()
         """Values that need no gradient: arrays that may not be parameters."""
 

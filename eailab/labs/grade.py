@@ -258,7 +258,7 @@ class Grading:
         known = [one for one in self._there if len(one.findings.blocks) > 1]
         if not known:
             return "not checked", 0.0, ["no study has the two blocks that a prediction takes"]
-        random = Random(self.draw + 1)  # noqa: S311 - likewise
+        random = Random(self.draw + 1)  # noqa: S311 - as above
         study = random.choice(known)
         block = self.asked.rubric.hidden_block
         block = random.randrange(OWN_BLOCKS, 10 * OWN_BLOCKS) if block is None else block

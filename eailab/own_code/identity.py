@@ -1,4 +1,4 @@
-"""Identify code by what it says: the syntax trees of a file and of the modules beside it that it imports."""
+"""Identify code by what it says: the syntax trees of a file and of the modules next to it that it imports."""
 
 import ast
 import hashlib
@@ -14,7 +14,7 @@ DIGITS = 20
 
 
 def digest_of(file: Path) -> str:
-    """Return a digest of a file and of the modules beside it that it imports; comments change nothing.
+    """Return a digest of a file and of the modules next to it that it imports; comments change nothing.
 
     The file's own name and place are not part of it.
 
@@ -26,7 +26,7 @@ def digest_of(file: Path) -> str:
 
 
 def files_of(file: Path) -> dict[str, Path]:
-    """Return a file and the modules beside it that it imports, by their paths there; the file itself has none.
+    """Return a file and the modules next to it that it imports, by their paths there; the file itself has none.
 
     Raises:
         UsageError: A file is missing, or is not Python.

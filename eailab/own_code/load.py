@@ -83,9 +83,9 @@ def printing_together() -> Iterator[None]:
 
 
 class OwnModule:
-    """A file of Python that was run, with the modules beside it that it imports.
+    """A file of Python that was run, with the modules next to it that it imports.
 
-    Modules beside the file are its own: they are known to Python only while this code runs, so that two files may have
+    Modules next to the file are its own: they are known to Python only while this code runs, so that two files may have
     modules of one name.
 
     Args:
@@ -129,7 +129,7 @@ class OwnModule:
         """Run code of the file in this context: what it raises becomes one error with file and line.
 
         What it prints goes to standard error, and what it reads, forks or ends is refused. One within another keeps the
-        modules beside the file as they are, and names what is done more closely.
+        modules next to the file as they are, and names what is done more closely.
 
         Args:
             doing: For the message, such as "calling forward".
@@ -147,7 +147,7 @@ class OwnModule:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Have the modules beside the file among Python's; keep the code from the terminal, from forks and exits."""
+        """Have the modules next to the file among Python's; keep the code from the terminal, from forks and exits."""
         others = self._put_modules()
         before, path, stdin = len(sys.modules), list(sys.path), sys.stdin
         refused = {name: getattr(os, name) for name in _REFUSED if hasattr(os, name)}  # Windows has no fork
@@ -170,7 +170,7 @@ class OwnModule:
             sys.modules.update(others)
 
     def _put_modules(self) -> dict[str, ModuleType]:
-        """Put the modules beside the file among Python's; return those of a person's program that have their names."""
+        """Put the modules next to the file among Python's; return those of a person's program that have their names."""
         names = set(self._beside)
         if self._names and len(names) < 2:  # nothing is imported yet
             known = list(sys.modules.items())
@@ -180,7 +180,7 @@ class OwnModule:
         return others
 
     def _take_modules(self, before: int) -> None:
-        """Take the modules beside the file out of Python's, to be put back when the code runs again.
+        """Take the modules next to the file out of Python's, to be put back when the code runs again.
 
         Args:
             before: Modules that there were: those that the code has imported come after them.

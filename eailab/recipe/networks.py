@@ -38,7 +38,7 @@ class Module(_Named):
     """What it is constructed with, besides num_classes, in_channels and image_size where it takes these; each is a
     factor."""
     code: Annotated[str, Field(pattern=r"^[0-9a-f]{20}$", default="")]
-    """Digest of the file and of the modules beside it that it imports; found when the recipe is read, if it is not
+    """Digest of the file and of the modules next to it that it imports; found when the recipe is read, if it is not
     given."""
 
     @model_validator(mode="before")

@@ -40,7 +40,7 @@ class OwnRecipe(Recipe):
     settings: dict[SettingName, Value | Group] = Field(default={})
     """Those of the baseline, by name, or in groups: `model: {depth: 3}`; each is a factor, such as `model.depth`."""
     metric: Line | list[Line]
-    """What it reports; verdicts rest on the first, others are shown beside it."""
+    """What it reports; verdicts rest on the first, others are shown next to it."""
     goal: Literal["max", "min"] | None = None
     """Which values of the first metric are better; null where its name says it, as `loss` and `acc` do."""
     unit: Literal["share", "percent", "raw"] = "raw"

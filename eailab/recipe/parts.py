@@ -145,7 +145,7 @@ class Data(Settings):
     augment: NoAugment | CropFlip | Resize224 | Cutout | TrivialAugment | Deform = NoAugment()
     """How training images are varied, differently in each epoch: a name, or a mapping with its settings."""
     limit: Count | None = None
-    """Train on the first so many images of the training split only; null takes all."""
+    """Train on this many images only, the first of the training split; null takes all."""
 
 
 class MlpData(Data):

@@ -1,4 +1,4 @@
-"""Keep what the templates of pages are compiled to, beside them, as Python keeps the code of its modules."""
+"""Keep what the templates of pages are compiled to, next to them, as Python keeps the code of its modules."""
 
 import hashlib
 import marshal

@@ -269,7 +269,7 @@ def _path_section(one: PathReport, detail: Detail) -> Section:
 
 
 def path_figure_block(one: PathReport) -> FigureBlock:
-    """Return the figure of a path ablation as a report has it beside it."""
+    """Return the figure of a path ablation as a report has it next to it."""
     return FigureBlock(Title(path.TITLE), figure_path(one.folder, PATH_FIGURE), path_caption(one.findings))
 
 
@@ -280,7 +280,7 @@ def noise_document(found: noise.Noise) -> Document:
 
 
 def path_document(found: path.PathFindings, *, with_figure: bool = True) -> Document:
-    """Return what `explain` found; its figure lies beside it."""
+    """Return what `explain` found; its figure lies next to it."""
     figure = (FigureBlock(Title(path.TITLE), f"figures/{PATH_FIGURE}", path_caption(found)),) if with_figure else ()
     blocks = (TableBlock(path.path_table(found)), *figure, Bullets(path.sentences(found)))
     return Document(path.title(found), blocks, lambda: path_mapping(found))

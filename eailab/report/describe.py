@@ -121,7 +121,7 @@ PLACES = SPLITS | {NO_SPLIT: tr("value")}
 
 
 def study_curves(findings: StudyFindings) -> CurvesFigure:
-    """Describe the mean curves of the arms, validation beside training on one scale, with bands over blocks."""
+    """Describe the mean curves of the arms, validation next to training on one scale, with bands over blocks."""
     if findings.planned == 1:
         only = findings.arms[0].trials[0]
         rates = findings.arms[0].learning_rates

@@ -92,7 +92,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class FigureBlock:
-    """A figure: drawn in place from its description, or the file beside the report."""
+    """A figure: drawn in place from its description, or the file next to the report."""
 
     caption: Title
     path: str

@@ -42,7 +42,7 @@ class Style:
 
     @property
     def scale(self) -> float:
-        """Return how large letters, lines and gaps are, beside those on a screen."""
+        """Return how large letters, lines and gaps are, compared with those on a screen."""
         return self.letters / 9.5
 
 

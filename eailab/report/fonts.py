@@ -57,7 +57,7 @@ def width(text: str, size: float = 9.5, *, bold: bool = False) -> float:
 
 
 def wrapped(text: str, inches: float, size: float = 9.5, *, bold: bool = False) -> str:
-    """Return text in lines of at most so many inches, broken between words, and within one that is wider."""
+    """Return text in lines of at most this many inches, broken between words, and within one that is wider."""
     lines = [""]
     for word in re.findall(r"\s*\S+", plain(text)):
         if width(lines[-1] + word, size, bold=bold) <= inches:

@@ -25,7 +25,7 @@ class Format:
     detail: Detail = Detail.REPORT
     """How much of a study it shows."""
     figures: tuple[FileKind, ...] = ()
-    """Kinds of the figures that are files beside it."""
+    """Kinds of the figures that are files next to it."""
 
     def text(self, report: Report) -> str:
         """Return a report in this format."""

@@ -243,7 +243,7 @@ def label_places(places: Sequence[tuple[float, float]], labels: Sequence[Sequenc
 
     No label stands on an earlier one, on another point, or beyond the plot's edges. Where points crowd so much that no
     place is free of all these, it stands on no earlier label, but it may stand on a point or beyond an edge; where that
-    fails too, it stays beside its point. The table below the plot has every number.
+    fails too, it stays next to its point. The table below the plot has every number.
 
     >>> label_places([(0.1, 0.5), (0.15, 0.52), (0.9, 0.5)], [["adam"], ["sgd"], ["rmsprop"]])
     [(1, -14), (1, 0), (-1, 0)]

@@ -71,7 +71,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Beside:
-    """A published figure beside one of our arms."""
+    """A published figure next to one of our arms."""
 
     figure: PublishedFigure
     differing: tuple[str, ...]
@@ -291,7 +291,7 @@ def _listed(settings: Mapping[str, object]) -> Text:
 
 
 def published_blocks(studies: Sequence[StudyReport]) -> list[Block]:
-    """Return the published figures beside the arms that they belong to."""
+    """Return the published figures next to the arms that they belong to."""
     rows: dict[object, tuple[str, ...]] = {}
     for study in studies:
         for index, found in enumerate(study.findings.arms):

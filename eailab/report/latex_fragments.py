@@ -20,7 +20,7 @@ from eailab.report.study_report import Report
 from eailab.translation import BETWEEN_SENTENCES, COLON, ENGLISH, Say, Text, capitalized, joined, language, tr, trn
 
 FOLDER = "fragments"
-"""Where they lie, beside a report."""
+"""Where they lie, next to a report."""
 EXAMPLE = "example.tex"
 """A document of all of them."""
 

@@ -218,7 +218,7 @@ def _of_tasks(found: Sequence[StudyReport]) -> list[StudyReport]:
 
 
 def _write_figures(drawings: Mapping[str, Mapping[str, Drawing]], out: Path) -> None:
-    """Write the figures that lie beside a report."""
+    """Write the figures that lie next to a report."""
     write_changed_together({
         out / f"{figure_path(folder, name)}.{kind}": data
         for folder, figures in drawings.items()

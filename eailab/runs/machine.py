@@ -162,7 +162,7 @@ def check_disk_space(runs_dir: Path, data_dir: Path | None, trials: Sequence[Tri
 def kept_bytes(weights: int, predictions: int, epochs: int) -> int:
     """Return the bytes that a finished trial leaves on the disk, at most.
 
-    It leaves so many bytes of weights, and the predictions of so many images that it was validated and tested on.
+    It leaves so many bytes of weights, and the predictions of this many images that it was validated and tested on.
     """
     return weights + 2 * predictions + BYTES_AN_EPOCH * epochs + BYTES_A_TRIAL
 

@@ -77,7 +77,7 @@ State: TypeAlias = Literal["finished", "diverged", "timed-out", "training", "sto
 """`training` is held by a process right now; `stopped` has no result, and no process holds it."""
 
 QUARANTINE = "quarantine"
-"""Folder beside `trials/` that damaged trials are moved to; nothing reads it."""
+"""Folder next to `trials/` that damaged trials are moved to; nothing reads it."""
 
 _NAME = re.compile(rb"^name: .*$", re.MULTILINE)
 _EPOCHS = re.compile(rb"^epochs: (\d{1,7})$", re.MULTILINE)

@@ -11,7 +11,7 @@ from eailab.stats.blocked_model import Mask, Values
 from eailab.stats.variance import sampling_error
 
 SAMPLING_ERRORS = 3.0
-"""A value that is better than chance by no more than so many standard errors is at chance."""
+"""A value that is better than chance by no more than this many standard errors is at chance."""
 SHARE_OF_GAIN = 0.1
 """A value that is better than chance by no more than this share of the best arm's gain is at chance."""
 
@@ -26,7 +26,7 @@ class Chance:
 
     @classmethod
     def of_share(cls, level: float, examples: int) -> "Chance":
-        """Return the chance level of a share of right answers among so many examples."""
+        """Return the chance level of a share of right answers among this many examples."""
         return cls(level, sampling_error(level, examples))
 
 

@@ -33,7 +33,7 @@ class Trend:
     pooled: bool
     """Whether the error is the blocked model's; else the slopes of the blocks are taken as a sample."""
     lack_of_fit_f: float | None
-    """What the arms' means leave beside the line, over the model's error variance; None where that is not pooled."""
+    """What the arms' means leave next to the line, over the model's error variance; None where that is not pooled."""
     lack_of_fit_p: float | None
     """Small: the line does not hold, so read the arms one by one."""
 
@@ -223,7 +223,7 @@ Judge = Callable[[Values], tuple[float, float | None, float | None]]
 
 
 def _moderated(fit: Fit, complete: Values, number: int, df: float) -> Judge:
-    """Judge each of so many effects by its own error with a share of the common one, as arms are judged."""
+    """Judge each of this many effects by its own error with a share of the common one, as arms are judged."""
     quantile, weight = p_values.critical_value(0.95, number, df, 0.0), float(prior_weight(len(complete)))
 
     def judged(contrast: Values) -> tuple[float, float | None, float | None]:
@@ -237,7 +237,7 @@ def _moderated(fit: Fit, complete: Values, number: int, df: float) -> Judge:
 
 
 def _apart(complete: Values, number: int) -> Judge:
-    """Judge each of so many effects by its own values in the complete blocks alone."""
+    """Judge each of this many effects by its own values in the complete blocks alone."""
     blocks = len(complete)
     quantile = p_values.bonferroni_critical_value(0.95, number, blocks - 1)
 

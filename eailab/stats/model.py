@@ -63,7 +63,7 @@ class ArmResult:
     """With UNDECIDED: blocks in all that have an even chance to decide it; None for more than 1000, and where a side
     failed."""
     blocks_likely: int | None = None
-    """With UNDECIDED: blocks in all that decide it with a chance of four in five; None likewise."""
+    """With UNDECIDED: blocks in all that decide it with a chance of four in five; None as above."""
     withheld: Text | None = None
     """Why UNDECIDED is said without regard to an interval: a side failed, or there is no spread to judge by."""
     difference_with_collapsed: float | None = None
@@ -157,8 +157,8 @@ def compare(
         higher_is_better: False for a loss.
         diverged: `[B, A]`, True where a trial diverged; its value is then not used. Left out, no trial diverged and
             every NaN is merely missing.
-        collapsed: `[B, A]`, True where a trial collapsed; likewise.
-        timed_out: `[B, A]`, True where a trial timed out; likewise.
+        collapsed: `[B, A]`, True where a trial collapsed; as above.
+        timed_out: `[B, A]`, True where a trial timed out; as above.
         level: Of the verdicts: of false alarms over all arms, and of each of the two tests of SAME.
         outlooks: Whether to find how many blocks would decide an open arm, which takes most of the time.
 

@@ -71,7 +71,7 @@ class Outlook:
     even: int | None
     """Blocks in all with an even chance of a verdict; None for more than `MOST_BLOCKS`."""
     likely: int | None
-    """Blocks in all with a chance of four in five; None likewise."""
+    """Blocks in all with a chance of four in five; None as above."""
 
 
 def outlook(now: JudgedDifference, margin: float, blocks: int, level: float) -> Outlook:

@@ -302,7 +302,7 @@ def _comparison(
 
 def _numbers(sample: Sample) -> tuple[int, float, float]:
     assert sample.mean is not None  # noqa: S101 - only groups with two runs or more are compared
-    assert sample.sd is not None  # noqa: S101 - likewise
+    assert sample.sd is not None  # noqa: S101 - as above
     return sample.n, sample.mean, sample.sd
 
 

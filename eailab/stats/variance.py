@@ -28,7 +28,7 @@ PRIOR_DF = 2.0
 
 
 def prior_weight(blocks: ArrayLike) -> NDArray[np.float64]:
-    """Return the common error's share in the error of an arm that shares so many blocks with the baseline."""
+    """Return the common error's share in the error of an arm that shares this many blocks with the baseline."""
     return PRIOR_DF / (PRIOR_DF + np.asarray(blocks, dtype=np.float64) - 1.0)
 
 

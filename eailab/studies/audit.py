@@ -66,7 +66,7 @@ def audit(
         values: Of the metric in all blocks, a row for each block, by arm; None where there is none.
         unseen: Labels of arms whose command shows no seed: their seeds must differ too.
         takes_seeds: Whether its author says that it takes seeds; else its runs are to differ by themselves.
-        leaves_files: Whether a configuration can lie beside its runs; else there is nothing to compare.
+        leaves_files: Whether a configuration can lie next to its runs; else there is nothing to compare.
     """
     own = [run for run in runs if run.arm == baseline]
     others = [[run for run in runs if run.arm == label] for label in unseen if label != baseline]

@@ -1,6 +1,6 @@
 """Keep trials that eailab did not run as a study: their values, and a copy of what they were read from.
 
-Such a study has no folders of trials. Beside `study.yaml` lie `imported.json`, with the values, and `source/`, with the
+Such a study has no folders of trials. Next to `study.yaml` is `imported.json`, with the values, and `source/`, with the
 files that they were read from, from which `eailab verify` reads them again. Both are named by their SHA-256: the same
 source is the same study, and a changed one another.
 """
@@ -273,7 +273,7 @@ def check(imported: Imported, study: Study, judged: Sequence[Sequence[int]], dig
     """Refuse values that are not those of a study.
 
     Args:
-        imported: As they lie beside the study.
+        imported: As they lie next to the study.
         study: As it is recorded.
         judged: The blocks of each judgement of it, of which the last is by all runs.
         digest: SHA-256 of their file.

@@ -13,7 +13,7 @@ from eailab.runs.store import Store
 from eailab.studies.design import Study
 from eailab.studies.storage import read_record
 
-CODE = {"model.code": "{}, or a module beside it,", "model.version": "the version of {}"}
+CODE = {"model.code": "{}, or a module next to it,", "model.version": "the version of {}"}
 """Settings that identify code, and what is said of what they change with."""
 MOST_STUDIES = 50
 """Of the same name that are looked at, the newest ones."""

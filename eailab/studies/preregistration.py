@@ -99,7 +99,7 @@ def freeze(
     Args:
         plans: The studies with all their blocks.
         hypothesis: What they are expected to show.
-        store: Where it is kept, beside the trials.
+        store: Where it is kept, next to the trials.
         is_over: Says of a study with looks that it was decided before all its trials were trained.
 
     Raises:

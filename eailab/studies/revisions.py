@@ -1,4 +1,4 @@
-"""Check out two revisions of a repository beside each other, in git worktrees that are always removed."""
+"""Check out two revisions of a repository next to each other, in git worktrees that are always removed."""
 
 import os
 import shutil

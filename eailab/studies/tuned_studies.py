@@ -28,7 +28,7 @@ def tuned_first(
         request: What is tuned, and how; None for nothing, which returns the studies.
         runner: Where the trials run.
         tell: Called with each study of winners.
-        kept: How the arms of the one study were tuned before, which is written beside it; see `look_by_look`.
+        kept: How the arms of the one study were tuned before, which is written next to it; see `look_by_look`.
         alone: Leave out the studies of the arms as the recipe has them.
         freeze: Leave out those that have no trial left to train, which no plan can be written for.
     """

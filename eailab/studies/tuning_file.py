@@ -1,4 +1,4 @@
-"""Write and read `tuning.json`: how the arms of a study were tuned, beside its record and before its first trial."""
+"""Write and read `tuning.json`: how the arms of a study were tuned, next to its record and before its first trial."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

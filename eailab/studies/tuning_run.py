@@ -1,4 +1,4 @@
-"""Tune the arms of studies with trials of the store, and keep what was chosen beside the study of the winners.
+"""Tune the arms of studies with trials of the store, and keep what was chosen next to the study of the winners.
 
 The trials of a tuning are ordinary ones, in blocks that no study is judged on; a tuning that was interrupted finds
 them, and chooses the same.
@@ -179,7 +179,7 @@ class _Search:
 
 
 def tuned(planned: Plan, request: Request, runner: Runner) -> Study:
-    """Tune a study's arms as the recipe has them, and return the study of the winners; the tuning is written beside it.
+    """Tune a study's arms as the recipe has them, and return the study of the winners; the tuning is kept next to it.
 
     Raises:
         UsageError: What `request.searched` refuses.

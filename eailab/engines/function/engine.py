@@ -101,7 +101,7 @@ class FunctionEngine(Engine):
             yield self._row(row)
 
     def _row(self, reported: Any) -> dict[str, float]:
-        """Return the numbers of one report; anything else beside the metrics is left out."""
+        """Return the numbers of one report; anything else next to the metrics is left out."""
         judged = self.metrics[0].name
         row: dict[str, float] = {}
         for name, value in (reported if isinstance(reported, Mapping) else {judged: reported}).items():

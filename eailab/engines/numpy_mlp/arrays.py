@@ -135,13 +135,13 @@ def _copied(left: Floats, right: Floats, out: Floats) -> Call:
 
 
 def plan_for(threads: int) -> Plan:
-    """Return how products are planned on this machine, for so many BLAS threads (small parts never use a second)."""
+    """Return how products are planned on this machine, for this many BLAS threads (small parts never use a second)."""
     return in_parts if threads == 1 and _has_small_kernels() else whole
 
 
 @cache
 def _has_small_kernels() -> bool:
-    """Ask numpy's BLAS once, since each question reads through all libraries of the process (3 ms beside torch)."""
+    """Ask numpy's BLAS once, since each question reads through all libraries of the process (3 ms next to torch)."""
     return any(
         library["internal_api"] == "openblas" and library.get("architecture") in SMALL_KERNELS
         for library in threadpool_info()

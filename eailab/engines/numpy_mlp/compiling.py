@@ -1,6 +1,6 @@
 """Compile Python loops by numba, notice when it does, and give it what it lacks.
 
-numba compiles each at its first call (0.1 to 0.8 s) and keeps the machine code beside its module, or in the user's
+numba compiles each at its first call (0.1 to 0.8 s) and keeps the machine code next to its module, or in the user's
 cache folder where that is not writable (`NUMBA_CACHE_DIR` names another). Where neither is, each process
 compiles again.
 
@@ -101,7 +101,7 @@ def add_terms(_context, sums, row, table, above, terms, levels, first, last, wid
         place, start = builder.mul(row, width), builder.mul(above, width)
 
         def add(column, size):
-            """Write the sums of so many columns from one on."""
+            """Write the sums of this many columns from one on."""
             here = _vector(builder, sums, builder.add(place, column), size)
             total = cgutils.alloca_once_value(builder, _load(builder, here))
             with cgutils.for_range_slice(builder, first, last, _number(1)) as (k, _):
@@ -155,7 +155,7 @@ def _term(builder, terms, levels, k):
 
 
 def _vector(builder, array, start, width):
-    """Point to so many numbers of an array, from one on."""
+    """Point to this many numbers of an array, from one on."""
     kind = ir.VectorType(array.type.pointee, width)
     return builder.bitcast(builder.gep(array, [start]), kind.as_pointer())
 

@@ -110,7 +110,7 @@ class MlpEngine(Engine):
         return SplitImages(pixels, self.data.mean, self.data.std, self.dtype)
 
     def _work(self, rows: int) -> tuple[Work, SoftmaxCrossEntropy, list[Call]]:
-        """Return network, loss and optimizer at work on batches of so many rows; there are two sizes at most."""
+        """Return network, loss and optimizer at work on batches of this many rows; there are two sizes at most."""
         if rows not in self._works:
             work = Work(self.network, self.source, rows, training=True)
             update = moves(self.rule, self.design.trained, self.trained, self.gradient, work.outer)

@@ -3,7 +3,7 @@
 Four fifths of MNIST's pixels are 0. With `S` the scaled pixels, the layer's output is `S W + (offset W + b)`, and the
 gradient of its weight `S' dy + offset (1' dy)`, exactly; so only the pixels that are not 0 need to be multiplied. Where
 they are few, that is quicker than the whole product: on one core (Xeon with AVX-512), a batch of 128 takes 86 µs
-forward and 88 µs back, images fetched from memory, against 122 and 124 µs by OpenBLAS beside 27 µs for writing the
+forward and 88 µs back, images fetched from memory, against 122 and 124 µs by OpenBLAS next to 27 µs for writing the
 batch out. Elsewhere the batch is written out, and multiplied by BLAS.
 
 Shapes: `N` images, `B` rows of a batch, `I` inputs, `O` outputs, `C` blocks of columns, `Z` nonzeros.
@@ -55,7 +55,7 @@ class SplitImages:
             self._nonzeros.read(self)
 
     def stage(self, layer: Linear, rows: int) -> "GatheredStage | NonzeroStage":
-        """Put the first layer to work on batches of so many of these images."""
+        """Put the first layer to work on batches of this many of these images."""
         if not self.is_sparse or rows < FEWEST_ROWS:
             return GatheredStage(layer, self, rows)
         if self._nonzeros is None:

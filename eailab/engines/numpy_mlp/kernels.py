@@ -80,7 +80,7 @@ def nonzeros_forward(edges, terms, levels, rows, weight, offset, bias, least, bl
 
     Args:
         edges: `[N, C + 1]`, from `find_nonzeros`.
-        terms: `[Z + 1]`, likewise.
+        terms: `[Z + 1]`, as above.
         levels: `[256]`, what each pixel counts.
         rows: `[B]`, which images.
         weight: `[I, O]`.
@@ -121,7 +121,7 @@ def nonzeros_backward(edges, terms, levels, rows, gradient, offset, sums, ends, 
 
     Args:
         edges: `[N, C + 1]`, from `find_nonzeros`.
-        terms: `[Z + 1]`, likewise.
+        terms: `[Z + 1]`, as above.
         levels: `[256]`, what each pixel counts.
         rows: `[B]`, which images.
         gradient: `[B, O]`, of the layer's output.

@@ -124,7 +124,7 @@ def written_while_running(before: Identity, after: Identity) -> list[str]:
 
 
 def changed_while_running(before: Identity, after: Identity) -> list[str]:
-    """Return in words what a person has changed while a program ran, so that nobody knows which of both it has used.
+    """Return in words what a person has changed while a program ran, so that it is not known which of both it has used.
 
     A lock file that has appeared is none of these, since launchers such as `uv run` write it before they start the
     program; nor is a package that only code imports which the program has written.

@@ -18,9 +18,9 @@ from eailab.recipe.own import ProgramRecipe
 from eailab.units import LONGEST_SECONDS
 
 FOLDER = "programs"
-"""Beside `trials` and `studies`."""
+"""Next to `trials` and `studies`."""
 WRITTEN = "written"
-"""Name of the record of files that programs have written beside their code."""
+"""Name of the record of files that programs have written next to their code."""
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Known:
         """Leave files that a program has written while it ran out of its code from now on.
 
         Raises:
-            DataError: Its code, its data or what runs it was changed meanwhile, so that nobody knows which of both
+            DataError: Its code, its data or what runs it was changed meanwhile, so that it is not known which of both
                 it has used.
         """
         after = identity_of(self.recipe, self.runs)

@@ -56,7 +56,7 @@ def run_program(
         command: What to start.
         environment: Variables besides those of this process and of the command.
         stdout: File for its standard output; of a long one the middle is left out.
-        stderr: File for its standard error, likewise.
+        stderr: File for its standard error, as above.
         folder: In which it starts; None for the current one.
         timeout: Seconds after which it is ended.
         on_tick: Called several times a second; what it raises ends the program, and is raised again after that.

@@ -87,7 +87,7 @@ class Unvaried:
         """Draw nothing."""
         return {}
 
-    def train(self, images: PixelTable, chosen: Tensor, drawn: Drawn) -> Tensor:  # noqa: ARG002 - likewise
+    def train(self, images: PixelTable, chosen: Tensor, drawn: Drawn) -> Tensor:  # noqa: ARG002 - as above
         """Return the images as they are."""
         return images.whole(chosen)
 

@@ -198,7 +198,7 @@ class CapturedSteps:
         """By how many images a batch has, and how many steps the program."""
 
     def begin(self, number: int, rates: NDArray[np.float64], done: int) -> None:
-        """Write the tables of an epoch (its number from 1), of which so many steps are done."""
+        """Write the tables of an epoch (its number from 1), of which this many steps are done."""
         self._tables.write(self._batches.draw(number), rates, done)
 
     def launch(self, done: int) -> Iterator[int]:

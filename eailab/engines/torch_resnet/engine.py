@@ -201,7 +201,7 @@ class ResNetEngine(Engine):
         return Evaluation({f"{split}_loss": loss.item(), f"{split}_accuracy": accuracy}, predictions)
 
     def _tensors(self, done: int = 0) -> dict[str, Tensor]:
-        """Return the engine's own tensors that training on needs after so many steps of an epoch, by name."""
+        """Return the engine's own tensors that training on needs after this many steps of an epoch, by name."""
         tensors = {f"model/{name}": tensor for name, tensor in self._model.state_dict().items()}
         if self._evaluated is not self._model:
             tensors |= {f"average/{name}": tensor for name, tensor in self._evaluated.state_dict().items()}

@@ -123,7 +123,7 @@ def _layers(model: ResNet, sides: tuple[int, int], classes: int) -> Iterator[Lay
                 one = _Convolution(kernel, step, kernel // 2, seen)
                 yield one.layer(f"{name}.conv{number}", taken, outputs)
                 taken, seen = outputs, one.output
-            if inputs != taken or stride > 1:  # the projection beside the block
+            if inputs != taken or stride > 1:  # the projection next to the block
                 yield _Convolution(1, stride, 0, sides).layer(f"{name}.downsample", inputs, taken)
             inputs, sides = taken, seen
     yield LayerSize("fc", LINEAR, (classes,), (inputs + 1) * classes, inputs * classes)

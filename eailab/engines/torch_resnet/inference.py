@@ -30,7 +30,7 @@ class Classifier(nn.Module):
     mean: Tensor
     """`[C, 1, 1]`, in pixel values."""
     std: Tensor
-    """`[C, 1, 1]`, likewise."""
+    """`[C, 1, 1]`, as above."""
 
     def __init__(self, recipe: ResNetRecipe, weights: Arrays, expected: Expected) -> None:
         super().__init__()

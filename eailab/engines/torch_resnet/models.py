@@ -39,7 +39,7 @@ class Convolution(nn.Conv2d):
 
 
 class Linear(nn.Linear):
-    """A linear layer whose weight and bias wait for `build`, likewise."""
+    """A linear layer whose weight and bias wait for `build`, as above."""
 
     def reset_parameters(self) -> None:
         """Leave the memory as it is."""
@@ -51,7 +51,7 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.C
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """Return the projection beside a residual branch, or None where the identity fits."""
+    """Return the projection next to a residual branch, or None where the identity fits."""
     if stride == 1 and inputs == outputs:
         return None
     return nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))

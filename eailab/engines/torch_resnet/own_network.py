@@ -31,7 +31,7 @@ class OwnCode:
         self._settings, file = settings, Path(settings.file)
         if (code := digest_of(file)) != settings.code:
             raise UsageError(
-                f"{plain(settings.file)}, or a module beside it, is not the code of this trial (it is {code}, and was "
+                f"{plain(settings.file)}, or a module next to it, is not the code of this trial (it is {code}, and was "
                 f"{settings.code}): put it back as it was, or train with it as it is now, as a trial of its own."
             )
         self._own, name = OwnModule(file), settings.class_name
@@ -47,7 +47,7 @@ class OwnCode:
         return of_images
 
     def construct(self, classes: int, image: tuple[int, int, int]) -> nn.Module:
-        """Call the class with what its constructor takes, for images of so many rows, columns and channels.
+        """Call the class with what its constructor takes, for images of this many rows, columns and channels.
 
         Raises:
             UsageError: It cannot be constructed.

@@ -104,7 +104,7 @@ def table_of(
     Args:
         runs: A row each.
         reader: What they were read as.
-        read: Files, beside those of the runs.
+        read: Files, next to those of the runs.
         notes: On all of them, before those on the runs.
         role: Of what stands among the settings.
     """

@@ -145,7 +145,7 @@ def _wandb(folder: Path, root: Path) -> Run:
 
 
 def _wandb_offline(folder: Path, root: Path) -> Run:
-    """Read the log that is all that W&B leaves offline: last values, and beside them those of the summary."""
+    """Read the log that is all that W&B leaves offline: last values, and next to them those of the summary."""
     file, place = min(folder.glob("*.wandb")), _place(folder, root)
     log = read_log(file)
     notes = []

@@ -119,7 +119,7 @@ class Retries:
     """Decides whether a trial that ended without a result is tried again.
 
     A program that ended with an error is started again as often as the user asked. A trial that ran out of memory is
-    tried once more, with nothing beside it. One whose process died is tried until it has died `attempts` times in a row
+    tried once more, alone. One whose process died is tried until it has died `attempts` times in a row
     without a finished epoch in between.
     """
 

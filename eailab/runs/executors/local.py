@@ -70,7 +70,7 @@ class _Pool:
         self.at_work: dict[Connection, Trial] = {}
         self.waiting: deque[Trial] = deque()
         self.alone: deque[Trial] = deque()
-        """Trials that ran out of memory beside others; their turn comes when nothing else is left."""
+        """Trials that ran out of memory next to others; their turn comes when nothing else is left."""
         self.retries = Retries(ATTEMPTS, context.retries)
         self.broken: str | None = None
         """Why the store cannot be written."""
@@ -97,7 +97,7 @@ class _Pool:
     def _assign(self) -> bool:
         """Assign trials to idle workers, start workers where there are too few, and return whether any is at work."""
         if not self.waiting and not self.at_work and self.alone:
-            self._end_workers(list(self.processes))  # a fresh process for each of them, and nothing beside it
+            self._end_workers(list(self.processes))  # a fresh process for each of them, and nothing next to it
             self.limit = 1
             self.waiting.append(self.alone.popleft())
         while self.waiting and len(self.at_work) < self.limit:

@@ -33,7 +33,7 @@ Where: TypeAlias = tuple[str, str, str, str, str]
 """Folder of the store, device, cadence, folder of data sets, and whether code may have changed (`keep` or empty)."""
 
 TaskKind: TypeAlias = Literal["look", "measure", "train"]
-"""`look`: read a file of the store's folder, and write an answer beside it. `measure`: try some steps of each trial.
+"""`look`: read a file of the store's folder, and write an answer next to it. `measure`: try some steps of each trial.
 `train`: train the trials in turn."""
 
 
@@ -154,7 +154,7 @@ def main(kind: TaskKind, runs_dir: str, device: str, often: str, data_dir: str, 
 
 
 def _look(names: Sequence[str], context: RunContext) -> Iterator[TaskResult]:
-    """Copy each file to one beside it; nothing is written where it is not seen."""
+    """Copy each file to one next to it; nothing is written where it is not seen."""
     for name in names:
         file = context.runs_dir / name
         try:

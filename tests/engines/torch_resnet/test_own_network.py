@@ -324,7 +324,7 @@ def test_its_identity_is_its_code_and_that_of_the_modules_beside_it(own, folder)
 def test_code_that_has_changed_since_is_not_run(own, folder, make_data):
     recipe = own()
     (folder / "net.py").write_text("raise SystemExit\n")
-    with pytest.raises(UsageError, match=r"net\.py, or a module beside it, is not the code of this trial"):
+    with pytest.raises(UsageError, match=r"net\.py, or a module next to it, is not the code of this trial"):
         ResNetEngine(recipe, make_data(side=8), 0)
 
 
