@@ -111,9 +111,8 @@ class ForeignNetwork:
         Raises:
             UsageError: A function that its constructor made holds on to the network itself.
         """
-        copied, images = deepcopy(self.module).eval(), torch.randn(_shape(self.image))
         with seeded(self._seed("init")), self.code.running("the forward pass of a copy"):
-            logits = copied(images)
+            logits = deepcopy(self.module).eval()(torch.randn(_shape(self.image)))
         trained = [one for one in self.module.parameters() if one.requires_grad]
         if logits.requires_grad and any(
             one is not None for one in torch.autograd.grad(logits.sum(), trained, allow_unused=True)

@@ -216,7 +216,7 @@ def test_initial_weights_are_the_blocks_and_generators_are_as_they_were(own, mak
     torch.manual_seed(5), np.random.seed(5), random.seed(5)  # noqa: NPY002 - the global ones must not move
     expected = torch.rand(1), np.random.random(), random.random()  # noqa: NPY002, S311
     torch.manual_seed(5), np.random.seed(5), random.seed(5)  # noqa: NPY002
-    first, again, other = (ResNetEngine(own(), make_data(side=8), block) for block in (0, 0, 1))
+    first, again, other = (ResNetEngine(own(ema=0.9), make_data(side=8), block) for block in (0, 0, 1))
     train(first, [1])
     first.evaluate("validation")
     assert (torch.rand(1), np.random.random(), random.random()) == expected  # noqa: NPY002, S311
