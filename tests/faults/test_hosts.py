@@ -95,9 +95,9 @@ def compare(root, quiet):
     assert epochs_of(root) == epochs_of(quiet)
 
 
-@pytest.fixture
-def quiet(folder):
-    root = folder / "quiet"
+@pytest.fixture(scope="module")
+def quiet(workplace):
+    root = workplace / "quiet-hosts"
     run(root, study_process.study("hosts"))
     return root
 
