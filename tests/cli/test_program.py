@@ -77,6 +77,17 @@ def test_what_has_run_is_not_run_again(eailab, program, tmp_path):
     assert "4 finished already, 2 to train" in more.err
 
 
+def test_a_program_that_writes_its_result_beside_itself_is_run_and_audited_once(eailab, program, tmp_path):
+    """Many do, and most have been run by hand before: the file is there when the trials are planned."""
+    (tmp_path / "result.json").write_text('{"by": "hand"}')
+    text = TRAIN + "open('result.json', 'w').write(repr(sys.argv))\n"
+    command = ("ablate", "lr", "1e-3", "1e-2", "--run", program(text), "--metric", "val_acc", "--seeds", "2")
+    done = eailab(*command)
+    assert done.code == 0, done.err
+    assert "same seed twice: passed" in done.out
+    assert "4 finished already, 0 to train" in eailab(*command).err
+
+
 def test_a_report_of_it_verifies(eailab, program):
     done = eailab("ablate", "lr", "1e-3", "1e-2", "--run", program(), "--metric", "val_acc", "--seeds", "2")
     page = done.out.splitlines()[-1].split()[-1]

@@ -21,6 +21,8 @@ FOLDER = "programs"
 """Next to `trials` and `studies`."""
 WRITTEN = "written"
 """Name of the record of files that programs have written next to their code."""
+SAME = "same"
+"""Begins the names of records that say under which earlier fingerprint trials with the same code were planned."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,17 +34,25 @@ def identity_of(recipe: ProgramRecipe, runs: Path) -> Identity:
     """
     here = Path(recipe.checkout or ".").absolute()
     near = (here, *here.glob("*/"), runs.parent)  # the runs of an audit lie in a store within another
-    stores = [one for one in near if (one / "trials").is_dir() and (one / "studies").is_dir()]
+    stores = [one for one in near if _is_store(one)]
     excluded = [runs, *stores, *(here / name for name in _read(runs, WRITTEN).get("files", []))]
     return identify(recipe.template.words, here, code=recipe.code, data=recipe.data, excluded=excluded)
 
 
 def inputs_of(recipe: ProgramRecipe, runs: Path) -> str:
-    """Return the fingerprint of `identity_of`, which a trial that starts right after this takes as its own."""
+    """Return the fingerprint of `identity_of`, which a trial that starts right after this takes as its own.
+
+    It is the one that trials were planned with before their program wrote a file that had counted as code until then.
+    """
     identity = identity_of(recipe, runs)
     _TAKEN.clear()
     _TAKEN[_asked(recipe, runs)] = (identity, time.monotonic())
-    return identity.fingerprint
+    return _planned_as(identity, runs)
+
+
+def _planned_as(identity: Identity, runs: Path) -> str:
+    found = _read(runs, _same(identity.fingerprint)).get("fingerprint")
+    return found if isinstance(found, str) else identity.fingerprint
 
 
 _TAKEN: dict[tuple[object, ...], tuple[Identity, float]] = {}
@@ -58,7 +68,10 @@ def _asked(recipe: ProgramRecipe, runs: Path) -> tuple[object, ...]:
 def changes_since(now: Identity, runs: Path, before: str) -> list[str]:
     """Return in words what has changed since trials with an earlier fingerprint; nothing where that is not known."""
     with suppress(ValueError):
-        return changes(Identity.read(_read(runs, _code(before))), now)
+        then = Identity.read(_read(runs, _code(before)))
+        written = {*_read(runs, WRITTEN).get("files", [])}
+        code = {name: content for name, content in then.code.items() if name in now.code or name not in written}
+        return changes(Identity(code, then.data, then.program), now)
     return []
 
 
@@ -107,6 +120,11 @@ class Known:
             _keep(self.runs, WRITTEN, {"files": sorted(known)}, again=True)
             _log.info("%s was written while the program ran, and is not taken for its code.", ", ".join(written))
 
+        # Without these files it is another fingerprint; the trials that were planned before keep theirs.
+        without = identity_of(self.recipe, self.runs)
+        if without.fingerprint != self.identity.fingerprint:
+            _keep(self.runs, _same(without.fingerprint), {"fingerprint": _planned_as(self.identity, self.runs)})
+
 
 def keep_seconds(recipe: ProgramRecipe, runs: Path, seconds: float) -> None:
     """Keep what a run took that was made to try a program, for plans of it."""
@@ -127,16 +145,29 @@ def _code(fingerprint: str) -> str:
     return f"code-{fingerprint[:20]}"
 
 
+def _same(fingerprint: str) -> str:
+    return f"{SAME}-{fingerprint[:20]}"
+
+
+def _is_store(folder: Path) -> bool:
+    return (folder / "trials").is_dir() and (folder / "studies").is_dir()
+
+
+def _file(runs: Path, name: str) -> Path:
+    """Return where a record is; runs of an audit share those of the store that theirs lies in."""
+    return (runs.parent if _is_store(runs.parent) else runs) / FOLDER / f"{name}.json"
+
+
 def _read(runs: Path, name: str) -> dict[str, Any]:
     """Return a record; an empty one where there is none that can be read."""
     with suppress(FileNotFoundError, StoreError, ValueError, TypeError, RecursionError):
-        return dict(json.loads(files.read(runs / FOLDER / f"{name}.json", files.PROGRAM)))
+        return dict(json.loads(files.read(_file(runs, name), files.PROGRAM)))
     return {}
 
 
 def _keep(runs: Path, name: str, record: dict[str, Any], *, again: bool = False) -> None:
     """Write a record; one that is there already stays, unless it is to be written again."""
-    file = runs / FOLDER / f"{name}.json"
+    file = _file(runs, name)
     if file.exists() and not again:
         return
     own_folder(file.parent)

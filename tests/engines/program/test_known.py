@@ -108,3 +108,26 @@ def test_a_runs_folder_is_not_code(recipe, tmp_path):
     (tmp_path / "runs" / "trials" / "a" / "result.json").write_text("{}")
     (tmp_path / "old" / "trials" / "b" / "result.json").write_text("{}")
     assert identity_of(recipe, tmp_path / "elsewhere").fingerprint == before
+
+
+def test_trials_planned_before_their_program_wrote_a_file_of_settings_go_on(recipe, tmp_path):
+    """A result.json of an earlier run counts as code when trials are planned, and is written again by the first."""
+    runs = tmp_path / "runs"
+    for name in ("result.json", "more.json"):
+        (tmp_path / name).write_text('{"before": 1}')
+    planned = inputs_of(recipe, runs)
+    for name in ("result.json", "more.json"):
+        trial = Known(recipe, runs, WANTED)
+        (tmp_path / name).write_text('{"now": 1}')
+        trial.check_code()
+        assert inputs_of(recipe, runs) == planned
+
+    # In the store of an audit, which lies in this one, too.
+    for folder in ("trials", "studies", "audits/trials"):
+        (runs / folder).mkdir(parents=True, exist_ok=True)
+    assert inputs_of(recipe, runs / "audits") == planned
+
+    # Code that a person changes is other code, and only that is said.
+    (tmp_path / "train.py").write_text("print(2)\n")
+    assert inputs_of(recipe, runs) != planned
+    assert changes_since(identity_of(recipe, runs), runs, planned) == ["train.py has changed"]
