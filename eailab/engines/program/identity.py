@@ -267,9 +267,13 @@ def _modules(name: str) -> frozenset[str]:
 _OF_EAILAB = (
     (rb"(?m)^name: ", rb"(?m)^engine: *(?:program|function|numpy-mlp|torch-resnet) *$"),
     (rb"(?m)^recipe: ", rb"(?m)^factors:"),
-    (rb"\A\{\s*\"schema_version\": *\d+,\s*\"studies\":",),
+    (
+        rb"\A\{\s*\"schema_version\": *\d+,\s*\"(?:studies\":|error\": *\{\s*\"what\":|holds\":|verdict\":"
+        rb"|name\": *\"[^\"]*\",\s*\"fingerprint\":)",
+    ),
 )
-"""What recipes, study files and reports in JSON have in them: what of these a trial depends on is in its command."""
+"""What recipes, study files, reports in JSON and output of `--json` have in them: what of the first two a trial depends
+on is in its command."""
 
 
 def _hashed(
@@ -284,6 +288,8 @@ def _hashed(
             stat = os.stat(paths[name])  # noqa: PTH116 - of thousands of files, at each trial
         except OSError:
             continue  # git lists a file that was removed
+        if _suffix(name) in SETTINGS and stat.st_size == 0 and not is_named:
+            continue  # such as the file that the shell has made for this command's `--json`
         if _suffix(name) in SETTINGS and stat.st_size > LARGEST_SETTINGS:
             notes.append(
                 f"{plain(name)} has {size(stat.st_size)} and is not hashed: if results depend on it, add --data."

@@ -135,14 +135,18 @@ def test_code_narrows_and_takes_files_of_any_suffix(folder):
         identify(COMMAND, folder, code=["empty"])
 
 
-def test_recipes_study_files_and_reports_of_eailab_are_not_code(folder):
-    """Writing one beside the program must not train everything again."""
+def test_recipes_study_files_reports_and_json_of_eailab_are_not_code(folder):
+    """Writing one beside the program must not train everything again; the shell begins `--json > file` empty."""
     write(
         folder,
         {
             "train.yaml": "# mine\nname: train\nengine: program\nrun: python train.py\n",
             "study.yaml": "recipe: train.yaml\nfactors:\n  - {factor: lr, levels: [1, 2]}\n",
             "report/report.json": '{\n  "schema_version": 1,\n  "studies": []\n}\n',
+            "begun.json": "",
+            "result.json": '{"schema_version": 1, "name": "train-lr", "fingerprint": "ff1572aeae", "arms": []}\n',
+            "failed.json": '{"schema_version": 1, "error": {"what": "no"}}\n',
+            "gate.json": '{"schema_version": 1, "verdict": "WORSE", "study": "gate"}\n',
             "conf.yaml": "name: mine\nlr: 0.1\n",
             "conf.json": '{"schema_version": 1, "lr": 0.1}',
         },
