@@ -81,11 +81,10 @@ def assign(table: ResultsTable, options: Options) -> Observations:
     metric = options.metric
     if not options.by and metric is None:
         table, metric = _from_wide(table, options.seed)
-    columns = list(table.roles)
     metric = _checked(table, [*options.by, *filter(None, (options.seed, metric))], metric)
     seed = options.seed or _seed(table, metric)
-    step = next((name for name in columns if name not in (metric, seed) and STEPS & set(tokens(name))), None)
-    factor = _factor(table, options, {metric, seed, step})
+    steps = _steps(table, {metric, seed, *options.by})
+    factor = _factor(table, options, {metric, seed, *steps})
     notes = list(_odd_runs(table))
     if "best" in tokens(metric) or metric.endswith((".max", ".min")):
         notes.append(
@@ -118,18 +117,20 @@ def assign(table: ResultsTable, options: Options) -> Observations:
     if not runs:
         raise UsageError(f"no row has a value of {metric}.")
     arms = {
-        arm: {number: _last(table, arm, number, rows, metric, step, notes) for number, rows in own.items()}
+        arm: {number: _last(table, arm, number, rows, metric, steps, notes) for number, rows in own.items()}
         for arm, own in sorted(runs.items(), key=_rank)
     }
-    if step is not None:
-        notes.append(tr("of each run the value at its last {step} counts", step=step))
-    steps = {len(rows) for own in runs.values() for rows in own.values()}
-    if step is not None and len(steps) > 1:
+    if steps:
+        notes.append(tr("of each run the value at its last {step} counts", step=steps[0]))
+    numbers = {
+        len({_place_in_run(table, steps, row) for row in rows}) for own in runs.values() for rows in own.values()
+    }
+    if steps and len(numbers) > 1:
         notes.append(
             tr(
                 "runs have from {least} to {most} rows: they may have been trained for unequal times",
-                least=min(steps),
-                most=max(steps),
+                least=min(numbers),
+                most=max(numbers),
             )
         )
     measure = declare(metric, options.goal, options.unit)
@@ -170,6 +171,15 @@ def _observations(
         notes.append(
             tr("the values of {seed} are not the same in all arms, so they are compared without blocks", seed=seed)
         )
+        shared = [number for number in numbers if all(number in own for own in arms.values())]
+        if len(shared) > 1:
+            notes.append(
+                tr(
+                    "rows of {seed} {shared} alone, which all arms have, would be compared within blocks",
+                    seed=seed,
+                    shared=_listed(shared),
+                )
+            )
     # Refuse or note values that cannot be right.
     for arm, own in arms.items():
         for number, value in own.items():
@@ -303,18 +313,40 @@ def _factor(table: ResultsTable, options: Options, taken: set[str | None]) -> li
     return varying
 
 
+def _steps(table: ResultsTable, taken: set[str | None]) -> list[str]:
+    """Return the columns that number the steps of a run, such as its epoch and then its step."""
+    names = [name for name in table.roles if name not in taken and STEPS & set(tokens(name))]
+    further = [name for name in names[1:] if table.roles[name] != "setting" and STEPS & set(tokens(name)[-1:])]
+    return [*names[:1], *(name for name in further if is_higher_better(name) is None)]
+
+
+def _place_in_run(table: ResultsTable, steps: Sequence[str], row: int) -> tuple[float, ...]:
+    """Return the steps of a row, by which the rows of a run are ordered: first its epoch, say, and then its step."""
+    return tuple(at if isinstance(at := table.columns[step][row], float) else -math.inf for step in steps)
+
+
 def _last(
-    table: ResultsTable, arm: str, seed: str, rows: Sequence[int], metric: str, step: str | None, notes: list[Text]
+    table: ResultsTable,
+    arm: str,
+    seed: str,
+    rows: Sequence[int],
+    metric: str,
+    steps: Sequence[str],
+    notes: list[Text],
 ) -> float:
-    """Return the value of a run: of its last step, or of the one row that it has."""
+    """Return the value of a run: of its last step, or of the one row that it has.
+
+    Raises:
+        UsageError: It has several rows there, with unequal values.
+    """
     values = table.columns[metric]
-    if step is not None:
-        steps = table.columns[step]
-        return _number(values[max(rows, key=lambda row: at if isinstance(at := steps[row], float) else -math.inf)])
-    if len({_number(values[row]) for row in rows}) > 1:
+    last = max(_place_in_run(table, steps, row) for row in rows)
+    rows = [row for row in rows if _place_in_run(table, steps, row) == last]
+    if len({repr(_number(values[row])) for row in rows}) > 1:
+        there = f" at its last {steps[0]}" if steps else ""
         raise UsageError(
-            f"{arm}, seed {seed}, has {len(rows)} rows with unequal values ({_places(table, rows)}): keep one row a "
-            "run, or name the column that tells arms apart with --by."
+            f"{arm}, seed {seed}, has {len(rows)} rows with unequal values{there} ({_places(table, rows)}): keep one row "
+            "a run, or name the column that tells arms apart with --by."
         )
     if len(rows) > 1:
         notes.append(

@@ -181,7 +181,7 @@ def _imported(findings: StudyFindings) -> list[Text]:
         )
     elif comparison is not None:
         numbers = (f"{arm.label} {found.trials}" for arm, found in zip(findings.arms, comparison.arms, strict=True))
-        said.append(tr("Arms share no seeds; runs: {numbers}.", numbers=joined(numbers, COMMA)))
+        said.append(tr("Runs are not paired by seed; their numbers are {numbers}.", numbers=joined(numbers, COMMA)))
     return said
 
 

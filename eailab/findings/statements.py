@@ -310,7 +310,7 @@ def _trend(trend: Trend, findings: StudyFindings) -> Text:
 def _blocks(findings: StudyFindings) -> Text:
     if findings.is_blocked:
         return blocks_in_words(findings.blocks)
-    return tr("none: arms share no seeds, and runs are only numbered")
+    return tr("none: seeds are not known, or not the same in all arms, so runs are only numbered")
 
 
 def blocks_in_words(blocks: tuple[int, ...]) -> Text:

@@ -9,6 +9,7 @@ from eailab.existing.assign import Options, assign
 from eailab.existing.read import read_table
 
 LONG = "optimizer,seed,val_acc\nadam,1,0.75\nadam,2,0.5\nsgd,1,0.25\nsgd,2,0.375\n"
+WITH_STEPS = "optimizer,seed,epoch,step,val_acc\nadam,1,1,9,0.75\nadam,2,1,9,0.5\nsgd,1,1,9,0.25\nsgd,2,1,9,0.375\n"
 EXPECTED = {"adam": {"1": 0.75, "2": 0.5}, "sgd": {"1": 0.25, "2": 0.375}}
 
 
@@ -32,6 +33,13 @@ def observed(tmp_path, text, name="r.csv", **options):
 )
 def test_a_long_table_is_read_as_it_comes(text, tmp_path):
     assert observed(tmp_path, text).arms == EXPECTED
+
+
+def test_of_several_rows_of_a_run_the_last_epoch_and_its_last_step_count(tmp_path):
+    """Also where rows are in another order; the others of that epoch are earlier values of the same run."""
+    found = observed(tmp_path, WITH_STEPS + "sgd,2,1,8,0.9\nsgd,2,0,4,0.8\n")
+    assert found.arms == EXPECTED
+    assert "runs have from 1 to 3 rows" in "; ".join(found.notes)
 
 
 @pytest.mark.parametrize("text", ["seed,adam,sgd\n1,0.75,0.25\n2,0.5,0.375\n", "adam;sgd\n0,75;0,25\n0,5;0,375\n"])
@@ -61,7 +69,9 @@ def test_what_a_tracker_exports_names_code_and_state(tmp_path):
     [
         (LONG + "sgd,3,\n", "1 row has no value of val_acc: r.csv:6"),
         (LONG + "sgd,3,0.4\n", "the values of seed are not the same in all arms"),
+        (LONG + "sgd,3,0.4\n", "rows of seed 1, 2 alone, which all arms have, would be compared within blocks"),
         (LONG + "sgd,2,0.375\n", "sgd, seed 2, is there 2 times with one value"),
+        (WITH_STEPS + "sgd,2,1,9,0.375\n", "sgd, seed 2, is there 2 times with one value"),
         (LONG.replace("0.375", "nan"), "sgd: 1 of 2 values are not finite"),
         (LONG.replace("0.375", "0.25"), "sgd: all 2 values are equal to the last digit"),
         (LONG.replace("val_acc", "best_val_acc"), "best_val_acc is called a best value"),
@@ -79,6 +89,10 @@ def test_what_is_odd_is_named(text, note, tmp_path):
         ("optimizer,seed,val_acc\n", "no rows"),
         (LONG.replace("0.375", "oops"), r"r\.csv:5: 'oops' in the column val_acc is not a number"),
         (LONG + "sgd,2,0.5\n", "sgd, seed 2, has 2 rows with unequal values"),
+        (
+            WITH_STEPS + "sgd,2,1,9,0.5\n",
+            r"sgd, seed 2, has 2 rows with unequal values at its last epoch \(r\.csv:5, r\.csv:6\)",
+        ),
         (LONG.replace("seed", "val_acc"), "the column 'val_acc' twice"),
         (LONG + "sgd,4\n", r"r\.csv:6 has 2 cells"),
         ("lr,width,val_acc\n1,2,0.5\n2,3,0.25\n", "2 columns vary: lr, width"),
