@@ -87,6 +87,7 @@ register(app)
 
 def main() -> None:
     """Run the program; an `EailabError` becomes one message on standard error and its exit code."""
+    _open_closed_streams()
     LOG.addHandler(_HANDLER)
     LOG.setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
@@ -117,6 +118,13 @@ def main() -> None:
         echo_error(_shortage(error), EailabError.exit_code)
         sys.exit(EailabError.exit_code)
     sys.exit(code or 0)
+
+
+def _open_closed_streams() -> None:
+    """Read nothing and write nowhere where a stream was closed by who starts the program, as by `>&-` in a shell."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - it stays open as long as the program runs
 
 
 def _shortage(error: Exception) -> EailabError:

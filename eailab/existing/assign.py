@@ -345,8 +345,8 @@ def _last(
     if len({repr(_number(values[row])) for row in rows}) > 1:
         there = f" at its last {steps[0]}" if steps else ""
         raise UsageError(
-            f"{arm}, seed {seed}, has {len(rows)} rows with unequal values{there} ({_places(table, rows)}): keep one row "
-            "a run, or name the column that tells arms apart with --by."
+            f"{arm}, seed {seed}, has {len(rows)} rows with unequal values{there} ({_places(table, rows)}): keep one "
+            "row a run, or name the column that tells arms apart with --by."
         )
     if len(rows) > 1:
         notes.append(

@@ -85,6 +85,16 @@ def test_output_to_a_full_disk_is_an_error_and_no_bug():
     assert "\n" not in run.stderr.rstrip("\n")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes the streams")
+def test_closed_streams_are_as_good_as_none():
+    """A scheduler may start a program without them; what is printed is then lost, and no bug."""
+    command = ["sh", "-c", '"$0" -m eailab diff no/0 no/1 <&- >&-', sys.executable]
+    run = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    assert run.stderr.startswith("error: "), run.stderr
+    run = subprocess.run([*command[:2], '"$0" -m eailab recipes list <&- >&- 2>&-', sys.executable], check=False)
+    assert run.returncode == 0
+
+
 LONG = "a" * 300
 
 
