@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Correction:
-    """Hold what would make the command right that led to an error; `cli/` writes the whole command with it."""
+    """A change that would make the command right that led to an error; `cli/` writes the whole command with it."""
 
     command: str | None = None
     """Another command, such as `train-mlp`; options that it does not have are left out."""

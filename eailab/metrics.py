@@ -82,7 +82,7 @@ class Metric:
 
     @property
     def short(self) -> str:
-        """Return what a line of progress calls it: its split, or its name where that is not needed or not there."""
+        """Return what progress calls it: its split; its name if it has none, or no other metric is like it."""
         return self.quantity if self.quantity == self.name else self.split or self.quantity
 
     @property

@@ -37,7 +37,7 @@ MOST_SHOWN = 8
 
 @dataclass(frozen=True)
 class Options:
-    """Hold what a person says of a table's columns; what is not said is found where there is no doubt."""
+    """The roles of a table's columns as a person gives them; what is not given is found where there is no doubt."""
 
     by: tuple[str, ...] = ()
     """The columns that tell arms apart; none to find the one that varies."""

@@ -13,7 +13,7 @@ Role = Literal["setting", "metric", "seed", "ignored", "unknown"]
 
 @dataclass(frozen=True)
 class ResultsTable:
-    """Hold what was read."""
+    """Results as they were read."""
 
     columns: Mapping[str, Sequence[Value]]
     """By name, with a value for each row: numbers as such, text as it is, None for an empty cell."""

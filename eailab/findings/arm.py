@@ -96,7 +96,11 @@ def arm_findings(
     test_metric: Metric | None,
     widened: NewImages | None,
 ) -> ArmFindings:
-    """Return what is found in one arm of a study."""
+    """Return what is found in one arm of a study; a single trial is not compared with a baseline.
+
+    `by_arm` has the trials of all arms, block by block. The arm's row has the mean of `test_metric`, and `widened`, its
+    difference for new images.
+    """
     # What its trials show.
     study = record.study
     arm, baseline, trials = study.arms[index], study.arms[study.baseline], by_arm[index]

@@ -83,7 +83,7 @@ def classes_of(
 ) -> Classes | None:
     """Return what the arms of a study confuse; None of an engine that predicts no classes.
 
-    Nothing is downloaded.
+    Without `data_dir` the usual folder of data sets is read. Nothing is downloaded.
 
     Raises:
         DataError: It is not known; the message is a sentence for the report.

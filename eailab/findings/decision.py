@@ -22,7 +22,7 @@ _OUTCOMES: dict[Verdict, Outcome] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Hold what was found, in one flat record; null stands for what does not apply or is not known."""
+    """The findings of a command in one flat record; null stands for what does not apply or is not known."""
 
     __pydantic_config__: ClassVar = {"use_attribute_docstrings": True, "extra": "forbid"}
 

@@ -173,7 +173,7 @@ class PlannedSearch:
 
 @dataclass(frozen=True)
 class PlannedTuning:
-    """Hold what `--tune` trains before any arms are compared, and the comparison of the winners after it."""
+    """The trainings of `--tune` before any arms are compared, and the comparison of the winners after them."""
 
     arms: tuple[PlannedSearch, ...]
     blocks: int

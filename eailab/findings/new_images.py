@@ -36,7 +36,8 @@ def new_images(
     It is known where the verdict rests on a share of right answers, all trials were scored on the same images, and
     these trials' predictions and the files of the data set can be read.
 
-    Trials without a value have no part in it. Nothing is downloaded.
+    Trials are of each arm, block by block; those without a value have no part in it. A single trial has no comparison.
+    Without `data_dir` the usual folder of data sets is read. Nothing is downloaded.
     """
     nothing = (None,) * len(trials)
     judged = [] if comparison is None else [index for index, arm in enumerate(comparison.arms) if arm.interval]

@@ -29,7 +29,7 @@ PLANS = (3, 5, 10)
 
 @dataclass(frozen=True)
 class Detectable:
-    """Estimate what a study that compares two arms sees, if its trials spread as these."""
+    """The smallest difference that a study of two arms detects, if its trials spread as these."""
 
     blocks: int
     difference: float
@@ -125,7 +125,7 @@ def noise_sentences(spread: Spread, measure: Metric, n: int, total: int) -> list
 
 @dataclass(frozen=True)
 class Sampling:
-    """Estimate what the choice of a split's images adds to a share of them."""
+    """The standard error that the choice of a split's images adds to a share of them."""
 
     metric: Metric
     images: int

@@ -45,7 +45,7 @@ class PathStep:
 
 @dataclass(frozen=True)
 class PathFindings:
-    """Hold what a path ablation has found."""
+    """The findings of a path ablation."""
 
     names: tuple[str, str]
     fingerprint: str

@@ -167,7 +167,7 @@ class StudyFindings:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """Return the level at which its arms are judged: of a single look, else of the looks that their rows are of."""
+        """Return the levels at which its arms are judged: of a single look, else of the looks of their rows."""
         compared = [arm.against_baseline for arm in self.arms if not arm.is_baseline and arm.against_baseline]
         return tuple(sorted({result.level for result in compared if result.interval})) or (SINGLE_LOOK,)
 

@@ -39,7 +39,7 @@ Axis = Literal["epoch", "step"]
 
 @dataclass(frozen=True)
 class Curves:
-    """Hold what was recorded after each epoch, or at each step, all sequences of one length."""
+    """The values recorded after each epoch, or at each step, all sequences of one length."""
 
     epochs: tuple[int, ...] = ()
     """Their numbers, rising."""
@@ -56,7 +56,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Environment:
-    """Hold what a trial ran on, as far as it may change bits; no host, date or path."""
+    """The device and software of a trial, as far as they may change bits; no host, date or path."""
 
     device: str
     software: tuple[str, ...]

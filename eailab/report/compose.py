@@ -41,7 +41,7 @@ MOST_COLUMNS = 1000
 
 
 class Detail(IntEnum):
-    """Name how much a document says of a study."""
+    """The extent to which a document describes a study."""
 
     BRIEF = 0
     """For a terminal: the tables and what they rest on."""

@@ -270,7 +270,7 @@ class SearchPanel:
 
 @dataclass(frozen=True)
 class SearchFigure:
-    """Hold what a tuning tried: the metric over each tuned setting, and the best of k values, an arm a line."""
+    """The search of a tuning: the metric over each tuned setting, and the best of k values, an arm a line."""
 
     title: str
     subject: str

@@ -35,7 +35,7 @@ from eailab.translation import tr
 
 @dataclass(frozen=True)
 class Terms:
-    """Hold what the arms are held to."""
+    """The terms by which the arms are judged."""
 
     margin: float = 0.0
     """Largest difference that counts as none, in the unit shown."""
@@ -55,7 +55,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Read:
-    """Hold what was read of trials, and from where."""
+    """Trials as they were read, and from where."""
 
     name: str
     """Of the study."""

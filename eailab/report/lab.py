@@ -156,7 +156,7 @@ def lab_blocks(
 ) -> list[Block]:
     """Return a lab report: the tasks that have studies, published figures, methods, problems met and the lesson.
 
-    `results` composes what the studies of a task found.
+    Each of the studies is of a task; `results` composes what those of a task found.
     """
     blocks: list[Block] = []
     by_task = {task: [study for study in studies if task_of(study.record) == task] for task in TASKS}

@@ -39,7 +39,7 @@ class ReportedStudy:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Hold what a report is about, and how it was made."""
+    """The sources of a report, and how it was made."""
 
     kind: Kind
     lang: str

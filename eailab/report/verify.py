@@ -36,7 +36,7 @@ from eailab.studies.tuning_file import Tuning
 
 @dataclass(frozen=True)
 class Verification:
-    """Hold what a check of a report found."""
+    """The result of a check of a report."""
 
     outcome: ReportDiff
     trials: int

@@ -58,6 +58,8 @@ class Written:
 def write_study(store: Store, folder: Path, data_dir: Path | None = None) -> StudyReport:
     """Write a study's tables, costs, figures and page into its folder, which is to be held meanwhile.
 
+    Without `data_dir` the page's examples are of the usual folder of downloaded data sets.
+
     Returns:
         What the files say.
 

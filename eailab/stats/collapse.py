@@ -18,7 +18,7 @@ SHARE_OF_GAIN = 0.1
 
 @dataclass(frozen=True)
 class Chance:
-    """Hold what a metric shows of a model that has learnt nothing."""
+    """The value of a metric for a model that has learnt nothing."""
 
     level: float
     error: float

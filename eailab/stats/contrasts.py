@@ -107,7 +107,7 @@ def trend(values: Values, levels: Sequence[float], baseline: int) -> Trend | Non
 
 @dataclass(frozen=True)
 class Effect:
-    """Hold what one factor, or two together, do to the metric, averaged over all other factors."""
+    """The effect of one factor, or of two together, on the metric, averaged over all other factors."""
 
     factors: tuple[str, ...]
     """One name for a main effect, two for an interaction."""

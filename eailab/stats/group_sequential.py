@@ -58,7 +58,7 @@ def look_levels(blocks: Sequence[int], arms: int) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class LookDecision:
-    """Hold when an arm was decided, and how."""
+    """The verdict on an arm, and the look that gave it."""
 
     verdict: Verdict
     look: int

@@ -75,7 +75,7 @@ class ArmResult:
 
     @property
     def failed(self) -> int:
-        """Return the blocks in which the arm's trial diverged, collapsed or timed out."""
+        """Return the number of blocks in which the arm's trial diverged, collapsed or timed out."""
         return self.diverged + self.collapsed + self.timed_out
 
     @property

@@ -17,7 +17,7 @@ from eailab.stats.verdict import Interval
 
 @dataclass(frozen=True)
 class NewImages:
-    """Hold what is known of an arm's difference for new images of the same kind."""
+    """An arm's difference as it holds for new images of the same kind."""
 
     images: int
     """On which the arms were compared."""

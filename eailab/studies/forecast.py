@@ -44,7 +44,7 @@ TRIALS_LOOKED_AT = 256
 
 @dataclass(frozen=True)
 class Cost:
-    """Hold what one trial of a recipe takes."""
+    """The cost of one trial of a recipe."""
 
     seconds: float
     source: Literal["store", "store, other settings", "--try", "probe", "not known"]
@@ -56,7 +56,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Hold what is left of some plans, before it is trained."""
+    """The cost of what is left of some plans, before it is trained."""
 
     costs: dict[str, Cost]
     """By `recipe_key`; only of recipes with something left to train."""

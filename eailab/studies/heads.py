@@ -79,7 +79,7 @@ class Head:
 
     @property
     def fingerprints(self) -> set[str]:
-        """Return the blocks of its trials, and of those by which its arms were tuned."""
+        """Return the fingerprints of its trials, and of those by which its arms were tuned."""
         return {*self.trials.values(), *self.tuning.values()}
 
     @property

@@ -53,7 +53,7 @@ Size = Annotated[float, Field(ge=0.0, le=LARGEST_NUMBER, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class PublishedArm:
-    """Hold what was published of an arm."""
+    """The published figures of an arm."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -153,7 +153,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class Question:
-    """Hold what is asked of imported trials."""
+    """The question that imported trials are to answer."""
 
     factor: tuple[str, ...]
     """The columns that tell arms apart."""

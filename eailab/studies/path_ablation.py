@@ -33,7 +33,7 @@ Order = Literal["gain", "listed"]
 
 @dataclass(frozen=True)
 class Change:
-    """Hold what a move does to one setting or to one part with variants, in words."""
+    """The change of one setting, or of one part with variants, by a move, in words."""
 
     field: str
     """Dotted path of the setting, or of the part that becomes another variant."""

@@ -149,7 +149,7 @@ def _move_called(label: str, alone: Sequence[Move]) -> Move:
 
 @dataclass(frozen=True)
 class StepBegun:
-    """Hold what a path ablation trains next."""
+    """A step that a path ablation trains next."""
 
     number: int
     """Of the step; 0 for the two ends."""

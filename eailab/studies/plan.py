@@ -163,7 +163,7 @@ def _data_of(before: StudyRecord, store: Store, data: Sequence[str]) -> list[str
 
 @dataclass(frozen=True)
 class LookedUp:
-    """Hold what a store has of some trials, each read once."""
+    """The results that a store has of some trials, each read once."""
 
     todo: dict[tuple[int, int], Trial]
     """Those without a result that holds, and those that timed out and now have more time."""
@@ -267,6 +267,8 @@ def are_blocks(numbers: Sequence[object]) -> bool:
 
 def notes_on_equal_arms(study: Study, datasets: Mapping[str, Dataset]) -> list[str]:
     """Name each arm that trains the same as an earlier one, a sentence each.
+
+    The data sets are by their names in the recipes.
 
     Raises:
         StudyError: Two arms differ in nothing but the path to the same data, so that their trials would be one.

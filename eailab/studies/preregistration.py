@@ -49,7 +49,7 @@ class FrozenStudy:
 
 @checked_dataclass(frozen=True, config=ConfigDict(strict=True))
 class FrozenPlan:
-    """Hold what was expected, and the studies that are to show it."""
+    """A hypothesis, and the studies that are to test it."""
 
     hypothesis: str
     studies: tuple[FrozenStudy, ...]
@@ -79,7 +79,7 @@ class BrokenPlan:
 
 @dataclass(frozen=True)
 class Standing:
-    """Hold what the frozen plans of a store have to say of one of its studies."""
+    """The standing of a study by the frozen plans of its store."""
 
     plan: FrozenPlan | None
     """The plan that names it; None when all of it is post hoc."""

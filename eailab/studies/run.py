@@ -26,7 +26,7 @@ Published = TypeVar("Published")
 
 @dataclass(frozen=True)
 class Runner:
-    """Hold where studies run; a subclass shows what happens by overriding `note`, `plan`, `followed` and `report`."""
+    """Run studies in a context; a subclass shows what happens by overriding `note`, `plan`, `followed` and `report`."""
 
     context: RunContext
     jobs: int | None = None
@@ -34,7 +34,7 @@ class Runner:
     fail_fast: bool = False
     """Start no trial, and end those in training, once one has failed."""
     audits: bool = False
-    """Whether a person's own training is audited by its first runs, which find that it ignores its seed."""
+    """Whether a person's own training is audited by its first runs, and ended if it ignores its seed."""
     said: set[str] = field(default_factory=set)
     """Notes on plans, each of which is reported once."""
 

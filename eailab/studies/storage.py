@@ -297,7 +297,7 @@ def _check_judged(judged: Sequence[tuple[Any, ...]], study: Study) -> None:
 
 @dataclass(frozen=True)
 class StudyPlace:
-    """Hold where a study lies, or is to lie."""
+    """The folder of a study, which need not exist yet."""
 
     folder: Path
     study: Study

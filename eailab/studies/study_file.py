@@ -92,7 +92,7 @@ class DeclaredComparison(Settings):
 
 
 class StudyFile(Settings):
-    """Hold what a study file says."""
+    """The content of a study file."""
 
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)] | None = None
     """What tables and folders call it; left out, the file's own name."""

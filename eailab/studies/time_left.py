@@ -21,7 +21,7 @@ REMEMBERED = 600
 
 @dataclass
 class _Pace:
-    """Hold what an epoch of one recipe takes, from its reports while it runs and from epochs that have ended."""
+    """The time that an epoch of one recipe takes, from its reports while it runs and from epochs that have ended."""
 
     within: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     """Seconds an epoch, each from two reports within one."""

@@ -42,7 +42,7 @@ Scores = Mapping[Training, float]
 
 @dataclass(frozen=True)
 class Space:
-    """Hold what is tried for one arm."""
+    """The values that are tried for one arm."""
 
     paths: tuple[str, ...]
     """Dotted paths of the tuned settings."""
@@ -59,7 +59,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Choice:
-    """Hold what the tuning of one arm came to."""
+    """The outcome of the tuning of one arm."""
 
     winner: Point
     runner_up: Point | None

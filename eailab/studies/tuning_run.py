@@ -44,7 +44,7 @@ MOST_CARRIED = 2
 
 @dataclass(frozen=True)
 class Request:
-    """Hold what `--tune` and its options ask for."""
+    """A tuning as `--tune` and its options ask for it."""
 
     options: tuple[TuneOption, ...]
     blocks: int = 3

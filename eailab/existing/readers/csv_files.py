@@ -76,7 +76,7 @@ def lines_of(text: str, path: Path, delimiter: str = ",") -> Iterator[tuple[int,
 
 
 class _Values(dict[str, Value]):
-    """Hold what cells say, each text that occurs read once."""
+    """The values of cells, each text that occurs read once."""
 
     def __init__(self, *, decimal_comma: bool) -> None:
         super().__init__()

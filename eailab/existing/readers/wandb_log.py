@@ -38,7 +38,7 @@ _NAMES = (bytes([_KEY << 3 | _BYTES]), bytes([_NESTED_KEY << 3 | _BYTES]))
 
 @dataclass
 class Log:
-    """Hold what a log says of its run."""
+    """The configuration and values of a run, from its log."""
 
     config: dict[str, Any] = field(default_factory=dict)
     history: dict[str, Any] = field(default_factory=dict)
