@@ -1,4 +1,4 @@
-"""The map names files and types that exist, and draws every room."""
+"""The map names files and types that exist, and draws every package."""
 
 import ast
 import re
@@ -27,10 +27,10 @@ def test_every_type_on_the_map_is_where_it_says():
         assert re.search(rf"^(?:class {name}\b|{name}: TypeAlias)", source, flags=re.MULTILINE), name
 
 
-def test_every_room_is_drawn():
+def test_every_package_is_drawn():
     drawing = MAP.split("```text")[1].split("```")[0]
-    rooms = {path.name + "/" * path.is_dir() for path in (ROOT / "eailab").iterdir() if path.suffix in ("", ".py")}
-    missing = {room for room in rooms - {"__pycache__/", "locales/"} if room not in drawing}
+    parts = {path.name + "/" * path.is_dir() for path in (ROOT / "eailab").iterdir() if path.suffix in ("", ".py")}
+    missing = {part for part in parts - {"__pycache__/", "locales/"} if part not in drawing}
     assert missing == set()
 
 
@@ -109,7 +109,7 @@ TWO_OF_A_NAME = {
     *("ArmResult", "Table"),  # of Python's interface, made of those of statistics and findings
     *("Figure", "Linear", "Mark", "Picture", "Setting", "Stage"),
 }
-"""Classes in two rooms that share a name which is each room's own; no further name may mean two things."""
+"""Classes in two packages that share a name which is each package's own; no further name may mean two things."""
 
 
 def test_a_name_is_of_one_class():

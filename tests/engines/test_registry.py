@@ -64,7 +64,7 @@ OWN = (
 """What there is for one engine only: its command, what makes its recipes, judges its runs and starts programs."""
 
 
-def test_engines_are_known_by_name_and_class_in_their_room_only():
+def test_engines_are_known_by_name_and_class_in_their_package_only():
     """Everything else asks `EngineSpec`."""
     engines = "|".join(folder.parent.name for folder in PACKAGE.glob("engines/*/__init__.py"))
     assert "numpy_mlp" in engines
