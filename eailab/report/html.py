@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from itertools import pairwise, product
 from textwrap import wrap
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -141,6 +141,7 @@ def _environment() -> Environment:
         "words": WORDS,
         "box": BOX,
         "kind_of": lambda value: type(value).__name__,
+        "no_template": _no_template,
         "verdict_class": verdict_class,
         "css": css,
         "percent": percent,
@@ -154,6 +155,10 @@ def _environment() -> Environment:
         "labelled_points": labelled_points,
     }
     return environment
+
+
+def _no_template(kind: str) -> NoReturn:
+    raise TypeError(f"no template sets {kind}")
 
 
 def _style() -> str:

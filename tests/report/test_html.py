@@ -1,11 +1,16 @@
 """The templates of pages are compiled once, as modules of Python are."""
 
+import re
 import sys
+from typing import get_args
 
 import pytest
 from jinja2 import Environment, FileSystemLoader, PackageLoader
 
+from eailab.report import html
 from eailab.report.compiled_templates import CompiledTemplates
+from eailab.report.document import Block
+from eailab.report.figures import Figure
 
 
 @pytest.fixture
@@ -71,3 +76,20 @@ def test_a_changed_template_is_compiled_again(monkeypatch, tmp_path):
             loader=FileSystemLoader(tmp_path), autoescape=True, bytecode_cache=CompiledTemplates()
         )
         assert environment.get_template("a.html").render() == text
+
+
+@pytest.mark.parametrize(
+    ("template", "union", "elsewhere"),
+    [("blocks.html", Block, {"Name", "Section"}), ("figures.html", Figure, set())],
+)
+def test_every_block_and_figure_has_its_part_of_a_template(template, union, elsewhere):
+    """Templates know a class by its name: a page would lack all that a class with another name holds."""
+    parts = re.findall(r'kind == "(\w+)"', html._source(template))
+    assert {*parts} == {one.__name__ for one in get_args(union)} - elsewhere
+
+
+@pytest.mark.parametrize(("template", "macro"), [("blocks.html", "one"), ("figures.html", "figure")])
+def test_what_has_no_template_is_an_error(template, macro):
+    module = html._environment().get_template(template).make_module({"say": str})
+    with pytest.raises(TypeError, match="no template sets int"):
+        getattr(module, macro)(3, "anchor")
