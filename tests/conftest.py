@@ -189,7 +189,8 @@ def spawn(nursery, tmp_path):
     with ExitStack() as programs:
 
         def start(*arguments):
-            program = Program(nursery, "eailab", *arguments, folder=tmp_path, COLUMNS="100", NO_COLOR="1")
+            width = {"COLUMNS": "100", "NO_COLOR": "1"}
+            program = Program(nursery, "eailab", *arguments, folder=tmp_path, forks_workers=True, **width)
             programs.callback(program.close)
             return program
 

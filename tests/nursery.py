@@ -56,16 +56,16 @@ def ended(process):
 class Program:
     """What `subprocess.Popen` makes of `python -m MODULE …` or `python SCRIPT …`, with pipes of text."""
 
-    def __init__(self, nursery, name, *arguments, folder, **environment):
+    def __init__(self, nursery, name, *arguments, folder, forks_workers=False, **environment):
         """Start a module, or a script that ends in `.py`, in a folder; its environment is this process's, with changes.
 
-        Its output and errors can be read from `stdout` and `stderr`.
+        Its output and errors can be read from `stdout` and `stderr`. Workers that it forks are not of its environment.
         """
         read, written = zip(os.pipe(), os.pipe(), strict=True)
         self.stdout, self.stderr = map(os.fdopen, read)
         words = [str(name), *map(str, arguments)]
         passed = [_Passed(descriptor) for descriptor in written]
-        self.process = begun(nursery, _become, words, str(folder), os.environ | environment, passed)
+        self.process = begun(nursery, _become, words, str(folder), os.environ | environment, passed, forks_workers)
         for descriptor in written:
             os.close(descriptor)
 
@@ -112,7 +112,7 @@ def _received(duplicate):
     return duplicate.detach()
 
 
-def _become(words, folder, environment, descriptors):
+def _become(words, folder, environment, descriptors, forks_workers):
     """Be the program in this process, to the end, with blank figures."""
     for number, descriptor in enumerate(descriptors, start=1):
         os.dup2(descriptor, number)
@@ -125,9 +125,10 @@ def _become(words, folder, environment, descriptors):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    context = multiprocessing.get_context
-    # its workers need not import everything either
-    multiprocessing.get_context = lambda kind=None: context("forkserver" if kind == "spawn" else kind)
+    if forks_workers:  # of the process that this one was forked of: another would have nothing imported
+        context = multiprocessing.get_context("forkserver")
+        forkserver._forkserver.ensure_running = lambda: None
+        multiprocessing.get_context = lambda _: context
     sys.argv = words
     try:
         with figures(drawn=False):
