@@ -8,7 +8,7 @@ State = Literal["right", "wrong", "missing"]
 
 @dataclass(frozen=True, kw_only=True)
 class GradientCheck:
-    """Compare one gradient with central differences: what it is of, and how far apart they are."""
+    """One gradient: what it is of, and how far it is from central differences."""
 
     __pydantic_config__: ClassVar = {"use_attribute_docstrings": True, "extra": "forbid"}
 
@@ -42,7 +42,7 @@ class GradientCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class GradientReport:
-    """Hold what a check of all gradients of a layer has found."""
+    """The findings of a check of all gradients of a layer."""
 
     __pydantic_config__: ClassVar = {"use_attribute_docstrings": True, "extra": "forbid"}
 

@@ -15,7 +15,7 @@ from eailab.recipe.parts import MOST_EPOCHS, PRINTABLE, Count, Data, Fraction, M
 
 
 class StudySettings(Settings):
-    """Describe how arms of this recipe are compared; no part of what is trained."""
+    """The comparison of this recipe's arms; no part of what is trained."""
 
     margin: Margin = 0.25
     """Differences smaller than this do not matter: percentage points of an accuracy, hundredths of a loss."""

@@ -16,7 +16,7 @@ Value = Annotated[str, Field(max_length=10_000, pattern=f"(?:{PRINTABLE})|^$")] 
 
 
 class OwnStudy(StudySettings):
-    """Describe how arms of a person's own training are compared."""
+    """The comparison of the arms of a person's own training."""
 
     margin: Margin = 0.0
     """Differences smaller than this do not matter, in the metric's unit; percentage points for a share or percent."""
