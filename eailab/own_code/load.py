@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from contextvars import ContextVar
 from io import TextIOBase
-from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -149,7 +148,7 @@ class OwnModule:
     def _alone(self) -> Iterator[None]:
         """Have the modules next to the file among Python's; keep the code from the terminal, from forks and exits."""
         others = self._put_modules()
-        before, path, stdin = len(sys.modules), list(sys.path), sys.stdin
+        before, path, stdin = set(sys.modules), list(sys.path), sys.stdin
         refused = {name: getattr(os, name) for name in _REFUSED if hasattr(os, name)}  # Windows has no fork
         sys.path.insert(0, str(self.folder))
         for name in refused:
@@ -179,16 +178,12 @@ class OwnModule:
         sys.modules.update(self._beside)
         return others
 
-    def _take_modules(self, before: int) -> None:
-        """Take the modules next to the file out of Python's, to be put back when the code runs again.
-
-        Args:
-            before: Modules that there were: those that the code has imported come after them.
-        """
+    def _take_modules(self, before: set[str]) -> None:
+        """Take the modules next to the file that were not there before out of Python's, for when the code runs again."""
         self._beside |= {
-            name: module
-            for name, module in islice(list(sys.modules.items()), before, None)
-            if name.partition(".")[0] != "eailab" and self._is_beside(getattr(module, "__file__", None))
+            name: sys.modules[name]
+            for name in sys.modules.keys() - before
+            if name.partition(".")[0] != "eailab" and self._is_beside(getattr(sys.modules[name], "__file__", None))
         }
         for name in self._beside:
             sys.modules.pop(name, None)

@@ -345,7 +345,11 @@ def test_modules_of_a_program_that_calls_eailab_stay(folder, monkeypatch):
     for name, module in ours.items():
         module.__file__ = str(folder / f"{name}.py")
         monkeypatch.setitem(sys.modules, name, module)
-    (folder / "layers.py").write_text("from beside import pooled\n\n\ndef late():\n    import later\n")
+    (folder / "layers.py").write_text(
+        "import sys\nfrom beside import pooled\n"
+        "sys.modules['json'] = sys.modules.pop('json')  # torchvision changes the order of what is there so\n\n\n"
+        "def late():\n    import later\n"
+    )
     (folder / "later.py").write_text("")
     code = OwnModule(folder / "layers.py")
     with code.running("the test"):
