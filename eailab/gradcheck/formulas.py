@@ -91,22 +91,27 @@ def _nothing(case: Case) -> Iterator[str]:
 
 
 def _constant(case: Case) -> Iterator[str]:
-    """Find a number times the right gradient."""
+    """Find a number times the right gradient, or one that is nearly right."""
+    if case.agrees(case.found):
+        yield (
+            f"it is off by no more than {AGREES:g} of its largest entry: perhaps a small constant, such as epsilon, is "
+            "left out or too many, or numbers are rounded"
+        )
+        return
     there = np.isfinite(case.numeric)
     numeric, found = case.numeric[there], case.found[there]
     factor = float(np.sum(found * numeric) / max(float(np.sum(numeric**2)), 1e-300))
-    if factor == 0 or not case.agrees(case.found / factor):
-        return
-    yield factor_in_words(factor, case)
+    if factor != 0 and case.agrees(case.found / factor):
+        yield factor_in_words(factor, case)
 
 
 def factor_in_words(factor: float, case: Case) -> str:
     """Say what a constant factor between a gradient and the right one most likely is."""
     size = abs(factor)
     sign = " with the wrong sign" if factor < 0 else ""
-    if abs(size - 1) < 1e-3:
+    if abs(factor + 1) < 1e-3:
         return "its sign is wrong"
-    numbers: dict[str, float] = {"the batch size": case.x.shape[0] if case.x.ndim else 1}
+    numbers = {"the batch size": case.x.shape[0] if case.x.ndim else 1}
     numbers |= {f"the size of the output's axis {axis}": length for axis, length in enumerate(case.y.shape) if axis}
     numbers |= {f"the size of the input's axis {axis}": length for axis, length in enumerate(case.x.shape) if axis}
     numbers |= {"the number of the output's entries": case.y.size, "the number of the input's entries": case.x.size}
@@ -121,8 +126,9 @@ def factor_in_words(factor: float, case: Case) -> str:
         if named or is_root:
             root = f"the square root of the size of the input's last axis, {last}"
             which = " or ".join([*named[:1], *([root] if is_root else [])])
-            cause = ", or ".join([*([where_summed] if named else []), otherwise.format(f"{times:.6g}")])
-            return f"it is {times:.6g} times too {way}{sign}, which is {which}: {cause}"
+            number = numbers[named[0]] if named else f"{last**0.5:.6g}"
+            cause = ", or ".join([*([where_summed] if named else []), otherwise.format(number)])
+            return f"it is {number} times too {way}{sign}, which is {which}: {cause}"
     if abs(size - 2) < 1e-3:
         return f"it is twice too large{sign}: added up twice, or a factor of ½ is missing"
     return f"it is {factor:.6g} times what is right, everywhere: a constant factor is missing or too many"

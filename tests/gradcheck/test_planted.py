@@ -1,4 +1,4 @@
-"""Twelve right layers pass and twelve planted errors are found.
+"""Twelve right layers pass and fourteen planted errors are found.
 
 The layers, the errors and `gradcheck` have one author, who wrote the errors after it; that it explains errors of others
 as often is not shown.
@@ -41,6 +41,8 @@ WRONG = {
     "MeanIsConstant": (ROWS, "x", "the mean over axis 0 counts as a constant"),
     "FlippedKernel": (IMAGES, "x", "it would be right for W with its window reversed"),
     "EveryPixelOfAWindow": (IMAGES, "x", "mask is missing"),
+    "RoundedSumForMean": (ROWS, "x", "6 times too large, which is the batch size: a sum where a mean is right"),
+    "EpsilonTooMany": (ROWS, "x", "off by no more than 0.0001 of its largest entry"),
     "DiagonalOnly": (ROWS, "x", "it is dy * (y * (1 - y)), and y * (dy - sum(dy * y)) is right"),
 }
 

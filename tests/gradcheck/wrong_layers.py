@@ -89,3 +89,21 @@ class EveryPixelOfAWindow(MaxPool):
 class DiagonalOnly(Softmax):
     def backward(self, dy):
         return dy * self.p * (1 - self.p)
+
+
+class RoundedSumForMean:
+    def forward(self, x):
+        self.x = x.astype(np.float32)
+        return np.tanh(self.x).mean(0)
+
+    def backward(self, dy):
+        return dy * (1 - np.tanh(self.x) ** 2)
+
+
+class EpsilonTooMany:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, dy):
+        return dy * (1 - self.y**2 + 1e-5)
