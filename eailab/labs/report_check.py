@@ -26,7 +26,7 @@ SHOWN_WORDS = 6
 
 
 def report_problems(lab: LabFolder, name: str | None) -> tuple[list[str], list[str]]:
-    """Return what is wrong with a report, and what is to be looked at; with a name, as that lab's.
+    """Return what is wrong with a report, and what is to be looked at; with a lab's name, it must have its places.
 
     Raises:
         EailabError: There is no report, or its marks are not well formed.

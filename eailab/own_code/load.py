@@ -179,7 +179,7 @@ class OwnModule:
         return others
 
     def _take_modules(self, before: set[str]) -> None:
-        """Take the modules next to the file that were not there before out of Python's, for when the code runs again."""
+        """Take the modules next to the file that were not there before out of Python's, until the code runs again."""
         self._beside |= {
             name: sys.modules[name]
             for name in sys.modules.keys() - before

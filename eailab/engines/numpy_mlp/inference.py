@@ -28,7 +28,7 @@ def shapes(recipe: MlpRecipe, expected: Expected) -> dict[str, tuple[int, ...]]:
 
 
 def logits(recipe: MlpRecipe, weights: Arrays, expected: Expected, pixels: Pixels) -> Floats:
-    """Return the scores of each class, `[N, K]`, before the softmax, of images `[N, H, W, C]`; see `spec.Network`."""
+    """Return the scores of each class, `[N, K]`, before the softmax, of images `[N, H, W, C]`; see `InferenceSpec`."""
     source = SplitImages(pixels, expected.mean, expected.std, np.float32)
     design = Design(recipe.model, source.pixels.shape[1], len(expected.classes))
     trained, running = _filled(design.trained, weights), _filled(design.running, weights)

@@ -66,7 +66,10 @@ def draw(random: np.random.Generator, count: int) -> dict[str, NDArray[np.generi
 
 
 def apply(images: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
-    """Return the images `[B, C, H, W]`, uint8, each changed by its operation `[B]`, int64, by a strength `[B]`."""
+    """Return the images `[B, C, H, W]`, uint8, each changed by its operation.
+
+    The operations are `[B]`, int64, and their strengths `[B]`, float32.
+    """
     moved = move(images, motions(operation, strength, images.shape[-2], images.shape[-1]))
     blended = blend(moved, operation, strength)
     return look_up(blended, curves(blended, operation, strength))
