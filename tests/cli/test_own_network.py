@@ -79,7 +79,7 @@ def test_its_arguments_are_factors_and_changed_code_is_said(eailab, folder):
     (folder / "net.py").write_text(NET.replace("nn.ReLU()", "nn.Tanh()"))
     changed = eailab(*asked, "-n")
     assert "parameters: 2 18,066; 3 27,094" in changed.out
-    assert "net.py, or a module beside it, has changed since the study" in changed.err
+    assert "net.py, or a module next to it, has changed since the study" in changed.err
     Image.new("L", (32, 32)).save(folder / "black.png")
     (folder / "executed").unlink()
     refused = eailab("predict", "3/0", "black.png")
