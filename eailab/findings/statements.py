@@ -328,6 +328,7 @@ def _failures(findings: StudyFindings) -> Text:
     alike: dict[Text, list[str]] = {}
     for arm in findings.arms:
         if (bound := arm.failure_bound) is None:
+            alike.setdefault(tr("none has a result yet"), []).append(arm.label)
             continue
         values = {"n": arm.ended, "bound": f"{bound:.0%}"}
         said = (

@@ -73,7 +73,7 @@ class Runner:
         """
         checks = checked_first(plans, context, are_new=are_new)
         raise_ignored_seed(checks, self.said_of_ignored_seed(plans))
-        for check in checks:
+        for check in dict.fromkeys(checks):  # studies of one baseline have checks in common
             self.report(check)
 
     def said_of_ignored_seed(self, plans: Sequence[Plan]) -> str | None:  # noqa: ARG002 - for a subclass
@@ -155,7 +155,7 @@ def train_plans(plans: Sequence[Plan], runner: Runner, publish: Callable[[], Non
                 for trials in (early, rest):
                     if trials:
                         executor_for(context.on, workers).run(trials, context.followed(on_event, should_stop))
-                    if trials is early and first and not failed:
+                    if trials is early and first and not (failed and runner.fail_fast):
                         runner.check_first(plans, context, are_new=bool(early))
             except StoppedError:
                 if context.should_stop() or not failed:

@@ -55,6 +55,21 @@ def test_a_program_that_ignores_its_seed_ends_with_code_2_before_its_other_trial
     assert results(tmp_path) == (3, 1)
 
 
+def test_a_seed_that_is_ignored_is_found_although_an_arm_fails(eailab, tmp_path):
+    program = "sh -c '[ {w} != 3 ] && echo val_acc: 0.{w}' {seed}"
+    done = eailab("ablate", "w", "1", "2", "3", "--and", "v=1,2", "--run", f"{program} {{v}}", *METRIC, "--seeds", "5")
+    assert done.code == 2
+    assert "your program ignores its seed: 2 seeds gave the same numbers" in done.err
+    assert results(tmp_path) == (4, 1)  # of the first block all but the one that fails, and the baseline's second
+
+
+def test_what_the_audits_of_several_factors_have_in_common_is_said_once(eailab):
+    program = run("argparse_style.py", "--lr {lr} --mixup {mixup} --seed {seed}")
+    done = eailab("ablate", *LR, "--and", "mixup=0,0.2", *program, *METRIC, "--seeds", "2")
+    assert done.err.count("audit: 2 seeds gave different values") == 1
+    assert done.err.count("audit: seed 0 twice gave the same numbers") == 1
+
+
 def test_without_an_audit_the_study_goes_on(eailab, tmp_path):
     done = eailab("ablate", *LR, *IGNORES, *METRIC, "--seeds", "2", "--no-audit")
     assert done.code == 0, done.err

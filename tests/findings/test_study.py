@@ -206,10 +206,12 @@ def test_a_single_trial_is_not_compared(shop):
 def test_a_table_says_how_many_trials_failed_and_how_many_still_may(shop):
     none = shop.findings(shop.study({10: SMALL, 20: LARGE}))
     some = shop.findings(shop.study({10: SMALL, 20: ["diverged", 0.95, 0.96, "missing"]}, label_smoothing=0.1))
-    said = [next(fact.sentence for fact in facts(found) if fact.name == "Failures") for found in (none, some)]
+    open_ = shop.findings(shop.study({10: SMALL, 20: ["missing"] * 4}, label_smoothing=0.2))
+    said = [next(fact.sentence for fact in facts(found) if fact.name == "Failures") for found in (none, some, open_)]
 
     assert said[0] == "in each arm none of 4 failed; up to 53% may"
     assert said[1] == "10: none of 4 failed; up to 53% may. 20: 1 of 3 failed; up to 86% may."
+    assert said[2] == "10: none of 4 failed; up to 53% may. 20: none has a result yet."
     assert arms(some)["20"].failure_bound == pytest.approx(stats.binomtest(1, 3).proportion_ci(0.90).high)
 
 
