@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,6 @@ from eailab.errors import CheckFailedError, UsageError
 if TYPE_CHECKING:
     from eailab.engines.summary import NetworkSummary
     from eailab.engines.torch_resnet.foreign_network import ForeignNetwork
-    from eailab.recipe.schema import ResNetRecipe
 
 Code = Annotated[
     str,
@@ -100,8 +99,7 @@ def show(
 def _show_recipe(name: str, override: list[str] | None, data_dir: Path | None, json: bool) -> None:
     """List the layers that a recipe's network has; no code of a person's own is run."""
     from eailab.data.registry import shape_of
-    from eailab.engines.registry import images_of
-    from eailab.engines.summary import of_settings
+    from eailab.findings.networks import summary_of
 
     recipe = load_recipe(name, {}, override).recipe
     settings = recipe.images
@@ -111,14 +109,8 @@ def _show_recipe(name: str, override: list[str] | None, data_dir: Path | None, j
         )
     if settings.has_own_network:
         raise UsageError(f"{name} has a network of your own: name its file, as in `eailab model show net.py:Net`.")
-    shape, classes = shape_of(settings.data.name, data_dir)
-    layers = images_of(settings).layers(settings, shape, classes)
-    if layers is not None:
-        _print(of_settings(recipe.name, shape, classes, layers), json, "convolutions and matrix products")
-        return
-    from eailab.engines.torch_resnet.layers import summary_of
-
-    _print(summary_of(cast("ResNetRecipe", settings), shape, classes), json, BUILT)  # no other engine has such networks
+    found = summary_of(settings, *shape_of(settings.data.name, data_dir))
+    _print(found, json, BUILT if settings.has_foreign_network else "convolutions and matrix products")
 
 
 def _show_code(code: str, image: str, classes: int, json: bool) -> None:
@@ -134,6 +126,17 @@ def _print(found: "NetworkSummary", json: bool, where: str) -> None:
     if json:
         echo_json(asdict(found))
         return
+    print_layers(found)
+    frozen = found.parameters - found.trained_parameters
+    echo(
+        f"{found.parameters:,} parameters{f', {frozen:,} of them frozen' if frozen else ''}; {found.multiply_adds:,} "
+        f"multiply-adds an image, in {where}",
+        hang=2,
+    )
+
+
+def print_layers(found: "NetworkSummary") -> None:
+    """Print layers in columns."""
     rows = [("layer", "kind", "output", "parameters", "multiply-adds")]
     for one in found.layers:
         output = "-" if one.output is None else ",".join(map(str, one.output))
@@ -143,12 +146,6 @@ def _print(found: "NetworkSummary", json: bool, where: str) -> None:
         left = "  ".join(f"{text:<{width}}" for text, width in zip(row[:3], widths[:3], strict=True))
         right = "  ".join(f"{text:>{width}}" for text, width in zip(row[3:], widths[3:], strict=True))
         echo(f"{left}  {right}")
-    frozen = found.parameters - found.trained_parameters
-    echo(
-        f"{found.parameters:,} parameters{f', {frozen:,} of them frozen' if frozen else ''}; {found.multiply_adds:,} "
-        f"multiply-adds an image, in {where}",
-        hang=2,
-    )
 
 
 def _network(code: str, image: str, classes: int) -> "Callable[[], ForeignNetwork]":

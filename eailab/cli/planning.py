@@ -1,18 +1,19 @@
 """Plan studies without training: `--dry-run`, `--detect`, `--budget` and `--freeze`."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from eailab.cli.advice import offering_small_data
-from eailab.cli.output import echo, echo_json, say_note
+from eailab.cli.output import LOG, echo, echo_json, say_note
 from eailab.errors import Correction, UsageError
 from eailab.plain import blocks_in_words, counted
 from eailab.units import duration, parse_seconds
 
 if TYPE_CHECKING:
     from eailab.cli.running import Console
-    from eailab.findings.dry_run import PlannedTuning
+    from eailab.findings.dry_run import PlannedStudy, PlannedTuning
     from eailab.recipe.load import Override
     from eailab.runs.context import RunContext
     from eailab.studies.design import Study
@@ -63,14 +64,15 @@ def show(
     """
     from eailab.engines.registry import engine_of
     from eailab.findings.dry_run import PlannedStudy, cost_lines
-    from eailab.report.terminal import print_table
     from eailab.studies.forecast import forecast, noise_of
 
     if any(not engine_of(trial.recipe).is_foreign for planned in plans for trial in planned.todo):
         echo("timing some steps of each arm ...", err=True)
     cost = forecast(plans, context, jobs)
     store = context.store
-    studies = [PlannedStudy.of(planned, cost, noise_of(planned, store, sd), store) for planned in plans]
+    studies = [
+        PlannedStudy.of(planned, cost, noise_of(planned, store, sd), store, context.data_dir) for planned in plans
+    ]
     if as_json:
         first = {} if tuning is None else {"tuning": tuning.mapping()}
         echo_json({**first, "studies": [study.mapping() for study in studies], "left": cost.mapping()})
@@ -80,16 +82,27 @@ def show(
             echo(line, hang=2)
         echo()
     for study in studies:
-        counts = [f"parameters: {said}"] if (said := study.parameters()) else []
-        print_table(study.title, study.table(), [*counts, f"detects: {study.detectable()}"])
-        echo()
-        for label, command in study.commands.items():
-            echo(f"{label}: {command}", hang=2)
-        if study.commands:
-            echo()
+        _show_study(study)
     for line in cost_lines(cost):
         echo(line, hang=2)
     echo("this was a dry run: nothing was trained and nothing was written", hang=2)
+
+
+def _show_study(study: "PlannedStudy") -> None:
+    """Print one plan, with -v the layers of its networks too."""
+    from eailab.cli.own_network import print_layers
+    from eailab.report.terminal import print_table
+
+    print_table(study.title, study.table(), [*study.sizes(), f"detects: {study.detectable()}"])
+    echo()
+    for arms, network in study.networks().items() if LOG.isEnabledFor(logging.DEBUG) else ():
+        echo(f"layers of {arms}:")
+        print_layers(network)
+        echo()
+    for label, command in study.commands.items():
+        echo(f"{label}: {command}", hang=2)
+    if study.commands:
+        echo()
 
 
 def solve(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from eailab.data.dataset import Pixels, TrialData
     from eailab.engines.program.evidence import Evidence
     from eailab.engines.program.spec import Tried
+    from eailab.engines.summary import NetworkSummary
 
 T = TypeVar("T")
 Points: TypeAlias = tuple[tuple[int, float], ...]
@@ -142,6 +143,8 @@ class ImageClassification:
 
     It gets what `layers` gets, and returns the trained parameters, or None where there is no such network.
     """
+    run_network: Callable[[Any, tuple[int, int, int], int], NetworkSummary | None] = lambda *_: None
+    """List the layers that `layers` does not know, by running their code; it gets the same."""
 
     def parameters(self, recipe: Recipe, image: tuple[int, int, int], classes: int) -> int | None:
         """Count the trained parameters of a network, from what `layers` gets; None as above."""

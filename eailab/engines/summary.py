@@ -1,4 +1,4 @@
-"""Describe a network in numbers, as `eailab model show` prints it."""
+"""Describe a network in numbers, as `eailab model show` and a dry run print it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

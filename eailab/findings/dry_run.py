@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isnan
+from pathlib import Path
 from typing import Any
 
+from eailab.data.registry import shape_of
 from eailab.engines.registry import engine_of
+from eailab.engines.summary import NetworkSummary
+from eailab.findings.networks import summary_of
 from eailab.findings.tables import Column, Table
 from eailab.findings.words import NOTHING
 from eailab.plain import blocks_in_words, counted
+from eailab.recipe.base import ImageRecipe
 from eailab.recipe.override import changes_in_words
 from eailab.runs.store import Store
 from eailab.studies.design import Study
@@ -36,6 +41,8 @@ class PlannedArm:
     """Fingerprints, block by block."""
     cost: Cost | None
     """Of a trial; None when nothing is left of the arm."""
+    network: NetworkSummary | None
+    """None of one that no data set's images go into, or when nothing is left of the arm."""
 
     @property
     def parameters(self) -> int | None:
@@ -54,8 +61,10 @@ class PlannedStudy:
     """What each trial that is left starts, by what it is called; empty where trials start nothing."""
 
     @classmethod
-    def of(cls, planned: Plan, cost: Forecast, noise: SpreadEstimate | None, store: Store) -> "PlannedStudy":
-        """Put together what is known of a plan."""
+    def of(
+        cls, planned: Plan, cost: Forecast, noise: SpreadEstimate | None, store: Store, data_dir: Path | None
+    ) -> "PlannedStudy":
+        """Put together what is known of a plan; networks whose code is not eailab's are run for it."""
         study, record = planned.record.study, planned.record
         todo = {trial.fingerprint for trial in planned.todo}
         arms = []
@@ -72,6 +81,7 @@ class PlannedStudy:
                     new=new,
                     trials=trials,
                     cost=cost.costs.get(recipe_key(arm.recipe)) if new else None,
+                    network=_network(arm.recipe.images, data_dir) if new else None,
                 )
             )
         return cls(planned, tuple(arms), noise, _commands(planned, store))
@@ -101,12 +111,25 @@ class PlannedStudy:
             )
         return Table(tuple(map(Column, HEADINGS)), tuple(rows))
 
-    def parameters(self) -> str:
-        """Say how many parameters are trained, of all arms together where they are alike; empty where none is known."""
-        known = {arm.label: f"{arm.parameters:,}" for arm in self.arms if arm.parameters is not None}
-        if len(set(known.values())) < 2:
-            return next(iter(known.values()), "")
-        return "; ".join(f"{label} {count}" for label, count in known.items())
+    def sizes(self) -> list[str]:
+        """Say how many parameters are trained and what an image costs, once where all arms are alike."""
+        parameters = {arm.label: arm.parameters for arm in self.arms if arm.parameters is not None}
+        multiply_adds = {arm.label: arm.network.multiply_adds for arm in self.arms if arm.network is not None}
+        said = {"parameters": _by_arm(parameters), "multiply-adds an image": _by_arm(multiply_adds)}
+        return [f"{what}: {counts}" for what, counts in said.items() if counts]
+
+    def networks(self) -> dict[str, NetworkSummary]:
+        """Return the networks of the arms, each once, by the arms that have it."""
+        found: list[tuple[list[str], NetworkSummary]] = []
+        for arm in self.arms:
+            if arm.network is None:
+                continue
+            alike = next((labels for labels, one in found if one.layers == arm.network.layers), None)
+            if alike is None:
+                found.append(([arm.label], arm.network))
+            else:
+                alike.append(arm.label)
+        return {", ".join(labels): network for labels, network in found}
 
     def detectable(self) -> str:
         """Describe the smallest difference that the plan detects with 80% power."""
@@ -146,6 +169,7 @@ class PlannedStudy:
                     "to_train": list(arm.new),
                     "trials": list(arm.trials),
                     "parameters": arm.parameters,
+                    "network": None if arm.network is None else asdict(arm.network),
                     "seconds": None if arm.cost is None or isnan(arm.cost.seconds) else round(arm.cost.seconds, 3),
                     "seconds_from": None if arm.cost is None else arm.cost.source,
                 }
@@ -157,6 +181,17 @@ class PlannedStudy:
             "sd_upper": None if noise is None else noise.planned_sd,
             "detectable": None if noise is None else detects(self.plan, noise.planned_sd),
         }
+
+
+def _network(recipe: ImageRecipe | None, data_dir: Path | None) -> NetworkSummary | None:
+    return None if recipe is None else summary_of(recipe, *shape_of(recipe.data.name, data_dir))
+
+
+def _by_arm(counts: Mapping[str, int]) -> str:
+    """Write a number of each arm, or the one that all have; empty where none is known."""
+    if len(set(counts.values())) < 2:
+        return next((f"{count:,}" for count in counts.values()), "")
+    return "; ".join(f"{label} {count:,}" for label, count in counts.items())
 
 
 @dataclass(frozen=True)

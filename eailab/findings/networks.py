@@ -1,4 +1,4 @@
-"""List the networks of a study's arms, layer by layer, from their recipes: a person's own code is never run for it."""
+"""List the networks of a study's arms, layer by layer, from their recipes: own code is never run for a report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from eailab.data.registry import SOURCES
 from eailab.engines.registry import images_of
 from eailab.engines.spec import LayerSize
+from eailab.engines.summary import NetworkSummary, of_settings
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table, arm_name
 from eailab.findings.words import setting_with_value
@@ -93,6 +94,20 @@ def layers_table(layers: Sequence[LayerSize]) -> Table:
         ),
         rows=(*rows, (tr("all"), "", "", *sums)),
     )
+
+
+def summary_of(recipe: ImageRecipe, image: Shape, classes: int) -> NetworkSummary:
+    """Return a recipe's network in numbers; code that is not eailab's is run for it, as nothing else here does.
+
+    Raises:
+        UsageError: That code makes no network for these images.
+    """
+    engine = images_of(recipe)
+    if (layers := engine.layers(recipe, image, classes)) is not None:
+        return of_settings(recipe.name, image, classes, layers)
+    found = engine.run_network(recipe, image, classes)
+    assert found is not None  # noqa: S101 - the engine knows a network in either way
+    return found
 
 
 ABOUT_LAYERS = tr(

@@ -105,6 +105,7 @@ def test_a_dry_run_as_json_names_every_trial(eailab, tmp_path):
     assert [(arm["finished"], arm["to_train"]) for arm in study["arms"]] == [([0, 1], [2])] * 2
     assert study["arms"][1]["differs"] == ["optimizer.lr 0.001 -> 0.01"]
     assert {arm["parameters"] for arm in study["arms"]} == {64 * 64 + 64 + 64 * 32 + 32 + 32 * 10 + 10}
+    assert {arm["network"]["multiply_adds"] for arm in study["arms"]} == {64 * 64 + 64 * 32 + 32 * 10}
     assert {trial.name for trial in (tmp_path / "runs" / "trials").iterdir()} == {
         trial for arm in study["arms"] for trial in arm["trials"][:2]
     }

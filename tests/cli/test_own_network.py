@@ -77,8 +77,11 @@ def test_its_arguments_are_factors_and_changed_code_is_said(eailab, folder):
     again = eailab(*asked)
     assert "has changed" not in again.err
     (folder / "net.py").write_text(NET.replace("nn.ReLU()", "nn.Tanh()"))
-    changed = eailab(*asked, "-n")
+    changed = eailab(*asked, "-n", "-v")
     assert "parameters: 2 18,066; 3 27,094" in changed.out
+    # A convolution of 30x30 places by 3x3x3 weights for each of `width` channels, and a matrix of width*900 by 10.
+    assert "multiply-adds an image: 2 66,600; 3 99,900" in changed.out
+    assert ["layers.0", "Conv2d", "3,30,30", "84", "72,900"] in [line.split() for line in changed.out.splitlines()]
     assert "net.py, or a module next to it, has changed since the study" in changed.err
     Image.new("L", (32, 32)).save(folder / "black.png")
     (folder / "executed").unlink()

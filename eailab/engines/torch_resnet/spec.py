@@ -19,6 +19,7 @@ from eailab.recipe.schema import ResNetRecipe
 
 if TYPE_CHECKING:
     from eailab.data.dataset import TrialData
+    from eailab.engines.summary import NetworkSummary
 
 
 def _build(recipe: ResNetRecipe, setup: Setup) -> Engine:
@@ -53,6 +54,14 @@ def _try_network(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int
     height, width, channels = image
     seen = (*geometry.input_size(recipe, height, width), channels)
     return counted(recipe.model.model_dump_json(), classes, seen)
+
+
+def _run_network(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> NetworkSummary | None:
+    if isinstance(recipe.model, ResNet):
+        return None
+    from eailab.engines.torch_resnet.layers import summary_of
+
+    return summary_of(recipe, image, classes)
 
 
 def _check_device(recipe: ResNetRecipe, device: DeviceName) -> None:
@@ -111,6 +120,7 @@ TORCH_RESNET = EngineSpec(
         network=_network,
         augmented=_augmented,
         try_network=_try_network,
+        run_network=_run_network,
     ),
     own_folder=CODE_FOLDER,
     artifacts=(WEIGHTS, PREDICTIONS),
