@@ -7,7 +7,7 @@ from eailab.errors import StoreError
 from eailab.findings.study import StudyFindings
 from eailab.runs.records import Timing
 from eailab.runs.store import Store
-from eailab.translation import Text, tr
+from eailab.translation import Text, tr, trn
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,14 @@ def _timings(store: Store, name: str, epochs: Sequence[int]) -> tuple[list[Timin
 def with_timed(time: str, timed: int, epochs: int) -> str:
     """Return a time with the number of epochs that it is of, where some lack theirs.
 
-    >>> with_timed("3.5", 4, 4), with_timed("3.5", 3, 4)
-    ('3.5', '3.5 (3 of 4 epochs timed)')
+    >>> with_timed("3.5", 4, 4), with_timed("3.5", 3, 4), with_timed("-", 0, 1)
+    ('3.5', '3.5 (3 of 4 epochs timed)', '- (0 of 1 epoch timed)')
     """
     if timed == epochs:
         return time
-    return tr("{time} ({timed} of {epochs} epochs timed)", time=time, timed=timed, epochs=epochs)
+    return trn(
+        "{time} ({timed} of {n} epoch timed)", "{time} ({timed} of {n} epochs timed)", epochs, time=time, timed=timed
+    )
 
 
 def energy_sentence(arms: Sequence[ArmCost]) -> Text:

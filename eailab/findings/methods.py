@@ -336,7 +336,9 @@ def compute(findings: StudyFindings, costs: Sequence[ArmCost]) -> list[Text]:
     if timed < epochs:
         counts = {"timed": timed, "epochs": epochs}
         if not timed:
-            some = tr("{timed:,} of {epochs:,} epochs are timed.", **counts)
+            some = trn(
+                "{timed:,} of {n:,} epoch is timed.", "{timed:,} of {n:,} epochs are timed.", epochs, timed=timed
+            )
         elif has_data:
             some = tr(
                 "{timed:,} of {epochs:,} epochs are timed: these took {time} on {devices}, validation included.",

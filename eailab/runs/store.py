@@ -20,6 +20,7 @@ from uuid import uuid4
 from eailab import files
 from eailab.engines.registry import ENGINES
 from eailab.errors import DamagedError, StoreError, UsageError
+from eailab.plain import counted
 from eailab.runs import atomic, checkpoint, records
 from eailab.runs.damage import Predictions, contradictions, name_is_right
 from eailab.runs.lock import in_training_error, is_held
@@ -168,8 +169,8 @@ def problems(store: Store) -> Iterator[StoreProblem]:
             _, timed = folder.seconds(epochs)
             yield StoreProblem(
                 folder.timings_file,
-                f"{folder.timings_file} is damaged in lines {lines}: {timed} of {epochs} epochs are timed. No result "
-                "needs it.",
+                f"{folder.timings_file} is damaged in lines {lines}: {timed} of {counted(epochs, 'epoch')} timed. "
+                "No result needs it.",
             )
 
 

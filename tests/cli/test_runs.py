@@ -147,7 +147,7 @@ def test_damaged_timings_are_named_by_their_lines_and_repair_keeps_the_others(ea
     assert "(1 of 2 epochs timed)" in eailab("runs", "show", trained).out
     found = eailab("runs", "verify")
     assert found.code == 1
-    assert "timings.jsonl is damaged in lines 1: 1 of 2 epochs are timed" in found.out
+    assert "timings.jsonl is damaged in lines 1: 1 of 2 epochs timed" in found.out
     assert eailab("runs", "verify", "--repair").code == 0
     assert file.read_bytes() == second
     assert (tmp_path / "runs" / "quarantine" / f"{trained}-timings.jsonl-1").exists()

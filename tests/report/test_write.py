@@ -122,6 +122,8 @@ def test_a_cost_that_lacks_timings_is_never_given_as_whole(shop, folder):
     (said, unknown) = compute(told.findings, told.costs)
     assert said == "15 of 18 epochs are timed: these took 7.5 seconds on cpu, validation included."
     assert unknown == "What the whole study took is not known."
+    alone = replace(told.costs[0], timed=0, epochs=1)
+    assert compute(told.findings, [alone])[0] == "0 of 1 epoch is timed."
     page = (folder / "report.html").read_text()
     assert "3 (6 of 9 epochs timed)" in page
     assert said in page

@@ -185,7 +185,7 @@ def test_damaged_lines_of_timings_are_named_and_repaired_without_moving_the_tria
     file.write_bytes(first + second.replace(b'"seconds": ', b'"seconds": 9') + b'{"epoch": 3, "sec\n' + third)
     (problem,) = problems(store)
     assert problem.path == file
-    assert "lines 2: 2 of 3 epochs are timed" in problem.reason
+    assert "lines 2: 2 of 3 epochs timed" in problem.reason
     moved = quarantine(store, file)
     assert moved.exists()
     assert file.read_bytes() == first + third
