@@ -43,7 +43,7 @@ DEFAULT_RECIPES = ("resnet18-cifar10", "mnist-mlp")
 DEFAULT_BLOCKS = "5"
 
 
-@takes_program
+@takes_program()
 def ablate(
     factor: Annotated[
         str | None,

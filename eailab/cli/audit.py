@@ -11,7 +11,7 @@ from eailab.cli.program import NO_PROGRAM, ProgramOptions, takes_program, try_in
 from eailab.errors import CheckFailedError, UsageError
 
 
-@takes_program
+@takes_program("no_audit")
 def audit(
     factor: Annotated[
         str | None, typer.Argument(metavar="FACTOR", help="A setting of the command, to see whether it has an effect.")
@@ -41,8 +41,6 @@ def audit(
 
     if not program:
         raise UsageError("name a program of yours: --run 'python train.py --seed {seed}' --metric val_acc.")
-    if program.no_audit:
-        raise UsageError("--no-audit leaves nothing to do: `eailab audit` only makes the audit.")
     if len(blocks := parse_blocks(seeds)) < 2:
         raise UsageError(f"--seeds {seeds}: an audit compares two seeds or more.")
 

@@ -20,7 +20,7 @@ ARMS = ("base", "candidate")
 MOST_TRIALS = 8
 
 
-@takes_program
+@takes_program("arm")
 def gate(
     base: Annotated[
         str, typer.Option("--base", metavar="REV", help="The revision to compare with: a commit, branch or tag.")
@@ -59,7 +59,7 @@ def gate(
     from eailab.studies.revisions import Repository, named_by_code
     from eailab.studies.run import run_until_decided, with_looks
 
-    if not program or program.run is None:
+    if not program:
         raise UsageError("name a program of yours: --run 'python train.py --seed {seed}' --metric val_bpb.")
     changes = overrides_of({"study.margin": margin}, override)
     recipe = program.recipe(metric, (), changes)

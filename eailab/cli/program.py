@@ -251,19 +251,27 @@ def try_instead(program: ProgramOptions, study: "Study", runs_dir: Path) -> None
 NO_PROGRAM = ProgramOptions()
 
 
-def takes_program(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `ProgramOptions`, which it gets as one argument, `program`."""
-    own = list(signature(command).parameters.values())
-    more = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in signature(ProgramOptions).parameters.values()]
+def takes_program(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command the options of `ProgramOptions`, as one argument, `program`.
 
-    @wraps(command)
-    def with_program(**given: Any) -> None:
-        chosen = ProgramOptions(**{one.name: given.pop(one.name) for one in more})
-        command(**given, program=chosen)
+    Args:
+        without: Fields of it whose options the command has no use for.
+    """
 
-    at = next(index for index, one in enumerate(own) if one.name == "program")
-    parameters = [*own[:at], *more, *own[at + 1 :]]
-    parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in parameters]
-    with_program.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
-    with_program.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
-    return with_program
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(signature(command).parameters.values())
+        more = [one for one in signature(ProgramOptions).parameters.values() if one.name not in without]
+
+        @wraps(command)
+        def with_program(**given: Any) -> None:
+            chosen = ProgramOptions(**{one.name: given.pop(one.name) for one in more})
+            command(**given, program=chosen)
+
+        at = next(index for index, one in enumerate(own) if one.name == "program")
+        parameters = [*own[:at], *more, *own[at + 1 :]]
+        parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in parameters]
+        with_program.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
+        with_program.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
+        return with_program
+
+    return decorate

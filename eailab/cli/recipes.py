@@ -105,7 +105,7 @@ def copy(
 
 
 @recipes.command()
-@takes_program
+@takes_program("arm", *HOW)
 def new(
     destination: Annotated[
         Path | None, typer.Argument(help="A new file, or a folder [default: NAME.yaml here]", metavar="DEST")
@@ -121,10 +121,8 @@ def new(
     from eailab.cli.options import overrides_of
     from eailab.recipe.canonical import to_yaml
 
-    if not program or program.run is None:
+    if not program:
         raise UsageError("name a program of yours: --run 'python train.py --lr {lr} --seed {seed}' --metric val_acc.")
-    if given := program.given(HOW):
-        raise UsageError(f"{', '.join(given)}: a recipe does not hold this; give it to `eailab ablate`.")
     recipe = program.recipe(metric, (), overrides_of({}, override))
     _write_new(to_yaml(recipe), destination, f"{recipe.name}.yaml")
 

@@ -180,7 +180,7 @@ def _as_list(text: str | None, always: bool = False) -> str | None:
     return f"[{text}]" if always or "," in text else text
 
 
-@takes_program
+@takes_program("arm")
 def noise(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help=RECIPE_HELP, autocompletion=completion.recipes)

@@ -117,7 +117,6 @@ def test_an_arm_whose_command_shows_no_seed_is_run_with_two(eailab, tmp_path):
     [
         ((), "name a program of yours: --run"),
         ((*GOOD, *METRIC, "lr", "1e-3", "1e-4", "--seeds", "1"), "an audit compares two seeds or more"),
-        ((*GOOD, *METRIC, "lr", "1e-3", "1e-4", "--no-audit"), "--no-audit leaves nothing to do"),
         ((*GOOD, *METRIC), "lr"),
     ],
 )

@@ -86,3 +86,21 @@ def test_diverged_trials_of_a_program_are_a_result(eailab, train):
     done = eailab("ablate", "lr", "1", "2", *RUN, *OPTIONS)
     assert done.code == 0, done.err
     assert "2 of 2 diverged" in done.out
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("gate", "--arm"),
+        ("noise", "--arm"),
+        ("audit", "--no-audit"),
+        ("recipes new", "--arm"),
+        ("recipes new", "--gpus"),
+    ],
+)
+def test_a_command_lacks_the_options_that_it_has_no_use_for(eailab, command, option):
+    """`noise` ran the first of several arms, and said nothing of the others."""
+    assert option not in eailab(*command.split(), "-h").out
+    done = eailab(*command.split(), option, "a=train {seed}")
+    assert done.code == 2
+    assert f"there is no option {option} here; there is `eailab ablate {option}`" in done.err

@@ -161,10 +161,6 @@ def test_a_recipe_is_written_from_a_programs_command(tmp_path, monkeypatch):
     [
         (("--run", "python train.py {lr} {seed}", "--metric", "loss"), "lr"),
         (("--run", "python train.py {seed}"), "--metric is missing"),
-        (
-            ("--run", "python train.py {seed}", "--metric", "loss", "--retries", "2"),
-            "--retries: a recipe does not hold",
-        ),
         ((), "name a program of yours"),
     ],
 )
