@@ -30,6 +30,11 @@ class Ablation:
             n=len({findings.factor for findings in self.studies}),
         )
 
+    @property
+    def decimals(self) -> int:
+        """Return how many decimals all values of the table are shown with."""
+        return max(findings.decimals for findings in self.studies)
+
 
 def ablations(studies: Sequence[StudyFindings]) -> list[Ablation]:
     """Return the groups of studies that vary a factor each of one baseline, in the order of their first studies."""
@@ -56,13 +61,13 @@ def _model_and_data(findings: StudyFindings) -> tuple[str, ...]:
 def ablation_table(ablation: Ablation) -> Table:
     """Return the arms of all factors in one table, the baseline once and first."""
     settings = [findings.heading for findings in ablation.studies]
-    return _together(ablation, [main_table(findings) for findings in ablation.studies], settings)
+    return _together(ablation, [main_table(findings, ablation.decimals) for findings in ablation.studies], settings)
 
 
 def paper_ablation_table(ablation: Ablation) -> Table:
     """Return the same as one column of a paper has room for."""
     settings = [findings.spoken_factor for findings in ablation.studies]
-    return _together(ablation, [paper_table(findings) for findings in ablation.studies], settings)
+    return _together(ablation, [paper_table(findings, ablation.decimals) for findings in ablation.studies], settings)
 
 
 def _together(ablation: Ablation, tables: Sequence[Table], settings: Sequence[str]) -> Table:

@@ -69,9 +69,14 @@ def with_unit(heading: str, unit: str) -> str:
     return tr("{heading} ({unit})", heading=heading, unit=unit) if unit else heading
 
 
-def main_table(findings: StudyFindings) -> Table:
-    """Return the table that answers: arms against the baseline, or the scores of a single trial."""
-    return _scores_table(findings) if findings.factor is None else _arms_table(findings)
+def main_table(findings: StudyFindings, decimals: int | None = None) -> Table:
+    """Return the table that answers: arms against the baseline, or the scores of a single trial.
+
+    Values have `decimals`, those of the study itself where not given.
+    """
+    if findings.factor is None:
+        return _scores_table(findings)
+    return _arms_table(findings, findings.decimals if decimals is None else decimals)
 
 
 def blocks_table(findings: StudyFindings) -> Table:
@@ -96,8 +101,8 @@ def _cell(trial: TrialFindings, digits: int) -> str:
     return number(trial.value, digits) if trial.value is not None or trial.state == "finished" else STATES[trial.state]
 
 
-def _arms_table(findings: StudyFindings) -> Table:
-    measure, digits, test = findings.measure, findings.decimals, _test_column(findings)
+def _arms_table(findings: StudyFindings, digits: int) -> Table:
+    measure, test = findings.measure, _test_column(findings)
     return Table(
         columns=(
             Column(findings.heading),
@@ -117,9 +122,9 @@ def _arms_table(findings: StudyFindings) -> Table:
     )
 
 
-def paper_table(findings: StudyFindings) -> Table:
+def paper_table(findings: StudyFindings, decimals: int | None = None) -> Table:
     """Return the main table as one column of a paper has room for: without SD and number of trials, in short words."""
-    whole = main_table(findings)
+    whole = main_table(findings, decimals)
     if findings.factor is None:
         return whole
     test = _test_column(findings)

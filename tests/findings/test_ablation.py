@@ -42,6 +42,14 @@ def test_studies_of_one_baseline_make_one_table_with_the_baseline_once(found):
     assert table.rows[0][1:-1] == main_table(found[0]).rows[0][1:-1]
 
 
+def test_the_values_of_one_table_have_the_same_decimals(shop, found):
+    """Though one factor's intervals are so narrow that its own table has more."""
+    close = shop.findings(shop.study({10: BASE, 30: [value + 0.001 for value in (0.80001, 0.81, 0.82)]}))
+    assert close.decimals > found[1].decimals
+    (group,) = ablations([close, found[1]])
+    assert {len(row[1].partition(".")[2]) for row in ablation_table(group).rows} == {close.decimals}
+
+
 def test_two_studies_of_one_factor_count_as_one_and_name_its_level_once(shop, found):
     (group,) = ablations([*found, shop.findings(shop.study({10: BASE, 30: WORSE}))])
     assert group.title == ablations(found)[0].title
