@@ -120,7 +120,7 @@ def state_sentences(findings: StudyFindings) -> tuple[Text, ...]:
     if findings.ended + len(damaged) < findings.planned:
         said.append(
             tr(
-                "{n} of {total} trials have ended: the study is running, was interrupted, or has trials that failed, "
+                "{n} of {total} trials have a result: the study is running, was interrupted, or has trials that failed, "
                 "and every number is interim.",
                 n=findings.ended,
                 total=findings.planned,

@@ -371,12 +371,12 @@ def _notes(estimates: list[Estimate], seen: Mask, guard: Text | None) -> list[Te
         lost: dict[str, int] = {"n": int((~seen).sum()), "total": seen.size}
         notes.append(
             tr(
-                "{n} of {total} trials are missing or failed: differences are adjusted for the blocks they lack.",
+                "missing or failed are {n} of {total} trials: differences are adjusted for the blocks they lack.",
                 **lost,
             )
             if guard is None
             else tr(
-                "{n} of {total} trials are missing or failed: differences are of the blocks that both arms have.",
+                "missing or failed are {n} of {total} trials: differences are of the blocks that both arms have.",
                 **lost,
             )
         )

@@ -130,7 +130,7 @@ def test_an_interval_near_zero_is_not_rounded_onto_it(shop):
 
 def test_a_running_study_says_so_first(shop):
     running = shop.findings(shop.study({10: [0.9, 0.91], 20: [0.8, "unfinished"]}))
-    assert "3 of 4 trials have ended" in " ".join(state_sentences(running))
+    assert "3 of 4 trials have a result" in " ".join(state_sentences(running))
     assert state_sentences(shop.findings(shop.study({10: SMALL, 20: LARGE}, label_smoothing=0.1))) == ()
 
 

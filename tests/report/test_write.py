@@ -76,7 +76,7 @@ def test_a_study_that_went_on_is_published_again(shop):
     folder = shop.study({10: SMALL, 20: [*LARGE[:2], "missing"]})
     write_study(shop.store, folder)
     before = files(folder)
-    assert "5 of 6 trials have ended" in (folder / "table.md").read_text()
+    assert "5 of 6 trials have a result" in (folder / "table.md").read_text()
 
     finished = shop.beside("finished")
     finished.study({10: SMALL, 20: LARGE})

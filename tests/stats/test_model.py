@@ -193,7 +193,7 @@ def test_where_errors_are_kept_apart_each_arm_has_the_blocks_it_shares():
     assert found.guard is not None
     assert found.df == 5  # the fewest, of the arm in 6 blocks
     assert found.critical_value == pytest.approx(stats.t.ppf(1.0 - 0.025 / 3, 5))
-    assert "2 of 32 trials are missing or failed: differences are of the blocks that both arms have." in found.notes
+    assert "missing or failed are 2 of 32 trials: differences are of the blocks that both arms have." in found.notes
 
 
 def test_where_errors_are_kept_apart_no_p_is_above_1():
