@@ -109,10 +109,18 @@ class ForeignNetwork:
         """Refuse a network whose copy, such as that of averaged weights, computes with the weights of the original.
 
         Raises:
-            UsageError: A function that its constructor made holds on to the network itself.
+            UsageError: A function that its constructor made holds on to the network itself, or there is no copy.
         """
         with seeded(self._seed("init")), self.code.running("the forward pass of a copy"):
-            logits = deepcopy(self.module).eval()(torch.randn(_shape(self.image)))
+            try:
+                copied = deepcopy(self.module)
+            except (RuntimeError, TypeError) as error:
+                raise UsageError(
+                    f"{self.code.place} cannot be copied, and ema evaluates a copy: {plain(str(error)).split('. ')[0]}"
+                    ". Keep no tensor that is computed from weights, and no generator or file, as an attribute, or "
+                    "leave ema out."
+                ) from error
+            logits = copied.eval()(torch.randn(_shape(self.image)))
         trained = [one for one in self.module.parameters() if one.requires_grad]
         if logits.requires_grad and any(
             one is not None for one in torch.autograd.grad(logits.sum(), trained, allow_unused=True)

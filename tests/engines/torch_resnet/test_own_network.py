@@ -101,6 +101,12 @@ class Holds(Chosen):
         return self.act(x)
 
 
+class Caches(Chosen):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.doubled = self.head.weight * 2
+
+
 class Shared(Chosen):
     def __init__(self, num_classes):
         super().__init__(num_classes)
@@ -239,6 +245,8 @@ def test_averaged_weights_are_refused_where_a_copy_computes_with_those_of_the_or
     with pytest.raises(UsageError, match=r"net\.py:\d+: Holds.forward of a copy .* or leave ema out"):
         ResNetEngine(own("Holds", ema=0.9), make_data(side=8), 0)
     assert ResNetEngine(own("Holds"), make_data(side=8), 0).evaluate("validation").scores
+    with pytest.raises(UsageError, match=r"net\.py:\d+: Caches cannot be copied, and ema .* copy: Only Tensors"):
+        ResNetEngine(own("Caches", ema=0.9), make_data(side=8), 0)
 
 
 @pytest.mark.parametrize("stopped_at", [1, 2])
