@@ -120,8 +120,8 @@ def state_sentences(findings: StudyFindings) -> tuple[Text, ...]:
     if findings.ended + len(damaged) < findings.planned:
         said.append(
             tr(
-                "{n} of {total} trials have a result: the study is running, was interrupted, or has trials that failed, "
-                "and every number is interim.",
+                "{n} of {total} trials have a result: the study is running, was interrupted, or has trials that "
+                "failed, and every number is interim.",
                 n=findings.ended,
                 total=findings.planned,
             )
