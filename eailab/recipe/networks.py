@@ -57,6 +57,11 @@ class Module(_Named):
         """Return the name of the class."""
         return str(getattr(self, "class"))
 
+    @property
+    def reference(self) -> str:
+        """Return what a person calls it, such as net.py:Net."""
+        return f"{self.file}:{self.class_name}"
+
 
 FROM_ELSEWHERE = frozenset({"pretrained", "weights", "weights_backbone", "checkpoint_path", "pretrained_cfg"})
 """Arguments that load weights, or say which."""
@@ -78,6 +83,11 @@ class LibraryNetwork(Settings):
     def library(self) -> str:
         """Return the library's name."""
         return str(type(self).model_fields["name"].default)
+
+    @property
+    def reference(self) -> str:
+        """Return what a person calls it, such as timm:resnet18."""
+        return f"{self.library}:{self.id}"
 
     @field_validator("id", mode="before")
     @classmethod
@@ -170,6 +180,12 @@ def network_of(text: str) -> dict[str, Any]:
     if len(reference.names) > 1 or reference.positional:
         raise UsageError(f"{text}: name one class, and its arguments by their names, as in net.py:Net(depth=20).")
     return {"name": "module", "file": str(reference.file), "class": reference.names[0], "args": dict(reference.named)}
+
+
+def typed(network: Foreign) -> str:
+    """Return a network as `network_of` takes it, with its arguments."""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in network.args.items())
+    return f"{network.reference}({arguments})" if arguments else network.reference
 
 
 def network_from(text: str) -> Foreign:

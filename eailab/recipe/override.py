@@ -181,10 +181,8 @@ def changes_in_words(a: Recipe, b: Recipe) -> dict[str, str]:
 def _in_words(recipe: Recipe, path: str, value: object) -> str:
     """Write a setting's value; a network that is not eailab's is called as a person names it."""
     model = recipe.images.model if path == "model.name" and recipe.images is not None else None
-    if isinstance(model, Module):
-        return f"{model.file}:{model.class_name}"
-    if isinstance(model, LibraryNetwork):
-        return f"{model.library}:{model.id}"
+    if isinstance(model, Foreign):
+        return model.reference
     return "-" if value is None else write(value)
 
 

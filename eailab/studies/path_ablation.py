@@ -21,7 +21,8 @@ from eailab.metrics import Metric
 from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import NO_IDENTITY, canonical, digest, write
 from eailab.recipe.factors import resolve
-from eailab.recipe.override import KEPT, differences, vary, vary_together
+from eailab.recipe.networks import Foreign, typed
+from eailab.recipe.override import KEPT, OF_CODE, differences, vary, vary_together
 from eailab.recipe.schema import variants
 from eailab.recipe.validate import value_at
 from eailab.studies.design import Arm, Study, by_content
@@ -113,11 +114,11 @@ def single_changes(start: Recipe, end: Recipe, names: tuple[str, str] | None = N
     for path, (before, after) in differences(start, end).items():
         if path.partition(".")[0] in NO_IDENTITY:
             continue
-        part = _other_variant(start.engine, path, plain_start, plain_end)
+        part = _part_of(start.engine, path, plain_start, plain_end)
         if part is None:
             by_field[path] = Move({path: after}, (Change(path, write(before), write(after)),))
         elif part not in by_field:
-            by_field[part] = _switch(part, plain_start, plain_end)
+            by_field[part] = _switch(part, start, end)
     return list(by_field.values())
 
 
@@ -135,25 +136,41 @@ def _bundled(start: Recipe, alone: list[Move], bundle: str) -> list[Move]:
     return [whole if move is members[0] else move for move in alone if move not in members[1:]]
 
 
-def _other_variant(engine: str, path: str, start: Mapping[str, Any], end: Mapping[str, Any]) -> str | None:
+def _part_of(engine: str, path: str, start: Mapping[str, Any], end: Mapping[str, Any]) -> str | None:
     """Return the part that a setting moves with; None for a setting that moves alone."""
-    part, _, leaf = path.rpartition(".")
-    choices = variants(engine).get(part)
-    if choices is None:
+    steps = path.split(".")
+    parents = (".".join(steps[:length]) for length in range(len(steps) - 1, 0, -1))
+    part = next((parent for parent in parents if parent in variants(engine)), None)
+    if part is None:
         return None
     one, other = (value_at(plain, tuple(part.split("."))) for plain in (start, end))
-    if choices[one["name"]] is choices[other["name"]] or (leaf in KEPT and leaf in one and leaf in other):
+    leaf = path.removeprefix(f"{part}.")
+    if leaf in KEPT and leaf in one and leaf in other:
         return None
-    return part
+    # A network of other code, or that takes other arguments, is another variant too.
+    choices = variants(engine)[part]
+    is_same = (
+        choices[one["name"]] is choices[other["name"]]
+        and all(one.get(key) == other.get(key) for key in OF_CODE)
+        and one.get("args", {}).keys() == other.get("args", {}).keys()
+    )
+    return None if is_same else part
 
 
-def _switch(part: str, start: Mapping[str, Any], end: Mapping[str, Any]) -> Move:
+def _switch(part: str, start: Recipe, end: Recipe) -> Move:
     """Return the move of a part to another variant, with the settings that the first has not."""
-    one, other = (value_at(plain, tuple(part.split("."))) for plain in (start, end))
+    one, other = (value_at(recipe.model_dump(), tuple(part.split("."))) for recipe in (start, end))
     own = {key: value for key, value in other.items() if not (key in KEPT and key in one)}
     brought = ", ".join(f"{key} {write(value)}" for key, value in own.items() if key != "name")
-    after = f"{other['name']} ({brought})" if brought else str(other["name"])
-    return Move({part: own}, (Change(part, str(one["name"]), after),))
+    before, after = (_network(part, recipe) for recipe in (start, end))
+    after = after or (f"{other['name']} ({brought})" if brought else str(other["name"]))
+    return Move({part: own}, (Change(part, before or str(one["name"]), after),))
+
+
+def _network(part: str, recipe: Recipe) -> str | None:
+    """Return a part as a person types it, if it is a network whose code is not eailab's."""
+    model = recipe.images.model if part == "model" and recipe.images is not None else None
+    return typed(model) if isinstance(model, Foreign) else None
 
 
 def _joined_where_needed(start: Recipe, alone: list[Move], fits: Callable[[Recipe], bool]) -> tuple[Move, ...]:

@@ -1,6 +1,7 @@
 """The way from one recipe to another: which moves it has, in what order they may come, and that it arrives."""
 
 from dataclasses import replace
+from functools import reduce
 from itertools import permutations
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from eailab.errors import RecipeError, StudyError
 from eailab.recipe.canonical import canonical
 from eailab.recipe.load import load
-from eailab.recipe.override import differences
+from eailab.recipe.override import differences, vary_together
 from eailab.recipe.validate import recipe_from
 from eailab.studies.path_ablation import moves, on_the_same_images, path_between
 
@@ -33,6 +34,8 @@ def recipe(**parts):
 
 START = recipe(name="a")
 SGD = {"name": "sgd", "lr": 0.1, "momentum": 0.8}
+STEM = {"resnet18": {"model.stem": "3x3", "model.width": 1.0}}
+"""What a residual network is varied with, by its name."""
 
 
 def fields(found):
@@ -60,6 +63,32 @@ def test_a_variant_moves_with_its_own_settings_and_without_those_that_mean_the_s
     switch, lr = moves(START, recipe(optimizer=SGD))
     assert str(switch.changes[0]) == "optimizer adam -> sgd (momentum 0.8, nesterov false, weight_decay 0.0005)"
     assert str(lr.changes[0]) == "optimizer.lr 0.001 -> 0.1"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("resnet18", "a.py:Net(width=8)", ["model resnet18 -> a.py:Net(width=8)"]),
+        ("a.py:Net(width=8)", "resnet18", ["model a.py:Net(width=8) -> resnet18 (stem 3x3, width 1.0)"]),
+        ("a.py:Net(width=8)", "b.py:Net(width=8)", ["model a.py:Net(width=8) -> b.py:Net(width=8)"]),
+        ("a.py:Net(width=8)", "a.py:Net(name='x')", ["model a.py:Net(width=8) -> a.py:Net(name='x')"]),
+        ("a.py:Net", "timm:resnet10t", ["model a.py:Net -> timm:resnet10t"]),
+        ("a.py:Net(x=1, y=2)", "a.py:Net(x=3, y=4)", ["model.args.x 1 -> 3", "model.args.y 2 -> 4"]),
+    ],
+)
+def test_a_network_of_other_code_or_other_arguments_moves_as_a_whole(tmp_path, monkeypatch, start, end, said):
+    """Its file was a move, its digest another, and so was the loss of an argument, which made a network of none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("eailab.recipe.networks.version_here", lambda _: "1.0")
+    for name in "ab":
+        (tmp_path / f"{name}.py").write_text(f"class Net:\n    name = {name!r}\n")
+    base = load("resnet18-digits").recipe
+    one, other = (vary_together(base, {"model.name": text, **STEM.get(text, {})}).recipe for text in (start, end))
+    found = moves(one, other)
+    assert [move.label for move in found] == said
+    for order in permutations(found):
+        reached = reduce(lambda recipe, move: vary_together(recipe, move.settings).recipe, order, one)
+        assert canonical(reached) == canonical(other)
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,7 @@ class OwnCode:
         values = dict(zip(OFFERED, (classes, channels, size), strict=True))
         known = _arguments(thing)
         offered = {name: value for name, value in values.items() if name in known and name not in settings.args}
-        title = f"{settings.file}:{settings.class_name}"
-        made: nn.Module = construct(self._own, thing, title, (), settings.args, offered)
+        made: nn.Module = construct(self._own, thing, settings.reference, (), settings.args, offered)
         # A method that the constructor chose is the copy's own in a copy, such as that of averaged weights.
         if thing.forward is nn.Module.forward and not inspect.ismethod(vars(made).get("forward")):
             raise UsageError(f"{self.place} has no method forward(x), which returns the logits of images.")
