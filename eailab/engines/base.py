@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eailab.data.dataset import TrialData
+    from eailab.engines.summary import NetworkSummary
 
 Arrays: TypeAlias = dict[str, "NDArray[np.generic]"]
 Scores: TypeAlias = Mapping[str, float]
@@ -148,6 +149,8 @@ class Engine(Protocol):
     """What it runs on, in words: "cpu" or the GPU's name."""
     parameters: int | None = None
     """Number of trained parameters; None where it has no such number."""
+    summary: NetworkSummary | None = None
+    """Layers of a network whose code is not eailab's; None of others, which follow from the recipe."""
 
     @abstractmethod
     def train_epoch(self, number: int, on_step: OnStep) -> Scores:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from eailab.data.registry import SOURCES
 from eailab.engines.registry import images_of
 from eailab.engines.spec import LayerSize
-from eailab.engines.summary import NetworkSummary, of_settings
+from eailab.engines.summary import LayerSummary, NetworkSummary, of_settings
 from eailab.findings.study import StudyFindings
 from eailab.findings.tables import Column, Table, arm_name
 from eailab.findings.words import setting_with_value
@@ -27,8 +27,10 @@ class ArmNetwork:
     """Their names in tables."""
     model: Text
     """In words, with its settings."""
-    layers: tuple[LayerSize, ...] | None
-    """None of one whose code is not eailab's."""
+    layers: Sequence[LayerSize | LayerSummary] | None
+    """From its settings; of one whose code is not eailab's as a finished trial recorded them, None where none has."""
+    multiply_adds: int
+    """Of one image; of all layers, and between them."""
     parameters: tuple[int, ...]
     """Trained ones: counted from the layers, else as finished trials recorded them; empty where none has."""
 
@@ -50,16 +52,20 @@ def networks(
             size = None if recipe is None else _size(recipe, image, classes)
             if recipe is None or (size is None and not recipe.has_foreign_network):
                 continue
+            layers: Sequence[LayerSize | LayerSummary] | None
             layers = None if size is None else images_of(recipe).layers(recipe, *size)
             own = [trial for trial in finding.trials if places.get(trial.fingerprint) == at]
             recorded = {trial.parameters for trial in own if trial.parameters is not None}
             counted = tuple(sorted(recorded)) if layers is None else (sum(layer.parameters for layer in layers),)
+            multiply_adds = sum(layer.multiply_adds for layer in layers or ())
+            if layers is None and (kept := next((one.network for one in own if one.network is not None), None)):
+                layers, multiply_adds = kept.layers, kept.multiply_adds
             model = _model_in_words(recipe)
-            key = (recipe.model.model_dump_json(), layers)
+            key = (recipe.model.model_dump_json(), repr(layers))
             before = found.get(key)
             arms = tuple(dict.fromkeys((*(before.arms if before else ()), arm_name(finding))))
             parameters = counted if before is None else tuple(sorted({*before.parameters, *counted}))
-            found[key] = ArmNetwork(arms, model, layers, parameters)
+            found[key] = ArmNetwork(arms, model, layers, multiply_adds, parameters)
     return list(found.values())
 
 
@@ -77,13 +83,14 @@ def _size(recipe: ImageRecipe, image: Shape | None, classes: int | None) -> tupl
     return None if image is None or classes is None else (image, classes)
 
 
-def layers_table(layers: Sequence[LayerSize]) -> Table:
-    """Return layers as a table, with their sums."""
+def layers_table(network: ArmNetwork) -> Table:
+    """Return the layers of a network as a table, with their sums; it has no rows where they are not known."""
+    layers = network.layers or ()
     rows = [
-        (one.name, one.kind, "×".join(map(str, one.output)), f"{one.parameters:,}", f"{one.multiply_adds:,}")
+        (one.name, one.kind, "×".join(map(str, one.output or ())), f"{one.parameters:,}", f"{one.multiply_adds:,}")
         for one in layers
     ]
-    sums = (f"{sum(layer.parameters for layer in layers):,}", f"{sum(layer.multiply_adds for layer in layers):,}")
+    sums = (f"{sum(layer.parameters for layer in layers):,}", f"{network.multiply_adds:,}")
     return Table(
         columns=(
             Column(tr("layer")),
@@ -119,14 +126,13 @@ ABOUT_LAYERS = tr(
 def network_sentence(network: ArmNetwork) -> Text:
     """Return what is said of a network in a line."""
     if network.layers is not None:
-        layers = network.layers
         return tr(
             "{model}: {n} layers with weights, {parameters:,} trained parameters, {multiply_adds:,} multiply–adds an "
             "image",
             model=network.model,
-            n=len(layers),
-            parameters=sum(layer.parameters for layer in layers),
-            multiply_adds=sum(layer.multiply_adds for layer in layers),
+            n=sum(layer.parameters > 0 for layer in network.layers),
+            parameters=network.parameters[0],
+            multiply_adds=network.multiply_adds,
         )
     if not network.parameters:
         return tr("{model}: its code does not come with eailab, and is not run for a report", model=network.model)

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from eailab.engines.registry import engine_of
+from eailab.engines.summary import NetworkSummary
 from eailab.errors import StoreError
 from eailab.metrics import TRAIN, VALIDATION, Metric, recorded
 from eailab.runs.records import Epoch, Provenance, Result
@@ -94,6 +95,8 @@ class TrialFindings:
     final: Mapping[str, float] = field(default_factory=dict)
     """After the last epoch, by the metric's key, in the unit shown; empty unless finished or collapsed."""
     parameters: int | None = None
+    network: NetworkSummary | None = None
+    """Of one whose code is not eailab's, as the trial recorded it."""
     environment: Environment | None = None
     curves: Curves = Curves()
     """Of the epochs finished so far; empty for a missing or damaged trial."""
@@ -148,6 +151,7 @@ def read_trial(
         value=measure.value(result.values),
         final={one.key: value for one in recorded(metrics) if (value := one.value(result.values)) is not None},
         parameters=result.parameters,
+        network=result.network,
         environment=_environment(result.provenance),
         curves=curves,
         reported=reported,

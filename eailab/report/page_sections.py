@@ -162,7 +162,7 @@ def network_blocks(found: Sequence[ArmNetwork]) -> list[Block]:
     )
     blocks: list[Block] = [Heading(tr("Network")), Bullets(sentences)]
     tables = tuple(
-        TableBlock(layers_table(one.layers), tr("Layers") if len(found) == 1 else joined(one.arms, COMMA))
+        TableBlock(layers_table(one), tr("Layers") if len(found) == 1 else joined(one.arms, COMMA))
         for one in found
         if one.layers is not None
     )

@@ -11,7 +11,7 @@ import platform
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +20,7 @@ from typing import Any, Literal, Self, TypedDict, cast
 
 from eailab import __version__
 from eailab.engines.base import Scores
+from eailab.engines.summary import NetworkSummary
 from eailab.metrics import LARGEST_NUMBER, TRAIN, VALIDATION, Metric, SplitName, recorded
 from eailab.recipe.parts import MOST_EPOCHS
 from eailab.seeding import LARGEST_BLOCK
@@ -200,6 +201,8 @@ class Result:
     """Of the training split, by which pictures can be told that are on another scale; older results lack it."""
     limit_seconds: float | None = None
     """After which its program was ended; None of a trial that did not time out."""
+    network: NetworkSummary | None = None
+    """Layers of a network whose code is not eailab's; None of others, and of older results."""
 
     def has_more_time(self, seconds: float | None) -> bool:
         """Return whether the trial timed out before a limit that it is given now; None for no limit."""
@@ -215,6 +218,7 @@ class Result:
             "parameters": self.parameters,
             "largest_pixel": self.largest_pixel,
             **({} if self.limit_seconds is None else {"limit_seconds": self.limit_seconds}),
+            **({} if self.network is None else {"network": asdict(self.network)}),
             "provenance": dict(self.provenance),
         }
 
@@ -234,6 +238,7 @@ class Result:
             limit_seconds=None
             if (limit := record.get("limit_seconds")) is None
             else _number(limit, 0.0, LONGEST_SECONDS),
+            network=None if (network := record.get("network")) is None else _network(network),
         )
         if has_values:
             _checked({key: value for key, value in values.items() if value is not None}, _declared(metrics))
@@ -330,6 +335,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} is not a text")
     return value
+
+
+def _network(record: object) -> NetworkSummary:
+    from pydantic import TypeAdapter  # only here: few results have one
+
+    return TypeAdapter(NetworkSummary).validate_json(json.dumps(record), strict=True)
 
 
 def _provenance(found: Mapping[str, Any]) -> Provenance:

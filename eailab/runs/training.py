@@ -120,6 +120,7 @@ def train(trial: Trial, folder: TrialFolder, context: RunContext) -> None:
                 parameters=engine.parameters,
                 provenance=provenance,
                 largest_pixel=None if data is None else int(data.train.pixels.max()),
+                network=engine.summary,
             )
             folder.finish(trial, result, artifacts)
         context.on_event(Ended(name, result.status, result.values, reason))

@@ -74,6 +74,9 @@ def test_its_arguments_are_factors_and_changed_code_is_said(eailab, folder):
     done = eailab(*asked)
     assert done.code == 0, done.err
     assert "Does the width change" in done.out
+    page = next((folder / "runs" / "studies").glob("*/report.html")).read_text(encoding="utf-8")
+    assert "2 layers with weights, 27,094 trained parameters, 99,900 multiply–adds an image" in page
+    assert "3×30×30" in page
     again = eailab(*asked)
     assert "has changed" not in again.err
     (folder / "net.py").write_text(NET.replace("nn.ReLU()", "nn.Tanh()"))

@@ -27,17 +27,23 @@ def _build(recipe: ResNetRecipe, setup: Setup) -> Engine:
     from eailab.engines.torch_resnet import cuda_graphs, devices, distributed
     from eailab.engines.torch_resnet.engine import ResNetEngine
     from eailab.engines.torch_resnet.rank0_engine import LeadingEngine
+    from eailab.own_code.load import printing_together
 
     trial = (recipe, setup.images, setup.block, setup.device)
     if isinstance(recipe.model, Module):
         from eailab.engines.torch_resnet.own_network import keep_code
 
         keep_code(recipe.model, setup.folder)
-    if (team := distributed.present()).size > 1:
-        return LeadingEngine(*trial, team)
-    is_ours = isinstance(recipe.model, ResNet)  # the steps of others are never captured
-    queue = cuda_graphs.make_queue(devices.choose(setup.device)) if is_ours else None
-    return ResNetEngine(*trial) if queue is None else cuda_graphs.CapturedEngine(*trial, queue=queue)
+    team = distributed.present()
+    if isinstance(recipe.model, ResNet):
+        queue = cuda_graphs.make_queue(devices.choose(setup.device)) if team.size == 1 else None
+        if queue is not None:
+            return cuda_graphs.CapturedEngine(*trial, queue=queue)
+    with printing_together():
+        engine = LeadingEngine(*trial, team) if team.size > 1 else ResNetEngine(*trial)
+        # A network of its own is listed: the one that is trained stays as it is.
+        engine.summary = _run_network(recipe, setup.images.train.pixels.shape[1:], len(setup.images.classes))
+    return engine
 
 
 def _effective_model(recipe: ResNetRecipe) -> dict[str, object]:
