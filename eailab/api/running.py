@@ -113,11 +113,9 @@ class _Line:
         self.trials.update(event)
         if isinstance(event, Failed | TriedAgain | SetAside):
             self._write("")
-            say(
-                self.trials.failure(event)
-                if isinstance(event, Failed)
-                else f"{self.trials.cells[event.trial].label}: {event.reason}"
-            )
+            label = self.trials.cells[event.trial].label
+            if said := self.trials.failure(event) if isinstance(event, Failed) else f"{label}: {event.reason}":
+                say(said)
         now = time.monotonic()
         if isinstance(event, Ended) or now - self.changed >= SECONDS:
             self.changed = now

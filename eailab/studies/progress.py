@@ -7,6 +7,7 @@ from typing import Literal
 
 from eailab.engines.base import Reported
 from eailab.engines.registry import engine_of, headline_of, metrics_of
+from eailab.errors import UsageError
 from eailab.metrics import TRAIN, VALIDATION, Metric, behind, recorded
 from eailab.runs.context import Compiling, Ended, EpochEnded, Event, Failed, Started, Stepped, TriedAgain, Waiting
 from eailab.runs.records import Epoch
@@ -148,7 +149,12 @@ class Trials:
                     cell.value = _value(planned, event.values)
 
     def failure(self, event: Failed) -> str:
-        """Return what is said of a failure: its reason, or which trial failed for the same one before it."""
+        """Return what is said of a failure: its reason, or which trial failed for the same one before it.
+
+        Nothing of a trial that is the only one and was refused: the error that follows says why.
+        """
+        if len(self.cells) == 1 and event.exit_code == UsageError.exit_code:
+            return ""
         label = self.cells[event.trial].label
         before = self._failures.setdefault(event.reason, label)
         return f"{label}: failed: {event.reason if before == label else f'as {before} did'}"

@@ -123,7 +123,11 @@ def run_studies(studies: Sequence[Study], runner: Runner, publish: Callable[[Seq
 
 
 def train_plans(plans: Sequence[Plan], runner: Runner, publish: Callable[[], None] = lambda: None) -> list[Failed]:
-    """Train what is left of some plans, and return the trials that failed; see `run_studies`."""
+    """Train what is left of some plans, and return the trials that failed; see `run_studies`.
+
+    Raises:
+        UsageError: What was asked for is at fault in all that failed, and no other has a result to be published.
+    """
     failed: list[Failed] = []
 
     def on_event(event: Event) -> None:
@@ -160,8 +164,29 @@ def train_plans(plans: Sequence[Plan], runner: Runner, publish: Callable[[], Non
             except StoppedError:
                 if context.should_stop() or not failed:
                     raise
+        _raise_if_nothing_else(failed, plans, context.store)
         publish()
     return failed
+
+
+def _raise_if_nothing_else(failed: Sequence[Failed], plans: Sequence[Plan], store: Store) -> None:
+    """Raise what was refused where no trial has a result, so that there is nothing to be published.
+
+    Raises:
+        UsageError: What was asked for is at fault in all trials that failed.
+    """
+    if _are_refused(failed) and not _is_any_kept(plans, store):
+        raise UsageError(failed[0].reason)
+
+
+def _are_refused(failed: Sequence[Failed]) -> bool:
+    """Return whether there are failures, and what was asked for is at fault in all."""
+    return bool(failed) and all(failure.exit_code == UsageError.exit_code for failure in failed)
+
+
+def _is_any_kept(plans: Sequence[Plan], store: Store) -> bool:
+    """Return whether a trial of some plans has a result."""
+    return any(store.folder(trial.fingerprint).result_file.exists() for one in plans for trial in one.trials)
 
 
 def train_first(plans: Sequence[Plan], runner: Runner) -> None:
@@ -186,15 +211,13 @@ def raise_failures(failed: Sequence[Failed], plans: Sequence[Plan], runner: Runn
     """
     if not failed:
         return
-    if all(failure.exit_code == UsageError.exit_code for failure in failed):
+    if _are_refused(failed):
         raise UsageError(failed[0].reason)
-    store = runner.context.store
-    is_any_kept = any(store.folder(trial.fingerprint).result_file.exists() for one in plans for trial in one.trials)
     others = (
         "No other was started after it"
         if runner.fail_fast
         else "The others are kept"
-        if is_any_kept
+        if _is_any_kept(plans, runner.context.store)
         else "None finished"
     )
     raise TrialFailedError(

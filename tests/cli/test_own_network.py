@@ -108,6 +108,21 @@ def test_one_that_cannot_be_trained_is_refused_before_its_neighbour_is(eailab, f
     assert not list(folder.glob("runs/trials/*/result.json"))
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [(("train-resnet", "--recipe"), 1), (("noise", "--seeds", "2", "--jobs", "1"), 2)],
+)
+def test_what_only_the_engine_refuses_is_said_without_a_table_of_nothing(eailab, folder, command, said):
+    """The error stood before and after a table without a number; of several trials, each says that it has failed."""
+    holds = NET.replace("return self.head(self.layers(x))", "return self.act(x)")
+    act = "        self.act = lambda x: self.head(self.layers(x))\n"
+    (folder / "net.py").write_text(holds.replace("\n    def forward", f"{act}\n    def forward"))
+    done = eailab(*command, *SMALL[1:-2], "-o", "model=net.py:Net", "-o", "ema=0.9")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("Make it a method, or leave ema out.") == said
+    assert done.err.count("failed: as ") == said - 1
+
+
 def test_what_it_lacks_is_said_only_of_settings_that_the_command_line_gives(eailab, folder):
     """A note named every setting of the recipe's ResNet, which no one had asked for."""
     asked = ("ablate", "model", "resnet18", "net.py:Net", "net.py:Net(width=3)", "--recipe", "resnet18-digits")
