@@ -6,6 +6,7 @@ from typing import Any
 from eailab.errors import UsageError
 from eailab.gradcheck.subject import CACHE_NAMES, GRADIENT_NAMES, LABEL_NAMES, OUTPUT_NAMES, RATE_NAMES, guessed
 from eailab.own_code.arguments import BY_PLACE, completed, lacking, required
+from eailab.own_code.load import line_of
 from eailab.plain import plain
 
 
@@ -31,8 +32,9 @@ def constructed_with(
         called = plain(getattr(make, "__name__", "it"))
         names = [one for one in by_name if one in unknown]
         places = by_place if set(unknown) & set(by_place) else ()
+        where = f"{title.rpartition(':')[0]}:{line}: " if (line := line_of(make)) else ""
         raise UsageError(
-            f"{called} wants {', '.join(map(plain, unknown))}, and nothing says what: give the values, as in "
+            f"{where}{called} wants {', '.join(map(plain, unknown))}, and nothing says what: give the values, as in "
             f"'{completed(title, positional, named, places, names)}'."
         )
     return tuple(chosen[name] for name in by_place), {name: chosen[name] for name in by_name}

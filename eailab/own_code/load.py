@@ -301,7 +301,7 @@ def construct(
     try:
         inspect.signature(make).bind(*positional, **together)
     except TypeError as error:
-        line = _line_of(make)
+        line = line_of(make)
         where = plain(f"{_short(module.file)}{f':{line}' if line else ''}")
         lacks, advice = lacking(make, positional, together), _meant(make, named) or "."
         if any(lacks):
@@ -321,6 +321,7 @@ def _meant(make: Callable[..., Any], named: Mapping[str, Any]) -> str:
     return next((nearest(name, known) for name in named if name not in known), "")
 
 
-def _line_of(thing: Any) -> int | None:
+def line_of(thing: Any) -> int | None:
+    """Return the line where a function, or a class's constructor, begins; None where that is not known."""
     code = getattr(getattr(thing, "__init__", thing), "__code__", None)
     return None if code is None else int(code.co_firstlineno)

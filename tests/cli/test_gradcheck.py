@@ -180,7 +180,7 @@ def test_a_wrong_gradient_ends_with_1_and_is_json_of_its_schema(layers):
         ("layers.py:Raises", r"beside\.py:2: .*raised ValueError"),
         ("layers.py:Text", "forward returned str: an array is wanted"),
         ("layers.py:Random", "gives other numbers when it is called again"),
-        ("layers.py:Wants", r"Wants wants rho.*'layers\.py:Wants\(rho=…\)'"),
+        ("layers.py:Wants", r"layers\.py:\d+: Wants wants rho.*'layers\.py:Wants\(rho=…\)'"),
         ("layers.py:Mixed", r"Mixed wants rho, beta, .*'layers\.py:Mixed\(…, beta=…\)'"),
         ("layers.py:Mixed(1)", r"Mixed wants beta, .*'layers\.py:Mixed\(1, beta=…\)'"),
         ("layers.py:Half", "has no backward"),
