@@ -250,7 +250,8 @@ def _print(found: "Verification") -> None:
             echo(f"{title}: {line}", hang=2)
         if len(lines) > MOST_LINES:
             echo(f"{title}: {len(lines) - MOST_LINES} more")
-    echo(f"{found.trials} trials checked against their checksums, {found.failing} do not match")
+    whose, verb = "its" if found.trials == 1 else "their", "does" if found.failing == 1 else "do"
+    echo(f"{counted(found.trials, 'trial')} checked against {whose} checksums, {found.failing:,} {verb} not match")
     differ = len(outcome.problems)
     also = f", and {counted(differ, 'part')} of the report differ{'s' * (differ == 1)}" if differ else ""
     echo(f"{outcome.matching}/{outcome.numbers} numbers match{also}", hang=2)

@@ -2,10 +2,12 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from plans import one_factor, train_plan
 
+from eailab.cli.report import _print
 from eailab.errors import MissingDataError
 from eailab.recipe.load import load, parse_override
 from eailab.runs.context import RunContext
@@ -20,6 +22,20 @@ def report(eailab, tmp_path):
     assert train_plan(plan(made, context), context, 1) == []
     assert eailab("report").code == 0
     return tmp_path / "report" / "report.html"
+
+
+@pytest.mark.parametrize(
+    ("trials", "failing", "said"),
+    [
+        (1, 0, "1 trial checked against its checksums, 0 do not match"),
+        (2, 1, "2 trials checked against their checksums, 1 does not match"),
+    ],
+)
+def test_one_trial_is_not_several(capsys, trials, failing, said):
+    outcome = SimpleNamespace(problems=(), foreign=(), matching=3, numbers=3)
+    found = SimpleNamespace(outcome=outcome, problems=(), gaps=(), notes=(), trials=trials, failing=failing)
+    _print(found)
+    assert capsys.readouterr().out.splitlines()[0] == said
 
 
 def test_a_true_report_holds_and_a_trial_trained_again_has_the_same_bits(eailab, report):
