@@ -9,6 +9,7 @@ from eailab.engines.named_metrics import Unit, declare, is_higher_better, tokens
 from eailab.errors import UsageError
 from eailab.existing.table import ResultsTable, Role, Value
 from eailab.metrics import LARGEST_NUMBER, Metric
+from eailab.plain import nearest
 from eailab.translation import Text, tr, trn
 
 SEEDS = frozenset(
@@ -140,9 +141,9 @@ def assign(table: ResultsTable, options: Options) -> Observations:
 def _checked(table: ResultsTable, named: Sequence[str], metric: str | None) -> str:
     """Return the column of the metric, once all columns that were named are there and it has numbers."""
     columns = list(table.roles)
-    for name in named:
-        if name not in columns:
-            raise UsageError(f"there is no column {name!r}: the columns are {_listed(columns)}.")
+    if unknown := [name for name in named if name not in columns]:
+        close = nearest(unknown[0], columns) or "."
+        raise UsageError(f"there is no column {unknown[0]!r}: the columns are {_listed(columns)}{close}")
     metric = metric or _metric(table)
     for place, value in zip(table.places, table.columns[metric], strict=True):
         if isinstance(value, str):
@@ -163,7 +164,7 @@ def _observations(
     seed: str | None,
 ) -> Observations:
     if baseline is not None and baseline not in arms:
-        raise UsageError(f"--baseline {baseline}: the arms are {_listed(list(arms))}.")
+        raise UsageError(f"--baseline {baseline}: the arms are {_listed(list(arms))}{nearest(baseline, arms) or '.'}")
     # Compare within blocks where all arms have the same seeds.
     numbers = next(iter(arms.values())).keys()
     blocked = seed is not None and len(arms) > 1 and all(own.keys() == numbers for own in arms.values())
