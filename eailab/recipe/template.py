@@ -335,7 +335,8 @@ def _piece(token: re.Match[str], quote: Quote) -> _Piece:
     if raw in ("{{", "}}"):
         return _Piece(raw[0], raw[0], quote)
     if raw in ("{", "}"):
-        around = token.string[max(0, token.start() - 10) : token.end() + 10]
+        first, end = max(0, token.start() - 10), token.end() + 10
+        around = "…" * (first > 0) + token.string[first:end] + "…" * (end < len(token.string))
         raise ValueError(
             f"the brace in {around} belongs to no placeholder: write {{{{ and }}}} for braces of the command itself, "
             "and {name} for a setting"

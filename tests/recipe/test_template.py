@@ -82,6 +82,7 @@ def test_hyphens_and_underscores_are_alike():
         ("p 'x", "an open quote, '"),
         ('p "x', 'an open quote, "'),
         ("p {lr", "the brace in p {lr belongs to no placeholder"),
+        ("python train.py {lr --epochs 3", "the brace in … train.py {lr --epoch… belongs to no placeholder"),
         ("""p '{"a": 1}'""", "write {{ and }}"),
         ("", "names no program"),
         ("LR=1 B=2", "names no program"),
