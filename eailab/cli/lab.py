@@ -16,6 +16,19 @@ NAMES = ("task1", "task2", "fair")
 
 lab = Commands(help="Give out, fill and mark the labs of a course.\n\nExample: eailab lab new task1")
 
+LabName = Annotated[
+    str, typer.Argument(metavar="LAB", help="task1, task2 or fair.", autocompletion=completion.one_of(NAMES))
+]
+LabRecipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="RECIPE",
+        autocompletion=completion.recipes,
+        help="What all arms of the lab share: mnist-mlp for task1 and fair, resnet18-cifar10-small or resnet18-cifar10 "
+        "for task2, or one of yours; the lab and its rubric have the same [default: the embedded digits]",
+    ),
+]
 Folder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="The student's folder, with report.md and study.yaml.", file_okay=False)
 ]
@@ -29,22 +42,11 @@ LabRuns = Annotated[
 
 @lab.command()
 def new(
-    name: Annotated[
-        str, typer.Argument(metavar="LAB", help="task1, task2 or fair.", autocompletion=completion.one_of(NAMES))
-    ],
+    name: LabName,
     folder: Annotated[
         Path | None, typer.Argument(metavar="FOLDER", help="A new folder [default: LAB here]", show_default=False)
     ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe",
-            metavar="RECIPE",
-            autocompletion=completion.recipes,
-            help="What all arms share: mnist-mlp for task1 and fair, resnet18-cifar10-small or resnet18-cifar10 for "
-            "task2, or one of yours [default: the embedded digits]",
-        ),
-    ] = None,
+    recipe: LabRecipe = None,
     lang: Annotated[
         str,
         typer.Option(metavar="CODE", help="Language of the report: en or zh-TW.", autocompletion=completion.languages),
@@ -102,21 +104,11 @@ def fill(
 
 @lab.command()
 def rubric(
-    name: Annotated[
-        str, typer.Argument(metavar="LAB", help="task1, task2 or fair.", autocompletion=completion.one_of(NAMES))
-    ],
+    name: LabName,
     destination: Annotated[
         Path | None, typer.Argument(help="A new file [default: LAB-rubric.yaml here]", metavar="DEST")
     ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe",
-            metavar="RECIPE",
-            autocompletion=completion.recipes,
-            help="With which `lab new` gave it out [default: the embedded digits]",
-        ),
-    ] = None,
+    recipe: LabRecipe = None,
 ) -> None:
     """Copy the rubric of a lab to a file of your own, to be changed; nothing is overwritten.
 
