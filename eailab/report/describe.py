@@ -194,19 +194,23 @@ def _values(curves: Curves, metric: Metric | None, steps: Sequence[int]) -> tupl
 
 def band_note(findings: StudyFindings) -> Text:
     """Say what lines and bands of curves are."""
-    blocks = len(findings.blocks)
+    blocks, finished = len(findings.blocks), [arm.count("finished") for arm in findings.arms]
     note = tr("One block.")
     if blocks > 1:
         note = tr("Line: mean of {n} blocks; band: from the lowest block to the highest.", n=blocks)
-    if all(arm.count("finished") == blocks for arm in findings.arms):
+    if min(finished) == blocks:
         return note
+    if max(finished) > 1:
+        note = tr("Line: mean of finished trials; band: from the lowest to the highest.")
+    elif blocks > 1:
+        note = tr("Line: one finished trial.")
     failed = [said for state, said in FAILED.items() if any(arm.count(state) for arm in findings.arms)]
     said = (
         tr("Thin lines: trials that have {failed} or not finished.", failed=joined(failed, COMMA))
         if failed
         else tr("Thin lines: trials that have not finished.")
     )
-    return joined((note, said), BETWEEN_SENTENCES)
+    return joined((note, said), BETWEEN_SENTENCES) if any(finished) or blocks == 1 else said
 
 
 def _entry(arm: ArmFindings) -> str:

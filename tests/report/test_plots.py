@@ -17,7 +17,7 @@ from eailab.findings.trial import Curves
 from eailab.metrics import CLASSIFICATION
 from eailab.report import plots
 from eailab.report.captions import caption
-from eailab.report.describe import path_bars, study_figure, trial_curves
+from eailab.report.describe import band_note, path_bars, study_figure, trial_curves
 from eailab.report.figure_style import PRINT
 from eailab.report.figures import figure_names, looks
 from eailab.report.plots import draw, study_figures
@@ -82,6 +82,19 @@ def test_curves_show_training_and_validation_of_every_arm(found):
     assert {"training loss", "validation loss", "training accuracy (%)", "validation accuracy (%)"} <= set(said)
     assert {"10 (baseline)", "20", "epoch"} <= set(said)
     assert any("4 blocks" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        ([0.9, "unfinished", "unfinished"], "Line: one finished trial. Thin lines: trials that have not finished."),
+        ([0.9, 0.8, "missing"], "Line: mean of finished trials; band: from the lowest to the highest."),
+        (["unfinished", "missing", "missing"], "Thin lines: trials that have not finished."),
+    ],
+)
+def test_the_note_below_curves_speaks_of_the_trials_that_are_there(shop, outcomes, said):
+    findings = shop.findings(shop.study({10: outcomes, 20: ["missing"] * 3}))
+    assert band_note(findings).startswith(said)
 
 
 def test_figures_are_legible_images(found):
