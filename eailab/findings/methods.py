@@ -58,6 +58,15 @@ def methods(findings: StudyFindings, record: StudyRecord) -> list[Text]:
             *([] if findings.factor is None else [_factor(findings, record)]),
             _seeds(findings, has_images=images is not None),
         ]
+        if findings.is_unfinished:
+            said.append(
+                trn(
+                    "{n} of {total} trials has a result so far.",
+                    "{n} of {total} trials have a result so far.",
+                    findings.ended,
+                    total=findings.planned,
+                )
+            )
 
     if findings.tuning is not None:
         said += tuning_sentences(findings, findings.tuning)

@@ -117,7 +117,7 @@ def state_sentences(findings: StudyFindings) -> tuple[Text, ...]:
                 trials=joined(damaged, COMMA),
             )
         )
-    if findings.ended + len(damaged) < findings.planned:
+    if findings.is_unfinished:
         said.append(
             tr(
                 "{n} of {total} trials have a result: the study is running, was interrupted, or has trials that "

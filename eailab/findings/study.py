@@ -207,6 +207,11 @@ class StudyFindings:
         return sum(arm.ended for arm in self.arms)
 
     @property
+    def is_unfinished(self) -> bool:
+        """Return whether some trials are not damaged and still have no result."""
+        return self.ended + len(self.damaged) < self.planned
+
+    @property
     def planned(self) -> int:
         """Return the number of trials of the study."""
         return sum(len(arm.trials) - arm.count("spared", "absent") for arm in self.arms)

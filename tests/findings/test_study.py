@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eailab.findings.methods import methods
 from eailab.findings.statements import facts
 from eailab.stats.verdict import Verdict
+from eailab.studies.storage import read_record
 
 SMALL = [0.90, 0.92, 0.91, 0.93]
 LARGE = [0.80, 0.83, 0.81, 0.84]
@@ -213,6 +215,20 @@ def test_a_table_says_how_many_trials_failed_and_how_many_still_may(shop):
     assert said[1] == "10: none of 4 failed; up to 53% may. 20: 1 of 3 failed; up to 86% may."
     assert said[2] == "10: none of 4 failed; up to 53% may. 20: none has a result yet."
     assert arms(some)["20"].failure_bound == pytest.approx(stats.binomtest(1, 3).proportion_ci(0.90).high)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        (SMALL, ""),
+        ([0.9, "diverged", "missing", "unfinished"], "6 of 8 trials have a result so far."),
+    ],
+)
+def test_the_methods_of_an_unfinished_study_say_how_many_trials_there_are(shop, outcomes, said):
+    folder = shop.study({10: SMALL, 20: outcomes})
+    written = " ".join(methods(shop.findings(folder), read_record(folder)))
+    assert "Each of the 2 arms was trained in 4 blocks" in written
+    assert (said in written, "so far" in written) == (True, bool(said))
 
 
 def test_a_trend_is_a_question_of_its_own(shop):
