@@ -226,6 +226,8 @@ def _unknown_option(name: str, context: Any) -> str:
     below = getattr(context.command, "commands", {})
     if near is None and (having := [one for one, command in below.items() if _has(command, typed)]):
         return f"{typed} belongs after a command, as in `{context.command_path} {having[0]} … {typed} …`"
+    if near is None and typed in ("-q", "--quiet"):
+        return f"{beginning} here: it hides the progress of commands that train, such as `eailab ablate`; leave it out"
     if near is None and (having := _having(typed)):
         others = " and ".join(f"`eailab {one} {typed}`" for one in having[:MOST_NAMED])
         return f"{beginning} here; there is {others}"

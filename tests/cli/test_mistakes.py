@@ -29,6 +29,8 @@ MISTAKES = {
     "ablate lr 1 2 --format html": "no option --format here; there is `eailab report --format`.",
     "ablate lr 1 2 --out x": "no option --out here; there is `eailab split --out` and `eailab report --out`.",
     "ablate lr 1 2 --lang zh-TW": "`eailab report --lang` and `eailab lab new --lang`",
+    "judge results.csv -q": "no option -q here: it hides the progress of commands that train",
+    "report --quiet": "no option --quiet here: it hides the progress of commands that train",
     "ablate lr 1 2 --tirals 3": "did you mean --max-trials?",
     "ablate lr 1 2 --patience 3": "there is no option --patience. `eailab ablate -h`",
     "train-mlp --batch_size 3": "did you mean --batch-size?",
