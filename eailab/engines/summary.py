@@ -9,6 +9,9 @@ from eailab.engines.spec import LayerSize
 SCHEMA = {"use_attribute_docstrings": True, "extra": "forbid"}
 """Of pydantic, for `eailab schema`."""
 
+MOST_LAYERS = 2000
+"""A trial records the layers of a network whose code is not eailab's up to this number: results stay small files."""
+
 
 @dataclass(frozen=True)
 class LayerSummary:

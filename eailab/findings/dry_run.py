@@ -1,6 +1,7 @@
 """Describe what some plans would train, and what they can show: for `--dry-run`."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import isnan
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from eailab.data.registry import shape_of
 from eailab.engines.registry import engine_of
 from eailab.engines.summary import NetworkSummary
+from eailab.errors import UsageError
 from eailab.findings.networks import summary_of
 from eailab.findings.tables import Column, Table
 from eailab.findings.words import NOTHING
@@ -184,7 +186,11 @@ class PlannedStudy:
 
 
 def _network(recipe: ImageRecipe | None, data_dir: Path | None) -> NetworkSummary | None:
-    return None if recipe is None else summary_of(recipe, *shape_of(recipe.data.name, data_dir))
+    """Return a network that the dry run has tried; None also of one that runs on two images and not on one."""
+    if recipe is not None:
+        with suppress(UsageError):
+            return summary_of(recipe, *shape_of(recipe.data.name, data_dir))
+    return None
 
 
 def _by_arm(counts: Mapping[str, int]) -> str:

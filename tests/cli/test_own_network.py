@@ -57,6 +57,16 @@ def test_it_is_a_level_beside_a_resnet_and_only_training_runs_it(eailab, folder)
     assert ran.exists()
 
 
+def test_one_that_does_not_run_on_a_single_image_is_trained_without_a_list_of_its_layers(eailab, folder):
+    (folder / "net.py").write_text(NET.replace("return self", "assert len(x) > 1\n        return self"))
+    for words in (("-n",), ()):
+        done = eailab("ablate", "lr", "0.01", "0.02", *SMALL[:-2], "-o", "model=net.py:Net", "--seeds", "1", *words)
+        assert done.code == 0, done.err
+        assert "multiply-adds" not in done.out
+    result = json.loads(next(folder.glob("runs/trials/*/result.json")).read_text())
+    assert "network" not in result
+
+
 def test_its_arguments_are_factors_and_changed_code_is_said(eailab, folder):
     asked = (
         "ablate",

@@ -6,12 +6,13 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from eailab.engines.base import DeviceName, Engine, Setup
 from eailab.engines.spec import PREDICTIONS, WEIGHTS, Augmented, EngineSpec, ImageClassification, InferenceSpec
 from eailab.engines.torch_resnet import CODE_FOLDER, geometry
+from eailab.errors import UsageError
 from eailab.metrics import CLASSIFICATION
 from eailab.recipe.networks import Module
 from eailab.recipe.parts import ResNet
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 def _build(recipe: ResNetRecipe, setup: Setup) -> Engine:
     """Return an engine for one trial: of several processes if a launcher started them; see `EngineSpec.build`."""
+    from eailab.engines.summary import MOST_LAYERS
     from eailab.engines.torch_resnet import cuda_graphs, devices, distributed
     from eailab.engines.torch_resnet.engine import ResNetEngine
     from eailab.engines.torch_resnet.rank0_engine import LeadingEngine
@@ -41,8 +43,10 @@ def _build(recipe: ResNetRecipe, setup: Setup) -> Engine:
             return cuda_graphs.CapturedEngine(*trial, queue=queue)
     with printing_together():
         engine = LeadingEngine(*trial, team) if team.size > 1 else ResNetEngine(*trial)
-        # A network of its own is listed: the one that is trained stays as it is.
-        engine.summary = _run_network(recipe, setup.images.train.pixels.shape[1:], len(setup.images.classes))
+        with suppress(UsageError):  # it has run on two images, and may not run on one
+            found = _run_network(recipe, setup.images.train.pixels.shape[1:], len(setup.images.classes))
+            if found is not None and len(found.layers) <= MOST_LAYERS:
+                engine.summary = found
     return engine
 
 
