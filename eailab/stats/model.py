@@ -371,12 +371,12 @@ def _notes(estimates: list[Estimate], seen: Mask, guard: Text | None) -> list[Te
         lost: dict[str, int] = {"n": int((~seen).sum()), "total": seen.size}
         notes.append(
             tr(
-                "missing or failed are {n} of {total} trials: differences are adjusted for the blocks they lack.",
+                "Trials missing or failed: {n} of {total}; differences are adjusted for the blocks they lack.",
                 **lost,
             )
             if guard is None
             else tr(
-                "missing or failed are {n} of {total} trials: differences are of the blocks that both arms have.",
+                "Trials missing or failed: {n} of {total}; differences are of the blocks that both arms have.",
                 **lost,
             )
         )

@@ -193,7 +193,7 @@ def test_where_errors_are_kept_apart_each_arm_has_the_blocks_it_shares():
     assert found.guard is not None
     assert found.df == 5  # the fewest, of the arm in 6 blocks
     assert found.critical_value == pytest.approx(stats.t.ppf(1.0 - 0.025 / 3, 5))
-    assert "missing or failed are 2 of 32 trials: differences are of the blocks that both arms have." in found.notes
+    assert "Trials missing or failed: 2 of 32; differences are of the blocks that both arms have." in found.notes
 
 
 def test_where_errors_are_kept_apart_no_p_is_above_1():
@@ -234,7 +234,7 @@ def test_a_missing_trial_costs_only_itself():
     assert 0.5 < correlation < 0.6
     assert found.df == pytest.approx(1.0 / (0.25 / 2 + 0.75 / 10))  # of the arm that shares three blocks
     assert found.critical_value == pytest.approx(critical_value(0.95, 3, found.df, correlation))
-    assert any("2 of 20 trials" in note for note in found.notes)
+    assert any("2 of 20;" in note for note in found.notes)
     assert verdicts(found)[2:] == [Verdict.WORSE, Verdict.BETTER]
 
 
