@@ -21,7 +21,7 @@ from eailab.metrics import Metric
 from eailab.recipe.base import Recipe
 from eailab.recipe.canonical import NO_IDENTITY, canonical, digest, write
 from eailab.recipe.factors import resolve
-from eailab.recipe.networks import Foreign, typed
+from eailab.recipe.networks import ARGS, Foreign, typed
 from eailab.recipe.override import KEPT, OF_CODE, differences, vary, vary_together
 from eailab.recipe.schema import variants
 from eailab.recipe.validate import value_at
@@ -159,12 +159,32 @@ def _part_of(engine: str, path: str, start: Mapping[str, Any], end: Mapping[str,
 
 def _switch(part: str, start: Recipe, end: Recipe) -> Move:
     """Return the move of a part to another variant, with the settings that the first has not."""
+    move = _by_settings(part, start, end)
+    (change,) = move.changes
+    before, after = (_network(part, recipe) for recipe in (start, end))
+    return Move(move.settings, (Change(part, before or change.before, after or change.after),))
+
+
+def _by_settings(part: str, start: Recipe, end: Recipe) -> Move:
     one, other = (value_at(recipe.model_dump(), tuple(part.split("."))) for recipe in (start, end))
     own = {key: value for key, value in other.items() if not (key in KEPT and key in one)}
     brought = ", ".join(f"{key} {write(value)}" for key, value in own.items() if key != "name")
-    before, after = (_network(part, recipe) for recipe in (start, end))
-    after = after or (f"{other['name']} ({brought})" if brought else str(other["name"]))
-    return Move({part: own}, (Change(part, before or str(one["name"]), after),))
+    after = f"{other['name']} ({brought})" if brought else str(other["name"])
+    return Move({part: own}, (Change(part, str(one["name"]), after),))
+
+
+def moves_as_stored(start: Recipe, end: Recipe) -> list[Move]:
+    """Return the moves of `single_changes`, and the one to a network of another's code as stored paths may label it.
+
+    Paths that were stored in November 2026 list its settings, and then its arguments once more.
+    """
+    alone = single_changes(start, end)
+    model = None if end.images is None else end.images.model
+    if _network("model", start) is not None or not isinstance(model, Foreign):
+        return alone
+    move = _by_settings("model", start, end)
+    arguments = [Change(f"{ARGS}{name}", "null", write(value)) for name, value in model.args.items()]
+    return [*alone, Move(move.settings, (*move.changes, *arguments))]
 
 
 def _network(part: str, recipe: Recipe) -> str | None:

@@ -10,7 +10,7 @@ from eailab.recipe.canonical import canonical
 from eailab.runs.context import Failed
 from eailab.studies.design import Study
 from eailab.studies.heads import ENDS, STEPS_FOLDER
-from eailab.studies.path_ablation import Move, PathAblation, single_changes
+from eailab.studies.path_ablation import Move, PathAblation, moves_as_stored, single_changes
 from eailab.studies.run import Published, Runner, raise_failures, raise_timed_out, train_plans
 from eailab.studies.sharing import beyond, holding
 from eailab.studies.storage import Plan, StudyRecord, read_record
@@ -119,8 +119,9 @@ def _path_of(ends: StudyRecord, steps: Sequence[StudyRecord]) -> PathAblation:
     tried = [[str(arm.level) for arm in step.study.arms[1:]] for step in steps]
     by_gain = bool(tried) and len(tried[0]) > 1
     labels = tried[0] if by_gain else [labels[0] for labels in tried]
-    named = [_move_called(label, alone) for label in labels]
-    rest = [move for move in alone if not any(move.changes[0] in other.changes for other in named)]
+    stored = moves_as_stored(first.recipe, second.recipe)
+    named = [_move_called(label, stored) for label in labels]
+    rest = [move for move in alone if not any(move.settings.keys() <= other.settings.keys() for other in named)]
     return PathAblation(
         start=first.recipe,
         end=second.recipe,

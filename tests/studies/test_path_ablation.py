@@ -14,7 +14,7 @@ from eailab.recipe.canonical import canonical
 from eailab.recipe.load import load
 from eailab.recipe.override import differences, vary_together
 from eailab.recipe.validate import recipe_from
-from eailab.studies.path_ablation import moves, on_the_same_images, path_between
+from eailab.studies.path_ablation import moves, moves_as_stored, on_the_same_images, path_between
 
 MLP = {
     "name": "a",
@@ -89,6 +89,19 @@ def test_a_network_of_other_code_or_other_arguments_moves_as_a_whole(tmp_path, m
     for order in permutations(found):
         reached = reduce(lambda recipe, move: vary_together(recipe, move.settings).recipe, order, one)
         assert canonical(reached) == canonical(other)
+
+
+def test_the_move_to_a_network_is_known_by_the_label_that_paths_were_stored_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").write_text("class Net:\n    pass\n")
+    base = load("resnet18-digits").recipe
+    other = vary_together(base, {"model.name": "a.py:Net(width=8)"}).recipe
+    (single,), (_, stored) = moves(base, other), moves_as_stored(base, other)
+    code = other.model.code
+    assert stored.label == (
+        f"model resnet18 -> module (class Net, file a.py, args {{width: 8}}, code {code}), model.args.width null -> 8"
+    )
+    assert stored.settings == single.settings
 
 
 @pytest.mark.parametrize(
