@@ -77,7 +77,7 @@ class Figure:
             raise UsageError(f"{file.name} is not a figure's file: end it in {', '.join(kinds)}.")
         drawn = figures_of(self.findings, self.folder, [], kinds=(kind,))  # type: ignore[arg-type]  # one of the three
         try:
-            file.write_bytes(drawn[self.name][kind])  # type: ignore[index]
+            file.write_bytes(drawn[self.name][kind])  # type: ignore[index]  # drawn for this kind
         except OSError as error:
             raise UsageError(f"{file} cannot be written: {error.strerror}.") from error
         return file

@@ -272,8 +272,9 @@ _OF_EAILAB = (
         rb"|name\": *\"[^\"]*\",\s*\"fingerprint\":)",
     ),
 )
-"""What recipes, study files, reports in JSON and output of `--json` have in them: what of the first two a trial depends
-on is in its command."""
+"""Patterns by which eailab's own files are known: recipes, study files, and reports and output of commands in JSON.
+
+They are not code of a program: what a trial depends on in a recipe or study file is part of its command."""
 
 
 def _hashed(

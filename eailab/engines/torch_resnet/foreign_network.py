@@ -173,7 +173,7 @@ def _shape(seen: tuple[int, int, int]) -> tuple[int, int, int, int]:
     return PROBED, channels, height, width
 
 
-_SETTINGS: TypeAdapter[Foreign] = TypeAdapter(Foreign)
+SETTINGS: TypeAdapter[Foreign] = TypeAdapter(Foreign)
 
 
 @lru_cache(maxsize=64)
@@ -183,7 +183,7 @@ def counted(text: str, classes: int, image: tuple[int, int, int]) -> int:
     Raises:
         UsageError: It is not a network for these images.
     """
-    network = ForeignNetwork(_SETTINGS.validate_json(text), classes, image, block=0)
+    network = ForeignNetwork(SETTINGS.validate_json(text), classes, image, block=0)
     return trained_parameters(network.module)
 
 

@@ -1,12 +1,13 @@
 """List the layers of a network whose code is not eailab's: shapes, parameters and multiply-adds."""
 
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from eailab.engines.summary import LayerSummary, NetworkSummary
-from eailab.engines.torch_resnet.foreign_network import ForeignNetwork, trained_parameters
+from eailab.engines.torch_resnet.foreign_network import SETTINGS, ForeignNetwork, trained_parameters
 from eailab.engines.torch_resnet.geometry import input_size
 from eailab.own_code.load import seeded
 from eailab.recipe.networks import Foreign
@@ -16,12 +17,19 @@ from eailab.recipe.schema import ResNetRecipe
 def summary_of(recipe: ResNetRecipe, image: tuple[int, int, int], classes: int) -> NetworkSummary:
     """Construct the network of a recipe whose code is not eailab's, and return its layers for images of a data set.
 
+    A process does so once for all trials of a network.
+
     Raises:
         UsageError: It is not a network for these images.
     """
     assert isinstance(recipe.model, Foreign)  # noqa: S101 - the caller has asked
     seen = (*input_size(recipe, *image[:2]), image[2])
-    return summary(ForeignNetwork(recipe.model, classes, seen, block=0), recipe.name, classes)
+    return _summary(recipe.model.model_dump_json(), recipe.name, classes, seen)
+
+
+@lru_cache(maxsize=64)
+def _summary(text: str, title: str, classes: int, image: tuple[int, int, int]) -> NetworkSummary:
+    return summary(ForeignNetwork(SETTINGS.validate_json(text), classes, image, block=0), title, classes)
 
 
 def summary(network: ForeignNetwork, title: str, classes: int) -> NetworkSummary:
