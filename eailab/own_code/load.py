@@ -99,6 +99,7 @@ class OwnModule:
         self.file = file
         self.folder = file.absolute().parent
         self._beside: dict[str, ModuleType] = {}
+        self._before: set[str] = set()
         self._names = {Path(name).parts[0].removesuffix(".py") for name in files_of(file) if name}
         self._is_running = False
         self._printed = _TOGETHER.get() or _FirstLines(MOST_PRINTED)
@@ -148,7 +149,7 @@ class OwnModule:
     def _alone(self) -> Iterator[None]:
         """Have the modules next to the file among Python's; keep the code from the terminal, from forks and exits."""
         others = self._put_modules()
-        before, path, stdin = set(sys.modules), list(sys.path), sys.stdin
+        path, stdin = list(sys.path), sys.stdin
         refused = {name: getattr(os, name) for name in _REFUSED if hasattr(os, name)}  # Windows has no fork
         sys.path.insert(0, str(self.folder))
         for name in refused:
@@ -165,7 +166,7 @@ class OwnModule:
             sys.path[:], sys.stdin = path, stdin
             for name, own in refused.items():
                 setattr(os, name, own)
-            self._take_modules(before)
+            self._take_modules()
             sys.modules.update(others)
 
     def _put_modules(self) -> dict[str, ModuleType]:
@@ -176,15 +177,18 @@ class OwnModule:
             names |= {name for name, one in known if name.partition(".")[0] in self._names and _is_own(one)}
         others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
         sys.modules.update(self._beside)
+        if len(sys.modules) != len(self._before):  # there are thousands, and this is done at each step of a training
+            self._before = set(sys.modules)
         return others
 
-    def _take_modules(self, before: set[str]) -> None:
+    def _take_modules(self) -> None:
         """Take the modules next to the file that were not there before out of Python's, until the code runs again."""
-        self._beside |= {
-            name: sys.modules[name]
-            for name in sys.modules.keys() - before
-            if name.partition(".")[0] != "eailab" and self._is_beside(getattr(sys.modules[name], "__file__", None))
-        }
+        if len(sys.modules) != len(self._before):
+            self._beside |= {
+                name: sys.modules[name]
+                for name in sys.modules.keys() - self._before
+                if name.partition(".")[0] != "eailab" and self._is_beside(getattr(sys.modules[name], "__file__", None))
+            }
         for name in self._beside:
             sys.modules.pop(name, None)
 
